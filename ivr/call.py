@@ -1,0 +1,293 @@
+"""A call: what a dialogue can do with a caller. Knows neither ARI nor the desk's storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from uuid import uuid4
+
+import structlog
+
+from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
+
+if TYPE_CHECKING:
+    from desk.callbacks import CallKey, IncompleteStep
+
+log = structlog.get_logger(__name__)
+
+KEYS: Final = frozenset("0123456789*#")
+CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before Asterisk is asked if it still plays
+CHECK_EVERY: Final = 5.0
+LONGEST_PLAYBACK: Final = 90.0
+LATE_HASH: Final = 2.0  # seconds in which a '#' keyed after the last digit still belongs to the number before it
+
+
+class Channel(Protocol):
+    """The caller's line in Asterisk. Every method may raise an AriError of ivr.errors."""
+
+    @property
+    def id(self) -> str: ...
+
+    async def play(self, playback_id: str, media: Sequence[str], language: str) -> None:
+        """Start playing `media` (URIs as `sound:innringing/welcome`) one after another, as one playback."""
+
+    async def stop(self, playback_id: str) -> None: ...
+
+    async def playing(self, playback_id: str) -> bool:
+        """Ask Asterisk whether the playback is still queued or playing."""
+        ...
+
+    async def hangup(self) -> None: ...
+
+    async def leave(self, context: str, extension: str) -> None:
+        """Go on in the dialplan there, at priority 1."""
+
+    async def set_rescue(self, seconds: int) -> None:
+        """Let the dialplan take the caller over `seconds` from now, unless this is called again before that."""
+
+
+class CallerHungUp(Exception):
+    """The caller is gone. Raised by every telephony await; only the controller catches it.
+
+    `step` is where in the conversation it happened, set by the innermost `Call.at(...)` around it.
+    """
+
+    step: IncompleteStep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerId:
+    """Who rings, as the trunk says. `number` is None when there is none or when it may not be shown (`withheld`)."""
+
+    number: str | None = field(repr=False)
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the caller keyed, and what ended it. The repr shows only how many."""
+
+    digits: str
+    ended: Literal["complete", "hash", "timeout", "silence"]
+
+    def __repr__(self) -> str:
+        return f"Keys({len(self.digits)} digits, {self.ended})"
+
+
+@dataclass(slots=True)
+class _Playback:
+    id: str
+    barge_in: bool
+    outcome: asyncio.Future[str]  # "done", "failed", "cancelled" from Asterisk; "key", "lost", "gone" from here
+
+
+class Call:
+    """One caller on the line. Digits are kept from the first to the last moment, also those keyed between prompts.
+
+    A dialogue uses it from one task. `key_pressed`, `playback_finished`, `events_lost` and `ended` are the
+    controller's: they never wait.
+    """
+
+    def __init__(self, channel: Channel, *, key: CallKey, department: str, language: str, caller: CallerId) -> None:
+        self.key = key
+        self.department = department
+        self.language = language
+        self.caller = caller
+        self._channel = channel
+        self._keys: deque[str] = deque()
+        self._key_waiter: asyncio.Future[None] | None = None
+        self._playback: _Playback | None = None
+        self._number_ended_at = float("-inf")
+        self._gone = False
+
+    @property
+    def live(self) -> bool:
+        """Whether the caller is still on the line and with us."""
+        return not self._gone
+
+    @contextmanager
+    def at(self, step: IncompleteStep) -> Iterator[None]:
+        """Name the part of the conversation inside, so that a hang-up in it tells where it happened."""
+        try:
+            yield
+        except CallerHungUp as gone:
+            gone.step = gone.step or step
+            raise
+
+    async def play(self, *prompts: str, barge_in: bool = False) -> None:
+        """Play prompts in one go and wait until they are heard; with `barge_in`, a key ends them (or skips them).
+
+        A prompt that cannot be played is logged and passed over: the conversation goes on.
+        """
+        self._check()
+        if not prompts or (barge_in and self._keys):
+            return
+        playback = _Playback(uuid4().hex, barge_in, asyncio.get_running_loop().create_future())
+        self._playback = playback  # before the request: its end may be told before the request is answered
+        try:
+            media = [f"sound:innringing/{prompt}" for prompt in prompts]
+            try:
+                await self._command(self._channel.play(playback.id, media, self.language))
+            except AriUnavailable:
+                raise
+            except AriError as error:
+                log.error("A prompt could not be played", prompts=prompts, error=str(error))
+                return
+            outcome = await self._playback_end(playback)
+        finally:
+            self._playback = None
+        if outcome == "key":
+            await self._stop(playback.id)
+        elif outcome == "failed":
+            log.error("A prompt could not be played", prompts=prompts, error="playback failed")
+        self._check()
+
+    async def collect(self, *, digits: int, first: float, between: float) -> Keys:
+        """Take up to `digits` keys: `first` seconds for the first one, `between` for each next one.
+
+        '#' ends, '*' starts over. Keys pressed earlier and not yet taken come first.
+        """
+        keyed = ""
+        while len(keyed) < digits:
+            match await self._next_key(between if keyed else first):
+                case None:
+                    return Keys(keyed, "timeout" if keyed else "silence")
+                case "#":
+                    return Keys(keyed, "hash")
+                case "*":
+                    keyed = ""
+                case key:
+                    keyed += key
+        self._number_ended()
+        return Keys(keyed, "complete")
+
+    async def ask(self, *prompts: str, digits: int, first: float, between: float) -> Keys:
+        """Play prompts, which the first key ends, and collect the answer."""
+        await self.play(*prompts, barge_in=True)
+        return await self.collect(digits=digits, first=first, between=between)
+
+    async def menu(self, *prompts: str, choices: str, tries: int, first: float) -> str | None:
+        """Ask for one key of `choices`, up to `tries` times. None: silence or wrong keys to the last."""
+        for _ in range(tries):
+            keys = await self.ask(*prompts, digits=1, first=first, between=first)
+            key = "#" if keys.ended == "hash" else keys.digits
+            if key and key in choices:
+                return key
+        return None
+
+    def forget_keys(self) -> None:
+        """Drop what was keyed ahead, so that the next prompt is heard («that was wrong, once more»)."""
+        self._keys.clear()
+
+    async def hangup(self) -> None:
+        """Hang up. Quiet if the caller was faster."""
+        if self._gone:
+            return
+        try:
+            await self._channel.hangup()
+        except AriError as error:
+            log.info("Hanging up was not needed or not possible", error=str(error))
+        self.ended()
+
+    async def to_switchboard(self) -> None:
+        """Hand the caller over to the switchboard; the conversation is over after it."""
+        self._check()
+        await self._command(self._channel.leave("switchboard", "s"))
+        self.ended()
+
+    async def keep_from_rescue(self, seconds: int) -> None:
+        """Put the dialplan's rescue of this caller `seconds` ahead from now. The controller's."""
+        if not self._gone:
+            await self._channel.set_rescue(seconds)
+
+    def key_pressed(self, key: str) -> None:
+        """The caller pressed a key: kept first, then the prompt playing is ended if it may be."""
+        if key not in KEYS:  # A to D exist in DTMF, not on a telephone
+            return
+        if key == "#" and asyncio.get_running_loop().time() - self._number_ended_at < LATE_HASH:
+            self._number_ended_at = float("-inf")  # ends a number that was complete already
+            return
+        self._keys.append(key)
+        if self._playback and self._playback.barge_in:
+            _resolve(self._playback.outcome, "key")
+        _resolve(self._key_waiter, None)
+
+    def playback_finished(self, playback_id: str, state: str) -> None:
+        """Asterisk finished a playback; `state` is done, failed or cancelled. Old ones do not matter."""
+        if self._playback and self._playback.id == playback_id:
+            _resolve(self._playback.outcome, state)
+
+    def events_lost(self) -> None:
+        """The connection to Asterisk was gone for a while: what was awaited may have happened unseen."""
+        if self._playback:
+            _resolve(self._playback.outcome, "lost")
+
+    def ended(self) -> None:
+        """The caller hung up or is in the dialplan now. Once is enough; more does nothing."""
+        self._gone = True
+        if self._playback:
+            _resolve(self._playback.outcome, "gone")
+        _resolve(self._key_waiter, None)
+
+    async def _playback_end(self, playback: _Playback) -> str:
+        """Wait for the end; where no event tells, ask Asterisk, and give up on one that never ends."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LONGEST_PLAYBACK
+        wait = CHECK_AFTER
+        while loop.time() < deadline:
+            done, _ = await asyncio.wait((playback.outcome,), timeout=wait)
+            if done:
+                return playback.outcome.result()
+            try:
+                if not await self._channel.playing(playback.id):
+                    return "lost"
+            except AriError:
+                return "lost"
+            wait = CHECK_EVERY
+        log.error("A prompt did not end in time")
+        await self._stop(playback.id)
+        return "lost"
+
+    async def _next_key(self, seconds: float) -> str | None:
+        self._check()
+        if not self._keys:
+            self._key_waiter = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._key_waiter,), timeout=seconds)
+            self._key_waiter = None
+            self._check()
+        return self._keys.popleft() if self._keys else None
+
+    def _number_ended(self) -> None:
+        """Many end a full number with '#' though it is complete: that key must not answer the next question."""
+        if not self._keys:
+            self._number_ended_at = asyncio.get_running_loop().time()
+        elif self._keys[0] == "#":
+            self._keys.popleft()
+
+    async def _stop(self, playback_id: str) -> None:
+        try:
+            await self._channel.stop(playback_id)
+        except ChannelGone:
+            pass  # it ended by itself a moment ago
+        except AriError as error:
+            log.warning("A prompt could not be stopped", error=str(error))
+
+    async def _command(self, command: Awaitable[None]) -> None:
+        try:
+            await command
+        except (ChannelGone, NotInStasis):
+            self.ended()
+        self._check()
+
+    def _check(self) -> None:
+        if self._gone:
+            raise CallerHungUp
+
+
+def _resolve(future: asyncio.Future[Any] | None, result: str | None) -> None:
+    if future and not future.done():
+        future.set_result(result)
