@@ -1,0 +1,115 @@
+"""Everything the desk refuses, one class each. The class docstring is the message; it never holds personal data.
+
+Both doors map these once: the api to problem documents, the ivr to what the caller hears.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class DeskError(Exception):
+    """The desk refused."""
+
+    id: ClassVar[str] = "desk-error"
+    """Stable name, kebab-case: the end of a problem document's type, and the field logged."""
+
+    def __init__(self, detail: str | None = None) -> None:
+        message = (type(self).__doc__ or "").strip()
+        super().__init__(f"{message} {detail}" if detail else message)
+        self.detail = detail
+
+
+class CallbackNotFound(DeskError):
+    """There is no such callback."""
+
+    id = "callback-not-found"
+
+
+class IllegalMove(DeskError):
+    """The callback can't go from the status it has to the one asked for."""
+
+    id = "illegal-move"
+
+
+class ClaimLost(DeskError):
+    """The claim is no longer yours: its lease ran out, or someone else has taken the callback."""
+
+    id = "claim-lost"
+
+
+class AlreadyClaimed(DeskError):
+    """Another agent has claimed this callback."""
+
+    id = "already-claimed"
+
+
+class DepartmentNotFound(DeskError):
+    """There is no such department."""
+
+    id = "department-not-found"
+
+
+class InvalidIdentity(DeskError):
+    """This is not a national identity number that can be used here."""
+
+    id = "invalid-identity"
+
+    def __init__(self, problem: str) -> None:
+        """`problem` is a desk.identity.IdentityProblem."""
+        super().__init__(f"({problem})")
+        self.problem = problem
+
+
+class InvalidPhone(DeskError):
+    """This is not a phone number that can be rung back."""
+
+    id = "invalid-phone"
+
+    def __init__(self, problem: str) -> None:
+        """`problem` is a desk.phone.PhoneProblem."""
+        super().__init__(f"({problem})")
+        self.problem = problem
+
+
+class StorageUnavailable(DeskError):
+    """The database can't be reached."""
+
+    id = "storage-unavailable"
+
+
+class VersionConflict(DeskError):
+    """The callback has been changed since you read it."""
+
+    id = "version-conflict"
+
+
+class AgentNotFound(DeskError):
+    """There is no such agent."""
+
+    id = "agent-not-found"
+
+
+class BadCursor(DeskError):
+    """The cursor is not one this list has given out."""
+
+    id = "bad-cursor"
+
+
+class SettingsError(DeskError):
+    """A setting is missing or wrong:"""
+
+    id = "settings-error"
+
+
+class DepartmentsFileError(DeskError):
+    """The departments file can't be used:"""
+
+    id = "departments-file-error"
+
+    def __init__(self, file: Path | str, line: int | None, reason: str) -> None:
+        """`line` counts from 1; None when the fault has no place in the file (it is missing, say)."""
+        place = f"{file}:{line}" if line is not None else f"{file}"
+        super().__init__(f"{place}: {reason}")
+        self.file = str(file)
+        self.line = line
+        self.reason = reason

@@ -1,0 +1,132 @@
+"""Norwegian national identity numbers: is this one, of what kind, and may it be used here? Pure.
+
+Eleven digits: six for a date (or, in FH-numbers, none), three that tell people apart, two control digits.
+The kinds differ in what is added to the date:
+
+    fødselsnummer  ddmmyy               FH-number   first digit 8 or 9, no date
+    D-number       day + 40             Tenor       month + 80 (Skatteetaten's synthetic persons)
+    H-number       month + 40           NAV         month + 40 (NAV's synthetic persons)
+                                        NHN         month + 65 (Norsk helsenett's synthetic persons)
+
+A synthetic number may also be a D-number (day + 40). Age and sex are never derived: the century tables are wrong for
+D-numbers issued since November 2021, and from 2032 the digits no longer tell.
+Sources: Skatteetaten «Nytt fødselsnummer i 2032», «Testdata i Tenor»; NAV, github.com/navikt/fnrvalidator.
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from desk.errors import InvalidIdentity
+
+LENGTH = 11
+FIRST_WEIGHTS = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)
+SECOND_WEIGHTS = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
+FIRST_REMAINDERS = frozenset({0, 1, 2, 3})
+"""What the first weighted sum may leave modulo 11: 0 today, 0 to 3 in numbers issued from 2032. Both are accepted."""
+
+D_DAY, H_MONTH, NHN_MONTH, TENOR_MONTH = 40, 40, 65, 80
+
+
+class IdentityKind(StrEnum):
+    """What kind of number; a synthetic D-number has the kind of its synthetic series."""
+
+    FNR = "fnr"
+    DNR = "dnr"
+    HNR = "hnr"
+    FH = "fh"
+    TENOR = "tenor"
+    NAV = "nav"
+    NHN = "nhn"
+
+
+class IdentityProblem(StrEnum):
+    """Why a number was refused."""
+
+    LENGTH = "length"
+    NOT_DIGITS = "not_digits"
+    DATE = "date"
+    CONTROL_DIGITS = "control_digits"
+    KIND_NOT_ALLOWED = "kind_not_allowed"
+
+
+@dataclass(frozen=True)
+class IdentityNumber:
+    """A number that passed. `str` and `repr` are masked; the digits are in `value`, to be sealed, never shown."""
+
+    value: str = field(repr=False)
+    kind: IdentityKind
+
+    @property
+    def masked(self) -> str:
+        """The date only: `010150*****`. An FH-number has no date and shows its first digit alone."""
+        shown = 1 if self.kind is IdentityKind.FH else 6
+        return self.value[:shown] + "*" * (LENGTH - shown)
+
+    def __str__(self) -> str:
+        return self.masked
+
+    def __repr__(self) -> str:
+        return f"IdentityNumber({self.masked!r}, {self.kind.value!r})"
+
+
+def parse_identity(digits: str, *, allow_test: bool, allow_h: bool) -> IdentityNumber:
+    """Check `digits` and tell its kind.
+
+    `allow_test` lets synthetic numbers (Tenor, NAV, NHN) through, `allow_h` an institution's own H-numbers. Month + 40
+    is both H and NAV: either opens for it, and it is read as H where H-numbers are in use.
+    Raises InvalidIdentity with a problem and no digits.
+    """
+    if not (digits.isascii() and digits.isdigit()) and digits:
+        raise InvalidIdentity(IdentityProblem.NOT_DIGITS)
+    if len(digits) != LENGTH:
+        raise InvalidIdentity(IdentityProblem.LENGTH)
+    kind = _kind(digits, allow_h=allow_h)
+    if kind is None:
+        raise InvalidIdentity(IdentityProblem.DATE)
+    if not _control_digits_fit(digits):
+        raise InvalidIdentity(IdentityProblem.CONTROL_DIGITS)
+    if kind in (IdentityKind.TENOR, IdentityKind.NAV, IdentityKind.NHN) and not allow_test:
+        raise InvalidIdentity(IdentityProblem.KIND_NOT_ALLOWED)
+    return IdentityNumber(digits, kind)
+
+
+def _kind(digits: str, *, allow_h: bool) -> IdentityKind | None:
+    """The kind the date part tells, or None where it holds no date."""
+    if digits[0] in "89":
+        return IdentityKind.FH
+    day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
+    is_d = day > D_DAY
+    if is_d:
+        day -= D_DAY
+    kind, offset = _series(month, is_d=is_d, allow_h=allow_h)
+    return kind if _is_date(day, month - offset, year) else None
+
+
+def _series(month: int, *, is_d: bool, allow_h: bool) -> tuple[IdentityKind, int]:
+    """The kind and what its series adds to the month. The ranges don't meet: 1-12, 41-52, 66-77, 81-92."""
+    if month > TENOR_MONTH:
+        return IdentityKind.TENOR, TENOR_MONTH
+    if month > NHN_MONTH:
+        return IdentityKind.NHN, NHN_MONTH
+    if month > H_MONTH:
+        # An H-number is an institution's stand-in for a person with neither kind of number: never a D-number as well.
+        return (IdentityKind.HNR if allow_h and not is_d else IdentityKind.NAV), H_MONTH
+    return (IdentityKind.DNR if is_d else IdentityKind.FNR), 0
+
+
+def _is_date(day: int, month: int, year: int) -> bool:
+    """Whether the date exists in any century people living or lately dead were born in.
+
+    The digits don't tell the century reliably, so 29 February is taken when 18yy, 19yy, 20yy or 21yy was a leap year.
+    """
+    if not 1 <= month <= 12:
+        return False
+    return any(1 <= day <= monthrange(century + year, month)[1] for century in (1800, 1900, 2000, 2100))
+
+
+def _control_digits_fit(digits: str) -> bool:
+    numbers = [int(digit) for digit in digits]
+    first = sum(weight * number for weight, number in zip(FIRST_WEIGHTS, numbers, strict=False)) % 11
+    second = sum(weight * number for weight, number in zip(SECOND_WEIGHTS, numbers, strict=True)) % 11
+    return first in FIRST_REMAINDERS and second == 0

@@ -1,0 +1,122 @@
+"""Phone numbers that may be rung back, and how they are read aloud. Pure; the numbering plan is `phonenumbers`'."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import phonenumbers
+from phonenumbers import PhoneNumberType as Type
+
+from desk.errors import InvalidPhone
+
+REGION = "NO"
+COUNTRY_CODE = 47
+MAX_LENGTH = 32
+"""Longer than any number anyone writes; what comes from a SIP header is cut off here before it is looked at."""
+
+ALLOWED_TYPES = frozenset(
+    {Type.FIXED_LINE, Type.MOBILE, Type.FIXED_LINE_OR_MOBILE, Type.VOIP, Type.PERSONAL_NUMBER, Type.UAN}
+)
+COSTLY_TYPES = frozenset({Type.PREMIUM_RATE, Type.SHARED_COST})
+WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "withheld"})
+WRITTEN = re.compile(r"(?:\+|00)?[0-9](?:[ \u00a0.\-()/]*[0-9])*")
+SHORTEST_ORDINARY = 8
+"""Norwegian subscriber numbers have eight digits (five for 0xxxx UAN); fewer is a short number."""
+
+
+class PhoneProblem(StrEnum):
+    """Why a number was refused."""
+
+    EMPTY = "empty"
+    WITHHELD = "withheld"
+    NOT_A_NUMBER = "not_a_number"
+    SHORT_NUMBER = "short_number"
+    PREMIUM = "premium"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True)
+class PhoneNumber:
+    """A number that may be rung. `str` and `repr` are masked; the number itself is `e164` (`+4768050001`)."""
+
+    e164: str = field(repr=False)
+    mobile: bool
+
+    @property
+    def masked(self) -> str:
+        """The country code of a Norwegian number and its last two digits: `+47******01`."""
+        kept = 3 if self.e164.startswith("+47") else 1
+        return self.e164[:kept] + "*" * (len(self.e164) - kept - 2) + self.e164[-2:]
+
+    @property
+    def national_groups(self) -> tuple[str, ...]:
+        """The digits as they are read aloud: mobile 3-2-3, other eight-digit numbers 2-2-2-2.
+
+        A foreign number begins with its country code behind 00, then goes in pairs.
+        """
+        if not self.e164.startswith(f"+{COUNTRY_CODE}"):
+            number = phonenumbers.parse(self.e164, None)
+            return (f"00{number.country_code}", *_pairs(self.e164[1 + len(str(number.country_code)) :]))
+        national = self.e164[3:]
+        if self.mobile and len(national) == 8:
+            return national[:3], national[3:5], national[5:]
+        return _pairs(national)
+
+    def __str__(self) -> str:
+        return self.masked
+
+    def __repr__(self) -> str:
+        return f"PhoneNumber({self.masked!r}, mobile={self.mobile})"
+
+
+def parse_phone(raw: str | None, *, allow_foreign: bool = False) -> PhoneNumber:
+    """Read a caller id or keyed digits: `68050001`, `+4768050001`, `004768050001`, spaces allowed.
+
+    Raises InvalidPhone with a problem and no digits; nothing else, whatever a SIP caller sends.
+    """
+    text = "" if raw is None else raw.strip()
+    if not text:
+        raise InvalidPhone(PhoneProblem.EMPTY)
+    if text.strip('"<> ').lower() in WITHHELD:
+        raise InvalidPhone(PhoneProblem.WITHHELD)
+    if len(text) > MAX_LENGTH or not WRITTEN.fullmatch(text):
+        raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
+    return _checked(_read(text), allow_foreign=allow_foreign)
+
+
+def _read(text: str) -> phonenumbers.PhoneNumber:
+    digits = re.sub(r"[^+0-9]", "", text)
+    if not digits.startswith(("+", "00")) and _is_short(digits):
+        raise InvalidPhone(PhoneProblem.SHORT_NUMBER)
+    if digits.startswith("00"):
+        digits = "+" + digits[2:]
+    try:
+        return phonenumbers.parse(digits, REGION)
+    except phonenumbers.NumberParseException:
+        raise InvalidPhone(PhoneProblem.NOT_A_NUMBER) from None
+
+
+def _is_short(digits: str) -> bool:
+    """113, 116117 and the like, known to the plan or not: too few digits for a subscriber."""
+    if len(digits) == 5 and digits.startswith("0"):
+        return False
+    return len(digits) < SHORTEST_ORDINARY
+
+
+def _checked(number: phonenumbers.PhoneNumber, *, allow_foreign: bool) -> PhoneNumber:
+    norwegian = number.country_code == COUNTRY_CODE
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if norwegian and _is_short(e164[3:]):
+        raise InvalidPhone(PhoneProblem.SHORT_NUMBER)
+    kind = phonenumbers.number_type(number)
+    if kind in COSTLY_TYPES:
+        raise InvalidPhone(PhoneProblem.PREMIUM)
+    if not norwegian and not allow_foreign:
+        raise InvalidPhone(PhoneProblem.FOREIGN)
+    if kind not in ALLOWED_TYPES:
+        raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
+    return PhoneNumber(e164, mobile=kind in (Type.MOBILE, Type.FIXED_LINE_OR_MOBILE))
+
+
+def _pairs(digits: str) -> tuple[str, ...]:
+    return tuple(digits[start : start + 2] for start in range(0, len(digits), 2))

@@ -1,0 +1,215 @@
+"""Settings from the environment, prefix INNRINGING_. Read once, at the outermost door, and passed on by hand."""
+
+import base64
+import binascii
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from desk.errors import SettingsError
+
+ROOT = Path(__file__).parents[1]
+"""The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
+
+PREFIX = "INNRINGING_"
+KEYS_FILE = "keys.env"
+KEY_BYTES = 32
+KEY_ADVICE = "make one with: python3 -c 'import base64,os; print(base64.b64encode(os.urandom(32)).decode())'"
+SQLITE = "sqlite+aiosqlite:///"
+POSTGRESQL = "postgresql+asyncpg://"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
+
+    environment: Literal["production", "demo"] = "production"
+    # var_dir and ari_port stand before the addresses made from them: fields are validated in this order.
+    departments_file: Path = Path("dialplan/departments.toml")
+    prompts_dir: Path = Path("prompts")
+    var_dir: Path = Path("var")
+    runner: Literal["auto", "docker", "tree"] = "auto"
+
+    database_url: str = Field(default=f"{SQLITE}innringing.db", repr=False)
+    """`sqlite+aiosqlite:///name.db` (a relative name is under var_dir) or `postgresql+asyncpg://…`."""
+
+    ari_port: Port = 8088
+    ari_url: str = ""
+    """Base of Asterisk's HTTP server, without the last slash and `/ari`. Empty means this machine, `ari_port`."""
+    ari_user: str = "innringing"
+    ari_password: SecretStr | None = None
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8000
+    sip_port: Port = 5060
+    rtp_ports: str = "10000-10999"
+
+    identity_key: SecretStr | None = None
+    """Base64 of the 32 bytes that seal identity numbers."""
+    index_key: SecretStr | None = None
+    """Base64 of the 32 bytes that find them."""
+
+    allow_foreign: bool = False
+    enable_h_numbers: bool = False
+
+    @classmethod
+    def load(cls, *, need_keys: bool = True, **given: Any) -> Self:
+        """Read the environment; `given` wins over it. Raises SettingsError: one line, the variable, what to mend.
+
+        In demo, missing keys and ARI password are made once and kept in var/keys.env (mode 0600). `need_keys=False` is
+        for commands that touch no patient: in production they may run without keys.
+        """
+        try:
+            settings = cls(**given)
+            if settings.demo:
+                settings = cls(**{**_kept_secrets(settings), **given})
+        except ValidationError as error:
+            raise SettingsError(_one_line(error)) from None
+        if need_keys:
+            settings._check_keys()
+        return settings
+
+    @property
+    def demo(self) -> bool:
+        """Whether this is the demo environment, where synthetic identity numbers pass."""
+        return self.environment == "demo"
+
+    @property
+    def rtp_range(self) -> tuple[int, int]:
+        """The first and last RTP port."""
+        first, last = self.rtp_ports.split("-")
+        return int(first), int(last)
+
+    def keys(self) -> tuple[bytes, bytes]:
+        """(identity key, index key), 32 bytes each. Raises SettingsError when one is missing."""
+        return _decoded(_present(self.identity_key, "IDENTITY_KEY")), _decoded(_present(self.index_key, "INDEX_KEY"))
+
+    def require_ari_password(self) -> str:
+        """The ARI password in clear. Raises SettingsError when it is missing."""
+        if self.ari_password is None:
+            raise SettingsError(f"{PREFIX}ARI_PASSWORD is not set: it is the password of the ARI user in ari.conf.")
+        return self.ari_password.get_secret_value()
+
+    def _check_keys(self) -> None:
+        identity, index = self.keys()
+        if identity == index:
+            raise SettingsError(f"{PREFIX}INDEX_KEY must differ from {PREFIX}IDENTITY_KEY; {KEY_ADVICE}")
+
+    @field_validator("departments_file", "prompts_dir", "var_dir")
+    @classmethod
+    def _under_root(cls, path: Path) -> Path:
+        return ROOT / path.expanduser()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str, info: ValidationInfo) -> str:
+        scheme, separator, rest = url.partition("://")
+        if scheme in ("postgresql", "postgresql+asyncpg") and rest:
+            return POSTGRESQL + rest
+        path = rest.removeprefix("/").partition("?")[0]
+        if scheme == "sqlite+aiosqlite" and rest.startswith("/") and path:
+            if path == ":memory:" or "var_dir" not in info.data:
+                return url
+            return f"{SQLITE}{info.data['var_dir'] / path}{rest.removeprefix('/')[len(path) :]}"
+        raise ValueError(f"write {POSTGRESQL}user:password@host/name or {SQLITE}name.db")
+
+    @field_validator("ari_url")
+    @classmethod
+    def _base_address(cls, url: str, info: ValidationInfo) -> str:
+        if not url:
+            return f"http://127.0.0.1:{info.data.get('ari_port', '')}"
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("write http://host:port or https://host:port")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError(f"leave user and password out; they are {PREFIX}ARI_USER and {PREFIX}ARI_PASSWORD")
+        return url.rstrip("/").removesuffix("/ari").rstrip("/")
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _ports_ascend(cls, ports: str) -> str:
+        match = re.fullmatch(r"([0-9]{4,5})-([0-9]{4,5})", ports)
+        if not match or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
+            raise ValueError("write first-last, such as 10000-10999, between 1024 and 65535")
+        return ports
+
+    @field_validator("identity_key", "index_key")
+    @classmethod
+    def _key_of_32_bytes(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            _decoded(key)
+        return key
+
+
+def _decoded(key: SecretStr) -> bytes:
+    """The key's bytes. Raises ValueError, without the key, when it is not base64 of 32 bytes."""
+    try:
+        decoded = base64.b64decode(key.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if len(decoded) != KEY_BYTES:
+        raise ValueError(f"it must be base64 of {KEY_BYTES} bytes; {KEY_ADVICE}")
+    return decoded
+
+
+def _present(key: SecretStr | None, name: str) -> SecretStr:
+    if key is None:
+        raise SettingsError(f"{PREFIX}{name} is not set; {KEY_ADVICE}")
+    return key
+
+
+def _one_line(error: ValidationError) -> str:
+    """The first fault as «INNRINGING_NAME: what to mend», without the value, which may be a secret."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = "_".join(str(part) for part in first["loc"]).upper()
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return f"{PREFIX}{name}: {reason}"
+
+
+def _kept_secrets(settings: Settings) -> dict[str, str]:
+    """The demo's secrets that the environment doesn't give, from var/keys.env, which is made if it is missing."""
+    file = settings.var_dir / KEYS_FILE
+    missing = [name for name in ("ari_password", "identity_key", "index_key") if getattr(settings, name) is None]
+    if not missing:
+        return {}
+    try:
+        if not file.exists():
+            _make_secrets(file)
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise SettingsError(f"{PREFIX}VAR_DIR: can't keep the demo's keys in {file}: {reason}") from None
+    kept = dict(line.split("=", 1) for line in lines if "=" in line)
+    try:
+        return {name: kept[PREFIX + name.upper()] for name in missing}
+    except KeyError as name:
+        raise SettingsError(f"{name.args[0]} is missing from {file}: mend it, or delete the file and var/") from None
+
+
+def _make_secrets(file: Path) -> None:
+    """Write the secrets in one step, so that two processes starting at once read the same ones."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    values = {
+        "ARI_PASSWORD": secrets.token_urlsafe(24),
+        "IDENTITY_KEY": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+        "INDEX_KEY": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode(),
+    }
+    draft = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as out:
+            out.writelines(f"{PREFIX}{name}={value}\n" for name, value in values.items())
+        os.link(draft, file)
+    except FileExistsError:
+        return  # another process was first: its secrets hold
+    finally:
+        draft.unlink()
