@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import holidays
 
+from desk.callbacks import Status
 from desk.clock import OSLO
 from desk.departments import Department, Policy
-from desk.status import Status
 
 OPENS = time(8)
 """When a department starts ringing on a day that begins with promises already given (deadline policy)."""

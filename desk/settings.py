@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str, info: ValidationInfo) -> str:
-        scheme, separator, rest = url.partition("://")
+        scheme, _, rest = url.partition("://")
         if scheme in ("postgresql", "postgresql+asyncpg") and rest:
             return POSTGRESQL + rest
         path = rest.removeprefix("/").partition("?")[0]
