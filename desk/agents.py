@@ -1,0 +1,97 @@
+"""Agents: who may use the web door, in which role and for which departments. A token is shown once, kept as a hash."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from desk.clock import Clock
+from desk.errors import AgentNotFound
+from desk.storage import agents as rows
+from desk.storage.database import Conflict, Database
+
+TOKEN_PREFIX = "inn_"
+TOKEN_BYTES = 32
+ALL_DEPARTMENTS = "*"
+
+
+class Role(StrEnum):
+    """What an agent may do."""
+
+    AGENT = "agent"
+    LEADER = "leader"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class AgentExists(Exception):
+    """There is an agent of that name already: revoke it first."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Someone who holds a token. `departments` holds slugs, or `*` for all of them."""
+
+    name: str
+    role: Role
+    departments: frozenset[str]
+
+    def may_see(self, department: str) -> bool:
+        """Whether this agent works for that department."""
+        return ALL_DEPARTMENTS in self.departments or department in self.departments
+
+
+class Agents:
+    """The agents of one database."""
+
+    def __init__(self, *, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, name: str, role: Role, departments: Iterable[str]) -> str:
+        """Add an agent and return its token, which is never shown again. `AgentExists` if the name is in use."""
+        token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        try:
+            async with self._database.begin() as connection:
+                await rows.insert_agent(
+                    connection,
+                    name=name,
+                    role=role.value,
+                    departments=sorted(set(departments)),
+                    token_hash=hashed(token),
+                    created_at=self._clock.now(),
+                )
+        except Conflict:
+            raise AgentExists from None
+        return token
+
+    async def verify(self, token: str) -> Agent | None:
+        """The agent that holds `token`, or None: unknown, malformed or revoked."""
+        if not token.startswith(TOKEN_PREFIX):
+            return None
+        async with self._database.read() as connection:
+            row = await rows.by_token(connection, hashed(token))
+        return _agent(row) if row else None
+
+    async def list(self) -> list[Agent]:
+        """Every agent with a working token, by name."""
+        async with self._database.read() as connection:
+            return [_agent(row) for row in await rows.all_working(connection)]
+
+    async def revoke(self, name: str) -> None:
+        """The agent's token stops working at once; its name may be given to a new one. `AgentNotFound` if none."""
+        async with self._database.begin() as connection:
+            revoked = await rows.revoke(connection, name, self._clock.now())
+        if not revoked:
+            raise AgentNotFound
+
+
+def hashed(token: str) -> bytes:
+    """What is kept of a token. It is 256 random bits, so a plain hash can't be guessed back."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _agent(row: rows.AgentRow) -> Agent:
+    return Agent(row.name, Role(row.role), frozenset(row.departments))

@@ -1,0 +1,179 @@
+"""The callback, its states and the moves between them. Pure: no storage, no clock, no telephony.
+
+`TRANSITIONS` is the only table of moves and `move` the only function that makes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from desk.errors import IllegalMove
+
+if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import each other when they run
+    from desk.identity import IdentityKind
+    from desk.phone import PhoneNumber
+    from desk.promises import Promise
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """Where a callback stands."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    UNREACHABLE = "unreachable"
+    CLOSED = "closed"
+
+
+class ClosedReason(StrEnum):
+    """Why a callback was closed."""
+
+    REACHED = "reached"
+    CANCELLED_BY_CALLER = "cancelled_by_caller"
+    UNREACHABLE = "unreachable"
+    WRONG_NUMBER = "wrong_number"
+    DUPLICATE = "duplicate"
+    OTHER = "other"
+
+
+class Outcome(StrEnum):
+    """How one attempt ended. `DROPPED`: reached, but the line was cut off."""
+
+    REACHED = "reached"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    VOICEMAIL = "voicemail"
+    WRONG_NUMBER = "wrong_number"
+    DROPPED = "dropped"
+
+
+class Priority(StrEnum):
+    """Urgent callbacks are handed out before all normal ones."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+
+
+class IncompleteStep(StrEnum):
+    """How far a caller had come when the line went dead before anything was registered."""
+
+    WELCOME = "welcome"
+    IDENTITY = "identity"
+    PHONE = "phone"
+    CONFIRMATION = "confirmation"
+
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.WAITING: frozenset({Status.CLAIMED, Status.CLOSED}),
+    Status.CLAIMED: frozenset({Status.WAITING, Status.UNREACHABLE, Status.CLOSED}),
+    Status.UNREACHABLE: frozenset({Status.WAITING, Status.CLOSED}),
+    Status.CLOSED: frozenset({Status.WAITING}),
+}
+
+UNANSWERED = frozenset({Outcome.NO_ANSWER, Outcome.BUSY, Outcome.VOICEMAIL})
+
+
+def move(current: Status, to: Status) -> Status:
+    """`to`, when a callback may go there from `current`; else `IllegalMove`."""
+    if to not in TRANSITIONS[current]:
+        raise IllegalMove(f"{current} -> {to}")
+    return to
+
+
+@dataclass(frozen=True)
+class CallKey:
+    """One call: the Asterisk node it came in on, and its channel there. Registering is idempotent on it."""
+
+    asterisk_id: str
+    channel_id: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try to reach the patient. `counted` false: tried before the promised time, or too soon after the last."""
+
+    at: datetime
+    agent: str
+    outcome: Outcome
+    counted: bool
+    note: str | None
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback as it stands. Times are aware UTC; the whole identity number is never in here.
+
+    `fence` grows with each claim: whoever acts on a claim shows the value the claim gave.
+    `version` grows with each change.
+    """
+
+    id: str
+    department: str
+    status: Status
+    priority: Priority
+    phone: PhoneNumber
+    patient_kind: IdentityKind | None
+    patient_masked: str | None
+    promise: Promise
+    promise_spoken: str
+    attempts: tuple[Attempt, ...]
+    call_count: int
+    language: str
+    created_at: datetime
+    claimed_by: str | None
+    lease_until: datetime | None
+    fence: int
+    version: int
+    closed_reason: ClosedReason | None
+    note: str | None
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What registering gave. `created` is false when the callback was there already (rung again, or a replay)."""
+
+    callback: Callback
+    created: bool
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One thing that happened to a callback. `id` grows; `actor` is an agent's name, `caller` or `system`.
+
+    `from_status` and `to_status` are set on the row of a move. `details` hold no personal data.
+    """
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    from_status: Status | None
+    to_status: Status | None
+    details: Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """One call that came in. `incomplete`: the caller was gone at `step`, before a callback was registered."""
+
+    id: int
+    key: CallKey
+    department: str
+    at: datetime
+    phone: PhoneNumber | None
+    step: IncompleteStep | None
+    incomplete: bool
+    callback_id: str | None
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A slice of a list; `next_cursor` is None on the last one."""
+
+    items: list[T]
+    next_cursor: str | None

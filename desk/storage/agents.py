@@ -1,0 +1,60 @@
+"""Agents in the database. A revoked agent keeps its row: history names it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, select, update
+
+from desk.storage.database import Connection
+from desk.storage.tables import agents
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """One working agent as stored."""
+
+    name: str
+    role: str
+    departments: tuple[str, ...]
+
+
+async def insert_agent(
+    connection: Connection, *, name: str, role: str, departments: Sequence[str], token_hash: bytes, created_at: datetime
+) -> None:
+    """Raises `Conflict` (at the end of the unit of work) when a working agent has that name."""
+    await connection.execute(
+        insert(agents).values(
+            name=name, role=role, departments=list(departments), token_hash=token_hash, created_at=created_at
+        )
+    )
+
+
+async def by_token(connection: Connection, token_hash: bytes) -> AgentRow | None:
+    """The working agent whose token has that SHA-256."""
+    found = await _working(connection, agents.c.token_hash == token_hash)
+    return found[0] if found else None
+
+
+async def all_working(connection: Connection) -> list[AgentRow]:
+    """Agents that are not revoked, by name."""
+    return await _working(connection)
+
+
+async def revoke(connection: Connection, name: str, now: datetime) -> bool:
+    """Whether there was a working agent of that name to revoke."""
+    result = await connection.execute(
+        update(agents).where(agents.c.name == name, agents.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    return bool(result.rowcount)
+
+
+async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> list[AgentRow]:
+    query = select(agents.c.name, agents.c.role, agents.c.departments)
+    query = query.where(agents.c.revoked_at.is_(None), *conditions).order_by(agents.c.name)
+    return [_read(row) for row in await connection.execute(query)]
+
+
+def _read(row: Any) -> AgentRow:
+    return AgentRow(row.name, row.role, tuple(row.departments))

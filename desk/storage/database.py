@@ -1,0 +1,125 @@
+"""The database: one engine, units of work, and what its failures are called. Part of the only package with SQLAlchemy.
+
+Every failure to reach or use the database becomes `StorageUnavailable`, and no statement's parameters travel with it:
+they hold phone numbers and sealed identity numbers.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, TypeAlias
+
+import asyncpg  # type: ignore[import-untyped]
+import structlog
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from desk.errors import StorageUnavailable
+
+Connection: TypeAlias = AsyncConnection
+
+log = structlog.get_logger(__name__)
+
+BUSY_SECONDS = 10
+"""How long a writer waits for SQLite's one lock, and a unit of work for a connection out of the pool."""
+STATEMENT_SECONDS = 10
+CONNECT_SECONDS = 5
+
+FAILURES = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+
+
+class Conflict(Exception):
+    """Another unit of work got there first (a unique index, a deadlock): run this one again from its start."""
+
+
+class Database:
+    """One database by its URL (`postgresql+asyncpg://…` or `sqlite+aiosqlite:///…`), with a pool of connections."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.engine = _engine(url, pool_size)
+        self.dialect: str = self.engine.dialect.name
+        # Within one process writers queue here rather than by SQLite's sleeping and trying again.
+        self._one_writer: asyncio.Lock | nullcontext[None] = (
+            asyncio.Lock() if self.dialect == "sqlite" else nullcontext()
+        )
+        self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Connection]:
+        """A unit of work: commits when the block ends, rolls back when it raises.
+
+        Raises `Conflict` (run it again) or `StorageUnavailable`. On SQLite it holds the write lock from the start.
+        """
+        async with self._one_writer, self._named_failures(), self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A consistent look at the database that never waits for a writer."""
+        async with self._named_failures(), self._readers.begin() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises `StorageUnavailable` unless the database answers."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _named_failures(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            renamed = _renamed(error)
+        else:
+            return
+        # Raised out here: a driver's message quotes the row («Key (phone)=(…) already exists»), so none is chained.
+        raise renamed from None
+
+
+def _renamed(error: BaseException) -> Conflict | StorageUnavailable:
+    driver_error = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(driver_error, "sqlstate", None)
+    if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
+        return Conflict()
+    log.error("database failed", error=type(error).__name__, cause=type(driver_error).__name__, sqlstate=state)
+    return StorageUnavailable()
+
+
+def _engine(url: str, pool_size: int) -> AsyncEngine:
+    sqlite = url.startswith("sqlite")
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=not sqlite,
+        connect_args=(
+            {"timeout": BUSY_SECONDS} if sqlite else {"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS}
+        ),
+    )
+    if sqlite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Durable (`synchronous=FULL`: a receipt is given on the commit), readers beside a writer, foreign keys on."""
+    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    """A writer takes the lock at once: two that both read first and then write would deadlock, and one would fail."""
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

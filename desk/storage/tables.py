@@ -1,0 +1,211 @@
+"""The tables. Alembic's migrations make them; a test holds the two equal on both engines.
+
+Instants are aware UTC on both engines. Codes (status, outcome …) are text: the rules that read them are in desk/.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime on both engines: `timestamptz` in PostgreSQL, UTC without a zone in SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _serial() -> Column[Any]:
+    """A number that grows with each row and is never used again; SQLite counts only in INTEGER columns."""
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+def _callback() -> Column[Any]:
+    return Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id"), nullable=False)
+
+
+def _promise() -> list[Column[Any]]:
+    return [
+        Column("promise_policy", String(16), nullable=False),
+        Column("promise_from", Instant, nullable=False),
+        Column("promise_by", Instant, nullable=False),
+        Column("promise_spoken", Text, nullable=False),
+    ]
+
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("department", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("priority", SmallInteger, nullable=False),  # 0 urgent, 1 normal: ascending is the claim order
+    Column("phone", String(20), nullable=False),
+    Column("phone_mobile", Boolean, nullable=False),
+    Column("patient_kind", String(16)),
+    Column("patient_masked", String(11)),
+    Column("patient_number", LargeBinary),  # sealed by the vault
+    Column("patient_index", LargeBinary),
+    *_promise(),
+    Column("not_before", Instant),  # not handed out by claim before this: rung in vain, promised again
+    Column("call_count", Integer, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("attempts_from", Instant, nullable=False),  # earlier attempts belong to a round of tries that is over
+    Column("claimed_by", String(128)),
+    Column("lease_until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("closed_reason", String(32)),
+    Column("closed_at", Instant),
+    Column("note", Text),
+    CheckConstraint("status in ('waiting', 'claimed', 'unreachable', 'closed')", name="status"),
+    CheckConstraint("(status = 'claimed') = (claimed_by is not null)", name="claimed_by"),
+    CheckConstraint("(status = 'claimed') = (lease_until is not null)", name="lease_until"),
+    CheckConstraint("(status = 'closed') = (closed_reason is not null)", name="closed_reason"),
+    CheckConstraint("(patient_index is null) = (patient_number is null)", name="patient"),
+)
+
+_open_patient = text("status <> 'closed' and patient_index is not null")
+_open_phone = text("status <> 'closed' and patient_index is null")
+Index(
+    "uq_callbacks_open_patient",
+    callbacks.c.department,
+    callbacks.c.patient_index,
+    unique=True,
+    postgresql_where=_open_patient,
+    sqlite_where=_open_patient,
+)
+Index(
+    "uq_callbacks_open_phone",
+    callbacks.c.department,
+    callbacks.c.phone,
+    unique=True,
+    postgresql_where=_open_phone,
+    sqlite_where=_open_phone,
+)
+Index(
+    "ix_callbacks_claim_order",
+    *(callbacks.c[name] for name in ("department", "status", "priority", "promise_by", "created_at", "id")),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _serial(),
+    _callback(),
+    Column("at", Instant, nullable=False),
+    Column("agent", String(128), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("counted", Boolean, nullable=False),
+    Column("note", Text),
+    Index(None, "callback_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+promises = Table(
+    "promises",
+    metadata,
+    _serial(),
+    _callback(),
+    Column("at", Instant, nullable=False),
+    *_promise(),
+    Index(None, "callback_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    _serial(),
+    Column("asterisk_id", String(128), nullable=False),
+    Column("channel_id", String(128), nullable=False),
+    Column("department", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("phone", String(20)),
+    Column("phone_mobile", Boolean),
+    Column("step", String(16)),
+    Column("incomplete", Boolean, nullable=False),
+    Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id")),
+    UniqueConstraint("asterisk_id", "channel_id"),
+    CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),
+    Index(None, "department", "incomplete", "id"),
+    sqlite_autoincrement=True,
+)
+
+history = Table(
+    "history",
+    metadata,
+    _serial(),
+    _callback(),
+    Column("department", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("from_status", String(16)),
+    Column("to_status", String(16)),
+    Column("details", JSON, nullable=False),
+    Index(None, "callback_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    _serial(),
+    Column("name", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("departments", JSON, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    sqlite_autoincrement=True,
+)
+
+_working = text("revoked_at is null")
+Index("uq_agents_working_name", agents.c.name, unique=True, postgresql_where=_working, sqlite_where=_working)
