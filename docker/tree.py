@@ -1,0 +1,169 @@
+"""The programs we need, from Debian packages unpacked in a cache folder, on any Debian-like machine and by any user.
+
+A tree is never entered (no chroot, no namespaces): each program in `TREE/bin` is a two-line script that runs the
+unpacked program through the tree's own loader and libraries, so that nothing of the host's C library matters.
+Only the standard library. `python3 -m docker.tree asterisk` builds the tree and prints where it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docker.apt import AptError, debian_sources, unpack
+
+HERE = Path(__file__).parent
+RECIPE = "1"  # raise it when what is done to the unpacked packages changes
+CACHE_VARIABLE = "INNRINGING_CACHE"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Package lists of one Debian suite -> programs. `in_place` programs are wrapped where they stand."""
+
+    name: str
+    suite: str
+    lists: tuple[str, ...]
+    programs: Mapping[str, str] = field(default_factory=dict)
+    in_place: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def packages(self) -> list[str]:
+        return [name for path in self.lists for name in (HERE / path).read_text(encoding="utf-8").split()]
+
+    def folder_name(self, architecture: str, snapshot: str = "") -> str:
+        parts = [RECIPE, self.suite, architecture, snapshot, *sorted(self.packages())]
+        parts += [*self.programs, *self.programs.values(), *self.in_place, *self.variables.values()]
+        return f"{self.name}-{self.suite}-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]}"
+
+
+ASTERISK = Recipe(
+    "asterisk",
+    "sid",
+    ("asterisk.packages", "tools.packages"),
+    programs={
+        "asterisk": "usr/sbin/asterisk",
+        "rasterisk": "usr/sbin/asterisk",
+        "ffmpeg": "usr/bin/ffmpeg",
+        "ffprobe": "usr/bin/ffprobe",
+        "espeak-ng": "usr/bin/espeak-ng",
+        "sipp": "usr/bin/sipp",
+        "baresip": "usr/bin/baresip",
+    },
+    variables={"ESPEAK_DATA_PATH": "{libraries}/espeak-ng-data"},
+)
+POSTGRES = Recipe(
+    "postgres",
+    "trixie",
+    ("postgres.packages",),
+    in_place=("usr/lib/postgresql/17/bin/postgres", "usr/lib/postgresql/17/bin/initdb"),
+)
+RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES)}
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    if own := environment.get(CACHE_VARIABLE):
+        return Path(own).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/cache/innringing")
+    home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "innringing"
+
+
+def ensure(recipe: Recipe, cache: Path | None = None) -> Path:
+    """The tree's folder; built first where it is missing (a minute, about 200 MB fetched)."""
+    cache = cache or cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / recipe.folder_name(_architecture(), os.environ.get("INNRINGING_DEBIAN_SNAPSHOT", ""))
+    if target.exists():
+        return target
+    with _locked(cache / f"{recipe.name}.lock"):
+        if not target.exists():
+            _build(recipe, target)
+    return target
+
+
+def program(name: str) -> Path:
+    """A program of the Asterisk tree (asterisk, ffmpeg, ffprobe, espeak-ng, sipp, baresip)."""
+    return ensure(ASTERISK) / "bin" / name
+
+
+def _build(recipe: Recipe, target: Path) -> None:
+    print(f"Making a folder with {', '.join(recipe.packages())} of Debian {recipe.suite}: {target}", flush=True)
+    print("  fetching and unpacking the packages (once; a minute or two) …", flush=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{recipe.name}-", suffix=".new") as work:
+        tree = Path(work) / "tree"
+        unpack(recipe.packages(), debian_sources(recipe.suite, target.parent), tree)
+        write_wrappers(recipe, tree, target)
+        tree.chmod(0o755)
+        tree.rename(target)
+    print("  done", flush=True)
+
+
+def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
+    """Scripts that run the programs through the tree's own loader once `tree` has become `target`."""
+    libraries = libraries_folder(tree)
+    loader = next(path for path in sorted(libraries.glob("ld-linux*.so*")) if path.exists())
+    path = ":".join(str(target / folder.relative_to(tree)) for folder in library_path(libraries))
+    lines = [
+        f"export {name}='{value.format(libraries=target / libraries.relative_to(tree))}'\n"
+        for name, value in recipe.variables.items()
+    ]
+    start = f"exec '{target / loader.relative_to(tree)}' --library-path '{path}'"
+    (tree / "bin-wrapped").mkdir()
+    commands = {tree / "bin-wrapped" / name: (target / real, name) for name, real in recipe.programs.items()}
+    for name in recipe.in_place:
+        script = tree / name
+        real = script.rename(script.with_name(f"{script.name}.real"))
+        commands[script] = (target / real.relative_to(tree), str(target / name))
+    for script, (real, shown_as) in commands.items():
+        # --argv0: programs which look for their neighbours, or behave by their name, see the script's name
+        script.write_text(
+            f"#!/bin/sh\n{''.join(lines)}{start} --argv0 '{shown_as}' '{real}' \"$@\"\n", encoding="utf-8"
+        )
+        script.chmod(0o755)
+    if (tree / "bin").is_symlink():  # Debian's merged /usr
+        (tree / "bin").unlink()
+    (tree / "bin-wrapped").rename(tree / "bin")
+
+
+def libraries_folder(tree: Path) -> Path:
+    """`usr/lib/<architecture's triplet>` of a tree, found by its loader."""
+    for loader in sorted(tree.glob("usr/lib/*/ld-linux*.so*")):
+        return loader.parent
+    raise AptError(f"no loader under {tree}/usr/lib")
+
+
+def library_path(libraries: Path) -> list[Path]:
+    """Where a program of the tree may find its libraries: some packages keep theirs one folder further down."""
+    inner = sorted({path.parent for path in libraries.glob("*/lib*.so*")})
+    return [libraries, *inner]
+
+
+def _architecture() -> str:
+    done = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AptError("this host has no dpkg: use a Debian or Ubuntu host, or Docker")
+    return done.stdout.strip()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    try:
+        print(ensure(RECIPES[sys.argv[1]]))
+    except AptError as error:
+        sys.exit(f"innringing: {error}")
