@@ -1,0 +1,1 @@
+"""A SIP phone for tests, the bench and `innringing call`: rings, keys digits, answers, and records what it hears."""

@@ -1,0 +1,158 @@
+"""Which prompts were heard, and when: normalised cross-correlation with what was built from the catalogue.
+
+A prompt is found by its opening; how far it was heard is then measured in blocks, since a caller's key press may cut
+it short. Score 1.0 is sample for sample. Through A-law, the right prompt scores above 0.99 and the best wrong one below
+0.2, so the limit of 0.8 is far from both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.phone.rtp import RATE, Samples, decode_alaw
+
+LIMIT: Final = 0.8
+OPENING: Final = int(0.6 * RATE)
+BLOCK: Final = int(0.1 * RATE)
+SAME_START: Final = int(0.06 * RATE)  # two prompts this near each other are the same sound
+QUIET: Final = 40.0  # root mean square below which a block is a pause, 16-bit scale
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A prompt in a recording. Times in seconds from the recording's start."""
+
+    key: str
+    start: float
+    length: float  # how much of it was heard
+    whole: bool  # until its end
+    score: float  # correlation of that part, 0 to 1
+
+    @property
+    def first_sample(self) -> int:
+        return round(self.start * RATE)
+
+
+class Listener:
+    """Recognises a set of prompts, each given as 8 kHz samples."""
+
+    def __init__(self, prompts: Mapping[str, Samples]) -> None:
+        self._prompts = {key: _without_offset(_trimmed(samples)) for key, samples in prompts.items()}
+        self._prompts = {key: samples for key, samples in self._prompts.items() if len(samples) >= BLOCK}
+        self._lead = {key: len(samples) - len(_trimmed(samples, end=False)) for key, samples in prompts.items()}
+
+    @classmethod
+    def of_folder(cls, folder: Path, keys: Collection[str] | None = None) -> Listener:
+        """All prompts built there (`<key>.alaw`), or only those named."""
+        files = [file for file in sorted(folder.glob("**/*.alaw")) if keys is None or file.stem in keys]
+        return cls({file.stem: decode_alaw(file.read_bytes()) for file in files})
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def recognise(self, samples: Samples) -> list[Heard]:
+        """The prompts heard, in order, none overlapping another."""
+        if len(samples) < BLOCK:
+            return []
+        sound = samples.astype(np.float64)
+        spectrum = _Spectrum(sound)
+        found = [heard for key, prompt in self._prompts.items() for heard in self._find(key, prompt, sound, spectrum)]
+        return _without_overlaps(found)
+
+    def _find(self, key: str, prompt: Floats, sound: Floats, spectrum: _Spectrum) -> list[Heard]:
+        opening = prompt[: min(OPENING, len(prompt))]
+        found = []
+        for place in spectrum.peaks(opening):
+            heard = _how_far(prompt, sound[place : place + len(prompt)])
+            score = _correlation(prompt[:heard], sound[place : place + heard])
+            start = max(place - self._lead[key], 0)
+            found.append(Heard(key, start / RATE, heard / RATE, heard >= len(prompt) - BLOCK, round(score, 3)))
+        return found
+
+
+class _Spectrum:
+    """A recording, transformed once, to be correlated with many prompts."""
+
+    def __init__(self, sound: Floats) -> None:
+        self._length = len(sound)
+        self._size = 1 << int(np.ceil(np.log2(len(sound) + OPENING)))
+        self._transformed = np.fft.rfft(sound, self._size)
+        self._sum = np.concatenate(([0.0], np.cumsum(sound)))
+        self._squares = np.concatenate(([0.0], np.cumsum(sound**2)))
+
+    def peaks(self, opening: Floats) -> list[int]:
+        """Where the recording correlates with `opening` above the limit: the best place of each neighbourhood."""
+        n = len(opening)
+        if n > self._length:
+            return []
+        shape = opening - opening.mean()
+        product = np.fft.irfft(self._transformed * np.conj(np.fft.rfft(shape, self._size)), self._size)
+        product = product[: self._length - n + 1]
+        mean = (self._sum[n:] - self._sum[:-n]) / n
+        energy = np.maximum(self._squares[n:] - self._squares[:-n] - n * mean**2, n * QUIET**2 / 4)
+        scores = product / np.sqrt(energy * float(np.sum(shape**2)))
+        places: list[int] = []
+        for place in np.flatnonzero(scores > LIMIT):
+            if places and place - places[-1] < n // 2:
+                places[-1] = int(place) if scores[place] > scores[places[-1]] else places[-1]
+            else:
+                places.append(int(place))
+        return places
+
+
+def _how_far(prompt: Floats, sound: Floats) -> int:
+    """How many samples of the prompt are in the sound, from its start: block by block until one differs."""
+    length = min(len(prompt), len(sound))
+    heard = min(OPENING, length)
+    for start in range(heard, length, BLOCK):
+        wanted, had = prompt[start : start + BLOCK], sound[start : start + BLOCK]
+        wanted = wanted[: len(had)]
+        if _loudness(wanted) < QUIET and _loudness(had) < 2 * QUIET:
+            continue  # a pause in both: decided by what comes after it
+        if _correlation(wanted, had) < LIMIT:
+            break
+        heard = start + len(had)
+    return heard
+
+
+def _without_overlaps(found: list[Heard]) -> list[Heard]:
+    """Of those that begin together the one heard longest; then nothing that begins inside another."""
+    kept: list[Heard] = []
+    for heard in sorted(found, key=lambda one: (-one.length * one.score, not one.whole)):
+        if all(
+            heard.start >= other.start + other.length - SAME_START / RATE
+            or heard.start + heard.length <= other.start + SAME_START / RATE
+            for other in kept
+        ):
+            kept.append(heard)
+    return sorted(kept, key=lambda one: one.start)
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    n = min(len(one), len(other))
+    one, other = one[:n] - one[:n].mean(), other[:n] - other[:n].mean()
+    size = float(np.sqrt(np.sum(one**2) * np.sum(other**2)))
+    return float(np.sum(one * other)) / size if size else 0.0
+
+
+def _loudness(samples: Floats) -> float:
+    return float(np.sqrt(np.mean(samples**2))) if len(samples) else 0.0
+
+
+def _trimmed(samples: Samples, *, end: bool = True) -> Samples:
+    """Without the silence before the sound, and after it: what is silent can't be recognised."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 2 * QUIET)
+    if not len(loud):
+        return samples[:0]
+    return samples[loud[0] : loud[-1] + 1 if end else None]
+
+
+def _without_offset(samples: Samples) -> Floats:
+    return samples.astype(np.float64)

@@ -1,0 +1,143 @@
+"""One call of the phone: its SIP dialogue and its sound."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+from ivr.phone.errors import PhoneError
+from ivr.phone.rtp import Line, Recording
+from ivr.phone.sip import USER_AGENT, Message, build, media_address, new_branch, offer, tag_of, uri_of
+
+if TYPE_CHECKING:
+    from ivr.phone.phone import Phone
+
+INFO_PRESS: Final = 0.1  # seconds a key is held when sent as SIP INFO
+INFO_GAP: Final = 0.1
+
+
+class Dialogue:
+    """The SIP side of a call or a registration: who, where, and the counting of requests."""
+
+    def __init__(self, phone: Phone, target: str, *, us: str, them: str, call_id: str = "") -> None:
+        self.id = call_id or f"{secrets.token_hex(12)}@{phone.host}"
+        self.target = target  # the URI requests go to
+        self.us, self.them = us, them  # From and To as we send them, with tags
+        self._phone = phone
+        self._sequence = 0
+
+    async def ask(
+        self, method: str, extra: list[tuple[str, str]], body: str = "", content_type: str = "application/sdp"
+    ) -> Message:
+        """Send a request until it is answered; a challenge is answered once. Raises NobodyThere."""
+        answer = await self._send(method, extra, body, content_type)
+        if answer.status in (401, 407) and self._phone.has_password:
+            if method == "INVITE":
+                self.acknowledge(answer)
+            answer = await self._send(
+                method, [*extra, self._phone.sign(answer, method, self.target)], body, content_type
+            )
+        return answer
+
+    async def _send(self, method: str, extra: list[tuple[str, str]], body: str, content_type: str) -> Message:
+        self._sequence += 1
+        branch = new_branch()
+        headers = [*self._headers(branch, f"{self._sequence} {method}"), ("Contact", self._phone.contact), *extra]
+        data = build(f"{method} {self.target} SIP/2.0", headers, body, content_type)
+        return await self._phone.transact(branch, method, data)
+
+    def acknowledge(self, answer: Message) -> None:
+        """Send the ACK that a final answer to our INVITE wants: in its own transaction unless the call was refused."""
+        branch = answer.branch if answer.status >= 300 else new_branch()
+        headers = self._headers(branch, f"{answer.sequence[0]} ACK")
+        headers[3] = ("To", answer.header("to"))
+        self._phone.send(build(f"ACK {self.target} SIP/2.0", headers))
+
+    def _headers(self, branch: str, sequence: str) -> list[tuple[str, str]]:
+        return [
+            ("Via", f"SIP/2.0/UDP {self._phone.host}:{self._phone.port};branch={branch};rport"),
+            ("Max-Forwards", "70"),
+            ("From", self.us),
+            ("To", self.them),
+            ("Call-ID", self.id),
+            ("CSeq", sequence),
+            ("User-Agent", USER_AGENT),
+        ]
+
+
+class PhoneCall:
+    """A call, ringing or answered. `ended` is set when it is over, whoever hung up; `ended_at` is Unix time."""
+
+    def __init__(self, phone: Phone, dialogue: Dialogue, line: Line, invite: Message | None = None) -> None:
+        self.dialogue = dialogue
+        self.line = line
+        self.ended = asyncio.Event()
+        self.ended_at: float | None = None
+        self.invite = invite  # what rang us, when we are the one rung
+        self._phone = phone
+        self._answered = False
+
+    @property
+    def heard(self) -> Recording:
+        return self.line.recording
+
+    def answered(self, answer: Message) -> None:
+        """The other side has answered our INVITE: acknowledge, and start the sound."""
+        self.dialogue.them = answer.header("to")
+        self.dialogue.target = uri_of(answer.header("contact")) or self.dialogue.target
+        self.dialogue.acknowledge(answer)
+        self._open(answer.body)
+
+    def accept(self, request: Message) -> None:
+        """Answer an INVITE: the first one, or a later one that renegotiates."""
+        self._phone.respond(
+            request, 200, "OK", tag=tag_of(self.dialogue.us), body=offer(self._phone.host, self.line.port)
+        )
+        if request.body:
+            self._open(request.body)
+
+    def _open(self, description: str) -> None:
+        self._answered = True
+        there = media_address(description)
+        self.line.open(there.host, there.port, there.events)
+
+    async def key(self, keys: str, *, info: bool = False) -> None:
+        """Key these, as RTP events or each as a SIP INFO. Returns when the last press is over, or the call is.
+
+        Raises PhoneError where the other side takes no key presses.
+        """
+        pressing = asyncio.create_task(self._key_by_info(keys) if info else self.line.press(keys))
+        ended = asyncio.create_task(self.ended.wait())
+        try:
+            await asyncio.wait((pressing, ended), return_when=asyncio.FIRST_COMPLETED)
+            if pressing.done():
+                pressing.result()
+        except ValueError as error:
+            raise PhoneError(str(error)) from None
+        finally:
+            pressing.cancel()
+            ended.cancel()
+
+    async def _key_by_info(self, keys: str) -> None:
+        for key in keys:
+            body = f"Signal={key}\r\nDuration={int(INFO_PRESS * 1000)}\r\n"
+            await self.dialogue.ask("INFO", [], body, "application/dtmf-relay")
+            await asyncio.sleep(INFO_PRESS)
+            self.line.last_key_at = time.time()
+            await asyncio.sleep(INFO_GAP)
+
+    async def hang_up(self) -> None:
+        """End the call, if it isn't over."""
+        if self.ended.is_set() or not self._answered:
+            return
+        self.over()
+        await self.dialogue.ask("BYE", [])
+
+    def over(self) -> None:
+        """The call has ended: no more sound either way."""
+        if not self.ended.is_set():
+            self.ended_at = time.time()
+            self.ended.set()
+            self.line.close()
