@@ -56,7 +56,6 @@ ASTERISK = Recipe(
         "ffprobe": "usr/bin/ffprobe",
         "espeak-ng": "usr/bin/espeak-ng",
         "sipp": "usr/bin/sipp",
-        "baresip": "usr/bin/baresip",
     },
     variables={"ESPEAK_DATA_PATH": "{libraries}/espeak-ng-data"},
 )
@@ -92,7 +91,7 @@ def ensure(recipe: Recipe, cache: Path | None = None) -> Path:
 
 
 def program(name: str) -> Path:
-    """A program of the Asterisk tree (asterisk, ffmpeg, ffprobe, espeak-ng, sipp, baresip)."""
+    """A program of the Asterisk tree (asterisk, ffmpeg, ffprobe, espeak-ng, sipp)."""
     return ensure(ASTERISK) / "bin" / name
 
 
