@@ -7,15 +7,13 @@ from collections import deque
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from uuid import uuid4
 
 import structlog
 
+from desk.callbacks import CallKey, IncompleteStep
 from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
-
-if TYPE_CHECKING:
-    from desk.callbacks import CallKey, IncompleteStep
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +49,7 @@ class Channel(Protocol):
 
 
 class CallerHungUp(Exception):
-    """The caller is gone. Raised by every telephony await; only the controller catches it.
-
-    `step` is where in the conversation it happened, set by the innermost `Call.at(...)` around it.
-    """
-
-    step: IncompleteStep | None = None
+    """The caller is gone. Raised by every telephony await; only the controller catches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +90,20 @@ class Call:
         self.department = department
         self.language = language
         self.caller = caller
+        self.interrupted_at: IncompleteStep | None = None
         self._channel = channel
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
         self._number_ended_at = float("-inf")
         self._gone = False
+        self._waits = 0
+        self._idle_since = asyncio.get_running_loop().time()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the caller last heard or could key anything; 0 while they do."""
+        return 0.0 if self._waits else asyncio.get_running_loop().time() - self._idle_since
 
     @property
     def live(self) -> bool:
@@ -111,11 +112,11 @@ class Call:
 
     @contextmanager
     def at(self, step: IncompleteStep) -> Iterator[None]:
-        """Name the part of the conversation inside, so that a hang-up in it tells where it happened."""
+        """Name the part of the conversation inside, so that a hang-up in it can be told by where it happened."""
         try:
             yield
-        except CallerHungUp as gone:
-            gone.step = gone.step or step
+        except Exception:
+            self.interrupted_at = self.interrupted_at or step  # the innermost counts
             raise
 
     async def play(self, *prompts: str, barge_in: bool = False) -> None:
@@ -137,7 +138,8 @@ class Call:
             except AriError as error:
                 log.error("A prompt could not be played", prompts=prompts, error=str(error))
                 return
-            outcome = await self._playback_end(playback)
+            with self._occupied():
+                outcome = await self._playback_end(playback)
         finally:
             self._playback = None
         if outcome == "key":
@@ -201,8 +203,10 @@ class Call:
 
     async def keep_from_rescue(self, seconds: int) -> None:
         """Put the dialplan's rescue of this caller `seconds` ahead from now. The controller's."""
-        if not self._gone:
+        try:
             await self._channel.set_rescue(seconds)
+        except (ChannelGone, NotInStasis):
+            self.ended()
 
     def key_pressed(self, key: str) -> None:
         """The caller pressed a key: kept first, then the prompt playing is ended if it may be."""
@@ -256,10 +260,20 @@ class Call:
         self._check()
         if not self._keys:
             self._key_waiter = asyncio.get_running_loop().create_future()
-            await asyncio.wait((self._key_waiter,), timeout=seconds)
+            with self._occupied():
+                await asyncio.wait((self._key_waiter,), timeout=seconds)
             self._key_waiter = None
             self._check()
         return self._keys.popleft() if self._keys else None
+
+    @contextmanager
+    def _occupied(self) -> Iterator[None]:
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            self._idle_since = asyncio.get_running_loop().time()
 
     def _number_ended(self) -> None:
         """Many end a full number with '#' though it is complete: that key must not answer the next question."""

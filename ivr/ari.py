@@ -1,0 +1,204 @@
+"""The connection to Asterisk, and the only importer of aioari.
+
+aioari is the transport. What it lacks is built around it here: a header instead of the password in addresses, time
+limits, a heartbeat, our errors, a connection that comes back, and a filter on what Asterisk sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import random
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NoReturn
+
+import structlog
+
+from ivr.errors import AriError, AriRefused, AriReplaced, AriUnavailable, ChannelGone
+from ivr.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
+from ivr.transport import Http
+
+with warnings.catch_warnings():  # their escapes in plain strings warn when first compiled
+    warnings.simplefilter("ignore")
+    import aioari
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY: Final = 0.1
+LONGEST_DELAY: Final = 2.0
+SAY_EVERY: Final = 20  # failed tries between two log lines
+
+Route = Callable[[Event], None]
+Reconcile = Callable[[], Awaitable[None]]
+
+
+class Ari:
+    """Asterisk, connected for as long as `run` runs. Every request raises an AriError when it fails."""
+
+    def __init__(self, *, base_url: str, user: str, password: str) -> None:
+        """`base_url`: Asterisk's HTTP server, with or without `/ari` at its end."""
+        self._base_url = base_url.rstrip("/").removesuffix("/ari") + "/"
+        self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._client: aioari.Client | None = None
+        self._asterisk_id = ""
+        self._replaced = False
+        self.connected = False
+        for name in ("aioari", "aioswagger11"):  # they log whole events and requests, digits and all
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+    async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
+        """Stay connected for ever. `route` gets every event and must not wait; `reconcile` runs after each connect.
+
+        Raises AriRefused if Asterisk refuses the password before it ever accepted it, AriReplaced if another
+        controller takes our place. Nothing else ends it: Asterisk may come and go.
+        """
+        accepted = False
+        tries = 0
+        while True:
+            try:
+                await self._stay_connected(route, reconcile)
+                error: AriError = AriUnavailable("connection closed")
+            except AriReplaced:
+                raise
+            except AriRefused as refused:
+                if not accepted:
+                    raise
+                error = refused
+            except AriError as failed:
+                error = failed
+            if self.connected:
+                accepted, tries, self.connected = True, 0, False
+                log.warning("The connection to Asterisk is lost", error=str(error))
+            elif tries % SAY_EVERY == 0:
+                log.warning("Waiting for Asterisk", address=self._base_url, error=str(error))
+            await asyncio.sleep(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries, 8)) * random.uniform(0.5, 1))
+            tries += 1
+
+    def channel(self, channel_id: str) -> AriChannel:
+        """The line with this id, whether it exists or not."""
+        return AriChannel(self, channel_id)
+
+    async def channel_ids(self) -> frozenset[str]:
+        """The channels that are in the application now."""
+        application = await self.request("applications", "get", applicationName=APP_NAME)
+        match application:
+            case {"channel_ids": [*ids]}:
+                return frozenset(id_ for id_ in ids if isinstance(id_, str))
+            case _:
+                return frozenset()
+
+    async def found(self, channel_id: str) -> StasisStart | None:
+        """What a channel in the application said when it came in; None if it is not in it (any more)."""
+        try:
+            return parse_channel(await self.request("channels", "get", channelId=channel_id), self._asterisk_id)
+        except ChannelGone:
+            return None
+
+    async def request(self, resource: str, operation: str, **parameters: Any) -> Any:
+        """Send one request by its name in ARI's own description; returns the JSON answered, or None."""
+        if self._client is None:
+            raise AriUnavailable
+        send = self._client.swagger.get_resource(resource).get_operation(operation)
+        reply = await send(**parameters)
+        return reply.json()
+
+    async def _stay_connected(self, route: Route, reconcile: Reconcile) -> None:
+        http = Http(self._base_url, self._authorization)
+        try:
+            client = aioari.Client(self._base_url, http)
+            try:
+                await client.init()
+            except (ChannelGone, KeyError, TypeError, ValueError) as error:
+                raise AriUnavailable("this is not ARI, or not yet") from error
+            client.exception_handler = _routing_failed
+            client.on_event("*", self._router(client, route))
+            await self._listen(client, http, reconcile)
+        finally:
+            self._client = None
+            await http.close()
+
+    async def _listen(self, client: aioari.Client, http: Http, reconcile: Reconcile) -> None:
+        """Read events until the connection ends; set the filter and reconcile beside that, once it is open."""
+        reading = asyncio.create_task(client.run(APP_NAME))
+        greeting = asyncio.create_task(self._greet(client, http, reconcile))
+        try:
+            await asyncio.wait((reading, greeting), return_when=asyncio.FIRST_COMPLETED)
+            if greeting.done():
+                greeting.result()
+            await reading
+        finally:
+            for task in (reading, greeting):
+                task.cancel()
+            await asyncio.gather(reading, greeting, return_exceptions=True)
+        if self._replaced:
+            raise AriReplaced
+
+    async def _greet(self, client: aioari.Client, http: Http, reconcile: Reconcile) -> None:
+        await http.opened.wait()
+        await http.set_filter(WANTED)
+        self._client = client
+        match await self.request("asterisk", "ping"):
+            case {"asterisk_id": str(asterisk_id)}:
+                self._asterisk_id = asterisk_id
+        self.connected = True
+        log.info("Connected to Asterisk", address=self._base_url)
+        await reconcile()
+
+    def _router(self, client: aioari.Client, route: Route) -> Callable[[dict[str, Any]], Awaitable[None] | None]:
+        def routed(message: dict[str, Any]) -> Awaitable[None] | None:
+            event = parse(message)
+            if isinstance(event, ApplicationReplaced):
+                self._replaced = True
+                closing: Awaitable[None] = client.close()
+                return closing
+            if event is None:
+                log.debug("An event was skipped", event_type=str(message.get("type"))[:40])
+            else:
+                route(event)
+            return None
+
+        return routed
+
+
+class AriChannel:
+    """The caller's line, as `ivr.call.Channel` wants it."""
+
+    __slots__ = ("_ari", "id")
+
+    def __init__(self, ari: Ari, channel_id: str) -> None:
+        self._ari = ari
+        self.id = channel_id
+
+    async def play(self, playback_id: str, media: Sequence[str], language: str) -> None:
+        await self._ari.request(
+            "channels", "playWithId", channelId=self.id, playbackId=playback_id, media=list(media), lang=language
+        )
+
+    async def stop(self, playback_id: str) -> None:
+        await self._ari.request("playbacks", "stop", playbackId=playback_id)
+
+    async def playing(self, playback_id: str) -> bool:
+        try:
+            await self._ari.request("playbacks", "get", playbackId=playback_id)
+        except ChannelGone:
+            return False
+        return True
+
+    async def hangup(self) -> None:
+        await self._ari.request("channels", "hangup", channelId=self.id)
+
+    async def leave(self, context: str, extension: str) -> None:
+        await self._ari.request(
+            "channels", "continueInDialplan", channelId=self.id, context=context, extension=extension, priority=1
+        )
+
+    async def set_rescue(self, seconds: int) -> None:
+        await self._ari.request(
+            "channels", "setChannelVar", channelId=self.id, variable="TIMEOUT(absolute)", value=str(seconds)
+        )
+
+
+def _routing_failed(error: Exception) -> None:
+    log.error("An event could not be routed", error=type(error).__name__)

@@ -1,0 +1,130 @@
+"""What Asterisk tells, as typed events. `parse` takes any JSON value and never raises.
+
+Shapes: the events model of ARI 10 (`rest-api/api-docs/events.json` of Asterisk 22).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+LONGEST_ID: Final = 160  # Asterisk's own limit for a channel id is 149
+
+APP_NAME: Final = "innringing"
+
+
+@dataclass(frozen=True, slots=True)
+class StasisStart:
+    """A channel entered the application with the arguments the dialplan gave."""
+
+    asterisk_id: str
+    channel_id: str
+    args: tuple[str, ...]
+    caller_number: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StasisEnd:
+    """A channel left the application: into the dialplan, or because it is ending."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHangupRequest:
+    """The caller hung up, or somebody hung up on them."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDestroyed:
+    """A channel does not exist any more."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDtmfReceived:
+    """A key was pressed."""
+
+    channel_id: str
+    digit: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    """A playback ended; `state` is `done`, `failed` or `cancelled`."""
+
+    channel_id: str
+    playback_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationReplaced:
+    """Another connection took the application's name; no more events come here."""
+
+
+ChannelEvent = (
+    StasisStart | StasisEnd | ChannelHangupRequest | ChannelDestroyed | ChannelDtmfReceived | PlaybackFinished
+)
+Event = ChannelEvent | ApplicationReplaced
+
+WANTED: Final = (
+    "StasisStart",
+    "StasisEnd",
+    "ChannelHangupRequest",
+    "ChannelDestroyed",
+    "ChannelDtmfReceived",
+    "PlaybackFinished",
+    "ApplicationReplaced",
+)
+
+
+def parse(message: Any) -> Event | None:
+    """The event in a message, or None for one that is not wanted or not well-formed."""
+    match message:
+        case {"type": "ChannelDtmfReceived", "channel": {"id": str(channel)}, "digit": str(digit)}:
+            event: ChannelEvent = ChannelDtmfReceived(channel, digit)
+        case {"type": "PlaybackFinished", "playback": {"id": str(playback), "target_uri": str(target), **rest}}:
+            channel = target.removeprefix("channel:")
+            event = PlaybackFinished(channel, playback, str(rest.get("state", "done")))
+        case {"type": "StasisStart", "args": [*args], "channel": {"id": str(channel)} as json}:
+            if not all(isinstance(arg, str) for arg in args):
+                return None
+            event = StasisStart(_asterisk_id(message), channel, tuple(args), _caller_number(json))
+        case {"type": "StasisEnd", "channel": {"id": str(channel)}}:
+            event = StasisEnd(channel)
+        case {"type": "ChannelHangupRequest", "channel": {"id": str(channel)}}:
+            event = ChannelHangupRequest(channel)
+        case {"type": "ChannelDestroyed", "channel": {"id": str(channel)}}:
+            event = ChannelDestroyed(channel)
+        case {"type": "ApplicationReplaced"}:
+            return ApplicationReplaced()
+        case _:
+            return None
+    return event if 0 < len(event.channel_id) <= LONGEST_ID else None
+
+
+def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:
+    """The StasisStart that a channel found in the application must once have sent, from its JSON; else None."""
+    match json:
+        case {"id": str(channel), "dialplan": {"app_name": "Stasis", "app_data": str(data)}}:
+            name, *args = data.split(",")
+            return StasisStart(asterisk_id, channel, tuple(args), _caller_number(json)) if name == APP_NAME else None
+        case _:
+            return None
+
+
+def _asterisk_id(message: dict[str, Any]) -> str:
+    asterisk_id = message.get("asterisk_id")
+    return asterisk_id if isinstance(asterisk_id, str) and len(asterisk_id) <= LONGEST_ID else ""
+
+
+def _caller_number(channel: dict[str, Any]) -> str | None:
+    match channel:
+        case {"caller": {"number": str(number)}} if number:
+            return number
+        case _:
+            return None

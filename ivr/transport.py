@@ -1,0 +1,159 @@
+"""HTTP and websocket to Asterisk, as aioari wants to be given them, with what its own client lacks.
+
+A header carries the password (never an address), requests and the socket have time limits, errors are ours, and a
+message that cannot be read never reaches the reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+
+from ivr.errors import AriError, AriRefused, AriUnavailable, ChannelGone, NotInStasis, WrongState
+from ivr.events import APP_NAME
+
+log = structlog.get_logger(__name__)
+
+REST_TIMEOUT: Final = aiohttp.ClientTimeout(total=4, sock_connect=2)
+POOL: Final = 32  # connections; Asterisk's `sessionlimit` is 100
+KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
+HEARTBEAT: Final = 10.0  # seconds between pings; half of it is waited for the pong
+BIGGEST_MESSAGE: Final = 64 << 20  # bytes; above it the websocket is closed and opened again
+BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
+CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
+
+
+class Reply:
+    """An answer, read to its end so that its connection is free again."""
+
+    __slots__ = ("_body", "status")
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self._body = body
+
+    async def text(self) -> str:
+        return self._body.decode(errors="replace")
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self._body) if self._body else None
+        except ValueError as error:
+            raise AriError("not JSON") from error
+
+
+class Http:
+    """The HTTP client given to aioari (it has the methods of aioswagger11's HttpClient): our header, limits, errors."""
+
+    def __init__(self, base_url: str, authorization: str) -> None:
+        self._base_url = base_url
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEP_ALIVE),
+            headers={"Authorization": authorization},
+            timeout=REST_TIMEOUT,
+        )
+        self.opened = asyncio.Event()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        try:
+            async with self._session.request(
+                method, self._address(url), params=params, data=data, headers=headers
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AriUnavailable(type(error).__name__) from None
+        if response.status >= 400:
+            raise _error(response.status)
+        return Reply(response.status, body)
+
+    async def ws_connect(self, url: str, params: Mapping[str, str] | None = None) -> Events:
+        try:
+            socket = await self._session.ws_connect(
+                self._address(url),
+                params=params,
+                heartbeat=HEARTBEAT,
+                max_msg_size=BIGGEST_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=1),
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise _error(error.status) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AriUnavailable(type(error).__name__) from None
+        self.opened.set()
+        return Events(socket)
+
+    async def set_filter(self, types: Sequence[str]) -> None:
+        """Ask for these events only. aioari wraps the body in a way that Asterisk ignores."""
+        allowed = {"allowed": [{"type": type_} for type_ in types]}
+        address = f"{self._base_url}ari/applications/{APP_NAME}/eventFilter"
+        await self.request("PUT", address, data=json.dumps(allowed), headers={"Content-Type": "application/json"})
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def _address(self, url: str) -> str:
+        """Asterisk describes itself with an address of its own making; the one we were given is the one to use."""
+        return self._base_url + "ari/" + urlsplit(url).path.partition("/ari/")[2]
+
+
+class Events:
+    """A websocket from which aioari only ever reads events it can digest."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def receive(self) -> aiohttp.WSMessage:
+        while True:
+            message = await self._socket.receive()
+            match message.type:
+                case aiohttp.WSMsgType.CLOSE | aiohttp.WSMsgType.CLOSING | aiohttp.WSMsgType.CLOSED:
+                    return CLOSED
+                case aiohttp.WSMsgType.ERROR:
+                    log.warning("The websocket failed", error=type(message.data).__name__)
+                    return CLOSED
+                case aiohttp.WSMsgType.TEXT if _digestible(message.data):
+                    return message
+                case _:
+                    log.warning("An event that cannot be read was skipped")
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+def _digestible(text: str) -> bool:
+    if len(text) > BIGGEST_EVENT:
+        return False
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(event, dict) and isinstance(event.get("type"), str)
+
+
+def _error(status: int) -> AriError:
+    match status:
+        case 401 | 403:
+            return AriRefused()
+        case 404:
+            return ChannelGone()
+        case 409:
+            return NotInStasis()
+        case 412:
+            return WrongState()
+        case 500 | 502 | 503 | 504:
+            return AriUnavailable(f"HTTP {status}")
+        case _:
+            return AriError(f"HTTP {status}")
