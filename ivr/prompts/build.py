@@ -1,0 +1,283 @@
+"""Build what Asterisk plays: prompts/build/<language>/<key>.alaw (8 kHz) and .sln16 (16 kHz) under one base name.
+
+A sentence is brought to −20 LUFS on its own; the fragments of one language and one voice share one gain. What has not
+changed since the last build (text, recording, voice, recipe) is kept: prompts/build/manifest.json remembers.
+"""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ivr.prompts import voices
+from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+from ivr.prompts.levels import (
+    TARGET_LUFS,
+    Samples,
+    gained,
+    limited,
+    loudness,
+    resampled,
+    to_alaw,
+    to_pcm16,
+    trimmed,
+)
+from ivr.prompts.voices import RATE
+
+RECIPE = 1  # raise it when the sound made from the same source changes
+ALAW_RATE = 8_000
+LEAD_SECONDS = 0.02
+SENTENCE_TAIL_SECONDS = 0.25
+FRAGMENT_TAIL_SECONDS = 0.04
+SUFFIXES = (".alaw", ".sln16")
+
+Kind = Literal["recording", "draft", "silence"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one prompt comes from. `fingerprint` changes whenever its sound might."""
+
+    language: str
+    key: str
+    kind: Kind
+    fragment: bool
+    text: str
+    recording: Path | None
+    seconds: float
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.language}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A line of the manifest. `samples` counts those of the .sln16 file."""
+
+    fingerprint: str
+    kind: Kind
+    samples: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """How many prompts were built, kept as they were, removed; and how many of all are a draft voice's."""
+
+    built: int
+    kept: int
+    removed: int
+    drafts: int
+
+
+def build(folder: Path, *, tools: Path | None = None, on_step: Callable[[int, int], None] | None = None) -> Report:
+    """Build the prompts of `folder` (it holds catalogue.toml). `on_step` hears how many steps are done, of how many.
+
+    `tools` is a folder with espeak-ng, ffmpeg and ffprobe where they are not on PATH; they are needed only for what
+    is built. Raises PromptsError, one line.
+    """
+    sources = find_sources(folder, load_catalogue(folder / "catalogue.toml"))
+    output = folder / "build"
+    manifest = read_manifest(output)
+    kept = {s.name: manifest[s.name] for s in sources if _is_current(output, s, manifest.get(s.name))}
+    pending = [source for source in sources if source.name not in kept]
+    if pending:
+        _write_manifest(output, kept)  # a build broken off must not leave new sound under an old fingerprint
+        with voices.programs_from(tools):
+            kept |= _build(output, pending, on_step or (lambda done, of: None))
+    removed = _remove_stale(output, {source.name for source in sources})
+    if pending or kept.keys() != manifest.keys():
+        _write_manifest(output, kept)
+    drafts = sum(source.kind == "draft" for source in sources)
+    return Report(built=len(pending), kept=len(sources) - len(pending), removed=removed, drafts=drafts)
+
+
+def find_sources(folder: Path, catalogue: Catalogue) -> list[Source]:
+    """One source for each prompt of each language: a recording where there is one, else the draft voice."""
+    sources = []
+    for language in catalogue.languages:
+        recordings = _recordings(folder / language, catalogue.keys(language))
+        for key in sorted(catalogue.keys(language)):
+            sources.append(_source(catalogue, language, key, recordings.get(key)))
+    return _bound_by_voice(sources)
+
+
+def read_manifest(output: Path) -> dict[str, Built]:
+    """What the last build made; empty when there was none or its manifest is of no use."""
+    try:
+        document = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
+        return {name: Built(**entry) for name, entry in document["prompts"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _recordings(folder: Path, keys: Iterable[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    known = set(keys)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() not in voices.RECORDING_SUFFIXES:
+            continue
+        if path.stem not in known:
+            raise PromptsError(f"{path}: there is no prompt with this key in the catalogue")
+        if path.stem in found:
+            raise PromptsError(f"{path}: a second recording, beside {found[path.stem].name}: keep one")
+        found[path.stem] = path
+    return found
+
+
+def _source(catalogue: Catalogue, language: str, key: str, recording: Path | None) -> Source:
+    text, seconds = catalogue.text(language, key), catalogue.silences.get(key, 0.0)
+    kind: Kind = "silence" if seconds else "recording" if recording else "draft"
+    parts: list[object] = [RECIPE, kind, seconds]
+    if kind == "recording" and recording:
+        parts.append(hashlib.sha256(recording.read_bytes()).hexdigest())
+    elif kind == "draft":
+        parts += [text, voices.DRAFT_VOICES.get(language), voices.draft_pace(key)]
+    return Source(
+        language=language,
+        key=key,
+        kind=kind,
+        fragment=kind != "silence" and catalogue.is_fragment(language, key),
+        text=text,
+        recording=recording,
+        seconds=seconds,
+        fingerprint=_digest(parts),
+    )
+
+
+def _bound_by_voice(sources: list[Source]) -> list[Source]:
+    """Fragments of one voice share a gain: each one's fingerprint also stands for all the others of its voice."""
+    whole = {voice: _digest([s.fingerprint for s in members]) for voice, members in _voices(sources).items()}
+    return [
+        Source(**{**vars(s), "fingerprint": _digest([s.fingerprint, whole[s.language, s.kind]])}) if s.fragment else s
+        for s in sources
+    ]
+
+
+def _voices(sources: Iterable[Source]) -> Mapping[tuple[str, Kind], list[Source]]:
+    members: dict[tuple[str, Kind], list[Source]] = defaultdict(list)
+    for source in sources:
+        if source.fragment:
+            members[source.language, source.kind].append(source)
+    return members
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _is_current(output: Path, source: Source, built: Built | None) -> bool:
+    if built is None or built.fingerprint != source.fingerprint:
+        return False
+    alaw, wide = (output / f"{source.name}{suffix}" for suffix in SUFFIXES)
+    try:
+        return alaw.stat().st_size > 0 and wide.stat().st_size == 2 * built.samples
+    except OSError:
+        return False
+
+
+def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], None]) -> dict[str, Built]:
+    """Two rounds, since a shared gain is known only when the whole voice has been heard."""
+    steps = 2 * len(pending)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        try:
+            raw: dict[str, Samples] = {}
+            for source, samples in zip(pending, pool.map(_sound, pending), strict=True):
+                raw[source.name] = samples
+                on_step(len(raw), steps)
+            gains = _gains(pending, raw)
+            built: dict[str, Built] = {}
+
+            def finish(source: Source) -> int:
+                return _write(output, source, raw[source.name], gains[source.name])
+
+            for source, count in zip(pending, pool.map(finish, pending), strict=True):
+                built[source.name] = Built(fingerprint=source.fingerprint, kind=source.kind, samples=count)
+                on_step(len(pending) + len(built), steps)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return built
+
+
+def _sound(source: Source) -> Samples:
+    """The source's sound at RATE, cut to length, not yet levelled."""
+    if source.kind == "silence":
+        return np.zeros(round(source.seconds * RATE))
+    if source.recording:
+        samples = voices.recorded(source.recording)
+    else:
+        samples = voices.draft(source.text, language=source.language, pace=voices.draft_pace(source.key))
+    tail = FRAGMENT_TAIL_SECONDS if source.fragment else SENTENCE_TAIL_SECONDS
+    return trimmed(samples, RATE, lead=LEAD_SECONDS, tail=tail)
+
+
+def _gains(pending: list[Source], raw: Mapping[str, Samples]) -> dict[str, float]:
+    """dB for each prompt: its own way to the target, or its voice's."""
+    gains = {source.name: _gain(raw[source.name], source.name) for source in pending if not source.fragment}
+    for (language, kind), members in _voices(pending).items():
+        together = np.concatenate([raw[member.name] for member in members])
+        gain = _gain(together, f"{language} fragments ({kind})")
+        gains |= {member.name: gain for member in members}
+    return gains
+
+
+def _gain(samples: Samples, name: str) -> float:
+    if not np.any(samples):
+        return 0.0  # a pause
+    level = loudness(samples, RATE)
+    if math.isinf(level):
+        raise PromptsError(f"{name}: too quiet to be heard")
+    return TARGET_LUFS - level
+
+
+def _write(output: Path, source: Source, samples: Samples, gain: float) -> int:
+    """Level, limit and write both files, each in one go. Returns the number of samples at RATE."""
+    levelled = gained(samples, gain)
+    wide = limited(levelled, RATE)
+    narrow = limited(resampled(levelled, RATE, ALAW_RATE), ALAW_RATE)
+    write_whole(output / f"{source.name}.sln16", to_pcm16(wide))
+    write_whole(output / f"{source.name}.alaw", to_alaw(narrow))
+    return len(wide)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step: Asterisk may be playing the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def _write_manifest(output: Path, built: Mapping[str, Built]) -> None:
+    prompts = {name: asdict(built[name]) for name in sorted(built)}
+    text = json.dumps({"recipe": RECIPE, "prompts": prompts}, indent=1)
+    write_whole(output / "manifest.json", text.encode())
+
+
+def _remove_stale(output: Path, names: set[str]) -> int:
+    """Sound files no prompt has any more."""
+    stale = [
+        path
+        for path in output.glob("*/*")
+        if path.suffix in SUFFIXES and f"{path.parent.name}/{path.stem}" not in names
+    ]
+    for path in stale:
+        path.unlink()
+    return len({path.with_suffix("") for path in stale})

@@ -1,0 +1,100 @@
+"""Measure the prompts as built: is every one there, whole, and at the right level?"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ivr.prompts.build import SUFFIXES, Source, find_sources, read_manifest
+from ivr.prompts.catalogue import load_catalogue
+from ivr.prompts.levels import (
+    PEAK_DBTP,
+    TARGET_LUFS,
+    Levels,
+    Samples,
+    from_alaw,
+    from_pcm16,
+    loudness,
+    measure,
+    true_peak,
+)
+from ivr.prompts.voices import RATE
+
+TOLERANCE_LU = 1.0
+LONGEST_END_SECONDS = 0.4
+"""Silence at an end beyond this: the caller waits, or thinks the line is dead."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One line of the table. `problems` is empty when the prompt may be played."""
+
+    source: Source
+    levels: Levels | None
+    problems: tuple[str, ...]
+
+
+def check(folder: Path, *, production: bool = False) -> list[Checked]:
+    """Measure every prompt of the catalogue in `folder`. In production a draft voice is a problem too.
+
+    Raises PromptsError when the catalogue or the recordings can't be used at all.
+    """
+    sources = find_sources(folder, load_catalogue(folder / "catalogue.toml"))
+    output = folder / "build"
+    manifest = read_manifest(output)
+    sounds = {source.name: _read(output, source) for source in sources}
+    uneven = _uneven_voices(sources, sounds)
+    lines = []
+    for source in sources:
+        found = sounds[source.name]
+        if found is None:
+            lines.append(Checked(source, None, ("missing: run innringing prompts build",)))
+            continue
+        wide, narrow = found
+        levels = measure(wide, RATE)
+        problems = [] if source.kind == "silence" else _problems(source, levels, true_peak(narrow), uneven)
+        built = manifest.get(source.name)
+        if built is None or built.fingerprint != source.fingerprint:
+            problems.append("changed since it was built: run innringing prompts build")
+        if production and source.kind == "draft":
+            problems.append("a draft voice, not for patients: record it")
+        lines.append(Checked(source, levels, tuple(problems)))
+    return lines
+
+
+def _read(output: Path, source: Source) -> tuple[Samples, Samples] | None:
+    """The 16 kHz and the 8 kHz sound; None when a file is missing or empty."""
+    alaw, wide = (output / f"{source.name}{suffix}" for suffix in SUFFIXES)
+    try:
+        sounds = from_pcm16(wide.read_bytes()), from_alaw(alaw.read_bytes())
+    except OSError:
+        return None
+    return sounds if all(len(sound) for sound in sounds) else None
+
+
+def _problems(source: Source, levels: Levels, narrow_peak: float, uneven: frozenset[tuple[str, str]]) -> list[str]:
+    problems = []
+    if math.isinf(levels.lufs):
+        return ["silent"]
+    if max(levels.peak_dbtp, narrow_peak) > PEAK_DBTP:
+        problems.append(f"peaks above {PEAK_DBTP:g} dBTP")
+    if not source.fragment and abs(levels.lufs - TARGET_LUFS) > TOLERANCE_LU:
+        problems.append(f"more than {TOLERANCE_LU:g} LU from {TARGET_LUFS:g} LUFS")
+    if source.fragment and (source.language, source.kind) in uneven:
+        problems.append(f"the fragments of this voice are not at {TARGET_LUFS:g} LUFS")
+    if max(levels.lead, levels.tail) > LONGEST_END_SECONDS:
+        problems.append("too much silence at an end")
+    return problems
+
+
+def _uneven_voices(
+    sources: list[Source], sounds: dict[str, tuple[Samples, Samples] | None]
+) -> frozenset[tuple[str, str]]:
+    """The voices whose fragments, heard one after another, are off the target."""
+    heard: dict[tuple[str, str], list[Samples]] = {}
+    for source in sources:
+        if source.fragment and (sound := sounds[source.name]):
+            heard.setdefault((source.language, source.kind), []).append(sound[0])
+    levels = {voice: loudness(np.concatenate(parts), RATE) for voice, parts in heard.items()}
+    return frozenset(voice for voice, level in levels.items() if abs(level - TARGET_LUFS) > TOLERANCE_LU)

@@ -1,0 +1,108 @@
+"""The closed list of what may be said: one name for each prompt in prompts/catalogue.toml.
+
+`Prompt` holds what dialogues and the dialplan name themselves. Numbers, days and months are spoken from fragments
+whose keys are made by the functions below. `all_keys()` is both together: the catalogue must hold exactly those.
+"""
+
+from enum import StrEnum
+
+
+class Prompt(StrEnum):
+    """Whole sentences and the sentence pieces that are named one by one."""
+
+    # the caller's conversation
+    WELCOME = "welcome"
+    EMERGENCY = "emergency"
+    ASK_IDENTITY = "ask_identity"
+    ASK_IDENTITY_SLOW = "ask_identity_slow"
+    IDENTITY_LENGTH = "identity_length"
+    IDENTITY_WRONG = "identity_wrong"
+    NO_KEYS = "no_keys"
+    WITHOUT_IDENTITY = "without_identity"
+    PHONE_WITHHELD = "phone_withheld"
+    PHONE_UNKNOWN = "phone_unknown"
+    PHONE_NOT_A_NUMBER = "phone_not_a_number"
+    PHONE_SHORT = "phone_short"
+    PHONE_PREMIUM = "phone_premium"
+    PHONE_FOREIGN = "phone_foreign"
+    ASK_PHONE = "ask_phone"
+    ASK_PHONE_SLOW = "ask_phone_slow"
+    CHANGE_NUMBER = "change_number"
+    NO_NUMBER = "no_number"
+    RECEIVED = "received"
+    ALREADY_ON_LIST = "already_on_list"
+    WE_RING_AS_TOLD = "we_ring_as_told"
+    DELAYED = "delayed"
+    MAY_HANG_UP = "may_hang_up"
+    STORAGE_DOWN = "storage_down"
+    TO_SWITCHBOARD = "to_switchboard"
+    # said after trouble, by the dialplan or the controller
+    SWITCHBOARD_UNAVAILABLE = "switchboard_unavailable"
+    RESCUE = "rescue"
+    RECOVERED = "recovered"
+    # pieces of a sentence
+    RING_NUMBER = "ring_number"
+    WE_RING = "we_ring"
+    FROM_NUMBER = "from_number"
+    TODAY_BY = "today_by"
+    TODAY_AT = "today_at"
+    TOMORROW_BY = "tomorrow_by"
+    TOMORROW_AT = "tomorrow_at"
+    BY_CLOCK = "by_clock"
+    AT_CLOCK = "at_clock"
+    PAUSE = "pause"
+
+
+def digit(value: int) -> str:
+    """One digit, 0-9."""
+    return _key("digit", value, range(10))
+
+
+def oclock(hour: int) -> str:
+    """A whole hour, 0-23, last in its sentence."""
+    return _key("oclock", hour, range(24))
+
+
+def hour(value: int) -> str:
+    """The hour, 0-23, when minutes follow."""
+    return _key("hour", value, range(24))
+
+
+def minute(value: int) -> str:
+    """Minutes after the hour, 1-59."""
+    return _key("minute", value, range(1, 60))
+
+
+def weekday(value: int) -> str:
+    """A day of the week, 0 = Monday."""
+    return _key("weekday", value, range(7))
+
+
+def day_of_month(value: int) -> str:
+    """A date as an ordinal, 1-31."""
+    return _key("date", value, range(1, 32))
+
+
+def month(value: int) -> str:
+    """A month, 1-12."""
+    return _key("month", value, range(1, 13))
+
+
+def _key(family: str, value: int, allowed: range) -> str:
+    if value not in allowed:
+        raise ValueError(f"no {family} prompt for that number")
+    return f"{family}_{value}"
+
+
+def all_keys() -> frozenset[str]:
+    """Every key that can be played, in any language."""
+    numbered = {
+        *map(digit, range(10)),
+        *map(oclock, range(24)),
+        *map(hour, range(24)),
+        *map(minute, range(1, 60)),
+        *map(weekday, range(7)),
+        *map(day_of_month, range(1, 32)),
+        *map(month, range(1, 13)),
+    }
+    return frozenset(numbered | {str(prompt) for prompt in Prompt})

@@ -1,0 +1,166 @@
+"""Loudness, peaks and silence of a prompt, and the A-law of G.711. Pure; samples are mono float64 within -1…1.
+
+Loudness is ITU-R BS.1770 (pyloudnorm), true peak its annex 2: four times oversampled.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pyloudnorm
+from numpy.typing import NDArray
+from scipy.signal import resample_poly  # type: ignore[import-untyped]
+
+Samples = NDArray[np.float64]
+
+TARGET_LUFS = -20.0
+PEAK_DBTP = -3.0
+LIMIT_DBTP = -3.3
+"""Where the limiter stops: A-law's own rounding may lift a peak by 0.15 dB."""
+
+_MEASURED_SECONDS = 3.0
+_FRAME_SECONDS = 0.005
+_SILENT_DB = -40.0
+_LOOKAHEAD_SECONDS = 0.004
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What `prompts check` shows: seconds, LUFS (-inf when silent), dBTP, and the seconds of silence at both ends."""
+
+    seconds: float
+    lufs: float
+    peak_dbtp: float
+    lead: float
+    tail: float
+
+
+def measure(samples: Samples, rate: int) -> Levels:
+    """Measure a whole prompt. An empty one has no length and no loudness."""
+    start, end = sounding(samples, rate)
+    return Levels(
+        seconds=len(samples) / rate,
+        lufs=loudness(samples, rate),
+        peak_dbtp=true_peak(samples),
+        lead=start / rate,
+        tail=(len(samples) - end) / rate,
+    )
+
+
+def loudness(samples: Samples, rate: int) -> float:
+    """Integrated loudness in LUFS, of the sounding part only.
+
+    BS.1770 gates blocks of 0.4 s, so a single word has no loudness of its own there: short sound is repeated to 3 s.
+    """
+    start, end = sounding(samples, rate)
+    if start == end:
+        return -math.inf
+    part = samples[start:end]
+    part = np.tile(part, math.ceil(_MEASURED_SECONDS * rate / len(part)))
+    with warnings.catch_warnings(), np.errstate(divide="ignore"):
+        warnings.simplefilter("ignore")  # pyloudnorm warns about sound too quiet to measure: -inf says so already
+        return float(pyloudnorm.Meter(rate).integrated_loudness(part))
+
+
+def true_peak(samples: Samples) -> float:
+    """The highest peak between the samples too, in dBTP; -inf when silent."""
+    peak = float(np.max(np.abs(_oversampled(samples)))) if len(samples) else 0.0
+    return 20 * math.log10(peak) if peak > 0 else -math.inf
+
+
+def sounding(samples: Samples, rate: int) -> tuple[int, int]:
+    """Where the sound starts and ends (sample numbers): frames no more than 40 dB below the loudest frame."""
+    frame = max(1, int(_FRAME_SECONDS * rate))
+    whole = len(samples) // frame * frame
+    if not whole:
+        return 0, 0
+    power = np.mean(samples[:whole].reshape(-1, frame) ** 2, axis=1)
+    loudest = float(np.max(power))
+    if loudest <= 1e-9:  # -90 dB: nothing there
+        return 0, 0
+    heard = np.flatnonzero(power >= loudest * 10 ** (_SILENT_DB / 10))
+    return int(heard[0]) * frame, min(len(samples), (int(heard[-1]) + 1) * frame)
+
+
+def trimmed(samples: Samples, rate: int, *, lead: float, tail: float) -> Samples:
+    """Cut to the sound and give both ends a fixed silence, with 2 ms fades so that nothing clicks."""
+    start, end = sounding(samples, rate)
+    part = samples[start:end].copy()
+    fade = min(int(0.002 * rate), len(part) // 2)
+    if fade:
+        ramp = np.linspace(0.0, 1.0, fade)
+        part[:fade] *= ramp
+        part[-fade:] *= ramp[::-1]
+    return np.concatenate([np.zeros(round(lead * rate)), part, np.zeros(round(tail * rate))])
+
+
+def resampled(samples: Samples, rate: int, to: int) -> Samples:
+    """Band-limited change of sample rate."""
+    if rate == to:
+        return samples
+    common = math.gcd(rate, to)
+    return np.asarray(resample_poly(samples, to // common, rate // common), dtype=np.float64)
+
+
+def gained(samples: Samples, db: float) -> Samples:
+    return np.asarray(samples * 10 ** (db / 20), dtype=np.float64)
+
+
+def limited(samples: Samples, rate: int) -> Samples:
+    """Hold the true peak at LIMIT_DBTP by turning down smoothly around each peak, 4 ms before to 4 ms after."""
+    ceiling = 10 ** (LIMIT_DBTP / 20)
+    for _ in range(3):  # turning down moves a peak between samples a little: once more removes what is left
+        if not len(samples) or true_peak(samples) <= LIMIT_DBTP:
+            return samples
+        oversampled = np.abs(_oversampled(samples))[: 4 * len(samples)].reshape(-1, 4).max(axis=1)
+        wanted = np.minimum(1.0, 0.995 * ceiling / np.maximum(oversampled, 1e-9))
+        window = 2 * int(_LOOKAHEAD_SECONDS * rate) + 1
+        lowest = _sliding(wanted, window).min(axis=1)
+        samples = samples * _sliding(lowest, window).mean(axis=1)
+    return samples
+
+
+def to_pcm16(samples: Samples) -> bytes:
+    """Signed 16-bit little-endian: the bytes of `.sln16` at 16 kHz."""
+    return np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes()
+
+
+def from_pcm16(data: bytes) -> Samples:
+    return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.float64) / 32767
+
+
+def to_alaw(samples: Samples) -> bytes:
+    """Eight-bit A-law: the bytes of `.alaw` at 8 kHz. Each sample becomes the nearest of the 256 levels."""
+    order = np.argsort(_ALAW)
+    levels = _ALAW[order]
+    above = np.clip(np.searchsorted(levels, samples), 1, len(levels) - 1)
+    nearest = np.where(samples - levels[above - 1] <= levels[above] - samples, above - 1, above)
+    return order[nearest].astype(np.uint8).tobytes()
+
+
+def from_alaw(data: bytes) -> Samples:
+    return np.asarray(_ALAW[np.frombuffer(data, dtype=np.uint8)], dtype=np.float64)
+
+
+def _alaw_levels() -> Samples:
+    """ITU-T G.711, table 1: the value of each of the 256 codes (even bits inverted), scaled to -1…1."""
+    levels = np.zeros(256)
+    for code in range(256):
+        bits = code ^ 0x55
+        segment, step = (bits >> 4) & 7, bits & 15
+        value = (step << 4) + 8 if segment == 0 else ((step << 4) + 0x108) << (segment - 1)
+        levels[code] = (value if bits & 0x80 else -value) / 32768
+    return levels
+
+
+_ALAW = _alaw_levels()
+
+
+def _oversampled(samples: Samples) -> Samples:
+    return np.asarray(resample_poly(samples, 4, 1), dtype=np.float64)
+
+
+def _sliding(values: Samples, window: int) -> Samples:
+    padded = np.pad(values, window // 2, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, window)

@@ -1,0 +1,111 @@
+"""Where a prompt's sound comes from: a person's recording, or the draft voice of espeak-ng. Mono float64 at RATE."""
+
+import os
+import shutil
+import struct
+import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivr.prompts.catalogue import PromptsError
+from ivr.prompts.levels import Samples, resampled, sounding
+
+RATE = 16_000
+RECORDING_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aiff")
+LONGEST_RECORDING = 60.0
+
+DRAFT_VOICES = {"nb": "nb", "nn": "nb", "en": "en-gb"}
+WORDS_A_MINUTE = 150
+SLOW_WORDS_A_MINUTE = 120
+_TIME_LIMIT = 60.0
+
+
+@contextmanager
+def programs_from(tools: Path | None) -> Iterator[None]:
+    """Look for espeak-ng, ffmpeg and ffprobe in `tools` first. pydub finds its programs through PATH only."""
+    before = os.environ.get("PATH", "")
+    if tools is not None:
+        os.environ["PATH"] = f"{tools}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def draft_pace(key: str) -> int:
+    """Words a minute: prompts that ask once more are spoken slower."""
+    return SLOW_WORDS_A_MINUTE if key.endswith("_slow") else WORDS_A_MINUTE
+
+
+def draft(text: str, *, language: str, pace: int) -> Samples:
+    """Let espeak-ng say the text. Raises PromptsError when it is missing, fails or knows no such language."""
+    voice = DRAFT_VOICES.get(language)
+    if voice is None:
+        raise PromptsError(f"no draft voice speaks '{language}': record its prompts")
+    program = shutil.which("espeak-ng")
+    if program is None:
+        raise PromptsError("espeak-ng is missing, and prompts without a recording need it: apt install espeak-ng")
+    try:
+        done = subprocess.run(
+            [program, "-v", voice, "-s", str(pace), "-b", "1", "--stdin", "--stdout"],
+            input=text.encode(),
+            capture_output=True,
+            timeout=_TIME_LIMIT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PromptsError(f"espeak-ng did not run: {error}") from None
+    # The header of a WAV on standard output has no true sizes: 44 bytes, then samples to the end.
+    if done.returncode or len(done.stdout) <= 44 or done.stdout[:4] != b"RIFF":
+        reason = done.stderr.decode(errors="replace").strip().splitlines() or ["no sound came out"]
+        raise PromptsError(f"espeak-ng could not speak: {reason[-1]}")
+    (rate,) = struct.unpack_from("<I", done.stdout, 24)
+    sound = _pydub().AudioSegment(data=_even(done.stdout[44:]), sample_width=2, frame_rate=rate, channels=1)
+    return _samples(sound)
+
+
+def recorded(path: Path) -> Samples:
+    """Read a recording of any format ffmpeg knows (WAV without it). Raises PromptsError with the file's name."""
+    pydub = _pydub()
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None and path.suffix.lower() != ".wav":
+        raise PromptsError(f"{path}: ffmpeg is missing, and is needed to read this recording: apt install ffmpeg")
+    pydub.AudioSegment.converter = ffmpeg or "ffmpeg"
+    try:
+        sound = pydub.AudioSegment.from_file(str(path), path.suffix.lower().lstrip("."))
+    except (pydub.exceptions.PydubException, OSError, ValueError, KeyError, IndexError, EOFError):
+        raise PromptsError(f"{path}: the recording could not be read as sound") from None
+    if sound.duration_seconds > LONGEST_RECORDING:
+        raise PromptsError(f"{path}: the recording is longer than {LONGEST_RECORDING:g} s")
+    samples = _samples(sound)
+    if sounding(samples, RATE) == (0, 0):
+        raise PromptsError(f"{path}: the recording is empty or silent")
+    return samples
+
+
+def _samples(sound: Any) -> Samples:
+    """`sound` is a pydub AudioSegment."""
+    mono = sound.set_channels(1)
+    full_scale = float(1 << (8 * mono.sample_width - 1))
+    samples = np.asarray(mono.get_array_of_samples(), dtype=np.float64) / full_scale
+    return resampled(samples, mono.frame_rate, RATE)
+
+
+def _even(data: bytes) -> bytes:
+    return data[: len(data) // 2 * 2]
+
+
+def _pydub() -> Any:
+    """pydub, imported here because merely importing it warns: of audioop (deprecated in Python 3.11), of its own
+    regular expressions, and of a missing ffmpeg, which is told properly above.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pydub
+        import pydub.exceptions
+    return pydub
