@@ -154,7 +154,7 @@ def _mirror_by_mmdebstrap(
 
 
 def unpack(packages: Sequence[str], sources: str, target: Path, *, dependencies: bool = True) -> None:
-    """Download the packages (with all they need, down to the C library) and unpack them under `target`. No scripts run."""
+    """Download the packages (with all they need, down to the C library), unpack them under `target`; run no scripts."""
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise AptError(f"this host has no {program}: use a Debian or Ubuntu host, or Docker")
@@ -177,7 +177,7 @@ class _PrivateApt:
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
         (folder / "sources.list").write_text(sources, encoding="utf-8")
-        self._acquire = _host_acquire()
+        self._acquire = host_acquire()
 
     def update(self) -> None:
         try:
@@ -238,7 +238,7 @@ def _named() -> bool:
     return True
 
 
-def _host_acquire() -> str:
+def host_acquire() -> str:
     """The host's proxies, certificates and time limits, as apt itself reads them."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
     wanted = re.compile(r"Acquire::(http|https|ftp|Retries|ForceIPv|Proxy)", re.IGNORECASE)
@@ -250,3 +250,8 @@ def _run(command: Sequence[str], *, environment: Mapping[str, str] | None = None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "dpkg"))]
         raise AptError(f"{' '.join(command[:3])} … failed: {' '.join(lines) or done.stderr.strip()[-500:]}")
+
+
+def without_options(line: str) -> str:
+    """A sources line without its `[…]`, whose paths mean nothing on another machine."""
+    return re.sub(r"\[[^]]*\]\s*", "", line).strip()

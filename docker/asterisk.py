@@ -1,0 +1,288 @@
+"""Start and stop an Asterisk: in a container where a Docker engine answers, else from the tree of unpacked packages."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+from desk.settings import Settings
+from docker import engine, images, tree
+from docker.instance import Instance, prepare
+
+START_LIMIT = 30.0  # seconds until ARI must answer
+STOP_LIMIT = 10.0
+
+Runner = Literal["docker", "tree"]
+
+
+class AsteriskError(Exception):
+    """Asterisk can't be started."""
+
+
+class Process(Protocol):
+    """An Asterisk that was launched; however it runs."""
+
+    @property
+    def pid(self) -> int: ...
+    def alive(self) -> bool: ...
+    def signal(self, number: signal.Signals) -> None: ...
+    def wait(self, seconds: float) -> bool: ...
+    def remove(self) -> None: ...
+    def console(self, command: str) -> str: ...
+
+
+class TreeProcess:
+    """Asterisk from the tree, as a child of ours in a session of its own, so that Ctrl-C reaches us first."""
+
+    def __init__(self, instance: Instance, programs: Path) -> None:
+        self._instance, self._programs = instance, programs
+        with (instance.folder / "log" / "console.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                [programs / "asterisk", "-f", "-C", instance.configuration],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=instance.folder,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.alive():
+            self._child.send_signal(number)
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Nothing is left of an ended process."""
+
+    def console(self, command: str) -> str:
+        return _console([str(self._programs / "rasterisk"), "-C", str(self._instance.configuration), "-x", command])
+
+
+class ContainerProcess:
+    """Asterisk in a container on the host's network, as our own user, with its folders at the paths they have here."""
+
+    def __init__(self, instance: Instance, settings: Settings) -> None:
+        self._configuration = str(instance.configuration)
+        self._container = engine.Container(engine.container_name("asterisk", instance.folder))
+        self._container.start(
+            images.ASTERISK,
+            ["asterisk", "-f", "-C", self._configuration],
+            folders={
+                instance.folder: "rw",
+                instance.run: "rw",
+                (instance.folder / "etc" / "extensions.conf").resolve().parent: "ro",
+                settings.prompts_dir: "ro",
+            },
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._container.pid()
+
+    def alive(self) -> bool:
+        return self._container.running()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._container.signal(number.name)
+
+    def wait(self, seconds: float) -> bool:
+        return _until(lambda: not self.alive(), seconds)
+
+    def remove(self) -> None:
+        self._container.remove()
+
+    def console(self, command: str) -> str:
+        return _console([*self._container.inside(), "rasterisk", "-C", self._configuration, "-x", command])
+
+
+class Asterisk:
+    """A running Asterisk. `stop()` leaves nothing behind; a context manager does it for you."""
+
+    def __init__(self, settings: Settings, instance: Instance, runner: Runner) -> None:
+        self.settings, self.instance, self.runner = settings, instance, runner
+        self._process: Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of Asterisk itself, seen from this machine."""
+        return self._running().pid
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.alive()
+
+    def launch(self) -> None:
+        """Start and wait until ARI answers. Raises AsteriskError with the first line of what went wrong."""
+        _end_forgotten(self.instance)
+        check_ports(self.settings)
+        if self.runner == "docker":
+            self._process = ContainerProcess(self.instance, self.settings)
+        else:
+            self._process = TreeProcess(self.instance, tree.ensure(tree.ASTERISK) / "bin")
+        try:
+            (self.instance.folder / "pid").write_text(f"{self._process.pid}\n", encoding="ascii")
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Hang up all calls and end. Waits; kills what doesn't end."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End at once, as a crash would (kill -9)."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.launch()
+
+    def console(self, command: str) -> str:
+        """What Asterisk's console prints for a command."""
+        return self._running().console(command)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _running(self) -> Process:
+        if self._process is None:
+            raise AsteriskError("Asterisk isn't running")
+        return self._process
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.signal(number)
+        if not process.wait(STOP_LIMIT):
+            process.signal(signal.SIGKILL)
+            process.wait(STOP_LIMIT)
+        process.remove()
+        (self.instance.folder / "pid").unlink(missing_ok=True)
+
+    def _wait_until_ready(self) -> None:
+        ready = _until(lambda: not self.alive() or self._answers(), START_LIMIT)
+        if not ready or not self.alive():
+            raise AsteriskError(f"Asterisk did not start: {self._last_words()}")
+        self.console("core waitfullybooted")
+
+    def _answers(self) -> bool:
+        user = f"{self.settings.ari_user}:{self.settings.require_ari_password()}"
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.settings.ari_port}/ari/asterisk/ping",
+            headers={"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"},
+        )
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def _last_words(self) -> str:
+        lines = self.instance.complaints()
+        console = self.instance.folder / "log" / "console.log"
+        if not lines and console.exists():
+            lines = console.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+        return lines[0] if lines else f"nothing in {self.instance.log}"
+
+
+def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str, str] | None = None) -> Asterisk:
+    """A running Asterisk in `folder` (default: `asterisk` under the var folder). `extra`: see `prepare`.
+
+    Raises AsteriskError or SettingsError, each with one line to show.
+    """
+    runner = choose_runner(settings)
+    if runner == "docker":
+        images.ensure(images.ASTERISK)
+    installed = Path("/") if runner == "docker" else tree.ensure(tree.ASTERISK)
+    instance = prepare(settings, folder or settings.var_dir / "asterisk", installed, extra=extra)
+    asterisk = Asterisk(settings, instance, runner)
+    asterisk.launch()
+    return asterisk
+
+
+def choose_runner(settings: Settings) -> Runner:
+    if settings.runner == "auto":
+        return "docker" if engine.answers() else "tree"
+    if settings.runner == "docker" and not engine.answers():
+        raise AsteriskError("no Docker engine answers, and INNRINGING_RUNNER is docker")
+    return settings.runner
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise AsteriskError naming the first port that is taken, and the setting that moves it."""
+    address = getattr(settings, "sip_host", "127.0.0.1")
+    for kind, host, port, name in (
+        (socket.SOCK_DGRAM, address, settings.sip_port, "INNRINGING_SIP_PORT"),
+        (socket.SOCK_STREAM, "127.0.0.1", settings.ari_port, "INNRINGING_ARI_PORT"),
+    ):
+        if not port_is_free(kind, host, port):
+            protocol = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+            raise AsteriskError(f"{protocol} port {port} on {host} is taken: set {name} to another")
+
+
+def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, kind) as trial:
+        if kind == socket.SOCK_STREAM:  # an old connection's TIME_WAIT is not a listener
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _end_forgotten(instance: Instance) -> None:
+    """End an Asterisk of this very folder whose starter was killed: its process id is noted, its command names us."""
+    noted = instance.folder / "pid"
+    if not noted.exists():
+        return
+    pid = int(noted.read_text(encoding="ascii").strip() or 0)
+    command = Path(f"/proc/{pid}/cmdline")
+    try:
+        if not pid or os.fsencode(instance.configuration) not in command.read_bytes().split(b"\0"):
+            return
+        os.kill(pid, signal.SIGTERM)
+        if not _until(lambda: not command.exists() or not command.read_bytes(), STOP_LIMIT):
+            os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    finally:
+        noted.unlink(missing_ok=True)
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _console(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout

@@ -1,0 +1,124 @@
+"""Our images, and the Debian images under them: pulled, or made from a Debian mirror where no registry answers."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import tempfile
+from pathlib import Path
+
+from docker import apt, engine, tree
+
+HERE = Path(__file__).parent
+ASTERISK = "innringing-asterisk"
+POSTGRES = "innringing-postgres"
+BOOTSTRAP = "innringing-mmdebstrap"
+BASES = {ASTERISK: "sid", POSTGRES: "trixie"}
+FILES = {
+    ASTERISK: ("asterisk.Dockerfile", "asterisk.packages"),
+    POSTGRES: ("postgres.Dockerfile", "postgres.packages", "postgres-start"),
+}
+PULL_LIMIT = 120  # seconds
+
+
+def ensure(name: str) -> None:
+    """Build the image unless one of the very same files is there."""
+    cache = tree.cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        recipe = hashlib.sha256(b"".join((HERE / file).read_bytes() for file in FILES[name])).hexdigest()[:12]
+        if engine.docker("images", "-q", "--filter", f"label=innringing.recipe={recipe}", name):
+            return
+        ensure_base(BASES[name])
+        print(f"Building the image {name} …", flush=True)
+        with tempfile.TemporaryDirectory() as context:
+            for file in FILES[name]:
+                source = HERE / file
+                (Path(context) / file).write_bytes(source.read_bytes())
+                (Path(context) / file).chmod(source.stat().st_mode)
+            engine.docker(
+                "build", "-q", "--network=host", "-t", name, f"--label=innringing.recipe={recipe}",
+                "-f", str(Path(context) / FILES[name][0]), context,
+            )  # fmt: skip
+
+
+def ensure_base(suite: str) -> None:
+    """`debian:SUITE-slim`: here already, else pulled, else made with mmdebstrap."""
+    name = f"debian:{suite}-slim"
+    if engine.docker("images", "-q", name):
+        return
+    try:
+        pulled = subprocess.run(["docker", "pull", "-q", name], capture_output=True, check=False, timeout=PULL_LIMIT)
+        if pulled.returncode == 0:
+            return
+    except subprocess.TimeoutExpired:
+        pass
+    print(f"No registry gives us {name}: making it from a Debian mirror …", flush=True)
+    _make_base(suite, name)
+
+
+def _make_base(suite: str, name: str) -> None:
+    cache = tree.cache_folder()
+    sources = apt.debian_sources(suite, cache)
+    _ensure_bootstrap()
+    options = ["--variant=minbase", "--mode=root", "--aptopt=Apt::Install-Recommends false"]
+    options += [f"--aptopt={line}" for line in apt.host_acquire().splitlines()]
+    # The frozen copy of an archive reads as expired; its signature is checked all the same.
+    options += ['--aptopt=Acquire::Check-Valid-Until "false"', "--include=ca-certificates"]
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    line = apt.without_options(sources)
+    make = ["docker", "run", "--rm", "--privileged", "--network=host", BOOTSTRAP, "mmdebstrap", *options]
+    make += [f"--keyring={keyring}", suite, "-", line]
+    with tempfile.TemporaryFile() as complaints:
+        made = subprocess.Popen(make, stdout=subprocess.PIPE, stderr=complaints)
+        put = subprocess.run(["docker", "import", "-", name], stdin=made.stdout, capture_output=True, check=False)
+        if made.wait() or put.returncode:
+            complaints.seek(0)
+            lines = complaints.read().decode(errors="replace").strip().splitlines()[-3:]
+            engine.docker("rmi", name, check=False)
+            raise engine.EngineError(f"can't make {name}: {' / '.join(lines) or put.stderr.decode().strip()}")
+
+
+def _ensure_bootstrap() -> None:
+    """An image with mmdebstrap alone, imported from unpacked packages: it needs no root here, and no configuring."""
+    if engine.docker("images", "-q", BOOTSTRAP):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        packages = ["mmdebstrap", "debian-archive-keyring", "base-files", "dash", "bash", "coreutils", "tar", "apt"]
+        packages += [
+            "perl",
+            "sed",
+            "grep",
+            "findutils",
+            "debianutils",
+            "base-passwd",
+            "libc-bin",
+            "mount",
+            "util-linux",
+        ]
+        packages += [
+            "diffutils",
+            "gawk",
+            "gzip",
+            "xz-utils",
+            "zstd",
+            "hostname",
+            "login",
+            "ca-certificates",
+            "arch-test",
+        ]
+        apt.unpack(packages, apt.debian_sources("sid", tree.cache_folder()), root)
+        (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n_apt:x:42:65534::/nonexistent:/bin/false\n")
+        (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
+        for name in ("tmp", "root", "proc", "sys", "dev", "var/lib/dpkg", "var/tmp"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        (root / "var/lib/dpkg/status").touch()
+        pack = subprocess.Popen(
+            ["tar", "-C", str(root), "--owner=0", "--group=0", "--numeric-owner", "-c", "."], stdout=subprocess.PIPE
+        )
+        put = subprocess.run(["docker", "import", "-", BOOTSTRAP], stdin=pack.stdout, capture_output=True, check=False)
+        if pack.wait() or put.returncode:
+            raise engine.EngineError(f"can't import {BOOTSTRAP}: {put.stderr.decode().strip()}")

@@ -1,0 +1,171 @@
+"""The folder one Asterisk runs in: the operators' configuration linked, what depends on the machine written beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from desk.errors import SettingsError
+from desk.settings import ROOT, Settings
+
+DIALPLAN = ROOT / "dialplan"
+UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")
+"""Parts of Asterisk's core that complain at start-up where they have no file, even if nobody uses them."""
+PHONES = ("switchboard", "demo-phone")
+SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One Asterisk's folders. `passwords` are those its phones register with."""
+
+    folder: Path
+    run: Path
+    passwords: Mapping[str, str]
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "etc" / "asterisk.conf"
+
+    @property
+    def log(self) -> Path:
+        """Notices, warnings and errors; never a digit."""
+        return self.folder / "log" / "messages.log"
+
+    def complaints(self) -> list[str]:
+        """The warnings and errors of the log."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if "WARNING[" in line or "ERROR[" in line]
+
+
+def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping[str, str] | None = None) -> Instance:
+    """Write the instance's folder.
+
+    `installed` is where the packages are: the tree, or `/` in a container. `extra` is appended to files of local/
+    (`{"extensions.conf": "[bench]…"}`).
+    """
+    folder = folder.absolute()
+    for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    passwords = _phone_passwords(folder / "phones.json")
+    instance = Instance(folder, _socket_folder(folder), passwords)
+    for path in sorted(DIALPLAN.glob("*.conf")):
+        _link(folder / "etc" / path.name, path)
+    _write(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
+    for name in UNUSED:
+        _write(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
+    for name, text in _local(settings, instance).items():
+        _write(folder / "etc" / "local" / name, text + (extra or {}).get(name, ""))
+    for name in ("rest-api", "documentation", "static-http"):
+        _link(folder / "data" / name, installed / "usr/share/asterisk" / name)
+    for path in sorted((settings.prompts_dir / "build").glob("*/")):
+        sounds = folder / "data" / "sounds" / path.name
+        sounds.mkdir(exist_ok=True)
+        _link(sounds / "innringing", path)
+    return instance
+
+
+def _asterisk_conf(instance: Instance, installed: Path, entity: str) -> str:
+    folder = instance.folder
+    modules = next(iter(installed.glob("usr/lib/*/asterisk/modules")), None) if installed != Path("/") else None
+    modules_line = f"astmoddir = {modules}\n" if modules else ""  # a container's Asterisk knows its own
+    return f"""\
+; Written at each start; what you change here is lost.
+[directories]
+astetcdir = {folder}/etc
+{modules_line}astvarlibdir = {folder}/data
+astdbdir = {folder}/db
+astkeydir = {folder}
+astdatadir = {folder}/data
+astagidir = {folder}/data/agi-bin
+astspooldir = {folder}/spool
+astrundir = {instance.run}
+astlogdir = {folder}/log
+[options]
+entityid = {entity}
+languageprefix = yes
+defaultlanguage = nb
+verbose = 0
+debug = 0
+nocolor = yes
+maxfiles = 65536
+live_dangerously = no
+"""
+
+
+def _local(settings: Settings, instance: Instance) -> dict[str, str]:
+    password = settings.require_ari_password()
+    if "\n" in password or password != password.strip():
+        raise SettingsError("INNRINGING_ARI_PASSWORD can't begin or end with a space, or hold a line break.")
+    first, last = settings.rtp_range
+    auths = "".join(
+        f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
+        for name, password in instance.passwords.items()
+    )
+    address = getattr(settings, "sip_host", "127.0.0.1")
+    return {
+        "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={password.replace(';', chr(92) + ';')}\n",
+        "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari_port}\n",
+        "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
+        "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={address}:{settings.sip_port}\n{auths}",
+        "extensions.conf": "; Yours: see [globals] in extensions.conf.\n",
+    }
+
+
+def _phone_passwords(path: Path) -> dict[str, str]:
+    if path.exists():
+        kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        if set(kept) == set(PHONES):
+            return kept
+    passwords = {name: secrets.token_urlsafe(12) for name in PHONES}
+    _write(path, json.dumps(passwords) + "\n")
+    return passwords
+
+
+def _entity(path: Path) -> str:
+    """This Asterisk's own name (EID). By default it comes from the network card: two on one machine would share it."""
+    if not path.exists():
+        octets = [0x02, *secrets.token_bytes(5)]  # 02: locally administered
+        _write(path, ":".join(f"{octet:02x}" for octet in octets))
+    return path.read_text(encoding="ascii")
+
+
+def _socket_folder(folder: Path) -> Path:
+    """Where Asterisk's control socket goes: its path has a limit that a deep folder breaks."""
+    if len(os.fsencode(folder / "run" / "asterisk.ctl")) <= SOCKET_PATH_LIMIT:
+        (folder / "run").mkdir(exist_ok=True)
+        return folder / "run"
+    kept = folder / "run-folder"
+    if not kept.exists() or not Path(kept.read_text(encoding="utf-8")).is_dir():
+        kept.write_text(tempfile.mkdtemp(prefix="innringing-"), encoding="utf-8")
+    return Path(kept.read_text(encoding="utf-8"))
+
+
+def remove(instance: Instance) -> None:
+    """Delete the folder of a stopped instance (tests)."""
+    if instance.folder not in instance.run.parents:
+        shutil.rmtree(instance.run, ignore_errors=True)
+    shutil.rmtree(instance.folder, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Readable by its owner alone: passwords are in these files."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink():
+        if link.readlink() == target:
+            return
+        link.unlink()
+    link.symlink_to(target)
