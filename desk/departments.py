@@ -1,15 +1,30 @@
-"""Departments: who rings back, and when. Written by operators in departments.toml, read by desk.departments_file."""
+"""Departments: who rings back, and when. Operators write them in departments.toml."""
 
+import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, cast
 
-from desk.errors import DepartmentNotFound
+from desk.departments_table import Table
+from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.phone import PhoneNumber
+from desk.toml_lines import key_lines
+
+LANGUAGES = ("nb", "nn", "en")
+SLUG = re.compile(r"[a-z][a-z0-9-]{0,31}")
+EXTENSION = re.compile(r"[0-9]{1,15}")
+MOST_ATTEMPTS = 20
+MOST_SPACING_MINUTES = 7 * 24 * 60
+KEYS = (
+    *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
+    *("max_attempts", "min_spacing_minutes", "identity", "languages", "allow_foreign"),
+)
+HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
 
 
 class Policy(StrEnum):
@@ -76,6 +91,104 @@ class Departments(Mapping[str, Department]):
         return tuple(self._by_slug.values())
 
 
-def load_departments(path: Path) -> Departments:
+def load_departments(file: Path) -> Departments:
     """Read departments.toml. Raises DepartmentsFileError(file, line, reason) and takes nothing from a faulty file."""
-    raise NotImplementedError
+    text = _read(file)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = int(place[1]) if place else text.rstrip().count("\n") + 1
+        raise DepartmentsFileError(file, line, f"this is not TOML: {error}") from None
+    if not content:
+        raise DepartmentsFileError(file, None, "there is no department in it")
+    root = Table(file, key_lines(text), content)
+    departments = [_department(root.table(slug)) for slug in content]
+    _refuse_shared_extensions(root, departments)
+    return Departments(departments)
+
+
+def _read(file: Path) -> str:
+    """The file's text. A byte order mark, as Windows' Notepad leaves, is no part of it."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise DepartmentsFileError(file, None, f"it can't be read: {error.strerror}") from None
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DepartmentsFileError(file, line, "this is not UTF-8: save the file as UTF-8") from None
+
+
+def _department(table: Table) -> Department:
+    table.refuse_unknown(KEYS)
+    if not SLUG.fullmatch(table.name):
+        table.refuse(f"«{table.name}» can't name a department: use a-z, 0-9 and -, a letter first, at most 32")
+    table.require("name", "extension", "hospital_number", "policy", reason="every department has one")
+    if not EXTENSION.fullmatch(table.text("extension")):
+        table.refuse("«extension» must be 1 to 15 digits", "extension")
+    policy = Policy(table.choice("policy", [*Policy]))
+    hours = _hours(table, policy)
+    closed_days = table.days("closed_days")
+    return Department(
+        slug=table.name,
+        name=table.text("name"),
+        extension=table.text("extension"),
+        policy=policy,
+        hospital_number=table.phone("hospital_number"),
+        cutoff=hours.cutoff,
+        answer_by=hours.answer_by,
+        rounds=hours.rounds,
+        closed_days=closed_days,
+        half_days=_half_days(table.table("half_days"), policy, closed_days),
+        max_attempts=table.number("max_attempts", 3, low=1, high=MOST_ATTEMPTS),
+        min_spacing=timedelta(minutes=table.number("min_spacing_minutes", 120, low=1, high=MOST_SPACING_MINUTES)),
+        identity=cast(
+            Literal["required", "optional", "off"],
+            table.choice("identity", ("required", "optional", "off"), default="optional"),
+        ),
+        languages=table.choices("languages", LANGUAGES, default=("nb",)),
+        allow_foreign=table.flag("allow_foreign", default=False),
+    )
+
+
+def _hours(table: Table, policy: Policy) -> HalfDay:
+    """The hours of a department or of one of its half days: what the policy needs, and nothing it doesn't."""
+    if policy is Policy.ROUNDS:
+        table.require("rounds", reason="the rounds policy needs it")
+        table.forbid("cutoff", "answer_by", reason="the policy is rounds")
+        return HalfDay(rounds=table.times_of_day("rounds"))
+    table.require("cutoff", "answer_by", reason="the deadline policy needs it")
+    table.forbid("rounds", reason="the policy is deadline")
+    cutoff, answer_by = table.time_of_day("cutoff"), table.time_of_day("answer_by")
+    if cutoff and answer_by and answer_by < cutoff:
+        table.refuse("«answer_by» is before «cutoff»", "answer_by")
+    return HalfDay(cutoff=cutoff, answer_by=answer_by)
+
+
+def _half_days(table: Table, policy: Policy, closed_days: frozenset[date]) -> Mapping[date, HalfDay]:
+    half_days = {}
+    for key in table:
+        day = _date(table, key)
+        if day in closed_days:
+            table.refuse(f"{day} is in «closed_days» too", key)
+        hours = table.table(key)
+        hours.refuse_unknown(HALF_DAY_KEYS)
+        half_days[day] = _hours(hours, policy)
+    return MappingProxyType(half_days)
+
+
+def _date(table: Table, key: str) -> date:
+    try:
+        return datetime.strptime(key, "%Y-%m-%d").date()
+    except ValueError:
+        table.refuse(f"«{key}» is not a date such as 2026-12-24", key)
+
+
+def _refuse_shared_extensions(root: Table, departments: Iterable[Department]) -> None:
+    first: dict[str, str] = {}
+    for department in departments:
+        owner = first.setdefault(department.extension, department.slug)
+        if owner != department.slug:
+            root.table(department.slug).refuse(f"«extension» is the same as in [{owner}]", "extension")
