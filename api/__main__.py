@@ -1,0 +1,8 @@
+"""`python -m api`: the same as `innringing api`."""
+
+import typer
+
+from api.cli import api
+
+if __name__ == "__main__":
+    typer.run(api)

@@ -1,0 +1,131 @@
+"""The web application, wired by hand."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from api.demo import ensure_demo_agent
+from api.metrics import Metrics
+from api.openapi import DOCUMENT_PATH, describe
+from api.openapi import router as docs
+from api.parts import Parts
+from api.problems import use_problem_documents
+from api.queue_gauge import QueueGauge
+from api.readiness import Asterisk
+from api.requests import AroundRequests
+from api.routes import callbacks, calls, departments, health
+from desk.agents import Agents
+from desk.clock import Clock, SystemClock
+from desk.departments import Departments, load_departments
+from desk.desk import Desk
+from desk.settings import Settings
+from desk.storage.database import Database
+from desk.vault import Vault
+
+PREFIX = "/api/v1"
+
+
+def create_app(
+    settings: Settings,
+    *,
+    parts: Parts | None = None,
+) -> FastAPI:
+    """The application. Without `parts` it opens its own from `settings` at start-up and closes them at the end.
+
+    Given parts are the giver's to close, and need no start-up: see `open_parts` and `put_together`.
+    """
+    metrics = parts.metrics if parts is not None else Metrics()
+    app = FastAPI(
+        title="Innringing",
+        version=version("innringing"),
+        openapi_url=DOCUMENT_PATH,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_own_parts(settings, metrics) if parts is None else None,
+    )
+    if parts is not None:
+        app.state.parts = parts
+    app.add_middleware(AroundRequests, metrics=metrics)
+    use_problem_documents(app)
+    _add_routes(app)
+    document: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(describe(app))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    v1 = APIRouter(prefix=PREFIX)
+    for routes in (callbacks, calls, departments):
+        v1.include_router(routes.router)
+    app.include_router(v1)
+    app.include_router(health.router)
+    app.include_router(docs)
+
+
+def _own_parts(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts(settings, metrics=metrics, clock=SystemClock()) as parts:
+            app.state.parts = parts
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> AsyncIterator[Parts]:
+    """Database, desk and agents from `settings`; in demo with the demo agent.
+
+    Raises DepartmentsFileError, SettingsError, StorageUnavailable.
+    """
+    departments = load_departments(settings.departments_file)
+    identity_key, index_key = settings.keys()
+    vault = Vault(identity_key=identity_key, index_key=index_key)
+    database = Database(settings.database_url)
+    desk = Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    parts = put_together(
+        settings,
+        desk=desk,
+        agents=Agents(database=database, clock=clock),
+        departments=lambda: departments,
+        metrics=metrics,
+        clock=clock,
+    )
+    try:
+        await desk.ping()
+        if settings.demo:
+            await ensure_demo_agent(parts.agents, settings.var_dir)
+        yield parts
+    finally:
+        await parts.asterisk.close()
+        await database.close()
+
+
+def put_together(
+    settings: Settings,
+    *,
+    desk: Desk,
+    agents: Agents,
+    departments: Callable[[], Departments],
+    metrics: Metrics,
+    clock: Clock,
+) -> Parts:
+    """Parts around a desk that is open already. Close their `asterisk` at the end."""
+    return Parts(
+        desk=desk,
+        agents=agents,
+        departments=departments,
+        clock=clock,
+        metrics=metrics,
+        queue=QueueGauge(desk=desk, clock=clock),
+        asterisk=Asterisk(settings),
+    )

@@ -1,0 +1,98 @@
+"""Who asks, and what they may see: the one dependency every route of /api/v1 goes through.
+
+Departments are checked here and nowhere else: a route gets its callback through `Access`, or not at all.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.errors import DepartmentNotAllowed, NotSignedIn, RoleNotAllowed
+from api.parts import Parts, parts_of
+from desk.agents import Agent, Role
+from desk.callbacks import Callback
+
+MAX_TOKEN = 200
+
+bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="A token from `innringing agents add`. In the demo environment it is in var/demo-token.",
+)
+
+
+class Permission(StrEnum):
+    """What a route asks for."""
+
+    SIGN_IN = "sign_in"
+    READ = "read"
+    WORK = "work"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.AGENT: frozenset({Permission.SIGN_IN, Permission.READ, Permission.WORK}),
+    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ}),
+    Role.ADMIN: frozenset({Permission.SIGN_IN, Permission.READ}),
+    Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ}),
+    Role.OPERATOR: frozenset({Permission.SIGN_IN}),
+}
+"""WORK includes the whole identity number: only who rings the patient needs it."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """A signed-in agent, and the parts of the house seen with that agent's eyes."""
+
+    agent: Agent
+    parts: Parts
+
+    def departments(self, asked: str | None = None) -> Sequence[str]:
+        """The departments to look in: the one asked for, else all the agent has.
+
+        Raises DepartmentNotAllowed for one that is not the agent's, whether it exists or not; DepartmentNotFound for
+        an unknown one asked for by an agent of all departments.
+        """
+        known = self.parts.departments()
+        if asked is None:
+            return [slug for slug in known if self.agent.may_see(slug)]
+        if not self.agent.may_see(asked):
+            raise DepartmentNotAllowed
+        return [known.get(asked).slug]
+
+    async def callback(self, id: str) -> Callback:
+        """The callback, if it is in one of the agent's departments."""
+        callback = await self.parts.desk.get(id)
+        if not self.agent.may_see(callback.department):
+            raise DepartmentNotAllowed
+        return callback
+
+
+def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
+    """A dependency: the bearer of a valid token whose role has `permission`. Raises NotSignedIn, RoleNotAllowed."""
+
+    async def dependency(
+        parts: Annotated[Parts, Depends(parts_of)],
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    ) -> Access:
+        token = credentials.credentials if credentials else ""
+        if not token or len(token) > MAX_TOKEN:
+            raise NotSignedIn
+        agent = await parts.agents.verify(token)
+        if agent is None:
+            raise NotSignedIn
+        if permission not in PERMISSIONS[agent.role]:
+            raise RoleNotAllowed
+        structlog.contextvars.bind_contextvars(agent=agent.name)
+        return Access(agent, parts)
+
+    return dependency
+
+
+SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
+Reader = Annotated[Access, Depends(signed_in(Permission.READ))]
+Worker = Annotated[Access, Depends(signed_in(Permission.WORK))]

@@ -1,0 +1,134 @@
+"""`innringing api`: serve the REST API. What stops it from starting is said in one line, with exit code 1."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+from urllib.parse import urlsplit
+
+import structlog
+import typer
+import uvicorn
+from desk.log import configure_logging
+from desk.storage.migrate import is_current, migrate
+
+from api.app import create_app, open_parts
+from api.metrics import Metrics
+from desk.clock import SystemClock
+from desk.errors import DeskError, StorageUnavailable
+from desk.settings import PREFIX, Settings
+from desk.storage.database import Database
+
+SECONDS_TO_FINISH = 10
+"""How long requests under way may take once the process is told to stop."""
+
+
+class CannotStart(Exception):
+    """The api can't start; the message is one line saying what to mend."""
+
+
+def api() -> None:
+    """Serve the REST API; its page is at /api/docs."""
+    try:
+        settings = Settings.load()
+        _serve(settings)
+    except StorageUnavailable:
+        _fail(f"{database_place(settings)} can't be reached, or refuses us. See {PREFIX}DATABASE_URL.")
+    except (CannotStart, DeskError) as error:
+        _fail(str(error))
+
+
+def _serve(settings: Settings) -> None:
+    with listen(settings.api_host, settings.api_port) as listening, asyncio.Runner(loop_factory=_uvloop) as runner:
+        runner.run(serve(settings, listening))
+
+
+def _uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop  # here: the name exists only where uvloop does, and the type of its loop only when asked for
+
+    return uvloop.new_event_loop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises CannotStart when the port is taken or the address is not this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} on {host} is taken by another program. Stop it, or set {PREFIX}API_PORT"
+        else:
+            reason = f"can't listen on {host}, port {port}: {error.strerror}. See {PREFIX}API_HOST and {PREFIX}API_PORT"
+        raise CannotStart(reason) from None
+
+
+async def serve(settings: Settings, listening: socket.socket) -> None:
+    """Serve on `listening` until told to stop (SIGTERM, SIGINT). Raises CannotStart and the desk's errors."""
+    # Until everything depended on is there, only the one line of what is wrong may be said.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    await make_database_current(settings)
+    metrics, clock = Metrics(), SystemClock()
+    async with open_parts(settings, metrics=metrics, clock=clock) as parts:
+        configure_logging()
+        app = create_app(settings, parts=parts)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=SECONDS_TO_FINISH,
+            )
+        )
+        _stop_quietly(server)
+        host, port = listening.getsockname()[:2]
+        structlog.get_logger("api").info("listening", host=host, port=port)
+        await server.serve(sockets=[listening])
+
+
+def _stop_quietly(server: uvicorn.Server) -> None:
+    """Let both signals end in a normal return.
+
+    uvicorn raises the signal once more when it has stopped, with whatever handler was there before it: the default
+    one would end the process before the database is closed.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+async def make_database_current(settings: Settings) -> None:
+    """Migrate the embedded SQLite; a server's database is migrated by its operator.
+
+    Raises CannotStart when that has not been done, StorageUnavailable.
+    """
+    if settings.database_url.startswith("sqlite"):
+        await migrate(settings.database_url)
+        return
+    database = Database(settings.database_url)
+    try:
+        if not await is_current(database):
+            raise CannotStart("The database's tables are not those of this version. Run: innringing migrate")
+    finally:
+        await database.close()
+
+
+def database_place(settings: Settings) -> str:
+    """The database in words, without user or password."""
+    parts = urlsplit(settings.database_url)
+    if parts.scheme.startswith("sqlite"):
+        return f"The database {parts.path.removeprefix('/')}"
+    return f"The database at {parts.hostname}:{parts.port or 5432}"
+
+
+def _fail(reason: str) -> None:
+    print(f"innringing api: {reason}", file=sys.stderr)
+    raise typer.Exit(1)

@@ -1,0 +1,33 @@
+"""The demo environment's agent: `demo`, all departments, its token in var/demo-token for a newcomer's first curl."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from desk.agents import ALL_DEPARTMENTS, Agents, Role
+from desk.errors import AgentNotFound
+
+NAME = "demo"
+TOKEN_FILE = "demo-token"
+
+
+async def ensure_demo_agent(agents: Agents, var_dir: Path) -> Path:
+    """Make the agent, unless the token kept from an earlier start still opens. Returns the token's file (mode 0600)."""
+    file = var_dir / TOKEN_FILE
+    if file.exists() and await agents.verify(file.read_text().strip()) is not None:
+        file.chmod(0o600)
+        return file
+    with suppress(AgentNotFound):
+        await agents.revoke(NAME)
+    _write_private(file, await agents.add(NAME, Role.AGENT, [ALL_DEPARTMENTS]))
+    return file
+
+
+def _write_private(file: Path, token: str) -> None:
+    """Nobody else may read it, not even for a moment: written beside with mode 0600, then put in place."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(token + "\n")
+    beside.replace(file)

@@ -1,0 +1,38 @@
+"""What the web door itself refuses, before the desk is asked. One base; the docstring is the message."""
+
+from typing import ClassVar
+
+
+class ApiError(Exception):
+    """The request was refused."""
+
+    id: ClassVar[str] = "api-error"
+    """Stable name, kebab-case: the end of the problem document's type."""
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__((type(self).__doc__ or "").strip())
+        self.detail = detail
+
+
+class NotSignedIn(ApiError):
+    """A valid bearer token is needed."""
+
+    id = "not-signed-in"
+
+
+class RoleNotAllowed(ApiError):
+    """Your role may not do this."""
+
+    id = "role-not-allowed"
+
+
+class DepartmentNotAllowed(ApiError):
+    """You have no access to this department."""
+
+    id = "department-not-allowed"
+
+
+class NoPatient(ApiError):
+    """The patient gave no identity number."""
+
+    id = "no-patient"

@@ -1,0 +1,52 @@
+"""What Prometheus reads. One registry for each application, made by create_app: nothing global, nothing personal."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """Counters of this process, and the queue as the database has it when asked."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "innringing_http_requests",
+            "HTTP requests answered.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "innringing_http_request_seconds",
+            "Time from request to answer.",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._claims = Counter(
+            "innringing_claims", "Callbacks claimed through this process.", ["department"], registry=self._registry
+        )
+        self._callbacks = Gauge(
+            "innringing_callbacks", "Callbacks by status.", ["department", "status"], registry=self._registry
+        )
+
+    def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template, never an address; `status` 0 is a connection that closed before its answer."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def count_claims(self, department: str, claimed: int) -> None:
+        self._claims.labels(department).inc(claimed)
+
+    def set_callbacks(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """`counts` is by (department slug, status); what it does not name is no longer shown."""
+        self._callbacks.clear()
+        for (department, status), count in counts.items():
+            self._callbacks.labels(department, status).set(count)
+
+    def exposition(self) -> bytes:
+        return generate_latest(self._registry)

@@ -1,0 +1,97 @@
+"""The OpenAPI document, and the page that shows it. Nothing is fetched from outside the house."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, Response
+
+from api.problems import MEDIA_TYPE, Problem
+
+DOCUMENT_PATH = "/api/openapi.json"
+DOCS_PATH = "/api/docs"
+
+PROBLEMS: Mapping[int, str] = {
+    401: "No valid token.",
+    403: "Your role may not do this, or it is another department's.",
+    413: "The request body is too large.",
+    422: "The request is not valid.",
+    500: "Something went wrong on our side.",
+    503: "The database can't be reached; try again.",
+}
+"""What any route of /api/v1 may answer beside its own."""
+
+DESCRIPTION = """
+Agents pull callbacks here: claim, ring, tell how it went.
+
+A claim is yours for a lease and answers with a `fence`; give that back with each attempt, release and close.
+Errors are problem documents (RFC 9457): compare `type`, show `title`. Times are RFC 3339 in UTC, phone numbers E.164.
+"""
+
+# The page's own script is a file, not inline, so that the policy below can forbid inline scripts.
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Innringing: API</title><link rel="stylesheet" href="docs/swagger-ui.css"></head>
+<body><div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body></html>
+"""
+START = """SwaggerUIBundle({
+  url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
+  displayRequestDuration: true, persistAuthorization: false,
+});
+"""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+def problems(*own: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route for its OpenAPI entry: its `own` and those of every route."""
+    return {status: {"description": text, "content": _CONTENT} for status, text in (*own, *PROBLEMS.items())}
+
+
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document of `app`, with Problem among its schemas and FastAPI's own error shapes left out."""
+    document: dict[str, Any] = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}), Problem=problem)
+    for own in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(own, None)
+    return document
+
+
+@router.get(DOCS_PATH)
+async def page() -> Response:
+    return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
+
+
+@router.get(DOCS_PATH + "/start.js")
+async def start() -> Response:
+    return Response(START, media_type="text/javascript")
+
+
+@router.get(DOCS_PATH + "/swagger-ui-bundle.js")
+def bundle() -> Response:
+    return _asset("swagger-ui-bundle.js", "text/javascript")
+
+
+@router.get(DOCS_PATH + "/swagger-ui.css")
+def style() -> Response:
+    return _asset("swagger-ui.css", "text/css")
+
+
+def _asset(name: str, media_type: str) -> Response:
+    """A file of Swagger UI, from the fastapi-offline distribution, which carries it for places without internet."""
+    content = files("fastapi_offline").joinpath("static", name).read_bytes()
+    return Response(content, media_type=media_type, headers={"Cache-Control": "public, max-age=86400"})

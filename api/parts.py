@@ -1,0 +1,34 @@
+"""What the routes need, put together once by hand and reached through the application."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from api.metrics import Metrics
+from api.queue_gauge import QueueGauge
+from api.readiness import Asterisk
+from desk.agents import Agents
+from desk.clock import Clock
+from desk.departments import Departments
+from desk.desk import Desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything behind the web door."""
+
+    desk: Desk
+    agents: Agents
+    departments: Callable[[], Departments]
+    clock: Clock
+    metrics: Metrics
+    queue: QueueGauge
+    asterisk: Asterisk
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that answers; they are there from start-up on."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts

@@ -1,0 +1,174 @@
+"""Every refusal as a problem document (RFC 9457): the one place where errors become status codes.
+
+Shape (application/problem+json): `type` (urn:innringing:problem:<id>, stable), `title` (English), `status`,
+`detail` when there is more to say, `request_id`, and `errors` where input was wrong. Nothing a client sent is ever
+repeated: it may be personal data.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from api.errors import ApiError, DepartmentNotAllowed, NoPatient, NotSignedIn, RoleNotAllowed
+from desk import errors as desk_errors
+
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:innringing:problem:"
+RETRY_AFTER_SECONDS = 5
+
+STATUS_OF: Mapping[type[Exception], int] = {
+    NotSignedIn: 401,
+    RoleNotAllowed: 403,
+    DepartmentNotAllowed: 403,
+    NoPatient: 404,
+    desk_errors.CallbackNotFound: 404,
+    desk_errors.DepartmentNotFound: 404,
+    desk_errors.AgentNotFound: 404,
+    desk_errors.IllegalMove: 409,
+    desk_errors.ClaimLost: 409,
+    desk_errors.AlreadyClaimed: 409,
+    desk_errors.VersionConflict: 412,
+    desk_errors.BadCursor: 422,
+    desk_errors.InvalidIdentity: 422,
+    desk_errors.InvalidPhone: 422,
+    desk_errors.StorageUnavailable: 503,
+}
+"""Anything else of the DeskError family is our fault: 500, without its detail (it may name files)."""
+
+PLAIN_TITLES: Mapping[int, tuple[str, str]] = {
+    404: ("not-found", "There is nothing at this address."),
+    405: ("method-not-allowed", "This address does not take that method."),
+    413: ("body-too-large", "The request body is too large."),
+}
+
+SAFE_MESSAGES = frozenset(
+    {
+        *("missing", "extra_forbidden", "enum", "literal_error", "string_type", "int_type", "bool_type", "list_type"),
+        *("model_attributes_type", "greater_than_equal", "less_than_equal", "string_too_long", "string_too_short"),
+    }
+)
+"""Validation messages known not to quote the value; all others are replaced."""
+
+
+class FieldFault(BaseModel):
+    """One thing wrong in the input; the value itself is not repeated."""
+
+    place: str = Field(description="Where: body, query, path or header.")
+    pointer: str = Field(description="JSON pointer within that place, as #/limit.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="urn:innringing:problem:<id>: stable, to be compared by programs.")
+    title: str
+    status: int
+    detail: str | None = None
+    request_id: str | None = Field(default=None, description="The X-Request-ID of the answer, to be found in the logs.")
+    errors: list[FieldFault] | None = None
+
+
+def problem_response(
+    request: Request,
+    *,
+    status: int,
+    id: str,
+    title: str,
+    detail: str | None = None,
+    errors: Sequence[FieldFault] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer itself; fields without a value are left out."""
+    document = Problem(
+        type=URN + id,
+        title=title,
+        status=status,
+        detail=detail,
+        request_id=request.scope.get("request_id"),
+        errors=list(errors) if errors else None,
+    )
+    return JSONResponse(
+        document.model_dump(exclude_none=True),
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def internal_error(request: Request) -> Response:
+    """A fault of ours: says nothing of what is inside."""
+    return problem_response(request, status=500, id="internal-error", title="Something went wrong on our side.")
+
+
+def use_problem_documents(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+    app.add_exception_handler(ApiError, _of_own_family)
+    app.add_exception_handler(desk_errors.DeskError, _of_own_family)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+
+
+async def _of_own_family(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiError | desk_errors.DeskError):
+        raise error
+    status = STATUS_OF.get(type(error))
+    if status is None:
+        structlog.get_logger(__name__).error("unmapped desk error", error_id=error.id)
+        return internal_error(request)
+    return problem_response(
+        request,
+        status=status,
+        id=error.id,
+        title=(type(error).__doc__ or "").strip(),
+        detail=error.detail,
+        headers=_headers_for(status, with_token="authorization" in request.headers),
+    )
+
+
+def _headers_for(status: int, *, with_token: bool) -> dict[str, str]:
+    if status == 401:
+        # RFC 6750: an error code only where a token was sent.
+        return {"WWW-Authenticate": 'Bearer realm="innringing"' + (', error="invalid_token"' if with_token else "")}
+    if status == 503:
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {}
+
+
+async def _of_validation(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return problem_response(
+        request,
+        status=422,
+        id="invalid-input",
+        title="The request is not valid.",
+        errors=[_fault(item) for item in error.errors()],
+    )
+
+
+def _fault(item: Mapping[str, Any]) -> FieldFault:
+    kind = str(item["type"])
+    place, *path = (str(part) for part in item["loc"])
+    if kind == "extra_forbidden":
+        # The last part is a name the client made up: not repeated either.
+        path = path[:-1]
+    if kind == "json_invalid":
+        return FieldFault(place=place, pointer="#", detail="This is not JSON.")
+    detail = str(item["msg"]) if kind in SAFE_MESSAGES else "The value is not valid."
+    return FieldFault(place=place, pointer="#" + "".join(f"/{part}" for part in path), detail=detail)
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    status = error.status_code
+    id_, title = PLAIN_TITLES.get(status, (f"http-{status}", HTTPStatus(status).phrase))
+    return problem_response(request, status=status, id=id_, title=title, headers=error.headers)

@@ -1,0 +1,41 @@
+"""The queue as figures for Prometheus: how many open callbacks each department has, by status."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from api.schemas import MAX_LIMIT
+from desk.callbacks import Status
+from desk.clock import Clock
+from desk.departments import Departments
+from desk.desk import Desk
+
+OPEN = (Status.WAITING, Status.CLAIMED, Status.UNREACHABLE)
+FRESH_FOR = timedelta(seconds=10)
+
+
+class QueueGauge:
+    """Counts when asked, at most every ten seconds however often it is scraped."""
+
+    def __init__(self, *, desk: Desk, clock: Clock) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._counts: dict[tuple[str, str], int] = {}
+        self._counted_at: datetime | None = None
+
+    async def counts(self, departments: Departments) -> dict[tuple[str, str], int]:
+        """Open callbacks by (department slug, status), zeroes included. Raises StorageUnavailable."""
+        now = self._clock.now()
+        if self._counted_at is None or now - self._counted_at >= FRESH_FOR:
+            self._counts = await self._count(departments)
+            self._counted_at = now
+        return self._counts
+
+    async def _count(self, departments: Departments) -> dict[tuple[str, str], int]:
+        counts = Counter({(slug, status.value): 0 for slug in departments for status in OPEN})
+        cursor: str | None = None
+        while True:
+            page = await self._desk.list(departments=list(departments), status=OPEN, cursor=cursor, limit=MAX_LIMIT)
+            counts.update((callback.department, callback.status.value) for callback in page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                return dict(counts)

@@ -1,0 +1,124 @@
+"""What surrounds each request: its id, its line in the access log, its limits, its metrics."""
+
+import re
+import time
+import traceback
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from fastapi import HTTPException, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import Metrics
+from api.problems import internal_error
+
+MAX_BODY_BYTES = 64 * 1024
+REQUEST_ID = re.compile(r"(?=[0-9-]*[A-Za-z])[A-Za-z0-9-]{16,64}")
+"""A request id from outside is taken when it looks like one (a UUID, a trace id); never bare digits."""
+
+log = structlog.get_logger("api.access")
+
+
+class AroundRequests:
+    """Gives every request an id, bounds its body, logs and counts it, and turns a crash into a bare 500.
+
+    The log line names the route (`/api/v1/callbacks/{id}`), never the address or the query: what a client writes
+    there may be personal data. A crash is logged by its type and places in the code, without its message.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        scope["request_id"] = _request_id(request.headers.get("x-request-id"))
+        answer = _Answer(send, scope["request_id"])
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
+            try:
+                await self.app(scope, _bounded(request, receive), answer.send)
+            except Exception as crash:
+                log.error("request crashed", error=type(crash).__name__, places=_places(crash))
+                if answer.status:
+                    # Too late for another answer; the server closes the connection, the crash is already logged.
+                    raise _AnswerCutOff from None
+                await internal_error(request)(scope, receive, answer.send)
+            finally:
+                self._account(scope, answer.status, time.perf_counter() - started)
+                structlog.contextvars.unbind_contextvars("agent")
+
+    def _account(self, scope: Scope, status: int, seconds: float) -> None:
+        route = route_of(scope)
+        method = scope["method"] if route != UNMATCHED else "-"
+        self.metrics.count_request(method=method, route=route, status=status, seconds=seconds)
+        quiet = route in ("/healthz", "/readyz", "/metrics")
+        write = log.debug if quiet else log.info
+        write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+UNMATCHED = "unmatched"
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route taken, or "unmatched"."""
+    route = scope.get("route")
+    return str(getattr(route, "path", UNMATCHED))
+
+
+class _AnswerCutOff(Exception):
+    """The answer broke off half-way."""
+
+
+class _Answer:
+    """Remembers the status sent and adds the request id; status 0 until the answer has begun."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode("ascii")
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message.setdefault("headers", [])
+            message["headers"] = [
+                *headers,
+                (b"x-request-id", self._request_id),
+                (b"x-content-type-options", b"nosniff"),
+                *([] if any(name == b"cache-control" for name, _ in headers) else [(b"cache-control", b"no-store")]),
+            ]
+        await self._send(message)
+
+
+def _request_id(given: str | None) -> str:
+    return given if given and REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def _bounded(request: Request, receive: Receive) -> Receive:
+    """`receive` that stops at MAX_BODY_BYTES, whether the length was told beforehand or not."""
+    declared = request.headers.get("content-length", "0")
+    taken = int(declared) if declared.isdecimal() else 0
+    seen = 0
+
+    async def bounded() -> Message:
+        nonlocal seen
+        if taken > MAX_BODY_BYTES:
+            raise HTTPException(413, headers={"Connection": "close"})
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MAX_BODY_BYTES:
+            raise HTTPException(413, headers={"Connection": "close"})
+        return message
+
+    return bounded
+
+
+def _places(crash: Exception) -> list[str]:
+    """File, line and function of each frame, innermost last; no values, no message."""
+    frames = traceback.extract_tb(crash.__traceback__)[-8:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

@@ -1,0 +1,27 @@
+"""Calls as they came in; with `incomplete=true` those who hung up before anything was registered."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.auth import Reader
+from api.openapi import problems
+from api.routes.callbacks import Cursor, DepartmentQuery, Limit
+from api.schemas import CallOut, CallPage
+
+router = APIRouter(prefix="/calls", tags=["calls"])
+
+
+@router.get("", responses=problems((404, "There is no such department.")))
+async def list_calls(
+    access: Reader,
+    department: DepartmentQuery = None,
+    incomplete: Annotated[bool | None, Query(description="Only (true) or none (false) of the incomplete.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> CallPage:
+    """Calls, newest first."""
+    page = await access.parts.desk.calls(
+        departments=access.departments(department), incomplete=incomplete, cursor=cursor, limit=limit
+    )
+    return CallPage(items=[CallOut.of(call) for call in page.items], next_cursor=page.next_cursor)

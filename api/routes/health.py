@@ -1,0 +1,51 @@
+"""For those who watch: alive, ready, and figures. Outside /api/v1 and without a token; a proxy keeps them indoors."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+
+from api.metrics import CONTENT_TYPE
+from api.parts import Parts, parts_of
+from api.readiness import check_database
+from api.schemas import ComponentOut, ReadyOut
+from desk.errors import StorageUnavailable
+
+router = APIRouter(tags=["health"])
+
+Inside = Annotated[Parts, Depends(parts_of)]
+
+
+class AliveOut(BaseModel):
+    alive: bool
+
+
+@router.get("/healthz")
+async def alive() -> AliveOut:
+    """This process answers. Says nothing of the database or Asterisk: restarting it would not mend those."""
+    return AliveOut(alive=True)
+
+
+@router.get("/readyz", responses={503: {"model": ReadyOut, "description": "Something depended on does not answer."}})
+async def ready(parts: Inside, response: Response) -> ReadyOut:
+    """The database and Asterisk answer; 503 when one doesn't, and which."""
+    database, asterisk = await asyncio.gather(check_database(parts.desk), parts.asterisk.check())
+    components = {"database": database, "asterisk": asterisk}
+    answer = ReadyOut(
+        ready=all(component.ok for component in components.values()),
+        components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},
+    )
+    if not answer.ready:
+        response.status_code = 503
+    return answer
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(parts: Inside) -> Response:
+    """For Prometheus: requests, claims, and the queue by department and status; no queue while the database is away."""
+    try:
+        parts.metrics.set_callbacks(await parts.queue.counts(parts.departments()))
+    except StorageUnavailable:
+        parts.metrics.set_callbacks({})
+    return Response(parts.metrics.exposition(), headers={"content-type": CONTENT_TYPE})

@@ -1,0 +1,284 @@
+"""What goes over the wire: names as in docs/api.md, times RFC 3339 in UTC with Z, phone numbers E.164."""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from desk.agents import Agent, Role
+from desk.callbacks import (
+    Attempt,
+    Callback,
+    ClosedReason,
+    HistoryRow,
+    IncompleteStep,
+    Outcome,
+    Priority,
+    RecordedCall,
+    Status,
+)
+from desk.departments import Department, Policy
+from desk.identity import IdentityKind, IdentityNumber
+
+MAX_LIMIT = 200
+MAX_NOTE = 1000
+BIGGEST_INT = 2**63 - 1
+
+
+def _no_control_characters(text: str) -> str:
+    """PostgreSQL can't store NUL, and the rest would only hide in a screen or a log."""
+    if any(ord(char) < 32 and char not in "\n\t" for char in text):
+        raise ValueError("control characters are not allowed")
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        raise ValueError("half a surrogate pair is not a character")
+    return text
+
+
+PlainText = AfterValidator(_no_control_characters)
+Note = Annotated[str, Field(max_length=MAX_NOTE, description="Free text. Keep patient data in the record."), PlainText]
+Slug = Annotated[
+    str, Field(min_length=1, max_length=64, description="A department, as in GET /departments."), PlainText
+]
+Fence = Annotated[int, Field(ge=0, le=BIGGEST_INT, description="The `fence` your claim was answered with.")]
+
+
+class Body(BaseModel):
+    """A request body: a field it does not know is refused, so that a misspelt one is not lost silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClaimIn(Body):
+    department: Slug
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 1
+
+
+class ReleaseIn(Body):
+    fence: Fence
+
+
+class AttemptIn(Body):
+    fence: Fence
+    outcome: Outcome
+    note: Note | None = None
+
+
+class CloseIn(Body):
+    reason: ClosedReason
+    fence: Fence | None = Field(default=None, description="Needed when the callback is claimed.")
+    note: Note | None = None
+
+
+class PatientOut(BaseModel):
+    """Who, without the digits that identify: those are behind GET /callbacks/{id}/patient."""
+
+    kind: IdentityKind
+    masked: str = Field(examples=["010150*****"])
+
+
+class PromiseOut(BaseModel):
+    """When the caller was told we ring. `from` equals `by` where a department rings at fixed times."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    from_: Annotated[datetime, Field(alias="from")]
+    by: datetime
+    spoken: str = Field(examples=["i dag innen klokken 15"])
+
+
+class AttemptOut(BaseModel):
+    at: datetime
+    agent: str
+    outcome: Outcome
+    counted: bool = Field(description="False: before the promised time or too soon after another; the promise stands.")
+    note: str | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            at=attempt.at,
+            agent=attempt.agent,
+            outcome=attempt.outcome,
+            counted=attempt.counted,
+            note=attempt.note,
+        )
+
+
+class CallbackOut(BaseModel):
+    id: str
+    department: str
+    status: Status
+    priority: Priority
+    phone: str = Field(examples=["+4768050001"])
+    patient: PatientOut | None
+    promise: PromiseOut
+    attempts: list[AttemptOut]
+    call_count: int = Field(description="How many times the patient has rung while this was open.")
+    language: str
+    created_at: datetime
+    claimed_by: str | None
+    lease_until: datetime | None
+    version: int
+    closed_reason: ClosedReason | None
+    note: str | None
+
+    @classmethod
+    def of(cls, callback: Callback, **more: int | str) -> Self:
+        """`more` are the fields a subclass adds."""
+        patient = None
+        if callback.patient_kind is not None and callback.patient_masked is not None:
+            patient = PatientOut(kind=callback.patient_kind, masked=callback.patient_masked)
+        return cls(
+            id=callback.id,
+            department=callback.department,
+            status=callback.status,
+            priority=callback.priority,
+            phone=callback.phone.e164,
+            patient=patient,
+            promise=PromiseOut(from_=callback.promise.from_, by=callback.promise.by, spoken=callback.promise_spoken),
+            attempts=[AttemptOut.of(attempt) for attempt in callback.attempts],
+            call_count=callback.call_count,
+            language=callback.language,
+            created_at=callback.created_at,
+            claimed_by=callback.claimed_by,
+            lease_until=callback.lease_until,
+            version=callback.version,
+            closed_reason=callback.closed_reason,
+            note=callback.note,
+            **more,
+        )
+
+
+class ClaimedCallback(CallbackOut):
+    fence: int = Field(description="Shows that the claim is yours: give it back with attempts, release and close.")
+
+
+class AttemptedCallback(CallbackOut):
+    next: str = Field(
+        description="What happens now, in Norwegian words.",
+        examples=["ringes igjen i dag klokken 13", "ikke nådd, ringt x3: man 10:02, man 13:05, tir 10:01"],
+    )
+
+
+class CallbackPage(BaseModel):
+    items: list[CallbackOut]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+
+class ClaimedCallbacks(BaseModel):
+    items: list[ClaimedCallback]
+
+
+class FullPatientOut(BaseModel):
+    kind: IdentityKind
+    number: str = Field(description="The whole national identity number. That you read it has been recorded.")
+
+    @classmethod
+    def of(cls, patient: IdentityNumber) -> Self:
+        return cls(kind=patient.kind, number=patient.value)
+
+
+class HistoryRowOut(BaseModel):
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    from_status: Status | None
+    to_status: Status | None
+    details: dict[str, str | int | bool | None]
+
+    @classmethod
+    def of(cls, row: HistoryRow) -> Self:
+        return cls(
+            id=row.id,
+            at=row.at,
+            event=row.event,
+            actor=row.actor,
+            from_status=row.from_status,
+            to_status=row.to_status,
+            details=dict(row.details),
+        )
+
+
+class HistoryOut(BaseModel):
+    items: list[HistoryRowOut]
+
+
+class CallOut(BaseModel):
+    id: int
+    department: str
+    at: datetime
+    phone: str | None
+    incomplete: bool
+    step: IncompleteStep | None = Field(description="How far an incomplete call came.")
+    callback_id: str | None
+
+    @classmethod
+    def of(cls, call: RecordedCall) -> Self:
+        return cls(
+            id=call.id,
+            department=call.department,
+            at=call.at,
+            phone=call.phone.e164 if call.phone else None,
+            incomplete=call.incomplete,
+            step=call.step,
+            callback_id=call.callback_id,
+        )
+
+
+class CallPage(BaseModel):
+    items: list[CallOut]
+    next_cursor: str | None
+
+
+class DepartmentOut(BaseModel):
+    slug: str
+    name: str
+    extension: str
+    policy: Policy
+    cutoff: time | None = Field(description="Wall time in Europe/Oslo.")
+    answer_by: time | None
+    rounds: list[time]
+    max_attempts: int
+    languages: list[str]
+    hospital_number: str
+
+    @classmethod
+    def of(cls, department: Department) -> Self:
+        return cls(
+            slug=department.slug,
+            name=department.name,
+            extension=department.extension,
+            policy=department.policy,
+            cutoff=department.cutoff,
+            answer_by=department.answer_by,
+            rounds=list(department.rounds),
+            max_attempts=department.max_attempts,
+            languages=list(department.languages),
+            hospital_number=department.hospital_number.e164,
+        )
+
+
+class DepartmentList(BaseModel):
+    items: list[DepartmentOut]
+
+
+class MeOut(BaseModel):
+    name: str
+    role: Role
+    departments: list[str]
+
+    @classmethod
+    def of(cls, agent: Agent, departments: Sequence[str]) -> Self:
+        return cls(name=agent.name, role=agent.role, departments=list(departments))
+
+
+class ComponentOut(BaseModel):
+    ok: bool
+    detail: str
+
+
+class ReadyOut(BaseModel):
+    ready: bool
+    components: dict[str, ComponentOut]
