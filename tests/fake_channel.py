@@ -1,0 +1,136 @@
+"""A caller's line without Asterisk: plays prompts in virtual time, and a scripted caller keys and hangs up."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from desk.callbacks import CallKey
+from ivr.call import Call, CallerId
+from ivr.errors import AriError, ChannelGone
+
+PREFIX = "sound:innringing/"
+
+
+class FakeChannel:
+    """`ivr.call.Channel` with a script.
+
+    >>> caller = FakeChannel(durations={"welcome": 3.0})
+    >>> call = caller.call(department="kirurgi", number="+4768050001")
+    >>> caller.keys("12345", at=2.0)          # from now, half a second apart
+    >>> caller.answers("menu", "1", after=1)  # one second into each playing of the prompt `menu`
+    >>> caller.hangs_up(at=20)
+
+    `heard` holds (second, prompt) for each prompt begun, `stopped` the seconds at which playing was broken off.
+    """
+
+    def __init__(self, channel_id: str = "1790000000.1", *, durations: Mapping[str, float] | None = None) -> None:
+        self.id = channel_id
+        self.durations = dict(durations or {})
+        self.default_duration = 1.0
+        self.heard: list[tuple[float, str]] = []
+        self.stopped: list[float] = []
+        self.requests: list[str] = []
+        self.left_to: tuple[str, str] | None = None
+        self.hung_up = False
+        self.failing: dict[
+            str, AriError
+        ] = {}  # request -> what it raises: play, stop, playing, hangup, leave, set_rescue
+        self.silent_failures: set[str] = set()  # prompts whose playing ends without any event
+        self.failed_prompts: set[str] = set()  # prompts that Asterisk cannot play
+        self.rescue_at: float | None = None
+        self._answers: dict[str, list[tuple[str, float]]] = {}
+        self._playing: dict[str, list[asyncio.TimerHandle]] = {}
+        self._call: Call | None = None
+
+    def call(
+        self, *, department: str = "kirurgi", language: str = "nb", number: str | None = None, withheld: bool = False
+    ) -> Call:
+        """The Call that a controller would have made of this line."""
+        key = CallKey("asterisk-1", self.id)
+        self._call = Call(self, key=key, department=department, language=language, caller=CallerId(number, withheld))
+        return self._call
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompts heard, in order, without their times."""
+        return [prompt for _, prompt in self.heard]
+
+    def keys(self, keys: str, *, at: float = 0.0, gap: float = 0.5) -> None:
+        """Press keys, the first `at` seconds from now."""
+        for index, key in enumerate(keys):
+            self._loop.call_later(at + index * gap, self._press, key)
+
+    def answers(self, prompt: str, keys: str, *, after: float = 0.0) -> None:
+        """Press keys `after` seconds into the next playing of a prompt; given again, for the one after that."""
+        self._answers.setdefault(prompt, []).append((keys, after))
+
+    def hangs_up(self, *, at: float = 0.0) -> None:
+        self._loop.call_later(at, self._gone)
+
+    async def play(self, playback_id: str, media: Sequence[str], language: str) -> None:
+        self._request("play")
+        assert all(uri.startswith(PREFIX) for uri in media)
+        prompts = [uri.removeprefix(PREFIX) for uri in media]
+        timers, second = [], 0.0
+        for prompt in prompts:
+            timers.append(self._loop.call_later(second, self._begin_prompt, prompt))
+            second += 0.0 if prompt in self.failed_prompts else self.durations.get(prompt, self.default_duration)
+        if not self.silent_failures.intersection(prompts):
+            state = "failed" if prompts[-1] in self.failed_prompts else "done"
+            timers.append(self._loop.call_later(second, self._finish, playback_id, state))
+            self._playing[playback_id] = timers
+
+    async def stop(self, playback_id: str) -> None:
+        self._request("stop")
+        if playback_id not in self._playing:
+            raise ChannelGone
+        self.stopped.append(self._loop.time())
+        self._finish(playback_id, "done")
+
+    async def playing(self, playback_id: str) -> bool:
+        self._request("playing")
+        return playback_id in self._playing
+
+    async def hangup(self) -> None:
+        self._request("hangup")
+        self.hung_up = True
+        self._gone()
+
+    async def leave(self, context: str, extension: str) -> None:
+        self._request("leave")
+        self.left_to = (context, extension)
+
+    async def set_rescue(self, seconds: int) -> None:
+        self._request("set_rescue")
+        self.rescue_at = self._loop.time() + seconds
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    def _request(self, name: str) -> None:
+        self.requests.append(name)
+        if name in self.failing:
+            raise self.failing[name]
+
+    def _begin_prompt(self, prompt: str) -> None:
+        self.heard.append((self._loop.time(), prompt))
+        if self._answers.get(prompt):
+            keys, after = self._answers[prompt].pop(0)
+            self.keys(keys, at=after)
+
+    def _finish(self, playback_id: str, state: str) -> None:
+        for timer in self._playing.pop(playback_id, []):
+            timer.cancel()
+        if self._call:
+            self._call.playback_finished(playback_id, state)
+
+    def _press(self, key: str) -> None:
+        if self._call:
+            self._call.key_pressed(key)
+
+    def _gone(self) -> None:
+        for playback_id in list(self._playing):
+            for timer in self._playing.pop(playback_id):
+                timer.cancel()
+        if self._call:
+            self._call.ended()

@@ -1,0 +1,339 @@
+"""What a dialogue can do with a caller, second by second on virtual time."""
+
+import asyncio
+
+import pytest
+
+from desk.callbacks import IncompleteStep
+from ivr.call import CallerHungUp, CallerId, Keys
+from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
+from tests.fake_channel import FakeChannel
+from tests.virtual_time import on_virtual_time
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@on_virtual_time
+async def test_play_sends_all_prompts_in_one_request_and_returns_when_they_are_heard() -> None:
+    caller = FakeChannel(durations={"vi_ringer_deg": 2.0, "i_dag": 0.5})
+    await caller.call().play("vi_ringer_deg", "i_dag")
+    assert caller.heard == [(0.0, "vi_ringer_deg"), (2.0, "i_dag")]
+    assert now() == pytest.approx(2.5)
+    assert caller.requests == ["play"]
+
+
+@on_virtual_time
+async def test_nothing_to_play_asks_nothing_of_asterisk() -> None:
+    caller = FakeChannel()
+    await caller.call().play()
+    assert caller.requests == []
+
+
+@on_virtual_time
+async def test_collect_ends_with_the_last_digit() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.keys("12345678901", at=1.0)
+    keys = await call.collect(digits=11, first=5, between=3)
+    assert (keys.digits, keys.ended) == ("12345678901", "complete")
+    assert now() == pytest.approx(6.0)
+
+
+@on_virtual_time
+async def test_collect_gives_up_on_silence_and_on_a_caller_who_stops() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    assert await call.collect(digits=11, first=5, between=3) == Keys("", "silence")
+    assert now() == pytest.approx(5)
+    caller.keys("12", at=1.0)
+    assert await call.collect(digits=11, first=5, between=3) == Keys("12", "timeout")
+    assert now() == pytest.approx(5 + 1.5 + 3)
+
+
+@on_virtual_time
+async def test_hash_ends_and_star_starts_over_with_the_first_limit() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.keys("99*12#")
+    assert await call.collect(digits=11, first=5, between=3) == Keys("12", "hash")
+    caller.keys("#")
+    assert await call.collect(digits=11, first=5, between=3) == Keys("", "hash")
+    start = now()
+    caller.keys("1*")
+    assert await call.collect(digits=11, first=5, between=3) == Keys("", "silence")
+    assert now() - start == pytest.approx(0.5 + 5)
+
+
+@on_virtual_time
+async def test_digits_keyed_ahead_are_kept_between_prompts() -> None:
+    caller = FakeChannel(durations={"welcome": 10.0})
+    call = caller.call()
+    caller.keys("12345678901", at=0.5, gap=0.1)
+    await call.play("welcome")
+    assert (await call.collect(digits=5, first=5, between=3)).digits == "12345"
+    assert (await call.collect(digits=6, first=5, between=3)).digits == "678901"
+    assert now() == pytest.approx(10)
+
+
+@on_virtual_time
+async def test_a_key_ends_a_prompt_that_may_be_ended_and_is_not_lost() -> None:
+    caller = FakeChannel(durations={"welcome": 10.0})
+    call = caller.call()
+    caller.keys("12", at=2.0)
+    assert await call.ask("welcome", digits=2, first=5, between=3) == Keys("12", "complete")
+    assert caller.stopped == [2.0]
+
+
+@on_virtual_time
+async def test_a_key_pressed_while_the_play_request_is_on_its_way_ends_the_prompt() -> None:
+    caller = FakeChannel(durations={"welcome": 10.0})
+    call = caller.call()
+    play = caller.play
+
+    async def slow(*args: object) -> None:
+        await asyncio.sleep(0.2)
+        await play(*args)  # type: ignore[arg-type]
+
+    caller.play = slow  # type: ignore[method-assign,assignment]
+    caller.keys("1", at=0.1)
+    assert await call.ask("welcome", digits=1, first=5, between=3) == Keys("1", "complete")
+    assert caller.stopped == [pytest.approx(0.2)]
+
+
+@on_virtual_time
+async def test_a_prompt_is_skipped_when_its_answer_was_keyed_ahead() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    call.key_pressed("1")
+    assert await call.ask("question", digits=1, first=5, between=3) == Keys("1", "complete")
+    assert caller.heard == []
+
+
+@on_virtual_time
+async def test_forgetting_keys_lets_the_next_prompt_be_heard() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    call.key_pressed("1")
+    call.forget_keys()
+    assert await call.ask("question", digits=1, first=5, between=3) == Keys("", "silence")
+    assert caller.prompts == ["question"]
+
+
+@on_virtual_time
+async def test_stopping_a_prompt_that_is_over_already_is_success() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.failing["stop"] = ChannelGone()
+    caller.keys("1", at=0.5)
+    assert await call.ask("question", digits=1, first=5, between=3) == Keys("1", "complete")
+    assert call.live
+
+
+@on_virtual_time
+async def test_a_hash_after_a_full_number_does_not_answer_the_next_question() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.keys("12345#")
+    assert (await call.collect(digits=5, first=5, between=3)).ended == "complete"
+    assert await call.ask("next", digits=1, first=2, between=2) == Keys("", "silence")
+    for key in "12345#":
+        call.key_pressed(key)
+    assert (await call.collect(digits=5, first=5, between=3)).ended == "complete"
+    assert await call.collect(digits=1, first=2, between=2) == Keys("", "silence")
+    await asyncio.sleep(5)
+    caller.keys("#", at=1)
+    assert await call.collect(digits=1, first=2, between=2) == Keys("", "hash")
+
+
+@on_virtual_time
+async def test_keys_that_no_telephone_has_are_ignored() -> None:
+    call = FakeChannel().call()
+    for key in ("A", "D", "", "12", "é", "²"):
+        call.key_pressed(key)
+    assert await call.collect(digits=1, first=1, between=1) == Keys("", "silence")
+
+
+@on_virtual_time
+async def test_menu_owns_its_tries() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.answers("choose", "7", after=0.5)
+    caller.answers("choose", "2", after=0.5)
+    assert await call.menu("choose", choices="12", tries=3, first=4) == "2"
+    assert caller.prompts == ["choose", "choose"]
+    assert await call.menu("choose", choices="12", tries=2, first=4) is None
+    assert caller.prompts == ["choose"] * 4
+
+
+@on_virtual_time
+async def test_hanging_up_is_raised_from_whatever_the_dialogue_waits_for() -> None:
+    for wait in (
+        lambda call: call.play("welcome"),
+        lambda call: call.collect(digits=11, first=60, between=60),
+        lambda call: call.ask("welcome", digits=11, first=60, between=60),
+        lambda call: call.menu("welcome", choices="1", tries=9, first=60),
+    ):
+        caller = FakeChannel(durations={"welcome": 4.0})
+        call = caller.call()
+        start = now()
+        caller.hangs_up(at=2)
+        with pytest.raises(CallerHungUp):
+            await wait(call)
+        assert now() - start == pytest.approx(2)
+        assert not call.live
+        with pytest.raises(CallerHungUp):
+            await wait(call)
+        with pytest.raises(CallerHungUp):
+            await call.to_switchboard()
+        await call.hangup()  # nothing left to do, nothing to complain about
+        assert "hangup" not in caller.requests
+
+
+@on_virtual_time
+async def test_hanging_up_while_a_request_is_on_its_way() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(1)
+
+    caller.play = slow  # type: ignore[method-assign,assignment]
+    caller.hangs_up(at=0.5)
+    with pytest.raises(CallerHungUp):
+        await call.play("welcome")
+
+
+@pytest.mark.parametrize("error", [ChannelGone(), NotInStasis()])
+def test_a_request_that_finds_the_channel_gone_is_a_hang_up(error: AriError) -> None:
+    @on_virtual_time
+    async def scenario() -> None:
+        for request, wait in (("play", lambda call: call.play("a")), ("leave", lambda call: call.to_switchboard())):
+            caller = FakeChannel()
+            caller.failing[request] = error
+            call = caller.call()
+            with pytest.raises(CallerHungUp):
+                await wait(call)
+            assert not call.live
+
+    scenario()
+
+
+@on_virtual_time
+async def test_ending_twice_is_ending_once() -> None:
+    call = FakeChannel().call()
+    call.ended()
+    call.ended()
+    call.key_pressed("1")
+    call.playback_finished("unknown", "done")
+    call.events_lost()
+    assert not call.live
+
+
+@on_virtual_time
+async def test_a_failed_prompt_is_passed_over() -> None:
+    caller = FakeChannel()
+    caller.failed_prompts.add("missing")
+    call = caller.call()
+    await call.play("missing")
+    await call.play("welcome")
+    assert caller.prompts == ["missing", "welcome"]
+    caller.failing["play"] = WrongState()
+    await call.play("welcome")
+    assert call.live
+
+
+@on_virtual_time
+async def test_asterisk_not_answering_ends_the_conversation_not_the_call() -> None:
+    caller = FakeChannel()
+    caller.failing["play"] = AriUnavailable()
+    call = caller.call()
+    with pytest.raises(AriUnavailable):
+        await call.play("welcome")
+    assert call.live
+
+
+@on_virtual_time
+async def test_a_prompt_whose_end_nobody_tells_does_not_keep_the_caller_for_ever() -> None:
+    caller = FakeChannel()
+    caller.silent_failures.add("welcome")
+    await caller.call().play("welcome")
+    assert now() == pytest.approx(15)
+    assert caller.requests == ["play", "playing"]
+
+
+@on_virtual_time
+async def test_a_prompt_that_never_ends_is_given_up() -> None:
+    caller = FakeChannel(durations={"welcome": 10_000.0})
+    await caller.call().play("welcome")
+    assert now() == pytest.approx(90)
+    assert caller.requests[-1] == "stop"
+
+
+@on_virtual_time
+async def test_a_long_prompt_is_heard_to_its_end() -> None:
+    caller = FakeChannel(durations={"welcome": 42.0})
+    await caller.call().play("welcome")
+    assert now() == pytest.approx(42)
+
+
+@on_virtual_time
+async def test_after_a_lost_connection_a_playback_is_not_waited_for() -> None:
+    caller = FakeChannel(durations={"welcome": 30.0})
+    call = caller.call()
+    asyncio.get_running_loop().call_later(3, call.events_lost)
+    await call.play("welcome")
+    assert now() == pytest.approx(3)
+    assert call.live
+
+
+@on_virtual_time
+async def test_the_end_of_an_older_playback_does_not_end_the_new_one() -> None:
+    caller = FakeChannel(durations={"welcome": 5.0})
+    call = caller.call()
+    asyncio.get_running_loop().call_later(1, call.playback_finished, "an-older-one", "done")
+    await call.play("welcome")
+    assert now() == pytest.approx(5)
+
+
+@on_virtual_time
+async def test_the_switchboard_takes_the_caller_over() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    await call.to_switchboard()
+    assert caller.left_to == ("switchboard", "s")
+    with pytest.raises(CallerHungUp):
+        await call.play("welcome")
+    await call.hangup()
+    assert not caller.hung_up
+
+
+@on_virtual_time
+async def test_the_innermost_part_of_the_conversation_names_the_interruption() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    caller.hangs_up(at=1)
+    with call.at(IncompleteStep.WELCOME):
+        pass
+    with pytest.raises(CallerHungUp), call.at(IncompleteStep.CONFIRMATION), call.at(IncompleteStep.PHONE):
+        await call.collect(digits=1, first=5, between=5)
+    assert call.interrupted_at is IncompleteStep.PHONE
+
+
+@on_virtual_time
+async def test_a_call_is_idle_while_the_caller_neither_hears_nor_may_key_anything() -> None:
+    caller = FakeChannel(durations={"welcome": 10.0})
+    call = caller.call()
+    playing = asyncio.ensure_future(call.play("welcome"))
+    await asyncio.sleep(7)
+    assert call.idle == 0
+    await playing
+    await asyncio.sleep(4)
+    assert call.idle == pytest.approx(4)
+
+
+def test_nothing_shows_what_was_keyed_or_who_rang() -> None:
+    assert "123" not in repr(Keys("12345", "complete"))
+    assert str(Keys("12345", "complete")) == "Keys(5 digits, complete)"
+    assert "6805" not in repr(CallerId("+4768050001"))
