@@ -87,29 +87,7 @@ def _ensure_bootstrap() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
-        packages = ["mmdebstrap", "debian-archive-keyring", "base-files", "dash", "bash", "coreutils", "tar", "apt"]
-        packages += [
-            "perl",
-            "sed",
-            "grep",
-            "findutils",
-            "debianutils",
-            "base-passwd",
-            "libc-bin",
-            "mount",
-            "util-linux",
-        ]
-        packages += [
-            "diffutils",
-            "gawk",
-            "gzip",
-            "xz-utils",
-            "zstd",
-            "hostname",
-            "login",
-            "ca-certificates",
-            "arch-test",
-        ]
+        packages = (HERE / "mmdebstrap.packages").read_text(encoding="utf-8").split()
         apt.unpack(packages, apt.debian_sources("sid", tree.cache_folder()), root)
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n_apt:x:42:65534::/nonexistent:/bin/false\n")
         (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")

@@ -1,4 +1,4 @@
-"""The folder one Asterisk runs in: the operators' configuration linked, what depends on the machine written beside it."""
+"""The folder one Asterisk runs in: the operators' files linked, what depends on the machine written beside them."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
     password = settings.require_ari_password()
     if "\n" in password or password != password.strip():
         raise SettingsError("INNRINGING_ARI_PASSWORD can't begin or end with a space, or hold a line break.")
+    escaped = password.replace(";", "\\;")
     first, last = settings.rtp_range
     auths = "".join(
         f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
@@ -112,7 +113,7 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
     )
     address = getattr(settings, "sip_host", "127.0.0.1")
     return {
-        "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={password.replace(';', chr(92) + ';')}\n",
+        "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={escaped}\n",
         "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari_port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
         "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={address}:{settings.sip_port}\n{auths}",

@@ -1,0 +1,214 @@
+"""A PostgreSQL for the tests: the machine's own programs, a container, or the tree; whichever is there first."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+from docker import engine, images, tree
+
+VARIABLE = "INNRINGING_POSTGRES"
+START_LIMIT = 60.0
+NOBODY = 65534
+
+Kind = Literal["local", "container", "tree"]
+SETTINGS = {
+    "fsync": "off",  # tests only: a crash of the machine may cost the data
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "unix_socket_directories": "",
+    "listen_addresses": "127.0.0.1",
+}
+
+
+class PostgresError(Exception):
+    """PostgreSQL can't be started."""
+
+
+class _Server(Protocol):
+    def alive(self) -> bool: ...
+    def stop(self) -> None: ...
+    def last_words(self) -> str: ...
+
+
+@dataclass
+class Postgres:
+    """A running server of ours: superuser `postgres`, no password, this machine only."""
+
+    kind: Kind
+    port: int
+    server: _Server
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def start(kind: Kind | None = None) -> Postgres:
+    """Start one on a free port. Raises PostgresError in one line."""
+    kind = kind or choose()
+    port = _free_port()
+    server: _Server
+    if kind == "container":
+        server = _ContainerServer(port)
+    else:
+        programs = local_programs() if kind == "local" else tree.ensure(tree.POSTGRES) / "usr/lib/postgresql/17/bin"
+        if programs is None:
+            raise PostgresError("no PostgreSQL server programs (initdb, postgres) on this machine")
+        server = _ProcessServer(programs, port)
+    end = time.monotonic() + START_LIMIT
+    while not _listens(port):
+        if not server.alive() or time.monotonic() > end:
+            words = server.last_words()
+            server.stop()
+            raise PostgresError(f"PostgreSQL ({kind}) did not start: {words}")
+        time.sleep(0.05)
+    return Postgres(kind, port, server)
+
+
+def choose(environment: Mapping[str, str] = os.environ) -> Kind:
+    asked = environment.get(VARIABLE, "auto")
+    match asked:
+        case "local" | "container" | "tree":
+            return asked
+        case "auto":
+            if local_programs() is not None:
+                return "local"
+            return "container" if engine.answers() else "tree"
+        case _:
+            raise PostgresError(f"{VARIABLE} must be auto, local, container or tree")
+
+
+def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
+    """The folder of the newest server programs on this machine."""
+    folders = sorted(roots.glob("*/bin"), key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
+    found = shutil.which("postgres")
+    folders += [Path(found).resolve().parent] if found else []
+    return next(
+        (path for path in reversed(folders) if (path / "initdb").exists() and (path / "postgres").exists()), None
+    )
+
+
+class _ProcessServer:
+    """A child process. PostgreSQL refuses to be root: then it runs as `postgres`, or as nobody."""
+
+    def __init__(self, programs: Path, port: int) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="innringing-postgres-"))
+        owner = _unprivileged()
+        if owner is not None:
+            os.chown(self._folder, owner, -1)
+        self._log = self._folder / "log"
+        data = self._folder / "data"
+        initdb = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        variables = {**os.environ, "LC_ALL": "C"}
+        made = subprocess.run(
+            [*initdb, "--locale=C", "--no-sync"],
+            capture_output=True,
+            text=True,
+            check=False,
+            user=owner,
+            cwd=self._folder,
+            env=variables,
+        )
+        if made.returncode:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise PostgresError(f"initdb failed: {(made.stderr.strip() or 'no reason given').splitlines()[-1]}")
+        with self._log.open("wb") as log:
+            self._child = subprocess.Popen(
+                [programs / "postgres", "-D", data, *_options(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=owner,
+                cwd=self._folder,
+                env=variables,
+                start_new_session=True,
+            )
+
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def stop(self) -> None:
+        """Fast shutdown; waits; deletes the data."""
+        if self.alive():
+            self._child.send_signal(signal.SIGINT)
+            try:
+                self._child.wait(20)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def last_words(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "no reason given"
+
+
+class _ContainerServer:
+    """The same in a container, its data in the container's own layer."""
+
+    def __init__(self, port: int) -> None:
+        images.ensure(images.POSTGRES)
+        self._container = engine.Container(f"innringing-postgres-{os.getpid()}-{port}")
+        options = " ".join(f"'{option}'" for option in _options(port))
+        script = (
+            "initdb -D /tmp/data -U postgres -A trust -E UTF8 --locale=C --no-sync > /dev/null"
+            f" && exec postgres -D /tmp/data {options}"
+        )
+        self._container.start(images.POSTGRES, ["sh", "-c", script], user="postgres")
+
+    def alive(self) -> bool:
+        return self._container.running()
+
+    def stop(self) -> None:
+        self._container.remove()
+
+    def last_words(self) -> str:
+        return (self._container.logs().strip() or "no reason given").splitlines()[-1]
+
+
+def _options(port: int) -> list[str]:
+    return ["-p", str(port), *(part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}"))]
+
+
+def _unprivileged() -> int | None:
+    """The user id the server runs as, where we are root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres").pw_uid
+    except KeyError:
+        return NOBODY
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+    return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as trial:
+        trial.settimeout(1)
+        return trial.connect_ex(("127.0.0.1", port)) == 0

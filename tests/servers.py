@@ -1,0 +1,82 @@
+"""Real servers for tests: PostgreSQL, and an Asterisk with the operators' dialplan. Free ports, temporary folders."""
+
+import contextlib
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from desk.settings import Settings
+from docker import asterisk, postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """One PostgreSQL for the whole run."""
+    with postgres.start() as server:
+        yield server
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: postgres.Postgres) -> AsyncIterator[str]:
+    """The address of an empty database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _command(postgres_server, f"create database {name}")
+    yield postgres_server.url(name)
+    await _command(postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database on each engine in turn."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
+
+
+@pytest.fixture
+def start_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., asterisk.Asterisk]]:
+    """`start_asterisk(**settings)`: a running Asterisk on free ports; stopped after the test."""
+    with contextlib.ExitStack() as running:
+
+        def start(extra: dict[str, str] | None = None, **given: object) -> asterisk.Asterisk:
+            settings = machine_settings(tmp_path_factory.mktemp("asterisk"), **given)
+            return running.enter_context(asterisk.start(settings, extra=extra))
+
+        yield start
+
+
+def machine_settings(folder: Path, **given: object) -> Settings:
+    """Demo settings whose files are under `folder` and whose ports are free. `given` wins."""
+    first = free_rtp_range()
+    defaults: dict[str, object] = {
+        "environment": "demo",
+        "var_dir": folder,
+        "ari_port": free_port(socket.SOCK_STREAM),
+        "api_port": free_port(socket.SOCK_STREAM),
+        "sip_port": free_port(socket.SOCK_DGRAM),
+        "rtp_ports": f"{first}-{first + 99}",
+    }
+    return Settings.load(**{**defaults, **given})
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+def free_rtp_range() -> int:
+    """The first of 100 ports nobody is likely to want: derived from one the system just gave out."""
+    return 10000 + free_port(socket.SOCK_DGRAM) % 200 * 100
+
+
+async def _command(server: postgres.Postgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
