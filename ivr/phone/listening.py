@@ -1,8 +1,9 @@
 """Which prompts were heard, and when: normalised cross-correlation with what was built from the catalogue.
 
 A prompt is found by its opening; how far it was heard is then measured in blocks, since a caller's key press may cut
-it short. Score 1.0 is sample for sample. Through A-law, the right prompt scores above 0.99 and the best wrong one below
-0.2, so the limit of 0.8 is far from both.
+it short. Score 1.0 is sample for sample: what goes to an A-law line untranscoded. A person's wrong prompt scores below
+0.2. The draft voice is a machine's, whose short words are alike (0.8 to 0.95) and whose sentences may begin alike
+(0.99): so an exact match wins over a near one, and then the one heard longest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from ivr.phone.rtp import RATE, Samples, decode_alaw
 
-LIMIT: Final = 0.8
+LIMIT: Final = 0.85
+EXACT: Final = 0.97
 OPENING: Final = int(0.6 * RATE)
 BLOCK: Final = int(0.1 * RATE)
 SAME_START: Final = int(0.06 * RATE)  # two prompts this near each other are the same sound
@@ -82,7 +84,7 @@ class _Spectrum:
 
     def __init__(self, sound: Floats) -> None:
         self._length = len(sound)
-        self._size = 1 << int(np.ceil(np.log2(len(sound) + OPENING)))
+        self._size = -(-(len(sound) + OPENING) // 8192) * 8192  # no large primes in it
         self._transformed = np.fft.rfft(sound, self._size)
         self._sum = np.concatenate(([0.0], np.cumsum(sound)))
         self._squares = np.concatenate(([0.0], np.cumsum(sound**2)))
@@ -123,9 +125,9 @@ def _how_far(prompt: Floats, sound: Floats) -> int:
 
 
 def _without_overlaps(found: list[Heard]) -> list[Heard]:
-    """Of those that begin together the one heard longest; then nothing that begins inside another."""
+    """Exact matches before near ones, long ones before short ones; then nothing that lies inside another."""
     kept: list[Heard] = []
-    for heard in sorted(found, key=lambda one: (-one.length * one.score, not one.whole)):
+    for heard in sorted(found, key=lambda one: (one.score < EXACT, -one.length, not one.whole)):
         if all(
             heard.start >= other.start + other.length - SAME_START / RATE
             or heard.start + heard.length <= other.start + SAME_START / RATE

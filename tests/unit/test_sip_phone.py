@@ -1,0 +1,94 @@
+"""The test phone's own parts, without a network: what it reads, signs and recognises."""
+
+import numpy as np
+import pytest
+
+from ivr.phone.listening import Listener
+from ivr.phone.rtp import FRAME, RATE, Recording, Samples, decode_alaw
+from ivr.phone.sip import MalformedMessage, authorization, build, media_address, offer, parse, tag_of, uri_of
+
+
+def voice(seed: int, seconds: float) -> Samples:
+    """A sound like no other: noise, somewhat like speech in its band."""
+    source = np.random.default_rng(seed)
+    noise = np.convolve(source.normal(0, 1, int(seconds * RATE)), np.hanning(9), "same")
+    return (noise / np.abs(noise).max() * 9000).astype(np.int16)
+
+
+PROMPTS = {"welcome": voice(1, 3), "ask": voice(2, 2), "digit": voice(3, 0.3), "received": voice(4, 2)}
+SILENCE = np.zeros(RATE // 2, dtype=np.int16)
+
+
+def test_prompts_are_found_in_order_with_their_times() -> None:
+    sound = np.concatenate([SILENCE, PROMPTS["welcome"], PROMPTS["digit"], PROMPTS["digit"], SILENCE, PROMPTS["ask"]])
+    heard = Listener(PROMPTS).recognise(sound)
+    assert [one.key for one in heard] == ["welcome", "digit", "digit", "ask"]
+    assert [one.start for one in heard] == pytest.approx([0.5, 3.5, 3.8, 4.6], abs=0.01)
+    assert all(one.whole and one.score > 0.99 for one in heard)
+
+
+def test_a_prompt_cut_short_by_a_key_is_told_from_a_whole_one() -> None:
+    sound = np.concatenate([PROMPTS["welcome"][: int(1.2 * RATE)], SILENCE, PROMPTS["received"]])
+    welcome, received = Listener(PROMPTS).recognise(sound)
+    assert (welcome.key, welcome.whole) == ("welcome", False)
+    assert welcome.length == pytest.approx(1.2, abs=0.11)
+    assert (received.key, received.whole) == ("received", True)
+
+
+def test_of_two_prompts_that_begin_alike_the_one_heard_longest_is_told() -> None:
+    longer = np.concatenate([PROMPTS["ask"], voice(9, 1)])
+    listener = Listener({"short": PROMPTS["ask"], "long": longer})
+    assert [one.key for one in listener.recognise(longer)] == ["long"]
+    heard = listener.recognise(np.concatenate([PROMPTS["ask"], SILENCE]))
+    assert [(one.key, one.whole) for one in heard] == [("short", True)]
+
+
+def test_noise_and_silence_are_no_prompts() -> None:
+    listener = Listener(PROMPTS)
+    assert listener.recognise(voice(77, 5)) == []
+    assert listener.recognise(np.zeros(5 * RATE, dtype=np.int16)) == []
+    assert listener.recognise(np.zeros(0, dtype=np.int16)) == []
+
+
+def test_a_recording_keeps_packets_end_to_end_and_gaps_as_long_as_they_were() -> None:
+    recording = Recording(1000.0)
+    loud = b"\x2a" * FRAME
+    recording.add(1, 0, loud, 1000.100)
+    recording.add(2, FRAME, loud, 1000.155)  # late, but it is what follows
+    recording.add(9, 9999, loud, 1000.500)  # after a gap
+    samples = recording.samples()
+    assert len(samples) == round(0.5 * RATE) + FRAME
+    assert np.flatnonzero(samples)[0] == round(0.1 * RATE)
+    assert np.count_nonzero(samples) == 3 * FRAME
+    assert recording.instant(round(0.1 * RATE) + FRAME) == 1000.155
+    assert recording.instant(len(samples) - 1) == 1000.500
+
+
+def test_alaw_is_decoded_as_the_standard_says() -> None:
+    assert decode_alaw(bytes([0xD5, 0x55, 0xAA, 0x2A])).tolist() == [8, -8, 32256, -32256]
+
+
+def test_a_message_survives_being_written_and_read() -> None:
+    headers = [("CSeq", "7 INVITE"), ("f", "<sip:a@b>;tag=x")]
+    message = parse(build("INVITE sip:1000@127.0.0.1 SIP/2.0", headers, offer("127.0.0.1", 4000)))
+    assert (message.method, message.uri, message.sequence) == ("INVITE", "sip:1000@127.0.0.1", (7, "INVITE"))
+    assert tag_of(message.header("from")) == "x"
+    assert uri_of('"A" <sip:a@b;p=1>;tag=x') == "sip:a@b;p=1"
+    assert (media_address(message.body).port, media_address(message.body).events) == (4000, 101)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [b"", b"\xff\xfe", b"hello", b"SIP/2.0 200 OK\r\nnonsense\r\n\r\n", b"A b c\r\n\r\n", b"A b c\r\nCSeq: x"],
+)
+def test_what_is_no_message_is_refused(datagram: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        parse(datagram)
+
+
+def test_a_challenge_is_answered_as_the_standard_says() -> None:
+    """The example of RFC 2069, as corrected by its erratum 749."""
+    challenge = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c"'
+    signed = authorization(challenge, method="GET", uri="/dir/index.html", user="Mufasa", password="CircleOfLife")
+    assert 'response="1949323746fe6a43ef61f9606e7febea"' in signed
+    assert 'opaque="5ccc069c"' in signed
