@@ -15,7 +15,7 @@ from typing import Literal, Protocol, Self
 
 from desk.settings import Settings
 from docker import engine, images, tree
-from docker.instance import Instance, prepare
+from docker.instance import Instance, configuration_of, prepare
 
 START_LIMIT = 30.0  # seconds until ARI must answer
 STOP_LIMIT = 10.0
@@ -133,8 +133,7 @@ class Asterisk:
 
     def launch(self) -> None:
         """Start and wait until ARI answers. Raises AsteriskError with the first line of what went wrong."""
-        _end_forgotten(self.instance)
-        check_ports(self.settings)
+        make_way(self.settings, self.instance.folder)
         if self.runner == "docker":
             self._process = ContainerProcess(self.instance, self.settings)
         else:
@@ -191,16 +190,7 @@ class Asterisk:
         self.console("core waitfullybooted")
 
     def _answers(self) -> bool:
-        user = f"{self.settings.ari_user}:{self.settings.require_ari_password()}"
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.settings.ari_port}/ari/asterisk/ping",
-            headers={"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"},
-        )
-        try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=2):
-                return True
-        except OSError:
-            return False
+        return ari_finds(self.settings, "asterisk/ping")
 
     def _last_words(self) -> str:
         lines = self.instance.complaints()
@@ -225,12 +215,33 @@ def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str,
     return asterisk
 
 
+def ari_finds(settings: Settings, resource: str) -> bool:
+    """Whether the Asterisk of this machine answers a GET of the ARI resource (`applications/innringing`) with 200."""
+    user = f"{settings.ari_user}:{settings.require_ari_password()}"
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{settings.ari_port}/ari/{resource}",
+        headers={"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy: it is this machine
+    try:
+        with opener.open(request, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
 def choose_runner(settings: Settings) -> Runner:
     if settings.runner == "auto":
         return "docker" if engine.answers() else "tree"
     if settings.runner == "docker" and not engine.answers():
         raise AsteriskError("no Docker engine answers, and INNRINGING_RUNNER is docker")
     return settings.runner
+
+
+def make_way(settings: Settings, folder: Path) -> None:
+    """End an Asterisk forgotten in this folder, then see that the ports are free. Raises AsteriskError."""
+    _end_forgotten(folder.absolute())
+    check_ports(settings)
 
 
 def check_ports(settings: Settings) -> None:
@@ -256,15 +267,15 @@ def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
     return True
 
 
-def _end_forgotten(instance: Instance) -> None:
+def _end_forgotten(folder: Path) -> None:
     """End an Asterisk of this very folder whose starter was killed: its process id is noted, its command names us."""
-    noted = instance.folder / "pid"
+    noted = folder / "pid"
     if not noted.exists():
         return
     pid = int(noted.read_text(encoding="ascii").strip() or 0)
     command = Path(f"/proc/{pid}/cmdline")
     try:
-        if not pid or os.fsencode(instance.configuration) not in command.read_bytes().split(b"\0"):
+        if not pid or os.fsencode(configuration_of(folder)) not in command.read_bytes().split(b"\0"):
             return
         os.kill(pid, signal.SIGTERM)
         if not _until(lambda: not command.exists() or not command.read_bytes(), STOP_LIMIT):

@@ -31,7 +31,7 @@ class Instance:
 
     @property
     def configuration(self) -> Path:
-        return self.folder / "etc" / "asterisk.conf"
+        return configuration_of(self.folder)
 
     @property
     def log(self) -> Path:
@@ -44,6 +44,10 @@ class Instance:
             return []
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return [line for line in lines if "WARNING[" in line or "ERROR[" in line]
+
+
+def configuration_of(folder: Path) -> Path:
+    return folder / "etc" / "asterisk.conf"
 
 
 def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping[str, str] | None = None) -> Instance:

@@ -1,0 +1,180 @@
+"""`innringing run`: the whole service on this machine, for as long as the command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from desk.departments import load_departments
+from desk.errors import DeskError, StorageUnavailable
+from desk.settings import ROOT, Settings
+from desk.storage.migrate import migrate
+from docker import asterisk, tree
+from docker.apt import AptError
+from docker.engine import EngineError
+from ivr.prompts.cli import build_with_progress
+
+DOORS = ("ivr", "api")
+READY_LIMIT = 60.0
+STOP_LIMIT = 15.0
+LONGEST_PAUSE = 10.0
+PR_SET_PDEATHSIG = 1
+
+
+class CannotRun(Exception):
+    """The service can't run; the message is one line."""
+
+
+class Door:
+    """`innringing ivr` or `innringing api` as a child process: started again when it ends, ever more slowly."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._pause, self._next = 0.0, 0.0
+        self._start()
+
+    def _start(self) -> None:
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "innringing", self.name],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we stop things in order
+            preexec_fn=_end_with_parent,
+        )
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def look_after(self) -> None:
+        """Start again if it ended and its pause is over."""
+        now = time.monotonic()
+        if self.alive():
+            return
+        if not self._next:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.5) if now - self.started < 60 else 0.5
+            self._next = now + self._pause
+            print(f"innringing {self.name} ended ({self.process.returncode}): starting it again", file=sys.stderr)
+        if now >= self._next:
+            self._next = 0.0
+            self._start()
+
+    def stop(self) -> None:
+        if not self.alive():
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _end_with_parent() -> None:
+    """In the child: be told to stop even where the parent was killed and could tell nobody (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run() -> None:
+    """Run everything on this machine: Asterisk, the phone door, the web door. Ctrl-C stops it all."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        settings = Settings.load()
+        _serve(settings, stopping)
+    except StorageUnavailable:
+        _fail("the database can't be reached, or refuses us: see INNRINGING_DATABASE_URL")
+    except (CannotRun, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
+        _fail(str(error))
+
+
+def _serve(settings: Settings, stopping: threading.Event) -> None:
+    load_departments(settings.departments_file)
+    asterisk.make_way(settings, settings.var_dir / "asterisk")
+    if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api_host, settings.api_port):
+        raise CannotRun(f"TCP port {settings.api_port} on {settings.api_host} is taken: set INNRINGING_API_PORT")
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
+    asyncio.run(migrate(settings.database_url))
+    build_with_progress(settings.prompts_dir, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    doors: list[Door] = []
+    server = asterisk.start(settings)
+    try:
+        for name in DOORS:
+            if not stopping.is_set():
+                doors.append(Door(name))
+        if _wait_until_ready(settings, doors, stopping):
+            _say_where(settings, server)
+        while not stopping.wait(0.5):
+            for door in doors:
+                door.look_after()
+            if not server.alive():
+                print("Asterisk ended: starting it again", file=sys.stderr)
+                server.restart()
+    finally:
+        for door in reversed(doors):
+            door.stop()
+        server.stop()
+
+
+def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threading.Event) -> bool:
+    """Whether both doors are open: the api answers, and ARI knows our application."""
+    end = time.monotonic() + READY_LIMIT
+    while not stopping.wait(0.1):
+        for door in doors:
+            if not door.alive():
+                raise CannotRun(f"innringing {door.name} could not start; its reason is above")
+        if _api_answers(settings) and asterisk.ari_finds(settings, "applications/innringing"):
+            return True
+        if time.monotonic() > end:
+            raise CannotRun(f"not ready after {READY_LIMIT:.0f} seconds; what is known is above")
+    return False
+
+
+def _api_answers(settings: Settings) -> bool:
+    host = "127.0.0.1" if settings.api_host in ("0.0.0.0", "::") else settings.api_host
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{host}:{settings.api_port}/healthz", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:
+    departments = load_departments(settings.departments_file).all()
+    address = f"127.0.0.1:{settings.sip_port}"
+    token = settings.var_dir / "demo-token"
+    phone = server.instance.folder / "phones.json"
+    print("\nInnringing is up.")
+    for department in departments:
+        print(f"  Ring       sip:{department.extension}@{address}   {department.name}")
+    print(f"  Or try     innringing call {departments[0].extension} --id <a test identity number>")
+    print(f"  Look       http://{settings.api_host}:{settings.api_port}/api/docs")
+    if settings.demo:
+        print(f"  Token      {_shown(token)}")
+    print(f"  Softphone  user demo-phone at {address}, its password in {_shown(phone)}")
+    print("  Ctrl-C stops everything.\n", flush=True)
+
+
+def _shown(path: Path) -> str:
+    """The path as seen from where the command was given."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _fail(reason: str) -> None:
+    print(f"innringing run: {reason}", file=sys.stderr)
+    raise typer.Exit(1)

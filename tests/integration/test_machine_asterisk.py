@@ -1,0 +1,81 @@
+"""Asterisk starts with the operators' dialplan, says nothing but what it should, and leaves nothing behind."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from docker import asterisk
+from tests.servers import machine_settings
+
+StartAsterisk = Callable[..., asterisk.Asterisk]
+
+
+def test_it_starts_and_restarts_without_a_warning(start_asterisk: StartAsterisk) -> None:
+    running = start_asterisk()
+    running.restart()
+    assert running.instance.complaints() == []
+    assert "Asterisk 22" in running.console("core show version")
+
+
+def test_every_module_listed_is_loaded(start_asterisk: StartAsterisk) -> None:
+    shown = start_asterisk().console("module show")
+    states = {words[0]: " ".join(words) for line in shown.splitlines() if (words := line.split())}
+    listed = [line.partition("=")[2].strip() for line in Path("dialplan/modules.conf").read_text("utf-8").splitlines()]
+    missing = [name for name in listed if name.endswith(".so") and "Running" not in states.get(name, "")]
+    assert missing == []
+
+
+def test_two_run_side_by_side_under_names_of_their_own(start_asterisk: StartAsterisk) -> None:
+    one, other = start_asterisk(), start_asterisk()
+    assert one.alive() and other.alive()
+    names = {running.console("core show settings").partition("Entity ID:")[2].split()[0] for running in (one, other)}
+    assert len(names) == 2
+
+
+def test_stopping_leaves_no_process_and_no_listener(start_asterisk: StartAsterisk) -> None:
+    running = start_asterisk()
+    pid = running.pid
+    running.stop()
+    assert not Path(f"/proc/{pid}").exists()
+    asterisk.check_ports(running.settings)
+
+
+def test_one_left_by_a_killed_starter_is_ended_first(start_asterisk: StartAsterisk) -> None:
+    forgotten = start_asterisk()
+    with asterisk.start(forgotten.settings) as running:  # the same folder, and the same ports
+        assert running.alive()
+        assert not forgotten.alive()
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "variable"),
+    [
+        (socket.SOCK_DGRAM, "sip_port", "INNRINGING_SIP_PORT"),
+        (socket.SOCK_STREAM, "ari_port", "INNRINGING_ARI_PORT"),
+    ],
+)
+def test_a_port_that_is_taken_is_named_with_its_setting(
+    kind: socket.SocketKind, port: str, variable: str, tmp_path: Path
+) -> None:
+    settings = machine_settings(tmp_path)
+    with socket.socket(socket.AF_INET, kind) as holder:
+        holder.bind(("127.0.0.1", getattr(settings, port)))
+        if kind == socket.SOCK_STREAM:
+            holder.listen()
+        with pytest.raises(asterisk.AsteriskError, match=f"{getattr(settings, port)} .*taken.*{variable}"):
+            asterisk.start(settings)
+
+
+def test_passwords_are_readable_by_their_owner_alone(start_asterisk: StartAsterisk) -> None:
+    folder = start_asterisk().instance.folder
+    secret = [*(folder / "etc" / "local").iterdir(), folder / "phones.json"]
+    assert [path.name for path in secret if os.stat(path).st_mode & 0o077] == []
+
+
+def test_a_wrong_line_in_the_operators_files_is_told(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    with asterisk.start(settings, extra={"pjsip.conf": "\n[oops]\ntype=endpoint\nno_such_option=1\n"}) as running:
+        assert any("no_such_option" in line for line in running.instance.complaints())
