@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from api.demo import ensure_demo_agent
 from api.metrics import Metrics
@@ -24,8 +24,6 @@ from desk.desk import Desk
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-
-PREFIX = "/api/v1"
 
 
 def create_app(
@@ -63,12 +61,8 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    v1 = APIRouter(prefix=PREFIX)
-    for routes in (callbacks, calls, departments):
-        v1.include_router(routes.router)
-    app.include_router(v1)
-    app.include_router(health.router)
-    app.include_router(docs)
+    for router in (callbacks.router, calls.router, departments.router, health.router, docs):
+        app.include_router(router)
 
 
 def _own_parts(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

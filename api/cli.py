@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 import structlog
 import typer
 import uvicorn
-from desk.log import configure_logging
-from desk.storage.migrate import is_current, migrate
 
 from api.app import create_app, open_parts
 from api.metrics import Metrics
 from desk.clock import SystemClock
 from desk.errors import DeskError, StorageUnavailable
+from desk.log import configure_logging
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
+from desk.storage.migrate import is_current, migrate
 
 SECONDS_TO_FINISH = 10
 """How long requests under way may take once the process is told to stop."""
@@ -72,7 +72,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_parts(settings, metrics=metrics, clock=clock) as parts:
-        configure_logging()
+        configure_logging(settings)
         app = create_app(settings, parts=parts)
         server = uvicorn.Server(
             uvicorn.Config(

@@ -10,6 +10,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from api.problems import MEDIA_TYPE, Problem
 
+API = "/api/v1"
+"""What every path of this version begins with. In each router, not in one around them: logs name the whole route."""
+
 DOCUMENT_PATH = "/api/openapi.json"
 DOCS_PATH = "/api/docs"
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 
 from api.auth import Reader, Worker
 from api.errors import NoPatient
-from api.openapi import problems
+from api.openapi import API, problems
 from api.schemas import (
     MAX_LIMIT,
     AttemptedCallback,
@@ -27,7 +27,7 @@ from api.schemas import (
 from api.wording import what_happens_next
 from desk.callbacks import Callback, Status
 
-router = APIRouter(prefix="/callbacks", tags=["callbacks"])
+router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 
 NOT_FOUND = (404, "There is no such callback.")
 CONFLICT = (409, "The callback is not in a status that allows this, or the claim is not yours.")
@@ -47,7 +47,7 @@ async def list_callbacks(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> CallbackPage:
-    """Callbacks in the order they are to be rung: priority, then the promise, then arrival."""
+    """Callbacks, oldest first. The order they are to be rung in is the desk's: take them by claiming."""
     page = await access.parts.desk.list(
         departments=access.departments(department), status=status, cursor=cursor, limit=limit
     )

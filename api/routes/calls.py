@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.auth import Reader
-from api.openapi import problems
+from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.schemas import CallOut, CallPage
 
-router = APIRouter(prefix="/calls", tags=["calls"])
+router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
 
 
 @router.get("", responses=problems((404, "There is no such department.")))
@@ -20,7 +20,7 @@ async def list_calls(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> CallPage:
-    """Calls, newest first."""
+    """Calls, oldest first."""
     page = await access.parts.desk.calls(
         departments=access.departments(department), incomplete=incomplete, cursor=cursor, limit=limit
     )

@@ -3,10 +3,10 @@
 from fastapi import APIRouter
 
 from api.auth import SignedIn
-from api.openapi import problems
+from api.openapi import API, problems
 from api.schemas import DepartmentList, DepartmentOut, MeOut
 
-router = APIRouter()
+router = APIRouter(prefix=API)
 
 
 @router.get("/departments", tags=["departments"], responses=problems())

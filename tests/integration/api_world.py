@@ -1,0 +1,130 @@
+"""The api around a real desk and a real database, with a clock that stands still: what its tests start from."""
+
+import base64
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from api.app import create_app, put_together
+from api.metrics import Metrics
+from api.parts import Parts
+from desk.agents import Agents, Role
+from desk.callbacks import Callback, CallKey
+from desk.departments import Department, Departments, Policy
+from desk.desk import Desk
+from desk.identity import parse_identity
+from desk.phone import parse_phone
+from desk.settings import Settings
+from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from desk.vault import Vault
+from tests.fakes import FakeClock
+from tests.synthetic import synthetic_identity
+
+KEYS = {
+    "identity_key": base64.b64encode(b"i" * 32).decode(),
+    "index_key": base64.b64encode(b"x" * 32).decode(),
+    "ari_password": "not-a-real-one",
+}
+HOSPITAL = parse_phone("+4768059999")
+DEPARTMENTS = Departments(
+    [
+        Department(
+            slug="kirurgi",
+            name="Kirurgisk poliklinikk",
+            extension="1000",
+            policy=Policy.DEADLINE,
+            cutoff=time(14),
+            answer_by=time(15),
+            hospital_number=HOSPITAL,
+        ),
+        Department(
+            slug="hjerte",
+            name="Hjertepoliklinikken",
+            extension="2000",
+            policy=Policy.ROUNDS,
+            rounds=(time(10), time(13)),
+            hospital_number=HOSPITAL,
+        ),
+    ]
+)
+
+
+@dataclass
+class World:
+    """One api, and hands to reach behind it."""
+
+    app: FastAPI
+    parts: Parts
+    database: Database
+    clock: FakeClock
+    client: httpx.AsyncClient
+    tokens: dict[str, str] = field(default_factory=dict)
+    _calls: int = 0
+
+    async def token(self, name: str, role: Role = Role.AGENT, departments: Iterable[str] = ("*",)) -> str:
+        """The token of that agent, who is added the first time."""
+        if name not in self.tokens:
+            self.tokens[name] = await self.parts.agents.add(name, role, departments)
+        return self.tokens[name]
+
+    async def as_(self, name: str, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request under /api/v1 by the agent of that name (all departments, unless added otherwise before)."""
+        headers = {"Authorization": f"Bearer {await self.token(name)}", **more.pop("headers", {})}
+        return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
+
+    async def get(self, path: str, **more: Any) -> Any:
+        answer = await self.as_("kari", "GET", path, **more)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path: str, body: Any = None, *, by: str = "kari") -> Any:
+        answer = await self.as_(by, "POST", path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def rings(self, n: int = 1, *, department: str = "kirurgi", with_identity: bool = True) -> Callback:
+        """Person number `n` rings, a second after the one before, and is registered."""
+        self._calls += 1
+        self.clock.advance(timedelta(seconds=1))
+        key = CallKey("node-1", f"channel-{self._calls}")
+        patient = parse_identity(synthetic_identity(n), allow_test=True, allow_h=False) if with_identity else None
+        phone = parse_phone(f"+476805{n:04}")
+        return (await self.parts.desk.register(key, department, patient, phone)).callback
+
+
+@asynccontextmanager
+async def open_world(database_url: str, var_dir: Path, **settings: Any) -> AsyncIterator[World]:
+    """A world on an empty database, which it migrates."""
+    given = Settings.load(
+        environment="demo", database_url=database_url, var_dir=var_dir, **{"ari_port": 1, **KEYS, **settings}
+    )
+    clock = FakeClock()
+    await migrate(database_url)
+    database = Database(database_url)
+    vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
+    desk = Desk(
+        database=database, departments=lambda: DEPARTMENTS, vault=vault, clock=clock, lease=timedelta(minutes=15)
+    )
+    parts = put_together(
+        given,
+        desk=desk,
+        agents=Agents(database=database, clock=clock),
+        departments=lambda: DEPARTMENTS,
+        metrics=Metrics(),
+        clock=clock,
+    )
+    app = create_app(given, parts=parts)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
+            yield World(app, parts, database, clock, client)
+    finally:
+        await parts.asterisk.close()
+        await database.close()

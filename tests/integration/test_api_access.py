@@ -1,0 +1,116 @@
+"""Who may do what: tokens, roles, departments."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from desk.agents import Role
+from tests.integration.api_world import World, open_world
+
+READS = ("", "/history")
+WORK = (
+    ("GET", "/patient", None),
+    ("POST", "/claim", None),
+    ("POST", "/release", {"fence": 0}),
+    ("POST", "/attempts", {"fence": 0, "outcome": "reached"}),
+    ("POST", "/close", {"reason": "other"}),
+    ("POST", "/reopen", None),
+)
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(database_url, tmp_path) as world:
+        yield world
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer inn_wrong", "Basic a2FyaTprYXJp", "inn_x", "Bearer " + "x" * 5000]
+)
+async def test_without_a_valid_token_nothing_opens(world: World, authorization: str | None) -> None:
+    await world.rings(1)
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for path in ("/callbacks", "/me", "/departments", "/calls"):
+        answer = await world.client.get(f"/api/v1{path}", headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith('Bearer realm="innringing"')
+        assert answer.json()["type"] == "urn:innringing:problem:not-signed-in"
+        assert "inn_wrong" not in answer.text
+
+
+async def test_a_revoked_token_opens_nothing_from_then_on(world: World) -> None:
+    assert (await world.as_("kari", "GET", "/me")).status_code == 200
+    await world.parts.agents.revoke("kari")
+    assert (await world.as_("kari", "GET", "/me")).status_code == 401
+
+
+async def test_every_route_of_the_api_asks_for_a_token(world: World) -> None:
+    registered = await world.rings(1)
+    bodies = {"/release": {"fence": 0}, "/attempts": {"fence": 0, "outcome": "reached"}, "/close": {"reason": "other"}}
+    asked = 0
+    for path, operations in world.app.openapi()["paths"].items():
+        if not path.startswith("/api/v1"):
+            continue
+        for method, operation in operations.items():
+            body = next((body for tail, body in bodies.items() if path.endswith(tail)), {"department": "kirurgi"})
+            answer = await world.client.request(method, path.replace("{id}", registered.id), json=body)
+            assert answer.status_code == 401, (method, path)
+            assert operation["security"] == [{"token": []}]
+            asked += 1
+    assert asked >= 13
+
+
+async def test_me_and_departments_tell_what_the_token_opens(world: World) -> None:
+    await world.token("ola", Role.LEADER, ["hjerte"])
+    assert (await world.as_("ola", "GET", "/me")).json() == {"name": "ola", "role": "leader", "departments": ["hjerte"]}
+    (department,) = (await world.as_("ola", "GET", "/departments")).json()["items"]
+    assert (department["slug"], department["policy"]) == ("hjerte", "rounds")
+    assert department["rounds"] == ["10:00:00", "13:00:00"]
+    assert department["hospital_number"] == "+4768059999"
+    assert (await world.get("/me"))["departments"] == ["kirurgi", "hjerte"]
+
+
+async def test_another_departments_callback_is_closed_to_you(world: World) -> None:
+    registered = await world.rings(1, department="kirurgi")
+    await world.token("ola", Role.AGENT, ["hjerte"])
+    for method, tail, body in (*(("GET", tail, None) for tail in READS), *WORK):
+        answer = await world.as_("ola", method, f"/callbacks/{registered.id}{tail}", json=body)
+        assert answer.status_code == 403, (method, tail)
+        assert answer.json()["type"] == "urn:innringing:problem:department-not-allowed"
+    for path in ("/callbacks?department=kirurgi", "/calls?department=kirurgi", "/callbacks?department=no-such"):
+        assert (await world.as_("ola", "GET", path)).status_code == 403
+    claim = await world.as_("ola", "POST", "/callbacks/claim", json={"department": "kirurgi"})
+    assert claim.status_code == 403
+    assert (await world.as_("ola", "GET", "/callbacks")).json()["items"] == []
+    untouched = await world.get(f"/callbacks/{registered.id}")
+    assert (untouched["status"], untouched["version"]) == ("waiting", registered.version)
+
+
+async def test_an_unknown_department_is_not_found_by_who_has_them_all(world: World) -> None:
+    for answer in (
+        await world.as_("kari", "GET", "/callbacks?department=no-such"),
+        await world.as_("kari", "POST", "/callbacks/claim", json={"department": "no-such"}),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:innringing:problem:department-not-found")
+
+
+@pytest.mark.parametrize("role", [Role.LEADER, Role.ADMIN, Role.AUDITOR])
+async def test_leaders_admins_and_auditors_read_but_do_not_work(world: World, role: Role) -> None:
+    registered = await world.rings(1)
+    await world.token("lise", role)
+    for path in ("/callbacks", "/calls", *(f"/callbacks/{registered.id}{tail}" for tail in READS)):
+        assert (await world.as_("lise", "GET", path)).status_code == 200
+    for method, tail, body in WORK:
+        answer = await world.as_("lise", method, f"/callbacks/{registered.id}{tail}", json=body)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:innringing:problem:role-not-allowed")
+    claim = await world.as_("lise", "POST", "/callbacks/claim", json={"department": "kirurgi"})
+    assert claim.status_code == 403
+
+
+async def test_operators_see_no_callbacks(world: World) -> None:
+    registered = await world.rings(1)
+    await world.token("drift", Role.OPERATOR)
+    for path in ("/callbacks", "/calls", f"/callbacks/{registered.id}", f"/callbacks/{registered.id}/patient"):
+        assert (await world.as_("drift", "GET", path)).status_code == 403
+    assert (await world.as_("drift", "GET", "/me")).json()["role"] == "operator"

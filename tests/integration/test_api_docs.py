@@ -1,0 +1,71 @@
+"""The API's own description: complete, and readable in a network with no way out."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.api_world import World, open_world
+
+SURFACE = {
+    *(("GET", f"/api/v1/{noun}") for noun in ("callbacks", "calls", "departments", "me")),
+    *(("GET", f"/api/v1/callbacks/{{id}}{tail}") for tail in ("", "/patient", "/history")),
+    ("POST", "/api/v1/callbacks/claim"),
+    *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("claim", "release", "attempts", "close", "reopen")),
+    *(("GET", f"/{name}") for name in ("healthz", "readyz", "metrics")),
+}
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(database_url, tmp_path) as world:
+        yield world
+
+
+async def test_the_page_fetches_everything_from_the_api_itself(world: World) -> None:
+    page = await world.client.get("/api/docs")
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    fetched = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(fetched) == 3
+    for address in fetched:
+        assert not address.startswith(("http", "//"))
+        answer = await world.client.get(f"/api/{address}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].split(";")[0] in ("text/javascript", "text/css")
+    assert "SwaggerUIBundle" in (await world.client.get("/api/docs/swagger-ui-bundle.js")).text
+    start = (await world.client.get("/api/docs/start.js")).text
+    assert 'url: "openapi.json"' in start
+    assert (await world.client.get("/api/openapi.json")).status_code == 200
+
+
+async def test_the_document_holds_the_surface_and_nothing_else(world: World) -> None:
+    document = (await world.client.get("/api/openapi.json")).json()
+    paths = document["paths"]
+    assert {(method.upper(), path) for path, operations in paths.items() for method in operations} == SURFACE
+
+
+async def test_every_refusal_is_documented_as_a_problem_document(world: World) -> None:
+    document = (await world.client.get("/api/openapi.json")).json()
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert {"type", "title", "status"} <= set(document["components"]["schemas"]["Problem"]["properties"])
+    for path, operations in document["paths"].items():
+        if not path.startswith("/api/v1"):
+            continue
+        for operation in operations.values():
+            refusals = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+            assert {"401", "403", "422", "503"} <= set(refusals)
+            assert all(set(answer["content"]) == {"application/problem+json"} for answer in refusals.values())
+
+
+async def test_no_address_takes_a_phone_or_identity_number(world: World) -> None:
+    """What is in an address ends in logs, histories and proxies."""
+    document = (await world.client.get("/api/openapi.json")).json()
+    names = {
+        parameter["name"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+    }
+    assert names == {"id", "department", "status", "cursor", "limit", "incomplete"}

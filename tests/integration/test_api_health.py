@@ -1,0 +1,155 @@
+"""Alive, ready, figures; and the demo environment's token."""
+
+import asyncio
+import base64
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from api.demo import ensure_demo_agent
+from desk.storage.database import Database
+from tests.integration.api_world import KEYS, World, open_world
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(database_url, tmp_path) as world:
+        yield world
+
+
+@asynccontextmanager
+async def fake_asterisk(serve: Serve) -> AsyncIterator[int]:
+    """An HTTP server on loopback that answers each connection by `serve`; gives its port."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def ari(*, password: str) -> Serve:
+    """Answers as ARI does: 200 for the ping with the right user and password, else 401."""
+    expected = base64.b64encode(f"innringing:{password}".encode()).decode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        right = request.startswith("GET /ari/asterisk/ping ") and f"authorization: basic {expected}".lower() in (
+            request.lower()
+        )
+        body = b'{"ping":"pong"}'
+        writer.write(b"HTTP/1.1 %s\r\n" % (b"200 OK" if right else b"401 Unauthorized"))
+        writer.write(b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body))
+        writer.write(body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    return serve
+
+
+async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def ready(database_url: str, var_dir: Path, port: int) -> tuple[int, dict[str, str], str]:
+    """Status, what each component says, and the whole text."""
+    async with open_world(database_url, var_dir, ari_port=port) as world:
+        answer = await world.client.get("/readyz")
+    said = {name: part["detail"] for name, part in answer.json()["components"].items()}
+    assert answer.json()["ready"] is (answer.status_code == 200)
+    return answer.status_code, said, answer.text
+
+
+async def test_alive_whatever_else_is_away(world: World) -> None:
+    answer = await world.client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"alive": True})
+
+
+async def test_ready_when_database_and_asterisk_answer(database_url: str, tmp_path: Path) -> None:
+    async with fake_asterisk(ari(password=KEYS["ari_password"])) as port:
+        status, said, _ = await ready(database_url, tmp_path, port)
+    assert (status, said) == (200, {"database": "answers", "asterisk": "answers"})
+
+
+async def test_not_ready_when_asterisk_refuses_the_password_and_the_password_is_not_told(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with fake_asterisk(ari(password="another")) as port:
+        status, said, text = await ready(database_url, tmp_path, port)
+    assert status == 503
+    assert said["asterisk"] == "Asterisk refuses the user or password of ARI"
+    assert KEYS["ari_password"] not in text
+
+
+async def test_not_ready_when_asterisk_hangs(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.readiness.ASTERISK_SECONDS", 0.2)
+    async with fake_asterisk(hangs) as port:
+        status, said, _ = await ready(database_url, tmp_path, port)
+    assert status == 503
+    assert said["asterisk"].startswith("Asterisk did not answer within")
+
+
+async def test_not_ready_when_asterisk_is_gone(database_url: str, tmp_path: Path) -> None:
+    async with fake_asterisk(hangs) as port:
+        pass
+    status, said, _ = await ready(database_url, tmp_path, port)
+    assert (status, said["asterisk"]) == (503, "Asterisk can't be reached")
+    assert said["database"] == "answers"
+
+
+async def test_not_ready_when_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Database("postgresql+asyncpg://innringing:hush@127.0.0.1:1/none")
+    monkeypatch.setattr(world.parts.desk, "_database", away)
+    answer = await world.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["components"]["database"] == {"ok": False, "detail": "the database can't be reached"}
+    assert "hush" not in answer.text
+    metrics = await world.client.get("/metrics")
+    assert metrics.status_code == 200
+    assert "innringing_callbacks{" not in metrics.text
+    await away.close()
+
+
+async def test_the_figures_count_requests_claims_and_the_queue(world: World) -> None:
+    for n in (1, 2, 3):
+        await world.rings(n)
+    await world.post("/callbacks/claim", {"department": "kirurgi", "limit": 2})
+    figures = (await world.client.get("/metrics")).text
+    for line in (
+        'innringing_claims_total{department="kirurgi"} 2.0',
+        'innringing_callbacks{department="kirurgi",status="waiting"} 1.0',
+        'innringing_callbacks{department="kirurgi",status="claimed"} 2.0',
+        'innringing_callbacks{department="hjerte",status="waiting"} 0.0',
+        'innringing_http_requests_total{method="POST",route="/api/v1/callbacks/claim",status="200"} 1.0',
+    ):
+        assert line in figures.splitlines()
+
+
+async def test_the_demo_agent_keeps_its_token_between_starts_in_a_private_file(world: World, tmp_path: Path) -> None:
+    file = await ensure_demo_agent(world.parts.agents, tmp_path)
+    token = file.read_text().strip()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file == tmp_path / "demo-token"
+    agent = await world.parts.agents.verify(token)
+    assert agent is not None
+    assert (agent.name, agent.role, agent.may_see("hjerte")) == ("demo", "agent", True)
+    await ensure_demo_agent(world.parts.agents, tmp_path)
+    assert file.read_text().strip() == token
+
+
+async def test_a_lost_demo_token_is_made_anew_and_the_old_one_opens_no_more(world: World, tmp_path: Path) -> None:
+    file = await ensure_demo_agent(world.parts.agents, tmp_path)
+    old = file.read_text().strip()
+    file.unlink()
+    await ensure_demo_agent(world.parts.agents, tmp_path)
+    new = file.read_text().strip()
+    assert new != old
+    assert await world.parts.agents.verify(old) is None
+    assert await world.parts.agents.verify(new) is not None

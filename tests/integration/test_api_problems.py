@@ -1,0 +1,169 @@
+"""Every refusal is a problem document, and none repeats what was sent or tells what is inside."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from api.problems import STATUS_OF
+from api.requests import MAX_BODY_BYTES
+from desk.callbacks import Callback
+from desk.errors import DepartmentsFileError, DeskError, SettingsError, StorageUnavailable
+from desk.storage.database import Database
+from desk.vault import CannotOpen
+from tests.integration.api_world import World, open_world
+from tests.synthetic import synthetic_identity
+
+JSON = {"content-type": "application/json"}
+SENTINEL = synthetic_identity(99)
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(database_url, tmp_path) as world:
+        yield world
+
+
+def check_problem(answer: httpx.Response, status: int, id: str) -> dict[str, Any]:
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == f"urn:innringing:problem:{id}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    return problem
+
+
+async def test_an_unknown_address_and_a_wrong_method(world: World) -> None:
+    check_problem(await world.client.get("/api/v1/nowhere"), 404, "not-found")
+    check_problem(await world.client.get(f"/{SENTINEL}"), 404, "not-found")
+    answer = await world.client.delete("/api/v1/callbacks")
+    check_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "pointer"),
+    [
+        ({"department": "kirurgi", "limit": SENTINEL + "x"}, "body", "#/limit"),
+        ({"department": "kirurgi", "limit": int(SENTINEL)}, "body", "#/limit"),
+        ({"department": "kirurgi", SENTINEL: 1}, "body", "#"),
+        ({"department": "\x00" + SENTINEL}, "body", "#/department"),
+        ({"department": [SENTINEL]}, "body", "#/department"),
+        ({}, "body", "#/department"),
+        ([SENTINEL], "body", "#"),
+        (None, "body", "#"),
+    ],
+)
+async def test_wrong_input_is_pointed_at_and_not_repeated(world: World, body: Any, place: str, pointer: str) -> None:
+    answer = await world.as_("kari", "POST", "/callbacks/claim", json=body)
+    problem = check_problem(answer, 422, "invalid-input")
+    assert (problem["errors"][0]["place"], problem["errors"][0]["pointer"]) == (place, pointer)
+    assert SENTINEL not in answer.text
+
+
+async def test_what_is_not_json_and_what_is_not_an_id(world: World) -> None:
+    answer = await world.as_(
+        "kari", "POST", "/callbacks/claim", content=b'{"department": "' + SENTINEL.encode(), headers=JSON
+    )
+    assert check_problem(answer, 422, "invalid-input")["errors"][0]["detail"] == "This is not JSON."
+    assert SENTINEL not in answer.text
+    answer = await world.as_("kari", "GET", f"/callbacks/{SENTINEL}")
+    assert check_problem(answer, 422, "invalid-input")["errors"][0]["pointer"] == "#/id"
+    assert SENTINEL not in answer.text
+
+
+async def test_a_body_too_large_is_refused_told_or_untold(world: World) -> None:
+    large = b'{"department": "' + b"x" * MAX_BODY_BYTES + b'"}'
+    check_problem(await world.as_("kari", "POST", "/callbacks/claim", content=large), 413, "body-too-large")
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(large), 4096):
+            yield large[start : start + 4096]
+
+    answer = await world.as_("kari", "POST", "/callbacks/claim", content=in_pieces(), headers=JSON)
+    check_problem(answer, 413, "body-too-large")
+
+
+async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crash(_id: str) -> Callback:
+        raise RuntimeError(f"secret {SENTINEL}")
+
+    registered = await world.rings(1)
+    await world.token("kari")
+    monkeypatch.setattr(world.parts.desk, "get", crash)
+    with structlog.testing.capture_logs() as lines:
+        answer = await world.as_("kari", "GET", f"/callbacks/{registered.id}")
+    check_problem(answer, 500, "internal-error")
+    assert "secret" not in answer.text
+    (crashed,) = [line for line in lines if line["event"] == "request crashed"]
+    assert crashed["error"] == "RuntimeError"
+    assert any("crash" in place for place in crashed["places"])
+    assert SENTINEL not in json.dumps(lines)
+
+
+async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.token("kari")
+    away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    monkeypatch.setattr(world.parts.agents, "_database", away)
+    answer = await world.as_("kari", "GET", "/callbacks")
+    check_problem(answer, 503, "storage-unavailable")
+    assert answer.headers["retry-after"] == "5"
+    await away.close()
+
+
+def test_every_error_of_the_desk_has_a_status_or_is_our_own_fault() -> None:
+    ours_to_mend = {SettingsError, DepartmentsFileError, CannotOpen}
+    assert {error for error in DeskError.__subclasses__() if error not in STATUS_OF} == ours_to_mend
+    assert STATUS_OF[StorageUnavailable] == 503
+
+
+async def test_a_fault_of_ours_keeps_its_detail_to_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def faulty(**_: Any) -> None:
+        raise DepartmentsFileError("/etc/inside/departments.toml", 3, "secret")
+
+    monkeypatch.setattr(world.parts.desk, "list", faulty)
+    answer = await world.as_("kari", "GET", "/callbacks")
+    check_problem(answer, 500, "internal-error")
+    assert "inside" not in answer.text
+
+
+async def test_a_request_id_goes_in_and_comes_out(world: World) -> None:
+    given = "0b6ce4a2-3ad5-4d0c-9a1d-6a3c39f6a0a1"
+    assert (await world.client.get("/healthz", headers={"X-Request-ID": given})).headers["x-request-id"] == given
+    for unfit in (SENTINEL, "4768050001" * 2, "short", "a b" * 10, "x" * 65, "", "é" * 20):
+        answer = await world.client.get("/healthz", headers={"X-Request-ID": unfit.encode("latin-1")})
+        assert answer.headers["x-request-id"] != unfit
+        assert len(answer.headers["x-request-id"]) == 36
+
+
+async def test_the_access_log_names_the_route_and_never_the_address(world: World) -> None:
+    registered = await world.rings(1)
+    await world.token("kari")
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await world.as_("kari", "GET", f"/callbacks/{registered.id}")
+        await world.as_("kari", "GET", f"/callbacks?phone={SENTINEL}&department=kirurgi")
+        await world.as_("kari", "GET", f"/callbacks/{SENTINEL}")
+        await world.client.get(f"/{SENTINEL}?{SENTINEL}")
+    routes = [(line["method"], line["route"], line["status"]) for line in lines if line["event"] == "request"]
+    assert routes == [
+        ("GET", "/api/v1/callbacks/{id}", 200),
+        ("GET", "/api/v1/callbacks", 200),
+        ("GET", "/api/v1/callbacks/{id}", 422),
+        ("-", "unmatched", 404),
+    ]
+    assert [line.get("agent") for line in lines] == ["kari", "kari", "kari", None]
+    assert all(line["request_id"] for line in lines)
+    assert SENTINEL not in json.dumps(lines)
+
+
+async def test_answers_are_not_to_be_kept_by_anyone_on_the_way(world: World) -> None:
+    registered = await world.rings(1)
+    answer = await world.as_("kari", "GET", f"/callbacks/{registered.id}/patient")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
