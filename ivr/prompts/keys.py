@@ -15,6 +15,7 @@ class Prompt(StrEnum):
     EMERGENCY = "emergency"
     ASK_IDENTITY = "ask_identity"
     ASK_IDENTITY_SLOW = "ask_identity_slow"
+    SKIP_IDENTITY = "skip_identity"
     IDENTITY_LENGTH = "identity_length"
     IDENTITY_WRONG = "identity_wrong"
     NO_KEYS = "no_keys"

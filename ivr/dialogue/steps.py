@@ -1,0 +1,147 @@
+"""Parts of a conversation: each asks for one thing and returns it, typed. They say what was wrong, in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from desk.errors import InvalidIdentity, InvalidPhone
+from desk.identity import LENGTH, IdentityNumber, IdentityProblem, parse_identity
+from desk.phone import PhoneNumber, PhoneProblem, parse_phone
+from ivr.call import Call, Keys
+from ivr.dialogue.speech import number_told, read_back
+from ivr.prompts.keys import Prompt
+
+
+class SwitchboardWanted(Exception):
+    """The caller keyed a lone 0: a person is wanted."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds we wait for the first key and between keys."""
+
+    first: float
+    between: float
+
+
+ONCE_AND_AGAIN: Final = (Patience(first=8, between=4), Patience(first=12, between=6))
+"""Asked twice, the second time with more patience. 4 s after a 0 alone, the caller is taken to want a person."""
+
+OBJECTION_SECONDS: Final = 3.0
+MOST_READ_BACKS: Final = 3
+MOST_CHANGES: Final = 3
+NORWEGIAN_DIGITS: Final = 8
+LONGEST_ABROAD: Final = 17  # 00, and the 15 digits of E.164
+
+PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
+    PhoneProblem.EMPTY: Prompt.PHONE_UNKNOWN,
+    PhoneProblem.WITHHELD: Prompt.PHONE_WITHHELD,
+    PhoneProblem.NOT_A_NUMBER: Prompt.PHONE_NOT_A_NUMBER,
+    PhoneProblem.SHORT_NUMBER: Prompt.PHONE_SHORT,
+    PhoneProblem.PREMIUM: Prompt.PHONE_PREMIUM,
+    PhoneProblem.FOREIGN: Prompt.PHONE_FOREIGN,
+}
+
+
+async def ask_identity(call: Call, *, required: bool, allow_test: bool, allow_h: bool) -> IdentityNumber | None:
+    """Take the identity number the opening has just asked for; ask once more when it is wrong or missing.
+
+    None: skipped with '#', or failed or silent twice. Nobody is turned away for want of a number, also not where the
+    department calls it `required`: there '#' does not skip it, and it is asked for again.
+    """
+    question: tuple[str, ...] = ()
+    for patience in ONCE_AND_AGAIN:
+        keys = await _number(call, *question, digits=LENGTH, patience=patience)
+        if keys.ended == "hash" and not keys.digits and not required:
+            break
+        try:
+            return parse_identity(keys.digits, allow_test=allow_test, allow_h=allow_h)
+        except InvalidIdentity as refused:
+            problem = Prompt.IDENTITY_LENGTH if refused.problem == IdentityProblem.LENGTH else Prompt.IDENTITY_WRONG
+        question = (Prompt.ASK_IDENTITY_SLOW,) if required else (Prompt.ASK_IDENTITY_SLOW, Prompt.SKIP_IDENTITY)
+        question = await _told(call, keys, problem, question, last=patience is ONCE_AND_AGAIN[-1])
+    await call.play(Prompt.WITHOUT_IDENTITY)
+    return None
+
+
+async def ask_phone_number(call: Call, *, allow_foreign: bool) -> PhoneNumber | None:
+    """The number we ring: the caller's own if it can be rung, read back before it is taken; else the one keyed.
+
+    None: there is no number we could ring, after asking twice.
+    """
+    try:
+        phone = _own_number(call, allow_foreign=allow_foreign)
+    except InvalidPhone as refused:
+        keyed = await _keyed_phone(call, PHONE_PROBLEMS[refused.problem], allow_foreign=allow_foreign)
+        if keyed is None:
+            return None
+        phone = keyed
+    for _ in range(MOST_CHANGES):
+        if await _accepted(call, phone):
+            return phone
+        phone = await _keyed_phone(call, allow_foreign=allow_foreign) or phone
+    await call.play(*number_told(phone))  # changed that often, it is said once more and not asked
+    return phone
+
+
+def _own_number(call: Call, *, allow_foreign: bool) -> PhoneNumber:
+    if call.caller.withheld:
+        raise InvalidPhone(PhoneProblem.WITHHELD)
+    return parse_phone(call.caller.number, allow_foreign=allow_foreign)
+
+
+async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool) -> PhoneNumber | None:
+    """Ask for a number, after the reason, and once more; None after two that can't be rung."""
+    question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE)
+    for patience in ONCE_AND_AGAIN:
+        keys = await _number(call, *question, digits=NORWEGIAN_DIGITS, patience=patience)
+        digits = keys.digits + await _rest_from_abroad(call, keys, patience)
+        try:
+            return parse_phone(digits, allow_foreign=allow_foreign)
+        except InvalidPhone as refused:
+            problem = Prompt.NO_KEYS if not digits else PHONE_PROBLEMS[refused.problem]
+        question = await _told(call, keys, problem, (Prompt.ASK_PHONE_SLOW,), last=patience is ONCE_AND_AGAIN[-1])
+    return None
+
+
+async def _rest_from_abroad(call: Call, keys: Keys, patience: Patience) -> str:
+    """Eight digits are a whole Norwegian number; after 00 comes a country code, and more digits than that."""
+    if keys.ended != "complete" or not keys.digits.startswith("00"):
+        return ""
+    length = 2 + 2 + NORWEGIAN_DIGITS if keys.digits.startswith("0047") else LONGEST_ABROAD
+    more = await call.collect(digits=length - len(keys.digits), first=patience.between, between=patience.between)
+    return more.digits
+
+
+async def _accepted(call: Call, phone: PhoneNumber) -> bool:
+    """Read the number back. Silence (or '#') accepts, 1 does not, any other key has it read once more."""
+    call.forget_keys()  # nobody can have answered before hearing the number
+    for _ in range(MOST_READ_BACKS):
+        keys = await _number(call, *read_back(phone), digits=1, patience=Patience(OBJECTION_SECONDS, OBJECTION_SECONDS))
+        if keys.digits in ("", "1"):
+            return not keys.digits
+    return True
+
+
+async def _number(call: Call, *question: str, digits: int, patience: Patience) -> Keys:
+    """Ask, and collect up to `digits`. Raises SwitchboardWanted on a lone 0."""
+    keys = await call.ask(*question, digits=digits, first=patience.first, between=patience.between)
+    if keys.digits == "0":
+        raise SwitchboardWanted
+    return keys
+
+
+async def _told(call: Call, keys: Keys, problem: str, question: tuple[str, ...], *, last: bool) -> tuple[str, ...]:
+    """Prepare the next question: with what was wrong before it, and without digits left over from the last answer.
+
+    A caller who was only slow may still be keying the rest: it is kept out of the next answer by letting them hear the
+    problem to its end.
+    """
+    if last:
+        return ()
+    call.forget_keys()
+    if keys.ended == "timeout":
+        await call.play(problem)
+        call.forget_keys()
+        return question
+    return (Prompt.NO_KEYS if keys.ended == "silence" else problem, *question)
