@@ -35,7 +35,7 @@ QUIET = (
 OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-# Eleven digits or more: an identity number, alone or with what was keyed after it; written 010150 12345; a phone number.
+# Eleven digits or more: an identity number, alone or with what was keyed after it; 010150 12345; a phone number.
 _NUMBERS = re.compile(rf"(?P<kept>{_UUID})|[0-9]{{11,}}|(?<![0-9])[0-9]{{6}}[ -][0-9]{{5}}(?![0-9])|\+[0-9]{{8,15}}")
 _CREDENTIALS = (
     (
