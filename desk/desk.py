@@ -1,9 +1,15 @@
-"""The desk: every method is one unit of work, and the only place that commits. Both doors use it."""
+"""The desk: the queue of callbacks and its rules, used by both doors.
 
-from collections.abc import Callable, Collection
+Every method is one unit of work, and the only place that commits. What a caller or an agent is told afterwards is
+therefore true: the rows, and the history of them, are on disk when the method returns.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from desk import moves
 from desk.callbacks import (
     Callback,
     CallKey,
@@ -18,19 +24,48 @@ from desk.callbacks import (
 )
 from desk.clock import Clock
 from desk.departments import Departments
+from desk.errors import IllegalMove, StorageUnavailable
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
-from desk.storage.database import Database
+from desk.storage import callbacks as rows
+from desk.storage import calls as call_rows
+from desk.storage import claims, history
+from desk.storage.database import Conflict, Connection, Database
+from desk.storage.history import Entry
 from desk.vault import Vault
 
 LEASE = timedelta(minutes=15)
+TRIES = 5
+MOST_AT_ONCE = 200
 
+T = TypeVar("T")
 Claimed: TypeAlias = list[Callback]
 HistoryRows: TypeAlias = list[HistoryRow]
 
 
+async def uncut(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` to its end even when the awaiting task is cancelled; the cancellation goes on afterwards.
+
+    A caller who hangs up cancels a dialogue. Were that to reach a statement or a commit, the driver would drop the
+    connection half-way and nobody would know whether the callback is stored. So the unit of work runs in a task of its
+    own, and the cancelled one waits for it: whole or not at all, and no loose task afterwards.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                continue  # cancelled again: the time limits of the database bound the wait
+        if not task.cancelled():
+            task.exception()  # seen: nobody is left to be told of it
+        raise
+
+
 class Desk:
-    """The queue of callbacks and its rules."""
+    """The queue of callbacks and its rules. Any number of desks may share one database."""
 
     def __init__(
         self,
@@ -47,6 +82,8 @@ class Desk:
         self._clock = clock
         self._lease = lease
 
+    # --- callers
+
     async def register(
         self,
         call: CallKey,
@@ -56,56 +93,263 @@ class Desk:
         *,
         language: str = "nb",
     ) -> Registration:
-        raise NotImplementedError
+        """Store that this caller is to be rung back; committed when it returns.
+
+        Someone with an open callback there (the same person, or without a person the same phone) gets no second one:
+        its count goes up and its phone becomes the newest. The same `call` again changes nothing.
+        """
+        rules = self._departments().get(department)
+
+        async def work(connection: Connection) -> Registration:
+            now = self._clock.now()
+            known = await call_rows.find(connection, call)
+            if known and known.callback_id:
+                return Registration(await rows.get(connection, known.callback_id), created=False)
+            index = self._vault.index(patient.value) if patient else None
+            there = await rows.find_open(connection, department, index, phone)
+            if there:
+                stored = await moves.rang_again(connection, rules, there, phone, language, now)
+            else:
+                stored = await moves.make(connection, rules, self._vault, patient, phone, language, now)
+            id = stored.callback.id
+            await call_rows.keep(
+                connection, known, key=call, department=department, at=now, phone=phone, callback_id=id
+            )
+            return Registration(stored.callback, created=there is None)
+
+        return await self._write(work)
 
     async def record_call(
         self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep
     ) -> None:
-        raise NotImplementedError
+        """Keep a call that ended at `step`, before anything was registered. One that was registered is left alone."""
+
+        async def work(connection: Connection) -> None:
+            known = await call_rows.find(connection, call)
+            if not (known and known.callback_id):
+                now = self._clock.now()
+                await call_rows.keep(connection, known, key=call, department=department, at=now, phone=phone, step=step)
+
+        await self._write(work)
+
+    # --- agents
 
     async def claim(self, department: str, agent: str, *, limit: int = 1) -> Claimed:
-        raise NotImplementedError
+        """Take the next callbacks in line, up to `limit`, with a lease; an empty list when there are none.
+
+        Urgent ones first, then by promise, then by arrival. One rung in vain isn't handed out before its next promise
+        begins (it may be claimed by name). Leases that ran out in this department end here.
+        """
+        self._departments().get(department)
+
+        async def work(connection: Connection) -> Claimed:
+            now = self._clock.now()
+            for stored in await claims.expired(connection, now, department):
+                await moves.expire(connection, stored, now)
+            taken = await claims.take_next(
+                connection,
+                department,
+                agent,
+                limit=max(1, min(limit, MOST_AT_ONCE)),
+                now=now,
+                lease_until=now + self._lease,
+            )
+            await moves.note_claims(connection, taken, agent, now)
+            return [stored.callback for stored in taken]
+
+        return await self._write(work)
 
     async def claim_named(self, id: str, agent: str) -> Callback:
-        raise NotImplementedError
+        """Take that callback. `AlreadyClaimed` while another's lease lasts, `IllegalMove` unless it is waiting.
+
+        An agent who holds it already gets the same claim with a longer lease, so asking again does no harm.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            now = self._clock.now()
+            lease_until = now + self._lease
+            stored = await rows.locked(connection, id)
+            if stored.callback.claimed_by == agent and moves.is_live(stored, now):
+                return (await rows.change(connection, stored, lease_until=lease_until)).callback
+            stored = await moves.unclaimed(connection, stored, agent, now)
+            taken = await moves.shift(
+                connection,
+                stored,
+                "claimed",
+                agent,
+                now,
+                to=Status.CLAIMED,
+                claimed_by=agent,
+                lease_until=lease_until,
+                fence=stored.callback.fence + 1,
+            )
+            return taken.callback
+
+        return await self._write(work)
 
     async def extend(self, id: str, agent: str, fence: int) -> Callback:
-        raise NotImplementedError
+        """A full lease from now. `ClaimLost` if the claim that gave `fence` is over."""
+
+        async def work(connection: Connection) -> Callback:
+            stored = await rows.locked(connection, id)
+            moves.require_claim(stored, agent, fence)
+            lease_until = self._clock.now() + self._lease
+            return (await rows.change(connection, stored, lease_until=lease_until)).callback
+
+        return await self._write(work)
 
     async def release(self, id: str, agent: str, fence: int) -> Callback:
-        raise NotImplementedError
+        """Give the callback back: waiting, in its old place. `ClaimLost` if the claim that gave `fence` is over."""
+
+        async def work(connection: Connection) -> Callback:
+            stored = await rows.locked(connection, id)
+            moves.require_claim(stored, agent, fence)
+            now = self._clock.now()
+            return (await moves.shift(connection, stored, "released", agent, now, to=Status.WAITING)).callback
+
+        return await self._write(work)
 
     async def record_attempt(
         self, id: str, agent: str, fence: int, outcome: Outcome, note: str | None = None
     ) -> Callback:
-        raise NotImplementedError
+        """Write down how a try went. `ClaimLost` if the claim that gave `fence` is over.
+
+        Reached and wrong number close the callback. Unanswered, it waits for its next promise, or is unreachable after
+        the department's last attempt. A dropped line puts it first in line.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            stored = await rows.locked(connection, id)
+            moves.require_claim(stored, agent, fence)
+            rules = self._departments().get(stored.callback.department)
+            now = self._clock.now()
+            return (await moves.attempt(connection, rules, stored, agent, outcome, note, now)).callback
+
+        return await self._write(work)
 
     async def close(
         self, id: str, agent: str, reason: ClosedReason, *, fence: int | None, note: str | None = None
     ) -> Callback:
-        raise NotImplementedError
+        """Close a callback: a claimed one with its claim's `fence`, any other with None.
+
+        `ClaimLost` if that claim is over (or it is one's own, shown no fence for), `AlreadyClaimed` if it's another's.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            now = self._clock.now()
+            stored = await rows.locked(connection, id)
+            if fence is not None:
+                moves.require_claim(stored, agent, fence)
+            else:
+                stored = await moves.unclaimed(connection, stored, agent, now)
+            return (await moves.close(connection, stored, agent, reason, note, now)).callback
+
+        return await self._write(work)
 
     async def reopen(self, id: str, agent: str) -> Callback:
-        raise NotImplementedError
+        """A closed or unreachable callback waits again, with a new promise and its attempts counted from the start.
+
+        `IllegalMove` if it is open, or if the same person has another open one in the department.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            stored = await rows.locked(connection, id)
+            callback = stored.callback
+            if callback.status is Status.CLOSED and await rows.find_open(
+                connection, callback.department, stored.patient_index, callback.phone
+            ):
+                raise IllegalMove("another callback of the same person is open")
+            rules = self._departments().get(callback.department)
+            return (await moves.reopen(connection, rules, stored, agent, self._clock.now())).callback
+
+        return await self._write(work)
+
+    async def expire_leases(self) -> int:
+        """End every lease that has run out; how many. `claim` does it for its own department."""
+
+        async def work(connection: Connection) -> int:
+            now = self._clock.now()
+            expired = await claims.expired(connection, now)
+            for stored in expired:
+                await moves.expire(connection, stored, now)
+            return len(expired)
+
+        return await self._write(work)
+
+    # --- looking
 
     async def get(self, id: str) -> Callback:
-        raise NotImplementedError
+        """That callback. Raises `CallbackNotFound`."""
+        return await self._read(lambda connection: rows.get(connection, id))
+
+    async def history(self, id: str) -> HistoryRows:
+        """Everything that happened to the callback, oldest first. Raises `CallbackNotFound`."""
+
+        async def work(connection: Connection) -> HistoryRows:
+            callback = await rows.get(connection, id)
+            return await history.of_callback(connection, callback.id)
+
+        return await self._read(work)
+
+    async def patient(self, id: str, agent: str) -> IdentityNumber | None:
+        """The whole identity number, None if the callback has none. That `agent` saw it is in the history first."""
+
+        async def work(connection: Connection) -> IdentityNumber | None:
+            callback = await rows.get(connection, id)
+            found = await rows.sealed_patient(connection, id)
+            if found is None:
+                return None
+            entry = Entry(callback.id, callback.department, self._clock.now(), "patient_viewed", agent)
+            await history.append(connection, [entry])
+            sealed, kind = found
+            return IdentityNumber(self._vault.open(sealed, rows.PATIENT_NUMBER), kind)
+
+        return await self._write(work)
 
     async def list(
         self, *, departments: Collection[str], status: Collection[Status] | None, cursor: str | None, limit: int
     ) -> Page[Callback]:
-        raise NotImplementedError
-
-    async def history(self, id: str) -> HistoryRows:
-        raise NotImplementedError
-
-    async def patient(self, id: str, agent: str) -> IdentityNumber | None:
-        raise NotImplementedError
+        """Callbacks of these departments (and of these statuses), oldest first, 200 at most. Raises `BadCursor`."""
+        limit = max(1, min(limit, MOST_AT_ONCE))
+        return await self._read(
+            lambda connection: rows.page(connection, departments=departments, status=status, cursor=cursor, limit=limit)
+        )
 
     async def calls(
         self, *, departments: Collection[str], incomplete: bool | None, cursor: str | None, limit: int
     ) -> Page[RecordedCall]:
-        raise NotImplementedError
+        """Calls to these departments, incomplete ones or the others or both, oldest first. Raises `BadCursor`."""
+        limit = max(1, min(limit, MOST_AT_ONCE))
+        return await self._read(
+            lambda connection: call_rows.page(
+                connection, departments=departments, incomplete=incomplete, cursor=cursor, limit=limit
+            )
+        )
 
     async def ping(self) -> None:
-        raise NotImplementedError
+        """Raises `StorageUnavailable` unless the database answers."""
+        await uncut(self._database.ping())
+
+    # --- units of work
+
+    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in one unit of work and commit; again from its start when another one got there first."""
+
+        async def in_one_unit() -> T:
+            for _ in range(TRIES):
+                try:
+                    async with self._database.begin() as connection:
+                        result = await work(connection)
+                    return result
+                except Conflict:
+                    continue
+            raise StorageUnavailable
+
+        return await uncut(in_one_unit())
+
+    async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async def in_one_look() -> T:
+            async with self._database.read() as connection:
+                return await work(connection)
+
+        return await uncut(in_one_look())

@@ -11,13 +11,17 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from desk.errors import DeskError
+
 KEY_VERSION = 1
 NONCE_BYTES = 12
 KEY_BYTES = 32
 
 
-class CannotOpen(Exception):
-    """A sealed value doesn't open: another key, another column, or it was changed."""
+class CannotOpen(DeskError):
+    """A sealed value doesn't open: it was sealed with another key or for another column, or has been changed."""
+
+    id = "cannot-open"
 
 
 class Vault:
@@ -40,7 +44,7 @@ class Vault:
         return bytes([KEY_VERSION]) + nonce + self._cipher.encrypt(nonce, value.encode(), self._bound(column))
 
     def open(self, sealed: bytes, column: str) -> str:
-        """The value sealed for `column`; `CannotOpen` if key, column or version differ from those it was sealed with."""
+        """The value sealed for `column`; `CannotOpen` if key, column or version are not those it was sealed with."""
         if len(sealed) <= 1 + NONCE_BYTES or sealed[0] != KEY_VERSION:
             raise CannotOpen
         nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]

@@ -133,6 +133,7 @@ Index(
     "ix_callbacks_claim_order",
     *(callbacks.c[name] for name in ("department", "status", "priority", "promise_by", "created_at", "id")),
 )
+Index(None, callbacks.c.department, callbacks.c.created_at, callbacks.c.id)
 
 attempts = Table(
     "attempts",
@@ -175,6 +176,7 @@ calls = Table(
     UniqueConstraint("asterisk_id", "channel_id"),
     CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),
     Index(None, "department", "incomplete", "id"),
+    Index(None, "department", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,239 @@
+"""What happens to one callback inside a unit of work: made, moved, promised anew. Each move leaves one history row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
+from desk.departments import Department
+from desk.errors import AlreadyClaimed, ClaimLost
+from desk.identity import IdentityNumber
+from desk.phone import PhoneNumber
+from desk.promises import Promise, after_unanswered, attempts_note, promise_for, spoken_text
+from desk.storage import callbacks as rows
+from desk.storage import history
+from desk.storage.callbacks import RANK, Stored
+from desk.storage.database import Connection
+from desk.storage.history import CALLER, SYSTEM, Details, Entry
+from desk.vault import Vault
+
+CLOSING = {Outcome.REACHED: ClosedReason.REACHED, Outcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}
+
+
+async def make(
+    connection: Connection,
+    rules: Department,
+    vault: Vault,
+    patient: IdentityNumber | None,
+    phone: PhoneNumber,
+    language: str,
+    now: datetime,
+) -> Stored:
+    """A new callback with its first promise."""
+    promise = promise_for(rules, now)
+    spoken = spoken_text(promise, rules, now, language)
+    stored = await rows.add(
+        connection,
+        id=str(uuid4()),
+        department=rules.slug,
+        priority=RANK[Priority.NORMAL],
+        phone=phone.e164,
+        phone_mobile=phone.mobile,
+        patient_kind=patient.kind.value if patient else None,
+        patient_masked=patient.masked if patient else None,
+        patient_number=vault.seal(patient.value, rows.PATIENT_NUMBER) if patient else None,
+        patient_index=vault.index(patient.value) if patient else None,
+        language=language,
+        created_at=now,
+        attempts_from=now,
+        **rows.promise_columns(promise, spoken),
+    )
+    await rows.add_promise(connection, stored.callback.id, now, promise, spoken)
+    await note_down(connection, stored, "registered", CALLER, now, to_status=Status.WAITING)
+    return stored
+
+
+async def rang_again(
+    connection: Connection, rules: Department, stored: Stored, phone: PhoneNumber, language: str, now: datetime
+) -> Stored:
+    """The same person rang while the callback was open.
+
+    A promise still to come stands. One that has passed was broken: a new one is given, and the callback goes first in
+    line. An unreachable one comes back, with its attempts counted from the start.
+    """
+    callback = stored.callback
+    changes: dict[str, Any] = {
+        "call_count": callback.call_count + 1,
+        "phone": phone.e164,
+        "phone_mobile": phone.mobile,
+        "language": language,
+        "not_before": None,  # someone who has just rung can be reached now
+    }
+    details: dict[str, str | int | bool | None] = {
+        "call_count": callback.call_count + 1,
+        "other_phone": phone != callback.phone,
+    }
+    to = None
+    if callback.status is Status.UNREACHABLE:
+        to = Status.WAITING
+        changes |= await _promise_anew(connection, rules, stored, now) | {"attempts_from": now}
+    elif callback.promise.by <= now:
+        changes |= await _promise_anew(connection, rules, stored, now) | {"priority": RANK[Priority.URGENT]}
+        details["promise_broken"] = True
+    return await shift(connection, stored, "rang_again", CALLER, now, to=to, details=details, **changes)
+
+
+async def reopen(connection: Connection, rules: Department, stored: Stored, agent: str, now: datetime) -> Stored:
+    """Closed or unreachable: waiting again, with a new promise and its attempts counted from the start."""
+    to = move(stored.callback.status, Status.WAITING)
+    changes = await _promise_anew(connection, rules, stored, now) | {"attempts_from": now, "not_before": None}
+    return await shift(connection, stored, "reopened", agent, now, to=to, **changes)
+
+
+async def attempt(
+    connection: Connection,
+    rules: Department,
+    stored: Stored,
+    agent: str,
+    outcome: Outcome,
+    note: str | None,
+    now: datetime,
+) -> Stored:
+    """Write down a try to reach the patient, and make the move it leads to."""
+    step = None
+    if outcome in UNANSWERED:
+        step = after_unanswered(rules, stored.callback.promise, stored.counted, now)
+    counted = step.counted if step else outcome in CLOSING
+    stored = await rows.add_attempt(connection, stored, Attempt(now, agent, outcome, counted, note))
+    details: Details = {"outcome": outcome.value, "counted": counted}
+    if outcome in CLOSING:
+        await note_down(connection, stored, "attempt", agent, now, details=details)
+        return await close(connection, stored, agent, CLOSING[outcome], None, now)
+    if step and step.status is Status.UNREACHABLE:
+        await note_down(connection, stored, "attempt", agent, now, details=details)
+        ready = joined(stored.callback.note, attempts_note(stored.counted))
+        return await shift(connection, stored, "unreachable", agent, now, to=Status.UNREACHABLE, note=ready)
+    changes: dict[str, Any] = {"priority": RANK[Priority.URGENT], "not_before": None}  # cut off: first in line
+    if step:
+        promise = step.next_promise or stored.callback.promise
+        changes = {"not_before": promise.from_}
+        if promise != stored.callback.promise:
+            changes |= await _promise_anew(connection, rules, stored, now, promise)
+    return await shift(connection, stored, "attempt", agent, now, to=Status.WAITING, details=details, **changes)
+
+
+async def close(
+    connection: Connection, stored: Stored, agent: str, reason: ClosedReason, note: str | None, now: datetime
+) -> Stored:
+    """Closed, for that reason. Nothing is deleted; it may be reopened."""
+    return await shift(
+        connection,
+        stored,
+        "closed",
+        agent,
+        now,
+        to=Status.CLOSED,
+        details={"reason": reason.value},
+        closed_reason=reason.value,
+        closed_at=now,
+        note=joined(stored.callback.note, note),
+    )
+
+
+async def expire(connection: Connection, stored: Stored, now: datetime) -> Stored:
+    """The lease ran out: waiting again."""
+    details: Details = {"agent": stored.callback.claimed_by}
+    return await shift(connection, stored, "lease_expired", SYSTEM, now, to=Status.WAITING, details=details)
+
+
+async def shift(
+    connection: Connection,
+    stored: Stored,
+    event: str,
+    actor: str,
+    now: datetime,
+    *,
+    to: Status | None = None,
+    details: Details | None = None,
+    **changes: Any,
+) -> Stored:
+    """Change a locked callback and, with `to`, move it; one history row. Raises `IllegalMove`."""
+    was = stored.callback.status
+    if to is not None:
+        changes["status"] = move(was, to).value
+        if was is Status.CLAIMED:
+            changes |= {"claimed_by": None, "lease_until": None}
+        if was is Status.CLOSED:
+            changes |= {"closed_reason": None, "closed_at": None}
+    changed = await rows.change(connection, stored, **changes)
+    await note_down(
+        connection, stored, event, actor, now, from_status=was if to else None, to_status=to, details=details
+    )
+    return changed
+
+
+async def note_down(
+    connection: Connection,
+    stored: Stored,
+    event: str,
+    actor: str,
+    now: datetime,
+    *,
+    from_status: Status | None = None,
+    to_status: Status | None = None,
+    details: Details | None = None,
+) -> None:
+    """One row of the callback's history."""
+    callback = stored.callback
+    entry = Entry(callback.id, callback.department, now, event, actor, from_status, to_status, details or {})
+    await history.append(connection, [entry])
+
+
+async def note_claims(connection: Connection, taken: Sequence[Stored], agent: str, now: datetime) -> None:
+    """A history row for each of the callbacks just claimed."""
+    entries = [
+        Entry(each.callback.id, each.callback.department, now, "claimed", agent, Status.WAITING, Status.CLAIMED)
+        for each in taken
+    ]
+    await history.append(connection, entries)
+
+
+def is_live(stored: Stored, now: datetime) -> bool:
+    """Whether someone's lease holds the callback."""
+    return stored.callback.lease_until is not None and stored.callback.lease_until > now
+
+
+def require_claim(stored: Stored, agent: str, fence: int) -> None:
+    """Raises `ClaimLost` unless the claim that gave `fence` is still the last one.
+
+    A lease that ran out while nobody else took the callback is forgiven: the attempt was made and is worth keeping.
+    """
+    callback = stored.callback
+    if callback.status is not Status.CLAIMED or callback.claimed_by != agent or callback.fence != fence:
+        raise ClaimLost
+
+
+async def unclaimed(connection: Connection, stored: Stored, agent: str, now: datetime) -> Stored:
+    """The callback free of any claim: one that ran out is ended here.
+
+    Under a live one: `AlreadyClaimed`, or `ClaimLost` when it is the agent's own (who has to show its fence).
+    """
+    if is_live(stored, now):
+        raise ClaimLost if stored.callback.claimed_by == agent else AlreadyClaimed
+    return await expire(connection, stored, now) if stored.callback.status is Status.CLAIMED else stored
+
+
+def joined(note: str | None, more: str | None) -> str | None:
+    """Two notes, one below the other: what someone wrote is never overwritten."""
+    return "\n".join(part for part in (note, more) if part) or None
+
+
+async def _promise_anew(
+    connection: Connection, rules: Department, stored: Stored, now: datetime, promise: Promise | None = None
+) -> dict[str, Any]:
+    """Keep a new promise (by the rules at `now` unless given) and return the callback's columns for it."""
+    promise = promise or promise_for(rules, now)
+    spoken = spoken_text(promise, rules, now, stored.callback.language)
+    await rows.add_promise(connection, stored.callback.id, now, promise, spoken)
+    return rows.promise_columns(promise, spoken)

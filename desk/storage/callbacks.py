@@ -1,0 +1,201 @@
+"""Callbacks, their attempts and promises in the database."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, insert, literal, select, tuple_, update
+
+from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
+from desk.departments import Policy
+from desk.errors import CallbackNotFound
+from desk.identity import IdentityKind
+from desk.phone import PhoneNumber
+from desk.promises import Promise
+from desk.storage import cursors
+from desk.storage.database import Connection
+from desk.storage.tables import Instant, attempts, callbacks, promises
+
+c = callbacks.c
+
+RANK = {Priority.URGENT: 0, Priority.NORMAL: 1}
+PRIORITY = {rank: priority for priority, rank in RANK.items()}
+PATIENT_NUMBER = "callbacks.patient_number"
+"""What a sealed identity number is bound to."""
+
+shown = [column for column in c if column.name not in ("patient_number", "not_before", "closed_at")]
+"""The columns a `Stored` is read from: the sealed number stays in the table."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A callback and what only the desk needs to know of it. Attempts before `attempts_from` no longer count."""
+
+    callback: Callback
+    patient_index: bytes | None
+    attempts_from: datetime
+
+    @property
+    def counted(self) -> list[datetime]:
+        """When the attempts were that count, oldest first."""
+        return [each.at for each in self.callback.attempts if each.counted and each.at >= self.attempts_from]
+
+
+def read(row: Any, tried: Sequence[Attempt] = ()) -> Stored:
+    """A row of the `shown` columns."""
+    callback = Callback(
+        id=row.id,
+        department=row.department,
+        status=Status(row.status),
+        priority=PRIORITY[row.priority],
+        phone=PhoneNumber(row.phone, row.phone_mobile),
+        patient_kind=IdentityKind(row.patient_kind) if row.patient_kind else None,
+        patient_masked=row.patient_masked,
+        promise=Promise(Policy(row.promise_policy), row.promise_from, row.promise_by),
+        promise_spoken=row.promise_spoken,
+        attempts=tuple(tried),
+        call_count=row.call_count,
+        language=row.language,
+        created_at=row.created_at,
+        claimed_by=row.claimed_by,
+        lease_until=row.lease_until,
+        fence=row.fence,
+        version=row.version,
+        closed_reason=ClosedReason(row.closed_reason) if row.closed_reason else None,
+        note=row.note,
+    )
+    return Stored(callback, row.patient_index, row.attempts_from)
+
+
+def promise_columns(promise: Promise, spoken: str) -> dict[str, Any]:
+    """A promise as the columns of `callbacks` and `promises`."""
+    return {
+        "promise_policy": promise.policy.value,
+        "promise_from": promise.from_,
+        "promise_by": promise.by,
+        "promise_spoken": spoken,
+    }
+
+
+async def add(connection: Connection, **values: Any) -> Stored:
+    """A new callback, waiting. `Conflict` if the same person has an open one in the department."""
+    values |= {"status": Status.WAITING.value, "fence": 0, "version": 1, "call_count": 1}
+    row = (await connection.execute(insert(callbacks).values(**values).returning(*shown))).one()
+    return read(row)
+
+
+async def find_open(
+    connection: Connection, department: str, patient_index: bytes | None, phone: PhoneNumber
+) -> Stored | None:
+    """The open callback of the same person, or without a person of the same phone; locked for this unit of work."""
+    return await _one(connection, _open_of(department, patient_index, phone))
+
+
+async def locked(connection: Connection, id: str) -> Stored:
+    """That callback, kept from others until this unit of work ends. Raises `CallbackNotFound`."""
+    stored = await _one(connection, [c.id == _uuid(id)])
+    if stored is None:
+        raise CallbackNotFound
+    return stored
+
+
+async def get(connection: Connection, id: str) -> Callback:
+    """That callback, as it stands. Raises `CallbackNotFound`."""
+    found = await _with_attempts(connection, select(*shown).where(c.id == _uuid(id)))
+    if not found:
+        raise CallbackNotFound
+    return found[0].callback
+
+
+async def sealed_patient(connection: Connection, id: str) -> tuple[bytes, IdentityKind] | None:
+    """The sealed identity number and its kind; None when the callback has none."""
+    query = select(c.patient_number, c.patient_kind).where(c.id == _uuid(id))
+    row = (await connection.execute(query)).one()
+    return (row.patient_number, IdentityKind(row.patient_kind)) if row.patient_number else None
+
+
+async def change(connection: Connection, stored: Stored, **values: Any) -> Stored:
+    """Change a locked callback; its version grows."""
+    statement = (
+        update(callbacks).where(c.id == stored.callback.id).values(**values, version=c.version + 1).returning(*shown)
+    )
+    return read((await connection.execute(statement)).one(), stored.callback.attempts)
+
+
+async def add_attempt(connection: Connection, stored: Stored, attempt: Attempt) -> Stored:
+    """One more attempt; `stored` with it."""
+    await connection.execute(
+        insert(attempts).values(
+            callback_id=stored.callback.id,
+            at=attempt.at,
+            agent=attempt.agent,
+            outcome=attempt.outcome.value,
+            counted=attempt.counted,
+            note=attempt.note,
+        )
+    )
+    return replace(stored, callback=replace(stored.callback, attempts=(*stored.callback.attempts, attempt)))
+
+
+async def add_promise(connection: Connection, id: str, at: datetime, promise: Promise, spoken: str) -> None:
+    """Keep a promise for good: the callback's own columns hold only the newest."""
+    await connection.execute(insert(promises).values(callback_id=id, at=at, **promise_columns(promise, spoken)))
+
+
+async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Stored]:
+    """Rows of the `shown` columns with their attempts, which take one query together."""
+    if not rows:
+        return []
+    tried: dict[str, list[Attempt]] = {row.id: [] for row in rows}
+    query = select(attempts).where(attempts.c.callback_id.in_(list(tried))).order_by(attempts.c.id)
+    for row in await connection.execute(query):
+        attempt = Attempt(row.at, row.agent, Outcome(row.outcome), row.counted, row.note)
+        tried[row.callback_id].append(attempt)
+    return [read(row, tried[row.id]) for row in rows]
+
+
+async def page(
+    connection: Connection,
+    *,
+    departments: Collection[str],
+    status: Collection[Status] | None,
+    cursor: str | None,
+    limit: int,
+) -> Page[Callback]:
+    """Callbacks of these departments, oldest first. Arrival never changes, so a page never repeats or skips one."""
+    query = select(*shown).where(c.department.in_(list(departments)))
+    if status is not None:
+        query = query.where(c.status.in_([each.value for each in status]))
+    if cursor is not None:
+        at, id = cursors.callback_place(cursor)
+        query = query.where(tuple_(c.created_at, c.id) > tuple_(literal(at, Instant), literal(id, c.id.type)))
+    found = await _with_attempts(connection, query.order_by(c.created_at, c.id).limit(limit + 1))
+    items = [stored.callback for stored in found[:limit]]
+    more = len(found) > limit
+    return Page(items, cursors.after_callback(items[-1].created_at, items[-1].id) if more else None)
+
+
+def _open_of(department: str, patient_index: bytes | None, phone: PhoneNumber) -> list[ColumnElement[bool]]:
+    """The partial unique indexes, as conditions."""
+    same = [c.department == department, c.status != Status.CLOSED.value]
+    if patient_index is None:
+        return [*same, c.patient_index.is_(None), c.phone == phone.e164]
+    return [*same, c.patient_index == patient_index]
+
+
+async def _one(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> Stored | None:
+    found = await _with_attempts(connection, select(*shown).where(*conditions).with_for_update())
+    return found[0] if found else None
+
+
+async def _with_attempts(connection: Connection, query: Select[Any]) -> list[Stored]:
+    return await with_attempts(connection, (await connection.execute(query)).all())
+
+
+def _uuid(id: str) -> str:
+    try:
+        return str(UUID(id))
+    except ValueError:
+        raise CallbackNotFound from None

@@ -1,0 +1,62 @@
+"""Handing out callbacks: the next in line, and those whose lease ran out."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from desk.callbacks import Callback, Status
+from desk.storage import callbacks as rows
+from desk.storage.callbacks import RANK, Stored, shown
+from desk.storage.database import Connection
+from desk.storage.tables import callbacks
+
+c = callbacks.c
+
+ORDER = (c.priority, c.promise_by, c.created_at, c.id)
+"""First the urgent, then by promise, then by arrival; the index ix_callbacks_claim_order."""
+
+
+async def take_next(
+    connection: Connection, department: str, agent: str, *, limit: int, now: datetime, lease_until: datetime
+) -> list[Stored]:
+    """Claim up to `limit` waiting callbacks for `agent`, in claim order; each one's fence grows.
+
+    On PostgreSQL rows another unit of work holds are passed over; on SQLite there is only one writer at a time.
+    """
+    next_in_line = (
+        select(c.id)
+        .where(c.department == department, c.status == Status.WAITING.value)
+        .where(or_(c.not_before.is_(None), c.not_before <= now))
+        .order_by(*ORDER)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("next_in_line")
+    )
+    statement = (
+        update(callbacks)
+        .where(c.id.in_(select(next_in_line.c.id)), c.status == Status.WAITING.value)
+        .values(
+            status=Status.CLAIMED.value,
+            claimed_by=agent,
+            lease_until=lease_until,
+            fence=c.fence + 1,
+            version=c.version + 1,
+        )
+        .returning(*shown)
+    )
+    taken = await rows.with_attempts(connection, (await connection.execute(statement)).all())
+    return sorted(taken, key=lambda stored: _order(stored.callback))
+
+
+async def expired(connection: Connection, now: datetime, department: str | None = None) -> list[Stored]:
+    """Claimed callbacks whose lease has run out, locked; in one department or in all."""
+    query = select(*shown).where(c.status == Status.CLAIMED.value, c.lease_until <= now)
+    if department is not None:
+        query = query.where(c.department == department)
+    found = await connection.execute(query.order_by(c.id).with_for_update(skip_locked=True))
+    return await rows.with_attempts(connection, found.all())
+
+
+def _order(callback: Callback) -> tuple[Any, ...]:
+    return RANK[callback.priority], callback.promise.by, callback.created_at, callback.id

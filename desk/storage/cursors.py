@@ -1,0 +1,56 @@
+"""Opaque cursors: where the last page ended, as text that clients pass back and never read."""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from uuid import UUID
+
+from desk.errors import BadCursor
+
+MAX_LENGTH = 200
+
+
+def after_callback(created_at: datetime, id: str) -> str:
+    """The cursor behind this callback."""
+    return _packed(["callbacks", created_at.isoformat(), id])
+
+
+def callback_place(cursor: str) -> tuple[datetime, str]:
+    """Where a cursor of `after_callback` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["callbacks", str(created_at), str(id)]:
+            try:
+                at, uuid = datetime.fromisoformat(created_at), str(UUID(id))
+            except ValueError:
+                raise BadCursor from None
+            if at.tzinfo is None:
+                raise BadCursor
+            return at, uuid
+    raise BadCursor
+
+
+def after_call(id: int) -> str:
+    """The cursor behind this call."""
+    return _packed(["calls", id])
+
+
+def call_place(cursor: str) -> int:
+    """Where a cursor of `after_call` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["calls", int(id)] if 0 <= id < 2**63:
+            return id
+    raise BadCursor
+
+
+def _packed(place: list[str | int]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _unpacked(cursor: str) -> object:
+    if len(cursor) > MAX_LENGTH:
+        raise BadCursor
+    try:
+        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        raise BadCursor from None

@@ -1,0 +1,68 @@
+"""History in the database: rows are added, never changed. Ids grow, so a reader can go on from the last it saw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from desk.callbacks import HistoryRow, Status
+from desk.storage.database import Connection
+from desk.storage.tables import history
+
+CALLER = "caller"
+SYSTEM = "system"
+
+Details = Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row to be added. `details` hold codes and counts, no personal data."""
+
+    callback_id: str
+    department: str
+    at: datetime
+    event: str
+    actor: str
+    from_status: Status | None = None
+    to_status: Status | None = None
+    details: Details = field(default_factory=dict)
+
+
+async def append(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Add the rows in this order."""
+    if entries:
+        await connection.execute(
+            insert(history),
+            [
+                {
+                    "callback_id": entry.callback_id,
+                    "department": entry.department,
+                    "at": entry.at,
+                    "event": entry.event,
+                    "actor": entry.actor,
+                    "from_status": entry.from_status,
+                    "to_status": entry.to_status,
+                    "details": dict(entry.details),
+                }
+                for entry in entries
+            ],
+        )
+
+
+async def of_callback(connection: Connection, id: str) -> list[HistoryRow]:
+    """Everything that happened to a callback, oldest first."""
+    query = select(history).where(history.c.callback_id == id).order_by(history.c.id)
+    return [
+        HistoryRow(
+            id=row.id,
+            at=row.at,
+            event=row.event,
+            actor=row.actor,
+            from_status=Status(row.from_status) if row.from_status else None,
+            to_status=Status(row.to_status) if row.to_status else None,
+            details=row.details,
+        )
+        for row in await connection.execute(query)
+    ]

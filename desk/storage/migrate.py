@@ -1,0 +1,67 @@
+"""Migrations: bring a database to the newest tables. Alembic, configured here; the steps are in migrations/versions."""
+
+import asyncio
+from functools import cache
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.engine import Connection as SyncConnection
+
+from desk.settings import ROOT
+from desk.storage.database import Conflict, Database
+
+ONE_AT_A_TIME = 0x1AA121D6  # PostgreSQL advisory lock: two services starting together don't migrate side by side
+
+
+async def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`, up or down, in one transaction. Raises `StorageUnavailable`."""
+    database = Database(url, pool_size=1)
+    try:
+        for _ in range(3):  # two services that both make the very first table: one is told of a conflict
+            try:
+                async with database.begin() as connection:
+                    if database.dialect == "postgresql":
+                        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
+                    await connection.run_sync(_move, revision)
+                return
+            except Conflict:
+                await asyncio.sleep(0.1)
+    finally:
+        await database.close()
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the database has the newest tables. Raises `StorageUnavailable`."""
+    async with database.read() as connection:
+        return await connection.run_sync(_heads) == newest()
+
+
+def config() -> Config:
+    """Alembic's configuration."""
+    made = Config()
+    made.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
+    return made
+
+
+@cache
+def newest() -> frozenset[str]:
+    """The revisions a current database stands at."""
+    return frozenset(ScriptDirectory.from_config(config()).get_heads())
+
+
+def _heads(connection: SyncConnection) -> frozenset[str]:
+    return frozenset(MigrationContext.configure(connection).get_current_heads())
+
+
+def _move(connection: SyncConnection, revision: str) -> None:
+    made = config()
+    attributes: dict[Any, Any] = made.attributes
+    attributes["connection"] = connection
+    if revision == "base":
+        command.downgrade(made, revision)
+    else:
+        command.upgrade(made, revision)

@@ -1,0 +1,36 @@
+"""A desk put together from the settings, by hand."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from desk.clock import Clock, SystemClock
+from desk.departments import load_departments
+from desk.desk import Desk
+from desk.settings import Settings
+from desk.storage.database import Database
+from desk.vault import Vault
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database of the settings, closed at the end. Nothing is connected before it is used."""
+    database = Database(settings.database_url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def make_desk(database: Database, settings: Settings, clock: Clock) -> Desk:
+    """A desk on that database. Raises `DepartmentsFileError`."""
+    departments = load_departments(settings.departments_file)
+    identity_key, index_key = settings.keys()
+    vault = Vault(identity_key=identity_key, index_key=index_key)
+    return Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Desk]:
+    """A desk on the database of the settings. Raises `DepartmentsFileError`; the tables are the caller's care."""
+    async with open_database(settings) as database:
+        yield make_desk(database, settings, clock or SystemClock())
