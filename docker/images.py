@@ -69,7 +69,7 @@ def _make_base(suite: str, name: str) -> None:
     options += ['--aptopt=Acquire::Check-Valid-Until "false"', "--include=ca-certificates"]
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     line = apt.without_options(sources)
-    make = ["docker", "run", "--rm", "--privileged", "--network=host", BOOTSTRAP, "mmdebstrap", *options]
+    make = ["docker", "run", "--rm", "--network=host", BOOTSTRAP, "mmdebstrap", *options]
     make += [f"--keyring={keyring}", suite, "-", line]
     with tempfile.TemporaryFile() as complaints:
         made = subprocess.Popen(make, stdout=subprocess.PIPE, stderr=complaints)
@@ -83,11 +83,12 @@ def _make_base(suite: str, name: str) -> None:
 
 def _ensure_bootstrap() -> None:
     """An image with mmdebstrap alone, imported from unpacked packages: it needs no root here, and no configuring."""
-    if engine.docker("images", "-q", BOOTSTRAP):
+    packages = (HERE / "mmdebstrap.packages").read_text(encoding="utf-8").split()
+    label = f"innringing.recipe={hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    if engine.docker("images", "-q", "--filter", f"label={label}", BOOTSTRAP):
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
-        packages = (HERE / "mmdebstrap.packages").read_text(encoding="utf-8").split()
         apt.unpack(packages, apt.debian_sources("sid", tree.cache_folder()), root)
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n_apt:x:42:65534::/nonexistent:/bin/false\n")
         (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
@@ -97,6 +98,11 @@ def _ensure_bootstrap() -> None:
         pack = subprocess.Popen(
             ["tar", "-C", str(root), "--owner=0", "--group=0", "--numeric-owner", "-c", "."], stdout=subprocess.PIPE
         )
-        put = subprocess.run(["docker", "import", "-", BOOTSTRAP], stdin=pack.stdout, capture_output=True, check=False)
+        put = subprocess.run(
+            ["docker", "import", "-c", f"LABEL {label}", "-", BOOTSTRAP],
+            stdin=pack.stdout,
+            capture_output=True,
+            check=False,
+        )
         if pack.wait() or put.returncode:
             raise engine.EngineError(f"can't import {BOOTSTRAP}: {put.stderr.decode().strip()}")

@@ -1,0 +1,41 @@
+# Everything a newcomer types. Nothing needs to be installed first but Python 3.11, make and apt's own programs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export INNRINGING_ENVIRONMENT ?= demo
+
+.PHONY: run test check bench chaos up down clean venv tree
+
+run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
+	@exec $(BIN)/innringing run
+
+test: venv tree ## every test
+	$(BIN)/pytest $(TESTS)
+
+check: venv ## style, types, layers, and the operators' files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/innringing check
+
+bench: venv tree ## CPU per call beside the same dialogue as plain dialplan
+	$(BIN)/python -m tests.bench
+
+chaos: venv tree ## things die in the middle of calls
+	$(BIN)/pytest tests/chaos
+
+up: venv ## the production shape in containers
+	$(BIN)/python -m docker.compose up
+
+down: venv
+	$(BIN)/python -m docker.compose down
+
+venv:
+	@$(PYTHON) -m docker.venv
+
+tree: venv
+	@$(PYTHON) -m docker.tree asterisk
+
+clean: ## what was built and what was recorded here; the cache folder stays
+	rm -rf $(VENV) prompts/build var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,98 @@
+"""Make the virtual environment on a machine that has Python 3.11 or newer, even where pip and ensurepip are missing.
+
+Only the standard library. `python3 -m docker.venv` makes or refreshes `.venv`; pip reads the user's own settings, so
+a hospital's own index is used where it is configured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from docker.apt import AptError, debian_sources, unpack
+from docker.tree import cache_folder
+
+ROOT = Path(__file__).parents[1]
+VENV = ROOT / ".venv"
+REQUIREMENTS = ROOT / "requirements-dev.txt"
+COMMAND = """\
+#!{python}
+import sys
+
+from innringing import app
+
+sys.exit(app())
+"""
+
+
+def ensure() -> None:
+    """Bring .venv to what requirements-dev.txt asks for."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - it is the machine's own Python that runs this
+        sys.exit(f"innringing: Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    python = VENV / "bin" / "python"
+    stamp = VENV / "innringing-requirements"
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    if python.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        return
+    print(f"Making {VENV.name} with what requirements-dev.txt lists (a minute or two) …", flush=True)
+    if not python.exists():
+        _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
+    _run([str(python), *_pip(python), "install", "-q", "--require-hashes", "-r", str(REQUIREMENTS)])
+    _put_ourselves_in(python)
+    stamp.write_text(wanted, encoding="ascii")
+
+
+def _put_ourselves_in(python: Path) -> None:
+    """What an editable install does, without a build: the checkout on the path, and the command."""
+    packages = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    (Path(packages) / "innringing-checkout.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+    command = VENV / "bin" / "innringing"
+    command.write_text(COMMAND.format(python=python), encoding="utf-8")
+    command.chmod(0o755)
+
+
+def _pip(python: Path) -> list[str]:
+    """How pip is run: the venv's, the system's, or a wheel of it from Debian."""
+    candidates = [["-m", "pip"], *([str(wheel / "pip")] for wheel in _bundled())]
+    for command in candidates:
+        if subprocess.run([python, *command, "--version"], capture_output=True, check=False).returncode == 0:
+            return command
+    return [str(_debian_wheel() / "pip")]
+
+
+def _bundled() -> list[Path]:
+    """pip's wheel where the distribution left it, for ensurepip; the newest first."""
+    folders = [Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled", Path("/usr/share/python-wheels")]
+    return [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"), reverse=True)]
+
+
+def _debian_wheel() -> Path:
+    """pip's wheel from Debian: this host has none."""
+    cache = cache_folder()
+    folder = cache / "pip"
+    wheels = sorted(folder.glob("usr/share/python-wheels/pip-*.whl"))
+    if not wheels:
+        cache.mkdir(parents=True, exist_ok=True)
+        unpack(["python3-pip-whl"], debian_sources("sid", cache), folder, dependencies=False)
+        wheels = sorted(folder.glob("usr/share/python-wheels/pip-*.whl"))
+    return wheels[-1]
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, check=False, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    if done.returncode:
+        sys.exit(f"innringing: {' '.join(command[:4])} … failed; its reason is above")
+
+
+if __name__ == "__main__":
+    try:
+        ensure()
+    except AptError as error:
+        sys.exit(f"innringing: {error}")
