@@ -28,6 +28,7 @@ ONCE_AND_AGAIN: Final = (Patience(first=8, between=4), Patience(first=12, betwee
 """Asked twice, the second time with more patience. 4 s after a 0 alone, the caller is taken to want a person."""
 
 OBJECTION_SECONDS: Final = 3.0
+STILL_KEYING_SECONDS: Final = 2.0
 MOST_READ_BACKS: Final = 3
 MOST_CHANGES: Final = 3
 NORWEGIAN_DIGITS: Final = 8
@@ -132,16 +133,16 @@ async def _number(call: Call, *question: str, digits: int, patience: Patience) -
 
 
 async def _told(call: Call, keys: Keys, problem: str, question: tuple[str, ...], *, last: bool) -> tuple[str, ...]:
-    """Prepare the next question: with what was wrong before it, and without digits left over from the last answer.
+    """The next question, with what was wrong before it, and without digits left over from the last answer.
 
-    A caller who was only slow may still be keying the rest: it is kept out of the next answer by letting them hear the
-    problem to its end.
+    A caller who was only slow may still be keying the rest. It is no new answer: the problem is told to its end, and
+    the rest let go by.
     """
     if last:
         return ()
     call.forget_keys()
     if keys.ended == "timeout":
         await call.play(problem)
-        call.forget_keys()
+        await call.collect(digits=LENGTH, first=0, between=STILL_KEYING_SECONDS)
         return question
     return (Prompt.NO_KEYS if keys.ended == "silence" else problem, *question)

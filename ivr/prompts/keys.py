@@ -4,7 +4,11 @@
 whose keys are made by the functions below. `all_keys()` is both together: the catalogue must hold exactly those.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import TypeAlias
+
+Family: TypeAlias = Callable[[int], str]
 
 
 class Prompt(StrEnum):

@@ -1,0 +1,123 @@
+"""The catalogue of prompts: complete in every language, and refused with one line where it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from desk.settings import ROOT
+from ivr.prompts import keys
+from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+
+WHOLE = ROOT / "prompts" / "catalogue.toml"
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue(WHOLE)
+
+
+def test_every_language_has_exactly_the_keys_that_can_be_said(catalogue: Catalogue) -> None:
+    assert set(catalogue.languages) >= {"nb", "en"}
+    for language in catalogue.languages:
+        assert catalogue.keys(language) == keys.all_keys()
+
+
+def test_numbers_and_gender_in_bokmaal(catalogue: Catalogue) -> None:
+    said = {
+        "digit_7": "sju",
+        "digit_1": "én",
+        "oclock_1": "ett",
+        "oclock_7": "sju",
+        "oclock_21": "tjueen",
+        "hour_13": "tretten",
+        "minute_5": "null fem",
+        "minute_31": "trettien",
+        "minute_40": "førti",
+        "date_2": "andre",
+        "date_17": "syttende",
+        "date_21": "tjueførste",
+        "date_31": "trettiførste",
+        "weekday_0": "mandag",
+        "weekday_5": "lørdag",
+        "month_12": "desember",
+    }
+    assert {key: catalogue.text("nb", key) for key in said} == said
+
+
+def test_no_number_is_said_with_figures_or_the_old_seven(catalogue: Catalogue) -> None:
+    for language in catalogue.languages:
+        for key in catalogue.keys(language):
+            text = catalogue.text(language, key)
+            assert not any(character.isdigit() for character in text), key
+            assert "syv" not in text and "tyve" not in text and "tredve" not in text, key
+
+
+def test_the_phrases_a_caller_must_hear(catalogue: Catalogue) -> None:
+    assert catalogue.text("nb", "received") == "Vi har mottatt din innringing."
+    assert catalogue.text("nb", "emergency") == "Er det akutt, legg på og ring en-en-tre."
+    assert catalogue.text("nb", "ask_identity") == "Tast fødselsnummeret ditt, elleve siffer."
+    assert catalogue.text("nb", "may_hang_up") == "Du kan legge på nå."
+    assert catalogue.text("nb", "already_on_list") == "Du står allerede på listen."
+
+
+def test_only_the_receipt_sounds_like_one(catalogue: Catalogue) -> None:
+    """Whatever is said before the commit, or when it failed, must not sound as if the callback were stored."""
+    assert [key for key in catalogue.keys("nb") if "mottatt" in catalogue.text("nb", key)] == ["received"]
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "reason"),
+    [
+        ('welcome = "Velkommen', 'hello = "Velkommen', "[nb] lacks welcome"),
+        ("[nb]\n", '[nb]\nhello = "Hei"\n', "[nb] has hello, which nothing plays"),
+        ('digit_7 = "sju"', 'digit_7 = " "', "[nb] digit_7 has no text"),
+        ('digit_7 = "sju"', "digit_7 = 7", "[nb] digit_7 has no text"),
+        ('digit_7 = "sju"', 'digit_7 = "sju', "line"),
+        ("pause = 0.25", "pause = 0", "[silence] pause must be seconds"),
+        ("pause = 0.25", "pause = true", "[silence] pause must be seconds"),
+        ("pause = 0.25", "pause = nan", "[silence] pause must be seconds"),
+        ("[nb]\n", 'sv = "hej"\n[nb]\n', "[silence] sv must be seconds"),
+        ("[nb.fragments]", '[nb.fragments]\nwelcome = "Hei"', "[nb] has welcome both"),
+        ("[silence]\npause", 'sv = "hej"\n[silence]\npause', "[sv] is not a table"),
+        ("[silence]\npause", "[sv]\n[silence]\npause", "[sv] lacks already_on_list, "),
+    ],
+)
+def test_a_faulty_catalogue_is_refused_in_one_line(tmp_path: Path, change: str, to: str, reason: str) -> None:
+    file = tmp_path / "catalogue.toml"
+    text = WHOLE.read_text("utf-8")
+    assert change in text
+    file.write_text(text.replace(change, to, 1), "utf-8")
+    with pytest.raises(PromptsError) as refused:
+        load_catalogue(file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_or_unreadable_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(PromptsError, match="missing"):
+        load_catalogue(tmp_path / "catalogue.toml")
+    (tmp_path / "catalogue.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PromptsError, match="UTF-8"):
+        load_catalogue(tmp_path / "catalogue.toml")
+    (tmp_path / "catalogue.toml").write_text("[silence]\npause = 1\n")
+    with pytest.raises(PromptsError, match="no language"):
+        load_catalogue(tmp_path / "catalogue.toml")
+
+
+@pytest.mark.parametrize(
+    ("family", "outside"),
+    [
+        (keys.digit, 10),
+        (keys.oclock, 24),
+        (keys.hour, -1),
+        (keys.minute, 0),
+        (keys.weekday, 7),
+        (keys.day_of_month, 0),
+        (keys.month, 13),
+    ],
+)
+def test_a_number_without_a_prompt_is_an_error_that_does_not_tell_it(family: keys.Family, outside: int) -> None:
+    with pytest.raises(ValueError, match=r"no .* prompt") as refused:
+        family(outside)
+    assert str(outside) not in str(refused.value)

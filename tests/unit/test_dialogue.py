@@ -1,0 +1,430 @@
+"""The caller's conversation, said and heard second by second on virtual time."""
+
+import inspect
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from desk.callbacks import IncompleteStep
+from desk.errors import DepartmentNotFound, StorageUnavailable
+from desk.phone import parse_phone
+from desk.settings import ROOT
+from ivr.dialogue import caller, speech, steps
+from ivr.prompts.keys import Prompt
+from tests.synthetic import synthetic_identity
+from tests.unit.dialogue_world import (
+    IDENTITY,
+    KIRURGI,
+    OPENING,
+    OTHER_NUMBER,
+    OWN_DIGITS,
+    OWN_NUMBER,
+    READ_BACK_OTHER,
+    READ_BACK_OWN,
+    RECEIPT,
+    TODAY_BY_15,
+    WRONG_IDENTITY,
+    World,
+)
+from tests.virtual_time import on_virtual_time
+
+AGAIN = ["ask_identity_slow", "skip_identity"]
+OTHER_E164 = f"+47{OTHER_NUMBER}"
+
+
+@on_virtual_time
+async def test_a_good_number_is_registered_and_only_then_confirmed() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY, after=0.5)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert world.caller.left_to is None
+
+
+@on_virtual_time
+async def test_digits_typed_ahead_during_the_welcome_end_it() -> None:
+    world = World()
+    world.caller.keys(IDENTITY, at=0.3, gap=0.1)
+    await world.ring()
+    assert world.prompts == ["welcome", *READ_BACK_OWN, *RECEIPT]
+    assert world.caller.stopped == [pytest.approx(0.3)]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_hash_after_the_eleventh_digit_answers_nothing_else() -> None:
+    world = World()
+    world.caller.answers("ask_identity", f"{IDENTITY}#")
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+
+
+@on_virtual_time
+async def test_star_starts_the_number_over() -> None:
+    world = World()
+    world.caller.answers("ask_identity", f"12345*{IDENTITY}")
+    await world.ring()
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_wrong_number_then_the_right_one() -> None:
+    world = World()
+    world.caller.answers("ask_identity", WRONG_IDENTITY)
+    world.caller.answers("ask_identity_slow", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, "identity_wrong", "ask_identity_slow", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_twice_wrong_goes_on_without() -> None:
+    world = World()
+    world.caller.answers("ask_identity", WRONG_IDENTITY)
+    world.caller.answers("skip_identity", WRONG_IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, "identity_wrong", *AGAIN, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_caller_who_is_slow_is_not_misread_but_asked_with_more_patience() -> None:
+    """Five digits, five seconds of looking for the card, then the rest: it is let go by, and the number asked for."""
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY[:5])
+    world.caller.answers("identity_length", IDENTITY[5:], after=0.5)
+    world.caller.answers("skip_identity", IDENTITY[:5])
+    await_rest = 2 + 2 + 4 + 0.5 + 2.5 + 2 + 1 + 2 + 5.5  # to the fifth digit of the second try, and a pause
+    world.caller.keys(IDENTITY[5:], at=await_rest)
+    await world.ring()
+    assert world.prompts == [*OPENING, "identity_length", *AGAIN, *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_silence_twice_goes_on_without() -> None:
+    world = World()
+    await world.ring()
+    assert world.prompts == [*OPENING, "no_keys", *AGAIN, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+    seconds = {prompt: second for second, prompt in world.caller.heard}
+    assert seconds["no_keys"] - seconds["ask_identity"] == pytest.approx(1 + 8)
+    assert seconds["without_identity"] - seconds["skip_identity"] == pytest.approx(1 + 12)
+
+
+@on_virtual_time
+async def test_hash_alone_skips_the_number() -> None:
+    world = World()
+    world.caller.answers("ask_identity", "#")
+    await world.ring()
+    assert world.prompts == [*OPENING, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_where_it_is_required_hash_does_not_skip_it_and_yet_nobody_is_turned_away() -> None:
+    world = World(department=replace(KIRURGI, identity="required"))
+    world.caller.answers("ask_identity", "#")
+    world.caller.answers("ask_identity_slow", "#")
+    await world.ring()
+    again = ["identity_length", "ask_identity_slow"]
+    assert world.prompts == [*OPENING, *again, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_where_it_is_off_the_number_is_not_asked_for() -> None:
+    world = World(department=replace(KIRURGI, identity="off"))
+    await world.ring()
+    assert world.prompts == ["welcome", "emergency", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_synthetic_numbers_are_refused_in_production() -> None:
+    world = World(environment="production")
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts[3:6] == ["identity_wrong", *AGAIN]
+    assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_lone_zero_reaches_the_switchboard_after_four_seconds() -> None:
+    world = World()
+    world.caller.answers("ask_identity", "0")
+    await world.ring()
+    assert world.prompts == [*OPENING, "to_switchboard"]
+    assert world.caller.left_to == ("switchboard", "s")
+    assert world.caller.heard[-1][0] == pytest.approx(2 + 4)
+    assert world.stored is None
+
+
+@on_virtual_time
+async def test_a_number_that_begins_with_zero_is_a_number() -> None:
+    """Born on one of the first nine days of a month."""
+    number = next(n for n in map(synthetic_identity, range(200)) if n.startswith("0"))
+    world = World()
+    world.caller.answers("ask_identity", number)
+    await world.ring()
+    assert world.stored == (number, OWN_NUMBER)
+    assert world.caller.left_to is None
+
+
+@on_virtual_time
+async def test_zero_at_the_read_back_reaches_the_switchboard_too() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("change_number", "0")
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, "to_switchboard"]
+    assert world.stored is None
+
+
+@pytest.mark.parametrize(
+    ("number", "withheld", "reason"),
+    [
+        (None, True, "phone_withheld"),
+        (OWN_NUMBER, True, "phone_withheld"),  # whatever the trunk says besides, withheld is withheld
+        ("anonymous", False, "phone_withheld"),
+        (None, False, "phone_unknown"),
+        ("", False, "phone_unknown"),
+        ("+46701740605", False, "phone_foreign"),
+        ("82900000", False, "phone_premium"),
+        ("113", False, "phone_short"),
+        ("sip:a@b", False, "phone_not_a_number"),
+        ("9" * 500, False, "phone_not_a_number"),
+    ],
+)
+@on_virtual_time
+async def test_a_number_we_cannot_ring_is_asked_for_with_the_reason(
+    number: str | None, withheld: bool, reason: str
+) -> None:
+    world = World(number=number, withheld=withheld)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", OTHER_NUMBER)
+    await world.ring()
+    assert world.prompts == [*OPENING, reason, "ask_phone", *READ_BACK_OTHER, *RECEIPT]
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@pytest.mark.parametrize("where", ["settings", "department"])
+@on_virtual_time
+async def test_a_foreign_number_is_rung_where_it_may_be(where: str) -> None:
+    allowed = {"allow_foreign": True}
+    world = (
+        World(number="+46701740605", **allowed)
+        if where == "settings"
+        else World(number="+46701740605", department=replace(KIRURGI, **allowed))
+    )
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.stored == (IDENTITY, "+46701740605")
+
+
+@pytest.mark.parametrize(("keyed", "stored"), [("0046701740605#", "+46701740605"), ("004768059876", OTHER_E164)])
+@on_virtual_time
+async def test_a_number_keyed_with_its_country_code(keyed: str, stored: str) -> None:
+    world = World(number=None, allow_foreign=True)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", keyed)
+    await world.ring()
+    assert world.stored == (IDENTITY, stored)
+
+
+@on_virtual_time
+async def test_identity_and_phone_typed_ahead_in_one_go() -> None:
+    world = World(number=None)
+    world.caller.keys(IDENTITY + OTHER_NUMBER, at=0.2, gap=0.1)
+    await world.ring()
+    assert world.prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]  # broken off by the next key
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_without_a_number_to_ring_there_is_no_receipt_but_the_switchboard() -> None:
+    world = World(withheld=True)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", "82900000")
+    world.caller.answers("ask_phone_slow", "113#")
+    await world.ring()
+    asked = ["phone_withheld", "ask_phone", "phone_premium", "ask_phone_slow"]
+    assert world.prompts == [*OPENING, *asked, "no_number", "to_switchboard"]
+    assert world.stored is None
+    assert world.caller.left_to == ("switchboard", "s")
+
+
+@on_virtual_time
+async def test_silence_when_asked_for_a_number() -> None:
+    world = World(withheld=True)
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    asked = ["phone_withheld", "ask_phone", "no_keys", "ask_phone_slow"]
+    assert world.prompts == [*OPENING, *asked, "no_number", "to_switchboard"]
+
+
+@on_virtual_time
+async def test_one_gives_another_number() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("change_number", "1")
+    world.caller.answers("ask_phone", OTHER_NUMBER)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, "ask_phone", *READ_BACK_OTHER, *RECEIPT]
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_one_and_then_no_usable_number_keeps_the_first() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("change_number", "1")
+    world.caller.answers("ask_phone", "113#")
+    await world.ring()
+    asked = ["ask_phone", "phone_short", "ask_phone_slow"]
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, *asked, *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_changing_without_end_comes_to_an_end() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    for _ in range(9):
+        world.caller.answers("change_number", "1")
+        world.caller.answers("ask_phone", OWN_NUMBER[3:])
+    await world.ring()
+    said = [*READ_BACK_OWN, "ask_phone"] * 3
+    assert world.prompts == [*OPENING, *said, "ring_number", "pause", *OWN_DIGITS, *RECEIPT]
+
+
+@on_virtual_time
+async def test_another_key_at_the_read_back_has_it_read_once_more() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("change_number", "7", after=2)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, *READ_BACK_OWN, *RECEIPT]
+
+
+@on_virtual_time
+async def test_a_key_too_many_does_not_answer_the_read_back() -> None:
+    world = World()
+    for key in f"{IDENTITY}1":
+        world.call.key_pressed(key)
+    await world.ring()
+    assert world.prompts == [*READ_BACK_OWN, *RECEIPT]
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable(), DepartmentNotFound()])
+@on_virtual_time
+async def test_what_could_not_be_stored_is_said_and_the_switchboard_takes_over(error: Exception) -> None:
+    world = World()
+    world.desk.failing = error  # type: ignore[assignment]
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, "storage_down", "to_switchboard"]
+    assert world.caller.left_to == ("switchboard", "s")
+
+
+@on_virtual_time
+async def test_who_is_on_the_list_hears_when_we_ring_after_keying_the_number() -> None:
+    world = World()
+    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, "already_on_list", *TODAY_BY_15, "may_hang_up"]
+
+
+@on_virtual_time
+async def test_who_is_on_the_list_by_phone_alone_hears_no_time() -> None:
+    world = World()
+    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
+    world.caller.answers("ask_identity", "#")
+    await world.ring()
+    generic = ["already_on_list", "we_ring_as_told", "may_hang_up"]
+    assert world.prompts == [*OPENING, "without_identity", *READ_BACK_OWN, *generic]
+
+
+@on_virtual_time
+async def test_a_promise_that_was_not_kept_is_not_given_again() -> None:
+    world = World()
+    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
+    world.clock.advance(timedelta(hours=7))
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, "already_on_list", "delayed", "may_hang_up"]
+
+
+@on_virtual_time
+async def test_a_call_taken_up_again_after_its_commit_hears_the_receipt() -> None:
+    """The desk answers a replay with what it stored: not created now, and rung once."""
+    world = World()
+    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER), call_count=0)
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+
+
+@pytest.mark.parametrize(
+    ("second", "step"),
+    [
+        (0.5, IncompleteStep.WELCOME),
+        (2.9, IncompleteStep.WELCOME),
+        (5.0, IncompleteStep.IDENTITY),  # after five digits
+        (12.0, IncompleteStep.PHONE),  # during the read-back
+        (24.5, IncompleteStep.PHONE),  # in the silence that accepts
+    ],
+)
+@on_virtual_time
+async def test_a_hang_up_before_the_commit_stores_nothing_and_tells_where(second: float, step: IncompleteStep) -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY, after=0.9)
+    world.caller.hangs_up(at=second)
+    await world.ring()
+    assert world.hung_up
+    assert world.call.interrupted_at == step
+    assert world.stored is None
+    assert "received" not in world.prompts
+
+
+@on_virtual_time
+async def test_a_hang_up_while_storing_keeps_the_callback() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY, after=0)
+    world.caller.hangs_up(at=2 + 5 + 15 + 3 + 1)
+    await world.ring()
+    assert world.hung_up
+    assert world.call.interrupted_at == IncompleteStep.CONFIRMATION
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert world.prompts == [*OPENING, *READ_BACK_OWN]
+
+
+@on_virtual_time
+async def test_a_hang_up_during_the_receipt_keeps_the_callback() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY, after=0)
+    world.caller.answers("received", "", after=0)
+    world.caller.hangs_up(at=2 + 5 + 15 + 3 + 2.5 + 1.5)
+    await world.ring()
+    assert world.hung_up
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert world.prompts[-2:] == ["received", "we_ring"]
+
+
+def test_every_named_prompt_is_said_somewhere() -> None:
+    """By a dialogue, the controller or the dialplan: a prompt nobody says should not be recorded."""
+    sources = "".join(inspect.getsource(module) for module in (caller, speech, steps))
+    elsewhere = (ROOT / "dialplan" / "extensions.conf").read_text("utf-8") + (
+        ROOT / "ivr" / "controller.py"
+    ).read_text()
+    unsaid = [
+        prompt
+        for prompt in Prompt
+        if f"Prompt.{prompt.name}" not in sources
+        and f"innringing/{prompt.value}" not in elsewhere
+        and f'"{prompt.value}"' not in elsewhere
+    ]
+    assert unsaid == []

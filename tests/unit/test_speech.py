@@ -1,0 +1,169 @@
+"""What is said, word by word, against tables made by hand."""
+
+import re
+from datetime import datetime, time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desk.clock import OSLO
+from desk.departments import Department, Policy
+from desk.phone import PhoneNumber, parse_phone
+from desk.promises import Promise, promise_for, spoken_text
+from desk.settings import ROOT
+from ivr.dialogue.speech import number_told, phone_prompts, promise_prompts, read_back, time_prompts
+from ivr.prompts.catalogue import load_catalogue
+from ivr.prompts.keys import all_keys
+
+CATALOGUE = load_catalogue(ROOT / "prompts" / "catalogue.toml")
+HOSPITAL = parse_phone("+4768050001")
+KIRURGI = Department(
+    slug="kirurgi",
+    name="Kirurgisk poliklinikk",
+    extension="1000",
+    policy=Policy.DEADLINE,
+    hospital_number=HOSPITAL,
+    cutoff=time(14),
+    answer_by=time(15),
+)
+HJERTE = Department(
+    slug="hjerte",
+    name="Hjertepoliklinikken",
+    extension="2000",
+    policy=Policy.ROUNDS,
+    hospital_number=HOSPITAL,
+    rounds=(time(10), time(13)),
+)
+
+
+def words(prompts: list[str], language: str = "nb") -> str:
+    """The prompts as they sound."""
+    return " ".join(filter(None, (CATALOGUE.text(language, prompt) for prompt in prompts)))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=OSLO)
+
+
+@pytest.mark.parametrize(
+    ("rings", "department", "nb", "en"),
+    [
+        # the table of promises, each both ways
+        ("2026-11-24T09:00", KIRURGI, "i dag innen klokken femten", "today by three p m"),
+        ("2026-11-24T09:00", HJERTE, "i dag klokken ti", "today at ten a m"),
+        ("2026-11-24T10:00", KIRURGI, "i dag innen klokken femten", "today by three p m"),
+        ("2026-11-24T10:00", HJERTE, "i dag klokken tretten", "today at one p m"),
+        ("2026-11-24T13:59:59", KIRURGI, "i dag innen klokken femten", "today by three p m"),
+        ("2026-11-24T13:59:59", HJERTE, "i morgen klokken ti", "tomorrow at ten a m"),
+        ("2026-11-24T14:00", KIRURGI, "i morgen innen klokken femten", "tomorrow by three p m"),
+        ("2026-11-24T14:00", HJERTE, "i morgen klokken ti", "tomorrow at ten a m"),
+        ("2026-11-27T14:30", KIRURGI, "mandag innen klokken femten", "Monday by three p m"),
+        ("2026-11-27T14:30", HJERTE, "mandag klokken ti", "Monday at ten a m"),
+        ("2026-11-29T03:00", KIRURGI, "i morgen innen klokken femten", "tomorrow by three p m"),
+        ("2026-11-29T03:00", HJERTE, "i morgen klokken ti", "tomorrow at ten a m"),
+        ("2027-03-24T14:30", KIRURGI, "tirsdag innen klokken femten", "Tuesday by three p m"),
+        ("2027-03-24T14:30", HJERTE, "tirsdag klokken ti", "Tuesday at ten a m"),
+    ],
+)
+def test_a_promise_is_spoken_as_people_say_it(rings: str, department: Department, nb: str, en: str) -> None:
+    now = at(rings)
+    prompts = promise_prompts(promise_for(department, now), now)
+    assert words(prompts) == nb
+    assert words(prompts, "en") == en
+
+
+@pytest.mark.parametrize(
+    ("now", "by", "policy", "nb", "en"),
+    [
+        ("2026-11-24T09:00", "2026-11-30T10:00", Policy.ROUNDS, "mandag klokken ti", "Monday at ten a m"),
+        (
+            *("2026-11-24T09:00", "2026-12-01T15:00", Policy.DEADLINE),
+            *("tirsdag første desember innen klokken femten", "Tuesday the first of December by three p m"),
+        ),
+        (
+            *("2027-03-20T09:00", "2027-03-30T10:00", Policy.ROUNDS),
+            *("tirsdag trettiende mars klokken ti", "Tuesday the thirtieth of March at ten a m"),
+        ),
+        (
+            *("2026-12-01T09:00", "2026-12-21T07:30", Policy.ROUNDS),
+            *("mandag tjueførste desember klokken sju tretti", "Monday the twenty-first of December at seven thirty"),
+        ),
+        # promised for the night of the change to summer time, rung the evening before: one calendar day, 23 hours
+        ("2027-03-27T23:30", "2027-03-28T12:00", Policy.ROUNDS, "i morgen klokken tolv", "tomorrow at noon"),
+        # 23:30 UTC is the next day in Oslo
+        ("2026-11-24T00:30", "2026-11-24T15:00", Policy.DEADLINE, "i dag innen klokken femten", "today by three p m"),
+    ],
+)
+def test_days_and_dates(now: str, by: str, policy: Policy, nb: str, en: str) -> None:
+    prompts = promise_prompts(Promise(policy, at(by), at(by)), at(now))
+    assert words(prompts) == nb
+    assert words(prompts, "en") == en
+
+
+@pytest.mark.parametrize(
+    ("clock", "nb", "en"),
+    [
+        ("00:00", "null null", "midnight"),
+        ("00:05", "null null fem", "zero oh five"),
+        ("01:00", "ett", "one a m"),
+        ("01:01", "ett null én", "one oh one"),
+        ("07:00", "sju", "seven a m"),
+        ("09:45", "ni førtifem", "nine forty-five"),
+        ("10:05", "ti null fem", "ten oh five"),
+        ("11:30", "elleve tretti", "eleven thirty"),
+        ("12:00", "tolv", "noon"),
+        ("14:20", "fjorten tjue", "fourteen twenty"),
+        ("15:00", "femten", "three p m"),
+        ("16:21", "seksten tjueen", "sixteen twenty-one"),
+        ("17:31", "sytten trettien", "seventeen thirty-one"),
+        ("20:00", "tjue", "eight p m"),
+        ("21:00", "tjueen", "nine p m"),
+        ("22:07", "tjueto null sju", "twenty-two oh seven"),
+        ("23:59", "tjuetre femtini", "twenty-three fifty-nine"),
+    ],
+)
+def test_times_of_day(clock: str, nb: str, en: str) -> None:
+    prompts = time_prompts(at(f"2026-11-24T{clock}"))
+    assert words(prompts) == nb
+    assert words(prompts, "en") == en
+
+
+@pytest.mark.parametrize(
+    ("number", "spoken"),
+    [
+        (parse_phone("68050107"), "seks åtte | null fem | null én | null sju"),
+        (parse_phone("40612345"), "fire null seks | én to | tre fire fem"),
+        (
+            parse_phone("+46701740605", allow_foreign=True),
+            "null null fire seks | sju null | én sju | fire null | seks null | fem",
+        ),
+    ],
+)
+def test_phone_numbers_are_read_in_groups(number: PhoneNumber, spoken: str) -> None:
+    prompts = phone_prompts(number)
+    assert " ".join("|" if prompt == "pause" else CATALOGUE.text("nb", prompt) for prompt in prompts) == spoken
+
+
+def test_sentences_around_a_number() -> None:
+    phone = parse_phone("40612345")
+    assert words(number_told(phone)) == "Vi ringer deg på fire null seks én to tre fire fem"
+    assert words(read_back(phone)).endswith("tre fire fem Vil du ha et annet nummer, tast én.")
+    assert words(phone_prompts(phone), "en") == "four zero six one two three four five"
+
+
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 12, 31)).map(lambda moment: moment.replace(tzinfo=OSLO))
+NUMBERS = {CATALOGUE.text("nb", f"hour_{n}"): n for n in range(24)}
+
+
+@given(now=MOMENTS, department=st.sampled_from([KIRURGI, HJERTE]))
+def test_what_is_spoken_is_what_is_stored(now: datetime, department: Department) -> None:
+    """For any moment of four years: the words of the prompts are those of the text kept with the callback."""
+    promise = promise_for(department, now)
+    prompts = promise_prompts(promise, now)
+    assert set(prompts) <= all_keys()
+    stored = spoken_text(promise, department, now)
+    *before, hour = words(prompts).split()
+    ordinals = {CATALOGUE.text("nb", f"date_{day}"): f"{day}." for day in range(1, 32)}
+    assert " ".join([*(ordinals.get(word, word) for word in before), str(NUMBERS[hour])]) == stored
+    assert re.search(r"\d", words(prompts)) is None
