@@ -21,6 +21,9 @@ HIDDEN = "***"
 SHORTEST_SECRET = 4
 """A shorter one is no secret, and hiding it would blot out half the log."""
 
+LONGEST_NUMBER = 10**10
+DECIMALS = 6
+
 QUIET = (
     "aiohttp",
     "aiohttp.access",
@@ -39,10 +42,10 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NUMBERS = re.compile(rf"(?P<kept>{_UUID})|[0-9]{{11,}}|(?<![0-9])[0-9]{{6}}[ -][0-9]{{5}}(?![0-9])|\+[0-9]{{8,15}}")
 _CREDENTIALS = (
     (
-        re.compile(r"""(authorization\\?["']?\s*[:=,]\s*b?\\?["']?)(?:(?:basic|bearer)\s+)?[^\s"',;}\\]+""", re.I),
+        re.compile(r"""(authorization\\?["']?\s*[:=,]\s*(?:b?\\?["'])?)(?:(?:basic|bearer)\s+)?[^\s"',;}\\]+""", re.I),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"\b((?:basic|bearer)\s+)[A-Za-z0-9+/=._~-]{8,}", re.I), rf"\1{HIDDEN}"),
+    (re.compile(r"\b((?:Basic|Bearer)\s+)[A-Za-z0-9+/=._~-]{8,}"), rf"\1{HIDDEN}"),
     (re.compile(r"""(api_key(?:=|%3D)|api_key\\?["']\s*[:,]\s*\\?["'])[^&\s"'\\]+""", re.I), rf"\1{HIDDEN}"),
     (re.compile(r"\binn_[A-Za-z0-9_-]{16,}"), f"inn_{HIDDEN}"),
     (re.compile(r"""([a-z][a-z0-9+.-]*://[^/\s:@"']*:)[^@\s/"']+@""", re.I), rf"\1{HIDDEN}@"),
@@ -57,7 +60,11 @@ class Scrubber:
             spelling
             for secret in secrets
             if len(secret) >= SHORTEST_SECRET
-            for spelling in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
+            for spelling in (
+                secret,
+                quote(secret, safe=""),
+                *(json.dumps(secret, ensure_ascii=e)[1:-1] for e in (False, True)),
+            )
         }
         longest_first = sorted(spellings, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
@@ -88,6 +95,7 @@ def configure_logging(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _short_numbers,
                 _Scrubbed(_renderer(readable, terminal), Scrubber(_secrets(settings))),
             ],
         )
@@ -114,6 +122,21 @@ class _Scrubbed:
 
     def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
         return self._scrub(str(self._render(logger, name, event)))
+
+
+def _short_numbers(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Numbers with eleven digits or more become text or are rounded, so that scrubbing leaves the JSON whole."""
+    return {key: _short(value) for key, value in event.items()}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _short(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(inner) for inner in value]
+    if isinstance(value, int | float) and abs(value) >= LONGEST_NUMBER:
+        return str(value)
+    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def _shared() -> list[Processor]:

@@ -127,9 +127,14 @@ class Settings(BaseSettings):
     def _base_address(cls, url: str, info: ValidationInfo) -> str:
         if not url:
             return f"http://127.0.0.1:{info.data.get('ari_port', '')}"
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("write http://host:port or https://host:port")
+        advice = "write http://host:port or https://host:port"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError(advice) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
+            raise ValueError(advice)
         if parts.username is not None or parts.password is not None:
             raise ValueError(f"leave user and password out; they are {PREFIX}ARI_USER and {PREFIX}ARI_PASSWORD")
         return url.rstrip("/").removesuffix("/ari").rstrip("/")

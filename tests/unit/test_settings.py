@@ -1,0 +1,221 @@
+"""Settings: defaults, one line for each fault, and secrets that stay secret."""
+
+import base64
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from desk.errors import SettingsError
+from desk.settings import ROOT, Settings
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine the tests run on, and a var/ of their own."""
+    for name in list(os.environ):
+        if name.upper().startswith("INNRINGING_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path / "var"))
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNRINGING_IDENTITY_KEY", KEY)
+    monkeypatch.setenv("INNRINGING_INDEX_KEY", OTHER_KEY)
+
+
+@pytest.mark.usefixtures("keys")
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INNRINGING_VAR_DIR")
+    settings = Settings.load()
+    assert settings.environment == "production"
+    assert settings.var_dir == ROOT / "var"
+    assert settings.database_url == f"sqlite+aiosqlite:///{ROOT}/var/innringing.db"
+    assert settings.departments_file == ROOT / "dialplan" / "departments.toml"
+    assert settings.prompts_dir == ROOT / "prompts"
+    assert settings.ari_url == "http://127.0.0.1:8088"
+    assert (settings.ari_user, settings.ari_password) == ("innringing", None)
+    assert (settings.api_host, settings.api_port, settings.ari_port, settings.sip_port) == (
+        "127.0.0.1",
+        8000,
+        8088,
+        5060,
+    )
+    assert settings.rtp_range == (10000, 10999)
+    assert (settings.runner, settings.allow_foreign, settings.enable_h_numbers) == ("auto", False, False)
+    assert settings.keys() == (bytes(range(32)), bytes(range(32, 64)))
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("postgresql://u:p@db/innringing", "postgresql+asyncpg://u:p@db/innringing"),
+        ("postgresql+asyncpg://u:p@db/innringing", "postgresql+asyncpg://u:p@db/innringing"),
+        ("postgresql:///innringing?host=/run/postgresql", "postgresql+asyncpg:///innringing?host=/run/postgresql"),
+        ("sqlite+aiosqlite:///other.db", "sqlite+aiosqlite:///{var}/other.db"),
+        ("sqlite+aiosqlite:///sub/other.db?timeout=5", "sqlite+aiosqlite:///{var}/sub/other.db?timeout=5"),
+        ("sqlite+aiosqlite:////srv/innringing.db", "sqlite+aiosqlite:////srv/innringing.db"),
+        ("sqlite+aiosqlite:///:memory:", "sqlite+aiosqlite:///:memory:"),
+        ("", "sqlite+aiosqlite:///{var}/innringing.db"),  # set and empty is not set
+    ],
+)
+def test_database_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, kept: str) -> None:
+    monkeypatch.setenv("INNRINGING_DATABASE_URL", given)
+    assert Settings.load().database_url == kept.format(var=tmp_path / "var")
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http://127.0.0.1:8088/ari", "http://127.0.0.1:8088"),
+        ("http://127.0.0.1:8088/ari/", "http://127.0.0.1:8088"),
+        ("https://pbx.example.org:8089", "https://pbx.example.org:8089"),
+        ("http://pbx.example.org/prefix/ari", "http://pbx.example.org/prefix"),
+    ],
+)
+def test_ari_addresses(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
+    monkeypatch.setenv("INNRINGING_ARI_URL", given)
+    assert Settings.load().ari_url == kept
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNRINGING_ARI_PORT", "18088")
+    assert Settings.load().ari_url == "http://127.0.0.1:18088"
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    ("name", "value", "mend"),
+    [
+        ("DATABASE_URL", "mysql://root:hunter22@db/x", "write postgresql+asyncpg://user:password@host/name or sqlite"),
+        ("DATABASE_URL", "hunter22", "write postgresql+asyncpg://"),
+        ("DATABASE_URL", "sqlite:///hunter22.db", "write postgresql+asyncpg://"),
+        ("DATABASE_URL", "sqlite+aiosqlite://", "write postgresql+asyncpg://"),
+        ("ARI_URL", "127.0.0.1:8088", "write http://host:port"),
+        ("ARI_URL", "http://", "write http://host:port"),
+        ("ARI_URL", "http://innringing:hunter22@pbx/ari", "leave user and password out"),
+        ("ARI_URL", "http://pbx/ari?api_key=innringing:hunter22", "write http://host:port"),
+        ("ARI_URL", "http://pbx:hunter22", "write http://host:port"),
+        ("ARI_URL", "http://[::1", "write http://host:port"),
+        ("API_PORT", "0", "greater than or equal to 1"),
+        ("API_PORT", "70000", "less than or equal to 65535"),
+        ("SIP_PORT", "hunter22", "it should be a valid integer"),
+        ("RTP_PORTS", "10000", "write first-last"),
+        ("RTP_PORTS", "20000-10000", "write first-last"),
+        ("RTP_PORTS", "80-90", "write first-last"),
+        ("RTP_PORTS", "10000-70000", "write first-last"),
+        ("ENVIRONMENT", "hunter22", "it should be 'production' or 'demo'"),
+        ("RUNNER", "podman", "it should be 'auto', 'docker' or 'tree'"),
+        ("ALLOW_FOREIGN", "perhaps", "it should be a valid boolean"),
+        ("IDENTITY_KEY", "hunter22", "it must be base64 of 32 bytes"),
+        ("INDEX_KEY", base64.b64encode(b"hunter22").decode(), "it must be base64 of 32 bytes"),
+        ("INDEX_KEY", "hunter22æ", "it must be base64 of 32 bytes"),
+    ],
+)
+def test_a_faulty_setting_is_named_in_one_line_that_does_not_repeat_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, mend: str
+) -> None:
+    monkeypatch.setenv(f"INNRINGING_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        Settings.load()
+    message = str(refused.value)
+    assert f"INNRINGING_{name}: " in message
+    assert mend in message
+    assert "\n" not in message
+    assert "hunter22" not in message
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("missing", ["IDENTITY_KEY", "INDEX_KEY"])
+@pytest.mark.usefixtures("keys")
+def test_production_needs_keys(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.delenv(f"INNRINGING_{missing}")
+    with pytest.raises(SettingsError, match=f"INNRINGING_{missing} is not set; make one with"):
+        Settings.load()
+    assert Settings.load(need_keys=False).environment == "production"
+
+
+@pytest.mark.usefixtures("keys")
+def test_production_needs_two_different_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNRINGING_INDEX_KEY", KEY)
+    with pytest.raises(SettingsError, match="INNRINGING_INDEX_KEY must differ"):
+        Settings.load()
+
+
+@pytest.mark.usefixtures("keys")
+def test_production_makes_no_secrets(tmp_path: Path) -> None:
+    settings = Settings.load()
+    assert not (tmp_path / "var").exists()
+    with pytest.raises(SettingsError, match="INNRINGING_ARI_PASSWORD is not set"):
+        settings.require_ari_password()
+
+
+def test_the_demo_makes_its_secrets_once(tmp_path: Path) -> None:
+    first = Settings.load(environment="demo")
+    second = Settings.load(environment="demo")
+    assert first.keys() == second.keys()
+    assert len(set(first.keys())) == 2
+    assert first.require_ari_password() == second.require_ari_password() != ""
+    file = tmp_path / "var" / "keys.env"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [entry.name for entry in file.parent.iterdir()] == ["keys.env"]
+
+
+def test_the_environment_wins_over_the_demos_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Settings.load(environment="demo")
+    monkeypatch.setenv("INNRINGING_ENVIRONMENT", "demo")
+    monkeypatch.setenv("INNRINGING_ARI_PASSWORD", "from outside")
+    settings = Settings.load()
+    assert settings.demo
+    assert settings.require_ari_password() == "from outside"
+    assert settings.keys() == made.keys()
+
+
+def _load_demo(var_dir: str) -> tuple[bytes, bytes]:
+    return Settings.load(environment="demo", var_dir=var_dir).keys()
+
+
+def test_processes_started_at_once_get_the_same_secrets(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        found = pool.map(_load_demo, [str(tmp_path / "shared")] * 4, chunksize=1)
+    assert len(set(found)) == 1
+
+
+def test_secrets_the_demo_cannot_keep_or_read(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    with pytest.raises(SettingsError, match="INNRINGING_VAR_DIR: can't keep the demo's keys in"):
+        Settings.load(environment="demo", var_dir=in_the_way)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "keys.env").write_text(f"INNRINGING_IDENTITY_KEY={KEY}\n# INNRINGING_INDEX_KEY\n")
+    with pytest.raises(SettingsError, match=r"INNRINGING_ARI_PASSWORD is missing from .*keys\.env"):
+        Settings.load(environment="demo")
+    (tmp_path / "var" / "keys.env").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"can't keep the demo's keys in .*: not text"):
+        Settings.load(environment="demo")
+
+
+@pytest.mark.usefixtures("keys")
+def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:hunter22@db/x")
+    monkeypatch.setenv("INNRINGING_ARI_PASSWORD", "hunter22")
+    settings = Settings.load()
+    for shown in (repr(settings), str(settings)):
+        assert "hunter22" not in shown
+        assert KEY not in shown
+        assert OTHER_KEY not in shown
+
+
+@pytest.mark.usefixtures("keys")
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings.load().api_port = 1  # type: ignore[misc]
