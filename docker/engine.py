@@ -30,11 +30,12 @@ def answers() -> bool:
 
 
 def docker(*arguments: str, check: bool = True) -> str:
-    """What `docker …` prints. Raises EngineError with docker's last line."""
+    """What `docker …` prints. Raises EngineError with the line of its complaint."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if check and done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-        raise EngineError(f"docker {arguments[0]} failed: {last}")
+        lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+        reason = next((line for line in lines if "rror" in line), lines[-1])
+        raise EngineError(f"docker {arguments[0]} failed: {reason}")
     return done.stdout.strip()
 
 
@@ -68,7 +69,6 @@ class Container:
             f"--name={self.name}",
             "--network=host",
             f"--user={owner}",
-            "--ulimit=nofile=65536:65536",
         ]
         docker("run", *options, *mounts, *environment, image, *command)
 

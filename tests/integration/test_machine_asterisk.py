@@ -45,9 +45,11 @@ def test_stopping_leaves_no_process_and_no_listener(start_asterisk: StartAsteris
 
 def test_one_left_by_a_killed_starter_is_ended_first(start_asterisk: StartAsterisk) -> None:
     forgotten = start_asterisk()
+    pid = forgotten.pid
     with asterisk.start(forgotten.settings) as running:  # the same folder, and the same ports
         assert running.alive()
-        assert not forgotten.alive()
+        assert running.pid != pid
+        assert not Path(f"/proc/{pid}/root").exists()
 
 
 @pytest.mark.parametrize(
