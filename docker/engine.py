@@ -70,7 +70,11 @@ class Container:
             "--network=host",
             f"--user={owner}",
         ]
-        docker("run", *options, *mounts, *environment, image, *command)
+        try:
+            docker("run", *options, *mounts, *environment, image, *command)
+        except EngineError:
+            self.remove()  # made, but not startable
+            raise
 
     def pid(self) -> int:
         return int(docker("inspect", "-f", "{{.State.Pid}}", self.name))
