@@ -17,6 +17,7 @@ DOCUMENT_PATH = "/api/openapi.json"
 DOCS_PATH = "/api/docs"
 
 PROBLEMS: Mapping[int, str] = {
+    400: "The request body can't be read.",
     401: "No valid token.",
     403: "Your role may not do this, or it is another department's.",
     413: "The request body is too large.",

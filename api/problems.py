@@ -43,6 +43,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
 """Anything else of the DeskError family is our fault: 500, without its detail (it may name files)."""
 
 PLAIN_TITLES: Mapping[int, tuple[str, str]] = {
+    400: ("unreadable-body", "The request body can't be read."),
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not take that method."),
     413: ("body-too-large", "The request body is too large."),

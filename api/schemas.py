@@ -1,10 +1,10 @@
 """What goes over the wire: names as in docs/api.md, times RFC 3339 in UTC with Z, phone numbers E.164."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from desk.agents import Agent, Role
 from desk.callbacks import (
@@ -23,24 +23,18 @@ from desk.identity import IdentityKind, IdentityNumber
 
 MAX_LIMIT = 200
 MAX_NOTE = 1000
-BIGGEST_INT = 2**63 - 1
+BIGGEST_FENCE = 2**31 - 1
 
 
-def _no_control_characters(text: str) -> str:
-    """PostgreSQL can't store NUL, and the rest would only hide in a screen or a log."""
-    if any(ord(char) < 32 and char not in "\n\t" for char in text):
-        raise ValueError("control characters are not allowed")
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-        raise ValueError("half a surrogate pair is not a character")
-    return text
+PLAIN_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+"""Tabs and line ends, but no other control characters: PostgreSQL can't store NUL, the rest only hides in a screen."""
+SLUG = "^[a-z0-9-]+$"
 
-
-PlainText = AfterValidator(_no_control_characters)
-Note = Annotated[str, Field(max_length=MAX_NOTE, description="Free text. Keep patient data in the record."), PlainText]
-Slug = Annotated[
-    str, Field(min_length=1, max_length=64, description="A department, as in GET /departments."), PlainText
+Note = Annotated[
+    str, Field(max_length=MAX_NOTE, pattern=PLAIN_TEXT, description="Free text. Keep patient data in the record.")
 ]
-Fence = Annotated[int, Field(ge=0, le=BIGGEST_INT, description="The `fence` your claim was answered with.")]
+Slug = Annotated[str, Field(max_length=64, pattern=SLUG, description="A department, as in GET /departments.")]
+Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` your claim was answered with.")]
 
 
 class Body(BaseModel):
@@ -237,9 +231,9 @@ class DepartmentOut(BaseModel):
     name: str
     extension: str
     policy: Policy
-    cutoff: time | None = Field(description="Wall time in Europe/Oslo.")
-    answer_by: time | None
-    rounds: list[time]
+    cutoff: str | None = Field(description="Wall time in Europe/Oslo.", examples=["14:00"])
+    answer_by: str | None
+    rounds: list[str]
     max_attempts: int
     languages: list[str]
     hospital_number: str
@@ -251,9 +245,9 @@ class DepartmentOut(BaseModel):
             name=department.name,
             extension=department.extension,
             policy=department.policy,
-            cutoff=department.cutoff,
-            answer_by=department.answer_by,
-            rounds=list(department.rounds),
+            cutoff=f"{department.cutoff:%H:%M}" if department.cutoff else None,
+            answer_by=f"{department.answer_by:%H:%M}" if department.answer_by else None,
+            rounds=[f"{start:%H:%M}" for start in department.rounds],
             max_attempts=department.max_attempts,
             languages=list(department.languages),
             hospital_number=department.hospital_number.e164,

@@ -10,6 +10,7 @@ from api.errors import NoPatient
 from api.openapi import API, problems
 from api.schemas import (
     MAX_LIMIT,
+    SLUG,
     AttemptedCallback,
     AttemptIn,
     CallbackOut,
@@ -21,7 +22,6 @@ from api.schemas import (
     FullPatientOut,
     HistoryOut,
     HistoryRowOut,
-    PlainText,
     ReleaseIn,
 )
 from api.wording import what_happens_next
@@ -33,9 +33,9 @@ NOT_FOUND = (404, "There is no such callback.")
 CONFLICT = (409, "The callback is not in a status that allows this, or the claim is not yours.")
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before."), PlainText]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
 DepartmentQuery = Annotated[
-    str | None, Query(max_length=64, description="A department's slug; without it, all of yours."), PlainText
+    str | None, Query(max_length=64, pattern=SLUG, description="A department's slug; without it, all of yours.")
 ]
 
 
@@ -63,13 +63,13 @@ async def claim_next(body: ClaimIn, access: Worker) -> ClaimedCallbacks:
     return ClaimedCallbacks(items=[_claimed(callback) for callback in claimed])
 
 
-@router.get("/{id}", responses=problems(NOT_FOUND))
+@router.get("/{id:uuid}", responses=problems(NOT_FOUND))
 async def get_callback(id: UUID, access: Reader) -> CallbackOut:
     """One callback as it stands."""
     return CallbackOut.of(await access.callback(str(id)))
 
 
-@router.get("/{id}/patient", responses=problems((404, "There is no such callback, or it has no identity number.")))
+@router.get("/{id:uuid}/patient", responses=problems((404, "There is no such callback, or it has no identity number.")))
 async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
     """The whole national identity number. Each read is recorded in the callback's history, with your name."""
     callback = await access.callback(str(id))
@@ -79,7 +79,7 @@ async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
     return FullPatientOut.of(patient)
 
 
-@router.get("/{id}/history", responses=problems(NOT_FOUND))
+@router.get("/{id:uuid}/history", responses=problems(NOT_FOUND))
 async def get_history(id: UUID, access: Reader) -> HistoryOut:
     """Everything that has happened to the callback, oldest first."""
     callback = await access.callback(str(id))
@@ -87,7 +87,7 @@ async def get_history(id: UUID, access: Reader) -> HistoryOut:
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
 
-@router.post("/{id}/claim", responses=problems(NOT_FOUND, CONFLICT))
+@router.post("/{id:uuid}/claim", responses=problems(NOT_FOUND, CONFLICT))
 async def claim_named(id: UUID, access: Worker) -> ClaimedCallback:
     """Take this callback. A colleague's claim may be taken over once its lease has run out."""
     callback = await access.callback(str(id))
@@ -96,14 +96,14 @@ async def claim_named(id: UUID, access: Worker) -> ClaimedCallback:
     return _claimed(claimed)
 
 
-@router.post("/{id}/release", responses=problems(NOT_FOUND, CONFLICT))
+@router.post("/{id:uuid}/release", responses=problems(NOT_FOUND, CONFLICT))
 async def release(id: UUID, body: ReleaseIn, access: Worker) -> CallbackOut:
     """Let go of a claim: the callback waits again, in its old place."""
     callback = await access.callback(str(id))
     return CallbackOut.of(await access.parts.desk.release(callback.id, access.agent.name, body.fence))
 
 
-@router.post("/{id}/attempts", responses=problems(NOT_FOUND, CONFLICT))
+@router.post("/{id:uuid}/attempts", responses=problems(NOT_FOUND, CONFLICT))
 async def record_attempt(id: UUID, body: AttemptIn, access: Worker) -> AttemptedCallback:
     """Tell how an attempt went; `next` says what happens now."""
     callback = await access.callback(str(id))
@@ -114,7 +114,7 @@ async def record_attempt(id: UUID, body: AttemptIn, access: Worker) -> Attempted
     return AttemptedCallback.of(after, next=what_happens_next(after, department, access.parts.clock.now()))
 
 
-@router.post("/{id}/close", responses=problems(NOT_FOUND, CONFLICT))
+@router.post("/{id:uuid}/close", responses=problems(NOT_FOUND, CONFLICT))
 async def close(id: UUID, body: CloseIn, access: Worker) -> CallbackOut:
     """Close a callback. One that is claimed is closed by its claimer, with the `fence`."""
     callback = await access.callback(str(id))
@@ -124,7 +124,7 @@ async def close(id: UUID, body: CloseIn, access: Worker) -> CallbackOut:
     return CallbackOut.of(closed)
 
 
-@router.post("/{id}/reopen", responses=problems(NOT_FOUND, CONFLICT))
+@router.post("/{id:uuid}/reopen", responses=problems(NOT_FOUND, CONFLICT))
 async def reopen(id: UUID, access: Worker) -> CallbackOut:
     """Put a closed or unreachable callback back in the queue."""
     callback = await access.callback(str(id))

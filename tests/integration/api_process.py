@@ -1,0 +1,101 @@
+"""The api as a process of its own, as an operator starts it."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from desk.settings import ROOT
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ApiProcess:
+    """A running api. `token` is the demo agent's."""
+
+    url: str
+    token: str
+    pid: int
+    log: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]:
+    """This process' variables with none of INNRINGING_ but these. Demo, so that keys and token are made."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
+    given = {
+        "environment": "demo",
+        "database_url": database_url,
+        "var_dir": str(var_dir),
+        "api_port": str(free_port()),
+        "ari_port": "1",
+        **more,
+    }
+    return {**kept, **{f"INNRINGING_{name.upper()}": value for name, value in given.items()}}
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@contextmanager
+def running_api(variables: Mapping[str, str]) -> Iterator[ApiProcess]:
+    """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0."""
+    var_dir = Path(variables["INNRINGING_VAR_DIR"])
+    url = f"http://127.0.0.1:{variables['INNRINGING_API_PORT']}"
+    log = var_dir / "api.log"
+    with log.open("wb") as out:
+        child = subprocess.Popen([sys.executable, "-m", "api"], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
+    try:
+        _wait_until_it_answers(url, child, log)
+        yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, log)
+        child.terminate()
+        assert child.wait(STOP_SECONDS) == 0, log.read_text()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _wait_until_it_answers(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while child.poll() is None and time.monotonic() < end:
+        try:
+            if httpx.get(f"{url}/healthz", trust_env=False, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"the api did not start: {log.read_text()}")
+
+
+async def refused_start(variables: Mapping[str, str]) -> tuple[int, str, str]:
+    """Start it, expecting it to give up: exit code, stdout, stderr."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api"),
+        cwd=ROOT,
+        env=dict(variables),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(child.communicate(), START_SECONDS)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    assert child.returncode is not None
+    return child.returncode, out.decode(), err.decode()

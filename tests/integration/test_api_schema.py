@@ -1,0 +1,48 @@
+"""The running api against its own OpenAPI document: schemathesis tries what that allows, and what it forbids."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.api_process import ApiProcess, environment, running_api
+from tests.integration.api_queue import open_queue, people_ring
+
+EXAMPLES = 30
+CURSORS = """
+[[operations]]
+include-name = ["GET /api/v1/callbacks", "GET /api/v1/calls"]
+checks.positive_data_acceptance.expected-statuses = [200, 404, 422]
+"""
+"""A cursor is any text to the document, and 422 unless the list has given it out."""
+SECONDS = 240
+
+
+def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """One run over every operation, in `folder`, where schemathesis.toml is read from."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/api/openapi.json"),
+            *("--url", api.url, "--header", f"Authorization: Bearer {api.token}", "--checks", "all"),
+            *("--exclude-path", "/readyz"),  # 503 is its answer while no Asterisk runs; tried in test_api_health.py
+            *("--max-examples", str(EXAMPLES), "--generation-deterministic", "--continue-on-failure", "--no-color"),
+            *more,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+async def test_it_does_what_its_document_says(database_url: str, tmp_path: Path) -> None:
+    async with open_queue(database_url, tmp_path) as desk:
+        known = sorted(await people_ring(desk, "kirurgi", 20))
+    with running_api(environment(database_url, tmp_path)) as api:
+        for name, more in (("known", f'[parameters]\n"path.id" = "{known[0]}"\n'), ("made-up", "")):
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "schemathesis.toml").write_text(more + CURSORS)
+            tried = try_everything(api, folder)
+            assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
+            assert "Tested: 15" in tried.stdout
