@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -11,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection as SyncConnection
 
+from desk.errors import StorageUnavailable
 from desk.settings import ROOT
 from desk.storage.database import Conflict, Database
 
@@ -21,6 +23,7 @@ async def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`, up or down, in one transaction. Raises `StorageUnavailable`."""
     database = Database(url, pool_size=1)
     try:
+        _make_folder(database)
         for _ in range(3):  # two services that both make the very first table: one is told of a conflict
             try:
                 async with database.begin() as connection:
@@ -30,6 +33,7 @@ async def migrate(url: str, revision: str = "head") -> None:
                 return
             except Conflict:
                 await asyncio.sleep(0.1)
+        raise StorageUnavailable
     finally:
         await database.close()
 
@@ -38,6 +42,16 @@ async def is_current(database: Database) -> bool:
     """Whether the database has the newest tables. Raises `StorageUnavailable`."""
     async with database.read() as connection:
         return await connection.run_sync(_heads) == newest()
+
+
+def _make_folder(database: Database) -> None:
+    """The folder of an embedded database may not be there yet."""
+    file = database.engine.url.database
+    if database.dialect == "sqlite" and file:
+        try:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise StorageUnavailable from None
 
 
 def config() -> Config:
