@@ -26,6 +26,8 @@ with warnings.catch_warnings():  # their escapes in plain strings warn when firs
 
 log = structlog.get_logger(__name__)
 
+REST_TIMEOUT: Final = 4.0  # seconds
+HEARTBEAT: Final = 10.0  # seconds between pings; half of it is waited for the pong
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 2.0
 SAY_EVERY: Final = 20  # failed tries between two log lines
@@ -37,10 +39,20 @@ Reconcile = Callable[[], Awaitable[None]]
 class Ari:
     """Asterisk, connected for as long as `run` runs. Every request raises an AriError when it fails."""
 
-    def __init__(self, *, base_url: str, user: str, password: str) -> None:
-        """`base_url`: Asterisk's HTTP server, with or without `/ari` at its end."""
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        user: str,
+        password: str,
+        rest_timeout: float = REST_TIMEOUT,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        """`base_url`: Asterisk's HTTP server, with or without `/ari` at its end. Limits are in seconds."""
         self._base_url = base_url.rstrip("/").removesuffix("/ari") + "/"
         self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._rest_timeout = rest_timeout
+        self._heartbeat = heartbeat
         self._client: aioari.Client | None = None
         self._asterisk_id = ""
         self._replaced = False
@@ -101,11 +113,14 @@ class Ari:
         if self._client is None:
             raise AriUnavailable
         send = self._client.swagger.get_resource(resource).get_operation(operation)
-        reply = await send(**parameters)
+        try:
+            reply = await send(**parameters)
+        except (TypeError, ValueError) as error:  # no such parameter, or text that no address can hold
+            raise AriError(f"{operation}: {type(error).__name__}") from None
         return reply.json()
 
     async def _stay_connected(self, route: Route, reconcile: Reconcile) -> None:
-        http = Http(self._base_url, self._authorization)
+        http = Http(self._base_url, self._authorization, self._rest_timeout, self._heartbeat)
         try:
             client = aioari.Client(self._base_url, http)
             try:

@@ -198,8 +198,12 @@ class Call:
     async def to_switchboard(self) -> None:
         """Hand the caller over to the switchboard; the conversation is over after it."""
         self._check()
-        await self._command(self._channel.leave("switchboard", "s"))
-        self.ended()
+        try:
+            await self._channel.leave("switchboard", "s")
+        except (ChannelGone, NotInStasis):
+            self.ended()
+            self._check()
+        self.ended()  # that the channel left may be told before this request is answered: no hang-up
 
     async def keep_from_rescue(self, seconds: int) -> None:
         """Put the dialplan's rescue of this caller `seconds` ahead from now. The controller's."""

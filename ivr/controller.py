@@ -67,12 +67,19 @@ class Controller:
     """Takes every call that enters the application and holds one conversation with each."""
 
     def __init__(
-        self, *, ari: Asterisk, desk: Desk, departments: Callable[[], Departments], conversation: Conversation
+        self,
+        *,
+        ari: Asterisk,
+        desk: Desk,
+        departments: Callable[[], Departments],
+        conversation: Conversation,
+        grace: float = GRACE,
     ) -> None:
         self._ari = ari
         self._desk = desk
         self._departments = departments
         self._conversation = conversation
+        self._grace = grace
         self._served: dict[str, _Served] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = False
@@ -190,8 +197,8 @@ class Controller:
             await call.to_switchboard()
         except CallerHungUp:
             pass
-        except AriError as error:  # then the time limit in the dialplan does it
-            log.error("A caller could not be sent to the switchboard", error=str(error))
+        except Exception as error:  # then the time limit in the dialplan does it
+            log.error("A caller could not be sent to the switchboard", **_described(error))
 
     async def _record(self, call: Call) -> None:
         """Keep an incomplete call. A registered one stays as it is: the desk sees to that."""
@@ -243,7 +250,7 @@ class Controller:
         """Take no more calls, wait for those running, hand the rest to the switchboard."""
         self._closing = True
         log.info("Stopping", calls=self.calls)
-        await self._ended(GRACE)
+        await self._ended(self._grace)
         await asyncio.gather(*(self._to_switchboard(served.call) for served in list(self._served.values())))
         await self._ended(LAST_WRITES)
         for served in self._served.values():

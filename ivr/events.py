@@ -91,7 +91,7 @@ def parse(message: Any) -> Event | None:
             channel = target.removeprefix("channel:")
             event = PlaybackFinished(channel, playback, str(rest.get("state", "done")))
         case {"type": "StasisStart", "args": [*args], "channel": {"id": str(channel)} as json}:
-            if not all(isinstance(arg, str) for arg in args):
+            if not all(isinstance(arg, str) and arg.isascii() for arg in args):
                 return None
             event = StasisStart(_asterisk_id(message), channel, tuple(args), _caller_number(json))
         case {"type": "StasisEnd", "channel": {"id": str(channel)}}:
@@ -104,7 +104,7 @@ def parse(message: Any) -> Event | None:
             return ApplicationReplaced()
         case _:
             return None
-    return event if 0 < len(event.channel_id) <= LONGEST_ID else None
+    return event if _is_id(event.channel_id) else None
 
 
 def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:
@@ -117,9 +117,13 @@ def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:
             return None
 
 
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isprintable()
+
+
 def _asterisk_id(message: dict[str, Any]) -> str:
     asterisk_id = message.get("asterisk_id")
-    return asterisk_id if isinstance(asterisk_id, str) and len(asterisk_id) <= LONGEST_ID else ""
+    return asterisk_id if isinstance(asterisk_id, str) and _is_id(asterisk_id) else ""
 
 
 def _caller_number(channel: dict[str, Any]) -> str | None:

@@ -20,10 +20,8 @@ from ivr.events import APP_NAME
 
 log = structlog.get_logger(__name__)
 
-REST_TIMEOUT: Final = aiohttp.ClientTimeout(total=4, sock_connect=2)
 POOL: Final = 32  # connections; Asterisk's `sessionlimit` is 100
 KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
-HEARTBEAT: Final = 10.0  # seconds between pings; half of it is waited for the pong
 BIGGEST_MESSAGE: Final = 64 << 20  # bytes; above it the websocket is closed and opened again
 BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
 CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
@@ -51,12 +49,13 @@ class Reply:
 class Http:
     """The HTTP client given to aioari (it has the methods of aioswagger11's HttpClient): our header, limits, errors."""
 
-    def __init__(self, base_url: str, authorization: str) -> None:
+    def __init__(self, base_url: str, authorization: str, rest_timeout: float, heartbeat: float) -> None:
         self._base_url = base_url
+        self._heartbeat = heartbeat
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEP_ALIVE),
             headers={"Authorization": authorization},
-            timeout=REST_TIMEOUT,
+            timeout=aiohttp.ClientTimeout(total=rest_timeout),
         )
         self.opened = asyncio.Event()
 
@@ -84,7 +83,7 @@ class Http:
             socket = await self._session.ws_connect(
                 self._address(url),
                 params=params,
-                heartbeat=HEARTBEAT,
+                heartbeat=self._heartbeat,
                 max_msg_size=BIGGEST_MESSAGE,
                 timeout=aiohttp.ClientWSTimeout(ws_close=1),
             )

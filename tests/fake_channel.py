@@ -2,12 +2,23 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from desk.callbacks import CallKey
 from ivr.call import Call, CallerId
 from ivr.errors import AriError, ChannelGone
 
 PREFIX = "sound:innringing/"
+
+
+class Listener(Protocol):
+    """Who is told what happens on the line: a Call, or what leads to one."""
+
+    def key_pressed(self, key: str) -> None: ...
+
+    def playback_finished(self, playback_id: str, state: str) -> None: ...
+
+    def ended(self) -> None: ...
 
 
 class FakeChannel:
@@ -39,15 +50,20 @@ class FakeChannel:
         self.rescue_at: float | None = None
         self._answers: dict[str, list[tuple[str, float]]] = {}
         self._playing: dict[str, list[asyncio.TimerHandle]] = {}
-        self._call: Call | None = None
+        self._call: Listener | None = None
+
+    def attach(self, listener: "Listener") -> None:
+        """Tell another than `call()` made what happens on the line."""
+        self._call = listener
 
     def call(
         self, *, department: str = "kirurgi", language: str = "nb", number: str | None = None, withheld: bool = False
     ) -> Call:
         """The Call that a controller would have made of this line."""
         key = CallKey("asterisk-1", self.id)
-        self._call = Call(self, key=key, department=department, language=language, caller=CallerId(number, withheld))
-        return self._call
+        call = Call(self, key=key, department=department, language=language, caller=CallerId(number, withheld))
+        self.attach(call)
+        return call
 
     @property
     def prompts(self) -> list[str]:

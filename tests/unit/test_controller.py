@@ -1,0 +1,359 @@
+"""One task for each call: what becomes of it, whatever the caller, the conversation or Asterisk does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from desk.callbacks import CallKey, IncompleteStep
+from desk.errors import StorageUnavailable
+from ivr.call import Call
+from ivr.controller import Controller, Conversation
+from ivr.errors import AriUnavailable, ChannelGone
+from ivr.events import (
+    ApplicationReplaced,
+    ChannelDestroyed,
+    ChannelDtmfReceived,
+    ChannelHangupRequest,
+    PlaybackFinished,
+    StasisEnd,
+    StasisStart,
+    parse,
+    parse_channel,
+)
+from tests.fake_ari import channel_json
+from tests.fake_channel import FakeChannel
+from tests.phone_door import NotingDesk, controller_of
+from tests.virtual_time import on_virtual_time
+
+NUMBER = "+4768050001"
+
+
+@dataclass
+class Wire:
+    """What happens on a line becomes an event for the controller."""
+
+    route: Any
+    channel_id: str
+
+    def key_pressed(self, key: str) -> None:
+        self.route(ChannelDtmfReceived(self.channel_id, key))
+
+    def playback_finished(self, playback_id: str, state: str) -> None:
+        self.route(PlaybackFinished(self.channel_id, playback_id, state))
+
+    def ended(self) -> None:
+        self.route(ChannelDestroyed(self.channel_id))
+
+
+class FakeAsterisk:
+    """Lines by id; connected once, for ever."""
+
+    def __init__(self) -> None:
+        self.route: Any = None
+        self.lines: dict[str, FakeChannel] = {}
+        self.present: dict[str, StasisStart] = {}
+
+    async def run(self, route: Any, reconcile: Any) -> None:
+        self.route = route
+        await reconcile()
+        await asyncio.Event().wait()
+
+    def channel(self, channel_id: str) -> FakeChannel:
+        line = self.lines.setdefault(channel_id, FakeChannel(channel_id))
+        line.attach(Wire(self.route, channel_id))
+        return line
+
+    async def channel_ids(self) -> frozenset[str]:
+        return frozenset(self.present)
+
+    async def found(self, channel_id: str) -> StasisStart | None:
+        return self.present.get(channel_id)
+
+
+@asynccontextmanager
+async def running(
+    conversation: Conversation, asterisk: FakeAsterisk | None = None, desk: Any = None, grace: float = 60.0
+) -> AsyncIterator[tuple[Controller, FakeAsterisk, NotingDesk]]:
+    asterisk, desk = asterisk or FakeAsterisk(), desk or NotingDesk()
+    controller = controller_of(asterisk, desk, conversation, grace)
+    stopping = asyncio.Event()
+    serving = asyncio.create_task(controller.serve(stopping))
+    await asyncio.sleep(1)
+    try:
+        yield controller, asterisk, desk
+    finally:
+        stopping.set()
+        await serving
+
+
+def start(channel: str = "1.1", *args: str, number: str | None = NUMBER) -> StasisStart:
+    return StasisStart("asterisk-1", channel, args or ("kirurgi", "nb", "allowed_not_screened"), number)
+
+
+async def wait_for_keys(call: Call, *_: Any) -> None:
+    with call.at(IncompleteStep.IDENTITY):
+        await call.collect(digits=99, first=500, between=500)
+
+
+@on_virtual_time
+async def test_a_conversation_that_ends_hangs_up() -> None:
+    async def conversation(call: Call, desk: Any, department: Any) -> None:
+        assert department.slug == "kirurgi"
+        assert call.key == CallKey("asterisk-1", "1.1")
+        assert call.caller.number == NUMBER
+        await call.play("received")
+
+    async with running(conversation) as (controller, asterisk, desk):
+        controller.route(start())
+        await asyncio.sleep(5)
+        assert asterisk.lines["1.1"].hung_up
+        assert asterisk.lines["1.1"].requests == ["play", "hangup"]
+        assert controller.calls == 0
+        assert desk.incomplete == []
+
+
+@pytest.mark.parametrize("event", [ChannelHangupRequest, ChannelDestroyed, StasisEnd])
+def test_a_caller_who_hangs_up_is_kept_once_with_number_and_step(event: Any) -> None:
+    @on_virtual_time
+    async def scenario() -> None:
+        async with running(wait_for_keys) as (controller, _, desk):
+            controller.route(start())
+            await asyncio.sleep(5)
+            for ending in (event, StasisEnd, ChannelDestroyed, event):
+                controller.route(ending("1.1"))
+            await asyncio.sleep(1)
+            assert desk.incomplete == [(CallKey("asterisk-1", "1.1"), "kirurgi", NUMBER, IncompleteStep.IDENTITY)]
+            assert controller.calls == 0
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    ("presentation", "number", "kept"),
+    [
+        ("allowed_not_screened", NUMBER, NUMBER),
+        ("prohib_not_screened", NUMBER, None),
+        ("prohib_passed_screen", NUMBER, None),
+        ("prohib", NUMBER, None),
+        ("unavailable", NUMBER, None),
+        ("allowed", "anonymous", None),
+        ("allowed", None, None),
+    ],
+)
+def test_a_withheld_number_is_not_kept(presentation: str, number: str | None, kept: str | None) -> None:
+    @on_virtual_time
+    async def scenario() -> None:
+        async with running(wait_for_keys) as (controller, _, desk):
+            controller.route(start("1.1", "kirurgi", "nb", presentation, number=number))
+            await asyncio.sleep(1)
+            controller.route(ChannelDestroyed("1.1"))
+            await asyncio.sleep(1)
+            assert [phone for _, _, phone, _ in desk.incomplete] == [kept]
+
+    scenario()
+
+
+@on_virtual_time
+async def test_a_crashing_conversation_rings_through_to_the_switchboard_and_harms_no_other() -> None:
+    async def conversation(call: Call, *_: Any) -> None:
+        if call.key.channel_id == "1.1":
+            raise ZeroDivisionError("01015012345 was keyed")
+        await call.collect(digits=1, first=50, between=50)
+
+    async with running(conversation) as (controller, asterisk, _):
+        controller.route(start("1.2"))
+        with capture_logs() as logs:
+            controller.route(start("1.1"))
+            await asyncio.sleep(1)
+        assert asterisk.lines["1.1"].left_to == ("switchboard", "s")
+        assert controller.calls == 1
+        error = next(log for log in logs if log["event"] == "A conversation failed")
+        assert error["error"] == "ZeroDivisionError"
+        assert error["where"].startswith("test_controller.py:")
+        assert error["error_id"]
+        assert "01015012345" not in str(logs)
+        controller.route(ChannelDtmfReceived("1.2", "1"))
+        await asyncio.sleep(1)
+        assert asterisk.lines["1.2"].hung_up
+
+
+@on_virtual_time
+async def test_an_unknown_department_or_no_arguments_rings_through_to_the_switchboard() -> None:
+    async with running(wait_for_keys) as (controller, asterisk, _):
+        controller.route(start("1.1", "finnes_ikke", "nb"))
+        controller.route(StasisStart("asterisk-1", "1.2", (), None))
+        await asyncio.sleep(1)
+        assert [asterisk.lines[line].left_to for line in ("1.1", "1.2")] == [("switchboard", "s")] * 2
+
+
+@on_virtual_time
+async def test_a_desk_that_cannot_keep_an_incomplete_call_ends_nothing() -> None:
+    for failure in (StorageUnavailable(), RuntimeError("01015012345")):
+        with capture_logs() as logs:
+            async with running(wait_for_keys, desk=NotingDesk(failing=failure)) as (controller, _asterisk, _):
+                controller.route(start("1.1"))
+                await asyncio.sleep(1)
+                controller.route(ChannelDestroyed("1.1"))
+                await asyncio.sleep(1)
+                assert controller.calls == 0
+        assert "An incomplete call could not be kept" in [log["event"] for log in logs]
+        assert "01015012345" not in str(logs)
+
+
+@on_virtual_time
+async def test_a_start_told_twice_is_one_call() -> None:
+    async with running(wait_for_keys) as (controller, _, desk):
+        controller.route(start())
+        controller.route(start())
+        await asyncio.sleep(1)
+        assert controller.calls == 1
+        controller.route(ChannelDestroyed("1.1"))
+        controller.route(start())
+        await asyncio.sleep(1)
+        assert controller.calls == 1
+        assert len(desk.incomplete) == 1
+
+
+@on_virtual_time
+async def test_the_rescue_is_put_off_while_the_caller_is_served() -> None:
+    async with running(wait_for_keys) as (controller, asterisk, _):
+        controller.route(start())
+        began = asyncio.get_running_loop().time()
+        rescue_at = began + 30  # the dialplan's own
+        for _ in range(200):
+            await asyncio.sleep(1)
+            rescue_at = asterisk.lines["1.1"].rescue_at or rescue_at
+            assert rescue_at - asyncio.get_running_loop().time() > 10
+        assert 13 <= asterisk.lines["1.1"].requests.count("set_rescue") <= 20
+
+
+@on_virtual_time
+async def test_the_rescue_comes_when_the_conversation_is_stuck() -> None:
+    async def stuck(call: Call, *_: Any) -> None:
+        await call.play("welcome")
+        await asyncio.sleep(500)
+
+    async with running(stuck) as (controller, asterisk, _):
+        controller.route(start())
+        await asyncio.sleep(100)
+        rescue_at = asterisk.lines["1.1"].rescue_at
+        assert rescue_at is not None
+        assert rescue_at < 60
+        controller.route(StasisEnd("1.1"))
+
+
+@on_virtual_time
+async def test_a_time_limit_that_finds_the_channel_gone_ends_the_call() -> None:
+    async with running(wait_for_keys) as (controller, asterisk, desk):
+        controller.route(start())
+        await asyncio.sleep(1)
+        asterisk.lines["1.1"].failing["set_rescue"] = AriUnavailable()
+        await asyncio.sleep(60)
+        assert controller.calls == 1
+        asterisk.lines["1.1"].failing["set_rescue"] = ChannelGone()
+        await asyncio.sleep(20)
+        assert controller.calls == 0
+        assert len(desk.incomplete) == 1
+
+
+@on_virtual_time
+async def test_calls_left_by_a_dead_controller_are_taken_up() -> None:
+    asterisk = FakeAsterisk()
+    asterisk.present = {"1.1": start("1.1"), "1.2": start("1.2", "hjerte", "nb")}
+    served: list[str] = []
+
+    async def conversation(call: Call, *_: Any) -> None:
+        served.append(call.department)
+        await call.collect(digits=1, first=50, between=50)
+
+    async with running(conversation, asterisk) as (_controller, _, _desk):
+        await asyncio.sleep(5)
+        assert served == ["kirurgi"]
+        assert asterisk.lines["1.1"].prompts == ["recovered"]
+        assert asterisk.lines["1.1"].requests[0] == "set_rescue"
+        assert asterisk.lines["1.2"].left_to == ("switchboard", "s")  # a department that is no more
+
+
+@on_virtual_time
+async def test_asterisk_lost_in_a_conversation_keeps_the_call_for_later() -> None:
+    asterisk = FakeAsterisk()
+    line = asterisk.channel("1.1")
+
+    async def conversation(call: Call, *_: Any) -> None:
+        with call.at(IncompleteStep.PHONE):
+            await call.play("welcome")
+
+    async with running(conversation, asterisk) as (controller, _, desk):
+        line.failing = {"play": AriUnavailable(), "leave": AriUnavailable()}
+        controller.route(start())
+        await asyncio.sleep(1)
+        assert controller.calls == 0
+        assert [step for *_, step in desk.incomplete] == [IncompleteStep.PHONE]
+
+
+@on_virtual_time
+async def test_stopping_lets_calls_end_and_hands_the_rest_to_the_switchboard() -> None:
+    asterisk = FakeAsterisk()
+
+    async def conversation(call: Call, *_: Any) -> None:
+        await call.collect(digits=1, first=int(call.language), between=1)
+
+    async with running(conversation, asterisk, grace=60) as (controller, _, desk):
+        controller.route(start("1.1", "kirurgi", "30"))
+        controller.route(start("1.2", "kirurgi", "300"))
+        await asyncio.sleep(1)
+        asyncio.get_running_loop().call_later(5, controller.route, start("1.3", "kirurgi", "30"))
+    assert asterisk.lines["1.1"].hung_up
+    assert asterisk.lines["1.2"].left_to == ("switchboard", "s")
+    assert asterisk.lines["1.3"].left_to == ("switchboard", "s")
+    assert asterisk.lines["1.3"].requests == ["leave"]
+    assert [call.channel_id for call, *_ in desk.incomplete] == ["1.2"]
+    assert controller.calls == 0
+
+
+def test_events_hide_who_rang_and_what_was_keyed() -> None:
+    assert "6805" not in repr(start())
+    assert "7" not in repr(ChannelDtmfReceived("1.1", "7"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        [],
+        {},
+        {"type": "StasisStart"},
+        {"type": "StasisStart", "args": "kirurgi", "channel": {"id": "1.1"}},
+        {"type": "StasisStart", "args": [1], "channel": {"id": "1.1"}},
+        {"type": "StasisStart", "args": [], "channel": {"id": ""}},
+        {"type": "StasisStart", "args": [], "channel": {"id": "\ud800"}},
+        {"type": "StasisStart", "args": ["\ud800"], "channel": {"id": "1.1"}},
+        {"type": "StasisStart", "args": [], "channel": {"id": "x" * 161}},
+        {"type": "StasisStart", "args": [], "channel": [{"id": "1.1"}]},
+        {"type": "ChannelDtmfReceived", "digit": 1, "channel": {"id": "1.1"}},
+        {"type": "PlaybackFinished", "playback": {"id": "p"}},
+        {"type": "StasisEnd", "channel": None},
+        {"type": "ChannelVarset", "channel": {"id": "1.1"}},
+    ],
+)
+def test_what_is_not_a_whole_event_is_none(message: Any) -> None:
+    assert parse(message) is None
+
+
+def test_what_is_a_whole_event_is_typed() -> None:
+    assert parse({"type": "ApplicationReplaced"}) == ApplicationReplaced()
+    message = {"type": "StasisStart", "args": ["kirurgi"], "channel": {"id": "1.1"}}
+    assert parse(message) == StasisStart("", "1.1", ("kirurgi",), None)
+
+
+def test_a_channel_tells_what_its_start_told() -> None:
+    json = channel_json("1.1", ("kirurgi", "nb", "allowed"), NUMBER)
+    assert parse_channel(json, "asterisk-1") == StasisStart("asterisk-1", "1.1", ("kirurgi", "nb", "allowed"), NUMBER)
+    assert parse_channel({**json, "dialplan": {"app_name": "Stasis", "app_data": "another,kirurgi"}}, "a") is None
+    assert parse_channel({"id": "1.1"}, "a") is None
+    assert parse_channel(None, "a") is None
