@@ -18,6 +18,10 @@ class PromptsError(Exception):
     """The prompts could not be read or built."""
 
 
+class ProgramMissing(PromptsError):
+    """A program that makes or reads sound is not on this machine."""
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Texts by language and key. `fragments` are pieces of sentences, `silences` pauses in seconds.

@@ -1,6 +1,7 @@
 """innringing prompts build | check"""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ivr.prompts.build import build
-from ivr.prompts.catalogue import PromptsError
+from docker import tree
+from docker.apt import AptError
+from ivr.prompts.build import Report, build
+from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import Checked, check
 
 app = typer.Typer(help="What the caller hears: build the sound files, and measure them.", no_args_is_help=True)
@@ -50,24 +53,39 @@ def check_command(
         raise typer.Exit(1)
 
 
-def build_with_progress(folder: Path, *, tools: Path | None, console: Console) -> None:
-    """Build under a progress bar and print one line about it; a problem is one line on stderr and exit code 1."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+def fetched_tools() -> Path:
+    """espeak-ng, ffmpeg and ffprobe from Debian packages in the cache folder. Raises PromptsError."""
     try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("prompts", total=None)
-            report = build(
-                folder, tools=tools, on_step=lambda done, of: progress.update(task, completed=done, total=of)
-            )
+        return tree.ensure(tree.ASTERISK) / "bin"
+    except (AptError, OSError) as error:
+        raise PromptsError(f"espeak-ng and ffmpeg are not installed, and could not be fetched: {error}") from None
+
+
+def build_with_progress(
+    folder: Path, *, tools: Path | None, console: Console, fetch: Callable[[], Path] = fetched_tools
+) -> None:
+    """Build under a progress bar and print one line about it; a problem is one line on stderr and exit code 1.
+
+    Where a program is missing and no `tools` were named, they are fetched, once on a machine.
+    """
+    try:
+        try:
+            report = _build(folder, tools, console)
+        except ProgramMissing:
+            if tools is not None:
+                raise
+            report = _build(folder, fetch(), console)
     except PromptsError as error:
         raise _told(error) from None
     drafts = f"; {report.drafts} are a draft voice, not for patients" if report.drafts else ""
     console.print(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
+
+
+def _build(folder: Path, tools: Path | None, console: Console) -> Report:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("prompts", total=None)
+        return build(folder, tools=tools, on_step=lambda done, of: progress.update(task, completed=done, total=of))
 
 
 def table(lines: list[Checked]) -> Table:

@@ -19,7 +19,7 @@ PEAK_DBTP = -3.0
 LIMIT_DBTP = -3.3
 """Where the limiter stops: A-law's own rounding may lift a peak by 0.15 dB."""
 
-_MEASURED_SECONDS = 3.0
+_MEASURED_SECONDS = 1.2
 _FRAME_SECONDS = 0.005
 _SILENT_DB = -40.0
 _LOOKAHEAD_SECONDS = 0.004
@@ -51,7 +51,7 @@ def measure(samples: Samples, rate: int) -> Levels:
 def loudness(samples: Samples, rate: int) -> float:
     """Integrated loudness in LUFS, of the sounding part only.
 
-    BS.1770 gates blocks of 0.4 s, so a single word has no loudness of its own there: short sound is repeated to 3 s.
+    BS.1770 gates blocks of 0.4 s, so a single word has no loudness of its own there: short sound is repeated, here to 1.2 s.
     """
     start, end = sounding(samples, rate)
     if start == end:

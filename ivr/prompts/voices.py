@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ivr.prompts.catalogue import PromptsError
+from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.levels import Samples, resampled, sounding
 
 RATE = 16_000
@@ -49,7 +49,7 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
         raise PromptsError(f"no draft voice speaks '{language}': record its prompts")
     program = shutil.which("espeak-ng")
     if program is None:
-        raise PromptsError("espeak-ng is missing, and prompts without a recording need it: apt install espeak-ng")
+        raise ProgramMissing("espeak-ng is missing, and prompts without a recording need it: apt install espeak-ng")
     try:
         done = subprocess.run(
             [program, "-v", voice, "-s", str(pace), "-b", "1", "--stdin", "--stdout"],
@@ -74,10 +74,11 @@ def recorded(path: Path) -> Samples:
     pydub = _pydub()
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None and path.suffix.lower() != ".wav":
-        raise PromptsError(f"{path}: ffmpeg is missing, and is needed to read this recording: apt install ffmpeg")
+        raise ProgramMissing(f"{path}: ffmpeg is missing, and is needed to read this recording: apt install ffmpeg")
     pydub.AudioSegment.converter = ffmpeg or "ffmpeg"
     try:
-        sound = pydub.AudioSegment.from_file(str(path), path.suffix.lower().lstrip("."))
+        with path.open("rb") as file:  # given a path, pydub leaves it open
+            sound = pydub.AudioSegment.from_file(file, path.suffix.lower().lstrip("."))
     except (pydub.exceptions.PydubException, OSError, ValueError, KeyError, IndexError, EOFError):
         raise PromptsError(f"{path}: the recording could not be read as sound") from None
     if sound.duration_seconds > LONGEST_RECORDING:
