@@ -1,0 +1,8 @@
+"""`innringing ivr`: the phone door."""
+
+from ivr.__main__ import main
+
+
+def ivr() -> None:
+    """Take calls from Asterisk. Waits for Asterisk if it is not up yet, and for ever when it restarts."""
+    main()
