@@ -3,7 +3,10 @@
 import typer
 
 from api.cli import api
+from desk import cli as desk
+from docker.check import check
 from docker.run import run
+from ivr.cli import ivr
 from ivr.phone.cli import call
 from ivr.prompts import cli as prompts
 
@@ -14,9 +17,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold an identity number
 )
 app.command()(run)
+app.command()(ivr)
 app.command()(api)
-app.command()(call)
+app.add_typer(desk.app)
+app.command()(check)
 app.add_typer(prompts.app, name="prompts")
+app.command()(call)
 
 if __name__ == "__main__":
     app()

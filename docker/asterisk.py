@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import signal
 import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, Self
@@ -16,6 +14,7 @@ from typing import Literal, Protocol, Self
 from desk.settings import Settings
 from docker import engine, images, tree
 from docker.instance import Instance, configuration_of, prepare
+from docker.ready import ari_finds
 
 START_LIMIT = 30.0  # seconds until ARI must answer
 STOP_LIMIT = 10.0
@@ -213,21 +212,6 @@ def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str,
     asterisk = Asterisk(settings, instance, runner)
     asterisk.launch()
     return asterisk
-
-
-def ari_finds(settings: Settings, resource: str) -> bool:
-    """Whether the Asterisk of this machine answers a GET of the ARI resource (`applications/innringing`) with 200."""
-    user = f"{settings.ari_user}:{settings.require_ari_password()}"
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{settings.ari_port}/ari/{resource}",
-        headers={"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy: it is this machine
-    try:
-        with opener.open(request, timeout=2):
-            return True
-    except OSError:
-        return False
 
 
 def choose_runner(settings: Settings) -> Runner:

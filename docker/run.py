@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from desk.storage.migrate import migrate
 from docker import asterisk, tree
 from docker.apt import AptError
 from docker.engine import EngineError
+from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
 
 DOORS = ("ivr", "api")
@@ -137,21 +137,11 @@ def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threa
         for door in doors:
             if not door.alive():
                 raise CannotRun(f"innringing {door.name} could not start; its reason is above")
-        if _api_answers(settings) and asterisk.ari_finds(settings, "applications/innringing"):
+        if doors_are_open(settings):
             return True
         if time.monotonic() > end:
             raise CannotRun(f"not ready after {READY_LIMIT:.0f} seconds; what is known is above")
     return False
-
-
-def _api_answers(settings: Settings) -> bool:
-    host = "127.0.0.1" if settings.api_host in ("0.0.0.0", "::") else settings.api_host
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://{host}:{settings.api_port}/healthz", timeout=2):
-            return True
-    except OSError:
-        return False
 
 
 def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:

@@ -1,0 +1,143 @@
+"""`make up` and `make down`: the services of compose.yaml, their folders and secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from desk.departments import load_departments
+from desk.errors import DeskError
+from desk.settings import ROOT, Settings
+from docker import app_image, asterisk, engine, images, instance, tree
+from docker.apt import AptError
+from docker.ready import doors_are_open
+from ivr.prompts.cli import build_with_progress
+
+SERVICE_USER = 10001  # of app.Dockerfile
+READY_LIMIT = 120.0
+
+
+class ComposeError(Exception):
+    """The services can't be started."""
+
+
+def up(settings: Settings) -> None:
+    """Build what is missing, start everything, wait until calls are taken."""
+    folder = _folder(settings)
+    load_departments(settings.departments_file)
+    compose = _compose()
+    images.ensure(images.ASTERISK)
+    images.ensure(images.POSTGRES)
+    app_image.build()
+    build_with_progress(settings.prompts_dir, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    variables = _variables(settings, folder, made)
+    _write_secrets(settings, folder, variables)
+    _run(compose, ["up", "-d"], folder, variables)
+    end = time.monotonic() + READY_LIMIT
+    while not doors_are_open(settings):
+        if time.monotonic() > end:
+            raise ComposeError("the services are not ready; see: docker ps, docker logs")
+        time.sleep(0.5)
+    print(f"Innringing is up: ring sip:1000@127.0.0.1:{settings.sip_port}, look at")
+    print(f"http://{settings.api_host}:{settings.api_port}/api/docs. `make down` stops it; the database is kept.")
+
+
+def down(settings: Settings) -> None:
+    """Stop and remove the containers; the database stays in its volume."""
+    folder = _folder(settings)
+    if not (folder / "service.env").exists():
+        raise ComposeError("nothing was started from here")
+    made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    _run(_compose(), ["down"], folder, _variables(settings, folder, made))
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.var_dir / "compose"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _compose() -> list[str]:
+    if not engine.answers():
+        raise ComposeError("no Docker engine answers")
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    raise ComposeError("neither `docker compose` nor docker-compose is installed")
+
+
+def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dict[str, str]:
+    ours = os.geteuid()
+    return {
+        "INNRINGING_CHECKOUT": str(ROOT),
+        "INNRINGING_COMPOSE": str(folder),
+        "INNRINGING_RUN": str(made.run),
+        "INNRINGING_PROMPTS": str(settings.prompts_dir),
+        "INNRINGING_USER": f"{ours}:{os.getegid()}",
+        "INNRINGING_SERVICE_USER": str(ours or SERVICE_USER),
+        "INNRINGING_API_PORT": str(settings.api_port),
+        "INNRINGING_POSTGRES_PORT": os.environ.get("INNRINGING_POSTGRES_PORT", "5432"),
+        "INNRINGING_POSTGRES_PASSWORD": _database_password(folder / "postgres-password"),
+    }
+
+
+def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str]) -> None:
+    """service.env and the services' own folder, readable by who runs them alone."""
+    identity, index = settings.identity_key, settings.index_key
+    assert identity is not None and index is not None  # Settings.load() has seen to it
+    port, password = variables["INNRINGING_POSTGRES_PORT"], variables["INNRINGING_POSTGRES_PASSWORD"]
+    given = {
+        "ENVIRONMENT": settings.environment,
+        "DATABASE_URL": f"postgresql+asyncpg://innringing:{password}@127.0.0.1:{port}/innringing",
+        "ARI_PORT": str(settings.ari_port),
+        "ARI_USER": settings.ari_user,
+        "ARI_PASSWORD": settings.require_ari_password(),
+        "API_HOST": settings.api_host,
+        "API_PORT": str(settings.api_port),
+        "SIP_PORT": str(settings.sip_port),
+        "IDENTITY_KEY": identity.get_secret_value(),
+        "INDEX_KEY": index.get_secret_value(),
+        "ALLOW_FOREIGN": str(settings.allow_foreign),
+        "ENABLE_H_NUMBERS": str(settings.enable_h_numbers),
+    }
+    _write_private(folder / "service.env", "".join(f"INNRINGING_{name}={value}\n" for name, value in given.items()))
+    (folder / "service").mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(folder / "service", SERVICE_USER, SERVICE_USER)
+
+
+def _database_password(path: Path) -> str:
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(24))
+    return path.read_text(encoding="ascii")
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def _run(compose: list[str], action: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+    project = f"innringing-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
+    command = [*compose, "-p", project, "-f", str(ROOT / "docker" / "compose.yaml"), *action]
+    if subprocess.run(command, env={**os.environ, **variables}, check=False).returncode:
+        raise ComposeError(f"{' '.join(compose)} {action[0]} failed; its reason is above")
+
+
+if __name__ == "__main__":
+    try:
+        {"up": up, "down": down}[sys.argv[1]](Settings.load())
+    except (ComposeError, DeskError, asterisk.AsteriskError, engine.EngineError, AptError) as error:
+        sys.exit(f"innringing: {error}")
