@@ -38,8 +38,8 @@ REARM_AFTER: Final = 10.0
 REARM_TICK: Final = 5.0
 STUCK_AFTER: Final = 20.0  # seconds in which a caller hears nothing and is asked nothing: then the rescue may come
 SETTLING: Final = 0.3  # seconds for events on their way when the connection opened
-GRACE: Final = 20.0  # seconds running calls get when we are told to stop
-LAST_WRITES: Final = 5.0
+GRACE: Final = 8.0  # seconds running calls get when we are told to stop
+LAST_WRITES: Final = 4.0
 
 Conversation = Callable[[Call, Desk, Department], Awaitable[None]]
 
