@@ -92,7 +92,7 @@ def _next_deadline(department: Department, now: datetime) -> Promise:
     for day in _workdays(department, today):
         cutoff, answer_by = _hours(department, day)
         if day > today:
-            return Promise(Policy.DEADLINE, _instant(day, min(OPENS, answer_by)), _instant(day, answer_by))
+            return Promise(Policy.DEADLINE, _opening(day, answer_by), _instant(day, answer_by))
         if now < _instant(day, cutoff):
             return Promise(Policy.DEADLINE, now.astimezone(UTC), _instant(day, answer_by))
     raise AssertionError("workdays never end")
@@ -114,9 +114,9 @@ def _promise_after_attempt(department: Department, now: datetime) -> Promise:
     earliest = now.astimezone(UTC) + department.min_spacing
     for day in _workdays(department, now.astimezone(OSLO).date()):
         _, answer_by = _hours(department, day)
-        begins, by = max(earliest, _instant(day, OPENS)), _instant(day, answer_by)
-        if begins < by:
-            return Promise(Policy.DEADLINE, begins, by)
+        by = _instant(day, answer_by)
+        if earliest < by:
+            return Promise(Policy.DEADLINE, max(earliest, _opening(day, answer_by)), by)
     raise AssertionError("workdays never end")
 
 
@@ -149,6 +149,11 @@ def _hours(department: Department, day: date) -> tuple[time, time]:
 def _rounds(department: Department, day: date) -> tuple[time, ...]:
     half = department.half_days.get(day)
     return half.rounds if half else department.rounds
+
+
+def _opening(day: date, answer_by: time) -> datetime:
+    """When the answering window opens: at eight, or with the deadline itself where that is earlier."""
+    return _instant(day, min(OPENS, answer_by))
 
 
 def _instant(day: date, at: time) -> datetime:

@@ -147,6 +147,12 @@ def test_a_half_day_that_ends_before_eight_is_still_a_window() -> None:
     assert promise.from_ <= promise.by == oslo("2026-11-25T07:00")
 
 
+def test_a_department_that_answers_before_eight_has_a_next_promise_after_an_attempt() -> None:
+    early = replace(DEADLINE, cutoff=time(6), answer_by=time(7))
+    step = after_unanswered(early, promise_for(early, oslo("2026-11-24T05:00")), [], oslo("2026-11-24T05:30"))
+    assert step.next_promise == Promise(Policy.DEADLINE, oslo("2026-11-25T07:00"), oslo("2026-11-25T07:00"))
+
+
 def test_a_half_day_on_a_holiday_is_closed() -> None:
     half = replace(DEADLINE, half_days=MappingProxyType({date(2026, 12, 25): HalfDay(time(10), time(11))}))
     assert not is_workday(half, date(2026, 12, 25))
