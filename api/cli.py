@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 import typer
 import uvicorn
+import uvloop
 
 from api.app import create_app, open_parts
 from api.metrics import Metrics
@@ -39,17 +40,16 @@ def api() -> None:
         _fail(f"{database_place(settings)} can't be reached, or refuses us. See {PREFIX}DATABASE_URL.")
     except (CannotStart, DeskError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.strerror or type(error).__name__}: {error.filename or 'no file named'}")
 
 
 def _serve(settings: Settings) -> None:
-    with listen(settings.api_host, settings.api_port) as listening, asyncio.Runner(loop_factory=_uvloop) as runner:
+    with (
+        listen(settings.api_host, settings.api_port) as listening,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(serve(settings, listening))
-
-
-def _uvloop() -> asyncio.AbstractEventLoop:
-    import uvloop  # here: the name exists only where uvloop does, and the type of its loop only when asked for
-
-    return uvloop.new_event_loop()
 
 
 def listen(host: str, port: int) -> socket.socket:
