@@ -51,7 +51,7 @@ def measure(samples: Samples, rate: int) -> Levels:
 def loudness(samples: Samples, rate: int) -> float:
     """Integrated loudness in LUFS, of the sounding part only.
 
-    BS.1770 gates blocks of 0.4 s, so a single word has no loudness of its own there: short sound is repeated, here to 1.2 s.
+    BS.1770 gates blocks of 0.4 s, so a single word has no loudness of its own there: short sound is repeated.
     """
     start, end = sounding(samples, rate)
     if start == end:
