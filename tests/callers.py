@@ -1,0 +1,85 @@
+"""Patients at the phone, for tests: what they hear while it is said, and when."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from desk.settings import Settings
+from ivr.phone.listening import Heard, Listener
+from ivr.phone.phone import Phone
+from ivr.phone.phone_call import PhoneCall
+from ivr.phone.rtp import RATE
+from ivr.prompts.catalogue import load_catalogue
+
+PATIENCE = 60.0  # seconds a caller waits for what must come: a limit against hanging, not a measure
+LOOK_EVERY = 0.25
+
+
+@dataclass
+class Caller:
+    """A person who has rung. `keys` and `hears` are what a person can do; `heard` is told afterwards."""
+
+    call: PhoneCall
+    prompts: Path
+
+    async def keys(self, digits: str, *, info: bool = False) -> None:
+        await self.call.key(digits, info=info)
+
+    async def hears(self, *keys: str, after: float = 0.0) -> Heard:
+        """Wait until one of these prompts has begun later than `after` seconds into the call."""
+        listener = Listener.of_folder(self.prompts, keys)
+        assert len(listener) == len(keys), f"not all of {keys} are built"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    over = self.call.ended.is_set()
+                    first = int(after * RATE)
+                    found = await asyncio.to_thread(listener.recognise, self.call.heard.samples()[first:])
+                    if found:
+                        heard = found[0]
+                        return Heard(heard.key, heard.start + after, heard.length, heard.whole, heard.score)
+                    assert not over, f"the call is over, and {keys} was not heard; heard: {self.heard()}"
+                    await asyncio.sleep(LOOK_EVERY)
+        except TimeoutError:
+            raise AssertionError(f"{keys} was not heard within {PATIENCE} s; heard: {self.heard()}") from None
+
+    async def ends(self) -> None:
+        """Wait until the other side has hung up."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.call.ended.wait()
+        except TimeoutError:
+            raise AssertionError(f"nobody hung up; heard: {self.heard()}") from None
+
+    async def hangs_up(self) -> None:
+        await self.call.hang_up()
+
+    def heard(self) -> list[str]:
+        """Every sentence heard so far, in order (single words and digits left out)."""
+        return [heard.key for heard in self.sentences()]
+
+    def sentences(self) -> list[Heard]:
+        return Listener.of_folder(self.prompts, sentences()).recognise(self.call.heard.samples())
+
+    def instant(self, heard: Heard) -> float:
+        """Unix time at which the first packet of this prompt arrived."""
+        return self.call.heard.instant(heard.first_sample)
+
+
+def sentences() -> frozenset[str]:
+    """The whole sentences of the Bokmål catalogue."""
+    catalogue = load_catalogue(Settings.load(need_keys=False, environment="demo").prompts_dir / "catalogue.toml")
+    return frozenset(key for key in catalogue.texts["nb"] if not catalogue.is_fragment("nb", key))
+
+
+@asynccontextmanager
+async def ringing(
+    settings: Settings, extension: str, caller: str = "", *, withheld: bool = False
+) -> AsyncIterator[Caller]:
+    """A caller who has just been answered; hangs up at the end of the block, unless it is over."""
+    async with Phone("127.0.0.1", settings.sip_port) as phone:
+        call = await phone.ring(extension, caller=caller, withheld=withheld, patience=30)
+        yield Caller(call, settings.prompts_dir / "build" / "nb")
+        await call.hang_up()

@@ -1,0 +1,39 @@
+"""Asterisk goes away and comes back while the controller runs. Nobody touches anything."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from tests.callers import ringing
+from tests.synthetic import synthetic_identity
+from tests.system import System, running_system
+
+WITHIN = 10.0  # seconds after Asterisk is back: what is promised
+
+
+async def a_call_goes_through(system: System, n: int) -> None:
+    async with ringing(system.settings, "1000", f"+4768050{n}") as caller:
+        await caller.hears("welcome")
+        await caller.keys(synthetic_identity(n))
+        await caller.hears("received", "already_on_list")
+
+
+async def test_calls_work_again_when_asterisk_was_restarted_or_killed(prompts: None, tmp_path: Path) -> None:
+    with running_system(tmp_path) as system:
+        await a_call_goes_through(system, 301)
+        controller = system.ivr.pid
+        for n, end in ((302, system.asterisk.stop), (303, system.asterisk.kill)):
+            async with ringing(system.settings, "1000", f"+47680504{n % 100:02}") as cut_off:
+                await cut_off.hears("welcome")
+                await asyncio.to_thread(end)
+                cut_off.call.over()
+            await asyncio.to_thread(system.asterisk.launch)
+            back = time.monotonic()
+            while not system.ivr_is_in_asterisk():
+                await asyncio.sleep(0.05)
+                assert time.monotonic() - back < WITHIN, "the controller did not come back"
+            await a_call_goes_through(system, n)
+        assert system.ivr.alive() and system.ivr.pid == controller
+        async with system.client() as agent:
+            calls = (await agent.get("/calls", params={"incomplete": True})).raise_for_status().json()["items"]
+    assert {call["phone"] for call in calls} == {"+4768050402", "+4768050403"}  # who was cut off is kept

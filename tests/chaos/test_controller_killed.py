@@ -1,0 +1,76 @@
+"""kill -9 of the controller: the caller hears that something is wrong, and a person answers."""
+
+import asyncio
+from pathlib import Path
+
+from ivr.phone.phone import Phone
+from tests.callers import ringing
+from tests.synthetic import synthetic_identity
+from tests.system import System, running_system, until
+
+
+async def killed(system: System) -> None:
+    system.ivr.kill()
+    await asyncio.to_thread(until, lambda: not system.ivr_is_in_asterisk())
+
+
+def switchboard(system: System) -> Phone:
+    """The switchboard's own phone."""
+    return Phone("127.0.0.1", system.settings.sip_port, user="switchboard", password=system.switchboard_password)
+
+
+async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: None, tmp_path: Path) -> None:
+    with running_system(tmp_path) as system:
+        await killed(system)
+        async with ringing(system.settings, "1000", "+4768050311") as caller:
+            await caller.hears("switchboard_unavailable")  # nobody is there yet
+            await caller.ends()
+            assert caller.heard() == ["rescue", "switchboard_unavailable"]
+        async with switchboard(system) as phone:
+            await phone.register()
+            async with ringing(system.settings, "2000", "+4768050312") as caller:
+                answered = await phone.answer()
+                assert caller.heard() == ["rescue"]
+                await both_are_connected(caller.call.line.say, answered.heard.samples)
+                await caller.hangs_up()
+                await asyncio.wait_for(answered.ended.wait(), 30)
+        system.restart_ivr()
+        async with ringing(system.settings, "1000", "+4768050313") as caller:
+            await caller.hears("welcome")
+
+
+async def test_killed_in_the_middle_of_calls_one_is_rescued_and_one_is_taken_up_again(
+    prompts: None, tmp_path: Path
+) -> None:
+    with running_system(tmp_path) as system:
+        async with switchboard(system) as phone:
+            await phone.register()
+            async with ringing(system.settings, "1000", "+4768050314") as caller:
+                await caller.hears("ask_identity")
+                await caller.keys(synthetic_identity(314)[:5])
+                await killed(system)
+                answered = await phone.answer()
+                assert caller.heard()[-1] == "rescue"
+                assert "received" not in caller.heard()
+                await answered.hang_up()
+                await caller.ends()
+        system.restart_ivr()
+        async with ringing(system.settings, "1000", "+4768050315") as caller:
+            await caller.hears("ask_identity")
+            await killed(system)
+            system.restart_ivr()
+            again = await caller.hears("recovered")
+            await caller.hears("ask_identity", after=again.start)
+            await caller.keys(synthetic_identity(315))
+            await caller.hears("received")
+
+
+async def both_are_connected(say: object, heard: object) -> None:
+    """What one says, the other hears."""
+    assert callable(say) and callable(heard)
+    say(bytes([0x2A, 0xAA] * 80) * 50)  # a second of the loudest tone there is
+    for _ in range(100):
+        if len(heard()) and abs(heard().astype(int)).max() > 30000:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("nothing was heard at the switchboard")

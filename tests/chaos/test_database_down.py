@@ -1,0 +1,30 @@
+"""The database goes away under a running system: the receipt is never a lie."""
+
+import asyncio
+from pathlib import Path
+
+from docker import postgres
+from tests.callers import ringing
+from tests.servers import machine_settings
+from tests.synthetic import synthetic_identity
+from tests.system import run, running_system
+from tests.systems import create_database
+
+
+async def test_a_caller_hears_no_receipt_when_nothing_can_be_stored(prompts: None, tmp_path: Path) -> None:
+    with postgres.start() as server:
+        url = await create_database(server)
+        done = await asyncio.to_thread(run, machine_settings(tmp_path, database_url=url), "migrate")
+        assert done.returncode == 0, done.stderr
+        with running_system(tmp_path, database_url=url) as system:
+            server.stop()
+            async with ringing(system.settings, "1000", "+4768050321") as caller:
+                await caller.hears("welcome")
+                await caller.keys(synthetic_identity(321))
+                sorry = await caller.hears("storage_down")
+                await caller.hears("to_switchboard", after=sorry.start)
+                await caller.ends()
+                heard = caller.heard()
+            assert "received" not in heard and "already_on_list" not in heard
+            assert heard[-1] == "switchboard_unavailable"
+            assert system.ivr.alive()

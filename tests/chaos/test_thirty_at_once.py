@@ -1,0 +1,23 @@
+"""Thirty callers in one second, rung by a program that is not ours: all are stored, each with the right number."""
+
+from pathlib import Path
+
+from tests import sipp
+from tests.synthetic import synthetic_identity
+from tests.system import System
+
+CALLERS = {f"+47680506{n:02}": synthetic_identity(600 + n) for n in range(30)}
+
+
+async def test_thirty_callers_at_once_are_all_stored_right(postgres_system: System, tmp_path: Path) -> None:
+    rung = await sipp.ring(tmp_path, postgres_system.settings.sip_port, "2000", list(CALLERS.items()), rate=30)
+    assert rung == sipp.Outcome(successful=30, failed=0)
+    stored: dict[str, str] = {}
+    async with postgres_system.client() as agent:
+        params = {"department": "hjerte", "limit": 200}
+        callbacks = (await agent.get("/callbacks", params=params)).raise_for_status().json()["items"]
+        for callback in callbacks:
+            if callback["phone"] in CALLERS:
+                patient = (await agent.get(f"/callbacks/{callback['id']}/patient")).raise_for_status().json()
+                stored[callback["phone"]] = patient["number"]
+    assert stored == CALLERS
