@@ -1,0 +1,109 @@
+"""Processes that race for callbacks, and one killed while it registers; on both engines."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from desk.settings import ROOT
+from desk.storage import tables
+from desk.storage.database import Database
+
+PROCESSES = 8
+CALLBACKS = 1000
+
+
+async def start(*arguments: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.integration.desk_process",
+        *arguments,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        cwd=ROOT,
+    )
+
+
+async def fill(database: Database, count: int) -> set[str]:
+    """Waiting callbacks, straight into the table."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "id": str(uuid4()),
+            "department": "kirurgi",
+            "status": "waiting",
+            "priority": 1,
+            "phone": f"+4768050{n:03}",
+            "phone_mobile": False,
+            "promise_policy": "deadline",
+            "promise_from": now,
+            "promise_by": now + timedelta(minutes=n % 7),
+            "promise_spoken": "i dag innen klokken 15",
+            "call_count": 1,
+            "language": "nb",
+            "created_at": now + timedelta(microseconds=n),
+            "attempts_from": now,
+            "fence": 0,
+            "version": 1,
+        }
+        for n in range(count)
+    ]
+    async with database.begin() as connection:
+        await connection.execute(insert(tables.callbacks), rows)
+    return {row["id"] for row in rows}
+
+
+async def counted(database: Database, table: str) -> int:
+    async with database.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one()
+
+
+async def test_eight_processes_claim_a_thousand_callbacks_each_once(database: Database, database_url: str) -> None:
+    everything = await fill(database, CALLBACKS)
+    agents = [f"agent-{n}" for n in range(PROCESSES)]
+    racers = await asyncio.gather(
+        *(start("claim", database_url, agent, str(1 + n % 2)) for n, agent in enumerate(agents))
+    )
+    for racer in racers:
+        assert await racer.stdout.readline() == b"ready\n"
+    answers = await asyncio.gather(*(racer.communicate(b"go\n") for racer in racers))
+    assert [(racer.returncode, errors) for racer, (_, errors) in zip(racers, answers, strict=True)] == [(0, b"")] * 8
+    claimed = [output.decode().split() for output, _ in answers]
+    times = Counter(id for each in claimed for id in each)
+    assert set(times) == everything
+    assert set(times.values()) == {1}
+    async with database.read() as connection:
+        query = select(tables.callbacks.c.id, tables.callbacks.c.claimed_by, tables.callbacks.c.fence)
+        holders = {row.id: (row.claimed_by, row.fence) for row in await connection.execute(query)}
+    assert holders == {id: (agent, 1) for agent, each in zip(agents, claimed, strict=True) for id in each}
+    assert await counted(database, "history") == CALLBACKS
+
+
+@pytest.mark.parametrize("before_the_kill", [1, 7, 20])
+async def test_killed_while_registering_a_callback_is_whole_or_not_there(
+    database: Database, database_url: str, before_the_kill: int
+) -> None:
+    killed = [await start("register", database_url, f"node-{n}") for n in range(2)]
+    stored = []
+    for process in killed:
+        for _ in range(before_the_kill):
+            last = await process.stdout.readline()
+        process.kill()
+        output, _ = await process.communicate()
+        stored.append(1 + int((output.split() or [last])[-1]))
+    async with database.read() as connection:
+        calls = [row.asterisk_id for row in await connection.execute(select(tables.calls.c.asterisk_id))]
+        told = (await connection.execute(select(func.sum(tables.callbacks.c.call_count)))).scalar_one()
+    for n, told_stored in enumerate(stored):
+        assert (
+            told_stored <= calls.count(f"node-{n}") <= told_stored + 1
+        )  # what was told is there, and at most one more
+    assert told == len(calls) == await counted(database, "history")
+    assert await counted(database, "callbacks") == await counted(database, "promises")

@@ -1,0 +1,301 @@
+"""Claims with lease and fence, attempts, closing and reopening; on both engines."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from desk.callbacks import Callback, ClosedReason, Outcome, Priority, Status
+from desk.desk import Desk
+from desk.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
+from tests.fakes import FakeClock
+from tests.integration.desk_world import call, person, phone
+
+MINUTE = timedelta(minutes=1)
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+async def registered(desk: Desk, n: int = 1, department: str = "kirurgi") -> Callback:
+    return (await desk.register(call(n), department, person(n), phone(n))).callback
+
+
+async def claimed(desk: Desk, n: int = 1) -> Callback:
+    await registered(desk, n)
+    [callback] = await desk.claim("kirurgi", "kari")
+    return callback
+
+
+async def moves(desk: Desk, id: str) -> list[tuple[str, str, str | None, str | None]]:
+    return [(row.event, row.actor, row.from_status, row.to_status) for row in await desk.history(id)][1:]
+
+
+async def test_claims_come_by_promise_then_arrival_and_urgent_first(desk: Desk, clock: FakeClock) -> None:
+    cut_off = await claimed(desk, 1)
+    clock.advance(MINUTE)
+    second = await registered(desk, 2)
+    clock.advance(MINUTE)
+    third = await registered(desk, 3)
+    clock.set(datetime(2026, 11, 24, 13, 30, tzinfo=UTC))  # after the cutoff: tomorrow's promise
+    tomorrow = await registered(desk, 4)
+    await desk.record_attempt(cut_off.id, "kari", cut_off.fence, Outcome.DROPPED)
+    taken = await desk.claim("kirurgi", "ole", limit=10)
+    assert [callback.id for callback in taken] == [cut_off.id, second.id, third.id, tomorrow.id]
+    assert taken[0].priority is Priority.URGENT
+
+
+async def test_a_claim_has_agent_lease_and_fence(desk: Desk, clock: FakeClock) -> None:
+    waiting = await registered(desk)
+    [callback] = await desk.claim("kirurgi", "kari")
+    assert callback.id == waiting.id
+    assert (callback.status, callback.claimed_by, callback.fence) == (Status.CLAIMED, "kari", 1)
+    assert callback.lease_until == clock.now() + 15 * MINUTE
+    assert callback.version == waiting.version + 1
+    assert await desk.claim("kirurgi", "ole") == []
+    assert await desk.get(callback.id) == callback
+    assert await moves(desk, callback.id) == [("claimed", "kari", "waiting", "claimed")]
+
+
+async def test_limit_is_kept(desk: Desk) -> None:
+    for n in range(5):
+        await registered(desk, n)
+    assert [len(await desk.claim("kirurgi", "kari", limit=3)) for _ in range(3)] == [3, 2, 0]
+
+
+async def test_an_unknown_department_is_told(desk: Desk) -> None:
+    with pytest.raises(DepartmentNotFound):
+        await desk.claim("nevro", "kari")
+
+
+async def test_a_named_one_is_claimed_once(desk: Desk, clock: FakeClock) -> None:
+    id = (await registered(desk)).id
+    mine = await desk.claim_named(id, "kari")
+    with pytest.raises(AlreadyClaimed):
+        await desk.claim_named(id, "ole")
+    clock.advance(MINUTE)
+    again = await desk.claim_named(id, "kari")
+    assert again.fence == mine.fence
+    assert again.lease_until == mine.lease_until + MINUTE
+
+
+async def test_many_agents_naming_one_callback_at_once_one_gets_it(desk: Desk) -> None:
+    id = (await registered(desk)).id
+    answers = await asyncio.gather(*(desk.claim_named(id, f"agent-{n}") for n in range(6)), return_exceptions=True)
+    assert sum(isinstance(answer, Callback) for answer in answers) == 1
+    assert sum(isinstance(answer, AlreadyClaimed) for answer in answers) == 5
+
+
+@pytest.mark.parametrize("id", [UNKNOWN, "", "nonsense", "1' or '1'='1", "\x00", "å" * 500])
+async def test_what_is_not_a_callback_is_not_found(desk: Desk, id: str) -> None:
+    for ask in (
+        desk.get(id),
+        desk.history(id),
+        desk.patient(id, "kari"),
+        desk.claim_named(id, "kari"),
+        desk.release(id, "kari", 1),
+        desk.reopen(id, "kari"),
+        desk.close(id, "kari", ClosedReason.OTHER, fence=None),
+        desk.record_attempt(id, "kari", 1, Outcome.REACHED),
+    ):
+        with pytest.raises(CallbackNotFound):
+            await ask
+
+
+async def test_ids_are_read_in_any_writing(desk: Desk) -> None:
+    callback = await registered(desk)
+    assert (await desk.get(callback.id.upper())).id == callback.id
+    assert await desk.patient(callback.id.replace("-", "").upper(), "kari") == person(1)
+    assert len(await desk.history(callback.id.upper())) == 2
+
+
+async def test_released_it_waits_in_its_old_place(desk: Desk, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    clock.advance(MINUTE)
+    await registered(desk, 2)
+    released = await desk.release(callback.id, "kari", callback.fence)
+    assert (released.status, released.claimed_by, released.lease_until) == (Status.WAITING, None, None)
+    [first] = await desk.claim("kirurgi", "ole")
+    assert (first.id, first.fence) == (callback.id, 2)
+
+
+async def test_a_stale_fence_or_another_agent_can_do_nothing(desk: Desk) -> None:
+    callback = await claimed(desk)
+    await desk.release(callback.id, "kari", 1)
+    await desk.claim_named(callback.id, "kari")
+    for agent, fence in (("kari", 1), ("ole", 2), ("kari", 3)):
+        for ask in (
+            desk.release(callback.id, agent, fence),
+            desk.extend(callback.id, agent, fence),
+            desk.record_attempt(callback.id, agent, fence, Outcome.REACHED),
+            desk.close(callback.id, agent, ClosedReason.OTHER, fence=fence),
+        ):
+            with pytest.raises(ClaimLost):
+                await ask
+    kept = await desk.get(callback.id)
+    assert (kept.status, kept.claimed_by, kept.attempts) == (Status.CLAIMED, "kari", ())
+
+
+async def test_an_expired_lease_passes_to_the_next_agent_and_history_shows_it(desk: Desk, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    clock.advance(15 * MINUTE)
+    [taken] = await desk.claim("kirurgi", "ole")
+    assert (taken.id, taken.claimed_by, taken.fence) == (callback.id, "ole", 2)
+    assert await moves(desk, callback.id) == [
+        ("claimed", "kari", "waiting", "claimed"),
+        ("lease_expired", "system", "claimed", "waiting"),
+        ("claimed", "ole", "waiting", "claimed"),
+    ]
+    with pytest.raises(ClaimLost):
+        await desk.record_attempt(callback.id, "kari", 1, Outcome.REACHED)
+
+
+async def test_an_expired_named_one_may_be_taken_over_and_a_late_report_counts_if_nobody_did(
+    desk: Desk, clock: FakeClock
+) -> None:
+    callback = await claimed(desk)
+    clock.advance(14 * MINUTE)
+    extended = await desk.extend(callback.id, "kari", 1)
+    assert extended.lease_until == clock.now() + 15 * MINUTE
+    clock.advance(15 * MINUTE)
+    assert (await desk.release(callback.id, "kari", 1)).status is Status.WAITING
+    await desk.claim_named(callback.id, "kari")
+    clock.advance(15 * MINUTE)
+    assert (await desk.claim_named(callback.id, "ole")).fence == 3
+
+
+async def test_expire_leases_ends_those_of_every_department(desk: Desk, clock: FakeClock) -> None:
+    for n, department in enumerate(["kirurgi", "hjerte", "hjerte"]):
+        await registered(desk, n, department)
+        await desk.claim(department, "kari")
+    assert await desk.expire_leases() == 0
+    clock.advance(15 * MINUTE)
+    assert await desk.expire_leases() == 3
+    assert await desk.expire_leases() == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [(Outcome.REACHED, ClosedReason.REACHED), (Outcome.WRONG_NUMBER, ClosedReason.WRONG_NUMBER)],
+)
+async def test_reached_and_wrong_number_close(desk: Desk, outcome: Outcome, reason: ClosedReason) -> None:
+    callback = await claimed(desk)
+    after = await desk.record_attempt(callback.id, "kari", 1, outcome, note="snakket med pårørende")
+    assert (after.status, after.closed_reason, after.claimed_by) == (Status.CLOSED, reason, None)
+    [attempt] = after.attempts
+    assert (attempt.agent, attempt.outcome, attempt.note) == ("kari", outcome, "snakket med pårørende")
+    assert await moves(desk, callback.id) == [
+        ("claimed", "kari", "waiting", "claimed"),
+        ("attempt", "kari", None, None),
+        ("closed", "kari", "claimed", "closed"),
+    ]
+    assert await desk.get(callback.id) == after
+
+
+async def test_unanswered_it_waits_for_its_next_promise(desk: Desk, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    after = await desk.record_attempt(callback.id, "kari", 1, Outcome.NO_ANSWER)
+    assert after.status is Status.WAITING
+    assert after.promise.from_ == clock.now() + timedelta(hours=2)
+    assert await desk.claim("kirurgi", "ole") == []  # not handed out at once to be rung in vain again
+    clock.set(after.promise.from_)
+    [again] = await desk.claim("kirurgi", "ole")
+    assert again.id == callback.id
+    assert again.attempts == after.attempts
+
+
+async def test_an_early_try_is_kept_and_not_counted(desk: Desk) -> None:
+    callback = await registered(desk, 1, "hjerte")
+    [early] = await desk.claim("hjerte", "kari")
+    after = await desk.record_attempt(callback.id, "kari", early.fence, Outcome.BUSY)
+    assert [attempt.counted for attempt in after.attempts] == [False]
+    assert (after.status, after.promise) == (Status.WAITING, callback.promise)
+
+
+async def test_after_the_last_attempt_it_is_unreachable_with_a_note_to_paste(desk: Desk, clock: FakeClock) -> None:
+    id = (await registered(desk, 1, "hjerte")).id
+    for when in ("2026-11-24T09:02", "2026-11-24T12:05", "2026-11-25T09:01"):
+        clock.set(datetime.fromisoformat(f"{when}+00:00"))
+        [turn] = await desk.claim("hjerte", "kari")
+        after = await desk.record_attempt(id, "kari", turn.fence, Outcome.VOICEMAIL)
+    assert after.status is Status.UNREACHABLE
+    assert after.note == "ringt x3: tir 10:02, tir 13:05, ons 10:01"
+    assert [attempt.counted for attempt in after.attempts] == [True, True, True]
+    assert (await moves(desk, id))[-2:] == [
+        ("attempt", "kari", None, None),
+        ("unreachable", "kari", "claimed", "unreachable"),
+    ]
+    assert await desk.claim("hjerte", "kari") == []
+
+
+async def test_a_cut_off_call_goes_first_in_line(desk: Desk, clock: FakeClock) -> None:
+    await registered(desk, 2)
+    clock.advance(MINUTE)
+    id = (await registered(desk, 1)).id
+    turn = await desk.claim_named(id, "kari")
+    after = await desk.record_attempt(id, "kari", turn.fence, Outcome.DROPPED)
+    assert (after.status, after.priority) == (Status.WAITING, Priority.URGENT)
+    assert [attempt.counted for attempt in after.attempts] == [False]
+    assert [callback.id for callback in await desk.claim("kirurgi", "ole")] == [id]
+
+
+async def test_closing_without_a_claim(desk: Desk) -> None:
+    id = (await registered(desk)).id
+    closed = await desk.close(id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, note="ringte selv")
+    assert (closed.status, closed.closed_reason, closed.note) == (
+        Status.CLOSED,
+        ClosedReason.CANCELLED_BY_CALLER,
+        "ringte selv",
+    )
+    with pytest.raises(IllegalMove):
+        await desk.close(id, "kari", ClosedReason.OTHER, fence=None)
+    with pytest.raises(IllegalMove):
+        await desk.claim_named(id, "kari")
+
+
+async def test_closing_another_agents_callback_is_refused_while_the_lease_lasts(desk: Desk, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    with pytest.raises(AlreadyClaimed):
+        await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None)
+    with pytest.raises(ClaimLost):
+        await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None)
+    clock.advance(15 * MINUTE)
+    assert (await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None)).status is Status.CLOSED
+
+
+async def test_a_claimed_one_is_closed_with_its_fence(desk: Desk) -> None:
+    callback = await claimed(desk)
+    closed = await desk.close(callback.id, "kari", ClosedReason.DUPLICATE, fence=1)
+    assert (closed.status, closed.claimed_by, closed.lease_until) == (Status.CLOSED, None, None)
+
+
+async def test_reopened_it_waits_with_a_new_promise(desk: Desk, clock: FakeClock) -> None:
+    callback = await registered(desk)
+    await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None)
+    clock.advance(timedelta(days=1))
+    again = await desk.reopen(callback.id, "kari")
+    assert (again.status, again.closed_reason) == (Status.WAITING, None)
+    assert again.promise.by > clock.now()
+    with pytest.raises(IllegalMove):
+        await desk.reopen(callback.id, "kari")
+
+
+async def test_reopening_beside_an_open_one_of_the_same_person_is_refused(desk: Desk) -> None:
+    callback = await registered(desk)
+    await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None)
+    await desk.register(call(2), "kirurgi", person(1), phone(1))
+    with pytest.raises(IllegalMove):
+        await desk.reopen(callback.id, "kari")
+
+
+async def test_every_move_left_one_history_row_in_order(desk: Desk, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    await desk.record_attempt(callback.id, "kari", 1, Outcome.DROPPED)
+    await desk.claim("kirurgi", "ole")
+    clock.advance(15 * MINUTE)
+    await desk.expire_leases()
+    await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None)
+    await desk.reopen(callback.id, "ole")
+    rows = await desk.history(callback.id)
+    chain = [row for row in rows if row.to_status]
+    assert [row.from_status for row in chain[1:]] == [row.to_status for row in chain[:-1]]
+    assert [row.id for row in rows] == sorted({row.id for row in rows})
+    assert chain[-1].to_status is (await desk.get(callback.id)).status

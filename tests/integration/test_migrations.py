@@ -1,0 +1,89 @@
+"""The migrations make the tables the code uses, and take them away again; on both engines."""
+
+import asyncio
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
+
+from desk.errors import StorageUnavailable
+from desk.storage.database import Database
+from desk.storage.migrate import is_current, migrate
+from desk.storage.tables import metadata
+
+TABLES = {"agents", "attempts", "callbacks", "calls", "history", "promises"}
+
+
+def differences(connection: Connection) -> list[object]:
+    return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """Indexes with their conditions, constraints and foreign keys: what compare_metadata doesn't look at."""
+    found = inspect(connection)
+    kinds = ("get_indexes", "get_check_constraints", "get_unique_constraints", "get_foreign_keys", "get_pk_constraint")
+    return {
+        f"{table} {kind}": sorted(map(_text, _listed(getattr(found, kind)(table))))
+        for table in TABLES
+        for kind in kinds
+    }
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: object) -> str:
+    """As text, conditions included (SQLite reflects them as clauses)."""
+    if isinstance(value, dict):
+        return str({key: _text(inner) for key, inner in value.items()})
+    return str(value)
+
+
+async def test_models_and_migrations_agree(database: Database) -> None:
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrated_tables_have_the_models_indexes_and_constraints(database: Database) -> None:
+    async with database.begin() as connection:
+        migrated = await connection.run_sync(shape)
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+        assert migrated == await connection.run_sync(shape)
+    assert any("uq_callbacks_open_patient" in index for index in migrated["callbacks get_indexes"])
+
+
+async def test_is_current_only_after_migrating(database_url: str) -> None:
+    opened = Database(database_url)
+    assert not await is_current(opened)
+    await migrate(database_url)
+    assert await is_current(opened)
+    await migrate(database_url)
+    assert await is_current(opened)
+    await opened.close()
+
+
+async def test_downgrade_takes_every_table_and_upgrade_brings_them_back(database: Database, database_url: str) -> None:
+    await migrate(database_url, "base")
+    async with database.read() as connection:
+        assert not TABLES & set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+    assert not await is_current(database)
+    await migrate(database_url)
+    assert await is_current(database)
+
+
+async def test_services_that_start_together_migrate_once(database_url: str) -> None:
+    await asyncio.gather(*(migrate(database_url) for _ in range(4)))
+    opened = Database(database_url)
+    assert await is_current(opened)
+    async with opened.read() as connection:
+        assert (await connection.execute(text("select count(*) from alembic_version"))).scalar_one() == 1
+    await opened.close()
+
+
+async def test_an_unreachable_server_is_told_as_such() -> None:
+    with pytest.raises(StorageUnavailable):
+        await migrate("postgresql+asyncpg://nobody@127.0.0.1:1/none")

@@ -1,0 +1,241 @@
+"""Lists and cursors, the unique indexes, failures and agents; on both engines."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, select, text, update
+
+from desk.agents import ALL_DEPARTMENTS, Agent, AgentExists, Agents, Role
+from desk.callbacks import Outcome, Status
+from desk.desk import Desk
+from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
+from desk.storage import tables
+from desk.storage.database import Conflict, Database
+from desk.storage.migrate import migrate
+from tests.fakes import FakeClock
+from tests.integration.desk_world import call, make_desk, person, phone
+
+SENTINEL = phone(4711)
+
+
+@pytest.fixture
+def agents(database: Database, clock: FakeClock) -> Agents:
+    return Agents(database=database, clock=clock)
+
+
+async def test_pages_follow_each_other_without_repeating_or_skipping(desk: Desk, clock: FakeClock) -> None:
+    ids = []
+    for n in range(12):
+        ids.append((await desk.register(call(n), "kirurgi", None, phone(n))).callback.id)
+        clock.advance(timedelta(seconds=n % 2))  # some arrive in the same instant
+    seen, cursor = [], None
+    for _ in range(5):
+        page = await desk.list(departments=["kirurgi"], status=None, cursor=cursor, limit=3)
+        seen += [callback.id for callback in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        late = call(100 + len(seen))
+        await desk.register(late, "hjerte", None, phone(99))  # what else happens moves no page
+        await desk.claim("kirurgi", "kari")
+    assert sorted(seen) == sorted(ids)
+    assert len(seen) == len(ids)
+
+
+async def test_lists_hold_only_the_departments_and_statuses_asked_for(desk: Desk) -> None:
+    await desk.register(call(1), "kirurgi", None, phone(1))
+    await desk.register(call(2), "hjerte", None, phone(1))
+    [taken] = await desk.claim("hjerte", "kari")
+
+    async def listed(departments: list[str], status: list[Status] | None = None) -> list[str]:
+        page = await desk.list(departments=departments, status=status, cursor=None, limit=50)
+        return [callback.department for callback in page.items]
+
+    assert await listed(["kirurgi", "hjerte"]) == ["kirurgi", "hjerte"] or await listed(["kirurgi", "hjerte"]) == [
+        "hjerte",
+        "kirurgi",
+    ]
+    assert await listed(["hjerte"], [taken.status]) == ["hjerte"]
+    assert await listed(["kirurgi"], [Status.CLAIMED, Status.CLOSED]) == []
+    assert await listed(["kirurgi"], []) == []
+    assert await listed([]) == []
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "é", "W10", "bnVsbA", "eyJhIjoxfQ", "WyJjYWxscyIsMV0", "WyJjYWxsYmFja3MiLCJ4IiwieSJd", "A" * 5000],
+)
+async def test_a_foreign_cursor_is_refused(desk: Desk, cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        await desk.list(departments=["kirurgi"], status=None, cursor=cursor, limit=5)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "WyJjYWxscyIsdHJ1ZV0x", "WyJjYWxscyIsLTFd", "WyJjYWxscyIsMWUzMDBd"])
+async def test_a_foreign_cursor_into_calls_is_refused(desk: Desk, cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        await desk.calls(departments=["kirurgi"], incomplete=None, cursor=cursor, limit=5)
+
+
+async def test_calls_are_paged(desk: Desk) -> None:
+    for n in range(5):
+        await desk.register(call(n), "kirurgi", None, phone(n))
+    first = await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=3)
+    rest = await desk.calls(departments=["kirurgi"], incomplete=None, cursor=first.next_cursor, limit=3)
+    assert [each.key for each in first.items + rest.items] == [call(n) for n in range(5)]
+    assert rest.next_cursor is None
+
+
+async def test_a_list_takes_two_statements_however_long(desk: Desk, database: Database) -> None:
+    for n in range(6):
+        await desk.register(call(n), "kirurgi", None, phone(n))
+        [taken] = await desk.claim("kirurgi", "kari")
+        await desk.record_attempt(taken.id, "kari", 1, Outcome.NO_ANSWER)
+    statements: list[str] = []
+    event.listen(
+        database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _conn, _cursor, statement, *_: statements.append(statement),
+    )
+    page = await desk.list(departments=["kirurgi"], status=None, cursor=None, limit=50)
+    assert [len(callback.attempts) for callback in page.items] == [1] * 6
+    assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
+
+
+async def test_the_database_itself_refuses_a_second_open_callback_and_tells_no_number(
+    desk: Desk, database: Database
+) -> None:
+    await desk.register(call(1), "kirurgi", None, SENTINEL)
+    other = (await desk.register(call(2), "kirurgi", None, phone(2))).callback
+    with pytest.raises(Conflict) as caught:
+        async with database.begin() as connection:
+            await connection.execute(
+                update(tables.callbacks).where(tables.callbacks.c.id == other.id).values(phone=SENTINEL.e164)
+            )
+    assert SENTINEL.e164 not in "".join(map(str, (caught.value, caught.value.__cause__)))
+    assert caught.value.__suppress_context__
+    assert (await desk.get(other.id)).phone == phone(2)
+
+
+async def test_a_failing_statement_is_told_without_its_parameters(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(StorageUnavailable) as caught:
+        async with database.begin() as connection:
+            await connection.execute(text("select * from no_such_table where phone = :phone"), {"phone": SENTINEL.e164})
+    assert str(caught.value) == "The database can't be reached."
+    printed = capsys.readouterr()
+    assert SENTINEL.e164 not in printed.out + printed.err
+
+
+async def test_instants_come_back_aware_and_in_utc(desk: Desk, database: Database) -> None:
+    id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
+    there = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+    async with database.begin() as connection:
+        await connection.execute(update(tables.callbacks).values(created_at=there))
+    kept = (await desk.get(id)).created_at
+    assert kept == there
+    assert kept.tzinfo is UTC
+
+
+async def test_a_naive_time_is_refused(database: Database) -> None:
+    with pytest.raises(StorageUnavailable):
+        async with database.begin() as connection:
+            await connection.execute(
+                select(tables.callbacks).where(tables.callbacks.c.created_at == datetime(2026, 1, 1))
+            )
+
+
+async def test_no_server_is_storage_unavailable_for_every_method(clock: FakeClock) -> None:
+    database = Database("postgresql+asyncpg://nobody:secret-word@127.0.0.1:1/none")
+    desk = make_desk(database, clock)
+    for ask in (desk.ping(), desk.register(call(1), "kirurgi", person(1), SENTINEL), desk.claim("kirurgi", "kari")):
+        with pytest.raises(StorageUnavailable) as caught:
+            await ask
+        assert "secret-word" not in str(caught.value)
+    await database.close()
+
+
+async def test_no_folder_for_the_file_is_storage_unavailable(tmp_path: Path, clock: FakeClock) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'innringing.db'}")
+    with pytest.raises(StorageUnavailable):
+        await make_desk(database, clock).ping()
+    await database.close()
+
+
+async def test_a_full_disk_is_told_and_the_desk_goes_on_when_there_is_room(tmp_path: Path, clock: FakeClock) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
+    await migrate(url)
+    database = Database(url, pool_size=1)
+    desk = make_desk(database, clock)
+
+    async def room(pages: int) -> None:
+        async with database.read() as connection:
+            await connection.execute(text(f"pragma max_page_count = {pages}"))
+
+    await room(1)  # SQLite takes the present size for a smaller one
+    stored = 0
+    with pytest.raises(StorageUnavailable):
+        while stored < 1000:
+            await desk.register(call(stored), "kirurgi", person(stored), phone(stored))
+            stored += 1
+    await room(100_000)
+    assert (await desk.register(call(stored), "kirurgi", person(stored), phone(stored))).created
+    page = await desk.list(departments=["kirurgi"], status=None, cursor=None, limit=200)
+    assert len(page.items) == stored + 1
+    await database.close()
+
+
+async def test_sqlite_is_durable_and_lets_readers_read(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
+    await migrate(url)
+    database = Database(url)
+    async with database.begin() as connection:
+        found = [
+            (await connection.execute(text(f"pragma {name}"))).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+        other = sqlite3.connect(tmp_path / "innringing.db", timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("begin immediate")  # the unit of work holds the write lock from its start
+        other.close()
+        await Database.ping(database)
+    assert found == ["wal", 2, 1]
+    await database.close()
+
+
+async def test_a_token_opens_until_it_is_revoked(agents: Agents) -> None:
+    token = await agents.add("kari", Role.LEADER, ["kirurgi", "hjerte"])
+    assert token.startswith("inn_") and len(token) >= 47
+    assert await agents.verify(token) == Agent("kari", Role.LEADER, frozenset({"kirurgi", "hjerte"}))
+    await agents.revoke("kari")
+    assert await agents.verify(token) is None
+    assert await agents.list() == []
+
+
+@pytest.mark.parametrize("token", ["", "inn_", "kari", "inn_" + "x" * 43, "inn_\x00", "Bearer inn_x"])
+async def test_another_token_opens_nothing(agents: Agents, token: str) -> None:
+    await agents.add("kari", Role.AGENT, ["kirurgi"])
+    assert await agents.verify(token) is None
+
+
+async def test_names_are_unique_among_working_agents(agents: Agents) -> None:
+    old = await agents.add("kari", Role.AGENT, ["kirurgi"])
+    with pytest.raises(AgentExists):
+        await agents.add("kari", Role.AGENT, ["kirurgi"])
+    await agents.revoke("kari")
+    with pytest.raises(AgentNotFound):
+        await agents.revoke("kari")
+    new = await agents.add("kari", Role.AGENT, [ALL_DEPARTMENTS])
+    assert await agents.verify(old) is None
+    found = await agents.verify(new)
+    assert found is not None and found.may_see("hjerte")
+
+
+async def test_a_token_is_kept_only_as_its_hash(agents: Agents, database: Database) -> None:
+    token = await agents.add("kari", Role.AGENT, ["kirurgi"])
+    async with database.read() as connection:
+        [row] = (await connection.execute(select(tables.agents))).all()
+    assert token not in repr(row) and token[4:] not in repr(row)
+    assert len(row.token_hash) == 32

@@ -1,0 +1,61 @@
+"""The table of moves, and that callbacks tell nothing when printed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desk.callbacks import TRANSITIONS, CallKey, Outcome, Status, move
+from desk.errors import IllegalMove
+
+ALLOWED = {
+    ("waiting", "claimed"),
+    ("waiting", "closed"),
+    ("claimed", "waiting"),
+    ("claimed", "unreachable"),
+    ("claimed", "closed"),
+    ("unreachable", "waiting"),
+    ("unreachable", "closed"),
+    ("closed", "waiting"),
+}
+
+
+@pytest.mark.parametrize("current", Status)
+@pytest.mark.parametrize("to", Status)
+def test_only_the_designed_moves_are_made(current: Status, to: Status) -> None:
+    if (current.value, to.value) in ALLOWED:
+        assert move(current, to) is to
+    else:
+        with pytest.raises(IllegalMove, match=f"{current} -> {to}"):
+            move(current, to)
+
+
+@given(st.lists(st.sampled_from(Status), max_size=30))
+def test_any_walk_stays_in_the_table_and_closed_leads_only_to_waiting(wishes: list[Status]) -> None:
+    current = Status.WAITING
+    for wish in wishes:
+        before = current
+        try:
+            current = move(current, wish)
+        except IllegalMove:
+            assert wish not in TRANSITIONS[before]
+            continue
+        assert wish in TRANSITIONS[before]
+        assert before is not Status.CLOSED or current is Status.WAITING
+
+
+def test_every_status_has_a_way_out_and_none_leads_to_itself() -> None:
+    for status in Status:
+        assert TRANSITIONS[status]
+        assert status not in TRANSITIONS[status]
+
+
+def test_codes_are_stable() -> None:
+    assert [outcome.value for outcome in Outcome] == [
+        "reached",
+        "no_answer",
+        "busy",
+        "voicemail",
+        "wrong_number",
+        "dropped",
+    ]
+    assert CallKey("a", "1") == CallKey("a", "1")
