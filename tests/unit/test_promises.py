@@ -112,6 +112,8 @@ def test_the_hour_that_comes_twice_is_two_hours(change: str) -> None:
 
 def test_the_answering_window_opens_at_once_the_same_day_and_at_eight_on_another() -> None:
     assert promise_for(DEADLINE, oslo("2026-11-24T09:00")).from_ == oslo("2026-11-24T09:00")
+    night = oslo("2026-11-24T00:30")  # Monday still in UTC
+    assert promise_for(DEADLINE, night).from_ == night
     assert promise_for(DEADLINE, oslo("2026-11-24T14:00")).from_ == oslo("2026-11-25T08:00")
 
 
