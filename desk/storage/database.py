@@ -106,9 +106,15 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         ),
     )
     if sqlite:
+        event.listen(engine.sync_engine, "do_connect", _try_file)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _try_file(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    """Fail here when the file can't be opened: failing later leaves the driver's thread behind, talking to no loop."""
+    sqlite3.connect(arguments[0]).close()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
