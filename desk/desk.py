@@ -4,10 +4,9 @@ Every method is one unit of work, and the only place that commits. What a caller
 therefore true: the rows, and the history of them, are on disk when the method returns.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from desk import moves
 from desk.callbacks import (
@@ -24,47 +23,25 @@ from desk.callbacks import (
 )
 from desk.clock import Clock
 from desk.departments import Departments
-from desk.errors import IllegalMove, StorageUnavailable
+from desk.errors import IllegalMove
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims, history
-from desk.storage.database import Conflict, Connection, Database
+from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
+from desk.units import UnitsOfWork, uncut
 from desk.vault import Vault
 
 LEASE = timedelta(minutes=15)
-TRIES = 5
 MOST_AT_ONCE = 200
 
-T = TypeVar("T")
 Claimed: TypeAlias = list[Callback]
 HistoryRows: TypeAlias = list[HistoryRow]
 
 
-async def uncut(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even when the awaiting task is cancelled; the cancellation goes on afterwards.
-
-    A caller who hangs up cancels a dialogue. Were that to reach a statement or a commit, the driver would drop the
-    connection half-way and nobody would know whether the callback is stored. So the unit of work runs in a task of its
-    own, and the cancelled one waits for it: whole or not at all, and no loose task afterwards.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError:
-                continue  # cancelled again: the time limits of the database bound the wait
-        if not task.cancelled():
-            task.exception()  # seen: nobody is left to be told of it
-        raise
-
-
-class Desk:
+class Desk(UnitsOfWork):
     """The queue of callbacks and its rules. Any number of desks may share one database."""
 
     def __init__(
@@ -76,7 +53,7 @@ class Desk:
         clock: Clock,
         lease: timedelta = LEASE,
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._departments = departments
         self._vault = vault
         self._clock = clock
@@ -329,27 +306,3 @@ class Desk:
     async def ping(self) -> None:
         """Raises `StorageUnavailable` unless the database answers."""
         await uncut(self._database.ping())
-
-    # --- units of work
-
-    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` in one unit of work and commit; again from its start when another one got there first."""
-
-        async def in_one_unit() -> T:
-            for _ in range(TRIES):
-                try:
-                    async with self._database.begin() as connection:
-                        result = await work(connection)
-                    return result
-                except Conflict:
-                    continue
-            raise StorageUnavailable
-
-        return await uncut(in_one_unit())
-
-    async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        async def in_one_look() -> T:
-            async with self._database.read() as connection:
-                return await work(connection)
-
-        return await uncut(in_one_look())

@@ -1,0 +1,62 @@
+"""Units of work: run whole or not at all, again when another got there first, never cut in half by a hang-up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from desk.errors import StorageUnavailable
+from desk.storage.database import Conflict, Connection, Database
+
+TRIES = 5
+
+T = TypeVar("T")
+
+
+async def uncut(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` to its end even when the awaiting task is cancelled; the cancellation goes on afterwards.
+
+    A caller who hangs up cancels a dialogue. Were that to reach a statement or a commit, the driver would drop the
+    connection half-way and nobody would know whether the callback is stored. So the unit of work runs in a task of its
+    own, and the cancelled one waits for it: whole or not at all, and no loose task afterwards.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                continue  # cancelled again: the time limits of the database bound the wait
+        if not task.cancelled():
+            task.exception()  # seen: nobody is left to be told of it
+        raise
+
+
+class UnitsOfWork:
+    """What the desk's classes share: one way to write and one way to look."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in one unit of work and commit; again from its start when another one got there first."""
+
+        async def in_one_unit() -> T:
+            for _ in range(TRIES):
+                try:
+                    async with self._database.begin() as connection:
+                        result = await work(connection)
+                    return result
+                except Conflict:
+                    continue
+            raise StorageUnavailable
+
+        return await uncut(in_one_unit())
+
+    async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async def in_one_look() -> T:
+            async with self._database.read() as connection:
+                return await work(connection)
+
+        return await uncut(in_one_look())
