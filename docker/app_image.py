@@ -12,6 +12,7 @@ from pathlib import Path
 from desk.settings import ROOT
 from docker import engine, tree
 from docker.images import ensure_base
+from docker.venv import write_metadata
 
 APP = "innringing-app"
 PYTHON = "innringing-python"
@@ -39,6 +40,7 @@ def build() -> None:
                 shutil.copytree(path, copy, ignore=ignore)
             else:
                 shutil.copy(path, copy)
+        write_metadata(context / "source")
         _image(context, APP)
 
 

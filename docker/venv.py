@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 from docker.apt import AptError, debian_sources, unpack
@@ -18,6 +19,7 @@ from docker.tree import cache_folder
 
 ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv"
+RECIPE = b"1"  # raise it when what is made beside the requirements changes
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 COMMAND = """\
 #!{python}
@@ -35,7 +37,7 @@ def ensure() -> None:
         sys.exit(f"innringing: Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     python = VENV / "bin" / "python"
     stamp = VENV / "innringing-requirements"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(RECIPE + REQUIREMENTS.read_bytes()).hexdigest()
     if python.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return
     print(f"Making {VENV.name} with what requirements-dev.txt lists (a minute or two) …", flush=True)
@@ -53,9 +55,21 @@ def _put_ourselves_in(python: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     (Path(packages) / "innringing-checkout.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+    write_metadata(Path(packages))
     command = VENV / "bin" / "innringing"
     command.write_text(COMMAND.format(python=python), encoding="utf-8")
     command.chmod(0o755)
+
+
+def write_metadata(folder: Path) -> None:
+    """What importlib.metadata reads our name and version from."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    metadata = folder / f"innringing-{project['version']}.dist-info" / "METADATA"
+    metadata.parent.mkdir(exist_ok=True)
+    text = (
+        f"Metadata-Version: 2.1\nName: innringing\nVersion: {project['version']}\nSummary: {project['description']}\n"
+    )
+    metadata.write_text(text, encoding="utf-8")
 
 
 def _pip(python: Path) -> list[str]:
