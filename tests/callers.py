@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from desk.settings import Settings
-from ivr.phone.listening import Heard, Listener
+from ivr.phone.listening import OPENING, Heard, Listener
 from ivr.phone.phone import Phone
 from ivr.phone.phone_call import PhoneCall
 from ivr.phone.rtp import RATE
@@ -15,6 +15,7 @@ from ivr.prompts.catalogue import load_catalogue
 
 PATIENCE = 60.0  # seconds a caller waits for what must come: a limit against hanging, not a measure
 LOOK_EVERY = 0.25
+OVERLAP = 2 * OPENING  # samples looked at again: a prompt may have begun just before the last look
 
 
 @dataclass
@@ -31,19 +32,19 @@ class Caller:
         """Wait until one of these prompts has begun later than `after` seconds into the call."""
         listener = Listener.of_folder(self.prompts, keys)
         assert len(listener) == len(keys), f"not all of {keys} are built"
+        first = int(after * RATE)
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    over = self.call.ended.is_set()
-                    first = int(after * RATE)
-                    found = await asyncio.to_thread(listener.recognise, self.call.heard.samples()[first:])
+                    over, samples = self.call.ended.is_set(), self.call.heard.samples(first)
+                    found = await asyncio.to_thread(listener.recognise, samples)
                     if found:
-                        heard = found[0]
-                        return Heard(heard.key, heard.start + after, heard.length, heard.whole, heard.score)
-                    assert not over, f"the call is over, and {keys} was not heard; heard: {self.heard()}"
+                        return replace(found[0], start=found[0].start + first / RATE)
+                    assert not over, f"the call is over, and {keys} was not heard, but {await self.heard()}"
+                    first += max(len(samples) - OVERLAP, 0)
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
-            raise AssertionError(f"{keys} was not heard within {PATIENCE} s; heard: {self.heard()}") from None
+            raise AssertionError(f"{keys} was not heard within {PATIENCE} s, but {await self.heard()}") from None
 
     async def ends(self) -> None:
         """Wait until the other side has hung up."""
@@ -51,17 +52,19 @@ class Caller:
             async with asyncio.timeout(PATIENCE):
                 await self.call.ended.wait()
         except TimeoutError:
-            raise AssertionError(f"nobody hung up; heard: {self.heard()}") from None
+            raise AssertionError(f"nobody hung up; heard was {await self.heard()}") from None
 
     async def hangs_up(self) -> None:
         await self.call.hang_up()
 
-    def heard(self) -> list[str]:
+    async def heard(self) -> list[str]:
         """Every sentence heard so far, in order (single words and digits left out)."""
-        return [heard.key for heard in self.sentences()]
+        return [heard.key for heard in await self.sentences()]
 
-    def sentences(self) -> list[Heard]:
-        return Listener.of_folder(self.prompts, sentences()).recognise(self.call.heard.samples())
+    async def sentences(self) -> list[Heard]:
+        """The same with times. In a thread: packets must not wait meanwhile."""
+        samples = self.call.heard.samples()
+        return await asyncio.to_thread(lambda: Listener.of_folder(self.prompts, sentences()).recognise(samples))
 
     def instant(self, heard: Heard) -> float:
         """Unix time at which the first packet of this prompt arrived."""
@@ -76,10 +79,10 @@ def sentences() -> frozenset[str]:
 
 @asynccontextmanager
 async def ringing(
-    settings: Settings, extension: str, caller: str = "", *, withheld: bool = False
+    settings: Settings, extension: str, caller: str = "", *, withheld: bool = False, name: str = ""
 ) -> AsyncIterator[Caller]:
     """A caller who has just been answered; hangs up at the end of the block, unless it is over."""
     async with Phone("127.0.0.1", settings.sip_port) as phone:
-        call = await phone.ring(extension, caller=caller, withheld=withheld, patience=30)
+        call = await phone.ring(extension, caller=caller, withheld=withheld, name=name, patience=30)
         yield Caller(call, settings.prompts_dir / "build" / "nb")
         await call.hang_up()

@@ -15,7 +15,7 @@ _SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>
   <send retrans="500"><![CDATA[
 INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: <sip:[field0]@[local_ip]:[local_port]>;tag=[pid]s[call_number]
+From: "[field2]" <sip:[field0]@[local_ip]:[local_port]>;tag=[pid]s[call_number]
 To: <sip:[service]@[remote_ip]:[remote_port]>
 Call-ID: [call_id]
 CSeq: 1 INVITE
@@ -41,7 +41,7 @@ a=fmtp:96 0-16
   <send><![CDATA[
 ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: <sip:[field0]@[local_ip]:[local_port]>;tag=[pid]s[call_number]
+From: "[field2]" <sip:[field0]@[local_ip]:[local_port]>;tag=[pid]s[call_number]
 To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
 Call-ID: [call_id]
 CSeq: 1 ACK
@@ -72,6 +72,7 @@ class Outcome:
 
     successful: int
     failed: int
+    most_at_once: int
 
 
 async def ring(
@@ -82,9 +83,13 @@ async def ring(
     *,
     rate: float,
     before_keys: float = 0.5,
+    named: bool = False,
 ) -> Outcome:
-    """Let each (number, digits) of `callers` ring `extension` once, `rate` new calls a second."""
-    scenario, data, statistics = _write(folder, callers, before_keys)
+    """Let each (number, digits) of `callers` ring `extension` once, `rate` new calls a second.
+
+    `named`: the digits are the caller's shown name too, for a dialplan to compare (the bench).
+    """
+    scenario, data, statistics = _write(folder, callers, before_keys, named=named)
     command = [
         str(tree.program("sipp")),
         f"127.0.0.1:{sip_port}",
@@ -108,11 +113,14 @@ async def ring(
     return _outcome(statistics, said)
 
 
-def _write(folder: Path, callers: Sequence[tuple[str, str]], before_keys: float) -> tuple[Path, Path, Path]:
+def _write(
+    folder: Path, callers: Sequence[tuple[str, str]], before_keys: float, *, named: bool
+) -> tuple[Path, Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     scenario, data, statistics = folder / "patient.xml", folder / "callers.csv", folder / "statistics.csv"
     scenario.write_text(_SCENARIO.format(before=int(before_keys * 1000), key=KEY_MS))
-    data.write_text("SEQUENTIAL\n" + "".join(f"{number};{digits};\n" for number, digits in callers))
+    lines = [f"{number};{digits};{digits if named else 'sipp'};\n" for number, digits in callers]
+    data.write_text("SEQUENTIAL\n" + "".join(lines))
     statistics.unlink(missing_ok=True)
     return scenario, data, statistics
 
@@ -121,5 +129,7 @@ def _outcome(statistics: Path, said: bytes) -> Outcome:
     if not statistics.exists():
         raise AssertionError(f"sipp did not start: {said.decode(errors='replace')[-500:]}")
     lines = statistics.read_text().strip().splitlines()
-    last = dict(zip(lines[0].split(";"), lines[-1].split(";"), strict=False))
-    return Outcome(int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"]))
+    names = lines[0].split(";")
+    seconds = [dict(zip(names, line.split(";"), strict=False)) for line in lines[1:]]
+    most = max(int(second["CurrentCall"]) for second in seconds)
+    return Outcome(int(seconds[-1]["SuccessfulCall(C)"]), int(seconds[-1]["FailedCall(C)"]), most)

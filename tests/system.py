@@ -147,8 +147,10 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
     return kept | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}
 
 
-def run(settings: Settings, *command: str, seconds: float = 60, **other: str) -> subprocess.CompletedProcess[str]:
-    """Run `innringing <command>` to its end."""
+def run(
+    settings: Settings, *command: str, seconds: float = 120, given: str = "", **other: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `innringing <command>` to its end, with `given` on its standard input."""
     return subprocess.run(
         [*COMMAND, *command],
         capture_output=True,
@@ -157,7 +159,7 @@ def run(settings: Settings, *command: str, seconds: float = 60, **other: str) ->
         cwd=ROOT,
         env=variables(settings, **other),
         timeout=seconds,
-        stdin=subprocess.DEVNULL,
+        input=given,
     )
 
 

@@ -70,16 +70,22 @@ class Phone(asyncio.DatagramProtocol):
             self._transport.close()
 
     async def ring(
-        self, extension: str, *, caller: str = "", withheld: bool = False, patience: float = 10.0
+        self,
+        extension: str,
+        *,
+        caller: str = "",
+        name: str = "",
+        withheld: bool = False,
+        patience: float = 10.0,
     ) -> PhoneCall:
         """Ring this extension and wait until it is answered. Raises NobodyThere, Refused.
 
-        `caller` is the number shown (the user part of From). `withheld`: shown as anonymous, with the number only in
-        P-Asserted-Identity beside `Privacy: id`, as a trunk passes a secret number on.
+        `caller` is the number shown (the user part of From), `name` the name beside it. `withheld`: shown as
+        anonymous, with the number only in P-Asserted-Identity beside `Privacy: id`, as a trunk passes a secret one on.
         """
         number = f"sip:{caller or self.user}@{self.server}"
         extra: list[tuple[str, str]] = []
-        us = f"<{number}>"
+        us = f'"{name}" <{number}>' if name else f"<{number}>"
         if withheld:
             us = '"Anonymous" <sip:anonymous@anonymous.invalid>'
             extra = [("Privacy", "id"), ("P-Asserted-Identity", f"<{number}>")]

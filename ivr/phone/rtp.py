@@ -72,15 +72,25 @@ class Recording:
         self._end = start + len(payload)
         self._next = ((sequence + 1) & 0xFFFF, (timestamp + len(payload)) & 0xFFFFFFFF)
 
+    def begin(self, now: float) -> None:
+        """Let sample 0 be now, or what has come already: sound may overtake the answer."""
+        self.started = min([now, *self._arrivals[:1]])
+        first = self._starts[0] if self._starts else 0
+        self._starts = [start - first for start in self._starts]
+        self._end -= first
+
     @property
     def seconds(self) -> float:
         return self._end / RATE
 
-    def samples(self) -> Samples:
-        """Everything heard so far; silence where nothing came."""
-        heard = np.zeros(self._end, dtype=np.int16)
-        for start, piece in zip(self._starts, self._pieces, strict=True):
-            heard[start : start + len(piece)] = decode_alaw(piece)
+    def samples(self, first: int = 0) -> Samples:
+        """What was heard so far, from that sample on; silence where nothing came."""
+        heard = np.zeros(max(self._end - first, 0), dtype=np.int16)
+        begin = max(bisect_right(self._starts, first) - 1, 0)
+        for start, piece in zip(self._starts[begin:], self._pieces[begin:], strict=True):
+            decoded = decode_alaw(piece)[max(first - start, 0) :]
+            place = max(start - first, 0)
+            heard[place : place + len(decoded)] = decoded
         return heard
 
     def instant(self, sample: int) -> float:
@@ -132,7 +142,7 @@ class Line:
     def open(self, host: str, port: int, events: int | None) -> None:
         """Start sending there, key presses as payload type `events`. What is heard from now on is recorded."""
         if self._sender is None:
-            self.recording = Recording(time.time())
+            self.recording.begin(time.time())
             self._events = events
             self._sender = asyncio.create_task(self._send((host, port)))
 

@@ -71,7 +71,7 @@ async def test_the_receipt_is_heard_after_the_commit_and_an_agent_pulls_the_call
         await caller.hears("received")
         seen = await watching
         await caller.ends()
-        heard = {heard.key: heard for heard in caller.sentences()}
+        heard = {heard.key: heard for heard in await caller.sentences()}
         receipt = heard["received"]
         assert receipt.whole and receipt.score > 0.97
         assert heard["welcome"].start < heard["ask_identity"].start < heard["change_number"].start < receipt.start

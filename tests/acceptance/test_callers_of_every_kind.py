@@ -42,7 +42,7 @@ async def hangs_up_after_five_digits(system: System) -> Rung:
         await caller.hears("ask_identity")
         await caller.keys(synthetic_identity(203)[:5])
         await asyncio.sleep(0.5)
-        return Rung(caller.heard())
+        return Rung(await caller.heard())
 
 
 async def types_ahead_during_the_welcome(system: System) -> Rung:
@@ -99,7 +99,7 @@ async def received(caller: Caller) -> Rung:
     """Listen to the receipt until we are hung up on."""
     await caller.hears("received", "already_on_list")
     await caller.ends()
-    return Rung(caller.heard())
+    return Rung(await caller.heard())
 
 
 PHONES = {

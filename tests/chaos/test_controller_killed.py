@@ -25,12 +25,12 @@ async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: 
         async with ringing(system.settings, "1000", "+4768050311") as caller:
             await caller.hears("switchboard_unavailable")  # nobody is there yet
             await caller.ends()
-            assert caller.heard() == ["rescue", "switchboard_unavailable"]
+            assert await caller.heard() == ["rescue", "switchboard_unavailable"]
         async with switchboard(system) as phone:
             await phone.register()
             async with ringing(system.settings, "2000", "+4768050312") as caller:
                 answered = await phone.answer()
-                assert caller.heard() == ["rescue"]
+                assert await caller.heard() == ["rescue"]
                 await both_are_connected(caller.call.line.say, answered.heard.samples)
                 await caller.hangs_up()
                 await asyncio.wait_for(answered.ended.wait(), 30)
@@ -50,8 +50,8 @@ async def test_killed_in_the_middle_of_calls_one_is_rescued_and_one_is_taken_up_
                 await caller.keys(synthetic_identity(314)[:5])
                 await killed(system)
                 answered = await phone.answer()
-                assert caller.heard()[-1] == "rescue"
-                assert "received" not in caller.heard()
+                assert (await caller.heard())[-1] == "rescue"
+                assert "received" not in await caller.heard()
                 await answered.hang_up()
                 await caller.ends()
         system.restart_ivr()

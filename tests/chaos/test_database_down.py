@@ -24,7 +24,7 @@ async def test_a_caller_hears_no_receipt_when_nothing_can_be_stored(prompts: Non
                 sorry = await caller.hears("storage_down")
                 await caller.hears("to_switchboard", after=sorry.start)
                 await caller.ends()
-                heard = caller.heard()
+                heard = await caller.heard()
             assert "received" not in heard and "already_on_list" not in heard
             assert heard[-1] == "switchboard_unavailable"
             assert system.ivr.alive()

@@ -64,6 +64,21 @@ def test_a_recording_keeps_packets_end_to_end_and_gaps_as_long_as_they_were() ->
     assert recording.instant(len(samples) - 1) == 1000.500
 
 
+def test_sound_that_overtakes_the_answer_is_kept() -> None:
+    recording = Recording(1000.0)
+    recording.add(1, 0, b"\x2a" * FRAME, 1000.100)
+    recording.begin(1000.110)
+    recording.add(2, FRAME, b"\x2a" * FRAME, 1000.120)
+    recording.add(9, 9999, b"\x2a" * FRAME, 1000.300)
+    assert recording.started == 1000.100
+    assert np.count_nonzero(recording.samples()[: 2 * FRAME]) == 2 * FRAME
+    assert np.flatnonzero(recording.samples()[2 * FRAME :])[0] == round(0.2 * RATE) - 2 * FRAME
+    silent = Recording(1000.0)
+    silent.begin(1005.0)
+    silent.add(1, 0, b"\x2a" * FRAME, 1005.5)
+    assert np.flatnonzero(silent.samples())[0] == round(0.5 * RATE)
+
+
 def test_alaw_is_decoded_as_the_standard_says() -> None:
     assert decode_alaw(bytes([0xD5, 0x55, 0xAA, 0x2A])).tolist() == [8, -8, 32256, -32256]
 

@@ -1,0 +1,248 @@
+"""`make bench`: the same five-second call as plain dialplan and as ours, on one Asterisk, at rising rates.
+
+Asks, takes eleven digits, confirms. Ours also commits a callback to PostgreSQL first. Prints CPU a call, calls at once,
+wrong or lost digits, and the time from the last key to the commit and to the confirmation, measured on the wire.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from desk.settings import ROOT
+from desk.storage.migrate import migrate
+from docker import asterisk, postgres, tree
+from tests import sipp
+from tests.callers import ringing
+from tests.servers import free_port, machine_settings
+from tests.synthetic import synthetic_identity
+from tests.system import run, until, variables
+from tests.systems import create_database
+
+DIALPLAN = """
+[departments](+)
+exten => 9000,1,Answer()
+ same => n,Read(KEYED,innringing/ask_identity,11,,1,5)
+ same => n,GotoIf($["${KEYED}" = "${CALLERID(name)}"]?right)
+ same => n,Set(GLOBAL(WRONG)=$[0${GLOBAL(WRONG)} + 1])
+ same => n(right),Playback(innringing/received)
+ same => n,Hangup()
+exten => 9001,1,Set(DEPARTMENT=kirurgi)
+ same => n,Goto(innringing,s,1)
+"""
+PLAIN, OURS = "9000", "9001"
+NAMES = {PLAIN: "dialplan", OURS: "ours"}
+PROBES = 6  # calls of our own phone in each run: they measure on the wire
+
+
+@dataclass
+class Run:
+    """One contender at one rate. CPU in milliseconds a call, waits in milliseconds."""
+
+    contender: str
+    rate: float
+    calls: int
+    at_once: int
+    asterisk: float
+    controller: float
+    database: float
+    wrong: int
+    to_commit: list[float] = field(default_factory=list)
+    to_confirmation: list[float] = field(default_factory=list)
+
+    @property
+    def both(self) -> float:
+        return self.asterisk + self.controller
+
+
+class Bench:
+    """One Asterisk, one database, one controller, for all runs."""
+
+    def __init__(self, folder: Path) -> None:
+        first = 12000 + free_port(socket.SOCK_DGRAM) % 50 * 100
+        self._folder = folder
+        self._running = contextlib.ExitStack()
+        self._database = self._running.enter_context(postgres.start())
+        url = asyncio.run(create_database(self._database))
+        asyncio.run(migrate(url))
+        self.settings = machine_settings(folder, database_url=url, rtp_ports=f"{first}-{first + 2999}")
+        run(self.settings, "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"), seconds=300)
+        self._asterisk = self._running.enter_context(
+            asterisk.start(self.settings, folder / "asterisk", extra={"extensions.conf": DIALPLAN})
+        )
+        self._told = folder / "told.jsonl"
+        self._controller = self._running.enter_context(self._started())
+        until(lambda: "innringing" in self._asterisk.console("ari show apps"))
+        self._server = _listening_at(self._database.port)
+        self._numbers = itertools.count()
+
+    @contextlib.contextmanager
+    def _started(self) -> Iterator[psutil.Process]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.controller", str(self._told)],
+            cwd=ROOT,
+            env=variables(self.settings),
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            yield psutil.Process(child.pid)
+        finally:
+            child.terminate()
+            child.wait()
+
+    def close(self) -> None:
+        self._running.close()
+
+    def run(self, extension: str, rate: float, calls: int) -> Run:
+        wrong, told = self._wrong(), self._told_so_far()
+        callers = [self._caller() for _ in range(calls)]
+        before = self._cpu()
+        rung, waits, probed = asyncio.run(self._ring(extension, callers, rate))
+        spent = [(after - start) * 1000 / (calls + PROBES) for start, after in zip(before, self._cpu(), strict=True)]
+        expected = dict(callers + probed)
+        lines = self._told_so_far()[len(told) :]
+        right = [line for line in lines if expected.get(line["phone"]) == line["identity"]]
+        lost = len(expected) - len(right) if extension == OURS else self._wrong() - wrong + rung.failed
+        waited = [line["ms"] for line in right]
+        return Run(NAMES[extension], rate, calls, rung.most_at_once, *spent, lost, waited, waits)
+
+    def _caller(self) -> tuple[str, str]:
+        n = next(self._numbers)
+        return f"+476805{n % 10_000:04}", synthetic_identity(1_000_000 + n)
+
+    async def _ring(
+        self, extension: str, callers: list[tuple[str, str]], rate: float
+    ) -> tuple[sipp.Outcome, list[float], list[tuple[str, str]]]:
+        folder = self._folder / f"sipp-{time.time():.0f}"
+        load = asyncio.create_task(sipp.ring(folder, self.settings.sip_port, extension, callers, rate=rate, named=True))
+        probes = [self._caller() for _ in range(PROBES)]
+        span = len(callers) / rate
+        waits = await asyncio.gather(
+            *(self._probe(extension, caller, span * (n + 1) / (PROBES + 1)) for n, caller in enumerate(probes))
+        )
+        return await load, waits, probes
+
+    async def _probe(self, extension: str, caller: tuple[str, str], after: float) -> float:
+        """Milliseconds from the end of the last key's press to the first packet of the confirmation."""
+        await asyncio.sleep(after)
+        phone, identity = caller
+        async with ringing(self.settings, extension, phone, name=identity) as probe:
+            await asyncio.sleep(0.5)
+            await probe.keys(identity)
+            last = probe.call.line.last_key_at or 0.0
+            await probe.ends()
+            sentences = await probe.sentences()
+            received = next(heard for heard in sentences if heard.key == "received")
+            return (probe.instant(received) - last) * 1000
+
+    def _cpu(self) -> tuple[float, float, float]:
+        """Seconds of processor time so far: Asterisk, the controller, the database."""
+        return (
+            _seconds(psutil.Process(self._asterisk.pid)),
+            _seconds(self._controller),
+            sum(_seconds(process) for process in [self._server, *self._server.children(recursive=True)]),
+        )
+
+    def _wrong(self) -> int:
+        lines = self._asterisk.console("dialplan show globals").splitlines()
+        return next((int(line.partition("=")[2]) for line in lines if line.strip().startswith("WRONG=")), 0)
+
+    def _told_so_far(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self._told.read_text().splitlines()] if self._told.exists() else []
+
+
+def _seconds(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+def _listening_at(port: int) -> psutil.Process:
+    connections = psutil.net_connections(kind="tcp")
+    return psutil.Process(next(one.pid for one in connections if one.status == "LISTEN" and one.laddr.port == port))
+
+
+def shown(runs: list[Run]) -> Table:
+    """A line for each run."""
+    table = Table(title="CPU in ms a call; waits in ms: median / p99")
+    headings = ("", "calls/s", "calls", "at once", "Asterisk", "controller", "database", "÷ dialplan", "wrong or lost")
+    for heading in (*headings, "key → commit", "key → confirmation (wire)"):
+        table.add_column(heading, justify="right")
+    plain = {
+        rate: statistics.median(one.both for one in runs if one.rate == rate and one.contender == NAMES[PLAIN])
+        for rate in {one.rate for one in runs}
+    }
+    for one in runs:
+        figures = [f"{cpu:.1f}" for cpu in (one.asterisk, one.controller, one.database)]
+        table.add_row(
+            one.contender,
+            f"{one.rate:g}",
+            str(one.calls),
+            str(one.at_once),
+            *figures,
+            f"{one.both / plain[one.rate]:.2f}",
+            str(one.wrong),
+            _median_and_p99(one.to_commit),
+            _median_and_p99(one.to_confirmation),
+        )
+    return table
+
+
+def _median_and_p99(values: list[float]) -> str:
+    if len(values) < 2:
+        return "–"
+    return f"{statistics.median(values):.1f} / {statistics.quantiles(values, n=100, method='inclusive')[98]:.1f}"
+
+
+def verdict(runs: list[Run]) -> str:
+    """The one figure that counts: medians over all runs of each rate, then the worst rate."""
+    ratios = {}
+    for rate in sorted({one.rate for one in runs}):
+        medians = {
+            name: statistics.median(one.both for one in runs if one.rate == rate and one.contender == name)
+            for name in NAMES.values()
+        }
+        ratios[rate] = medians["ours"] / medians["dialplan"]
+    told = ", ".join(f"{ratio:.2f} at {rate:g} calls/s" for rate, ratio in ratios.items())
+    return f"All (Asterisk and controller) ÷ dialplan: {told}. Goal: 1.30."
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    asked.add_argument("--rates", type=float, nargs="+", default=[5.0, 10.0, 15.0], help="new calls a second")
+    asked.add_argument("--seconds", type=float, default=10.0, help="how long each run makes new calls")
+    asked.add_argument("--repeats", type=int, default=3)
+    given = asked.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 170)
+    with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder:
+        bench = Bench(Path(folder))
+        try:
+            for extension in (PLAIN, OURS):
+                bench.run(extension, 5.0, 10)  # the first calls load what later ones find loaded
+            runs = []
+            for rate, _, extension in itertools.product(given.rates, range(given.repeats), (PLAIN, OURS)):
+                runs.append(bench.run(extension, rate, round(rate * given.seconds)))
+                console.print(f"{NAMES[extension]} at {rate:g} calls/s: {runs[-1].both:.1f} ms a call")
+        finally:
+            bench.close()
+    console.print(shown(runs))
+    console.print(verdict(runs))
+
+
+if __name__ == "__main__":
+    main()

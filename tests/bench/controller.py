@@ -1,0 +1,63 @@
+"""Our side of the comparison, as a process: the shortest conversation that does what the plain dialplan does.
+
+Ask, collect eleven digits, commit a callback, confirm. Everything below the conversation is the product's own. Each
+call leaves one line of JSON in the file named on the command line.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+import uvloop
+
+from desk.departments import Department, load_departments
+from desk.desk import Desk
+from desk.identity import parse_identity
+from desk.log import configure_logging
+from desk.phone import parse_phone
+from desk.settings import Settings
+from desk.wire import open_desk
+from ivr.ari import Ari
+from ivr.call import Call
+from ivr.controller import Controller
+
+
+class Conversation:
+    """Called once for each call."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    async def __call__(self, call: Call, desk: Desk, department: Department) -> None:
+        keys = await call.ask("ask_identity", digits=11, first=8, between=4)
+        keyed = time.perf_counter()
+        patient = parse_identity(keys.digits, allow_test=True, allow_h=False)
+        phone = parse_phone(call.caller.number)
+        await desk.register(call.key, department.slug, patient, phone, language=call.language)
+        committed = time.perf_counter()
+        self._out.write(
+            json.dumps({"phone": phone.e164, "identity": keys.digits, "ms": 1000 * (committed - keyed)}) + "\n"
+        )
+        await call.play("received")
+
+
+async def serve(out: TextIO) -> None:
+    settings = Settings.load()
+    configure_logging(settings)
+    departments = load_departments(settings.departments_file)
+    ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password())
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with open_desk(settings) as desk:
+        controller = Controller(ari=ari, desk=desk, departments=lambda: departments, conversation=Conversation(out))
+        await controller.serve(stopping)
+
+
+if __name__ == "__main__":
+    with Path(sys.argv[1]).open("a", buffering=1) as file:  # synthetic numbers only
+        uvloop.run(serve(file))

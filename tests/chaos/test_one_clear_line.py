@@ -1,0 +1,61 @@
+"""What can't work says so in one line and ends. (What each program checks alone is tested beside it.)"""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from desk.settings import Settings
+from tests.servers import free_port, machine_settings
+from tests.system import System, run
+
+NO_SUCH_DATABASE = "postgresql+asyncpg://somebody:secret@127.0.0.1:{port}/innringing"
+FAULTY = '[kirurgi]\nname = "Kirurgi"\nextension = "1000"\nhospital_number = "+4768050001"\npolicy = "sometimes"\n'
+
+
+async def refused(settings: Settings, *command: str, **variables: str) -> str:
+    """The one line it said, having ended with another code than 0."""
+    done = await asyncio.to_thread(run, settings, *command, **variables)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode not in (0, None), done.stderr
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in lines[0] and "secret" not in lines[0]
+    return lines[0]
+
+
+async def test_a_wrong_ari_password(sqlite_system: System) -> None:
+    line = await refused(sqlite_system.settings, "ivr", ARI_PASSWORD="wrong")
+    assert "INNRINGING_ARI_PASSWORD" in line
+    assert sqlite_system.ivr.alive()
+
+
+@pytest.mark.parametrize("command", ["ivr", "api"])
+async def test_the_database_down(command: str, tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    url = NO_SUCH_DATABASE.format(port=free_port(socket.SOCK_STREAM))
+    assert "INNRINGING_DATABASE_URL" in await refused(settings, command, DATABASE_URL=url)
+
+
+@pytest.mark.parametrize("command", ["ivr", "api", "check", "run"])
+async def test_a_bad_departments_file(command: str, tmp_path: Path) -> None:
+    faulty = tmp_path / "departments.toml"
+    faulty.write_text(FAULTY)
+    line = await refused(machine_settings(tmp_path), command, DEPARTMENTS_FILE=str(faulty))
+    assert "departments.toml:5" in line.replace(", line ", ":").replace(" line ", ":")
+    assert "policy" in line
+
+
+@pytest.mark.parametrize(("name", "setting"), [("api_port", "API_PORT"), ("ari_port", "ARI_PORT")])
+async def test_a_port_taken(name: str, setting: str, tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    with socket.create_server(("127.0.0.1", getattr(settings, name))):
+        line = await refused(settings, "run")
+    assert f"INNRINGING_{setting}" in line
+
+
+async def test_a_call_where_nobody_answers(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    line = await refused(settings, "call", "1000", "--out", str(tmp_path / "call.wav"))
+    assert f"127.0.0.1:{settings.sip_port}" in line
+    assert not (tmp_path / "call.wav").exists()
