@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import sysconfig
-import tomllib
 from pathlib import Path
 
 from docker.apt import AptError, debian_sources, unpack
@@ -63,13 +63,12 @@ def _put_ourselves_in(python: Path) -> None:
 
 def write_metadata(folder: Path) -> None:
     """What importlib.metadata reads our name and version from."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    metadata = folder / f"innringing-{project['version']}.dist-info" / "METADATA"
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'(?m)^version = "([^"]+)"', project)
+    version = found[1] if found else "0"
+    metadata = folder / f"innringing-{version}.dist-info" / "METADATA"
     metadata.parent.mkdir(exist_ok=True)
-    text = (
-        f"Metadata-Version: 2.1\nName: innringing\nVersion: {project['version']}\nSummary: {project['description']}\n"
-    )
-    metadata.write_text(text, encoding="utf-8")
+    metadata.write_text(f"Metadata-Version: 2.1\nName: innringing\nVersion: {version}\n", encoding="utf-8")
 
 
 def _pip(python: Path) -> list[str]:

@@ -1,0 +1,130 @@
+"""`innringing run`: everything comes up together, says where it is, and goes down together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from desk.settings import ROOT, Settings
+from docker.ready import doors_are_open
+from tests.servers import machine_settings
+
+pytestmark = pytest.mark.usefixtures("prompts")
+SECONDS = 120  # the machine may be busy
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "INNRINGING_ENVIRONMENT": "demo",
+        "INNRINGING_VAR_DIR": str(settings.var_dir),
+        "INNRINGING_ARI_PORT": str(settings.ari_port),
+        "INNRINGING_API_PORT": str(settings.api_port),
+        "INNRINGING_SIP_PORT": str(settings.sip_port),
+        "INNRINGING_RTP_PORTS": settings.rtp_ports,
+        **more,
+    }
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[psutil.Process]:
+    with (settings.var_dir / "run.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "innringing", "run"], cwd=ROOT, env=environment(settings), stdout=log, stderr=log
+        )
+    try:
+        wait_until(lambda: "is up" in said(settings) or child.poll() is not None)
+        assert child.poll() is None, said(settings)
+        yield psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        assert child.wait(SECONDS) == 0, said(settings)
+
+
+def said(settings: Settings) -> str:
+    return (settings.var_dir / "run.log").read_text(encoding="utf-8")
+
+
+def wait_until(condition: object) -> None:
+    assert callable(condition)
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_it_comes_up_mends_itself_and_leaves_nothing(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    with running(settings) as process:
+        assert f"sip:1000@127.0.0.1:{settings.sip_port}" in said(settings)
+        assert (tmp_path / "demo-token").exists()
+        children = process.children(recursive=True)
+        [api] = [child for child in children if child.cmdline()[-1] == "api"]
+        api.send_signal(signal.SIGKILL)
+        wait_until(lambda: not doors_are_open(settings))
+        wait_until(lambda: doors_are_open(settings))
+        children += process.children(recursive=True)
+    assert [child for child in children if child.is_running()] == []
+
+
+def test_two_run_side_by_side(tmp_path: Path) -> None:
+    one, other = (machine_settings(folder) for folder in folders(tmp_path))
+    with running(one), running(other):
+        assert doors_are_open(one)
+        assert doors_are_open(other)
+
+
+def folders(parent: Path) -> list[Path]:
+    made = [parent / "one", parent / "other"]
+    for folder in made:
+        folder.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("setting", ["api_port", "ari_port", "sip_port"])
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path, setting: str) -> None:
+    settings = machine_settings(tmp_path)
+    kind = socket.SOCK_DGRAM if setting == "sip_port" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as holder:
+        holder.bind(("127.0.0.1", getattr(settings, setting)))
+        if kind == socket.SOCK_STREAM:
+            holder.listen()
+        assert_refused(settings, f"INNRINGING_{setting.upper()}")
+
+
+def test_a_wrong_departments_file_is_one_line(tmp_path: Path) -> None:
+    wrong = tmp_path / "departments.toml"
+    wrong.write_text("[kirurgi]\nname = 1\n", encoding="utf-8")
+    assert_refused(machine_settings(tmp_path), "departments.toml", INNRINGING_DEPARTMENTS_FILE=str(wrong))
+
+
+def test_a_database_that_is_down_is_one_line(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    nobody = f"postgresql+asyncpg://someone:secret-word@127.0.0.1:{settings.ari_port}/none"
+    assert_refused(settings, "database", INNRINGING_DATABASE_URL=nobody)
+
+
+def assert_refused(settings: Settings, named: str, **more: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "innringing", "run"],
+        cwd=ROOT,
+        env=environment(settings, **more),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("innringing run: ")
+    assert named in lines[0]
+    assert "secret-word" not in done.stderr
