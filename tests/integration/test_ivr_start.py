@@ -1,0 +1,96 @@
+"""Starting and stopping the phone door as a process: one clear line for what stops it, and a clean end."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from desk.settings import ROOT
+from tests.fake_ari import FakeAri, serving
+from tests.integration.api_process import environment, free_port
+from tests.phone_door import until
+
+SQLITE = "sqlite+aiosqlite:///innringing.db"
+
+
+@asynccontextmanager
+async def ivr(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ivr", cwd=ROOT, env=variables, stdout=-1, stderr=-1
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def last_words(variables: dict[str, str]) -> str:
+    """The last line of a phone door that will not start; its exit code is 1 and there is no traceback."""
+    async with ivr(variables) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert (process.returncode, out) == (1, b"")
+        assert b"Traceback" not in err
+        return err.decode().splitlines()[-1]
+
+
+def settings_for(fake: FakeAri, var_dir: Path, **more: str) -> dict[str, str]:
+    given = {"ari_url": fake.url.rstrip("/"), "ari_password": fake.password, **more}
+    return environment(SQLITE, var_dir, **given)
+
+
+async def test_a_wrong_ari_password(tmp_path: Path) -> None:
+    async with serving() as fake:
+        said = await last_words(settings_for(fake, tmp_path, ari_password="hush-hush"))
+    assert said.startswith("innringing ivr: Asterisk refused the ARI user or password")
+    assert "hush" not in said
+
+
+async def test_a_database_that_is_down(tmp_path: Path) -> None:
+    url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port()}/none"
+    said = await last_words(environment(url, tmp_path))
+    assert said.startswith("innringing ivr: ")
+    assert "INNRINGING_DATABASE_URL" in said
+    assert "hush" not in said
+
+
+async def test_departments_that_can_not_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "departments.toml"
+    file.write_text("[kirurgi\n", encoding="utf-8")
+    said = await last_words(environment(SQLITE, tmp_path, departments_file=str(file)))
+    assert f"{file}:1:" in said
+
+
+async def test_missing_keys_in_production(tmp_path: Path) -> None:
+    said = await last_words(environment(SQLITE, tmp_path, environment="production"))
+    assert "INNRINGING_" in said
+    assert "is not set" in said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_it_waits_for_asterisk_and_ends_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
+    late = FakeAri(port=free_port())
+    async with ivr(settings_for(late, tmp_path)) as process:
+        assert process.stderr
+        async with asyncio.timeout(60):
+            while b"Waiting for Asterisk" not in (line := await process.stderr.readline()):
+                assert line, "it ended"
+        await late.start()
+        await until(lambda: late.allowed, 60)
+        process.send_signal(stop)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+    await late.stop()
+
+
+async def test_being_replaced_by_another_controller_ends_it(tmp_path: Path) -> None:
+    async with serving() as fake, ivr(settings_for(fake, tmp_path)) as process:
+        await until(lambda: fake.made("GET /applications/innringing"), 60)
+        await fake.emit("ApplicationReplaced")
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 1
+        assert err.decode().splitlines()[-1].startswith("innringing ivr: Another controller")
