@@ -20,6 +20,7 @@ from docker import engine, images, tree
 VARIABLE = "INNRINGING_POSTGRES"
 START_LIMIT = 60.0
 NOBODY = 65534
+READY = "database system is ready to accept connections"
 
 Kind = Literal["local", "container", "tree"]
 SETTINGS = {
@@ -39,6 +40,7 @@ class PostgresError(Exception):
 
 class _Server(Protocol):
     def alive(self) -> bool: ...
+    def ready(self) -> bool: ...
     def stop(self) -> None: ...
     def last_words(self) -> str: ...
 
@@ -77,7 +79,7 @@ def start(kind: Kind | None = None) -> Postgres:
             raise PostgresError("no PostgreSQL server programs (initdb, postgres) on this machine")
         server = _ProcessServer(programs, port)
     end = time.monotonic() + START_LIMIT
-    while not _listens(port):
+    while not (_listens(port) and server.ready()):
         if not server.alive() or time.monotonic() > end:
             words = server.last_words()
             server.stop()
@@ -148,6 +150,10 @@ class _ProcessServer:
     def alive(self) -> bool:
         return self._child.poll() is None
 
+    def ready(self) -> bool:
+        """A server that still starts listens already, and refuses whoever comes."""
+        return READY in self._log.read_text(encoding="utf-8", errors="replace")
+
     def stop(self) -> None:
         """Fast shutdown; waits; deletes the data."""
         if self.alive():
@@ -179,6 +185,9 @@ class _ContainerServer:
 
     def alive(self) -> bool:
         return self._container.running()
+
+    def ready(self) -> bool:
+        return READY in self._container.logs()
 
     def stop(self) -> None:
         self._container.remove()

@@ -1,6 +1,8 @@
 """Real servers for tests: PostgreSQL, and an Asterisk with the operators' dialplan. Free ports, temporary folders."""
 
+import asyncio
 import contextlib
+import shutil
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,6 +12,7 @@ import asyncpg
 import pytest
 
 from desk.settings import Settings
+from desk.storage.migrate import migrate
 from docker import asterisk, postgres
 
 
@@ -35,6 +38,41 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_url")
     return f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
+
+
+@pytest.fixture(scope="session")
+def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """`migrated_template(engine)`: where an empty database with the newest tables stands; copies of it are quick."""
+    made: dict[str, str] = {}
+
+    def template(engine: str, server: postgres.Postgres | None = None) -> str:
+        if engine not in made:
+            if server is None:
+                made[engine] = str(tmp_path_factory.mktemp("template") / "innringing.db")
+                asyncio.run(migrate(f"sqlite+aiosqlite:///{made[engine]}"))
+            else:
+                made[engine] = f"template_{uuid.uuid4().hex}"
+                asyncio.run(_command(server, f"create database {made[engine]}"))
+                asyncio.run(migrate(server.url(made[engine])))
+        return made[engine]
+
+    return template
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_template: Callable[..., str]
+) -> Iterator[str]:
+    """A database with the newest tables, empty, on each engine in turn."""
+    if request.param == "sqlite":
+        shutil.copyfile(migrated_template("sqlite"), tmp_path / "innringing.db")
+        yield f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
+        return
+    server: postgres.Postgres = request.getfixturevalue("postgres_server")
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(_command(server, f"create database {name} template {migrated_template('postgresql', server)}"))
+    yield server.url(name)
+    asyncio.run(_command(server, f"drop database {name} with (force)"))
 
 
 @pytest.fixture

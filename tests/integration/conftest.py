@@ -6,16 +6,14 @@ import pytest
 
 from desk.desk import Desk
 from desk.storage.database import Database
-from desk.storage.migrate import migrate
 from tests.fakes import FakeClock
 from tests.integration.desk_world import make_desk
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(migrated_url: str) -> AsyncIterator[Database]:
     """The newest tables, empty."""
-    await migrate(database_url)
-    opened = Database(database_url)
+    opened = Database(migrated_url)
     yield opened
     await opened.close()
 

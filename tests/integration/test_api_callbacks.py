@@ -22,8 +22,8 @@ TEN_O_CLOCK = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)  # in Oslo
 
 
 @pytest.fixture
-async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(database_url, tmp_path) as world:
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as world:
         yield world
 
 

@@ -17,8 +17,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
-async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(database_url, tmp_path) as world:
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as world:
         yield world
 
 
@@ -56,9 +56,9 @@ async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await writer.wait_closed()
 
 
-async def ready(database_url: str, var_dir: Path, port: int) -> tuple[int, dict[str, str], str]:
+async def ready(migrated_url: str, var_dir: Path, port: int) -> tuple[int, dict[str, str], str]:
     """Status, what each component says, and the whole text."""
-    async with open_world(database_url, var_dir, ari_port=port) as world:
+    async with open_world(migrated_url, var_dir, ari_port=port) as world:
         answer = await world.client.get("/readyz")
     said = {name: part["detail"] for name, part in answer.json()["components"].items()}
     assert answer.json()["ready"] is (answer.status_code == 200)
@@ -70,36 +70,36 @@ async def test_alive_whatever_else_is_away(world: World) -> None:
     assert (answer.status_code, answer.json()) == (200, {"alive": True})
 
 
-async def test_ready_when_database_and_asterisk_answer(database_url: str, tmp_path: Path) -> None:
+async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_path: Path) -> None:
     async with fake_asterisk(ari(password=KEYS["ari_password"])) as port:
-        status, said, _ = await ready(database_url, tmp_path, port)
+        status, said, _ = await ready(migrated_url, tmp_path, port)
     assert (status, said) == (200, {"database": "answers", "asterisk": "answers"})
 
 
 async def test_not_ready_when_asterisk_refuses_the_password_and_the_password_is_not_told(
-    database_url: str, tmp_path: Path
+    migrated_url: str, tmp_path: Path
 ) -> None:
     async with fake_asterisk(ari(password="another")) as port:
-        status, said, text = await ready(database_url, tmp_path, port)
+        status, said, text = await ready(migrated_url, tmp_path, port)
     assert status == 503
     assert said["asterisk"] == "Asterisk refuses the user or password of ARI"
     assert KEYS["ari_password"] not in text
 
 
 async def test_not_ready_when_asterisk_hangs(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.readiness.ASTERISK_SECONDS", 0.2)
     async with fake_asterisk(hangs) as port:
-        status, said, _ = await ready(database_url, tmp_path, port)
+        status, said, _ = await ready(migrated_url, tmp_path, port)
     assert status == 503
     assert said["asterisk"].startswith("Asterisk did not answer within")
 
 
-async def test_not_ready_when_asterisk_is_gone(database_url: str, tmp_path: Path) -> None:
+async def test_not_ready_when_asterisk_is_gone(migrated_url: str, tmp_path: Path) -> None:
     async with fake_asterisk(hangs) as port:
         pass
-    status, said, _ = await ready(database_url, tmp_path, port)
+    status, said, _ = await ready(migrated_url, tmp_path, port)
     assert (status, said["asterisk"]) == (503, "Asterisk can't be reached")
     assert said["database"] == "answers"
 
