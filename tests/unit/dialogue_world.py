@@ -14,7 +14,7 @@ from desk.settings import Settings
 from ivr.call import Call, CallerHungUp
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.keys import all_keys
-from tests.fake_channel import FakeChannel
+from ivr.rehearse.line import FakeChannel
 from tests.fakes import FakeClock
 from tests.synthetic import synthetic_identity
 

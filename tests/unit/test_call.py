@@ -7,8 +7,8 @@ import pytest
 from desk.callbacks import IncompleteStep
 from ivr.call import CallerHungUp, CallerId, Keys
 from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
-from tests.fake_channel import FakeChannel
-from tests.virtual_time import on_virtual_time
+from ivr.rehearse.line import FakeChannel
+from ivr.rehearse.virtual_time import on_virtual_time
 
 
 def now() -> float:

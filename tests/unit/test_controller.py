@@ -25,10 +25,10 @@ from ivr.events import (
     parse,
     parse_channel,
 )
+from ivr.rehearse.line import FakeChannel
+from ivr.rehearse.virtual_time import on_virtual_time
 from tests.fake_ari import channel_json
-from tests.fake_channel import FakeChannel
 from tests.phone_door import NotingDesk, controller_of
-from tests.virtual_time import on_virtual_time
 
 NUMBER = "+4768050001"
 

@@ -12,6 +12,7 @@ from desk.phone import parse_phone
 from desk.settings import ROOT
 from ivr.dialogue import caller, speech, steps
 from ivr.prompts.keys import Prompt
+from ivr.rehearse.virtual_time import on_virtual_time
 from tests.synthetic import synthetic_identity
 from tests.unit.dialogue_world import (
     IDENTITY,
@@ -27,7 +28,6 @@ from tests.unit.dialogue_world import (
     WRONG_IDENTITY,
     World,
 )
-from tests.virtual_time import on_virtual_time
 
 AGAIN = ["ask_identity_slow", "skip_identity"]
 OTHER_E164 = f"+47{OTHER_NUMBER}"

@@ -3,8 +3,11 @@
 import asyncio
 import functools
 import selectors
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+_LOOK_AGAIN = 0.05  # real seconds between looks while the clock stands still
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -12,26 +15,42 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = 0.0
+        self._standing = 0
         super().__init__(_JumpingSelector(self._jump))
 
     def time(self) -> float:
         return self._now
 
-    def _jump(self, seconds: float) -> None:
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No time passes inside: for work done outside the loop, in another thread, that takes none in the story."""
+        self._standing += 1
+        try:
+            yield
+        finally:
+            self._standing -= 1
+
+    def _jump(self, seconds: float) -> bool:
+        """Let the time pass; False while it stands still."""
+        if self._standing:
+            return False
         self._now += seconds
+        return True
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
-    def __init__(self, jump: Callable[[float], None]) -> None:
+class _JumpingSelector(selectors.DefaultSelector):
+    def __init__(self, jump: Callable[[float], bool]) -> None:
         super().__init__()
         self._jump = jump
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
-        if not ready and timeout is None:
+        if ready or timeout == 0:
+            return ready
+        if not self._jump(timeout or 0.0):
+            return super().select(_LOOK_AGAIN)
+        if timeout is None:
             raise RuntimeError("everything waits for something that will never happen")
-        if not ready and timeout:
-            self._jump(timeout)
         return ready
 
 
