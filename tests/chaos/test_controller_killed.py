@@ -9,11 +9,6 @@ from tests.synthetic import synthetic_identity
 from tests.system import System, running_system, until
 
 
-async def killed(system: System) -> None:
-    system.ivr.kill()
-    await asyncio.to_thread(until, lambda: not system.ivr_is_in_asterisk())
-
-
 def switchboard(system: System) -> Phone:
     """The switchboard's own phone."""
     return Phone("127.0.0.1", system.settings.sip_port, user="switchboard", password=system.switchboard_password)
@@ -21,7 +16,8 @@ def switchboard(system: System) -> Phone:
 
 async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: None, tmp_path: Path) -> None:
     with running_system(tmp_path) as system:
-        await killed(system)
+        system.ivr.kill()
+        await asyncio.to_thread(until, lambda: not system.ivr_is_in_asterisk())
         async with ringing(system.settings, "1000", "+4768050311") as caller:
             await caller.hears("switchboard_unavailable")  # nobody is there yet
             await caller.ends()
@@ -34,7 +30,7 @@ async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: 
                 await both_are_connected(caller.call.line.say, answered.heard.samples)
                 await caller.hangs_up()
                 await asyncio.wait_for(answered.ended.wait(), 30)
-        system.restart_ivr()
+        await asyncio.to_thread(system.restart_ivr)
         async with ringing(system.settings, "1000", "+4768050313") as caller:
             await caller.hears("welcome")
 
@@ -48,17 +44,17 @@ async def test_killed_in_the_middle_of_calls_one_is_rescued_and_one_is_taken_up_
             async with ringing(system.settings, "1000", "+4768050314") as caller:
                 await caller.hears("ask_identity")
                 await caller.keys(synthetic_identity(314)[:5])
-                await killed(system)
+                system.ivr.kill()
                 answered = await phone.answer()
                 assert (await caller.heard())[-1] == "rescue"
                 assert "received" not in await caller.heard()
                 await answered.hang_up()
                 await caller.ends()
-        system.restart_ivr()
+        await asyncio.to_thread(system.restart_ivr)
         async with ringing(system.settings, "1000", "+4768050315") as caller:
             await caller.hears("ask_identity")
-            await killed(system)
-            system.restart_ivr()
+            system.ivr.kill()
+            await asyncio.to_thread(system.restart_ivr)
             again = await caller.hears("recovered")
             await caller.hears("ask_identity", after=again.start)
             await caller.keys(synthetic_identity(315))
