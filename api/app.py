@@ -14,13 +14,15 @@ from api.openapi import router as docs
 from api.parts import Parts
 from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
-from api.readiness import Asterisk
+from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
 from api.routes import callbacks, calls, departments, health
 from desk.agents import Agents
 from desk.clock import Clock, SystemClock
-from desk.departments import Departments, load_departments
+from desk.departments import Departments
 from desk.desk import Desk
+from desk.errors import DepartmentsFileError
+from desk.reload import DepartmentsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
@@ -81,16 +83,17 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
 
     Raises DepartmentsFileError, SettingsError, StorageUnavailable.
     """
-    departments = load_departments(settings.departments_file)
+    departments = DepartmentsFile(settings.departments_file)
     identity_key, index_key = settings.keys()
     vault = Vault(identity_key=identity_key, index_key=index_key)
     database = Database(settings.database_url)
-    desk = Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    desk = Desk(database=database, departments=departments, vault=vault, clock=clock)
     parts = put_together(
         settings,
         desk=desk,
         agents=Agents(database=database, clock=clock),
-        departments=lambda: departments,
+        departments=departments,
+        fault=lambda: departments.fault,
         metrics=metrics,
         clock=clock,
     )
@@ -112,12 +115,14 @@ def put_together(
     departments: Callable[[], Departments],
     metrics: Metrics,
     clock: Clock,
+    fault: Callable[[], DepartmentsFileError | None] = lambda: None,
 ) -> Parts:
     """Parts around a desk that is open already. Close their `asterisk` at the end."""
     return Parts(
         desk=desk,
         agents=agents,
         departments=departments,
+        files=OperatorsFiles(departments, fault, settings.prompts_dir),
         clock=clock,
         metrics=metrics,
         queue=QueueGauge(desk=desk, clock=clock),

@@ -7,7 +7,7 @@ from fastapi import Request
 
 from api.metrics import Metrics
 from api.queue_gauge import QueueGauge
-from api.readiness import Asterisk
+from api.readiness import Asterisk, OperatorsFiles
 from desk.agents import Agents
 from desk.clock import Clock
 from desk.departments import Departments
@@ -21,6 +21,7 @@ class Parts:
     desk: Desk
     agents: Agents
     departments: Callable[[], Departments]
+    files: OperatorsFiles
     clock: Clock
     metrics: Metrics
     queue: QueueGauge

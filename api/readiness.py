@@ -1,14 +1,20 @@
-"""Whether what the api depends on answers. Details are fixed sentences: no address, no password, no server's words."""
+"""Whether what the api depends on answers. Details are fixed sentences: no address, no password, no server's words;
+only of the operators' own files they tell the line and what is wrong with it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
+from desk.departments import Departments
 from desk.desk import Desk
-from desk.errors import StorageUnavailable
+from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.settings import Settings
 
 ASTERISK_SECONDS = 2.0
+REFUSED = "refused.txt"
+"""Left in prompts/build by a build that was refused."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,36 @@ async def check_database(desk: Desk) -> Component:
     except StorageUnavailable:
         return Component(False, "the database can't be reached")
     return Component(True, "answers")
+
+
+class OperatorsFiles:
+    """What operators edit while we run. A mistake is no reason to stop: the last good file goes on, and this tells."""
+
+    def __init__(
+        self,
+        departments: Callable[[], Departments],
+        fault: Callable[[], DepartmentsFileError | None],
+        prompts_dir: Path,
+    ) -> None:
+        self._departments = departments
+        self._fault = fault
+        self._refused = prompts_dir / "build" / REFUSED
+
+    def departments(self) -> Component:
+        """Whether departments.toml, as it is on disk now, is the one in use."""
+        self._departments()  # looks at the file
+        fault = self._fault()
+        if fault is None:
+            return Component(True, "in use as on disk")
+        place = Path(fault.file).name + (f":{fault.line}" if fault.line is not None else "")
+        return Component(False, f"{place}: {fault.reason}; the last good file goes on")
+
+    def prompts(self) -> Component:
+        """Whether the last build of the prompts was refused (`innringing prompts build` leaves a note)."""
+        try:
+            reason = self._refused.read_text("utf-8").strip()
+        except FileNotFoundError:
+            return Component(True, "the last build is in use")
+        except (OSError, UnicodeError):
+            return Component(False, "what the last build left can't be read")
+        return Component(False, f"{reason}; the last good prompts go on")

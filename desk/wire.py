@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from desk.clock import Clock, SystemClock
-from desk.departments import load_departments
 from desk.desk import Desk
+from desk.reload import DepartmentsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
@@ -21,16 +21,21 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-def make_desk(database: Database, settings: Settings, clock: Clock) -> Desk:
-    """A desk on that database. Raises `DepartmentsFileError`."""
-    departments = load_departments(settings.departments_file)
+def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:
+    """A desk on that database; share `departments` with it where others look at them too.
+
+    Raises `DepartmentsFileError`.
+    """
+    departments = departments or DepartmentsFile(settings.departments_file)
     identity_key, index_key = settings.keys()
     vault = Vault(identity_key=identity_key, index_key=index_key)
-    return Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    return Desk(database=database, departments=departments, vault=vault, clock=clock)
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Desk]:
+async def open_desk(
+    settings: Settings, clock: Clock | None = None, departments: DepartmentsFile | None = None
+) -> AsyncIterator[Desk]:
     """A desk on the database of the settings. Raises `DepartmentsFileError`; the tables are the caller's care."""
     async with open_database(settings) as database:
-        yield make_desk(database, settings, clock or SystemClock())
+        yield make_desk(database, settings, clock or SystemClock(), departments)

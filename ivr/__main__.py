@@ -10,9 +10,9 @@ from functools import partial
 import structlog
 import uvloop
 
-from desk.departments import load_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.log import configure_logging
+from desk.reload import DepartmentsFile
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
@@ -43,20 +43,25 @@ def main() -> None:
 
 async def serve(settings: Settings) -> None:
     """Take calls. Raises DeskError, AriRefused, AriReplaced and TablesOutdated; waits for Asterisk if it is not up."""
-    departments = load_departments(settings.departments_file)
+    departments = DepartmentsFile(settings.departments_file)
     ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password())
     await _check_tables(settings)
-    async with open_desk(settings) as desk:
+    async with open_desk(settings, departments=departments) as desk:
         controller = Controller(
             ari=ari,
             desk=desk,
-            departments=lambda: departments,
+            departments=departments,
+            held=departments.held,
             conversation=partial(request_callback, settings=settings),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await controller.serve(stopping)
+        looking = asyncio.create_task(departments.keep_looking())
+        try:
+            await controller.serve(stopping)
+        finally:
+            looking.cancel()
     log.info("Stopped")
 
 

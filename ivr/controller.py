@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
@@ -74,12 +75,15 @@ class Controller:
         departments: Callable[[], Departments],
         conversation: Conversation,
         grace: float = GRACE,
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """`held` keeps the departments as they are for the task that enters it: one call, one set of rules."""
         self._ari = ari
         self._desk = desk
         self._departments = departments
         self._conversation = conversation
         self._grace = grace
+        self._held = held
         self._served: dict[str, _Served] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = False
@@ -163,7 +167,7 @@ class Controller:
     async def _serve(self, served: _Served, *, recovered: bool) -> None:
         """Hold the conversation, and whatever becomes of it, end the call once and leave nobody in silence."""
         call = served.call
-        with bound_contextvars(channel_id=call.key.channel_id, department=call.department):
+        with bound_contextvars(channel_id=call.key.channel_id, department=call.department), self._held():
             try:
                 await self._converse(call, recovered=recovered)
             except CallerHungUp:

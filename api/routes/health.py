@@ -29,11 +29,19 @@ async def alive() -> AliveOut:
 
 @router.get("/readyz", responses={503: {"model": ReadyOut, "description": "Something depended on does not answer."}})
 async def ready(parts: Inside, response: Response) -> ReadyOut:
-    """The database and Asterisk answer; 503 when one doesn't, and which."""
+    """The database and Asterisk answer; 503 when one doesn't, and which.
+
+    A mistake in an operator's file is told here too, but callers are served: it makes nothing unready.
+    """
     database, asterisk = await asyncio.gather(check_database(parts.desk), parts.asterisk.check())
-    components = {"database": database, "asterisk": asterisk}
+    components = {
+        "database": database,
+        "asterisk": asterisk,
+        "departments": parts.files.departments(),
+        "prompts": await asyncio.to_thread(parts.files.prompts),
+    }
     answer = ReadyOut(
-        ready=all(component.ok for component in components.values()),
+        ready=database.ok and asterisk.ok,
         components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},
     )
     if not answer.ready:

@@ -2,14 +2,22 @@
 
 import asyncio
 import base64
+import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
+from api.app import create_app, open_parts
 from api.demo import ensure_demo_agent
+from api.metrics import Metrics
+from api.readiness import REFUSED
+from desk.clock import SystemClock
+from desk.settings import ROOT, Settings
 from desk.storage.database import Database
 from tests.integration.api_world import KEYS, World, open_world
 
@@ -73,7 +81,15 @@ async def test_alive_whatever_else_is_away(world: World) -> None:
 async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_path: Path) -> None:
     async with fake_asterisk(ari(password=KEYS["ari_password"])) as port:
         status, said, _ = await ready(migrated_url, tmp_path, port)
-    assert (status, said) == (200, {"database": "answers", "asterisk": "answers"})
+    assert (status, said) == (
+        200,
+        {
+            "database": "answers",
+            "asterisk": "answers",
+            "departments": "in use as on disk",
+            "prompts": "the last build is in use",
+        },
+    )
 
 
 async def test_not_ready_when_asterisk_refuses_the_password_and_the_password_is_not_told(
@@ -115,6 +131,43 @@ async def test_not_ready_when_the_database_is_away(world: World, monkeypatch: py
     assert metrics.status_code == 200
     assert "innringing_callbacks{" not in metrics.text
     await away.close()
+
+
+async def test_an_operators_mistake_is_told_and_makes_nothing_unready(migrated_url: str, tmp_path: Path) -> None:
+    file, prompts = tmp_path / "departments.toml", tmp_path / "prompts"
+    shutil.copy(ROOT / "dialplan" / "departments.toml", file)
+    (prompts / "build").mkdir(parents=True)
+    settings = Settings.load(
+        environment="demo",
+        database_url=migrated_url,
+        var_dir=tmp_path,
+        departments_file=file,
+        prompts_dir=prompts,
+        ari_port=1,
+        **KEYS,
+    )
+    async with open_parts(settings, metrics=Metrics(), clock=SystemClock()) as parts:
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=create_app(settings, parts=parts)), base_url="http://api.test"
+        )
+        async with client:
+            text = file.read_text("utf-8")
+            file.write_text(text.replace('cutoff = "14:00"', 'cutoff = "25:00"'), "utf-8")
+            os.utime(file, (1, 1))  # as if it had been left alone for a while
+            (prompts / "build" / REFUSED).write_text("catalogue.toml:7: [nb] welcome has no text", "utf-8")
+            parts.departments._looked_at -= 2  # type: ignore[attr-defined]
+            components = (await client.get("/readyz")).json()["components"]
+            told = (await client.get("/api/v1/departments", headers={"Authorization": "Bearer inn_none"})).status_code
+    line = 1 + text[: text.index("cutoff =")].count("\n")
+    assert components["departments"] == {
+        "ok": False,
+        "detail": f'departments.toml:{line}: «cutoff» must be hours and minutes in quotes, such as "14:00"; '
+        "the last good file goes on",
+    }
+    assert components["prompts"]["detail"] == (
+        "catalogue.toml:7: [nb] welcome has no text; the last good prompts go on"
+    )
+    assert told == 401  # it still answers
 
 
 async def test_the_figures_count_requests_claims_and_the_queue(world: World) -> None:
