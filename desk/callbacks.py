@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -109,7 +109,7 @@ class Callback:
     """A callback as it stands. Times are aware UTC; the whole identity number is never in here.
 
     `fence` grows with each claim: whoever acts on a claim shows the value the claim gave.
-    `version` grows with each change.
+    `version` grows with each change but a longer lease.
     """
 
     id: str
@@ -131,6 +131,23 @@ class Callback:
     version: int
     closed_reason: ClosedReason | None
     note: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which callbacks a list is to hold; None is no wish. `due_before`: promised by that moment or earlier.
+
+    `text` is looked for in the note, letter case aside. `ids` may be in the list, `other_than` may not.
+    """
+
+    status: Collection[Status] | None = None
+    priority: Priority | None = None
+    language: str | None = None
+    due_before: datetime | None = None
+    claimed_by: str | None = None
+    text: str | None = None
+    ids: Collection[str] | None = None
+    other_than: Collection[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +172,24 @@ class HistoryRow:
     from_status: Status | None
     to_status: Status | None
     details: Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A history row as a live reader is told of it: no details. `version` is the callback's at that moment.
+
+    None for rows older than the column.
+    """
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    callback_id: str
+    department: str
+    from_status: Status | None
+    to_status: Status | None
+    version: int | None
 
 
 @dataclass(frozen=True)

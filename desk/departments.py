@@ -20,9 +20,10 @@ SLUG = re.compile(r"[a-z][a-z0-9-]{0,31}")
 EXTENSION = re.compile(r"[0-9]{1,15}")
 MOST_ATTEMPTS = 20
 MOST_SPACING_MINUTES = 7 * 24 * 60
+LONGEST_ROUND_MINUTES = 12 * 60
 KEYS = (
     *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
-    *("max_attempts", "min_spacing_minutes", "identity", "languages", "allow_foreign"),
+    *("max_attempts", "min_spacing_minutes", "round_minutes", "identity", "languages", "allow_foreign"),
 )
 HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
 
@@ -59,6 +60,7 @@ class Department:
     half_days: Mapping[date, HalfDay] = field(default_factory=lambda: MappingProxyType({}))
     max_attempts: int = 3
     min_spacing: timedelta = timedelta(hours=2)
+    round_length: timedelta = timedelta(hours=1)
     identity: Literal["required", "optional", "off"] = "optional"
     languages: tuple[str, ...] = ("nb",)
     allow_foreign: bool = False
@@ -144,6 +146,7 @@ def _department(table: Table) -> Department:
         half_days=_half_days(table.table("half_days"), policy, closed_days),
         max_attempts=table.number("max_attempts", 3, low=1, high=MOST_ATTEMPTS),
         min_spacing=timedelta(minutes=table.number("min_spacing_minutes", 120, low=1, high=MOST_SPACING_MINUTES)),
+        round_length=timedelta(minutes=table.number("round_minutes", 60, low=1, high=LONGEST_ROUND_MINUTES)),
         identity=cast(
             Literal["required", "optional", "off"],
             table.choice("identity", ("required", "optional", "off"), default="optional"),
@@ -160,7 +163,7 @@ def _hours(table: Table, policy: Policy) -> HalfDay:
         table.forbid("cutoff", "answer_by", reason="the policy is rounds")
         return HalfDay(rounds=table.times_of_day("rounds"))
     table.require("cutoff", "answer_by", reason="the deadline policy needs it")
-    table.forbid("rounds", reason="the policy is deadline")
+    table.forbid("rounds", "round_minutes", reason="the policy is deadline")
     cutoff, answer_by = table.time_of_day("cutoff"), table.time_of_day("answer_by")
     if cutoff and answer_by and answer_by < cutoff:
         table.refuse("«answer_by» is before «cutoff»", "answer_by")

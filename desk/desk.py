@@ -5,7 +5,7 @@ therefore true: the rows, and the history of them, are on disk when the method r
 """
 
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from desk import moves
@@ -20,6 +20,7 @@ from desk.callbacks import (
     RecordedCall,
     Registration,
     Status,
+    Wanted,
 )
 from desk.clock import Clock
 from desk.departments import Departments
@@ -28,7 +29,7 @@ from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
-from desk.storage import claims, history
+from desk.storage import claims, history, lists
 from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
 from desk.units import UnitsOfWork, uncut
@@ -111,8 +112,12 @@ class Desk(UnitsOfWork):
 
     # --- agents
 
-    async def claim(self, department: str, agent: str, *, limit: int = 1) -> Claimed:
+    async def claim(
+        self, department: str, agent: str, *, limit: int = 1, due_before: datetime | None = None
+    ) -> Claimed:
         """Take the next callbacks in line, up to `limit`, with a lease; an empty list when there are none.
+
+        With `due_before` only those promised by that moment or earlier: a round is claimed by its time.
 
         Urgent ones first, then by promise, then by arrival. One rung in vain isn't handed out before its next promise
         begins (it may be claimed by name). Leases that ran out in this department end here.
@@ -130,6 +135,7 @@ class Desk(UnitsOfWork):
                 limit=max(1, min(limit, MOST_AT_ONCE)),
                 now=now,
                 lease_until=now + self._lease,
+                due_before=due_before,
             )
             await moves.note_claims(connection, taken, agent, now)
             return [stored.callback for stored in taken]
@@ -147,7 +153,7 @@ class Desk(UnitsOfWork):
             lease_until = now + self._lease
             stored = await rows.locked(connection, id)
             if stored.callback.claimed_by == agent and moves.is_live(stored, now):
-                return (await rows.change(connection, stored, lease_until=lease_until)).callback
+                return (await rows.lengthen(connection, stored, lease_until)).callback
             stored = await moves.unclaimed(connection, stored, agent, now)
             taken = await moves.shift(
                 connection,
@@ -171,7 +177,7 @@ class Desk(UnitsOfWork):
             stored = await rows.locked(connection, id)
             moves.require_claim(stored, agent, fence)
             lease_until = self._clock.now() + self._lease
-            return (await rows.change(connection, stored, lease_until=lease_until)).callback
+            return (await rows.lengthen(connection, stored, lease_until)).callback
 
         return await self._write(work)
 
@@ -223,9 +229,10 @@ class Desk(UnitsOfWork):
 
         return await self._write(work)
 
-    async def reopen(self, id: str, agent: str) -> Callback:
+    async def reopen(self, id: str, agent: str, *, cut_off: bool = False) -> Callback:
         """A closed or unreachable callback waits again, with a new promise and its attempts counted from the start.
 
+        One that was `cut_off` goes first in line.
         `IllegalMove` if it is open, or if the same person has another open one in the department.
         """
 
@@ -237,7 +244,7 @@ class Desk(UnitsOfWork):
             ):
                 raise IllegalMove("another callback of the same person is open")
             rules = self._departments().get(callback.department)
-            return (await moves.reopen(connection, rules, stored, agent, self._clock.now())).callback
+            return (await moves.reopen(connection, rules, stored, agent, self._clock.now(), cut_off=cut_off)).callback
 
         return await self._write(work)
 
@@ -284,13 +291,29 @@ class Desk(UnitsOfWork):
         return await self._write(work)
 
     async def list(
-        self, *, departments: Collection[str], status: Collection[Status] | None, cursor: str | None, limit: int
+        self,
+        *,
+        departments: Collection[str],
+        cursor: str | None,
+        limit: int,
+        status: Collection[Status] | None = None,
+        wanted: Wanted | None = None,
     ) -> Page[Callback]:
-        """Callbacks of these departments (and of these statuses), oldest first, 200 at most. Raises `BadCursor`."""
+        """Callbacks of these departments, all `wanted` or of these statuses, oldest first, 200 at most.
+
+        Raises `BadCursor`.
+        """
         limit = max(1, min(limit, MOST_AT_ONCE))
+        wanted = wanted or Wanted(status=status)
         return await self._read(
-            lambda connection: rows.page(connection, departments=departments, status=status, cursor=cursor, limit=limit)
+            lambda connection: lists.page(
+                connection, departments=departments, wanted=wanted, cursor=cursor, limit=limit
+            )
         )
+
+    async def counts(self) -> dict[tuple[str, Status], int]:
+        """How many open callbacks there are, by department and status; one query however many."""
+        return await self._read(lists.open_counts)
 
     async def calls(
         self, *, departments: Collection[str], incomplete: bool | None, cursor: str | None, limit: int

@@ -43,6 +43,30 @@ class AlreadyClaimed(DeskError):
     id = "already-claimed"
 
 
+class AlreadyOpenThere(DeskError):
+    """The same person has an open callback in that department already: close one of the two."""
+
+    id = "already-open-there"
+
+
+class PromiseNotPossible(DeskError):
+    """A promise lies ahead, within two months, on a day the department rings."""
+
+    id = "promise-not-possible"
+
+
+class IdentityNotTaken(DeskError):
+    """This department takes no identity numbers."""
+
+    id = "identity-not-taken"
+
+
+class KeyUsedBefore(DeskError):
+    """This Idempotency-Key came with another request before."""
+
+    id = "idempotency-key-used"
+
+
 class DepartmentNotFound(DeskError):
     """There is no such department."""
 

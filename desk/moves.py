@@ -1,6 +1,6 @@
 """What happens to one callback inside a unit of work: made, moved, promised anew. Each move leaves one history row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,7 +10,7 @@ from desk.departments import Department
 from desk.errors import AlreadyClaimed, ClaimLost
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
-from desk.promises import Promise, after_unanswered, attempts_note, promise_for, spoken_text
+from desk.promises import Promise, PromiseReason, after_unanswered, attempts_note, due, promise_for, spoken_text
 from desk.storage import callbacks as rows
 from desk.storage import history
 from desk.storage.callbacks import RANK, Stored
@@ -29,15 +29,21 @@ async def make(
     phone: PhoneNumber,
     language: str,
     now: datetime,
+    *,
+    actor: str = CALLER,
+    priority: Priority = Priority.NORMAL,
+    note: str | None = None,
+    details: Details | None = None,
 ) -> Stored:
-    """A new callback with its first promise."""
+    """A new callback with its first promise: the caller's own, or booked by `actor`."""
     promise = promise_for(rules, now)
     spoken = spoken_text(promise, rules, now, language)
     stored = await rows.add(
         connection,
         id=str(uuid4()),
         department=rules.slug,
-        priority=RANK[Priority.NORMAL],
+        priority=RANK[priority],
+        note=note,
         phone=phone.e164,
         phone_mobile=phone.mobile,
         patient_kind=patient.kind.value if patient else None,
@@ -49,15 +55,24 @@ async def make(
         attempts_from=now,
         **rows.promise_columns(promise, spoken),
     )
-    await rows.add_promise(connection, stored.callback.id, now, promise, spoken)
-    await note_down(connection, stored, "registered", CALLER, now, to_status=Status.WAITING)
+    await _keep_promise(connection, stored, rules, now, promise, spoken, PromiseReason.REGISTERED)
+    await note_down(connection, stored, "registered", actor, now, to_status=Status.WAITING, details=details)
     return stored
 
 
 async def rang_again(
-    connection: Connection, rules: Department, stored: Stored, phone: PhoneNumber, language: str, now: datetime
+    connection: Connection,
+    rules: Department,
+    stored: Stored,
+    phone: PhoneNumber,
+    language: str,
+    now: datetime,
+    *,
+    actor: str = CALLER,
+    changed: Mapping[str, Any] | None = None,
+    more: Details | None = None,
 ) -> Stored:
-    """The same person rang while the callback was open.
+    """The same person rang while the callback was open, or `actor` booked it once more.
 
     A promise still to come stands. One that has passed was broken: a new one is given, and the callback goes first in
     line. An unreachable one comes back, with its attempts counted from the start.
@@ -73,22 +88,33 @@ async def rang_again(
     details: dict[str, str | int | bool | None] = {
         "call_count": callback.call_count + 1,
         "other_phone": phone != callback.phone,
+        **(more or {}),
     }
     to = None
     if callback.status is Status.UNREACHABLE:
         to = Status.WAITING
-        changes |= await _promise_anew(connection, rules, stored, now) | {"attempts_from": now}
+        changes |= await promise_anew(connection, rules, stored, now, PromiseReason.RANG_AGAIN) | {"attempts_from": now}
     elif callback.promise.by <= now:
-        changes |= await _promise_anew(connection, rules, stored, now) | {"priority": RANK[Priority.URGENT]}
+        changes |= await promise_anew(connection, rules, stored, now, PromiseReason.RANG_AGAIN)
+        changes["priority"] = RANK[Priority.URGENT]
         details["promise_broken"] = True
-    return await shift(connection, stored, "rang_again", CALLER, now, to=to, details=details, **changes)
+    changes |= changed or {}
+    return await shift(connection, stored, "rang_again", actor, now, to=to, details=details, **changes)
 
 
-async def reopen(connection: Connection, rules: Department, stored: Stored, agent: str, now: datetime) -> Stored:
-    """Closed or unreachable: waiting again, with a new promise and its attempts counted from the start."""
+async def reopen(
+    connection: Connection, rules: Department, stored: Stored, agent: str, now: datetime, *, cut_off: bool = False
+) -> Stored:
+    """Closed or unreachable: waiting again, with a new promise and its attempts counted from the start.
+
+    One that was `cut_off` goes first in line.
+    """
     to = move(stored.callback.status, Status.WAITING)
-    changes = await _promise_anew(connection, rules, stored, now) | {"attempts_from": now, "not_before": None}
-    return await shift(connection, stored, "reopened", agent, now, to=to, **changes)
+    changes = await promise_anew(connection, rules, stored, now, PromiseReason.REOPENED)
+    changes |= {"attempts_from": now, "not_before": None}
+    if cut_off:
+        changes["priority"] = RANK[Priority.URGENT]
+    return await shift(connection, stored, "reopened", agent, now, to=to, details={"cut_off": cut_off}, **changes)
 
 
 async def attempt(
@@ -119,7 +145,7 @@ async def attempt(
         promise = step.next_promise or stored.callback.promise
         changes = {"not_before": promise.from_}
         if promise != stored.callback.promise:
-            changes |= await _promise_anew(connection, rules, stored, now, promise)
+            changes |= await promise_anew(connection, rules, stored, now, PromiseReason.ATTEMPT, promise)
     return await shift(connection, stored, "attempt", agent, now, to=Status.WAITING, details=details, **changes)
 
 
@@ -229,11 +255,37 @@ def joined(note: str | None, more: str | None) -> str | None:
     return "\n".join(part for part in (note, more) if part) or None
 
 
-async def _promise_anew(
-    connection: Connection, rules: Department, stored: Stored, now: datetime, promise: Promise | None = None
+async def promise_anew(
+    connection: Connection,
+    rules: Department,
+    stored: Stored,
+    now: datetime,
+    reason: PromiseReason,
+    promise: Promise | None = None,
 ) -> dict[str, Any]:
     """Keep a new promise (by the rules at `now` unless given) and return the callback's columns for it."""
     promise = promise or promise_for(rules, now)
     spoken = spoken_text(promise, rules, now, stored.callback.language)
-    await rows.add_promise(connection, stored.callback.id, now, promise, spoken)
+    await _keep_promise(connection, stored, rules, now, promise, spoken, reason)
     return rows.promise_columns(promise, spoken)
+
+
+async def _keep_promise(
+    connection: Connection,
+    stored: Stored,
+    rules: Department,
+    now: datetime,
+    promise: Promise,
+    spoken: str,
+    reason: PromiseReason,
+) -> None:
+    await rows.add_promise(
+        connection,
+        stored.callback.id,
+        now,
+        promise,
+        spoken,
+        department=rules.slug,
+        due=due(rules, promise),
+        reason=reason,
+    )

@@ -7,6 +7,7 @@ holidays and the department's own closed days.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from functools import lru_cache
 
 import holidays
@@ -14,11 +15,15 @@ import holidays
 from desk.callbacks import Status
 from desk.clock import OSLO
 from desk.departments import Department, Policy
+from desk.errors import PromiseNotPossible
 
 OPENS = time(8)
 """When a department starts ringing on a day that begins with promises already given (deadline policy)."""
 
 SATURDAY = 5
+
+FURTHEST = timedelta(days=62)
+"""How far ahead an agent may promise."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,17 @@ class Promise:
     by: datetime
 
 
+class PromiseReason(StrEnum):
+    """What a promise was given for."""
+
+    REGISTERED = "registered"
+    RANG_AGAIN = "rang_again"
+    ATTEMPT = "attempt"
+    REOPENED = "reopened"
+    TRANSFERRED = "transferred"
+    BY_AGENT = "by_agent"
+
+
 @dataclass(frozen=True)
 class NextStep:
     """What follows an unanswered attempt: whether it counts, where the callback goes, and the promise it then has."""
@@ -37,6 +53,25 @@ class NextStep:
     counted: bool
     status: Status
     next_promise: Promise | None
+
+
+def due(department: Department, promise: Promise) -> datetime:
+    """Until when ringing keeps the promise: the deadline itself, or the end of the promised round."""
+    return promise.by + department.round_length if promise.policy is Policy.ROUNDS else promise.by
+
+
+def promise_by_hand(department: Department, by: datetime, now: datetime) -> Promise:
+    """The promise an agent gives: by that moment, or in rounds at it. Raises PromiseNotPossible.
+
+    It lies ahead, within two months, on a day the department rings.
+    """
+    day = by.astimezone(OSLO).date()
+    if not now < by <= now + FURTHEST or not is_workday(department, day):
+        raise PromiseNotPossible
+    by = by.astimezone(UTC)
+    if department.policy is Policy.ROUNDS:
+        return Promise(Policy.ROUNDS, by, by)
+    return Promise(Policy.DEADLINE, max(now.astimezone(UTC), min(_instant(day, OPENS), by)), by)
 
 
 def is_workday(department: Department, day: date) -> bool:

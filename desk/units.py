@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
 
 from desk.errors import StorageUnavailable
 from desk.storage.database import Conflict, Connection, Database
@@ -10,6 +11,10 @@ from desk.storage.database import Conflict, Connection, Database
 TRIES = 5
 
 T = TypeVar("T")
+
+_outer: Final[ContextVar[tuple[Database, Connection] | None]] = ContextVar(
+    "the unit of work this one is part of", default=None
+)
 
 
 async def uncut(work: Coroutine[Any, Any, T]) -> T:
@@ -39,8 +44,25 @@ class UnitsOfWork:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def together(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """One unit of work out of several: what `work` asks of desks on this database commits with it, or not at all.
+
+        It may run more than once, as every unit of work may.
+        """
+
+        async def as_one(connection: Connection) -> T:
+            token = _outer.set((self._database, connection))
+            try:
+                return await work(connection)
+            finally:
+                _outer.reset(token)
+
+        return await self._write(as_one)
+
     async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in one unit of work and commit; again from its start when another one got there first."""
+        if outer := self._part_of():
+            return await work(outer)
 
         async def in_one_unit() -> T:
             for _ in range(TRIES):
@@ -55,8 +77,16 @@ class UnitsOfWork:
         return await uncut(in_one_unit())
 
     async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        if outer := self._part_of():
+            return await work(outer)
+
         async def in_one_look() -> T:
             async with self._database.read() as connection:
                 return await work(connection)
 
         return await uncut(in_one_look())
+
+    def _part_of(self) -> Connection | None:
+        """The connection of the unit of work this one is part of, on the same database."""
+        outer = _outer.get()
+        return outer[1] if outer and outer[0] is self._database else None

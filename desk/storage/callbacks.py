@@ -1,22 +1,21 @@
 """Callbacks, their attempts and promises in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, insert, select, update
 
-from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
+from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.departments import Policy
 from desk.errors import CallbackNotFound
 from desk.identity import IdentityKind
 from desk.phone import PhoneNumber
-from desk.promises import Promise
-from desk.storage import cursors
+from desk.promises import Promise, PromiseReason
 from desk.storage.database import Connection
-from desk.storage.tables import Instant, attempts, callbacks, promises
+from desk.storage.tables import attempts, callbacks, promises
 
 c = callbacks.c
 
@@ -116,6 +115,12 @@ async def sealed_patient(connection: Connection, id: str) -> tuple[bytes, Identi
     return (row.patient_number, IdentityKind(row.patient_kind)) if row.patient_number else None
 
 
+async def lengthen(connection: Connection, stored: Stored, lease_until: datetime) -> Stored:
+    """A longer lease. The version stays: who edits the note meanwhile is not told of a conflict."""
+    statement = update(callbacks).where(c.id == stored.callback.id).values(lease_until=lease_until).returning(*shown)
+    return read((await connection.execute(statement)).one(), stored.callback.attempts)
+
+
 async def change(connection: Connection, stored: Stored, **values: Any) -> Stored:
     """Change a locked callback; its version grows."""
     statement = (
@@ -139,9 +144,20 @@ async def add_attempt(connection: Connection, stored: Stored, attempt: Attempt) 
     return replace(stored, callback=replace(stored.callback, attempts=(*stored.callback.attempts, attempt)))
 
 
-async def add_promise(connection: Connection, id: str, at: datetime, promise: Promise, spoken: str) -> None:
+async def add_promise(
+    connection: Connection,
+    id: str,
+    at: datetime,
+    promise: Promise,
+    spoken: str,
+    *,
+    department: str,
+    due: datetime,
+    reason: PromiseReason,
+) -> None:
     """Keep a promise for good: the callback's own columns hold only the newest."""
-    await connection.execute(insert(promises).values(callback_id=id, at=at, **promise_columns(promise, spoken)))
+    values = {"callback_id": id, "at": at, "department": department, "due": due, "reason": reason.value}
+    await connection.execute(insert(promises).values(**values, **promise_columns(promise, spoken)))
 
 
 async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Stored]:
@@ -154,27 +170,6 @@ async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Sto
         attempt = Attempt(row.at, row.agent, Outcome(row.outcome), row.counted, row.note)
         tried[row.callback_id].append(attempt)
     return [read(row, tried[row.id]) for row in rows]
-
-
-async def page(
-    connection: Connection,
-    *,
-    departments: Collection[str],
-    status: Collection[Status] | None,
-    cursor: str | None,
-    limit: int,
-) -> Page[Callback]:
-    """Callbacks of these departments, oldest first. Arrival never changes, so a page never repeats or skips one."""
-    query = select(*shown).where(c.department.in_(list(departments)))
-    if status is not None:
-        query = query.where(c.status.in_([each.value for each in status]))
-    if cursor is not None:
-        at, id = cursors.callback_place(cursor)
-        query = query.where(tuple_(c.created_at, c.id) > tuple_(literal(at, Instant), literal(id, c.id.type)))
-    found = await _with_attempts(connection, query.order_by(c.created_at, c.id).limit(limit + 1))
-    items = [stored.callback for stored in found[:limit]]
-    more = len(found) > limit
-    return Page(items, cursors.after_callback(items[-1].created_at, items[-1].id) if more else None)
 
 
 def _open_of(department: str, patient_index: bytes | None, phone: PhoneNumber) -> list[ColumnElement[bool]]:

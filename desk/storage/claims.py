@@ -18,21 +18,30 @@ ORDER = (c.priority, c.promise_by, c.created_at, c.id)
 
 
 async def take_next(
-    connection: Connection, department: str, agent: str, *, limit: int, now: datetime, lease_until: datetime
+    connection: Connection,
+    department: str,
+    agent: str,
+    *,
+    limit: int,
+    now: datetime,
+    lease_until: datetime,
+    due_before: datetime | None = None,
 ) -> list[Stored]:
     """Claim up to `limit` waiting callbacks for `agent`, in claim order; each one's fence grows.
 
     On PostgreSQL rows another unit of work holds are passed over; on SQLite there is only one writer at a time.
     """
-    next_in_line = (
+    waiting = (
         select(c.id)
         .where(c.department == department, c.status == Status.WAITING.value)
         .where(or_(c.not_before.is_(None), c.not_before <= now))
         .order_by(*ORDER)
         .limit(limit)
         .with_for_update(skip_locked=True)
-        .cte("next_in_line")
     )
+    if due_before is not None:
+        waiting = waiting.where(c.promise_by <= due_before)
+    next_in_line = waiting.cte("next_in_line")
     statement = (
         update(callbacks)
         .where(c.id.in_(select(next_in_line.c.id)), c.status == Status.WAITING.value)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from desk.callbacks import HistoryRow, Status
 from desk.storage.database import Connection
-from desk.storage.tables import history
+from desk.storage.tables import callbacks, history
 
 CALLER = "caller"
 SYSTEM = "system"
@@ -30,13 +30,18 @@ class Entry:
     details: Details = field(default_factory=dict)
 
 
+_OF = bindparam("of", type_=callbacks.c.id.type)
+_VERSION = select(callbacks.c.version).where(callbacks.c.id == _OF).scalar_subquery()
+
+
 async def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add the rows in this order."""
     if entries:
         await connection.execute(
-            insert(history),
+            insert(history).values(version=_VERSION),
             [
                 {
+                    "of": entry.callback_id,
                     "callback_id": entry.callback_id,
                     "department": entry.department,
                     "at": entry.at,

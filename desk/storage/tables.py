@@ -134,6 +134,9 @@ Index(
     *(callbacks.c[name] for name in ("department", "status", "priority", "promise_by", "created_at", "id")),
 )
 Index(None, callbacks.c.department, callbacks.c.created_at, callbacks.c.id)
+Index(None, callbacks.c.department, callbacks.c.status, callbacks.c.created_at, callbacks.c.id)
+_held = text("claimed_by is not null")
+Index("ix_callbacks_claimed_by", callbacks.c.claimed_by, postgresql_where=_held, sqlite_where=_held)
 
 attempts = Table(
     "attempts",
@@ -156,7 +159,59 @@ promises = Table(
     _callback(),
     Column("at", Instant, nullable=False),
     *_promise(),
+    Column("department", String(64), nullable=False),  # that gave it, also after a transfer
+    Column("due", Instant, nullable=False),  # rung by then, the promise is kept
+    Column("reason", String(16), nullable=False),
     Index(None, "callback_id", "id"),
+    Index(None, "department", "due"),
+    sqlite_autoincrement=True,
+)
+
+warnings = Table(
+    "warnings",
+    metadata,
+    _serial(),
+    Column(
+        "promise_id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("promises.id"),
+        nullable=False,
+        unique=True,
+    ),
+    _callback(),
+    Column("department", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("due", Instant, nullable=False),
+    Column("predicted_at", Instant),  # none: nobody was on duty
+    Index(None, "department", "id"),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _serial(),
+    _callback(),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("text", Text, nullable=False),  # names no department; the number is the callback's
+    Column("sent_at", Instant),
+    sqlite_autoincrement=True,
+)
+_unsent = text("sent_at is null")
+Index("ix_outbox_unsent", outbox.c.id, postgresql_where=_unsent, sqlite_where=_unsent)
+
+answers = Table(
+    "answers",
+    metadata,
+    _serial(),
+    Column("agent", String(128), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),  # of the request, under the vault's index key
+    Column("answer", LargeBinary),  # sealed by the vault; none while the request is worked on
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("agent", "key"),
+    Index(None, "at"),
     sqlite_autoincrement=True,
 )
 
@@ -192,7 +247,9 @@ history = Table(
     Column("from_status", String(16)),
     Column("to_status", String(16)),
     Column("details", JSON, nullable=False),
+    Column("version", Integer),  # the callback's, at that moment
     Index(None, "callback_id", "id"),
+    Index(None, "department", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -13,7 +13,9 @@ from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
 from desk.storage.tables import metadata
 
-TABLES = {"agents", "attempts", "callbacks", "calls", "history", "promises"}
+TABLES = {
+    *("agents", "answers", "attempts", "callbacks", "calls", "history", "outbox", "promises", "warnings"),
+}
 
 
 def differences(connection: Connection) -> list[object]:
@@ -66,13 +68,16 @@ async def test_is_current_only_after_migrating(database_url: str) -> None:
     await opened.close()
 
 
-async def test_downgrade_takes_every_table_and_upgrade_brings_them_back(database: Database, database_url: str) -> None:
+async def test_downgrade_takes_every_table_and_upgrade_brings_them_back(database_url: str) -> None:
+    await migrate(database_url)
+    database = Database(database_url)
     await migrate(database_url, "base")
     async with database.read() as connection:
         assert not TABLES & set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
     assert not await is_current(database)
     await migrate(database_url)
     assert await is_current(database)
+    await database.close()
 
 
 async def test_services_that_start_together_migrate_once(database_url: str) -> None:
