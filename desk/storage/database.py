@@ -6,8 +6,8 @@ they hold phone numbers and sealed identity numbers.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, TypeAlias
 
 import asyncpg  # type: ignore[import-untyped]
@@ -26,6 +26,8 @@ BUSY_SECONDS = 10
 """How long a writer waits for SQLite's one lock, and a unit of work for a connection out of the pool."""
 STATEMENT_SECONDS = 10
 CONNECT_SECONDS = 5
+IDLE_SECONDS = 30
+"""How long PostgreSQL lets a unit of work hold its locks while its process says nothing (it hangs, or is cut off)."""
 
 FAILURES = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
@@ -46,6 +48,7 @@ class Database:
             asyncio.Lock() if self.dialect == "sqlite" else nullcontext()
         )
         self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
+        self._watchers: list[Callable[[], None]] = []
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
@@ -55,12 +58,40 @@ class Database:
         """
         async with self._one_writer, self._named_failures(), self.engine.begin() as connection:
             yield connection
+        for wake in self._watchers:
+            wake()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """A consistent look at the database that never waits for a writer."""
         async with self._named_failures(), self._readers.begin() as connection:
             yield connection
+
+    @contextmanager
+    def watched(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Inside the block `wake` is called after each unit of work committed through this object (not by others)."""
+        self._watchers.append(wake)
+        try:
+            yield
+        finally:
+            self._watchers.remove(wake)
+
+    @asynccontextmanager
+    async def ear(self) -> AsyncIterator[Any]:
+        """The driver's own connection, for LISTEN, beside the pool: those who work have as many as before.
+
+        Raises `StorageUnavailable` when there is none to be had.
+        """
+        async with self._named_failures():
+            connection = await self.engine.connect()
+            raw = (await connection.get_raw_connection()).driver_connection
+            await connection.run_sync(lambda sync: sync.detach())
+            await connection.rollback()
+        try:
+            yield raw
+        finally:
+            with suppress(*FAILURES):
+                await connection.close()
 
     async def ping(self) -> None:
         """Raises `StorageUnavailable` unless the database answers."""
@@ -102,7 +133,13 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         pool_timeout=BUSY_SECONDS,
         pool_pre_ping=not sqlite,
         connect_args=(
-            {"timeout": BUSY_SECONDS} if sqlite else {"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS}
+            {"timeout": BUSY_SECONDS}
+            if sqlite
+            else {
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": STATEMENT_SECONDS,
+                "server_settings": {"idle_in_transaction_session_timeout": str(IDLE_SECONDS * 1000)},
+            }
         ),
     )
     if sqlite:

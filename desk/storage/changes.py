@@ -1,0 +1,87 @@
+"""History rows in the order they may be told, and what wakes those who wait for them.
+
+On PostgreSQL a row gets its id when it is written and is seen when its unit of work commits: 7 may be seen before 6. A
+reader that goes on from «the last id I saw» would then never be told of 6. So a trigger (see the migration) makes every
+unit of work hold one shared advisory lock from before its first history id is drawn until after its commit is seen. A
+missing id is then either held by a unit of work that holds the lock now, or will never come (it was rolled back). On
+SQLite there is one writer at a time, so ids are seen in their order.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import func, select, text
+
+from desk.callbacks import Change, Status
+from desk.errors import StorageUnavailable
+from desk.storage.database import FAILURES, Connection, Database
+from desk.storage.tables import agents, history
+
+CHANNEL = "innringing_history"
+LOCK = 0x1AA1_21D7
+"""The advisory lock writers of history share; the migration that makes the trigger says the same number."""
+
+_UNFINISHED = text(
+    "select virtualtransaction from pg_locks where locktype = 'advisory' and classid = 0 and objid = :lock "
+    "and objsubid = 1 and granted and database = (select oid from pg_database where datname = current_database())"
+)
+
+
+async def newest(connection: Connection) -> int:
+    """The highest id seen; 0 when there is none."""
+    return int((await connection.execute(select(func.coalesce(func.max(history.c.id), 0)))).scalar_one())
+
+
+async def after(
+    connection: Connection, id: int, *, limit: int, upto: int | None = None, departments: Collection[str] | None = None
+) -> list[Change]:
+    """Rows with a higher id, lowest first: up to and with `upto`, of those departments, or all."""
+    query = select(history).where(history.c.id > id).order_by(history.c.id).limit(limit)
+    if upto is not None:
+        query = query.where(history.c.id <= upto)
+    if departments is not None:
+        query = query.where(history.c.department.in_(departments))
+    return [_change(row) for row in await connection.execute(query)]
+
+
+async def unfinished(connection: Connection) -> frozenset[str]:
+    """Units of work that have drawn a history id, or are about to, and whose commit may not be seen yet."""
+    if connection.dialect.name != "postgresql":
+        return frozenset()
+    return frozenset((await connection.execute(_UNFINISHED, {"lock": LOCK})).scalars())
+
+
+async def working(connection: Connection, token_hashes: Collection[bytes]) -> set[bytes]:
+    """Those of the tokens (SHA-256) that are not revoked."""
+    query = select(agents.c.token_hash).where(agents.c.revoked_at.is_(None), agents.c.token_hash.in_(token_hashes))
+    return set((await connection.execute(query)).scalars())
+
+
+@asynccontextmanager
+async def listening(database: Database, wake: Callable[[], None], lost: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `wake` whenever another connection tells of new history rows, and `lost` when that can't be heard any more.
+
+    PostgreSQL only. Raises `StorageUnavailable`.
+    """
+    async with database.ear() as raw:
+        raw.add_termination_listener(lambda _connection: lost())
+        try:
+            await raw.add_listener(CHANNEL, lambda *_told: wake())
+        except FAILURES:
+            raise StorageUnavailable from None
+        yield
+
+
+def _change(row: Any) -> Change:
+    return Change(
+        id=row.id,
+        at=row.at,
+        event=row.event,
+        actor=row.actor,
+        callback_id=row.callback_id,
+        department=row.department,
+        from_status=Status(row.from_status) if row.from_status else None,
+        to_status=Status(row.to_status) if row.to_status else None,
+        version=row.version,
+    )

@@ -1,0 +1,274 @@
+"""The tail of the history: every change once, in id order, whatever order the units of work commit in."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select, text
+
+from desk.callbacks import Change, Status
+from desk.changes import Changes, Tail
+from desk.desk import Desk
+from desk.errors import StorageUnavailable
+from desk.storage import history, tables
+from desk.storage.changes import LOCK, unfinished
+from desk.storage.database import Connection, Database
+from desk.storage.history import Entry
+from desk.storage.migrate import migrate
+from tests.fakes import FakeClock
+from tests.integration.desk_world import call, make_desk, person, phone
+
+NEVER = 3600.0
+WRITERS = 8
+ROWS_EACH = 25
+
+
+@pytest.fixture
+async def postgres(postgres_url: str) -> AsyncIterator[Database]:
+    await migrate(postgres_url)
+    opened = Database(postgres_url)
+    yield opened
+    await opened.close()
+
+
+async def registered(desk: Desk, n: int = 1) -> str:
+    return (await desk.register(call(n), "kirurgi", person(n), phone(n))).callback.id
+
+
+def entry(callback_id: str, event: str) -> Entry:
+    return Entry(callback_id, "kirurgi", datetime.now(UTC), event, "kari")
+
+
+async def gather(tail: Tail, count: int) -> list[Change]:
+    """The next `count` changes."""
+    found: list[Change] = []
+    async with asyncio.timeout(60):
+        while len(found) < count:
+            found += await tail.next()
+            if len(found) < count:
+                await tail.wait()
+    return found
+
+
+async def rounds(tail: Tail, count: int = 5) -> list[Change]:
+    """What comes out in so many looks."""
+    found: list[Change] = []
+    for _ in range(count):
+        found += await tail.next()
+        await tail.wait()
+    return found
+
+
+@asynccontextmanager
+async def open_unit(database: Database, callback_id: str, *events: str) -> AsyncIterator[Connection]:
+    """A unit of work that has written these events and not yet committed; rolled back unless committed."""
+    async with database.engine.connect() as connection:
+        await history.append(connection, [entry(callback_id, event) for event in events])
+        yield connection
+
+
+async def test_a_low_id_that_commits_late_is_told_first_and_once(postgres: Database, clock: FakeClock) -> None:
+    id = await registered(make_desk(postgres, clock))
+    async with Changes(database=postgres).tail(poll_seconds=0.01) as tail:
+        async with open_unit(postgres, id, "early") as early:
+            async with open_unit(postgres, id, "late") as late:
+                await late.commit()
+            assert await rounds(tail) == []
+            await early.commit()
+            told = await gather(tail, 2)
+        assert [change.event for change in told] == ["early", "late"]
+        assert told[0].id + 1 == told[1].id == tail.position
+        assert await rounds(tail) == []
+
+
+async def test_a_reader_that_only_goes_by_the_last_id_would_miss_it(postgres: Database, clock: FakeClock) -> None:
+    """What the tail is for: without it, the same interleaving loses a row."""
+    id = await registered(make_desk(postgres, clock))
+    query = select(tables.history.c.id, tables.history.c.event).order_by(tables.history.c.id)
+    async with open_unit(postgres, id, "early") as early:
+        async with open_unit(postgres, id, "late") as late:
+            await late.commit()
+        async with postgres.read() as connection:
+            last = (await connection.execute(query)).all()[-1]
+        await early.commit()
+    async with postgres.read() as connection:
+        assert (await connection.execute(query.where(tables.history.c.id > last.id))).all() == []
+    assert last.event == "late"
+
+
+async def test_an_id_that_was_rolled_back_holds_nothing_up(postgres: Database, clock: FakeClock) -> None:
+    id = await registered(make_desk(postgres, clock))
+    async with Changes(database=postgres).tail(poll_seconds=NEVER) as tail:
+        async with open_unit(postgres, id, "given up", "given up"):
+            async with open_unit(postgres, id, "kept") as kept:
+                await kept.commit()
+            assert await tail.next() == []
+        assert [change.event for change in await gather(tail, 1)] == ["kept"]
+
+
+async def test_later_units_of_work_do_not_hold_an_earlier_gap_open(postgres: Database, clock: FakeClock) -> None:
+    """There is always someone writing: only those who were at it when the gap was seen are waited for."""
+    id = await registered(make_desk(postgres, clock))
+    async with Changes(database=postgres).tail(poll_seconds=0.01) as tail, AsyncExitStack() as running:
+        async with open_unit(postgres, id, "given up"):
+            async with open_unit(postgres, id, "kept") as kept:
+                await kept.commit()
+            assert await tail.next() == []
+            await running.enter_async_context(open_unit(postgres, id, "still at it"))
+        assert [change.event for change in await gather(tail, 1)] == ["kept"]
+
+
+async def test_the_lock_is_held_until_the_unit_of_work_has_ended(postgres: Database, clock: FakeClock) -> None:
+    id = await registered(make_desk(postgres, clock))
+    async with postgres.read() as looking:
+        assert await unfinished(looking) == frozenset()
+        async with open_unit(postgres, id, "early"):
+            assert len(await unfinished(looking)) == 1
+        assert await unfinished(looking) == frozenset()
+
+
+CHECKED = f"""
+create function checked() returns bigint language plpgsql as $$
+begin
+    if not exists (select from pg_locks where pid = pg_backend_pid() and locktype = 'advisory' and objid = {LOCK}) then
+        raise exception 'an id is drawn without the lock';
+    end if;
+    return nextval(pg_get_serial_sequence('history', 'id'));
+end
+$$
+"""
+
+
+async def test_no_id_is_drawn_without_the_lock(postgres: Database, clock: FakeClock) -> None:
+    """One drawn before the lock could belong to a unit of work the tail doesn't know of."""
+    async with postgres.begin() as connection:
+        await connection.execute(text(CHECKED))
+        await connection.execute(text("alter table history alter id set default checked()"))
+    await registered(make_desk(postgres, clock), 1)
+    async with postgres.begin() as connection:
+        await connection.execute(text("drop trigger history_is_written on history"))
+    with pytest.raises(StorageUnavailable):
+        await registered(make_desk(postgres, clock), 2)
+
+
+async def test_a_tail_opens_only_when_lower_ids_are_settled(postgres: Database, clock: FakeClock) -> None:
+    """Whoever lists callbacks after the stream has opened has either seen a change there, or is told of it."""
+    id = await registered(make_desk(postgres, clock))
+    async with open_unit(postgres, id, "early") as early:
+        async with open_unit(postgres, id, "late") as late:
+            await late.commit()
+        opening = Changes(database=postgres).tail(poll_seconds=0.01)
+        entering = asyncio.create_task(opening.__aenter__())
+        await asyncio.wait([entering], timeout=0.3)
+        assert not entering.done()
+        await early.commit()
+    tail = await entering
+    assert await rounds(tail) == []
+    await opening.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("listen", [True, False])
+async def test_no_gap_and_no_double_under_eight_writers(postgres: Database, clock: FakeClock, listen: bool) -> None:
+    id = await registered(make_desk(postgres, clock))
+    chance = random.Random(4711)
+    written: list[str] = []
+    complete = asyncio.Event()
+    all_written = False
+
+    async def write(writer: int) -> None:
+        for n in range(ROWS_EACH):
+            events = [f"{writer}-{n}-{part}" for part in range(chance.randint(1, 3))]
+            async with open_unit(postgres, id, *events[:1]) as connection:
+                await asyncio.sleep(chance.random() * 0.01)
+                await history.append(connection, [entry(id, event) for event in events[1:]])
+                await asyncio.sleep(chance.random() * 0.01)
+                if chance.random() < 0.8:
+                    await connection.commit()
+                    written.extend(events)
+
+    told: list[Change] = []
+    async with Changes(database=postgres).tail(poll_seconds=NEVER if listen else 0.005, listen=listen) as tail:
+
+        async def follow() -> None:
+            while True:
+                told.extend(await tail.next())
+                if all_written and len(told) >= len(written):
+                    complete.set()
+                await tail.wait()
+
+        following = asyncio.create_task(follow())
+        await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
+        written.append("registered")
+        all_written = True
+        await registered(make_desk(postgres, clock), 2)
+        async with asyncio.timeout(30):
+            await complete.wait()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    assert sorted(change.event for change in told) == sorted(written)
+    assert [change.id for change in told] == sorted({change.id for change in told})
+
+
+async def test_a_change_says_what_happened_and_nothing_of_the_patient(
+    database: Database, desk: Desk, clock: FakeClock
+) -> None:
+    async with Changes(database=database).tail(poll_seconds=0.05) as tail:
+        id = await registered(desk)
+        (taken,) = await desk.claim("kirurgi", "kari")
+        first, second = await gather(tail, 2)
+    assert (first.event, first.from_status, first.to_status, first.actor) == (
+        *("registered", None, Status.WAITING),
+        "caller",
+    )
+    assert (second.event, second.from_status, second.to_status, second.actor) == (
+        *("claimed", Status.WAITING, Status.CLAIMED),
+        "kari",
+    )
+    assert (second.callback_id, second.department, second.version) == (id, "kirurgi", taken.version)
+    assert second.at == clock.now()
+
+
+async def test_who_writes_in_the_same_process_wakes_the_tail(database: Database, desk: Desk) -> None:
+    async with Changes(database=database).tail(poll_seconds=NEVER) as tail:
+        await registered(desk)
+        assert [change.event for change in await gather(tail, 1)] == ["registered"]
+
+
+async def test_who_writes_in_another_process_is_found_by_polling(
+    database: Database, migrated_url: str, clock: FakeClock
+) -> None:
+    other = Database(migrated_url)
+    try:
+        async with Changes(database=database).tail(poll_seconds=0.05, listen=False) as tail:
+            await registered(make_desk(other, clock))
+            assert [change.event for change in await gather(tail, 1)] == ["registered"]
+    finally:
+        await other.close()
+
+
+async def test_postgres_wakes_the_tail_of_another_process(
+    postgres: Database, postgres_url: str, clock: FakeClock
+) -> None:
+    other = Database(postgres_url)
+    try:
+        async with Changes(database=postgres).tail(poll_seconds=NEVER) as tail:
+            await gather_until_heard(postgres)
+            await tail.next()
+            await registered(make_desk(other, clock))
+            assert [change.event for change in await gather(tail, 1)] == ["registered"]
+    finally:
+        await other.close()
+
+
+async def gather_until_heard(database: Database) -> None:
+    """Until a connection of this database listens."""
+    query = text("select count(*) from pg_stat_activity where datname = current_database() and query like 'LISTEN%'")
+    async with asyncio.timeout(20):
+        while True:
+            async with database.read() as connection:
+                if (await connection.execute(query)).scalar_one():
+                    return
+            await asyncio.sleep(0.02)
