@@ -50,6 +50,8 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
+    sip_host: str = "127.0.0.1"
+    """The address Asterisk takes SIP on: this machine only, unless said. 0.0.0.0 for a trunk or phones elsewhere."""
     sip_port: Port = 5060
     rtp_ports: str = "10000-10999"
 

@@ -230,9 +230,8 @@ def make_way(settings: Settings, folder: Path) -> None:
 
 def check_ports(settings: Settings) -> None:
     """Raise AsteriskError naming the first port that is taken, and the setting that moves it."""
-    address = getattr(settings, "sip_host", "127.0.0.1")
     for kind, host, port, name in (
-        (socket.SOCK_DGRAM, address, settings.sip_port, "INNRINGING_SIP_PORT"),
+        (socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "INNRINGING_SIP_PORT"),
         (socket.SOCK_STREAM, "127.0.0.1", settings.ari_port, "INNRINGING_ARI_PORT"),
     ):
         if not port_is_free(kind, host, port):

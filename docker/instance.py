@@ -115,12 +115,11 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
         for name, password in instance.passwords.items()
     )
-    address = getattr(settings, "sip_host", "127.0.0.1")
     return {
         "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={escaped}\n",
         "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari_port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
-        "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={address}:{settings.sip_port}\n{auths}",
+        "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={settings.sip_host}:{settings.sip_port}\n{auths}",
         "extensions.conf": "; Yours: see [globals] in extensions.conf.\n",
     }
 
