@@ -2,52 +2,125 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from desk.departments import Departments, load_departments
-from desk.errors import DeskError
+from desk.errors import DepartmentsFileError, SettingsError
+from desk.faults import Fault, of_departments, shown
 from desk.settings import ROOT, Settings
-from ivr.prompts.catalogue import PromptsError, load_catalogue
+from desk.toml_lines import key_lines
+from docker.dialplan_rules import Dialled
+from ivr.prompts import rules
+from ivr.prompts.build import missing_recordings, read_manifest
+from ivr.prompts.catalogue import Catalogue, CatalogueError, PromptsError, catalogue_lines, load_catalogue
+from ivr.prompts.check import Checked
+from ivr.prompts.check import check as measured
 
-DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
-EXTENSION = re.compile(r"(?m)^exten\s*=>\s*(?P<number>[^,\s]+),1,Set\(DEPARTMENT=(?P<slug>[^)]*)\)")
+DIALPLAN = ROOT / "dialplan"
 
 
-def check() -> None:
-    """Check departments.toml, the prompts' catalogue and the dialplan. One line for each fault; exit code 1."""
+def check(
+    production: Annotated[
+        bool, typer.Option("--production", help="refuse draft voices, and prompts not built or not at their level")
+    ] = False,
+) -> None:
+    """Check departments.toml, the prompts and the dialplan: a table of what is wrong, with file, line and reason."""
     try:
         settings = Settings.load(need_keys=False)
-        departments = load_departments(settings.departments_file)
-        load_catalogue(settings.prompts_dir / "catalogue.toml")
-    except (DeskError, PromptsError) as error:
-        faults = [str(error)]
-    else:
-        faults = dialplan_faults(ROOT / "dialplan", departments)
-    for fault in faults:
-        print(f"innringing check: {fault}", file=sys.stderr)
-    if faults:
+    except SettingsError as error:
+        print(f"innringing check: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    if found:
+        console.print(table(found))
+    wrong = sum(not fault.note for fault in found)
+    if wrong:
+        console.print(f"{wrong} {'mistake' if wrong == 1 else 'mistakes'} to mend.")
         raise typer.Exit(1)
-    print("Departments, prompts and dialplan are in order.")
+    console.print("Departments, prompts and dialplan are in order.")
 
 
-def dialplan_faults(folder: Path, departments: Departments) -> list[str]:
-    """What would surprise a caller, or write digits to a log: one sentence each."""
-    text = (folder / "extensions.conf").read_text(encoding="utf-8")
-    rung = {match["number"]: match["slug"] for match in EXTENSION.finditer(text)}
-    wanted = {department.extension: department.slug for department in departments.all()}
-    faults = [
-        f"extensions.conf: {number} must set DEPARTMENT={slug}, as departments.toml says"
-        for number, slug in wanted.items()
-        if rung.get(number) != slug
+def faults(
+    departments_file: Path, prompts_dir: Path, dialplan: Path, *, root: Path, production: bool = False
+) -> list[Fault]:
+    """All that is wrong with the operators' files, in the order departments, prompts, dialplan."""
+    found: list[Fault] = []
+    departments, catalogue = Departments([]), None
+    try:
+        departments = load_departments(departments_file)
+    except DepartmentsFileError as error:
+        found.append(of_departments(error, root))
+    try:
+        catalogue = load_catalogue(rules.texts_file(prompts_dir))
+    except CatalogueError as error:
+        found.append(Fault(shown(error.file, root), error.line, error.reason))
+    if catalogue:
+        found += _texts(departments_file, prompts_dir, catalogue, departments, root)
+        found += _sounds(prompts_dir, departments, root, production)
+    if len(departments):
+        found += Dialled(dialplan, departments, root).faults()
+    return found
+
+
+def _texts(
+    departments_file: Path, prompts_dir: Path, catalogue: Catalogue, departments: Departments, root: Path
+) -> list[Fault]:
+    file = rules.texts_file(prompts_dir)
+    places = key_lines(departments_file.read_text("utf-8-sig").replace("\r\n", "\n")) if len(departments) else {}
+    return [
+        *rules.missing_languages(shown(departments_file, root), catalogue, departments, places),
+        *rules.contradictions(shown(file, root), catalogue, catalogue_lines(file), departments),
     ]
-    faults += [f"extensions.conf: {number} has no department" for number in sorted(set(rung) - set(wanted))]
-    for line in (folder / "logger.conf").read_text(encoding="utf-8").splitlines():
-        name, arrow, levels = line.partition(";")[0].partition("=>")
-        loud = DIGIT_LEVELS & {level.strip() for level in levels.split(",")}
-        if arrow and loud:
-            faults.append(f"logger.conf: {name.strip()} lists {', '.join(sorted(loud))}, which writes callers' digits")
-    return faults
+
+
+def _sounds(prompts_dir: Path, departments: Departments, root: Path, production: bool) -> list[Fault]:
+    """What callers would hear. A prompt not built yet, or a draft, is a fault in production and else a note."""
+    folder = shown(prompts_dir, root)
+    try:
+        gone = missing_recordings(prompts_dir)
+        lines = measured(prompts_dir, production=production)
+    except PromptsError as error:
+        return [Fault(folder, None, str(error).replace(f"{root}/", ""))]
+    found = [
+        Fault(f"{folder}/{name}", None, "the recording of the last build is gone: put it back, or build without it")
+        for name in gone
+    ]
+    if not read_manifest(prompts_dir / "build"):
+        return [*found, Fault(folder, None, "not built yet: run innringing prompts build", note=not production)]
+    offered = {language for department in departments.all() for language in department.languages}
+    bad = [line for line in lines if line.problems and line.source.language in offered]
+    if production:
+        return [*found, *(fault for line in bad for fault in _each(folder, line))]
+    if not bad:
+        return found
+    first = bad[0]
+    more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+    reason = f"{first.source.name}: {first.problems[0]}{more} (innringing prompts check shows all)"
+    return [*found, Fault(folder, None, reason, note=True)]
+
+
+def _each(folder: str, line: Checked) -> list[Fault]:
+    return [Fault(f"{folder}/{line.source.name}", None, problem) for problem in line.problems]
+
+
+def table(found: list[Fault]) -> Table:
+    """What is wrong, a row each."""
+    shown_table = Table(title="innringing check")
+    shown_table.add_column("file", overflow="fold")
+    shown_table.add_column("line", justify="right")
+    shown_table.add_column("what is wrong", overflow="fold")
+    for fault in found:
+        line = "" if fault.line is None else str(fault.line)
+        # not as markup: a department's [name] would vanish
+        shown_table.add_row(
+            *(Text(cell) for cell in (fault.file, line)), Text(fault.reason, "yellow" if fault.note else "red")
+        )
+    return shown_table

@@ -121,6 +121,20 @@ def read_manifest(output: Path) -> dict[str, Built]:
         return {}
 
 
+def missing_recordings(folder: Path) -> list[str]:
+    """Prompts (`nb/welcome`) that the last build took from a recording which is not there any more."""
+    built = read_manifest(folder / "build")
+    return [
+        name
+        for name, each in sorted(built.items())
+        if each.kind == "recording" and not any((folder / f"{name}{end}").exists() for end in _endings())
+    ]
+
+
+def _endings() -> set[str]:
+    return {ending for suffix in voices.RECORDING_SUFFIXES for ending in (suffix, suffix.upper())}
+
+
 def _recordings(folder: Path, keys: Iterable[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     known = set(keys)

@@ -4,18 +4,33 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, NoReturn
 
+from desk.toml_lines import key_lines
 from ivr.prompts.keys import all_keys
 
 SILENCE = "silence"
 FRAGMENTS = "fragments"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_PAUSE = 5.0
+# What somebody meant to fill in. Texts have no placeholders: times and numbers are spoken from fragments.
+_PLACEHOLDER = re.compile(r"\{[^}]*\}?|\[[^\]]*\]?|<[^>]*>?|%[sd]|\$\w+|\b(?:TODO|FIXME|XXX+)\b|_{2,}|\.{3}|…")
 
 
 class PromptsError(Exception):
     """The prompts could not be read or built."""
+
+
+class CatalogueError(PromptsError):
+    """The catalogue can't be used: file, line (from 1; None without a place) and reason."""
+
+    def __init__(self, file: Path, line: int | None, reason: str) -> None:
+        super().__init__(f"{file}:{line}: {reason}" if line is not None else f"{file}: {reason}")
+        self.file = file
+        self.line = line
+        self.reason = reason
 
 
 class ProgramMissing(PromptsError):
@@ -50,58 +65,101 @@ class Catalogue:
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Raise PromptsError, one line with file and reason, when the file is not a complete catalogue."""
+    """Raise CatalogueError, one line with file, line and reason, when the file is not a complete catalogue."""
+    text = _read(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PromptsError(f"{path}: the catalogue of prompts is missing") from None
-    except UnicodeDecodeError:
-        raise PromptsError(f"{path}: not UTF-8 text") from None
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PromptsError(f"{path}: {error}") from None
-    silences = _silences(path, document.pop(SILENCE, {}))
-    texts: dict[str, dict[str, str]] = {}
-    fragments: dict[str, frozenset[str]] = {}
-    for language, table in document.items():
-        if not isinstance(table, dict) or not _NAME.fullmatch(language):
-            raise PromptsError(f"{path}: [{language}] is not a table of prompts for a language")
-        pieces = table.pop(FRAGMENTS, {})
-        if not isinstance(pieces, dict):
-            raise PromptsError(f"{path}: [{language}.{FRAGMENTS}] is not a table")
-        if twice := sorted(table.keys() & pieces.keys()):
-            raise PromptsError(f"{path}: [{language}] has {twice[0]} both as a sentence and as a fragment")
-        texts[language] = _texts(path, language, {**table, **pieces})
-        fragments[language] = frozenset(pieces)
-        _complete(path, language, texts[language].keys() | silences.keys())
-    if not texts:
-        raise PromptsError(f"{path}: no language in the catalogue")
-    return Catalogue(texts=texts, fragments=fragments, silences=silences)
+        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        line = int(place[1]) if place else text.rstrip().count("\n") + 1
+        raise CatalogueError(path, line, f"this is not TOML: {error}") from None
+    return _Reader(path, text).catalogue(document)
 
 
-def _silences(path: Path, table: object) -> dict[str, float]:
-    if not isinstance(table, dict):
-        raise PromptsError(f"{path}: [{SILENCE}] is not a table")
-    for key, seconds in table.items():
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_PAUSE:
-            raise PromptsError(f"{path}: [{SILENCE}] {key} must be seconds, more than 0 and at most {_LONGEST_PAUSE:g}")
-    return {key: float(seconds) for key, seconds in table.items()}
+def catalogue_lines(path: Path) -> Mapping[tuple[str, str], int]:
+    """The line of each (language, key) in a catalogue that can be read."""
+    return {(place[0], place[-1]): line for place, line in key_lines(_read(path)).items() if len(place) > 1}
 
 
-def _texts(path: Path, language: str, table: Mapping[str, object]) -> dict[str, str]:
-    texts = {}
-    for key, text in table.items():
-        if not isinstance(text, str) or not text.strip():
-            raise PromptsError(f"{path}: [{language}] {key} has no text")
-        texts[key] = " ".join(text.split())
-    return texts
+def _read(path: Path) -> str:
+    """The file's text. A byte order mark, as Windows' Notepad leaves, is no part of it."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise CatalogueError(path, None, "the catalogue of prompts is missing") from None
+    except OSError as error:
+        raise CatalogueError(path, None, f"it can't be read: {error.strerror}") from None
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise CatalogueError(path, line, "not UTF-8 text: save the file as UTF-8") from None
 
 
-def _complete(path: Path, language: str, found: set[str]) -> None:
-    """The two lists match both ways: what may be said has a text, and no text is left that nothing says."""
-    if missing := sorted(all_keys() - found):
-        raise PromptsError(f"{path}: [{language}] lacks {_some(missing)}")
-    if unknown := sorted(found - all_keys()):
-        raise PromptsError(f"{path}: [{language}] has {_some(unknown)}, which nothing plays")
+class _Reader:
+    """Checks a catalogue table by table; the first fault ends it, at its line."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+
+    def catalogue(self, document: dict[str, Any]) -> Catalogue:
+        silences = self._silences(document.pop(SILENCE, {}))
+        texts: dict[str, dict[str, str]] = {}
+        fragments: dict[str, frozenset[str]] = {}
+        for language, table in document.items():
+            if not isinstance(table, dict) or not _NAME.fullmatch(language):
+                self._refuse(f"[{language}] is not a table of prompts for a language", language)
+            pieces = table.pop(FRAGMENTS, {})
+            if not isinstance(pieces, dict):
+                self._refuse(f"[{language}.{FRAGMENTS}] is not a table", language, FRAGMENTS)
+            if twice := sorted(table.keys() & pieces.keys()):
+                reason = f"[{language}] has {twice[0]} both as a sentence and as a fragment"
+                self._refuse(reason, language, FRAGMENTS, twice[0])
+            texts[language] = self._texts(language, table) | self._texts(language, pieces, FRAGMENTS)
+            fragments[language] = frozenset(pieces)
+            self._complete(language, texts[language].keys() | silences.keys())
+        if not texts:
+            self._refuse("no language in the catalogue")
+        return Catalogue(texts=texts, fragments=fragments, silences=silences)
+
+    def _silences(self, table: object) -> dict[str, float]:
+        if not isinstance(table, dict):
+            self._refuse(f"[{SILENCE}] is not a table", SILENCE)
+        for key, seconds in table.items():
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_PAUSE:
+                reason = f"[{SILENCE}] {key} must be seconds, more than 0 and at most {_LONGEST_PAUSE:g}"
+                self._refuse(reason, SILENCE, key)
+        return {key: float(seconds) for key, seconds in table.items()}
+
+    def _texts(self, language: str, table: Mapping[str, object], *under: str) -> dict[str, str]:
+        texts = {}
+        for key, text in table.items():
+            if not isinstance(text, str) or not text.strip():
+                self._refuse(f"[{language}] {key} has no text", language, *under, key)
+            if rest := _PLACEHOLDER.search(text):
+                reason = f"[{language}] {key} holds «{rest[0]}», which would be read aloud as it stands"
+                self._refuse(reason, language, *under, key)
+            texts[key] = " ".join(text.split())
+        return texts
+
+    def _complete(self, language: str, found: set[str]) -> None:
+        """The two lists match both ways: what may be said has a text, and no text is left that nothing says."""
+        if missing := sorted(all_keys() - found):
+            self._refuse(f"[{language}] lacks {_some(missing)}", language)
+        if unknown := sorted(found - all_keys()):
+            near = get_close_matches(unknown[0], all_keys(), n=1)
+            advice = f": did you mean {near[0]}?" if near and len(unknown) == 1 else ""
+            places = [(language, unknown[0]), (language, FRAGMENTS, unknown[0]), (SILENCE, unknown[0])]
+            lines = key_lines(self._text)
+            place = next((each for each in places if each in lines), (language,))
+            self._refuse(f"[{language}] has {_some(unknown)}, which nothing plays{advice}", *place)
+
+    def _refuse(self, reason: str, *place: str) -> NoReturn:
+        lines = key_lines(self._text)
+        while place and place not in lines:
+            place = place[:-1]
+        raise CatalogueError(self._path, lines.get(place), reason)
 
 
 def _some(keys: list[str]) -> str:

@@ -79,7 +79,7 @@ def test_only_the_receipt_sounds_like_one(catalogue: Catalogue) -> None:
         ("[nb]\n", 'sv = "hej"\n[nb]\n', "[silence] sv must be seconds"),
         ("[nb.fragments]", '[nb.fragments]\nwelcome = "Hei"', "[nb] has welcome both"),
         ("[silence]\npause", 'sv = "hej"\n[silence]\npause', "[sv] is not a table"),
-        ("[silence]\npause", "[sv]\n[silence]\npause", "[sv] lacks already_on_list, "),
+        ("[silence]\npause", "[sv]\n[silence]\npause", "[sv] lacks a"),
     ],
 )
 def test_a_faulty_catalogue_is_refused_in_one_line(tmp_path: Path, change: str, to: str, reason: str) -> None:
@@ -89,7 +89,7 @@ def test_a_faulty_catalogue_is_refused_in_one_line(tmp_path: Path, change: str, 
     file.write_text(text.replace(change, to, 1), "utf-8")
     with pytest.raises(PromptsError) as refused:
         load_catalogue(file)
-    assert str(refused.value).startswith(f"{file}: ")
+    assert str(refused.value).startswith(f"{file}:")
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -1,0 +1,158 @@
+"""extensions.conf as Asterisk reads it: contexts, extensions, steps; and the way a call takes through them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_SECTION = re.compile(r"\[(?P<name>[^\]]+)\](\((?P<options>[^)]*)\))?")
+_STEP = re.compile(r"(?P<priority>n|\d+|hint)(?:\((?P<label>[^)]*)\))?(?:[+]\d+)?,(?P<rest>.*)", re.S)
+_APPLICATION = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*(?:\((?P<arguments>.*)\))?\s*$", re.S)
+_FUNCTION = re.compile(r"\b([A-Z][A-Z0-9_]+)\(")
+_LONGEST_WAY = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One application, called on `line` of the file."""
+
+    line: int
+    label: str
+    application: str
+    arguments: str
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The dialplan functions it reads or sets: `TIMEOUT`, `CHANNEL`."""
+        return frozenset(_FUNCTION.findall(self.arguments))
+
+    def is_application(self, name: str) -> bool:
+        return self.application.lower() == name.lower()
+
+
+@dataclass
+class Context:
+    """One [context]: where it begins, what it includes, and the steps of each extension, in order."""
+
+    name: str
+    line: int
+    includes: list[str] = field(default_factory=list)
+    extensions: dict[str, list[Step]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call stands. `index` counts steps of the extension, from 0."""
+
+    context: str
+    extension: str
+    index: int
+
+
+class Dialplan:
+    """All contexts of a file, by name. Files it includes are not read: what they hold differs between machines."""
+
+    def __init__(self, text: str) -> None:
+        self.contexts: dict[str, Context] = {}
+        context: Context | None = None
+        extension = ""
+        for number, raw in enumerate(text.split("\n"), start=1):
+            line = re.split(r"(?<!\\);", raw, maxsplit=1)[0].strip()
+            if section := _SECTION.match(line):
+                name = section["name"].strip()
+                context = self.contexts.setdefault(name, Context(name, number))
+                continue
+            name, _, value = (part.strip() for part in line.partition("="))
+            value = value.removeprefix(">").strip()
+            if context is None or not value:
+                continue
+            match name.lower():
+                case "include":
+                    context.includes.append(value.split(",")[0].strip())
+                case "exten":
+                    extension, _, rest = (part.strip() for part in value.partition(","))
+                    self._add(context, extension, rest, number)
+                case "same":
+                    self._add(context, extension, value, number)
+
+    def _add(self, context: Context, extension: str, rest: str, line: int) -> None:
+        if not (parsed := _STEP.match(rest)):
+            return
+        called = _APPLICATION.match(parsed["rest"].strip())
+        name, arguments = (called["name"], called["arguments"] or "") if called else (parsed["rest"], "")
+        context.extensions.setdefault(extension, []).append(Step(line, parsed["label"] or "", name, arguments))
+
+    def steps(self) -> Iterator[tuple[Context, str, Step]]:
+        """Every step there is, with its context and extension."""
+        for context in self.contexts.values():
+            for extension, steps in context.extensions.items():
+                for step in steps:
+                    yield context, extension, step
+
+    def find(self, context: str, extension: str) -> Place | None:
+        """Where a call to this extension of this context begins: its own, a pattern's, or an included context's."""
+        return self._find(context, extension, set())
+
+    def _find(self, name: str, extension: str, seen: set[str]) -> Place | None:
+        context = self.contexts.get(name)
+        if context is None or name in seen:
+            return None
+        seen.add(name)
+        if extension in context.extensions:
+            return Place(name, extension, 0)
+        for pattern in context.extensions:
+            if pattern.startswith("_") and _pattern(pattern).fullmatch(extension):
+                return Place(name, pattern, 0)
+        found = (self._find(each, extension, seen) for each in context.includes)
+        return next((place for place in found if place), None)
+
+    def step(self, place: Place) -> Step | None:
+        """The step at a place; None past the last."""
+        steps = self.contexts[place.context].extensions.get(place.extension, [])
+        return steps[place.index] if place.index < len(steps) else None
+
+    def target(self, place: Place, text: str) -> Place | None:
+        """Where `Goto(text)` at `place` leads: `context,extension,priority`, `extension,priority` or one of the two."""
+        parts = [part.strip() for part in text.split(",")]
+        priority = parts[-1]
+        context = parts[0] if len(parts) == 3 else place.context
+        extension = parts[-2] if len(parts) > 1 else place.extension
+        start = self.find(context, extension)
+        if start is None:
+            return None
+        if priority.isdigit():
+            return Place(start.context, start.extension, int(priority) - 1)
+        labels = [step.label for step in self.contexts[start.context].extensions[start.extension]]
+        return Place(start.context, start.extension, labels.index(priority)) if priority in labels else None
+
+    def targets(self, step: Step) -> list[str]:
+        """What a Goto or GotoIf names as its targets, true before false; none where it is made of variables."""
+        if step.is_application("Goto"):
+            found = [step.arguments]
+        elif step.is_application("GotoIf"):
+            found = re.split(r":(?![^$]*\])", step.arguments.rpartition("?")[2])
+        else:
+            return []
+        return [text.strip() for text in found if text.strip() and "${" not in text]
+
+    def way(self, start: Place) -> Iterator[tuple[Place, Step]]:
+        """The steps a call takes from `start`, through every Goto; a GotoIf is passed by."""
+        place: Place | None = start
+        for _ in range(_LONGEST_WAY):
+            if place is None or (step := self.step(place)) is None:
+                return
+            yield place, step
+            if step.is_application("Goto"):
+                place = self.target(place, step.arguments)
+            else:
+                place = Place(place.context, place.extension, place.index + 1)
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """A dialplan pattern as a regular expression."""
+    kinds = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]", ".": ".+", "!": ".*"}
+    parts = re.findall(r"\[[^\]]*\]|.", pattern[1:])
+    return re.compile(
+        "".join(part if part.startswith("[") else kinds.get(part.upper(), re.escape(part)) for part in parts)
+    )

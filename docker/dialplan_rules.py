@@ -1,0 +1,206 @@
+"""What extensions.conf, modules.conf and logger.conf must hold, so that no caller is ever left in silence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from desk.departments import Department, Departments
+from desk.faults import Fault, shown
+from docker.dialplan import Dialplan, Place, Step
+
+DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
+LONGEST_RESCUE = 60
+"""Seconds a caller may be left alone when the controller has died."""
+
+ENTRIES = ("from-trunk", "phones")
+APPLICATION_MODULES = {
+    "dial": "app_dial",
+    "playback": "app_playback",
+    "stasis": "app_stasis",
+    "agi": "res_agi",
+    "queue": "app_queue",
+    "record": "app_record",
+    "voicemail": "app_voicemail",
+    "mixmonitor": "app_mixmonitor",
+}
+FUNCTION_MODULES = {
+    "TIMEOUT": "func_timeout",
+    "CHANNEL": "func_channel",
+    "CALLERID": "func_callerid",
+    "GLOBAL": "func_global",
+    "IF": "func_logic",
+    "ISNULL": "func_logic",
+    "SET": "func_logic",
+    "LEN": "func_strings",
+    "FILTER": "func_strings",
+    "TOUPPER": "func_strings",
+    "DB": "func_db",
+}
+MODULES = (
+    *("pbx_config", "app_stasis", "res_stasis", "res_stasis_answer", "res_stasis_playback", "res_http_websocket"),
+    *("res_ari", "res_ari_applications", "res_ari_channels", "res_ari_events", "res_ari_playbacks"),
+    *("chan_pjsip", "res_pjsip", "res_pjsip_session", "res_pjsip_sdp_rtp", "res_rtp_asterisk"),
+    *("codec_alaw", "format_pcm", "format_sln"),
+)
+_SETTING = re.compile(r"\s*(?P<name>[^=]+?)\s*=\s*(?P<value>.*)", re.S)
+
+
+class Dialled:
+    """The dialplan of `folder`, looked at with `departments` in hand. `root` shortens file names."""
+
+    def __init__(self, folder: Path, departments: Departments, root: Path) -> None:
+        self._folder = folder
+        self._departments = departments
+        self._file = shown(folder / "extensions.conf", root)
+        self._root = root
+        self._plan = Dialplan("")
+
+    def faults(self) -> list[Fault]:
+        """Every fault, in the order of file and line, each once."""
+        try:
+            self._plan = Dialplan((self._folder / "extensions.conf").read_text("utf-8"))
+            modules = (self._folder / "modules.conf").read_text("utf-8")
+            logger = (self._folder / "logger.conf").read_text("utf-8")
+        except OSError as error:
+            return [Fault(shown(Path(error.filename), self._root), None, f"it can't be read: {error.strerror}")]
+        except UnicodeDecodeError:
+            return [Fault(self._file, None, "one of extensions.conf, modules.conf and logger.conf is not UTF-8")]
+        found = {
+            *(fault for department in self._departments.all() for fault in self._department(department)),
+            *self._unknown_departments(),
+            *self._lost_targets(),
+            *self._spoken_digits(),
+            *self._rescued(self._plan.find("switchboard", "s"), None, "the context [switchboard]"),
+            *self._modules(modules),
+            *self._loud_logs(logger),
+        }
+        return sorted(found, key=lambda fault: (fault.file, fault.line or 0, fault.reason))
+
+    def _fault(self, step: Step | None, reason: str) -> Fault:
+        return Fault(self._file, step.line if step else None, reason)
+
+    def _department(self, department: Department) -> Iterator[Fault]:
+        for entry in ENTRIES:
+            if entry not in self._plan.contexts and entry != ENTRIES[0]:
+                continue
+            start = self._plan.find(entry, department.extension)
+            if start is None:
+                yield self._fault(
+                    None, f"[{entry}] has no extension {department.extension}, where [{department.slug}] is rung"
+                )
+            else:
+                yield from self._way_in(department, start)
+
+    def _way_in(self, department: Department, start: Place) -> Iterator[Fault]:
+        """The way of a call from its number into Stasis, and out again when nobody is there."""
+        number, slug, limit, last = department.extension, None, None, self._plan.step(start)
+        for place, step in self._plan.way(start):
+            last = step
+            if step.is_application("Set") and (setting := _SETTING.fullmatch(step.arguments)):
+                name, value = setting["name"].lstrip("_"), setting["value"].strip()
+                slug = value if name == "DEPARTMENT" else slug
+                limit = value if name == "TIMEOUT(absolute)" else limit
+            if step.is_application("Stasis"):
+                yield from self._into_stasis(department, place, step, slug, limit)
+                return
+        yield self._fault(last, f"{number} never comes to Stasis(innringing,…): [{department.slug}] can't be reached")
+
+    def _into_stasis(
+        self, department: Department, place: Place, step: Step, slug: str | None, limit: str | None
+    ) -> Iterator[Fault]:
+        number = department.extension
+        application, *arguments = [part.strip() for part in step.arguments.split(",")]
+        given = arguments[0].replace("${DEPARTMENT}", slug or "") if arguments else ""
+        if application != "innringing":
+            yield self._fault(step, f"Stasis({application},…) is nobody's: the application is innringing")
+        if given != department.slug:
+            start = self._plan.find(ENTRIES[0], number)
+            first = self._plan.step(start) if start else step
+            yield self._fault(first, f"{number} must set DEPARTMENT={department.slug}, as departments.toml says")
+        if limit is None or not limit.isdigit() or not 0 < int(limit) <= LONGEST_RESCUE:
+            yield self._fault(
+                step,
+                f"{number} enters Stasis without Set(TIMEOUT(absolute)=30) before it (1 to {LONGEST_RESCUE} seconds): "
+                "a caller stays in silence when the controller dies",
+            )
+        yield from self._way_out(place, step)
+
+    def _way_out(self, place: Place, stasis: Step) -> Iterator[Fault]:
+        expired = self._plan.find(place.context, "T")
+        if expired is None:
+            yield self._fault(
+                stasis, f"[{place.context}] has no extension T: a caller whose time limit ran out is hung up on"
+            )
+        else:
+            yield from self._rescued(expired, stasis, "extension T")
+        after = Place(place.context, place.extension, place.index + 1)
+        for here, step in self._plan.way(after):
+            if step.is_application("GotoIf") and "STASISSTATUS" in step.arguments and "FAILED" in step.arguments:
+                targets = self._plan.targets(step)
+                yield from self._rescued(self._plan.target(here, targets[0]) if targets else None, step, "FAILED")
+                return
+        yield self._fault(stasis, "nothing after Stasis looks at STASISSTATUS=FAILED: a caller finds nobody there")
+
+    def _rescued(self, start: Place | None, stasis: Step | None, name: str) -> Iterator[Fault]:
+        """Whether a call from here is put through to people, with no time limit left on it."""
+        limit_off = False
+        for _, step in self._plan.way(start) if start else ():
+            if step.is_application("Set") and step.arguments.replace(" ", "") == "TIMEOUT(absolute)=0":
+                limit_off = True
+            if step.is_application("Dial") or step.is_application("Queue"):
+                if not limit_off:
+                    yield self._fault(step, "Set(TIMEOUT(absolute)=0) is missing before it: the caller is cut off")
+                return
+        yield self._fault(stasis, f"{name} leads nobody to the switchboard: no Dial(…) on that way")
+
+    def _unknown_departments(self) -> Iterator[Fault]:
+        """Numbers that set a department departments.toml doesn't have."""
+        for _, extension, step in self._plan.steps():
+            setting = _SETTING.fullmatch(step.arguments) if step.is_application("Set") else None
+            if setting and setting["name"].lstrip("_") == "DEPARTMENT" and "${" not in setting["value"]:
+                slug = setting["value"].strip()
+                if slug not in self._departments:
+                    yield self._fault(step, f"{extension} has no department: there is no [{slug}] in departments.toml")
+                elif extension != self._departments.get(slug).extension:
+                    own = self._departments.get(slug).extension
+                    yield self._fault(step, f"{extension} is not [{slug}]'s number: departments.toml says {own}")
+
+    def _lost_targets(self) -> Iterator[Fault]:
+        for context, extension, step in self._plan.steps():
+            for text in self._plan.targets(step):
+                if self._plan.target(Place(context.name, extension, 0), text) is None:
+                    yield self._fault(step, f"{step.application} to «{text}», which is nowhere")
+
+    def _spoken_digits(self) -> Iterator[Fault]:
+        for _, _, step in self._plan.steps():
+            if step.is_application("Read"):
+                yield self._fault(step, "Read() writes what callers key to the log: leave keys to the conversation")
+
+    def _modules(self, text: str) -> Iterator[Fault]:
+        """modules.conf names what it loads, and all that is needed is among it."""
+        file = shown(self._folder / "modules.conf", self._root)
+        settings = [line.partition(";")[0].replace("=>", "=") for line in text.splitlines()]
+        pairs = [tuple(part.strip() for part in line.split("=", 1)) for line in settings if "=" in line]
+        loaded = {value.removesuffix(".so") for name, value in pairs if name in ("load", "preload", "require")}
+        left_out = {value.removesuffix(".so") for name, value in pairs if name == "noload"}
+        by_itself = ("autoload", "yes") in pairs
+        needed = dict.fromkeys(MODULES, "the phone door")
+        for _, _, step in self._plan.steps():
+            if module := APPLICATION_MODULES.get(step.application.lower()):
+                needed.setdefault(module, f"{step.application}() in extensions.conf:{step.line}")
+            for function in step.functions & FUNCTION_MODULES.keys():
+                needed.setdefault(FUNCTION_MODULES[function], f"{function}() in extensions.conf:{step.line}")
+        for module, why in needed.items():
+            if module in left_out or (module not in loaded and not by_itself):
+                yield Fault(file, None, f"load={module}.so is missing: {why} needs it")
+
+    def _loud_logs(self, text: str) -> Iterator[Fault]:
+        file = shown(self._folder / "logger.conf", self._root)
+        for number, line in enumerate(text.splitlines(), start=1):
+            name, arrow, levels = line.partition(";")[0].partition("=>")
+            loud = DIGIT_LEVELS & {level.strip() for level in levels.split(",")}
+            if arrow and loud:
+                reason = f"{name.strip()} lists {', '.join(sorted(loud))}, which writes callers' digits"
+                yield Fault(file, number, reason)

@@ -1,0 +1,97 @@
+"""A dialplan that would leave a caller in silence is named, with the line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from desk.departments import load_departments
+from desk.faults import Fault
+from desk.settings import ROOT
+from docker.dialplan import Dialplan, Place
+from docker.dialplan_rules import Dialled
+
+DIALPLAN = ROOT / "dialplan"
+DEPARTMENTS = load_departments(DIALPLAN / "departments.toml")
+FILES = ("extensions.conf", "modules.conf", "logger.conf")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in FILES:
+        shutil.copy(DIALPLAN / name, tmp_path)
+    return tmp_path
+
+
+def faults(folder: Path) -> list[Fault]:
+    return Dialled(folder, DEPARTMENTS, folder).faults()
+
+
+def test_the_dialplan_as_it_is_has_no_fault() -> None:
+    assert Dialled(DIALPLAN, DEPARTMENTS, ROOT).faults() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        ("extensions.conf", "exten => 1000,", "exten => 1001,", "[from-trunk] has no extension 1000"),
+        ("extensions.conf", "exten => 1000,", "exten => 1001,", "1001 is not [kirurgi]'s number"),
+        ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=kirugi", "there is no [kirugi] in departments.toml"),
+        ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=hjerte", "1000 must set DEPARTMENT=kirurgi"),
+        ("extensions.conf", "[from-trunk]\ninclude => departments", "[from-trunk]", "[from-trunk] has no extension"),
+        ("extensions.conf", " same => n,Set(TIMEOUT(absolute)=30)\n", "", "without Set(TIMEOUT(absolute)=30)"),
+        ("extensions.conf", "TIMEOUT(absolute)=30", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
+        ("extensions.conf", "TIMEOUT(absolute)=30", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
+        ("extensions.conf", 'GotoIf($["${STASISSTATUS}" = "FAILED"]', 'GotoIf($["${X}" = "Y"]', "STASISSTATUS=FAILED"),
+        ("extensions.conf", "?rescue,s,1)", "?resque,s,1)", "GotoIf to «resque,s,1», which is nowhere"),
+        ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "", "[innringing] has no extension T"),
+        ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "exten => T,1,Hangup()", "extension T leads nobody"),
+        ("extensions.conf", "Stasis(innringing,", "Stasis(innringning,", "the application is innringing"),
+        ("extensions.conf", " same => n,Dial(${SWITCHBOARD},30,r)\n", "", "leads nobody to the switchboard"),
+        (
+            "extensions.conf",
+            "Playback(innringing/rescue)",
+            "Read(ID,innringing/rescue,11)",
+            "Read() writes what callers",
+        ),
+        ("modules.conf", "load=func_timeout.so", "", "load=func_timeout.so is missing: TIMEOUT() in extensions.conf:"),
+        ("modules.conf", "load=res_stasis.so", ";load=res_stasis.so", "load=res_stasis.so is missing"),
+        ("modules.conf", "load=app_dial.so", "noload=app_dial.so", "load=app_dial.so is missing: Dial()"),
+        ("logger.conf", "notice", "dtmf,notice", "lists dtmf, which writes callers' digits"),
+    ],
+)
+def test_what_drops_a_caller_is_named_with_its_line(folder: Path, file: str, old: str, new: str, reason: str) -> None:
+    path = folder / file
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    found = [fault for fault in faults(folder) if reason in fault.reason]
+    assert found, [str(fault) for fault in faults(folder)]
+    assert found[0].file == file
+
+
+def test_the_time_limit_is_missed_on_the_line_of_stasis(folder: Path) -> None:
+    path = folder / "extensions.conf"
+    path.write_text(path.read_text("utf-8").replace(" same => n,Set(TIMEOUT(absolute)=30)\n", ""), "utf-8")
+    stasis = 1 + path.read_text("utf-8").split("Stasis(")[0].count("\n")
+    # both the number of kirurgi and that of hjerte come there
+    assert {fault.line for fault in faults(folder) if "without Set(TIMEOUT" in fault.reason} == {stasis}
+
+
+def test_a_file_that_is_not_there_is_one_fault(folder: Path) -> None:
+    (folder / "extensions.conf").unlink()
+    (fault,) = faults(folder)
+    assert (fault.file, fault.reason) == ("extensions.conf", "it can't be read: No such file or directory")
+
+
+def test_a_way_through_includes_patterns_and_labels() -> None:
+    plan = Dialplan(
+        "[in]\ninclude => all\n[all]\nexten => _1[0-4]XX,1,NoOp(a; b)\n same => n(here),Goto(there,s,end)\n"
+        "[there]\nexten => s,1,NoOp()\n same => n(end),Hangup()\n"
+    )
+    start = plan.find("in", "1234")
+    assert start == Place("all", "_1[0-4]XX", 0)
+    assert [step.application for _, step in plan.way(start)] == ["NoOp(a", "Goto", "Hangup"]
+    assert plan.find("in", "1534") is None
+    loop = Dialplan("[in]\nexten => s,1,Goto(in,s,1)\n")
+    assert len(list(loop.way(Place("in", "s", 0)))) == 200  # gives up

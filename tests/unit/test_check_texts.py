@@ -1,0 +1,76 @@
+"""Texts that name an hour, against the departments that keep to it."""
+
+from pathlib import Path
+
+import pytest
+
+from desk.departments import Departments, load_departments
+from desk.settings import ROOT
+from ivr.prompts import keys
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.rules import contradictions, missing_languages
+
+FILE = "prompts/catalogue.toml"
+NB = "null null,ett,to,tre,fire,fem,seks,sju,åtte,ni,ti,elleve,tolv,tretten,fjorten,femten,seksten"
+EN = "midnight,one,two,three,four,five,six,seven,eight,nine,ten,eleven,twelve,one p m,two p m,three p m,four p m"
+OCLOCK = {"nb": NB.split(","), "en": EN.split(",")}
+
+
+def catalogue(**texts: str) -> Catalogue:
+    """A catalogue in which every text is harmless but `nb` or `en`, the welcome."""
+    every = {}
+    for language, hours in OCLOCK.items():
+        every[language] = {key: "Ja." for key in keys.all_keys()} | {
+            f"oclock_{hour}": hours[hour] if hour < len(hours) else f"time {hour}" for hour in range(24)
+        }
+        every[language]["welcome"] = texts.get(language, "Hei.")
+    fragments = frozenset(key for key in keys.all_keys() if key.startswith("oclock_"))
+    return Catalogue(texts=every, fragments=dict.fromkeys(every, fragments), silences={})
+
+
+@pytest.fixture
+def departments(tmp_path: Path) -> Departments:
+    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+    file = tmp_path / "departments.toml"
+    file.write_text(text[: text.index("[hjerte]")], "utf-8")  # deadline: until 14:00, by 15:00
+    return load_departments(file)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "said"),
+    [
+        ("nb", "Vi ringer deg innen klokken femten.", None),
+        ("nb", "Vi ringer deg innen klokken 15.", None),
+        ("nb", "Vi ringer deg innen klokken seksten.", "innen klokken seksten"),
+        ("nb", "Vi ringer innen tretten.", "innen tretten"),
+        ("nb", "Ringer du før kl. 12, ringer vi i dag.", "kl. 12"),
+        ("nb", "Åpent til 15:30.", "15:30"),
+        ("nb", "Snakk etter to pip, og tast ett tall.", None),
+        ("en", "We will ring you by 3 o'clock.", None),
+        ("en", "We will ring you at four.", "at four"),
+        ("en", "We will ring you at three.", None),
+    ],
+)
+def test_an_hour_the_department_does_not_keep(
+    departments: Departments, language: str, text: str, said: str | None
+) -> None:
+    found = contradictions(FILE, catalogue(**{language: text}), {(language, "welcome"): 27}, departments)
+    if said is None:
+        assert found == []
+        return
+    (fault,) = found
+    assert (fault.file, fault.line) == (FILE, 27)
+    assert said in fault.reason
+    assert fault.reason.endswith("but [kirurgi] takes calls until 14:00 and rings by 15:00")
+
+
+def test_a_department_that_does_not_offer_the_language_is_not_asked(departments: Departments) -> None:
+    only_nb = Departments([next(iter(departments.all()))])
+    object.__setattr__(only_nb.all()[0], "languages", ("nb",))
+    assert contradictions(FILE, catalogue(en="We ring at four."), {}, only_nb) == []
+
+
+def test_a_language_without_texts(departments: Departments) -> None:
+    object.__setattr__(departments.all()[0], "languages", ("nb", "nn"))
+    (fault,) = missing_languages("departments.toml", catalogue(), departments, {("kirurgi", "languages"): 9})
+    assert (fault.line, fault.reason) == (9, "[kirurgi] offers nn, and the catalogue has no [nn]")
