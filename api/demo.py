@@ -9,6 +9,7 @@ from desk.agents import ALL_DEPARTMENTS, AgentExists, Agents, Role
 from desk.errors import AgentNotFound
 
 NAME = "demo"
+PHONE = "demo-phone"
 TOKEN_FILE = "demo-token"
 TRIES = 5
 
@@ -23,7 +24,7 @@ async def ensure_demo_agent(agents: Agents, var_dir: Path) -> Path:
         with suppress(AgentNotFound):
             await agents.revoke(NAME)
         try:
-            _write_private(file, await agents.add(NAME, Role.AGENT, [ALL_DEPARTMENTS]))
+            _write_private(file, await agents.add(NAME, Role.AGENT, [ALL_DEPARTMENTS], phone=PHONE))
             break
         except AgentExists:  # another api starts beside us: its token will do
             await asyncio.sleep(0.2)

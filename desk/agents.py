@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from desk.clock import Clock
+from desk.destinations import check_phone_name
 from desk.errors import AgentNotFound
 from desk.storage import agents as rows
 from desk.storage.database import Conflict, Database
@@ -32,11 +33,15 @@ class AgentExists(Exception):
 
 @dataclass(frozen=True)
 class Agent:
-    """Someone who holds a token. `departments` holds slugs, or `*` for all of them."""
+    """Someone who holds a token. `departments` holds slugs, or `*` for all of them.
+
+    `phone` is the endpoint in pjsip.conf the agent is rung at for a dial; without one, the agent rings by hand.
+    """
 
     name: str
     role: Role
     departments: frozenset[str]
+    phone: str | None = None
 
     def may_see(self, department: str) -> bool:
         """Whether this agent works for that department."""
@@ -50,8 +55,13 @@ class Agents:
         self._database = database
         self._clock = clock
 
-    async def add(self, name: str, role: Role, departments: Iterable[str]) -> str:
-        """Add an agent and return its token, which is never shown again. `AgentExists` if the name is in use."""
+    async def add(self, name: str, role: Role, departments: Iterable[str], *, phone: str | None = None) -> str:
+        """Add an agent and return its token, which is never shown again.
+
+        `AgentExists` if the name is in use, `InvalidPhoneName` if `phone` can't name a phone.
+        """
+        if phone is not None:
+            check_phone_name(phone)
         token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
         try:
             async with self._database.begin() as connection:
@@ -60,6 +70,7 @@ class Agents:
                     name=name,
                     role=role.value,
                     departments=sorted(set(departments)),
+                    phone=phone,
                     token_hash=hashed(token),
                     created_at=self._clock.now(),
                 )
@@ -94,4 +105,4 @@ def hashed(token: str) -> bytes:
 
 
 def _agent(row: rows.AgentRow) -> Agent:
-    return Agent(row.name, Role(row.role), frozenset(row.departments))
+    return Agent(row.name, Role(row.role), frozenset(row.departments), row.phone)

@@ -43,6 +43,9 @@ def add(
     all_departments: Annotated[
         bool, typer.Option("--all-departments", help="Every department, also new ones.")
     ] = False,
+    phone: Annotated[
+        str | None, typer.Option(help="The agent's phone in pjsip.conf, rung when the agent dials: demo-phone.")
+    ] = None,
 ) -> None:
     """Add an agent and print its token: this once, for it is kept only as a hash."""
     settings = _settings()
@@ -50,7 +53,7 @@ def add(
         _fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
     chosen = [ALL_DEPARTMENTS] if all_departments else _known(settings, department or [])
     try:
-        token = _run(_with_agents(settings, lambda all_agents: all_agents.add(name, role, chosen)))
+        token = _run(_with_agents(settings, lambda all_agents: all_agents.add(name, role, chosen, phone=phone)))
     except AgentExists:
         _fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
     _say(f"The token of {name}, shown only now:")
@@ -61,10 +64,11 @@ def add(
 def list_agents() -> None:
     """Show the agents whose tokens work."""
     settings = _settings()
-    table = Table("Name", "Role", "Departments")
+    table = Table("Name", "Role", "Departments", "Phone")
     for agent in _run(_with_agents(settings, lambda all_agents: all_agents.list())):
         everywhere = ALL_DEPARTMENTS in agent.departments
-        table.add_row(agent.name, agent.role.value, "all" if everywhere else ", ".join(sorted(agent.departments)))
+        departments = "all" if everywhere else ", ".join(sorted(agent.departments))
+        table.add_row(agent.name, agent.role.value, departments, agent.phone or "")
     Console().print(table)
 
 

@@ -20,10 +20,13 @@ SLUG = re.compile(r"[a-z][a-z0-9-]{0,31}")
 EXTENSION = re.compile(r"[0-9]{1,15}")
 MOST_ATTEMPTS = 20
 MOST_SPACING_MINUTES = 7 * 24 * 60
+RINGING_HOURS = (time(8), time(16))
+PREFIX = re.compile(r"\+(?:[1-9][0-9]{0,6})?", re.ASCII)
 LONGEST_ROUND_MINUTES = 12 * 60
 KEYS = (
     *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
     *("max_attempts", "min_spacing_minutes", "round_minutes", "identity", "languages", "allow_foreign"),
+    *("ringing_hours", "ringing_days", "ring_prefixes"),
 )
 HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
 
@@ -64,6 +67,9 @@ class Department:
     identity: Literal["required", "optional", "off"] = "optional"
     languages: tuple[str, ...] = ("nb",)
     allow_foreign: bool = False
+    ringing_hours: tuple[time, time] = RINGING_HOURS
+    ringing_days: Literal["workdays", "every-day"] = "workdays"
+    ring_prefixes: tuple[str, ...] = ("+47",)
 
 
 class Departments(Mapping[str, Department]):
@@ -153,7 +159,35 @@ def _department(table: Table) -> Department:
         ),
         languages=table.choices("languages", LANGUAGES, default=("nb",)),
         allow_foreign=table.flag("allow_foreign", default=False),
+        ringing_hours=_ringing_hours(table),
+        ringing_days=cast(
+            Literal["workdays", "every-day"],
+            table.choice("ringing_days", ("workdays", "every-day"), default="workdays"),
+        ),
+        ring_prefixes=_ring_prefixes(table),
     )
+
+
+def _ringing_hours(table: Table) -> tuple[time, time]:
+    """From when until when patients may be rung; an end at "00:00" is midnight."""
+    if "ringing_hours" not in table:
+        return RINGING_HOURS
+    first, last = table.two_times("ringing_hours")
+    if last != time(0) and last <= first:
+        table.refuse("«ringing_hours» must end after they begin", "ringing_hours")
+    return first, last
+
+
+def _ring_prefixes(table: Table) -> tuple[str, ...]:
+    """What a number must begin with to be rung by the exchange; foreign ones need `allow_foreign` too."""
+    foreign = table.flag("allow_foreign", default=False)
+    prefixes = table.texts("ring_prefixes", default=("+",) if foreign else ("+47",))
+    for prefix in prefixes:
+        if not PREFIX.fullmatch(prefix):
+            table.refuse(f"«{prefix}» is not the beginning of a number, such as +47 or +4768", "ring_prefixes")
+        if not foreign and not prefix.startswith("+47"):
+            table.refuse(f"«{prefix}» is foreign, and «allow_foreign» is not true", "ring_prefixes")
+    return prefixes
 
 
 def _hours(table: Table, policy: Policy) -> HalfDay:

@@ -114,6 +114,20 @@ class Table:
             self.refuse(f"«{key}» must ascend, each time once", key)
         return times
 
+    def two_times(self, key: str) -> tuple[time, time]:
+        """A list of two times of day."""
+        times = self._value(key, list, [])
+        if len(times) != 2:
+            self.refuse(f'«{key}» must be two times, such as ["08:00", "16:00"]', key)
+        return self._time(times[0], key), self._time(times[1], key)
+
+    def texts(self, key: str, default: Sequence[str]) -> tuple[str, ...]:
+        """A list of one or more texts, each once."""
+        texts: list[Any] = self._value(key, list, list(default))
+        if not texts or any(not isinstance(text, str) for text in texts) or len(set(texts)) < len(texts):
+            self.refuse(f"«{key}» must be a list of one or more texts in quotes, each once", key)
+        return tuple(texts)
+
     def days(self, key: str) -> frozenset[date]:
         """Dates such as 2026-12-28, without quotes."""
         days: list[Any] = self._value(key, list, [])

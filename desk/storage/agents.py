@@ -18,15 +18,28 @@ class AgentRow:
     name: str
     role: str
     departments: tuple[str, ...]
+    phone: str | None
 
 
 async def insert_agent(
-    connection: Connection, *, name: str, role: str, departments: Sequence[str], token_hash: bytes, created_at: datetime
+    connection: Connection,
+    *,
+    name: str,
+    role: str,
+    departments: Sequence[str],
+    phone: str | None,
+    token_hash: bytes,
+    created_at: datetime,
 ) -> None:
     """Raises `Conflict` (at the end of the unit of work) when a working agent has that name."""
     await connection.execute(
         insert(agents).values(
-            name=name, role=role, departments=list(departments), token_hash=token_hash, created_at=created_at
+            name=name,
+            role=role,
+            departments=list(departments),
+            phone=phone,
+            token_hash=token_hash,
+            created_at=created_at,
         )
     )
 
@@ -51,10 +64,10 @@ async def revoke(connection: Connection, name: str, now: datetime) -> bool:
 
 
 async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> list[AgentRow]:
-    query = select(agents.c.name, agents.c.role, agents.c.departments)
+    query = select(agents.c.name, agents.c.role, agents.c.departments, agents.c.phone)
     query = query.where(agents.c.revoked_at.is_(None), *conditions).order_by(agents.c.name)
     return [_read(row) for row in await connection.execute(query)]
 
 
 def _read(row: Any) -> AgentRow:
-    return AgentRow(row.name, row.role, tuple(row.departments))
+    return AgentRow(row.name, row.role, tuple(row.departments), row.phone)

@@ -226,6 +226,7 @@ calls = Table(
     Column("phone", String(20)),
     Column("phone_mobile", Boolean),
     Column("step", String(16)),
+    Column("why", String(16)),
     Column("incomplete", Boolean, nullable=False),
     Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id")),
     UniqueConstraint("asterisk_id", "channel_id"),
@@ -253,6 +254,39 @@ history = Table(
     sqlite_autoincrement=True,
 )
 
+dials = Table(
+    "dials",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    _callback(),
+    Column("department", String(64), nullable=False),
+    Column("agent", String(128), nullable=False),
+    Column("agent_phone", String(32), nullable=False),  # the endpoint rung first
+    Column("phone", String(20), nullable=False),  # the patient's
+    Column("phone_mobile", Boolean, nullable=False),
+    Column("fence", Integer, nullable=False),  # of the claim it was asked for under
+    Column("state", String(16), nullable=False),
+    Column("reason", String(24)),
+    Column("requested_at", Instant, nullable=False),
+    Column("taken_by", String(128)),  # Asterisk's id, a slash, the controller's own
+    Column("seen_at", Instant),  # when its controller last said that it lives
+    Column("cancel_at", Instant),  # when somebody asked for its end
+    Column("rung_at", Instant),  # when the patient was first rung
+    Column("bridged_at", Instant),
+    Column("ended_at", Instant),
+    CheckConstraint("(state = 'ended') = (reason is not null)", name="reason"),
+    CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended_at"),
+    Index(None, "callback_id", "requested_at"),
+    Index(None, "phone", "rung_at"),
+)
+
+_active = text("state <> 'ended'")
+Index("uq_dials_active_callback", dials.c.callback_id, unique=True, postgresql_where=_active, sqlite_where=_active)
+Index("uq_dials_active_agent", dials.c.agent, unique=True, postgresql_where=_active, sqlite_where=_active)
+Index("ix_dials_agent_requested_at", dials.c.agent, dials.c.requested_at)
+_requested = text("state = 'requested'")
+Index("ix_dials_requested", dials.c.requested_at, postgresql_where=_requested, sqlite_where=_requested)
+
 agents = Table(
     "agents",
     metadata,
@@ -260,6 +294,7 @@ agents = Table(
     Column("name", String(128), nullable=False),
     Column("role", String(16), nullable=False),
     Column("departments", JSON, nullable=False),
+    Column("phone", String(32)),  # the endpoint the agent is rung at
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),

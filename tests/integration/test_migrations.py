@@ -14,7 +14,7 @@ from desk.storage.migrate import is_current, migrate
 from desk.storage.tables import metadata
 
 TABLES = {
-    *("agents", "answers", "attempts", "callbacks", "calls", "history", "outbox", "promises", "warnings"),
+    *("agents", "answers", "attempts", "callbacks", "calls", "dials", "history", "outbox", "promises", "warnings"),
 }
 
 

@@ -1,0 +1,247 @@
+"""Dials on both engines: who may ask, what is refused, who takes them, and what each end leaves behind."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from desk.callbacks import Outcome, Status
+from desk.dialling import Caps, DialReason, DialState
+from desk.errors import (
+    AlreadyClaimed,
+    CallbackNotFound,
+    ClaimLost,
+    DialCapReached,
+    DialInProgress,
+    DialLost,
+    DialNotFound,
+    DialOver,
+    InvalidPhone,
+    NoAgentPhone,
+    OutsideRingingHours,
+)
+from desk.phone import parse_phone
+from desk.storage.database import Database
+from tests.fakes import FakeClock
+from tests.integration.desk_world import call
+from tests.integration.dial_world import DialWorld, make_dials
+
+ME, COLLEAGUE = "asterisk-1/a", "asterisk-1/b"
+
+
+@pytest.fixture
+def world(database: Database, clock: FakeClock) -> DialWorld:
+    return make_dials(database, clock)
+
+
+async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    assert (dial.state, dial.agent_phone, dial.phone.e164) == (DialState.REQUESTED, "kari-phone", "+4768050001")
+    assert "68050001" not in repr(dial)
+    assert await world.dials.request(dial.callback_id, "kari", dial.fence, "kari-phone") == dial
+    assert await world.dials.waiting()
+    (mine,) = await world.dials.take(ME, limit=5)
+    assert await world.dials.take(COLLEAGUE, limit=5) == []
+    assert not await world.dials.waiting()
+    for state in (DialState.AGENT_RINGING, DialState.PATIENT_RINGING, DialState.BRIDGED):
+        assert (await world.dials.advance(mine, ME, state)).state is state
+    await world.dials.end(mine, ME, DialReason.ANSWERED)
+    over = await world.dials.latest(dial.callback_id)
+    assert (over.state, over.reason, over.bridged_at) == (DialState.ENDED, DialReason.ANSWERED, world.clock.now())
+    assert await world.events(dial.callback_id) == [
+        "dial_requested",
+        "dial_agent_ringing",
+        "dial_patient_ringing",
+        "dial_bridged",
+        "dial_ended:answered",
+    ]
+    callback = await world.desk.get(dial.callback_id)
+    assert (callback.status, callback.claimed_by, callback.attempts) == (Status.CLAIMED, "kari", ())
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [
+        (DialReason.BUSY, Outcome.BUSY),
+        (DialReason.NO_ANSWER, Outcome.NO_ANSWER),
+        (DialReason.DROPPED, Outcome.DROPPED),
+        (DialReason.AGENT_NO_ANSWER, None),
+        (DialReason.AGENT_HUNG_UP, None),
+        (DialReason.FAILED, None),
+        (DialReason.LOST, None),
+    ],
+)
+async def test_what_an_end_says_of_the_patient_is_recorded(
+    world: DialWorld, reason: DialReason, outcome: Outcome | None
+) -> None:
+    dial = await world.requested(1)
+    await world.dials.take(ME, limit=1)
+    await world.dials.end(dial, ME, reason)
+    await world.dials.end(dial, ME, reason)  # once is enough
+    callback = await world.desk.get(dial.callback_id)
+    assert [attempt.outcome for attempt in callback.attempts] == ([outcome] if outcome else [])
+    assert callback.status is (Status.WAITING if outcome else Status.CLAIMED)
+
+
+async def test_an_attempt_under_a_lost_claim_is_told_and_not_recorded(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    await world.dials.take(ME, limit=1)
+    world.clock.advance(timedelta(minutes=16))
+    await world.desk.claim_named(dial.callback_id, "ola")
+    await world.dials.end(dial, ME, DialReason.BUSY)
+    callback = await world.desk.get(dial.callback_id)
+    assert (callback.claimed_by, callback.attempts) == ("ola", ())
+    assert (await world.events(dial.callback_id))[-2:] == ["dial_ended:busy", "dial_not_recorded:busy"]
+
+
+async def test_only_the_live_claim_may_dial(world: DialWorld) -> None:
+    callback = await world.claimed(1)
+    for agent, fence in (("ola", callback.fence), ("kari", callback.fence + 1)):
+        with pytest.raises(ClaimLost):
+            await world.dials.request(callback.id, agent, fence, "phone")
+    with pytest.raises(NoAgentPhone):
+        await world.dials.request(callback.id, "kari", callback.fence, None)
+    world.clock.advance(timedelta(minutes=16))
+    with pytest.raises(ClaimLost):
+        await world.dials.request(callback.id, "kari", callback.fence, "kari-phone")
+    with pytest.raises(CallbackNotFound):
+        await world.dials.request("0" * 32, "kari", 1, "kari-phone")
+    with pytest.raises(DialNotFound):
+        await world.dials.latest(callback.id)
+
+
+async def test_one_dial_at_a_time_for_a_callback_and_for_an_agent(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    with pytest.raises(DialInProgress):
+        await world.requested(2)
+    world.clock.advance(timedelta(minutes=16))
+    taken_over = await world.desk.claim_named(dial.callback_id, "ola")
+    with pytest.raises(DialInProgress):
+        await world.dials.request(dial.callback_id, "ola", taken_over.fence, "ola-phone")
+
+
+async def test_many_who_ask_at_once_get_one_dial(world: DialWorld) -> None:
+    callback = await world.claimed(1)
+    asked = await asyncio.gather(
+        *(world.dials.request(callback.id, "kari", callback.fence, "kari-phone") for _ in range(8))
+    )
+    assert len({dial.id for dial in asked}) == 1
+    assert (await world.events(callback.id)) == ["dial_requested"]
+
+
+async def test_no_dial_is_taken_twice(world: DialWorld) -> None:
+    dials = [await world.requested(n, f"agent-{n}") for n in range(1, 9)]
+    taken = await asyncio.gather(*(world.dials.take(f"asterisk-{n}/x", limit=3) for n in range(6)))
+    ids = [dial.id for each in taken for dial in each]
+    assert sorted(ids) == sorted(dial.id for dial in dials)
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime(2026, 11, 24, 15, 0, tzinfo=UTC), datetime(2026, 11, 21, 10, 0, tzinfo=UTC)]
+)  # Tuesday 16:00 and a Saturday, in Oslo
+async def test_nobody_is_rung_outside_the_hours(world: DialWorld, moment: datetime) -> None:
+    world.clock.set(moment)
+    callback = await world.claimed(1)
+    with pytest.raises(OutsideRingingHours) as refused:
+        await world.dials.request(callback.id, "kari", callback.fence, "kari-phone")
+    assert refused.value.detail == "08:00-16:00, workdays"
+
+
+async def test_the_hour_strikes_before_the_patient_is_rung(world: DialWorld) -> None:
+    world.clock.set(datetime(2026, 11, 24, 14, 59, 59, tzinfo=UTC))
+    dial = await world.requested(1)
+    assert world.dials.may_ring(dial)
+    world.clock.advance(timedelta(seconds=1))
+    assert not world.dials.may_ring(dial)
+
+
+async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: FakeClock) -> None:
+    world = make_dials(database, clock, Caps(number=2, agent=3))
+    callback = await world.claimed(1)
+
+    async def dialled() -> None:
+        claim = await world.desk.claim_named(callback.id, "kari")
+        dial = await world.dials.request(callback.id, "kari", claim.fence, "kari-phone")
+        await world.dials.take(ME, limit=1)
+        await world.dials.advance(dial, ME, DialState.PATIENT_RINGING)
+        await world.dials.end(dial, ME, DialReason.AGENT_HUNG_UP)
+
+    await dialled()
+    await dialled()
+    with pytest.raises(DialCapReached, match="number"):
+        await dialled()
+    other = await world.requested(2)
+    await world.dials.cancel(other.callback_id, "kari")
+    with pytest.raises(DialCapReached, match="agent"):
+        await world.requested(3)
+    clock.advance(timedelta(days=1))
+    await dialled()
+
+
+async def test_a_number_outside_the_allow_list_is_not_dialled(world: DialWorld) -> None:
+    swedish = parse_phone("+46701740605", allow_foreign=True)
+    registered = await world.desk.register(call(1), "kirurgi", None, swedish)
+    claim = await world.desk.claim_named(registered.callback.id, "kari")
+    with pytest.raises(InvalidPhone):
+        await world.dials.request(claim.id, "kari", claim.fence, "kari-phone")
+
+
+async def test_cancelled_before_it_is_taken_it_ends_at_once(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    with pytest.raises(AlreadyClaimed):
+        await world.dials.cancel(dial.callback_id, "ola")
+    ended = await world.dials.cancel(dial.callback_id, "kari")
+    assert (ended.state, ended.reason) == (DialState.ENDED, DialReason.CANCELLED)
+    assert await world.dials.take(ME, limit=1) == []
+    with pytest.raises(DialOver):
+        await world.dials.cancel(dial.callback_id, "kari")
+
+
+async def test_cancelled_afterwards_its_taker_is_told(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    await world.dials.take(ME, limit=1)
+    assert await world.dials.to_cancel(ME) == []
+    assert (await world.dials.cancel(dial.callback_id, "kari")).state is DialState.REQUESTED
+    assert await world.dials.to_cancel(ME) == [dial.id]
+    assert await world.dials.to_cancel(COLLEAGUE) == []
+    await world.dials.end(dial, ME, DialReason.CANCELLED)
+    assert await world.dials.to_cancel(ME) == []
+
+
+async def test_the_next_controller_of_an_asterisk_inherits(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    other = await world.requested(2, "ola")
+    await world.dials.take(ME, limit=2)
+    assert await world.dials.inherit("asterisk-2/c", of="asterisk-2/", but=()) == []
+    (inherited,) = await world.dials.inherit(COLLEAGUE, of="asterisk-1/", but=[other.id])
+    assert inherited.id == dial.id
+    with pytest.raises(DialLost):
+        await world.dials.advance(dial, ME, DialState.AGENT_RINGING)
+    await world.dials.end(dial, ME, DialReason.BUSY)
+    assert (await world.dials.latest(dial.callback_id)).state is DialState.REQUESTED
+    assert await world.dials.live(ME) == {other.id}
+
+
+async def test_what_nobody_takes_or_keeps_is_ended(world: DialWorld) -> None:
+    untaken = await world.requested(1)
+    world.clock.advance(timedelta(seconds=31))
+    assert await world.dials.take(ME, limit=1) == []
+    assert (await world.dials.latest(untaken.callback_id)).reason is DialReason.EXPIRED
+    taken = await world.requested(2)
+    await world.dials.take(ME, limit=1)
+    world.clock.advance(timedelta(seconds=50))
+    await world.dials.live(ME)
+    world.clock.advance(timedelta(seconds=50))
+    await world.dials.take(COLLEAGUE, limit=1)
+    assert (await world.dials.latest(taken.callback_id)).state is DialState.REQUESTED
+    world.clock.advance(timedelta(seconds=11))
+    await world.dials.take(COLLEAGUE, limit=1)
+    assert (await world.dials.latest(taken.callback_id)).reason is DialReason.LOST
+
+
+async def test_the_taker_is_woken(world: DialWorld) -> None:
+    async with world.dials.told() as woken:
+        await asyncio.sleep(0)
+        woken.clear()
+        await world.requested(1)
+        await asyncio.wait_for(woken.wait(), 10)
