@@ -43,7 +43,7 @@ def ensure() -> None:
     print(f"Making {VENV.name} with what requirements-dev.txt lists (a minute or two) …", flush=True)
     if not python.exists():
         _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
-    _run([str(python), *_pip(python), "install", "-q", "--require-hashes", "-r", str(REQUIREMENTS)])
+    _run([str(python), *_pip(python), "install", "-qq", "--require-hashes", "-r", str(REQUIREMENTS)])
     _put_ourselves_in(python)
     stamp.write_text(wanted, encoding="ascii")
 
