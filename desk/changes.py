@@ -100,11 +100,12 @@ class Tail(UnitsOfWork):
             sure = self.position if self._gap.waiting_for else self._gap.upto
         seen = await self._read(lambda connection: rows.after(connection, self.position, limit=MOST_AT_ONCE))
         ready = self._in_order(seen, sure)
-        if self._gap and self.position >= self._gap.upto:
-            self._gap = None
-        if len(ready) < len(seen) and self._gap is None:
+        position = ready[-1].id if ready else self.position
+        gap = self._gap if self._gap and position < self._gap.upto else None
+        if gap is None and len(ready) < len(seen):
             # Asked after `seen` was read, so whoever drew a missing id either is among these or has ended by now.
-            self._gap = _Gap(seen[-1].id, await self._read(rows.unfinished))
+            gap = _Gap(seen[-1].id, await self._read(rows.unfinished))
+        self.position, self._gap = position, gap  # after the last thing that may fail
         return ready
 
     async def wait(self) -> None:
@@ -121,12 +122,15 @@ class Tail(UnitsOfWork):
 
     def _in_order(self, seen: list[Change], sure: int) -> list[Change]:
         """The part of `seen` that leaves no open gap: in PostgreSQL, consecutive ids, or up to `sure`."""
-        ready = []
+        if self._database.dialect != "postgresql":
+            return seen
+        ready: list[Change] = []
+        reached = self.position
         for change in seen:
-            if self._database.dialect == "postgresql" and change.id > max(sure, self.position + 1):
+            if change.id > max(sure, reached + 1):
                 break
             ready.append(change)
-            self.position = change.id
+            reached = change.id
         return ready
 
     async def _settled_end(self) -> int:

@@ -1,0 +1,53 @@
+"""What happens to callbacks, as it happens."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Security
+from fastapi.security import HTTPAuthorizationCredentials
+
+from api.auth import Reader, bearer
+from api.event_stream import HEARTBEAT_SECONDS, EventStream
+from api.live import Reader as LiveReader
+from api.openapi import API, problems
+from api.routes.callbacks import DepartmentQuery
+from desk.agents import hashed
+
+router = APIRouter(prefix=f"{API}/events", tags=["events"])
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": (
+            "`data` is a JSON object: id, event, at, callback, department, actor, from_status, to_status, version. "
+            "`event: reset` instead: what was missed can't be told, ask for the lists anew."
+        ),
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+LastEventId = Annotated[
+    int | None,
+    Header(alias="Last-Event-ID", ge=0, le=2**63 - 1, description="The last `id` you got; without it, from now on."),
+]
+Seconds = Annotated[
+    int | None,
+    Query(ge=0, le=3600, description="End after so long; 0: when all there is has been told. Without it, never."),
+]
+
+
+@router.get("", response_class=EventStream, responses={**problems((404, "There is no such department.")), **STREAM})
+async def events(
+    access: Reader,
+    credentials: Annotated[HTTPAuthorizationCredentials, Security(bearer)],
+    department: DepartmentQuery = None,
+    last_event_id: LastEventId = None,
+    seconds: Seconds = None,
+) -> EventStream:
+    """Every change to your callbacks as server-sent events, in order, none left out and none twice.
+
+    Open the stream first and ask for the lists afterwards: then nothing falls between. A quiet stream says that it is
+    there every 15 seconds. When it ends, for whatever reason, come back with the last `id`.
+    """
+    reader = LiveReader(frozenset(access.departments(department)), hashed(credentials.credentials))
+    live = access.parts.live
+    await live.open()
+    return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)
