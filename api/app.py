@@ -16,11 +16,13 @@ from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, health
+from api.routes import callbacks, calls, departments, errands, health
 from desk.agents import Agents
+from desk.answers import Answers
 from desk.clock import Clock, SystemClock
 from desk.departments import Departments
 from desk.desk import Desk
+from desk.errands import Errands
 from desk.errors import DepartmentsFileError
 from desk.reload import DepartmentsFile
 from desk.settings import Settings
@@ -63,7 +65,7 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for router in (callbacks.router, calls.router, departments.router, health.router, docs):
+    for router in (callbacks.router, errands.router, calls.router, departments.router, health.router, docs):
         app.include_router(router)
 
 
@@ -90,6 +92,8 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
     desk = Desk(database=database, departments=departments, vault=vault, clock=clock)
     parts = put_together(
         settings,
+        database=database,
+        vault=vault,
         desk=desk,
         agents=Agents(database=database, clock=clock),
         departments=departments,
@@ -110,6 +114,8 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
 def put_together(
     settings: Settings,
     *,
+    database: Database,
+    vault: Vault,
     desk: Desk,
     agents: Agents,
     departments: Callable[[], Departments],
@@ -119,7 +125,10 @@ def put_together(
 ) -> Parts:
     """Parts around a desk that is open already. Close their `asterisk` at the end."""
     return Parts(
+        settings=settings,
         desk=desk,
+        errands=Errands(database=database, departments=departments, vault=vault, clock=clock),
+        answers=Answers(database=database, vault=vault, clock=clock),
         agents=agents,
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.prompts_dir),

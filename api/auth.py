@@ -64,6 +64,12 @@ class Access:
             raise DepartmentNotAllowed
         return [known.get(asked).slug]
 
+    def departments_among(self, asked: Sequence[str] | None) -> Sequence[str]:
+        """Those asked for, else all the agent has. Raises as `departments` does."""
+        if asked is None:
+            return self.departments()
+        return sorted({slug for each in asked for slug in self.departments(each)})
+
     async def callback(self, id: str) -> Callback:
         """The callback, if it is in one of the agent's departments."""
         callback = await self.parts.desk.get(id)

@@ -32,6 +32,12 @@ class DepartmentNotAllowed(ApiError):
     id = "department-not-allowed"
 
 
+class VersionNeeded(ApiError):
+    """If-Match is needed: the ETag of the callback you read."""
+
+    id = "version-needed"
+
+
 class NoPatient(ApiError):
     """The patient gave no identity number."""
 

@@ -9,16 +9,22 @@ from api.metrics import Metrics
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from desk.agents import Agents
+from desk.answers import Answers
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
+from desk.errands import Errands
+from desk.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """Everything behind the web door."""
 
+    settings: Settings
     desk: Desk
+    errands: Errands
+    answers: Answers
     agents: Agents
     departments: Callable[[], Departments]
     files: OperatorsFiles

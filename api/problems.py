@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.errors import ApiError, DepartmentNotAllowed, NoPatient, NotSignedIn, RoleNotAllowed
+from api.errors import ApiError, DepartmentNotAllowed, NoPatient, NotSignedIn, RoleNotAllowed, VersionNeeded
 from desk import errors as desk_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,7 +34,12 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.IllegalMove: 409,
     desk_errors.ClaimLost: 409,
     desk_errors.AlreadyClaimed: 409,
+    desk_errors.AlreadyOpenThere: 409,
+    desk_errors.KeyUsedBefore: 409,
     desk_errors.VersionConflict: 412,
+    VersionNeeded: 428,
+    desk_errors.IdentityNotTaken: 422,
+    desk_errors.PromiseNotPossible: 422,
     desk_errors.BadCursor: 422,
     desk_errors.InvalidIdentity: 422,
     desk_errors.InvalidPhone: 422,

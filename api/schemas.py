@@ -43,11 +43,6 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ClaimIn(Body):
-    department: Slug
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 1
-
-
 class ReleaseIn(Body):
     fence: Fence
 
@@ -153,6 +148,18 @@ class AttemptedCallback(CallbackOut):
         description="What happens now, in Norwegian words.",
         examples=["ringes igjen i dag klokken 13", "ikke nådd, ringt x3: man 10:02, man 13:05, tir 10:01"],
     )
+
+
+class BookedCallback(CallbackOut):
+    created: bool = Field(description="False: there was an open one of the same person, which has been added to.")
+
+
+class TransferredCallback(CallbackOut):
+    promise_kept: bool = Field(description="False: `promise` is a new one, which the patient has not been told yet.")
+
+
+class PromisedCallback(CallbackOut):
+    sms_queued: bool = Field(description="Whether a text message that tells of it is on its way out.")
 
 
 class CallbackPage(BaseModel):

@@ -2,17 +2,23 @@
 
 from datetime import datetime
 
-from desk.callbacks import Callback, Status
+from desk.callbacks import UNANSWERED, Callback, ClosedReason, Outcome, Status
 from desk.departments import Department
 from desk.promises import attempts_note, spoken_text
+
+_CLOSED = {ClosedReason.REACHED: "avsluttet: nådd", ClosedReason.WRONG_NUMBER: "avsluttet: feil nummer"}
 
 
 def what_happens_next(callback: Callback, department: Department, now: datetime) -> str:
     """«ringes igjen i dag klokken 13», or «ikke nådd, ringt x3: …» to paste into the record."""
+    last = callback.attempts[-1] if callback.attempts else None
+    if callback.status is Status.WAITING and last and last.outcome is Outcome.DROPPED:
+        return "brutt: først i køen, ring opp igjen nå"
     if callback.status is Status.WAITING:
-        return f"ringes igjen {spoken_text(callback.promise, department, now)}"
+        uncounted = " (dette forsøket teller ikke)" if last and last.outcome in UNANSWERED and not last.counted else ""
+        return f"ringes igjen {spoken_text(callback.promise, department, now)}{uncounted}"
     if callback.status is Status.UNREACHABLE:
         return f"ikke nådd, {attempts_note([attempt.at for attempt in callback.attempts if attempt.counted])}"
     if callback.status is Status.CLOSED:
-        return "avsluttet"
+        return _CLOSED.get(callback.closed_reason, "avsluttet") if callback.closed_reason else "avsluttet"
     return "fortsatt din: avslutt den, eller legg den tilbake"

@@ -194,7 +194,7 @@ async def shift(
             changes |= {"closed_reason": None, "closed_at": None}
     changed = await rows.change(connection, stored, **changes)
     await note_down(
-        connection, stored, event, actor, now, from_status=was if to else None, to_status=to, details=details
+        connection, changed, event, actor, now, from_status=was if to else None, to_status=to, details=details
     )
     return changed
 

@@ -4,12 +4,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 
 from api.auth import Reader, Worker
+from api.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
 from api.errors import NoPatient
+from api.once import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.schemas import (
     MAX_LIMIT,
+    PLAIN_TEXT,
     SLUG,
     AttemptedCallback,
     AttemptIn,
@@ -17,7 +21,6 @@ from api.schemas import (
     CallbackPage,
     ClaimedCallback,
     ClaimedCallbacks,
-    ClaimIn,
     CloseIn,
     FullPatientOut,
     HistoryOut,
@@ -25,48 +28,98 @@ from api.schemas import (
     ReleaseIn,
 )
 from api.wording import what_happens_next
-from desk.callbacks import Callback, Status
+from desk.answers import Answer
+from desk.callbacks import Callback, Priority, Status, Wanted
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 
 NOT_FOUND = (404, "There is no such callback.")
-CONFLICT = (409, "The callback is not in a status that allows this, or the claim is not yours.")
+CONFLICT = (
+    409,
+    "The callback is not in a status that allows this, the claim is not yours, "
+    "or the Idempotency-Key came with another request before.",
+)
+MOST_DEPARTMENTS = 50
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
 DepartmentQuery = Annotated[
     str | None, Query(max_length=64, pattern=SLUG, description="A department's slug; without it, all of yours.")
 ]
+Slug = Annotated[str, Query(max_length=64, pattern=SLUG)]
 
 
-@router.get("", responses=problems((404, "There is no such department.")))
+@router.get("", response_model=CallbackPage, responses=problems((404, "There is no such department.")))
 async def list_callbacks(
     access: Reader,
-    department: DepartmentQuery = None,
+    department: Annotated[
+        list[Slug] | None,
+        Query(max_length=MOST_DEPARTMENTS, description="Repeat for several; without it, all of yours."),
+    ] = None,
     status: Annotated[list[Status] | None, Query(max_length=len(Status), description="Repeat for several.")] = None,
+    due_before: Annotated[Moment | None, Query(description="Promised by then or earlier.")] = None,
+    priority: Priority | None = None,
+    language: Annotated[str | None, Query(pattern=LANGUAGE)] = None,
+    unreachable: Annotated[bool | None, Query(description="Only (true) or none (false) of the unreachable.")] = None,
+    mine: Annotated[bool, Query(description="Only those you have claimed.")] = False,
+    text: Annotated[
+        str | None, Query(min_length=1, max_length=100, pattern=PLAIN_TEXT, description="Is in the note.")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> CallbackPage:
-    """Callbacks, oldest first. The order they are to be rung in is the desk's: take them by claiming."""
-    page = await access.parts.desk.list(
-        departments=access.departments(department), status=status, cursor=cursor, limit=limit
+) -> Response:
+    """Callbacks, oldest first: all that fulfil every wish. The order they are to be rung in is the desk's: claim them.
+
+    A page begins where the one before ended, whatever has happened between: none is shown twice, none left out.
+    """
+    wanted = Wanted(
+        status=_statuses(status, unreachable),
+        due_before=due_before,
+        priority=priority,
+        language=language,
+        claimed_by=access.agent.name if mine else None,
+        text=text,
     )
-    return CallbackPage(items=[CallbackOut.of(callback) for callback in page.items], next_cursor=page.next_cursor)
+    page = await access.parts.desk.list(
+        departments=access.departments_among(department), wanted=wanted, cursor=cursor, limit=limit
+    )
+    items = [CallbackOut.of(callback) for callback in page.items]
+    return respond(answered(CallbackPage(items=items, next_cursor=page.next_cursor)))
 
 
-@router.post("/claim", responses=problems((404, "There is no such department.")))
-async def claim_next(body: ClaimIn, access: Worker) -> ClaimedCallbacks:
-    """Take the next callbacks of a department: no two agents get the same one. An empty list when none waits."""
-    (department,) = access.departments(body.department)
-    claimed = await access.parts.desk.claim(department, access.agent.name, limit=body.limit)
-    access.parts.metrics.count_claims(department, len(claimed))
-    return ClaimedCallbacks(items=[_claimed(callback) for callback in claimed])
+def _statuses(status: list[Status] | None, unreachable: bool | None) -> set[Status] | None:
+    """The statuses asked for by both filters together."""
+    if unreachable is None:
+        return set(status) if status is not None else None
+    which = {Status.UNREACHABLE} if unreachable else set(Status) - {Status.UNREACHABLE}
+    return which & set(status) if status is not None else which
 
 
-@router.get("/{id:uuid}", responses=problems(NOT_FOUND))
-async def get_callback(id: UUID, access: Reader) -> CallbackOut:
-    """One callback as it stands."""
-    return CallbackOut.of(await access.callback(str(id)))
+@router.post(
+    "/claim", response_model=ClaimedCallbacks, responses=problems((404, "There is no such department."), CONFLICT)
+)
+async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Response:
+    """Take the next callbacks of a department, one or a whole round; no two agents get the same one.
+
+    An empty list when none waits.
+    """
+
+    async def work() -> Answer:
+        (department,) = access.departments(body.department)
+        claimed = await access.parts.desk.claim(
+            department, access.agent.name, limit=body.limit, due_before=body.due_before
+        )
+        access.parts.metrics.count_claims(department, len(claimed))
+        return answered(ClaimedCallbacks(items=[_claimed(callback) for callback in claimed]))
+
+    return await once(work)
+
+
+@router.get("/{id:uuid}", response_model=CallbackOut, responses=problems(NOT_FOUND))
+async def get_callback(id: UUID, access: Reader) -> Response:
+    """One callback as it stands. Its ETag is what PATCH asks for as If-Match."""
+    callback = await access.callback(str(id))
+    return respond(answered(CallbackOut.of(callback), version=callback.version))
 
 
 @router.get("/{id:uuid}/patient", responses=problems((404, "There is no such callback, or it has no identity number.")))
@@ -87,48 +140,73 @@ async def get_history(id: UUID, access: Reader) -> HistoryOut:
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
 
-@router.post("/{id:uuid}/claim", responses=problems(NOT_FOUND, CONFLICT))
-async def claim_named(id: UUID, access: Worker) -> ClaimedCallback:
+@router.post("/{id:uuid}/claim", response_model=ClaimedCallback, responses=problems(NOT_FOUND, CONFLICT))
+async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     """Take this callback. A colleague's claim may be taken over once its lease has run out."""
-    callback = await access.callback(str(id))
-    claimed = await access.parts.desk.claim_named(callback.id, access.agent.name)
-    access.parts.metrics.count_claims(claimed.department, 1)
-    return _claimed(claimed)
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        claimed = await access.parts.desk.claim_named(callback.id, access.agent.name)
+        access.parts.metrics.count_claims(claimed.department, 1)
+        return answered(_claimed(claimed), version=claimed.version)
+
+    return await once(work)
 
 
-@router.post("/{id:uuid}/release", responses=problems(NOT_FOUND, CONFLICT))
-async def release(id: UUID, body: ReleaseIn, access: Worker) -> CallbackOut:
+@router.post("/{id:uuid}/release", response_model=CallbackOut, responses=problems(NOT_FOUND, CONFLICT))
+async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
     """Let go of a claim: the callback waits again, in its old place."""
-    callback = await access.callback(str(id))
-    return CallbackOut.of(await access.parts.desk.release(callback.id, access.agent.name, body.fence))
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        return _as_it_stands(await access.parts.desk.release(callback.id, access.agent.name, body.fence))
+
+    return await once(work)
 
 
-@router.post("/{id:uuid}/attempts", responses=problems(NOT_FOUND, CONFLICT))
-async def record_attempt(id: UUID, body: AttemptIn, access: Worker) -> AttemptedCallback:
+@router.post("/{id:uuid}/attempts", response_model=AttemptedCallback, responses=problems(NOT_FOUND, CONFLICT))
+async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
     """Tell how an attempt went; `next` says what happens now."""
-    callback = await access.callback(str(id))
-    after = await access.parts.desk.record_attempt(
-        callback.id, access.agent.name, body.fence, body.outcome, note=body.note
-    )
-    department = access.parts.departments().get(after.department)
-    return AttemptedCallback.of(after, next=what_happens_next(after, department, access.parts.clock.now()))
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        after = await access.parts.desk.record_attempt(
+            callback.id, access.agent.name, body.fence, body.outcome, note=body.note
+        )
+        department = access.parts.departments().get(after.department)
+        words = what_happens_next(after, department, access.parts.clock.now())
+        return answered(AttemptedCallback.of(after, next=words), version=after.version)
+
+    return await once(work)
 
 
-@router.post("/{id:uuid}/close", responses=problems(NOT_FOUND, CONFLICT))
-async def close(id: UUID, body: CloseIn, access: Worker) -> CallbackOut:
+@router.post("/{id:uuid}/close", response_model=CallbackOut, responses=problems(NOT_FOUND, CONFLICT))
+async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Response:
     """Close a callback. One that is claimed is closed by its claimer, with the `fence`."""
-    callback = await access.callback(str(id))
-    closed = await access.parts.desk.close(
-        callback.id, access.agent.name, body.reason, fence=body.fence, note=body.note
-    )
-    return CallbackOut.of(closed)
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        return _as_it_stands(
+            await access.parts.desk.close(callback.id, access.agent.name, body.reason, fence=body.fence, note=body.note)
+        )
+
+    return await once(work)
 
 
-@router.post("/{id:uuid}/reopen", responses=problems(NOT_FOUND, CONFLICT))
-async def reopen(id: UUID, access: Worker) -> CallbackOut:
-    """Put a closed or unreachable callback back in the queue."""
-    callback = await access.callback(str(id))
-    return CallbackOut.of(await access.parts.desk.reopen(callback.id, access.agent.name))
+@router.post("/{id:uuid}/reopen", response_model=CallbackOut, responses=problems(NOT_FOUND, CONFLICT))
+async def reopen(id: UUID, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
+    """Put a closed or unreachable callback back in the queue, with a new promise; one cut off goes first in line."""
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        cut_off = body is not None and body.cut_off
+        return _as_it_stands(await access.parts.desk.reopen(callback.id, access.agent.name, cut_off=cut_off))
+
+    return await once(work)
+
+
+def _as_it_stands(callback: Callback) -> Answer:
+    return answered(CallbackOut.of(callback), version=callback.version)
 
 
 def _claimed(callback: Callback) -> ClaimedCallback:

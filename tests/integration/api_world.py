@@ -83,9 +83,9 @@ class World:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def post(self, path: str, body: Any = None, *, by: str = "kari") -> Any:
+    async def post(self, path: str, body: Any = None, *, by: str = "kari", status: int = 200) -> Any:
         answer = await self.as_(by, "POST", path, json=body)
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == status, answer.text
         return answer.json()
 
     async def rings(self, n: int = 1, *, department: str = "kirurgi", with_identity: bool = True) -> Callback:
@@ -112,6 +112,8 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
     )
     parts = put_together(
         given,
+        database=database,
+        vault=vault,
         desk=desk,
         agents=Agents(database=database, clock=clock),
         departments=lambda: DEPARTMENTS,

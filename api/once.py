@@ -1,0 +1,67 @@
+"""Requests that may be sent twice: with an Idempotency-Key the second is answered as the first was, and does nothing.
+
+A key holds for 24 hours and for one agent. See desk/answers.py.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from api.auth import Access, Worker
+from desk.answers import Answer
+
+REPLAYED = "Idempotency-Replayed"
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern="^[!-~]+$",
+        description="Any text of your own (a UUID, say), new for each request. Sent again with the same request "
+        "within 24 hours, the first answer comes back; with another request it is 409.",
+    ),
+]
+
+
+def answered(body: BaseModel, status: int = 200, *, version: int | None = None) -> Answer:
+    """The answer with that body; `version` becomes its ETag. What we built ourselves is not validated again."""
+    return Answer(status, body.model_dump_json(by_alias=True), None if version is None else f'"{version}"')
+
+
+def respond(answer: Answer, *, replayed: bool = False) -> Response:
+    """The answer as it goes over the wire."""
+    headers = {"ETag": answer.etag} if answer.etag else {}
+    if replayed:
+        headers[REPLAYED] = "true"
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type="application/json")
+
+
+@dataclass(frozen=True)
+class Once:
+    """Does a request's work, or finds the answer it had. Look-ups belong into the work: a replay needs none."""
+
+    access: Access
+    request: Request
+    key: str | None
+
+    async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Response:
+        """Answer with what `work` gives. Raises what it raises, and KeyUsedBefore."""
+        if self.key is None:
+            return respond(await work())
+        body = (await self.request.body()).decode("latin-1")
+        asked = f"{self.request.method} {self.request.url.path}\n{body}"
+        answer, replayed = await self.access.parts.answers.once(self.access.agent.name, self.key, asked, work)
+        return respond(answer, replayed=replayed)
+
+
+def _once(request: Request, access: Worker, key: IdempotencyKey = None) -> Once:
+    return Once(access, request, key)
+
+
+Idempotent = Annotated[Once, Depends(_once)]

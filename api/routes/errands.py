@@ -1,0 +1,155 @@
+"""Callbacks booked for somebody, mended, sent on, promised anew. Thin: the rules are the desk's."""
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header
+from fastapi.responses import Response
+
+from api.auth import Worker
+from api.bodies import AmendIn, BookIn, ExtendIn, PromiseIn, TransferIn
+from api.errors import VersionNeeded
+from api.once import Idempotent, answered, respond
+from api.openapi import API, problems
+from api.routes.callbacks import CONFLICT, NOT_FOUND
+from api.schemas import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
+from desk.answers import Answer
+from desk.errors import VersionConflict
+from desk.identity import parse_identity
+from desk.phone import parse_phone
+
+router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
+
+NO_DEPARTMENT = (404, "There is no such department.")
+ETAG = re.compile(r'"(\d{1,9})"', re.ASCII)
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=200,
+        description='The ETag of the callback you read, as `"7"` (its `version` in quotes); `*` is any.',
+    ),
+]
+
+
+@router.post(
+    "",
+    response_model=BookedCallback,
+    status_code=201,
+    responses={
+        200: {"model": BookedCallback, "description": "The person had an open one: it has been added to."},
+        **problems(NO_DEPARTMENT, (409, "The Idempotency-Key came with another request before.")),
+    },
+)
+async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
+    """Book a callback for somebody (the switchboard does). `promise` in the answer is what to tell them.
+
+    Somebody who has an open callback in the department gets no second one.
+    """
+
+    async def work() -> Answer:
+        (department,) = access.departments(body.department)
+        parts = access.parts
+        rules = parts.departments().get(department)
+        patient = None
+        if body.identity is not None:
+            patient = parse_identity(
+                body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.enable_h_numbers
+            )
+        phone = parse_phone(body.phone, allow_foreign=rules.allow_foreign or parts.settings.allow_foreign)
+        booked = await parts.errands.book(
+            department,
+            access.agent.name,
+            patient,
+            phone,
+            language=body.language,
+            priority=body.priority,
+            note=body.note,
+        )
+        callback = booked.callback
+        out = BookedCallback.of(callback, created=booked.created)
+        return answered(out, 201 if booked.created else 200, version=callback.version)
+
+    return await once(work)
+
+
+@router.patch(
+    "/{id:uuid}",
+    response_model=CallbackOut,
+    responses=problems(
+        NOT_FOUND, (412, "It has been changed since you read it."), (428, "If-Match is needed: the version you read.")
+    ),
+)
+async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
+    """Change priority or note of the version you read. Claims and their leases don't stand in the way."""
+    callback = await access.callback(str(id))
+    version = _version(if_match, callback.version)
+    given = body.model_fields_set
+    amended = await access.parts.errands.amend(
+        callback.id,
+        access.agent.name,
+        version=version,
+        priority=body.priority if "priority" in given else None,
+        note=(body.note or "") if "note" in given else None,
+    )
+    return respond(answered(CallbackOut.of(amended), version=amended.version))
+
+
+@router.post("/{id:uuid}/transfer", response_model=TransferredCallback, responses=problems(NOT_FOUND, CONFLICT))
+async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent) -> Response:
+    """Send an open callback on to another department, yours or not; both departments' histories show it.
+
+    `promise_kept` says whether the promise the caller heard still stands. One that has passed can't be kept.
+    """
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        sent = await access.parts.errands.transfer(
+            callback.id,
+            access.agent.name,
+            body.department,
+            keep_promise=body.keep_promise,
+            fence=body.fence,
+            note=body.note,
+        )
+        out = TransferredCallback.of(sent.callback, promise_kept=sent.promise_kept)
+        return answered(out, version=sent.callback.version)
+
+    return await once(work)
+
+
+@router.post("/{id:uuid}/extend", response_model=ClaimedCallback, responses=problems(NOT_FOUND, CONFLICT))
+async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
+    """Heartbeat: a full lease from now. `version` stays. Sending it twice does no harm."""
+    callback = await access.callback(str(id))
+    held = await access.parts.desk.extend(callback.id, access.agent.name, body.fence)
+    return respond(answered(ClaimedCallback.of(held, fence=held.fence), version=held.version))
+
+
+@router.post("/{id:uuid}/promise", response_model=PromisedCallback, responses=problems(NOT_FOUND, CONFLICT))
+async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
+    """Give a new promise, kept beside those given before, and tell the patient by SMS."""
+
+    async def work() -> Answer:
+        callback = await access.callback(str(id))
+        given = await access.parts.errands.promise_anew(
+            callback.id, access.agent.name, by=body.by, fence=body.fence, sms=body.sms
+        )
+        out = PromisedCallback.of(given.callback, sms_queued=given.sms_queued)
+        return answered(out, version=given.callback.version)
+
+    return await once(work)
+
+
+def _version(if_match: str | None, current: int) -> int:
+    """The version the change is meant for. Raises VersionNeeded without one, VersionConflict on any that isn't ours."""
+    if if_match is None:
+        raise VersionNeeded
+    if if_match.strip() == "*":
+        return current
+    named = [ETAG.fullmatch(each.strip()) for each in if_match.split(",")]
+    if not any(match and int(match[1]) == current for match in named):
+        raise VersionConflict
+    return current

@@ -1,0 +1,63 @@
+"""Answers kept for a day, so that a request sent twice is done once and answered twice.
+
+Keys are each agent's own. What was asked is kept as an HMAC under the vault's index key, what was answered is sealed:
+neither table nor backup shows a number.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from desk.clock import Clock
+from desk.errors import KeyUsedBefore
+from desk.storage import answers as rows
+from desk.storage.database import Connection, Database
+from desk.units import UnitsOfWork
+from desk.vault import Vault
+
+KEPT_FOR = timedelta(hours=24)
+COLUMN = "answers.answer"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request was answered: HTTP status, the body as JSON text, the ETag if it had one."""
+
+    status: int
+    body: str
+    etag: str | None = None
+
+
+class Answers(UnitsOfWork):
+    """The answers kept in one database."""
+
+    def __init__(self, *, database: Database, vault: Vault, clock: Clock) -> None:
+        super().__init__(database)
+        self._vault = vault
+        self._clock = clock
+
+    async def once(
+        self, agent: str, key: str, request: str, work: Callable[[], Awaitable[Answer]]
+    ) -> tuple[Answer, bool]:
+        """The answer to `request`, and whether it was given before; else `work` gives it.
+
+        What `work` does and its answer are committed together. Where it raises, nothing is kept and the key is free.
+        Two at once: the second waits for the first. Raises KeyUsedBefore when the key came with another request.
+        """
+        fingerprint = self._vault.index(request)
+
+        async def in_one_unit(connection: Connection) -> tuple[Answer, bool]:
+            now = self._clock.now()
+            await rows.forget(connection, agent, key, now - KEPT_FOR)
+            kept = await rows.find(connection, agent, key)
+            if kept is not None:
+                if kept.fingerprint != fingerprint:
+                    raise KeyUsedBefore
+                return Answer(**json.loads(self._vault.open(kept.answer, COLUMN))), True
+            await rows.reserve(connection, agent, key, fingerprint, now)
+            answer = await work()
+            await rows.keep(connection, agent, key, self._vault.seal(json.dumps(asdict(answer)), COLUMN))
+            return answer, False
+
+        return await self.together(in_one_unit)

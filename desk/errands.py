@@ -1,0 +1,211 @@
+"""What agents do to callbacks besides ringing: book one for somebody, mend it, send it on, promise anew.
+
+Every method is one unit of work, as in desk/desk.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from desk import moves
+from desk.callbacks import Callback, Priority, Registration, Status
+from desk.clock import Clock
+from desk.departments import Departments
+from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
+from desk.identity import IdentityNumber
+from desk.phone import PhoneNumber
+from desk.promises import PromiseReason, promise_by_hand, promise_for, spoken_text
+from desk.sms import promise_text
+from desk.storage import callbacks as rows
+from desk.storage import outbox
+from desk.storage.callbacks import RANK, Stored
+from desk.storage.database import Connection, Database
+from desk.units import UnitsOfWork
+from desk.vault import Vault
+
+SWITCHBOARD = "switchboard"
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """A callback in its new department. `promise_kept` false: the caller was promised another time, and now this."""
+
+    callback: Callback
+    promise_kept: bool
+
+
+@dataclass(frozen=True)
+class PromisedAnew:
+    """A callback with a newer promise. `sms_queued`: a text that tells of it is in the outbox."""
+
+    callback: Callback
+    sms_queued: bool
+
+
+class Errands(UnitsOfWork):
+    """Changes to callbacks by agents."""
+
+    def __init__(
+        self, *, database: Database, departments: Callable[[], Departments], vault: Vault, clock: Clock
+    ) -> None:
+        super().__init__(database)
+        self._departments = departments
+        self._vault = vault
+        self._clock = clock
+
+    async def book(
+        self,
+        department: str,
+        agent: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber,
+        *,
+        language: str = "nb",
+        priority: Priority = Priority.NORMAL,
+        note: str | None = None,
+    ) -> Registration:
+        """Register a callback on somebody's behalf, as if they had rung now.
+
+        One who has an open callback there gets no second one: its count goes up, the note is added below, and it is
+        urgent if either was. Raises DepartmentNotFound, IdentityNotTaken.
+        """
+        rules = self._departments().get(department)
+        if patient and rules.identity == "off":
+            raise IdentityNotTaken
+
+        async def work(connection: Connection) -> Registration:
+            now = self._clock.now()
+            index = self._vault.index(patient.value) if patient else None
+            there = await rows.find_open(connection, department, index, phone)
+            if there is None:
+                made = await moves.make(
+                    *(connection, rules, self._vault, patient, phone, language, now),
+                    actor=agent,
+                    priority=priority,
+                    note=note,
+                    details={"source": SWITCHBOARD},
+                )
+                return Registration(made.callback, created=True)
+            changed: dict[str, Any] = {"note": moves.joined(there.callback.note, note)}
+            if priority is Priority.URGENT:
+                changed["priority"] = RANK[priority]
+            again = await moves.rang_again(
+                *(connection, rules, there, phone, language, now),
+                actor=agent,
+                changed=changed,
+                more={"source": SWITCHBOARD},
+            )
+            return Registration(again.callback, created=False)
+
+        return await self._write(work)
+
+    async def amend(
+        self, id: str, agent: str, *, version: int | None, priority: Priority | None = None, note: str | None = None
+    ) -> Callback:
+        """Set priority or note (an empty note takes it away); None leaves as it is.
+
+        `VersionConflict` unless the callback still is at `version`; None is any.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            stored = await rows.locked(connection, id)
+            if version is not None and stored.callback.version != version:
+                raise VersionConflict
+            changes: dict[str, Any] = {}
+            if priority is not None and priority is not stored.callback.priority:
+                changes["priority"] = RANK[priority]
+            if note is not None and (note or None) != stored.callback.note:
+                changes["note"] = note or None
+            if not changes:
+                return stored.callback
+            details = {"note": "note" in changes, "priority": priority.value if "priority" in changes else None}  # type: ignore[union-attr]
+            changed = await moves.shift(
+                connection, stored, "amended", agent, self._clock.now(), details=details, **changes
+            )
+            return changed.callback
+
+        return await self._write(work)
+
+    async def transfer(
+        self, id: str, agent: str, department: str, *, keep_promise: bool, fence: int | None, note: str | None = None
+    ) -> Transferred:
+        """Send an open callback on to another department, where it waits with its attempts counted from the start.
+
+        The promise is kept if asked for and still ahead; else it is made by the new department's rules. A claimed one
+        needs its `fence`. Raises AlreadyOpenThere, IllegalMove (closed, or there already), ClaimLost, AlreadyClaimed.
+        """
+        rules = self._departments().get(department)
+
+        async def work(connection: Connection) -> Transferred:
+            now = self._clock.now()
+            stored = await self._free(connection, await rows.locked(connection, id), agent, fence, now)
+            callback = stored.callback
+            if callback.department == department:
+                raise IllegalMove("it is in that department already")
+            if await rows.find_open(connection, department, stored.patient_index, callback.phone):
+                raise AlreadyOpenThere
+            kept = keep_promise and callback.promise.by > now
+            promise = callback.promise if kept else promise_for(rules, now)
+            told = "kept" if kept else "recomputed"
+            await moves.note_down(
+                connection, stored, "transferred_out", agent, now, details={"to": department, "promise": told}
+            )
+            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.TRANSFERRED, promise)
+            changes |= {"department": department, "attempts_from": now, "note": moves.joined(callback.note, note)}
+            if not kept:
+                changes["not_before"] = None
+            moved = await moves.shift(
+                *(connection, stored, "transferred_in", agent, now),
+                to=Status.WAITING if callback.status is not Status.WAITING else None,
+                details={"from": callback.department, "promise": told},
+                **changes,
+            )
+            return Transferred(moved.callback, kept)
+
+        return await self._write(work)
+
+    async def promise_anew(
+        self, id: str, agent: str, *, by: datetime | None, fence: int | None, sms: bool
+    ) -> PromisedAnew:
+        """Give an open callback a new promise beside those it has: `by` that moment, or by the rules as of now.
+
+        It isn't handed out before the new promise begins. With `sms` a text that tells of it is queued with the
+        promise, if the phone is a mobile. Raises PromiseNotPossible, IllegalMove (unreachable or closed: reopen it),
+        ClaimLost, AlreadyClaimed.
+        """
+
+        async def work(connection: Connection) -> PromisedAnew:
+            now = self._clock.now()
+            stored = await self._free(connection, await rows.locked(connection, id), agent, fence, now)
+            callback = stored.callback
+            if callback.status not in (Status.WAITING, Status.CLAIMED):
+                raise IllegalMove("reopen it")
+            rules = self._departments().get(callback.department)
+            promise = promise_by_hand(rules, by, now) if by else promise_for(rules, now)
+            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.BY_AGENT, promise)
+            queued = sms and callback.phone.mobile
+            if queued:
+                spoken = spoken_text(promise, rules, now, callback.language)
+                await outbox.add(connection, callback.id, now, promise_text(spoken, callback.language))
+            changed = await moves.shift(
+                *(connection, stored, "promised_anew", agent, now),
+                details={"sms": queued},
+                not_before=promise.from_,
+                **changes,
+            )
+            return PromisedAnew(changed.callback, queued)
+
+        return await self._write(work)
+
+    async def _free(
+        self, connection: Connection, stored: Stored, agent: str, fence: int | None, now: datetime
+    ) -> Stored:
+        """The callback if this agent may change it: claimed with that fence, or under nobody's claim, and open."""
+        if fence is not None:
+            moves.require_claim(stored, agent, fence)
+        else:
+            stored = await moves.unclaimed(connection, stored, agent, now)
+        if stored.callback.status is Status.CLOSED:
+            raise IllegalMove("it is closed")
+        return stored
