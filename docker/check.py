@@ -18,10 +18,11 @@ from desk.settings import ROOT, Settings
 from desk.toml_lines import key_lines
 from docker.dialplan_rules import Dialled
 from ivr.prompts import rules
-from ivr.prompts.build import missing_recordings, read_manifest
+from ivr.prompts.build import missing_recordings
 from ivr.prompts.catalogue import Catalogue, CatalogueError, PromptsError, catalogue_lines, load_catalogue
 from ivr.prompts.check import Checked
 from ivr.prompts.check import check as measured
+from ivr.prompts.files import read_manifest
 
 DIALPLAN = ROOT / "dialplan"
 

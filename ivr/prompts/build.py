@@ -8,18 +8,18 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from ivr.prompts import voices
-from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+from ivr.prompts import sets, voices
+from ivr.prompts.catalogue import Catalogue, ProgramMissing, PromptsError, load_catalogue
+from ivr.prompts.files import SUFFIXES, Built, Kind, read_manifest, recording_files, write_whole
 from ivr.prompts.levels import (
     TARGET_LUFS,
     Samples,
@@ -38,9 +38,8 @@ ALAW_RATE = 8_000
 LEAD_SECONDS = 0.02
 SENTENCE_TAIL_SECONDS = 0.25
 FRAGMENT_TAIL_SECONDS = 0.04
-SUFFIXES = (".alaw", ".sln16")
-
-Kind = Literal["recording", "draft", "silence"]
+REFUSED = "refused.txt"
+"""Why the last build was refused; the api's /readyz reads it. Gone once a build succeeds."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Built:
-    """A line of the manifest. `samples` counts those of the .sln16 file."""
-
-    fingerprint: str
-    kind: Kind
-    samples: int
-
-
-@dataclass(frozen=True)
 class Report:
     """How many prompts were built, kept as they were, removed; and how many of all are a draft voice's."""
 
@@ -80,13 +70,35 @@ class Report:
     drafts: int
 
 
-def build(folder: Path, *, tools: Path | None = None, on_step: Callable[[int, int], None] | None = None) -> Report:
+def build(
+    folder: Path,
+    *,
+    tools: Path | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    production: bool = False,
+) -> Report:
     """Build the prompts of `folder` (it holds catalogue.toml). `on_step` hears how many steps are done, of how many.
 
     `tools` is a folder with espeak-ng, ffmpeg and ffprobe where they are not on PATH; they are needed only for what
-    is built. Raises PromptsError, one line.
+    is built. In production a draft is refused. Raises PromptsError, one line, and then callers hear what they heard.
     """
+    note = folder / "build" / REFUSED
+    try:
+        report = _build_set(folder, tools, on_step or (lambda done, of: None), production)
+    except ProgramMissing:
+        raise
+    except PromptsError as refused:
+        with suppress(OSError):
+            write_whole(note, str(refused).replace(f"{folder}/", "").encode())
+        raise
+    note.unlink(missing_ok=True)
+    return report
+
+
+def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], None], production: bool) -> Report:
     sources = find_sources(folder, load_catalogue(folder / "catalogue.toml"))
+    if production:
+        _refuse_drafts(sources)
     output = folder / "build"
     manifest = read_manifest(output)
     kept = {s.name: manifest[s.name] for s in sources if _is_current(output, s, manifest.get(s.name))}
@@ -94,12 +106,20 @@ def build(folder: Path, *, tools: Path | None = None, on_step: Callable[[int, in
     if pending:
         _write_manifest(output, kept)  # a build broken off must not leave new sound under an old fingerprint
         with voices.programs_from(tools):
-            kept |= _build(output, pending, on_step or (lambda done, of: None))
+            kept |= _build(output, pending, on_step)
     removed = _remove_stale(output, {source.name for source in sources})
     if pending or kept.keys() != manifest.keys():
         _write_manifest(output, kept)
+    sets.keep(folder)
     drafts = sum(source.kind == "draft" for source in sources)
     return Report(built=len(pending), kept=len(sources) - len(pending), removed=removed, drafts=drafts)
+
+
+def _refuse_drafts(sources: Iterable[Source]) -> None:
+    if drafts := [source.name for source in sources if source.kind == "draft"]:
+        more = f" and {len(drafts) - 3} more" if len(drafts) > 3 else ""
+        names = f"{', '.join(drafts[:3])}{more}"
+        raise PromptsError(f"no recording of {names}: innringing prompts script lists what is to be read in")
 
 
 def find_sources(folder: Path, catalogue: Catalogue) -> list[Source]:
@@ -112,35 +132,18 @@ def find_sources(folder: Path, catalogue: Catalogue) -> list[Source]:
     return _bound_by_voice(sources)
 
 
-def read_manifest(output: Path) -> dict[str, Built]:
-    """What the last build made; empty when there was none or its manifest is of no use."""
-    try:
-        document = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
-        return {name: Built(**entry) for name, entry in document["prompts"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
 def missing_recordings(folder: Path) -> list[str]:
     """Prompts (`nb/welcome`) that the last build took from a recording which is not there any more."""
     built = read_manifest(folder / "build")
-    return [
-        name
-        for name, each in sorted(built.items())
-        if each.kind == "recording" and not any((folder / f"{name}{end}").exists() for end in _endings())
-    ]
-
-
-def _endings() -> set[str]:
-    return {ending for suffix in voices.RECORDING_SUFFIXES for ending in (suffix, suffix.upper())}
+    languages = {name.partition("/")[0] for name in built}
+    there = {f"{language}/{path.stem}" for language in languages for path in recording_files(folder / language)}
+    return [name for name, each in sorted(built.items()) if each.kind == "recording" and name not in there]
 
 
 def _recordings(folder: Path, keys: Iterable[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     known = set(keys)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() not in voices.RECORDING_SUFFIXES:
-            continue
+    for path in recording_files(folder):
         if path.stem not in known:
             raise PromptsError(f"{path}: there is no prompt with this key in the catalogue")
         if path.stem in found:
@@ -263,20 +266,6 @@ def _write(output: Path, source: Source, samples: Samples, gain: float) -> int:
     write_whole(output / f"{source.name}.sln16", to_pcm16(wide))
     write_whole(output / f"{source.name}.alaw", to_alaw(narrow))
     return len(wide)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file in one step: Asterisk may be playing the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
 
 
 def _write_manifest(output: Path, built: Mapping[str, Built]) -> None:

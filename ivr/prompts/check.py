@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ivr.prompts.build import SUFFIXES, Source, find_sources, read_manifest
+from ivr.prompts.build import Source, find_sources
 from ivr.prompts.catalogue import load_catalogue
+from ivr.prompts.files import SUFFIXES, read_manifest
 from ivr.prompts.levels import (
     PEAK_DBTP,
     TARGET_LUFS,

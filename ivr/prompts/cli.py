@@ -1,4 +1,4 @@
-"""innringing prompts build | check"""
+"""innringing prompts build | check | list | say | script | rollback"""
 
 import sys
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from docker import tree
 from docker.apt import AptError
+from ivr.prompts import script, sets
 from ivr.prompts.build import Report, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import Checked, check
@@ -26,9 +27,10 @@ Folder = Annotated[Path, typer.Option("--prompts-dir", envvar="INNRINGING_PROMPT
 def build_command(
     folder: Folder = PROMPTS_DIR,
     tools: Annotated[Path | None, typer.Option(help="a folder with espeak-ng, ffmpeg and ffprobe")] = None,
+    production: Annotated[bool, typer.Option("--production", help="refuse draft voices")] = False,
 ) -> None:
-    """Build what changed, from recordings where they exist, else from a draft voice."""
-    build_with_progress(folder, tools=tools, console=Console())
+    """Build what changed, from recordings where they exist, else from a draft voice. New calls hear it at once."""
+    build_with_progress(folder, tools=tools, console=Console(), production=production)
 
 
 @app.command("check")
@@ -53,6 +55,70 @@ def check_command(
         raise typer.Exit(1)
 
 
+@app.command("list")
+def list_command(
+    folder: Folder = PROMPTS_DIR,
+    language: Annotated[str | None, typer.Option(help="nb, nn or en; all when left out")] = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help="only those still to be recorded")] = False,
+) -> None:
+    """Every prompt: its key, where its sound comes from, how long it is, and its words."""
+    try:
+        rows = script.rows(folder, language=language, drafts=drafts)
+    except PromptsError as error:
+        raise _told(error) from None
+    for row in rows:
+        seconds = "     –" if row.seconds is None else f"{row.seconds:5.2f}s"
+        print(f"{row.language}  {row.key:<24} {row.kind:<9} {seconds}  {row.text}")
+    print(f"{len(rows)} prompts, {sum(row.kind == 'draft' for row in rows)} of them drafts (a machine's voice)")
+
+
+@app.command("say")
+def say_command(
+    keys: Annotated[list[str], typer.Argument(help="one prompt or more, said one after another")],
+    folder: Folder = PROMPTS_DIR,
+    language: Annotated[str, typer.Option(help="nb, nn or en")] = "nb",
+    out: Annotated[Path | None, typer.Option(help="where to write the WAV; the first key's name when left out")] = None,
+    play: Annotated[bool, typer.Option("--play", help="play it too, where a player is installed")] = False,
+) -> None:
+    """Print what a prompt says and write its sound, as built, to a WAV file."""
+    try:
+        text, file, seconds = script.say(folder, language, keys, out or Path(f"{keys[0]}.wav"))
+        print(text)
+        print(f"{file} ({seconds:.2f} s)")
+        if play:
+            script.play(file)
+    except PromptsError as error:
+        raise _told(error) from None
+
+
+@app.command("script")
+def script_command(
+    folder: Folder = PROMPTS_DIR,
+    language: Annotated[str | None, typer.Option(help="nb, nn or en; all when left out")] = None,
+    out: Annotated[Path | None, typer.Option(help="a file for a spreadsheet; standard output when left out")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="also what is recorded already")] = False,
+) -> None:
+    """What the voice talent reads in: a CSV of the prompts without a recording, with the file name each must get."""
+    try:
+        rows = script.rows(folder, language=language, drafts=not everything)
+        script.write_csv([row for row in rows if row.kind != "silence"], out)
+    except PromptsError as error:
+        raise _told(error) from None
+
+
+@app.command("rollback")
+def rollback_command(folder: Folder = PROMPTS_DIR) -> None:
+    """Go back to the build before: sounds, texts and recordings. New calls hear it at once; once more goes forward."""
+    try:
+        used, left, aside = sets.rollback(folder)
+    except PromptsError as error:
+        raise _told(error) from None
+    print(f"In use: the build of {used.built} ({used.id}: {used.prompts} prompts, {used.drafts} drafts).")
+    print(f"Left: the build of {left.built} ({left.id}). The same command again takes it back.")
+    if aside:
+        print(f"Texts and recordings changed since that build are in {aside}.")
+
+
 def fetched_tools() -> Path:
     """espeak-ng, ffmpeg and ffprobe from Debian packages in the cache folder. Raises PromptsError."""
     try:
@@ -62,7 +128,12 @@ def fetched_tools() -> Path:
 
 
 def build_with_progress(
-    folder: Path, *, tools: Path | None, console: Console, fetch: Callable[[], Path] = fetched_tools
+    folder: Path,
+    *,
+    tools: Path | None,
+    console: Console,
+    fetch: Callable[[], Path] = fetched_tools,
+    production: bool = False,
 ) -> None:
     """Build under a progress bar and print one line about it; a problem is one line on stderr and exit code 1.
 
@@ -70,22 +141,27 @@ def build_with_progress(
     """
     try:
         try:
-            report = _build(folder, tools, console)
+            report = _build(folder, tools, console, production)
         except ProgramMissing:
             if tools is not None:
                 raise
-            report = _build(folder, fetch(), console)
+            report = _build(folder, fetch(), console, production)
     except PromptsError as error:
         raise _told(error) from None
     drafts = f"; {report.drafts} are a draft voice, not for patients" if report.drafts else ""
     console.print(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
 
 
-def _build(folder: Path, tools: Path | None, console: Console) -> Report:
+def _build(folder: Path, tools: Path | None, console: Console, production: bool) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("prompts", total=None)
-        return build(folder, tools=tools, on_step=lambda done, of: progress.update(task, completed=done, total=of))
+        return build(
+            folder,
+            tools=tools,
+            on_step=lambda done, of: progress.update(task, completed=done, total=of),
+            production=production,
+        )
 
 
 def table(lines: list[Checked]) -> Table:

@@ -1,0 +1,116 @@
+"""Prompts as people read and hear them: a list, a script for the voice talent, and one prompt aloud."""
+
+import csv
+import io
+import shutil
+import subprocess
+import sys
+import wave
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from ivr.prompts.build import find_sources
+from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+from ivr.prompts.files import Kind, read_manifest, write_whole
+from ivr.prompts.voices import RATE
+
+COLUMNS = ("language", "key", "file", "text", "kind", "draft_seconds")
+PLAYERS = (("aplay", "-q"), ("play", "-q"), ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"))
+LONGEST_PLAYING = 120.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One prompt. `seconds` is how long it is as built, None before that."""
+
+    language: str
+    key: str
+    kind: Kind
+    fragment: bool
+    seconds: float | None
+    text: str
+
+
+def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> list[Row]:
+    """The prompts of one language or all, all or only drafts. Raises PromptsError."""
+    catalogue = load_catalogue(folder / "catalogue.toml")
+    if language is not None:
+        _known_language(catalogue, language)
+    manifest = read_manifest(folder / "build")
+    return [
+        Row(
+            source.language,
+            source.key,
+            source.kind,
+            source.fragment,
+            manifest[source.name].samples / RATE if source.name in manifest else None,
+            source.text,
+        )
+        for source in find_sources(folder, catalogue)
+        if language in (None, source.language) and (source.kind == "draft" or not drafts)
+    ]
+
+
+def write_csv(rows: Sequence[Row], out: Path | None) -> None:
+    """Semicolons between the columns, as Norwegian spreadsheets expect; to standard output where `out` is None.
+
+    A piece of a sentence is marked: it is read as the middle of one, without the fall of a last word.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        seconds = "" if row.seconds is None else f"{row.seconds:.1f}".replace(".", ",")
+        kind = "fragment" if row.fragment else "sentence"
+        writer.writerow((row.language, row.key, f"prompts/{row.language}/{row.key}.wav", row.text, kind, seconds))
+    if out is None:
+        sys.stdout.write(text.getvalue().replace("\r\n", "\n"))
+        return
+    try:
+        write_whole(out, text.getvalue().encode("utf-8-sig"))  # the mark tells a spreadsheet that this is UTF-8
+    except OSError as error:
+        raise PromptsError(f"{out}: it can't be written: {error.strerror}") from None
+
+
+def say(folder: Path, language: str, keys: Sequence[str], out: Path) -> tuple[str, Path, float]:
+    """Write the prompts, one after another as built, to the WAV file `out`; gives their words, the file, seconds."""
+    catalogue = load_catalogue(folder / "catalogue.toml")
+    _known_language(catalogue, language)
+    sound, words = b"", []
+    for key in keys:
+        if key not in catalogue.keys(language):
+            near = get_close_matches(key, catalogue.keys(language), n=1)
+            raise PromptsError(f"there is no prompt {key}" + (f": did you mean {near[0]}?" if near else ""))
+        try:
+            sound += (folder / "build" / language / f"{key}.sln16").read_bytes()
+        except OSError:
+            raise PromptsError(f"{language}/{key} is not built yet: run innringing prompts build") from None
+        words.append(catalogue.text(language, key))
+    try:
+        with wave.open(str(out), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            file.writeframes(sound)
+    except OSError as error:
+        raise PromptsError(f"{out}: it can't be written: {error.strerror}") from None
+    return " ".join(word for word in words if word), out, len(sound) / 2 / RATE
+
+
+def play(file: Path) -> None:
+    """Play a WAV by the first player there is. Raises PromptsError."""
+    for program, *options in PLAYERS:
+        if found := shutil.which(program):
+            try:
+                subprocess.run([found, *options, str(file)], check=True, timeout=LONGEST_PLAYING)
+            except (OSError, subprocess.SubprocessError):
+                raise PromptsError(f"{program} could not play {file}") from None
+            return
+    raise PromptsError(f"no player is installed (aplay, play or ffplay): open {file} yourself")
+
+
+def _known_language(catalogue: Catalogue, language: str) -> None:
+    if language not in catalogue.languages:
+        raise PromptsError(f"there is no language {language}: the catalogue has {', '.join(catalogue.languages)}")

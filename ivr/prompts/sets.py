@@ -1,0 +1,194 @@
+"""Every build is kept as a set, under a name of its own: a call ends with the voice it began with, and a build that
+turns out bad is taken back in one command.
+
+A set is prompts/build/<language>/<id>/: the sounds (hard links, so that they cost nothing) and, in recordings/, the
+recordings they were made from; and prompts/build/set-<id>.json with the catalogue and the manifest. sets.json names
+the sets, the one in use first.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ivr.prompts.catalogue import PromptsError
+from ivr.prompts.files import SUFFIXES, read_manifest, recording_files, write_whole
+
+KEPT: Final = 3
+"""A call that began before the last two builds has long ended."""
+
+LIST: Final = "sets.json"
+RECORDINGS: Final = "recordings"
+SET_ASIDE: Final = "set-aside"
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """One build. `built` is when, ISO 8601 in UTC; `drafts` counts prompts spoken by a machine."""
+
+    id: str
+    built: str
+    prompts: int
+    drafts: int
+
+
+def sets(folder: Path) -> list[PromptSet]:
+    """The sets that are kept, the one in use first; none before the first build. `folder` holds catalogue.toml."""
+    try:
+        entries = json.loads((folder / "build" / LIST).read_text("utf-8"))
+        return [PromptSet(**entry) for entry in entries]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def in_use(folder: Path) -> str | None:
+    """The id of the set that new calls hear; None before the first build."""
+    found = sets(folder)
+    return found[0].id if found else None
+
+
+def keep(folder: Path) -> PromptSet:
+    """Keep what prompts/build holds now as a set, and let new calls hear it. The same again changes nothing."""
+    build = folder / "build"
+    manifest = read_manifest(build)
+    languages = sorted({name.partition("/")[0] for name in manifest})
+    known = sets(folder)
+    identity = _identity(folder, languages)
+    if known and known[0].id == identity and all((build / language / identity).is_dir() for language in languages):
+        return known[0]
+    for language in languages:
+        keys = [name.partition("/")[2] for name in manifest if name.startswith(f"{language}/")]
+        _link_set(folder, language, identity, keys)
+    catalogue = (folder / "catalogue.toml").read_text("utf-8-sig")
+    content = {"catalogue": catalogue, "prompts": {name: asdict(built) for name, built in manifest.items()}}
+    write_whole(build / f"set-{identity}.json", json.dumps(content).encode())
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    drafts = sum(built.kind == "draft" for built in manifest.values())
+    newest = PromptSet(identity, now, len(manifest), drafts)
+    _use(build, [newest, *(each for each in known if each.id != identity)])
+    return newest
+
+
+def rollback(folder: Path) -> tuple[PromptSet, PromptSet, Path | None]:
+    """Go back to the set before: sounds, recordings and catalogue. Once more goes forward again.
+
+    Gives the set now in use, the one left, and the folder to which texts and recordings changed since the last build
+    were moved, if any were. Raises PromptsError where there is nothing to go back to.
+    """
+    build, known = folder / "build", sets(folder)
+    if len(known) < 2:
+        raise PromptsError("there is no earlier set to go back to: the first build is in use")
+    left, back, *rest = known
+    try:
+        content = json.loads((build / f"set-{back.id}.json").read_text("utf-8"))
+        names: list[str] = list(content["prompts"])
+        catalogue: str = content["catalogue"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise PromptsError(f"{build}/set-{back.id}.json can't be read: the set before is lost") from None
+    languages = sorted({name.partition("/")[0] for name in names})
+    if lost := [language for language in languages if not (build / language / back.id).is_dir()]:
+        raise PromptsError(f"{build}/{lost[0]}/{back.id} is gone: the set before is lost")
+    aside = _set_aside(folder, left.id)
+    write_whole(folder / "catalogue.toml", catalogue.encode())
+    for language in languages:
+        _restore_recordings(folder, language, back.id)
+    for name in names:
+        language, _, key = name.partition("/")
+        for suffix in SUFFIXES:
+            _replace_by_link(build / language / back.id / f"{key}{suffix}", build / f"{name}{suffix}")
+    manifest = json.dumps({"prompts": content["prompts"]}, indent=1)
+    write_whole(build / "manifest.json", manifest.encode())
+    _use(build, [back, left, *rest])
+    return back, left, aside
+
+
+def _identity(folder: Path, languages: Iterable[str]) -> str:
+    digest = hashlib.sha256((folder / "catalogue.toml").read_bytes())
+    prompts = {name: built.fingerprint for name, built in sorted(read_manifest(folder / "build").items())}
+    digest.update(json.dumps(prompts).encode())
+    for language in languages:
+        for path in recording_files(folder / language):
+            digest.update(f"{language}/{path.name}".encode())
+    return digest.hexdigest()[:12]
+
+
+def _link_set(folder: Path, language: str, identity: str, keys: Iterable[str]) -> None:
+    """Make the whole set under a hidden name first: half a set is never heard."""
+    home = folder / "build" / language
+    making, made = home / f".{identity}", home / identity
+    shutil.rmtree(making, ignore_errors=True)
+    (making / RECORDINGS).mkdir(parents=True)
+    for key in keys:
+        for suffix in SUFFIXES:
+            _link(home / f"{key}{suffix}", making / f"{key}{suffix}")
+    for recording in recording_files(folder / language):
+        shutil.copy2(recording, making / RECORDINGS)
+    shutil.rmtree(made, ignore_errors=True)
+    making.rename(made)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+def _replace_by_link(source: Path, target: Path) -> None:
+    passing = target.with_name(f".{target.name}")
+    passing.unlink(missing_ok=True)
+    _link(source, passing)
+    passing.replace(target)
+
+
+def _use(build: Path, known: list[PromptSet]) -> None:
+    """Name the sets, first the one in use, and clear away the oldest."""
+    kept, old = known[:KEPT], known[KEPT:]
+    write_whole(build / LIST, json.dumps([asdict(each) for each in kept], indent=1).encode())
+    for each in old:
+        (build / f"set-{each.id}.json").unlink(missing_ok=True)
+        for path in build.glob(f"*/{each.id}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _set_aside(folder: Path, current: str) -> Path | None:
+    """Move texts and recordings that no set holds out of the way, so that nobody's work is lost."""
+    languages = sorted(path.parent.name for path in (folder / "build").glob(f"*/{current}"))
+    saved = folder / "build" / f"set-{current}.json"
+    try:
+        same_text = json.loads(saved.read_text("utf-8"))["catalogue"] == (folder / "catalogue.toml").read_text(
+            "utf-8-sig"
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        same_text = False
+    if same_text and all(_same_recordings(folder, language, current) for language in languages):
+        return None
+    aside = folder / SET_ASIDE / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
+    aside.mkdir(parents=True)
+    if (folder / "catalogue.toml").exists():
+        shutil.copy2(folder / "catalogue.toml", aside)
+    for language in languages:
+        for path in recording_files(folder / language):
+            (aside / language).mkdir(exist_ok=True)
+            shutil.copy2(path, aside / language)
+    return aside
+
+
+def _same_recordings(folder: Path, language: str, identity: str) -> bool:
+    kept = recording_files(folder / "build" / language / identity / RECORDINGS)
+    now = recording_files(folder / language)
+    return [(path.name, path.read_bytes()) for path in kept] == [(path.name, path.read_bytes()) for path in now]
+
+
+def _restore_recordings(folder: Path, language: str, identity: str) -> None:
+    kept = recording_files(folder / "build" / language / identity / RECORDINGS)
+    for path in recording_files(folder / language):
+        if path.name not in {each.name for each in kept}:
+            path.unlink()
+    for path in kept:
+        write_whole(folder / language / path.name, path.read_bytes())
