@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast
@@ -139,6 +140,12 @@ def _department(table: Table) -> Department:
     policy = Policy(table.choice("policy", [*Policy]))
     hours = _hours(table, policy)
     closed_days = table.days("closed_days")
+    half_days = _half_days(table.table("half_days"), policy, closed_days)
+    _refuse_rounds_that_overlap(table, hours.rounds)
+    ringing_hours = _ringing_hours(table)
+    _refuse_promises_outside(ringing_hours, table, hours)
+    for day, each in half_days.items():
+        _refuse_promises_outside(ringing_hours, table.table("half_days").table(str(day)), each)
     return Department(
         slug=table.name,
         name=table.text("name"),
@@ -149,7 +156,7 @@ def _department(table: Table) -> Department:
         answer_by=hours.answer_by,
         rounds=hours.rounds,
         closed_days=closed_days,
-        half_days=_half_days(table.table("half_days"), policy, closed_days),
+        half_days=half_days,
         max_attempts=table.number("max_attempts", 3, low=1, high=MOST_ATTEMPTS),
         min_spacing=timedelta(minutes=table.number("min_spacing_minutes", 120, low=1, high=MOST_SPACING_MINUTES)),
         round_length=timedelta(minutes=table.number("round_minutes", 60, low=1, high=LONGEST_ROUND_MINUTES)),
@@ -159,7 +166,7 @@ def _department(table: Table) -> Department:
         ),
         languages=table.choices("languages", LANGUAGES, default=("nb",)),
         allow_foreign=table.flag("allow_foreign", default=False),
-        ringing_hours=_ringing_hours(table),
+        ringing_hours=ringing_hours,
         ringing_days=cast(
             Literal["workdays", "every-day"],
             table.choice("ringing_days", ("workdays", "every-day"), default="workdays"),
@@ -176,6 +183,30 @@ def _ringing_hours(table: Table) -> tuple[time, time]:
     if last != time(0) and last <= first:
         table.refuse("«ringing_hours» must end after they begin", "ringing_hours")
     return first, last
+
+
+def _refuse_rounds_that_overlap(table: Table, rounds: Sequence[time]) -> None:
+    minutes = table.number("round_minutes", 60, low=1, high=LONGEST_ROUND_MINUTES)
+    for earlier, later in pairwise(rounds):
+        if _minutes(later) - _minutes(earlier) < minutes:
+            reason = f"the round {earlier:%H:%M} is not over when {later:%H:%M} begins: «round_minutes» is {minutes}"
+            table.refuse(reason, "rounds")
+
+
+def _refuse_promises_outside(ringing_hours: tuple[time, time], table: Table, hours: HalfDay) -> None:
+    """A promise for an hour at which patients may not be rung could never be kept."""
+    first, last = ringing_hours
+    end = _minutes(last) or 24 * 60
+    told = f"patients are rung from {first:%H:%M} to {last:%H:%M} («ringing_hours»)"
+    for each in hours.rounds:
+        if not _minutes(first) <= _minutes(each) < end:
+            table.refuse(f"there is a round at {each:%H:%M}, but {told}", "rounds")
+    if hours.answer_by and not _minutes(first) < _minutes(hours.answer_by) <= end:
+        table.refuse(f"the promise is for {hours.answer_by:%H:%M}, but {told}", "answer_by")
+
+
+def _minutes(each: time) -> int:
+    return 60 * each.hour + each.minute
 
 
 def _ring_prefixes(table: Table) -> tuple[str, ...]:

@@ -17,9 +17,16 @@ from desk.faults import Fault, of_departments, shown
 from desk.settings import ROOT, Settings
 from desk.toml_lines import key_lines
 from docker.dialplan_rules import Dialled
-from ivr.prompts import rules
-from ivr.prompts.build import missing_recordings
-from ivr.prompts.catalogue import Catalogue, CatalogueError, PromptsError, catalogue_lines, load_catalogue
+from ivr.prompts import rules, voices
+from ivr.prompts.build import Source, find_sources, missing_recordings
+from ivr.prompts.catalogue import (
+    Catalogue,
+    CatalogueError,
+    ProgramMissing,
+    PromptsError,
+    catalogue_lines,
+    load_catalogue,
+)
 from ivr.prompts.check import Checked
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
@@ -89,11 +96,13 @@ def _sounds(prompts_dir: Path, departments: Departments, root: Path, production:
         gone = missing_recordings(prompts_dir)
         lines = measured(prompts_dir, production=production)
     except PromptsError as error:
-        return [Fault(folder, None, str(error).replace(f"{root}/", ""))]
+        place, _, reason = str(error).partition(": ")
+        return [Fault(shown(Path(place), root), None, reason)]
     found = [
         Fault(f"{folder}/{name}", None, "the recording of the last build is gone: put it back, or build without it")
         for name in gone
     ]
+    found += _recordings(folder, prompts_dir)
     if not read_manifest(prompts_dir / "build"):
         return [*found, Fault(folder, None, "not built yet: run innringing prompts build", note=not production)]
     offered = {language for department in departments.all() for language in department.languages}
@@ -106,6 +115,28 @@ def _sounds(prompts_dir: Path, departments: Departments, root: Path, production:
     more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
     reason = f"{first.source.name}: {first.problems[0]}{more} (innringing prompts check shows all)"
     return [*found, Fault(folder, None, reason, note=True)]
+
+
+def _recordings(folder: str, prompts_dir: Path) -> list[Fault]:
+    """Recordings that no build has taken yet, and that none could."""
+    manifest = read_manifest(prompts_dir / "build")
+    found = []
+    for source in find_sources(prompts_dir, load_catalogue(rules.texts_file(prompts_dir))):
+        known = manifest.get(source.name)
+        if source.recording is None or (known and known.fingerprint == source.fingerprint):
+            continue
+        try:
+            voices.recorded(source.recording)
+        except ProgramMissing:
+            found.append(_recording_fault(folder, source, "not looked at: ffmpeg is not installed here", note=True))
+        except PromptsError as error:
+            found.append(_recording_fault(folder, source, str(error).removeprefix(f"{source.recording}: ")))
+    return found
+
+
+def _recording_fault(folder: str, source: Source, reason: str, *, note: bool = False) -> Fault:
+    name = source.recording.name if source.recording else source.key
+    return Fault(f"{folder}/{source.language}/{name}", None, reason, note=note)
 
 
 def _each(folder: str, line: Checked) -> list[Fault]:

@@ -23,6 +23,7 @@ DRAFT_VOICES = {"nb": "nb", "nn": "nb", "en": "en-gb"}
 WORDS_A_MINUTE = 150
 SLOW_WORDS_A_MINUTE = 120
 _TIME_LIMIT = 60.0
+_NO_TRUE_SIZE = 0x7FFFFF00
 
 
 @contextmanager
@@ -76,6 +77,8 @@ def recorded(path: Path) -> Samples:
     if ffmpeg is None and path.suffix.lower() != ".wav":
         raise ProgramMissing(f"{path}: ffmpeg is missing, and is needed to read this recording: apt install ffmpeg")
     pydub.AudioSegment.converter = ffmpeg or "ffmpeg"
+    if _cut_off(path):
+        raise PromptsError(f"{path}: the recording is cut off: the file is shorter than it says it is")
     try:
         with path.open("rb") as file:  # given a path, pydub leaves it open
             sound = pydub.AudioSegment.from_file(file, path.suffix.lower().lstrip("."))
@@ -87,6 +90,25 @@ def recorded(path: Path) -> Samples:
     if sounding(samples, RATE) == (0, 0):
         raise PromptsError(f"{path}: the recording is empty or silent")
     return samples
+
+
+def _cut_off(path: Path) -> bool:
+    """Whether a WAV holds less sound than its header promises; one without true sizes (written to a pipe) promises
+    nothing.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False  # read once more, and told of, by its caller
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return False
+    place = 12
+    while place + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, place)
+        if name == b"data":
+            return bool(0 < size < _NO_TRUE_SIZE and place + 8 + size > len(data))
+        place += 8 + size + size % 2
+    return False
 
 
 def _samples(sound: Any) -> Samples:

@@ -1,0 +1,219 @@
+"""Files as operators break them: each is refused with one clear message, at its line, and nothing else is said."""
+
+import io
+import shutil
+import subprocess
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from desk.departments import load_departments
+from desk.faults import Fault
+from desk.settings import ROOT
+from docker import tree
+from docker.check import faults
+from ivr.prompts import voices
+
+DEPARTMENTS = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+CATALOGUE = (ROOT / "prompts" / "catalogue.toml").read_text("utf-8")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The operators' files, all in order, nothing built."""
+    shutil.copytree(ROOT / "dialplan", tmp_path / "dialplan")
+    (tmp_path / "prompts" / "nb").mkdir(parents=True)
+    (tmp_path / "prompts" / "catalogue.toml").write_text(CATALOGUE, "utf-8")
+    return tmp_path
+
+
+def checked(root: Path) -> list[Fault]:
+    """The faults; notes left out."""
+    found = faults(root / "dialplan" / "departments.toml", root / "prompts", root / "dialplan", root=root)
+    return [fault for fault in found if not fault.note]
+
+
+def tone(seconds: float = 1.0, amplitude: float = 0.3, rate: int = 44_100, channels: int = 2) -> bytes:
+    """A WAV of one tone."""
+    sound = amplitude * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.repeat((sound * 32767).astype("<i2"), channels).tobytes())
+    return out.getvalue()
+
+
+def line_of(text: str, words: str) -> int:
+    return 1 + text[: text.index(words)].count("\n")
+
+
+def test_the_files_as_they_come_are_in_order(root: Path) -> None:
+    assert checked(root) == []
+
+
+BROKEN_DEPARTMENTS = [
+    ("bad TOML", 'cutoff = "14:00"', 'cutoff = "14:00', "this is not TOML", 'cutoff = "14:00"'),
+    ("unknown key", 'cutoff = "14:00"', 'cut_off = "14:00"', "did you mean «cutoff»?", 'cutoff = "14:00"'),
+    ("missing key", 'answer_by = "15:00"\n', "", "«answer_by» is missing: the deadline policy", "[kirurgi]"),
+    ("no such hour", 'cutoff = "14:00"', 'cutoff = "24:30"', "must be hours and minutes", 'cutoff = "14:00"'),
+    ("a bare number", 'cutoff = "14:00"', "cutoff = 14", "must be hours and minutes", 'cutoff = "14:00"'),
+    ("a promise before the cutoff", 'answer_by = "15:00"', 'answer_by = "13:00"', "before «cutoff»", "answer_by = "),
+    ("a promise when nobody rings", 'answer_by = "15:00"', 'answer_by = "17:00"', "from 08:00 to 16:00", "answer_by ="),
+    ("round after closing", '["10:00", "13:00"]', '["10:00", "17:00"]', "there is a round at 17:00", "rounds = "),
+    ("overlapping rounds", '["10:00", "13:00"]', '["10:00", "10:30"]', "is not over when 10:30 begins", "rounds = "),
+    ("rounds backwards", '["10:00", "13:00"]', '["13:00", "10:00"]', "must ascend, each time once", "rounds = "),
+    ("hours of both policies", 'policy = "rounds"\n', 'policy = "rounds"\ncutoff = "14:00"\n', "does not belong", None),
+    (
+        "two on one number",
+        'extension = "2000"',
+        'extension = "1000"',
+        "is the same as in [kirurgi]",
+        'extension = "2000"',
+    ),
+    ("a premium number", '"+4768050001"', '"82012345"', "not a Norwegian phone number", "hospital_number ="),
+    ("a name with a blank", "[hjerte]", '["hjerte avd"]', "can't name a department", "[hjerte]"),
+    (
+        "a date in quotes",
+        "[2026-12-31, 2027-12-31]",
+        '["2026-12-31"]',
+        "must be a list of dates",
+        "closed_days = [2026-12-31",
+    ),
+    ("a half day that is closed", "2026-12-24 = {", "2026-12-31 = {", "is in «closed_days» too", "2026-12-24 = {"),
+    (
+        "a language nobody speaks",
+        'languages = ["nb", "en"]',
+        'languages = ["nb", "sv"]',
+        "one or more of nb",
+        "languages =",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason", "place"),
+    [pytest.param(*case[1:], id=case[0]) for case in BROKEN_DEPARTMENTS],
+)
+def test_a_broken_departments_file(root: Path, old: str, new: str, reason: str, place: str | None) -> None:
+    file = root / "dialplan" / "departments.toml"
+    assert old in DEPARTMENTS
+    file.write_text(DEPARTMENTS.replace(old, new, 1), "utf-8")
+    (fault,) = checked(root)
+    assert fault.file == "dialplan/departments.toml"
+    assert reason in fault.reason
+    if place is not None:
+        assert fault.line == line_of(DEPARTMENTS, place)
+
+
+def test_departments_in_the_wrong_encoding(root: Path) -> None:
+    text = DEPARTMENTS.replace("Kirurgisk poliklinikk", "Øre-nese-hals")
+    (root / "dialplan" / "departments.toml").write_bytes(text.encode("utf-8").replace("Ø".encode(), b"\xd8"))
+    (fault,) = checked(root)
+    assert (fault.line, fault.reason) == (
+        line_of(text, "Øre"),
+        "this is not UTF-8: save the file as UTF-8",
+    )
+
+
+BROKEN_TEXTS = [
+    ("bad TOML", 'digit_7 = "sju"', 'digit_7 = "sju', "this is not TOML", "digit_7"),
+    ("missing prompt", 'welcome = "Velkommen', 'velkommen = "Velkommen', "[nb] lacks welcome", "[nb]"),
+    ("unknown prompt", 'digit_7 = "sju"', 'digit_7 = "sju"\ndigt_7 = "sju"', "did you mean digit_7?", "digit_8"),
+    ("no words", 'digit_7 = "sju"', 'digit_7 = ""', "digit_7 has no text", "digit_7"),
+    ("a placeholder", '"Du kan legge på nå."', '"Du kan legge på, {navn}."', "holds «{navn}»", "may_hang_up ="),
+    ("a pause too long", "pause = 0.25", "pause = 25", "pause must be seconds", "pause ="),
+    (
+        "an hour not kept",
+        '"Du kan legge på nå."',
+        '"Vi ringer klokken 17."',
+        "but [kirurgi] takes calls",
+        "may_hang_up =",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason", "place"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN_TEXTS]
+)
+def test_a_broken_catalogue(root: Path, old: str, new: str, reason: str, place: str) -> None:
+    assert old in CATALOGUE
+    (root / "prompts" / "catalogue.toml").write_text(CATALOGUE.replace(old, new, 1), "utf-8")
+    first, *others = checked(root)
+    assert (first.file, first.line) == ("prompts/catalogue.toml", line_of(CATALOGUE, place))
+    assert {fault.line for fault in others} <= {first.line}  # an hour may be wrong for several departments
+    assert reason in first.reason
+
+
+def test_a_catalogue_in_the_wrong_encoding(root: Path) -> None:
+    (root / "prompts" / "catalogue.toml").write_bytes(CATALOGUE.encode("latin-1", "replace"))
+    (fault,) = checked(root)
+    assert fault.reason == "not UTF-8 text: save the file as UTF-8"
+    assert fault.line == 1 + next(n for n, line in enumerate(CATALOGUE.split("\n")) if not line.isascii())
+
+
+BROKEN_RECORDINGS: list[tuple[str, str, bytes, str]] = [
+    ("empty WAV", "welcome.wav", b"", "could not be read as sound"),
+    ("header alone", "welcome.wav", tone()[:44].replace(tone()[40:44], b"\0\0\0\0"), "empty or silent"),
+    ("truncated WAV", "welcome.wav", tone()[:60_000], "the recording is cut off"),
+    ("silence", "welcome.wav", tone(amplitude=0.0), "the recording is empty or silent"),
+    ("too long", "welcome.wav", tone(61, rate=8_000, channels=1), "longer than 60 s"),
+    ("a text named WAV", "welcome.wav", b"Velkommen, her blir du ringt tilbake.", "could not be read as sound"),
+    ("a wrong name", "velkommen.wav", tone(), "there is no prompt with this key"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN_RECORDINGS]
+)
+def test_a_broken_recording(root: Path, name: str, content: bytes, reason: str) -> None:
+    (root / "prompts" / "nb" / name).write_bytes(content)
+    (fault,) = checked(root)
+    assert fault.file == f"prompts/nb/{name}"
+    assert reason in fault.reason
+
+
+def test_two_recordings_of_one_prompt(root: Path) -> None:
+    for name in ("welcome.wav", "welcome.mp3"):
+        (root / "prompts" / "nb" / name).write_bytes(tone())
+    (fault,) = checked(root)
+    assert "a second recording, beside welcome.mp3: keep one" in fault.reason
+
+
+def test_a_recording_that_the_last_build_used_and_that_is_gone(root: Path) -> None:
+    build = root / "prompts" / "build"
+    build.mkdir()
+    (build / "manifest.json").write_text(
+        '{"prompts": {"nb/welcome": {"fingerprint": "x", "kind": "recording", "samples": 1}}}', "utf-8"
+    )
+    (fault,) = checked(root)
+    assert (fault.file, fault.reason) == (
+        "prompts/nb/welcome",
+        "the recording of the last build is gone: put it back, or build without it",
+    )
+
+
+def test_a_recording_as_a_studio_delivers_it_is_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """48 kHz stereo MP3 is no fault at all."""
+    tools = tree.ensure(tree.ASTERISK) / "bin"
+    wav, mp3 = root / "tone.wav", root / "prompts" / "nb" / "welcome.mp3"
+    wav.write_bytes(tone(rate=48_000))
+    run: Callable[..., object] = subprocess.run
+    run([tools / "ffmpeg", "-loglevel", "error", "-i", wav, "-ar", "48000", "-ac", "2", mp3], check=True)
+    with voices.programs_from(tools):
+        assert checked(root) == []
+
+
+def test_every_department_is_asked_about_its_dialplan_only_when_it_could_be_read(root: Path) -> None:
+    (root / "dialplan" / "departments.toml").unlink()
+    (fault,) = checked(root)
+    assert fault.reason == "it can't be read: No such file or directory"
+
+
+def test_there_are_twenty_five_and_more() -> None:
+    assert len(BROKEN_DEPARTMENTS) + len(BROKEN_TEXTS) + len(BROKEN_RECORDINGS) + 4 >= 25
+    assert load_departments(ROOT / "dialplan" / "departments.toml")
