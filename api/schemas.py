@@ -17,6 +17,7 @@ from desk.callbacks import (
     Priority,
     RecordedCall,
     Status,
+    WhyEnded,
 )
 from desk.departments import Department, Policy
 from desk.identity import IdentityKind, IdentityNumber
@@ -213,6 +214,7 @@ class CallOut(BaseModel):
     phone: str | None
     incomplete: bool
     step: IncompleteStep | None = Field(description="How far an incomplete call came.")
+    why: WhyEnded | None = Field(description="Why an incomplete call ended there.")
     callback_id: str | None
 
     @classmethod
@@ -224,6 +226,7 @@ class CallOut(BaseModel):
             phone=call.phone.e164 if call.phone else None,
             incomplete=call.incomplete,
             step=call.step,
+            why=call.why,
             callback_id=call.callback_id,
         )
 

@@ -68,6 +68,18 @@ class IncompleteStep(StrEnum):
     CONFIRMATION = "confirmation"
 
 
+class WhyEnded(StrEnum):
+    """Why a call ended before anything was registered.
+
+    `NO_NUMBER`: there was none we could ring. `TROUBLE`: it was ours, and the switchboard took the caller.
+    """
+
+    HUNG_UP = "hung_up"
+    ASKED_FOR_PERSON = "asked_for_person"
+    NO_NUMBER = "no_number"
+    TROUBLE = "trouble"
+
+
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.WAITING: frozenset({Status.CLAIMED, Status.CLOSED}),
     Status.CLAIMED: frozenset({Status.WAITING, Status.UNREACHABLE, Status.CLOSED}),
@@ -194,7 +206,10 @@ class Change:
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """One call that came in. `incomplete`: the caller was gone at `step`, before a callback was registered."""
+    """One call that came in. `incomplete`: it ended at `step`, before a callback was registered, for the reason `why`.
+
+    `why` is None for a registered call, and for those kept before reasons were.
+    """
 
     id: int
     key: CallKey
@@ -204,6 +219,7 @@ class RecordedCall:
     step: IncompleteStep | None
     incomplete: bool
     callback_id: str | None
+    why: WhyEnded | None = None
 
 
 @dataclass(frozen=True)

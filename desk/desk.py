@@ -21,6 +21,7 @@ from desk.callbacks import (
     Registration,
     Status,
     Wanted,
+    WhyEnded,
 )
 from desk.clock import Clock
 from desk.departments import Departments
@@ -98,15 +99,27 @@ class Desk(UnitsOfWork):
         return await self._write(work)
 
     async def record_call(
-        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep
+        self,
+        call: CallKey,
+        department: str,
+        *,
+        phone: PhoneNumber | None,
+        step: IncompleteStep,
+        why: WhyEnded = WhyEnded.HUNG_UP,
     ) -> None:
-        """Keep a call that ended at `step`, before anything was registered. One that was registered is left alone."""
+        """Keep a call that ended at `step`, before anything was registered. One that was registered is left alone.
+
+        So is one kept with another reason than a hang-up, when the hang-up comes after it.
+        """
 
         async def work(connection: Connection) -> None:
             known = await call_rows.find(connection, call)
-            if not (known and known.callback_id):
-                now = self._clock.now()
-                await call_rows.keep(connection, known, key=call, department=department, at=now, phone=phone, step=step)
+            if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, why))):
+                return
+            now = self._clock.now()
+            await call_rows.keep(
+                connection, known, key=call, department=department, at=now, phone=phone, step=step, why=why
+            )
 
         await self._write(work)
 

@@ -75,7 +75,7 @@ async def rang_again(
     """The same person rang while the callback was open, or `actor` booked it once more.
 
     A promise still to come stands. One that has passed was broken: a new one is given, and the callback goes first in
-    line. An unreachable one comes back, with its attempts counted from the start.
+    line. So does one that was tried in vain. An unreachable one comes back, with its attempts counted from the start.
     """
     callback = stored.callback
     changes: dict[str, Any] = {
@@ -98,6 +98,8 @@ async def rang_again(
         changes |= await promise_anew(connection, rules, stored, now, PromiseReason.RANG_AGAIN)
         changes["priority"] = RANK[Priority.URGENT]
         details["promise_broken"] = True
+    if tried_in_vain(stored):
+        changes["priority"] = RANK[Priority.URGENT]
     changes |= changed or {}
     return await shift(connection, stored, "rang_again", actor, now, to=to, details=details, **changes)
 
@@ -223,6 +225,12 @@ async def note_claims(connection: Connection, taken: Sequence[Stored], agent: st
         for each in taken
     ]
     await history.append(connection, entries)
+
+
+def tried_in_vain(stored: Stored) -> bool:
+    """Whether we have rung and nobody answered, and no agent has it now: who rings then can be reached."""
+    tries = (each for each in stored.callback.attempts if each.at >= stored.attempts_from)
+    return stored.callback.status is not Status.CLAIMED and any(each.outcome in UNANSWERED for each in tries)
 
 
 def is_live(stored: Stored, now: datetime) -> bool:

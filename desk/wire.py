@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
 from desk.reload import DepartmentsFile
@@ -30,6 +31,13 @@ def make_desk(database: Database, settings: Settings, clock: Clock, departments:
     identity_key, index_key = settings.keys()
     vault = Vault(identity_key=identity_key, index_key=index_key)
     return Desk(database=database, departments=departments, vault=vault, clock=clock)
+
+
+def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> Callers:
+    """What callers may do with their open callback, on that database."""
+    identity_key, index_key = settings.keys()
+    vault = Vault(identity_key=identity_key, index_key=index_key)
+    return Callers(database=database, departments=departments, vault=vault, clock=clock)
 
 
 @asynccontextmanager

@@ -10,17 +10,21 @@ from functools import partial
 import structlog
 import uvloop
 
+from desk.clock import SystemClock
+from desk.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
 from desk.log import configure_logging
 from desk.reload import DepartmentsFile
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
-from desk.wire import open_desk
+from desk.wire import make_callers, make_desk, open_database
 from ivr.ari import Ari
 from ivr.controller import Controller
+from ivr.dialler import Dialler
 from ivr.dialogue.caller import request_callback
 from ivr.errors import IvrError
+from ivr.inbound import Inbound
 
 log = structlog.get_logger(__name__)
 
@@ -46,23 +50,41 @@ async def serve(settings: Settings) -> None:
     departments = DepartmentsFile(settings.departments_file)
     ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password())
     await _check_tables(settings)
-    async with open_desk(settings, departments=departments) as desk:
+    clock = SystemClock()
+    async with open_database(settings) as database:
+        callers = make_callers(database, settings, clock, departments)
+        desk = make_desk(database, settings, clock, departments)
+        dialler = Dialler(
+            lines=ari,
+            dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
+            agent_rings=settings.agent_rings,
+            patient_rings=settings.patient_rings,
+        )
         controller = Controller(
-            ari=ari,
+            ari=Inbound(ari=ari, dialler=dialler),
             desk=desk,
             departments=departments,
             held=departments.held,
-            conversation=partial(request_callback, settings=settings),
+            conversation=partial(request_callback, callers=callers, settings=settings, clock=clock),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         looking = asyncio.create_task(departments.keep_looking())
         try:
-            await controller.serve(stopping)
+            await _serve_both(controller, dialler, stopping)
         finally:
             looking.cancel()
     log.info("Stopped")
+
+
+async def _serve_both(controller: Controller, dialler: Dialler, stopping: asyncio.Event) -> None:
+    """Calls and dials until `stopping` is set. The connection is the controller's, so it ends last."""
+    no_more_dials = asyncio.Event()
+    async with asyncio.TaskGroup() as both:
+        both.create_task(controller.serve(no_more_dials))
+        dialling = both.create_task(dialler.serve(stopping))
+        dialling.add_done_callback(lambda _: no_more_dials.set())
 
 
 async def _check_tables(settings: Settings) -> None:

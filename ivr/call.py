@@ -96,6 +96,8 @@ class Call:
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
         self._number_ended_at = float("-inf")
+        self._stray_until = float("-inf")
+        self._stray_seconds = 0.0
         self._gone = False
         self._waits = 0
         self._idle_since = asyncio.get_running_loop().time()
@@ -181,9 +183,15 @@ class Call:
                 return key
         return None
 
-    def forget_keys(self) -> None:
-        """Drop what was keyed ahead, so that the next prompt is heard («that was wrong, once more»)."""
+    def forget_keys(self, *, stray: float = 0.0) -> None:
+        """Drop what was keyed ahead, so that the next prompt is heard («that was wrong, once more»).
+
+        Keys less than `stray` seconds from now, or from the last such key, are let go by too: a digit too many belongs
+        to the number before it and answers nothing.
+        """
         self._keys.clear()
+        self._stray_seconds = stray
+        self._stray_until = asyncio.get_running_loop().time() + stray
 
     async def hangup(self) -> None:
         """Hang up. Quiet if the caller was faster."""
@@ -218,6 +226,9 @@ class Call:
             return
         if key == "#" and asyncio.get_running_loop().time() - self._number_ended_at < LATE_HASH:
             self._number_ended_at = float("-inf")  # ends a number that was complete already
+            return
+        if asyncio.get_running_loop().time() < self._stray_until:
+            self._stray_until = asyncio.get_running_loop().time() + self._stray_seconds
             return
         self._keys.append(key)
         if self._playback and self._playback.barge_in:

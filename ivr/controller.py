@@ -14,7 +14,7 @@ from uuid import uuid4
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from desk.callbacks import CallKey, IncompleteStep
+from desk.callbacks import CallKey, IncompleteStep, WhyEnded
 from desk.departments import Department, Departments
 from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
@@ -171,15 +171,15 @@ class Controller:
             try:
                 await self._converse(call, recovered=recovered)
             except CallerHungUp:
-                await self._record(call)
+                await self._record(call, WhyEnded.HUNG_UP)
             except AriUnavailable as error:
                 log.warning("Asterisk was lost during a conversation", error=str(error))
                 await self._to_switchboard(call)
-                await self._record(call)
+                await self._record(call, WhyEnded.TROUBLE)
             except Exception as error:  # whatever it is, it is this call's and no other's
                 log.error("A conversation failed", error_id=uuid4().hex, **_described(error))
                 await self._to_switchboard(call)
-                await self._record(call)
+                await self._record(call, WhyEnded.TROUBLE)
             finally:
                 call.ended()
                 if self._served.get(call.key.channel_id) is served:
@@ -204,12 +204,13 @@ class Controller:
         except Exception as error:  # then the time limit in the dialplan does it
             log.error("A caller could not be sent to the switchboard", **_described(error))
 
-    async def _record(self, call: Call) -> None:
+    async def _record(self, call: Call, why: WhyEnded) -> None:
         """Keep an incomplete call. A registered one stays as it is: the desk sees to that."""
         try:
             phone = self._phone(call)
             step = call.interrupted_at or IncompleteStep.WELCOME
-            await asyncio.shield(self._desk.record_call(call.key, call.department, phone=phone, step=step))
+            kept = self._desk.record_call(call.key, call.department, phone=phone, step=step, why=why)
+            await asyncio.shield(kept)
         except DeskError as error:
             log.error("An incomplete call could not be kept", error=error.id)
         except Exception as error:

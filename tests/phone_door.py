@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from desk.callbacks import CallKey, IncompleteStep
+from desk.callbacks import CallKey, IncompleteStep, WhyEnded
 from desk.departments import Department, Departments, Policy
 from desk.phone import PhoneNumber
 from ivr.ari import Ari
@@ -30,7 +30,7 @@ class NotingDesk:
     failing: Exception | None = None
 
     async def record_call(
-        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep
+        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep, why: WhyEnded
     ) -> None:
         await asyncio.sleep(0)
         if self.failing:

@@ -92,6 +92,26 @@ async def find_open(
     return await _one(connection, _open_of(department, patient_index, phone))
 
 
+async def find_open_of_caller(
+    connection: Connection, department: str, patient_index: bytes | None, phone: PhoneNumber | None
+) -> Stored | None:
+    """The open callback of the same person, else of the same phone; locked for this unit of work.
+
+    By phone, one without a person comes first. Another person's is never someone's who has told who they are; told
+    nothing, the caller may be the one person we have under that phone, but of several it could be any: None.
+    """
+    if patient_index is not None and (same := await _one(connection, _open_of(department, patient_index, phone))):
+        return same
+    if phone is None:
+        return None
+    nameless = await _one(connection, _open_of(department, None, phone))
+    if nameless or patient_index is not None:
+        return nameless
+    same_phone = [c.department == department, c.status != Status.CLOSED.value, c.phone == phone.e164]
+    found = await _with_attempts(connection, select(*shown).where(*same_phone).with_for_update())
+    return found[0] if len(found) == 1 else None
+
+
 async def locked(connection: Connection, id: str) -> Stored:
     """That callback, kept from others until this unit of work ends. Raises `CallbackNotFound`."""
     stored = await _one(connection, [c.id == _uuid(id)])
@@ -172,11 +192,11 @@ async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Sto
     return [read(row, tried[row.id]) for row in rows]
 
 
-def _open_of(department: str, patient_index: bytes | None, phone: PhoneNumber) -> list[ColumnElement[bool]]:
+def _open_of(department: str, patient_index: bytes | None, phone: PhoneNumber | None) -> list[ColumnElement[bool]]:
     """The partial unique indexes, as conditions."""
     same = [c.department == department, c.status != Status.CLOSED.value]
     if patient_index is None:
-        return [*same, c.patient_index.is_(None), c.phone == phone.e164]
+        return [*same, c.patient_index.is_(None), c.phone == (phone.e164 if phone else None)]
     return [*same, c.patient_index == patient_index]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall
+from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
 from desk.phone import PhoneNumber
 from desk.storage import cursors
 from desk.storage.database import Connection
@@ -31,6 +31,7 @@ async def keep(
     at: datetime,
     phone: PhoneNumber | None,
     step: IncompleteStep | None = None,
+    why: WhyEnded | None = None,
     callback_id: str | None = None,
 ) -> None:
     """Add the call, or change the one `known` of that key. `Conflict` if another unit of work has just added it."""
@@ -38,6 +39,7 @@ async def keep(
         "phone": phone.e164 if phone else None,
         "phone_mobile": phone.mobile if phone else None,
         "step": step,
+        "why": why,
         "incomplete": callback_id is None,
         "callback_id": callback_id,
     }
@@ -72,4 +74,5 @@ def _read(row: Any) -> RecordedCall:
         step=IncompleteStep(row.step) if row.step else None,
         incomplete=row.incomplete,
         callback_id=row.callback_id,
+        why=WhyEnded(row.why) if row.why else None,
     )

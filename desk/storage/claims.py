@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, literal, or_, select, tuple_, update
 
 from desk.callbacks import Callback, Status
 from desk.storage import callbacks as rows
@@ -56,6 +56,19 @@ async def take_next(
     )
     taken = await rows.with_attempts(connection, (await connection.execute(statement)).all())
     return sorted(taken, key=lambda stored: _order(stored.callback))
+
+
+async def ahead_of(connection: Connection, callback: Callback, now: datetime) -> int:
+    """How many are handed out before this waiting callback."""
+    place = tuple_(*(literal(value, column.type) for value, column in zip(_order(callback), ORDER, strict=True)))
+    query = (
+        select(func.count())
+        .select_from(callbacks)
+        .where(c.department == callback.department, c.status == Status.WAITING.value)
+        .where(or_(c.not_before.is_(None), c.not_before <= now))
+        .where(tuple_(*ORDER) < place)
+    )
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def expired(connection: Connection, now: datetime, department: str | None = None) -> list[Stored]:

@@ -129,6 +129,14 @@ Index(
     postgresql_where=_open_phone,
     sqlite_where=_open_phone,
 )
+_open = text("status <> 'closed'")
+Index(
+    "ix_callbacks_open_phone",
+    callbacks.c.department,
+    callbacks.c.phone,
+    postgresql_where=_open,
+    sqlite_where=_open,
+)
 Index(
     "ix_callbacks_claim_order",
     *(callbacks.c[name] for name in ("department", "status", "priority", "promise_by", "created_at", "id")),

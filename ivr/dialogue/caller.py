@@ -1,71 +1,173 @@
 """The caller's conversation: from the welcome to a receipt that is true."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from desk.callbacks import IncompleteStep
+from desk.callbacks import IncompleteStep, WhyEnded
+from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.departments import Department
 from desk.desk import Desk
-from desk.errors import DeskError
+from desk.errors import DeskError, InvalidPhone
+from desk.identity import IdentityNumber
+from desk.phone import PhoneNumber
 from desk.settings import Settings
 from ivr.call import Call
+from ivr.dialogue.second_call import tell_standing
 from ivr.dialogue.speech import receipt
-from ivr.dialogue.steps import SwitchboardWanted, ask_identity, ask_phone_number
+from ivr.dialogue.steps import (
+    Languages,
+    LanguageWanted,
+    SwitchboardWanted,
+    ask_identity,
+    ask_phone_number,
+    own_number,
+)
 from ivr.prompts.keys import Prompt
 
 log = structlog.get_logger(__name__)
 
 SYSTEM_CLOCK: Final = SystemClock()
+MOST_LANGUAGES: Final = 4
+"""After so many changes of language its keys are keys like any other: no call goes round for ever."""
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What holds for this call. `languages`: the lone keys that change the language now."""
+
+    department: Department
+    allow_test: bool
+    allow_h: bool
+    allow_foreign: bool
+    languages: Languages
 
 
 async def request_callback(
-    call: Call, desk: Desk, department: Department, *, settings: Settings, clock: Clock = SYSTEM_CLOCK
+    call: Call,
+    desk: Desk,
+    department: Department,
+    *,
+    callers: Callers,
+    settings: Settings,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """The caller leaves a number and hears when we ring back. Returns when all is said; hanging up is the controller's.
 
     Where no receipt would be true (nothing stored, no number to ring) or a person is wanted, the switchboard takes
     the caller. Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
     """
+    call.language = department.languages[0]
+    for changes_left in reversed(range(MOST_LANGUAGES + 1)):
+        rules = _Rules(
+            department,
+            allow_test=settings.demo,
+            allow_h=settings.enable_h_numbers,
+            allow_foreign=settings.allow_foreign or department.allow_foreign,
+            languages=language_keys(department, call.language) if changes_left else {},
+        )
+        try:
+            await _requested(call, desk, callers, rules, clock)
+            return
+        except LanguageWanted as wanted:
+            call.language = wanted.language
+            call.interrupted_at = None  # the request starts over
+            call.forget_keys()
+        except SwitchboardWanted:
+            await _switchboard(call, desk, rules, WhyEnded.ASKED_FOR_PERSON)
+            return
+
+
+def language_keys(department: Department, current: str) -> Mapping[str, str]:
+    """The lone keys that change the language: 9 to English and back, 8 between bokmål and nynorsk."""
+    offered = department.languages
+    norwegian = next((language for language in offered if language != "en"), None)
+    nine = norwegian if current == "en" else "en"
+    eight = "nb" if current == "nn" else "nn"
+    wanted = {"9": nine, "8": eight}
+    return {key: language for key, language in wanted.items() if language in offered}
+
+
+async def _requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, clock: Clock) -> None:
+    patient = await _opening(call, rules)
     try:
-        await _registered(call, desk, department, settings=settings, clock=clock)
-    except SwitchboardWanted:
-        await _switchboard(call)
+        with call.at(IncompleteStep.PHONE):
+            if await _on_list_already(call, callers, rules, patient, clock):
+                return
+            phone = await ask_phone_number(call, allow_foreign=rules.allow_foreign, languages=rules.languages)
+            if phone is None:
+                await _switchboard(call, desk, rules, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
+                return
+        with call.at(IncompleteStep.CONFIRMATION):
+            slug = rules.department.slug
+            registration = await desk.register(call.key, slug, patient, phone, language=call.language)
+            # A new promise is spoken from the moment it was stored for: the caller hears what the desk noted.
+            now = registration.callback.created_at if registration.created else clock.now()
+            await call.play(*receipt(registration, rules.department, known_person=patient is not None, now=now))
+    except DeskError as error:  # whatever the reason, it is not stored, and is not said to be
+        log.error("A callback could not be stored", error=error.id)
+        await call.play(Prompt.STORAGE_DOWN, Prompt.TO_SWITCHBOARD)
+        await call.to_switchboard()
 
 
-async def _registered(call: Call, desk: Desk, department: Department, *, settings: Settings, clock: Clock) -> None:
-    with_identity = department.identity != "off"
-    patient = None
+async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
+    """The welcome, and the identity number where the department asks for it."""
+    with_identity = rules.department.identity != "off"
     with call.at(IncompleteStep.WELCOME):
         question = (Prompt.ASK_IDENTITY,) if with_identity else ()
         await call.play(Prompt.WELCOME, Prompt.EMERGENCY, *question, barge_in=True)
-    if with_identity:
-        with call.at(IncompleteStep.IDENTITY):
-            patient = await ask_identity(
-                call,
-                required=department.identity == "required",
-                allow_test=settings.demo,
-                allow_h=settings.enable_h_numbers,
-            )
-    with call.at(IncompleteStep.PHONE):
-        phone = await ask_phone_number(call, allow_foreign=settings.allow_foreign or department.allow_foreign)
-        if phone is None:
-            await _switchboard(call, Prompt.NO_NUMBER)
-            return
-    with call.at(IncompleteStep.CONFIRMATION):
+    if not with_identity:
+        return None
+    with call.at(IncompleteStep.IDENTITY):
+        return await ask_identity(
+            call,
+            required=rules.department.identity == "required",
+            allow_test=rules.allow_test,
+            allow_h=rules.allow_h,
+            languages=rules.languages,
+        )
+
+
+async def _on_list_already(
+    call: Call, callers: Callers, rules: _Rules, patient: IdentityNumber | None, clock: Clock
+) -> bool:
+    """Join the call to the open callback of this caller, if there is one, and say where it stands."""
+    phone = _own_number(call, rules)
+    slug = rules.department.slug
+    standing = await callers.rang_again(call.key, slug, patient, phone, language=call.language)
+    if standing is None:
+        return False
+    await tell_standing(
+        call,
+        callers,
+        rules.department,
+        standing,
+        allow_foreign=rules.allow_foreign,
+        languages=rules.languages,
+        clock=clock,
+    )
+    return True
+
+
+def _own_number(call: Call, rules: _Rules) -> PhoneNumber | None:
+    try:
+        return own_number(call, allow_foreign=rules.allow_foreign)
+    except InvalidPhone:
+        return None
+
+
+async def _switchboard(call: Call, desk: Desk, rules: _Rules, why: WhyEnded, *reason: str) -> None:
+    """Say why, and that a person takes over; hand the caller over, and keep the call for the department to see."""
+    try:
+        await call.play(*reason, Prompt.TO_SWITCHBOARD)
+        await call.to_switchboard()
+    finally:
+        step = call.interrupted_at or IncompleteStep.PHONE
         try:
-            registration = await desk.register(call.key, department.slug, patient, phone, language=call.language)
-        except DeskError as error:  # whatever the reason, it is not stored, and is not said to be
-            log.error("A callback could not be stored", error=error.id)
-            await _switchboard(call, Prompt.STORAGE_DOWN)
-            return
-        # A new promise is spoken from the moment it was stored for, so that the caller hears what the desk noted.
-        now = registration.callback.created_at if registration.created else clock.now()
-        await call.play(*receipt(registration, department, known_person=patient is not None, now=now))
-
-
-async def _switchboard(call: Call, *reason: str) -> None:
-    """Say why, and that a person takes over; then hand the caller over."""
-    await call.play(*reason, Prompt.TO_SWITCHBOARD)
-    await call.to_switchboard()
+            phone = _own_number(call, rules)
+            await desk.record_call(call.key, rules.department.slug, phone=phone, step=step, why=why)
+        except DeskError as error:
+            log.error("A call for the switchboard could not be kept", error=error.id)

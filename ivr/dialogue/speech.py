@@ -3,16 +3,29 @@
 The order is the same in every language; each language's own words are in prompts/catalogue.toml.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 
 from desk.callbacks import Registration
+from desk.callers import Standing
 from desk.clock import OSLO
 from desk.departments import Department, Policy
 from desk.phone import PhoneNumber
 from desk.promises import Promise
-from ivr.prompts.keys import Prompt, day_of_month, digit, hour, minute, month, oclock, weekday
+from ivr.prompts.keys import (
+    MOST_AHEAD_COUNTED,
+    Prompt,
+    ahead,
+    day_of_month,
+    digit,
+    digits_keyed,
+    hour,
+    minute,
+    month,
+    oclock,
+    weekday,
+)
 
 
 def promise_prompts(promise: Promise, now: datetime) -> list[str]:
@@ -54,6 +67,62 @@ def read_back(phone: PhoneNumber) -> list[str]:
 def number_told(phone: PhoneNumber) -> list[str]:
     """«Vi ringer deg på 9 1 2, 3 4, 5 6 7.»"""
     return [Prompt.RING_NUMBER, Prompt.PAUSE, *phone_prompts(phone)]
+
+
+def too_short(keyed: int, should_be: Prompt) -> list[str]:
+    """«Jeg fikk ni siffer, det skal være elleve.»"""
+    return [Prompt.I_GOT, digits_keyed(keyed), should_be]
+
+
+def language_offers(languages: Mapping[str, str]) -> list[str]:
+    """«For English, press nine.» for each lone key that changes the language."""
+    offers = {"9": Prompt.OTHER_LANGUAGE, "8": Prompt.OTHER_NORWEGIAN}
+    return [offer for key, offer in offers.items() if key in languages]
+
+
+def since_prompts(since: datetime, now: datetime) -> list[str]:
+    """How long someone has been on the list: «i går klokken» «ni» «tretti», «mandag» «klokken» «ni»."""
+    when = since.astimezone(OSLO)
+    ago = (now.astimezone(OSLO).date() - when.date()).days
+    if ago == 0:
+        day: list[str] = [Prompt.TODAY_AT]
+    elif ago == 1:
+        day = [Prompt.YESTERDAY_AT]
+    else:
+        date = [] if 1 < ago <= 6 else [day_of_month(when.day), month(when.month)]
+        day = [weekday(when.weekday()), *date, Prompt.AT_CLOCK]
+    return [*day, *time_prompts(when)]
+
+
+def standing_told(standing: Standing, department: Department, now: datetime) -> list[str]:
+    """Where a caller's open callback stands, for one whose identity number matched: since when, when, how many before.
+
+    That a promise was not kept is said before the new one.
+    """
+    callback = standing.callback
+    told: list[str] = [Prompt.ALREADY_ON_LIST, Prompt.ON_LIST_SINCE, *since_prompts(callback.created_at, now)]
+    told += [Prompt.PAUSE]
+    if standing.tried_in_vain:
+        told += [Prompt.TRIED_IN_VAIN]
+    elif standing.late:
+        told += [Prompt.DELAYED]
+    if callback.promise.by > now:
+        told += _promised(callback.promise, department, now)
+    return [*told, _place(standing), Prompt.PAUSE, *number_told(callback.phone), Prompt.PAUSE]
+
+
+def standing_hinted(standing: Standing) -> list[str]:
+    """The same for someone known by phone alone: a phone can be in another's hand, so nothing of when or how long."""
+    then = Prompt.RING_AGAIN_SOON if standing.tried_in_vain or standing.late else Prompt.WE_RING_AS_TOLD
+    return [Prompt.ALREADY_ON_LIST, then, Prompt.MAY_HANG_UP]
+
+
+def _place(standing: Standing) -> str:
+    if standing.ahead is None:
+        return Prompt.YOUR_TURN
+    if standing.ahead == 0:
+        return Prompt.NEXT_IN_LINE
+    return ahead(standing.ahead) if standing.ahead <= MOST_AHEAD_COUNTED else Prompt.AHEAD_MANY
 
 
 def receipt(registration: Registration, department: Department, *, known_person: bool, now: datetime) -> list[str]:

@@ -1,6 +1,6 @@
 """Parts of a conversation: each asks for one thing and returns it, typed. They say what was wrong, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,12 +8,23 @@ from desk.errors import InvalidIdentity, InvalidPhone
 from desk.identity import LENGTH, IdentityNumber, IdentityProblem, parse_identity
 from desk.phone import PhoneNumber, PhoneProblem, parse_phone
 from ivr.call import Call, Keys
-from ivr.dialogue.speech import number_told, read_back
+from ivr.dialogue.speech import language_offers, number_told, read_back, too_short
 from ivr.prompts.keys import Prompt
+
+Languages = Mapping[str, str]
+"""Lone keys that change the language, and to which: «9» to English. Empty where there is no other."""
 
 
 class SwitchboardWanted(Exception):
     """The caller keyed a lone 0: a person is wanted."""
+
+
+class LanguageWanted(Exception):
+    """The caller keyed a lone key of another language: the request starts over in it."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__(language)
+        self.language = language
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ ONCE_AND_AGAIN: Final = (Patience(first=8, between=4), Patience(first=12, betwee
 
 OBJECTION_SECONDS: Final = 3.0
 STILL_KEYING_SECONDS: Final = 2.0
+STRAY_SECONDS: Final = 1.5
+"""A key this soon after a whole number is one too many, no answer to what is said next."""
 MOST_READ_BACKS: Final = 3
 MOST_CHANGES: Final = 3
 NORWEGIAN_DIGITS: Final = 8
@@ -44,63 +57,86 @@ PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
 }
 
 
-async def ask_identity(call: Call, *, required: bool, allow_test: bool, allow_h: bool) -> IdentityNumber | None:
+async def ask_identity(
+    call: Call, *, required: bool, allow_test: bool, allow_h: bool, languages: Languages
+) -> IdentityNumber | None:
     """Take the identity number the opening has just asked for; ask once more when it is wrong or missing.
 
     None: skipped with '#', or failed or silent twice. Nobody is turned away for want of a number, also not where the
     department calls it `required`: there '#' does not skip it, and it is asked for again.
     """
     question: tuple[str, ...] = ()
+    skip = () if required else (Prompt.SKIP_IDENTITY,)
     for patience in ONCE_AND_AGAIN:
-        keys = await _number(call, *question, digits=LENGTH, patience=patience)
+        keys = await pressed(call, *question, digits=LENGTH, patience=patience, languages=languages)
         if keys.ended == "hash" and not keys.digits and not required:
             break
         try:
             return parse_identity(keys.digits, allow_test=allow_test, allow_h=allow_h)
         except InvalidIdentity as refused:
-            problem = Prompt.IDENTITY_LENGTH if refused.problem == IdentityProblem.LENGTH else Prompt.IDENTITY_WRONG
-        question = (Prompt.ASK_IDENTITY_SLOW,) if required else (Prompt.ASK_IDENTITY_SLOW, Prompt.SKIP_IDENTITY)
+            problem = _identity_problem(refused, len(keys.digits))
+        question = (Prompt.ASK_IDENTITY_SLOW, *skip, *language_offers(languages))
         question = await _told(call, keys, problem, question, last=patience is ONCE_AND_AGAIN[-1])
     await call.play(Prompt.WITHOUT_IDENTITY)
     return None
 
 
-async def ask_phone_number(call: Call, *, allow_foreign: bool) -> PhoneNumber | None:
+async def ask_phone_number(call: Call, *, allow_foreign: bool, languages: Languages) -> PhoneNumber | None:
     """The number we ring: the caller's own if it can be rung, read back before it is taken; else the one keyed.
 
     None: there is no number we could ring, after asking twice.
     """
     try:
-        phone = _own_number(call, allow_foreign=allow_foreign)
+        phone = own_number(call, allow_foreign=allow_foreign)
     except InvalidPhone as refused:
-        keyed = await _keyed_phone(call, PHONE_PROBLEMS[refused.problem], allow_foreign=allow_foreign)
-        if keyed is None:
-            return None
-        phone = keyed
-    for _ in range(MOST_CHANGES):
-        if await _accepted(call, phone):
-            return phone
-        phone = await _keyed_phone(call, allow_foreign=allow_foreign) or phone
-    await call.play(*number_told(phone))  # changed that often, it is said once more and not asked
-    return phone
+        reason = PHONE_PROBLEMS[refused.problem]
+        return await ask_another_number(call, reason, allow_foreign=allow_foreign, languages=languages)
+    return await _agreed(call, phone, allow_foreign=allow_foreign, languages=languages)
 
 
-def _own_number(call: Call, *, allow_foreign: bool) -> PhoneNumber:
+async def ask_another_number(call: Call, *reason: str, allow_foreign: bool, languages: Languages) -> PhoneNumber | None:
+    """A number the caller keys, read back before it is taken. None: no number we could ring, after asking twice."""
+    phone = await _keyed_phone(call, *reason, allow_foreign=allow_foreign, languages=languages)
+    return phone and await _agreed(call, phone, allow_foreign=allow_foreign, languages=languages)
+
+
+def own_number(call: Call, *, allow_foreign: bool) -> PhoneNumber:
+    """The number the caller rings from. Raises InvalidPhone when there is none, or none we ring."""
     if call.caller.withheld:
         raise InvalidPhone(PhoneProblem.WITHHELD)
     return parse_phone(call.caller.number, allow_foreign=allow_foreign)
 
 
-async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool) -> PhoneNumber | None:
+async def pressed(call: Call, *question: str, digits: int, patience: Patience, languages: Languages) -> Keys:
+    """Ask, and collect up to `digits`. Raises SwitchboardWanted on a lone 0, LanguageWanted on a language's key."""
+    keys = await call.ask(*question, digits=digits, first=patience.first, between=patience.between)
+    if keys.digits == "0":
+        raise SwitchboardWanted
+    if keys.digits in languages:
+        raise LanguageWanted(languages[keys.digits])
+    return keys
+
+
+async def _agreed(call: Call, phone: PhoneNumber, *, allow_foreign: bool, languages: Languages) -> PhoneNumber:
+    """The number as the caller lets it stand, or the one they change it to."""
+    for _ in range(MOST_CHANGES):
+        if await _accepted(call, phone, languages):
+            return phone
+        phone = await _keyed_phone(call, allow_foreign=allow_foreign, languages=languages) or phone
+    await call.play(*number_told(phone))  # changed that often, it is said once more and not asked
+    return phone
+
+
+async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool, languages: Languages) -> PhoneNumber | None:
     """Ask for a number, after the reason, and once more; None after two that can't be rung."""
     question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE)
     for patience in ONCE_AND_AGAIN:
-        keys = await _number(call, *question, digits=NORWEGIAN_DIGITS, patience=patience)
+        keys = await pressed(call, *question, digits=NORWEGIAN_DIGITS, patience=patience, languages=languages)
         digits = keys.digits + await _rest_from_abroad(call, keys, patience)
         try:
             return parse_phone(digits, allow_foreign=allow_foreign)
         except InvalidPhone as refused:
-            problem = Prompt.NO_KEYS if not digits else PHONE_PROBLEMS[refused.problem]
+            problem = _phone_problem(refused, digits)
         question = await _told(call, keys, problem, (Prompt.ASK_PHONE_SLOW,), last=patience is ONCE_AND_AGAIN[-1])
     return None
 
@@ -114,25 +150,34 @@ async def _rest_from_abroad(call: Call, keys: Keys, patience: Patience) -> str:
     return more.digits
 
 
-async def _accepted(call: Call, phone: PhoneNumber) -> bool:
+async def _accepted(call: Call, phone: PhoneNumber, languages: Languages) -> bool:
     """Read the number back. Silence (or '#') accepts, 1 does not, any other key has it read once more."""
-    call.forget_keys()  # nobody can have answered before hearing the number
+    call.forget_keys(stray=STRAY_SECONDS)  # nobody can have answered before hearing the number
+    patience = Patience(OBJECTION_SECONDS, OBJECTION_SECONDS)
     for _ in range(MOST_READ_BACKS):
-        keys = await _number(call, *read_back(phone), digits=1, patience=Patience(OBJECTION_SECONDS, OBJECTION_SECONDS))
+        keys = await pressed(call, *read_back(phone), digits=1, patience=patience, languages=languages)
         if keys.digits in ("", "1"):
             return not keys.digits
     return True
 
 
-async def _number(call: Call, *question: str, digits: int, patience: Patience) -> Keys:
-    """Ask, and collect up to `digits`. Raises SwitchboardWanted on a lone 0."""
-    keys = await call.ask(*question, digits=digits, first=patience.first, between=patience.between)
-    if keys.digits == "0":
-        raise SwitchboardWanted
-    return keys
+def _identity_problem(refused: InvalidIdentity, keyed: int) -> Sequence[str]:
+    if refused.problem != IdentityProblem.LENGTH:
+        return (Prompt.IDENTITY_WRONG,)
+    return too_short(keyed, Prompt.SHOULD_BE_ELEVEN) if keyed else (Prompt.IDENTITY_LENGTH,)
 
 
-async def _told(call: Call, keys: Keys, problem: str, question: tuple[str, ...], *, last: bool) -> tuple[str, ...]:
+def _phone_problem(refused: InvalidPhone, digits: str) -> Sequence[str]:
+    if not digits:
+        return (Prompt.NO_KEYS,)
+    if refused.problem == PhoneProblem.SHORT_NUMBER and digits[0] != "1":  # 113 and 116117 are numbers; this is not
+        return too_short(len(digits), Prompt.SHOULD_BE_EIGHT)
+    return (PHONE_PROBLEMS[refused.problem],)
+
+
+async def _told(
+    call: Call, keys: Keys, problem: Sequence[str], question: tuple[str, ...], *, last: bool
+) -> tuple[str, ...]:
     """The next question, with what was wrong before it, and without digits left over from the last answer.
 
     A caller who was only slow may still be keying the rest. It is no new answer: the problem is told to its end, and
@@ -142,7 +187,7 @@ async def _told(call: Call, keys: Keys, problem: str, question: tuple[str, ...],
         return ()
     call.forget_keys()
     if keys.ended == "timeout":
-        await call.play(problem)
+        await call.play(*problem)
         await call.collect(digits=LENGTH, first=0, between=STILL_KEYING_SECONDS)
         return question
-    return (Prompt.NO_KEYS if keys.ended == "silence" else problem, *question)
+    return (*((Prompt.NO_KEYS,) if keys.ended == "silence" else problem), *question)

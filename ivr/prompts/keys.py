@@ -20,6 +20,8 @@ class Prompt(StrEnum):
     ASK_IDENTITY = "ask_identity"
     ASK_IDENTITY_SLOW = "ask_identity_slow"
     SKIP_IDENTITY = "skip_identity"
+    OTHER_LANGUAGE = "other_language"
+    OTHER_NORWEGIAN = "other_norwegian"
     IDENTITY_LENGTH = "identity_length"
     IDENTITY_WRONG = "identity_wrong"
     NO_KEYS = "no_keys"
@@ -38,6 +40,15 @@ class Prompt(StrEnum):
     ALREADY_ON_LIST = "already_on_list"
     WE_RING_AS_TOLD = "we_ring_as_told"
     DELAYED = "delayed"
+    RING_AGAIN_SOON = "ring_again_soon"
+    TRIED_IN_VAIN = "tried_in_vain"
+    YOUR_TURN = "your_turn"
+    NEXT_IN_LINE = "next_in_line"
+    AHEAD_MANY = "ahead_many"
+    CANCEL_OR_CHANGE = "cancel_or_change"
+    CONFIRM_CANCEL = "confirm_cancel"
+    CANCELLED = "cancelled"
+    STILL_ON_LIST = "still_on_list"
     MAY_HANG_UP = "may_hang_up"
     STORAGE_DOWN = "storage_down"
     TO_SWITCHBOARD = "to_switchboard"
@@ -55,7 +66,16 @@ class Prompt(StrEnum):
     TOMORROW_AT = "tomorrow_at"
     BY_CLOCK = "by_clock"
     AT_CLOCK = "at_clock"
+    ON_LIST_SINCE = "on_list_since"
+    YESTERDAY_AT = "yesterday_at"
+    I_GOT = "i_got"
+    SHOULD_BE_EIGHT = "should_be_eight"
+    SHOULD_BE_ELEVEN = "should_be_eleven"
     PAUSE = "pause"
+
+
+MOST_AHEAD_COUNTED = 20
+"""More than these before a caller are not counted aloud."""
 
 
 def digit(value: int) -> str:
@@ -93,6 +113,16 @@ def month(value: int) -> str:
     return _key("month", value, range(1, 13))
 
 
+def digits_keyed(count: int) -> str:
+    """How many digits came, 1-10: «ni siffer»."""
+    return _key("digits", count, range(1, 11))
+
+
+def ahead(count: int) -> str:
+    """How many are before the caller, 1-20: «Det er tre før deg.»"""
+    return _key("ahead", count, range(1, MOST_AHEAD_COUNTED + 1))
+
+
 def _key(family: str, value: int, allowed: range) -> str:
     if value not in allowed:
         raise ValueError(f"no {family} prompt for that number")
@@ -109,5 +139,7 @@ def all_keys() -> frozenset[str]:
         *map(weekday, range(7)),
         *map(day_of_month, range(1, 32)),
         *map(month, range(1, 13)),
+        *map(digits_keyed, range(1, 11)),
+        *map(ahead, range(1, MOST_AHEAD_COUNTED + 1)),
     }
     return frozenset(numbered | {str(prompt) for prompt in Prompt})

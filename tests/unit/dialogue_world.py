@@ -3,11 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import time
+from typing import Any
 
-from desk.callbacks import Callback, CallKey, Priority, Registration, Status
+from desk.callbacks import Callback, CallKey, ClosedReason, IncompleteStep, Priority, Registration, Status, WhyEnded
+from desk.callers import Standing
 from desk.departments import Department, Policy
 from desk.errors import DeskError
-from desk.identity import IdentityNumber
+from desk.identity import IdentityNumber, parse_identity
 from desk.phone import PhoneNumber, parse_phone
 from desk.promises import promise_for, spoken_text
 from desk.settings import Settings
@@ -46,7 +48,7 @@ READ_BACK_OWN = ["ring_number", "pause", *OWN_DIGITS, "pause", "change_number"]
 READ_BACK_OTHER = ["ring_number", "pause", *OTHER_DIGITS, "pause", "change_number"]
 TODAY_BY_15 = ["we_ring", "today_by", "oclock_15", "pause", "from_number", "pause", *HOSPITAL, "pause"]
 RECEIPT = ["received", *TODAY_BY_15, "may_hang_up"]
-CONFIRMING = {"received", "already_on_list", "we_ring", "we_ring_as_told", "delayed"}
+CONFIRMING = {"received", "already_on_list", "we_ring", "we_ring_as_told", "delayed", "cancelled"}
 
 
 @dataclass
@@ -58,6 +60,14 @@ class FakeDesk:
     failing: DeskError | None = None
     open: Callback | None = None
     committed_at: float | None = None
+    ended: list[tuple[IncompleteStep, WhyEnded, str | None]] = field(default_factory=list)
+
+    async def record_call(
+        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep, why: WhyEnded
+    ) -> None:
+        if self.failing:
+            raise self.failing
+        self.ended.append((step, why, phone.e164 if phone else None))
 
     async def register(
         self,
@@ -106,6 +116,53 @@ class FakeDesk:
         )
 
 
+@dataclass
+class FakeCallers:
+    """Joins the call to `standing`, if there is one, and notes what the caller wishes."""
+
+    desk: FakeDesk
+    standing: Standing | None = None
+    asked: list[tuple[str | None, str | None, str]] = field(default_factory=list)
+    cancelled: int = 0
+    changed_to: list[str] = field(default_factory=list)
+    failing: DeskError | None = None
+
+    async def rang_again(
+        self,
+        call: CallKey,
+        department: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber | None,
+        *,
+        language: str = "nb",
+    ) -> Standing | None:
+        self.asked.append((patient.value if patient else None, phone.e164 if phone else None, language))
+        self.desk.committed_at = self.standing and asyncio.get_running_loop().time()
+        return self.standing
+
+    async def cancel(self, call: CallKey) -> Callback:
+        if self.failing:
+            raise self.failing
+        assert self.standing
+        self.cancelled += 1
+        reason = ClosedReason.CANCELLED_BY_CALLER
+        return replace(self.standing.callback, status=Status.CLOSED, closed_reason=reason)
+
+    async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
+        if self.failing:
+            raise self.failing
+        assert self.standing
+        self.changed_to.append(phone.e164)
+        return replace(self.standing.callback, phone=phone)
+
+    def already(self, **changes: Any) -> None:
+        """The caller is on the list since now, known by person, with two before them; `changes` to that."""
+        patient = parse_identity(IDENTITY, allow_test=True, allow_h=False)
+        callback = self.desk.new(parse_phone(OWN_NUMBER), patient, call_count=2)
+        standing = Standing(callback, known_person=True, ahead=2, tried_in_vain=False, late=False, anew=True)
+        self.standing = replace(standing, **changes)
+
+
 class World:
     """One call to one department. Script `caller`, then `await ring()`; `prompts`, `stored` and `call` tell the rest.
 
@@ -123,6 +180,7 @@ class World:
     ) -> None:
         self.clock = FakeClock()
         self.desk = FakeDesk(self.clock)
+        self.callers = FakeCallers(self.desk)
         self.caller = FakeChannel()
         self.department = department
         self.settings = Settings(environment=environment, **settings)
@@ -136,6 +194,7 @@ class World:
                 self.call,
                 self.desk,
                 self.department,
+                callers=self.callers,  # type: ignore[arg-type]
                 settings=self.settings,
                 clock=self.clock,  # type: ignore[arg-type]
             )

@@ -10,7 +10,7 @@ from desk.callbacks import IncompleteStep
 from desk.errors import DepartmentNotFound, StorageUnavailable
 from desk.phone import parse_phone
 from desk.settings import ROOT
-from ivr.dialogue import caller, speech, steps
+from ivr.dialogue import caller, second_call, speech, steps
 from ivr.prompts.keys import Prompt
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.synthetic import synthetic_identity
@@ -94,12 +94,12 @@ async def test_a_caller_who_is_slow_is_not_misread_but_asked_with_more_patience(
     """Five digits, five seconds of looking for the card, then the rest: it is let go by, and the number asked for."""
     world = World()
     world.caller.answers("ask_identity", IDENTITY[:5])
-    world.caller.answers("identity_length", IDENTITY[5:], after=0.5)
+    world.caller.answers("i_got", IDENTITY[5:], after=0.5)
     world.caller.answers("skip_identity", IDENTITY[:5])
     await_rest = 2 + 2 + 4 + 0.5 + 2.5 + 2 + 1 + 2 + 5.5  # to the fifth digit of the second try, and a pause
     world.caller.keys(IDENTITY[5:], at=await_rest)
     await world.ring()
-    assert world.prompts == [*OPENING, "identity_length", *AGAIN, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "i_got", "digits_5", "should_be_eleven", *AGAIN, *READ_BACK_OWN, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
@@ -416,7 +416,7 @@ async def test_a_hang_up_during_the_receipt_keeps_the_callback() -> None:
 
 def test_every_named_prompt_is_said_somewhere() -> None:
     """By a dialogue, the controller or the dialplan: a prompt nobody says should not be recorded."""
-    sources = "".join(inspect.getsource(module) for module in (caller, speech, steps))
+    sources = "".join(inspect.getsource(module) for module in (caller, second_call, speech, steps))
     elsewhere = (ROOT / "dialplan" / "extensions.conf").read_text("utf-8") + (
         ROOT / "ivr" / "controller.py"
     ).read_text()

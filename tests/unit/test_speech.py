@@ -12,9 +12,17 @@ from desk.departments import Department, Policy
 from desk.phone import PhoneNumber, parse_phone
 from desk.promises import Promise, promise_for, spoken_text
 from desk.settings import ROOT
-from ivr.dialogue.speech import number_told, phone_prompts, promise_prompts, read_back, time_prompts
+from ivr.dialogue.speech import (
+    number_told,
+    phone_prompts,
+    promise_prompts,
+    read_back,
+    since_prompts,
+    time_prompts,
+    too_short,
+)
 from ivr.prompts.catalogue import load_catalogue
-from ivr.prompts.keys import all_keys
+from ivr.prompts.keys import Prompt, all_keys
 
 CATALOGUE = load_catalogue(ROOT / "prompts" / "catalogue.toml")
 HOSPITAL = parse_phone("+4768050001")
@@ -150,6 +158,48 @@ def test_sentences_around_a_number() -> None:
     assert words(number_told(phone)) == "Vi ringer deg på fire null seks én to tre fire fem"
     assert words(read_back(phone)).endswith("tre fire fem Vil du ha et annet nummer, tast én.")
     assert words(phone_prompts(phone), "en") == "four zero six one two three four five"
+
+
+@pytest.mark.parametrize(
+    ("by", "policy", "nn"),
+    [
+        ("2026-11-24T15:00", Policy.DEADLINE, "i dag innan klokka femten"),
+        ("2026-11-25T10:00", Policy.ROUNDS, "i morgon klokka ti"),
+        ("2026-11-28T13:00", Policy.ROUNDS, "laurdag klokka tretten"),
+        ("2026-12-01T07:31", Policy.DEADLINE, "tysdag første desember innan klokka sju trettiein"),
+        ("2026-12-21T21:01", Policy.ROUNDS, "måndag tjueførste desember klokka tjueein null éin"),
+        ("2026-12-30T01:00", Policy.ROUNDS, "onsdag trettiande desember klokka eitt"),
+    ],
+)
+def test_promises_in_nynorsk(by: str, policy: Policy, nn: str) -> None:
+    now = at("2026-11-24T09:00")
+    assert words(promise_prompts(Promise(policy, at(by), at(by)), now), "nn") == nn
+
+
+@pytest.mark.parametrize(
+    ("since", "nb", "nn", "en"),
+    [
+        ("2026-11-24T08:05", "i dag klokken åtte null fem", "i dag klokka åtte null fem", "today at eight oh five"),
+        ("2026-11-23T14:00", "i går klokken fjorten", "i går klokka fjorten", "yesterday at two p m"),
+        ("2026-11-20T09:30", "fredag klokken ni tretti", "fredag klokka ni tretti", "Friday at nine thirty"),
+        ("2026-11-18T12:00", "onsdag klokken tolv", "onsdag klokka tolv", "Wednesday at noon"),
+        (
+            *("2026-11-17T12:00", "tirsdag syttende november klokken tolv"),
+            *("tysdag syttande november klokka tolv", "Tuesday the seventeenth of November at noon"),
+        ),
+    ],
+)
+def test_how_long_someone_has_been_on_the_list(since: str, nb: str, nn: str, en: str) -> None:
+    prompts = since_prompts(at(since), at("2026-11-24T09:00"))
+    assert [words(prompts, language) for language in ("nb", "nn", "en")] == [nb, nn, en]
+
+
+def test_how_many_digits_came_and_should_have() -> None:
+    nine = too_short(9, Prompt.SHOULD_BE_ELEVEN)
+    assert words(nine) == "Jeg fikk ni siffer det skal være elleve."
+    assert words(nine, "nn") == "Eg fekk ni siffer det skal vere elleve."
+    assert words(nine, "en") == "I got nine digits it should be eleven."
+    assert words(too_short(1, Prompt.SHOULD_BE_EIGHT)) == "Jeg fikk ett siffer det skal være åtte."
 
 
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 12, 31)).map(lambda moment: moment.replace(tzinfo=OSLO))

@@ -1,0 +1,153 @@
+"""What callers may do with the callback they have open already: hear where it stands, cancel it, change its number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from desk import moves
+from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
+from desk.clock import Clock
+from desk.departments import Departments
+from desk.errors import CallbackNotFound, IllegalMove
+from desk.identity import IdentityNumber
+from desk.phone import PhoneNumber
+from desk.storage import callbacks as rows
+from desk.storage import calls as call_rows
+from desk.storage import claims
+from desk.storage.callbacks import Stored
+from desk.storage.database import Connection, Database
+from desk.storage.history import CALLER
+from desk.units import UnitsOfWork
+from desk.vault import Vault
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A caller's open callback, after this call was counted.
+
+    `known_person`: the identity number keyed is the callback's, so that its status may be told. `ahead`: how many are
+    rung before it, None while an agent has it. `tried_in_vain`: we rang and nobody answered, so it is first in line
+    now. `late`: the promise had passed. `anew` is false when this very call had its callback already (taken up again).
+    """
+
+    callback: Callback
+    known_person: bool
+    ahead: int | None
+    tried_in_vain: bool
+    late: bool
+    anew: bool
+
+
+class Callers(UnitsOfWork):
+    """Second calls. A call reaches only the callback it was joined to by `rang_again`."""
+
+    def __init__(
+        self, *, database: Database, departments: Callable[[], Departments], vault: Vault, clock: Clock
+    ) -> None:
+        super().__init__(database)
+        self._departments = departments
+        self._vault = vault
+        self._clock = clock
+
+    async def rang_again(
+        self,
+        call: CallKey,
+        department: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber | None,
+        *,
+        language: str = "nb",
+    ) -> Standing | None:
+        """Join the call to the caller's open callback there, found by person, else by the `phone` rung from.
+
+        Its count goes up, also while an agent has it; its number stays. After a missed attempt it is first in line.
+        None when there is none. The same `call` again changes nothing.
+        """
+        rules = self._departments().get(department)
+
+        async def work(connection: Connection) -> Standing | None:
+            now = self._clock.now()
+            known = await call_rows.find(connection, call)
+            index = self._vault.index(patient.value) if patient else None
+            if known and known.callback_id:
+                joined = await rows.locked(connection, known.callback_id)
+                return await self._standing(connection, joined, joined, index, anew=False)
+            before = await rows.find_open_of_caller(connection, department, index, phone)
+            if before is None:
+                return None
+            number = before.callback.phone
+            named = self._patient(patient) if patient and before.patient_index is None else None
+            stored = await moves.rang_again(connection, rules, before, number, language, now, changed=named)
+            await call_rows.keep(
+                connection,
+                known,
+                key=call,
+                department=department,
+                at=now,
+                phone=phone,
+                callback_id=stored.callback.id,
+            )
+            return await self._standing(connection, stored, before, index, anew=True)
+
+        return await self._write(work)
+
+    async def cancel(self, call: CallKey) -> Callback:
+        """Close the callback this call was joined to, at the caller's wish; also while an agent has it.
+
+        Closed already, it stays as it is. Raises `CallbackNotFound` if the call was joined to none.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            stored = await self._joined(connection, call)
+            if stored.callback.status is Status.CLOSED:
+                return stored.callback
+            reason = ClosedReason.CANCELLED_BY_CALLER
+            return (await moves.close(connection, stored, CALLER, reason, None, self._clock.now())).callback
+
+        return await self._write(work)
+
+    async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
+        """Ring that number instead, for the callback this call was joined to.
+
+        Raises `CallbackNotFound` if the call was joined to none, `IllegalMove` if an agent has closed it meanwhile.
+        """
+
+        async def work(connection: Connection) -> Callback:
+            stored = await self._joined(connection, call)
+            if stored.callback.status is Status.CLOSED:
+                raise IllegalMove("it is closed")
+            if stored.callback.phone == phone:
+                return stored.callback
+            changes: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
+            changed = await moves.shift(connection, stored, "phone_changed", CALLER, self._clock.now(), **changes)
+            return changed.callback
+
+        return await self._write(work)
+
+    async def _joined(self, connection: Connection, call: CallKey) -> Stored:
+        known: RecordedCall | None = await call_rows.find(connection, call)
+        if known is None or known.callback_id is None:
+            raise CallbackNotFound
+        return await rows.locked(connection, known.callback_id)
+
+    async def _standing(
+        self, connection: Connection, stored: Stored, before: Stored, index: bytes | None, *, anew: bool
+    ) -> Standing:
+        waits = stored.callback.status is Status.WAITING
+        now = self._clock.now()
+        return Standing(
+            callback=stored.callback,
+            known_person=index is not None and before.patient_index == index,
+            ahead=await claims.ahead_of(connection, stored.callback, now) if waits else None,
+            tried_in_vain=moves.tried_in_vain(before),
+            late=before.callback.promise.by <= now,
+            anew=anew,
+        )
+
+    def _patient(self, patient: IdentityNumber) -> dict[str, Any]:
+        return {
+            "patient_kind": patient.kind.value,
+            "patient_masked": patient.masked,
+            "patient_number": self._vault.seal(patient.value, rows.PATIENT_NUMBER),
+            "patient_index": self._vault.index(patient.value),
+        }

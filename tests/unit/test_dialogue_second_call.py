@@ -1,0 +1,207 @@
+"""Second calls, heard second by second on virtual time: status only for the known, cancelling asked twice."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from desk.callbacks import Status
+from desk.errors import IllegalMove
+from desk.phone import parse_phone
+from ivr.prompts.keys import ahead
+from ivr.rehearse.virtual_time import on_virtual_time
+from tests.unit.dialogue_world import (
+    IDENTITY,
+    OPENING,
+    OTHER_DIGITS,
+    OTHER_NUMBER,
+    OWN_DIGITS,
+    READ_BACK_OTHER,
+    RECEIPT,
+    TODAY_BY_15,
+    World,
+)
+
+SINCE = ["already_on_list", "on_list_since", "today_at", "oclock_9", "pause"]
+NUMBER = ["pause", "ring_number", "pause", *OWN_DIGITS, "pause"]
+TOLD = [*SINCE, *TODAY_BY_15, "ahead_2", *NUMBER, "cancel_or_change"]
+
+
+def known(**changes: object) -> World:
+    world = World()
+    world.callers.already(**changes)
+    world.caller.answers("ask_identity", IDENTITY)
+    return world
+
+
+@on_virtual_time
+async def test_who_is_known_hears_since_when_when_and_how_many_and_may_just_hang_up() -> None:
+    world = known()
+    await world.ring()
+    assert world.prompts == [*OPENING, *TOLD]
+    assert world.callers.asked == [(IDENTITY, "+4768050123", "nb")]
+    assert world.stored is None and world.callers.cancelled == 0
+    assert not world.hung_up
+
+
+@on_virtual_time
+async def test_who_is_known_by_phone_alone_hears_nothing_of_when() -> None:
+    world = known(known_person=False)
+    world.caller.answers("may_hang_up", "11", after=0.2)
+    await world.ring()
+    assert world.prompts == [*OPENING, "already_on_list", "we_ring_as_told", "may_hang_up"]
+    assert world.callers.cancelled == 0
+
+
+@pytest.mark.parametrize("change", ["tried_in_vain", "late"])
+@on_virtual_time
+async def test_by_phone_alone_after_a_missed_attempt_we_ring_again_soon(change: str) -> None:
+    world = known(known_person=False, **{change: True})
+    await world.ring()
+    assert world.prompts == [*OPENING, "already_on_list", "ring_again_soon", "may_hang_up"]
+
+
+@on_virtual_time
+async def test_after_a_missed_attempt_the_known_hear_that_they_are_first() -> None:
+    world = known(tried_in_vain=True, ahead=0)
+    await world.ring()
+    assert world.prompts[3:] == [*SINCE, "tried_in_vain", *TODAY_BY_15, "next_in_line", *NUMBER, "cancel_or_change"]
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [(None, "your_turn"), (0, "next_in_line"), (1, "ahead_1"), (20, "ahead_20"), (21, "ahead_many")]
+)
+@on_virtual_time
+async def test_how_many_are_before(before: int | None, said: str) -> None:
+    world = known(ahead=before)
+    await world.ring()
+    assert said in world.prompts
+    assert ahead(2) not in world.prompts
+
+
+@on_virtual_time
+async def test_a_promise_that_was_not_kept_is_owned_up_to() -> None:
+    world = known(late=True)
+    world.clock.advance(timedelta(days=1))
+    await world.ring()
+    since = ["already_on_list", "on_list_since", "yesterday_at", "oclock_9", "pause"]
+    assert world.prompts[3:] == [*since, "delayed", "ahead_2", *NUMBER, "cancel_or_change"]
+
+
+@on_virtual_time
+async def test_one_and_one_again_cancels() -> None:
+    world = known()
+    world.caller.answers("cancel_or_change", "1", after=0.5)
+    world.caller.answers("confirm_cancel", "1", after=1.6)
+    await world.ring()
+    assert world.prompts == [*OPENING, *TOLD, "confirm_cancel", "cancelled"]
+    assert world.callers.cancelled == 1
+
+
+@pytest.mark.parametrize("answer", ["", "2", "#", "*"])
+@on_virtual_time
+async def test_asked_twice_anything_but_one_leaves_it_on_the_list(answer: str) -> None:
+    world = known()
+    world.caller.answers("cancel_or_change", "1")
+    world.caller.answers("confirm_cancel", answer, after=1.6)
+    await world.ring()
+    assert world.prompts[-3:] == ["confirm_cancel", "still_on_list", "may_hang_up"]
+    assert world.callers.cancelled == 0
+
+
+@on_virtual_time
+async def test_one_pressed_double_is_one_answer() -> None:
+    world = known()
+    world.caller.answers("cancel_or_change", "1111")
+    await world.ring()
+    assert world.callers.cancelled == 0
+    assert world.prompts[-2:] == ["still_on_list", "may_hang_up"]
+
+
+@on_virtual_time
+async def test_a_twelfth_digit_is_no_choice() -> None:
+    world = World()
+    world.callers.already()
+    world.caller.answers("ask_identity", f"{IDENTITY}11")
+    await world.ring()
+    assert world.prompts == [*OPENING, *TOLD]
+
+
+@on_virtual_time
+async def test_two_gives_another_number_which_is_read_back_first() -> None:
+    world = known()
+    world.caller.answers("cancel_or_change", "2")
+    world.caller.answers("ask_phone", OTHER_NUMBER)
+    await world.ring()
+    told = ["ring_number", "pause", *OTHER_DIGITS, "pause", "may_hang_up"]
+    assert world.prompts == [*OPENING, *TOLD, "ask_phone", *READ_BACK_OTHER, *told]
+    assert world.callers.changed_to == [f"+47{OTHER_NUMBER}"]
+
+
+@on_virtual_time
+async def test_two_and_no_usable_number_changes_nothing() -> None:
+    world = known()
+    world.caller.answers("cancel_or_change", "2")
+    await world.ring()
+    assert world.prompts[-2:] == ["still_on_list", "may_hang_up"]
+    assert world.callers.changed_to == []
+
+
+@on_virtual_time
+async def test_another_key_asks_again_and_comes_to_an_end() -> None:
+    world = known()
+    for _ in range(9):
+        world.caller.answers("cancel_or_change", "7")
+    await world.ring()
+    assert world.prompts == [*OPENING, *TOLD, "cancel_or_change", "cancel_or_change"]
+
+
+@pytest.mark.parametrize("wish", ["1", "2"])
+@on_virtual_time
+async def test_a_wish_that_could_not_be_stored_is_not_said_to_be(wish: str) -> None:
+    world = known()
+    world.callers.failing = IllegalMove()
+    world.caller.answers("cancel_or_change", wish)
+    world.caller.answers("confirm_cancel", "1", after=1.6)
+    world.caller.answers("ask_phone", OTHER_NUMBER)
+    await world.ring()
+    assert world.prompts[-2:] == ["storage_down", "to_switchboard"]
+    assert world.caller.left_to == ("switchboard", "s")
+
+
+@on_virtual_time
+async def test_zero_reaches_the_switchboard_from_the_choice() -> None:
+    world = known()
+    world.caller.answers("cancel_or_change", "0")
+    await world.ring()
+    assert world.prompts[-1] == "to_switchboard"
+    assert world.caller.left_to == ("switchboard", "s")
+
+
+@pytest.mark.parametrize("second", [9.0, 40.0])
+@on_virtual_time
+async def test_a_hang_up_leaves_it_on_the_list(second: float) -> None:
+    world = known()
+    world.caller.hangs_up(at=second)
+    await world.ring()
+    assert world.hung_up
+    assert (world.callers.cancelled, world.callers.changed_to) == (0, [])
+
+
+@on_virtual_time
+async def test_taken_up_again_after_the_receipts_commit_it_hears_the_receipt() -> None:
+    world = known(anew=False)
+    assert world.callers.standing
+    callback = world.desk.new(parse_phone("+4768050123"), call_count=1)
+    world.callers.already(anew=False, callback=callback)
+    await world.ring()
+    assert world.prompts == [*OPENING, *RECEIPT]
+
+
+@on_virtual_time
+async def test_taken_up_again_after_it_was_cancelled_it_hears_so() -> None:
+    world = known()
+    assert world.callers.standing
+    world.callers.already(anew=False, callback=replace(world.callers.standing.callback, status=Status.CLOSED))
+    await world.ring()
+    assert world.prompts == [*OPENING, "cancelled"]
