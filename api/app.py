@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.demo import ensure_demo_agent
+from api.live import Live
 from api.metrics import Metrics
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
@@ -16,9 +17,10 @@ from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, errands, health
+from api.routes import callbacks, calls, departments, errands, events, health
 from desk.agents import Agents
 from desk.answers import Answers
+from desk.changes import Changes
 from desk.clock import Clock, SystemClock
 from desk.departments import Departments
 from desk.desk import Desk
@@ -65,8 +67,9 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for router in (callbacks.router, errands.router, calls.router, departments.router, health.router, docs):
-        app.include_router(router)
+    for noun in (callbacks, errands, calls, departments, events, health):
+        app.include_router(noun.router)
+    app.include_router(docs)
 
 
 def _own_parts(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -107,6 +110,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
             await ensure_demo_agent(parts.agents, settings.var_dir)
         yield parts
     finally:
+        await parts.live.close()
         await parts.asterisk.close()
         await database.close()
 
@@ -123,7 +127,7 @@ def put_together(
     clock: Clock,
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
 ) -> Parts:
-    """Parts around a desk that is open already. Close their `asterisk` at the end."""
+    """Parts around a desk that is open already. Close their `live` and their `asterisk` at the end."""
     return Parts(
         settings=settings,
         desk=desk,
@@ -135,5 +139,6 @@ def put_together(
         clock=clock,
         metrics=metrics,
         queue=QueueGauge(desk=desk, clock=clock),
+        live=Live(changes=Changes(database=database)),
         asterisk=Asterisk(settings),
     )

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ from desk.storage.migrate import is_current, migrate
 
 SECONDS_TO_FINISH = 10
 """How long requests under way may take once the process is told to stop."""
+SECONDS_UNREAD = 40
+"""After this the kernel drops a connection whose client takes nothing in, or is no longer there."""
 
 
 class CannotStart(Exception):
@@ -56,13 +59,16 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises CannotStart when the port is taken or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason = f"port {port} on {host} is taken by another program. Stop it, or set {PREFIX}API_PORT"
         else:
             reason = f"can't listen on {host}, port {port}: {error.strerror}. See {PREFIX}API_HOST and {PREFIX}API_PORT"
         raise CannotStart(reason) from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection taken in has it as well
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SECONDS_UNREAD * 1000)
+    return listening
 
 
 async def serve(settings: Settings, listening: socket.socket) -> None:
@@ -74,7 +80,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     async with open_parts(settings, metrics=metrics, clock=clock) as parts:
         configure_logging(settings)
         app = create_app(settings, parts=parts)
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 app,
                 http="httptools",
@@ -83,12 +89,25 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=SECONDS_TO_FINISH,
-            )
+            ),
+            before_stopping=parts.live.stop,
         )
         _stop_quietly(server)
         host, port = listening.getsockname()[:2]
         structlog.get_logger("api").info("listening", host=host, port=port)
         await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn waits for requests under way; those that have no end of their own must be told first."""
+
+    def __init__(self, config: uvicorn.Config, *, before_stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_stopping = before_stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._before_stopping()
+        await super().shutdown(sockets)
 
 
 def _stop_quietly(server: uvicorn.Server) -> None:

@@ -42,3 +42,9 @@ class NoPatient(ApiError):
     """The patient gave no identity number."""
 
     id = "no-patient"
+
+
+class TooManyReaders(ApiError):
+    """This process has as many live readers as it takes, or is stopping. Try again."""
+
+    id = "too-many-readers"

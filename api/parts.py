@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.live import Live
 from api.metrics import Metrics
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
@@ -31,6 +32,7 @@ class Parts:
     clock: Clock
     metrics: Metrics
     queue: QueueGauge
+    live: Live
     asterisk: Asterisk
 
 

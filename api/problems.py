@@ -16,7 +16,15 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.errors import ApiError, DepartmentNotAllowed, NoPatient, NotSignedIn, RoleNotAllowed, VersionNeeded
+from api.errors import (
+    ApiError,
+    DepartmentNotAllowed,
+    NoPatient,
+    NotSignedIn,
+    RoleNotAllowed,
+    TooManyReaders,
+    VersionNeeded,
+)
 from desk import errors as desk_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -28,6 +36,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     RoleNotAllowed: 403,
     DepartmentNotAllowed: 403,
     NoPatient: 404,
+    TooManyReaders: 503,
     desk_errors.CallbackNotFound: 404,
     desk_errors.DepartmentNotFound: 404,
     desk_errors.AgentNotFound: 404,

@@ -1,0 +1,314 @@
+"""GET /events over a real socket: what comes, to whom, from where on, and when it ends; on both engines."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+
+from api.event_stream import EventStream
+from api.live import MOST_READERS, Reader
+from desk.agents import Role
+from desk.changes import Tail
+from desk.errors import StorageUnavailable
+from desk.storage import history
+from desk.storage.history import Entry
+from tests.integration.api_world import World
+from tests.integration.live_world import Served, listening_to, parsed, served
+
+FIELDS = {"id", "event", "at", "callback", "department", "actor", "from_status", "to_status", "version"}
+
+
+@pytest.fixture
+async def api(migrated_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(migrated_url, tmp_path) as running:
+        yield running
+
+
+async def much_happens(world: World, callback_id: str, count: int, department: str = "kirurgi") -> None:
+    """So many changes at once, straight into the history."""
+    entries = [Entry(callback_id, department, datetime.now(UTC), f"event-{n}", "kari") for n in range(count)]
+    for first in range(0, count, 500):
+        async with world.database.begin() as connection:
+            await history.append(connection, entries[first : first + 500])
+
+
+async def test_each_change_comes_once_in_order_and_names_nobody(api: Served) -> None:
+    async with listening_to(api.url, await api.token()) as stream:
+        await stream.opened()
+        callback = await api.world.rings(1)
+        (claimed,) = (await api.world.post("/callbacks/claim", {"department": "kirurgi"}))["items"]
+        await api.world.post(f"/callbacks/{callback.id}/attempts", {"fence": claimed["fence"], "outcome": "busy"})
+        told = await stream.changes(3)
+    assert [(each["event"], each["from_status"], each["to_status"], each["actor"]) for each in told] == [
+        ("registered", None, "waiting", "caller"),
+        ("claimed", "waiting", "claimed", "kari"),
+        ("attempt", "claimed", "waiting", "kari"),
+    ]
+    assert [each["id"] for each in told] == sorted({each["id"] for each in told})
+    assert {frozenset(each) for each in told} == {frozenset(FIELDS)}
+    assert {(each["callback"], each["department"]) for each in told} == {(callback.id, "kirurgi")}
+    assert told[1]["version"] == claimed["version"]
+    assert all(each["at"].endswith("Z") for each in told)
+    assert callback.phone.e164 not in json.dumps(told)
+    assert str(callback.patient_masked) not in json.dumps(told)
+
+
+async def test_who_comes_back_gets_the_rest_without_gap_or_double(api: Served) -> None:
+    token = await api.token()
+    async with listening_to(api.url, token) as stream:
+        await stream.opened()
+        for n in range(3):
+            await api.world.rings(n)
+        first = await stream.changes(2)
+    for n in range(3, 6):
+        await api.world.rings(n)
+    async with listening_to(api.url, token, after=first[-1]["id"]) as stream:
+        missed = await stream.changes(4)
+        await api.world.rings(6)
+        after = await stream.changes(1)
+    history = [(await api.world.get(f"/callbacks/{each['callback']}/history"))["items"] for each in first + missed]
+    assert [row["id"] for rows in history for row in rows] == [each["id"] for each in first + missed]
+    assert after[0]["id"] > missed[-1]["id"]
+
+
+async def test_cut_off_before_anything_came_a_client_still_knows_where_it_was(api: Served) -> None:
+    await api.world.rings(1)
+    token = await api.token()
+    async with listening_to(api.url, token) as stream:
+        await stream.opened()
+    await api.world.rings(2)
+    async with listening_to(api.url, token, after=stream.last_id) as again:
+        assert [each["event"] for each in await again.changes(1)] == ["registered"]
+
+
+async def test_a_reader_sees_its_own_departments_only(api: Served) -> None:
+    token = await api.token("ola", "hjerte")
+    async with listening_to(api.url, token) as live:
+        await live.opened()
+        kirurgi, hjerte = await api.world.rings(1), await api.world.rings(2, department="hjerte")
+        assert [each["callback"] for each in await live.changes(1)] == [hjerte.id]
+    async with listening_to(api.url, token, after=0, query="?seconds=0") as missed:
+        assert [block.data["callback"] for block in await missed.rest() if block.is_change] == [hjerte.id]
+    async with listening_to(api.url, await api.token(), after=0, query="?seconds=0&department=kirurgi") as one:
+        assert [block.data["callback"] for block in await one.rest() if block.is_change] == [kirurgi.id]
+
+
+async def test_a_quiet_department_moves_on_too(api: Served) -> None:
+    """A mark names changes of other departments as well, so that coming back does not get ever longer."""
+    await api.world.rings(1)
+    async with listening_to(api.url, await api.token("ola", "hjerte"), after=0, query="?seconds=0") as stream:
+        blocks = await stream.rest()
+    assert not [block for block in blocks if block.is_change]
+    async with listening_to(api.url, await api.token(), after=0, query="?seconds=0") as everything:
+        assert stream.last_id == (await everything.changes(1))[-1]["id"]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status", "problem"),
+    [
+        ("", {"Last-Event-ID": "yesterday"}, 422, "invalid-input"),
+        ("", {"Last-Event-ID": "-1"}, 422, "invalid-input"),
+        ("", {"Last-Event-ID": "9" * 30}, 422, "invalid-input"),
+        ("?seconds=x", {}, 422, "invalid-input"),
+        ("?department=hjerte", {}, 403, "department-not-allowed"),
+        ("", {"Authorization": "Bearer inn_nobody"}, 401, "not-signed-in"),
+    ],
+)
+async def test_what_can_not_be_streamed_is_refused_before_it_begins(
+    api: Served, query: str, headers: dict[str, str], status: int, problem: str
+) -> None:
+    mine = {"Authorization": f"Bearer {await api.token('kirurg', 'kirurgi')}"}
+    answer = await api.world.client.get(f"/api/v1/events{query}", headers=mine | headers)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:innringing:problem:{problem}")
+
+
+async def test_an_operator_may_not_read_along(api: Served) -> None:
+    token = await api.world.token("drift", Role.OPERATOR)
+    answer = await api.world.client.get("/api/v1/events", headers={"Authorization": f"Bearer {token}"})
+    assert answer.json()["type"] == "urn:innringing:problem:role-not-allowed"
+
+
+async def test_an_id_of_another_database_or_from_long_ago_starts_anew(api: Served) -> None:
+    callback = await api.world.rings(1)
+    token = await api.token()
+    async with listening_to(api.url, token, after=4711, query="?seconds=0") as stream:
+        blocks = await stream.rest()
+    assert [block.event for block in blocks if block.data is not None] == ["reset"]
+    await much_happens(api.world, callback.id, 10_001)
+    async with listening_to(api.url, token, after=0) as stream:
+        await stream.opened()
+        await api.world.rings(2)
+        assert [each["event"] for each in await stream.changes(1)] == ["registered"]
+
+
+async def test_thousands_missed_come_whole(api: Served) -> None:
+    callback = await api.world.rings(1)
+    await much_happens(api.world, callback.id, 2_500)
+    async with listening_to(api.url, await api.token(), after=0) as stream:
+        told = await stream.changes(2_501)
+    assert [each["event"] for each in told] == ["registered", *(f"event-{n}" for n in range(2_500))]
+
+
+async def test_a_reader_that_does_not_read_is_cut_off_and_can_go_on(api: Served) -> None:
+    callback = await api.world.rings(1)
+    token = await api.token()
+    lazy = socket.socket()
+    lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    lazy.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(lazy, ("127.0.0.1", int(api.url.rpartition(":")[2])))
+    request = f"GET /api/v1/events HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {token}\r\n\r\n"
+    await loop.sock_sendall(lazy, request.encode())
+    begun = await loop.sock_recv(lazy, 200)
+    assert begun.startswith(b"HTTP/1.1 200")
+    async with listening_to(api.url, token) as quick:
+        await quick.opened()
+        assert len(api.live.readers) == 2
+        writing = asyncio.create_task(much_happens(api.world, callback.id, 4_000))
+        told = await quick.changes(4_000)
+        await writing
+        assert [each["event"] for each in told] == [f"event-{n}" for n in range(4_000)]
+        await until_readers(api, 1)
+        got = begun.decode() + await asyncio.to_thread(all_that_is_left, lazy)
+        ids = [json.loads(text.partition("data: ")[2])["id"] for text in got.split("\n\n") if '"version"' in text]
+        assert 0 < len(ids) < 4_000
+    async with listening_to(api.url, token, after=ids[-2], query="?seconds=0") as again:
+        rest = [block.data["id"] for block in await again.rest() if block.is_change]
+    assert ids[:-1] + rest == [each["id"] for each in told]
+
+
+def all_that_is_left(lazy: socket.socket) -> str:
+    """What the server had already handed to the system for it, up to the cut."""
+    lazy.setblocking(True)
+    lazy.settimeout(20)
+    with lazy:
+        return b"".join(iter(lambda: lazy.recv(65536), b"")).decode(errors="replace")
+
+
+async def until_readers(api: Served, count: int) -> None:
+    for _ in range(600):
+        if len(api.live.readers) == count:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{len(api.live.readers)} readers")
+
+
+async def test_a_revoked_token_ends_its_streams_and_no_others(migrated_url: str, tmp_path: Path) -> None:
+    async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
+        theirs, mine = await api.token("ola"), await api.token()
+        async with listening_to(api.url, theirs) as revoked, listening_to(api.url, mine) as other:
+            await revoked.opened()
+            await other.opened()
+            await api.world.parts.agents.revoke("ola")
+            await revoked.rest()
+            assert revoked.ended
+            await api.world.rings(1)
+            assert len(await other.changes(1)) == 1
+
+
+async def test_stopping_ends_every_stream_and_lets_no_new_one_in(api: Served) -> None:
+    token = await api.token()
+    async with listening_to(api.url, token) as one, listening_to(api.url, token) as two:
+        await one.opened()
+        await two.opened()
+        api.live.stop()
+        await one.rest()
+        await two.rest()
+    assert len(api.live.readers) == 0
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{api.url}/api/v1/events", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:innringing:problem:too-many-readers")
+    assert answer.headers["retry-after"]
+
+
+async def test_a_process_takes_only_so_many_readers(api: Served) -> None:
+    api.live.readers.update(Reader(frozenset()) for _ in range(MOST_READERS))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {await api.token()}"}
+        answer = await client.get(f"{api.url}/api/v1/events", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:innringing:problem:too-many-readers")
+
+
+async def test_a_client_that_hangs_up_is_forgotten(api: Served) -> None:
+    async with listening_to(api.url, await api.token()) as stream:
+        await stream.opened()
+        assert len(api.live.readers) == 1
+    await until_readers(api, 0)
+
+
+async def test_many_readers_are_one_tail(migrated_url: str, tmp_path: Path) -> None:
+    readers = 50
+    looks = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "FROM history" in statement:
+            looks.append(statement)
+
+    async with served(migrated_url, tmp_path, poll_seconds=3600) as api, AsyncExitStack() as opened:
+        token = await api.token()
+        streams = [await opened.enter_async_context(listening_to(api.url, token)) for _ in range(readers)]
+        await asyncio.gather(*(stream.opened() for stream in streams))
+        sqlalchemy_event.listen(api.world.database.engine.sync_engine, "before_cursor_execute", count)
+        callback = await api.world.rings(1)
+        told = await asyncio.gather(*(stream.changes(1) for stream in streams))
+    assert [each["callback"] for (each,) in told] == [callback.id] * readers
+    assert 1 <= len(looks) < readers / 2
+
+
+async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_is(api: Served) -> None:
+    callback = await api.world.rings(1, department="hjerte")
+    await api.live.open()
+    sent: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.put_nowait(message.get("body", b""))
+
+    async def never() -> MutableMapping[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    stream = EventStream(api.live, Reader(frozenset({"kirurgi"})), after=None, heartbeat_seconds=0.05)
+    streaming = asyncio.create_task(stream({"type": "http"}, never, send))
+    start = await said(sent, b"id: ")
+    first = await said(sent, b": ")
+    assert first.startswith(b": still here\n")
+    await much_happens(api.world, callback.id, 3, "hjerte")
+    async with asyncio.timeout(20):
+        while parsed((await said(sent, b": ")).decode().strip()).id != api.live.position or api.live.position < 4:
+            continue
+    assert parsed(start.decode().strip()).id == parsed(first.decode().strip()).id == 1
+    streaming.cancel()
+    await asyncio.gather(streaming, return_exceptions=True)
+    assert api.live.readers == set()
+
+
+async def said(sent: asyncio.Queue[bytes], beginning: bytes) -> bytes:
+    async with asyncio.timeout(20):
+        while not (block := await sent.get()).startswith(beginning):
+            continue
+    return block
+
+
+async def test_the_database_goes_and_comes_and_nothing_is_lost(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams stay open meanwhile; they only hear nothing new."""
+    async with listening_to(api.url, await api.token()) as stream:
+        await stream.opened()
+        away = asyncio.Event()
+
+        async def gone(*_given: Any, **_more: Any) -> None:
+            away.set()
+            raise StorageUnavailable
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Tail, "_read", gone)
+            callback = await api.world.rings(1)
+            await away.wait()
+        assert [each["callback"] for each in await stream.changes(1)] == [callback.id]
