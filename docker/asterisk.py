@@ -47,7 +47,7 @@ class TreeProcess:
             self._child = subprocess.Popen(
                 [programs / "asterisk", "-f", "-C", instance.configuration],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.DEVNULL,  # when debugged, Asterisk tells each digit there, past its logger
                 stderr=log,
                 cwd=instance.folder,
                 start_new_session=True,
@@ -86,7 +86,7 @@ class ContainerProcess:
         self._container = engine.Container(engine.container_name("asterisk", instance.folder))
         self._container.start(
             images.ASTERISK,
-            ["asterisk", "-f", "-C", self._configuration],
+            ["sh", "-c", 'exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
             folders={
                 instance.folder: "rw",
                 instance.run: "rw",

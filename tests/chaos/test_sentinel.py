@@ -19,7 +19,7 @@ KEYED_DIGIT = re.compile(rb"""\bDTMF\b|\bdigit["']?\s*[=:]\s*["']?[0-9*#]""", re
 
 async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: Path) -> None:
     system.asterisk.console("core set verbose 10")  # an operator looks for a fault
-    system.asterisk.console("core set debug 3")  # from 4 on Asterisk itself prints each ARI event on its terminal
+    system.asterisk.console("core set debug 10")
     (by_rtp, first), (by_info, second) = SENTINELS.items()
     await asyncio.gather(left_a_number(system, by_rtp, first), left_a_number(system, by_info, second, info=True))
     await hangs_up_on_the_last_digit(system, "+4768050703", first)
