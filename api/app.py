@@ -17,14 +17,16 @@ from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, errands, events, health
+from api.routes import callbacks, calls, departments, errands, events, health, ledger
+from api.watch import watching
 from desk.agents import Agents
 from desk.answers import Answers
 from desk.changes import Changes
 from desk.clock import Clock, SystemClock
 from desk.departments import Departments
-from desk.desk import Desk
+from desk.desk import LEASE, Desk
 from desk.errands import Errands
+from desk.ledger import Ledger
 from desk.errors import DepartmentsFileError
 from desk.reload import DepartmentsFile
 from desk.settings import Settings
@@ -67,7 +69,7 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for noun in (callbacks, errands, calls, departments, events, health):
+    for noun in (callbacks, errands, calls, departments, ledger, events, health):
         app.include_router(noun.router)
     app.include_router(docs)
 
@@ -77,7 +79,8 @@ def _own_parts(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abst
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts(settings, metrics=metrics, clock=SystemClock()) as parts:
             app.state.parts = parts
-            yield
+            async with watching(parts.ledger):
+                yield
 
     return lifespan
 
@@ -133,6 +136,7 @@ def put_together(
         desk=desk,
         errands=Errands(database=database, departments=departments, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
+        ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
         agents=agents,
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.prompts_dir),

@@ -15,6 +15,7 @@ from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
+from desk.ledger import Ledger
 from desk.settings import Settings
 
 
@@ -26,6 +27,7 @@ class Parts:
     desk: Desk
     errands: Errands
     answers: Answers
+    ledger: Ledger
     agents: Agents
     departments: Callable[[], Departments]
     files: OperatorsFiles

@@ -65,6 +65,9 @@ async def list_callbacks(
     text: Annotated[
         str | None, Query(min_length=1, max_length=100, pattern=PLAIN_TEXT, description="Is in the note.")
     ] = None,
+    at_risk: Annotated[
+        bool | None, Query(description="Only (true) or none (false) of those probably rung too late.")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
@@ -72,6 +75,8 @@ async def list_callbacks(
 
     A page begins where the one before ended, whatever has happened between: none is shown twice, none left out.
     """
+    departments = access.departments_among(department)
+    late = await access.parts.ledger.at_risk(departments) if at_risk is not None else None
     wanted = Wanted(
         status=_statuses(status, unreachable),
         due_before=due_before,
@@ -79,10 +84,10 @@ async def list_callbacks(
         language=language,
         claimed_by=access.agent.name if mine else None,
         text=text,
+        ids=late if at_risk else None,
+        other_than=late if at_risk is False else None,
     )
-    page = await access.parts.desk.list(
-        departments=access.departments_among(department), wanted=wanted, cursor=cursor, limit=limit
-    )
+    page = await access.parts.desk.list(departments=departments, wanted=wanted, cursor=cursor, limit=limit)
     items = [CallbackOut.of(callback) for callback in page.items]
     return respond(answered(CallbackPage(items=items, next_cursor=page.next_cursor)))
 

@@ -1,6 +1,8 @@
 """The departments an agent may work in, and the agent."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from api.auth import SignedIn
 from api.openapi import API, problems
@@ -10,10 +12,16 @@ router = APIRouter(prefix=API)
 
 
 @router.get("/departments", tags=["departments"], responses=problems())
-async def list_departments(access: SignedIn) -> DepartmentList:
+async def list_departments(
+    access: SignedIn,
+    everywhere: Annotated[
+        bool, Query(description="All there are, yours or not: where a callback may be sent on to.")
+    ] = False,
+) -> DepartmentList:
     """Your departments and when they ring."""
     departments = access.parts.departments()
-    return DepartmentList(items=[DepartmentOut.of(departments.get(slug)) for slug in access.departments()])
+    slugs = list(departments) if everywhere else access.departments()
+    return DepartmentList(items=[DepartmentOut.of(departments.get(slug)) for slug in slugs])
 
 
 @router.get("/me", tags=["agents"], responses=problems())

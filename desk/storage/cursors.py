@@ -43,6 +43,37 @@ def call_place(cursor: str) -> int:
     raise BadCursor
 
 
+def after_promise(due: datetime, id: int) -> str:
+    """The cursor behind this promise."""
+    return _packed(["promises", due.isoformat(), id])
+
+
+def promise_place(cursor: str) -> tuple[datetime, int]:
+    """Where a cursor of `after_promise` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["promises", str(due), int(id)] if 0 <= id < 2**63:
+            try:
+                at = datetime.fromisoformat(due)
+            except ValueError:
+                raise BadCursor from None
+            if at.tzinfo is not None:
+                return at, id
+    raise BadCursor
+
+
+def after_warning(id: int) -> str:
+    """The cursor behind this warning."""
+    return _packed(["warnings", id])
+
+
+def warning_place(cursor: str) -> int:
+    """Where a cursor of `after_warning` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["warnings", int(id)] if 0 <= id < 2**63:
+            return id
+    raise BadCursor
+
+
 def _packed(place: list[str | int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 

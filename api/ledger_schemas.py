@@ -1,0 +1,178 @@
+"""The ledger and the intake over the wire: times RFC 3339 in UTC, durations in whole seconds."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from desk.callbacks import Priority
+from desk.forecast import PromiseState
+from desk.ledger import Deadline, DepartmentPromises, Intake, IntakeGroup, JudgedPromise, Outlook
+from desk.promises import PromiseReason
+from desk.storage.ledger import WarningRow
+
+
+class GivenPromiseOut(BaseModel):
+    """A promise as it was told, and what became of it. Rows are only ever added."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    id: int
+    callback_id: str
+    department: str = Field(description="That gave it; after a transfer the callback may be in another.")
+    given_at: datetime
+    reason: PromiseReason
+    from_: Annotated[datetime, Field(alias="from")]
+    by: datetime
+    due: datetime = Field(description="Rung by then, it is kept: `by`, or the end of the promised round.")
+    spoken: str
+    state: PromiseState = Field(description="withdrawn: closed without a call before it was due.")
+    kept_at: datetime | None
+    predicted_at: datetime | None = Field(description="When it will probably be rung, as things are.")
+
+    @classmethod
+    def of(cls, judged: JudgedPromise) -> Self:
+        row = judged.row
+        return cls(
+            id=row.id,
+            callback_id=row.callback_id,
+            department=row.department,
+            given_at=row.given.at,
+            reason=row.reason,
+            from_=row.promise.from_,
+            by=row.promise.by,
+            due=row.given.due,
+            spoken=row.spoken,
+            state=judged.state,
+            kept_at=judged.kept_at,
+            predicted_at=judged.predicted_at,
+        )
+
+
+class CallbackPromises(BaseModel):
+    items: list[GivenPromiseOut]
+
+
+class OutlookOut(BaseModel):
+    """The department's line now, and how it will go."""
+
+    in_line: int = Field(description="Waiting and claimed callbacks.")
+    agents_on_duty: int = Field(description="With a claim, a heartbeat or anything done in the last 15 minutes.")
+    handling_seconds: int = Field(description="What one callback takes: the median of the newest; 300 while too few.")
+    clear_at: datetime | None = Field(description="When all in line will have been rung; with nobody on duty, by one.")
+
+    @classmethod
+    def of(cls, outlook: Outlook) -> Self:
+        return cls(
+            in_line=len(outlook.line),
+            agents_on_duty=outlook.agents,
+            handling_seconds=round(outlook.handling.total_seconds()),
+            clear_at=outlook.clear_at,
+        )
+
+
+class PromiseCounts(BaseModel):
+    """Of all promises due after `since`, whatever page or state was asked for."""
+
+    kept: int
+    broken: int
+    at_risk: int
+    open: int
+    withdrawn: int
+
+
+class DepartmentPromisesOut(BaseModel):
+    outlook: OutlookOut
+    counts: PromiseCounts
+    kept_percent: float | None = Field(description="Kept of those kept or broken; null while there are none.")
+    items: list[GivenPromiseOut]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, found: DepartmentPromises) -> Self:
+        counts = {state.value: found.counts.get(state, 0) for state in PromiseState}
+        settled = counts["kept"] + counts["broken"]
+        return cls(
+            outlook=OutlookOut.of(found.outlook),
+            counts=PromiseCounts(**counts),
+            kept_percent=round(100 * counts["kept"] / settled, 1) if settled else None,
+            items=[GivenPromiseOut.of(each) for each in found.page.items],
+            next_cursor=found.page.next_cursor,
+        )
+
+
+class WarningOut(BaseModel):
+    """Written when a promise was first seen to be at risk, before it broke."""
+
+    id: int
+    at: datetime
+    callback_id: str
+    promise_id: int
+    due: datetime
+    predicted_at: datetime | None = Field(description="When it would have been rung; null when nobody was on duty.")
+
+    @classmethod
+    def of(cls, row: WarningRow) -> Self:
+        return cls(
+            id=row.id,
+            at=row.at,
+            callback_id=row.callback_id,
+            promise_id=row.promise_id,
+            due=row.due,
+            predicted_at=row.predicted_at,
+        )
+
+
+class WarningPage(BaseModel):
+    items: list[WarningOut]
+    next_cursor: str | None
+
+
+class IntakeGroupOut(BaseModel):
+    priority: Priority
+    identified: bool = Field(description="Whether the identity number is known.")
+    with_note: bool = Field(description="Whether a note says what it is about.")
+    waiting: int
+    oldest: datetime
+    first_due: datetime
+
+    @classmethod
+    def of(cls, group: IntakeGroup) -> Self:
+        return cls(
+            priority=group.priority,
+            identified=group.identified,
+            with_note=group.with_note,
+            waiting=group.waiting,
+            oldest=group.oldest,
+            first_due=group.first_due,
+        )
+
+
+class DeadlineOut(BaseModel):
+    by: datetime
+    waiting: int
+    at_risk: int = Field(description="How many of them will probably be late.")
+
+    @classmethod
+    def of(cls, deadline: Deadline) -> Self:
+        return cls(by=deadline.by, waiting=deadline.waiting, at_risk=deadline.at_risk)
+
+
+class IntakeOut(BaseModel):
+    """The Monday view: what has come in since and waits."""
+
+    outlook: OutlookOut
+    waiting: int
+    oldest: datetime | None
+    groups: list[IntakeGroupOut]
+    deadlines: list[DeadlineOut]
+
+    @classmethod
+    def of(cls, intake: Intake) -> Self:
+        return cls(
+            outlook=OutlookOut.of(intake.outlook),
+            waiting=sum(group.waiting for group in intake.groups),
+            oldest=min((group.oldest for group in intake.groups), default=None),
+            groups=[IntakeGroupOut.of(group) for group in intake.groups],
+            deadlines=[DeadlineOut.of(deadline) for deadline in intake.deadlines],
+        )

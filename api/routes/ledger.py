@@ -1,0 +1,73 @@
+"""Promises kept and broken, warnings before they break, and what has come in. Thin: the rules are the desk's."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+
+from api.auth import Reader
+from api.bodies import Moment
+from api.ledger_schemas import (
+    CallbackPromises,
+    DepartmentPromisesOut,
+    GivenPromiseOut,
+    IntakeOut,
+    WarningOut,
+    WarningPage,
+)
+from api.once import answered, respond
+from api.openapi import API, problems
+from api.routes.callbacks import NOT_FOUND, Cursor, Limit
+from api.schemas import SLUG
+from desk.forecast import PromiseState
+
+router = APIRouter(prefix=API, tags=["promises"])
+
+NO_DEPARTMENT = (404, "There is no such department.")
+Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
+
+
+@router.get("/departments/{slug}/promises", response_model=DepartmentPromisesOut, responses=problems(NO_DEPARTMENT))
+async def department_promises(
+    slug: Department,
+    access: Reader,
+    since: Annotated[Moment | None, Query(description="Due after then; seven days ago, and 31 at most.")] = None,
+    state: Annotated[
+        list[PromiseState] | None, Query(max_length=len(PromiseState), description="Repeat for several.")
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """The ledger: each promise given and what became of it, by when it is due; the share kept; how the line will go."""
+    (department,) = access.departments(slug)
+    found = await access.parts.ledger.promises(department, since=since, state=state, cursor=cursor, limit=limit)
+    return respond(answered(DepartmentPromisesOut.of(found)))
+
+
+@router.get("/departments/{slug}/warnings", response_model=WarningPage, responses=problems(NO_DEPARTMENT))
+async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
+    """Promises that were seen to be at risk, oldest first: one warning for each, before it breaks."""
+    (department,) = access.departments(slug)
+    page = await access.parts.ledger.warnings(department, cursor=cursor, limit=limit)
+    items = [WarningOut.of(row) for row in page.items]
+    return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
+
+
+@router.get("/departments/{slug}/intake", response_model=IntakeOut, responses=problems(NO_DEPARTMENT))
+async def department_intake(
+    slug: Department,
+    access: Reader,
+    since: Annotated[Moment | None, Query(description="Rang since then; without it, all that wait.")] = None,
+) -> Response:
+    """The Monday view: who waits, by urgency and by what is known of them, the deadlines ahead, and when it is done."""
+    (department,) = access.departments(slug)
+    return respond(answered(IntakeOut.of(await access.parts.ledger.intake(department, since))))
+
+
+@router.get("/callbacks/{id:uuid}/promises", response_model=CallbackPromises, responses=problems(NOT_FOUND))
+async def callback_promises(id: UUID, access: Reader) -> Response:
+    """Every promise given for this callback, the first first, each judged by itself."""
+    callback = await access.callback(str(id))
+    judged = await access.parts.ledger.of_callback(callback.id)
+    return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

@@ -1,0 +1,142 @@
+"""Promises judged and predicted: pure rules, with Hypothesis where they have to hold for every line."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desk.callbacks import Attempt, Outcome
+from desk.forecast import (
+    USUAL_HANDLING,
+    Deed,
+    Given,
+    InLine,
+    PromiseState,
+    handling_time,
+    is_at_risk,
+    judge,
+    kept_at,
+    on_duty,
+    predict,
+)
+
+NINE = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+GIVEN = Given(at=NINE, due=NINE + 60 * MINUTE)
+
+
+def tried(minutes: float, outcome: Outcome = Outcome.NO_ANSWER, *, counted: bool = True) -> Attempt:
+    return Attempt(NINE + minutes * MINUTE, "kari", outcome, counted, None)
+
+
+@pytest.mark.parametrize(
+    ("tries", "closed", "after", "state"),
+    [
+        ([], [], 60, PromiseState.OPEN),
+        ([], [], 60.01, PromiseState.BROKEN),
+        ([tried(60)], [], 90, PromiseState.KEPT),
+        ([tried(60.01)], [], 90, PromiseState.BROKEN),
+        ([tried(0, Outcome.REACHED, counted=True)], [0], 0, PromiseState.KEPT),
+        ([tried(-1)], [], 10, PromiseState.OPEN),  # belongs to the promise before
+        ([tried(10, counted=False)], [], 90, PromiseState.BROKEN),  # too early to count
+        ([tried(10, Outcome.DROPPED, counted=False)], [], 90, PromiseState.KEPT),  # somebody answered
+        ([tried(70), tried(30)], [], 90, PromiseState.KEPT),
+        ([], [30], 90, PromiseState.WITHDRAWN),
+        ([], [61], 90, PromiseState.BROKEN),  # closing it afterwards mends nothing
+        ([tried(61, Outcome.REACHED)], [61], 90, PromiseState.BROKEN),
+        ([tried(20)], [30], 90, PromiseState.KEPT),
+    ],
+)
+def test_a_promise_is_judged_by_what_happened_in_its_time(
+    tries: list[Attempt], closed: list[float], after: float, state: PromiseState
+) -> None:
+    assert judge(GIVEN, tries, [NINE + each * MINUTE for each in closed], NINE + after * MINUTE) is state
+
+
+def test_at_risk_is_a_state_of_open_promises_only() -> None:
+    assert judge(GIVEN, [], [], NINE, at_risk=True) is PromiseState.AT_RISK
+    assert judge(GIVEN, [tried(5)], [], NINE + 6 * MINUTE, at_risk=True) is PromiseState.KEPT
+    assert judge(GIVEN, [], [], NINE + 61 * MINUTE, at_risk=True) is PromiseState.BROKEN
+
+
+def test_the_first_call_in_time_kept_it() -> None:
+    assert kept_at(GIVEN, [tried(50), tried(20), tried(-5)]) == NINE + 20 * MINUTE
+    assert kept_at(GIVEN, []) is None
+
+
+def line(*ready: float) -> list[InLine]:
+    return [InLine(str(place), place, NINE + each * MINUTE) for place, each in enumerate(ready)]
+
+
+def rung(*ready: float, agents: int = 1) -> list[float]:
+    predicted = predict(line(*ready), agents, 10 * MINUTE, NINE)
+    return [(predicted[str(place)] - NINE) / MINUTE for place in range(len(ready))]
+
+
+def test_agents_share_the_line() -> None:
+    assert rung(0, 0, 0, 0) == [0, 10, 20, 30]
+    assert rung(0, 0, 0, 0, agents=2) == [0, 0, 10, 10]
+    assert rung(0, 0, agents=0) == [0, 10]
+    assert rung() == []
+
+
+def test_nobody_waits_for_one_whose_time_has_not_come() -> None:
+    assert rung(60, 0, 0) == [60, 0, 10]
+    assert rung(15, 0, 0) == [20, 0, 10]  # first in line once its time has come
+    assert rung(60, 60, agents=2) == [60, 60]
+
+
+@given(
+    st.lists(st.integers(-100, 300), max_size=40),
+    st.integers(0, 6),
+    st.integers(1, 30),
+)
+def test_every_line_is_rung_out(ready: list[int], agents: int, handling: int) -> None:
+    those = line(*ready)
+    predicted = predict(those, agents, handling * MINUTE, NINE)
+    assert set(predicted) == {each.id for each in those}
+    for each in those:
+        assert predicted[each.id] >= max(NINE, each.ready)
+    moments = sorted(predicted.values())
+    for first, later in zip(moments, moments[max(1, agents) :], strict=False):
+        assert later - first >= handling * MINUTE, "no more at once than there are agents"
+    more = predict(those, max(1, agents) + 1, handling * MINUTE, NINE)
+    assert max(more.values(), default=NINE) <= max(predicted.values(), default=NINE)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "agents", "risk"), [(45, 2, False), (45.1, 2, True), (0, 0, False), (0.1, 0, True)]
+)
+def test_at_risk_leaves_time_to_do_something(minutes: float, agents: int, risk: bool) -> None:
+    assert is_at_risk(GIVEN.due, NINE + minutes * MINUTE, agents) is risk
+
+
+def test_what_is_not_in_line_is_at_no_risk() -> None:
+    assert not is_at_risk(GIVEN.due, None, 1)
+
+
+def deeds(*done: tuple[float, str, bool]) -> list[Deed]:
+    return [Deed(NINE + minutes * MINUTE, agent, ends) for minutes, agent, ends in done]
+
+
+def test_a_round_claimed_at_once_is_charged_call_by_call() -> None:
+    round_ = [(0.0, "kari", False)] * 4 + [(4.0, "kari", True), (10.0, "kari", True), (13.0, "kari", True)]
+    assert handling_time(deeds(*round_)) == 4 * MINUTE
+
+
+def test_two_agents_do_not_shorten_each_other_and_breaks_do_not_count_in_full() -> None:
+    both = deeds((0, "kari", False), (1, "ola", False), (5, "kari", True), (6, "ola", True), (305, "kari", True))
+    assert handling_time(both) == 5 * MINUTE
+
+
+def test_too_little_is_known_at_first() -> None:
+    assert handling_time([]) == USUAL_HANDLING
+    assert handling_time(deeds((0, "kari", False), (1, "kari", True), (2, "kari", True))) == USUAL_HANDLING
+
+
+def test_on_duty_are_those_who_did_something_or_hold_a_fresh_lease() -> None:
+    now = NINE + 20 * MINUTE
+    done = deeds((4, "early", True), (5, "kari", False), (19, "ola", True))
+    assert on_duty(done, {"liv": NINE + 6 * MINUTE, "per": NINE}, now) == {"kari", "ola", "liv"}
+    assert on_duty([], {}, now) == frozenset()
