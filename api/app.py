@@ -17,7 +17,7 @@ from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, errands, events, health, ledger
+from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger
 from api.watch import watching
 from desk.agents import Agents
 from desk.answers import Answers
@@ -69,7 +69,7 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for noun in (callbacks, errands, calls, departments, ledger, events, health):
+    for noun in (callbacks, errands, calls, dials, departments, ledger, events, health):
         app.include_router(noun.router)
     app.include_router(docs)
 
@@ -134,6 +134,7 @@ def put_together(
     return Parts(
         settings=settings,
         desk=desk,
+        dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
         errands=Errands(database=database, departments=departments, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),

@@ -14,6 +14,7 @@ from desk.answers import Answers
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
+from desk.dials import Dials
 from desk.errands import Errands
 from desk.ledger import Ledger
 from desk.settings import Settings
@@ -25,6 +26,7 @@ class Parts:
 
     settings: Settings
     desk: Desk
+    dials: Dials
     errands: Errands
     answers: Answers
     ledger: Ledger

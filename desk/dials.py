@@ -155,9 +155,8 @@ class Dials(UnitsOfWork):
         """Make up to `limit` dials `by`'s own to do; nobody else gets them. Those that waited too long are ended."""
 
         async def work(connection: Connection) -> list[Dial]:
-            now = self._clock.now()
             await self._end_forgotten(connection)
-            return await rows.take(connection, by, limit=limit, now=now)
+            return await rows.take(connection, by, limit=limit, now=self._clock.now())
 
         return await self._write(work)
 
@@ -170,6 +169,10 @@ class Dials(UnitsOfWork):
         """Say that `by` lives; ids of those still its own."""
         now = self._clock.now()
         return frozenset(await self._write(lambda connection: rows.seen(connection, by, now)))
+
+    async def end_forgotten(self) -> None:
+        """End what nobody took in time, and what a controller that is gone for good has left."""
+        await self._write(self._end_forgotten)
 
     async def to_cancel(self, by: str) -> list[str]:
         """Ids of `by`'s that somebody wants ended."""
@@ -260,7 +263,6 @@ class Dials(UnitsOfWork):
         return dial
 
     async def _end_forgotten(self, connection: Connection) -> None:
-        """End what nobody took in time, and what a controller that is gone for good has left."""
         now = self._clock.now()
         for dial in await rows.forgotten(connection, unseen_since=now - UNSEEN, untaken_since=now - UNTAKEN):
             reason = DialReason.LOST if dial.taken_by else DialReason.EXPIRED

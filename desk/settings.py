@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from desk.dialling import Caps
 from desk.errors import SettingsError
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,7 @@ KEY_ADVICE = "make one with: python3 -c 'import base64,os; print(base64.b64encod
 SQLITE = "sqlite+aiosqlite:///"
 POSTGRESQL = "postgresql+asyncpg://"
 
+Seconds = Annotated[int, Field(ge=1, le=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -54,6 +56,14 @@ class Settings(BaseSettings):
     """The address Asterisk takes SIP on: this machine only, unless said. 0.0.0.0 for a trunk or phones elsewhere."""
     sip_port: Port = 5060
     rtp_ports: str = "10000-10999"
+
+    trunk: str = ""
+    """Where the telephone company takes our calls, `host` or `host:port`; empty: patients can't be rung from here."""
+    agent_rings: Seconds = 25
+    """How long an agent's phone rings for a dial, and a patient's."""
+    patient_rings: Seconds = 40
+    dials_a_number_a_day: Annotated[int, Field(ge=1)] = 6
+    dials_an_agent_a_day: Annotated[int, Field(ge=1)] = 300
 
     identity_key: SecretStr | None = None
     """Base64 of the 32 bytes that seal identity numbers."""
@@ -90,6 +100,11 @@ class Settings(BaseSettings):
         """The first and last RTP port."""
         first, last = self.rtp_ports.split("-")
         return int(first), int(last)
+
+    @property
+    def dial_caps(self) -> Caps:
+        """How often may be rung in one day."""
+        return Caps(number=self.dials_a_number_a_day, agent=self.dials_an_agent_a_day)
 
     def keys(self) -> tuple[bytes, bytes]:
         """(identity key, index key), 32 bytes each. Raises SettingsError when one is missing."""
@@ -140,6 +155,13 @@ class Settings(BaseSettings):
         if parts.username is not None or parts.password is not None:
             raise ValueError(f"leave user and password out; they are {PREFIX}ARI_USER and {PREFIX}ARI_PASSWORD")
         return url.rstrip("/").removesuffix("/ari").rstrip("/")
+
+    @field_validator("trunk")
+    @classmethod
+    def _host_and_port(cls, trunk: str) -> str:
+        if trunk and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", trunk, re.ASCII):
+            raise ValueError("write the host, or host:port, of your telephone company's SIP trunk")
+        return trunk
 
     @field_validator("rtp_ports")
     @classmethod

@@ -112,6 +112,7 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
     escaped = password.replace(";", "\\;")
     first, last = settings.rtp_range
     bind = f"{settings.sip_host}:{settings.sip_port}"
+    trunk = f"contact=sip:{settings.trunk}\n" if settings.trunk else ""
     auths = "".join(
         f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
         for name, password in instance.passwords.items()
@@ -120,7 +121,8 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={escaped}\n",
         "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari_port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
-        "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={bind}\n{auths}",
+        "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={bind}\n{auths}"
+        f"\n[trunk]\ntype=aor\n{trunk}",
         "extensions.conf": "; Yours: see [globals] in extensions.conf.\n",
     }
 

@@ -12,11 +12,12 @@ import logging
 import random
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
 import structlog
 
-from ivr.errors import AriError, AriRefused, AriReplaced, AriUnavailable, ChannelGone
+from ivr.errors import AriError, AriRefused, AriReplaced, AriUnavailable, ChannelGone, NotReachable
 from ivr.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
 from ivr.transport import Http
 
@@ -54,11 +55,17 @@ class Ari:
         self._rest_timeout = rest_timeout
         self._heartbeat = heartbeat
         self._client: aioari.Client | None = None
+        self._http: Http | None = None
         self._asterisk_id = ""
         self._replaced = False
         self.connected = False
         for name in ("aioari", "aioswagger11"):  # they log whole events and requests, digits and all
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+    @property
+    def asterisk_id(self) -> str:
+        """The name of the Asterisk connected to; it keeps it when restarted. Empty before the first connection."""
+        return self._asterisk_id
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
         """Stay connected for ever. `route` gets every event and must not wait; `reconcile` runs after each connect.
@@ -108,6 +115,71 @@ class Ari:
         except ChannelGone:
             return None
 
+    async def channels(self) -> frozenset[str]:
+        """Every channel there is, in the application or not."""
+        return _ids(await self.request("channels", "list"))
+
+    async def bridges(self) -> frozenset[str]:
+        """Every bridge there is."""
+        return _ids(await self.request("bridges", "list"))
+
+    async def started_at(self) -> datetime:
+        """When this Asterisk was started, aware UTC."""
+        match await self.request("asterisk", "getInfo", only="status"):
+            case {"status": {"startup_time": str(moment)}}:
+                try:
+                    return datetime.fromisoformat(moment).astimezone(UTC)
+                except ValueError:
+                    raise AriError("no start-up time") from None
+            case _:
+                raise AriError("no start-up time")
+
+    async def originate(
+        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, seconds: int, longest: int
+    ) -> None:
+        """Ring an endpoint for up to `seconds`; when it answers it enters the application with `args`.
+
+        `longest` is how many seconds the call may last at most. Raises NotReachable when there is nothing to ring.
+        The endpoint goes in the body: it holds a number, which no address may.
+        """
+        if self._http is None or self._client is None:
+            raise AriUnavailable
+        body = {
+            "endpoint": endpoint,
+            "app": APP_NAME,
+            "appArgs": ",".join(args),
+            "callerId": caller_id,
+            "timeout": seconds,
+            "variables": {"TIMEOUT(absolute)": str(longest)},
+        }
+        try:
+            await self._http.post(f"channels/{channel_id}", body)
+        except AriUnavailable as error:
+            if (error.detail or "").startswith("HTTP 5"):  # Asterisk's answer where no such phone is registered
+                raise NotReachable from None
+            raise
+        except AriError as error:
+            raise NotReachable(error.detail) from None
+
+    async def ring(self, channel_id: str) -> None:
+        """Let a channel hear that it rings at the other end."""
+        await self.request("channels", "ring", channelId=channel_id)
+
+    async def ring_stop(self, channel_id: str) -> None:
+        await self.request("channels", "ringStop", channelId=channel_id)
+
+    async def join(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
+        """Let these channels hear each other, in a bridge of that id."""
+        await self.request("bridges", "createWithId", bridgeId=bridge_id, type="mixing")
+        await self.request("bridges", "addChannel", bridgeId=bridge_id, channel=list(channel_ids))
+
+    async def part(self, bridge_id: str) -> None:
+        """Take the bridge away; its channels stay."""
+        await self.request("bridges", "destroy", bridgeId=bridge_id)
+
+    async def hangup(self, channel_id: str) -> None:
+        await self.channel(channel_id).hangup()
+
     async def request(self, resource: str, operation: str, **parameters: Any) -> Any:
         """Send one request by its name in ARI's own description; returns the JSON answered, or None."""
         if self._client is None:
@@ -131,7 +203,7 @@ class Ari:
             client.on_event("*", self._router(client, route))
             await self._listen(client, http, reconcile)
         finally:
-            self._client = None
+            self._client = self._http = None
             await http.close()
 
     async def _listen(self, client: aioari.Client, http: Http, reconcile: Reconcile) -> None:
@@ -153,7 +225,7 @@ class Ari:
     async def _greet(self, client: aioari.Client, http: Http, reconcile: Reconcile) -> None:
         await http.opened.wait()
         await http.set_filter(WANTED)
-        self._client = client
+        self._client, self._http = client, http
         match await self.request("asterisk", "ping"):
             case {"asterisk_id": str(asterisk_id)}:
                 self._asterisk_id = asterisk_id
@@ -213,6 +285,15 @@ class AriChannel:
         await self._ari.request(
             "channels", "setChannelVar", channelId=self.id, variable="TIMEOUT(absolute)", value=str(seconds)
         )
+
+
+def _ids(found: Any) -> frozenset[str]:
+    """The ids in a list of channels or bridges."""
+    match found:
+        case [*each]:
+            return frozenset(one["id"] for one in each if isinstance(one, dict) and isinstance(one.get("id"), str))
+        case _:
+            return frozenset()
 
 
 def _routing_failed(error: Exception) -> None:

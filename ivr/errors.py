@@ -31,6 +31,10 @@ class WrongState(AriError):
     """The channel is in a state in which this cannot be done."""
 
 
+class NotReachable(AriError):
+    """Nothing can be rung at that endpoint: nobody is registered there, or it is not set up."""
+
+
 class AriUnavailable(AriError):
     """Asterisk does not answer."""
 

@@ -39,9 +39,10 @@ class ChannelHangupRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChannelDestroyed:
-    """A channel does not exist any more."""
+    """A channel does not exist any more. `cause` is Q.850's, 0 where none was told: 16 is an ordinary hang-up."""
 
     channel_id: str
+    cause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,9 @@ def parse(message: Any) -> Event | None:
             event = StasisEnd(channel)
         case {"type": "ChannelHangupRequest", "channel": {"id": str(channel)}}:
             event = ChannelHangupRequest(channel)
-        case {"type": "ChannelDestroyed", "channel": {"id": str(channel)}}:
-            event = ChannelDestroyed(channel)
+        case {"type": "ChannelDestroyed", "channel": {"id": str(channel)}, **rest}:
+            cause = rest.get("cause")
+            event = ChannelDestroyed(channel, cause if isinstance(cause, int) else 0)
         case {"type": "ApplicationReplaced"}:
             return ApplicationReplaced()
         case _:

@@ -94,6 +94,12 @@ class Http:
         self.opened.set()
         return Events(socket)
 
+    async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
+        """POST a JSON body to ARI's `path`: what no address may hold goes this way."""
+        return await self.request(
+            "POST", f"{self._base_url}ari/{path}", data=json.dumps(body), headers={"Content-Type": "application/json"}
+        )
+
     async def set_filter(self, types: Sequence[str]) -> None:
         """Ask for these events only. aioari wraps the body in a way that Asterisk ignores."""
         allowed = {"allowed": [{"type": type_} for type_ in types]}

@@ -143,6 +143,10 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "API_PORT": str(settings.api_port),
         "SIP_PORT": str(settings.sip_port),
         "RTP_PORTS": settings.rtp_ports,
+        "TRUNK": settings.trunk,
+        "AGENT_RINGS": str(settings.agent_rings),
+        "PATIENT_RINGS": str(settings.patient_rings),
+        "DIALS_A_NUMBER_A_DAY": str(settings.dials_a_number_a_day),
     }
     return kept | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}
 

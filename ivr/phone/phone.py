@@ -36,7 +36,11 @@ FAREWELL: Final = 2.0  # seconds to wait for the answer to our BYE
 class Phone(asyncio.DatagramProtocol):
     """A phone with one server. Use as `async with Phone(host, port) as phone`."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 5060, *, user: str = "phone", password: str = "") -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 5060, *, user: str = "phone", password: str = "", own_port: int = 0
+    ) -> None:
+        """`own_port`: where others find us without our registering (0: any free one)."""
+        self._own_port = own_port
         self.server = f"{host}:{port}"
         self.user = user
         self.host, self.port = "127.0.0.1", 0  # our own side of the socket, once it is open
@@ -51,7 +55,10 @@ class Phone(asyncio.DatagramProtocol):
         loop = asyncio.get_running_loop()
         try:
             self._transport, _ = await loop.create_datagram_endpoint(
-                lambda: self, remote_addr=self._to, family=socket.AF_INET
+                lambda: self,
+                remote_addr=self._to,
+                local_addr=(self.host, self._own_port) if self._own_port else None,
+                family=socket.AF_INET,
             )
         except OSError as error:
             raise NobodyThere(f"No SIP at {self.server}: {error.strerror}.") from error
@@ -116,6 +123,10 @@ class Phone(asyncio.DatagramProtocol):
             raise NobodyThere(f"Nobody answers at {self.server}.") from None
         if answer.status >= 300:
             raise Refused(answer.status, answer.reason)
+
+    async def rung(self) -> PhoneCall:
+        """Wait until somebody rings us, and let it ring: see `PhoneCall.answer` and `PhoneCall.refuse`."""
+        return await self._ringing.get()
 
     async def answer(self) -> PhoneCall:
         """Wait until somebody rings us, and answer."""
@@ -206,8 +217,10 @@ class Phone(asyncio.DatagramProtocol):
                 return
             case "INVITE" if call is None:
                 self._rung(message)
-            case "INVITE" if call is not None and call.invite is not message:
+            case "INVITE" if call is not None and call.is_answered:
                 call.accept(message)
+            case "INVITE":
+                return  # sent again while it rings
             case "BYE" if call is not None:
                 self.respond(message, 200, "OK")
                 call.over()

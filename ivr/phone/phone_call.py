@@ -90,6 +90,21 @@ class PhoneCall:
         self.dialogue.acknowledge(answer)
         self._open(answer.body)
 
+    @property
+    def is_answered(self) -> bool:
+        return self._answered
+
+    def answer(self) -> None:
+        """Answer who rings us."""
+        if self.invite is not None and not self.ended.is_set():
+            self.accept(self.invite)
+
+    def refuse(self, status: int = 486, reason: str = "Busy Here") -> None:
+        """Turn away who rings us: 486 is busy, 603 declined, 404 not in use."""
+        if self.invite is not None and not self._answered:
+            self._phone.respond(self.invite, status, reason, tag=tag_of(self.dialogue.us))
+            self.over()
+
     def accept(self, request: Message) -> None:
         """Answer an INVITE: the first one, or a later one that renegotiates."""
         self._phone.respond(
@@ -128,12 +143,12 @@ class PhoneCall:
             self.line.last_key_at = time.time()
             await asyncio.sleep(INFO_GAP)
 
-    async def hang_up(self) -> None:
-        """End the call, if it isn't over."""
+    async def hang_up(self, *, cause: int = 0) -> None:
+        """End the call, if it isn't over. `cause`: tell that the network did, by Q.850 (38 is out of order)."""
         if self.ended.is_set() or not self._answered:
             return
         self.over()
-        await self.dialogue.ask("BYE", [])
+        await self.dialogue.ask("BYE", [("Reason", f"Q.850;cause={cause}")] if cause else [])
 
     def over(self) -> None:
         """The call has ended: no more sound either way."""

@@ -1,0 +1,82 @@
+"""Click to call: have the exchange ring you, and then the patient. Thin: the rules are the desk's."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from api.auth import Reader, Worker
+from api.openapi import API, problems
+from api.routes.callbacks import CONFLICT
+from api.schemas import Body, Fence
+from desk.dialling import Dial, DialReason, DialState
+
+router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])
+
+NO_DIAL = (404, "There is no such callback, or nobody has asked for it to be dialled.")
+
+
+class DialIn(Body):
+    fence: Fence
+
+
+class DialOut(BaseModel):
+    """One dial. Each step is also a row of the callback's history, and so an event of GET /events."""
+
+    id: str
+    callback_id: str
+    agent: str
+    state: DialState
+    reason: DialReason | None = Field(description="Why it ended; null until then.")
+    requested_at: datetime
+    bridged_at: datetime | None = Field(description="When agent and patient could hear each other.")
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, dial: Dial) -> Self:
+        return cls(
+            id=dial.id,
+            callback_id=dial.callback_id,
+            agent=dial.agent,
+            state=dial.state,
+            reason=dial.reason,
+            requested_at=dial.requested_at,
+            bridged_at=dial.bridged_at,
+            ended_at=dial.ended_at,
+        )
+
+
+@router.post(
+    "/{id:uuid}/dial",
+    status_code=202,
+    responses=problems(
+        (404, "There is no such callback."),
+        (409, "The claim is not yours, a call is in progress, you have no phone, or it is outside the hours."),
+        (429, "No more calls today: the limit for this number or for you is reached."),
+    ),
+)
+async def dial(id: UUID, body: DialIn, access: Worker) -> DialOut:
+    """Ring my phone, and when I have answered, the patient, with the department's number shown.
+
+    Busy, no answer and a line that is cut off are recorded as attempts by themselves. Once the patient has answered,
+    the outcome is yours to tell. The same request again gives the dial in progress.
+    """
+    callback = await access.callback(str(id))
+    agent = access.agent
+    return DialOut.of(await access.parts.dials.request(callback.id, agent.name, body.fence, agent.phone))
+
+
+@router.get("/{id:uuid}/dial", responses=problems(NO_DIAL))
+async def get_dial(id: UUID, access: Reader) -> DialOut:
+    """The newest dial of the callback."""
+    callback = await access.callback(str(id))
+    return DialOut.of(await access.parts.dials.latest(callback.id))
+
+
+@router.delete("/{id:uuid}/dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
+async def cancel_dial(id: UUID, access: Worker) -> DialOut:
+    """End my dial, whatever it has come to: both are hung up. `state` is `ended` once that is done."""
+    callback = await access.callback(str(id))
+    return DialOut.of(await access.parts.dials.cancel(callback.id, access.agent.name))
