@@ -25,9 +25,10 @@ from desk.changes import Changes
 from desk.clock import Clock, SystemClock
 from desk.departments import Departments
 from desk.desk import LEASE, Desk
+from desk.dials import Dials
 from desk.errands import Errands
-from desk.ledger import Ledger
 from desk.errors import DepartmentsFileError
+from desk.ledger import Ledger
 from desk.reload import DepartmentsFile
 from desk.settings import Settings
 from desk.storage.database import Database
