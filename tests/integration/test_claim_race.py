@@ -65,11 +65,11 @@ async def counted(database: Database, table: str) -> int:
         return (await connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one()
 
 
-async def test_eight_processes_claim_a_thousand_callbacks_each_once(database: Database, database_url: str) -> None:
+async def test_eight_processes_claim_a_thousand_callbacks_each_once(database: Database, migrated_url: str) -> None:
     everything = await fill(database, CALLBACKS)
     agents = [f"agent-{n}" for n in range(PROCESSES)]
     racers = await asyncio.gather(
-        *(start("claim", database_url, agent, str(1 + n % 2)) for n, agent in enumerate(agents))
+        *(start("claim", migrated_url, agent, str(1 + n % 2)) for n, agent in enumerate(agents))
     )
     for racer in racers:
         assert await racer.stdout.readline() == b"ready\n"
@@ -88,9 +88,9 @@ async def test_eight_processes_claim_a_thousand_callbacks_each_once(database: Da
 
 @pytest.mark.parametrize("before_the_kill", [1, 7, 20])
 async def test_killed_while_registering_a_callback_is_whole_or_not_there(
-    database: Database, database_url: str, before_the_kill: int
+    database: Database, migrated_url: str, before_the_kill: int
 ) -> None:
-    killed = [await start("register", database_url, f"node-{n}") for n in range(2)]
+    killed = [await start("register", migrated_url, f"node-{n}") for n in range(2)]
     stored = []
     for process in killed:
         for _ in range(before_the_kill):
