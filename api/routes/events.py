@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials
+from pydantic import WithJsonSchema
 
 from api.auth import Reader, bearer
 from api.event_stream import HEARTBEAT_SECONDS, EventStream
@@ -14,19 +15,31 @@ from desk.agents import hashed
 
 router = APIRouter(prefix=f"{API}/events", tags=["events"])
 
+EVENT = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"enum": ["message", "reset"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "data"],
+}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
             "`data` is a JSON object: id, event, at, callback, department, actor, from_status, to_status, version. "
             "`event: reset` instead: what was missed can't be told, ask for the lists anew."
         ),
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     }
 }
 
+MOST = 2**63 - 1
 LastEventId = Annotated[
     int | None,
-    Header(alias="Last-Event-ID", ge=0, le=2**63 - 1, description="The last `id` you got; without it, from now on."),
+    Header(alias="Last-Event-ID", ge=0, le=MOST, description="The last `id` you got; without it, from now on."),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST}),  # a header is there or not, and never null
 ]
 Seconds = Annotated[
     int | None,
@@ -34,7 +47,12 @@ Seconds = Annotated[
 ]
 
 
-@router.get("", response_class=EventStream, responses={**problems((404, "There is no such department.")), **STREAM})
+@router.get(
+    "",
+    response_class=EventStream,
+    status_code=200,
+    responses={**problems((404, "There is no such department.")), **STREAM},
+)
 async def events(
     access: Reader,
     credentials: Annotated[HTTPAuthorizationCredentials, Security(bearer)],

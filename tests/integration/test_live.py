@@ -312,3 +312,10 @@ async def test_the_database_goes_and_comes_and_nothing_is_lost(api: Served, monk
             callback = await api.world.rings(1)
             await away.wait()
         assert [each["callback"] for each in await stream.changes(1)] == [callback.id]
+
+
+async def test_the_document_names_the_stream(api: Served) -> None:
+    document = (await api.world.client.get("/api/openapi.json")).json()
+    operation = document["paths"]["/api/v1/events"]["get"]
+    assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]
+    assert {each["name"] for each in operation["parameters"]} == {"department", "seconds", "Last-Event-ID"}
