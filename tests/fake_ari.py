@@ -20,8 +20,11 @@ OPERATIONS = {
         ("get", "GET", "/applications/{applicationName}", ""),
         ("filter", "PUT", "/applications/{applicationName}/eventFilter", "filter:body"),
     ],
-    "asterisk": [("ping", "GET", "/asterisk/ping", "")],
+    "asterisk": [("ping", "GET", "/asterisk/ping", ""), ("getInfo", "GET", "/asterisk/info", "only")],
     "channels": [
+        ("list", "GET", "/channels", ""),
+        ("ring", "POST", "/channels/{channelId}/ring", ""),
+        ("ringStop", "DELETE", "/channels/{channelId}/ring", ""),
         ("get", "GET", "/channels/{channelId}", ""),
         ("hangup", "DELETE", "/channels/{channelId}", "reason_code reason"),
         ("continueInDialplan", "POST", "/channels/{channelId}/continue", "context extension priority label"),
@@ -35,7 +38,12 @@ OPERATIONS = {
         ("stop", "DELETE", "/playbacks/{playbackId}", ""),
     ],
     "events": [("eventWebsocket", "GET", "/events", "app subscribeAll")],
-    "bridges": [],
+    "bridges": [
+        ("list", "GET", "/bridges", ""),
+        ("createWithId", "POST", "/bridges/{bridgeId}", "type"),
+        ("addChannel", "POST", "/bridges/{bridgeId}/addChannel", "channel"),
+        ("destroy", "DELETE", "/bridges/{bridgeId}", ""),
+    ],
     "endpoints": [],
     "recordings": [],
     "sounds": [],
@@ -82,6 +90,7 @@ class FakeAri:
     allowed: frozenset[str] = frozenset()
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     playbacks: dict[str, str] = field(default_factory=dict)
+    bridges: dict[str, list[str]] = field(default_factory=dict)
     open_requests: int = 0
     most_open_requests: int = 0
     _sockets: list[web.WebSocketResponse] = field(default_factory=list)
@@ -214,6 +223,24 @@ class FakeAri:
                 await self.hang_up(channel)
             case ["POST", "channels", channel, "continue"] if channel in self.channels:
                 await self.emit("StasisEnd", channel=self.channels.pop(channel))
+            case ["GET", "channels"]:
+                return web.json_response(list(self.channels.values()))
+            case ["POST", "channels", channel] if channel not in self.channels:
+                self.channels[channel] = channel_json(channel, tuple(json.loads(body)["appArgs"].split(",")))
+                return web.json_response(self.channels[channel])
+            case ["POST" | "DELETE", "channels", channel, "ring"] if channel in self.channels:
+                pass
+            case ["GET", "bridges"]:
+                return web.json_response([{"id": id_} for id_ in self.bridges])
+            case ["POST", "bridges", bridge]:
+                self.bridges[bridge] = []
+                return web.json_response({"id": bridge})
+            case ["POST", "bridges", bridge, "addChannel"] if bridge in self.bridges:
+                self.bridges[bridge] += query["channel"].split(",")
+            case ["DELETE", "bridges", bridge] if bridge in self.bridges:
+                del self.bridges[bridge]
+            case ["GET", "asterisk", "info"]:
+                return web.json_response({"status": {"startup_time": "2026-11-24T08:00:00.000+0000"}})
             case ["GET", "channels", channel] if channel in self.channels:
                 return web.json_response(self.channels[channel])
             case ["GET", "channels", channel, "variable"] if channel in self.channels:

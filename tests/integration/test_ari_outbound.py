@@ -1,0 +1,126 @@
+"""Calls going out, as ARI is asked for them: what goes over the wire, and what must not."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from ivr.ari import Ari
+from ivr.dialler import Dialler
+from ivr.errors import AriUnavailable, ChannelGone, NotReachable
+from ivr.events import ChannelDestroyed, parse
+from ivr.inbound import Inbound
+from tests.fake_ari import PASSWORD, USER, FakeAri, serving
+from tests.phone_door import until
+from tests.unit.dialler_world import ID, FakeDials, a_dial
+
+CHANNEL = f"dial-{ID.format(1)}-patient"
+ENDPOINT = "PJSIP/+4768050001@trunk"
+
+
+@asynccontextmanager
+async def connected(fake: FakeAri) -> AsyncIterator[Ari]:
+    ari = Ari(base_url=fake.url, user=USER, password=PASSWORD)
+
+    async def nothing() -> None:
+        """There is nothing to reconcile."""
+
+    running = asyncio.create_task(ari.run(lambda _: None, nothing))
+    try:
+        await until(lambda: ari.connected)
+        yield ari
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def ring(ari: Ari) -> None:
+    await ari.originate(
+        CHANNEL, ENDPOINT, args=("dial", ID.format(1), "patient"), caller_id="+4768059000", seconds=45, longest=7200
+    )
+
+
+async def test_the_number_travels_in_the_body_and_never_in_an_address() -> None:
+    async with serving() as fake, connected(fake) as ari:
+        await ring(ari)
+        (request,) = fake.made(f"POST /channels/{CHANNEL}$")
+        assert json.loads(request.body) == {
+            "endpoint": ENDPOINT,
+            "app": "innringing",
+            "appArgs": f"dial,{ID.format(1)},patient",
+            "callerId": "+4768059000",
+            "timeout": 45,
+            "variables": {"TIMEOUT(absolute)": "7200"},
+        }
+        assert not [one for one in fake.requests if "6805" in one.url]
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 500])
+async def test_what_cannot_be_rung_is_told_apart_from_an_asterisk_that_is_away(status: int) -> None:
+    async with serving() as fake, connected(fake) as ari:
+        fake.statuses.append((f"POST /channels/{CHANNEL}", status))
+        with pytest.raises(NotReachable):
+            await ring(ari)
+    with pytest.raises(AriUnavailable):
+        await ring(ari)
+
+
+async def test_two_are_joined_and_parted() -> None:
+    async with serving() as fake, connected(fake) as ari:
+        await ring(ari)
+        await ari.ring(CHANNEL)
+        await ari.ring_stop(CHANNEL)
+        await ari.join("dial-1", (CHANNEL, "other"))
+        assert fake.bridges == {"dial-1": [CHANNEL, "other"]}
+        assert await ari.bridges() == {"dial-1"}
+        assert await ari.channels() == {CHANNEL}
+        assert await ari.started_at() == datetime(2026, 11, 24, 8, tzinfo=UTC)
+        await ari.part("dial-1")
+        await ari.hangup(CHANNEL)
+        assert (fake.bridges, fake.channels) == ({}, {})
+        with pytest.raises(ChannelGone):
+            await ari.part("dial-1")
+
+
+def test_why_a_channel_ended_is_read() -> None:
+    destroyed = {"type": "ChannelDestroyed", "channel": {"id": "1.1"}, "cause": 17, "cause_txt": "User busy"}
+    assert parse(destroyed) == ChannelDestroyed("1.1", 17)
+    assert parse({**destroyed, "cause": "busy"}) == ChannelDestroyed("1.1", 0)
+
+
+async def test_the_controller_sees_no_dial_and_the_dialler_no_call() -> None:
+    async with serving() as fake:
+        dials = FakeDials()
+        ari = Ari(base_url=fake.url, user=USER, password=PASSWORD)
+        dialler = Dialler(lines=ari, dials=dials, agent_rings=5, patient_rings=5)  # type: ignore[arg-type]
+        inbound = Inbound(ari=ari, dialler=dialler)
+        seen: list[object] = []
+        connections = 0
+
+        async def reconcile() -> None:
+            nonlocal connections
+            connections += 1
+
+        stopping = asyncio.Event()
+        running = asyncio.create_task(inbound.run(seen.append, reconcile))
+        serve = asyncio.create_task(dialler.serve(stopping))
+        await until(lambda: connections)
+        dials.asked.append(a_dial())
+        dials.woken.set()
+        agent = f"dial-{ID.format(1)}-agent"
+        await until(lambda: agent in fake.channels)
+        await fake.call_in("1.1", "kirurgi", "nb")
+        assert await inbound.channel_ids() == {"1.1"}
+        await fake.emit("StasisStart", args=["dial", ID.format(1), "agent"], channel=fake.channels[agent])
+        await until(lambda: CHANNEL in fake.channels)
+        await fake.emit("ChannelDestroyed", channel=fake.channels.pop(CHANNEL), cause=17, cause_txt="User busy")
+        await until(lambda: dials.steps[-1:] == ["busy"])
+        assert set(fake.channels) == {"1.1"}
+        assert {getattr(event, "channel_id", "") for event in seen} == {"1.1"}
+        stopping.set()
+        await serve
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
