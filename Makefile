@@ -21,6 +21,7 @@ check: venv ## style, types, layers, and the operators' files
 
 bench: venv tree ## CPU per call beside the same dialogue as plain dialplan
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.live
 
 chaos: venv tree ## things die in the middle of calls
 	$(BIN)/pytest tests/chaos

@@ -23,10 +23,12 @@ NOBODY = 65534
 READY = "database system is ready to accept connections"
 
 Kind = Literal["local", "container", "tree"]
-SETTINGS = {
-    "fsync": "off",  # tests only: a crash of the machine may cost the data
+QUICK = {  # tests only: a crash of the machine may cost the data
+    "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+}
+SETTINGS = {
     "max_connections": "200",
     "timezone": "UTC",
     "unix_socket_directories": "",
@@ -66,18 +68,18 @@ class Postgres:
         self.stop()
 
 
-def start(kind: Kind | None = None) -> Postgres:
-    """Start one on a free port. Raises PostgresError in one line."""
+def start(kind: Kind | None = None, *, durable: bool = False) -> Postgres:
+    """Start one on a free port; `durable`: each commit waits for the disk. Raises PostgresError in one line."""
     kind = kind or choose()
     port = _free_port()
     server: _Server
     if kind == "container":
-        server = _ContainerServer(port)
+        server = _ContainerServer(_options(port, durable), port)
     else:
         programs = local_programs() if kind == "local" else tree.ensure(tree.POSTGRES) / "usr/lib/postgresql/17/bin"
         if programs is None:
             raise PostgresError("no PostgreSQL server programs (initdb, postgres) on this machine")
-        server = _ProcessServer(programs, port)
+        server = _ProcessServer(programs, _options(port, durable))
     end = time.monotonic() + START_LIMIT
     while not (_listens(port) and server.ready()):
         if not server.alive() or time.monotonic() > end:
@@ -114,7 +116,7 @@ def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
 class _ProcessServer:
     """A child process. PostgreSQL refuses to be root: then it runs as `postgres`, or as nobody."""
 
-    def __init__(self, programs: Path, port: int) -> None:
+    def __init__(self, programs: Path, options: list[str]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="innringing-postgres-"))
         owner = _unprivileged()
         if owner is not None:
@@ -137,7 +139,7 @@ class _ProcessServer:
             raise PostgresError(f"initdb failed: {(made.stderr.strip() or 'no reason given').splitlines()[-1]}")
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
-                [programs / "postgres", "-D", data, *_options(port)],
+                [programs / "postgres", "-D", data, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -173,10 +175,10 @@ class _ProcessServer:
 class _ContainerServer:
     """The same in a container, its data in the container's own layer."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, given: list[str], port: int) -> None:
         images.ensure(images.POSTGRES)
         self._container = engine.Container(f"innringing-postgres-{os.getpid()}-{port}")
-        options = " ".join(f"'{option}'" for option in _options(port))
+        options = " ".join(f"'{option}'" for option in given)
         script = (
             "initdb -D /tmp/data -U postgres -A trust -E UTF8 --locale=C --no-sync > /dev/null"
             f" && exec postgres -D /tmp/data {options}"
@@ -196,8 +198,9 @@ class _ContainerServer:
         return (self._container.logs().strip() or "no reason given").splitlines()[-1]
 
 
-def _options(port: int) -> list[str]:
-    return ["-p", str(port), *(part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}"))]
+def _options(port: int, durable: bool) -> list[str]:
+    settings = SETTINGS if durable else SETTINGS | QUICK
+    return ["-p", str(port), *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
 
 
 def _unprivileged() -> int | None:

@@ -12,10 +12,23 @@ from tests.integration.api_queue import open_queue, people_ring
 EXAMPLES = 30
 CURSORS = """
 [[operations]]
-include-name = ["GET /api/v1/callbacks", "GET /api/v1/calls"]
+include-name = [
+  "GET /api/v1/callbacks", "GET /api/v1/calls",
+  "GET /api/v1/departments/{slug}/promises", "GET /api/v1/departments/{slug}/warnings",
+]
 checks.positive_data_acceptance.expected-statuses = [200, 404, 422]
 """
-"""A cursor is any text to the document, and 422 unless the list has given it out."""
+"""A cursor is any text to the document, and 422 unless the list has given it out; so is a note with a number in it."""
+RULES = """
+[[operations]]
+include-name = ["POST /api/v1/callbacks", "POST /api/v1/callbacks/{id}/promise"]
+checks.positive_data_acceptance.expected-statuses = [200, 201, 404, 409, 422]
+
+[[operations]]
+include-name = "PATCH /api/v1/callbacks/{id}"
+checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
+"""
+"""Numbers that can't be rung and days nobody rings on are text to the document; a version made up is another's."""
 STREAM = """
 [[operations]]
 include-name = "GET /api/v1/events"
@@ -47,12 +60,13 @@ async def test_it_does_what_its_document_says(database_url: str, tmp_path: Path)
     async with open_queue(database_url, tmp_path) as desk:
         known = sorted(await people_ring(desk, "kirurgi", 20))
     with running_api(environment(database_url, tmp_path)) as api:
-        document = httpx.get(f"{api.url}/api/openapi.json", trust_env=False).json()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            document = (await client.get(f"{api.url}/api/openapi.json")).json()
         operations = sum(len(path) for path in document["paths"].values()) - 1  # without /readyz
         for name, more in (("known", f'[parameters]\n"path.id" = "{known[0]}"\n'), ("made-up", "")):
             folder = tmp_path / name
             folder.mkdir()
-            (folder / "schemathesis.toml").write_text(more + CURSORS + STREAM)
+            (folder / "schemathesis.toml").write_text(more + CURSORS + RULES + STREAM)
             tried = try_everything(api, folder)
             assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
             assert f"Tested: {operations}" in tried.stdout

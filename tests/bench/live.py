@@ -1,0 +1,119 @@
+"""How long until agents see a change: 200 of them follow one api process, on a PostgreSQL that syncs each commit.
+
+A change is a caller who is registered, as the phone door does it. Its time runs from just before the desk is asked, so
+its commit is included, to when each reader has it in hand. `python -m tests.bench.live`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from desk.callbacks import CallKey
+from desk.desk import Desk
+from docker import postgres
+from tests.integration.api_process import ApiProcess, environment, running_api
+from tests.integration.api_queue import open_queue
+from tests.integration.desk_world import person, phone
+from tests.systems import create_database
+
+
+@dataclass
+class Seen:
+    """When each change was asked for, and how many seconds later each reader had it."""
+
+    asked: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+
+@contextlib.asynccontextmanager
+async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
+    """One reader, past its first mark. It counts: the n-th change it gets is the n-th that was made."""
+    address = urlsplit(api.url)
+    incoming, outgoing = await asyncio.open_connection(address.hostname, address.port)
+    outgoing.write(f"GET /api/v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {api.token}\r\n\r\n".encode())
+    while not (await incoming.readline()).startswith(b"id: "):
+        continue
+
+    async def read() -> None:
+        got = 0
+        while line := await incoming.readline():
+            if line.startswith(b"data: "):
+                seen.waits.append(time.perf_counter() - seen.asked[got])
+                got += 1
+
+    reading = asyncio.create_task(read())
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        outgoing.close()
+
+
+async def run(api: ApiProcess, desk: Desk, *, readers: int, changes: int, rate: float) -> Seen:
+    """Make that many changes at that rate before that many readers."""
+    seen = Seen()
+    async with contextlib.AsyncExitStack() as open_streams:
+        for _ in range(readers):
+            await open_streams.enter_async_context(following(api, seen))
+        begun = time.perf_counter()
+        for n in range(changes):
+            await asyncio.sleep(max(0.0, begun + n / rate - time.perf_counter()))
+            seen.asked.append(time.perf_counter())
+            await desk.register(CallKey("bench", str(n)), "kirurgi", person(n), phone(n))
+        for _ in range(600):
+            if len(seen.waits) >= readers * changes:
+                break
+            await asyncio.sleep(0.05)
+    return seen
+
+
+def shown(seen: Seen, *, readers: int, changes: int, rate: float, cpu: float) -> Table:
+    """Milliseconds, over all readers and changes."""
+    table = Table(title=f"Live: {readers} readers of one process, {changes} changes at {rate:g}/s")
+    row = {}
+    if len(seen.waits) > 1:
+        parts = statistics.quantiles(seen.waits, n=100)
+        row = {"p50 ms": parts[49], "p99 ms": parts[98], "longest ms": max(seen.waits)}
+    row |= {"CPU of the api, ms a change": cpu / changes}
+    for name in (*row, "lost"):
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{value * 1000:.1f}" for value in row.values()), str(readers * changes - len(seen.waits)))
+    return table
+
+
+async def measure(readers: int, changes: int, rate: float) -> Table:
+    with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder, postgres.start(durable=True) as server:
+        var_dir = Path(folder)
+        url = await create_database(server)
+        async with open_queue(url, var_dir) as desk:
+            with running_api(environment(url, var_dir)) as api:
+                process = psutil.Process(api.pid)
+                before = sum(process.cpu_times()[:2])
+                seen = await run(api, desk, readers=readers, changes=changes, rate=rate)
+                cpu = sum(process.cpu_times()[:2]) - before
+    return shown(seen, readers=readers, changes=changes, rate=rate, cpu=cpu)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="python -m tests.bench.live", description=__doc__)
+    asked.add_argument("--readers", type=int, default=200)
+    asked.add_argument("--changes", type=int, default=100)
+    asked.add_argument("--rate", type=float, default=10.0, help="changes a second")
+    given = asked.parse_args()
+    Console().print(asyncio.run(measure(given.readers, given.changes, given.rate)))
+
+
+if __name__ == "__main__":
+    main()
