@@ -99,6 +99,10 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
     port, password = variables["INNRINGING_POSTGRES_PORT"], variables["INNRINGING_POSTGRES_PASSWORD"]
     given = {
         "ENVIRONMENT": settings.environment,
+        "AGENT_RINGS": str(settings.agent_rings),
+        "PATIENT_RINGS": str(settings.patient_rings),
+        "DIALS_A_NUMBER_A_DAY": str(settings.dials_a_number_a_day),
+        "DIALS_AN_AGENT_A_DAY": str(settings.dials_an_agent_a_day),
         "DATABASE_URL": f"postgresql+asyncpg://innringing:{password}@127.0.0.1:{port}/innringing",
         "ARI_PORT": str(settings.ari_port),
         "ARI_USER": settings.ari_user,

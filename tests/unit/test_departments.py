@@ -214,6 +214,41 @@ def test_a_faulty_file_is_refused_with_its_line(file: Path, right: str, wrong: s
     assert found_line == line
 
 
+def test_when_and_whom_a_department_may_ring(file: Path) -> None:
+    kirurgi = load(file, GOOD).get("kirurgi")
+    assert kirurgi.ringing_hours == (time(8), time(16))
+    assert (kirurgi.ringing_days, kirurgi.ring_prefixes) == ("workdays", ("+47",))
+    own = (
+        'ringing_hours = ["07:30", "00:00"]\nringing_days = "every-day"\n'
+        'allow_foreign = true\nring_prefixes = ["+47", "+46"]\n'
+    )
+    kirurgi = load(file, GOOD.replace('answer_by = "15:00"\n', 'answer_by = "15:00"\n' + own, 1)).get("kirurgi")
+    assert kirurgi.ringing_hours == (time(7, 30), time(0))
+    assert (kirurgi.ringing_days, kirurgi.ring_prefixes) == ("every-day", ("+47", "+46"))
+    foreign = load(file, GOOD.replace('answer_by = "15:00"\n', 'answer_by = "15:00"\nallow_foreign = true\n', 1))
+    assert foreign.get("kirurgi").ring_prefixes == ("+",)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ('ringing_hours = ["16:00", "08:00"]', "must end after they begin"),
+        ('ringing_hours = ["08:00"]', "must be two times"),
+        ('ringing_hours = ["8", "16:00"]', "hours and minutes"),
+        ('ringing_days = "sundays"', "must be one of workdays, every-day"),
+        ('ring_prefixes = ["47"]', "is not the beginning of a number"),
+        ('ring_prefixes = ["+46"]', "is foreign"),
+        ('ring_prefixes = ["+"]', "is foreign"),
+        ("ring_prefixes = []", "one or more texts"),
+        ("ring_prefixes = [47]", "one or more texts"),
+    ],
+)
+def test_faulty_ringing_is_refused_with_its_line(file: Path, wrong: str, reason: str) -> None:
+    line, told = refusal(file, GOOD.replace('answer_by = "15:00"\n', f'answer_by = "15:00"\n{wrong}\n', 1))
+    assert reason in told
+    assert line == 8
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# nobody home\n", "\ufeff"])
 def test_an_empty_file_is_refused(file: Path, text: str) -> None:
     assert refusal(file, text) == (None, "there is no department in it")

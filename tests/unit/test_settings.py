@@ -219,3 +219,21 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings.load().api_port = 1  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_trunk_is_a_host_and_perhaps_a_port() -> None:
+    for trunk in ("", "sip.example.org", "192.0.2.7:5070"):
+        assert Settings.load(trunk=trunk).trunk == trunk
+    for wrong in ("sip:example.org", "example.org;transport=tcp", "a b", "example.org:x", "example.org\n[evil]"):
+        with pytest.raises(SettingsError, match="INNRINGING_TRUNK"):
+            Settings.load(trunk=wrong)
+
+
+@pytest.mark.usefixtures("keys")
+def test_how_long_and_how_often_may_be_rung() -> None:
+    settings = Settings.load()
+    assert (settings.agent_rings, settings.patient_rings) == (25, 40)
+    assert (settings.dial_caps.number, settings.dial_caps.agent) == (6, 300)
+    with pytest.raises(SettingsError, match="INNRINGING_PATIENT_RINGS"):
+        Settings.load(patient_rings=0)
