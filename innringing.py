@@ -9,6 +9,7 @@ from docker.run import run
 from ivr.cli import ivr
 from ivr.phone.cli import call
 from ivr.prompts import cli as prompts
+from ivr.rehearse.cli import rehearse_command
 
 app = typer.Typer(
     help="A callback service for hospitals.",
@@ -22,6 +23,7 @@ app.command()(api)
 app.add_typer(desk.app)
 app.command()(check)
 app.add_typer(prompts.app, name="prompts")
+app.command("rehearse")(rehearse_command)
 app.command()(call)
 
 if __name__ == "__main__":

@@ -1,0 +1,124 @@
+"""`innringing rehearse`: every department's conversation held with simulated callers, on the files as they are."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from desk.clock import OSLO
+from desk.departments import Department
+from desk.errors import DeskError
+from desk.settings import Settings
+from ivr.prompts.catalogue import PromptsError
+from ivr.rehearse.cast import ROLES, Role, Scene, hanging_up, rehearse
+from ivr.rehearse.explore import explore, mermaid
+from ivr.rehearse.stage import Stage, open_stage
+from ivr.rehearse.transcript import faults, lines
+from ivr.rehearse.virtual_time import VirtualTimeLoop
+
+TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), ("Skjult nummer", False, True))
+
+
+def rehearse_command(
+    departments: Annotated[list[str] | None, typer.Argument(help="slugs; every department when left out")] = None,
+    caller: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(role.name for role in ROLES)}")] = None,
+    at: Annotated[str | None, typer.Option(help="when they ring, as 2026-12-24T09:00; now when left out")] = None,
+    diagram: Annotated[Path | None, typer.Option(help="write what a caller can meet to this Markdown file")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="only what is wrong")] = False,
+) -> None:
+    """Let simulated callers ring every department, in seconds and without Asterisk, and print what they hear.
+
+    Exit code 1 when a conversation breaks, never ends, or wants a prompt that has no text.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )  # the story tells what went wrong
+    try:
+        roles = _roles(caller or [])
+        when = _moment(at)
+        settings = Settings.load(need_keys=False)
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            wrong, pictures = runner.run(
+                _rehearse(settings, departments or [], roles, when, quiet=quiet, draw=diagram is not None)
+            )
+        if diagram:
+            diagram.write_text("\n\n".join(pictures) + "\n", "utf-8")
+            print(f"What a caller can meet is drawn in {diagram}.")
+    except (DeskError, PromptsError, ValueError, OSError) as error:
+        print(f"innringing rehearse: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    if wrong:
+        raise typer.Exit(1)
+
+
+async def _rehearse(
+    settings: Settings, slugs: Sequence[str], roles: tuple[Role, ...], at: datetime, *, quiet: bool, draw: bool
+) -> tuple[int, list[str]]:
+    """How many calls went wrong, and the pictures."""
+    pictures: list[str] = []
+    began, calls, wrong = time.monotonic(), 0, 0
+    files = {"departments_file": settings.departments_file, "prompts_dir": settings.prompts_dir}
+    async with open_stage(**files, at=at) as stage:
+        chosen = [stage.departments().get(slug) for slug in slugs] or stage.departments().all()
+        for department in chosen:
+            async for scene in rehearse(stage, department, roles):
+                calls, wrong = calls + 1, wrong + _show(department, scene, stage, quiet=quiet)
+            if roles == ROLES:
+                async for scene in hanging_up(stage, department):
+                    calls, wrong = calls + 1, wrong + _show(department, scene, stage, quiet=True)
+        for department in chosen if draw else ():
+            picture, found = await _picture(stage, department)
+            pictures.append(picture)
+            wrong += found
+    seconds = time.monotonic() - began
+    print(f"{calls} calls to {len(chosen)} departments in {seconds:.1f} s: {wrong or 'none'} went wrong.")
+    return wrong, pictures
+
+
+def _show(department: Department, scene: Scene, stage: Stage, *, quiet: bool) -> int:
+    """Print the call, if it is to be seen or went wrong. 1 when it did."""
+    found = faults(scene.story, stage.catalogue)
+    if found or not quiet:
+        print(f"\n[{department.slug}] {scene.title}")
+        print("\n".join(lines(scene.story, stage.catalogue)))
+    for fault in found:
+        print(f"  WRONG: {fault}")
+    return min(1, len(found))
+
+
+async def _picture(stage: Stage, department: Department) -> tuple[str, int]:
+    """The department's pictures in Markdown, and how much was wrong in what they show."""
+    parts, wrong = [f"## {department.name}"], 0
+    for title, on_list, withheld in TITLES:
+        if on_list and department.identity == "off":
+            continue
+        found = await explore(stage, department, on_list=on_list, withheld=withheld)
+        parts += [f"### {title}", mermaid(found, stage.catalogue)]
+        for fault in found.faults:
+            print(f"[{department.slug}] WRONG: {fault}")
+        wrong += len(found.faults)
+    return "\n\n".join(parts), wrong
+
+
+def _roles(names: Sequence[str]) -> tuple[Role, ...]:
+    known = {role.name: role for role in ROLES}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no caller {unknown[0]}: there are {', '.join(known)}")
+    return tuple(known[name] for name in names) or ROLES
+
+
+def _moment(at: str | None) -> datetime:
+    if at is None:
+        return datetime.now(OSLO)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise ValueError(f"«{at}» is no moment such as 2026-12-24T09:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=OSLO)

@@ -1,0 +1,344 @@
+"""Where conversations are rehearsed: the departments, texts and sounds on disk, the real conversation and the real
+desk, on a database of its own that is thrown away; and no Asterisk, no waiting, no telephone.
+"""
+
+import asyncio
+import base64
+import tempfile
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import wraps
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import SecretStr
+
+from desk.callbacks import CallKey, Registration
+from desk.callers import Callers
+from desk.departments import Department
+from desk.desk import Desk
+from desk.identity import parse_identity
+from desk.phone import parse_phone
+from desk.reload import DepartmentsFile
+from desk.settings import Settings
+from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from desk.wire import make_callers, make_desk
+from ivr.call import Call, CallerHungUp, CallerId, Keys
+from ivr.dialogue.caller import request_callback
+from ivr.prompts.catalogue import Catalogue, load_catalogue
+from ivr.prompts.files import read_manifest
+from ivr.prompts.voices import RATE
+from ivr.rehearse import people
+from ivr.rehearse.line import FakeChannel
+from ivr.rehearse.virtual_time import VirtualTimeLoop
+
+SECONDS_A_LETTER: Final = 0.065
+"""How long a prompt not built yet is taken to be."""
+LONGEST_CALL: Final = 900.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a caller is asked: the prompts since the last answer, and how many digits are waited for.
+
+    `number` counts the questions of the call, from 0.
+    """
+
+    prompts: tuple[str, ...]
+    digits: int
+    language: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller does then: keys, `after` seconds and `gap` seconds apart; nothing; or hangs up."""
+
+    keys: str = ""
+    after: float = 1.0
+    gap: float = 0.4
+    hangs_up: bool = False
+
+
+class Undecided(Exception):
+    """The actor has not made up its mind: the call is broken off at this question."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self.question = question
+
+
+Actor = Callable[[Question], Answer]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something in a call: `kind` is says, keys, waits, desk or ends. `language` is set where something is said."""
+
+    second: float
+    kind: str
+    what: str
+    language: str = ""
+
+
+@dataclass
+class Story:
+    """One rehearsed call. `outcome` is done, switchboard or hung-up; `failure` is what broke, if anything did."""
+
+    events: list[Event] = field(default_factory=list)
+    outcome: str = ""
+    failure: str | None = None
+
+    def said(self) -> list[str]:
+        return [event.what for event in self.events if event.kind == "says"]
+
+
+class StageLine(FakeChannel):
+    """A caller's line that writes the story down."""
+
+    def __init__(self, channel_id: str, durations: Mapping[tuple[str, str], float], story: Story) -> None:
+        super().__init__(channel_id)
+        self._durations = durations
+        self._story = story
+        self._language = ""
+
+    async def play(self, playback_id: str, media: Any, language: str) -> None:
+        self._language = language
+        self.durations = {key: seconds for (spoken, key), seconds in self._durations.items() if spoken == language}
+        await super().play(playback_id, media, language)
+
+    async def leave(self, context: str, extension: str) -> None:
+        await super().leave(context, extension)
+        self.note("ends", context)
+
+    def note(self, kind: str, what: str) -> None:
+        language = self._language if kind == "says" else ""
+        self._story.events.append(Event(asyncio.get_running_loop().time(), kind, what, language))
+
+    def _begin_prompt(self, prompt: str) -> None:
+        self.note("says", prompt)
+        super()._begin_prompt(prompt)
+
+    def _press(self, key: str) -> None:
+        self.note("keys", key)
+        super()._press(key)
+
+
+class StageCall(Call):
+    """A call whose caller answers when asked. Keys come as on a real line: in time, one by one."""
+
+    def __init__(self, line: StageLine, actor: Actor, *, story: Story, **known: Any) -> None:
+        super().__init__(line, **known)
+        self._line = line
+        self._actor = actor
+        self._story = story
+        self._answered = 0
+        self._questions = 0
+
+    async def collect(self, *, digits: int, first: float, between: float) -> Keys:
+        said = self._story.said()
+        asked = tuple(said[self._answered :])
+        if first > 0 and asked and not self._keys:
+            question = Question(asked, digits, self.language, self._questions)
+            self._answered, self._questions = len(said), self._questions + 1
+            answer = self._actor(question)
+            if answer.hangs_up:
+                self._line.hangs_up(at=answer.after)
+            elif not answer.keys:
+                self._line.note("waits", "")
+            self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
+        return await super().collect(digits=digits, first=first, between=between)
+
+
+class StageClock:
+    """The day and hour of the rehearsal, moved by the loop's virtual seconds."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=asyncio.get_running_loop().time())
+
+
+class Stage:
+    """Calls to one set of departments. Use `open_stage`, on a VirtualTimeLoop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        departments: DepartmentsFile,
+        catalogue: Catalogue,
+        desk: Desk,
+        callers: Callers,
+        clock: StageClock,
+    ) -> None:
+        self.departments = departments
+        self.catalogue = catalogue
+        self._settings = settings
+        self._desk = desk
+        self._callers = callers
+        self._clock = clock
+        self._calls = 0
+        self._durations = _durations(settings.prompts_dir, catalogue)
+
+    def new_person(self) -> int:
+        """The number of somebody who has not rung yet."""
+        self._calls += 1
+        return self._calls
+
+    async def ring(
+        self,
+        department: Department,
+        actor: Actor,
+        *,
+        person: int,
+        withheld: bool = False,
+        interrupts: Mapping[str, str] | None = None,
+        hangs_up_at: float | None = None,
+    ) -> Story:
+        """One call, to its end. `interrupts` are keys pressed half a second into a prompt, by the prompt's key."""
+        self._calls += 1
+        story = Story()
+        line = StageLine(f"rehearsal.{self._calls}", self._durations, story)
+        for prompt, keys in (interrupts or {}).items():
+            line.answers(prompt, keys, after=0.5)
+        call = StageCall(
+            line,
+            actor,
+            story=story,
+            key=CallKey("rehearsal", line.id),
+            department=department.slug,
+            language=department.languages[0],
+            caller=CallerId(None if withheld else people.number(person), withheld),
+        )
+        line.attach(call)
+        if hangs_up_at is not None:
+            line.hangs_up(at=hangs_up_at)
+        began = asyncio.get_running_loop().time()
+        await self._hold(call, line, department, story)
+        story.events[:] = [
+            Event(event.second - began, event.kind, event.what, event.language) for event in story.events
+        ]
+        return story
+
+    async def _hold(self, call: Call, line: StageLine, department: Department, story: Story) -> None:
+        desk, callers = (cast(Any, _Still(each, line)) for each in (self._desk, self._callers))
+        try:
+            async with asyncio.timeout(LONGEST_CALL):
+                await request_callback(
+                    call, desk, department, callers=callers, settings=self._settings, clock=self._clock
+                )
+            story.outcome = "switchboard" if line.left_to else "done"
+        except CallerHungUp:
+            story.outcome = "hung-up"
+            line.note("ends", f"hung up at {call.interrupted_at or 'the end'}")
+        except Undecided:
+            raise
+        except TimeoutError:
+            story.failure = f"the call did not end within {LONGEST_CALL:.0f} seconds"
+        except Exception as error:  # a rehearsal is there to find it
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            story.failure = (
+                f"the conversation broke: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+            )
+        finally:
+            call.ended()
+
+    async def register(self, department: Department, person: int) -> Registration:
+        """Somebody who rang earlier and waits to be rung."""
+        self._calls += 1
+        with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
+            return await self._desk.register(
+                CallKey("rehearsal", f"earlier.{self._calls}"),
+                department.slug,
+                parse_identity(people.identity(person), allow_test=True, allow_h=False),
+                parse_phone(people.number(person)),
+                language=department.languages[0],
+            )
+
+
+class _Still:
+    """The desk, during whose work no time passes in the story, and which tells the story what it did."""
+
+    def __init__(self, desk: object, line: StageLine) -> None:
+        self._desk = desk
+        self._line = line
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._desk, name)
+        if not iscoroutinefunction(method):
+            return method
+
+        @wraps(method)
+        async def still(*args: Any, **kwargs: Any) -> Any:
+            with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
+                result = await method(*args, **kwargs)
+            self._line.note("desk", _told(name, result))
+            return result
+
+        return still
+
+
+def _told(method: str, result: object) -> str:
+    if isinstance(result, Registration):
+        callback = result.callback
+        again = "" if result.created else f" (call {callback.call_count})"
+        return f"stored: rung back {callback.promise_spoken}{again}"
+    words = {
+        "rang_again": "on the list already" if result else "",
+        "cancel": "cancelled",
+        "change_phone": "number changed",
+        "record_call": "kept as an incomplete call",
+    }
+    return words.get(method, method)
+
+
+@asynccontextmanager
+async def open_stage(*, departments_file: Path, prompts_dir: Path, at: datetime) -> AsyncIterator[Stage]:
+    """A stage for the files given; `at` is the moment it opens (aware). Raises DepartmentsFileError, PromptsError."""
+    loop = cast(VirtualTimeLoop, asyncio.get_running_loop())
+    departments, catalogue = DepartmentsFile(departments_file), load_catalogue(prompts_dir / "catalogue.toml")
+    with tempfile.TemporaryDirectory(prefix="innringing-rehearsal-") as folder:
+        key = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+        settings = Settings(
+            environment="demo",
+            var_dir=Path(folder),
+            departments_file=departments_file,
+            prompts_dir=prompts_dir,
+            database_url="sqlite+aiosqlite:///rehearsal.db",
+            identity_key=SecretStr(next(key)),
+            index_key=SecretStr(next(key)),
+        )
+        with loop.standing_still():
+            await migrate(settings.database_url)
+        database, clock = Database(settings.database_url), StageClock(at)
+        try:
+            yield Stage(
+                settings,
+                departments=departments,
+                catalogue=catalogue,
+                desk=make_desk(database, settings, clock, departments),
+                callers=make_callers(database, settings, clock, departments),
+                clock=clock,
+            )
+        finally:
+            with loop.standing_still():
+                await database.close()
+
+
+def _durations(prompts_dir: Path, catalogue: Catalogue) -> dict[tuple[str, str], float]:
+    """Seconds of each (language, prompt): as built, else by its letters."""
+    manifest = read_manifest(prompts_dir / "build")
+    found = {}
+    for language in catalogue.languages:
+        for key in catalogue.keys(language):
+            built = manifest.get(f"{language}/{key}")
+            letters = catalogue.silences.get(key) or SECONDS_A_LETTER * len(catalogue.text(language, key))
+            found[language, key] = built.samples / RATE if built else letters
+    return found

@@ -1,0 +1,58 @@
+"""Rehearsed calls in words: what was said, keyed and stored, second by second; and what was wrong with them. Pure."""
+
+from collections.abc import Iterator
+
+from ivr.prompts.catalogue import Catalogue
+from ivr.rehearse.stage import Event, Story
+
+ENDINGS = {"done": "the call ends: all was said", "switchboard": "the caller goes to the switchboard"}
+RECEIPTS = frozenset({"received"})
+
+
+def lines(story: Story, catalogue: Catalogue) -> Iterator[str]:
+    """One line for each thing said, keyed or stored: `  0:07  » Velkommen …`."""
+    for second, kind, text in _merged(story.events, catalogue):
+        mark = {"says": "»", "keys": "caller keys", "waits": "caller presses nothing"}.get(kind, "·")
+        yield f"  {int(second) // 60}:{int(second) % 60:02}  {mark} {text}".rstrip()
+    yield f"        = {story.failure or ENDINGS.get(story.outcome, 'the caller has hung up')}"
+
+
+def _merged(events: list[Event], catalogue: Catalogue) -> Iterator[tuple[float, str, str]]:
+    """Prompts said in a row are one sentence, keys in a row one number."""
+    pending: tuple[float, str, str] | None = None
+    for event in events:
+        if (event.kind == "desk" and not event.what) or (event.kind == "ends" and event.what == "switchboard"):
+            continue
+        text = words(catalogue, event.language, event.what) if event.kind == "says" else event.what
+        if not text and event.kind == "says":
+            continue
+        if pending and pending[1] == event.kind and event.kind in ("says", "keys"):
+            pending = (pending[0], event.kind, pending[2] + (" " if event.kind == "says" else "") + text)
+            continue
+        if pending:
+            yield pending
+        pending = (event.second, event.kind, text)
+    if pending:
+        yield pending
+
+
+def words(catalogue: Catalogue, language: str, prompt: str) -> str:
+    """What a prompt says; empty for a pause."""
+    if language not in catalogue.texts or prompt not in catalogue.keys(language):
+        return f"[no text: {language}/{prompt}]"
+    return catalogue.text(language, prompt)
+
+
+def faults(story: Story, catalogue: Catalogue) -> list[str]:
+    """What must not happen in any call: a crash, no end, a prompt without words, a receipt before the commit."""
+    found = [story.failure] if story.failure else []
+    stored = False
+    for event in story.events:
+        stored = stored or (event.kind == "desk" and event.what.startswith(("stored", "on the list")))
+        if event.kind != "says":
+            continue
+        if event.language not in catalogue.texts or event.what not in catalogue.keys(event.language):
+            found.append(f"there is no text for {event.what} in {event.language}")
+        if event.what in RECEIPTS and not stored:
+            found.append("a receipt was given before anything was stored")
+    return list(dict.fromkeys(found))
