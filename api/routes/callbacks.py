@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
+from pydantic import AfterValidator
 
 from api.auth import Reader, Worker
 from api.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
@@ -40,6 +41,7 @@ CONFLICT = (
     "or the Idempotency-Key came with another request before.",
 )
 MOST_DEPARTMENTS = 50
+MOST_DIGITS = 4
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
@@ -47,6 +49,13 @@ DepartmentQuery = Annotated[
     str | None, Query(max_length=64, pattern=SLUG, description="A department's slug; without it, all of yours.")
 ]
 Slug = Annotated[str, Query(max_length=64, pattern=SLUG)]
+
+
+def _no_number(text: str | None) -> str | None:
+    """Phone and identity numbers don't belong in an address: those end in logs."""
+    if text is not None and sum(character.isdigit() for character in text) > MOST_DIGITS:
+        raise ValueError("a number")
+    return text
 
 
 @router.get("", response_model=CallbackPage, responses=problems((404, "There is no such department.")))
@@ -63,7 +72,9 @@ async def list_callbacks(
     unreachable: Annotated[bool | None, Query(description="Only (true) or none (false) of the unreachable.")] = None,
     mine: Annotated[bool, Query(description="Only those you have claimed.")] = False,
     text: Annotated[
-        str | None, Query(min_length=1, max_length=100, pattern=PLAIN_TEXT, description="Is in the note.")
+        str | None,
+        AfterValidator(_no_number),
+        Query(min_length=1, max_length=100, pattern=PLAIN_TEXT, description="Is in the note. Four digits at most."),
     ] = None,
     at_risk: Annotated[
         bool | None, Query(description="Only (true) or none (false) of those probably rung too late.")

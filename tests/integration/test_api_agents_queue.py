@@ -111,7 +111,8 @@ async def test_an_agent_of_one_department_sees_only_it(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["due_before=today", "due_before=2026-11-24", "priority=high", "language=se", "mine=x", "text="]
+    "query",
+    ["due_before=today", "due_before=2026-11-24", "priority=high", "language=se", "mine=x", "text=", "text=68 05 0"],
 )
 async def test_a_wish_it_does_not_understand_is_refused(world: World, query: str) -> None:
     refused(await world.as_("kari", "GET", f"/callbacks?{query}"), 422, "invalid-input")
@@ -545,3 +546,9 @@ async def test_the_queue_is_counted_in_the_database(world: World) -> None:
     assert 'innringing_callbacks{department="kirurgi",status="waiting"} 3.0' in figures
     assert 'innringing_callbacks{department="kirurgi",status="claimed"} 2.0' in figures
     assert 'innringing_callbacks{department="hjerte",status="waiting"} 0.0' in figures
+
+
+async def test_a_refused_method_names_all_that_are_taken(world: World) -> None:
+    for path, methods in (("/callbacks", "GET, POST"), (f"/callbacks/{(await world.rings(1)).id}", "GET, PATCH")):
+        answer = await world.as_("kari", "PUT", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
