@@ -1,0 +1,159 @@
+"""Rehearsals: simulated callers, the real conversation and the real desk, in virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from typer.testing import CliRunner
+
+from desk.clock import OSLO
+from desk.settings import ROOT
+from innringing import app
+from ivr.rehearse import people, transcript
+from ivr.rehearse.cast import ROLES, Scene, hanging_up, rehearse
+from ivr.rehearse.explore import Map, explore, mermaid
+from ivr.rehearse.stage import Event, Stage, Story, open_stage
+from ivr.rehearse.virtual_time import VirtualTimeLoop
+
+T = TypeVar("T")
+TUESDAY = datetime(2026, 11, 24, 9, 0, tzinfo=OSLO)
+FILES = {"departments_file": ROOT / "dialplan" / "departments.toml", "prompts_dir": ROOT / "prompts"}
+
+
+def on_stage(work: Callable[[Stage], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_stage(**FILES, at=TUESDAY) as stage:
+            return await work(stage)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(run())
+
+
+@pytest.fixture(scope="module")
+def scenes() -> dict[str, Scene]:
+    """The calls of every role to kirurgi, by role."""
+
+    async def work(stage: Stage) -> dict[str, Scene]:
+        department = stage.departments().get("kirurgi")
+        return {role.name: scene async for role, scene in _with_roles(stage, department)}
+
+    async def _with_roles(stage: Stage, department):  # type: ignore[no-untyped-def]
+        for role in ROLES:
+            async for scene in rehearse(stage, department, (role,)):
+                yield role, scene
+
+    return on_stage(work)
+
+
+def test_no_call_goes_wrong(scenes: dict[str, Scene]) -> None:
+    assert set(scenes) == {role.name for role in ROLES}
+    catalogue = on_stage(_catalogue)
+    assert [fault for scene in scenes.values() for fault in transcript.faults(scene.story, catalogue)] == []
+
+
+async def _catalogue(stage: Stage):  # type: ignore[no-untyped-def]
+    return stage.catalogue
+
+
+@pytest.mark.parametrize(
+    ("role", "outcome", "told"),
+    [
+        ("quick", "done", "stored: rung back i dag innen klokken 15"),
+        ("slow", "done", "stored: rung back i dag innen klokken 15"),
+        ("mistyping", "done", "stored: rung back i dag innen klokken 15"),
+        ("silent", "done", "stored: rung back i dag innen klokken 15"),
+        ("withheld", "done", "stored: rung back i dag innen klokken 15"),
+        ("skipping", "done", "stored: rung back i dag innen klokken 15"),
+        ("person", "switchboard", "kept as an incomplete call"),
+        ("english", "done", "stored: rung back today by 15:00"),
+        ("again", "done", "on the list already"),
+        ("cancelling", "done", "cancelled"),
+    ],
+)
+def test_each_caller_gets_where_they_should(scenes: dict[str, Scene], role: str, outcome: str, told: str) -> None:
+    story = scenes[role].story
+    assert story.outcome == outcome
+    assert told in [event.what for event in story.events if event.kind == "desk"]
+
+
+def test_the_quick_one_keys_into_the_prompt_and_is_done_before_the_slow_one(scenes: dict[str, Scene]) -> None:
+    quick, slow = scenes["quick"].story, scenes["slow"].story
+    assert "caller presses nothing" not in quick.said()
+    assert quick.events[-1].second < slow.events[-1].second - 20
+    assert [event.what for event in slow.events if event.kind == "keys"] != []
+
+
+def test_hanging_up_at_each_step_is_told_by_its_step() -> None:
+    async def work(stage: Stage) -> list[Scene]:
+        return [scene async for scene in hanging_up(stage, stage.departments().get("hjerte"))]
+
+    scenes = on_stage(work)
+    assert len(scenes) > 10
+    assert {scene.story.outcome for scene in scenes} <= {"hung-up", "done"}
+    ends = {event.what for scene in scenes for event in scene.story.events if event.kind == "ends"}
+    assert {"hung up at welcome", "hung up at phone", "hung up at confirmation"} <= ends
+
+
+def test_exploring_meets_every_way_out_and_draws_it() -> None:
+    async def work(stage: Stage) -> tuple[Map, Map, str]:
+        department = stage.departments().get("kirurgi")
+        found = await explore(stage, department)
+        return found, await explore(stage, department, on_list=True), mermaid(found, stage.catalogue)
+
+    found, again, picture = on_stage(work)
+    assert found.faults == [] and again.faults == []
+    assert found.calls < 400  # it came to an end by itself
+    said = {prompt for _, prompts in found.nodes() for prompt in prompts}
+    expected = {"welcome", "identity_wrong", "no_keys", "without_identity", "ask_phone_slow", "received"}
+    assert expected <= said
+    assert {outcome for outcomes in found.ends.values() for outcome in outcomes} == {"done", "switchboard"}
+    assert "cancelled" in {prompt for _, prompts in again.nodes() for prompt in prompts}
+    lines = picture.splitlines()
+    assert lines[:2] == ["```mermaid", "flowchart TD"] and lines[-1] == "```"
+    assert any('|"riktig fødselsnummer"|' in line for line in lines)
+    assert any("Vi har mottatt din innringing." in line for line in lines)
+
+
+def test_a_conversation_that_breaks_is_wrong_and_so_is_a_receipt_too_early() -> None:
+    catalogue = on_stage(_catalogue)
+    early = Story([Event(0, "says", "received", "nb"), Event(1, "desk", "stored: …")], "done")
+    assert transcript.faults(early, catalogue) == ["a receipt was given before anything was stored"]
+    dumb = Story([Event(0, "says", "no_such_prompt", "nb")], "", "the conversation broke: KeyError at caller.py:1")
+    assert transcript.faults(dumb, catalogue) == [
+        "the conversation broke: KeyError at caller.py:1",
+        "there is no text for no_such_prompt in nb",
+    ]
+
+
+def test_people_are_nobodys_and_all_different() -> None:
+    numbers = {people.identity(n) for n in range(500)}
+    assert len(numbers) == 500
+    assert all(int(number[2:4]) > 80 for number in numbers)
+    assert people.wrong_identity(7) not in numbers
+
+
+def test_the_command_prints_what_was_said_and_follows_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, picture = tmp_path / "departments.toml", tmp_path / "picture.md"
+    text = FILES["departments_file"].read_text("utf-8").replace('answer_by = "15:00"', 'answer_by = "15:30"', 1)
+    file.write_text(text, "utf-8")
+    monkeypatch.setenv("INNRINGING_DEPARTMENTS_FILE", str(file))
+    monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path / "var"))
+    at = ["--at", "2026-11-24T09:00"]
+    run = CliRunner().invoke(app, ["rehearse", "kirurgi", "--caller", "quick", "--diagram", str(picture), *at])
+    assert run.exit_code == 0, run.output
+    assert "[kirurgi] quick" in run.output
+    assert "femten tretti" in run.output  # the new deadline, as it is spoken
+    assert picture.read_text("utf-8").startswith("## Kirurgisk poliklinikk\n\n### Første gang")
+    for wrong, reason in (
+        (["rehearse", "medisin"], "There is no such department."),
+        (["rehearse", "--caller", "angry"], "there is no caller angry"),
+        (["rehearse", "--at", "noon"], "«noon» is no moment"),
+    ):
+        run = CliRunner().invoke(app, wrong)
+        assert run.exit_code == 1
+        assert reason in run.output
