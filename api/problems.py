@@ -5,6 +5,7 @@ Shape (application/problem+json): `type` (urn:innringing:problem:<id>, stable), 
 repeated: it may be personal data.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -41,6 +42,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.DialNotFound: 404,
     desk_errors.DialInProgress: 409,
     desk_errors.DialOver: 409,
+    desk_errors.DialLost: 409,
     desk_errors.OutsideRingingHours: 409,
     desk_errors.NoAgentPhone: 409,
     desk_errors.DialCapReached: 429,
@@ -58,6 +60,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.BadCursor: 422,
     desk_errors.InvalidIdentity: 422,
     desk_errors.InvalidPhone: 422,
+    desk_errors.InvalidPhoneName: 422,
     desk_errors.StorageUnavailable: 503,
 }
 """Anything else of the DeskError family is our fault: 500, without its detail (it may name files)."""
@@ -192,4 +195,13 @@ async def _of_http(request: Request, error: Exception) -> Response:
         raise error
     status = error.status_code
     id_, title = PLAIN_TITLES.get(status, (f"http-{status}", HTTPStatus(status).phrase))
-    return problem_response(request, status=status, id=id_, title=title, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status == 405 and (methods := _documented_methods(request)):
+        headers["Allow"] = ", ".join(sorted(methods))  # the framework names only those of the first route found
+    return problem_response(request, status=status, id=id_, title=title, headers=headers)
+
+
+def _documented_methods(request: Request) -> set[str]:
+    """Every method of the address asked for; empty for one that is not in the OpenAPI document."""
+    template = re.sub(r":[a-z]+}", "}", str(getattr(request.scope.get("route"), "path", "")))
+    return {method.upper() for method in request.app.openapi()["paths"].get(template, {})}

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from desk.errors import DeskError, InvalidPhone
+from desk.errors import InvalidPhone, InvalidPhoneName
 from desk.phone import PhoneNumber, PhoneProblem, parse_phone
 
 TRUNK: Final = "trunk"
@@ -20,12 +20,6 @@ NEVER: Final = (
     *("+4780", "+4781", "+4782", "+4788"),  # Norway: free, shared cost, premium, personal: no patient's own line
     *("+870", "+878", "+881", "+882", "+883", "+888", "+979"),  # satellites, international networks, premium services
 )
-
-
-class InvalidPhoneName(DeskError):
-    """This can't name an agent's phone: use a-z, 0-9 and -, at most 32, and not trunk or switchboard."""
-
-    id = "invalid-phone-name"
 
 
 def check_phone_name(name: str) -> str:

@@ -107,6 +107,12 @@ class VersionConflict(DeskError):
     id = "version-conflict"
 
 
+class InvalidPhoneName(DeskError):
+    """This can't name an agent's phone: use a-z, 0-9 and -, at most 32, and not trunk or switchboard."""
+
+    id = "invalid-phone-name"
+
+
 class DialNotFound(DeskError):
     """Nobody has asked for this callback to be dialled."""
 

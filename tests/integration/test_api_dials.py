@@ -109,3 +109,11 @@ async def test_each_step_is_in_the_history_without_a_number(migrated_url: str, t
         ended = history["items"][-2]
         assert ended["details"] == {"dial": dial.id, "agent": "kari", "reason": "busy"}
         assert "68050001" not in str(history)
+
+
+async def test_another_method_is_told_which_there_are(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path) as world:
+        path, _ = await claimed(world)
+        answer = await world.as_("kari", "PUT", path)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "DELETE, GET, POST"

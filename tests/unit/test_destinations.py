@@ -7,9 +7,9 @@ import pytest
 
 from desk.clock import OSLO
 from desk.departments import Department, Policy
-from desk.destinations import InvalidPhoneName, agent_endpoint, check_phone_name, patient_endpoint
+from desk.destinations import agent_endpoint, check_phone_name, patient_endpoint
 from desk.dialling import may_ring
-from desk.errors import InvalidPhone
+from desk.errors import InvalidPhone, InvalidPhoneName
 from desk.phone import PhoneNumber, PhoneProblem, parse_phone
 from tests.destination_fuzz import fuzz
 
