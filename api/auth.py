@@ -32,12 +32,13 @@ class Permission(StrEnum):
     SIGN_IN = "sign_in"
     READ = "read"
     WORK = "work"
+    CLOSE = "close"
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AGENT: frozenset({Permission.SIGN_IN, Permission.READ, Permission.WORK}),
-    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ}),
-    Role.ADMIN: frozenset({Permission.SIGN_IN, Permission.READ}),
+    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE}),
+    Role.ADMIN: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE}),
     Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ}),
     Role.OPERATOR: frozenset({Permission.SIGN_IN}),
 }
@@ -102,3 +103,4 @@ def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
 SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
 Reader = Annotated[Access, Depends(signed_in(Permission.READ))]
 Worker = Annotated[Access, Depends(signed_in(Permission.WORK))]
+Closer = Annotated[Access, Depends(signed_in(Permission.CLOSE))]

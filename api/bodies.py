@@ -1,13 +1,14 @@
 """What clients send to change a callback, and the times and versions they name."""
 
 import re
-from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from api.schemas import MAX_LIMIT, MAX_NOTE, PLAIN_TEXT, Body, Fence, Note, Slug
 from desk.callbacks import Priority
+from desk.room import LONGEST_CLOSURE
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -101,3 +102,21 @@ class PromiseIn(Body):
     by: Moment | None = Field(default=None, description="The new promise; without it, by the department's rules.")
     sms: bool = Field(default=True, description="Tell the patient by a text message, if the phone is a mobile.")
     fence: OptionalFence = None
+
+
+class ClosureIn(Body):
+    """The queue closed: who rings from `from` until `until` is promised what follows, and told why."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    from_: Annotated[Moment, Field(alias="from")]
+    until: Moment
+    text_key: Literal["closed_today", "closed_course", "closed_illness"] | None = Field(
+        default=None, description="The prompt that tells of it; closed_today unless given. Operators own its words."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not timedelta() < self.until - self.from_ <= LONGEST_CLOSURE:
+            raise ValueError("until must come after from, by 31 days at most")
+        return self

@@ -21,6 +21,7 @@ from desk.callbacks import (
 )
 from desk.departments import Department, Policy
 from desk.identity import IdentityKind, IdentityNumber
+from desk.room import Closure
 
 MAX_LIMIT = 200
 MAX_NOTE = 1000
@@ -245,6 +246,7 @@ class DepartmentOut(BaseModel):
     answer_by: str | None
     rounds: list[str]
     max_attempts: int
+    capacity: int | None = Field(description="How many callbacks a round (or a day, under a deadline) holds.")
     languages: list[str]
     hospital_number: str
 
@@ -259,8 +261,29 @@ class DepartmentOut(BaseModel):
             answer_by=f"{department.answer_by:%H:%M}" if department.answer_by else None,
             rounds=[f"{start:%H:%M}" for start in department.rounds],
             max_attempts=department.max_attempts,
+            capacity=department.capacity,
             languages=list(department.languages),
             hospital_number=department.hospital_number.e164,
+        )
+
+
+class ClosureOut(BaseModel):
+    model_config = ConfigDict(validate_by_name=True)
+
+    id: int
+    department: str
+    from_: Annotated[datetime, Field(alias="from")]
+    until: datetime
+    text_key: str
+
+    @classmethod
+    def of(cls, closure: Closure) -> Self:
+        return cls(
+            id=closure.id,
+            department=closure.department,
+            from_=closure.from_,
+            until=closure.until,
+            text_key=closure.text.value,
         )
 
 

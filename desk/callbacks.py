@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import
     from desk.identity import IdentityKind
     from desk.phone import PhoneNumber
     from desk.promises import Promise
+    from desk.room import Later
 
 T = TypeVar("T")
 
@@ -164,10 +165,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Registration:
-    """What registering gave. `created` is false when the callback was there already (rung again, or a replay)."""
+    """What registering gave. `created` is false when the callback was there already (rung again, or a replay).
+
+    `later`: why a new one is promised a later time than the department's hours alone would give.
+    """
 
     callback: Callback
     created: bool
+    later: Later | None = None
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ MOST_SPACING_MINUTES = 7 * 24 * 60
 RINGING_HOURS = (time(8), time(16))
 PREFIX = re.compile(r"\+(?:[1-9][0-9]{0,6})?", re.ASCII)
 LONGEST_ROUND_MINUTES = 12 * 60
+MOST_CAPACITY = 10_000
 KEYS = (
     *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
     *("max_attempts", "min_spacing_minutes", "round_minutes", "identity", "languages", "allow_foreign"),
-    *("ringing_hours", "ringing_days", "ring_prefixes"),
+    *("ringing_hours", "ringing_days", "ring_prefixes", "capacity"),
 )
 HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
 
@@ -50,7 +51,10 @@ class HalfDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Department:
-    """One department's rules. Times are wall time in Europe/Oslo; rounds ascend; cutoff is not after answer_by."""
+    """One department's rules. Times are wall time in Europe/Oslo; rounds ascend; cutoff is not after answer_by.
+
+    `capacity`: how many callbacks a round holds, or a day under the deadline policy; None is any number.
+    """
 
     slug: str
     name: str
@@ -71,6 +75,7 @@ class Department:
     ringing_hours: tuple[time, time] = RINGING_HOURS
     ringing_days: Literal["workdays", "every-day"] = "workdays"
     ring_prefixes: tuple[str, ...] = ("+47",)
+    capacity: int | None = None
 
 
 class Departments(Mapping[str, Department]):
@@ -172,6 +177,7 @@ def _department(table: Table) -> Department:
             table.choice("ringing_days", ("workdays", "every-day"), default="workdays"),
         ),
         ring_prefixes=_ring_prefixes(table),
+        capacity=table.number("capacity", 1, low=1, high=MOST_CAPACITY) if "capacity" in table else None,
     )
 
 

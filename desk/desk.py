@@ -28,9 +28,10 @@ from desk.departments import Departments
 from desk.errors import IllegalMove
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
+from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
-from desk.storage import claims, history, lists
+from desk.storage import claims, closures, history, lists
 from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
 from desk.units import UnitsOfWork, uncut
@@ -86,15 +87,19 @@ class Desk(UnitsOfWork):
                 return Registration(await rows.get(connection, known.callback_id), created=False)
             index = self._vault.index(patient.value) if patient else None
             there = await rows.find_open(connection, department, index, phone)
+            given = None
             if there:
                 stored = await moves.rang_again(connection, rules, there, phone, language, now)
             else:
-                stored = await moves.make(connection, rules, self._vault, patient, phone, language, now)
+                given = await next_promise(connection, rules, now)
+                stored = await moves.make(
+                    connection, rules, self._vault, patient, phone, language, now, promise=given.promise
+                )
             id = stored.callback.id
             await call_rows.keep(
                 connection, known, key=call, department=department, at=now, phone=phone, callback_id=id
             )
-            return Registration(stored.callback, created=there is None)
+            return Registration(stored.callback, created=there is None, later=given.later if given else None)
 
         return await self._write(work)
 
@@ -124,6 +129,24 @@ class Desk(UnitsOfWork):
         await self._write(work)
 
     # --- agents
+
+    async def close_queue(
+        self, department: str, agent: str, *, from_: datetime, until: datetime, text: Later = Later.CLOSED_TODAY
+    ) -> Closure:
+        """Who rings from `from_` until `until` is promised what follows, and told so with `text`.
+
+        It takes the place of closures it overlaps, so a shorter one ends an earlier. `until` is after `from_`.
+        """
+        self._departments().get(department)
+
+        async def work(connection: Connection) -> Closure:
+            now = self._clock.now()
+            id = await closures.add(
+                connection, department=department, agent=agent, at=now, from_=from_, until=until, text=text.value
+            )
+            return Closure(id, department, from_, until, text)
+
+        return await self._write(work)
 
     async def claim(
         self, department: str, agent: str, *, limit: int = 1, due_before: datetime | None = None

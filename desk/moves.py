@@ -10,7 +10,8 @@ from desk.departments import Department
 from desk.errors import AlreadyClaimed, ClaimLost
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
-from desk.promises import Promise, PromiseReason, after_unanswered, attempts_note, due, promise_for, spoken_text
+from desk.promises import Promise, PromiseReason, after_unanswered, attempts_note, due, spoken_text
+from desk.room import next_promise
 from desk.storage import callbacks as rows
 from desk.storage import history
 from desk.storage.callbacks import RANK, Stored
@@ -34,9 +35,10 @@ async def make(
     priority: Priority = Priority.NORMAL,
     note: str | None = None,
     details: Details | None = None,
+    promise: Promise | None = None,
 ) -> Stored:
-    """A new callback with its first promise: the caller's own, or booked by `actor`."""
-    promise = promise_for(rules, now)
+    """A new callback with its first promise, the next there is room for unless given: the caller's, or `actor`'s."""
+    promise = promise or (await next_promise(connection, rules, now)).promise
     spoken = spoken_text(promise, rules, now, language)
     stored = await rows.add(
         connection,
@@ -271,8 +273,8 @@ async def promise_anew(
     reason: PromiseReason,
     promise: Promise | None = None,
 ) -> dict[str, Any]:
-    """Keep a new promise (by the rules at `now` unless given) and return the callback's columns for it."""
-    promise = promise or promise_for(rules, now)
+    """Keep a new promise (the next there is room for unless given) and return the callback's columns for it."""
+    promise = promise or (await next_promise(connection, rules, now)).promise
     spoken = spoken_text(promise, rules, now, stored.callback.language)
     await _keep_promise(connection, stored, rules, now, promise, spoken, reason)
     return rows.promise_columns(promise, spoken)

@@ -5,7 +5,7 @@ holidays and the department's own closed days.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -93,6 +93,26 @@ def promise_for(department: Department, now: datetime) -> Promise:
     if department.policy is Policy.ROUNDS:
         return _next_round(department, now)
     return _next_deadline(department, now)
+
+
+def promise_past(department: Department, now: datetime, closed: Sequence[tuple[datetime, datetime]]) -> Promise:
+    """`promise_for`, past the times (from, until) at which the queue is closed.
+
+    Who rings in one, or would be rung from a moment in one, is promised what follows it.
+    """
+    moment, promise = now, promise_for(department, now)
+    while True:
+        ends = (until for from_, until in closed if from_ <= moment < until or from_ <= promise.from_ < until)
+        end = max(ends, default=None)
+        if end is None:
+            return promise
+        moment = end.astimezone(UTC)
+        promise = promise_for(
+            department, moment - timedelta(microseconds=1)
+        )  # a round that begins with the end is open
+        if department.policy is Policy.DEADLINE:
+            by = promise.by.astimezone(OSLO)
+            promise = replace(promise, from_=max(promise.from_, moment, _opening(by.date(), by.time())))
 
 
 def after_unanswered(

@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
-from api.auth import SignedIn
+from api.auth import Closer, SignedIn
+from api.bodies import ClosureIn
 from api.openapi import API, problems
-from api.schemas import DepartmentList, DepartmentOut, MeOut
+from api.schemas import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
+from desk.room import Later
 
 router = APIRouter(prefix=API)
 
@@ -22,6 +24,24 @@ async def list_departments(
     departments = access.parts.departments()
     slugs = list(departments) if everywhere else access.departments()
     return DepartmentList(items=[DepartmentOut.of(departments.get(slug)) for slug in slugs])
+
+
+@router.post(
+    "/departments/{slug}/closures",
+    tags=["departments"],
+    status_code=201,
+    responses=problems((404, "There is no such department.")),
+)
+async def close_queue(
+    access: Closer, slug: Annotated[str, Path(max_length=64, pattern=SLUG)], closure: ClosureIn
+) -> ClosureOut:
+    """Close the queue for a time. It takes the place of closures it overlaps: a shorter one ends an earlier."""
+    [department] = access.departments(slug)
+    text = Later(closure.text_key) if closure.text_key else Later.CLOSED_TODAY
+    closed = await access.parts.desk.close_queue(
+        department, access.agent.name, from_=closure.from_, until=closure.until, text=text
+    )
+    return ClosureOut.of(closed)
 
 
 @router.get("/me", tags=["agents"], responses=problems())

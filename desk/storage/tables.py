@@ -223,6 +223,24 @@ answers = Table(
     sqlite_autoincrement=True,
 )
 
+Index(None, callbacks.c.department, callbacks.c.promise_by)
+
+closures = Table(
+    "closures",
+    metadata,
+    _serial(),
+    Column("department", String(64), nullable=False),
+    Column("agent", String(128), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("from_at", Instant, nullable=False),
+    Column("until_at", Instant, nullable=False),
+    Column("text", String(32), nullable=False),  # the prompt that tells of it
+    Column("replaced_at", Instant),  # a later one took its place
+    CheckConstraint("from_at < until_at", name="order"),
+    Index(None, "department", "until_at"),
+    sqlite_autoincrement=True,
+)
+
 calls = Table(
     "calls",
     metadata,

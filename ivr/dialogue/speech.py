@@ -6,6 +6,7 @@ The order is the same in every language; each language's own words are in prompt
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain
+from typing import Final
 
 from desk.callbacks import Registration
 from desk.callers import Standing
@@ -13,6 +14,7 @@ from desk.clock import OSLO
 from desk.departments import Department, Policy
 from desk.phone import PhoneNumber
 from desk.promises import Promise
+from desk.room import Later
 from ivr.prompts.keys import (
     MOST_AHEAD_COUNTED,
     Prompt,
@@ -26,6 +28,13 @@ from ivr.prompts.keys import (
     oclock,
     weekday,
 )
+
+LATER: Final[Mapping[Later, Prompt]] = {
+    Later.CLOSED_TODAY: Prompt.CLOSED_TODAY,
+    Later.CLOSED_COURSE: Prompt.CLOSED_COURSE,
+    Later.CLOSED_ILLNESS: Prompt.CLOSED_ILLNESS,
+    Later.QUEUE_FULL: Prompt.QUEUE_FULL,
+}
 
 
 def promise_prompts(promise: Promise, now: datetime) -> list[str]:
@@ -133,7 +142,8 @@ def receipt(registration: Registration, department: Department, *, known_person:
     """
     callback = registration.callback
     if registration.created or callback.call_count == 1:  # the first call; perhaps one taken up again half-way
-        return [Prompt.RECEIVED, *_promised(callback.promise, department, now), Prompt.MAY_HANG_UP]
+        later = [str(LATER[registration.later])] if registration.later else []
+        return [Prompt.RECEIVED, *later, *_promised(callback.promise, department, now), Prompt.MAY_HANG_UP]
     if not known_person:
         return [Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, Prompt.MAY_HANG_UP]
     if callback.promise.by <= now:

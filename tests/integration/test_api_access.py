@@ -114,3 +114,25 @@ async def test_operators_see_no_callbacks(world: World) -> None:
     for path in ("/callbacks", "/calls", f"/callbacks/{registered.id}", f"/callbacks/{registered.id}/patient"):
         assert (await world.as_("drift", "GET", path)).status_code == 403
     assert (await world.as_("drift", "GET", "/me")).json()["role"] == "operator"
+
+
+async def test_leaders_close_the_queue_of_their_departments(world: World) -> None:
+    await world.token("leder", Role.LEADER, ["kirurgi"])
+    path, day = "/departments/kirurgi/closures", {"from": "2026-11-24T08:00:00Z", "until": "2026-11-24T23:00:00Z"}
+    answer = await world.as_("leder", "POST", path, json=day | {"text_key": "closed_course"})
+    assert answer.status_code == 201
+    closed = answer.json()
+    assert (closed["department"], closed["text_key"]) == ("kirurgi", "closed_course")
+    assert (closed["from"], closed["until"]) == (day["from"], day["until"])
+    assert (await world.as_("leder", "POST", path, json=day)).json()["text_key"] == "closed_today"
+    assert (await world.as_("kari", "POST", path, json=day)).status_code == 403
+    assert (await world.as_("leder", "POST", "/departments/hjerte/closures", json=day)).status_code == 403
+    for wrong in (
+        {"from": day["until"], "until": day["from"]},
+        day | {"until": "2026-12-25T08:00:01Z"},
+        day | {"text_key": "welcome"},
+        day | {"text": "x"},
+        {"from": "2026-11-24T08:00:00", "until": day["until"]},
+        {"until": day["until"]},
+    ):
+        assert (await world.as_("leder", "POST", path, json=wrong)).status_code == 422

@@ -13,6 +13,7 @@ SURFACE = {
     *(("GET", f"/api/v1/callbacks/{{id}}{tail}") for tail in ("", "/patient", "/history", "/promises")),
     *(("GET", f"/api/v1/departments/{{slug}}/{what}") for what in ("promises", "warnings", "intake")),
     ("POST", "/api/v1/callbacks"),
+    ("POST", "/api/v1/departments/{slug}/closures"),
     ("PATCH", "/api/v1/callbacks/{id}"),
     ("POST", "/api/v1/callbacks/claim"),
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("claim", "release", "attempts", "close", "reopen")),

@@ -1,0 +1,115 @@
+"""Promises past closed times, hand-checked; capacity in the file of departments."""
+
+from dataclasses import replace
+from datetime import datetime, time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desk.callbacks import Registration
+from desk.clock import OSLO
+from desk.departments import Department, Policy, load_departments
+from desk.errors import DepartmentsFileError
+from desk.phone import parse_phone
+from desk.promises import is_workday, promise_past
+from desk.room import CLOSURE_TEXTS, Later
+from desk.settings import ROOT
+from ivr.dialogue.speech import LATER, receipt
+from ivr.rehearse.virtual_time import on_virtual_time
+from tests.unit.dialogue_world import HOSPITAL, KIRURGI, OWN_NUMBER, World
+
+HJERTE = replace(KIRURGI, slug="hjerte", policy=Policy.ROUNDS, cutoff=None, answer_by=None, rounds=(time(10), time(13)))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=OSLO)
+
+
+# Tuesday 24 November 2026 is a workday, and so are the days after it to Friday.
+@pytest.mark.parametrize(
+    ("department", "now", "closed", "begins", "by"),
+    [
+        # closed for the day: the next workday, from its opening
+        (KIRURGI, "24T09:00", ("24T09:00", "25T00:00"), "25T08:00", "25T15:00"),
+        (KIRURGI, "27T09:00", ("27T08:00", "28T00:00"), "30T08:00", "30T15:00"),
+        (HJERTE, "24T09:00", ("24T09:00", "25T00:00"), "25T10:00", "25T10:00"),
+        # closed later today: who rings before is rung as usual; a round in it is not promised
+        (KIRURGI, "24T08:59", ("24T09:00", "25T00:00"), "24T08:59", "24T15:00"),
+        (HJERTE, "24T10:30", ("24T12:00", "25T00:00"), "25T10:00", "25T10:00"),
+        # open again the same day: from then
+        (KIRURGI, "24T09:00", ("24T08:00", "24T11:00"), "24T11:00", "24T15:00"),
+        (HJERTE, "24T09:00", ("24T08:00", "24T13:00"), "24T13:00", "24T13:00"),
+        # tomorrow is closed: who rings in the evening is promised the day after
+        (KIRURGI, "24T18:00", ("25T00:00", "26T00:00"), "26T08:00", "26T15:00"),
+        # over, or not yet: nothing changes
+        (KIRURGI, "24T09:00", ("24T08:00", "24T09:00"), "24T09:00", "24T15:00"),
+        (HJERTE, "24T09:00", ("24T11:00", "24T12:00"), "24T10:00", "24T10:00"),
+    ],
+)
+def test_promises_pass_closed_times(
+    department: Department, now: str, closed: tuple[str, str], begins: str, by: str
+) -> None:
+    from_, until = (at(f"2026-11-{each}") for each in closed)
+    promise = promise_past(department, at(f"2026-11-{now}"), [(from_, until)])
+    assert (promise.from_, promise.by) == (at(f"2026-11-{begins}"), at(f"2026-11-{by}"))
+
+
+MOMENTS = st.datetimes(datetime(2026, 10, 1), datetime(2027, 4, 30)).map(lambda moment: moment.replace(tzinfo=OSLO))
+
+
+@given(
+    now=MOMENTS,
+    closed=st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda pair: tuple(sorted(pair))), max_size=4),
+    department=st.sampled_from([KIRURGI, HJERTE]),
+)
+def test_whatever_is_closed_a_promise_comes_and_on_an_open_day(
+    now: datetime, closed: list[tuple[datetime, datetime]], department: Department
+) -> None:
+    promise = promise_past(department, now, closed)
+    assert promise.from_ <= promise.by and promise.by > now
+    assert is_workday(department, promise.by.astimezone(OSLO).date())
+    assert not any(from_ <= promise.from_ < until for from_, until in closed)
+
+
+def test_each_reason_has_its_own_prompt() -> None:
+    assert set(LATER) == set(Later)
+    assert [LATER[text].value for text in CLOSURE_TEXTS] == [text.value for text in CLOSURE_TEXTS]
+
+
+@on_virtual_time
+async def test_why_it_is_later_is_said_between_the_receipt_and_the_promise() -> None:
+    world = World()
+    callback = world.desk.new(parse_phone(OWN_NUMBER))
+    registration = Registration(callback, created=True, later=Later.CLOSED_COURSE)
+    said = receipt(registration, KIRURGI, known_person=False, now=callback.created_at)
+    assert said[:4] == ["received", "closed_course", "we_ring", "today_by"]
+    assert said[-len(HOSPITAL) - 2 : -2] == HOSPITAL
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("capacity = 0", "whole number from 1 to 10000"),
+        ("capacity = 10001", "whole number from 1 to 10000"),
+        ("capacity = true", "whole number from 1 to 10000"),
+        ('capacity = "40"', "whole number"),
+        ("capasity = 40", "did you mean «capacity»"),
+    ],
+)
+def test_a_faulty_capacity_is_refused_with_its_line(tmp_path: Path, line: str, reason: str) -> None:
+    file = tmp_path / "departments.toml"
+    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+    file.write_text(text.replace("[kirurgi]\n", f"[kirurgi]\n{line}\n", 1), "utf-8")
+    with pytest.raises(DepartmentsFileError, match=reason) as refused:
+        load_departments(file)
+    assert refused.value.line == text[: text.index("[kirurgi]\n")].count("\n") + 2
+
+
+def test_a_capacity_is_read_and_without_one_there_is_no_limit(tmp_path: Path) -> None:
+    file = tmp_path / "departments.toml"
+    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+    file.write_text(text.replace("[kirurgi]\n", "[kirurgi]\ncapacity = 40\n", 1), "utf-8")
+    departments = load_departments(file)
+    assert [each.capacity for each in departments.all()] == [40, None]
