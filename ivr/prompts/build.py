@@ -19,7 +19,7 @@ import numpy as np
 
 from ivr.prompts import sets, voices
 from ivr.prompts.catalogue import Catalogue, ProgramMissing, PromptsError, load_catalogue
-from ivr.prompts.files import SUFFIXES, Built, Kind, read_manifest, recording_files, write_whole
+from ivr.prompts.files import RATE, SUFFIXES, Built, Kind, read_manifest, recording_files, write_whole
 from ivr.prompts.levels import (
     TARGET_LUFS,
     Samples,
@@ -31,7 +31,6 @@ from ivr.prompts.levels import (
     to_pcm16,
     trimmed,
 )
-from ivr.prompts.voices import RATE
 
 RECIPE = 1  # raise it when the sound made from the same source changes
 ALAW_RATE = 8_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from ivr.prompts.build import Source, find_sources
 from ivr.prompts.catalogue import load_catalogue
-from ivr.prompts.files import SUFFIXES, read_manifest
+from ivr.prompts.files import RATE, SUFFIXES, read_manifest
 from ivr.prompts.levels import (
     PEAK_DBTP,
     TARGET_LUFS,
@@ -20,7 +20,6 @@ from ivr.prompts.levels import (
     measure,
     true_peak,
 )
-from ivr.prompts.voices import RATE
 
 TOLERANCE_LU = 1.0
 LONGEST_END_SECONDS = 0.4

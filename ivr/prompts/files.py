@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ivr.prompts.voices import RECORDING_SUFFIXES
+RATE = 16_000
+"""Samples a second of the wide sound (.sln16), and of all work on it."""
 
+RECORDING_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aiff")
 SUFFIXES = (".alaw", ".sln16")
 
 Kind = Literal["recording", "draft", "silence"]

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from ivr.prompts.build import find_sources
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
-from ivr.prompts.files import Kind, read_manifest, write_whole
-from ivr.prompts.voices import RATE
+from ivr.prompts.files import RATE, Kind, read_manifest, write_whole
 
 COLUMNS = ("language", "key", "file", "text", "kind", "draft_seconds")
 PLAYERS = (("aplay", "-q"), ("play", "-q"), ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"))

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
+from ivr.prompts.files import RATE
 from ivr.prompts.levels import Samples, resampled, sounding
 
-RATE = 16_000
-RECORDING_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aiff")
 LONGEST_RECORDING = 60.0
 
 DRAFT_VOICES = {"nb": "nb", "nn": "nb", "en": "en-gb"}

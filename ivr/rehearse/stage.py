@@ -31,8 +31,7 @@ from desk.wire import make_callers, make_desk
 from ivr.call import Call, CallerHungUp, CallerId, Keys
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.catalogue import Catalogue, load_catalogue
-from ivr.prompts.files import read_manifest
-from ivr.prompts.voices import RATE
+from ivr.prompts.files import RATE, read_manifest
 from ivr.rehearse import people
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import VirtualTimeLoop
