@@ -110,7 +110,7 @@ def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
     file.write_text(DEPARTMENTS, encoding="utf-8")
     patient_port = free_port(socket.SOCK_DGRAM)
     with running_system(
-        folder, departments_file=file, trunk=f"127.0.0.1:{patient_port}", agent_rings=3, patient_rings=4, **given
+        folder, departments_file=file, trunk=f"127.0.0.1:{patient_port}", agent_rings=5, patient_rings=6, **given
     ) as system:
         yield Exchange(system, patient_port)
 

@@ -42,7 +42,7 @@ async def test_answered_they_talk_and_the_agent_tells_the_outcome(
         at_home.answer()
         await case.state("bridged")
         await at_desk.key("5")
-        await asyncio.sleep(3.2)
+        await asyncio.sleep(4)
         await at_home.hang_up()
         await asyncio.wait_for(at_desk.ended.wait(), PATIENCE)
         assert await case.ended() == "answered"
@@ -130,7 +130,7 @@ async def test_a_patient_cut_off_goes_first_in_line(exchange: Exchange, phones: 
         at_desk = await desk_phone.answer()
         at_home = await patient.answer()
         await case.state("bridged")
-        await asyncio.sleep(3.2)
+        await asyncio.sleep(4)
         await at_home.hang_up(cause=38)
         assert await case.ended() == "dropped"
         await asyncio.wait_for(at_desk.ended.wait(), PATIENCE)
