@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from functools import lru_cache
 
 import structlog
 from fastapi import Response
@@ -114,8 +115,12 @@ async def _gone(receive: Receive) -> None:
         continue
 
 
+@lru_cache(maxsize=256)
 def event(change: Change) -> bytes:
-    """One change. Nothing of the patient is in it: who may know more asks for the callback."""
+    """One change, written once for all who read it.
+
+    Nothing of the patient is in it: who may know more asks for the callback.
+    """
     told = {
         "id": change.id,
         "event": change.event,
