@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
 from desk.departments import Department
-from desk.errors import AlreadyClaimed, ClaimLost
+from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
 from desk.promises import Promise, PromiseReason, after_unanswered, attempts_note, due, spoken_text
@@ -113,6 +113,8 @@ async def reopen(
 
     One that was `cut_off` goes first in line.
     """
+    if stored.callback.status is Status.CLAIMED:
+        raise IllegalMove("it is claimed")  # to go back to waiting is its agent's to decide
     to = move(stored.callback.status, Status.WAITING)
     changes = await promise_anew(connection, rules, stored, now, PromiseReason.REOPENED)
     changes |= {"attempts_from": now, "not_before": None}

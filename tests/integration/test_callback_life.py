@@ -1,0 +1,294 @@
+"""A callback's life against a model of it: any order of ringing, claiming, trying, closing, sending on, waiting.
+
+The model is a dozen lines and knows no rules of promises: it says who has which callback in which status, and what must
+be refused. After every step the desk has to agree, row by row and history by history.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from desk.callbacks import ClosedReason, Outcome, Priority, Status
+from desk.departments import Departments
+from desk.desk import Desk
+from desk.errands import Errands
+from desk.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, DeskError, IllegalMove
+from desk.storage.database import Database
+from desk.storage.tables import metadata
+from desk.vault import Vault
+from tests.fakes import FakeClock
+from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
+
+LEASE = timedelta(minutes=15)
+PEOPLE, AGENTS, SLUGS = st.integers(1, 3), st.sampled_from(["kari", "ola"]), st.sampled_from(["kirurgi", "hjerte"])
+
+
+@dataclass
+class Life:
+    """What the model knows of one callback."""
+
+    person: int
+    department: str
+    status: Status = Status.WAITING
+    holder: str | None = None
+    until: Any = None
+    fence: int = 0
+    attempts: int = 0
+    seen: list[int] = field(default_factory=list)
+
+
+class CallbackLife(RuleBasedStateMachine):
+    """`desk` and `errands` do it, `lives` says what should have come of it."""
+
+    loop: asyncio.Runner
+    database: Database
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        vault = Vault(**KEYS)
+        departments: Departments = DEPARTMENTS
+        self.desk = Desk(
+            database=self.database, departments=lambda: departments, vault=vault, clock=self.clock, lease=LEASE
+        )
+        self.errands = Errands(database=self.database, departments=lambda: departments, vault=vault, clock=self.clock)
+        self.lives: dict[str, Life] = {}
+        self.calls = itertools.count()
+
+    def do(self, work: Any, *refusals: type[DeskError]) -> Any:
+        """Run it; when the model expects a refusal, exactly one of those must come, and nothing else changes."""
+        if refusals:
+            with pytest.raises(refusals):
+                self.loop.run(work)
+            return None
+        return self.loop.run(work)
+
+    @initialize()
+    def empty(self) -> None:
+        async def clear() -> None:
+            async with self.database.begin() as connection:
+                for table in reversed(metadata.sorted_tables):
+                    await connection.execute(table.delete())
+
+        self.loop.run(clear())
+
+    # --- what the model says
+
+    def open_of(self, person: int, department: str) -> str | None:
+        for id, life in self.lives.items():
+            if (life.person, life.department) == (person, department) and life.status is not Status.CLOSED:
+                return id
+        return None
+
+    def held(self, life: Life) -> bool:
+        return life.status is Status.CLAIMED and life.until > self.clock.now()
+
+    def to_touch(self, life: Life, agent: str) -> tuple[type[DeskError], ...]:
+        """What an agent without a fence is refused with."""
+        if self.held(life):
+            return (ClaimLost,) if life.holder == agent else (AlreadyClaimed,)
+        return ()
+
+    def end_lease(self, life: Life) -> None:
+        if life.status is Status.CLAIMED:
+            life.status, life.holder = Status.WAITING, None
+
+    def some(self, which: int) -> tuple[str, Life]:
+        return list(self.lives.items())[which % len(self.lives)]
+
+    # --- what may happen
+
+    @rule(person_=PEOPLE, department=SLUGS, booked=st.booleans())
+    def rings(self, person_: int, department: str, booked: bool) -> None:
+        there = self.open_of(person_, department)
+        if booked:
+            got = self.do(self.errands.book(department, "kari", person(person_), phone(person_)))
+        else:
+            key = call(next(self.calls))
+            got = self.do(self.desk.register(key, department, person(person_), phone(person_)))
+            again = self.do(self.desk.register(key, department, person(person_), phone(person_)))
+            assert (again.callback.id, again.created) == (got.callback.id, False)
+        assert got.created is (there is None)
+        if there is None:
+            self.lives[got.callback.id] = Life(person_, department)
+        else:
+            assert got.callback.id == there
+            if self.lives[there].status is Status.UNREACHABLE:
+                self.lives[there].status = Status.WAITING
+
+    @precondition(lambda self: self.lives)
+    @rule(agent=AGENTS, department=SLUGS, limit=st.integers(1, 3))
+    def claims(self, agent: str, department: str, limit: int) -> None:
+        taken = self.do(self.desk.claim(department, agent, limit=limit))
+        for life in self.lives.values():
+            if life.department == department and not self.held(life):
+                self.end_lease(life)
+        assert len(taken) <= limit
+        for callback in taken:
+            life = self.lives[callback.id]
+            assert (life.department, life.status) == (department, Status.WAITING), "handed out twice"
+            self.takes(life, agent, callback.fence)
+
+    @precondition(lambda self: self.lives)
+    @rule(which=st.integers(0), agent=AGENTS)
+    def claims_that_one(self, which: int, agent: str) -> None:
+        id, life = self.some(which)
+        if self.held(life):
+            refusals: tuple[type[DeskError], ...] = () if life.holder == agent else (AlreadyClaimed,)
+        else:
+            refusals = () if life.status in (Status.WAITING, Status.CLAIMED) else (IllegalMove,)
+        callback = self.do(self.desk.claim_named(id, agent), *refusals)
+        if callback and self.held(life):
+            assert callback.fence == life.fence
+            life.until = callback.lease_until
+        elif callback:
+            self.takes(life, agent, callback.fence)
+
+    def takes(self, life: Life, agent: str, fence: int) -> None:
+        assert fence == life.fence + 1, "each claim has a fence of its own"
+        life.status, life.holder, life.fence = Status.CLAIMED, agent, fence
+        life.until = self.clock.now() + LEASE
+
+    @precondition(lambda self: self.lives)
+    @rule(
+        which=st.integers(0),
+        agent=AGENTS,
+        stale=st.sampled_from([0, 0, 0, 1]),
+        what=st.sampled_from([*Outcome, "release", "extend"]),
+    )
+    def reports(self, which: int, agent: str, stale: int, what: Any) -> None:
+        id, life = self.some(which)
+        mine = life.status is Status.CLAIMED and life.holder == agent and not stale
+        refusals = () if mine else (ClaimLost,)
+        fence = life.fence - stale
+        if what == "extend":
+            callback = self.do(self.desk.extend(id, agent, fence), *refusals)
+            if callback:
+                life.until = self.clock.now() + LEASE
+            return
+        if what == "release":
+            callback = self.do(self.desk.release(id, agent, fence), *refusals)
+        else:
+            callback = self.do(self.desk.record_attempt(id, agent, fence, what), *refusals)
+            if callback:
+                life.attempts += 1
+                ends = {
+                    Outcome.REACHED: {Status.CLOSED},
+                    Outcome.WRONG_NUMBER: {Status.CLOSED},
+                    Outcome.DROPPED: {Status.WAITING},
+                }
+                assert callback.status in ends.get(what, {Status.WAITING, Status.UNREACHABLE})
+        if callback:
+            life.status, life.holder = callback.status, None
+
+    @precondition(lambda self: self.lives)
+    @rule(which=st.integers(0), agent=AGENTS)
+    def closes(self, which: int, agent: str) -> None:
+        id, life = self.some(which)
+        refusals = self.to_touch(life, agent) or ((IllegalMove,) if life.status is Status.CLOSED else ())
+        if self.do(self.desk.close(id, agent, ClosedReason.OTHER, fence=None), *refusals):
+            life.status, life.holder = Status.CLOSED, None
+
+    @precondition(lambda self: self.lives)
+    @rule(which=st.integers(0), agent=AGENTS, cut_off=st.booleans())
+    def reopens(self, which: int, agent: str, cut_off: bool) -> None:
+        id, life = self.some(which)
+        beside = life.status is Status.CLOSED and self.open_of(life.person, life.department)
+        refusals = (IllegalMove,) if beside or life.status in (Status.WAITING, Status.CLAIMED) else ()
+        callback = self.do(self.desk.reopen(id, agent, cut_off=cut_off), *refusals)
+        if callback:
+            life.status = Status.WAITING
+            assert callback.promise.by > self.clock.now()
+            assert not cut_off or callback.priority is Priority.URGENT
+
+    @precondition(lambda self: self.lives)
+    @rule(which=st.integers(0), agent=AGENTS, to=SLUGS, keep=st.booleans())
+    def sends_on(self, which: int, agent: str, to: str, keep: bool) -> None:
+        id, life = self.some(which)
+        refusals = self.to_touch(life, agent)
+        if not refusals and (life.status is Status.CLOSED or life.department == to):
+            refusals = (IllegalMove,)
+        elif not refusals and self.open_of(life.person, to):
+            refusals = (AlreadyOpenThere,)
+        before = self.loop.run(self.desk.get(id)).promise
+        sent = self.do(self.errands.transfer(id, agent, to, keep_promise=keep, fence=None), *refusals)
+        if sent:
+            assert sent.promise_kept is (keep and before.by > self.clock.now())
+            assert (sent.callback.promise == before) or not sent.promise_kept
+            life.department, life.status, life.holder = to, Status.WAITING, None
+
+    @precondition(lambda self: self.lives)
+    @rule(which=st.integers(0), agent=AGENTS)
+    def promises_anew(self, which: int, agent: str) -> None:
+        id, life = self.some(which)
+        refusals = self.to_touch(life, agent)
+        if not refusals and life.status in (Status.CLOSED, Status.UNREACHABLE):
+            refusals = (IllegalMove,)
+        if self.do(self.errands.promise_anew(id, agent, by=None, fence=None, sms=True), *refusals):
+            self.end_lease(life)
+
+    @rule(minutes=st.sampled_from([1, 14, 15, 130, 1500]))
+    def time_passes(self, minutes: int) -> None:
+        self.clock.advance(timedelta(minutes=minutes))
+
+    # --- what always holds
+
+    @invariant()
+    def the_desk_agrees(self) -> None:
+        for id, life in self.lives.items():
+            callback = self.loop.run(self.desk.get(id))
+            assert (callback.department, callback.status) == (life.department, life.status)
+            assert (callback.claimed_by, callback.fence) == (life.holder, life.fence)
+            assert len(callback.attempts) == life.attempts
+            rows = self.loop.run(self.desk.history(id))
+            moves = [row for row in rows if row.to_status]
+            chain = list(itertools.pairwise(moves))
+            assert all(later.from_status is earlier.to_status for earlier, later in chain)
+            assert moves[-1].to_status is life.status
+            assert [row.id for row in rows][: len(life.seen)] == life.seen, "history only grows"
+            life.seen = [row.id for row in rows]
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def test_any_life_follows_the_model(migrated_url: str, runner: asyncio.Runner) -> None:
+    database = Database(migrated_url)
+
+    class OnThisEngine(CallbackLife):
+        pass
+
+    OnThisEngine.loop, OnThisEngine.database = runner, database
+    try:
+        run_state_machine_as_test(
+            OnThisEngine,
+            settings=settings(
+                max_examples=15,
+                stateful_step_count=18,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],  # a failing life is short enough as it is; shrinking it takes minutes
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        runner.run(database.close())
