@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
+from desk.promises import public_holidays
 from desk.reload import DepartmentsFile
 from desk.settings import Settings
 from desk.storage.database import Database
@@ -30,6 +31,7 @@ def make_desk(database: Database, settings: Settings, clock: Clock, departments:
     departments = departments or DepartmentsFile(settings.departments_file)
     identity_key, index_key = settings.keys()
     vault = Vault(identity_key=identity_key, index_key=index_key)
+    public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
     return Desk(database=database, departments=departments, vault=vault, clock=clock)
 
 
