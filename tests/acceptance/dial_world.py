@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from ivr.phone.phone_call import PhoneCall
 from tests.servers import free_port
 from tests.system import System, running_system
 
-PATIENCE = 30.0  # seconds: a limit against hanging, not a measure
+PATIENCE = 90.0  # seconds: a limit against hanging, not a measure
 DEPARTMENTS = """
 [kirurgi]
 name = "Kirurgisk poliklinikk"
@@ -110,7 +110,7 @@ def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
     file.write_text(DEPARTMENTS, encoding="utf-8")
     patient_port = free_port(socket.SOCK_DGRAM)
     with running_system(
-        folder, departments_file=file, trunk=f"127.0.0.1:{patient_port}", agent_rings=5, patient_rings=6, **given
+        folder, departments_file=file, trunk=f"127.0.0.1:{patient_port}", agent_rings=7, patient_rings=7, **given
     ) as system:
         yield Exchange(system, patient_port)
 
@@ -174,3 +174,9 @@ def shown(call: PhoneCall) -> str:
     """The number an incoming call shows."""
     assert call.invite is not None
     return re.search(r"sip:([^@;>]+)", call.invite.header("from"))[1]  # type: ignore[index]
+
+
+async def soon(ringing: Awaitable[PhoneCall]) -> PhoneCall:
+    """Who rings, or an error when nobody does."""
+    async with asyncio.timeout(PATIENCE):
+        return await ringing

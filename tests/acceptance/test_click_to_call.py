@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from ivr.phone.phone import Phone
-from tests.acceptance.dial_world import PATIENCE, Case, Exchange, called, running_exchange, shown
+from tests.acceptance.dial_world import PATIENCE, Case, Exchange, called, running_exchange, shown, soon
 
 ALL_STEPS = ["dial_requested", "dial_agent_ringing", "dial_patient_ringing", "dial_bridged", "dial_ended"]
 
@@ -19,7 +19,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 @pytest.fixture
 async def phones(exchange: Exchange) -> AsyncIterator[tuple[Phone, Phone]]:
-    async with asyncio.timeout(6 * PATIENCE), exchange.phones() as phones:
+    async with exchange.phones() as phones:
         yield phones
 
 
@@ -30,11 +30,11 @@ async def test_answered_they_talk_and_the_agent_tells_the_outcome(
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050101")
         await case.dial()
-        at_desk = await desk_phone.rung()
+        at_desk = await soon(desk_phone.rung())
         assert shown(at_desk) == "+4768059000"
         assert patient._ringing.empty()
         at_desk.answer()
-        at_home = await patient.rung()
+        at_home = await soon(patient.rung())
         assert (called(at_home), shown(at_home)) == ("+4768050101", "+4768059000")
         await case.state("patient_ringing")
         await asyncio.sleep(0.5)
@@ -65,8 +65,8 @@ async def test_a_patient_who_is_not_to_be_had(
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, f"+4768050{status}")
         await case.dial()
-        at_desk = await desk_phone.answer()
-        (await patient.rung()).refuse(status, "No")
+        at_desk = await soon(desk_phone.answer())
+        (await soon(patient.rung())).refuse(status, "No")
         assert await case.ended() == reason
         await asyncio.wait_for(at_desk.ended.wait(), PATIENCE)
         assert await case.outcomes() == outcomes
@@ -79,8 +79,8 @@ async def test_no_answer(exchange: Exchange, phones: tuple[Phone, Phone]) -> Non
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050103")
         await case.dial()
-        await desk_phone.answer()
-        at_home = await patient.rung()
+        await soon(desk_phone.answer())
+        at_home = await soon(patient.rung())
         assert await case.ended() == "no_answer"
         assert await case.outcomes() == ["no_answer"]
         assert (await case.callback())["status"] == "waiting"
@@ -93,11 +93,11 @@ async def test_an_agent_who_does_not_answer(exchange: Exchange, phones: tuple[Ph
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050104")
         await case.dial()
-        await desk_phone.rung()
+        await soon(desk_phone.rung())
         assert await case.ended() == "agent_no_answer"
         assert (await case.callback())["status"] == "claimed"
         await case.dial()
-        (await desk_phone.rung()).refuse(486)
+        (await soon(desk_phone.rung())).refuse(486)
         assert await case.ended() == "agent_unavailable"
         await desk_phone.register(seconds=0)
         await case.dial()
@@ -112,8 +112,8 @@ async def test_the_agent_hangs_up_while_the_patient_rings(exchange: Exchange, ph
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050105")
         await case.dial()
-        at_desk = await desk_phone.answer()
-        at_home = await patient.rung()
+        at_desk = await soon(desk_phone.answer())
+        at_home = await soon(patient.rung())
         await at_desk.hang_up()
         assert await case.ended() == "agent_hung_up"
         await asyncio.wait_for(at_home.ended.wait(), PATIENCE)
@@ -127,8 +127,8 @@ async def test_a_patient_cut_off_goes_first_in_line(exchange: Exchange, phones: 
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050106")
         await case.dial()
-        at_desk = await desk_phone.answer()
-        at_home = await patient.answer()
+        at_desk = await soon(desk_phone.answer())
+        at_home = await soon(patient.answer())
         await case.state("bridged")
         await asyncio.sleep(4)
         await at_home.hang_up(cause=38)
@@ -146,10 +146,10 @@ async def test_cancelled_in_each_state(exchange: Exchange, phones: tuple[Phone, 
         case = await Case.claimed(agent, "+4768050107")
         for state in ("agent_ringing", "patient_ringing", "bridged"):
             await case.dial()
-            at_desk = await desk_phone.rung()
+            at_desk = await soon(desk_phone.rung())
             if state != "agent_ringing":
                 at_desk.answer()
-                at_home = await patient.rung()
+                at_home = await soon(patient.rung())
             if state == "bridged":
                 at_home.answer()
             await case.state(state)
@@ -176,8 +176,8 @@ async def test_two_agents_at_once_on_one_callback(exchange: Exchange, phones: tu
             "urn:innringing:problem:claim-lost"
         }
         assert (await ola.delete(path)).json()["type"] == "urn:innringing:problem:already-claimed"
-        await desk_phone.answer()
-        (await patient.rung()).refuse()
+        await soon(desk_phone.answer())
+        (await soon(patient.rung())).refuse()
         assert await case.ended() == "busy"
         assert desk_phone._ringing.empty() and patient._ringing.empty()
     await exchange.nothing_is_left()
@@ -188,8 +188,8 @@ async def test_a_controller_killed_while_they_talk_or_ring(exchange: Exchange, p
     async with exchange.agent() as agent:
         talking = await Case.claimed(agent, "+4768050109")
         await talking.dial()
-        at_desk = await desk_phone.answer()
-        at_home = await patient.answer()
+        at_desk = await soon(desk_phone.answer())
+        at_home = await soon(patient.answer())
         await talking.state("bridged")
         exchange.system.ivr.kill()
         await asyncio.to_thread(exchange.system.restart_ivr)
@@ -200,8 +200,8 @@ async def test_a_controller_killed_while_they_talk_or_ring(exchange: Exchange, p
         await asyncio.wait_for(at_home.ended.wait(), PATIENCE)
         ringing = await Case.claimed(agent, "+4768050110")
         await ringing.dial()
-        await desk_phone.answer()
-        at_home = await patient.rung()
+        await soon(desk_phone.answer())
+        at_home = await soon(patient.rung())
         exchange.system.ivr.kill()
         await asyncio.to_thread(exchange.system.restart_ivr)
         assert await ringing.ended() == "lost"
@@ -212,12 +212,12 @@ async def test_a_controller_killed_while_they_talk_or_ring(exchange: Exchange, p
 
 
 async def test_asterisk_restarted_in_the_middle(exchange: Exchange) -> None:
-    async with exchange.agent() as agent, asyncio.timeout(6 * PATIENCE):
+    async with exchange.agent() as agent:
         async with exchange.phones() as (desk_phone, patient):
             ringing = await Case.claimed(agent, "+4768050111")
             await ringing.dial()
-            at_desk = await desk_phone.answer()
-            at_home = await patient.rung()
+            at_desk = await soon(desk_phone.answer())
+            at_home = await soon(patient.rung())
             await asyncio.to_thread(exchange.system.asterisk.kill)
             for call in (at_desk, at_home):
                 call.over()
@@ -228,8 +228,8 @@ async def test_asterisk_restarted_in_the_middle(exchange: Exchange) -> None:
         async with exchange.phones() as (desk_phone, patient):
             talking = await Case.claimed(agent, "+4768050112")
             await talking.dial()
-            at_desk = await desk_phone.answer()
-            at_home = await patient.answer()
+            at_desk = await soon(desk_phone.answer())
+            at_home = await soon(patient.answer())
             await talking.state("bridged")
             await asyncio.to_thread(exchange.system.asterisk.kill)
             for call in (at_desk, at_home):
