@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 import uvloop
@@ -20,11 +21,13 @@ from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
 from desk.wire import make_callers, make_desk, open_database
 from ivr.ari import Ari
+from ivr.call import SOUNDS
 from ivr.controller import Controller
 from ivr.dialler import Dialler
 from ivr.dialogue.caller import request_callback
 from ivr.errors import IvrError
 from ivr.inbound import Inbound
+from ivr.prompts.sets import in_use
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +68,7 @@ async def serve(settings: Settings) -> None:
             desk=desk,
             departments=departments,
             held=departments.held,
+            sounds=partial(sounds_now, settings),
             conversation=partial(request_callback, callers=callers, settings=settings, clock=clock),
         )
         stopping = asyncio.Event()
@@ -76,6 +80,16 @@ async def serve(settings: Settings) -> None:
         finally:
             looking.cancel()
     log.info("Stopped")
+
+
+def sounds_now(settings: Settings) -> str:
+    """Where a call that begins now finds its prompts: in the set of the last build, which no later build changes.
+
+    An Asterisk on another machine has its own copy, of which we can't see whether the set has arrived.
+    """
+    here = urlsplit(settings.ari_url).hostname in ("127.0.0.1", "::1", "localhost")
+    newest = in_use(settings.prompts_dir) if here else None
+    return f"{SOUNDS}/{newest}" if newest else SOUNDS
 
 
 async def _serve_both(controller: Controller, dialler: Dialler, stopping: asyncio.Event) -> None:

@@ -17,6 +17,7 @@ from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
 
 log = structlog.get_logger(__name__)
 
+SOUNDS: Final = "innringing"
 KEYS: Final = frozenset("0123456789*#")
 CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before Asterisk is asked if it still plays
 CHECK_EVERY: Final = 5.0
@@ -85,13 +86,24 @@ class Call:
     controller's: they never wait.
     """
 
-    def __init__(self, channel: Channel, *, key: CallKey, department: str, language: str, caller: CallerId) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        key: CallKey,
+        department: str,
+        language: str,
+        caller: CallerId,
+        sounds: str = SOUNDS,
+    ) -> None:
+        """`sounds` is the folder of prompts, under Asterisk's sounds, that this call hears from first to last."""
         self.key = key
         self.department = department
         self.language = language
         self.caller = caller
         self.interrupted_at: IncompleteStep | None = None
         self._channel = channel
+        self._sounds = sounds
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
@@ -132,7 +144,7 @@ class Call:
         playback = _Playback(uuid4().hex, barge_in, asyncio.get_running_loop().create_future())
         self._playback = playback  # before the request: its end may be told before the request is answered
         try:
-            media = [f"sound:innringing/{prompt}" for prompt in prompts]
+            media = [f"sound:{self._sounds}/{prompt}" for prompt in prompts]
             try:
                 await self._command(self._channel.play(playback.id, media, self.language))
             except AriUnavailable:

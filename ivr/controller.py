@@ -20,7 +20,7 @@ from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.phone import PhoneNumber, parse_phone
 from ivr.ari import Reconcile, Route
-from ivr.call import Call, CallerHungUp, CallerId, Channel
+from ivr.call import SOUNDS, Call, CallerHungUp, CallerId, Channel
 from ivr.errors import AriError, AriReplaced, AriUnavailable
 from ivr.events import (
     ChannelDestroyed,
@@ -76,14 +76,18 @@ class Controller:
         conversation: Conversation,
         grace: float = GRACE,
         held: Callable[[], AbstractContextManager[None]] = nullcontext,
+        sounds: Callable[[], str] = lambda: SOUNDS,
     ) -> None:
-        """`held` keeps the departments as they are for the task that enters it: one call, one set of rules."""
+        """`held` keeps the departments as they are for the task that enters it, `sounds` names the folder of the
+        prompts that a call beginning now hears: one call, one set of rules, one voice.
+        """
         self._ari = ari
         self._desk = desk
         self._departments = departments
         self._conversation = conversation
         self._grace = grace
         self._held = held
+        self._sounds = sounds
         self._served: dict[str, _Served] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = False
@@ -158,6 +162,7 @@ class Controller:
             department=department,
             language=language,
             caller=CallerId(None if withheld else start.caller_number, withheld),
+            sounds=self._sounds(),
         )
         now = asyncio.get_running_loop().time()
         served = _Served(call, now - REARM_AFTER if recovered else now)

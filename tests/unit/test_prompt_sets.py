@@ -1,0 +1,35 @@
+"""A call hears one set of prompts from first to last."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from desk.callbacks import CallKey
+from desk.settings import Settings
+from ivr.__main__ import sounds_now
+from ivr.call import Call, CallerId
+from ivr.rehearse.line import FakeChannel
+from ivr.rehearse.virtual_time import on_virtual_time
+
+
+@pytest.mark.parametrize(
+    ("ari_url", "sounds"), [("", "innringing/abc"), ("http://asterisk.hospital.test:8088", "innringing")]
+)
+def test_new_calls_hear_the_last_build_where_asterisk_has_it(tmp_path: Path, ari_url: str, sounds: str) -> None:
+    settings = Settings.load(environment="demo", var_dir=tmp_path, prompts_dir=tmp_path, ari_url=ari_url)
+    assert sounds_now(settings) == "innringing"  # nothing is built yet
+    (tmp_path / "build").mkdir()
+    entry = {"id": "abc", "built": "2026-11-24T08:00:00+00:00", "prompts": 1, "drafts": 0}
+    (tmp_path / "build" / "sets.json").write_text(json.dumps([entry]), "utf-8")
+    assert sounds_now(settings) == sounds
+
+
+@on_virtual_time
+async def test_each_prompt_comes_from_the_set_the_call_began_with() -> None:
+    line = FakeChannel()
+    key, caller = CallKey("asterisk-1", line.id), CallerId(None)
+    call = Call(line, key=key, department="kirurgi", language="nb", caller=caller, sounds="innringing/abc")
+    line.attach(call)
+    await call.play("welcome", "emergency")
+    assert line.prompts == ["abc/welcome", "abc/emergency"]
