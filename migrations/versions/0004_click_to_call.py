@@ -40,9 +40,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_dials_callback_id_requested_at"), "dials", ["callback_id", "requested_at"])
     op.create_index(op.f("ix_dials_phone_rung_at"), "dials", ["phone", "rung_at"])
     op.create_index("ix_dials_agent_requested_at", "dials", ["agent", "requested_at"])
-    op.create_index(
-        "ix_dials_requested", "dials", ["requested_at"], postgresql_where=REQUESTED, sqlite_where=REQUESTED
-    )
+    op.create_index("ix_dials_requested", "dials", ["requested_at"], postgresql_where=REQUESTED, sqlite_where=REQUESTED)
     for name in ("callback_id", "agent"):
         op.create_index(
             f"uq_dials_active_{name.removesuffix('_id')}",
