@@ -25,6 +25,7 @@ bench: venv tree ## CPU per call beside the same dialogue as plain dialplan
 
 chaos: venv tree ## things die in the middle of calls
 	$(BIN)/pytest tests/chaos
+	$(BIN)/python -m tests.chaos.claims_under_fire --callbacks 100000
 
 up: venv ## the production shape in containers
 	$(BIN)/python -m docker.compose up

@@ -1,0 +1,126 @@
+"""An agent in a process of its own: claims, works a moment, completes; again for ever, until it is killed.
+
+One callback in so many takes the first two who claim it longer than their lease, so that what they then complete is
+another's by rights. A mutant is the desk with one fault, which the checker must see.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from desk import moves
+from desk.callbacks import ClosedReason
+from desk.clock import SystemClock
+from desk.desk import Desk
+from desk.errors import DeskError, StorageUnavailable
+from desk.storage import callbacks as rows
+from desk.storage import claims
+from desk.storage.database import Connection, Database
+from desk.storage.tables import callbacks
+from tests.chaos.claim_history import LOST, OK, Journal
+from tests.integration.desk_world import make_desk
+
+c = callbacks.c
+
+
+async def work_for_ever(desk: Desk, journal: Journal, agent: str, lease: float, slow_one_in: int) -> None:
+    while True:
+        journal.asked("claim")
+        try:
+            taken = await desk.claim("kirurgi", agent)
+        except StorageUnavailable:
+            continue  # nobody knows
+        if not taken:
+            journal.answered(LOST)
+            await asyncio.sleep(0.05)
+            continue
+        (callback,) = taken
+        journal.answered(OK, callback.id, callback.fence)
+        slow = callback.fence < 3 and int(callback.id[:8], 16) % slow_one_in == 0
+        await asyncio.sleep(lease * 1.5 if slow else 0)
+        journal.asked("complete", callback.id, callback.fence)
+        try:
+            await desk.close(callback.id, agent, ClosedReason.REACHED, fence=callback.fence)
+            journal.answered(OK)
+        except StorageUnavailable:
+            continue
+        except DeskError:
+            journal.answered(LOST)
+
+
+# --- mutants
+
+
+def no_condition() -> None:
+    """The next in line is looked up without a lock, and taken without looking again."""
+
+    async def take_next(
+        connection: Connection,
+        department: str,
+        agent: str,
+        *,
+        limit: int,
+        now: datetime,
+        lease_until: datetime,
+        **_: Any,
+    ) -> list[rows.Stored]:
+        query = select(c.id).where(c.department == department, c.status == "waiting").order_by(*claims.ORDER)
+        ids = (await connection.execute(query.limit(limit))).scalars().all()
+        statement = (
+            update(callbacks)
+            .where(c.id.in_(ids))
+            .values(
+                status="claimed", claimed_by=agent, lease_until=lease_until, fence=c.fence + 1, version=c.version + 1
+            )
+        )
+        taken = (await connection.execute(statement.returning(*rows.shown))).all()
+        return await rows.with_attempts(connection, taken)
+
+    claims.take_next = take_next  # type: ignore[assignment]
+
+
+def no_fencing() -> None:
+    """Whoever says that it is theirs is believed."""
+    moves.require_claim = lambda *_given: None  # type: ignore[assignment]
+
+
+def not_atomic() -> None:
+    """A claim in two commits: first the callback is taken, then who has it until when is written."""
+    claim = Desk.claim
+
+    async def in_two(self: Desk, department: str, agent: str, **more: Any) -> Any:
+        lease, self._lease = self._lease, timedelta(days=1)
+        taken = await claim(self, department, agent, **more)
+        self._lease = lease
+        await asyncio.sleep(0.05)  # as if it had something else to see to first: time for a kill
+        async with self._database.begin() as connection:
+            for callback in taken:
+                lease_until = datetime.now(UTC) + lease
+                await connection.execute(update(callbacks).where(c.id == callback.id).values(lease_until=lease_until))
+        return taken
+
+    Desk.claim = in_two  # type: ignore[method-assign, assignment]
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    "none": lambda: None,
+    "no-condition": no_condition,
+    "no-fencing": no_fencing,
+    "not-atomic": not_atomic,
+}
+
+
+async def claim_for_ever(url: str, journal: Path, lease: float, slow_one_in: int) -> None:
+    database = Database(url, pool_size=2)
+    desk = make_desk(database, SystemClock(), lease=timedelta(seconds=lease))
+    await work_for_ever(desk, Journal(journal), journal.stem, lease, slow_one_in)
+
+
+def run(url: str, journal: Path, lease: float, slow_one_in: int, mutant: str) -> None:
+    """The whole life of the process; it ends by being killed."""
+    MUTANTS[mutant]()
+    asyncio.run(claim_for_ever(url, journal, lease, slow_one_in))

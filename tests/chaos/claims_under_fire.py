@@ -1,0 +1,118 @@
+"""Eight processes claim and complete while one after another is killed (kill -9); then the histories are checked.
+
+`python -m tests.chaos.claims_under_fire --callbacks 100000` is the long one, on a PostgreSQL that syncs each commit.
+"""
+
+import argparse
+import asyncio
+import itertools
+import multiprocessing
+import random
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess as Process
+from pathlib import Path
+
+from sqlalchemy import and_, func, or_, select
+
+from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from desk.storage.tables import callbacks, history
+from docker import postgres
+from tests.chaos import claim_worker
+from tests.chaos.claim_history import Operation, Stored, faults, operations
+from tests.integration.test_claim_race import fill
+from tests.systems import create_database
+
+PROCESSES = 8
+LEASE = 0.5
+
+c = callbacks.c
+
+
+async def under_fire(
+    url: str, folder: Path, *, count: int, kill_every: float = 2.0, slow_one_in: int = 500, mutant: str = "none"
+) -> tuple[list[Operation], list[str]]:
+    """Fill the queue, let them at it until nothing is left that anyone could claim: what was done, and its faults."""
+    database = Database(url)
+    names = (f"agent-{n}" for n in itertools.count())
+    forks = multiprocessing.get_context("forkserver")  # forked ready: the next kill must not meet one that only starts
+    forks.set_forkserver_preload(["tests.chaos.claim_worker"])
+    running: list[tuple[Process, Path]] = []
+    chance = random.Random(4711)
+    try:
+        await fill(database, count)
+
+        def start() -> tuple[Process, Path]:
+            journal = folder / f"{next(names)}.jsonl"
+            process = forks.Process(
+                target=claim_worker.run, args=(url, journal, LEASE, slow_one_in, mutant), daemon=True
+            )
+            process.start()
+            return process, journal
+
+        running += [start() for _ in range(PROCESSES)]
+        next_kill = time.monotonic() + kill_every
+        while await left(database):
+            await asyncio.sleep(0.2)
+            at_work = [n for n, (_, journal) in enumerate(running) if journal.exists()]
+            if at_work and time.monotonic() >= next_kill:  # one that only starts has nothing to lose
+                victim = chance.choice(at_work)
+                process, _ = running[victim]
+                process.kill()
+                process.join()
+                running[victim] = start()
+                next_kill = time.monotonic() + kill_every
+    finally:
+        for process, _ in running:
+            process.kill()
+            process.join()
+        stored = await outcome(database)
+        await database.close()
+    done = operations(folder)
+    return done, faults(done, stored, LEASE)
+
+
+async def left(database: Database) -> int:
+    """How many can still be claimed, or are held by a lease of the usual length."""
+    soon = datetime.now(UTC) + timedelta(seconds=60)
+    open_ = or_(c.status == "waiting", and_(c.status == "claimed", c.lease_until <= soon))
+    async with database.read() as connection:
+        return int((await connection.execute(select(func.count()).select_from(callbacks).where(open_))).scalar_one())
+
+
+async def outcome(database: Database) -> list[Stored]:
+    """Each callback as it stands, with what its history says of it."""
+    claimed, closed = (func.count().filter(history.c.event == event) for event in ("claimed", "closed"))
+    query = (
+        select(c.id, c.status, c.fence, claimed, closed)
+        .select_from(callbacks.outerjoin(history))
+        .group_by(c.id, c.status, c.fence)
+    )
+    async with database.read() as connection:
+        return [Stored(*row) for row in await connection.execute(query)]
+
+
+async def long_run(count: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as folder, postgres.start(durable=True) as server:
+        url = await create_database(server)
+        await migrate(url)
+        begun = time.monotonic()
+        done, found = await under_fire(url, Path(folder), count=count)
+        seconds = time.monotonic() - begun
+    killed = sum(each.answer is None for each in done)
+    claimed = sum(each.what == "claim" and each.answer == "ok" for each in done)
+    print(f"{count} callbacks, {claimed} claims answered, {killed} cut off by a kill, {seconds:.0f} s")
+    print("\n".join(found[:50]) or "0 lost, 0 double")
+    return 1 if found else 0
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="python -m tests.chaos.claims_under_fire", description=__doc__)
+    asked.add_argument("--callbacks", type=int, default=100_000)
+    raise SystemExit(asyncio.run(long_run(asked.parse_args().callbacks)))
+
+
+if __name__ == "__main__":
+    main()
