@@ -29,13 +29,24 @@ async def test_a_wrong_ari_password(sqlite_system: System) -> None:
     assert sqlite_system.ivr.alive()
 
 
-@pytest.mark.parametrize("command", ["check", "run"])
-async def test_a_bad_departments_file(command: str, tmp_path: Path) -> None:
+async def test_a_bad_departments_file(tmp_path: Path) -> None:
     faulty = tmp_path / "departments.toml"
     faulty.write_text(FAULTY)
-    line = await refused(machine_settings(tmp_path), command, DEPARTMENTS_FILE=str(faulty))
+    line = await refused(machine_settings(tmp_path), "run", DEPARTMENTS_FILE=str(faulty))
     assert "departments.toml:5" in line.replace(", line ", ":").replace(" line ", ":")
     assert "policy" in line
+
+
+async def test_a_bad_departments_file_in_the_table_of_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # no cell is wrapped
+    faulty = tmp_path / "departments.toml"
+    faulty.write_text(FAULTY)
+    settings = machine_settings(tmp_path)
+    done = await asyncio.to_thread(run, settings, "check", DEPARTMENTS_FILE=str(faulty))
+    assert done.returncode == 1
+    (row,) = [line for line in done.stdout.splitlines() if "policy" in line]
+    assert [cell.strip() for cell in row.split("│")][1:3] == [str(faulty), "5"]
+    assert done.stdout.splitlines()[-1] == "1 mistake to mend."
 
 
 @pytest.mark.parametrize(("name", "setting"), [("api_port", "API_PORT"), ("ari_port", "ARI_PORT")])
