@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test check bench chaos up down clean venv tree
+.PHONY: run test check bench chaos up down clean venv tree images
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
 
-test: venv tree ## every test
+test: venv tree images ## every test
 	$(BIN)/pytest $(TESTS)
 
 check: venv ## style, types, layers, and the operators' files
@@ -19,11 +19,11 @@ check: venv ## style, types, layers, and the operators' files
 	$(BIN)/lint-imports
 	$(BIN)/innringing check
 
-bench: venv tree ## CPU per call beside the same dialogue as plain dialplan
+bench: venv tree images ## CPU per call beside the same dialogue as plain dialplan
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.live
 
-chaos: venv tree ## things die in the middle of calls
+chaos: venv tree images ## things die in the middle of calls
 	$(BIN)/pytest tests/chaos
 	$(BIN)/python -m tests.chaos.claims_under_fire --callbacks 100000
 
@@ -35,6 +35,9 @@ down: venv
 
 venv:
 	@$(PYTHON) -m docker.venv
+
+images: venv
+	@$(BIN)/python -m docker.images
 
 tree: venv
 	@$(PYTHON) -m docker.tree asterisk

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -106,3 +108,18 @@ def _ensure_bootstrap() -> None:
         )
         if pack.wait() or put.returncode:
             raise engine.EngineError(f"can't import {BOOTSTRAP}: {put.stderr.decode().strip()}")
+
+
+def main() -> None:
+    """Have the images before the tests run, which have time limits; nothing to do where containers aren't used."""
+    asked = os.environ.get("INNRINGING_RUNNER", "auto")
+    if asked == "docker" or (asked == "auto" and engine.answers()):
+        ensure(ASTERISK)
+        ensure(POSTGRES)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (engine.EngineError, apt.AptError) as error:
+        sys.exit(f"innringing: {error}")
