@@ -74,9 +74,9 @@ def _make_base(suite: str, name: str) -> None:
     make = ["docker", "run", "--rm", "--network=host", BOOTSTRAP, "mmdebstrap", *options]
     make += [f"--keyring={keyring}", suite, "-", line]
     with tempfile.TemporaryFile() as complaints:
-        made = subprocess.Popen(make, stdout=subprocess.PIPE, stderr=complaints)
-        put = subprocess.run(["docker", "import", "-", name], stdin=made.stdout, capture_output=True, check=False)
-        if made.wait() or put.returncode:
+        with subprocess.Popen(make, stdout=subprocess.PIPE, stderr=complaints) as made:
+            put = subprocess.run(["docker", "import", "-", name], stdin=made.stdout, capture_output=True, check=False)
+        if made.returncode or put.returncode:
             complaints.seek(0)
             lines = complaints.read().decode(errors="replace").strip().splitlines()[-3:]
             engine.docker("rmi", name, check=False)
@@ -97,16 +97,11 @@ def _ensure_bootstrap() -> None:
         for name in ("tmp", "root", "proc", "sys", "dev", "var/lib/dpkg", "var/tmp"):
             (root / name).mkdir(parents=True, exist_ok=True)
         (root / "var/lib/dpkg/status").touch()
-        pack = subprocess.Popen(
-            ["tar", "-C", str(root), "--owner=0", "--group=0", "--numeric-owner", "-c", "."], stdout=subprocess.PIPE
-        )
-        put = subprocess.run(
-            ["docker", "import", "-c", f"LABEL {label}", "-", BOOTSTRAP],
-            stdin=pack.stdout,
-            capture_output=True,
-            check=False,
-        )
-        if pack.wait() or put.returncode:
+        tar = ["tar", "-C", str(root), "--owner=0", "--group=0", "--numeric-owner", "-c", "."]
+        put_in = ["docker", "import", "-c", f"LABEL {label}", "-", BOOTSTRAP]
+        with subprocess.Popen(tar, stdout=subprocess.PIPE) as pack:
+            put = subprocess.run(put_in, stdin=pack.stdout, capture_output=True, check=False)
+        if pack.returncode or put.returncode:
             raise engine.EngineError(f"can't import {BOOTSTRAP}: {put.stderr.decode().strip()}")
 
 

@@ -102,7 +102,7 @@ class Recording:
     def save(self, path: Path) -> None:
         """Write a WAV file, 8 kHz, mono, 16 bit."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with wave.open(str(path), "wb") as file:
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)

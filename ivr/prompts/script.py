@@ -88,7 +88,7 @@ def say(folder: Path, language: str, keys: Sequence[str], out: Path) -> tuple[st
             raise PromptsError(f"{language}/{key} is not built yet: run innringing prompts build") from None
         words.append(catalogue.text(language, key))
     try:
-        with wave.open(str(out), "wb") as file:
+        with out.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)
