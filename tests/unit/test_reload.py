@@ -51,9 +51,7 @@ def departments(file: Path, time: Time) -> DepartmentsFile:
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, object]]]:
-    # A logger used once keeps the configuration it had then, perhaps another test's.
-    monkeypatch.setattr("desk.reload.log", structlog.get_logger("desk.reload"))
+def logged() -> Iterator[list[dict[str, object]]]:
     with structlog.testing.capture_logs() as lines:
         yield lines
 
