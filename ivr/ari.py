@@ -82,7 +82,7 @@ class Ari:
             except AriReplaced:
                 raise
             except AriRefused as refused:
-                if not accepted:
+                if not (accepted or self.connected):
                     raise
                 error = refused
             except AriError as failed:

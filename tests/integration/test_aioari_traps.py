@@ -446,6 +446,7 @@ async def test_trap_14_department_and_language_cost_no_request() -> None:
         await call.play("welcome")
 
     async with serving() as fake, open_door(fake, conversation):
+        await until(lambda: fake.made("GET /applications/"))  # the last request of a new connection
         before = len(fake.requests)
         await fake.call_in("1.1", "kirurgi", "nn", "prohib_not_screened")
         await until(lambda: fake.made("DELETE /channels/1.1"))
