@@ -33,6 +33,7 @@ from desk.reload import DepartmentsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
+from desk.wire import make_vault
 
 
 def create_app(
@@ -93,8 +94,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
     Raises DepartmentsFileError, SettingsError, StorageUnavailable.
     """
     departments = DepartmentsFile(settings.departments_file)
-    identity_key, index_key = settings.keys()
-    vault = Vault(identity_key=identity_key, index_key=index_key)
+    vault = make_vault(settings)
     database = Database(settings.database_url)
     desk = Desk(database=database, departments=departments, vault=vault, clock=clock)
     parts = put_together(

@@ -23,23 +23,25 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
+def make_vault(settings: Settings) -> Vault:
+    """The vault of the settings' keys. Raises `SettingsError` when one is missing."""
+    identity_key, index_key = settings.keys()
+    return Vault(identity_key=identity_key, index_key=index_key)
+
+
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:
     """A desk on that database; share `departments` with it where others look at them too.
 
     Raises `DepartmentsFileError`.
     """
     departments = departments or DepartmentsFile(settings.departments_file)
-    identity_key, index_key = settings.keys()
-    vault = Vault(identity_key=identity_key, index_key=index_key)
     public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
-    return Desk(database=database, departments=departments, vault=vault, clock=clock)
+    return Desk(database=database, departments=departments, vault=make_vault(settings), clock=clock)
 
 
 def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> Callers:
     """What callers may do with their open callback, on that database."""
-    identity_key, index_key = settings.keys()
-    vault = Vault(identity_key=identity_key, index_key=index_key)
-    return Callers(database=database, departments=departments, vault=vault, clock=clock)
+    return Callers(database=database, departments=departments, vault=make_vault(settings), clock=clock)
 
 
 @asynccontextmanager
