@@ -224,19 +224,27 @@ def choose_runner(settings: Settings) -> Runner:
 
 def make_way(settings: Settings, folder: Path) -> None:
     """End an Asterisk forgotten in this folder, then see that the ports are free. Raises AsteriskError."""
-    _end_forgotten(folder.absolute())
+    if _end_forgotten(folder.absolute()):
+        _until(lambda: _taken_port(settings) is None, STOP_LIMIT)  # a process's memory goes before its sockets do
     check_ports(settings)
 
 
 def check_ports(settings: Settings) -> None:
     """Raise AsteriskError naming the first port that is taken, and the setting that moves it."""
+    taken = _taken_port(settings)
+    if taken is not None:
+        raise AsteriskError(taken)
+
+
+def _taken_port(settings: Settings) -> str | None:
     for kind, host, port, name in (
         (socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "INNRINGING_SIP_PORT"),
         (socket.SOCK_STREAM, "127.0.0.1", settings.ari_port, "INNRINGING_ARI_PORT"),
     ):
         if not port_is_free(kind, host, port):
             protocol = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
-            raise AsteriskError(f"{protocol} port {port} on {host} is taken: set {name} to another")
+            return f"{protocol} port {port} on {host} is taken: set {name} to another"
+    return None
 
 
 def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
@@ -250,23 +258,27 @@ def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
     return True
 
 
-def _end_forgotten(folder: Path) -> None:
-    """End an Asterisk of this very folder whose starter was killed: its process id is noted, its command names us."""
+def _end_forgotten(folder: Path) -> bool:
+    """End an Asterisk of this very folder whose starter was killed: its process id is noted, its command names us.
+
+    True when there was one.
+    """
     noted = folder / "pid"
     if not noted.exists():
-        return
+        return False
     pid = int(noted.read_text(encoding="ascii").strip() or 0)
     command = Path(f"/proc/{pid}/cmdline")
     try:
         if not pid or os.fsencode(configuration_of(folder)) not in command.read_bytes().split(b"\0"):
-            return
+            return False
         os.kill(pid, signal.SIGTERM)
         if not _until(lambda: not command.exists() or not command.read_bytes(), STOP_LIMIT):
             os.kill(pid, signal.SIGKILL)
     except (FileNotFoundError, ProcessLookupError):
-        return
+        pass
     finally:
         noted.unlink(missing_ok=True)
+    return True
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:
