@@ -128,3 +128,21 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
     finally:
         await parts.asterisk.close()
         await database.close()
+
+
+def refused(answer: Any, status: int, id: str) -> None:
+    """Check that this was refused, with that error id."""
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:innringing:problem:{id}"), answer.text
+
+
+async def ids(world: World, by: str = "kari", **query: Any) -> list[str]:
+    answer = await world.as_(by, "GET", "/callbacks", params=query)
+    assert answer.status_code == 200, answer.text
+    return [item["id"] for item in answer.json()["items"]]
+
+
+async def amended(world: World, id: str, **changes: Any) -> Any:
+    etag = (await world.as_("kari", "GET", f"/callbacks/{id}")).headers["etag"]
+    answer = await world.as_("kari", "PATCH", f"/callbacks/{id}", json=changes, headers={"If-Match": etag})
+    assert answer.status_code == 200, answer.text
+    return answer.json()

@@ -1,13 +1,19 @@
-"""A migrated database on each engine in turn, and a desk on it."""
+"""A migrated database on each engine in turn, and a desk on it; the prompts of a catalogue, built."""
 
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from desk.desk import Desk
+from desk.settings import ROOT
 from desk.storage.database import Database
+from docker import tree
+from ivr.prompts.build import build
 from tests.fakes import FakeClock
 from tests.integration.desk_world import make_desk
+from tests.integration.prompts_world import KEYS
 
 
 @pytest.fixture
@@ -27,3 +33,43 @@ def clock() -> FakeClock:
 @pytest.fixture
 def desk(database: Database, clock: FakeClock) -> Desk:
     return make_desk(database, clock)
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    return tree.ensure(tree.ASTERISK) / "bin"
+
+
+@pytest.fixture(scope="session")
+def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue's Bokmål and English, built once as drafts. Tests copy it."""
+    folder = tmp_path_factory.mktemp("prompts")
+    text = (ROOT / "prompts" / "catalogue.toml").read_text("utf-8")
+    text = text[: text.index("[nn]")] + text[text.index("[en]") :]  # the third language is built like the others
+    (folder / "catalogue.toml").write_text(text, "utf-8")
+    steps: list[tuple[int, int]] = []
+    report = build(folder, tools=tools, on_step=lambda done, of: steps.append((done, of)))
+    assert (report.built, report.kept, report.removed) == (2 * KEYS, 0, 0)
+    assert report.drafts == 2 * KEYS - 2  # the pauses are nobody's voice
+    assert steps == [(done, 4 * KEYS) for done in range(1, 4 * KEYS + 1)]
+    return folder
+
+
+@pytest.fixture
+def both(built: Path, tmp_path: Path) -> Path:
+    """A copy of both languages."""
+    return Path(shutil.copytree(built, tmp_path / "both"))
+
+
+@pytest.fixture
+def folder(built: Path, tmp_path: Path) -> Path:
+    """A copy of Bokmål alone: half the work."""
+    folder = tmp_path / "prompts"
+    (home := folder / "build" / "nb").mkdir(parents=True)
+    for path in (built / "build" / "nb").iterdir():
+        if path.is_file():  # without the sets of earlier builds
+            shutil.copy2(path, home)
+    shutil.copy(built / "build" / "manifest.json", folder / "build")
+    text = (built / "catalogue.toml").read_text("utf-8")
+    (folder / "catalogue.toml").write_text(text[: text.index("[en]")], "utf-8")
+    return folder
