@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast
 
+from desk.choice import Choice, read_choice
 from desk.departments_table import Table
 from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.phone import PhoneNumber
@@ -29,7 +30,9 @@ KEYS = (
     *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
     *("max_attempts", "min_spacing_minutes", "round_minutes", "identity", "languages", "allow_foreign"),
     *("ringing_hours", "ringing_days", "ring_prefixes", "capacity"),
+    *("choice", "key_tone", "referrer_extension", "urgent_extension"),
 )
+EXTENSION_KEYS = ("extension", "referrer_extension", "urgent_extension")
 HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
 
 
@@ -54,6 +57,8 @@ class Department:
     """One department's rules. Times are wall time in Europe/Oslo; rounds ascend; cutoff is not after answer_by.
 
     `capacity`: how many callbacks a round holds, or a day under the deadline policy; None is any number.
+    `referrer_extension` and `urgent_extension`: numbers that ring the agents' and the urgent line, past the
+    conversation; None where there is none.
     """
 
     slug: str
@@ -76,6 +81,21 @@ class Department:
     ringing_days: Literal["workdays", "every-day"] = "workdays"
     ring_prefixes: tuple[str, ...] = ("+47",)
     capacity: int | None = None
+    choice: Choice | None = None
+    key_tone: bool = False
+    referrer_extension: str | None = None
+    urgent_extension: str | None = None
+
+    @property
+    def has_urgent_line(self) -> bool:
+        """Whether somebody answers at once what can't wait."""
+        return self.urgent_extension is not None or (self.choice is not None and self.choice.urgent)
+
+    @property
+    def extensions(self) -> Mapping[str, str]:
+        """Every number of the department, by the key that gives it."""
+        given = {key: getattr(self, key) for key in EXTENSION_KEYS}
+        return {key: number for key, number in given.items() if number is not None}
 
 
 class Departments(Mapping[str, Department]):
@@ -140,8 +160,6 @@ def _department(table: Table) -> Department:
     if not SLUG.fullmatch(table.name):
         table.refuse(f"«{table.name}» can't name a department: use a-z, 0-9 and -, a letter first, at most 32")
     table.require("name", "extension", "hospital_number", "policy", reason="every department has one")
-    if not EXTENSION.fullmatch(table.text("extension")):
-        table.refuse("«extension» must be 1 to 15 digits", "extension")
     policy = Policy(table.choice("policy", [*Policy]))
     hours = _hours(table, policy)
     closed_days = table.days("closed_days")
@@ -154,7 +172,7 @@ def _department(table: Table) -> Department:
     return Department(
         slug=table.name,
         name=table.text("name"),
-        extension=table.text("extension"),
+        extension=_extension(table, "extension"),
         policy=policy,
         hospital_number=table.phone("hospital_number"),
         cutoff=hours.cutoff,
@@ -178,7 +196,18 @@ def _department(table: Table) -> Department:
         ),
         ring_prefixes=_ring_prefixes(table),
         capacity=table.number("capacity", 1, low=1, high=MOST_CAPACITY) if "capacity" in table else None,
+        choice=read_choice(table.table("choice")),
+        key_tone=table.flag("key_tone", default=False),
+        referrer_extension=_extension(table, "referrer_extension") if "referrer_extension" in table else None,
+        urgent_extension=_extension(table, "urgent_extension") if "urgent_extension" in table else None,
     )
+
+
+def _extension(table: Table, key: str) -> str:
+    number = table.text(key)
+    if not EXTENSION.fullmatch(number):
+        table.refuse(f"«{key}» must be 1 to 15 digits", key)
+    return number
 
 
 def _ringing_hours(table: Table) -> tuple[time, time]:
@@ -261,8 +290,10 @@ def _date(table: Table, key: str) -> date:
 
 
 def _refuse_shared_extensions(root: Table, departments: Iterable[Department]) -> None:
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
     for department in departments:
-        owner = first.setdefault(department.extension, department.slug)
-        if owner != department.slug:
-            root.table(department.slug).refuse(f"«extension» is the same as in [{owner}]", "extension")
+        for key, number in department.extensions.items():
+            owner, other = first.setdefault(number, (department.slug, key))
+            if (owner, other) != (department.slug, key):
+                what = f"in [{owner}]" if other == key else f"«{other}» of [{owner}]"
+                root.table(department.slug).refuse(f"«{key}» is the same as {what}", key)

@@ -36,6 +36,10 @@ class Table:
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
+    def line_of(self, key: str) -> int:
+        """The line the key stands on; 0 where the file doesn't tell."""
+        return self._lines.get((*self._path, key), 0)
+
     def refuse(self, reason: str, key: str | None = None) -> NoReturn:
         """Raise the fault at `key`, or at the table itself."""
         path = self._path if key is None else (*self._path, key)
