@@ -61,6 +61,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.InvalidIdentity: 422,
     desk_errors.InvalidPhone: 422,
     desk_errors.InvalidPhoneName: 422,
+    desk_errors.CannotOpen: 500,
     desk_errors.StorageUnavailable: 503,
 }
 """Anything else of the DeskError family is our fault: 500, without its detail (it may name files)."""

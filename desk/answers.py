@@ -17,7 +17,6 @@ from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 KEPT_FOR = timedelta(hours=24)
-COLUMN = "answers.answer"
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,10 @@ class Answers(UnitsOfWork):
             if kept is not None:
                 if kept.fingerprint != fingerprint:
                     raise KeyUsedBefore
-                return Answer(**json.loads(self._vault.open(kept.answer, COLUMN))), True
-            await rows.reserve(connection, agent, key, fingerprint, now)
+                return Answer(**json.loads(self._vault.open(kept.answer, rows.ANSWER, kept.id))), True
+            id = await rows.reserve(connection, agent, key, fingerprint, now)
             answer = await work()
-            await rows.keep(connection, agent, key, self._vault.seal(json.dumps(asdict(answer)), COLUMN))
+            await rows.keep(connection, id, self._vault.seal(json.dumps(asdict(answer)), rows.ANSWER, id))
             return answer, False
 
         return await self.together(in_one_unit)

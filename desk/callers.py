@@ -76,7 +76,7 @@ class Callers(UnitsOfWork):
             if before is None:
                 return None
             number = before.callback.phone
-            named = self._patient(patient) if patient and before.patient_index is None else None
+            named = self._patient(patient, before.callback.id) if patient and before.patient_index is None else None
             stored = await moves.rang_again(connection, rules, before, number, language, now, changed=named)
             await call_rows.keep(
                 connection,
@@ -144,10 +144,10 @@ class Callers(UnitsOfWork):
             anew=anew,
         )
 
-    def _patient(self, patient: IdentityNumber) -> dict[str, Any]:
+    def _patient(self, patient: IdentityNumber, id: str) -> dict[str, Any]:
         return {
             "patient_kind": patient.kind.value,
             "patient_masked": patient.masked,
-            "patient_number": self._vault.seal(patient.value, rows.PATIENT_NUMBER),
+            "patient_number": self._vault.seal(patient.value, rows.PATIENT_NUMBER, id),
             "patient_index": self._vault.index(patient.value),
         }

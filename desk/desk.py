@@ -322,7 +322,7 @@ class Desk(UnitsOfWork):
             entry = Entry(callback.id, callback.department, self._clock.now(), "patient_viewed", agent)
             await history.append(connection, [entry])
             sealed, kind = found
-            return IdentityNumber(self._vault.open(sealed, rows.PATIENT_NUMBER), kind)
+            return IdentityNumber(self._vault.open(sealed, rows.PATIENT_NUMBER, callback.id), kind)
 
         return await self._write(work)
 

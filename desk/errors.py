@@ -101,6 +101,12 @@ class StorageUnavailable(DeskError):
     id = "storage-unavailable"
 
 
+class CannotOpen(DeskError):
+    """A sealed value doesn't open: its key is missing, or it has been changed or moved since it was sealed."""
+
+    id = "cannot-open"
+
+
 class VersionConflict(DeskError):
     """The callback has been changed since you read it."""
 

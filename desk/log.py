@@ -13,8 +13,10 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 import structlog
+from pydantic import SecretStr
 from structlog.typing import Processor
 
+from desk.keys import words_to_hide
 from desk.settings import Settings
 
 HIDDEN = "***"
@@ -167,5 +169,9 @@ def _quieten(level: int) -> None:
 def _secrets(settings: Settings | None) -> list[str]:
     if settings is None:
         return []
-    held = (settings.ari_password, settings.identity_key, settings.index_key)
-    return [secret.get_secret_value() for secret in held if secret is not None]
+    keys = [word for key in (settings.identity_key, settings.index_key) if key for word in words_to_hide(_clear(key))]
+    return keys + ([_clear(settings.ari_password)] if settings.ari_password else [])
+
+
+def _clear(secret: SecretStr) -> str:
+    return secret.get_secret_value()

@@ -40,9 +40,10 @@ async def make(
     """A new callback with its first promise, the next there is room for unless given: the caller's, or `actor`'s."""
     promise = promise or (await next_promise(connection, rules, now)).promise
     spoken = spoken_text(promise, rules, now, language)
+    id = str(uuid4())
     stored = await rows.add(
         connection,
-        id=str(uuid4()),
+        id=id,
         department=rules.slug,
         priority=RANK[priority],
         note=note,
@@ -50,7 +51,7 @@ async def make(
         phone_mobile=phone.mobile,
         patient_kind=patient.kind.value if patient else None,
         patient_masked=patient.masked if patient else None,
-        patient_number=vault.seal(patient.value, rows.PATIENT_NUMBER) if patient else None,
+        patient_number=vault.seal(patient.value, rows.PATIENT_NUMBER, id) if patient else None,
         patient_index=vault.index(patient.value) if patient else None,
         language=language,
         created_at=now,

@@ -1,10 +1,10 @@
 """Settings from the environment, prefix INNRINGING_. Read once, at the outermost door, and passed on by hand."""
 
 import base64
-import binascii
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -14,14 +14,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from desk.dialling import Caps
 from desk.errors import SettingsError
+from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 
 ROOT = Path(__file__).parents[1]
 """The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
 
 PREFIX = "INNRINGING_"
 KEYS_FILE = "keys.env"
-KEY_BYTES = 32
-KEY_ADVICE = "make one with: python3 -c 'import base64,os; print(base64.b64encode(os.urandom(32)).decode())'"
+SECRETS = ("identity_key", "index_key", "ari_password", "database_url")
+"""Settings that may stand in a file, named by INNRINGING_…_FILE."""
 SQLITE = "sqlite+aiosqlite:///"
 POSTGRESQL = "postgresql+asyncpg://"
 
@@ -66,9 +67,9 @@ class Settings(BaseSettings):
     dials_an_agent_a_day: Annotated[int, Field(ge=1)] = 300
 
     identity_key: SecretStr | None = None
-    """Base64 of the 32 bytes that seal identity numbers."""
+    """The keys that seal personal data, as desk/keys.py reads them: base64 of 32 bytes, or several by version."""
     index_key: SecretStr | None = None
-    """Base64 of the 32 bytes that find them."""
+    """Base64 of the 32 bytes that find a person."""
 
     allow_foreign: bool = False
     enable_h_numbers: bool = False
@@ -77,9 +78,11 @@ class Settings(BaseSettings):
     def load(cls, *, need_keys: bool = True, **given: Any) -> Self:
         """Read the environment; `given` wins over it. Raises SettingsError: one line, the variable, what to mend.
 
-        In demo, missing keys and ARI password are made once and kept in var/keys.env (mode 0600). `need_keys=False` is
-        for commands that touch no patient: in production they may run without keys.
+        Secrets may stand in files: INNRINGING_IDENTITY_KEY_FILE and so on. In demo, missing keys and ARI password are
+        made once and kept in var/keys.env (mode 0600). `need_keys=False` is for commands that touch no patient: in
+        production they may run without keys.
         """
+        given = {**_from_files(given), **given}
         try:
             settings = cls(**given)
             if settings.demo:
@@ -106,9 +109,10 @@ class Settings(BaseSettings):
         """How often may be rung in one day."""
         return Caps(number=self.dials_a_number_a_day, agent=self.dials_an_agent_a_day)
 
-    def keys(self) -> tuple[bytes, bytes]:
-        """(identity key, index key), 32 bytes each. Raises SettingsError when one is missing."""
-        return _decoded(_present(self.identity_key, "IDENTITY_KEY")), _decoded(_present(self.index_key, "INDEX_KEY"))
+    def keys(self) -> tuple[Keys, bytes]:
+        """(identity keys, index key). Raises SettingsError when one is missing."""
+        identity = parse_keys(_present(self.identity_key, "IDENTITY_KEY").get_secret_value())
+        return identity, parse_keys(_present(self.index_key, "INDEX_KEY").get_secret_value()).key
 
     def require_ari_password(self) -> str:
         """The ARI password in clear. Raises SettingsError when it is missing."""
@@ -118,7 +122,7 @@ class Settings(BaseSettings):
 
     def _check_keys(self) -> None:
         identity, index = self.keys()
-        if identity == index:
+        if index in identity.by_version.values():
             raise SettingsError(f"{PREFIX}INDEX_KEY must differ from {PREFIX}IDENTITY_KEY; {KEY_ADVICE}")
 
     @field_validator("departments_file", "prompts_dir", "var_dir")
@@ -173,27 +177,34 @@ class Settings(BaseSettings):
 
     @field_validator("identity_key", "index_key")
     @classmethod
-    def _key_of_32_bytes(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None:
-            _decoded(key)
+    def _keys_of_32_bytes(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        keys = parse_keys(key.get_secret_value()) if key is not None else None
+        if keys and keys.older and info.field_name == "index_key":
+            raise ValueError("one key only: people are found by it, and it can't be rotated yet")
         return key
-
-
-def _decoded(key: SecretStr) -> bytes:
-    """The key's bytes. Raises ValueError, without the key, when it is not base64 of 32 bytes."""
-    try:
-        decoded = base64.b64decode(key.get_secret_value(), validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    if len(decoded) != KEY_BYTES:
-        raise ValueError(f"it must be base64 of {KEY_BYTES} bytes; {KEY_ADVICE}")
-    return decoded
 
 
 def _present(key: SecretStr | None, name: str) -> SecretStr:
     if key is None:
         raise SettingsError(f"{PREFIX}{name} is not set; {KEY_ADVICE}")
     return key
+
+
+def _from_files(given: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets that stand in files. Raises SettingsError: one can't be read, or the variable itself is set too."""
+    found = {}
+    for name in SECRETS:
+        variable = PREFIX + name.upper()
+        file = os.environ.get(f"{variable}_FILE")
+        if not file or name in given:
+            continue
+        if os.environ.get(variable):
+            raise SettingsError(f"{variable} and {variable}_FILE are both set: keep one.")
+        try:
+            found[name] = read_secret(Path(file))
+        except ValueError as fault:
+            raise SettingsError(f"{variable}_FILE: {fault}") from None
+    return found
 
 
 def _one_line(error: ValidationError) -> str:

@@ -1,63 +1,110 @@
-"""Identity numbers at rest: sealed with AES-256-GCM, found again by HMAC-SHA-256 under a second key.
+"""Personal data at rest: sealed with AES-256-GCM, and found again by HMAC-SHA-256 under a second key.
 
-A sealed value is: key version (1 byte), nonce (12 bytes), ciphertext and tag. The column's name is authenticated with
-it, so a value moved to another column doesn't open. A bare hash of eleven digits is guessed in seconds: hence the key.
+A sealed value is: the seal's format (1 byte, 2), the version of its key (2 bytes), a nonce (12), ciphertext and tag
+(16). Format, version, column and row are authenticated with it, so a value moved to another column or row doesn't open.
+
+Format 1 is what the first edition wrote: key version 1, bound to its column only. It still opens while that key is
+here, and `innringing keys rotate` seals it anew; with key version 1 retired no such value is taken any more.
+
+A bare hash of eleven digits is guessed in seconds: hence the index's own key.
 """
 
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from desk.errors import DeskError
+from desk.errors import CannotOpen
+from desk.keys import KEY_BYTES
 
-KEY_VERSION = 1
+FORMAT = 2
+FIRST_FORMAT = 1
+FIRST_VERSION = 1
+HEADER_BYTES = 3
 NONCE_BYTES = 12
-KEY_BYTES = 32
 
-
-class CannotOpen(DeskError):
-    """A sealed value doesn't open: it was sealed with another key or for another column, or has been changed."""
-
-    id = "cannot-open"
+log = structlog.get_logger(__name__)
 
 
 class Vault:
-    """Seals, opens and indexes. Both keys are 32 bytes, and never the same one."""
+    """Seals under `identity_key`, of version `version`; opens also what `older` keys sealed. Keys are 32 bytes each."""
 
-    def __init__(self, *, identity_key: bytes, index_key: bytes) -> None:
-        if len(identity_key) != KEY_BYTES or len(index_key) != KEY_BYTES:
-            raise ValueError("both keys are 32 bytes")
-        if hmac.compare_digest(identity_key, index_key):
-            raise ValueError("the two keys must differ")
-        self._cipher = AESGCM(identity_key)
+    def __init__(
+        self,
+        *,
+        identity_key: bytes,
+        index_key: bytes,
+        version: int = FIRST_VERSION,
+        older: Mapping[int, bytes] | None = None,
+    ) -> None:
+        keys = {**(older or {}), version: identity_key}
+        if any(len(key) != KEY_BYTES for key in (*keys.values(), index_key)):
+            raise ValueError("each key is 32 bytes")
+        if any(hmac.compare_digest(key, index_key) for key in keys.values()):
+            raise ValueError("the index key must differ from those that seal")
+        self.version = version
+        self._ciphers = {each: AESGCM(key) for each, key in keys.items()}
         self._index_key = index_key
 
     def __repr__(self) -> str:
-        return "Vault()"
+        return f"Vault(version={self.version})"
 
-    def seal(self, value: str, column: str) -> bytes:
-        """`value` sealed for `column` ("table.column"); sealing it again gives other bytes."""
+    @property
+    def versions(self) -> frozenset[int]:
+        """The key versions whose values open."""
+        return frozenset(self._ciphers)
+
+    @property
+    def header(self) -> bytes:
+        """What each value sealed now begins with: any other is to be sealed anew."""
+        return _header(self.version)
+
+    def seal(self, value: str, column: str, row: str | int) -> bytes:
+        """`value` sealed for `column` ("table.column") of the row with that primary key; each time other bytes."""
         nonce = os.urandom(NONCE_BYTES)
-        return bytes([KEY_VERSION]) + nonce + self._cipher.encrypt(nonce, value.encode(), self._bound(column))
+        cipher = self._ciphers[self.version]
+        return self.header + nonce + cipher.encrypt(nonce, value.encode(), _bound(self.header, column, row))
 
-    def open(self, sealed: bytes, column: str) -> str:
-        """The value sealed for `column`; `CannotOpen` if key, column or version are not those it was sealed with."""
-        if len(sealed) <= 1 + NONCE_BYTES or sealed[0] != KEY_VERSION:
-            raise CannotOpen
-        nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        try:
-            return self._cipher.decrypt(nonce, rest, self._bound(column)).decode()
-        except InvalidTag:
-            raise CannotOpen from None
+    def open(self, sealed: bytes, column: str, row: str | int) -> str:
+        """The value sealed for `column` of that row.
+
+        Raises `CannotOpen` if key, version, column or row are not those it was sealed with, or a bit has changed.
+        """
+        version = version_of(sealed)
+        cipher = self._ciphers.get(version) if version is not None else None
+        if cipher is not None:
+            first = sealed[0] == FIRST_FORMAT
+            start = 1 if first else HEADER_BYTES
+            bound = bytes([FIRST_FORMAT]) + column.encode() if first else _bound(sealed[:HEADER_BYTES], column, row)
+            nonce, rest = sealed[start : start + NONCE_BYTES], sealed[start + NONCE_BYTES :]
+            try:
+                return cipher.decrypt(nonce, rest, bound).decode()
+            except (InvalidTag, ValueError):  # ValueError: too short for a nonce or a tag
+                pass
+        log.error("a sealed value does not open", column=column, row=str(row), version=version)
+        raise CannotOpen
 
     def index(self, value: str) -> bytes:
         """32 bytes, the same for the same value: what a sealed value is found by."""
         return hmac.new(self._index_key, value.encode(), hashlib.sha256).digest()
 
-    @staticmethod
-    def _bound(column: str) -> bytes:
-        # the version byte is authenticated too: an old sealed value can't be passed off as a new one
-        return bytes([KEY_VERSION]) + column.encode()
+
+def version_of(sealed: bytes) -> int | None:
+    """The key version a value says it was sealed with; None when it doesn't look sealed at all."""
+    if sealed[:1] == bytes([FIRST_FORMAT]):
+        return FIRST_VERSION
+    if len(sealed) > HEADER_BYTES and sealed[0] == FORMAT:
+        return int.from_bytes(sealed[1:HEADER_BYTES], "big")
+    return None
+
+
+def _header(version: int) -> bytes:
+    return bytes([FORMAT]) + version.to_bytes(2, "big")
+
+
+def _bound(header: bytes, column: str, row: str | int) -> bytes:
+    return header + column.encode() + b"\0" + str(row).encode()

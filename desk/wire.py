@@ -25,8 +25,8 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 def make_vault(settings: Settings) -> Vault:
     """The vault of the settings' keys. Raises `SettingsError` when one is missing."""
-    identity_key, index_key = settings.keys()
-    return Vault(identity_key=identity_key, index_key=index_key)
+    identity, index_key = settings.keys()
+    return Vault(identity_key=identity.key, version=identity.current, older=identity.older, index_key=index_key)
 
 
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:

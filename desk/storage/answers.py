@@ -11,12 +11,15 @@ from desk.storage.tables import answers
 c = answers.c
 
 SWEPT_AT_ONCE = 50
+ANSWER = "answers.answer"
+"""What a sealed answer is bound to, with its row."""
 
 
 @dataclass(frozen=True)
 class Kept:
     """One answer as stored."""
 
+    id: int
     fingerprint: bytes
     answer: bytes
 
@@ -30,16 +33,17 @@ async def forget(connection: Connection, agent: str, key: str, before: datetime)
 
 async def find(connection: Connection, agent: str, key: str) -> Kept | None:
     """The answer to that agent's request of that key."""
-    query = select(c.fingerprint, c.answer).where(c.agent == agent, c.key == key)
+    query = select(c.id, c.fingerprint, c.answer).where(c.agent == agent, c.key == key)
     row = (await connection.execute(query)).one_or_none()
-    return Kept(row.fingerprint, row.answer) if row else None
+    return Kept(row.id, row.fingerprint, row.answer) if row else None
 
 
-async def reserve(connection: Connection, agent: str, key: str, fingerprint: bytes, now: datetime) -> None:
-    """Take the key; waits for another unit of work that has it, and raises `Conflict` when that one committed."""
-    await connection.execute(insert(answers).values(agent=agent, key=key, fingerprint=fingerprint, at=now))
+async def reserve(connection: Connection, agent: str, key: str, fingerprint: bytes, now: datetime) -> int:
+    """Take the key; the row's id. Waits for another unit of work that has it: `Conflict` when that one committed."""
+    statement = insert(answers).values(agent=agent, key=key, fingerprint=fingerprint, at=now).returning(c.id)
+    return int((await connection.execute(statement)).scalar_one())
 
 
-async def keep(connection: Connection, agent: str, key: str, answer: bytes) -> None:
+async def keep(connection: Connection, id: int, answer: bytes) -> None:
     """The sealed answer to a reserved key."""
-    await connection.execute(update(answers).where(c.agent == agent, c.key == key).values(answer=answer))
+    await connection.execute(update(answers).where(c.id == id).values(answer=answer))

@@ -22,7 +22,7 @@ c = callbacks.c
 RANK = {Priority.URGENT: 0, Priority.NORMAL: 1}
 PRIORITY = {rank: priority for priority, rank in RANK.items()}
 PATIENT_NUMBER = "callbacks.patient_number"
-"""What a sealed identity number is bound to."""
+"""What a sealed identity number is bound to, with its row."""
 
 shown = [column for column in c if column.name not in ("patient_number", "not_before", "closed_at")]
 """The columns a `Stored` is read from: the sealed number stays in the table."""

@@ -13,7 +13,7 @@ from desk.phone import parse_phone
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
-from desk.vault import Vault
+from desk.wire import make_vault
 from tests.synthetic import synthetic_identity
 
 
@@ -22,14 +22,13 @@ async def open_queue(database_url: str, var_dir: Path) -> AsyncIterator[Desk]:
     """A desk on that database, migrated, with the keys an api in the same folder uses."""
     settings = Settings.load(environment="demo", database_url=database_url, var_dir=var_dir)
     departments = load_departments(settings.departments_file)
-    identity_key, index_key = settings.keys()
     await migrate(settings.database_url)
     database = Database(settings.database_url)
     try:
         yield Desk(
             database=database,
             departments=lambda: departments,
-            vault=Vault(identity_key=identity_key, index_key=index_key),
+            vault=make_vault(settings),
             clock=SystemClock(),
         )
     finally:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from desk.errors import SettingsError
+from desk.keys import Keys
+from desk.log import Scrubber, _secrets
 from desk.settings import ROOT, Settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -49,7 +51,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert settings.rtp_range == (10000, 10999)
     assert (settings.runner, settings.allow_foreign, settings.enable_h_numbers) == ("auto", False, False)
-    assert settings.keys() == (bytes(range(32)), bytes(range(32, 64)))
+    assert settings.keys() == (Keys(1, {1: bytes(range(32))}), bytes(range(32, 64)))
 
 
 @pytest.mark.usefixtures("keys")
@@ -119,6 +121,12 @@ def test_the_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> No
         ("IDENTITY_KEY", "hunter22", "it must be base64 of 32 bytes"),
         ("INDEX_KEY", base64.b64encode(b"hunter22").decode(), "it must be base64 of 32 bytes"),
         ("INDEX_KEY", "hunter22æ", "it must be base64 of 32 bytes"),
+        ("INDEX_KEY", f"2:{KEY} 1:{OTHER_KEY}", "one key only"),
+        ("IDENTITY_KEY", f"2:{KEY} 1:hunter22", "it must be base64 of 32 bytes"),
+        ("IDENTITY_KEY", f"2:{KEY} 2:{OTHER_KEY}", "two keys of version 2"),
+        ("IDENTITY_KEY", f"2:{KEY} 1:{KEY}", "two versions have the same key"),
+        ("IDENTITY_KEY", f"0:{KEY}", "a key's version is 1 to 65535"),
+        ("IDENTITY_KEY", f"99999:{KEY}", "a key's version is 1 to 65535"),
     ],
 )
 def test_a_faulty_setting_is_named_in_one_line_that_does_not_repeat_it(
@@ -163,7 +171,8 @@ def test_the_demo_makes_its_secrets_once(tmp_path: Path) -> None:
     first = Settings.load(environment="demo")
     second = Settings.load(environment="demo")
     assert first.keys() == second.keys()
-    assert len(set(first.keys())) == 2
+    identity, index = first.keys()
+    assert identity.key != index
     assert first.require_ari_password() == second.require_ari_password() != ""
     file = tmp_path / "var" / "keys.env"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -181,7 +190,8 @@ def test_the_environment_wins_over_the_demos_secrets(monkeypatch: pytest.MonkeyP
 
 
 def _load_demo(var_dir: str) -> tuple[bytes, bytes]:
-    return Settings.load(environment="demo", var_dir=var_dir).keys()
+    identity, index = Settings.load(environment="demo", var_dir=var_dir).keys()
+    return identity.key, index
 
 
 def test_processes_started_at_once_get_the_same_secrets(tmp_path: Path) -> None:
@@ -237,3 +247,71 @@ def test_how_long_and_how_often_may_be_rung() -> None:
     assert (settings.dial_caps.number, settings.dial_caps.agent) == (6, 300)
     with pytest.raises(SettingsError, match="INNRINGING_PATIENT_RINGS"):
         Settings.load(patient_rings=0)
+
+
+@pytest.mark.usefixtures("keys")
+def test_several_keys_the_first_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = base64.b64encode(b"n" * 32).decode()
+    for written in (f"2:{newest} 1:{KEY}", f"2:{newest},{KEY}", f" 2:{newest}\n1:{KEY}\n"):
+        monkeypatch.setenv("INNRINGING_IDENTITY_KEY", written)
+        settings = Settings.load()
+        identity, _ = settings.keys()
+        assert (identity.current, identity.key) == (2, b"n" * 32)
+        assert identity.older == {1: bytes(range(32))}
+        hidden = Scrubber(_secrets(settings))(f"{newest} {KEY} {OTHER_KEY}")
+        assert hidden == "*** *** ***"
+        assert newest not in repr(identity)
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_index_key_is_none_of_the_identity_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNRINGING_IDENTITY_KEY", f"2:{KEY} 1:{OTHER_KEY}")
+    with pytest.raises(SettingsError, match="INNRINGING_INDEX_KEY must differ"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("name", ["IDENTITY_KEY", "INDEX_KEY", "ARI_PASSWORD", "DATABASE_URL"])
+@pytest.mark.usefixtures("keys")
+def test_secrets_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    written = "postgresql+asyncpg://u:p@db/x" if name == "DATABASE_URL" else base64.b64encode(b"f" * 32).decode()
+    file = tmp_path / "secret"
+    file.write_text(f"{written}\n")
+    monkeypatch.delenv(f"INNRINGING_{name}", raising=False)
+    monkeypatch.setenv(f"INNRINGING_{name}_FILE", str(file))
+    found = getattr(Settings.load(), name.lower())
+    assert (found if isinstance(found, str) else found.get_secret_value()) == written
+    monkeypatch.setenv(f"INNRINGING_{name}", written)
+    with pytest.raises(SettingsError, match=f"INNRINGING_{name} and INNRINGING_{name}_FILE are both set: keep one"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("content", "mend"),
+    [
+        (None, "can't be read: No such file"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe", "is not text"),
+        (b"A" * 20_000, "is too large for a secret"),
+        (b"hunter22", "it must be base64 of 32 bytes"),
+    ],
+)
+@pytest.mark.usefixtures("keys")
+def test_a_secret_file_that_is_no_good(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, mend: str
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.delenv("INNRINGING_IDENTITY_KEY")
+    monkeypatch.setenv("INNRINGING_IDENTITY_KEY_FILE", str(tmp_path / "secret"))
+    with pytest.raises(SettingsError, match="INNRINGING_IDENTITY_KEY") as refused:
+        Settings.load()
+    assert mend in str(refused.value)
+    assert "hunter22" not in str(refused.value)
+
+
+def test_the_demo_makes_no_key_beside_one_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(KEY)
+    monkeypatch.setenv("INNRINGING_IDENTITY_KEY_FILE", str(tmp_path / "secret"))
+    identity, _ = Settings.load(environment="demo").keys()
+    assert identity.key == bytes(range(32))

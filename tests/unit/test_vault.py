@@ -5,10 +5,12 @@ from itertools import pairwise
 
 import pytest
 
-from desk.vault import CannotOpen, Vault
+from desk.errors import CannotOpen
+from desk.vault import Vault, version_of
 from tests.synthetic import synthetic_identity
 
 COLUMN = "callbacks.patient_number"
+ROW = "8b1c0f0e-0000-4000-8000-000000000001"
 NUMBER = synthetic_identity(1)
 
 
@@ -17,40 +19,40 @@ def vault(identity: int = 1, index: int = 2) -> Vault:
 
 
 def test_what_is_sealed_opens_again() -> None:
-    assert vault().open(vault().seal(NUMBER, COLUMN), COLUMN) == NUMBER
+    assert vault().open(vault().seal(NUMBER, COLUMN, ROW), COLUMN, ROW) == NUMBER
 
 
 def test_sealing_twice_gives_other_bytes_and_never_the_number() -> None:
-    sealed = [vault().seal(NUMBER, COLUMN) for _ in range(50)]
+    sealed = [vault().seal(NUMBER, COLUMN, ROW) for _ in range(50)]
     assert len(set(sealed)) == 50
     for each in sealed:
-        assert each[0] == 1
+        assert each[:3] == vault().header
         assert NUMBER.encode() not in each
         assert base64.b64encode(NUMBER.encode()) not in each
 
 
 def test_another_key_does_not_open_it() -> None:
     with pytest.raises(CannotOpen):
-        vault(identity=3).open(vault().seal(NUMBER, COLUMN), COLUMN)
+        vault(identity=3).open(vault().seal(NUMBER, COLUMN, ROW), COLUMN, ROW)
 
 
 def test_another_column_does_not_open_it() -> None:
     with pytest.raises(CannotOpen):
-        vault().open(vault().seal(NUMBER, COLUMN), "calls.patient_number")
+        vault().open(vault().seal(NUMBER, COLUMN, ROW), "calls.patient_number", ROW)
 
 
 def test_a_changed_byte_anywhere_does_not_open() -> None:
-    sealed = vault().seal(NUMBER, COLUMN)
+    sealed = vault().seal(NUMBER, COLUMN, ROW)
     for place in range(len(sealed)):
         changed = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
         with pytest.raises(CannotOpen):
-            vault().open(changed, COLUMN)
+            vault().open(changed, COLUMN, ROW)
 
 
-@pytest.mark.parametrize("length", [0, 1, 12, 13, 20])
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 12, 13, 15, 16, 31, 41])
 def test_a_stump_does_not_open(length: int) -> None:
     with pytest.raises(CannotOpen):
-        vault().open(vault().seal(NUMBER, COLUMN)[:length], COLUMN)
+        vault().open(vault().seal(NUMBER, COLUMN, ROW)[:length], COLUMN, ROW)
 
 
 def test_the_index_is_stable_keyed_and_differs_by_person() -> None:
@@ -68,4 +70,48 @@ def test_short_or_equal_keys_are_refused(identity: bytes, index: bytes) -> None:
 
 
 def test_a_vault_shows_no_key() -> None:
-    assert repr(vault()) == "Vault()"
+    assert repr(vault()) == "Vault(version=1)"
+
+
+def test_another_row_does_not_open_it() -> None:
+    with pytest.raises(CannotOpen):
+        vault().open(vault().seal(NUMBER, COLUMN, ROW), COLUMN, ROW[:-1] + "2")
+
+
+def test_rows_may_be_numbers() -> None:
+    assert vault().open(vault().seal(NUMBER, COLUMN, 7), COLUMN, "7") == NUMBER
+
+
+def newer() -> Vault:
+    return Vault(identity_key=b"n" * 32, version=2, older={1: bytes([1]) * 32}, index_key=bytes([2]) * 32)
+
+
+def test_an_older_key_still_opens_and_the_newer_seals() -> None:
+    old, new = vault().seal(NUMBER, COLUMN, ROW), newer().seal(NUMBER, COLUMN, ROW)
+    assert newer().open(old, COLUMN, ROW) == newer().open(new, COLUMN, ROW) == NUMBER
+    assert (version_of(old), version_of(new)) == (1, 2)
+    assert old.startswith(vault().header)
+    assert new.startswith(newer().header)
+    with pytest.raises(CannotOpen):
+        vault().open(new, COLUMN, ROW)
+
+
+def test_a_value_can_not_pass_for_one_of_another_version() -> None:
+    sealed = newer().seal(NUMBER, COLUMN, ROW)
+    with pytest.raises(CannotOpen):
+        newer().open(sealed[:2] + b"\1" + sealed[3:], COLUMN, ROW)
+
+
+FIRST_EDITION = bytes.fromhex("010000000000000000000000008f07a0e84003368ca54faa9abd485dab0959a6345d9980f8a0f224")
+"""Sealed by the first edition, with a key of ones, an all-zero nonce and no row."""
+
+
+def test_what_the_first_edition_sealed_opens_until_its_key_is_retired() -> None:
+    assert vault().open(FIRST_EDITION, COLUMN, ROW) == newer().open(FIRST_EDITION, COLUMN, ROW) == NUMBER
+    assert version_of(FIRST_EDITION) == 1
+    assert not FIRST_EDITION.startswith(vault().header)
+    retired = Vault(identity_key=b"n" * 32, version=2, index_key=bytes([2]) * 32)
+    with pytest.raises(CannotOpen):
+        retired.open(FIRST_EDITION, COLUMN, ROW)
+    with pytest.raises(CannotOpen):
+        vault().open(FIRST_EDITION, "calls.patient_number", ROW)
