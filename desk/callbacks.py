@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import
     from desk.phone import PhoneNumber
     from desk.promises import Promise
     from desk.room import Later
+    from desk.sms import SmsState
 
 T = TypeVar("T")
 
@@ -67,17 +68,21 @@ class IncompleteStep(StrEnum):
     IDENTITY = "identity"
     PHONE = "phone"
     CONFIRMATION = "confirmation"
+    QUESTIONS = "questions"
 
 
 class WhyEnded(StrEnum):
     """Why a call ended before anything was registered.
 
-    `NO_NUMBER`: there was none we could ring. `TROUBLE`: it was ours, and the switchboard took the caller.
+    `NO_NUMBER`: there was none we could ring. `ANSWERED`: a simple question was, and no callback is wanted. `URGENT`:
+    put through at once. `TROUBLE`: it was ours, and the switchboard took the caller.
     """
 
     HUNG_UP = "hung_up"
     ASKED_FOR_PERSON = "asked_for_person"
     NO_NUMBER = "no_number"
+    ANSWERED = "answered"
+    URGENT = "urgent"
     TROUBLE = "trouble"
 
 
@@ -122,7 +127,7 @@ class Callback:
     """A callback as it stands. Times are aware UTC; the whole identity number is never in here.
 
     `fence` grows with each claim: whoever acts on a claim shows the value the claim gave.
-    `version` grows with each change but a longer lease.
+    `version` grows with each change but a longer lease and the state of `sms`, the newest text to the patient.
     """
 
     id: str
@@ -144,6 +149,7 @@ class Callback:
     version: int
     closed_reason: ClosedReason | None
     note: str | None
+    sms: SmsState | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,6 +85,7 @@ def _texts(
     places = key_lines(departments_file.read_text("utf-8-sig").replace("\r\n", "\n")) if len(departments) else {}
     return [
         *rules.missing_languages(shown(departments_file, root), catalogue, departments, places),
+        *rules.missing_answers(shown(departments_file, root), catalogue, departments, places),
         *rules.contradictions(shown(file, root), catalogue, catalogue_lines(file), departments),
     ]
 

@@ -69,6 +69,7 @@ class Dialled:
             return [Fault(self._file, None, "one of extensions.conf, modules.conf and logger.conf is not UTF-8")]
         found = {
             *(fault for department in self._departments.all() for fault in self._department(department)),
+            *(fault for department in self._departments.all() for fault in self._lines(department)),
             *self._unknown_departments(),
             *self._lost_targets(),
             *self._spoken_digits(),
@@ -154,6 +155,52 @@ class Dialled:
                     yield self._fault(step, "Set(TIMEOUT(absolute)=0) is missing before it: the caller is cut off")
                 return
         yield self._fault(stasis, f"{name} leads nobody to the switchboard: no Dial(…) on that way")
+
+    def _lines(self, department: Department) -> Iterator[Fault]:
+        """Numbers and keys that ring people at once."""
+        for key in ("referrer_extension", "urgent_extension"):
+            if (number := department.extensions.get(key)) is None:
+                continue
+            for entry in ENTRIES:
+                if entry not in self._plan.contexts and entry != ENTRIES[0]:
+                    continue
+                start = self._plan.find(entry, number)
+                if start is None:
+                    reason = f"[{entry}] has no extension {number}, [{department.slug}]'s «{key}»"
+                    yield self._fault(None, reason)
+                else:
+                    yield from self._rings(start, number)
+        if department.has_urgent_line:
+            own = self._plan.contexts.get("urgent-line")
+            if own is None or department.slug not in own.extensions:
+                reason = f"[urgent-line] has no extension {department.slug}: [{department.slug}] has an urgent line"
+                yield self._fault(None, reason)
+            else:
+                yield from self._rings(Place("urgent-line", department.slug, 0), f"[urgent-line] {department.slug}")
+
+    def _rings(self, start: Place, name: str) -> Iterator[Fault]:
+        """Whether a call from here rings people first of all, and where nobody answers, is told so and rescued."""
+        dial, told = None, False
+        last = self._plan.step(start)
+        for place, step in self._plan.way(start):
+            last = step
+            if dial and step.is_application("Playback"):
+                told = True
+            elif not dial and (step.is_application("Playback") or step.is_application("Stasis")):
+                yield self._fault(step, f"{name} comes to {step.application} before anybody is rung")
+                return
+            if step.is_application("Dial") or step.is_application("Queue"):
+                if not dial:
+                    dial = place
+                    continue
+                if not told:
+                    yield self._fault(step, f"{name}: nobody is told that the line isn't answered before this")
+                break
+        else:
+            what = f"where nobody answers, {name} leads nobody to the switchboard" if dial else f"{name} rings nobody"
+            yield self._fault(last, f"{what}: no Dial(…) on that way")
+            return
+        yield from self._rescued(start, last, name)
 
     def _unknown_departments(self) -> Iterator[Fault]:
         """Numbers that set a department departments.toml doesn't have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
@@ -22,6 +22,9 @@ KEYS: Final = frozenset("0123456789*#")
 CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before Asterisk is asked if it still plays
 CHECK_EVERY: Final = 5.0
 LONGEST_PLAYBACK: Final = 90.0
+LONE_KEY: Final = 4.0  # seconds without a further key after which keys that mean something alone are taken to be alone
+KEY_TONE: Final = "key_tone"
+TONE_LOST: Final = 1.0  # seconds after which a tone whose end was not told is no longer waited for
 LATE_HASH: Final = 2.0  # seconds in which a '#' keyed after the last digit still belongs to the number before it
 
 
@@ -102,11 +105,14 @@ class Call:
         self.language = language
         self.caller = caller
         self.interrupted_at: IncompleteStep | None = None
+        self.key_tone = False
+        """Whether the caller hears a soft tone for each key taken."""
         self._channel = channel
         self._sounds = sounds
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
+        self._tone: tuple[str, float] | None = None
         self._number_ended_at = float("-inf")
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
@@ -162,14 +168,16 @@ class Call:
             log.error("A prompt could not be played", prompts=prompts, error="playback failed")
         self._check()
 
-    async def collect(self, *, digits: int, first: float, between: float) -> Keys:
+    async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
         """Take up to `digits` keys: `first` seconds for the first one, `between` for each next one.
 
-        '#' ends, '*' starts over. Keys pressed earlier and not yet taken come first.
+        '#' ends, '*' starts over. Keys pressed earlier and not yet taken come first. After one of `alone` (keys that
+        mean something by themselves: «0», «113») the next key is waited for LONE_KEY seconds, however patient we are.
         """
         keyed = ""
         while len(keyed) < digits:
-            match await self._next_key(between if keyed else first):
+            wait = min(between, LONE_KEY) if keyed in alone else between
+            match await self._next_key(wait if keyed else first):
                 case None:
                     return Keys(keyed, "timeout" if keyed else "silence")
                 case "#":
@@ -181,10 +189,10 @@ class Call:
         self._number_ended()
         return Keys(keyed, "complete")
 
-    async def ask(self, *prompts: str, digits: int, first: float, between: float) -> Keys:
+    async def ask(self, *prompts: str, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
         """Play prompts, which the first key ends, and collect the answer."""
         await self.play(*prompts, barge_in=True)
-        return await self.collect(digits=digits, first=first, between=between)
+        return await self.collect(digits=digits, first=first, between=between, alone=alone)
 
     async def menu(self, *prompts: str, choices: str, tries: int, first: float) -> str | None:
         """Ask for one key of `choices`, up to `tries` times. None: silence or wrong keys to the last."""
@@ -217,9 +225,16 @@ class Call:
 
     async def to_switchboard(self) -> None:
         """Hand the caller over to the switchboard; the conversation is over after it."""
+        await self._leave("switchboard", "s")
+
+    async def to_urgent_line(self) -> None:
+        """Hand the caller over to those who answer the department's urgent calls; the conversation is over after it."""
+        await self._leave("urgent-line", self.department)
+
+    async def _leave(self, context: str, extension: str) -> None:
         self._check()
         try:
-            await self._channel.leave("switchboard", "s")
+            await self._channel.leave(context, extension)
         except (ChannelGone, NotInStasis):
             self.ended()
             self._check()
@@ -251,6 +266,8 @@ class Call:
         """Asterisk finished a playback; `state` is done, failed or cancelled. Old ones do not matter."""
         if self._playback and self._playback.id == playback_id:
             _resolve(self._playback.outcome, state)
+        elif self._tone and self._tone[0] == playback_id:
+            self._tone = None
 
     def events_lost(self) -> None:
         """The connection to Asterisk was gone for a while: what was awaited may have happened unseen."""
@@ -291,7 +308,26 @@ class Call:
                 await asyncio.wait((self._key_waiter,), timeout=seconds)
             self._key_waiter = None
             self._check()
-        return self._keys.popleft() if self._keys else None
+        if not self._keys:
+            return None
+        key = self._keys.popleft()
+        await self._sound_key()
+        return key
+
+    async def _sound_key(self) -> None:
+        """A tone for the key just taken: only the newest of several, and none while one sounds.
+
+        It is no prompt: no key ends it, nothing waits for it, and digits are kept all the while.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self.key_tone or self._keys or (self._tone and now - self._tone[1] < TONE_LOST):
+            return
+        self._tone = (uuid4().hex, now)
+        try:
+            await self._channel.play(self._tone[0], [f"sound:{self._sounds}/{KEY_TONE}"], self.language)
+        except AriError as error:  # if the caller is gone or Asterisk is, the next await tells
+            self._tone = None
+            log.info("A key was not sounded", error=str(error))
 
     @contextmanager
     def _occupied(self) -> Iterator[None]:

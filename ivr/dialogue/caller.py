@@ -1,13 +1,14 @@
 """The caller's conversation: from the welcome to a receipt that is true."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
 from desk.callbacks import IncompleteStep, WhyEnded
 from desk.callers import Callers
+from desk.choice import Choice
 from desk.clock import Clock, SystemClock
 from desk.departments import Department
 from desk.desk import Desk
@@ -17,11 +18,14 @@ from desk.phone import PhoneNumber
 from desk.settings import Settings
 from ivr.call import Call
 from ivr.dialogue.second_call import tell_standing
-from ivr.dialogue.speech import receipt
+from ivr.dialogue.simple_questions import answer_questions
+from ivr.dialogue.speech import choice_offer, receipt
 from ivr.dialogue.steps import (
-    Languages,
+    ChoiceWanted,
     LanguageWanted,
+    LoneKeys,
     SwitchboardWanted,
+    UrgentWanted,
     ask_identity,
     ask_phone_number,
     own_number,
@@ -37,13 +41,33 @@ MOST_LANGUAGES: Final = 4
 
 @dataclass(frozen=True)
 class _Rules:
-    """What holds for this call. `languages`: the lone keys that change the language now."""
+    """What holds for this call. `choice`: the department's, as long as it is offered. `welcomed`: has been, already."""
 
     department: Department
     allow_test: bool
     allow_h: bool
     allow_foreign: bool
-    languages: Languages
+    choice: Choice | None
+    languages_left: int = MOST_LANGUAGES
+    welcomed: bool = False
+
+    @property
+    def offer(self) -> tuple[str, ...]:
+        """The words that offer the choice."""
+        return tuple(choice_offer(self.choice)) if self.choice else ()
+
+    @property
+    def asks_identity(self) -> bool:
+        return self.department.identity != "off"
+
+    def lone(self, language: str, *, asking_identity: bool) -> LoneKeys:
+        """The lone keys: the choice's wherever it is offered, and the urgent line's at every question."""
+        offered = asking_identity or not self.asks_identity
+        return LoneKeys(
+            languages=language_keys(self.department, language) if self.languages_left else {},
+            choice=self.choice is not None and (offered or self.choice.urgent),
+            offer=self.offer if offered else (),
+        )
 
 
 async def request_callback(
@@ -61,14 +85,25 @@ async def request_callback(
     the caller. Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
     """
     call.language = department.languages[0]
-    for changes_left in reversed(range(MOST_LANGUAGES + 1)):
-        rules = _Rules(
-            department,
-            allow_test=settings.demo,
-            allow_h=settings.enable_h_numbers,
-            allow_foreign=settings.allow_foreign or department.allow_foreign,
-            languages=language_keys(department, call.language) if changes_left else {},
-        )
+    call.key_tone = department.key_tone
+    rules = _Rules(
+        department,
+        allow_test=settings.demo,
+        allow_h=settings.enable_h_numbers,
+        allow_foreign=settings.allow_foreign or department.allow_foreign,
+        choice=department.choice,
+    )
+    try:
+        await _until_requested(call, desk, callers, rules, clock)
+    except SwitchboardWanted:
+        await _switchboard(call, desk, rules, WhyEnded.ASKED_FOR_PERSON)
+    except UrgentWanted as wanted:
+        await _urgent(call, desk, rules, emergency=wanted.emergency)
+
+
+async def _until_requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, clock: Clock) -> None:
+    """Hold the request, over again in another language, or after the answers to simple questions."""
+    while True:
         try:
             await _requested(call, desk, callers, rules, clock)
             return
@@ -76,9 +111,16 @@ async def request_callback(
             call.language = wanted.language
             call.interrupted_at = None  # the request starts over
             call.forget_keys()
-        except SwitchboardWanted:
-            await _switchboard(call, desk, rules, WhyEnded.ASKED_FOR_PERSON)
+            rules = replace(rules, languages_left=rules.languages_left - 1, welcomed=False)
+            continue
+        except ChoiceWanted:
+            choice = rules.choice
+        if choice is None or choice.urgent:
+            raise UrgentWanted(emergency=False)
+        call.interrupted_at = None
+        if not await answer_questions(call, desk, choice, rules.department.slug, _own_number(call, rules)):
             return
+        rules = replace(rules, choice=None, welcomed=True)
 
 
 def language_keys(department: Department, current: str) -> Mapping[str, str]:
@@ -97,7 +139,8 @@ async def _requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, cl
         with call.at(IncompleteStep.PHONE):
             if await _on_list_already(call, callers, rules, patient, clock):
                 return
-            phone = await ask_phone_number(call, allow_foreign=rules.allow_foreign, languages=rules.languages)
+            lone = rules.lone(call.language, asking_identity=False)
+            phone = await ask_phone_number(call, allow_foreign=rules.allow_foreign, lone=lone)
             if phone is None:
                 await _switchboard(call, desk, rules, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
                 return
@@ -114,12 +157,12 @@ async def _requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, cl
 
 
 async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
-    """The welcome, and the identity number where the department asks for it."""
-    with_identity = rules.department.identity != "off"
+    """The welcome, and the identity number where the department asks for it; then the choice, after the request."""
     with call.at(IncompleteStep.WELCOME):
-        question = (Prompt.ASK_IDENTITY,) if with_identity else ()
-        await call.play(Prompt.WELCOME, Prompt.EMERGENCY, *question, barge_in=True)
-    if not with_identity:
+        welcome = () if rules.welcomed else (Prompt.WELCOME, Prompt.EMERGENCY)
+        question = (Prompt.ASK_IDENTITY, *rules.offer) if rules.asks_identity else ()
+        await call.play(*welcome, *question, barge_in=True)
+    if not rules.asks_identity:
         return None
     with call.at(IncompleteStep.IDENTITY):
         return await ask_identity(
@@ -127,7 +170,7 @@ async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
             required=rules.department.identity == "required",
             allow_test=rules.allow_test,
             allow_h=rules.allow_h,
-            languages=rules.languages,
+            lone=rules.lone(call.language, asking_identity=True),
         )
 
 
@@ -146,7 +189,7 @@ async def _on_list_already(
         rules.department,
         standing,
         allow_foreign=rules.allow_foreign,
-        languages=rules.languages,
+        lone=rules.lone(call.language, asking_identity=False),
         clock=clock,
     )
     return True
@@ -159,15 +202,32 @@ def _own_number(call: Call, rules: _Rules) -> PhoneNumber | None:
         return None
 
 
+async def _urgent(call: Call, desk: Desk, rules: _Rules, *, emergency: bool) -> None:
+    """Put through at once, whatever is open: to the urgent line, or the switchboard where there is none."""
+    reason = (Prompt.EMERGENCY,) if emergency else ()
+    if not rules.department.has_urgent_line:
+        await _switchboard(call, desk, rules, WhyEnded.URGENT, *reason)
+        return
+    try:
+        await call.play(*reason, Prompt.TO_URGENT_LINE)
+        await call.to_urgent_line()
+    finally:
+        await _keep(call, desk, rules, WhyEnded.URGENT)
+
+
 async def _switchboard(call: Call, desk: Desk, rules: _Rules, why: WhyEnded, *reason: str) -> None:
     """Say why, and that a person takes over; hand the caller over, and keep the call for the department to see."""
     try:
         await call.play(*reason, Prompt.TO_SWITCHBOARD)
         await call.to_switchboard()
     finally:
-        step = call.interrupted_at or IncompleteStep.PHONE
-        try:
-            phone = _own_number(call, rules)
-            await desk.record_call(call.key, rules.department.slug, phone=phone, step=step, why=why)
-        except DeskError as error:
-            log.error("A call for the switchboard could not be kept", error=error.id)
+        await _keep(call, desk, rules, why)
+
+
+async def _keep(call: Call, desk: Desk, rules: _Rules, why: WhyEnded) -> None:
+    """Keep the call with the reason it left us, for the department to see."""
+    step = call.interrupted_at or IncompleteStep.PHONE
+    try:
+        await desk.record_call(call.key, rules.department.slug, phone=_own_number(call, rules), step=step, why=why)
+    except DeskError as error:
+        log.error("A call that was put through could not be kept", error=error.id)

@@ -8,7 +8,7 @@ from desk.clock import Clock
 from desk.departments import Department
 from ivr.call import Call
 from ivr.dialogue.speech import number_told, receipt, standing_hinted, standing_told
-from ivr.dialogue.steps import STRAY_SECONDS, Languages, Patience, ask_another_number, pressed
+from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, ask_another_number, pressed
 from ivr.prompts.keys import Prompt
 
 CHOICE: Final = Patience(first=6, between=6)
@@ -22,7 +22,7 @@ async def tell_standing(
     standing: Standing,
     *,
     allow_foreign: bool,
-    languages: Languages,
+    lone: LoneKeys,
     clock: Clock,
 ) -> None:
     """Say where the callback stands. Whoever keyed its identity number hears all, and may cancel or change the number.
@@ -43,23 +43,23 @@ async def tell_standing(
     call.forget_keys(stray=STRAY_SECONDS)
     told = standing_told(standing, department, now)
     for _ in range(MOST_ASKED):
-        keys = await pressed(call, *told, Prompt.CANCEL_OR_CHANGE, digits=1, patience=CHOICE, languages=languages)
+        keys = await pressed(call, *told, Prompt.CANCEL_OR_CHANGE, digits=1, patience=CHOICE, lone=lone)
         match keys.digits:
             case "":
                 return
             case "1":
-                await _cancel(call, callers, languages)
+                await _cancel(call, callers, lone)
                 return
             case "2":
-                await _change_number(call, callers, allow_foreign=allow_foreign, languages=languages)
+                await _change_number(call, callers, allow_foreign=allow_foreign, lone=lone)
                 return
         told = []
 
 
-async def _cancel(call: Call, callers: Callers, languages: Languages) -> None:
+async def _cancel(call: Call, callers: Callers, lone: LoneKeys) -> None:
     """Asked twice, and a key held or pressed double is one answer."""
     call.forget_keys(stray=STRAY_SECONDS)
-    keys = await pressed(call, Prompt.CONFIRM_CANCEL, digits=1, patience=CHOICE, languages=languages)
+    keys = await pressed(call, Prompt.CONFIRM_CANCEL, digits=1, patience=CHOICE, lone=lone)
     if keys.digits != "1":
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
         return
@@ -67,8 +67,8 @@ async def _cancel(call: Call, callers: Callers, languages: Languages) -> None:
     await call.play(Prompt.CANCELLED)
 
 
-async def _change_number(call: Call, callers: Callers, *, allow_foreign: bool, languages: Languages) -> None:
-    phone = await ask_another_number(call, allow_foreign=allow_foreign, languages=languages)
+async def _change_number(call: Call, callers: Callers, *, allow_foreign: bool, lone: LoneKeys) -> None:
+    phone = await ask_another_number(call, allow_foreign=allow_foreign, lone=lone)
     if phone is None:
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
         return

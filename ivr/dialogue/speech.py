@@ -10,6 +10,7 @@ from typing import Final
 
 from desk.callbacks import Registration
 from desk.callers import Standing
+from desk.choice import Choice, Topic
 from desk.clock import OSLO
 from desk.departments import Department, Policy
 from desk.phone import PhoneNumber
@@ -34,6 +35,12 @@ LATER: Final[Mapping[Later, Prompt]] = {
     Later.CLOSED_COURSE: Prompt.CLOSED_COURSE,
     Later.CLOSED_ILLNESS: Prompt.CLOSED_ILLNESS,
     Later.QUEUE_FULL: Prompt.QUEUE_FULL,
+}
+
+TOPICS: Final[Mapping[Topic, Prompt]] = {
+    Topic.ADDRESS: Prompt.TOPIC_ADDRESS,
+    Topic.PARKING: Prompt.TOPIC_PARKING,
+    Topic.HOURS: Prompt.TOPIC_HOURS,
 }
 
 
@@ -87,6 +94,13 @@ def language_offers(languages: Mapping[str, str]) -> list[str]:
     """«For English, press nine.» for each lone key that changes the language."""
     offers = {"9": Prompt.OTHER_LANGUAGE, "8": Prompt.OTHER_NORWEGIAN}
     return [offer for key, offer in offers.items() if key in languages]
+
+
+def choice_offer(choice: Choice) -> list[str]:
+    """«Gjelder det» «adresse» «parkering» «tast fem.»; or what the urgent line is for, and its key."""
+    if choice.urgent:
+        return [Prompt.OFFER_URGENT]
+    return [Prompt.OFFER_QUESTIONS, *(TOPICS[topic] for topic in choice.answers), Prompt.PRESS_FIVE]
 
 
 def since_prompts(since: datetime, now: datetime) -> list[str]:

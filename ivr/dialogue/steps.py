@@ -1,7 +1,7 @@
 """Parts of a conversation: each asks for one thing and returns it, typed. They say what was wrong, in words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from desk.errors import InvalidIdentity, InvalidPhone
@@ -11,8 +11,26 @@ from ivr.call import Call, Keys
 from ivr.dialogue.speech import language_offers, number_told, read_back, too_short
 from ivr.prompts.keys import Prompt
 
-Languages = Mapping[str, str]
-"""Lone keys that change the language, and to which: «9» to English. Empty where there is no other."""
+EMERGENCY_NUMBERS: Final = frozenset({"110", "112", "113"})
+CHOICE_KEY: Final = "5"
+"""The middle key, with a dot to feel on most telephones."""
+
+
+@dataclass(frozen=True)
+class LoneKeys:
+    """What a key means when no further one follows, besides 0, which is a person.
+
+    `languages`: those that change the language, and to which: «9» to English. `choice`: whether CHOICE_KEY is the
+    department's one choice here; `offer` are the words that say so, where it has not been said before the question.
+    """
+
+    languages: Mapping[str, str] = field(default_factory=dict)
+    choice: bool = False
+    offer: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset({"0", *self.languages}) | ({CHOICE_KEY} if self.choice else set())
 
 
 class SwitchboardWanted(Exception):
@@ -27,6 +45,18 @@ class LanguageWanted(Exception):
         self.language = language
 
 
+class ChoiceWanted(Exception):
+    """The caller keyed a lone CHOICE_KEY: the department's one choice after the request."""
+
+
+class UrgentWanted(Exception):
+    """It can't wait: the caller keyed an emergency number, or chose the urgent line."""
+
+    def __init__(self, *, emergency: bool) -> None:
+        super().__init__()
+        self.emergency = emergency
+
+
 @dataclass(frozen=True)
 class Patience:
     """Seconds we wait for the first key and between keys."""
@@ -36,7 +66,7 @@ class Patience:
 
 
 ONCE_AND_AGAIN: Final = (Patience(first=8, between=4), Patience(first=12, between=6))
-"""Asked twice, the second time with more patience. 4 s after a 0 alone, the caller is taken to want a person."""
+"""Asked twice, the second time with more patience. A lone key is alone after the same time at both (Call.collect)."""
 
 OBJECTION_SECONDS: Final = 3.0
 STILL_KEYING_SECONDS: Final = 2.0
@@ -58,30 +88,33 @@ PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
 
 
 async def ask_identity(
-    call: Call, *, required: bool, allow_test: bool, allow_h: bool, languages: Languages
+    call: Call, *, required: bool, allow_test: bool, allow_h: bool, lone: LoneKeys
 ) -> IdentityNumber | None:
     """Take the identity number the opening has just asked for; ask once more when it is wrong or missing.
 
     None: skipped with '#', or failed or silent twice. Nobody is turned away for want of a number, also not where the
-    department calls it `required`: there '#' does not skip it, and it is asked for again.
+    department calls it `required`: there '#' does not skip it, and it is asked for again. Raises UrgentWanted when an
+    emergency number is keyed instead, and what `pressed` raises.
     """
     question: tuple[str, ...] = ()
     skip = () if required else (Prompt.SKIP_IDENTITY,)
     for patience in ONCE_AND_AGAIN:
-        keys = await pressed(call, *question, digits=LENGTH, patience=patience, languages=languages)
+        keys = await pressed(call, *question, digits=LENGTH, patience=patience, lone=lone, alone=EMERGENCY_NUMBERS)
+        if keys.digits in EMERGENCY_NUMBERS:
+            raise UrgentWanted(emergency=True)
         if keys.ended == "hash" and not keys.digits and not required:
             break
         try:
             return parse_identity(keys.digits, allow_test=allow_test, allow_h=allow_h)
         except InvalidIdentity as refused:
             problem = _identity_problem(refused, len(keys.digits))
-        question = (Prompt.ASK_IDENTITY_SLOW, *skip, *language_offers(languages))
+        question = (Prompt.ASK_IDENTITY_SLOW, *skip, *language_offers(lone.languages), *lone.offer)
         question = await _told(call, keys, problem, question, last=patience is ONCE_AND_AGAIN[-1])
     await call.play(Prompt.WITHOUT_IDENTITY)
     return None
 
 
-async def ask_phone_number(call: Call, *, allow_foreign: bool, languages: Languages) -> PhoneNumber | None:
+async def ask_phone_number(call: Call, *, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber | None:
     """The number we ring: the caller's own if it can be rung, read back before it is taken; else the one keyed.
 
     None: there is no number we could ring, after asking twice.
@@ -90,14 +123,14 @@ async def ask_phone_number(call: Call, *, allow_foreign: bool, languages: Langua
         phone = own_number(call, allow_foreign=allow_foreign)
     except InvalidPhone as refused:
         reason = PHONE_PROBLEMS[refused.problem]
-        return await ask_another_number(call, reason, allow_foreign=allow_foreign, languages=languages)
-    return await _agreed(call, phone, allow_foreign=allow_foreign, languages=languages)
+        return await ask_another_number(call, reason, allow_foreign=allow_foreign, lone=lone)
+    return await _agreed(call, phone, allow_foreign=allow_foreign, lone=lone)
 
 
-async def ask_another_number(call: Call, *reason: str, allow_foreign: bool, languages: Languages) -> PhoneNumber | None:
+async def ask_another_number(call: Call, *reason: str, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber | None:
     """A number the caller keys, read back before it is taken. None: no number we could ring, after asking twice."""
-    phone = await _keyed_phone(call, *reason, allow_foreign=allow_foreign, languages=languages)
-    return phone and await _agreed(call, phone, allow_foreign=allow_foreign, languages=languages)
+    phone = await _keyed_phone(call, *reason, allow_foreign=allow_foreign, lone=lone)
+    return phone and await _agreed(call, phone, allow_foreign=allow_foreign, lone=lone)
 
 
 def own_number(call: Call, *, allow_foreign: bool) -> PhoneNumber:
@@ -107,37 +140,53 @@ def own_number(call: Call, *, allow_foreign: bool) -> PhoneNumber:
     return parse_phone(call.caller.number, allow_foreign=allow_foreign)
 
 
-async def pressed(call: Call, *question: str, digits: int, patience: Patience, languages: Languages) -> Keys:
-    """Ask, and collect up to `digits`. Raises SwitchboardWanted on a lone 0, LanguageWanted on a language's key."""
-    keys = await call.ask(*question, digits=digits, first=patience.first, between=patience.between)
+async def pressed(
+    call: Call,
+    *question: str,
+    digits: int,
+    patience: Patience,
+    lone: LoneKeys,
+    alone: frozenset[str] = frozenset(),
+) -> Keys:
+    """Ask, and collect up to `digits`. `alone` are keys that stand for themselves besides the lone ones.
+
+    Raises SwitchboardWanted on a lone 0, LanguageWanted on a language's key, ChoiceWanted on the choice's.
+    """
+    keys = await call.ask(
+        *question, digits=digits, first=patience.first, between=patience.between, alone=lone.keys | alone
+    )
     if keys.digits == "0":
         raise SwitchboardWanted
-    if keys.digits in languages:
-        raise LanguageWanted(languages[keys.digits])
+    if keys.digits in lone.languages:
+        raise LanguageWanted(lone.languages[keys.digits])
+    if lone.choice and keys.digits == CHOICE_KEY:
+        raise ChoiceWanted
     return keys
 
 
-async def _agreed(call: Call, phone: PhoneNumber, *, allow_foreign: bool, languages: Languages) -> PhoneNumber:
+async def _agreed(call: Call, phone: PhoneNumber, *, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber:
     """The number as the caller lets it stand, or the one they change it to."""
     for _ in range(MOST_CHANGES):
-        if await _accepted(call, phone, languages):
+        if await _accepted(call, phone, lone):
             return phone
-        phone = await _keyed_phone(call, allow_foreign=allow_foreign, languages=languages) or phone
+        phone = await _keyed_phone(call, allow_foreign=allow_foreign, lone=lone) or phone
     await call.play(*number_told(phone))  # changed that often, it is said once more and not asked
     return phone
 
 
-async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool, languages: Languages) -> PhoneNumber | None:
+async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber | None:
     """Ask for a number, after the reason, and once more; None after two that can't be rung."""
-    question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE)
+    question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE, *lone.offer)
     for patience in ONCE_AND_AGAIN:
-        keys = await pressed(call, *question, digits=NORWEGIAN_DIGITS, patience=patience, languages=languages)
+        keys = await pressed(call, *question, digits=NORWEGIAN_DIGITS, patience=patience, lone=lone)
         digits = keys.digits + await _rest_from_abroad(call, keys, patience)
         try:
             return parse_phone(digits, allow_foreign=allow_foreign)
         except InvalidPhone as refused:
             problem = _phone_problem(refused, digits)
-        question = await _told(call, keys, problem, (Prompt.ASK_PHONE_SLOW,), last=patience is ONCE_AND_AGAIN[-1])
+        question = await _told(
+            call, keys, problem, (Prompt.ASK_PHONE_SLOW, *lone.offer), last=patience is ONCE_AND_AGAIN[-1]
+        )
     return None
 
 
@@ -150,12 +199,12 @@ async def _rest_from_abroad(call: Call, keys: Keys, patience: Patience) -> str:
     return more.digits
 
 
-async def _accepted(call: Call, phone: PhoneNumber, languages: Languages) -> bool:
+async def _accepted(call: Call, phone: PhoneNumber, lone: LoneKeys) -> bool:
     """Read the number back. Silence (or '#') accepts, 1 does not, any other key has it read once more."""
     call.forget_keys(stray=STRAY_SECONDS)  # nobody can have answered before hearing the number
     patience = Patience(OBJECTION_SECONDS, OBJECTION_SECONDS)
     for _ in range(MOST_READ_BACKS):
-        keys = await pressed(call, *read_back(phone), digits=1, patience=patience, languages=languages)
+        keys = await pressed(call, *read_back(phone), *lone.offer, digits=1, patience=patience, lone=lone)
         if keys.digits in ("", "1"):
             return not keys.digits
     return True

@@ -19,7 +19,7 @@ import numpy as np
 
 from ivr.prompts import sets, voices
 from ivr.prompts.catalogue import Catalogue, ProgramMissing, PromptsError, load_catalogue
-from ivr.prompts.files import RATE, SUFFIXES, Built, Kind, read_manifest, recording_files, write_whole
+from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, Built, Kind, read_manifest, recording_files, write_whole
 from ivr.prompts.levels import (
     TARGET_LUFS,
     Samples,
@@ -27,6 +27,7 @@ from ivr.prompts.levels import (
     limited,
     loudness,
     resampled,
+    soft_tone,
     to_alaw,
     to_pcm16,
     trimmed,
@@ -152,8 +153,10 @@ def _recordings(folder: Path, keys: Iterable[str]) -> dict[str, Path]:
 
 
 def _source(catalogue: Catalogue, language: str, key: str, recording: Path | None) -> Source:
-    text, seconds = catalogue.text(language, key), catalogue.silences.get(key, 0.0)
-    kind: Kind = "silence" if seconds else "recording" if recording else "draft"
+    text, seconds = catalogue.text(language, key), catalogue.silences.get(key) or catalogue.tones.get(key, 0.0)
+    kind: Kind = "recording" if recording else "draft"
+    if seconds:
+        kind = "tone" if key in catalogue.tones else "silence"
     parts: list[object] = [RECIPE, kind, seconds]
     if kind == "recording" and recording:
         parts.append(hashlib.sha256(recording.read_bytes()).hexdigest())
@@ -163,7 +166,7 @@ def _source(catalogue: Catalogue, language: str, key: str, recording: Path | Non
         language=language,
         key=key,
         kind=kind,
-        fragment=kind != "silence" and catalogue.is_fragment(language, key),
+        fragment=kind not in WORDLESS and catalogue.is_fragment(language, key),
         text=text,
         recording=recording,
         seconds=seconds,
@@ -230,6 +233,8 @@ def _sound(source: Source) -> Samples:
     """The source's sound at RATE, cut to length, not yet levelled."""
     if source.kind == "silence":
         return np.zeros(round(source.seconds * RATE))
+    if source.kind == "tone":
+        return soft_tone(source.seconds, RATE)
     if source.recording:
         samples = voices.recorded(source.recording)
     else:
@@ -240,7 +245,11 @@ def _sound(source: Source) -> Samples:
 
 def _gains(pending: list[Source], raw: Mapping[str, Samples]) -> dict[str, float]:
     """dB for each prompt: its own way to the target, or its voice's."""
-    gains = {source.name: _gain(raw[source.name], source.name) for source in pending if not source.fragment}
+    gains = {
+        source.name: 0.0 if source.kind in WORDLESS else _gain(raw[source.name], source.name)
+        for source in pending
+        if not source.fragment
+    }
     for (language, kind), members in _voices(pending).items():
         together = np.concatenate([raw[member.name] for member in members])
         gain = _gain(together, f"{language} fragments ({kind})")
@@ -249,8 +258,6 @@ def _gains(pending: list[Source], raw: Mapping[str, Samples]) -> dict[str, float
 
 
 def _gain(samples: Samples, name: str) -> float:
-    if not np.any(samples):
-        return 0.0  # a pause
     level = loudness(samples, RATE)
     if math.isinf(level):
         raise PromptsError(f"{name}: too quiet to be heard")

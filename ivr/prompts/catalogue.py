@@ -3,18 +3,20 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from desk.toml_lines import key_lines
-from ivr.prompts.keys import all_keys
+from ivr.prompts.keys import OWN_ANSWER, all_keys
 
 SILENCE = "silence"
+TONE = "tone"
 FRAGMENTS = "fragments"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_PAUSE = 5.0
+_LONGEST_TONE = 0.08  # keys come 100 ms apart from a quick hand, and each is to have its own
 # What somebody meant to fill in. Texts have no placeholders: times and numbers are spoken from fragments.
 _PLACEHOLDER = re.compile(r"\{[^}]*\}?|\[[^\]]*\]?|<[^>]*>?|%[sd]|\$\w+|\b(?:TODO|FIXME|XXX+)\b|_{2,}|\.{3}|…")
 
@@ -39,26 +41,28 @@ class ProgramMissing(PromptsError):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Texts by language and key. `fragments` are pieces of sentences, `silences` pauses in seconds.
+    """Texts by language and key. `fragments` are pieces of sentences, `silences` and `tones` last some seconds.
 
-    A language holds exactly the keys of `ivr.prompts.keys` (the pauses are common to all).
+    A language holds exactly the keys of `ivr.prompts.keys` (pauses and tones are common to all), and the operators'
+    own answers.
     """
 
     texts: Mapping[str, Mapping[str, str]]
     fragments: Mapping[str, frozenset[str]]
     silences: Mapping[str, float]
+    tones: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def languages(self) -> tuple[str, ...]:
         return tuple(self.texts)
 
     def keys(self, language: str) -> frozenset[str]:
-        """Every key of a language, pauses included."""
-        return frozenset(self.texts[language]) | frozenset(self.silences)
+        """Every key of a language, pauses and tones included."""
+        return frozenset(self.texts[language]) | frozenset(self.silences) | frozenset(self.tones)
 
     def text(self, language: str, key: str) -> str:
-        """The words of a prompt; empty for a pause."""
-        return "" if key in self.silences else self.texts[language][key]
+        """The words of a prompt; empty for a pause or a tone."""
+        return "" if key in self.silences or key in self.tones else self.texts[language][key]
 
     def is_fragment(self, language: str, key: str) -> bool:
         return key in self.fragments[language]
@@ -104,7 +108,8 @@ class _Reader:
         self._text = text
 
     def catalogue(self, document: dict[str, Any]) -> Catalogue:
-        silences = self._silences(document.pop(SILENCE, {}))
+        silences = self._seconds(SILENCE, document.pop(SILENCE, {}), _LONGEST_PAUSE)
+        tones = self._seconds(TONE, document.pop(TONE, {}), _LONGEST_TONE)
         texts: dict[str, dict[str, str]] = {}
         fragments: dict[str, frozenset[str]] = {}
         for language, table in document.items():
@@ -118,18 +123,17 @@ class _Reader:
                 self._refuse(reason, language, FRAGMENTS, twice[0])
             texts[language] = self._texts(language, table) | self._texts(language, pieces, FRAGMENTS)
             fragments[language] = frozenset(pieces)
-            self._complete(language, texts[language].keys() | silences.keys())
+            self._complete(language, texts[language].keys() | silences.keys() | tones.keys())
         if not texts:
             self._refuse("no language in the catalogue")
-        return Catalogue(texts=texts, fragments=fragments, silences=silences)
+        return Catalogue(texts=texts, fragments=fragments, silences=silences, tones=tones)
 
-    def _silences(self, table: object) -> dict[str, float]:
+    def _seconds(self, name: str, table: object, most: float) -> dict[str, float]:
         if not isinstance(table, dict):
-            self._refuse(f"[{SILENCE}] is not a table", SILENCE)
+            self._refuse(f"[{name}] is not a table", name)
         for key, seconds in table.items():
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_PAUSE:
-                reason = f"[{SILENCE}] {key} must be seconds, more than 0 and at most {_LONGEST_PAUSE:g}"
-                self._refuse(reason, SILENCE, key)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= most:
+                self._refuse(f"[{name}] {key} must be seconds, more than 0 and at most {most:g}", name, key)
         return {key: float(seconds) for key, seconds in table.items()}
 
     def _texts(self, language: str, table: Mapping[str, object], *under: str) -> dict[str, str]:
@@ -144,13 +148,17 @@ class _Reader:
         return texts
 
     def _complete(self, language: str, found: set[str]) -> None:
-        """The two lists match both ways: what may be said has a text, and no text is left that nothing says."""
+        """The two lists match both ways: what may be said has a text, and no text is left that nothing says.
+
+        Operators' own answers are theirs to name.
+        """
         if missing := sorted(all_keys() - found):
             self._refuse(f"[{language}] lacks {_some(missing)}", language)
-        if unknown := sorted(found - all_keys()):
+        if unknown := sorted(key for key in found - all_keys() if not key.startswith(OWN_ANSWER)):
             near = get_close_matches(unknown[0], all_keys(), n=1)
             advice = f": did you mean {near[0]}?" if near and len(unknown) == 1 else ""
             places = [(language, unknown[0]), (language, FRAGMENTS, unknown[0]), (SILENCE, unknown[0])]
+            places += [(TONE, unknown[0])]
             lines = key_lines(self._text)
             place = next((each for each in places if each in lines), (language,))
             self._refuse(f"[{language}] has {_some(unknown)}, which nothing plays{advice}", *place)

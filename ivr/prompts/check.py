@@ -8,7 +8,7 @@ import numpy as np
 
 from ivr.prompts.build import Source, find_sources
 from ivr.prompts.catalogue import load_catalogue
-from ivr.prompts.files import RATE, SUFFIXES, read_manifest
+from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, read_manifest
 from ivr.prompts.levels import (
     PEAK_DBTP,
     TARGET_LUFS,
@@ -53,7 +53,7 @@ def check(folder: Path, *, production: bool = False) -> list[Checked]:
             continue
         wide, narrow = found
         levels = measure(wide, RATE)
-        problems = [] if source.kind == "silence" else _problems(source, levels, true_peak(narrow), uneven)
+        problems = [] if source.kind in WORDLESS else _problems(source, levels, true_peak(narrow), uneven)
         built = manifest.get(source.name)
         if built is None or built.fingerprint != source.fingerprint:
             problems.append("changed since it was built: run innringing prompts build")

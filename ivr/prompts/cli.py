@@ -16,6 +16,7 @@ from ivr.prompts import script, sets
 from ivr.prompts.build import Report, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import Checked, check
+from ivr.prompts.files import WORDLESS
 
 app = typer.Typer(help="What the caller hears: build the sound files, and measure them.", no_args_is_help=True)
 
@@ -101,7 +102,7 @@ def script_command(
     """What the voice talent reads in: a CSV of the prompts without a recording, with the file name each must get."""
     try:
         rows = script.rows(folder, language=language, drafts=not everything)
-        script.write_csv([row for row in rows if row.kind != "silence"], out)
+        script.write_csv([row for row in rows if row.kind not in WORDLESS], out)
     except PromptsError as error:
         raise _told(error) from None
 

@@ -13,7 +13,8 @@ RATE = 16_000
 RECORDING_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aiff")
 SUFFIXES = (".alaw", ".sln16")
 
-Kind = Literal["recording", "draft", "silence"]
+Kind = Literal["recording", "draft", "silence", "tone"]
+WORDLESS = ("silence", "tone")
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,14 @@ class Prompt(StrEnum):
     CLOSED_ILLNESS = "closed_illness"
     QUEUE_FULL = "queue_full"
     MAY_HANG_UP = "may_hang_up"
+    STILL_RING = "still_ring"
+    GOODBYE = "goodbye"
+    OFFER_URGENT = "offer_urgent"
+    TO_URGENT_LINE = "to_urgent_line"
     STORAGE_DOWN = "storage_down"
     TO_SWITCHBOARD = "to_switchboard"
     # said after trouble, by the dialplan or the controller
+    LINE_UNANSWERED = "line_unanswered"
     SWITCHBOARD_UNAVAILABLE = "switchboard_unavailable"
     RESCUE = "rescue"
     RECOVERED = "recovered"
@@ -75,7 +80,18 @@ class Prompt(StrEnum):
     I_GOT = "i_got"
     SHOULD_BE_EIGHT = "should_be_eight"
     SHOULD_BE_ELEVEN = "should_be_eleven"
+    OFFER_QUESTIONS = "offer_questions"
+    TOPIC_ADDRESS = "topic_address"
+    TOPIC_PARKING = "topic_parking"
+    TOPIC_HOURS = "topic_hours"
+    PRESS_FIVE = "press_five"
     PAUSE = "pause"
+    # no words: a soft tone
+    KEY_TONE = "key_tone"
+
+
+OWN_ANSWER = "answer_"
+"""What operators' own prompts begin with: answers to simple questions, named in departments.toml."""
 
 
 MOST_AHEAD_COUNTED = 20

@@ -19,6 +19,10 @@ PEAK_DBTP = -3.0
 LIMIT_DBTP = -3.3
 """Where the limiter stops: A-law's own rounding may lift a peak by 0.15 dB."""
 
+TONE_HZ = 440.0
+TONE_AMPLITUDE = 0.08
+"""22 dB below full scale: beneath the voice, above the line's noise."""
+
 _MEASURED_SECONDS = 1.2
 _FRAME_SECONDS = 0.005
 _SILENT_DB = -40.0
@@ -34,6 +38,14 @@ class Levels:
     peak_dbtp: float
     lead: float
     tail: float
+
+
+def soft_tone(seconds: float, rate: int) -> Samples:
+    """One soft tone that swells and fades, so that it doesn't click; far from every pair of tones that means a key."""
+    count = round(seconds * rate)
+    swell = np.sin(np.pi * np.arange(count) / max(1, count - 1))
+    tone: Samples = TONE_AMPLITUDE * swell * np.sin(2 * np.pi * TONE_HZ * np.arange(count) / rate)
+    return tone
 
 
 def measure(samples: Samples, rate: int) -> Levels:

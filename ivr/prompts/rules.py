@@ -12,6 +12,7 @@ from pathlib import Path
 from desk.departments import Department, Departments, Policy
 from desk.faults import Fault
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.keys import OWN_ANSWER
 
 _BEFORE = {
     "nb": r"klokken|klokka|kl\.?|innen|før|senest|etter|fra",
@@ -33,7 +34,7 @@ def contradictions(
     for language in catalogue.languages:
         words = _hour_words(catalogue, language)
         for key in sorted(catalogue.keys(language)):
-            if catalogue.is_fragment(language, key):
+            if catalogue.is_fragment(language, key) or key.startswith(OWN_ANSWER):  # opening hours are no promise
                 continue
             for said, hour in _hours(catalogue.text(language, key), language, words):
                 for department in departments.all():
@@ -56,6 +57,23 @@ def missing_languages(
         for department in departments.all()
         for language in department.languages
         if language not in catalogue.languages
+    ]
+
+
+def missing_answers(
+    file: str, catalogue: Catalogue, departments: Departments, lines: Mapping[tuple[str, ...], int]
+) -> list[Fault]:
+    """Answers to simple questions that a department names, and that have no text in a language it offers."""
+    return [
+        Fault(
+            file,
+            lines.get((department.slug, "choice", "questions", topic)),
+            f"[{department.slug}.choice] the catalogue's [{language}] has no {key}",
+        )
+        for department in departments.all()
+        for topic, key in (department.choice.answers if department.choice else {}).items()
+        for language in department.languages
+        if language in catalogue.languages and key not in catalogue.keys(language)
     ]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.wire import make_callers, make_desk
-from ivr.call import Call, CallerHungUp, CallerId, Keys
+from ivr.call import KEY_TONE, Call, CallerHungUp, CallerId, Keys
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.catalogue import Catalogue, load_catalogue
 from ivr.prompts.files import RATE, read_manifest
@@ -120,7 +120,8 @@ class StageLine(FakeChannel):
         self._story.events.append(Event(asyncio.get_running_loop().time(), kind, what, language))
 
     def _begin_prompt(self, prompt: str) -> None:
-        self.note("says", prompt)
+        if prompt != KEY_TONE:
+            self.note("says", prompt)
         super()._begin_prompt(prompt)
 
     def _press(self, key: str) -> None:
@@ -139,7 +140,7 @@ class StageCall(Call):
         self._answered = 0
         self._questions = 0
 
-    async def collect(self, *, digits: int, first: float, between: float) -> Keys:
+    async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
         said = self._story.said()
         asked = tuple(said[self._answered :])
         if first > 0 and asked and not self._keys:
@@ -151,7 +152,7 @@ class StageCall(Call):
             elif not answer.keys:
                 self._line.note("waits", "")
             self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
-        return await super().collect(digits=digits, first=first, between=between)
+        return await super().collect(digits=digits, first=first, between=between, alone=alone)
 
 
 class StageClock:
@@ -338,6 +339,7 @@ def _durations(prompts_dir: Path, catalogue: Catalogue) -> dict[tuple[str, str],
     for language in catalogue.languages:
         for key in catalogue.keys(language):
             built = manifest.get(f"{language}/{key}")
-            letters = catalogue.silences.get(key) or SECONDS_A_LETTER * len(catalogue.text(language, key))
+            wordless = catalogue.silences.get(key) or catalogue.tones.get(key)
+            letters = wordless or SECONDS_A_LETTER * len(catalogue.text(language, key))
             found[language, key] = built.samples / RATE if built else letters
     return found

@@ -84,6 +84,13 @@ BROKEN_DEPARTMENTS = [
         "must be a list of dates",
         "closed_days = [2026-12-31",
     ),
+    (
+        "referrers on a patients' number",
+        'extension = "2000"',
+        'extension = "2000"\nreferrer_extension = "1000"',
+        "«referrer_extension» is the same as «extension» of [kirurgi]",
+        None,
+    ),
     ("a half day that is closed", "2026-12-24 = {", "2026-12-31 = {", "is in «closed_days» too", "2026-12-24 = {"),
     (
         "a language nobody speaks",
@@ -108,6 +115,27 @@ def test_a_broken_departments_file(root: Path, old: str, new: str, reason: str, 
     assert reason in fault.reason
     if place is not None:
         assert fault.line == line_of(DEPARTMENTS, place)
+
+
+CHOICE = '[hjerte.choice]\nquestions = { address = "answer_address", parking = "answer_parking" }\n'
+BROKEN_CHOICES = [
+    ("two choices", f"{CHOICE}urgent = true\n", 3, "two choices: callers get at most one after the request"),
+    ("the urgent line first", CHOICE.replace("]\n", "]\nurgent = true\n"), 3, "callers get at most one"),
+    ("no such topic", CHOICE.replace("address =", "adress ="), 2, "did you mean «address»?"),
+    ("no answer", "[hjerte.choice]\nquestions = {}\n", 2, "«questions» is empty"),
+    ("an answer of the program's", CHOICE.replace("answer_address", "welcome"), 2, "a prompt of your own"),
+    ("an answer without a text", CHOICE.replace("answer_parking", "answer_garage"), 2, "has no answer_garage"),
+    ("an unknown choice", "[hjerte.choice]\nqueue = true\n", 2, "unknown key «queue»"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN_CHOICES])
+def test_a_broken_choice_after_the_request(root: Path, text: str, line: int, reason: str) -> None:
+    (root / "dialplan" / "departments.toml").write_text(DEPARTMENTS + text, "utf-8")
+    first, *others = checked(root)
+    assert (first.file, first.line) == ("dialplan/departments.toml", DEPARTMENTS.count("\n") + line)
+    assert reason in first.reason
+    assert {fault.line for fault in others} <= {first.line}  # a text may be missing in several languages
 
 
 def test_departments_in_the_wrong_encoding(root: Path) -> None:

@@ -1,0 +1,296 @@
+"""The one choice after the request, lone keys on every try, and what can't wait; heard on virtual time."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+from desk.callbacks import IncompleteStep, WhyEnded
+from desk.choice import Choice, Topic
+from desk.errors import StorageUnavailable
+from desk.phone import parse_phone
+from ivr.rehearse.virtual_time import on_virtual_time
+from tests.synthetic import synthetic_identity
+from tests.unit.dialogue_world import (
+    IDENTITY,
+    KIRURGI,
+    OPENING,
+    OWN_NUMBER,
+    READ_BACK_OTHER,
+    READ_BACK_OWN,
+    RECEIPT,
+    WRONG_IDENTITY,
+    World,
+)
+
+ANSWERS = {Topic.ADDRESS: "welcome", Topic.HOURS: "recovered"}  # any prompts: what they say is the operator's
+ASKING = replace(KIRURGI, choice=Choice(answers=MappingProxyType(ANSWERS)))
+URGENT = replace(KIRURGI, choice=Choice(urgent=True))
+OFFER = ["offer_questions", "topic_address", "topic_hours", "press_five"]
+ANSWERED = ["welcome", "pause", "recovered", "pause", "still_ring"]
+AGAIN = ["ask_identity_slow", "skip_identity"]
+
+
+@on_virtual_time
+async def test_the_choice_is_told_after_the_request_and_a_number_keyed_is_a_number() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_lone_five_is_answered_after_four_seconds_and_two_says_goodbye() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "2")
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "goodbye"]
+    assert world.caller.heard[7][0] == pytest.approx(6 + 4)
+    assert world.stored is None
+    assert world.desk.ended == [(IncompleteStep.QUESTIONS, WhyEnded.ANSWERED, OWN_NUMBER)]
+    assert not world.hung_up
+
+
+@pytest.mark.parametrize("second", [12.5, 15.5, 20.0])  # in the answers, in the question, in the silence after it
+@on_virtual_time
+async def test_who_hangs_up_from_the_answers_on_is_answered_too(second: float) -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5")
+    world.caller.hangs_up(at=second)
+    await world.ring()
+    assert world.hung_up
+    assert world.desk.ended == [(IncompleteStep.QUESTIONS, WhyEnded.ANSWERED, OWN_NUMBER)]
+
+
+@on_virtual_time
+async def test_one_goes_on_with_the_request_without_a_second_welcome_or_a_second_choice() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "1")
+    world.caller.answers("ask_identity", "")
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "ask_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert world.desk.ended == []
+
+
+@on_virtual_time
+async def test_who_presses_nothing_after_the_answers_is_not_turned_away() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5")
+    await world.ring()
+    silent = ["ask_identity", "no_keys", *AGAIN, "without_identity"]
+    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "still_ring", *silent, *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_the_key_pressed_double_does_not_answer_the_question() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5#5")
+    world.caller.answers("still_ring", "2")
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "goodbye"]
+
+
+@on_virtual_time
+async def test_a_lone_zero_after_the_answers_reaches_a_person_and_is_kept_as_that() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "0")
+    await world.ring()
+    assert world.prompts[-1] == "to_switchboard"
+    assert world.desk.ended[-1] == (IncompleteStep.QUESTIONS, WhyEnded.ASKED_FOR_PERSON, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_answers_are_given_while_the_database_is_down() -> None:
+    world = World(department=ASKING)
+    world.desk.failing = StorageUnavailable()
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "2")
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "goodbye"]
+
+
+@on_virtual_time
+async def test_the_choice_is_offered_again_at_the_slower_try() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", WRONG_IDENTITY)
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "2")
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, "identity_wrong", *AGAIN, *OFFER, *ANSWERED, "goodbye"]
+
+
+@on_virtual_time
+async def test_in_english_the_choice_is_there_too() -> None:
+    world = World(department=replace(ASKING, languages=("nb", "en")))
+    world.caller.answers("press_five", "9")
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "2")
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *OPENING, *OFFER, *ANSWERED, "goodbye"]
+    assert world.call.language == "en"
+
+
+@on_virtual_time
+async def test_where_no_number_is_asked_for_the_choice_comes_with_the_read_back() -> None:
+    world = World(department=replace(ASKING, identity="off"))
+    world.caller.answers("press_five", "5")
+    world.caller.answers("still_ring", "1")
+    await world.ring()
+    opening = ["welcome", "emergency"]
+    assert world.prompts == [*opening, *READ_BACK_OWN, *OFFER, *ANSWERED, *READ_BACK_OWN, *RECEIPT]
+
+
+@on_virtual_time
+async def test_without_a_choice_five_is_one_digit() -> None:
+    world = World()
+    world.caller.answers("ask_identity", "5")
+    world.caller.answers("skip_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts[3:6] == ["i_got", "digits_1", "should_be_eleven"]
+
+
+@on_virtual_time
+async def test_five_at_the_read_back_is_no_choice_where_it_was_offered_before() -> None:
+    world = World(department=ASKING)
+    world.caller.answers("press_five", IDENTITY)
+    world.caller.answers("change_number", "5")
+    await world.ring()
+    assert world.prompts == [*OPENING, *OFFER, *READ_BACK_OWN, *READ_BACK_OWN, *RECEIPT]
+
+
+@on_virtual_time
+async def test_the_urgent_line_is_reached_by_its_key() -> None:
+    world = World(department=URGENT)
+    world.caller.answers("offer_urgent", "5")
+    await world.ring()
+    assert world.prompts == [*OPENING, "offer_urgent", "to_urgent_line"]
+    assert world.caller.left_to == ("urgent-line", "kirurgi")
+    assert world.desk.ended == [(IncompleteStep.IDENTITY, WhyEnded.URGENT, OWN_NUMBER)]
+
+
+@on_virtual_time
+async def test_an_open_callback_does_not_hold_the_urgent_line_up() -> None:
+    world = World(department=URGENT)
+    world.callers.already()
+    world.caller.answers("offer_urgent", "5")
+    await world.ring()
+    assert "already_on_list" not in world.prompts
+    assert world.callers.asked == []
+    assert world.caller.left_to == ("urgent-line", "kirurgi")
+
+
+@on_virtual_time
+async def test_nor_does_it_for_who_keyed_the_number_first() -> None:
+    world = World(department=URGENT)
+    world.callers.already()
+    world.caller.answers("offer_urgent", IDENTITY)
+    world.caller.answers("cancel_or_change", "5")
+    await world.ring()
+    assert world.prompts[4] == "already_on_list"
+    assert world.prompts[-2:] == ["cancel_or_change", "to_urgent_line"]
+    assert world.caller.left_to == ("urgent-line", "kirurgi")
+
+
+@pytest.mark.parametrize("number", ["113", "110", "112#"])
+@pytest.mark.parametrize("urgent_line", [True, False])
+@on_virtual_time
+async def test_who_keys_an_emergency_number_is_told_to_ring_it_and_put_through(number: str, urgent_line: bool) -> None:
+    department = replace(KIRURGI, urgent_extension="1002") if urgent_line else KIRURGI
+    world = World(department=department)
+    world.callers.already()
+    world.caller.answers("ask_identity", number)
+    await world.ring()
+    taken_over = "to_urgent_line" if urgent_line else "to_switchboard"
+    assert world.prompts == [*OPENING, "emergency", taken_over]
+    assert world.caller.left_to == (("urgent-line", "kirurgi") if urgent_line else ("switchboard", "s"))
+    assert world.desk.ended == [(IncompleteStep.IDENTITY, WhyEnded.URGENT, OWN_NUMBER)]
+
+
+@pytest.mark.parametrize(
+    ("department", "key", "said"),
+    [
+        (KIRURGI, "0", "to_switchboard"),
+        (replace(KIRURGI, languages=("nb", "en")), "9", "welcome"),
+        (ASKING, "5", "welcome"),
+        (URGENT, "5", "to_urgent_line"),
+        (KIRURGI, "113", "emergency"),
+    ],
+)
+@on_virtual_time
+async def test_on_the_slower_try_too_a_lone_key_is_alone_after_four_seconds(department, key: str, said: str) -> None:  # type: ignore[no-untyped-def]
+    world = World(department=department)
+    world.caller.answers("ask_identity_slow", key, after=0.9)
+    world.caller.answers("still_ring", "2")
+    world.caller.hangs_up(at=60)
+    await world.ring()
+    times = [second for second, prompt in world.caller.heard if prompt == "ask_identity_slow"]
+    again = next(place for place, prompt in enumerate(world.prompts) if prompt == "ask_identity_slow")
+    after = world.caller.heard[again + 1]
+    assert after == (pytest.approx(times[0] + 0.9 + 0.5 * (len(key) - 1) + 4), said)
+
+
+@on_virtual_time
+async def test_on_the_slower_try_a_number_begun_with_another_digit_has_six_seconds() -> None:
+    number = next(n for n in map(synthetic_identity, range(200)) if n.startswith("2"))
+    world = World()
+    world.caller.answers("ask_identity_slow", number[0])
+    world.caller.keys(number[1:], at=3 + 8 + 1 + 5.5)
+    await world.ring()
+    assert world.stored == (number, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_zero_on_the_slower_try_for_a_phone_number_is_alone_after_four_seconds_too() -> None:
+    world = World(withheld=True)
+    world.caller.answers("ask_identity", IDENTITY, after=0)
+    world.caller.answers("ask_phone_slow", "0", after=0)
+    await world.ring()
+    seconds = {prompt: second for second, prompt in world.caller.heard}
+    assert seconds["to_switchboard"] - seconds["ask_phone_slow"] == pytest.approx(4)
+
+
+@on_virtual_time
+async def test_each_key_has_its_tone_and_every_digit_of_a_fast_hand_is_kept() -> None:
+    world = World(department=replace(KIRURGI, key_tone=True))
+    world.caller.durations = {"key_tone": 0.06}
+    world.caller.keys(IDENTITY, at=2.5, gap=0.1)
+    await world.ring()
+    assert world.prompts == [*OPENING, *["key_tone"] * 11, *READ_BACK_OWN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_tone_that_still_sounds_is_not_followed_by_another() -> None:
+    world = World(department=replace(KIRURGI, key_tone=True))
+    world.caller.durations = {"key_tone": 0.25}
+    world.caller.keys(IDENTITY, at=2.5, gap=0.1)
+    await world.ring()
+    assert world.prompts.count("key_tone") == 4
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_a_tone_that_can_not_be_played_costs_no_digit() -> None:
+    world = World(department=replace(KIRURGI, key_tone=True))
+    world.caller.silent_failures = {"key_tone"}
+    world.caller.keys(IDENTITY, at=2.5, gap=0.4)
+    await world.ring()
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_with_tones_typing_ahead_and_barging_in_are_as_without() -> None:
+    world = World(number=None, department=replace(KIRURGI, key_tone=True))
+    world.caller.durations = {"key_tone": 0.06}
+    world.caller.keys(IDENTITY + "68059876", at=0.2, gap=0.1)
+    await world.ring()
+    prompts = [prompt for prompt in world.prompts if prompt != "key_tone"]
+    assert prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]
+    assert world.stored == (IDENTITY, parse_phone("68059876").e164)
