@@ -1,13 +1,10 @@
 """What callers may do with the callback they have open already: hear where it stands, cancel it, change its number."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from desk import moves
 from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
-from desk.clock import Clock
-from desk.departments import Departments
 from desk.errors import CallbackNotFound, IllegalMove
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
@@ -15,10 +12,9 @@ from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims
 from desk.storage.callbacks import Stored
-from desk.storage.database import Connection, Database
+from desk.storage.database import Connection
 from desk.storage.history import CALLER
-from desk.units import UnitsOfWork
-from desk.vault import Vault
+from desk.units import QueueWork
 
 
 @dataclass(frozen=True)
@@ -38,16 +34,8 @@ class Standing:
     anew: bool
 
 
-class Callers(UnitsOfWork):
+class Callers(QueueWork):
     """Second calls. A call reaches only the callback it was joined to by `rang_again`."""
-
-    def __init__(
-        self, *, database: Database, departments: Callable[[], Departments], vault: Vault, clock: Clock
-    ) -> None:
-        super().__init__(database)
-        self._departments = departments
-        self._vault = vault
-        self._clock = clock
 
     async def rang_again(
         self,

@@ -34,7 +34,7 @@ from desk.storage import calls as call_rows
 from desk.storage import claims, closures, history, lists
 from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
-from desk.units import UnitsOfWork, uncut
+from desk.units import QueueWork, uncut
 from desk.vault import Vault
 
 LEASE = timedelta(minutes=15)
@@ -44,7 +44,7 @@ Claimed: TypeAlias = list[Callback]
 HistoryRows: TypeAlias = list[HistoryRow]
 
 
-class Desk(UnitsOfWork):
+class Desk(QueueWork):
     """The queue of callbacks and its rules. Any number of desks may share one database."""
 
     def __init__(
@@ -56,10 +56,7 @@ class Desk(UnitsOfWork):
         clock: Clock,
         lease: timedelta = LEASE,
     ) -> None:
-        super().__init__(database)
-        self._departments = departments
-        self._vault = vault
-        self._clock = clock
+        super().__init__(database=database, departments=departments, vault=vault, clock=clock)
         self._lease = lease
 
     # --- callers
@@ -92,9 +89,7 @@ class Desk(UnitsOfWork):
                 stored = await moves.rang_again(connection, rules, there, phone, language, now)
             else:
                 given = await next_promise(connection, rules, now)
-                stored = await moves.make(
-                    connection, rules, self._vault, patient, phone, language, now, promise=given.promise
-                )
+                stored = await moves.make(connection, rules, self._vault, patient, phone, language, now, given=given)
             id = stored.callback.id
             await call_rows.keep(
                 connection, known, key=call, department=department, at=now, phone=phone, callback_id=id

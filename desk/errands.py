@@ -3,26 +3,23 @@
 Every method is one unit of work, as in desk/desk.py.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from desk import moves
 from desk.callbacks import Callback, Priority, Registration, Status
-from desk.clock import Clock
-from desk.departments import Departments
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
-from desk.promises import PromiseReason, promise_by_hand, promise_for, spoken_text
+from desk.promises import PromiseReason, spoken_text
+from desk.room import next_promise, promise_at, taken_over
 from desk.sms import promise_text
 from desk.storage import callbacks as rows
 from desk.storage import outbox
 from desk.storage.callbacks import RANK, Stored
-from desk.storage.database import Connection, Database
-from desk.units import UnitsOfWork
-from desk.vault import Vault
+from desk.storage.database import Connection
+from desk.units import QueueWork
 
 SWITCHBOARD = "switchboard"
 
@@ -43,16 +40,8 @@ class PromisedAnew:
     sms_queued: bool
 
 
-class Errands(UnitsOfWork):
+class Errands(QueueWork):
     """Changes to callbacks by agents."""
-
-    def __init__(
-        self, *, database: Database, departments: Callable[[], Departments], vault: Vault, clock: Clock
-    ) -> None:
-        super().__init__(database)
-        self._departments = departments
-        self._vault = vault
-        self._clock = clock
 
     async def book(
         self,
@@ -79,14 +68,16 @@ class Errands(UnitsOfWork):
             index = self._vault.index(patient.value) if patient else None
             there = await rows.find_open(connection, department, index, phone)
             if there is None:
+                given = await next_promise(connection, rules, now)
                 made = await moves.make(
                     *(connection, rules, self._vault, patient, phone, language, now),
                     actor=agent,
                     priority=priority,
                     note=note,
                     details={"source": SWITCHBOARD},
+                    given=given,
                 )
-                return Registration(made.callback, created=True)
+                return Registration(made.callback, created=True, later=given.later)
             changed: dict[str, Any] = {"note": moves.joined(there.callback.note, note)}
             if priority is Priority.URGENT:
                 changed["priority"] = RANK[priority]
@@ -132,8 +123,9 @@ class Errands(UnitsOfWork):
     ) -> Transferred:
         """Send an open callback on to another department, where it waits with its attempts counted from the start.
 
-        The promise is kept if asked for and still ahead; else it is made by the new department's rules. A claimed one
-        needs its `fence`. Raises AlreadyOpenThere, IllegalMove (closed, or there already), ClaimLost, AlreadyClaimed.
+        The promise is kept if asked for, still ahead, and the new department rings then; else it is made by that
+        department's rules. A claimed one needs its `fence`. Raises AlreadyOpenThere, IllegalMove (closed, or there
+        already), ClaimLost, AlreadyClaimed.
         """
         rules = self._departments().get(department)
 
@@ -145,13 +137,15 @@ class Errands(UnitsOfWork):
                 raise IllegalMove("it is in that department already")
             if await rows.find_open(connection, department, stored.patient_index, callback.phone):
                 raise AlreadyOpenThere
-            kept = keep_promise and callback.promise.by > now
-            promise = callback.promise if kept else promise_for(rules, now)
+            if keep_promise:
+                given, kept = await taken_over(connection, rules, callback.promise, now, but=callback.id)
+            else:
+                given, kept = await next_promise(connection, rules, now), False
             told = "kept" if kept else "recomputed"
             await moves.note_down(
                 connection, stored, "transferred_out", agent, now, details={"to": department, "promise": told}
             )
-            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.TRANSFERRED, promise)
+            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.TRANSFERRED, given)
             changes |= {"department": department, "attempts_from": now, "note": moves.joined(callback.note, note)}
             if not kept:
                 changes["not_before"] = None
@@ -182,16 +176,19 @@ class Errands(UnitsOfWork):
             if callback.status not in (Status.WAITING, Status.CLAIMED):
                 raise IllegalMove("reopen it")
             rules = self._departments().get(callback.department)
-            promise = promise_by_hand(rules, by, now) if by else promise_for(rules, now)
-            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.BY_AGENT, promise)
+            if by:
+                given = await promise_at(connection, rules, by, now, but=callback.id)
+            else:
+                given = await next_promise(connection, rules, now, but=callback.id)
+            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.BY_AGENT, given)
             queued = sms and callback.phone.mobile
             if queued:
-                spoken = spoken_text(promise, rules, now, callback.language)
+                spoken = spoken_text(given.promise, rules, now, callback.language)
                 await outbox.add(connection, callback.id, now, promise_text(spoken, callback.language))
             changed = await moves.shift(
                 *(connection, stored, "promised_anew", agent, now),
                 details={"sms": queued},
-                not_before=promise.from_,
+                not_before=given.promise.from_,
                 **changes,
             )
             return PromisedAnew(changed.callback, queued)

@@ -50,7 +50,7 @@ class AlreadyOpenThere(DeskError):
 
 
 class PromiseNotPossible(DeskError):
-    """A promise lies ahead, within two months, on a day the department rings."""
+    """A promise lies ahead, within two months, on a day the department rings, while it is open and has room."""
 
     id = "promise-not-possible"
 

@@ -10,8 +10,8 @@ from desk.departments import Department
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
-from desk.promises import Promise, PromiseReason, after_unanswered, attempts_note, due, spoken_text
-from desk.room import next_promise
+from desk.promises import PromiseReason, attempts_note, due, spoken_text
+from desk.room import Given, next_promise, unanswered
 from desk.storage import callbacks as rows
 from desk.storage import history
 from desk.storage.callbacks import RANK, Stored
@@ -35,11 +35,11 @@ async def make(
     priority: Priority = Priority.NORMAL,
     note: str | None = None,
     details: Details | None = None,
-    promise: Promise | None = None,
+    given: Given | None = None,
 ) -> Stored:
     """A new callback with its first promise, the next there is room for unless given: the caller's, or `actor`'s."""
-    promise = promise or (await next_promise(connection, rules, now)).promise
-    spoken = spoken_text(promise, rules, now, language)
+    given = given or await next_promise(connection, rules, now)
+    spoken = spoken_text(given.promise, rules, now, language)
     id = str(uuid4())
     stored = await rows.add(
         connection,
@@ -56,9 +56,9 @@ async def make(
         language=language,
         created_at=now,
         attempts_from=now,
-        **rows.promise_columns(promise, spoken),
+        **rows.promise_columns(given.promise, spoken),
     )
-    await _keep_promise(connection, stored, rules, now, promise, spoken, PromiseReason.REGISTERED)
+    await _keep_promise(connection, stored, rules, now, given, spoken, PromiseReason.REGISTERED)
     await note_down(connection, stored, "registered", actor, now, to_status=Status.WAITING, details=details)
     return stored
 
@@ -134,9 +134,9 @@ async def attempt(
     now: datetime,
 ) -> Stored:
     """Write down a try to reach the patient, and make the move it leads to."""
-    step = None
+    step = given = None
     if outcome in UNANSWERED:
-        step = after_unanswered(rules, stored.callback.promise, stored.counted, now)
+        step, given = await unanswered(connection, rules, stored.callback, stored.counted, now)
     counted = step.counted if step else outcome in CLOSING
     stored = await rows.add_attempt(connection, stored, Attempt(now, agent, outcome, counted, note))
     details: Details = {"outcome": outcome.value, "counted": counted}
@@ -149,10 +149,9 @@ async def attempt(
         return await shift(connection, stored, "unreachable", agent, now, to=Status.UNREACHABLE, note=ready)
     changes: dict[str, Any] = {"priority": RANK[Priority.URGENT], "not_before": None}  # cut off: first in line
     if step:
-        promise = step.next_promise or stored.callback.promise
-        changes = {"not_before": promise.from_}
-        if promise != stored.callback.promise:
-            changes |= await promise_anew(connection, rules, stored, now, PromiseReason.ATTEMPT, promise)
+        changes = {"not_before": (given.promise if given else stored.callback.promise).from_}
+        if given:
+            changes |= await promise_anew(connection, rules, stored, now, PromiseReason.ATTEMPT, given)
     return await shift(connection, stored, "attempt", agent, now, to=Status.WAITING, details=details, **changes)
 
 
@@ -274,13 +273,13 @@ async def promise_anew(
     stored: Stored,
     now: datetime,
     reason: PromiseReason,
-    promise: Promise | None = None,
+    given: Given | None = None,
 ) -> dict[str, Any]:
     """Keep a new promise (the next there is room for unless given) and return the callback's columns for it."""
-    promise = promise or (await next_promise(connection, rules, now)).promise
-    spoken = spoken_text(promise, rules, now, stored.callback.language)
-    await _keep_promise(connection, stored, rules, now, promise, spoken, reason)
-    return rows.promise_columns(promise, spoken)
+    given = given or await next_promise(connection, rules, now, but=stored.callback.id)
+    spoken = spoken_text(given.promise, rules, now, stored.callback.language)
+    await _keep_promise(connection, stored, rules, now, given, spoken, reason)
+    return rows.promise_columns(given.promise, spoken)
 
 
 async def _keep_promise(
@@ -288,7 +287,7 @@ async def _keep_promise(
     stored: Stored,
     rules: Department,
     now: datetime,
-    promise: Promise,
+    given: Given,
     spoken: str,
     reason: PromiseReason,
 ) -> None:
@@ -296,9 +295,9 @@ async def _keep_promise(
         connection,
         stored.callback.id,
         now,
-        promise,
+        given.promise,
         spoken,
         department=rules.slug,
-        due=due(rules, promise),
+        due=due(rules, given.promise),
         reason=reason,
     )

@@ -4,11 +4,13 @@ Hours are wall time in Europe/Oslo, instants are aware UTC. Workdays are Monday 
 holidays and the department's own closed days.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
 
 import holidays
 
@@ -25,6 +27,11 @@ SATURDAY = 5
 FURTHEST = timedelta(days=62)
 """How far ahead an agent may promise."""
 
+MOST_FULL: Final = 250
+"""Promises looked at. When all of them are full the last one takes one more: nobody is turned away."""
+
+INSTANT: Final = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True)
 class Promise:
@@ -33,6 +40,25 @@ class Promise:
     policy: Policy
     from_: datetime
     by: datetime
+
+
+@dataclass(frozen=True)
+class Room:
+    """What narrows promises beside the hours: `closed` times (from, until), and how many are `taken` for a moment."""
+
+    closed: Sequence[tuple[datetime, datetime]] = ()
+    taken: Mapping[datetime, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def closed_until(self, moment: datetime) -> datetime | None:
+        """When the queue opens again; None if it is open at that moment."""
+        return max((until for from_, until in self.closed if from_ <= moment < until), default=None)
+
+    def is_full(self, department: Department, promise: Promise) -> bool:
+        """Whether as many are promised that as the department takes."""
+        return department.capacity is not None and self.taken.get(promise.by, 0) >= department.capacity
+
+
+UNLIMITED: Final = Room()
 
 
 class PromiseReason(StrEnum):
@@ -60,18 +86,32 @@ def due(department: Department, promise: Promise) -> datetime:
     return promise.by + department.round_length if promise.policy is Policy.ROUNDS else promise.by
 
 
-def promise_by_hand(department: Department, by: datetime, now: datetime) -> Promise:
+def promise_by_hand(department: Department, by: datetime, now: datetime, room: Room = UNLIMITED) -> Promise:
     """The promise an agent gives: by that moment, or in rounds at it. Raises PromiseNotPossible.
 
-    It lies ahead, within two months, on a day the department rings.
+    It lies ahead, within two months, on a day the department rings, in no closed time, and there is room for it.
     """
     day = by.astimezone(OSLO).date()
     if not now < by <= now + FURTHEST or not is_workday(department, day):
         raise PromiseNotPossible
+    if room.closed_until(by):
+        raise PromiseNotPossible("The queue is closed then.")
     by = by.astimezone(UTC)
-    if department.policy is Policy.ROUNDS:
-        return Promise(Policy.ROUNDS, by, by)
-    return Promise(Policy.DEADLINE, max(now.astimezone(UTC), min(_instant(day, OPENS), by)), by)
+    promise = Promise(department.policy, by, by)
+    if department.policy is Policy.DEADLINE:
+        begins = max(now.astimezone(UTC), min(_instant(day, OPENS), by))
+        while end := room.closed_until(begins):
+            begins = end.astimezone(UTC)
+        promise = replace(promise, from_=begins)
+    if room.is_full(department, promise):
+        raise PromiseNotPossible("It is full then.")
+    return promise
+
+
+def stands(department: Department, promise: Promise, now: datetime, room: Room) -> bool:
+    """Whether a department can keep a promise that another gave: ahead, on a day it rings, in no closed time."""
+    rings = is_workday(department, promise.by.astimezone(OSLO).date())
+    return promise.by > now and rings and room.closed_until(max(promise.from_, now)) is None
 
 
 def is_workday(department: Department, day: date) -> bool:
@@ -85,50 +125,58 @@ def public_holidays(year: int) -> dict[date, str]:
     return dict(holidays.country_holidays("NO", years=year, language="no"))
 
 
-def promise_for(department: Department, now: datetime) -> Promise:
-    """The promise for someone who rings at `now`.
+def promise_for(department: Department, now: datetime, room: Room = UNLIMITED) -> Promise:
+    """The promise for someone who rings at `now`, past closed times and what is full.
 
-    The cutoff and the start of a round are too late: who rings at 10:00:00 is not promised the round at 10:00.
+    The cutoff and the start of a round are too late: who rings at 10:00:00 is not promised the round at 10:00. Who
+    rings in a closed time, or would be rung from a moment in one, is promised what follows it.
     """
-    if department.policy is Policy.ROUNDS:
-        return _next_round(department, now)
-    return _next_deadline(department, now)
 
-
-def promise_past(department: Department, now: datetime, closed: Sequence[tuple[datetime, datetime]]) -> Promise:
-    """`promise_for`, past the times (from, until) at which the queue is closed.
-
-    Who rings in one, or would be rung from a moment in one, is promised what follows it.
-    """
-    moment, promise = now, promise_for(department, now)
-    while True:
-        ends = (until for from_, until in closed if from_ <= moment < until or from_ <= promise.from_ < until)
-        end = max(ends, default=None)
-        if end is None:
+    def after(moment: datetime) -> Promise:
+        """The first one that begins later than `moment`; in the morning not before a department begins to ring."""
+        promise = _by_the_hours(department, moment)
+        if department.policy is Policy.ROUNDS:
             return promise
-        moment = end.astimezone(UTC)
-        promise = promise_for(
-            department, moment - timedelta(microseconds=1)
-        )  # a round that begins with the end is open
-        if department.policy is Policy.DEADLINE:
-            by = promise.by.astimezone(OSLO)
-            promise = replace(promise, from_=max(promise.from_, moment, _opening(by.date(), by.time())))
+        by = promise.by.astimezone(OSLO)
+        return replace(promise, from_=max(promise.from_, moment + INSTANT, _opening(by.date(), by.time())))
+
+    end = room.closed_until(now)
+    first = _by_the_hours(department, now) if end is None else after(end.astimezone(UTC) - INSTANT)
+    return _with_room(department, first, after, room)
+
+
+def _with_room(department: Department, first: Promise, after: Callable[[datetime], Promise], room: Room) -> Promise:
+    """`first`, or the first one after it that begins in no closed time and is not full."""
+    promise, full = first, 0
+    while True:
+        if end := room.closed_until(promise.from_):
+            promise = after(end.astimezone(UTC) - INSTANT)
+        elif room.is_full(department, promise) and full < MOST_FULL:
+            promise, full = after(promise.by), full + 1
+        else:
+            return promise
 
 
 def after_unanswered(
-    department: Department, callback_promise: Promise, previous_counted: Sequence[datetime], now: datetime
+    department: Department,
+    callback_promise: Promise,
+    previous_counted: Sequence[datetime],
+    now: datetime,
+    room: Room = UNLIMITED,
 ) -> NextStep:
     """What an attempt at `now` that nobody answered leads to.
 
     `previous_counted` are the times of this callback's earlier counted attempts. A try before the promised time, or
-    too soon after a counted one, does not count: the patient is rung again as promised.
+    too soon after a counted one, does not count: the patient is rung again as promised. What was promised stands, also
+    where the queue was closed since; a new promise lies in no closed time, and where there is room.
     """
     if now < callback_promise.from_ or _too_soon(department, previous_counted, now):
-        kept = callback_promise if callback_promise.by > now else promise_for(department, now)
+        kept = callback_promise if callback_promise.by > now else promise_for(department, now, room)
         return NextStep(counted=False, status=Status.WAITING, next_promise=kept)
     if len(previous_counted) + 1 >= department.max_attempts:
         return NextStep(counted=True, status=Status.UNREACHABLE, next_promise=None)
-    return NextStep(counted=True, status=Status.WAITING, next_promise=_promise_after_attempt(department, now))
+    anew = _promise_after_attempt(department, now, room)
+    return NextStep(counted=True, status=Status.WAITING, next_promise=anew)
 
 
 def attempts_note(times: Sequence[datetime]) -> str:
@@ -140,6 +188,10 @@ def attempts_note(times: Sequence[datetime]) -> str:
 
 
 SHORT_DAYS = ("man", "tir", "ons", "tor", "fre", "lør", "søn")
+
+
+def _by_the_hours(department: Department, now: datetime) -> Promise:
+    return _next_round(department, now) if department.policy is Policy.ROUNDS else _next_deadline(department, now)
 
 
 def _next_deadline(department: Department, now: datetime) -> Promise:
@@ -162,12 +214,22 @@ def _next_round(department: Department, now: datetime) -> Promise:
     raise AssertionError("workdays never end")
 
 
-def _promise_after_attempt(department: Department, now: datetime) -> Promise:
+def _promise_after_attempt(department: Department, now: datetime, room: Room) -> Promise:
     """The next round; or `min_spacing` from now if that is before the day's deadline, else the next workday's."""
+
+    def after(moment: datetime) -> Promise:
+        if department.policy is Policy.ROUNDS:
+            return _next_round(department, moment)
+        return _next_window(department, moment + INSTANT)
+
     if department.policy is Policy.ROUNDS:
-        return _next_round(department, now)
-    earliest = now.astimezone(UTC) + department.min_spacing
-    for day in _workdays(department, now.astimezone(OSLO).date()):
+        return _with_room(department, _next_round(department, now), after, room)
+    return _with_room(department, _next_window(department, now.astimezone(UTC) + department.min_spacing), after, room)
+
+
+def _next_window(department: Department, earliest: datetime) -> Promise:
+    """From `earliest` on, until the deadline of that day or of the next one with time left."""
+    for day in _workdays(department, earliest.astimezone(OSLO).date()):
         _, answer_by = _hours(department, day)
         by = _instant(day, answer_by)
         if earliest < by:

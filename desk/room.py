@@ -1,17 +1,22 @@
-"""Room for one more: the next promise past closed times and full rounds, found in the unit of work that gives it."""
+"""Every promise is given here: past closed times and what is full, found in the unit of work that gives it.
 
+The rules in desk/promises.py are told of closed times and capacity from here and nowhere else. What is stored is a
+`Given`, which only this module makes: no one who promises can forget to ask.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from desk.callbacks import Callback
 from desk.departments import Department
-from desk.promises import Promise, promise_for, promise_past
+from desk.promises import NextStep, Promise, Room, after_unanswered, promise_by_hand, promise_for, stands
 from desk.storage import closures
 from desk.storage.database import Connection
 
 LONGEST_CLOSURE = timedelta(days=31)
-FURTHEST = 250
-"""Rounds looked at. When all of them are full the last one takes one more: nobody is turned away."""
 
 
 class Later(StrEnum):
@@ -45,26 +50,56 @@ class Given:
     """A promise to give now. `later` is set when the queue is closed now, or what came before is full."""
 
     promise: Promise
-    later: Later | None
+    later: Later | None = None
 
 
-async def next_promise(connection: Connection, rules: Department, now: datetime) -> Given:
-    """The first promise that is open and has room.
+async def next_promise(connection: Connection, rules: Department, now: datetime, *, but: str | None = None) -> Given:
+    """The first promise that is open and has room. `but`: the callback it is for, if it has a place already."""
+    closures_ahead, room = await _room(connection, rules, now, but)
+    promise = promise_for(rules, now, room)
+    later = next((Later(row.text) for row in closures_ahead if row.from_at <= now), None)
+    if later is None and promise != promise_for(rules, now, Room(room.closed)):
+        later = Later.QUEUE_FULL
+    return Given(promise, later)
 
-    Where the department has a capacity, others who are promised something there wait for this unit of work to end: two
-    at once do not both get the last place.
+
+async def promise_at(connection: Connection, rules: Department, by: datetime, now: datetime, *, but: str) -> Given:
+    """The promise an agent gives the callback `but` by hand. Raises PromiseNotPossible."""
+    _, room = await _room(connection, rules, now, but)
+    return Given(promise_by_hand(rules, by, now, room))
+
+
+async def taken_over(
+    connection: Connection, rules: Department, promise: Promise, now: datetime, *, but: str
+) -> tuple[Given, bool]:
+    """Another department's promise and True, where this one can keep it; else a new one and False.
+
+    It is kept where all is promised, too: the patient has heard it.
+    """
+    _, room = await _room(connection, rules, now, but)
+    if stands(rules, promise, now, room):
+        return Given(promise), True
+    return await next_promise(connection, rules, now, but=but), False
+
+
+async def unanswered(
+    connection: Connection, rules: Department, callback: Callback, counted: Sequence[datetime], now: datetime
+) -> tuple[NextStep, Given | None]:
+    """What an attempt that nobody answered leads to, and the new promise, where there is one."""
+    _, room = await _room(connection, rules, now, callback.id)
+    step = after_unanswered(rules, callback.promise, counted, now, room)
+    anew = step.next_promise
+    return step, Given(anew) if anew and anew != callback.promise else None
+
+
+async def _room(
+    connection: Connection, rules: Department, now: datetime, but: str | None
+) -> tuple[Sequence[Any], Room]:
+    """The department's closures that are not over, and its room.
+
+    Where it has a capacity, others who are promised something there wait for this unit of work to end: two at once do
+    not both get the last place.
     """
     rows = await closures.ahead(connection, rules.slug, now)
-    if not rows and rules.capacity is None:
-        return Given(promise_for(rules, now), None)
-    closed = [(row.from_at, row.until_at) for row in rows]
-    later = next((Later(row.text) for row in rows if row.from_at <= now), None)
-    promise = promise_past(rules, now, closed)
-    if rules.capacity is not None:
-        taken = await closures.promised(connection, rules.slug, now)
-        for _ in range(FURTHEST):
-            if taken.get(promise.by, 0) < rules.capacity:
-                break
-            later = later or Later.QUEUE_FULL
-            promise = promise_past(rules, promise.by, closed)
-    return Given(promise, later)
+    taken = {} if rules.capacity is None else await closures.promised(connection, rules.slug, now, but=but)
+    return rows, Room([(row.from_at, row.until_at) for row in rows], taken)

@@ -5,8 +5,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
+from desk.clock import Clock
+from desk.departments import Departments
 from desk.errors import StorageUnavailable
 from desk.storage.database import Conflict, Connection, Database
+from desk.vault import Vault
 
 TRIES = 5
 
@@ -90,3 +93,15 @@ class UnitsOfWork:
         """The connection of the unit of work this one is part of, on the same database."""
         outer = _outer.get()
         return outer[1] if outer and outer[0] is self._database else None
+
+
+class QueueWork(UnitsOfWork):
+    """Units of work on the queue itself, with the departments' rules, the vault and the clock they need."""
+
+    def __init__(
+        self, *, database: Database, departments: Callable[[], Departments], vault: Vault, clock: Clock
+    ) -> None:
+        super().__init__(database)
+        self._departments = departments
+        self._vault = vault
+        self._clock = clock

@@ -33,8 +33,10 @@ async def add(
     return int((await connection.execute(insert(closures).values(**values).returning(c.id))).scalar_one())
 
 
-async def promised(connection: Connection, department: str, now: datetime) -> Mapping[datetime, int]:
-    """How many callbacks are promised for each moment ahead; those given back by their callers left out.
+async def promised(
+    connection: Connection, department: str, now: datetime, *, but: str | None = None
+) -> Mapping[datetime, int]:
+    """How many callbacks are promised for each moment ahead; those given back by their callers, and `but`, left out.
 
     On PostgreSQL nobody else learns it for this department before this unit of work ends; SQLite has one writer.
     """
@@ -48,4 +50,6 @@ async def promised(connection: Connection, department: str, now: datetime) -> Ma
         .where(or_(c.closed_reason.is_(None), not_(given_back)))
         .group_by(c.promise_by)
     )
+    if but is not None:
+        query = query.where(c.id != but)
     return {by: count for by, count in await connection.execute(query)}

@@ -1,20 +1,23 @@
 """Promises past closed times, hand-checked; capacity in the file of departments."""
 
+import ast
+import inspect
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desk import moves
 from desk.callbacks import Registration
 from desk.clock import OSLO
 from desk.departments import Department, Policy, load_departments
-from desk.errors import DepartmentsFileError
+from desk.errors import DepartmentsFileError, PromiseNotPossible
 from desk.phone import parse_phone
-from desk.promises import is_workday, promise_past
-from desk.room import CLOSURE_TEXTS, Later
+from desk.promises import Room, after_unanswered, is_workday, promise_by_hand, promise_for
+from desk.room import CLOSURE_TEXTS, Given, Later
 from desk.settings import ROOT
 from ivr.dialogue.speech import LATER, receipt
 from ivr.rehearse.virtual_time import on_virtual_time
@@ -52,7 +55,7 @@ def test_promises_pass_closed_times(
     department: Department, now: str, closed: tuple[str, str], begins: str, by: str
 ) -> None:
     from_, until = (at(f"2026-11-{each}") for each in closed)
-    promise = promise_past(department, at(f"2026-11-{now}"), [(from_, until)])
+    promise = promise_for(department, at(f"2026-11-{now}"), Room([(from_, until)]))
     assert (promise.from_, promise.by) == (at(f"2026-11-{begins}"), at(f"2026-11-{by}"))
 
 
@@ -67,7 +70,7 @@ MOMENTS = st.datetimes(datetime(2026, 10, 1), datetime(2027, 4, 30)).map(lambda 
 def test_whatever_is_closed_a_promise_comes_and_on_an_open_day(
     now: datetime, closed: list[tuple[datetime, datetime]], department: Department
 ) -> None:
-    promise = promise_past(department, now, closed)
+    promise = promise_for(department, now, Room(closed))
     assert promise.from_ <= promise.by and promise.by > now
     assert is_workday(department, promise.by.astimezone(OSLO).date())
     assert not any(from_ <= promise.from_ < until for from_, until in closed)
@@ -113,3 +116,66 @@ def test_a_capacity_is_read_and_without_one_there_is_no_limit(tmp_path: Path) ->
     file.write_text(text.replace("[kirurgi]\n", "[kirurgi]\ncapacity = 40\n", 1), "utf-8")
     departments = load_departments(file)
     assert [each.capacity for each in departments.all()] == [40, None]
+
+
+DAYS = st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda pair: tuple(sorted(pair))), max_size=4)
+
+
+@given(
+    first=MOMENTS,
+    gaps=st.lists(st.timedeltas(timedelta(0), timedelta(days=3)), min_size=1, max_size=6),
+    closed=DAYS,
+    capacity=st.sampled_from([None, 1, 3]),
+    department=st.sampled_from([KIRURGI, HJERTE]),
+    data=st.data(),
+)
+def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
+    first: datetime,
+    gaps: list[timedelta],
+    closed: list[tuple[datetime, datetime]],
+    capacity: int | None,
+    department: Department,
+    data: st.DataObject,
+) -> None:
+    """Ringing, unanswered attempts and agents' own promises, one after another."""
+    rules, room, now = replace(department, capacity=capacity, max_attempts=20), Room(closed), first
+    promise, counted = promise_for(rules, now), list[datetime]()
+    for gap in gaps:
+        now += gap
+        some = st.dictionaries(st.sampled_from([promise.by, promise_for(rules, now).by]), st.integers(0, 3))
+        room = Room(closed, data.draw(some))
+        way = data.draw(st.sampled_from(["rings", "unanswered", "by hand"]))
+        if way == "rings":
+            given = promise_for(rules, now, room)
+        elif way == "unanswered":
+            step = after_unanswered(rules, promise, counted, now, room)
+            counted += [now] if step.counted else []
+            given = step.next_promise or promise
+        else:
+            try:
+                given = promise_by_hand(rules, now + timedelta(hours=30), now, room)
+            except PromiseNotPossible:
+                continue
+        if given != promise:
+            assert now < given.by and given.from_ <= given.by
+            assert is_workday(rules, given.by.astimezone(OSLO).date())
+            assert not any(from_ <= given.from_ < until for from_, until in closed)
+            assert capacity is None or room.taken.get(given.by, 0) < capacity
+        promise = given
+
+
+def test_promises_are_given_in_one_place() -> None:
+    """Who stores a promise needs a `Given`, and only desk/room.py makes one: none forgets closed times and capacity."""
+    private = {"promise_for", "promise_by_hand", "after_unanswered", "Given"}
+    for file in [*(ROOT / "desk").rglob("*.py"), *(ROOT / "api").rglob("*.py"), *(ROOT / "ivr").rglob("*.py")]:
+        nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+        imported = {
+            name.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module in ("desk.promises", "desk.room")
+            for name in node.names
+        }
+        called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        assert file.name == "room.py" or not imported & called & private, file
+    asked = inspect.signature(moves.promise_anew).parameters["given"], inspect.signature(moves.make).parameters["given"]
+    assert {each.annotation for each in asked} == {Given | None}

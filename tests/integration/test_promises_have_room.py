@@ -1,0 +1,187 @@
+"""Whoever promises asks first whether the queue is closed or full: transfers, agents, attempts, reopening, booking."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from desk.callbacks import Callback, ClosedReason, Outcome, Status
+from desk.departments import Departments
+from desk.desk import Desk
+from desk.errands import Errands
+from desk.errors import PromiseNotPossible
+from desk.room import Later
+from desk.storage.database import Database
+from desk.vault import Vault
+from tests.fakes import FakeClock
+from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
+
+HOUR = timedelta(hours=1)
+DAY = 24 * HOUR
+TEN, THIRTEEN = datetime(2026, 11, 24, 9, tzinfo=UTC), datetime(2026, 11, 24, 12, tzinfo=UTC)  # rounds, in UTC
+MIDNIGHT = datetime(2026, 11, 24, 23, tzinfo=UTC)
+
+
+@dataclass
+class Office:
+    """A department with two places in a round or day, at nine on a Tuesday, and how callbacks come about in it."""
+
+    desk: Desk
+    errands: Errands
+    clock: FakeClock
+    rung: int = 0
+
+    async def rings(self, department: str = "hjerte") -> Callback:
+        self.rung += 1
+        n = self.rung
+        return (await self.desk.register(call(n), department, person(n), phone(n))).callback
+
+    async def fills(self, department: str, places: int) -> None:
+        for _ in range(places):
+            await self.rings(department)
+
+    async def closes(self, department: str, from_: datetime, until: datetime) -> None:
+        await self.desk.close_queue(department, "lise", from_=from_, until=until)
+
+
+@pytest.fixture
+def office(database: Database, clock: FakeClock) -> Office:
+    departments = Departments(replace(each, capacity=2) for each in DEPARTMENTS.all())
+    vault = Vault(**KEYS)
+    desk = Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    errands = Errands(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    return Office(desk, errands, clock)
+
+
+async def booked(office: Office) -> Callback:
+    made = await office.errands.book("hjerte", "kari", person(90), phone(90))
+    assert made.later is not None
+    return made.callback
+
+
+async def transferred(office: Office) -> Callback:
+    callback = await office.rings("kirurgi")
+    sent = await office.errands.transfer(callback.id, "kari", "hjerte", keep_promise=False, fence=None)
+    assert not sent.promise_kept
+    return sent.callback
+
+
+async def reopened(office: Office) -> Callback:
+    closed = await office.desk.register(call(91), "hjerte", person(91), phone(91))
+    await office.desk.close(closed.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None)
+    return await office.desk.reopen(closed.callback.id, "kari")
+
+
+async def promised_anew(office: Office) -> Callback:
+    callback = await office.rings("hjerte")
+    given = await office.errands.promise_anew(callback.id, "kari", by=None, fence=None, sms=False)
+    return given.callback
+
+
+WAYS = [booked, transferred, reopened, promised_anew]
+Way = Callable[[Office], Awaitable[Callback]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_closed_for_the_day_the_next_workday_is_promised(office: Office, way: Way) -> None:
+    await office.closes("hjerte", office.clock.now(), MIDNIGHT)
+    callback = await way(office)
+    assert (callback.promise.by, callback.promise_spoken) == (TEN + DAY, "i morgen klokken 10")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_full_rounds_are_passed_over(office: Office, way: Way) -> None:
+    await office.fills("hjerte", 4)
+    callback = await way(office)
+    assert callback.promise.by == TEN + DAY
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_closed_after_a_full_round(office: Office, way: Way) -> None:
+    await office.fills("hjerte", 2)
+    await office.closes("hjerte", THIRTEEN, THIRTEEN + HOUR)
+    callback = await way(office)
+    assert callback.promise.by == TEN + DAY
+
+
+async def tried(office: Office, callback: Callback) -> Callback:
+    (claimed,) = [await office.desk.claim_named(callback.id, "kari")]
+    return await office.desk.record_attempt(claimed.id, "kari", claimed.fence, Outcome.NO_ANSWER)
+
+
+async def test_after_an_unanswered_attempt_a_closed_round_is_passed_over(office: Office) -> None:
+    callback = await office.rings()
+    office.clock.set(TEN + timedelta(minutes=2))
+    await office.closes("hjerte", THIRTEEN - HOUR, MIDNIGHT)
+    after = await tried(office, callback)
+    assert (after.status, after.promise.by) == (Status.WAITING, TEN + DAY)
+
+
+async def test_after_an_unanswered_attempt_a_full_round_is_passed_over(office: Office) -> None:
+    callback = await office.rings()
+    office.clock.set(TEN + timedelta(minutes=2))
+    await office.fills("hjerte", 2)
+    assert (await tried(office, callback)).promise.by == TEN + DAY
+
+
+async def test_under_a_deadline_a_closed_afternoon_is_passed_over(office: Office) -> None:
+    callback = await office.rings("kirurgi")
+    office.clock.set(TEN)
+    await office.closes("kirurgi", TEN + HOUR, TEN + 3 * HOUR)
+    after = await tried(office, callback)  # two hours on it is closed: from one o'clock, today still
+    assert (after.promise.from_, after.promise.by) == (TEN + 3 * HOUR, TEN + 5 * HOUR)
+    await office.closes("kirurgi", TEN + HOUR, MIDNIGHT)
+    other = await office.rings("kirurgi")
+    office.clock.set(TEN + timedelta(minutes=1))
+    assert (await tried(office, other)).promise.from_ == TEN - 2 * HOUR + DAY
+
+
+async def test_a_try_too_early_leaves_the_promise_told_also_where_the_queue_was_closed_since(office: Office) -> None:
+    callback = await office.rings()
+    await office.closes("hjerte", TEN, THIRTEEN + HOUR)
+    after = await tried(office, callback)
+    assert (after.promise, after.attempts[0].counted) == (callback.promise, False)
+
+
+async def test_ringing_again_after_a_broken_promise_gives_one_that_is_open(office: Office) -> None:
+    callback = await office.rings()
+    office.clock.set(TEN + 2 * HOUR)
+    await office.closes("hjerte", THIRTEEN - timedelta(minutes=5), MIDNIGHT)
+    again = await office.desk.register(call(77), "hjerte", person(1), phone(1))
+    assert (again.callback.id, again.callback.promise.by) == (callback.id, TEN + DAY)
+
+
+async def test_a_promise_is_not_kept_over_a_transfer_into_a_closed_time(office: Office) -> None:
+    callback = await office.rings()
+    await office.closes("kirurgi", TEN, THIRTEEN)
+    sent = await office.errands.transfer(callback.id, "kari", "kirurgi", keep_promise=True, fence=None)
+    assert not sent.promise_kept
+    assert sent.callback.promise.from_ == office.clock.now()
+
+
+async def test_a_promise_told_is_kept_over_a_transfer_also_where_all_is_promised(office: Office) -> None:
+    await office.fills("hjerte", 2)
+    other = await office.rings("kirurgi")
+    kept = await office.errands.transfer(other.id, "kari", "hjerte", keep_promise=True, fence=None)
+    assert (kept.promise_kept, kept.callback.promise) == (True, other.promise)
+
+
+async def test_an_agent_promises_by_hand_neither_a_closed_nor_a_full_time(office: Office) -> None:
+    mine = await office.rings()
+    await office.fills("hjerte", 2)  # one more at ten, one at one o'clock
+    await office.closes("hjerte", TEN + DAY, TEN + DAY + HOUR)
+    for by, why in ((TEN + DAY, "closed"), (TEN, "full")):
+        other = await office.rings()
+        with pytest.raises(PromiseNotPossible, match=why):
+            await office.errands.promise_anew(other.id, "kari", by=by, fence=None, sms=False)
+    own = await office.errands.promise_anew(mine.id, "kari", by=TEN, fence=None, sms=False)
+    assert own.callback.promise.by == TEN  # its own place is its own
+
+
+async def test_booked_while_closed_the_switchboard_is_told_the_promise_and_why(office: Office) -> None:
+    await office.desk.close_queue(
+        "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=Later.CLOSED_ILLNESS
+    )
+    made = await office.errands.book("kirurgi", "kari", None, phone(5))
+    assert (made.later, made.callback.promise_spoken) == (Later.CLOSED_ILLNESS, "i morgen innen klokken 15")
