@@ -207,6 +207,7 @@ async def _accepted(call: Call, phone: PhoneNumber, lone: LoneKeys) -> bool:
         keys = await pressed(call, *read_back(phone), *lone.offer, digits=1, patience=patience, lone=lone)
         if keys.digits in ("", "1"):
             return not keys.digits
+    await call.play(*number_told(phone))  # broken off by keys each time, it is heard at least once
     return True
 
 

@@ -148,6 +148,16 @@ async def test_another_key_at_the_read_back_has_it_read_once_more() -> None:
 
 
 @on_virtual_time
+async def test_a_number_broken_off_by_keys_each_time_is_told_before_it_is_stored() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    for _ in range(3):
+        world.caller.answers("ring_number", "7", after=1.8)
+    await world.ring()
+    assert world.prompts == [*OPENING, *["ring_number", "pause"] * 3, "ring_number", "pause", *OWN_DIGITS, *RECEIPT]
+
+
+@on_virtual_time
 async def test_a_key_too_many_does_not_answer_the_read_back() -> None:
     world = World()
     for key in f"{IDENTITY}1":
