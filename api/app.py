@@ -17,7 +17,8 @@ from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger
+from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, sms
+from api.sending import Sender, open_gateway, sending
 from api.watch import watching
 from desk.agents import Agents
 from desk.answers import Answers
@@ -29,11 +30,12 @@ from desk.dials import Dials
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError
 from desk.ledger import Ledger
-from desk.reload import DepartmentsFile
+from desk.outbox import Outbox
+from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-from desk.wire import make_vault
+from desk.wire import make_notices, make_vault, sms_texts
 
 
 def create_app(
@@ -71,7 +73,7 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for noun in (callbacks, errands, calls, dials, departments, ledger, events, health):
+    for noun in (callbacks, errands, calls, dials, departments, ledger, events, sms, health):
         app.include_router(noun.router)
     app.include_router(docs)
 
@@ -81,7 +83,7 @@ def _own_parts(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abst
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts(settings, metrics=metrics, clock=SystemClock()) as parts:
             app.state.parts = parts
-            async with watching(parts.ledger):
+            async with beside_requests(parts):
                 yield
 
     return lifespan
@@ -96,7 +98,9 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
     departments = DepartmentsFile(settings.departments_file)
     vault = make_vault(settings)
     database = Database(settings.database_url)
-    desk = Desk(database=database, departments=departments, vault=vault, clock=clock)
+    texts = sms_texts(settings)
+    notices = make_notices(settings, vault, texts)
+    desk = Desk(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
     parts = put_together(
         settings,
         database=database,
@@ -107,6 +111,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
         fault=lambda: departments.fault,
         metrics=metrics,
         clock=clock,
+        texts=texts,
     )
     try:
         await desk.ping()
@@ -116,7 +121,15 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
     finally:
         await parts.live.close()
         await parts.asterisk.close()
+        await parts.sender.close()
         await database.close()
+
+
+@asynccontextmanager
+async def beside_requests(parts: Parts) -> AsyncIterator[None]:
+    """Inside the block promises are watched and texts sent."""
+    async with watching(parts.ledger), sending(parts.sender):
+        yield
 
 
 def put_together(
@@ -130,13 +143,18 @@ def put_together(
     metrics: Metrics,
     clock: Clock,
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
+    texts: SmsTextsFile | None = None,
 ) -> Parts:
-    """Parts around a desk that is open already. Close their `live` and their `asterisk` at the end."""
+    """Parts around a desk that is open already. Close their `live`, `asterisk` and `sender` at the end."""
+    texts = texts or sms_texts(settings)
+    notices = make_notices(settings, vault, texts)
+    outbox = Outbox(database=database, vault=vault, clock=clock)
+    gateway = open_gateway(settings, clock)
     return Parts(
         settings=settings,
         desk=desk,
         dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
-        errands=Errands(database=database, departments=departments, vault=vault, clock=clock),
+        errands=Errands(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
         agents=agents,
@@ -147,4 +165,6 @@ def put_together(
         queue=QueueGauge(desk=desk, clock=clock),
         live=Live(changes=Changes(database=database)),
         asterisk=Asterisk(settings),
+        outbox=outbox,
+        sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
     )

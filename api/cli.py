@@ -15,7 +15,7 @@ import typer
 import uvicorn
 import uvloop
 
-from api.app import create_app, open_parts
+from api.app import beside_requests, create_app, open_parts
 from api.metrics import Metrics
 from desk.clock import SystemClock
 from desk.errors import DeskError, StorageUnavailable
@@ -95,7 +95,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         _stop_quietly(server)
         host, port = listening.getsockname()[:2]
         structlog.get_logger("api").info("listening", host=host, port=port)
-        await server.serve(sockets=[listening])
+        async with beside_requests(parts):
+            await server.serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):

@@ -9,6 +9,7 @@ from desk.callbacks import Priority
 from desk.forecast import PromiseState
 from desk.ledger import Deadline, DepartmentPromises, Intake, IntakeGroup, JudgedPromise, Outlook
 from desk.promises import PromiseReason
+from desk.sms import SmsState
 from desk.storage.ledger import WarningRow
 
 
@@ -29,6 +30,9 @@ class GivenPromiseOut(BaseModel):
     state: PromiseState = Field(description="withdrawn: closed without a call before it was due.")
     kept_at: datetime | None
     predicted_at: datetime | None = Field(description="When it will probably be rung, as things are.")
+    sms: SmsState | None = Field(
+        description="Where the text message that tells of it stands; `failed` and `expired`: the patient was not told."
+    )
 
     @classmethod
     def of(cls, judged: JudgedPromise) -> Self:
@@ -46,6 +50,7 @@ class GivenPromiseOut(BaseModel):
             state=judged.state,
             kept_at=judged.kept_at,
             predicted_at=judged.predicted_at,
+            sms=judged.sms,
         )
 
 
@@ -85,6 +90,7 @@ class DepartmentPromisesOut(BaseModel):
     outlook: OutlookOut
     counts: PromiseCounts
     kept_percent: float | None = Field(description="Kept of those kept or broken; null while there are none.")
+    untold: int = Field(description="Still to be kept, and the text message that was to tell of them never arrived.")
     items: list[GivenPromiseOut]
     next_cursor: str | None
 
@@ -96,6 +102,7 @@ class DepartmentPromisesOut(BaseModel):
             outlook=OutlookOut.of(found.outlook),
             counts=PromiseCounts(**counts),
             kept_percent=round(100 * counts["kept"] / settled, 1) if settled else None,
+            untold=found.untold,
             items=[GivenPromiseOut.of(each) for each in found.page.items],
             next_cursor=found.page.next_cursor,
         )

@@ -9,6 +9,7 @@ from api.live import Live
 from api.metrics import Metrics
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
+from api.sending import Sender
 from desk.agents import Agents
 from desk.answers import Answers
 from desk.clock import Clock
@@ -17,6 +18,7 @@ from desk.desk import Desk
 from desk.dials import Dials
 from desk.errands import Errands
 from desk.ledger import Ledger
+from desk.outbox import Outbox
 from desk.settings import Settings
 
 
@@ -38,6 +40,8 @@ class Parts:
     queue: QueueGauge
     live: Live
     asterisk: Asterisk
+    outbox: Outbox
+    sender: Sender
 
 
 def parts_of(request: Request) -> Parts:

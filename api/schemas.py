@@ -22,6 +22,7 @@ from desk.callbacks import (
 from desk.departments import Department, Policy
 from desk.identity import IdentityKind, IdentityNumber
 from desk.room import Closure
+from desk.sms import SmsState
 
 MAX_LIMIT = 200
 MAX_NOTE = 1000
@@ -113,6 +114,10 @@ class CallbackOut(BaseModel):
     version: int
     closed_reason: ClosedReason | None
     note: str | None
+    sms: SmsState | None = Field(
+        description="Where the newest text message to the patient stands; `failed` and `expired`: the patient was not "
+        "told. It changes without a new `version`; each change is an event `sms_…`."
+    )
 
     @classmethod
     def of(cls, callback: Callback, **more: int | str) -> Self:
@@ -137,6 +142,7 @@ class CallbackOut(BaseModel):
             version=callback.version,
             closed_reason=callback.closed_reason,
             note=callback.note,
+            sms=callback.sms,
             **more,
         )
 
@@ -246,6 +252,7 @@ class DepartmentOut(BaseModel):
     answer_by: str | None
     rounds: list[str]
     max_attempts: int
+    sms_receipt: bool = Field(description="Whether who rings gets a text message, where SMS is on.")
     capacity: int | None = Field(description="How many callbacks a round (or a day, under a deadline) holds.")
     languages: list[str]
     hospital_number: str
@@ -261,6 +268,7 @@ class DepartmentOut(BaseModel):
             answer_by=f"{department.answer_by:%H:%M}" if department.answer_by else None,
             rounds=[f"{start:%H:%M}" for start in department.rounds],
             max_attempts=department.max_attempts,
+            sms_receipt=department.sms_receipt,
             capacity=department.capacity,
             languages=list(department.languages),
             hospital_number=department.hospital_number.e164,

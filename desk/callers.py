@@ -97,7 +97,8 @@ class Callers(QueueWork):
     async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
         """Ring that number instead, for the callback this call was joined to.
 
-        Raises `CallbackNotFound` if the call was joined to none, `IllegalMove` if an agent has closed it meanwhile.
+        Texts follow it (desk/notices.py). Raises `CallbackNotFound` if the call was joined to none, `IllegalMove` if an
+        agent has closed it meanwhile.
         """
 
         async def work(connection: Connection) -> Callback:
@@ -107,8 +108,10 @@ class Callers(QueueWork):
             if stored.callback.phone == phone:
                 return stored.callback
             changes: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
-            changed = await moves.shift(connection, stored, "phone_changed", CALLER, self._clock.now(), **changes)
-            return changed.callback
+            now = self._clock.now()
+            changed = await moves.shift(connection, stored, "phone_changed", CALLER, now, **changes)
+            rules = self._departments().get(changed.callback.department)
+            return await self._notices.follow(connection, rules, changed.callback, now)
 
         return await self._write(work)
 

@@ -30,7 +30,7 @@ KEYS = (
     *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
     *("max_attempts", "min_spacing_minutes", "round_minutes", "identity", "languages", "allow_foreign"),
     *("ringing_hours", "ringing_days", "ring_prefixes", "capacity"),
-    *("choice", "key_tone", "referrer_extension", "urgent_extension"),
+    *("choice", "key_tone", "referrer_extension", "urgent_extension", "sms_receipt"),
 )
 EXTENSION_KEYS = ("extension", "referrer_extension", "urgent_extension")
 HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
@@ -81,6 +81,7 @@ class Department:
     ringing_days: Literal["workdays", "every-day"] = "workdays"
     ring_prefixes: tuple[str, ...] = ("+47",)
     capacity: int | None = None
+    sms_receipt: bool = False
     choice: Choice | None = None
     key_tone: bool = False
     referrer_extension: str | None = None
@@ -196,6 +197,7 @@ def _department(table: Table) -> Department:
         ),
         ring_prefixes=_ring_prefixes(table),
         capacity=table.number("capacity", 1, low=1, high=MOST_CAPACITY) if "capacity" in table else None,
+        sms_receipt=table.flag("sms_receipt", default=False),
         choice=read_choice(table.table("choice")),
         key_tone=table.flag("key_tone", default=False),
         referrer_extension=_extension(table, "referrer_extension") if "referrer_extension" in table else None,

@@ -27,6 +27,7 @@ from desk.clock import Clock
 from desk.departments import Departments
 from desk.errors import IllegalMove
 from desk.identity import IdentityNumber
+from desk.notices import Notices
 from desk.phone import PhoneNumber
 from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows
@@ -55,8 +56,9 @@ class Desk(QueueWork):
         vault: Vault,
         clock: Clock,
         lease: timedelta = LEASE,
+        notices: Notices | None = None,
     ) -> None:
-        super().__init__(database=database, departments=departments, vault=vault, clock=clock)
+        super().__init__(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
         self._lease = lease
 
     # --- callers
@@ -74,6 +76,7 @@ class Desk(QueueWork):
 
         Someone with an open callback there (the same person, or without a person the same phone) gets no second one:
         its count goes up and its phone becomes the newest. The same `call` again changes nothing.
+        Where the department gives receipts by SMS, one is stored with it (`callback.sms`).
         """
         rules = self._departments().get(department)
 
@@ -94,7 +97,13 @@ class Desk(QueueWork):
             await call_rows.keep(
                 connection, known, key=call, department=department, at=now, phone=phone, callback_id=id
             )
-            return Registration(stored.callback, created=there is None, later=given.later if given else None)
+            if there is None:
+                callback = await self._notices.receipt(connection, rules, stored.callback, now)
+            elif phone != there.callback.phone:
+                callback = await self._notices.follow(connection, rules, stored.callback, now)
+            else:
+                callback = stored.callback
+            return Registration(callback, created=there is None, later=given.later if given else None)
 
         return await self._write(work)
 

@@ -12,11 +12,9 @@ from desk.callbacks import Callback, Priority, Registration, Status
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
-from desk.promises import PromiseReason, spoken_text
+from desk.promises import PromiseReason
 from desk.room import next_promise, promise_at, taken_over
-from desk.sms import promise_text
 from desk.storage import callbacks as rows
-from desk.storage import outbox
 from desk.storage.callbacks import RANK, Stored
 from desk.storage.database import Connection
 from desk.units import QueueWork
@@ -87,7 +85,10 @@ class Errands(QueueWork):
                 changed=changed,
                 more={"source": SWITCHBOARD},
             )
-            return Registration(again.callback, created=False)
+            callback = again.callback
+            if phone != there.callback.phone:
+                callback = await self._notices.follow(connection, rules, callback, now)
+            return Registration(callback, created=False)
 
         return await self._write(work)
 
@@ -165,8 +166,8 @@ class Errands(QueueWork):
         """Give an open callback a new promise beside those it has: `by` that moment, or by the rules as of now.
 
         It isn't handed out before the new promise begins. With `sms` a text that tells of it is queued with the
-        promise, if the phone is a mobile. Raises PromiseNotPossible, IllegalMove (unreachable or closed: reopen it),
-        ClaimLost, AlreadyClaimed.
+        promise, if SMS is on and the phone is a mobile that may be rung. Raises PromiseNotPossible, IllegalMove
+        (unreachable or closed: reopen it), ClaimLost, AlreadyClaimed.
         """
 
         async def work(connection: Connection) -> PromisedAnew:
@@ -181,17 +182,16 @@ class Errands(QueueWork):
             else:
                 given = await next_promise(connection, rules, now, but=callback.id)
             changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.BY_AGENT, given)
-            queued = sms and callback.phone.mobile
-            if queued:
-                spoken = spoken_text(given.promise, rules, now, callback.language)
-                await outbox.add(connection, callback.id, now, promise_text(spoken, callback.language))
+            queued = sms and self._notices.reaches(rules, callback.phone)
             changed = await moves.shift(
                 *(connection, stored, "promised_anew", agent, now),
                 details={"sms": queued},
                 not_before=given.promise.from_,
                 **changes,
             )
-            return PromisedAnew(changed.callback, queued)
+            if not queued:
+                return PromisedAnew(changed.callback, False)
+            return PromisedAnew(await self._notices.new_promise(connection, rules, changed.callback, now), True)
 
         return await self._write(work)
 

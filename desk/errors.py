@@ -179,10 +179,10 @@ class SettingsError(DeskError):
     id = "settings-error"
 
 
-class DepartmentsFileError(DeskError):
-    """The departments file can't be used:"""
+class OperatorsFileError(DeskError):
+    """A file can't be used:"""
 
-    id = "departments-file-error"
+    id = "operators-file-error"
 
     def __init__(self, file: Path | str, line: int | None, reason: str) -> None:
         """`line` counts from 1; None when the fault has no place in the file (it is missing, say)."""
@@ -191,3 +191,15 @@ class DepartmentsFileError(DeskError):
         self.file = str(file)
         self.line = line
         self.reason = reason
+
+
+class DepartmentsFileError(OperatorsFileError):
+    """The departments file can't be used:"""
+
+    id = "departments-file-error"
+
+
+class SmsTextsError(OperatorsFileError):
+    """The texts of SMS can't be used:"""
+
+    id = "sms-texts-error"

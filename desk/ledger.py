@@ -17,8 +17,9 @@ from desk.clock import Clock
 from desk.departments import Departments
 from desk.forecast import Deed, InLine, PromiseState
 from desk.promises import due
+from desk.sms import UNTOLD, SmsState
 from desk.storage import callbacks as rows
-from desk.storage import cursors, history
+from desk.storage import cursors, history, outbox
 from desk.storage import ledger as ledger_rows
 from desk.storage.database import Connection, Database
 from desk.storage.history import SYSTEM, Entry
@@ -55,21 +56,34 @@ class Outlook:
 
 @dataclass(frozen=True)
 class JudgedPromise:
-    """A promise and its state. `predicted_at`: when its callback will probably be rung, while that matters."""
+    """A promise and its state. `predicted_at`: when its callback will probably be rung, while that matters.
+
+    `sms`: where the text that tells of it stands, None when there is none.
+    """
 
     row: PromiseRow
     state: PromiseState
     kept_at: datetime | None
     predicted_at: datetime | None
+    sms: SmsState | None
+
+    @property
+    def untold(self) -> bool:
+        """Whether it is still to be kept, and the text that was to tell of it never came to the patient."""
+        return self.sms in UNTOLD and self.state in (PromiseState.OPEN, PromiseState.AT_RISK)
 
 
 @dataclass(frozen=True)
 class DepartmentPromises:
-    """One page of a department's promises, by when they are due; `counts` are of all of them, by state."""
+    """One page of a department's promises, by when they are due; `counts` are of all of them, by state.
+
+    `untold`: how many are still to be kept, and the patient was to be told by SMS and was not.
+    """
 
     outlook: Outlook
     page: Page[JudgedPromise]
     counts: Mapping[PromiseState, int]
+    untold: int
 
 
 @dataclass(frozen=True)
@@ -143,7 +157,8 @@ class Ledger(UnitsOfWork):
             ]
             last = rest[:limit][-1].row if len(rest) > limit else None
             page = Page(rest[:limit], cursors.after_promise(last.given.due, last.id) if last else None)
-            return DepartmentPromises(outlook, page, Counter(each.state for each in judged))
+            counts = Counter(each.state for each in judged)
+            return DepartmentPromises(outlook, page, counts, untold=sum(each.untold for each in judged))
 
         return await self._read(work)
 
@@ -254,6 +269,7 @@ class Ledger(UnitsOfWork):
             return []
         tries = await ledger_rows.tries(connection, found)
         closings = await ledger_rows.closings(connection, found)
+        texts = await outbox.of_promises(connection, [row.id for row in found])
         judged = []
         for row in found:
             made, closed = tries.get(row.callback_id, ()), closings.get(row.callback_id, ())
@@ -262,7 +278,8 @@ class Ledger(UnitsOfWork):
             state = forecast.judge(row.given, made, closed, now, at_risk=risk)
             pending = state in (PromiseState.OPEN, PromiseState.AT_RISK)
             rung = outlook.rung.get(row.callback_id) if pending and outlook.agents else None
-            judged.append(JudgedPromise(row, state, forecast.kept_at(row.given, made), rung))
+            kept = forecast.kept_at(row.given, made)
+            judged.append(JudgedPromise(row, state, kept, rung, texts.get(row.id)))
         return judged
 
     def _due(self, department: str, row: LineRow) -> datetime:

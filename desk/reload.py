@@ -1,4 +1,4 @@
-"""departments.toml as it stands on disk: an edit takes effect at once, a mistake never does."""
+"""Operators' files as they stand on disk: an edit takes effect at once, a mistake never does."""
 
 import asyncio
 import os
@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, Generic, TypeVar
 
 import structlog
 
 from desk.departments import Departments, load_departments
-from desk.errors import DepartmentsFileError
+from desk.errors import DepartmentsFileError, OperatorsFileError, SmsTextsError
+from desk.sms_texts import SmsTexts, load_sms_texts
 
 log = structlog.get_logger(__name__)
 
@@ -21,48 +22,47 @@ SETTLING: Final = 0.5
 """Seconds an edited file rests before it is read: an editor may still be writing it."""
 
 Stamp = tuple[int, int, int]
+T = TypeVar("T")
+E = TypeVar("E", bound=OperatorsFileError)
 
 
-class DepartmentsFile:
-    """Call it for the departments of now. It looks at the file at most each second, and reads it when it changed.
+class EditedFile(Generic[T, E]):
+    """What a file says now. It looks at the file at most each second, and reads it when it changed.
 
     A file with a mistake is refused whole: it is logged with file, line and reason, `fault` tells it, and the last
-    good one goes on. Raises DepartmentsFileError at the start, when there is no good one yet.
+    good one goes on.
     """
 
+    refused: ClassVar[str]
+    read_anew: ClassVar[str]
+
     def __init__(
-        self, file: Path, *, seconds: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+        self,
+        file: Path,
+        load: Callable[[Path], T],
+        faults: type[E],
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`seconds` is a clock that never jumps, `wall` the one files are stamped by."""
         self._file = file
+        self._load = load
+        self._faults = faults
         self._seconds = seconds
         self._wall = wall
-        self._held: ContextVar[Departments | None] = ContextVar("departments held", default=None)
-        self._stamp = _stamp(file)
-        self._good = load_departments(file)
+        self._stamp: Stamp | None = None
+        self._good: T | None = None
         self._looked_at = seconds()
-        self.fault: DepartmentsFileError | None = None
-
-    def __call__(self) -> Departments:
-        """The departments of now, or those of the conversation this task holds."""
-        return self._held.get() or self._now()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within this block, and in this task only, the departments stay as they are: a call ends as it began."""
-        token = self._held.set(self())
-        try:
-            yield
-        finally:
-            self._held.reset(token)
+        self.fault: E | None = None
 
     async def keep_looking(self) -> None:
         """Look each second, so that a mistake is told when it is made and not when the next caller rings."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            self._now()
+            self._newest()
 
-    def _now(self) -> Departments:
+    def _newest(self) -> T | None:
         if self._seconds() - self._looked_at >= LOOK_EVERY:
             self._looked_at = self._seconds()
             self._look()
@@ -73,15 +73,75 @@ class DepartmentsFile:
         if stamp == self._stamp or (stamp and 0 <= self._wall() - stamp[0] / 1e9 < SETTLING):
             return
         try:
-            departments = load_departments(self._file)
-        except DepartmentsFileError as fault:
+            found = self._load(self._file)
+        except self._faults as fault:
             self._stamp, self.fault = stamp, fault
-            log.error("The departments file is refused: the last good one goes on", **_place(fault))
+            log.error(self.refused, **_place(fault))
             return
         if _stamp(self._file) != stamp:
             return  # written while it was read: the next look takes it
-        self._stamp, self.fault, self._good = stamp, None, departments
-        log.info("The departments file was read anew", departments=list(departments))
+        self._stamp, self.fault, self._good = stamp, None, found
+        log.info(self.read_anew, **self._told(found))
+
+    def _told(self, found: T) -> dict[str, list[str]]:
+        return {}
+
+
+class DepartmentsFile(EditedFile[Departments, DepartmentsFileError]):
+    """departments.toml: call it for the departments of now.
+
+    Raises DepartmentsFileError at the start, when there is no good file yet.
+    """
+
+    refused = "The departments file is refused: the last good one goes on"
+    read_anew = "The departments file was read anew"
+
+    def __init__(
+        self, file: Path, *, seconds: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(file, load_departments, DepartmentsFileError, seconds=seconds, wall=wall)
+        self._held: ContextVar[Departments | None] = ContextVar("departments held", default=None)
+        self._stamp = _stamp(file)
+        self._good: Departments = load_departments(file)
+
+    def __call__(self) -> Departments:
+        """The departments of now, or those of the conversation this task holds."""
+        self._newest()
+        return self._held.get() or self._good
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within this block, and in this task only, the departments stay as they are: a call ends as it began."""
+        token = self._held.set(self())
+        try:
+            yield
+        finally:
+            self._held.reset(token)
+
+    def _told(self, found: Departments) -> dict[str, list[str]]:
+        return {"departments": list(found)}
+
+
+class SmsTextsFile(EditedFile[SmsTexts, SmsTextsError]):
+    """sms.toml: call it for the texts of now. None while there has been no good file: then no text is written."""
+
+    refused = "The texts of SMS are refused: the last good ones go on"
+    read_anew = "The texts of SMS were read anew"
+
+    def __init__(
+        self, file: Path, *, seconds: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(file, load_sms_texts, SmsTextsError, seconds=seconds, wall=wall)
+        self._stamp = _stamp(file)
+        try:
+            self._good = load_sms_texts(file)
+        except SmsTextsError as fault:
+            self.fault = fault
+            log.error(self.refused, **_place(fault))
+
+    def __call__(self) -> SmsTexts | None:
+        """The texts of now."""
+        return self._newest()
 
 
 def _stamp(file: Path) -> Stamp | None:
@@ -93,5 +153,5 @@ def _stamp(file: Path) -> Stamp | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _place(fault: DepartmentsFileError) -> dict[str, str | int | None]:
+def _place(fault: OperatorsFileError) -> dict[str, str | int | None]:
     return {"file": fault.file, "line": fault.line, "reason": fault.reason}

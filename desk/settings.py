@@ -10,18 +10,19 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from desk.dialling import Caps
 from desk.errors import SettingsError
 from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
+from desk.sms_settings import SmsSettings
 
 ROOT = Path(__file__).parents[1]
 """The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
 
 PREFIX = "INNRINGING_"
 KEYS_FILE = "keys.env"
-SECRETS = ("identity_key", "index_key", "ari_password", "database_url")
+SECRETS = ("identity_key", "index_key", "ari_password", "database_url", "sms_password", "sms_report_secret")
 """Settings that may stand in a file, named by INNRINGING_…_FILE."""
 SQLITE = "sqlite+aiosqlite:///"
 POSTGRESQL = "postgresql+asyncpg://"
@@ -30,7 +31,7 @@ Seconds = Annotated[int, Field(ge=1, le=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(BaseSettings):
+class Settings(SmsSettings):
     """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
                 settings = cls(**{**_kept_secrets(settings), **given})
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from None
+        settings.check_sms()
         if need_keys:
             settings._check_keys()
         return settings

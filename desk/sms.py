@@ -1,61 +1,69 @@
-"""Texts to patients: what they say, and the port they leave by.
+"""Texts to patients: what there is to send, where each stands, and the port they leave by.
 
-A text is written into the outbox in the unit of work that makes it true, and sent afterwards by whatever gateway the
-hospital has. It names no hospital, department or specialty: phones lie about on tables.
+A text is written into the outbox in the unit of work that makes it true (desk/notices.py), and handed to the hospital's
+gateway afterwards (desk/outbox.py).
 """
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
 
-from desk.clock import Clock
 from desk.phone import PhoneNumber
-from desk.storage import outbox
-from desk.storage.database import Connection, Database
-from desk.units import UnitsOfWork
-
-_PROMISE: Final[Mapping[str, str]] = {
-    "nb": "Ny tid for at vi ringer deg: {when}. Du trenger ikke gjøre noe.",
-    "nn": "Ny tid for at vi ringjer deg: {when}. Du treng ikkje gjere noko.",
-    "en": "New time for our call to you: {when}. You need not do anything.",
-}
 
 
-def promise_text(spoken: str, language: str) -> str:
-    """The text that tells of a new promise."""
-    return _PROMISE.get(language, _PROMISE["nb"]).format(when=spoken)
+class SmsKind(StrEnum):
+    """What a text tells: that we have the callback and when we ring, or that we ring at another time than told."""
+
+    RECEIPT = "receipt"
+    NEW_PROMISE = "new_promise"
+
+
+class SmsState(StrEnum):
+    """Where a text stands. `SENT`: the gateway has it. `DELIVERED`: the patient's phone has.
+
+    `FAILED`: it did not arrive, or nobody can say. `EXPIRED`: the promised time came before it could be sent.
+    `WITHDRAWN`: never sent, because it was no longer true (closed, promised anew) or meant for another number.
+    """
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+UNTOLD = frozenset({SmsState.FAILED, SmsState.EXPIRED})
+"""The patient has not been told, and was to be."""
 
 
 class NotSent(Exception):
-    """The gateway did not take the text; it will be tried again."""
+    """The gateway did not take the text. `reason` is a code for logs and agents, never anybody's words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-class Sms(Protocol):
-    """A gateway for text messages."""
+class TryLater(NotSent):
+    """Not now: the gateway is away, busy, or won't have us. `ours` when only the hospital's settings can mend it."""
 
-    async def send(self, to: PhoneNumber, text: str) -> None:
-        """Hand the text over for delivery. Raises NotSent."""
-        ...
+    def __init__(self, reason: str, *, ours: bool = False) -> None:
+        super().__init__(reason)
+        self.ours = ours
 
 
-class Outbox(UnitsOfWork):
-    """Texts that wait to be sent."""
+class Refused(NotSent):
+    """Never: the gateway will not take this text to this number."""
 
-    def __init__(self, *, database: Database, clock: Clock) -> None:
-        super().__init__(database)
-        self._clock = clock
 
-    async def send_next(self, sms: Sms) -> bool:
-        """Send the oldest text that waits; False when there is none. Raises NotSent, and keeps the text.
+class SmsGateway(Protocol):
+    """What takes texts for delivery."""
 
-        It is marked as sent after the gateway took it: a crash between the two sends it twice, never not at all.
+    async def send(self, key: str, to: PhoneNumber, text: str, *, valid: timedelta) -> str:
+        """Hand a text over; the gateway's own reference for it, empty when it gives none.
+
+        The same text always comes with the same `key`: a gateway that has it already need not send it once more. It is
+        worthless after `valid`. Ends within seconds. Raises TryLater or Refused.
         """
-
-        async def work(connection: Connection) -> bool:
-            text = await outbox.oldest_unsent(connection)
-            if text is None:
-                return False
-            await sms.send(text.to, text.text)
-            await outbox.sent(connection, text.id, self._clock.now())
-            return True
-
-        return await self._write(work)
+        ...

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.errors import StorageUnavailable
+from desk.notices import Notices
 from desk.storage.database import Conflict, Connection, Database
 from desk.vault import Vault
 
@@ -99,9 +100,17 @@ class QueueWork(UnitsOfWork):
     """Units of work on the queue itself, with the departments' rules, the vault and the clock they need."""
 
     def __init__(
-        self, *, database: Database, departments: Callable[[], Departments], vault: Vault, clock: Clock
+        self,
+        *,
+        database: Database,
+        departments: Callable[[], Departments],
+        vault: Vault,
+        clock: Clock,
+        notices: Notices | None = None,
     ) -> None:
+        """Without `notices` patients are told nothing in writing."""
         super().__init__(database)
         self._departments = departments
         self._vault = vault
         self._clock = clock
+        self._notices = notices or Notices(vault=vault, texts=lambda: None)

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
+from desk.notices import Notices
 from desk.promises import public_holidays
-from desk.reload import DepartmentsFile
+from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
@@ -29,6 +30,17 @@ def make_vault(settings: Settings) -> Vault:
     return Vault(identity_key=identity.key, version=identity.current, older=identity.older, index_key=index_key)
 
 
+def make_notices(settings: Settings, vault: Vault, texts: SmsTextsFile | None = None) -> Notices:
+    """What patients are told in writing, by the settings; share `texts` where others look at them too."""
+    texts = texts or sms_texts(settings)
+    return Notices(vault=vault, texts=texts or (lambda: None))
+
+
+def sms_texts(settings: Settings) -> SmsTextsFile | None:
+    """The words of texts to patients; None where SMS is off."""
+    return SmsTextsFile(settings.sms_texts) if settings.sms != "off" else None
+
+
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:
     """A desk on that database; share `departments` with it where others look at them too.
 
@@ -36,12 +48,16 @@ def make_desk(database: Database, settings: Settings, clock: Clock, departments:
     """
     departments = departments or DepartmentsFile(settings.departments_file)
     public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
-    return Desk(database=database, departments=departments, vault=make_vault(settings), clock=clock)
+    vault = make_vault(settings)
+    notices = make_notices(settings, vault)
+    return Desk(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
 def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> Callers:
     """What callers may do with their open callback, on that database."""
-    return Callers(database=database, departments=departments, vault=make_vault(settings), clock=clock)
+    vault = make_vault(settings)
+    notices = make_notices(settings, vault)
+    return Callers(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ async def alive() -> AliveOut:
 async def ready(parts: Inside, response: Response) -> ReadyOut:
     """The database and Asterisk answer; 503 when one doesn't, and which.
 
-    A mistake in an operator's file is told here too, but callers are served: it makes nothing unready.
+    A mistake in an operator's file and trouble with SMS are told here too, but callers are served: nothing is unready.
     """
     database, asterisk = await asyncio.gather(check_database(parts.desk), parts.asterisk.check())
     components = {
@@ -39,6 +39,7 @@ async def ready(parts: Inside, response: Response) -> ReadyOut:
         "asterisk": asterisk,
         "departments": parts.files.departments(),
         "prompts": await asyncio.to_thread(parts.files.prompts),
+        "sms": await parts.sender.check(),
     }
     answer = ReadyOut(
         ready=database.ok and asterisk.ok,

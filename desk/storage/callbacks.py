@@ -14,6 +14,7 @@ from desk.errors import CallbackNotFound
 from desk.identity import IdentityKind
 from desk.phone import PhoneNumber
 from desk.promises import Promise, PromiseReason
+from desk.sms import SmsState
 from desk.storage.database import Connection
 from desk.storage.tables import attempts, callbacks, promises
 
@@ -64,6 +65,7 @@ def read(row: Any, tried: Sequence[Attempt] = ()) -> Stored:
         version=row.version,
         closed_reason=ClosedReason(row.closed_reason) if row.closed_reason else None,
         note=row.note,
+        sms=SmsState(row.sms) if row.sms else None,
     )
     return Stored(callback, row.patient_index, row.attempts_from)
 

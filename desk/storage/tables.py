@@ -104,6 +104,7 @@ callbacks = Table(
     Column("closed_reason", String(32)),
     Column("closed_at", Instant),
     Column("note", Text),
+    Column("sms", String(16)),  # the state of the newest text to the patient
     CheckConstraint("status in ('waiting', 'claimed', 'unreachable', 'closed')", name="status"),
     CheckConstraint("(status = 'claimed') = (claimed_by is not null)", name="claimed_by"),
     CheckConstraint("(status = 'claimed') = (lease_until is not null)", name="lease_until"),
@@ -200,14 +201,27 @@ outbox = Table(
     metadata,
     _serial(),
     _callback(),
-    Column("at", Instant, nullable=False),
+    Column("promise_id", BigInteger().with_variant(Integer, "sqlite"), ForeignKey("promises.id")),
     Column("kind", String(16), nullable=False),
-    Column("text", Text, nullable=False),  # names no department; the number is the callback's
-    Column("sent_at", Instant),
+    Column("key", Uuid(as_uuid=False), nullable=False, unique=True),  # what the gateway knows it by, however often sent
+    Column("at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("phone", LargeBinary),  # sealed by the vault, as the text is; both are forgotten once it has left
+    Column("text", LargeBinary),
+    Column("next_at", Instant, nullable=False),  # not taken by a sender before this
+    Column("tries", Integer, nullable=False),
+    Column("reference", String(128)),  # the gateway's own
+    Column("reason", String(32)),
+    Column("parts", JSON),  # what was reported of each part
+    CheckConstraint("(state = 'queued') = (phone is not null)", name="phone"),
+    CheckConstraint("(state = 'queued') = (text is not null)", name="text"),
+    Index(None, "callback_id", "id"),
+    Index(None, "promise_id"),
     sqlite_autoincrement=True,
 )
-_unsent = text("sent_at is null")
-Index("ix_outbox_unsent", outbox.c.id, postgresql_where=_unsent, sqlite_where=_unsent)
+_queued = text("state = 'queued'")
+Index("ix_outbox_queued", outbox.c.next_at, outbox.c.id, postgresql_where=_queued, sqlite_where=_queued)
 
 answers = Table(
     "answers",

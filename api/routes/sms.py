@@ -1,0 +1,66 @@
+"""Delivery reports from the SMS gateway. Outside /api/v1: no agent's token opens it, only the gateway's own secret."""
+
+import base64
+import binascii
+import hmac
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+from pydantic import BaseModel, Field
+
+from api.errors import NotSignedIn
+from api.link_mobility import reported
+from api.openapi import problems
+from api.parts import Parts, parts_of
+
+router = APIRouter(prefix="/sms", tags=["sms"])
+
+MAX_SECRET = 500
+
+
+class ReportIn(BaseModel):
+    """A report in LINK Mobility's form. What else it holds (the number, among others) is not read."""
+
+    refId: Annotated[str | None, Field(max_length=200, description="The key the text was sent with.")] = None
+    id: Annotated[str | None, Field(max_length=200, description="The gateway's own; `$n` at its end names a part.")] = (
+        None
+    )
+    resultCode: Annotated[int, Field(ge=0, le=2**31 - 1, description="What became of it.")]
+
+
+class ReceivedOut(BaseModel):
+    received: bool
+
+
+def from_gateway(
+    request: Request, parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str, Header()] = ""
+) -> Parts:
+    """The parts, for who shows the secret: as a bearer, or as the password of any user. Raises NotSignedIn."""
+    secret = parts.settings.sms_report_secret
+    shown = _shown(authorization)
+    if secret is None or shown is None or not hmac.compare_digest(shown, secret.get_secret_value().encode()):
+        raise NotSignedIn
+    return parts
+
+
+@router.post("/reports", responses=problems())
+async def report(body: ReportIn, parts: Annotated[Parts, Depends(from_gateway)]) -> ReceivedOut:
+    """What became of a text. The same answer whether we know the text or not; sent again, it changes nothing."""
+    if body.refId is not None:
+        read = reported(body.id, body.resultCode)
+        await parts.outbox.report(body.refId, read.part, read.state, read.reason)
+    return ReceivedOut(received=True)
+
+
+def _shown(authorization: str) -> bytes | None:
+    """The secret a header shows; None when it shows none."""
+    scheme, _, rest = authorization.strip()[:MAX_SECRET].partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer":
+        return rest.encode()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(rest, validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,124 @@
+"""Sends the texts that wait, beside the requests: one at a time, soon after each is written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from api.demo_gateway import DemoGateway
+from api.link_mobility import LinkMobility
+from api.readiness import Component
+from desk.clock import Clock
+from desk.errors import StorageUnavailable
+from desk.outbox import Outbox
+from desk.reload import SmsTextsFile
+from desk.settings import Settings
+from desk.sms import SmsGateway, TryLater
+
+EVERY_SECONDS = 3.0
+LONGEST_PAUSE_SECONDS = 60.0
+LATE = timedelta(minutes=10)
+"""A text that waits longer tells that something is wrong."""
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway(SmsGateway, Protocol):
+    """A gateway that holds something open."""
+
+    async def close(self) -> None: ...
+
+
+def open_gateway(settings: Settings, clock: Clock) -> Gateway | None:
+    """The gateway of the settings; None where SMS is off."""
+    match settings.sms:
+        case "link":
+            return LinkMobility(settings)
+        case "demo":
+            return DemoGateway(settings.var_dir, clock)
+        case _:
+            return None
+
+
+class Sender:
+    """Hands the outbox's texts to the gateway. Any number of processes may do so."""
+
+    def __init__(
+        self, *, settings: Settings, outbox: Outbox, gateway: Gateway | None, texts: SmsTextsFile | None, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._gateway = gateway
+        self._texts = texts
+        self._clock = clock
+        self._trouble: TryLater | None = None
+        self._in_a_row = 0
+        self._stopping = asyncio.Event()
+
+    async def send_all(self, gateway: SmsGateway) -> float:
+        """Send what is due; how many seconds to wait before the next look. Longer each time the gateway fails."""
+        try:
+            while not self._stopping.is_set() and await self._outbox.send_next(gateway):
+                self._trouble, self._in_a_row = None, 0
+        except TryLater as trouble:
+            self._trouble = trouble
+            self._in_a_row += 1
+            return min(EVERY_SECONDS * 2.0 ** min(self._in_a_row, 10), LONGEST_PAUSE_SECONDS)
+        except StorageUnavailable:
+            log.warning("no texts sent: the database can't be reached")
+        except Exception as fault:
+            log.error("no texts sent", error=type(fault).__name__)
+        return EVERY_SECONDS
+
+    async def serve(self) -> None:
+        """Send until `stop`, where there is a gateway. A text that is being handed over is ended first."""
+        while self._gateway is not None and not self._stopping.is_set():
+            pause = await self.send_all(self._gateway)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+
+    def stop(self) -> None:
+        """No further text is begun."""
+        self._stopping.set()
+
+    async def close(self) -> None:
+        if self._gateway is not None:
+            await self._gateway.close()
+
+    async def check(self) -> Component:
+        """Whether texts leave. Never raises."""
+        if self._texts is None:
+            return Component(True, "off: INNRINGING_SMS_GATEWAY is not set")
+        self._texts()  # looks at the file
+        if fault := self._texts.fault:
+            place = "sms.toml" + (f":{fault.line}" if fault.line is not None else "")
+            return Component(False, f"{place}: {fault.reason}; {self._meanwhile()}")
+        if self._trouble is not None:
+            words = "won't have us: see INNRINGING_SMS_USER, _PASSWORD, _PLATFORM_ID, _PARTNER_ID, _GATE_ID, _URL"
+            detail = words if self._trouble.ours else f"does not take texts now ({self._trouble.reason})"
+            return Component(False, f"the gateway {detail}")
+        try:
+            backlog = await self._outbox.backlog()
+        except StorageUnavailable:
+            return Component(False, "the database can't be reached")
+        if backlog.oldest and self._clock.now() - backlog.oldest > LATE:
+            return Component(False, f"{backlog.waiting} wait, the oldest for more than 10 minutes")
+        return Component(True, "demo: written to var/sms.jsonl" if self._settings.sms == "demo" else "texts leave")
+
+    def _meanwhile(self) -> str:
+        return "the last good texts go on" if self._texts and self._texts() else "no texts are written"
+
+
+@asynccontextmanager
+async def sending(sender: Sender) -> AsyncIterator[None]:
+    """Inside the block texts are sent."""
+    task = asyncio.create_task(sender.serve())
+    try:
+        yield
+    finally:
+        sender.stop()
+        await asyncio.gather(task, return_exceptions=True)
