@@ -85,21 +85,21 @@ class _Spectrum:
     def __init__(self, sound: Floats) -> None:
         self._length = len(sound)
         self._size = -(-(len(sound) + OPENING) // 8192) * 8192  # no large primes in it
-        self._transformed = np.fft.rfft(sound, self._size)
+        self._transformed = np.fft.rfft(
+            sound.astype(np.float32), self._size
+        )  # half the precision finds the place as well
         self._sum = np.concatenate(([0.0], np.cumsum(sound)))
         self._squares = np.concatenate(([0.0], np.cumsum(sound**2)))
+        self._inverse: dict[int, Floats] = {}
 
     def peaks(self, opening: Floats) -> list[int]:
         """Where the recording correlates with `opening` above the limit: the best place of each neighbourhood."""
         n = len(opening)
         if n > self._length:
             return []
-        shape = opening - opening.mean()
+        shape = (opening - opening.mean()).astype(np.float32)
         product = np.fft.irfft(self._transformed * np.conj(np.fft.rfft(shape, self._size)), self._size)
-        product = product[: self._length - n + 1]
-        mean = (self._sum[n:] - self._sum[:-n]) / n
-        energy = np.maximum(self._squares[n:] - self._squares[:-n] - n * mean**2, n * QUIET**2 / 4)
-        scores = product / np.sqrt(energy * float(np.sum(shape**2)))
+        scores = product[: self._length - n + 1] * (self._loudness(n) / np.sqrt(float(np.sum(shape**2))))
         places: list[int] = []
         for place in np.flatnonzero(scores > LIMIT):
             if places and place - places[-1] < n // 2:
@@ -107,6 +107,14 @@ class _Spectrum:
             else:
                 places.append(int(place))
         return places
+
+    def _loudness(self, n: int) -> Floats:
+        """One over the loudness of each stretch of `n` samples: the same for all prompts, most of which open alike."""
+        if n not in self._inverse:
+            mean = (self._sum[n:] - self._sum[:-n]) / n
+            energy = self._squares[n:] - self._squares[:-n] - n * mean**2
+            self._inverse[n] = 1 / np.sqrt(np.maximum(energy, n * QUIET**2 / 4))
+        return self._inverse[n]
 
 
 def _how_far(prompt: Floats, sound: Floats) -> int:
