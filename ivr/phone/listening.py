@@ -85,9 +85,8 @@ class _Spectrum:
     def __init__(self, sound: Floats) -> None:
         self._length = len(sound)
         self._size = -(-(len(sound) + OPENING) // 8192) * 8192  # no large primes in it
-        self._transformed = np.fft.rfft(
-            sound.astype(np.float32), self._size
-        )  # half the precision finds the place as well
+        single = sound.astype(np.float32)  # half the precision finds the place as well, in half the time
+        self._transformed = np.fft.rfft(single, self._size)
         self._sum = np.concatenate(([0.0], np.cumsum(sound)))
         self._squares = np.concatenate(([0.0], np.cumsum(sound**2)))
         self._inverse: dict[int, Floats] = {}
