@@ -23,7 +23,7 @@ NEEDED: Final = ("nb", "en")
 WHEN: Final = "{when}"
 NUMBER: Final = "{number}"
 MOST_PARTS: Final = 2
-LONGEST: Final = {WHEN: "laurdag 22. september innan klokka 10.30", NUMBER: "00800 12 34 56 78 90 12"}
+LONGEST: Final = {WHEN: "torsdag 23. september innen klokken 11.30", NUMBER: "58 12 34 56 78 90"}
 """As long as what takes a placeholder's place can be, in any language."""
 SHORTEST_WORD: Final = 5
 """Words of a department's name shorter than this («for», «barn») say nothing by themselves."""
