@@ -35,7 +35,7 @@ from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-from desk.wire import make_notices, make_vault, sms_texts
+from desk.wire import check_keys, make_notices, make_vault, sms_texts
 
 
 def create_app(
@@ -115,6 +115,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
     )
     try:
         await desk.ping()
+        await check_keys(database, vault, clock)
         if settings.demo:
             await ensure_demo_agent(parts.agents, settings.var_dir)
         yield parts

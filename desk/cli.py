@@ -1,28 +1,27 @@
-"""`innringing migrate` and `innringing agents …`. What goes wrong is said in one line, with exit code 1."""
+"""`innringing migrate`, `agents …` and the other families. What goes wrong is said in one line, with exit code 1."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from desk import keys_cli
 from desk.agents import ALL_DEPARTMENTS, AgentExists, Agents, Role
 from desk.clock import SystemClock
 from desk.departments import load_departments
-from desk.errors import DeskError, SettingsError
-from desk.settings import PREFIX, SQLITE, Settings
+from desk.errors import DeskError
+from desk.settings import Settings
 from desk.storage import migrate as migrations
-from desk.wire import open_database
+from desk.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True)
 agents = typer.Typer(no_args_is_help=True, help="Who may pull callbacks: add, list, revoke.")
 app.add_typer(agents, name="agents")
+app.add_typer(keys_cli.app, name="keys")
 
 Name = Annotated[str, typer.Argument(help="The agent's name: history shows it.")]
 
@@ -30,9 +29,9 @@ Name = Annotated[str, typer.Argument(help="The agent's name: history shows it.")
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest tables."""
-    settings = _settings()
-    _run(migrations.migrate(settings.database_url))
-    _say("The database is current.")
+    settings = load_settings()
+    run(migrations.migrate(settings.database_url))
+    say("The database is current.")
 
 
 @agents.command("add")
@@ -48,24 +47,24 @@ def add(
     ] = None,
 ) -> None:
     """Add an agent and print its token: this once, for it is kept only as a hash."""
-    settings = _settings()
+    settings = load_settings()
     if all_departments == bool(department):
-        _fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
+        fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
     chosen = [ALL_DEPARTMENTS] if all_departments else _known(settings, department or [])
     try:
-        token = _run(_with_agents(settings, lambda all_agents: all_agents.add(name, role, chosen, phone=phone)))
+        token = run(_with_agents(settings, lambda all_agents: all_agents.add(name, role, chosen, phone=phone)))
     except AgentExists:
-        _fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
-    _say(f"The token of {name}, shown only now:")
+        fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
+    say(f"The token of {name}, shown only now:")
     typer.echo(token)
 
 
 @agents.command("list")
 def list_agents() -> None:
     """Show the agents whose tokens work."""
-    settings = _settings()
+    settings = load_settings()
     table = Table("Name", "Role", "Departments", "Phone")
-    for agent in _run(_with_agents(settings, lambda all_agents: all_agents.list())):
+    for agent in run(_with_agents(settings, lambda all_agents: all_agents.list())):
         everywhere = ALL_DEPARTMENTS in agent.departments
         departments = "all" if everywhere else ", ".join(sorted(agent.departments))
         table.add_row(agent.name, agent.role.value, departments, agent.phone or "")
@@ -75,18 +74,14 @@ def list_agents() -> None:
 @agents.command("revoke")
 def revoke(name: Name) -> None:
     """Stop an agent's token from working, at once."""
-    settings = _settings()
-    _run(_with_agents(settings, lambda all_agents: all_agents.revoke(name)))
-    _say(f"The token of {name} no longer works.")
+    settings = load_settings()
+    run(_with_agents(settings, lambda all_agents: all_agents.revoke(name)))
+    say(f"The token of {name} no longer works.")
 
 
 async def _with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
     """Do `work` on tables that are current; the embedded database is made so, a server's is its operator's care."""
-    if settings.database_url.startswith(SQLITE):
-        await migrations.migrate(settings.database_url)
-    async with open_database(settings) as database:
-        if not await migrations.is_current(database):
-            raise SettingsError("the database's tables are not those of this version. Run: innringing migrate")
+    async with current_database(settings) as database:
         return await work(Agents(database=database, clock=SystemClock()))
 
 
@@ -94,34 +89,8 @@ def _known(settings: Settings, slugs: list[str]) -> list[str]:
     try:
         departments = load_departments(settings.departments_file)
     except DeskError as error:
-        _fail(str(error))
+        fail(str(error))
     for slug in slugs:
         if slug not in departments:
-            _fail(f"There is no department {slug} in {settings.departments_file.name}: {', '.join(departments)}.")
+            fail(f"There is no department {slug} in {settings.departments_file.name}: {', '.join(departments)}.")
     return slugs
-
-
-def _settings() -> Settings:
-    try:
-        return Settings.load(need_keys=False)
-    except SettingsError as error:
-        _fail(str(error))
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    # one line of what is wrong, and not the log's line of the same
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        return asyncio.run(work)
-    except DeskError as error:
-        place = f" See {PREFIX}DATABASE_URL." if error.id == "storage-unavailable" else ""
-        _fail(f"{error}{place}")
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _fail(line: str) -> NoReturn:
-    _say(line)
-    raise typer.Exit(1)

@@ -63,11 +63,15 @@ class Vault:
         """What each value sealed now begins with: any other is to be sealed anew."""
         return _header(self.version)
 
-    def seal(self, value: str, column: str, row: str | int) -> bytes:
-        """`value` sealed for `column` ("table.column") of the row with that primary key; each time other bytes."""
+    def seal(self, value: str, column: str, row: str | int, *, version: int | None = None) -> bytes:
+        """`value` sealed for `column` ("table.column") of the row with that primary key; each time other bytes.
+
+        By the key in use, unless another `version` is asked for.
+        """
         nonce = os.urandom(NONCE_BYTES)
-        cipher = self._ciphers[self.version]
-        return self.header + nonce + cipher.encrypt(nonce, value.encode(), _bound(self.header, column, row))
+        header = self.header if version is None else _header(version)
+        cipher = self._ciphers[self.version if version is None else version]
+        return header + nonce + cipher.encrypt(nonce, value.encode(), _bound(header, column, row))
 
     def open(self, sealed: bytes, column: str, row: str | int) -> str:
         """The value sealed for `column` of that row.

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
+from desk.keyring import Keyring
 from desk.notices import Notices
 from desk.promises import public_holidays
 from desk.reload import DepartmentsFile, SmsTextsFile
@@ -39,6 +40,11 @@ def make_notices(settings: Settings, vault: Vault, texts: SmsTextsFile | None = 
 def sms_texts(settings: Settings) -> SmsTextsFile | None:
     """The words of texts to patients; None where SMS is off."""
     return SmsTextsFile(settings.sms_texts) if settings.sms != "off" else None
+
+
+async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
+    """Raises `SettingsError` when a key is not the one this database was sealed with, or one it needs is missing."""
+    await Keyring(database=database, vault=vault, clock=clock).check()
 
 
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:

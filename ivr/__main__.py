@@ -19,7 +19,7 @@ from desk.reload import DepartmentsFile
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
-from desk.wire import make_callers, make_desk, open_database
+from desk.wire import check_keys, make_callers, make_desk, make_vault, open_database
 from ivr.ari import Ari
 from ivr.call import SOUNDS
 from ivr.controller import Controller
@@ -55,6 +55,7 @@ async def serve(settings: Settings) -> None:
     await _check_tables(settings)
     clock = SystemClock()
     async with open_database(settings) as database:
+        await check_keys(database, make_vault(settings), clock)
         callers = make_callers(database, settings, clock, departments)
         desk = make_desk(database, settings, clock, departments)
         dialler = Dialler(

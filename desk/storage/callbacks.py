@@ -25,8 +25,11 @@ PRIORITY = {rank: priority for priority, rank in RANK.items()}
 PATIENT_NUMBER = "callbacks.patient_number"
 """What a sealed identity number is bound to, with its row."""
 
-shown = [column for column in c if column.name not in ("patient_number", "not_before", "closed_at")]
+_unread = {"patient_number", "not_before", "closed_at", "forgotten_at", "legal_hold"}
+shown = [column for column in c if column.name not in _unread]
 """The columns a `Stored` is read from: the sealed number stays in the table."""
+kept = c.forgotten_at.is_(None)
+"""Callbacks whose person's data are still there: what is left of the others is for counting only."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ async def find_open_of_caller(
 
 async def locked(connection: Connection, id: str) -> Stored:
     """That callback, kept from others until this unit of work ends. Raises `CallbackNotFound`."""
-    stored = await _one(connection, [c.id == _uuid(id)])
+    stored = await _one(connection, [c.id == _uuid(id), kept])
     if stored is None:
         raise CallbackNotFound
     return stored
@@ -124,7 +127,7 @@ async def locked(connection: Connection, id: str) -> Stored:
 
 async def get(connection: Connection, id: str) -> Callback:
     """That callback, as it stands. Raises `CallbackNotFound`."""
-    found = await _with_attempts(connection, select(*shown).where(c.id == _uuid(id)))
+    found = await _with_attempts(connection, select(*shown).where(c.id == _uuid(id), kept))
     if not found:
         raise CallbackNotFound
     return found[0].callback

@@ -54,7 +54,7 @@ async def page(
     connection: Connection, *, departments: Collection[str], incomplete: bool | None, cursor: str | None, limit: int
 ) -> Page[RecordedCall]:
     """Calls to these departments, oldest first."""
-    query = select(calls).where(c.department.in_(list(departments)))
+    query = select(calls).where(c.department.in_(list(departments)), c.forgotten_at.is_(None))
     if incomplete is not None:
         query = query.where(c.incomplete.is_(incomplete))
     if cursor is not None:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, uni
 
 from desk.callbacks import Callback, Page, Status, Wanted
 from desk.storage import cursors
-from desk.storage.callbacks import RANK, c, shown, with_attempts
+from desk.storage.callbacks import RANK, c, kept, shown, with_attempts
 from desk.storage.database import Connection
 from desk.storage.tables import Instant
 
@@ -38,7 +38,7 @@ async def open_counts(connection: Connection) -> dict[tuple[str, Status], int]:
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [kept]
     if wanted.priority is not None:
         conditions.append(c.priority == RANK[wanted.priority])
     if wanted.language is not None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     TypeDecorator,
     UniqueConstraint,
     Uuid,
@@ -78,6 +80,11 @@ def _promise() -> list[Column[Any]]:
     ]
 
 
+def _where(condition: TextClause) -> dict[str, Any]:
+    """An index of those rows only, on both engines."""
+    return {"postgresql_where": condition, "sqlite_where": condition}
+
+
 callbacks = Table(
     "callbacks",
     metadata,
@@ -105,6 +112,8 @@ callbacks = Table(
     Column("closed_at", Instant),
     Column("note", Text),
     Column("sms", String(16)),  # the state of the newest text to the patient
+    Column("forgotten_at", Instant),  # when the person's data were deleted: what is left are counts
+    Column("legal_hold", String(64)),  # the case that keeps them from being deleted
     CheckConstraint("status in ('waiting', 'claimed', 'unreachable', 'closed')", name="status"),
     CheckConstraint("(status = 'claimed') = (claimed_by is not null)", name="claimed_by"),
     CheckConstraint("(status = 'claimed') = (lease_until is not null)", name="lease_until"),
@@ -142,8 +151,19 @@ Index(
     "ix_callbacks_claim_order",
     *(callbacks.c[name] for name in ("department", "status", "priority", "promise_by", "created_at", "id")),
 )
-Index(None, callbacks.c.department, callbacks.c.created_at, callbacks.c.id)
-Index(None, callbacks.c.department, callbacks.c.status, callbacks.c.created_at, callbacks.c.id)
+_kept = text("forgotten_at is null")
+Index(
+    "ix_callbacks_kept_created_at",
+    *(callbacks.c[name] for name in ("department", "created_at", "id")),
+    **_where(_kept),
+)
+Index(
+    "ix_callbacks_kept_status_created_at",
+    *(callbacks.c[name] for name in ("department", "status", "created_at", "id")),
+    **_where(_kept),
+)
+_to_forget = text("closed_at is not null and forgotten_at is null")
+Index("ix_callbacks_to_forget", callbacks.c.closed_at, **_where(_to_forget))
 _held = text("claimed_by is not null")
 Index("ix_callbacks_claimed_by", callbacks.c.claimed_by, postgresql_where=_held, sqlite_where=_held)
 
@@ -269,12 +289,15 @@ calls = Table(
     Column("why", String(16)),
     Column("incomplete", Boolean, nullable=False),
     Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id")),
+    Column("forgotten_at", Instant),
     UniqueConstraint("asterisk_id", "channel_id"),
     CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),
-    Index(None, "department", "incomplete", "id"),
-    Index(None, "department", "id"),
     sqlite_autoincrement=True,
 )
+Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "incomplete", "id")), **_where(_kept))
+Index("ix_calls_kept", calls.c.department, calls.c.id, **_where(_kept))
+Index("ix_calls_to_forget", calls.c.at, **_where(text("incomplete and forgotten_at is null")))
+Index("ix_calls_callback_id", calls.c.callback_id, **_where(text("callback_id is not null and forgotten_at is null")))
 
 history = Table(
     "history",
@@ -343,3 +366,25 @@ agents = Table(
 
 _working = text("revoked_at is null")
 Index("uq_agents_working_name", agents.c.name, unique=True, postgresql_where=_working, sqlite_where=_working)
+
+vault_keys = Table(
+    "vault_keys",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("canary", LargeBinary, nullable=False),  # what only this key can have made
+    Column("made_at", Instant, nullable=False),
+    Column("retired_at", Instant),  # nothing sealed with it was left
+)
+
+retention_runs = Table(
+    "retention_runs",
+    metadata,
+    Column("night", Date, primary_key=True),
+    Column("runner", String(128), nullable=False),
+    Column("fence", Integer, nullable=False),  # grows when another takes over
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),  # when its runner last did something
+    Column("finished_at", Instant),
+    Column("deleted", JSON, nullable=False),  # how many, by kind
+)

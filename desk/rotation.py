@@ -1,0 +1,99 @@
+"""Seals everything anew with the key in use, in small steps, while calls are taken and callbacks claimed.
+
+A value is opened and sealed again outside the unit of work that puts it back, and put back only where it hasn't changed
+meanwhile: each value opens at every moment, under the one key or the other. So it can be stopped, killed and started
+again at will; what is done is passed over. Rows that callers and agents are at work with are locked one at a time and
+for one statement, so that no claim passes one over.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from desk.errors import CannotOpen
+from desk.storage import sealed
+from desk.storage.database import Database
+from desk.storage.sealed import SEALED, Sealed, Value
+from desk.units import UnitsOfWork
+from desk.vault import Vault
+
+ROWS_A_STEP = 500
+MOST_PASSES = 10
+REST = 0.5
+"""After each step it rests for this share of the time the step took: the database is others' first."""
+
+
+@dataclass
+class Progress:
+    """How far a rotation has come: values looked at and sealed anew, and (column, row) of those that don't open."""
+
+    column: str = ""
+    looked_at: int = 0
+    sealed: int = 0
+    broken: set[tuple[str, str | int]] = field(default_factory=set)
+
+
+class StillSealing(Exception):
+    """Values are still being sealed with an older key: restart every process with the new key first, then go on."""
+
+
+class Rotation(UnitsOfWork):
+    """Brings every sealed value to the vault's key in use."""
+
+    def __init__(self, *, database: Database, vault: Vault, rows_a_step: int = ROWS_A_STEP, rest: float = REST) -> None:
+        super().__init__(database)
+        self._vault = vault
+        self._rows_a_step = rows_a_step
+        self._rest = rest
+
+    async def rotate(self, told: Callable[[Progress], None] = lambda progress: None) -> Progress:
+        """Pass over every sealed column until nothing is left to do; `told` hears how it goes after each step.
+
+        Raises StillSealing when another process goes on with an older key.
+        """
+        progress = Progress()
+        for _ in range(MOST_PASSES):
+            before = progress.sealed
+            progress.looked_at = 0
+            for of in SEALED:
+                progress.column = of.name
+                await self._column(of, progress, told)
+            if progress.sealed == before:
+                return progress
+        raise StillSealing
+
+    async def _column(self, of: Sealed, progress: Progress, told: Callable[[Progress], None]) -> None:
+        after: str | int | None = None
+        while True:
+            begun = time.perf_counter()
+            values = await self._page(of, after)
+            if not values:
+                return
+            stale = [value for value in values if not value.sealed.startswith(self._vault.header)]
+            anew = [(value, fresh) for value in stale if (fresh := self._anew(of, value, progress)) is not None]
+            await self._put_back(of, anew)
+            progress.looked_at += len(values)
+            progress.sealed += len(anew)
+            told(progress)
+            after = values[-1].row
+            if anew:
+                await asyncio.sleep(self._rest * (time.perf_counter() - begun))
+
+    async def _page(self, of: Sealed, after: str | int | None) -> Sequence[Value]:
+        return await self._read(lambda connection: sealed.page(connection, of, after, self._rows_a_step))
+
+    def _anew(self, of: Sealed, value: Value, progress: Progress) -> bytes | None:
+        try:
+            clear = self._vault.open(value.sealed, of.name, value.row)
+        except CannotOpen:
+            progress.broken.add((of.name, value.row))
+            return None
+        return self._vault.seal(clear, of.name, value.row)
+
+    async def _put_back(self, of: Sealed, anew: Sequence[tuple[Value, bytes]]) -> None:
+        quiet = [each for each in anew if not each[0].busy]
+        for some in (quiet, *([each] for each in anew if each[0].busy)):
+            if some:
+                await self._write(partial(sealed.exchange, of=of, anew=some))
