@@ -8,6 +8,16 @@ import structlog
 pytest_plugins = ["tests.servers", "tests.systems"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: a file stays whole, and one process has all that ring whole systems.
+
+    Those stand first, being the longest. `tests/systems.py` tells what they share.
+    """
+    for item in items:
+        rings = "prompts" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("systems" if rings else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Commands run inside a test set up logging for a whole process: the next test is not theirs."""

@@ -14,6 +14,7 @@ import pytest
 from desk.settings import Settings
 from desk.storage.migrate import migrate
 from docker import asterisk, postgres
+from tests.ports import free_port, free_rtp_range
 
 
 @pytest.fixture(scope="session")
@@ -99,17 +100,6 @@ def machine_settings(folder: Path, **given: object) -> Settings:
         "rtp_ports": f"{first}-{first + 99}",
     }
     return Settings.load(**{**defaults, **given})
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
-
-
-def free_rtp_range() -> int:
-    """The first of 100 ports nobody is likely to want: derived from one the system just gave out."""
-    return 10000 + free_port(socket.SOCK_DGRAM) % 200 * 100
 
 
 async def _command(server: postgres.Postgres, statement: str) -> None:

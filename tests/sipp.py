@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docker import tree
-from tests.servers import free_port
+from tests.ports import free_port
 
 KEY_MS = 120  # then as long a pause; the payload type is 96 unless a third value says otherwise
 _SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from desk.settings import ROOT
+from tests.ports import free_port
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -40,17 +41,11 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
         "environment": "demo",
         "database_url": database_url,
         "var_dir": str(var_dir),
-        "api_port": str(free_port()),
+        "api_port": str(free_port(socket.SOCK_STREAM)),
         "ari_port": "1",
         **more,
     }
     return {**kept, **{f"INNRINGING_{name.upper()}": value for name, value in given.items()}}
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 @contextmanager

@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring
 
-EXAMPLES = 30
+EXAMPLES = 20
 CURSORS = """
 [[operations]]
 include-name = [
@@ -35,7 +36,7 @@ include-name = "GET /api/v1/events"
 parameters = { "query.seconds" = 0 }
 """
 """Without this the stream would go on, as it should."""
-SECONDS = 240
+SECONDS = 540
 
 
 def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -56,17 +57,19 @@ def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.Comp
     )
 
 
-async def test_it_does_what_its_document_says(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("callback", ["known", "made-up"])
+async def test_it_does_what_its_document_says(database_url: str, callback: str, tmp_path: Path) -> None:
     async with open_queue(database_url, tmp_path) as desk:
-        known = sorted(await people_ring(desk, "kirurgi", 20))
+        first = min(await people_ring(desk, "kirurgi", 20))
+    known = f'[parameters]\n"path.id" = "{first}"\n' if callback == "known" else ""
     with running_api(environment(database_url, tmp_path)) as api:
         async with httpx.AsyncClient(trust_env=False) as client:
             document = (await client.get(f"{api.url}/api/openapi.json")).json()
         operations = sum(len(path) for path in document["paths"].values()) - 1  # without /readyz
-        for name, more in (("known", f'[parameters]\n"path.id" = "{known[0]}"\n'), ("made-up", "")):
-            folder = tmp_path / name
-            folder.mkdir()
-            (folder / "schemathesis.toml").write_text(more + CURSORS + RULES + STREAM)
-            tried = try_everything(api, folder)
-            assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
-            assert f"Tested: {operations}" in tried.stdout
+        folder = tmp_path / "rules"
+        folder.mkdir()
+        (folder / "schemathesis.toml").write_text(known + CURSORS + RULES + STREAM)
+        tried = try_everything(api, folder)
+        assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
+        assert f"Tested: {operations}" in tried.stdout

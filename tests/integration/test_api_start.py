@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 
 from desk.storage.migrate import migrate
-from tests.integration.api_process import environment, free_port, refused_start, running_api
+from tests.integration.api_process import environment, refused_start, running_api
+from tests.ports import free_port
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
 
@@ -38,7 +39,7 @@ async def test_an_address_of_another_machine(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_is_down(tmp_path: Path) -> None:
-    url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port()}/none"
+    url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port(socket.SOCK_STREAM)}/none"
     said = await one_line(environment(url, tmp_path))
     assert "can't be reached" in said
     assert "INNRINGING_DATABASE_URL" in said

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ import pytest
 
 from desk.settings import ROOT
 from tests.fake_ari import FakeAri, serving
-from tests.integration.api_process import environment, free_port
+from tests.integration.api_process import environment
 from tests.phone_door import until
+from tests.ports import free_port
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
 
@@ -52,7 +54,7 @@ async def test_a_wrong_ari_password(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_is_down(tmp_path: Path) -> None:
-    url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port()}/none"
+    url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port(socket.SOCK_STREAM)}/none"
     said = await last_words(environment(url, tmp_path))
     assert said.startswith("innringing ivr: ")
     assert "INNRINGING_DATABASE_URL" in said
@@ -74,7 +76,7 @@ async def test_missing_keys_in_production(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 async def test_it_waits_for_asterisk_and_ends_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
-    late = FakeAri(port=free_port())
+    late = FakeAri(port=free_port(socket.SOCK_STREAM))
     async with ivr(settings_for(late, tmp_path)) as process:
         assert process.stderr
         async with asyncio.timeout(60):
