@@ -51,11 +51,12 @@ class Notices:
         for row in await outbox.waiting(connection, callback.id):
             if row.tries == 0 and self.reaches(rules, callback.phone):
                 await self._address(connection, row.id, callback.phone)
-                told = True
+                callback, told = replace(callback, sms=SmsState.QUEUED), True
             else:
                 await withdraw(connection, row, now)
+                callback = replace(callback, sms=SmsState.WITHDRAWN)
         if told:
-            return replace(callback, sms=SmsState.QUEUED)
+            return callback
         return await self.receipt(connection, rules, callback, now) if callback.promise.by > now else callback
 
     async def _write(

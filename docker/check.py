@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from desk.departments import Departments, load_departments
-from desk.errors import DepartmentsFileError, SettingsError
+from desk.errors import DepartmentsFileError, SettingsError, SmsTextsError
 from desk.faults import Fault, of_departments, shown
 from desk.settings import ROOT, Settings
+from desk.sms_texts import load_sms_texts, telling_names
 from desk.toml_lines import key_lines
 from docker.dialplan_rules import Dialled
 from ivr.prompts import rules, voices
@@ -46,6 +47,7 @@ def check(
         print(f"innringing check: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
+    found += sms_off(settings)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if found:
         console.print(table(found))
@@ -59,7 +61,7 @@ def check(
 def faults(
     departments_file: Path, prompts_dir: Path, dialplan: Path, *, root: Path, production: bool = False
 ) -> list[Fault]:
-    """All that is wrong with the operators' files, in the order departments, prompts, dialplan."""
+    """All that is wrong with the operators' files, in the order departments, prompts, SMS, dialplan."""
     found: list[Fault] = []
     departments, catalogue = Departments([]), None
     try:
@@ -73,16 +75,50 @@ def faults(
     if catalogue:
         found += _texts(departments_file, prompts_dir, catalogue, departments, root)
         found += _sounds(prompts_dir, departments, root, production)
+    found += _sms(prompts_dir, departments, root)
     if len(departments):
         found += Dialled(dialplan, departments, root).faults()
     return found
+
+
+def sms_off(settings: Settings) -> list[Fault]:
+    """A note for each department that gives receipts by SMS, where nothing sends them."""
+    file = settings.departments_file
+    try:
+        departments, lines = load_departments(file), key_lines(_read(file))
+    except DepartmentsFileError:
+        return []  # told already
+    reason = "sms_receipt is true, but SMS is off: set INNRINGING_SMS_GATEWAY=link and what LINK Mobility gave you"
+    return [
+        Fault(shown(file, ROOT), lines.get((each.slug, "sms_receipt")), f"[{each.slug}] {reason}", note=True)
+        for each in departments.all()
+        if each.sms_receipt and settings.sms == "off"
+    ]
+
+
+def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[Fault]:
+    """What is wrong with the texts of SMS."""
+    file = prompts_dir / "sms.toml"
+    try:
+        texts = load_sms_texts(file)
+    except SmsTextsError as error:
+        return [Fault(shown(file, root), error.line, error.reason)]
+    lines = key_lines(_read(file))
+    return [
+        Fault(shown(file, root), lines.get((language, kind.value)), f"[{language}] {kind.value} {reason}")
+        for language, kind, reason in telling_names(texts, departments.all())
+    ]
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8-sig").replace("\r\n", "\n")
 
 
 def _texts(
     departments_file: Path, prompts_dir: Path, catalogue: Catalogue, departments: Departments, root: Path
 ) -> list[Fault]:
     file = rules.texts_file(prompts_dir)
-    places = key_lines(departments_file.read_text("utf-8-sig").replace("\r\n", "\n")) if len(departments) else {}
+    places = key_lines(_read(departments_file)) if len(departments) else {}
     return [
         *rules.missing_languages(shown(departments_file, root), catalogue, departments, places),
         *rules.missing_answers(shown(departments_file, root), catalogue, departments, places),

@@ -7,7 +7,7 @@ from desk.callers import Callers, Standing
 from desk.clock import Clock
 from desk.departments import Department
 from ivr.call import Call
-from ivr.dialogue.speech import number_told, receipt, standing_hinted, standing_told
+from ivr.dialogue.speech import number_told, receipt, sms_told, standing_hinted, standing_told
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, ask_another_number, pressed
 from ivr.prompts.keys import Prompt
 
@@ -72,5 +72,5 @@ async def _change_number(call: Call, callers: Callers, *, allow_foreign: bool, l
     if phone is None:
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
         return
-    await callers.change_phone(call.key, phone)
-    await call.play(*number_told(phone), Prompt.PAUSE, Prompt.MAY_HANG_UP)
+    changed = await callers.change_phone(call.key, phone)
+    await call.play(*number_told(phone), Prompt.PAUSE, *sms_told(changed), Prompt.MAY_HANG_UP)

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from desk.callbacks import Registration
+from desk.callbacks import Callback, Registration
 from desk.callers import Standing
 from desk.choice import Choice, Topic
 from desk.clock import OSLO
@@ -16,6 +16,7 @@ from desk.departments import Department, Policy
 from desk.phone import PhoneNumber
 from desk.promises import Promise
 from desk.room import Later
+from desk.sms import SmsState
 from ivr.prompts.keys import (
     MOST_AHEAD_COUNTED,
     Prompt,
@@ -157,12 +158,21 @@ def receipt(registration: Registration, department: Department, *, known_person:
     callback = registration.callback
     if registration.created or callback.call_count == 1:  # the first call; perhaps one taken up again half-way
         later = [str(LATER[registration.later])] if registration.later else []
-        return [Prompt.RECEIVED, *later, *_promised(callback.promise, department, now), Prompt.MAY_HANG_UP]
+        promised = _promised(callback.promise, department, now)
+        texted = sms_told(callback, also_sent=True)
+        return [Prompt.RECEIVED, *later, *promised, *texted, Prompt.MAY_HANG_UP]
     if not known_person:
-        return [Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, Prompt.MAY_HANG_UP]
+        return [Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, *sms_told(callback), Prompt.MAY_HANG_UP]
     if callback.promise.by <= now:
         return [Prompt.ALREADY_ON_LIST, Prompt.DELAYED, Prompt.MAY_HANG_UP]
-    return [Prompt.ALREADY_ON_LIST, *_promised(callback.promise, department, now), Prompt.MAY_HANG_UP]
+    promised = _promised(callback.promise, department, now)
+    return [Prompt.ALREADY_ON_LIST, *promised, *sms_told(callback), Prompt.MAY_HANG_UP]
+
+
+def sms_told(callback: Callback, *, also_sent: bool = False) -> list[str]:
+    """That a text message comes; `also_sent` of one that has left already (it may have gone to an earlier number)."""
+    left = also_sent and callback.sms in (SmsState.SENT, SmsState.DELIVERED)
+    return [Prompt.SMS_RECEIPT] if callback.sms is SmsState.QUEUED or left else []
 
 
 def _promised(promise: Promise, department: Department, now: datetime) -> Sequence[str]:

@@ -53,6 +53,7 @@ class Prompt(StrEnum):
     CLOSED_COURSE = "closed_course"
     CLOSED_ILLNESS = "closed_illness"
     QUEUE_FULL = "queue_full"
+    SMS_RECEIPT = "sms_receipt"
     MAY_HANG_UP = "may_hang_up"
     STILL_RING = "still_ring"
     GOODBYE = "goodbye"

@@ -12,13 +12,14 @@ import pytest
 
 from desk.departments import load_departments
 from desk.faults import Fault
-from desk.settings import ROOT
+from desk.settings import ROOT, Settings
 from docker import tree
-from docker.check import faults
+from docker.check import faults, sms_off
 from ivr.prompts import voices
 
 DEPARTMENTS = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
 CATALOGUE = (ROOT / "prompts" / "catalogue.toml").read_text("utf-8")
+SMS = (ROOT / "prompts" / "sms.toml").read_text("utf-8")
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def root(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "dialplan", tmp_path / "dialplan")
     (tmp_path / "prompts" / "nb").mkdir(parents=True)
     (tmp_path / "prompts" / "catalogue.toml").write_text(CATALOGUE, "utf-8")
+    (tmp_path / "prompts" / "sms.toml").write_text(SMS, "utf-8")
     return tmp_path
 
 
@@ -234,6 +236,43 @@ def test_a_recording_as_a_studio_delivers_it_is_taken(root: Path, monkeypatch: p
     run([tools / "ffmpeg", "-loglevel", "error", "-i", wav, "-ar", "48000", "-ac", "2", mp3], check=True)
     with voices.programs_from(tools):
         assert checked(root) == []
+
+
+BROKEN_SMS = [
+    ("no promise", "ringer deg {when}", "ringer deg", "does not say when we ring: put {when} into it", "receipt = "),
+    ("another placeholder", "fra {number}", "fra {nummer}", "holds «{nummer}», which nothing fills in", "receipt = "),
+    ("quotation marks", "på nytt.", "på nytt 👍.", "holds «👍», which a text message can't carry", "receipt = "),
+    ("three messages", "på nytt.", "på nytt. " + "Vel møtt. " * 25, "takes 3 messages when filled in", "receipt = "),
+    (
+        "the clinic's name",
+        "på nytt.",
+        "på nytt. Poliklinikk",
+        "says «poliklinikk», which tells of [kirurgi]",
+        "receipt = ",
+    ),
+    ("unknown key", "new_promise =", "new_promis =", "did you mean new_promise?", "new_promis ="),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason", "place"), [case[1:] for case in BROKEN_SMS], ids=[case[0] for case in BROKEN_SMS]
+)
+def test_a_mistake_in_the_texts_of_sms(root: Path, old: str, new: str, reason: str, place: str) -> None:
+    head, body = SMS[: SMS.index("[nb]")], SMS[SMS.index("[nb]") :]
+    text = head + body.replace(old, new, 1)
+    (root / "prompts" / "sms.toml").write_text(text, "utf-8")
+    (fault,) = checked(root)
+    assert (fault.file, reason in fault.reason) == ("prompts/sms.toml", True), fault
+    assert fault.line == line_of(text, f"\n{place}") + 1
+
+
+def test_receipts_by_sms_where_nothing_sends_them_are_worth_a_note(root: Path) -> None:
+    file = root / "dialplan" / "departments.toml"
+    (note,) = sms_off(Settings(environment="production", departments_file=file))
+    assert note.note
+    assert note.line == line_of(DEPARTMENTS, "sms_receipt = ")
+    assert "[kirurgi] sms_receipt is true, but SMS is off: set INNRINGING_SMS_GATEWAY" in note.reason
+    assert sms_off(Settings(environment="demo", departments_file=file)) == []
 
 
 def test_every_department_is_asked_about_its_dialplan_only_when_it_could_be_read(root: Path) -> None:

@@ -1,0 +1,66 @@
+"""A caller who gets a text message hears of it; nobody else does."""
+
+from dataclasses import replace
+
+import pytest
+
+from desk.sms import SmsState
+from ivr.rehearse.virtual_time import on_virtual_time
+from tests.unit.dialogue_world import IDENTITY, OTHER_DIGITS, OTHER_NUMBER, RECEIPT, FakeDesk, World
+
+TEXTED = [*RECEIPT[:-1], "sms_receipt", "may_hang_up"]
+
+
+def texting(world: World, monkeypatch: pytest.MonkeyPatch, state: SmsState) -> None:
+    """What is registered from now on has a text in that state."""
+    new = FakeDesk.new
+    monkeypatch.setattr(world.desk, "new", lambda *args, **more: replace(new(world.desk, *args, **more), sms=state))
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (SmsState.QUEUED, TEXTED),
+        (SmsState.SENT, TEXTED),
+        (SmsState.DELIVERED, TEXTED),
+        (SmsState.FAILED, RECEIPT),
+        (SmsState.WITHDRAWN, RECEIPT),
+    ],
+)
+@on_virtual_time
+async def test_the_confirmation_tells_of_a_text_that_comes(
+    monkeypatch: pytest.MonkeyPatch, state: SmsState, told: list[str]
+) -> None:
+    world = World()
+    texting(world, monkeypatch, state)
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts[-len(told) :] == told
+
+
+@on_virtual_time
+async def test_without_a_text_none_is_told_of() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts[-len(RECEIPT) :] == RECEIPT
+    assert "sms_receipt" not in world.prompts
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(SmsState.QUEUED, ["sms_receipt"]), (SmsState.SENT, []), (SmsState.WITHDRAWN, [])]
+)
+@on_virtual_time
+async def test_who_changes_the_number_hears_of_the_text_to_the_new_one(
+    monkeypatch: pytest.MonkeyPatch, state: SmsState, told: list[str]
+) -> None:
+    world = World()
+    texting(world, monkeypatch, state)
+    world.callers.already()
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("cancel_or_change", "2")
+    world.caller.answers("ask_phone", OTHER_NUMBER)
+    await world.ring()
+    assert world.callers.changed_to == [f"+47{OTHER_NUMBER}"]
+    assert world.prompts[-len(["pause", *told, "may_hang_up"]) :] == ["pause", *told, "may_hang_up"]
+    assert OTHER_DIGITS[0] in world.prompts
