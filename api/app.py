@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from api.demo import ensure_demo_agent
 from api.live import Live
 from api.metrics import Metrics
+from api.nightly import deleting_nightly
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
 from api.parts import Parts
@@ -35,7 +36,7 @@ from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-from desk.wire import check_keys, make_notices, make_vault, sms_texts
+from desk.wire import check_keys, make_notices, make_retention, make_vault, sms_texts
 
 
 def create_app(
@@ -128,8 +129,8 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
 
 @asynccontextmanager
 async def beside_requests(parts: Parts) -> AsyncIterator[None]:
-    """Inside the block promises are watched and texts sent."""
-    async with watching(parts.ledger), sending(parts.sender):
+    """Inside the block promises are watched, texts sent, and at night is deleted what has been kept long enough."""
+    async with watching(parts.ledger), sending(parts.sender), deleting_nightly(parts.retention):
         yield
 
 
@@ -168,4 +169,5 @@ def put_together(
         asterisk=Asterisk(settings),
         outbox=outbox,
         sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
+        retention=make_retention(database, settings, clock),
     )

@@ -19,6 +19,7 @@ from desk.dials import Dials
 from desk.errands import Errands
 from desk.ledger import Ledger
 from desk.outbox import Outbox
+from desk.retention import Retention
 from desk.settings import Settings
 
 
@@ -42,6 +43,7 @@ class Parts:
     asterisk: Asterisk
     outbox: Outbox
     sender: Sender
+    retention: Retention
 
 
 def parts_of(request: Request) -> Parts:

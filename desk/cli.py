@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from desk import keys_cli
+from desk import keys_cli, rights_cli
 from desk.agents import ALL_DEPARTMENTS, AgentExists, Agents, Role
 from desk.clock import SystemClock
 from desk.departments import load_departments
@@ -22,6 +22,8 @@ app = typer.Typer(no_args_is_help=True)
 agents = typer.Typer(no_args_is_help=True, help="Who may pull callbacks: add, list, revoke.")
 app.add_typer(agents, name="agents")
 app.add_typer(keys_cli.app, name="keys")
+app.add_typer(rights_cli.person, name="person")
+app.add_typer(rights_cli.retention, name="retention")
 
 Name = Annotated[str, typer.Argument(help="The agent's name: history shows it.")]
 

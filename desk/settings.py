@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -71,6 +72,11 @@ class Settings(SmsSettings):
     """The keys that seal personal data, as desk/keys.py reads them: base64 of 32 bytes, or several by version."""
     index_key: SecretStr | None = None
     """Base64 of the 32 bytes that find a person."""
+
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """How long after closing what tells who somebody was is kept."""
+    retention_at: time = time(3, 30)
+    """When at night it is looked at: wall time in Oslo."""
 
     allow_foreign: bool = False
     enable_h_numbers: bool = False
@@ -176,6 +182,13 @@ class Settings(SmsSettings):
         if not match or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
             raise ValueError("write first-last, such as 10000-10999, between 1024 and 65535")
         return ports
+
+    @field_validator("retention_at")
+    @classmethod
+    def _wall_time(cls, at: time) -> time:
+        if at.tzinfo is not None:
+            raise ValueError("write a time of day in Oslo, such as 03:30")
+        return at
 
     @field_validator("identity_key", "index_key")
     @classmethod

@@ -10,6 +10,7 @@ from desk.keyring import Keyring
 from desk.notices import Notices
 from desk.promises import public_holidays
 from desk.reload import DepartmentsFile, SmsTextsFile
+from desk.retention import Retention, Rules
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
@@ -45,6 +46,12 @@ def sms_texts(settings: Settings) -> SmsTextsFile | None:
 async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
     """Raises `SettingsError` when a key is not the one this database was sealed with, or one it needs is missing."""
     await Keyring(database=database, vault=vault, clock=clock).check()
+
+
+def make_retention(database: Database, settings: Settings, clock: Clock) -> Retention:
+    """The nightly deleting, by the settings."""
+    rules = Rules(days=settings.retention_days, at=settings.retention_at)
+    return Retention(database=database, clock=clock, rules=rules)
 
 
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:

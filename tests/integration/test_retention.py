@@ -1,0 +1,319 @@
+"""What is deleted at night, by one process, and what stays; both engines."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
+from typer.testing import CliRunner
+
+from api.nightly import deleting_nightly
+from desk.callbacks import CallKey, ClosedReason, IncompleteStep, Outcome
+from desk.desk import Desk
+from desk.errors import CallbackNotFound
+from desk.retention import SILENT, Retention, Rules
+from desk.rights import Rights
+from desk.storage import retention as nights
+from desk.storage.database import Connection, Database
+from desk.storage.personal import NOT_PERSONAL, PERSONAL
+from desk.storage.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
+from innringing import app
+from tests.fakes import FakeClock
+from tests.integration import sealed_world
+from tests.integration.desk_world import call, person, phone
+from tests.integration.sealed_world import old_vault
+
+DAYS = timedelta(days=30)
+NOTE = "ringer om kneet"
+
+
+def retention(database: Database, clock: FakeClock, **more: Any) -> Retention:
+    return Retention(database=database, clock=clock, rules=Rules(), rest=0, **more)
+
+
+async def everything(database: Database) -> str:
+    """All that is in the database, as text; values of bytes in hex."""
+    async with database.read() as connection:
+        found = {
+            table.name: [tuple(row) for row in await connection.execute(select(table))]
+            for table in metadata.sorted_tables
+        }
+    return json.dumps(found, default=lambda value: value.hex() if isinstance(value, bytes) else str(value))
+
+
+def traces(n: int) -> list[str]:
+    """What could tell who the n-th person is, in whichever form it is kept."""
+    return [person(n).value, person(n).masked, old_vault().index(person(n).value).hex(), phone(n).e164, f"channel-{n}"]
+
+
+async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -> str:
+    """The n-th person's callback with everything that can belong to one: note, attempts, a dial, a text."""
+    registered = await desk.register(call(n), "kirurgi", person(n), phone(n))
+    id = registered.callback.id
+    claimed = await desk.claim_named(id, "kari")
+    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, note=NOTE)
+    now = desk._clock.now()
+    async with database.begin() as connection:
+        await connection.execute(
+            insert(dials).values(
+                **{"id": id, "callback_id": id, "department": "kirurgi", "agent": "kari", "agent_phone": "demo-phone"},
+                **{"phone": phone(n).e164, "phone_mobile": False, "fence": 1, "state": "ended", "reason": "busy"},
+                **{"requested_at": now, "ended_at": now},
+            )
+        )
+        await connection.execute(insert(outbox).values(sealed_world.text(1000 + n, id, now, old_vault())))
+    if close:
+        await desk.close(id, "kari", ClosedReason.OTHER, fence=None, note=NOTE)
+    return id
+
+
+async def count(database: Database, table: Any, *conditions: Any) -> int:
+    async with database.read() as connection:
+        query = select(func.count()).select_from(table).where(*conditions)
+        return int((await connection.execute(query)).scalar_one())
+
+
+def test_every_column_that_could_tell_who_somebody_is_is_declared() -> None:
+    """Bytes, free text, phones and names of patients: deleted by PERSONAL, or no patient's, and why."""
+    suspicious = {
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, LargeBinary | Text)
+        or (isinstance(column.type, String) and ("phone" in column.name or "patient" in column.name))
+    }
+    deleted = {f"{each.of.table.name}.{name}" for each in PERSONAL for name in each.left}
+    assert suspicious <= deleted | set(NOT_PERSONAL), "say in desk/storage/personal.py what becomes of the column"
+    assert not deleted & set(NOT_PERSONAL)
+
+
+async def test_nothing_tells_who_it_was_after_thirty_days(desk: Desk, database: Database, clock: FakeClock) -> None:
+    id = await lived(desk, database, 1)
+    before = await everything(database)
+    assert NOTE in before
+    assert [trace for trace in traces(1) if trace not in before] == [person(1).value]  # that one was sealed all along
+    clock.advance(DAYS - timedelta(seconds=1))
+    await retention(database, clock).run_if_due()
+    assert phone(1).e164 in await everything(database)
+    clock.advance(timedelta(days=1))
+    run = await retention(database, clock).run_if_due()
+    assert run is not None
+    assert run.deleted == {"callbacks": 1, "incomplete_calls": 0, "answers": 0}
+    after = await everything(database)
+    assert [trace for trace in (*traces(1), NOTE) if trace in after] == []
+    async with database.read() as connection:
+        row = (await connection.execute(select(callbacks).where(callbacks.c.id == id))).one()
+        text = (await connection.execute(select(outbox))).one()
+    assert (row.phone, row.patient_number, row.patient_index, row.patient_kind, row.note) == (
+        "",
+        None,
+        None,
+        None,
+        None,
+    )
+    assert row.forgotten_at == clock.now()
+    assert (text.phone, text.text, text.state) == (None, None, "expired")
+
+
+async def test_what_is_counted_stays(desk: Desk, database: Database, clock: FakeClock) -> None:
+    for n in range(3):
+        await lived(desk, database, n)
+    counted = (callbacks, attempts, promises, history, calls, dials, outbox)
+    before = [await count(database, table) for table in counted]
+    clock.advance(DAYS + timedelta(days=1))
+    await retention(database, clock).run_if_due()
+    assert [await count(database, table) for table in counted] == before
+    async with database.read() as connection:
+        outcomes = (await connection.execute(select(attempts.c.outcome, attempts.c.counted, attempts.c.agent))).all()
+        closed = (await connection.execute(select(callbacks.c.closed_reason, callbacks.c.department))).all()
+    assert set(map(tuple, outcomes)) == {("no_answer", True, "kari")}
+    assert set(map(tuple, closed)) == {("other", "kirurgi")}
+
+
+async def test_what_is_open_reopened_or_held_stays(desk: Desk, database: Database, clock: FakeClock) -> None:
+    waiting = await lived(desk, database, 1, close=False)
+    reopened, held, lifted = [await lived(desk, database, n) for n in (2, 3, 4)]
+    await desk.reopen(reopened, "kari")
+    rights = Rights(database=database, vault=old_vault(), clock=clock)
+    await rights.hold(held, "jurist", "NPE 2026/17")
+    await rights.hold(lifted, "jurist", "NPE 2026/18")
+    await rights.lift(lifted, "jurist")
+    clock.advance(DAYS + timedelta(days=1))
+    run = await retention(database, clock).run_if_due()
+    assert run is not None
+    assert run.deleted["callbacks"] == 1
+    assert {(await desk.get(id)).phone for id in (waiting, reopened, held)} == {phone(1), phone(2), phone(3)}
+    assert await desk.patient(held, "kari") == person(3)
+    with pytest.raises(CallbackNotFound):
+        await desk.get(lifted)
+    events = [(row.event, row.actor) for row in await desk.history(held)]
+    assert events[-2:] == [("legal_hold_set", "jurist"), ("patient_viewed", "kari")]
+
+
+async def test_the_deleted_are_in_no_list_and_can_not_be_touched(
+    desk: Desk, database: Database, clock: FakeClock
+) -> None:
+    gone = await lived(desk, database, 1)
+    clock.advance(DAYS + timedelta(days=1))
+    kept = await lived(desk, database, 2)
+    await retention(database, clock).run_if_due()
+    page = await desk.list(departments=["kirurgi"], cursor=None, limit=10)
+    assert [callback.id for callback in page.items] == [kept]
+    told = await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=10)
+    assert [each.callback_id for each in told.items] == [kept]
+    for attempt in (desk.get(gone), desk.reopen(gone, "kari"), desk.claim_named(gone, "kari"), desk.history(gone)):
+        with pytest.raises(CallbackNotFound):
+            await attempt
+    again = await desk.register(CallKey("asterisk-1", "later"), "kirurgi", person(1), phone(1))
+    assert again.created
+
+
+async def test_incomplete_calls_go_after_a_day_and_are_still_counted(
+    desk: Desk, database: Database, clock: FakeClock
+) -> None:
+    await desk.record_call(call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
+    clock.advance(timedelta(hours=24))
+    await desk.record_call(call(2), "kirurgi", phone=phone(2), step=IncompleteStep.PHONE)
+    run = await retention(database, clock).run_if_due()
+    assert run is not None
+    assert run.deleted["incomplete_calls"] == 1
+    after = await everything(database)
+    assert [trace for trace in (phone(1).e164, "channel-1") if trace in after] == []
+    assert phone(2).e164 in after
+    assert await count(database, calls, calls.c.incomplete, calls.c.department == "kirurgi") == 2
+    told = await desk.calls(departments=["kirurgi"], incomplete=True, cursor=None, limit=10)
+    assert [each.phone for each in told.items] == [phone(2)]
+
+
+async def test_answers_to_repeated_requests_go_after_a_day(database: Database, clock: FakeClock) -> None:
+    await sealed_world.fill(database, clock, 30)
+    clock.advance(timedelta(hours=25))
+    run = await retention(database, clock, rows_a_step=2).run_if_due()
+    assert run is not None
+    assert run.deleted["answers"] == 3
+    assert await count(database, answers) == 0
+
+
+# --- one runner
+
+
+@pytest.mark.parametrize(
+    ("utc", "night"),
+    [
+        (datetime(2026, 11, 24, 2, 29, 59), date(2026, 11, 23)),  # 03:29:59 in Oslo
+        (datetime(2026, 11, 24, 2, 30), date(2026, 11, 24)),
+        (datetime(2026, 11, 24, 22, 59), date(2026, 11, 24)),
+        (datetime(2026, 11, 24, 23, 30), date(2026, 11, 24)),  # past midnight in Oslo
+        (datetime(2027, 3, 28, 1, 30), date(2027, 3, 28)),  # 02:30 did not exist that night
+        (datetime(2027, 3, 28, 1, 0), date(2027, 3, 27)),
+    ],
+)
+def test_a_night_begins_at_its_hour(utc: datetime, night: date) -> None:
+    assert Rules(at=time(3, 30)).night(utc.replace(tzinfo=UTC)) == night
+
+
+async def test_once_a_night_however_many_processes(desk: Desk, database: Database, clock: FakeClock) -> None:
+    for n in range(12):
+        await lived(desk, database, n)
+    clock.advance(DAYS + timedelta(days=1))
+    processes = [retention(database, clock, rows_a_step=2) for _ in range(6)]
+    runs = await asyncio.gather(*(each.run_if_due() for each in processes))
+    (done,) = [run for run in runs if run is not None]
+    assert done.deleted["callbacks"] == 12
+    assert await asyncio.gather(*(each.run_if_due() for each in processes)) == [None] * 6
+    clock.advance(timedelta(days=1))
+    again = [run for each in processes if (run := await each.run_if_due()) is not None]
+    assert [run.deleted["callbacks"] for run in again] == [0]
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying(Retention):
+    """A process that is killed in the middle of its second unit of work."""
+
+    steps = 0
+
+    async def _step(self, run: nights.Run) -> nights.Run | None:
+        self.steps += 1
+        if self.steps == 2:
+            raise Killed
+        return await super()._step(run)
+
+
+async def test_another_goes_on_where_a_dead_one_stopped(desk: Desk, database: Database, clock: FakeClock) -> None:
+    for n in range(5):
+        await lived(desk, database, n)
+    clock.advance(DAYS + timedelta(days=1))
+    with pytest.raises(Killed):
+        await Dying(database=database, clock=clock, rules=Rules(), rows_a_step=2, rest=0).run_if_due()
+    other = retention(database, clock, rows_a_step=2)
+    assert await other.run_if_due() is None, "the runner may still live"
+    clock.advance(SILENT)
+    run = await other.run_if_due()
+    assert run is not None
+    assert (run.fence, run.deleted["callbacks"]) == (2, 5)
+
+
+async def test_one_that_comes_back_after_all_does_nothing(desk: Desk, database: Database, clock: FakeClock) -> None:
+    await lived(desk, database, 1)
+    clock.advance(DAYS + timedelta(days=1))
+    first = retention(database, clock)
+    taken = await first._take(Rules().night(clock.now()))
+    assert taken is not None
+    clock.advance(SILENT)
+    assert await retention(database, clock).run_if_due() is not None
+    assert await first._step(taken) is None
+
+
+async def test_it_runs_beside_the_requests(desk: Desk, database: Database, clock: FakeClock) -> None:
+    await lived(desk, database, 1)
+    clock.advance(DAYS + timedelta(days=1))
+    nightly = retention(database, clock)
+    async with deleting_nightly(nightly, every=0.01):
+        while not ((found := (await nightly.nights())[0]) and found[0].finished_at):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert found[0].deleted["callbacks"] == 1
+
+
+# --- the commands
+
+
+@pytest.fixture
+def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    for name, value in sealed_world.variables(migrated_url).items():
+        monkeypatch.setenv(name, value)
+    return CliRunner()
+
+
+async def long_ago(database: Database) -> None:
+    async def work(connection: Connection) -> None:
+        before = datetime.now(UTC) - timedelta(days=40)
+        await connection.execute(update(callbacks).where(callbacks.c.status == "closed").values(closed_at=before))
+
+    async with database.begin() as connection:
+        await work(connection)
+
+
+async def test_the_commands(asked: CliRunner, desk: Desk, database: Database) -> None:
+    held, gone = await lived(desk, database, 1), await lived(desk, database, 2)
+
+    async def run(*words: str) -> Mapping[str, Any]:
+        done = await asyncio.to_thread(asked.invoke, app, ["retention", *words])
+        return {"code": done.exit_code, "said": done.output}
+
+    assert (await run("hold", held, "--by", "jurist", "--case", "NPE 17"))["code"] == 0
+    await long_ago(database)
+    first, second = await run("run"), await run("run")
+    assert "callbacks: 1," in first["said"], first
+    assert second["code"] == 0
+    status = await run("status")
+    assert "1 callbacks are under legal hold" in status["said"]
+    assert (await run("lift", held, "--by", "jurist"))["code"] == 0
+    assert "callbacks: 2," in (await run("run"))["said"]
+    refused = await run("hold", gone, "--by", "jurist", "--case", "NPE 17")
+    assert (refused["code"], "There is no such callback." in refused["said"]) == (1, True)

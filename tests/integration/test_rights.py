@@ -1,0 +1,146 @@
+"""One person's rights: everything held is told, and deleted but for what is open or held; both engines."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from desk.callbacks import ClosedReason, IncompleteStep
+from desk.desk import Desk
+from desk.errors import CallbackNotFound
+from desk.rights import Rights
+from desk.storage import history
+from desk.storage.database import Database
+from desk.storage.tables import answers, metadata
+from innringing import app
+from tests.fakes import FakeClock
+from tests.integration import sealed_world
+from tests.integration.desk_world import call, person, phone
+from tests.integration.sealed_world import old_vault
+from tests.integration.test_retention import NOTE, count, everything, lived, traces
+
+
+@pytest.fixture
+def rights(database: Database, clock: FakeClock) -> Rights:
+    return Rights(database=database, vault=old_vault(), clock=clock)
+
+
+async def test_everything_held_is_told(desk: Desk, database: Database, rights: Rights) -> None:
+    mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
+    told = await rights.export(person(1), "kari")
+    (callback,) = told["callbacks"]
+    assert callback["id"] == mine
+    assert callback["patient_number"] == person(1).value
+    assert callback["phone"] == phone(1).e164
+    assert callback["note"].startswith(NOTE)
+    assert callback["attempts"][0]["note"] == NOTE
+    assert callback["outbox"][0] | {"phone": "+4740612345", "text": "text 1001"} == callback["outbox"][0]
+    belonging = {table.name for table in metadata.sorted_tables if "callback_id" in table.c}
+    assert belonging - set(callback) <= {"warnings"}, "a table of callbacks that the export leaves out"
+    text = json.dumps(told)
+    assert [trace for trace in traces(2) if trace in text] == []
+    assert other not in text
+    assert [(row.event, row.actor) for row in await desk.history(mine)][-1] == ("person_exported", "kari")
+    assert not [row for row in await desk.history(other) if row.event == "person_exported"]
+
+
+async def test_the_export_tells_what_does_not_open(desk: Desk, database: Database, clock: FakeClock) -> None:
+    await lived(desk, database, 1)
+    wrong = sealed_world.Vault(identity_key=b"w" * 32, index_key=sealed_world.INDEX)
+    told = await Rights(database=database, vault=wrong, clock=clock).export(person(1), "kari")
+    assert "doesn't open" in told["callbacks"][0]["patient_number"]
+
+
+async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database, rights: Rights) -> None:
+    ids = [await lived(desk, database, 1)]
+    ids.append((await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id)
+    await desk.close(ids[1], "kari", ClosedReason.OTHER, fence=None)
+    other = await lived(desk, database, 2)
+    done = await rights.erase(person(1), "jurist")
+    assert (sorted(done.deleted), list(done.open), list(done.held)) == (sorted(ids), [], [])
+    left = await everything(database)
+    assert [trace for trace in (*traces(1), "channel-11") if trace in left] == []
+    assert (await desk.get(other)).phone == phone(2)
+    async with database.read() as connection:
+        events = [(row.event, row.actor) for row in await history.of_callback(connection, ids[0])]
+    assert events[-1] == ("person_erased", "jurist")
+    assert (await rights.export(person(1), "kari"))["callbacks"] == []
+    assert (await rights.erase(person(1), "kari")).deleted == []
+
+
+async def test_what_is_open_or_held_is_said_and_stays(desk: Desk, database: Database, rights: Rights) -> None:
+    held = await lived(desk, database, 1)
+    await rights.hold(held, "jurist", "NPE 17")
+    waiting = (await desk.register(call(11), "kirurgi", person(1), phone(1))).callback.id
+    done = await rights.erase(person(1), "kari")
+    assert (list(done.deleted), list(done.open), list(done.held)) == ([], [waiting], [held])
+    assert (await desk.get(waiting)).phone == phone(1)
+    await rights.lift(held, "jurist")
+    await desk.close(waiting, "kari", ClosedReason.OTHER, fence=None)
+    assert len((await rights.erase(person(1), "kari")).deleted) == 2
+
+
+async def test_a_phone_stands_for_those_who_named_nobody(desk: Desk, database: Database, rights: Rights) -> None:
+    nameless = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
+    await desk.close(nameless, "kari", ClosedReason.OTHER, fence=None)
+    named = (await desk.register(call(2), "kirurgi", person(2), phone(1))).callback.id
+    await desk.record_call(call(3), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
+    told = await rights.export(phone(1), "kari")
+    assert [row["id"] for row in told["callbacks"]] == [nameless]
+    assert [row["phone"] for row in told["calls"]] == [phone(1).e164]
+    done = await rights.erase(phone(1), "kari")
+    assert (list(done.deleted), done.calls) == ([nameless], 1)
+    assert (await desk.get(named)).phone == phone(1)
+    with pytest.raises(CallbackNotFound):
+        await desk.get(nameless)
+
+
+async def test_copies_kept_for_repeated_requests_go_too(database: Database, clock: FakeClock, rights: Rights) -> None:
+    ids = await sealed_world.fill(database, clock, 11)
+    async with database.begin() as connection:
+        for n, about in ((1, ids[1]), (2, ids[3])):
+            body = old_vault().seal(json.dumps({"id": about}), "answers.answer", n)
+            await connection.execute(answers.update().where(answers.c.id == n).values(answer=body))
+    assert len((await rights.erase(person(1), "kari")).deleted) == 1
+    assert await count(database, answers) == 1
+
+
+# --- the commands
+
+
+@pytest.fixture
+def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    for name, value in sealed_world.variables(migrated_url, environment="demo").items():
+        monkeypatch.setenv(name, value)
+    return CliRunner()
+
+
+async def test_the_commands(asked: CliRunner, desk: Desk, database: Database, clock: FakeClock) -> None:
+    await lived(desk, database, 1)
+    clock.advance(timedelta(seconds=1))
+    waiting = (await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id
+    number = f"{person(1).value[:6]} {person(1).value[6:]}\n"
+
+    async def run(*words: str, given: str) -> tuple[int, str, str]:
+        done = await asyncio.to_thread(asked.invoke, app, ["person", *words, "--by", "kari"], input=given)
+        return done.exit_code, done.stdout, done.stderr
+
+    code, out, _ = await run("export", given=number)
+    assert code == 0
+    assert [row["patient_number"] for row in json.loads(out)["callbacks"]] == [person(1).value] * 2
+    code, _, said = await run("erase", given=number)
+    assert (code, f"{waiting} is open: close it, then erase again." in said) == (1, True)
+    assert "Deleted: 1 callbacks." in said
+    code, out, said = await run("export", given="12345678901\n")
+    assert (code, out) == (1, "")
+    assert "not a national identity number" in said
+    assert "12345678901" not in said
+    code, out, said = await run("export", "--phone", given="68050001\n")
+    assert (code, json.loads(out)["callbacks"]) == (0, [])
+
+
+def test_no_number_is_taken_from_the_command_line(asked: CliRunner) -> None:
+    done = asked.invoke(app, ["person", "export", person(1).value, "--by", "kari"])
+    assert done.exit_code == 2
