@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from desk.departments import Department
 from desk.identity import LENGTH
@@ -24,7 +25,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Role:
-    """A kind of caller. `play` makes an actor of the person's number."""
+    """A kind of caller. `play` makes an actor of the person's number. `needs`: the choice the department must place."""
 
     name: str
     title: str
@@ -32,6 +33,13 @@ class Role:
     withheld: bool = False
     barges_in: bool = False
     on_list: bool = False
+    needs: Literal["", "questions", "urgent"] = ""
+
+    def rings(self, department: Department) -> bool:
+        """Whether there is such a caller to that department."""
+        choice = department.choice
+        placed = "" if choice is None else "urgent" if choice.urgent else "questions"
+        return self.needs in ("", placed)
 
 
 def knows(person: int, *, after: float = 1.0, gap: float = 0.4) -> Actor:
@@ -78,6 +86,11 @@ def cancels(person: int) -> Actor:
     return lambda question: Answer("1") if question.digits == 1 else knows(person)(question)
 
 
+def is_content(_: int) -> Actor:
+    """Wants no more than the answer."""
+    return lambda question: Answer("2") if question.digits == 1 else NOTHING
+
+
 ROLES = (
     Role("quick", "knows what to do, and keys while the prompt plays", knows, barges_in=True),
     Role("slow", "looks for every key", lambda person: knows(person, after=6.0, gap=3.5)),
@@ -87,6 +100,9 @@ ROLES = (
     Role("skipping", "skips the identity number with #", first("#")),
     Role("person", "presses 0: wants a person", always("0")),
     Role("english", "presses 9: wants English", first("9")),
+    Role("asking", "presses 5 for an answer, and wants no call", first("5", is_content), needs="questions"),
+    Role("unsure", "presses 5 for an answer, and wants to be rung still", first("5", cancels), needs="questions"),
+    Role("urgent", "presses 5: it can't wait", first("5"), needs="urgent"),
     Role("again", "is on the list already", knows, on_list=True),
     Role("cancelling", "is on the list and cancels", cancels, on_list=True),
 )
@@ -95,6 +111,8 @@ ROLES = (
 async def rehearse(stage: Stage, department: Department, roles: tuple[Role, ...] = ROLES) -> AsyncIterator[Scene]:
     """Every role's call to one department, and a caller who hangs up at each step."""
     for role in roles:
+        if not role.rings(department):
+            continue
         person = stage.new_person()
         if role.on_list:
             await stage.register(department, person)

@@ -14,11 +14,13 @@ from typing import Final
 from desk.departments import Department
 from desk.identity import LENGTH
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.keys import Prompt
 from ivr.rehearse import people
 from ivr.rehearse.cast import PHONE_DIGITS
 from ivr.rehearse.stage import Answer, Question, Stage, Story, Undecided
 from ivr.rehearse.transcript import faults, words
 
+OFFERS: Final = frozenset({Prompt.PRESS_FIVE, Prompt.OFFER_URGENT})
 MOST_CALLS: Final = 400
 MOST_ANSWERS: Final = 9
 _NUMBERED = re.compile(r"(?P<family>[a-z]+)_\d+")
@@ -56,6 +58,7 @@ class Map:
 def choices(question: Question, person: int) -> list[Choice]:
     """What may be answered to a question, by the number of digits it waits for."""
     silence = Choice("ingenting", Answer())
+    five = [Choice("5", Answer("5"))] if OFFERS.intersection(question.prompts) else []
     if question.digits == LENGTH:
         right, wrong = people.identity(person), people.wrong_identity(person)
         return [
@@ -66,6 +69,8 @@ def choices(question: Question, person: int) -> list[Choice]:
             Choice("firkant", Answer("#")),
             Choice("0", Answer("0")),
             Choice("9", Answer("9")),
+            Choice("113", Answer("113")),
+            *five,
         ]
     if question.digits == PHONE_DIGITS:
         return [
@@ -73,8 +78,9 @@ def choices(question: Question, person: int) -> list[Choice]:
             Choice("ikke et nummer", Answer("00000")),
             silence,
             Choice("0", Answer("0")),
+            *five,
         ]
-    return [silence, *(Choice(key, Answer(key)) for key in "1230")]
+    return [silence, *(Choice(key, Answer(key)) for key in "1230"), *five]
 
 
 async def explore(stage: Stage, department: Department, *, on_list: bool = False, withheld: bool = False) -> Map:
@@ -161,7 +167,11 @@ def mermaid(found: Map, catalogue: Catalogue) -> str:
         lines.append(f"    {name}{left}{_text(catalogue, node)}{right}")
     for (one, other), labels in found.edges.items():
         lines.append(f'    {names[one]} -->|"{" / ".join(labels)}"| {names[other]}')
-    ends = {"done": 'ferdig(["Samtalen er ferdig"])', "switchboard": 'sentralbord[["Sentralbordet"]]'}
+    ends = {
+        "done": 'ferdig(["Samtalen er ferdig"])',
+        "switchboard": 'sentralbord[["Sentralbordet"]]',
+        "urgent": 'haster[["Hastelinjen"]]',
+    }
     for node, outcomes in found.ends.items():
         lines += [f"    {names[node]} --> {ends[outcome]}" for outcome in sorted(outcomes) if outcome in ends]
     return "\n".join([*lines, "```"])

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 from pydantic import SecretStr
 
-from desk.callbacks import CallKey, Registration
+from desk.callbacks import CallKey, Registration, WhyEnded
 from desk.callers import Callers
 from desk.departments import Department
 from desk.desk import Desk
@@ -39,6 +39,8 @@ from ivr.rehearse.virtual_time import VirtualTimeLoop
 SECONDS_A_LETTER: Final = 0.065
 """How long a prompt not built yet is taken to be."""
 LONGEST_CALL: Final = 900.0
+OUTCOMES: Final = {"switchboard": "switchboard", "urgent-line": "urgent"}
+"""What it means that a caller left for a context of the dialplan."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Event:
 
 @dataclass
 class Story:
-    """One rehearsed call. `outcome` is done, switchboard or hung-up; `failure` is what broke, if anything did."""
+    """One rehearsed call. `outcome` is done, hung-up or one of OUTCOMES; `failure` is what broke, if anything did."""
 
     events: list[Event] = field(default_factory=list)
     outcome: str = ""
@@ -234,7 +236,7 @@ class Stage:
                 await request_callback(
                     call, desk, department, callers=callers, settings=self._settings, clock=self._clock
                 )
-            story.outcome = "switchboard" if line.left_to else "done"
+            story.outcome = OUTCOMES[line.left_to[0]] if line.left_to else "done"
         except CallerHungUp:
             story.outcome = "hung-up"
             line.note("ends", f"hung up at {call.interrupted_at or 'the end'}")
@@ -279,13 +281,13 @@ class _Still:
         async def still(*args: Any, **kwargs: Any) -> Any:
             with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
                 result = await method(*args, **kwargs)
-            self._line.note("desk", _told(name, result))
+            self._line.note("desk", _told(name, result, kwargs.get("why")))
             return result
 
         return still
 
 
-def _told(method: str, result: object) -> str:
+def _told(method: str, result: object, why: WhyEnded | None) -> str:
     if isinstance(result, Registration):
         callback = result.callback
         again = "" if result.created else f" (call {callback.call_count})"
@@ -294,7 +296,7 @@ def _told(method: str, result: object) -> str:
         "rang_again": "on the list already" if result else "",
         "cancel": "cancelled",
         "change_phone": "number changed",
-        "record_call": "kept as an incomplete call",
+        "record_call": "kept as an answered call" if why is WhyEnded.ANSWERED else "kept as an incomplete call",
     }
     return words.get(method, method)
 

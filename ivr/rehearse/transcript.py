@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 
 from ivr.prompts.catalogue import Catalogue
-from ivr.rehearse.stage import Event, Story
+from ivr.rehearse.stage import OUTCOMES, Event, Story
 
-ENDINGS = {"done": "the call ends: all was said", "switchboard": "the caller goes to the switchboard"}
+ENDINGS = {
+    "done": "the call ends: all was said",
+    "switchboard": "the caller goes to the switchboard",
+    "urgent": "the caller goes to the urgent line",
+}
 RECEIPTS = frozenset({"received"})
 
 
@@ -21,7 +25,7 @@ def _merged(events: list[Event], catalogue: Catalogue) -> Iterator[tuple[float, 
     """Prompts said in a row are one sentence, keys in a row one number."""
     pending: tuple[float, str, str] | None = None
     for event in events:
-        if (event.kind == "desk" and not event.what) or (event.kind == "ends" and event.what == "switchboard"):
+        if (event.kind == "desk" and not event.what) or (event.kind == "ends" and event.what in OUTCOMES):
             continue
         text = words(catalogue, event.language, event.what) if event.kind == "says" else event.what
         if not text and event.kind == "says":

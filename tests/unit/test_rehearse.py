@@ -49,7 +49,7 @@ def scenes() -> dict[str, Scene]:
 
 
 def test_no_call_goes_wrong(scenes: dict[str, Scene]) -> None:
-    assert set(scenes) == {role.name for role in ROLES}
+    assert set(scenes) == {role.name for role in ROLES if not role.needs}
     catalogue = on_stage(_catalogue)
     assert [fault for scene in scenes.values() for fault in transcript.faults(scene.story, catalogue)] == []
 
@@ -109,12 +109,50 @@ def test_exploring_meets_every_way_out_and_draws_it() -> None:
     said = {prompt for _, prompts in found.nodes() for prompt in prompts}
     expected = {"welcome", "identity_wrong", "no_keys", "without_identity", "ask_phone_slow", "received"}
     assert expected <= said
-    assert {outcome for outcomes in found.ends.values() for outcome in outcomes} == {"done", "switchboard"}
+    assert {outcome for outcomes in found.ends.values() for outcome in outcomes} == {"done", "switchboard", "urgent"}
     assert "cancelled" in {prompt for _, prompts in again.nodes() for prompt in prompts}
     lines = picture.splitlines()
     assert lines[:2] == ["```mermaid", "flowchart TD"] and lines[-1] == "```"
     assert any('|"riktig fødselsnummer"|' in line for line in lines)
     assert any("Vi har mottatt din innringing." in line for line in lines)
+
+
+CHOICES = """
+[kirurgi.choice]
+questions = { address = "answer_address", hours = "answer_hours" }
+[hjerte.choice]
+urgent = true
+"""
+
+
+def test_a_choice_after_the_request_is_rehearsed_and_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "departments.toml"
+    file.write_text(FILES["departments_file"].read_text("utf-8") + CHOICES, "utf-8")
+
+    async def run() -> tuple[dict[str, Scene], list[Map], str]:
+        async with open_stage(departments_file=file, prompts_dir=FILES["prompts_dir"], at=TUESDAY) as stage:
+            kirurgi, hjerte = stage.departments().all()
+            roles = tuple(role for role in ROLES if role.needs)
+            scenes = {}
+            for department in (kirurgi, hjerte):
+                async for scene in rehearse(stage, department, roles):
+                    scenes[scene.title.partition(":")[0]] = scene
+            maps = [await explore(stage, kirurgi), await explore(stage, hjerte)]
+            return scenes, maps, mermaid(maps[0], stage.catalogue)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        scenes, maps, picture = runner.run(run())
+    told = {name: [e.what for e in scene.story.events if e.kind == "desk"] for name, scene in scenes.items()}
+    assert {name: scene.story.outcome for name, scene in scenes.items()} == {
+        "asking": "done",
+        "unsure": "done",
+        "urgent": "urgent",
+    }
+    assert told["asking"] == ["kept as an answered call"]
+    assert "stored: rung back i dag innen klokken 15" in told["unsure"]
+    assert [each.faults for each in maps] == [[], []]
+    assert "Vi holder til på Sykehusveien én" in picture and '|"5"|' in picture
+    assert {outcome for outcomes in maps[1].ends.values() for outcome in outcomes} == {"done", "switchboard", "urgent"}
 
 
 def test_a_conversation_that_breaks_is_wrong_and_so_is_a_receipt_too_early() -> None:
