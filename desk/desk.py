@@ -27,6 +27,7 @@ from desk.clock import Clock
 from desk.departments import Departments
 from desk.errors import IllegalMove
 from desk.identity import IdentityNumber
+from desk.line import Line
 from desk.notices import Notices
 from desk.phone import PhoneNumber
 from desk.room import Closure, Later, next_promise
@@ -35,6 +36,7 @@ from desk.storage import calls as call_rows
 from desk.storage import claims, closures, history, lists
 from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
+from desk.storage.together import Completion
 from desk.units import QueueWork, uncut
 from desk.vault import Vault
 
@@ -60,6 +62,7 @@ class Desk(QueueWork):
     ) -> None:
         super().__init__(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
         self._lease = lease
+        self._line = Line(database=database, clock=clock, lease=lambda: self._lease)
 
     # --- callers
 
@@ -163,6 +166,9 @@ class Desk(QueueWork):
         begins (it may be claimed by name). Leases that ran out in this department end here.
         """
         self._departments().get(department)
+        limit = max(1, min(limit, MOST_AT_ONCE))
+        if due_before is None and (given := await self._line.claim(department, agent, limit)):
+            return given
 
         async def work(connection: Connection) -> Claimed:
             now = self._clock.now()
@@ -172,7 +178,7 @@ class Desk(QueueWork):
                 connection,
                 department,
                 agent,
-                limit=max(1, min(limit, MOST_AT_ONCE)),
+                limit=limit,
                 now=now,
                 lease_until=now + self._lease,
                 due_before=due_before,
@@ -240,6 +246,11 @@ class Desk(QueueWork):
         Reached and wrong number close the callback. Unanswered, it waits for its next promise, or is unreachable after
         the department's last attempt. A dropped line puts it first in line.
         """
+        if outcome in moves.CLOSING:
+            reason = moves.CLOSING[outcome]
+            completion = Completion(id, agent, fence, reason, outcome=outcome, tried_note=note)
+            if done := await self._line.complete(completion):
+                return done
 
         async def work(connection: Connection) -> Callback:
             stored = await rows.locked(connection, id)
@@ -257,6 +268,8 @@ class Desk(QueueWork):
 
         `ClaimLost` if that claim is over (or it is one's own, shown no fence for), `AlreadyClaimed` if it's another's.
         """
+        if fence is not None and (done := await self._line.complete(Completion(id, agent, fence, reason, note))):
+            return done
 
         async def work(connection: Connection) -> Callback:
             now = self._clock.now()

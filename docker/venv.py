@@ -1,7 +1,7 @@
 """Make the virtual environment on a machine that has Python 3.11 or newer, even where pip and ensurepip are missing.
 
-Only the standard library. `python3 -m docker.venv` makes or refreshes `.venv`; pip reads the user's own settings, so
-a hospital's own index is used where it is configured.
+Only the standard library. `python3 -m docker.venv` makes or refreshes `.venv`; with `bench` it adds what only the bench
+needs. pip reads the user's own settings, so a hospital's own index is used where it is configured.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv"
 RECIPE = b"1"  # raise it when what is made beside the requirements changes
 REQUIREMENTS = ROOT / "requirements-dev.txt"
+FOR_THE_BENCH = ROOT / "requirements-bench.txt"  # the same and other people's queues
 COMMAND = """\
 #!{python}
 import sys
@@ -37,15 +38,37 @@ def ensure() -> None:
         sys.exit(f"innringing: Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     python = VENV / "bin" / "python"
     stamp = VENV / "innringing-requirements"
-    wanted = hashlib.sha256(RECIPE + REQUIREMENTS.read_bytes()).hexdigest()
-    if python.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+    if python.exists() and _has(stamp, REQUIREMENTS):
         return
-    print(f"Making {VENV.name} with what requirements-dev.txt lists (a minute or two) …", flush=True)
+    print(f"Making {VENV.name} with what {REQUIREMENTS.name} lists (a minute or two) …", flush=True)
     if not python.exists():
         _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
-    _run([str(python), *_pip(python), "install", "-qq", "--require-hashes", "-r", str(REQUIREMENTS)])
+    _install(python, REQUIREMENTS)
     _put_ourselves_in(python)
-    stamp.write_text(wanted, encoding="ascii")
+    stamp.write_text(_recipe(REQUIREMENTS), encoding="ascii")
+
+
+def ensure_bench() -> None:
+    """Add to .venv what requirements-bench.txt asks for beyond that."""
+    ensure()
+    stamp = VENV / "innringing-requirements-bench"
+    if _has(stamp, FOR_THE_BENCH):
+        return
+    print(f"Adding what {FOR_THE_BENCH.name} lists …", flush=True)
+    _install(VENV / "bin" / "python", FOR_THE_BENCH)
+    stamp.write_text(_recipe(FOR_THE_BENCH), encoding="ascii")
+
+
+def _has(stamp: Path, requirements: Path) -> bool:
+    return stamp.exists() and stamp.read_text(encoding="ascii") == _recipe(requirements)
+
+
+def _recipe(requirements: Path) -> str:
+    return hashlib.sha256(RECIPE + requirements.read_bytes()).hexdigest()
+
+
+def _install(python: Path, requirements: Path) -> None:
+    _run([str(python), *_pip(python), "install", "-qq", "--require-hashes", "-r", str(requirements)])
 
 
 def _put_ourselves_in(python: Path) -> None:
@@ -106,6 +129,6 @@ def _run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        ensure()
+        ensure_bench() if sys.argv[1:] == ["bench"] else ensure()
     except AptError as error:
         sys.exit(f"innringing: {error}")

@@ -119,7 +119,7 @@ async def find_open_of_caller(
 
 async def locked(connection: Connection, id: str) -> Stored:
     """That callback, kept from others until this unit of work ends. Raises `CallbackNotFound`."""
-    stored = await _one(connection, [c.id == _uuid(id), kept])
+    stored = await _one(connection, [c.id == uuid(id), kept])
     if stored is None:
         raise CallbackNotFound
     return stored
@@ -127,7 +127,7 @@ async def locked(connection: Connection, id: str) -> Stored:
 
 async def get(connection: Connection, id: str) -> Callback:
     """That callback, as it stands. Raises `CallbackNotFound`."""
-    found = await _with_attempts(connection, select(*shown).where(c.id == _uuid(id), kept))
+    found = await _with_attempts(connection, select(*shown).where(c.id == uuid(id), kept))
     if not found:
         raise CallbackNotFound
     return found[0].callback
@@ -135,7 +135,7 @@ async def get(connection: Connection, id: str) -> Callback:
 
 async def sealed_patient(connection: Connection, id: str) -> tuple[bytes, IdentityKind] | None:
     """The sealed identity number and its kind; None when the callback has none."""
-    query = select(c.patient_number, c.patient_kind).where(c.id == _uuid(id))
+    query = select(c.patient_number, c.patient_kind).where(c.id == uuid(id))
     row = (await connection.execute(query)).one()
     return (row.patient_number, IdentityKind(row.patient_kind)) if row.patient_number else None
 
@@ -214,7 +214,8 @@ async def _with_attempts(connection: Connection, query: Select[Any]) -> list[Sto
     return await with_attempts(connection, (await connection.execute(query)).all())
 
 
-def _uuid(id: str) -> str:
+def uuid(id: str) -> str:
+    """As the database spells it. Raises `CallbackNotFound` for what can't be a callback's id."""
     try:
         return str(UUID(id))
     except ValueError:

@@ -16,9 +16,9 @@ from sqlalchemy import func, select, text
 from desk.callbacks import Change, Status
 from desk.errors import StorageUnavailable
 from desk.storage.database import FAILURES, Connection, Database
+from desk.storage.herald import CHANNEL
 from desk.storage.tables import agents, history
 
-CHANNEL = "innringing_history"
 LOCK = 0x1AA1_21D7
 """The advisory lock writers of history share; the migration that makes the trigger says the same number."""
 

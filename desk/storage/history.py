@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, insert, select
 
 from desk.callbacks import HistoryRow, Status
 from desk.storage.database import Connection
+from desk.storage.herald import TOLD
 from desk.storage.tables import callbacks, history
 
 CALLER = "caller"
@@ -37,6 +38,7 @@ _VERSION = select(callbacks.c.version).where(callbacks.c.id == _OF).scalar_subqu
 async def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add the rows in this order."""
     if entries:
+        connection.info[TOLD] = True
         await connection.execute(
             insert(history).values(version=_VERSION),
             [

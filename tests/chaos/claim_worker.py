@@ -18,7 +18,7 @@ from desk.clock import SystemClock
 from desk.desk import Desk
 from desk.errors import DeskError, StorageUnavailable
 from desk.storage import callbacks as rows
-from desk.storage import claims
+from desk.storage import claims, together
 from desk.storage.database import Connection, Database
 from desk.storage.tables import callbacks
 from tests.chaos.claim_history import LOST, OK, Journal
@@ -54,6 +54,8 @@ async def work_for_ever(desk: Desk, journal: Journal, agent: str, lease: float, 
 
 # --- mutants
 
+_STILL_WAITS = "and c.id = numbered.id and c.status = 'waiting'"
+
 
 def no_condition() -> None:
     """The next in line is looked up without a lock, and taken without looking again."""
@@ -81,11 +83,18 @@ def no_condition() -> None:
         return await rows.with_attempts(connection, taken)
 
     claims.take_next = take_next  # type: ignore[assignment]
+    unlocked = (
+        str(together.CLAIM.element)
+        .replace("for update skip locked", "")
+        .replace(_STILL_WAITS, "and c.id = numbered.id")
+    )
+    together.CLAIM = together.statement(unlocked)
 
 
 def no_fencing() -> None:
     """Whoever says that it is theirs is believed."""
     moves.require_claim = lambda *_given: None  # type: ignore[assignment]
+    together.COMPLETE = together.statement(str(together.COMPLETE.element).replace("and c.fence = asked.fence", ""))
 
 
 def not_atomic() -> None:
