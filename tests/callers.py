@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from desk.settings import Settings
 from ivr.phone.listening import OPENING, Heard, Listener
@@ -18,19 +20,27 @@ LOOK_EVERY = 0.25
 OVERLAP = 2 * OPENING  # samples looked at again: a prompt may have begun just before the last look
 
 
+ALIKE = frozenset({"we_ring", "ring_number"})
+"""Pieces that some sentences begin with: who does not know them takes them for those."""
+
+
 @dataclass
 class Caller:
-    """A person who has rung. `keys` and `hears` are what a person can do; `heard` is told afterwards."""
+    """A person who has rung. `keys` and `hears` are what a person can do; `heard` is told afterwards.
+
+    `ears`: entered to go through a whole recording. Where many ring at once, one at a time: or others come too late.
+    """
 
     call: PhoneCall
     prompts: Path
+    ears: AbstractAsyncContextManager[Any] = field(default_factory=nullcontext)
 
     async def keys(self, digits: str, *, info: bool = False) -> None:
         await self.call.key(digits, info=info)
 
     async def hears(self, *keys: str, after: float = 0.0) -> Heard:
         """Wait until one of these prompts has begun later than `after` seconds into the call."""
-        listener = Listener.of_folder(self.prompts, keys)
+        listener = await asyncio.to_thread(listener_of, self.prompts, frozenset(keys))
         assert len(listener) == len(keys), f"not all of {keys} are built"
         first = int(after * RATE)
         try:
@@ -63,14 +73,24 @@ class Caller:
 
     async def sentences(self) -> list[Heard]:
         """The same with times. In a thread: packets must not wait meanwhile."""
-        samples = self.call.heard.samples()
-        return await asyncio.to_thread(lambda: Listener.of_folder(self.prompts, sentences()).recognise(samples))
+        async with self.ears:
+            samples = self.call.heard.samples()
+            listener = await asyncio.to_thread(listener_of, self.prompts, sentences() | ALIKE)
+            found = await asyncio.to_thread(listener.recognise, samples)
+        return [heard for heard in found if heard.key not in ALIKE]
 
     def instant(self, heard: Heard) -> float:
         """Unix time at which the first packet of this prompt arrived."""
         return self.call.heard.instant(heard.first_sample)
 
 
+@cache
+def listener_of(folder: Path, keys: frozenset[str]) -> Listener:
+    """Somebody who knows these prompts. Kept: to read them takes longer than to find them in a second of sound."""
+    return Listener.of_folder(folder, keys)
+
+
+@cache
 def sentences() -> frozenset[str]:
     """The whole sentences of the Bokmål catalogue."""
     catalogue = load_catalogue(Settings.load(need_keys=False, environment="demo").prompts_dir / "catalogue.toml")

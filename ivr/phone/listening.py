@@ -52,8 +52,8 @@ class Listener:
 
     @classmethod
     def of_folder(cls, folder: Path, keys: Collection[str] | None = None) -> Listener:
-        """All prompts built there (`<key>.alaw`), or only those named."""
-        files = [file for file in sorted(folder.glob("**/*.alaw")) if keys is None or file.stem in keys]
+        """All prompts built there (`<key>.alaw`), or only those named; the sets kept in folders below it are others."""
+        files = [file for file in sorted(folder.glob("*.alaw")) if keys is None or file.stem in keys]
         return cls({file.stem: decode_alaw(file.read_bytes()) for file in files})
 
     def __len__(self) -> int:
