@@ -26,6 +26,7 @@ SILENCE: Final = b"\xd5" * FRAME  # zero in A-law
 ALAW: Final = 8  # static payload type
 KEY_PACKETS: Final = 5  # 100 ms of key press
 GAP_PACKETS: Final = 4  # 80 ms of silence between keys
+MOST_LATE: Final = 0.02  # seconds
 EVENTS: Final = "0123456789*#"  # the position is the RFC 4733 event code
 _KERNEL_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS on Linux: struct timespec beside each datagram
 
@@ -146,17 +147,20 @@ class Line:
             self._events = events
             self._sender = asyncio.create_task(self._send((host, port)))
 
-    async def press(self, keys: str) -> None:
-        """Key these, one after another; returns when the last press is over. Raises ValueError where that can't be."""
+    async def press(self, keys: str, *, held: int = KEY_PACKETS, gap: int = GAP_PACKETS) -> None:
+        """Key these, each `held` and then let go for so many packets of 20 ms (and one at which the press is over).
+
+        Returns when the last press is over. Raises ValueError where the other side takes none.
+        """
         if self._events is None:
             raise ValueError("the other side takes no key presses as RTP events")
         pressed: asyncio.Future[None] = self._loop.create_future()
         for place, key in enumerate(keys, 1):
             code = EVENTS.index(key)
-            self._slots.extend(_Slot([_event(code, n)], True, n) for n in range(KEY_PACKETS))
-            over = _event(code, KEY_PACKETS, over=True)  # said three times, in case one is lost
-            self._slots.append(_Slot([over] * 3, True, KEY_PACKETS, pressed if place == len(keys) else None))
-            self._slots.extend(_Slot([SILENCE]) for _ in range(GAP_PACKETS))
+            self._slots.extend(_Slot([_event(code, n)], True, n) for n in range(held))
+            over = _event(code, held, over=True)  # said three times, in case one is lost
+            self._slots.append(_Slot([over] * 3, True, held, pressed if place == len(keys) else None))
+            self._slots.extend(_Slot([SILENCE]) for _ in range(gap))
         await pressed
 
     def say(self, alaw: bytes) -> None:
@@ -187,7 +191,10 @@ class Line:
         self.recording.add(sequence, timestamp, data[12 + 4 * (data[0] & 15) :], arrived)
 
     async def _send(self, to: tuple[str, int]) -> None:
-        """A slot every 20 ms, by the clock and not by the sum of sleeps."""
+        """A slot every 20 ms, by the clock and not by the sum of sleeps.
+
+        Who was held up for longer than MOST_LATE does not catch up: keys pressed all in one moment are misread.
+        """
         due = time.monotonic()
         while True:
             slot = self._slots.popleft() if self._slots else _Slot([SILENCE])
@@ -197,7 +204,7 @@ class Line:
                 self.last_key_at = time.time()
                 slot.sent.set_result(None)
             self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
-            due += FRAME / RATE
+            due = max(due + FRAME / RATE, time.monotonic() - MOST_LATE)
             await asyncio.sleep(max(due - time.monotonic(), 0))
 
     def _packet(self, to: tuple[str, int], payload: bytes, slot: _Slot) -> None:
