@@ -5,8 +5,9 @@ import binascii
 import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Security
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel, BeforeValidator, Field
 
 from api.errors import NotSignedIn
 from api.link_mobility import reported
@@ -17,6 +18,20 @@ router = APIRouter(prefix="/sms", tags=["sms"])
 
 MAX_SECRET = 500
 
+secret_header = APIKeyHeader(
+    name="Authorization",
+    scheme_name="gateway",
+    auto_error=False,
+    description="INNRINGING_SMS_REPORT_SECRET: `Bearer <secret>`, or `Basic` with it as the password of any user.",
+)
+
+
+def _number(value: object) -> object:
+    """Neither true nor "1001", which would pass for numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a number, please")
+    return value
+
 
 class ReportIn(BaseModel):
     """A report in LINK Mobility's form. What else it holds (the number, among others) is not read."""
@@ -25,7 +40,7 @@ class ReportIn(BaseModel):
     id: Annotated[str | None, Field(max_length=200, description="The gateway's own; `$n` at its end names a part.")] = (
         None
     )
-    resultCode: Annotated[int, Field(ge=0, le=2**31 - 1, description="What became of it.")]
+    resultCode: Annotated[int, Field(ge=0, le=2**31 - 1, description="What became of it."), BeforeValidator(_number)]
 
 
 class ReceivedOut(BaseModel):
@@ -33,11 +48,11 @@ class ReceivedOut(BaseModel):
 
 
 def from_gateway(
-    request: Request, parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str, Header()] = ""
+    parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str | None, Security(secret_header)]
 ) -> Parts:
     """The parts, for who shows the secret: as a bearer, or as the password of any user. Raises NotSignedIn."""
     secret = parts.settings.sms_report_secret
-    shown = _shown(authorization)
+    shown = _shown(authorization or "")
     if secret is None or shown is None or not hmac.compare_digest(shown, secret.get_secret_value().encode()):
         raise NotSignedIn
     return parts

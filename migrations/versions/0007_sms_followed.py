@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.add_column("callbacks", sa.Column("sms", sa.String(length=16), nullable=True))
     rows = [
         {
-            **{"id": row.id, "callback_id": row.callback_id, "kind": "new_promise", "key": str(uuid4())},
+            **{"callback_id": row.callback_id, "kind": "new_promise", "key": str(uuid4())},
             **{"at": row.at, "changed_at": row.at, "next_at": row.at, "tries": 0},
             "state": "expired" if row.sent_at is None else "sent",
         }

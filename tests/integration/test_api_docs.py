@@ -20,6 +20,7 @@ SURFACE = {
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("transfer", "extend", "promise")),
     ("GET", "/api/v1/events"),
     *((method, "/api/v1/callbacks/{id}/dial") for method in ("GET", "POST", "DELETE")),
+    ("POST", "/sms/reports"),
     *(("GET", f"/{name}") for name in ("healthz", "readyz", "metrics")),
 }
 

@@ -88,6 +88,7 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
             "asterisk": "answers",
             "departments": "in use as on disk",
             "prompts": "the last build is in use",
+            "sms": "demo: written to var/sms.jsonl",
         },
     )
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring
+from tests.link_gateway import SECRET
 
 EXAMPLES = 20
 CURSORS = """
@@ -30,6 +31,12 @@ include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
 """Numbers that can't be rung and days nobody rings on are text to the document; a version made up is another's."""
+REPORTS = f"""
+[[operations]]
+include-name = "POST /sms/reports"
+headers = {{ Authorization = "Bearer {SECRET}" }}
+"""
+"""No agent's token opens it."""
 STREAM = """
 [[operations]]
 include-name = "GET /api/v1/events"
@@ -63,13 +70,13 @@ async def test_it_does_what_its_document_says(database_url: str, callback: str, 
     async with open_queue(database_url, tmp_path) as desk:
         first = min(await people_ring(desk, "kirurgi", 20))
     known = f'[parameters]\n"path.id" = "{first}"\n' if callback == "known" else ""
-    with running_api(environment(database_url, tmp_path)) as api:
+    with running_api(environment(database_url, tmp_path, sms_report_secret=SECRET)) as api:
         async with httpx.AsyncClient(trust_env=False) as client:
             document = (await client.get(f"{api.url}/api/openapi.json")).json()
         operations = sum(len(path) for path in document["paths"].values()) - 1  # without /readyz
         folder = tmp_path / "rules"
         folder.mkdir()
-        (folder / "schemathesis.toml").write_text(known + CURSORS + RULES + STREAM)
+        (folder / "schemathesis.toml").write_text(known + CURSORS + RULES + REPORTS + STREAM)
         tried = try_everything(api, folder)
         assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
         assert f"Tested: {operations}" in tried.stdout

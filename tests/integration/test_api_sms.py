@@ -1,0 +1,259 @@
+"""SMS at the web door: reports from the gateway, what agents and leaders see, texts sent beside the requests."""
+
+import asyncio
+import base64
+import json
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import beside_requests, open_parts
+from api.metrics import Metrics
+from desk.agents import Role
+from desk.clock import SystemClock
+from desk.phone import parse_phone
+from desk.settings import Settings
+from tests.integration.api_world import KEYS, World, open_world, refused
+from tests.integration.desk_world import call
+from tests.link_gateway import SECRET, LinkGateway, link_gateway, says
+
+MOBILE = "+4740612345"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[LinkGateway]:
+    async with link_gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path, gateway: LinkGateway) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path, **gateway.settings()) as world:
+        yield world
+        await world.parts.sender.close()
+
+
+async def promised_anew(world: World) -> dict[str, Any]:
+    """A callback whose mobile is told a new time."""
+    booked = await world.post("/callbacks", {"department": "kirurgi", "phone": MOBILE}, status=201)
+    given = await world.post(f"/callbacks/{booked['id']}/promise", {"by": "2026-11-26T13:00:00+01:00"})
+    assert (given["sms_queued"], given["sms"]) == (True, "queued")
+    return given  # type: ignore[no-any-return]
+
+
+async def send(world: World, gateway: LinkGateway) -> str:
+    """Let the text leave; its key."""
+    await world.parts.sender.send_all(world.parts.sender._gateway)  # type: ignore[arg-type]
+    return gateway.keys[-1]
+
+
+def report(key: str | None, code: int, **more: Any) -> dict[str, Any]:
+    """A report as LINK Mobility sends it, the number included."""
+    return {
+        "refId": key,
+        "id": "Dcshuhod0PMAAAFQ+/PbnR3x",
+        "operator": "no.telenor",
+        "sentTimestamp": "2026-11-24T09:37:35Z",
+        "timestamp": "2026-11-24T09:37:00Z",
+        "resultCode": code,
+        "operatorResultCode": "2",
+        "segments": 1,
+        "gateCustomParameters": {},
+        "customParameters": {"destination": MOBILE},
+        **more,
+    }
+
+
+async def reports(world: World, body: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+    return await world.client.post("/sms/reports", json=body, headers=BEARER if headers is None else headers)
+
+
+@pytest.mark.parametrize(
+    ("codes", "state", "reason"),
+    [
+        ([1001], "delivered", None),
+        ([1000, 1001], "delivered", None),
+        ([1001, 1000], "delivered", None),
+        ([1012], "sent", None),
+        ([2106], "failed", "no_such_number"),
+        ([1004], "failed", "phone_full"),
+        ([1010], "failed", "unknown"),
+        ([77], "failed", "not_delivered"),
+    ],
+)
+async def test_a_report_is_on_the_callback_and_in_its_history(
+    world: World, gateway: LinkGateway, codes: list[int], state: str, reason: str | None
+) -> None:
+    id = (await promised_anew(world))["id"]
+    key = await send(world, gateway)
+    assert (await world.get(f"/callbacks/{id}"))["sms"] == "sent"
+    for code in codes:
+        answer = await reports(world, report(key, code))
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert (await world.get(f"/callbacks/{id}"))["sms"] == state
+    rows = (await world.get(f"/callbacks/{id}/history"))["items"]
+    last = [row for row in rows if row["event"].startswith("sms_")][-1]
+    assert (last["event"], last["actor"]) == (f"sms_{state}", "system")
+    assert last["details"] == {"kind": "new_promise"} | ({"reason": reason} if reason else {})
+
+
+async def test_of_a_long_text_each_part_is_reported(world: World, gateway: LinkGateway) -> None:
+    id = (await promised_anew(world))["id"]
+    key = await send(world, gateway)
+    await reports(world, report(key, 1001, id="abc$0"))
+    await reports(world, report(key, 1006, id="abc$1"))
+    assert (await world.get(f"/callbacks/{id}"))["sms"] == "failed"
+
+
+async def test_the_leader_sees_that_the_patient_was_not_told(world: World, gateway: LinkGateway) -> None:
+    id = (await promised_anew(world))["id"]
+    key = await send(world, gateway)
+    await world.token("lise", Role.LEADER, ["kirurgi"])
+    path = "/departments/kirurgi/promises"
+    assert (await world.as_("lise", "GET", path)).json()["untold"] == 0
+    await reports(world, report(key, 2105))
+    seen = (await world.as_("lise", "GET", path)).json()
+    assert seen["untold"] == 1
+    assert [(each["reason"], each["sms"]) for each in seen["items"]] == [("registered", None), ("by_agent", "failed")]
+    assert (await world.get(f"/callbacks/{id}/promises"))["items"][-1]["sms"] == "failed"
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize("headers", [BEARER, basic("link", SECRET), basic("", SECRET)])
+async def test_the_gateway_shows_its_secret_either_way(
+    world: World, gateway: LinkGateway, headers: dict[str, str]
+) -> None:
+    id = (await promised_anew(world))["id"]
+    await reports(world, report(await send(world, gateway), 1001), headers)
+    assert (await world.get(f"/callbacks/{id}"))["sms"] == "delivered"
+
+
+async def test_nobody_else_is_let_in(world: World, gateway: LinkGateway) -> None:
+    id = (await promised_anew(world))["id"]
+    body = report(await send(world, gateway), 1001)
+    agent = {"Authorization": f"Bearer {await world.token('kari')}"}
+    wrong = [{}, {"Authorization": "Bearer"}, {"Authorization": "Bearer no"}, {"Authorization": "Basic !"}]
+    for headers in (*wrong, basic(SECRET, ""), {"Authorization": SECRET}, agent):
+        refused(await reports(world, body, headers), 401, "not-signed-in")
+    assert (await world.get(f"/callbacks/{id}"))["sms"] == "sent"
+    shown = await world.client.get("/api/v1/me", headers=BEARER)
+    assert shown.status_code == 401, "and its secret is no agent's token"
+
+
+async def test_without_a_secret_of_ours_none_opens(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path) as world:
+        for headers in (BEARER, {"Authorization": "Bearer "}, basic("", "")):
+            refused(await reports(world, report(None, 1001), headers), 401, "not-signed-in")
+
+
+async def test_a_text_we_do_not_know_is_answered_alike(world: World) -> None:
+    for key in ("0f8fad5b-d9cb-469f-a165-70867728950e", "x", "", None):
+        answer = await reports(world, report(key, 1001))
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+
+
+async def test_what_is_no_report_is_refused_without_repeating_it(world: World) -> None:
+    for body in ({}, {"resultCode": f"{MOBILE}"}, {"refId": 5, "resultCode": 1001}, {"resultCode": -1}):
+        answer = await reports(world, body)
+        refused(answer, 422, "invalid-input")
+        assert MOBILE not in answer.text
+
+
+# --- readiness
+
+
+async def component(world: World) -> tuple[bool, str]:
+    said = (await world.client.get("/readyz")).json()["components"]["sms"]
+    return said["ok"], said["detail"]
+
+
+async def test_readiness_tells_of_trouble_with_the_gateway(world: World, gateway: LinkGateway) -> None:
+    assert await component(world) == (True, "texts leave")
+    await promised_anew(world)
+    gateway.answers = [says(503, {})]
+    await world.parts.sender.send_all(world.parts.sender._gateway)  # type: ignore[arg-type]
+    assert await component(world) == (False, "the gateway does not take texts now (http_503)")
+    gateway.answers = [says(401, {})]
+    world.clock.advance(timedelta(minutes=1))
+    await world.parts.sender.send_all(world.parts.sender._gateway)  # type: ignore[arg-type]
+    ok, detail = await component(world)
+    assert not ok and detail.startswith("the gateway won't have us: see INNRINGING_SMS_USER")
+    world.clock.advance(timedelta(minutes=5))
+    await send(world, gateway)
+    assert await component(world) == (True, "texts leave")
+
+
+async def test_readiness_tells_of_texts_nobody_sends(world: World) -> None:
+    await promised_anew(world)
+    world.clock.advance(timedelta(minutes=11))
+    assert await component(world) == (False, "1 wait, the oldest for more than 10 minutes")
+
+
+async def test_readiness_tells_that_sms_is_off_and_none_is_queued(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path, sms_gateway="off") as world:
+        assert await component(world) == (True, "off: INNRINGING_SMS_GATEWAY is not set")
+        booked = await world.post("/callbacks", {"department": "kirurgi", "phone": MOBILE}, status=201)
+        given = await world.post(f"/callbacks/{booked['id']}/promise", {})
+        assert (given["sms_queued"], given["sms"]) == (False, None)
+
+
+async def test_readiness_tells_of_a_mistake_in_the_texts(migrated_url: str, tmp_path: Path) -> None:
+    (tmp_path / "sms.toml").write_text('[nb]\nreceipt = "Hei"\n', "utf-8")
+    async with open_world(migrated_url, tmp_path, prompts_dir=tmp_path) as world:
+        ok, detail = await component(world)
+    assert not ok
+    assert detail == ("sms.toml:2: [nb] receipt does not say when we ring: put {when} into it; no texts are written")
+
+
+# --- beside the requests
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(1200):
+        if await true():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError
+
+
+async def test_the_running_api_sends_what_is_written_and_ends_quietly(
+    migrated_url: str, tmp_path: Path, gateway: LinkGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.sending.EVERY_SECONDS", 0.05)
+    given = {"database_url": migrated_url, "var_dir": tmp_path, "ari_port": 1, **KEYS, **gateway.settings()}
+    settings = Settings.load(environment="demo", **given)
+    async with open_parts(settings, metrics=Metrics(), clock=SystemClock()) as parts, beside_requests(parts):
+        assert parts.departments().get("kirurgi").sms_receipt
+        registration = await parts.desk.register(call(1), "kirurgi", None, parse_phone(MOBILE))
+        callback = registration.callback
+        assert callback.sms == "queued"
+
+        async def sent() -> bool:
+            return (await parts.desk.get(callback.id)).sms == "sent"
+
+        await until(sent)
+    assert len(gateway.taken) == 1
+
+
+async def test_the_demos_texts_stand_in_a_private_file_with_masked_numbers(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path) as world:
+        id = (await promised_anew(world))["id"]
+        sender = world.parts.sender
+        assert await component(world) == (True, "demo: written to var/sms.jsonl")
+        await sender.send_all(sender._gateway)  # type: ignore[arg-type]
+        assert (await world.get(f"/callbacks/{id}"))["sms"] == "sent"
+    file = tmp_path / "sms.jsonl"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    (line,) = file.read_text("utf-8").splitlines()
+    written = json.loads(line)
+    assert written["to"] == "+47******45"
+    assert "torsdag 26. november innen klokken 13" in written["text"]
+    assert MOBILE.removeprefix("+47") not in line
