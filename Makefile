@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test check bench chaos up down clean venv tree images
+.PHONY: run test check bench chaos up down clean venv bench-venv tree images
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -19,8 +19,9 @@ check: venv ## style, types, layers, and the operators' files
 	$(BIN)/lint-imports
 	$(BIN)/innringing check
 
-bench: venv tree images ## CPU per call beside the same dialogue as plain dialplan
+bench: bench-venv tree images ## the calls beside plain dialplan, the agents' queue beside other queues, live
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.queue
 	$(BIN)/python -m tests.bench.live
 
 chaos: venv tree images ## things die in the middle of calls
@@ -35,6 +36,9 @@ down: venv
 
 venv:
 	@$(PYTHON) -m docker.venv
+
+bench-venv: venv
+	@$(PYTHON) -m docker.venv bench
 
 images: venv
 	@$(BIN)/python -m docker.images

@@ -102,6 +102,13 @@ def machine_settings(folder: Path, **given: object) -> Settings:
     return Settings.load(**{**defaults, **given})
 
 
+async def copied(server: postgres.Postgres, template: str) -> str:
+    """The name of a new database like that one."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _command(server, f"create database {name} template {template}")
+    return name
+
+
 async def _command(server: postgres.Postgres, statement: str) -> None:
     connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
     try:

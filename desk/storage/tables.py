@@ -166,6 +166,7 @@ _to_forget = text("closed_at is not null and forgotten_at is null")
 Index("ix_callbacks_to_forget", callbacks.c.closed_at, **_where(_to_forget))
 _held = text("claimed_by is not null")
 Index("ix_callbacks_claimed_by", callbacks.c.claimed_by, postgresql_where=_held, sqlite_where=_held)
+Index("ix_callbacks_lease_until", callbacks.c.lease_until, **_where(text("lease_until is not null")))
 
 attempts = Table(
     "attempts",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -24,8 +25,9 @@ from starlette.routing import Route
 from desk.settings import ROOT
 from docker.postgres import Postgres
 from tests.bench.requests import Asker
-from tests.integration.api_process import ApiProcess, environment, free_port, running_api
+from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring
+from tests.ports import free_port
 from tests.systems import create_database
 
 PATH = "/api/v1/callbacks?department=kirurgi&status=waiting&limit=50"
@@ -63,7 +65,7 @@ def serve_static(port: int, file: str) -> None:
 
 @contextlib.contextmanager
 def running_static(body: bytes, folder: Path) -> Iterator[ApiProcess]:
-    port, file = free_port(), folder / "body"
+    port, file = free_port(socket.SOCK_STREAM), folder / "body"
     file.write_bytes(body)
     child = subprocess.Popen([sys.executable, "-m", "tests.bench.listing", str(port), str(file)], cwd=ROOT)
     try:

@@ -25,7 +25,8 @@ class Asker:
     async def ask(self, path: str, body: bytes | None = None) -> bytes:
         """The body of the answer, which must be 200."""
         begun = time.perf_counter()
-        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.token}\r\n"
+        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: bench\r\n"
+        head += f"Authorization: Bearer {self.token}\r\n"
         if body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         self._outgoing.write(head.encode() + b"\r\n" + (body or b""))

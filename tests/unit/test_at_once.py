@@ -8,7 +8,6 @@ import pytest
 from desk.at_once import MOST, AtOnce
 from desk.errors import StorageUnavailable
 
-
 UNLUCKY = -13
 
 
@@ -19,9 +18,11 @@ class Desk:
         self.asked: list[list[int]] = []
         self.open = asyncio.Event()
         self.open.set()
+        self.called = asyncio.Event()
 
     async def answer(self, questions: Sequence[int]) -> list[int]:
         self.asked.append(list(questions))
+        self.called.set()
         await self.open.wait()
         if UNLUCKY in questions:
             raise StorageUnavailable
@@ -40,8 +41,7 @@ async def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer()
     desk.open.clear()
     at_once = AtOnce(desk.answer)
     asked = [asyncio.create_task(at_once.ask(0))]
-    while not desk.asked:
-        await asyncio.sleep(0)
+    await desk.called.wait()
     asked += [asyncio.create_task(at_once.ask(n)) for n in range(1, MOST + 3)]
     await asyncio.sleep(0)
     desk.open.set()

@@ -1,0 +1,69 @@
+"""The agents' queue, all in one run on one PostgreSQL that syncs each commit: `python -m tests.bench.queue`.
+
+1. Claim and complete, beside procrastinate and pgqueuer: the same number of jobs, processes, jobs at once and
+   connections, and no log lines; contenders take turns, medians count. What differs: ours seals identity numbers,
+   keeps a row of history for the claim and one for the end with the version, and checks a fence when it completes;
+   procrastinate keeps three rows of events for a job, written by triggers; pgqueuer deletes a job that is done and
+   keeps rows of its log, and takes and completes jobs in batches, which «×10» is. In «ours ×10» an agent claims ten
+   at a time and completes them one by one. Each checks at the end that all is done and written down.
+2. A list of 50 over uvicorn beside a Starlette route that gives the same bytes, static, with uvicorn set the same.
+3. Claims over REST by fifty agents, each with a token of its own.
+4. List and claim among a thousand, a hundred thousand and a million callbacks.
+
+The machine's load is told first and last: where others work too, only ratios within a run mean something.
+"""
+
+import argparse
+import os
+import sys
+from datetime import datetime
+
+import uvloop
+from rich.console import Console
+
+from desk.promises import public_holidays
+from docker import postgres
+from tests.bench import claiming, listing, sizes, throughput
+
+PARTS = ("throughput", "listing", "claiming", "sizes")
+
+
+async def run(console: Console, given: argparse.Namespace) -> None:
+    with postgres.start(durable=True) as server:
+        if "throughput" in given.parts:
+            work = {"jobs": given.jobs, "processes": given.processes, "at_once": given.at_once}
+            runs = await throughput.measure(server, repeats=given.repeats, **work)
+            console.print(throughput.shown(runs, **work))
+            console.print(throughput.verdict(runs))
+        if "listing" in given.parts:
+            lists = await listing.measure(server, seconds=given.seconds / 4, repeats=given.repeats)
+            console.print(listing.shown(lists))
+            console.print(listing.verdict(lists))
+        if "claiming" in given.parts:
+            load = {"agents": 50, "rate": 100.0}
+            claims = [await claiming.measure(server, seconds=given.seconds, **load) for _ in range(given.repeats)]
+            console.print(claiming.shown(claims, **load))
+        if "sizes" in given.parts:
+            console.print(sizes.shown(await sizes.measure(server)))
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="python -m tests.bench.queue", description=__doc__)
+    asked.add_argument("parts", nargs="*", default=PARTS, help=f"some of {', '.join(PARTS)}")
+    asked.add_argument("--jobs", type=int, default=4000)
+    asked.add_argument("--processes", type=int, default=2)
+    asked.add_argument("--at-once", type=int, default=10, help="jobs at once, and connections, in each process")
+    asked.add_argument("--seconds", type=float, default=12.0)
+    asked.add_argument("--repeats", type=int, default=3)
+    given = asked.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        asked.error(f"no such part: {', '.join(sorted(unknown))}")
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    public_holidays(datetime.now().year)  # the calendar takes a second to load: not inside a unit of work
+    console.print(f"Load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    uvloop.run(run(console, given))
+    console.print(f"Load after: {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

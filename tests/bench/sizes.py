@@ -1,0 +1,90 @@
+"""List and claim where a thousand, a hundred thousand and a million callbacks lie: they should cost the same."""
+
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from desk.callbacks import Status, Wanted
+from desk.clock import SystemClock
+from desk.desk import Desk
+from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from docker.postgres import Postgres
+from tests.filled import fill
+from tests.integration.desk_world import make_desk
+from tests.systems import create_database
+
+SIZES = (1_000, 100_000, 1_000_000)
+TIMES = 200
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Median and p99 in milliseconds of one thing at one size."""
+
+    what: str
+    rows: int
+    median: float
+    p99: float
+
+
+def things(desk: Desk) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What is asked, with the desk alone: HTTP costs the same at any size."""
+
+    def listed(**wanted: object) -> Callable[[], Awaitable[object]]:
+        return lambda: desk.list(departments=["kirurgi"], wanted=Wanted(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
+
+    async def claimed() -> None:
+        (callback,) = await desk.claim("kirurgi", "kari")
+        await desk.release(callback.id, "kari", callback.fence)
+
+    return {
+        "list of 50, all": listed(),
+        "list of 50, waiting": listed(status=[Status.WAITING]),
+        "list of 50, waiting or claimed": listed(status=[Status.WAITING, Status.CLAIMED]),
+        "mine": listed(claimed_by="agent-48"),
+        "claim and release": claimed,
+    }
+
+
+async def measure(server: Postgres) -> list[Cost]:
+    """One database that grows."""
+    url = await create_database(server)
+    await migrate(url)
+    database = Database(url)
+    desk = make_desk(database, SystemClock())
+    costs, there = [], 0
+    for rows in SIZES:
+        await fill(database, rows - there, first=there + 1)
+        there = rows
+        for what, ask in things(desk).items():
+            costs.append(await _cost(what, rows, ask))
+            print(f"{what}, {rows} rows: {costs[-1].median:.1f} ms", flush=True)
+    await database.close()
+    return costs
+
+
+async def _cost(what: str, rows: int, ask: Callable[[], Awaitable[object]]) -> Cost:
+    for _ in range(20):
+        await ask()
+    waits = []
+    for _ in range(TIMES):
+        begun = time.perf_counter()
+        await ask()
+        waits.append((time.perf_counter() - begun) * 1000)
+    return Cost(what, rows, statistics.median(waits), statistics.quantiles(waits, n=100)[98])
+
+
+def shown(costs: Sequence[Cost]) -> Table:
+    """Milliseconds, median / p99, and how much the largest costs beside the smallest."""
+    table = Table(title="One after another, ms: median / p99")
+    for heading in ("", *(f"{rows:,} callbacks".replace(",", " ") for rows in SIZES), "largest ÷ smallest"):
+        table.add_column(heading, justify="right")
+    for what in dict.fromkeys(cost.what for cost in costs):
+        mine = {cost.rows: cost for cost in costs if cost.what == what}
+        figures = [f"{mine[rows].median:.1f} / {mine[rows].p99:.1f}" for rows in SIZES]
+        table.add_row(what, *figures, f"{mine[SIZES[-1]].median / mine[SIZES[0]].median:.2f}")
+    return table

@@ -1,0 +1,118 @@
+"""A hospital's years in the queue, made inside the database: nobody waits for a million rows to be sent one by one.
+
+Of a hundred callbacks 90 are closed, 8 wait, one is claimed and one is unreachable. They are spread over the two known
+departments and six others, and over phones and persons. Each has a promise, a row of history, an attempt and a text
+message. Keys to other tables aren't checked while filling: they are right.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import text
+
+from desk.storage.database import Connection, Database
+
+DEPARTMENTS = ("kirurgi", "hjerte", *(f"avdeling-{n}" for n in range(6)))
+
+
+@dataclass(frozen=True)
+class Words:
+    """How one engine says what differs."""
+
+    rows: str
+    id: str
+    before: str
+    after: str
+    index: str
+    sealed: str
+
+
+WORDS = {
+    "postgresql": Words(
+        rows="generate_series(cast(:first as bigint), cast(:last as bigint)) as g (n)",
+        id="cast(md5(cast(n as text)) as uuid)",
+        before="cast(:now as timestamptz) - n * interval '20 seconds'",
+        after="cast(:now as timestamptz) + n % 480 * interval '1 minute'",
+        index="sha256(convert_to(cast(n as text), 'UTF8'))",
+        sealed="sha256(convert_to(cast(-n as text), 'UTF8'))",
+    ),
+    "sqlite": Words(
+        rows="(with recursive g (n) as (select :first union all select n + 1 from g where n < :last) select n from g)",
+        id="printf('%08x%024x', (n * 2654435761) & 4294967295, n)",
+        before="strftime('%Y-%m-%d %H:%M:%f000', :now, '-' || (n * 20) || ' seconds')",
+        after="strftime('%Y-%m-%d %H:%M:%f000', :now, '+' || (n % 480) || ' minutes')",
+        index="cast(printf('%032d', n) as blob)",
+        sealed="cast(printf('%040d', n) as blob)",
+    ),
+}
+
+STATUS = "case when n % 100 < 90 then 'closed' when n % 100 < 98 then 'waiting' when n % 100 = 98 then 'claimed' else 'unreachable' end"  # noqa: E501
+DEPARTMENT = (
+    f"case n / 100 % {len(DEPARTMENTS)} {' '.join(f'when {n} then {slug!r}' for n, slug in enumerate(DEPARTMENTS))} end"
+)
+
+
+def statements(word: Words) -> list[str]:
+    open_ = "(n % 100 >= 90)"
+    return [
+        f"""
+insert into callbacks (id, department, status, priority, phone, phone_mobile, patient_kind, patient_masked,
+    patient_number, patient_index, promise_policy, promise_from, promise_by, promise_spoken, call_count, language,
+    created_at, attempts_from, claimed_by, lease_until, fence, version, closed_reason, closed_at, note)
+select {word.id}, {DEPARTMENT}, {STATUS}, case when n % 19 = 0 then 0 else 1 end, '+47' || (20000000 + n), false,
+    case when n % 2 = 0 then 'fnr' end, case when n % 2 = 0 then '010150*****' end,
+    case when n % 2 = 0 then {word.sealed} end, case when n % 2 = 0 then {word.index} end, 'deadline',
+    {word.before}, case when {open_} then {word.after} else {word.before} end, 'i dag innen klokken 15', 1,
+    case when n % 10 = 1 then 'en' else 'nb' end, {word.before}, {word.before},
+    case when n % 100 = 98 then 'agent-' || (n % 50) end, case when n % 100 = 98 then {word.after} end,
+    case when n % 100 between 90 and 97 then 0 else 1 end, 1, case when not {open_} then 'reached' end,
+    case when not {open_} then {word.before} end, case when n % 7 = 0 then 'Vil ha ny time' end
+from {word.rows}
+""",
+        f"""
+insert into promises
+    (callback_id, at, promise_policy, promise_from, promise_by, promise_spoken, department, due, reason)
+select {word.id}, {word.before}, 'deadline', {word.before}, {word.before}, 'i dag innen klokken 15', {DEPARTMENT},
+    case when {open_} then {word.after} else {word.before} end, 'registered'
+from {word.rows}
+""",
+        f"""
+insert into history (callback_id, department, at, event, actor, from_status, to_status, details, version)
+select {word.id}, {DEPARTMENT}, {word.before}, 'registered', 'caller', null, 'waiting', '{{}}', 1 from {word.rows}
+""",
+        f"""
+insert into attempts (callback_id, at, agent, outcome, counted, note)
+select {word.id}, {word.before}, 'agent-1', 'reached', true, null from {word.rows}
+""",
+        f"""
+insert into outbox (callback_id, kind, key, at, state, changed_at, phone, text, next_at, tries)
+select {word.id}, 'receipt', {word.id}, {word.before}, case when n % 1000 = 0 then 'queued' else 'sent' end,
+    {word.before}, case when n % 1000 = 0 then {word.sealed} end, case when n % 1000 = 0 then {word.sealed} end,
+    {word.before}, 1
+from {word.rows}
+""",
+    ]
+
+
+async def fill(database: Database, count: int, *, first: int = 1) -> None:
+    """Add the callbacks `first` to `first + count - 1`, with what belongs to them, and let the engine learn of them."""
+    now = datetime.now(UTC)
+    given = {"first": first, "last": first + count - 1, "now": now}
+    if database.dialect == "sqlite":
+        given["now"] = now.strftime("%Y-%m-%d %H:%M:%S")
+    async with database.begin() as connection:
+        if database.dialect == "postgresql":
+            await connection.execute(text("set local session_replication_role = replica"))
+        for statement in statements(WORDS[database.dialect]):
+            await _by_parts(connection, statement, given)
+    postgresql = database.dialect == "postgresql"  # which vacuums in no transaction
+    async with database.alone() if postgresql else database.begin() as connection:
+        await connection.execute(text("vacuum analyze" if postgresql else "analyze"))
+
+
+async def _by_parts(connection: Connection, statement: str, given: dict[str, object]) -> None:
+    """A million rows take longer than the time limit of a statement: by parts."""
+    first, last = given["first"], given["last"]
+    assert isinstance(first, int) and isinstance(last, int)
+    for start in range(first, last + 1, 50_000):
+        await connection.execute(text(statement), {**given, "first": start, "last": min(start + 49_999, last)})

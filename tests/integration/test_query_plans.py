@@ -1,0 +1,219 @@
+"""The queries everybody waits for go by their index: their plans, on both engines, over a queue with years behind it.
+
+Each test does what the product does, looks at the statements that made of it, and asks the engine how it runs them.
+"""
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from desk.callbacks import Priority, Status, Wanted
+from desk.changes import Changes
+from desk.clock import SystemClock
+from desk.desk import LEASE
+from desk.ledger import Ledger
+from desk.phone import PhoneNumber
+from desk.storage import callbacks, changes, claims, outbox
+from desk.storage.database import Database
+from tests.filled import fill
+from tests.integration.desk_world import DEPARTMENTS, make_desk
+from tests.servers import copied
+
+ROWS = 20_000
+BIG = {"callbacks", "history", "promises", "attempts", "outbox"}
+CLOCK = SystemClock()
+
+Work = Callable[[Database], Awaitable[object]]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_template: Callable[..., str]
+) -> str:
+    """A database with years of callbacks in it, for all tests of an engine."""
+    if request.param == "sqlite":
+        file = tmp_path_factory.mktemp("filled") / "innringing.db"
+        shutil.copyfile(migrated_template("sqlite"), file)
+        url = f"sqlite+aiosqlite:///{file}"
+    else:
+        server = request.getfixturevalue("postgres_server")
+        url = server.url(asyncio.run(copied(server, migrated_template("postgresql", server))))
+    asyncio.run(_filled(url))
+    return url
+
+
+async def _filled(url: str) -> None:
+    database = Database(url)
+    await fill(database, ROWS)
+    await database.close()
+
+
+@pytest.fixture
+async def filled(filled_url: str) -> AsyncIterator[Database]:
+    database = Database(filled_url)
+    yield database
+    await database.close()
+
+
+# --- what is done
+
+
+async def claim(database: Database) -> None:
+    assert await make_desk(database, CLOCK).claim("kirurgi", "kari", limit=3)
+
+
+async def claim_within_a_greater_unit(database: Database) -> None:
+    desk = make_desk(database, CLOCK)
+    assert await desk.together(lambda _: desk.claim("hjerte", "kari", limit=3, due_before=CLOCK.now() + LEASE * 99))
+
+
+async def expire(database: Database) -> None:
+    async with database.begin() as connection:
+        assert await claims.expired(connection, CLOCK.now() + timedelta(hours=1))
+
+
+async def expire_in_a_department(database: Database) -> None:
+    async with database.begin() as connection:
+        await claims.expired(connection, CLOCK.now() + timedelta(hours=1), "kirurgi")
+
+
+def listed(found: int = 1, **wanted: Any) -> Work:
+    async def work(database: Database) -> None:
+        desk = make_desk(database, CLOCK)
+        page = await desk.list(departments=["kirurgi"], wanted=Wanted(**wanted), cursor=None, limit=50)
+        assert len(page.items) >= found
+        if page.next_cursor:
+            await desk.list(departments=["kirurgi"], wanted=Wanted(**wanted), cursor=page.next_cursor, limit=50)
+
+    return work
+
+
+async def listed_everywhere(database: Database) -> None:
+    assert (await make_desk(database, CLOCK).list(departments=["kirurgi", "hjerte"], cursor=None, limit=50)).items
+
+
+async def of_person(database: Database) -> None:
+    async with database.begin() as connection:
+        await callbacks.find_open(connection, "kirurgi", bytes(32), PhoneNumber("+4720000098", False))
+
+
+async def of_phone(database: Database) -> None:
+    async with database.begin() as connection:
+        await callbacks.find_open(connection, "kirurgi", None, PhoneNumber("+4720000098", False))
+        await callbacks.find_open_of_caller(connection, "kirurgi", None, PhoneNumber("+4720000098", False))
+
+
+async def tail(database: Database) -> None:
+    async with database.read() as connection:
+        newest = await changes.newest(connection)
+        assert len(await changes.after(connection, newest - 20, limit=200)) == 20
+    assert await Changes(database=database).between(newest - 5000, newest, ["kirurgi"])
+
+
+async def next_text(database: Database) -> None:
+    async with database.begin() as connection:
+        assert await outbox.take(connection, CLOCK.now(), CLOCK.now() + LEASE)
+
+
+def ledger(database: Database) -> Ledger:
+    return Ledger(database=database, departments=lambda: DEPARTMENTS, clock=CLOCK, lease=LEASE)
+
+
+async def at_risk(database: Database) -> None:
+    assert await ledger(database).at_risk(["kirurgi"])
+
+
+async def one_callback(database: Database) -> None:
+    desk = make_desk(database, CLOCK)
+    (callback,) = (await desk.list(departments=["kirurgi"], cursor=None, limit=1)).items
+    assert await desk.history(callback.id)
+
+
+CASES: dict[str, tuple[Work, str]] = {
+    "claim": (claim, "ix_callbacks_claim_order"),
+    "claim in a greater unit of work": (claim_within_a_greater_unit, "ix_callbacks_claim_order"),
+    "leases that ran out": (expire, "ix_callbacks_lease_until"),
+    "leases that ran out in a department": (expire_in_a_department, "ix_callbacks_"),
+    "list": (listed(), "ix_callbacks_kept_created_at"),
+    "list of several departments": (listed_everywhere, "ix_callbacks_kept_created_at"),
+    "list by status": (listed(status=[Status.WAITING]), "ix_callbacks_kept_status_created_at"),
+    "list by two": (listed(status=[Status.WAITING, Status.CLAIMED]), "ix_callbacks_kept_status_created_at"),
+    "list by promise": (listed(due_before=CLOCK.now() + LEASE * 8, status=[Status.WAITING]), "ix_callbacks_"),
+    "list by priority": (listed(priority=Priority.URGENT, status=[Status.WAITING]), "ix_callbacks_"),
+    "list by language": (listed(language="en", status=[Status.WAITING]), "ix_callbacks_"),
+    "list by text": (listed(text="ny time", status=[Status.WAITING]), "ix_callbacks_"),
+    "mine": (listed(0, claimed_by="agent-48"), "ix_callbacks_claimed_by"),
+    "by person": (of_person, "uq_callbacks_open_patient"),
+    "by phone": (of_phone, "_callbacks_open_phone"),
+    "live tail": (tail, "history"),
+    "next text": (next_text, "ix_outbox_"),
+    "at risk": (at_risk, "ix_callbacks_claim_order"),
+    "one callback": (one_callback, "ix_history_callback_id_id"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_it_goes_by_its_index(filled: Database, case: str) -> None:
+    work, index = CASES[case]
+    with looked_at(filled) as statements:
+        await work(filled)
+    plans = [await plan(filled, *each) for each in statements]
+    assert plans, "nothing was asked"
+    assert [scan for each in plans for scan in scans(each)] == []
+    assert any(index in each for each in plans), "\n".join(each[:1000] for each in plans)
+
+
+# --- how it is run
+
+
+@contextmanager
+def looked_at(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """The statements run meanwhile that read a big table, with their parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def see(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        reads = not many and re.search(r"\b(from|update)\b", statement, re.I)
+        if reads and any(each in statement for each in BIG):
+            seen.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", see)
+    try:
+        yield seen
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", see)
+
+
+async def plan(database: Database, statement: str, parameters: Any) -> str:
+    """The engine's own words; one line a step on SQLite, JSON on PostgreSQL."""
+    async with database.engine.connect() as connection:
+        if database.dialect == "sqlite":
+            steps = await connection.exec_driver_sql(f"explain query plan {statement}", parameters)
+            return "\n".join(step.detail for step in steps)
+        found = await connection.exec_driver_sql(f"explain (format json) {statement}", parameters)
+        told = found.scalar_one()
+        return told if isinstance(told, str) else json.dumps(told)
+
+
+def scans(plan: str) -> list[str]:
+    """The big tables it would read from one end to the other."""
+    if not plan.startswith("["):
+        return re.findall(rf"^SCAN (?:{'|'.join(BIG)})\b.*$", plan, re.M)
+    return [
+        step["Relation Name"]
+        for step in _steps(json.loads(plan)[0]["Plan"])
+        if step["Node Type"] == "Seq Scan" and step["Relation Name"] in BIG
+    ]
+
+
+def _steps(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield step
+    for inner in step.get("Plans", ()):
+        yield from _steps(inner)
