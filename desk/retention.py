@@ -22,7 +22,7 @@ from desk.storage.database import Connection, Database
 from desk.storage.retention import Run
 from desk.units import UnitsOfWork
 
-ROWS_A_STEP = 200
+ROWS_A_STEP = 500
 REST_SECONDS = 0.02
 SILENT = timedelta(minutes=5)
 """A runner that has said nothing for so long is taken for dead."""

@@ -19,7 +19,7 @@ from desk.storage.sealed import SEALED, Sealed, Value
 from desk.units import UnitsOfWork
 from desk.vault import Vault
 
-ROWS_A_STEP = 500
+ROWS_A_STEP = 1000
 MOST_PASSES = 10
 REST = 0.5
 """After each step it rests for this share of the time the step took: the database is others' first."""

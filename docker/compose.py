@@ -110,10 +110,13 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
         "API_HOST": settings.api_host,
         "API_PORT": str(settings.api_port),
         "SIP_PORT": str(settings.sip_port),
+        "RETENTION_DAYS": str(settings.retention_days),
+        "RETENTION_AT": settings.retention_at.isoformat(),
         "IDENTITY_KEY": identity.get_secret_value(),
         "INDEX_KEY": index.get_secret_value(),
         "ALLOW_FOREIGN": str(settings.allow_foreign),
         "ENABLE_H_NUMBERS": str(settings.enable_h_numbers),
+        **settings.sms_variables(),
     }
     _write_private(folder / "service.env", "".join(f"INNRINGING_{name}={value}\n" for name, value in given.items()))
     (folder / "service").mkdir(mode=0o700, exist_ok=True)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, bindparam, case, func, literal, select, update
+from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from desk.storage.database import Connection
 from desk.storage.tables import answers, callbacks, outbox
@@ -70,10 +71,10 @@ async def page(connection: Connection, of: Sealed, after: str | int | None, limi
 
 
 async def exchange(connection: Connection, of: Sealed, anew: Sequence[tuple[Value, bytes]]) -> None:
-    """Put newly sealed values in place of those they were made from; a value changed meanwhile is left alone.
-
-    Rows are taken in the order of their key, so that two who rotate at once don't stop each other.
-    """
+    """Put newly sealed values in place of those they were made from; a value changed meanwhile is left alone."""
+    if connection.dialect.name == "postgresql":
+        await _exchange_at_once(connection, of, anew)
+        return
     statement = (
         update(of.column.table)
         .where(of.row == bindparam("of_row"), of.column == bindparam("old"))
@@ -82,6 +83,21 @@ async def exchange(connection: Connection, of: Sealed, anew: Sequence[tuple[Valu
     await connection.execute(
         statement, [{"of_row": value.row, "old": value.sealed, "new": sealed} for value, sealed in anew]
     )
+
+
+async def _exchange_at_once(connection: Connection, of: Sealed, anew: Sequence[tuple[Value, bytes]]) -> None:
+    """All in one statement: many times quicker than one each."""
+    given = (
+        func.unnest(
+            bindparam("rows", [value.row for value, _ in anew], type_=ARRAY(of.row.type)),
+            bindparam("olds", [value.sealed for value, _ in anew], type_=ARRAY(LargeBinary)),
+            bindparam("news", [sealed for _, sealed in anew], type_=ARRAY(LargeBinary)),
+        )
+        .table_valued(Column("of_row", of.row.type), Column("old", LargeBinary), Column("new", LargeBinary))
+        .render_derived()
+    )
+    mine = (of.row == given.c.of_row, of.column == given.c.old)
+    await connection.execute(update(of.column.table).where(*mine).values({of.column: given.c.new}))
 
 
 async def counts(connection: Connection, of: Sealed) -> dict[bytes, int]:

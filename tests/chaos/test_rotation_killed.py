@@ -1,0 +1,113 @@
+"""`innringing keys rotate` killed again and again (kill -9) while people ring and agents claim; both engines."""
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import insert
+
+from desk.callbacks import CallKey, ClosedReason
+from desk.clock import SystemClock
+from desk.desk import Desk
+from desk.keyring import Keyring
+from desk.settings import ROOT
+from desk.storage.database import Database
+from desk.storage.tables import callbacks
+from tests.integration.desk_world import DEPARTMENTS, person, phone
+from tests.integration.sealed_world import (
+    NEW,
+    OLD,
+    callback,
+    headers,
+    new_vault,
+    newest_vault,
+    old_vault,
+    opened,
+    values,
+    variables,
+    written,
+)
+
+ROWS = 3000
+KILLS = 3
+LIMIT = 180.0
+
+
+@asynccontextmanager
+async def rotating(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The command as an operator runs it; killed at the end of the block if it still runs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "innringing", "keys", "rotate"),
+        cwd=ROOT,
+        env={**kept, **variables(url, identity_key=written(v2=NEW, v1=OLD))},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+async def sealed_anew(database: Database) -> int:
+    return sum(value.startswith(new_vault().header) for value in (await values(database)).values())
+
+
+async def at_work(desk: Desk, stop: asyncio.Event) -> int:
+    """People ring, are claimed, looked up and closed, until told to stop; how many. Anything that fails ends it."""
+    for n in itertools.count(10_000):
+        if stop.is_set():
+            return n - 10_000
+        made = await desk.register(CallKey("chaos", str(n)), "kirurgi", person(n), phone(n % 10_000))
+        (claimed,) = await desk.claim("kirurgi", "kari")
+        assert await desk.patient(claimed.id, "kari") is not None
+        await desk.close(claimed.id, "kari", ClosedReason.REACHED, fence=claimed.fence)
+        assert made.created
+    raise AssertionError
+
+
+async def test_killed_and_taken_up_again(migrated_url: str) -> None:
+    database = Database(migrated_url)
+    now = SystemClock().now()
+    await Keyring(database=database, vault=old_vault(), clock=SystemClock()).check()
+    rows = [
+        callback(n, now, vault=old_vault(), status="waiting" if n % 5 == 0 else "closed", first=n % 3 == 0)
+        for n in range(ROWS)
+    ]
+    async with database.begin() as connection:
+        await connection.execute(insert(callbacks), rows)
+    clear = opened(old_vault(), await values(database))
+    desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=new_vault(), clock=SystemClock())
+    in_the_middle: list[bool] = []
+    stop = asyncio.Event()
+    working = asyncio.create_task(at_work(desk, stop))
+    try:
+        async with asyncio.timeout(LIMIT):
+            for _ in range(KILLS):
+                before = await sealed_anew(database)
+                async with rotating(migrated_url) as process:
+                    while await sealed_anew(database) <= before + 20 and process.returncode is None:
+                        assert not working.done(), working.exception()
+                        await asyncio.sleep(0.01)
+                    in_the_middle.append(process.returncode is None)
+                found = await values(database)
+                assert opened(new_vault(), found).items() >= clear.items()
+            assert any(in_the_middle)
+            async with rotating(migrated_url) as process:
+                said = (await process.communicate())[0].decode()
+            assert process.returncode == 0, said
+    finally:
+        stop.set()
+        done = await asyncio.wait_for(working, 30)
+    assert done > 0
+    found = await values(database)
+    assert headers(found) == [new_vault().header]
+    assert opened(newest_vault(), found).items() >= clear.items()
+    await database.close()
