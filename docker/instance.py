@@ -102,6 +102,8 @@ debug = 0
 nocolor = yes
 maxfiles = 65536
 live_dangerously = no
+; A key held shorter than this is made longer, and may then be told twice. 80 by default; autodiallers hold 50.
+mindtmfduration = 20
 """
 
 

@@ -24,7 +24,8 @@ CHECK_EVERY: Final = 5.0
 LONGEST_PLAYBACK: Final = 90.0
 LONE_KEY: Final = 4.0  # seconds without a further key after which keys that mean something alone are taken to be alone
 KEY_TONE: Final = "key_tone"
-TONE_LOST: Final = 1.0  # seconds after which a tone whose end was not told is no longer waited for
+PAUSE: Final = "pause"
+HELD_PAUSES: Final = 40  # of silence after a key's tone: ten seconds, longer than any next key is waited for
 LATE_HASH: Final = 2.0  # seconds in which a '#' keyed after the last digit still belongs to the number before it
 
 
@@ -112,7 +113,7 @@ class Call:
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
-        self._tone: tuple[str, float] | None = None
+        self._held: str | None = None  # the playback that holds the line open between keys
         self._number_ended_at = float("-inf")
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
@@ -158,11 +159,15 @@ class Call:
             except AriError as error:
                 log.error("A prompt could not be played", prompts=prompts, error=str(error))
                 return
+            finally:
+                await self._let_go()
             with self._occupied():
                 outcome = await self._playback_end(playback)
         finally:
             self._playback = None
         if outcome == "key":
+            if self.key_tone:
+                await self._hold_line(*(PAUSE,) * HELD_PAUSES)
             await self._stop(playback.id)
         elif outcome == "failed":
             log.error("A prompt could not be played", prompts=prompts, error="playback failed")
@@ -181,11 +186,13 @@ class Call:
                 case None:
                     return Keys(keyed, "timeout" if keyed else "silence")
                 case "#":
+                    await self._sound_key(last=True)
                     return Keys(keyed, "hash")
                 case "*":
                     keyed = ""
                 case key:
                     keyed += key
+            await self._sound_key(last=len(keyed) == digits)
         self._number_ended()
         return Keys(keyed, "complete")
 
@@ -266,8 +273,6 @@ class Call:
         """Asterisk finished a playback; `state` is done, failed or cancelled. Old ones do not matter."""
         if self._playback and self._playback.id == playback_id:
             _resolve(self._playback.outcome, state)
-        elif self._tone and self._tone[0] == playback_id:
-            self._tone = None
 
     def events_lost(self) -> None:
         """The connection to Asterisk was gone for a while: what was awaited may have happened unseen."""
@@ -310,24 +315,34 @@ class Call:
             self._check()
         if not self._keys:
             return None
-        key = self._keys.popleft()
-        await self._sound_key()
-        return key
+        return self._keys.popleft()
 
-    async def _sound_key(self) -> None:
-        """A tone for the key just taken: only the newest of several, and none while one sounds.
+    async def _sound_key(self, *, last: bool) -> None:
+        """A tone for the key just taken, unless more keys wait already; silence after it, unless it is the `last`."""
+        if self.key_tone and not self._keys:
+            await self._hold_line(KEY_TONE, *(() if last else (PAUSE,) * HELD_PAUSES))
+            self._held = None if last else self._held
 
-        It is no prompt: no key ends it, nothing waits for it, and digits are kept all the while.
+    async def _hold_line(self, *sounds: str) -> None:
+        """Play these in place of what held the line: queued first, then that is stopped.
+
+        Where Asterisk begins or ends to play in the middle of a key press, it may tell the key twice (seen on
+        22.10.1 with keys 100 ms apart). So it plays on, silence too, for as long as keys come.
         """
-        now = asyncio.get_running_loop().time()
-        if not self.key_tone or self._keys or (self._tone and now - self._tone[1] < TONE_LOST):
-            return
-        self._tone = (uuid4().hex, now)
+        before, self._held = self._held, uuid4().hex
         try:
-            await self._channel.play(self._tone[0], [f"sound:{self._sounds}/{KEY_TONE}"], self.language)
+            await self._channel.play(self._held, [f"sound:{self._sounds}/{sound}" for sound in sounds], self.language)
         except AriError as error:  # if the caller is gone or Asterisk is, the next await tells
-            self._tone = None
+            self._held = None
             log.info("A key was not sounded", error=str(error))
+        if before:
+            await self._stop(before)
+
+    async def _let_go(self) -> None:
+        """Nothing holds the line any more: a prompt is queued."""
+        before, self._held = self._held, None
+        if before:
+            await self._stop(before)
 
     @contextmanager
     def _occupied(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from desk.callbacks import CallKey
-from ivr.call import Call, CallerId
+from ivr.call import KEY_TONE, PAUSE, Call, CallerId
 from ivr.errors import AriError, ChannelGone
 
 PREFIX = "sound:innringing/"
@@ -30,7 +30,8 @@ class FakeChannel:
     >>> caller.answers("menu", "1", after=1)  # one second into each playing of the prompt `menu`
     >>> caller.hangs_up(at=20)
 
-    `heard` holds (second, prompt) for each prompt begun, `stopped` the seconds at which playing was broken off.
+    `heard` holds (second, prompt) for each prompt begun, `stopped` the seconds at which playing was broken off; `tones`
+    the seconds of the tones for keys, and `holding` what holds the line open between them (see Call).
     """
 
     def __init__(self, channel_id: str = "1790000000.1", *, durations: Mapping[str, float] | None = None) -> None:
@@ -39,6 +40,8 @@ class FakeChannel:
         self.default_duration = 1.0
         self.heard: list[tuple[float, str]] = []
         self.stopped: list[float] = []
+        self.tones: list[float] = []
+        self.holding: list[str] = []
         self.requests: list[str] = []
         self.left_to: tuple[str, str] | None = None
         self.hung_up = False
@@ -86,6 +89,10 @@ class FakeChannel:
         self._request("play")
         assert all(uri.startswith(PREFIX) for uri in media)
         prompts = [uri.removeprefix(PREFIX) for uri in media]
+        if set(prompts) <= {KEY_TONE, PAUSE}:
+            self.tones += [self._loop.time()] if KEY_TONE in prompts else []
+            self.holding += [playback_id] if PAUSE in prompts else []
+            return
         timers, second = [], 0.0
         for prompt in prompts:
             timers.append(self._loop.call_later(second, self._begin_prompt, prompt))
@@ -97,6 +104,9 @@ class FakeChannel:
 
     async def stop(self, playback_id: str) -> None:
         self._request("stop")
+        if playback_id in self.holding:
+            self.holding.remove(playback_id)
+            return
         if playback_id not in self._playing:
             raise ChannelGone
         self.stopped.append(self._loop.time())

@@ -28,7 +28,7 @@ from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.wire import make_callers, make_desk
-from ivr.call import KEY_TONE, Call, CallerHungUp, CallerId, Keys
+from ivr.call import Call, CallerHungUp, CallerId, Keys
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.catalogue import Catalogue, load_catalogue
 from ivr.prompts.files import RATE, read_manifest
@@ -122,8 +122,7 @@ class StageLine(FakeChannel):
         self._story.events.append(Event(asyncio.get_running_loop().time(), kind, what, language))
 
     def _begin_prompt(self, prompt: str) -> None:
-        if prompt != KEY_TONE:
-            self.note("says", prompt)
+        self.note("says", prompt)
         super()._begin_prompt(prompt)
 
     def _press(self, key: str) -> None:

@@ -1,5 +1,6 @@
 """The one choice after the request, lone keys on every try, and what can't wait; heard on virtual time."""
 
+import asyncio
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -9,6 +10,7 @@ from desk.callbacks import IncompleteStep, WhyEnded
 from desk.choice import Choice, Topic
 from desk.errors import StorageUnavailable
 from desk.phone import parse_phone
+from ivr.errors import WrongState
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.synthetic import synthetic_identity
 from tests.unit.dialogue_world import (
@@ -256,41 +258,62 @@ async def test_zero_on_the_slower_try_for_a_phone_number_is_alone_after_four_sec
     assert seconds["to_switchboard"] - seconds["ask_phone_slow"] == pytest.approx(4)
 
 
+TONES = replace(KIRURGI, key_tone=True)
+
+
 @on_virtual_time
 async def test_each_key_has_its_tone_and_every_digit_of_a_fast_hand_is_kept() -> None:
-    world = World(department=replace(KIRURGI, key_tone=True))
-    world.caller.durations = {"key_tone": 0.06}
+    world = World(department=TONES)
     world.caller.keys(IDENTITY, at=2.5, gap=0.1)
     await world.ring()
-    assert world.prompts == [*OPENING, *["key_tone"] * 11, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.caller.tones == [pytest.approx(2.5 + 0.1 * place) for place in range(11)]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
+@pytest.mark.parametrize("keyed", [IDENTITY, "#", "0", IDENTITY[:5], "12*" + IDENTITY])
 @on_virtual_time
-async def test_a_tone_that_still_sounds_is_not_followed_by_another() -> None:
-    world = World(department=replace(KIRURGI, key_tone=True))
-    world.caller.durations = {"key_tone": 0.25}
-    world.caller.keys(IDENTITY, at=2.5, gap=0.1)
+async def test_nothing_holds_the_line_when_a_prompt_follows(keyed: str) -> None:
+    """What holds it is stopped as soon as the next prompt is queued: else that would wait behind the silence."""
+    world = World(department=TONES)
+    world.caller.answers("ask_identity", keyed)
+    most = 0
+    play = world.caller.play
+
+    async def counted(*given) -> None:  # type: ignore[no-untyped-def]
+        nonlocal most
+        await play(*given)
+        most = max(most, len(world.caller.holding))
+
+    world.caller.play = counted  # type: ignore[method-assign]
     await world.ring()
-    assert world.prompts.count("key_tone") == 4
-    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert most <= 2  # the next is queued before the last is stopped
+    assert world.caller.holding == []
 
 
 @on_virtual_time
 async def test_a_tone_that_can_not_be_played_costs_no_digit() -> None:
-    world = World(department=replace(KIRURGI, key_tone=True))
-    world.caller.silent_failures = {"key_tone"}
+    world = World(department=TONES)
     world.caller.keys(IDENTITY, at=2.5, gap=0.4)
+    asyncio.get_running_loop().call_later(3.1, world.caller.failing.update, {"play": WrongState("busy")})
+    asyncio.get_running_loop().call_later(4.3, world.caller.failing.clear)
     await world.ring()
+    assert len(world.caller.tones) == 8
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
 @on_virtual_time
 async def test_with_tones_typing_ahead_and_barging_in_are_as_without() -> None:
-    world = World(number=None, department=replace(KIRURGI, key_tone=True))
-    world.caller.durations = {"key_tone": 0.06}
+    world = World(number=None, department=TONES)
     world.caller.keys(IDENTITY + "68059876", at=0.2, gap=0.1)
     await world.ring()
-    prompts = [prompt for prompt in world.prompts if prompt != "key_tone"]
-    assert prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]
+    assert world.prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]
     assert world.stored == (IDENTITY, parse_phone("68059876").e164)
+
+
+@on_virtual_time
+async def test_without_the_wish_there_is_no_tone() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.caller.tones == []

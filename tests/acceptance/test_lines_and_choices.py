@@ -1,0 +1,322 @@
+"""Over real SIP: answers to simple questions, tones for keys, and the lines past the conversation."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivr.phone.phone import Phone
+from ivr.phone.phone_call import PhoneCall
+from ivr.phone.rtp import RATE, decode_alaw
+from tests.acceptance.dial_world import shown
+from tests.callers import PATIENCE, Caller, ringing
+from tests.synthetic import synthetic_identity
+from tests.system import System, running_system
+
+DEPARTMENTS = """
+[kirurgi]
+name = "Kirurgisk poliklinikk"
+extension = "1000"
+hospital_number = "+4768059000"
+policy = "deadline"
+cutoff = "14:00"
+answer_by = "15:00"
+key_tone = true
+referrer_extension = "1001"
+urgent_extension = "1002"
+[kirurgi.choice]
+urgent = true
+
+[hjerte]
+name = "Hjertepoliklinikken"
+extension = "2000"
+hospital_number = "+4768059001"
+policy = "rounds"
+rounds = ["10:00", "13:00"]
+[hjerte.choice]
+questions = { address = "answer_address", hours = "answer_hours" }
+"""
+ANSWERS = ["answer_address", "answer_hours", "still_ring"]
+FAST = {"held": 2, "gap": 2}  # packets of 20 ms, and one at which the key is let go: a key every 100 ms
+
+
+@dataclass
+class Told:
+    """What a caller heard, and whoever answered them; what was kept with their number is looked up afterwards."""
+
+    heard: list[str]
+    tones: int = 0
+    callbacks: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Office:
+    """The phone that rings for referrers and for what is urgent. Whoever rings it is answered and noted."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        self._answered: dict[str, asyncio.Future[PhoneCall]] = {}
+
+    async def answer(self) -> None:
+        while True:
+            call = await self._phone.rung()
+            call.answer()
+            self._of(shown(call)).set_result(call)
+
+    async def talks_with(self, number: str) -> PhoneCall:
+        async with asyncio.timeout(PATIENCE):
+            return await self._of(number)
+
+    def _of(self, number: str) -> asyncio.Future[PhoneCall]:
+        return self._answered.setdefault(number, asyncio.get_running_loop().create_future())
+
+
+@asynccontextmanager
+async def office_of(system: System):  # type: ignore[no-untyped-def]
+    password = system.asterisk.instance.passwords["demo-phone"]
+    async with Phone(port=system.settings.sip_port, user="demo-phone", password=password) as phone:
+        await phone.register()
+        office = Office(phone)
+        answering = asyncio.create_task(office.answer())
+        yield office
+        answering.cancel()
+
+
+async def asks_where_and_is_content(system: System) -> Told:
+    async with ringing(system.settings, "2000", "+4768050401") as caller:
+        await caller.hears("press_five")
+        await caller.keys("5")
+        await caller.hears("still_ring")
+        await caller.keys("2")
+        await caller.ends()
+        return Told(await caller.heard())
+
+
+async def asks_where_and_hangs_up(system: System) -> Told:
+    async with ringing(system.settings, "2000", "+4768050402") as caller:
+        await caller.hears("press_five")
+        await caller.keys("5")
+        await caller.hears("answer_hours")
+        return Told(await caller.heard())
+
+
+async def asks_where_and_still_wants_to_be_rung(system: System) -> Told:
+    async with ringing(system.settings, "2000", "+4768050403") as caller:
+        await caller.hears("welcome")
+        await caller.keys("5")  # known by heart: while the welcome plays
+        still = await caller.hears("still_ring")
+        await caller.keys("1")
+        await caller.hears("ask_identity", after=still.start)
+        await caller.keys(synthetic_identity(403))
+        await caller.hears("received")
+        return Told(await caller.heard())
+
+
+async def keys_with_a_fast_hand_and_hears_tones(system: System) -> Told:
+    async with ringing(system.settings, "1000", "+4768050404") as caller:
+        await caller.hears("ask_identity")
+        await caller.call.line.press(synthetic_identity(404), **FAST)
+        await caller.hears("received")
+        return Told(await caller.heard(), tones=tones_in(caller))
+
+
+async def keys_slowly_and_hears_eleven_tones(system: System) -> Told:
+    async with ringing(system.settings, "1000", "+4768050405") as caller:
+        await caller.hears("offer_urgent")
+        await caller.call.line.press(synthetic_identity(405), held=8, gap=16)
+        await caller.hears("received")
+        return Told(await caller.heard(), tones=tones_in(caller))
+
+
+def tones_in(caller: Caller) -> int:
+    """How many tones for keys were heard: places as like the tone as a line lets them be, each once."""
+    tone = decode_alaw((caller.prompts / "key_tone.alaw").read_bytes()).astype(float)
+    sound = caller.call.heard.samples().astype(float)
+    energy = np.convolve(sound**2, np.ones(len(tone)), "valid")
+    likeness = np.correlate(sound, tone, "valid") / np.sqrt(np.maximum(energy, 1.0) * (tone**2).sum())
+    places = np.flatnonzero((likeness > 0.9) & (energy > (tone**2).sum() / 4))
+    return int(np.sum(np.diff(places, prepend=-RATE) > RATE * 0.08))
+
+
+async def is_a_referrer_and_nobody_answers(system: System) -> Told:
+    async with ringing(system.settings, "1001", "+4768050406") as caller:
+        await caller.hears("line_unanswered")
+        await caller.hears("switchboard_unavailable")
+        return Told(await caller.heard())
+
+
+async def leaves_a_number(system: System, number: str, person: int) -> None:
+    async with ringing(system.settings, "1000", number) as caller:
+        await caller.hears("welcome")
+        await caller.keys(synthetic_identity(person))
+        await caller.hears("received")
+
+
+async def will_ring_again(system: System) -> Told:
+    await leaves_a_number(system, "+4768050407", 407)
+    await leaves_a_number(system, "+4768050408", 408)
+    return Told([])
+
+
+async def is_a_referrer(system: System, office: Office) -> Told:
+    return await talks(system, office, "1001", "+4768050409")
+
+
+async def rings_the_urgent_line(system: System, office: Office) -> Told:
+    return await talks(system, office, "1002", "+4768050407")
+
+
+async def keys_for_the_urgent_line(system: System, office: Office) -> Told:
+    async with ringing(system.settings, "1000", "+4768050408") as caller:
+        await caller.hears("offer_urgent")
+        await caller.keys("5")
+        return await talking(caller, office, "+4768050408")
+
+
+async def keys_an_emergency_number(system: System, office: Office) -> Told:
+    async with ringing(system.settings, "1000", "+4768050410") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("113")
+        return await talking(caller, office, "+4768050410")
+
+
+async def talks(system: System, office: Office, extension: str, number: str) -> Told:
+    async with ringing(system.settings, extension, number) as caller:
+        return await talking(caller, office, number)
+
+
+async def talking(caller: Caller, office: Office, number: str) -> Told:
+    """Whoever answers says something, and the caller hears it."""
+    call = await office.talks_with(number)
+    call.line.say((caller.prompts / "recovered.alaw").read_bytes())
+    await caller.hears("recovered")
+    return Told(await caller.heard())
+
+
+ALONE: dict[Callable[..., Awaitable[Told]], str] = {
+    asks_where_and_is_content: "+4768050401",
+    asks_where_and_hangs_up: "+4768050402",
+    asks_where_and_still_wants_to_be_rung: "+4768050403",
+    keys_with_a_fast_hand_and_hears_tones: "+4768050404",
+    keys_slowly_and_hears_eleven_tones: "+4768050405",
+    is_a_referrer_and_nobody_answers: "+4768050406",
+    will_ring_again: "",
+}
+WITH_OFFICE: dict[Callable[..., Awaitable[Told]], str] = {
+    is_a_referrer: "+4768050409",
+    rings_the_urgent_line: "+4768050407",
+    keys_for_the_urgent_line: "+4768050408",
+    keys_an_emergency_number: "+4768050410",
+}
+Rung = Callable[[Callable[..., Awaitable[Told]]], Told]
+
+
+@pytest.fixture(scope="module")
+def rung(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rung]:
+    """They all ring at once: first while nobody is at the office, then while somebody is."""
+    folder = tmp_path_factory.mktemp("lines")
+    file = folder / "departments.toml"
+    file.write_text(DEPARTMENTS, encoding="utf-8")
+
+    async def ring_all(system: System) -> dict[Callable[..., Awaitable[Told]], Told | BaseException]:
+        told = dict(zip(ALONE, await asyncio.gather(*(s(system) for s in ALONE), return_exceptions=True), strict=True))
+        async with office_of(system) as office:
+            more = await asyncio.gather(*(s(system, office) for s in WITH_OFFICE), return_exceptions=True)
+        told |= zip(WITH_OFFICE, more, strict=True)
+        async with system.client() as agent:
+            for path in ("callbacks", "calls"):
+                found = (await agent.get(f"/{path}", params={"limit": 200})).raise_for_status().json()["items"]
+                for story, number in (ALONE | WITH_OFFICE).items():
+                    if isinstance(one := told[story], Told):
+                        setattr(one, path, [each for each in found if each["phone"] == number])
+        return told
+
+    with running_system(folder, departments_file=file) as system:
+        told = asyncio.run(ring_all(system))
+
+    def of(story: Callable[..., Awaitable[Told]]) -> Told:
+        one = told[story]
+        if isinstance(one, BaseException):
+            raise one
+        return one
+
+    yield of
+
+
+def test_a_simple_question_is_answered_and_no_callback_made(rung: Rung) -> None:
+    one = rung(asks_where_and_is_content)
+    assert one.heard == ["welcome", "emergency", "ask_identity", *ANSWERS, "goodbye"]
+    assert one.callbacks == []
+    (call,) = one.calls
+    assert (call["incomplete"], call["step"], call["why"]) == (True, "questions", "answered")
+
+
+def test_who_hangs_up_with_the_answer_is_answered_too(rung: Rung) -> None:
+    one = rung(asks_where_and_hangs_up)
+    assert one.callbacks == []
+    (call,) = one.calls
+    assert (call["step"], call["why"]) == ("questions", "answered")
+
+
+def test_who_still_wants_to_be_rung_is(rung: Rung) -> None:
+    one = rung(asks_where_and_still_wants_to_be_rung)
+    assert [key for key in one.heard if key in (*ANSWERS, "ask_identity", "received")] == [
+        *ANSWERS,
+        "ask_identity",
+        "received",
+    ]
+    (callback,) = one.callbacks
+    assert callback["patient"]["masked"] == synthetic_identity(403)[:6] + "*****"
+    (call,) = one.calls
+    assert (call["incomplete"], call["why"]) == (False, None)
+
+
+def test_eleven_digits_a_tenth_of_a_second_apart_are_all_kept_beside_their_tones(rung: Rung) -> None:
+    one = rung(keys_with_a_fast_hand_and_hears_tones)
+    assert "ask_identity_slow" not in one.heard
+    assert one.tones > 0
+    (callback,) = one.callbacks
+    assert callback["patient"]["masked"] == synthetic_identity(404)[:6] + "*****"
+
+
+def test_each_key_of_a_slow_hand_has_its_tone(rung: Rung) -> None:
+    one = rung(keys_slowly_and_hears_eleven_tones)
+    assert one.tones == 11
+    (callback,) = one.callbacks
+    assert callback["patient"]["masked"] == synthetic_identity(405)[:6] + "*****"
+
+
+def test_a_referrer_reaches_a_person_and_hears_no_prompt(rung: Rung) -> None:
+    one = rung(is_a_referrer)
+    assert one.heard == ["recovered"]  # what the person who answered said
+    assert (one.callbacks, one.calls) == ([], [])
+
+
+def test_a_referrer_whom_nobody_answers_is_told_so_and_comes_to_the_switchboard(rung: Rung) -> None:
+    assert rung(is_a_referrer_and_nobody_answers).heard == ["line_unanswered", "switchboard_unavailable"]
+
+
+def test_an_open_callback_does_not_hold_the_urgent_line_up(rung: Rung) -> None:
+    one = rung(rings_the_urgent_line)
+    assert one.heard == ["recovered"]
+    (callback,) = one.callbacks
+    assert (callback["status"], callback["call_count"]) == ("waiting", 1)
+
+
+def test_nor_when_it_is_reached_by_its_key(rung: Rung) -> None:
+    one = rung(keys_for_the_urgent_line)
+    assert one.heard == ["welcome", "emergency", "ask_identity", "offer_urgent", "to_urgent_line", "recovered"]
+    (callback,) = one.callbacks
+    assert (callback["status"], callback["call_count"]) == ("waiting", 1)
+    assert [call["why"] for call in one.calls] == [None, "urgent"]
+
+
+def test_who_keys_an_emergency_number_is_told_to_ring_it_and_put_through(rung: Rung) -> None:
+    one = rung(keys_an_emergency_number)
+    assert one.heard == ["welcome", "emergency", "ask_identity", "emergency", "to_urgent_line", "recovered"]
+    (call,) = one.calls
+    assert (call["step"], call["why"]) == ("identity", "urgent")
