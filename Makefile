@@ -23,6 +23,7 @@ bench: bench-venv tree images ## the calls beside plain dialplan, the agents' qu
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.queue
 	$(BIN)/python -m tests.bench.live
+	$(BIN)/python -m tests.bench.answer_to_confirmation
 
 chaos: venv tree images ## things die in the middle of calls
 	$(BIN)/pytest tests/chaos
