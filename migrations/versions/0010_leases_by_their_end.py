@@ -12,9 +12,7 @@ HELD = sa.text("lease_until is not null")
 
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_callbacks_lease_until", "callbacks", ["lease_until"], postgresql_where=HELD, sqlite_where=HELD
-    )
+    op.create_index("ix_callbacks_lease_until", "callbacks", ["lease_until"], postgresql_where=HELD, sqlite_where=HELD)
 
 
 def downgrade() -> None:
