@@ -1,0 +1,45 @@
+"""A sender's process killed (kill -9) when the gateway has the text and before that could be noted: both databases."""
+
+import asyncio
+import os
+import signal
+import sys
+
+from aiohttp import web
+
+from desk.outbox import LEASE
+from desk.settings import ROOT
+from desk.storage.database import Database
+from tests.fakes import FakeClock
+from tests.integration.sms_world import Office, link
+from tests.link_gateway import link_gateway
+
+
+async def test_the_next_sender_sends_it_again_under_the_same_key(
+    database: Database, clock: FakeClock, migrated_url: str
+) -> None:
+    office = Office(database, clock)
+    callback = await office.rings()
+    async with link_gateway() as gateway:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.integration.sms_process", migrated_url, gateway.url), cwd=ROOT
+        )
+
+        async def kills_the_sender(request: web.Request) -> web.StreamResponse:
+            os.kill(child.pid, signal.SIGKILL)
+            return web.json_response({"messageId": "never-read", "resultCode": 1005})
+
+        gateway.answers = [kills_the_sender]
+        try:
+            assert await asyncio.wait_for(child.wait(), 120) == -signal.SIGKILL
+        finally:
+            if child.returncode is None:
+                child.kill()
+        assert await office.rows("state, tries") == [("queued", 1)]
+        async with link(gateway, seconds=30) as ours:
+            assert not await office.outbox.send_next(ours), "its lease holds"
+            clock.advance(LEASE)
+            assert await office.outbox.send_next(ours)
+        assert gateway.keys == [await office.key()] * 2
+    assert (await office.desk.get(callback.id)).sms == "sent"
+    assert await office.events(callback.id) == [("sms_sent", {"kind": "receipt"})]
