@@ -14,7 +14,8 @@ from desk.storage.migrate import is_current, migrate
 from desk.storage.tables import metadata
 
 TABLES = {
-    *("agents", "answers", "attempts", "callbacks", "calls", "dials", "history", "outbox", "promises", "warnings"),
+    *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "history", "outbox", "promises"),
+    *("retention_runs", "vault_keys", "warnings"),
 }
 
 
