@@ -60,7 +60,7 @@ class Once:
         return respond(answer, replayed=replayed)
 
 
-def _once(request: Request, access: Worker, key: IdempotencyKey = None) -> Once:
+async def _once(request: Request, access: Worker, key: IdempotencyKey = None) -> Once:
     return Once(access, request, key)
 
 

@@ -1,7 +1,7 @@
 """What the routes need, put together once by hand and reached through the application."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
@@ -12,6 +12,7 @@ from api.readiness import Asterisk, OperatorsFiles
 from api.sending import Sender
 from desk.agents import Agents
 from desk.answers import Answers
+from desk.at_once import Shared
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
@@ -44,10 +45,14 @@ class Parts:
     outbox: Outbox
     sender: Sender
     retention: Retention
+    pages: Shared[Hashable, str] = field(default_factory=Shared)
 
 
-def parts_of(request: Request) -> Parts:
-    """The parts of the application that answers; they are there from start-up on."""
+async def parts_of(request: Request) -> Parts:
+    """The parts of the application that answers; they are there from start-up on.
+
+    A coroutine, since FastAPI runs a plain function in a thread: a request would wait for two of them.
+    """
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts

@@ -2,10 +2,11 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from desk.at_once import AtOnce
 from desk.clock import Clock
 from desk.destinations import check_phone_name
 from desk.errors import AgentNotFound
@@ -54,6 +55,7 @@ class Agents:
     def __init__(self, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._tokens: AtOnce[bytes, rows.AgentRow | None] = AtOnce(self._of_tokens)
 
     async def add(self, name: str, role: Role, departments: Iterable[str], *, phone: str | None = None) -> str:
         """Add an agent and return its token, which is never shown again.
@@ -82,9 +84,13 @@ class Agents:
         """The agent that holds `token`, or None: unknown, malformed or revoked."""
         if not token.startswith(TOKEN_PREFIX):
             return None
-        async with self._database.read() as connection:
-            row = await rows.by_token(connection, hashed(token))
+        row = await self._tokens.ask(hashed(token))
         return _agent(row) if row else None
+
+    async def _of_tokens(self, token_hashes: Sequence[bytes]) -> Sequence[rows.AgentRow | None]:
+        async with self._database.read() as connection:
+            found = await rows.by_tokens(connection, set(token_hashes))
+        return [found.get(token_hash) for token_hash in token_hashes]
 
     async def list(self) -> list[Agent]:
         """Every agent with a working token, by name."""

@@ -13,6 +13,7 @@ from desk.units import uncut
 
 MOST = 50
 
+K = TypeVar("K")
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -32,6 +33,10 @@ class AtOnce(Generic[Q, A]):
         if self._under_way is None:
             self._go()
         return await uncut(_of(future))
+
+    @property
+    def idle(self) -> bool:
+        return self._under_way is None and not self._waiting
 
     def _go(self) -> None:
         # A context of its own: no asker's request id on the log lines of all, and no unit of work it is part of.
@@ -53,6 +58,29 @@ class AtOnce(Generic[Q, A]):
             self._under_way = None
             if self._waiting:
                 self._go()
+
+
+class Shared(Generic[K, A]):
+    """Looks that many want at the same moment, as all screens do when one callback has changed.
+
+    A look is shared by those who asked before it began: nobody gets anything older than the question.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[K, AtOnce[Callable[[], Awaitable[A]], A]] = {}
+
+    async def look(self, key: K, work: Callable[[], Awaitable[A]]) -> A:
+        """What `work` gives, or that of another who asked with the same `key`. Raises what it raised."""
+        looks = self._looks.setdefault(key, AtOnce(_one_for_all))
+        try:
+            return await looks.ask(work)
+        finally:
+            if looks.idle and self._looks.get(key) is looks:
+                del self._looks[key]
+
+
+async def _one_for_all(works: Sequence[Callable[[], Awaitable[A]]]) -> list[A]:
+    return [await works[0]()] * len(works)
 
 
 async def _of(future: asyncio.Future[A]) -> A:

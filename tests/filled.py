@@ -96,18 +96,43 @@ from {word.rows}
 
 async def fill(database: Database, count: int, *, first: int = 1) -> None:
     """Add the callbacks `first` to `first + count - 1`, with what belongs to them, and let the engine learn of them."""
-    now = datetime.now(UTC)
-    given = {"first": first, "last": first + count - 1, "now": now}
-    if database.dialect == "sqlite":
-        given["now"] = now.strftime("%Y-%m-%d %H:%M:%S")
+    given = _given(database, first, first + count - 1)
     async with database.begin() as connection:
         if database.dialect == "postgresql":
             await connection.execute(text("set local session_replication_role = replica"))
         for statement in statements(WORDS[database.dialect]):
             await _by_parts(connection, statement, given)
+    await _learn(database)
+
+
+async def waiting(database: Database, count: int) -> None:
+    """Add as many callbacks that wait in `kirurgi`, and nothing else."""
+    word = WORDS[database.dialect]
+    statement = f"""
+insert into callbacks (id, department, status, priority, phone, phone_mobile, promise_policy, promise_from, promise_by,
+    promise_spoken, call_count, language, created_at, attempts_from, fence, version)
+select {word.id}, 'kirurgi', 'waiting', 1, '+47' || (20000000 + n), false, 'deadline', {word.before}, {word.after},
+    'i dag innen klokken 15', 1, 'nb', {word.before}, {word.before}, 0, 1
+from {word.rows}
+"""
+    async with database.begin() as connection:
+        await _by_parts(connection, statement, _given(database, 1, count))
+    await _learn(database)
+
+
+async def _learn(database: Database) -> None:
     postgresql = database.dialect == "postgresql"  # which vacuums in no transaction
     async with database.alone() if postgresql else database.begin() as connection:
         await connection.execute(text("vacuum analyze" if postgresql else "analyze"))
+
+
+def _given(database: Database, first: int, last: int) -> dict[str, object]:
+    now = datetime.now(UTC)
+    return {
+        "first": first,
+        "last": last,
+        "now": now if database.dialect == "postgresql" else now.strftime("%Y-%m-%d %H:%M:%S"),
+    }
 
 
 async def _by_parts(connection: Connection, statement: str, given: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 """Callbacks: list, claim, tell how it went, let go. Thin: the rules are the desk's."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from api.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
 from api.errors import NoPatient
 from api.once import Idempotent, answered, respond
 from api.openapi import API, problems
+from api.pages import page_json
 from api.schemas import (
     MAX_LIMIT,
     PLAIN_TEXT,
@@ -87,7 +89,6 @@ async def list_callbacks(
     A page begins where the one before ended, whatever has happened between: none is shown twice, none left out.
     """
     departments = access.departments_among(department)
-    late = await access.parts.ledger.at_risk(departments) if at_risk is not None else None
     wanted = Wanted(
         status=_statuses(status, unreachable),
         due_before=due_before,
@@ -95,19 +96,26 @@ async def list_callbacks(
         language=language,
         claimed_by=access.agent.name if mine else None,
         text=text,
-        ids=late if at_risk else None,
-        other_than=late if at_risk is False else None,
     )
-    page = await access.parts.desk.list(departments=departments, wanted=wanted, cursor=cursor, limit=limit)
-    items = [CallbackOut.of(callback) for callback in page.items]
-    return respond(answered(CallbackPage(items=items, next_cursor=page.next_cursor)))
+
+    async def look() -> str:
+        asked = wanted
+        if at_risk is not None:
+            late = await access.parts.ledger.at_risk(departments)
+            asked = replace(wanted, ids=late) if at_risk else replace(wanted, other_than=late)
+        return page_json(
+            await access.parts.desk.list(departments=departments, wanted=asked, cursor=cursor, limit=limit)
+        )
+
+    page = await access.parts.pages.look((tuple(departments), wanted, at_risk, cursor, limit), look)
+    return respond(Answer(200, page))
 
 
-def _statuses(status: list[Status] | None, unreachable: bool | None) -> set[Status] | None:
+def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozenset[Status] | None:
     """The statuses asked for by both filters together."""
     if unreachable is None:
-        return set(status) if status is not None else None
-    which = {Status.UNREACHABLE} if unreachable else set(Status) - {Status.UNREACHABLE}
+        return frozenset(status) if status is not None else None
+    which = frozenset({Status.UNREACHABLE}) if unreachable else frozenset(Status) - {Status.UNREACHABLE}
     return which & set(status) if status is not None else which
 
 

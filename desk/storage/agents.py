@@ -1,14 +1,17 @@
 """Agents in the database. A revoked agent keeps its row: history names it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 
+from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
 from desk.storage.tables import agents
+
+_SHOWN = (agents.c.name, agents.c.role, agents.c.departments, agents.c.phone)
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,11 @@ async def insert_agent(
     )
 
 
-async def by_token(connection: Connection, token_hash: bytes) -> AgentRow | None:
-    """The working agent whose token has that SHA-256."""
-    found = await _working(connection, agents.c.token_hash == token_hash)
-    return found[0] if found else None
+async def by_tokens(connection: Connection, token_hashes: Collection[bytes]) -> dict[bytes, AgentRow]:
+    """The working agents whose tokens have those SHA-256, by them."""
+    query = select(agents.c.token_hash, *_SHOWN).where(agents.c.revoked_at.is_(None))
+    found = await connection.execute(query.where(one_of(connection, agents.c.token_hash, list(token_hashes))))
+    return {row.token_hash: _read(row) for row in found}
 
 
 async def all_working(connection: Connection) -> list[AgentRow]:
@@ -64,8 +68,7 @@ async def revoke(connection: Connection, name: str, now: datetime) -> bool:
 
 
 async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> list[AgentRow]:
-    query = select(agents.c.name, agents.c.role, agents.c.departments, agents.c.phone)
-    query = query.where(agents.c.revoked_at.is_(None), *conditions).order_by(agents.c.name)
+    query = select(*_SHOWN).where(agents.c.revoked_at.is_(None), *conditions).order_by(agents.c.name)
     return [_read(row) for row in await connection.execute(query)]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, insert, select, update
+from sqlalchemy import ARRAY, ColumnElement, Select, any_, bindparam, insert, select, update
 
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.departments import Policy
@@ -190,11 +190,18 @@ async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Sto
     if not rows:
         return []
     tried: dict[str, list[Attempt]] = {row.id: [] for row in rows}
-    query = select(attempts).where(attempts.c.callback_id.in_(list(tried))).order_by(attempts.c.id)
+    query = select(attempts).where(one_of(connection, attempts.c.callback_id, list(tried))).order_by(attempts.c.id)
     for row in await connection.execute(query):
         attempt = Attempt(row.at, row.agent, Outcome(row.outcome), row.counted, row.note)
         tried[row.callback_id].append(attempt)
     return [read(row, tried[row.id]) for row in rows]
+
+
+def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether the column is among the values. PostgreSQL gets them as one, so that the statement stays the same."""
+    if connection.dialect.name != "postgresql":
+        return column.in_(values)
+    return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))
 
 
 def _open_of(department: str, patient_index: bytes | None, phone: PhoneNumber | None) -> list[ColumnElement[bool]]:

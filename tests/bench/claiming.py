@@ -19,8 +19,8 @@ from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from docker.postgres import Postgres
 from tests.bench.requests import Asker
+from tests.filled import waiting
 from tests.integration.api_process import environment, running_api
-from tests.integration.test_claim_race import fill
 from tests.systems import create_database
 
 BODY = b'{"department": "kirurgi", "limit": 1}'
@@ -43,7 +43,7 @@ async def measure(server: Postgres, *, agents: int, rate: float, seconds: float)
         await migrate(url)
         database = Database(url)
         count = round(rate * seconds)
-        await fill(database, count + 10 * agents)
+        await waiting(database, count + 10 * agents)
         desk = Agents(database=database, clock=SystemClock())
         tokens = [await desk.add(f"agent-{n}", Role.AGENT, ["kirurgi"]) for n in range(agents)]
         await database.close()

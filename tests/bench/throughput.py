@@ -28,7 +28,7 @@ from tests.bench.contenders import (
     plain,
     procrastinate_app,
 )
-from tests.integration.test_claim_race import fill
+from tests.filled import waiting
 from tests.systems import create_database
 
 LEFT = {
@@ -58,7 +58,7 @@ async def filled(server: Postgres, contender: str, jobs: int) -> str:
     if contender.startswith("ours"):
         await migrate(url)
         database = Database(url)
-        await fill(database, jobs)
+        await waiting(database, jobs)
         await database.close()
     elif contender == PROCRASTINATE:
         app = procrastinate_app(url, 1)

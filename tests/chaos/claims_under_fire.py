@@ -10,6 +10,7 @@ import multiprocessing
 import random
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
@@ -21,8 +22,8 @@ from desk.storage.migrate import migrate
 from desk.storage.tables import callbacks, history
 from docker import postgres
 from tests.chaos import claim_worker
-from tests.chaos.claim_history import Operation, Stored, faults, operations
-from tests.integration.test_claim_race import fill
+from tests.chaos.claim_history import LOST, OK, Operation, Stored, faults, operations
+from tests.filled import waiting
 from tests.systems import create_database
 
 PROCESSES = 8
@@ -42,7 +43,7 @@ async def under_fire(
     running: list[tuple[Process, Path]] = []
     chance = random.Random(4711)
     try:
-        await fill(database, count)
+        await waiting(database, count)
 
         def start() -> tuple[Process, Path]:
             journal = folder / f"{next(names)}.jsonl"
@@ -54,8 +55,9 @@ async def under_fire(
 
         running += [start() for _ in range(PROCESSES)]
         next_kill = time.monotonic() + kill_every
+        look_every = 0.2 if count < 10_000 else 1.0
         while await left(database):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(look_every)
             at_work = [n for n, (_, journal) in enumerate(running) if journal.exists()]
             if at_work and time.monotonic() >= next_kill:  # one that only starts has nothing to lose
                 victim = chance.choice(at_work)
@@ -94,16 +96,23 @@ async def outcome(database: Database) -> list[Stored]:
         return [Stored(*row) for row in await connection.execute(query)]
 
 
-async def long_run(count: int) -> int:
-    with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as folder, postgres.start(durable=True) as server:
-        url = await create_database(server)
+async def long_run(count: int, engine: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, ExitStack() as running:
+        folder = Path(name)
+        if engine == "sqlite":
+            url = f"sqlite+aiosqlite:///{folder / 'innringing.db'}"
+        else:
+            url = await create_database(running.enter_context(postgres.start(durable=True)))
         await migrate(url)
         begun = time.monotonic()
-        done, found = await under_fire(url, Path(folder), count=count)
+        done, found = await under_fire(url, folder, count=count)
         seconds = time.monotonic() - begun
-    killed = sum(each.answer is None for each in done)
-    claimed = sum(each.what == "claim" and each.answer == "ok" for each in done)
-    print(f"{count} callbacks, {claimed} claims answered, {killed} cut off by a kill, {seconds:.0f} s")
+    processes = len({each.process for each in done})
+    answered = {what: sum(each.what == what and each.answer == OK for each in done) for what in ("claim", "complete")}
+    print(f"{engine}: {count} callbacks, {PROCESSES} processes, {processes - PROCESSES} killed, {seconds:.0f} s")
+    print(f"{answered['claim']} claims and {answered['complete']} completions answered, ", end="")
+    print(f"{sum(each.answer is None for each in done)} questions cut off by a kill, ", end="")
+    print(f"{sum(each.what == 'complete' and each.answer == LOST for each in done)} completions fenced off")
     print("\n".join(found[:50]) or "0 lost, 0 double")
     return 1 if found else 0
 
@@ -111,7 +120,9 @@ async def long_run(count: int) -> int:
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.chaos.claims_under_fire", description=__doc__)
     asked.add_argument("--callbacks", type=int, default=100_000)
-    raise SystemExit(asyncio.run(long_run(asked.parse_args().callbacks)))
+    asked.add_argument("--engine", choices=("postgresql", "sqlite"), default="postgresql")
+    given = asked.parse_args()
+    raise SystemExit(asyncio.run(long_run(given.callbacks, given.engine)))
 
 
 if __name__ == "__main__":
