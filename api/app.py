@@ -18,7 +18,7 @@ from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, sms
+from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, recordings, sms
 from api.sending import Sender, open_gateway, sending
 from api.watch import watching
 from desk.agents import Agents
@@ -32,6 +32,7 @@ from desk.errands import Errands
 from desk.errors import DepartmentsFileError
 from desk.ledger import Ledger
 from desk.outbox import Outbox
+from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.settings import Settings
 from desk.storage.database import Database
@@ -74,7 +75,7 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for noun in (callbacks, errands, calls, dials, departments, ledger, events, sms, health):
+    for noun in (callbacks, errands, calls, dials, departments, ledger, recordings, events, sms, health):
         app.include_router(noun.router)
     app.include_router(docs)
 
@@ -157,6 +158,7 @@ def put_together(
         desk=desk,
         dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
         errands=Errands(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
+        recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
         agents=agents,

@@ -20,6 +20,7 @@ from desk.dials import Dials
 from desk.errands import Errands
 from desk.ledger import Ledger
 from desk.outbox import Outbox
+from desk.recordings import Recordings
 from desk.retention import Retention
 from desk.settings import Settings
 
@@ -32,6 +33,7 @@ class Parts:
     desk: Desk
     dials: Dials
     errands: Errands
+    recordings: Recordings
     answers: Answers
     ledger: Ledger
     agents: Agents

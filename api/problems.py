@@ -40,6 +40,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     TooManyReaders: 503,
     desk_errors.CallbackNotFound: 404,
     desk_errors.DialNotFound: 404,
+    desk_errors.RecordingNotFound: 404,
     desk_errors.DialInProgress: 409,
     desk_errors.DialOver: 409,
     desk_errors.DialLost: 409,

@@ -118,6 +118,7 @@ class CallbackOut(BaseModel):
         description="Where the newest text message to the patient stands; `failed` and `expired`: the patient was not "
         "told. It changes without a new `version`; each change is an event `sms_…`."
     )
+    has_recording: bool = Field(description="Whether the caller said what it is about: GET /callbacks/{id}/recording.")
 
     @classmethod
     def of(cls, callback: Callback, **more: int | str) -> Self:
@@ -143,6 +144,7 @@ class CallbackOut(BaseModel):
             closed_reason=callback.closed_reason,
             note=callback.note,
             sms=callback.sms,
+            has_recording=callback.has_recording,
             **more,
         )
 

@@ -150,6 +150,7 @@ class Callback:
     closed_reason: ClosedReason | None
     note: str | None
     sms: SmsState | None = None
+    has_recording: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

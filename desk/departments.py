@@ -30,7 +30,7 @@ KEYS = (
     *("name", "extension", "hospital_number", "policy", "cutoff", "answer_by", "rounds", "closed_days", "half_days"),
     *("max_attempts", "min_spacing_minutes", "round_minutes", "identity", "languages", "allow_foreign"),
     *("ringing_hours", "ringing_days", "ring_prefixes", "capacity"),
-    *("choice", "key_tone", "referrer_extension", "urgent_extension", "sms_receipt"),
+    *("choice", "key_tone", "recording", "referrer_extension", "urgent_extension", "sms_receipt"),
 )
 EXTENSION_KEYS = ("extension", "referrer_extension", "urgent_extension")
 HALF_DAY_KEYS = ("cutoff", "answer_by", "rounds")
@@ -57,6 +57,7 @@ class Department:
     """One department's rules. Times are wall time in Europe/Oslo; rounds ascend; cutoff is not after answer_by.
 
     `capacity`: how many callbacks a round holds, or a day under the deadline policy; None is any number.
+    `recording`: callers may say what it is about once the callback is stored.
     `referrer_extension` and `urgent_extension`: numbers that ring the agents' and the urgent line, past the
     conversation; None where there is none.
     """
@@ -84,6 +85,7 @@ class Department:
     sms_receipt: bool = False
     choice: Choice | None = None
     key_tone: bool = False
+    recording: bool = False
     referrer_extension: str | None = None
     urgent_extension: str | None = None
 
@@ -200,6 +202,7 @@ def _department(table: Table) -> Department:
         sms_receipt=table.flag("sms_receipt", default=False),
         choice=read_choice(table.table("choice")),
         key_tone=table.flag("key_tone", default=False),
+        recording=table.flag("recording", default=False),
         referrer_extension=_extension(table, "referrer_extension") if "referrer_extension" in table else None,
         urgent_extension=_extension(table, "urgent_extension") if "urgent_extension" in table else None,
     )

@@ -25,6 +25,12 @@ class CallbackNotFound(DeskError):
     id = "callback-not-found"
 
 
+class RecordingNotFound(DeskError):
+    """The callback has no recording."""
+
+    id = "recording-not-found"
+
+
 class IllegalMove(DeskError):
     """The callback can't go from the status it has to the one asked for."""
 

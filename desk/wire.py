@@ -9,6 +9,7 @@ from desk.desk import Desk
 from desk.keyring import Keyring
 from desk.notices import Notices
 from desk.promises import public_holidays
+from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.retention import Retention, Rules
 from desk.settings import Settings
@@ -71,6 +72,11 @@ def make_callers(database: Database, settings: Settings, clock: Clock, departmen
     vault = make_vault(settings)
     notices = make_notices(settings, vault)
     return Callers(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+
+
+def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:
+    """What callers said it is about, on that database."""
+    return Recordings(database=database, vault=make_vault(settings), clock=clock)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, Self
 
 from desk.settings import Settings
 from docker import engine, images, tree
-from docker.instance import Instance, configuration_of, prepare
+from docker.instance import Instance, configuration_of, drop_recordings, make_recordings, prepare
 from docker.ready import ari_finds
 
 START_LIMIT = 30.0  # seconds until ARI must answer
@@ -90,6 +90,7 @@ class ContainerProcess:
             folders={
                 instance.folder: "rw",
                 instance.run: "rw",
+                instance.recordings: "rw",
                 (instance.folder / "etc" / "extensions.conf").resolve().parent: "ro",
                 settings.prompts_dir: "ro",
             },
@@ -133,6 +134,7 @@ class Asterisk:
     def launch(self) -> None:
         """Start and wait until ARI answers. Raises AsteriskError with the first line of what went wrong."""
         make_way(self.settings, self.instance.folder)
+        make_recordings(self.instance.folder)
         if self.runner == "docker":
             self._process = ContainerProcess(self.instance, self.settings)
         else:
@@ -180,6 +182,7 @@ class Asterisk:
             process.signal(signal.SIGKILL)
             process.wait(STOP_LIMIT)
         process.remove()
+        drop_recordings(self.instance.folder)
         (self.instance.folder / "pid").unlink(missing_ok=True)
 
     def _wait_until_ready(self) -> None:

@@ -83,6 +83,7 @@ def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dic
         "INNRINGING_CHECKOUT": str(ROOT),
         "INNRINGING_COMPOSE": str(folder),
         "INNRINGING_RUN": str(made.run),
+        "INNRINGING_RECORDINGS": str(made.recordings),
         "INNRINGING_PROMPTS": str(settings.prompts_dir),
         "INNRINGING_USER": f"{ours}:{os.getegid()}",
         "INNRINGING_SERVICE_USER": str(ours or SERVICE_USER),

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_
 """Parts of Asterisk's core that complain at start-up where they have no file, even if nobody uses them."""
 PHONES = ("switchboard", "demo-phone")
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
+MEMORY = Path("/dev/shm")
+"""A file system that is never on disk, where Linux has one."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Instance:
     folder: Path
     run: Path
     passwords: Mapping[str, str]
+
+    @property
+    def recordings(self) -> Path:
+        """Where it writes what callers say, for the seconds until that is sealed."""
+        return (self.folder / "spool" / "recording").resolve()
 
     @property
     def configuration(self) -> Path:
@@ -61,6 +69,7 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
         (folder / name).mkdir(parents=True, exist_ok=True)
     passwords = _phone_passwords(folder / "phones.json")
     instance = Instance(folder, _socket_folder(folder), passwords)
+    make_recordings(folder)
     for path in sorted(DIALPLAN.glob("*.conf")):
         _link(folder / "etc" / path.name, path)
     _write(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
@@ -158,8 +167,33 @@ def _socket_folder(folder: Path) -> Path:
     return Path(kept.read_text(encoding="utf-8"))
 
 
+def make_recordings(folder: Path) -> Path:
+    """What an Asterisk's `spool/recording` points to: a folder in memory where there can be one, made if it is gone.
+
+    A recording in clear must not come to lie on a disk, nor in its backups.
+    """
+    link = folder / "spool" / "recording"
+    if link.is_dir() and os.access(link, os.W_OK):
+        return link.resolve()
+    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
+        link.mkdir()
+        return link
+    _link(link, Path(tempfile.mkdtemp(prefix="innringing-", dir=MEMORY)))
+    return link.resolve()
+
+
+def drop_recordings(folder: Path) -> None:
+    """Take the folder in memory away, when nothing is left in it that a controller has yet to take in."""
+    link = folder / "spool" / "recording"
+    if link.is_symlink():
+        with suppress(OSError):
+            link.resolve().rmdir()
+
+
 def remove(instance: Instance) -> None:
     """Delete the folder of a stopped instance (tests)."""
+    if instance.folder not in instance.recordings.parents:
+        shutil.rmtree(instance.recordings, ignore_errors=True)
     if instance.folder not in instance.run.parents:
         shutil.rmtree(instance.run, ignore_errors=True)
     shutil.rmtree(instance.folder, ignore_errors=True)

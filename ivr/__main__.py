@@ -19,7 +19,7 @@ from desk.reload import DepartmentsFile
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
-from desk.wire import check_keys, make_callers, make_desk, make_vault, open_database
+from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database
 from ivr.ari import Ari
 from ivr.call import SOUNDS
 from ivr.controller import Controller
@@ -28,6 +28,8 @@ from ivr.dialogue.caller import request_callback
 from ivr.errors import IvrError
 from ivr.inbound import Inbound
 from ivr.prompts.sets import in_use
+from ivr.recordings import Intake
+from ivr.spool import Spool
 
 log = structlog.get_logger(__name__)
 
@@ -64,22 +66,24 @@ async def serve(settings: Settings) -> None:
             agent_rings=settings.agent_rings,
             patient_rings=settings.patient_rings,
         )
+        intake = Intake(spool=Spool(ari), recordings=make_recordings(database, settings, clock))
         controller = Controller(
-            ari=Inbound(ari=ari, dialler=dialler),
+            ari=Inbound(ari=ari, dialler=dialler, intake=intake),
             desk=desk,
             departments=departments,
             held=departments.held,
             sounds=partial(sounds_now, settings),
-            conversation=partial(request_callback, callers=callers, settings=settings, clock=clock),
+            conversation=partial(request_callback, callers=callers, settings=settings, clock=clock, recorder=intake),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        looking = asyncio.create_task(departments.keep_looking())
+        beside = [asyncio.create_task(departments.keep_looking()), asyncio.create_task(intake.serve())]
         try:
             await _serve_both(controller, dialler, stopping)
         finally:
-            looking.cancel()
+            for task in beside:
+                task.cancel()
     log.info("Stopped")
 
 

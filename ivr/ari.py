@@ -19,7 +19,7 @@ import structlog
 
 from ivr.errors import AriError, AriRefused, AriReplaced, AriUnavailable, ChannelGone, NotReachable
 from ivr.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
-from ivr.transport import Http
+from ivr.transport import Http, Reply
 
 with warnings.catch_warnings():  # their escapes in plain strings warn when first compiled
     warnings.simplefilter("ignore")
@@ -31,6 +31,7 @@ REST_TIMEOUT: Final = 4.0  # seconds
 HEARTBEAT: Final = 10.0  # seconds between pings; half of it is waited for the pong
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 2.0
+RECORDED_AS: Final = "alaw"  # as it is on the line; without a header that a crash could leave unfinished
 SAY_EVERY: Final = 20  # failed tries between two log lines
 
 Route = Callable[[Event], None]
@@ -180,16 +181,23 @@ class Ari:
     async def hangup(self, channel_id: str) -> None:
         await self.channel(channel_id).hangup()
 
+    async def fetch(self, resource: str, operation: str, **parameters: Any) -> bytes:
+        """As `request`, for what is no JSON."""
+        return (await self._send(resource, operation, **parameters)).body
+
     async def request(self, resource: str, operation: str, **parameters: Any) -> Any:
         """Send one request by its name in ARI's own description; returns the JSON answered, or None."""
+        return (await self._send(resource, operation, **parameters)).json()
+
+    async def _send(self, resource: str, operation: str, **parameters: Any) -> Reply:
         if self._client is None:
             raise AriUnavailable
         send = self._client.swagger.get_resource(resource).get_operation(operation)
         try:
-            reply = await send(**parameters)
+            reply: Reply = await send(**parameters)
         except (TypeError, ValueError) as error:  # no such parameter, or text that no address can hold
             raise AriError(f"{operation}: {type(error).__name__}") from None
-        return reply.json()
+        return reply
 
     async def _stay_connected(self, route: Route, reconcile: Reconcile) -> None:
         http = Http(self._base_url, self._authorization, self._rest_timeout, self._heartbeat)
@@ -272,6 +280,22 @@ class AriChannel:
         except ChannelGone:
             return False
         return True
+
+    async def record(self, name: str, *, longest: int, silence: int) -> None:
+        await self._ari.request(
+            "channels",
+            "record",
+            channelId=self.id,
+            name=name,
+            format=RECORDED_AS,
+            maxDurationSeconds=longest,
+            maxSilenceSeconds=silence,
+            ifExists="fail",
+            terminateOn="any",
+        )
+
+    async def stop_recording(self, name: str) -> None:
+        await self._ari.request("recordings", "stop", recordingName=name)
 
     async def hangup(self) -> None:
         await self._ari.request("channels", "hangup", channelId=self.id)

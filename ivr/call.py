@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
 from desk.callbacks import CallKey, IncompleteStep
+from ivr.channel import CallerId as CallerId
+from ivr.channel import Channel
+from ivr.channel import Keys as Keys
 from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
 
 log = structlog.get_logger(__name__)
@@ -26,54 +29,13 @@ LONE_KEY: Final = 4.0  # seconds without a further key after which keys that mea
 KEY_TONE: Final = "key_tone"
 PAUSE: Final = "pause"
 HELD_PAUSES: Final = 40  # of silence after a key's tone: ten seconds, longer than any next key is waited for
+RECORDING_GRACE: Final = 5.0  # seconds after which the end of a recording, if not told, is brought about
+RESCUE_AFTER_RECORDING: Final = 30  # seconds; while it records, Asterisk takes no longer time limit for a channel
 LATE_HASH: Final = 2.0  # seconds in which a '#' keyed after the last digit still belongs to the number before it
-
-
-class Channel(Protocol):
-    """The caller's line in Asterisk. Every method may raise an AriError of ivr.errors."""
-
-    @property
-    def id(self) -> str: ...
-
-    async def play(self, playback_id: str, media: Sequence[str], language: str) -> None:
-        """Start playing `media` (URIs as `sound:innringing/welcome`) one after another, as one playback."""
-
-    async def stop(self, playback_id: str) -> None: ...
-
-    async def playing(self, playback_id: str) -> bool:
-        """Ask Asterisk whether the playback is still queued or playing."""
-        ...
-
-    async def hangup(self) -> None: ...
-
-    async def leave(self, context: str, extension: str) -> None:
-        """Go on in the dialplan there, at priority 1."""
-
-    async def set_rescue(self, seconds: int) -> None:
-        """Let the dialplan take the caller over `seconds` from now, unless this is called again before that."""
 
 
 class CallerHungUp(Exception):
     """The caller is gone. Raised by every telephony await; only the controller catches it."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerId:
-    """Who rings, as the trunk says. `number` is None when there is none or when it may not be shown (`withheld`)."""
-
-    number: str | None = field(repr=False)
-    withheld: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What the caller keyed, and what ended it. The repr shows only how many."""
-
-    digits: str
-    ended: Literal["complete", "hash", "timeout", "silence"]
-
-    def __repr__(self) -> str:
-        return f"Keys({len(self.digits)} digits, {self.ended})"
 
 
 @dataclass(slots=True)
@@ -114,6 +76,7 @@ class Call:
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
         self._held: str | None = None  # the playback that holds the line open between keys
+        self._recording: tuple[str, asyncio.Future[str]] | None = None  # name, and how it ended: done, lost, gone
         self._number_ended_at = float("-inf")
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
@@ -125,6 +88,11 @@ class Call:
     def idle(self) -> float:
         """Seconds since the caller last heard or could key anything; 0 while they do."""
         return 0.0 if self._waits else asyncio.get_running_loop().time() - self._idle_since
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the caller is being recorded: until that ends, Asterisk carries out nothing else for the channel."""
+        return self._recording is not None
 
     @property
     def live(self) -> bool:
@@ -210,6 +178,31 @@ class Call:
                 return key
         return None
 
+    async def record(self, name: str, *, longest: int, silence: int) -> None:
+        """Record what the caller says from now on, and wait for the end: `longest` seconds, `silence` seconds, a key.
+
+        Asterisk keeps it under `name`, also when the caller hangs up. What it holds, if anything, is not told here. No
+        key can be heard in it: what was keyed before is gone, and whatever is pressed ends it and is no answer.
+        """
+        self._check()
+        self.forget_keys()
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._recording = name, outcome
+        try:
+            await self._command(self._channel.set_rescue(longest + RESCUE_AFTER_RECORDING))
+            await self._command(self._channel.record(name, longest=longest, silence=silence))
+            with self._occupied():
+                done, _ = await asyncio.wait((outcome,), timeout=longest + RECORDING_GRACE)
+            if not done or outcome.result() == "lost":
+                await self._stop_recording(name)
+        except AriError as error:
+            log.error("A caller could not be recorded", error=str(error))
+            await self._stop_recording(name)  # it may have begun, though we were not told
+        finally:
+            self._recording = None
+        self.forget_keys()
+        self._check()
+
     def forget_keys(self, *, stray: float = 0.0) -> None:
         """Drop what was keyed ahead, so that the next prompt is heard («that was wrong, once more»).
 
@@ -240,6 +233,8 @@ class Call:
 
     async def _leave(self, context: str, extension: str) -> None:
         self._check()
+        if self._recording:
+            await self._stop_recording(self._recording[0])  # until it ends, Asterisk lets no one go
         try:
             await self._channel.leave(context, extension)
         except (ChannelGone, NotInStasis):
@@ -274,8 +269,15 @@ class Call:
         if self._playback and self._playback.id == playback_id:
             _resolve(self._playback.outcome, state)
 
+    def recording_ended(self, name: str) -> None:
+        """Asterisk has ended a recording, and its file is whole."""
+        if self._recording and self._recording[0] == name:
+            _resolve(self._recording[1], "done")
+
     def events_lost(self) -> None:
         """The connection to Asterisk was gone for a while: what was awaited may have happened unseen."""
+        if self._recording:
+            _resolve(self._recording[1], "lost")
         if self._playback:
             _resolve(self._playback.outcome, "lost")
 
@@ -284,6 +286,8 @@ class Call:
         self._gone = True
         if self._playback:
             _resolve(self._playback.outcome, "gone")
+        if self._recording:
+            _resolve(self._recording[1], "gone")
         _resolve(self._key_waiter, None)
 
     async def _playback_end(self, playback: _Playback) -> str:
@@ -367,6 +371,14 @@ class Call:
             pass  # it ended by itself a moment ago
         except AriError as error:
             log.warning("A prompt could not be stopped", error=str(error))
+
+    async def _stop_recording(self, name: str) -> None:
+        try:
+            await self._channel.stop_recording(name)
+        except ChannelGone:
+            pass  # it is over, or never began
+        except AriError as error:
+            log.warning("A recording could not be stopped", error=str(error))
 
     async def _command(self, command: Awaitable[None]) -> None:
         try:

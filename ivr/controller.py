@@ -20,7 +20,8 @@ from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.phone import PhoneNumber, parse_phone
 from ivr.ari import Reconcile, Route
-from ivr.call import SOUNDS, Call, CallerHungUp, CallerId, Channel
+from ivr.call import SOUNDS, Call, CallerHungUp, CallerId
+from ivr.channel import Channel
 from ivr.errors import AriError, AriReplaced, AriUnavailable
 from ivr.events import (
     ChannelDestroyed,
@@ -28,6 +29,7 @@ from ivr.events import (
     ChannelHangupRequest,
     Event,
     PlaybackFinished,
+    RecordingEnded,
     StasisEnd,
     StasisStart,
 )
@@ -122,6 +124,8 @@ class Controller:
                 served.call.key_pressed(digit)
             case PlaybackFinished(playback_id=playback_id, state=state):
                 served.call.playback_finished(playback_id, state)
+            case RecordingEnded(name=name):
+                served.call.recording_ended(name)
             case StasisEnd() | ChannelHangupRequest() | ChannelDestroyed():
                 served.call.ended()  # gone, or in the dialplan's hands: over for us, and once is enough
 
@@ -244,7 +248,10 @@ class Controller:
             due = [
                 served
                 for served in self._served.values()
-                if served.call.live and clock() - served.armed_at >= REARM_AFTER and served.call.idle < STUCK_AFTER
+                if served.call.live
+                and clock() - served.armed_at >= REARM_AFTER
+                and served.call.idle < STUCK_AFTER
+                and not served.call.is_recorded
             ]
             await asyncio.gather(*(self._rearm(served) for served in due))
 

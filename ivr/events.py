@@ -63,12 +63,27 @@ class PlaybackFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """A recording of a channel is over, its file written as far as it came; `failed` where Asterisk says so."""
+
+    channel_id: str
+    name: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationReplaced:
     """Another connection took the application's name; no more events come here."""
 
 
 ChannelEvent = (
-    StasisStart | StasisEnd | ChannelHangupRequest | ChannelDestroyed | ChannelDtmfReceived | PlaybackFinished
+    StasisStart
+    | StasisEnd
+    | ChannelHangupRequest
+    | ChannelDestroyed
+    | ChannelDtmfReceived
+    | PlaybackFinished
+    | RecordingEnded
 )
 Event = ChannelEvent | ApplicationReplaced
 
@@ -79,6 +94,8 @@ WANTED: Final = (
     "ChannelDestroyed",
     "ChannelDtmfReceived",
     "PlaybackFinished",
+    "RecordingFinished",
+    "RecordingFailed",
     "ApplicationReplaced",
 )
 
@@ -87,10 +104,13 @@ def parse(message: Any) -> Event | None:
     """The event in a message, or None for one that is not wanted or not well-formed."""
     match message:
         case {"type": "ChannelDtmfReceived", "channel": {"id": str(channel)}, "digit": str(digit)}:
-            event: ChannelEvent = ChannelDtmfReceived(channel, digit)
+            event: ChannelEvent | None = ChannelDtmfReceived(channel, digit)
         case {"type": "PlaybackFinished", "playback": {"id": str(playback), "target_uri": str(target), **rest}}:
             channel = target.removeprefix("channel:")
             event = PlaybackFinished(channel, playback, str(rest.get("state", "done")))
+        case {"type": "RecordingFinished" | "RecordingFailed" as type_, "recording": {"name": str(name), **rest}}:
+            channel = str(rest.get("target_uri", "")).removeprefix("channel:")
+            event = RecordingEnded(channel, name, failed=type_ == "RecordingFailed") if _is_id(name) else None
         case {"type": "StasisStart", "args": [*args], "channel": {"id": str(channel)} as json}:
             if not all(isinstance(arg, str) and arg.isascii() for arg in args):
                 return None
@@ -106,7 +126,7 @@ def parse(message: Any) -> Event | None:
             return ApplicationReplaced()
         case _:
             return None
-    return event if _is_id(event.channel_id) else None
+    return event if event and _is_id(event.channel_id) else None
 
 
 def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:

@@ -1,33 +1,41 @@
-"""One connection to Asterisk, two who live off it: calls that come in are the controller's, dials are the dialler's."""
+"""One connection to Asterisk, and who lives off it: calls that come in are the controller's, dials are the dialler's,
+recordings that have ended are the intake's.
+"""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
 from ivr.ari import Ari, Reconcile, Route
-from ivr.call import Channel
+from ivr.channel import Channel
 from ivr.dialler import Dialler
-from ivr.events import Event, StasisStart
+from ivr.events import Event, RecordingEnded, StasisStart
 from ivr.outbound import leg_of
+from ivr.recordings import Intake
 
 
 class Inbound:
     """Asterisk as the controller sees it: without the channels of dials, whose events go to the dialler."""
 
-    def __init__(self, *, ari: Ari, dialler: Dialler) -> None:
+    def __init__(self, *, ari: Ari, dialler: Dialler, intake: Intake | None = None) -> None:
         self._ari = ari
         self._dialler = dialler
+        self._intake = intake
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
         """As `Ari.run`, with events sorted."""
 
         def sorted_route(event: Event) -> None:
+            if self._intake and isinstance(event, RecordingEnded):
+                self._intake.ended(event.name)
             if not self._dialler.route(event):
                 route(event)
 
         async def both() -> None:
             self._dialler.reconnected()
             await reconcile()
+            if self._intake:
+                self._intake.reconnected()
 
         await self._ari.run(sorted_route, both)
 

@@ -30,18 +30,18 @@ CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
 class Reply:
     """An answer, read to its end so that its connection is free again."""
 
-    __slots__ = ("_body", "status")
+    __slots__ = ("body", "status")
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status
-        self._body = body
+        self.body = body
 
     async def text(self) -> str:
-        return self._body.decode(errors="replace")
+        return self.body.decode(errors="replace")
 
     def json(self) -> Any:
         try:
-            return json.loads(self._body) if self._body else None
+            return json.loads(self.body) if self.body else None
         except ValueError as error:
             raise AriError("not JSON") from error
 

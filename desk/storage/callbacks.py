@@ -69,6 +69,7 @@ def read(row: Any, tried: Sequence[Attempt] = ()) -> Stored:
         closed_reason=ClosedReason(row.closed_reason) if row.closed_reason else None,
         note=row.note,
         sms=SmsState(row.sms) if row.sms else None,
+        has_recording=row.has_recording,
     )
     return Stored(callback, row.patient_index, row.attempts_from)
 

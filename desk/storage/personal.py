@@ -13,6 +13,7 @@ from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
 from desk.callbacks import Status
 from desk.phone import PhoneNumber
+from desk.storage import recordings
 from desk.storage.callbacks import kept
 from desk.storage.database import Connection
 from desk.storage.tables import answers, attempts, callbacks, calls, dials, outbox
@@ -61,6 +62,8 @@ NOT_PERSONAL: Final = {
     "answers.fingerprint": "deleted with its row after a day",
     "closures.text": "which prompt is played",
     "vault_keys.canary": "a known word",
+    "recordings.key": "deleted with its row when the callback's data are",
+    "recordings.sound": "deleted with its row when the callback's data are",
 }
 """Free text, bytes and phones that are no patient's, and why."""
 
@@ -80,6 +83,7 @@ async def due(connection: Connection, closed_before: datetime, limit: int) -> Se
 
 async def forget(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     """Delete the personal data of these callbacks, which are locked and closed. There is no way back."""
+    await recordings.remove(connection, ids)
     for personal in PERSONAL:
         values = dict(personal.left)
         if personal.of is c.id:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from desk.storage.database import Connection
-from desk.storage.tables import answers, callbacks, outbox
+from desk.storage.tables import answers, callbacks, outbox, recordings
 
 HEADER_BYTES = 3
 FIRST_FORMAT = b"\x01"
@@ -44,12 +44,16 @@ SEALED: Final[tuple[Sealed, ...]] = (
     Sealed(answers.c.answer, busy=_NEVER),
     Sealed(outbox.c.phone, busy=outbox.c.state == "queued"),
     Sealed(outbox.c.text, busy=outbox.c.state == "queued"),
+    Sealed(recordings.c.key, busy=_NEVER),
 )
 
 NOT_SEALED: Final = frozenset(
-    {"callbacks.patient_index", "answers.fingerprint", "agents.token_hash", "vault_keys.canary"}
+    {
+        *("callbacks.patient_index", "answers.fingerprint", "agents.token_hash", "vault_keys.canary"),
+        "recordings.sound",
+    }
 )
-"""Columns of bytes that hold an HMAC, a hash or a canary."""
+"""Columns of bytes that hold an HMAC, a hash, a canary, or what is sealed with a key that is in the row, sealed."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 
@@ -114,6 +115,7 @@ callbacks = Table(
     Column("sms", String(16)),  # the state of the newest text to the patient
     Column("forgotten_at", Instant),  # when the person's data were deleted: what is left are counts
     Column("legal_hold", String(64)),  # the case that keeps them from being deleted
+    Column("has_recording", Boolean, nullable=False, server_default=false()),
     CheckConstraint("status in ('waiting', 'claimed', 'unreachable', 'closed')", name="status"),
     CheckConstraint("(status = 'claimed') = (claimed_by is not null)", name="claimed_by"),
     CheckConstraint("(status = 'claimed') = (lease_until is not null)", name="lease_until"),
@@ -259,6 +261,15 @@ answers = Table(
 )
 
 Index(None, callbacks.c.department, callbacks.c.promise_by)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("key", LargeBinary, nullable=False),  # the sound's own, sealed by the vault
+    Column("sound", LargeBinary, nullable=False),  # A-law, sealed with that key
+)
 
 closures = Table(
     "closures",

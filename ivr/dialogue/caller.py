@@ -17,6 +17,7 @@ from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
 from desk.settings import Settings
 from ivr.call import Call
+from ivr.dialogue.recording import Recorder, say_what_it_is_about
 from ivr.dialogue.second_call import tell_standing
 from ivr.dialogue.simple_questions import answer_questions
 from ivr.dialogue.speech import choice_offer, receipt
@@ -48,6 +49,7 @@ class _Rules:
     allow_h: bool
     allow_foreign: bool
     choice: Choice | None
+    recorder: Recorder | None = None
     languages_left: int = MOST_LANGUAGES
     welcomed: bool = False
 
@@ -78,6 +80,7 @@ async def request_callback(
     callers: Callers,
     settings: Settings,
     clock: Clock = SYSTEM_CLOCK,
+    recorder: Recorder | None = None,
 ) -> None:
     """The caller leaves a number and hears when we ring back. Returns when all is said; hanging up is the controller's.
 
@@ -92,6 +95,7 @@ async def request_callback(
         allow_h=settings.enable_h_numbers,
         allow_foreign=settings.allow_foreign or department.allow_foreign,
         choice=department.choice,
+        recorder=recorder if department.recording else None,
     )
     try:
         await _until_requested(call, desk, callers, rules, clock)
@@ -150,6 +154,8 @@ async def _requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, cl
             # A new promise is spoken from the moment it was stored for: the caller hears what the desk noted.
             now = registration.callback.created_at if registration.created else clock.now()
             await call.play(*receipt(registration, rules.department, known_person=patient is not None, now=now))
+        if rules.recorder and registration.created:
+            await say_what_it_is_about(call, rules.recorder, registration.callback.id)
     except DeskError as error:  # whatever the reason, it is not stored, and is not said to be
         log.error("A callback could not be stored", error=error.id)
         await call.play(Prompt.STORAGE_DOWN, Prompt.TO_SWITCHBOARD)

@@ -12,6 +12,8 @@ from ivr.rehearse.stage import Actor, Answer, Question, Stage, Story
 NOTHING = Answer()
 GONE = Answer(hangs_up=True)
 PHONE_DIGITS = 8
+SPEECH = 0
+SPEAKS = Answer(speaks=6.0)
 MOST_STEPS = 25
 
 
@@ -50,7 +52,7 @@ def knows(person: int, *, after: float = 1.0, gap: float = 0.4) -> Actor:
             return Answer(people.identity(person), after, gap)
         if question.digits == PHONE_DIGITS:
             return Answer(people.number(person + 5_000).removeprefix("+47"), after, gap)
-        return NOTHING
+        return SPEAKS if question.digits == SPEECH else NOTHING
 
     return act
 
@@ -130,7 +132,7 @@ async def hanging_up(stage: Stage, department: Department) -> AsyncIterator[Scen
     """A slow caller who hangs up at the first question, the second … and in the middle of each thing said."""
     person = stage.new_person()
     whole = await stage.ring(department, knows(person), person=person)
-    moments = sorted({round(event.second + 0.3, 1) for event in whole.events if event.kind == "says"})
+    moments = sorted({round(event.second + 0.3, 1) for event in whole.events if event.kind in ("says", "speaks")})
     spread = moments[:: max(1, len(moments) // MOST_STEPS)]
     for moment in spread:
         person = stage.new_person()

@@ -16,7 +16,7 @@ from desk.identity import LENGTH
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt
 from ivr.rehearse import people
-from ivr.rehearse.cast import PHONE_DIGITS
+from ivr.rehearse.cast import PHONE_DIGITS, SPEAKS, SPEECH
 from ivr.rehearse.stage import Answer, Question, Stage, Story, Undecided
 from ivr.rehearse.transcript import faults, words
 
@@ -59,6 +59,12 @@ def choices(question: Question, person: int) -> list[Choice]:
     """What may be answered to a question, by the number of digits it waits for."""
     silence = Choice("ingenting", Answer())
     five = [Choice("5", Answer("5"))] if OFFERS.intersection(question.prompts) else []
+    if question.digits == SPEECH:
+        return [
+            Choice("sier noe", SPEAKS),
+            Choice("sier ikke noe", Answer()),
+            Choice("sier noe og legger på", Answer(speaks=30.0, after=3.0, hangs_up=True)),
+        ]
     if question.digits == LENGTH:
         right, wrong = people.identity(person), people.wrong_identity(person)
         return [

@@ -18,6 +18,8 @@ class Listener(Protocol):
 
     def playback_finished(self, playback_id: str, state: str) -> None: ...
 
+    def recording_ended(self, name: str) -> None: ...
+
     def ended(self) -> None: ...
 
 
@@ -28,10 +30,12 @@ class FakeChannel:
     >>> call = caller.call(department="kirurgi", number="+4768050001")
     >>> caller.keys("12345", at=2.0)          # from now, half a second apart
     >>> caller.answers("menu", "1", after=1)  # one second into each playing of the prompt `menu`
+    >>> caller.speaks = 6.0                   # seconds, when asked to say something
     >>> caller.hangs_up(at=20)
 
     `heard` holds (second, prompt) for each prompt begun, `stopped` the seconds at which playing was broken off; `tones`
-    the seconds of the tones for keys, and `holding` what holds the line open between them (see Call).
+    the seconds of the tones for keys, and `holding` what holds the line open between them (see Call);
+    `recorded` (name, seconds) for each recording that ended.
     """
 
     def __init__(self, channel_id: str = "1790000000.1", *, durations: Mapping[str, float] | None = None) -> None:
@@ -45,14 +49,17 @@ class FakeChannel:
         self.requests: list[str] = []
         self.left_to: tuple[str, str] | None = None
         self.hung_up = False
+        self.speaks = 0.0
+        self.recorded: list[tuple[str, float]] = []
         self.failing: dict[
             str, AriError
-        ] = {}  # request -> what it raises: play, stop, playing, hangup, leave, set_rescue
+        ] = {}  # request -> what it raises: play, stop, playing, hangup, leave, set_rescue, record, stop_recording
         self.silent_failures: set[str] = set()  # prompts whose playing ends without any event
         self.failed_prompts: set[str] = set()  # prompts that Asterisk cannot play
         self.rescue_at: float | None = None
         self._answers: dict[str, list[tuple[str, float]]] = {}
         self._playing: dict[str, list[asyncio.TimerHandle]] = {}
+        self._recording: tuple[str, float, asyncio.TimerHandle] | None = None
         self._call: Listener | None = None
 
     def attach(self, listener: "Listener") -> None:
@@ -116,6 +123,17 @@ class FakeChannel:
         self._request("playing")
         return playback_id in self._playing
 
+    async def record(self, name: str, *, longest: int, silence: int) -> None:
+        self._request("record")
+        timer = self._loop.call_later(min(self.speaks + silence, longest), self._end_recording)
+        self._recording = (name, self._loop.time(), timer)
+
+    async def stop_recording(self, name: str) -> None:
+        self._request("stop_recording")
+        if self._recording is None:
+            raise ChannelGone
+        self._end_recording()
+
     async def hangup(self) -> None:
         self._request("hangup")
         self.hung_up = True
@@ -153,10 +171,22 @@ class FakeChannel:
     def _press(self, key: str) -> None:
         if self._call:
             self._call.key_pressed(key)
+        self._end_recording()
+
+    def _end_recording(self) -> None:
+        if self._recording is None:
+            return
+        name, began, timer = self._recording
+        timer.cancel()
+        self._recording = None
+        self.recorded.append((name, min(self.speaks, self._loop.time() - began)))
+        if self._call:
+            self._call.recording_ended(name)
 
     def _gone(self) -> None:
         for playback_id in list(self._playing):
             for timer in self._playing.pop(playback_id):
                 timer.cancel()
+        self._end_recording()
         if self._call:
             self._call.ended()

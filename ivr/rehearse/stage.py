@@ -6,8 +6,8 @@ import asyncio
 import base64
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
@@ -30,6 +30,7 @@ from desk.storage.migrate import migrate
 from desk.wire import make_callers, make_desk
 from ivr.call import Call, CallerHungUp, CallerId, Keys
 from ivr.dialogue.caller import request_callback
+from ivr.dialogue.recording import Fate
 from ivr.prompts.catalogue import Catalogue, load_catalogue
 from ivr.prompts.files import RATE, read_manifest
 from ivr.rehearse import people
@@ -45,7 +46,7 @@ OUTCOMES: Final = {"switchboard": "switchboard", "urgent-line": "urgent"}
 
 @dataclass(frozen=True)
 class Question:
-    """What a caller is asked: the prompts since the last answer, and how many digits are waited for.
+    """What a caller is asked: the prompts since the last answer, and how many digits are waited for; 0 to speak.
 
     `number` counts the questions of the call, from 0.
     """
@@ -58,12 +59,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the caller does then: keys, `after` seconds and `gap` seconds apart; nothing; or hangs up."""
+    """What the caller does then: keys, `after` seconds and `gap` seconds apart; speaks so long; hangs up; nothing."""
 
     keys: str = ""
     after: float = 1.0
     gap: float = 0.4
     hangs_up: bool = False
+    speaks: float = 0.0
 
 
 class Undecided(Exception):
@@ -79,7 +81,7 @@ Actor = Callable[[Question], Answer]
 
 @dataclass(frozen=True)
 class Event:
-    """Something in a call: `kind` is says, keys, waits, desk or ends. `language` is set where something is said."""
+    """Something in a call: `kind` is says, keys, waits, speaks, desk or ends. `language`: where something is said."""
 
     second: float
     kind: str
@@ -142,18 +144,55 @@ class StageCall(Call):
         self._questions = 0
 
     async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
-        said = self._story.said()
-        asked = tuple(said[self._answered :])
+        asked = self._asked()
         if first > 0 and asked and not self._keys:
-            question = Question(asked, digits, self.language, self._questions)
-            self._answered, self._questions = len(said), self._questions + 1
-            answer = self._actor(question)
-            if answer.hangs_up:
-                self._line.hangs_up(at=answer.after)
-            elif not answer.keys:
+            answer = self._answer(asked, digits)
+            if not answer.hangs_up and not answer.keys:
                 self._line.note("waits", "")
-            self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
         return await super().collect(digits=digits, first=first, between=between, alone=alone)
+
+    async def record(self, name: str, *, longest: int, silence: int) -> None:
+        answer = self._answer(self._asked(), 0)
+        self._line.speaks = answer.speaks
+        self._line.note("speaks", f"{answer.speaks:.0f} seconds" if answer.speaks else "nothing")
+        await super().record(name, longest=longest, silence=silence)
+
+    def _asked(self) -> tuple[str, ...]:
+        """What was said since the last answer."""
+        return tuple(self._story.said()[self._answered :])
+
+    def _answer(self, asked: tuple[str, ...], digits: int) -> Answer:
+        """The caller's answer to a question, its keys and hanging up under way."""
+        question = Question(asked, digits, self.language, self._questions)
+        self._answered, self._questions = self._answered + len(asked), self._questions + 1
+        answer = self._actor(question)
+        if answer.hangs_up:
+            self._line.hangs_up(at=answer.after)
+        self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
+        return answer
+
+
+class StageRecorder:
+    """Keeps what a caller says on this line."""
+
+    def __init__(self, line: StageLine) -> None:
+        self._line = line
+
+    def name_of(self, callback_id: str) -> str:
+        return callback_id
+
+    @contextmanager
+    def expecting(self, callback_id: str) -> Iterator[Awaitable[Fate]]:
+        told = self._told()
+        try:
+            yield told
+        finally:
+            told.close()
+
+    async def _told(self) -> Fate:
+        spoken = bool(self._line.recorded and self._line.recorded[-1][1])
+        self._line.note("desk", "the recording is kept" if spoken else "nothing was said: no recording is kept")
+        return Fate.KEPT if spoken else Fate.EMPTY
 
 
 class StageClock:
@@ -233,7 +272,11 @@ class Stage:
         try:
             async with asyncio.timeout(LONGEST_CALL):
                 await request_callback(
-                    call, desk, department, callers=callers, settings=self._settings, clock=self._clock
+                    *(call, desk, department),
+                    callers=callers,
+                    settings=self._settings,
+                    clock=self._clock,
+                    recorder=StageRecorder(line),
                 )
             story.outcome = OUTCOMES[line.left_to[0]] if line.left_to else "done"
         except CallerHungUp:

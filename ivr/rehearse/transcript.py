@@ -10,13 +10,14 @@ ENDINGS = {
     "switchboard": "the caller goes to the switchboard",
     "urgent": "the caller goes to the urgent line",
 }
+MARKS = {"says": "»", "keys": "caller keys", "waits": "caller presses nothing", "speaks": "caller says"}
 RECEIPTS = frozenset({"received"})
 
 
 def lines(story: Story, catalogue: Catalogue) -> Iterator[str]:
     """One line for each thing said, keyed or stored: `  0:07  » Velkommen …`."""
     for second, kind, text in _merged(story.events, catalogue):
-        mark = {"says": "»", "keys": "caller keys", "waits": "caller presses nothing"}.get(kind, "·")
+        mark = MARKS.get(kind, "·")
         yield f"  {int(second) // 60}:{int(second) % 60:02}  {mark} {text}".rstrip()
     yield f"        = {story.failure or ENDINGS.get(story.outcome, 'the caller has hung up')}"
 

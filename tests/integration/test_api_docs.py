@@ -10,7 +10,7 @@ from tests.integration.api_world import World, open_world
 
 SURFACE = {
     *(("GET", f"/api/v1/{noun}") for noun in ("callbacks", "calls", "departments", "me")),
-    *(("GET", f"/api/v1/callbacks/{{id}}{tail}") for tail in ("", "/patient", "/history", "/promises")),
+    *(("GET", f"/api/v1/callbacks/{{id}}{tail}") for tail in ("", "/patient", "/recording", "/history", "/promises")),
     *(("GET", f"/api/v1/departments/{{slug}}/{what}") for what in ("promises", "warnings", "intake")),
     ("POST", "/api/v1/callbacks"),
     ("POST", "/api/v1/departments/{slug}/closures"),

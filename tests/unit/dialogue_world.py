@@ -1,6 +1,8 @@
 """A caller, a department and a desk that notes what it is given: the surroundings of a conversation under test."""
 
 import asyncio
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import time
 from typing import Any
@@ -15,6 +17,7 @@ from desk.promises import promise_for, spoken_text
 from desk.settings import Settings
 from ivr.call import Call, CallerHungUp
 from ivr.dialogue.caller import request_callback
+from ivr.dialogue.recording import Fate
 from ivr.prompts.keys import all_keys
 from ivr.rehearse.line import FakeChannel
 from tests.fakes import FakeClock
@@ -163,6 +166,26 @@ class FakeCallers:
         self.standing = replace(standing, **changes)
 
 
+class FakeRecorder:
+    """Tells `fate` of every recording, a tenth of a second after it has ended."""
+
+    def __init__(self) -> None:
+        self.fate = Fate.KEPT
+        self.expected: list[str] = []
+
+    def name_of(self, callback_id: str) -> str:
+        return f"innringing-{callback_id}"
+
+    @contextmanager
+    def expecting(self, callback_id: str) -> Iterator[Awaitable[Fate]]:
+        self.expected.append(callback_id)
+        told = asyncio.sleep(0.1, self.fate)
+        try:
+            yield told
+        finally:
+            told.close()
+
+
 class World:
     """One call to one department. Script `caller`, then `await ring()`; `prompts`, `stored` and `call` tell the rest.
 
@@ -182,6 +205,7 @@ class World:
         self.desk = FakeDesk(self.clock)
         self.callers = FakeCallers(self.desk)
         self.caller = FakeChannel()
+        self.recorder = FakeRecorder()
         self.department = department
         self.settings = Settings(environment=environment, **settings)
         self.call: Call = self.caller.call(department=department.slug, number=number, withheld=withheld)
@@ -197,6 +221,7 @@ class World:
                 callers=self.callers,  # type: ignore[arg-type]
                 settings=self.settings,
                 clock=self.clock,  # type: ignore[arg-type]
+                recorder=self.recorder,
             )
         except CallerHungUp:
             self.hung_up = True

@@ -20,6 +20,7 @@ from ivr.events import (
     ChannelDtmfReceived,
     ChannelHangupRequest,
     PlaybackFinished,
+    RecordingEnded,
     StasisEnd,
     StasisStart,
     parse,
@@ -45,6 +46,9 @@ class Wire:
 
     def playback_finished(self, playback_id: str, state: str) -> None:
         self.route(PlaybackFinished(self.channel_id, playback_id, state))
+
+    def recording_ended(self, name: str) -> None:
+        self.route(RecordingEnded(self.channel_id, name, failed=False))
 
     def ended(self) -> None:
         self.route(ChannelDestroyed(self.channel_id))

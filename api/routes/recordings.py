@@ -1,0 +1,34 @@
+"""What the caller said their call is about. Thin: sealing, and who heard it, are the desk's."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from api.auth import Worker
+from api.openapi import API, problems
+
+router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
+
+WAV = "audio/wav"
+
+
+@router.get(
+    "/{id:uuid}/recording",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "16 bit, 8 kHz, mono; a minute at most.",
+            "content": {WAV: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **problems((404, "There is no such callback, or it has no recording.")),
+    },
+)
+async def get_recording(id: UUID, access: Worker) -> Response:
+    """What the caller said it is about. Each time it is fetched is recorded in the callback's history, with your name.
+
+    Keep no copy: it is deleted with the callback's other data.
+    """
+    callback = await access.callback(str(id))
+    sound = await access.parts.recordings.hear(callback.id, access.agent.name)
+    return Response(sound, media_type=WAV, headers={"Cache-Control": "no-store", "Content-Disposition": "inline"})

@@ -1,0 +1,52 @@
+"""Speech as a telephone line carries it: A-law (ITU-T G.711), 8 kHz, mono, one byte a sample. Pure."""
+
+import io
+import sys
+import wave
+from array import array
+from typing import Final
+
+RATE: Final = 8000
+FRAME: Final = 160  # samples: 20 ms
+AUDIBLE: Final = 100
+"""Of 32767: a sample this far from zero is no line noise (A-law's own quietest step is 8)."""
+AUDIBLE_SAMPLES: Final = 16  # of a frame
+SPOKEN_FRAMES: Final = 10  # 0.2 s: less is a click
+
+
+def _linear(code: int) -> int:
+    """The 16-bit value of one A-law byte."""
+    code ^= 0x55
+    exponent, mantissa = (code >> 4) & 7, code & 15
+    value = (mantissa << 4) + 8 if exponent == 0 else ((mantissa << 4) + 0x108) << (exponent - 1)
+    return value if code & 0x80 else -value
+
+
+_LINEAR: Final = tuple(_linear(code) for code in range(256))
+_AUDIBLE: Final = bytes(abs(value) >= AUDIBLE for value in _LINEAR)
+
+
+def seconds(alaw: bytes) -> float:
+    """How long it lasts."""
+    return len(alaw) / RATE
+
+
+def is_silent(alaw: bytes) -> bool:
+    """Whether nobody can have said anything in it: less than 0.2 s of it can be heard at all."""
+    audible = alaw.translate(_AUDIBLE)
+    frames = (sum(audible[start : start + FRAME]) for start in range(0, len(audible), FRAME))
+    return sum(count >= AUDIBLE_SAMPLES for count in frames) < SPOKEN_FRAMES
+
+
+def as_wav(alaw: bytes) -> bytes:
+    """A WAV file of it that every player knows: 16 bit, 8 kHz, mono."""
+    samples = array("h", map(_LINEAR.__getitem__, alaw))
+    if sys.byteorder == "big":
+        samples.byteswap()
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(samples.tobytes())
+    return file.getvalue()

@@ -1,0 +1,282 @@
+"""«Si kort hva det gjelder» over real SIP: what is said is what an agent hears, and none of it is left in clear.
+
+Beside it a queue that is full and one that is closed: the promise heard is the promise stored, with the reason.
+"""
+
+import asyncio
+import io
+import wave
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from desk.agents import Agents, Role
+from desk.clock import OSLO, SystemClock
+from desk.departments import Policy
+from desk.promises import Promise
+from desk.settings import ROOT
+from desk.storage.database import Database
+from ivr.dialogue.speech import promise_prompts
+from ivr.phone.listening import Listener
+from ivr.phone.rtp import RATE, Samples, decode_alaw
+from tests.callers import PATIENCE, Caller, ringing
+from tests.synthetic import synthetic_identity
+from tests.system import System, running_system
+
+SAID, EARLIER = "rescue", "switchboard_unavailable"
+"""Sentences of the catalogue that no caller hears in these calls: they stand for what callers say."""
+TIMES = 9
+"""Said so often without a break, the sentence is under way when the recording begins, and whole in it after that."""
+
+
+@pytest.fixture(scope="module")
+def system(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """kirurgi records what it is about; hjerte has one place in each round, and asks for no identity number."""
+    folder = tmp_path_factory.mktemp("recording")
+    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+    text = text.replace("[kirurgi]\n", "[kirurgi]\nrecording = true\n", 1)
+    text = text.replace("[hjerte]\n", '[hjerte]\ncapacity = 1\nidentity = "off"\n', 1)
+    (folder / "departments.toml").write_text(text, "utf-8")
+    with running_system(folder, departments_file=folder / "departments.toml") as running:
+        yield running
+
+
+def sound(system: System, sentence: str) -> bytes:
+    return (system.settings.prompts_dir / "build" / "nb" / f"{sentence}.alaw").read_bytes()
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    """Wait until it holds; too long is a failure."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.02)
+
+
+def in_spool(system: System) -> list[str]:
+    """The recordings in clear."""
+    return [path.stem for path in system.asterisk.instance.recordings.iterdir()]
+
+
+async def keys_and_speaks(caller: Caller, system: System, n: int, times: int = TIMES) -> None:
+    """Says one thing before keying, keys, and says another from then on."""
+    await caller.hears("welcome")
+    caller.call.line.say(sound(system, EARLIER))
+    await caller.keys(synthetic_identity(n))
+    caller.call.line.say(sound(system, SAID) * times)
+
+
+async def speaks(system: System) -> list[str]:
+    """Until silence ends the recording."""
+    async with ringing(system.settings, "1000", "+4768050701") as caller:
+        await keys_and_speaks(caller, system, 701)
+        await caller.hears("recording_kept")
+        await caller.ends()
+        return await caller.heard()
+
+
+async def hangs_up(system: System) -> list[str]:
+    """In the middle of a sentence."""
+    async with ringing(system.settings, "1000", "+4768050702") as caller:
+        await keys_and_speaks(caller, system, 702)
+        async with system.client() as agent:
+            id = (await callback_of(agent, 702, patience=PATIENCE))["id"]
+        await eventually(lambda: f"innringing-{id}" in in_spool(system))
+        await asyncio.sleep(12)  # twice the sentence: wherever it was, it is whole once
+        await caller.hangs_up()
+        return await caller.heard()
+
+
+async def presses_a_key(system: System) -> list[str]:
+    """After having spoken, and goes on keying."""
+    async with ringing(system.settings, "1000", "+4768050703") as caller:
+        await keys_and_speaks(caller, system, 703)
+        await caller.keys("#1234567890")
+        await caller.hears("recording_kept")
+        await caller.ends()
+        return await caller.heard()
+
+
+async def says_nothing(system: System) -> list[str]:
+    async with ringing(system.settings, "1000", "+4768050704") as caller:
+        await keys_and_speaks(caller, system, 704, times=0)
+        await caller.ends()
+        return await caller.heard()
+
+
+async def rings_hjerte(system: System, n: int) -> list[str]:
+    """The receipt, word by word."""
+    async with ringing(system.settings, "2000", f"+476805{n:04}") as caller:
+        await caller.ends()
+        samples = caller.call.heard.samples()
+        return [each.key for each in await asyncio.to_thread(Listener.of_folder(caller.prompts).recognise, samples)]
+
+
+async def leaders_token(system: System) -> str:
+    database = Database(system.settings.database_url)
+    try:
+        return await Agents(database=database, clock=SystemClock()).add("lise", Role.LEADER, ["hjerte"])
+    finally:
+        await database.close()
+
+
+async def hjerte_fills_and_closes(system: System) -> list[list[str]]:
+    """One gets the round, the next the round after it; then the queue is closed until midnight, for a course."""
+    heard = [await rings_hjerte(system, 711), await rings_hjerte(system, 712)]
+    now = datetime.now(OSLO)
+    until = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    closure = {"from": now.isoformat(), "until": until.isoformat(), "text_key": "closed_course"}
+    async with system.client() as leader:
+        leader.headers["Authorization"] = f"Bearer {await leaders_token(system)}"
+        (await leader.post("/departments/hjerte/closures", json=closure)).raise_for_status()
+    return [*heard, await rings_hjerte(system, 713)]
+
+
+@dataclass
+class Told:
+    """What each caller heard."""
+
+    recorded: dict[Callable[[System], Awaitable[list[str]]], list[str]]
+    hjerte: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def told(system: System) -> Told:
+    """All of them ring at once."""
+
+    async def ring_all() -> Told:
+        stories = [speaks, hangs_up, presses_a_key, says_nothing]
+        *heard, hjerte = await asyncio.gather(*(story(system) for story in stories), hjerte_fills_and_closes(system))
+        return Told(dict(zip(stories, heard, strict=True)), hjerte)
+
+    return asyncio.run(ring_all())
+
+
+async def callback_of(agent: httpx.AsyncClient, n: int, *, patience: float = 0) -> dict[str, Any]:
+    end = asyncio.get_running_loop().time() + patience
+    while True:
+        items = (await agent.get("/callbacks", params={"limit": 200})).raise_for_status().json()["items"]
+        found = [each for each in items if each["phone"] == f"+476805{n:04}"]
+        if found or asyncio.get_running_loop().time() > end:
+            (callback,) = found
+            return callback
+        await asyncio.sleep(0.2)
+
+
+async def fetched(system: System, n: int) -> Samples:
+    """The recording of that caller, as an agent gets it."""
+    async with system.client() as agent:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                callback = await callback_of(agent, n)
+                if callback["has_recording"]:
+                    break
+                await asyncio.sleep(0.1)
+        answer = (await agent.get(f"/callbacks/{callback['id']}/recording")).raise_for_status()
+        history = (await agent.get(f"/callbacks/{callback['id']}/history")).json()["items"]
+    assert history[-1]["event"] == "recording_heard"
+    assert answer.headers["content-type"] == "audio/wav" and answer.headers["cache-control"] == "no-store"
+    with wave.open(io.BytesIO(answer.content)) as file:
+        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (RATE, 2, 1)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def holds_what_was_said(system: System, samples: Samples) -> bool:
+    """The sentence is in it, from start to end, sample for sample; what was said before is not."""
+    found = Listener.of_folder(system.settings.prompts_dir / "build" / "nb", [SAID, EARLIER]).recognise(samples)
+    assert EARLIER not in [each.key for each in found]
+    return any(each.whole and each.score > 0.98 for each in found)
+
+
+def keys_in(samples: Samples) -> int:
+    """How many blocks of 40 ms hold a pair of DTMF's tones and nothing else."""
+    block, found = RATE // 25, 0
+    for start in range(0, len(samples) - block, block):
+        power = np.abs(np.fft.rfft(samples[start : start + block] * np.hanning(block))) ** 2
+        near = [power[round(f / 25) - 1 : round(f / 25) + 2].sum() for f in (697, 770, 852, 941, 1209, 1336, 1477)]
+        low, high = max(near[:4]), max(near[4:])
+        found += bool(power.sum() > 1e9 and low + high > 0.9 * power.sum() and min(low, high) > 0.1 * power.sum())
+    return found
+
+
+async def test_what_is_said_is_what_an_agent_hears_and_silence_ends_it(system: System, told: Told) -> None:
+    assert told.recorded[speaks][-4:] == ["may_hang_up", "say_what_about", "recording_kept", "may_hang_up"]
+    samples = await fetched(system, 701)
+    assert holds_what_was_said(system, samples)
+    assert keys_in(samples) == 0
+
+
+async def test_hanging_up_keeps_what_was_said_until_then(system: System, told: Told) -> None:
+    assert told.recorded[hangs_up][-1] == "say_what_about"
+    samples = await fetched(system, 702)
+    assert holds_what_was_said(system, samples)
+    assert len(samples) > 4 * RATE
+    async with system.client() as agent:
+        assert (await callback_of(agent, 702))["status"] == "waiting"
+
+
+async def test_a_key_ends_it_and_none_is_in_it(system: System, told: Told) -> None:
+    assert "recording_kept" in told.recorded[presses_a_key]
+    samples = await fetched(system, 703)
+    assert holds_what_was_said(system, samples)
+    assert keys_in(samples) == 0
+
+
+async def test_who_says_nothing_has_a_callback_without_a_recording(system: System, told: Told) -> None:
+    assert told.recorded[says_nothing][-2:] == ["say_what_about", "may_hang_up"]
+    async with system.client() as agent:
+        callback = await callback_of(agent, 704)
+        answer = await agent.get(f"/callbacks/{callback['id']}/recording")
+    assert (callback["has_recording"], answer.status_code) == (False, 404)
+    assert answer.json()["type"] == "urn:innringing:problem:recording-not-found"
+
+
+async def test_nothing_is_left_in_clear(system: System, told: Told) -> None:
+    await fetched(system, 701)
+    await eventually(lambda: not in_spool(system))
+    piece = sound(system, SAID)[RATE : 2 * RATE]
+    files = [path for path in system.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert any(path.suffix == ".db" for path in files)
+    held = []
+    for path in files:
+        with suppress(FileNotFoundError):
+            held += [path] * (piece in path.read_bytes())
+    assert held == []
+
+
+async def test_what_a_crash_left_in_clear_is_taken_in_at_the_next_start(system: System, told: Told) -> None:
+    async with system.client() as agent:
+        id = (await callback_of(agent, 704))["id"]
+    await eventually(lambda: not in_spool(system))
+    system.ivr.kill()
+    spool = system.asterisk.instance.recordings
+    (spool / f"innringing-{id}.alaw").write_bytes(sound(system, SAID))
+    (spool / "innringing-00000000-0000-0000-0000-000000000000.alaw").write_bytes(sound(system, SAID))
+    (spool / "someone-elses.alaw").write_bytes(b"\xd5" * RATE)
+    await asyncio.to_thread(system.restart_ivr)
+    samples = await fetched(system, 704)
+    assert np.array_equal(samples, decode_alaw(sound(system, SAID)))
+    await eventually(lambda: in_spool(system) == ["someone-elses"])
+
+
+@pytest.mark.parametrize(("caller", "reason"), [(0, None), (1, "queue_full"), (2, "closed_course")])
+async def test_the_promise_heard_is_the_promise_stored(
+    system: System, told: Told, caller: int, reason: str | None
+) -> None:
+    async with system.client() as agent:
+        callback = await callback_of(agent, 711 + caller)
+        before = [(await callback_of(agent, n))["promise"]["by"] for n in range(711, 711 + caller)]
+    by = datetime.fromisoformat(callback["promise"]["by"])
+    words = promise_prompts(Promise(Policy.ROUNDS, by, by), datetime.fromisoformat(callback["created_at"]))
+    receipt = ["received", *([reason] if reason else []), "we_ring", *words, "from_number"]
+    heard = told.hjerte[caller][told.hjerte[caller].index("received") :]
+    receipt, heard = ([word.replace("hour_", "oclock_") for word in each] for each in (receipt, heard))  # one sound
+    assert heard[: len(receipt)] == receipt
+    assert callback["promise"]["by"] > max(before, default="")  # one place a round: each gets a later one

@@ -1,0 +1,119 @@
+"""What callers said: sealed in the database, heard by agents with a trace, deleted with the callback's data."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select, update
+
+from desk.desk import Desk
+from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
+from desk.recordings import Recordings
+from desk.sound import as_wav, is_silent
+from desk.storage.database import Database
+from desk.storage.tables import recordings
+from desk.vault import Vault
+from tests.fakes import FakeClock
+from tests.integration.desk_world import KEYS, call, person, phone
+
+SPEECH = bytes(range(256)) * 40
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.fixture
+def kept(database: Database, clock: FakeClock) -> Recordings:
+    return Recordings(database=database, vault=Vault(**KEYS), clock=clock)
+
+
+async def registered(desk: Desk, n: int = 1) -> str:
+    return (await desk.register(call(n), "kirurgi", person(n), phone(n))).callback.id
+
+
+async def test_kept_and_heard_each_with_a_row_in_the_history(desk: Desk, kept: Recordings) -> None:
+    id = await registered(desk)
+    before = await desk.get(id)
+    assert await kept.keep(id, SPEECH)
+    assert await kept.hear(id, "kari") == as_wav(SPEECH)
+    after = await desk.get(id)
+    assert after == replace(before, has_recording=True, version=before.version + 1)
+    rows = [(row.event, row.actor, dict(row.details)) for row in await desk.history(id)]
+    assert rows[1:] == [("recorded", "caller", {"seconds": 1}), ("recording_heard", "kari", {})]
+
+
+async def test_taken_in_twice_it_is_kept_once_and_the_first_stays(desk: Desk, kept: Recordings) -> None:
+    id = await registered(desk)
+    assert [await kept.keep(id, SPEECH), await kept.keep(id, SPEECH[::-1])] == [True, False]
+    assert await kept.hear(id, "kari") == as_wav(SPEECH)
+    other = await registered(desk, 2)
+    at_once = await asyncio.gather(*(kept.keep(other, SPEECH) for _ in range(4)))
+    assert sorted(at_once) == [False, False, False, True]
+
+
+async def test_at_rest_nothing_of_it_is_in_clear(desk: Desk, kept: Recordings, database: Database) -> None:
+    id, other = await registered(desk), await registered(desk, 2)
+    await kept.keep(id, SPEECH)
+    await kept.keep(other, SPEECH)
+    async with database.read() as connection:
+        rows = (await connection.execute(select(recordings))).all()
+    assert all(SPEECH[:64] not in bytes(row.sound) and len(row.sound) == len(SPEECH) + 28 for row in rows)
+    assert len({bytes(row.sound) for row in rows}) == len({bytes(row.key) for row in rows}) == 2
+
+
+async def test_moved_to_another_callback_or_changed_it_does_not_open(
+    desk: Desk, kept: Recordings, database: Database
+) -> None:
+    id, other = await registered(desk), await registered(desk, 2)
+    await kept.keep(id, SPEECH)
+    await kept.keep(other, SPEECH)
+    r = recordings.c
+    async with database.begin() as connection:
+        mine = (await connection.execute(select(recordings).where(r.callback_id == id))).one()
+        await connection.execute(update(recordings).where(r.callback_id == other).values(key=mine.key))
+    with pytest.raises(CannotOpen):
+        await kept.hear(other, "kari")
+    async with database.begin() as connection:
+        changed = bytes(mine.sound[:-1]) + bytes([mine.sound[-1] ^ 1])
+        await connection.execute(update(recordings).where(r.callback_id == id).values(sound=changed))
+    with pytest.raises(CannotOpen):
+        await kept.hear(id, "kari")
+    assert [row.event for row in await desk.history(id)][-1] == "recorded"  # nobody heard it
+
+
+async def test_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> None:
+    id, other = await registered(desk), await registered(desk, 2)
+    await kept.keep(id, SPEECH)
+    await kept.keep(other, SPEECH)
+    assert await kept.delete([id, NOBODY]) == 1
+    with pytest.raises(RecordingNotFound):
+        await kept.hear(id, "kari")
+    assert [(await desk.get(each)).has_recording for each in (id, other)] == [False, True]
+    assert await kept.delete([]) == 0
+
+
+async def test_deleting_is_a_part_of_a_larger_unit_of_work(desk: Desk, kept: Recordings) -> None:
+    id = await registered(desk)
+    await kept.keep(id, SPEECH)
+
+    async def work(connection: object) -> None:
+        await kept.delete([id])
+        raise RecordingNotFound  # whatever else went wrong
+
+    with pytest.raises(RecordingNotFound):
+        await kept.together(work)
+    assert await kept.hear(id, "kari")
+
+
+async def test_without_a_callback_there_is_nothing_to_keep_it_with(kept: Recordings, desk: Desk) -> None:
+    for nobody in (NOBODY, "no uuid"):
+        with pytest.raises(CallbackNotFound):
+            await kept.keep(nobody, SPEECH)
+        with pytest.raises(CallbackNotFound):
+            await kept.hear(nobody, "kari")
+    with pytest.raises(RecordingNotFound):
+        await kept.hear(await registered(desk), "kari")
+
+
+def test_silence_is_told_from_speech() -> None:
+    quiet, click = b"\xd5" * 8000, b"\xd5" * 4000 + b"\x2a" * 80 + b"\xd5" * 4000
+    assert is_silent(b"") and is_silent(quiet) and is_silent(click)
+    assert not is_silent(quiet + b"\x95\x15" * 2000)

@@ -1,0 +1,183 @@
+"""Clear recordings are taken out of Asterisk, sealed, deleted; whatever fails is tried again, and nothing is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from desk.errors import CallbackNotFound, DeskError, StorageUnavailable
+from ivr.dialogue.recording import Fate
+from ivr.errors import AriError, AriUnavailable
+from ivr.recordings import TOLD_WITHIN, Intake
+from ivr.rehearse.virtual_time import on_virtual_time
+
+SPEECH, SILENCE = b"\x2a\xaa" * 8000, b"\xd5" * 8000
+NAME, OTHER = "innringing-a", "innringing-b"
+
+
+@dataclass
+class FakeSpool:
+    """Files by name. `failing` raises for those requests; `live` are still being recorded."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    live: set[str] = field(default_factory=set)
+    failing: dict[str, Exception] = field(default_factory=dict)
+
+    def _request(self, name: str) -> None:
+        if name in self.failing:
+            raise self.failing[name]
+
+    async def names(self) -> list[str]:
+        self._request("names")
+        return list(self.files)
+
+    async def is_live(self, name: str) -> bool:
+        self._request("is_live")
+        return name in self.live
+
+    async def read(self, name: str) -> bytes | None:
+        self._request("read")
+        return self.files.get(name)
+
+    async def delete(self, name: str) -> None:
+        self._request("delete")
+        self.files.pop(name, None)
+
+
+@dataclass
+class FakeRecordings:
+    """Keeps by callback, or raises `failing`."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    failing: DeskError | None = None
+
+    async def keep(self, callback_id: str, alaw: bytes) -> bool:
+        if self.failing:
+            raise self.failing
+        return self.kept.setdefault(callback_id, alaw) is alaw
+
+
+@asynccontextmanager
+async def at_work(spool: FakeSpool, recordings: FakeRecordings) -> AsyncIterator[Intake]:
+    intake = Intake(spool=spool, recordings=recordings)
+    serving = asyncio.create_task(intake.serve())
+    await asyncio.sleep(0)
+    try:
+        yield intake
+        assert not serving.done()
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def fate_of(intake: Intake, spool: FakeSpool, name: str, sound: bytes | None) -> Fate:
+    """A recording ends with that in its file: what its caller is told."""
+    with intake.expecting(name.removeprefix("innringing-")) as fate:
+        if sound is not None:
+            spool.files[name] = sound
+        intake.ended(name)
+        return await fate
+
+
+@on_virtual_time
+async def test_what_was_said_is_kept_and_its_file_deleted() -> None:
+    spool, recordings = FakeSpool(), FakeRecordings()
+    async with at_work(spool, recordings) as intake:
+        assert await fate_of(intake, spool, NAME, SPEECH) is Fate.KEPT
+    assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+
+
+@on_virtual_time
+async def test_silence_is_not_kept_and_what_is_not_there_is_lost() -> None:
+    spool, recordings = FakeSpool(), FakeRecordings()
+    async with at_work(spool, recordings) as intake:
+        assert await fate_of(intake, spool, NAME, SILENCE) is Fate.EMPTY
+        assert await fate_of(intake, spool, NAME, None) is Fate.LOST
+    assert (recordings.kept, spool.files) == ({}, {})
+
+
+@on_virtual_time
+async def test_one_whose_caller_has_hung_up_is_kept_all_the_same() -> None:
+    spool, recordings = FakeSpool({NAME: SPEECH}), FakeRecordings()
+    async with at_work(spool, recordings) as intake:
+        intake.ended(NAME)
+        await asyncio.sleep(1)
+    assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [("read", AriUnavailable()), ("read", AriError("HTTP 400")), ("read", ValueError()), ("delete", AriUnavailable())],
+)
+def test_what_asterisk_refuses_is_tried_again_within_a_minute(request_: str, error: Exception) -> None:
+    @on_virtual_time
+    async def again() -> None:
+        spool, recordings = FakeSpool(failing={request_: error}), FakeRecordings()
+        async with at_work(spool, recordings) as intake:
+            told = await fate_of(intake, spool, NAME, SPEECH)
+            assert told is (Fate.KEPT if request_ == "delete" else Fate.UNKNOWN)
+            assert spool.files
+            spool.failing.clear()
+            await asyncio.sleep(61)
+        assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+
+    again()
+
+
+@on_virtual_time
+async def test_while_the_database_is_away_the_file_stays() -> None:
+    spool, recordings = FakeSpool(), FakeRecordings(failing=StorageUnavailable())
+    async with at_work(spool, recordings) as intake:
+        assert await fate_of(intake, spool, NAME, SPEECH) is Fate.UNKNOWN
+        await asyncio.sleep(200)
+        assert spool.files == {NAME: SPEECH}
+        recordings.failing = None
+        await asyncio.sleep(61)
+    assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+
+
+@on_virtual_time
+async def test_one_that_belongs_to_no_callback_is_deleted() -> None:
+    spool, recordings = FakeSpool(), FakeRecordings(failing=CallbackNotFound())
+    async with at_work(spool, recordings) as intake:
+        assert await fate_of(intake, spool, NAME, SPEECH) is Fate.LOST
+    assert spool.files == {}
+
+
+@on_virtual_time
+async def test_an_end_that_is_never_told_keeps_nobody_waiting() -> None:
+    spool = FakeSpool({NAME: SPEECH})
+    async with at_work(spool, FakeRecordings()) as intake:
+        began = asyncio.get_running_loop().time()
+        with intake.expecting("a") as fate:
+            assert await fate is Fate.UNKNOWN
+        assert asyncio.get_running_loop().time() - began == TOLD_WITHIN
+        await asyncio.sleep(61)
+    assert spool.files == {}
+
+
+@on_virtual_time
+async def test_at_each_connection_leftovers_are_taken_in_but_none_still_recorded() -> None:
+    spool, recordings = FakeSpool({NAME: SPEECH, OTHER: SPEECH}, live={OTHER}), FakeRecordings()
+    async with at_work(spool, recordings) as intake:
+        intake.reconnected()
+        await asyncio.sleep(1)
+        assert (recordings.kept, spool.files) == ({"a": SPEECH}, {OTHER: SPEECH})
+        spool.failing["names"] = AriUnavailable()
+        await asyncio.sleep(61)
+        spool.failing = {"is_live": RuntimeError("whatever")}
+        await asyncio.sleep(61)
+        spool.failing.clear()
+        spool.live.clear()
+        await asyncio.sleep(61)
+    assert spool.files == {}
+
+
+@on_virtual_time
+async def test_no_more_than_was_asked_for_is_kept() -> None:
+    spool, recordings = FakeSpool(), FakeRecordings()
+    async with at_work(spool, recordings) as intake:
+        assert await fate_of(intake, spool, NAME, SPEECH * 100) is Fate.KEPT
+    assert len(recordings.kept["a"]) == 65 * 8000
