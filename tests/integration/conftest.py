@@ -50,7 +50,7 @@ def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps: list[tuple[int, int]] = []
     report = build(folder, tools=tools, on_step=lambda done, of: steps.append((done, of)))
     assert (report.built, report.kept, report.removed) == (2 * KEYS, 0, 0)
-    assert report.drafts == 2 * KEYS - 2  # the pauses are nobody's voice
+    assert report.drafts == 2 * KEYS - 4  # pauses and tones are nobody's voice
     assert steps == [(done, 4 * KEYS) for done in range(1, 4 * KEYS + 1)]
     return folder
 

@@ -91,7 +91,7 @@ def test_listed_said_and_scripted(folder: Path, tools: Path, tmp_path: Path) -> 
     code, told = run("list")
     assert code == 0
     assert any(line.split()[:3] == ["nb", "welcome", "recording"] for line in told.splitlines())
-    assert told.splitlines()[-1].startswith(f"{KEYS} prompts, {KEYS - 2} of them drafts")
+    assert told.splitlines()[-1].startswith(f"{KEYS} prompts, {KEYS - 3} of them drafts")
     code, told = run("list", "--drafts", "--language", "nb")
     assert "nb  welcome" not in told
     out = tmp_path / "promise.wav"
