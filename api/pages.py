@@ -38,6 +38,7 @@ def _callback(callback: Callback) -> dict[str, Any]:
         "closed_reason": callback.closed_reason,
         "note": callback.note,
         "sms": callback.sms,
+        "has_recording": callback.has_recording,
     }
 
 

@@ -15,7 +15,7 @@ from desk.storage.tables import metadata
 
 TABLES = {
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "history", "outbox", "promises"),
-    *("retention_runs", "vault_keys", "warnings"),
+    *("recordings", "retention_runs", "vault_keys", "warnings"),
 }
 
 
