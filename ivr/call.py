@@ -25,6 +25,7 @@ KEYS: Final = frozenset("0123456789*#")
 CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before Asterisk is asked if it still plays
 CHECK_EVERY: Final = 5.0
 LONGEST_PLAYBACK: Final = 90.0
+MOST_AT_ONCE: Final = 10  # prompts in one playback: Asterisk puts a time limit ahead only between playbacks
 LONE_KEY: Final = 4.0  # seconds without a further key after which keys that mean something alone are taken to be alone
 KEY_TONE: Final = "key_tone"
 PAUSE: Final = "pause"
@@ -109,13 +110,13 @@ class Call:
             raise
 
     async def play(self, *prompts: str, barge_in: bool = False) -> None:
-        """Play prompts in one go and wait until they are heard; with `barge_in`, a key ends them (or skips them).
-
-        A prompt that cannot be played is logged and passed over: the conversation goes on.
-        """
+        """Play prompts until heard; a key ends (or skips) them with `barge_in`. One that fails is logged and passed over."""
         self._check()
-        if not prompts or (barge_in and self._keys):
-            return
+        for first in range(0, len(prompts), MOST_AT_ONCE):
+            if not (barge_in and self._keys):
+                await self._play_in_one(*prompts[first : first + MOST_AT_ONCE], barge_in=barge_in)
+
+    async def _play_in_one(self, *prompts: str, barge_in: bool) -> None:
         playback = _Playback(uuid4().hex, barge_in, asyncio.get_running_loop().create_future())
         self._playback = playback  # before the request: its end may be told before the request is answered
         try:

@@ -117,7 +117,9 @@ def speaking(caller: Caller, language: str) -> Caller:
 async def to_the_end(caller: Caller) -> list[str]:
     """Listen until we are hung up on; what was heard from first to last."""
     await caller.ends()
-    return await caller.heard()
+    heard = await caller.heard()
+    assert "rescue" not in heard, "the dialplan took over a call that was being served"
+    return heard
 
 
 async def received(caller: Caller) -> list[str]:

@@ -337,3 +337,16 @@ def test_nothing_shows_what_was_keyed_or_who_rang() -> None:
     assert "123" not in repr(Keys("12345", "complete"))
     assert str(Keys("12345", "complete")) == "Keys(5 digits, complete)"
     assert "6805" not in repr(CallerId("+4768050001"))
+
+
+@on_virtual_time
+async def test_much_is_said_in_several_playbacks_and_a_key_ends_them_all() -> None:
+    caller = FakeChannel()
+    call = caller.call()
+    said = [f"digit_{n % 10}" for n in range(25)]
+    await call.play(*said)
+    assert caller.prompts == said
+    assert caller.requests.count("play") == 3, "between them Asterisk puts the time limit ahead"
+    caller.keys("7", at=12.5)
+    await call.play(*said, barge_in=True)
+    assert caller.prompts[25:] == said[:13]
