@@ -110,7 +110,7 @@ class Call:
             raise
 
     async def play(self, *prompts: str, barge_in: bool = False) -> None:
-        """Play prompts until heard; a key ends (or skips) them with `barge_in`. One that fails is logged and passed over."""
+        """Play prompts until heard; with `barge_in` a key ends or skips them. One that fails is logged and passed over."""
         self._check()
         for first in range(0, len(prompts), MOST_AT_ONCE):
             if not (barge_in and self._keys):
@@ -329,10 +329,9 @@ class Call:
             self._held = None if last else self._held
 
     async def _hold_line(self, *sounds: str) -> None:
-        """Play these in place of what held the line: queued first, then that is stopped.
+        """Play these in place of what held the line: queued first, then that is stopped. Silence counts as playing.
 
-        Where Asterisk begins or ends to play in the middle of a key press, it may tell the key twice (seen on
-        22.10.1 with keys 100 ms apart). So it plays on, silence too, for as long as keys come.
+        Where Asterisk begins or ends to play in the middle of a key press, it may tell the key twice (22.10.1).
         """
         before, self._held = self._held, uuid4().hex
         try:
@@ -344,8 +343,7 @@ class Call:
             await self._stop(before)
 
     async def _let_go(self) -> None:
-        """Nothing holds the line any more: a prompt is queued."""
-        before, self._held = self._held, None
+        before, self._held = self._held, None  # a prompt is queued
         if before:
             await self._stop(before)
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import httpx
-
 from desk.clock import OSLO
 from tests.callers import Caller, listener_of, ringing
 from tests.integration.exchange import told_time
@@ -34,7 +32,6 @@ class Floor:
     """What a story has: `rings` makes a call, `callback` and `call` look up what was kept for a number."""
 
     system: System
-    agent: httpx.AsyncClient
     lines: asyncio.Semaphore
     ears: asyncio.Semaphore
 
@@ -100,7 +97,8 @@ class Floor:
                 await asyncio.sleep(0.3)
 
     async def api(self, method: str, path: str, body: Any = None) -> Any:
-        answer = await self.agent.request(method, path, json=body)
+        async with self.system.client() as agent:
+            answer = await agent.request(method, path, json=body)
         assert answer.status_code < 300, answer.text
         return answer.json()
 

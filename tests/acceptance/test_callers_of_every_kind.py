@@ -27,9 +27,8 @@ def told(postgres_system: System) -> dict[Story, BaseException | None]:
     """How each story ended: None, or what was wrong."""
 
     async def all_at_once() -> dict[Story, BaseException | None]:
-        async with postgres_system.client() as agent:
-            floor = Floor(postgres_system, agent, lines=asyncio.Semaphore(LINES), ears=asyncio.Semaphore(1))
-            ended = await asyncio.gather(*(story(floor) for story in STORIES), return_exceptions=True)
+        floor = Floor(postgres_system, lines=asyncio.Semaphore(LINES), ears=asyncio.Semaphore(1))
+        ended = await asyncio.gather(*(story(floor) for story in STORIES), return_exceptions=True)
         return dict(zip(STORIES, ended, strict=True))
 
     return asyncio.run(all_at_once())
