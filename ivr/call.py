@@ -110,7 +110,7 @@ class Call:
             raise
 
     async def play(self, *prompts: str, barge_in: bool = False) -> None:
-        """Play prompts until heard; with `barge_in` a key ends or skips them. One that fails is logged and passed over."""
+        """Play prompts until heard; with `barge_in` a key ends or skips them. What fails is logged and passed over."""
         self._check()
         for first in range(0, len(prompts), MOST_AT_ONCE):
             if not (barge_in and self._keys):
