@@ -73,6 +73,12 @@ def _first(
         if status is not None:
             rows = rows.where(c.status.in_([each.value for each in status]))
         return rows.order_by(c.created_at, c.id).limit(limit)
+    if len(pairs) == 1:
+        ((department, state),) = pairs
+        rows = select(*shown).where(c.department == department, *conditions)
+        if state is not None:
+            rows = rows.where(c.status == state)
+        return rows.order_by(c.created_at, c.id).limit(limit)
     branches = []
     for department, state in pairs:
         branch = select(c.id, c.created_at).where(c.department == department, *conditions)
