@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
+PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
 .PHONY: run test check bench chaos up down clean venv bench-venv tree images
@@ -10,7 +12,7 @@ run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C s
 	@exec $(BIN)/innringing run
 
 test: venv tree images ## every test
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(TESTS)
 
 check: venv ## style, types, layers, and the operators' files
 	$(BIN)/ruff check .

@@ -8,14 +8,15 @@ import structlog
 pytest_plugins = ["tests.servers", "tests.systems"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests: a file stays whole, and one process has all that ring whole systems.
+SHARED = {"system", "sqlite_system", "postgres_system"}
+"""The systems of tests/systems.py: started once for all tests that ring them."""
 
-    Those stand first, being the longest. `tests/systems.py` tells what they share.
-    """
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: a file stays whole, and one process has all that ring shared systems."""
     for item in items:
-        rings = "prompts" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("systems" if rings else item.nodeid.partition("::")[0]))
+        shares = SHARED.intersection(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("systems" if shares else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)

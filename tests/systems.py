@@ -1,7 +1,10 @@
 """Whole systems for acceptance and chaos: two for the run, one on each database engine, with nothing in them faked."""
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -14,10 +17,13 @@ from tests.system import System, run, running_system
 
 @pytest.fixture(scope="session")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What callers hear, built as a hospital would build it."""
+    """What callers hear, built as a hospital would build it; once, when several processes share the tests."""
     tools = str(tree.ensure(tree.ASTERISK) / "bin")
     settings = machine_settings(tmp_path_factory.mktemp("prompts"))
-    done = run(settings, "prompts", "build", "--tools", tools, seconds=300)
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else Path(settings.var_dir)
+    with (shared / "prompts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(settings, "prompts", "build", "--tools", tools, seconds=300)
     assert done.returncode == 0, done.stderr
 
 
