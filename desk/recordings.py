@@ -70,9 +70,7 @@ class Recordings(UnitsOfWork):
             found = await rows.find(connection, callback.id)
             if found is None:
                 raise RecordingNotFound
-            sealed_key, sound = found
-            key = base64.b64decode(self._vault.open(sealed_key, rows.KEY, callback.id))
-            alaw = _opened(sound, key, callback.id)
+            alaw = opened(self._vault, *found, callback.id)
             entry = Entry(callback.id, callback.department, self._clock.now(), "recording_heard", agent)
             await history.append(connection, [entry])
             return alaw
@@ -82,6 +80,11 @@ class Recordings(UnitsOfWork):
     async def delete(self, callback_ids: Collection[str]) -> int:
         """Delete the recordings of these callbacks, as their other data go; how many there were."""
         return await self._write(lambda connection: rows.remove(connection, callback_ids))
+
+
+def opened(vault: Vault, sealed_key: bytes, sound: bytes, callback_id: str) -> bytes:
+    """What was said, A-law. Raises `CannotOpen`."""
+    return _opened(sound, base64.b64decode(vault.open(sealed_key, rows.KEY, callback_id)), callback_id)
 
 
 def _sealed(alaw: bytes, key: bytes, callback_id: str) -> bytes:

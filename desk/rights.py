@@ -4,6 +4,7 @@ Whose it is: an identity number, or a phone for callbacks that name no person. W
 history, without saying whose it was.
 """
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from desk.clock import Clock
 from desk.errors import CannotOpen
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
+from desk.recordings import opened
+from desk.sound import as_wav
 from desk.storage import callbacks as callback_rows
-from desk.storage import history, personal
+from desk.storage import history, personal, recordings
 from desk.storage import rights as rows
 from desk.storage.answers import ANSWER
 from desk.storage.database import Connection, Database
@@ -60,6 +63,9 @@ class Rights(UnitsOfWork):
                 for row in await rows.belonging(connection, table, ids):
                     callback = told[row.pop("callback_id")]
                     callback.setdefault(table.name, []).append(self._clear(table.name, row.get("id"), row))
+            for id in ids:
+                if recording := await recordings.find(connection, id):
+                    told[id]["recording"] = {"wav_base64": self._said(*recording, id)}
             await self._note(connection, found, "person_exported", by, now)
             document: dict[str, Any] = {"exported_at": _json(now), "callbacks": list(told.values())}
             if isinstance(person, PhoneNumber):
@@ -138,6 +144,12 @@ class Rights(UnitsOfWork):
             if sealed is not None:
                 told[of.column.name] = self._opened(bytes(sealed), of.name, id)
         return told
+
+    def _said(self, key: bytes, sound: bytes, id: str) -> str:
+        try:
+            return base64.b64encode(as_wav(opened(self._vault, key, sound, id))).decode()
+        except CannotOpen as fault:
+            return f"({fault})"
 
     def _opened(self, sealed: bytes, column: str, id: Any) -> str:
         try:

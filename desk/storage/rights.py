@@ -9,16 +9,16 @@ from desk.phone import PhoneNumber
 from desk.storage.callbacks import kept
 from desk.storage.database import Connection
 from desk.storage.sealed import NOT_SEALED
-from desk.storage.tables import answers, callbacks, calls, metadata
+from desk.storage.tables import answers, callbacks, calls, metadata, recordings
 
 c = callbacks.c
 
 Row = dict[str, Any]
 
 OF_CALLBACKS: Final[tuple[Table, ...]] = tuple(
-    table for table in metadata.sorted_tables if "callback_id" in table.c and table is not callbacks
+    table for table in metadata.sorted_tables if "callback_id" in table.c and table not in (callbacks, recordings)
 )
-"""Tables whose rows belong to a callback, whoever made them."""
+"""Tables whose rows belong to a callback, whoever made them. Recordings are told by what is heard in them."""
 
 
 async def of_person(connection: Connection, index: bytes) -> list[Row]:

@@ -1,6 +1,7 @@
 """One person's rights: everything held is told, and deleted but for what is open or held; both engines."""
 
 import asyncio
+import base64
 import json
 from datetime import timedelta
 
@@ -10,10 +11,12 @@ from typer.testing import CliRunner
 from desk.callbacks import ClosedReason, IncompleteStep
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
+from desk.recordings import Recordings
 from desk.rights import Rights
+from desk.sound import as_wav
 from desk.storage import history
 from desk.storage.database import Database
-from desk.storage.tables import answers, metadata
+from desk.storage.tables import answers, metadata, recordings
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world
@@ -29,6 +32,8 @@ def rights(database: Database, clock: FakeClock) -> Rights:
 
 async def test_everything_held_is_told(desk: Desk, database: Database, rights: Rights) -> None:
     mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
+    alaw = bytes(range(256)) * 40
+    await Recordings(database=database, vault=old_vault(), clock=desk._clock).keep(mine, alaw)
     told = await rights.export(person(1), "kari")
     (callback,) = told["callbacks"]
     assert callback["id"] == mine
@@ -37,8 +42,9 @@ async def test_everything_held_is_told(desk: Desk, database: Database, rights: R
     assert callback["note"].startswith(NOTE)
     assert callback["attempts"][0]["note"] == NOTE
     assert callback["outbox"][0] | {"phone": "+4740612345", "text": "text 1001"} == callback["outbox"][0]
+    assert base64.b64decode(callback["recording"]["wav_base64"]) == as_wav(alaw)
     belonging = {table.name for table in metadata.sorted_tables if "callback_id" in table.c}
-    assert belonging - set(callback) <= {"warnings"}, "a table of callbacks that the export leaves out"
+    assert belonging - set(callback) <= {"warnings", "recordings"}, "a table of callbacks that the export leaves out"
     text = json.dumps(told)
     assert [trace for trace in traces(2) if trace in text] == []
     assert other not in text
@@ -55,6 +61,8 @@ async def test_the_export_tells_what_does_not_open(desk: Desk, database: Databas
 
 async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database, rights: Rights) -> None:
     ids = [await lived(desk, database, 1)]
+    heard = Recordings(database=database, vault=old_vault(), clock=desk._clock)
+    await heard.keep(ids[0], b"\xd5" * 8000)
     ids.append((await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id)
     await desk.close(ids[1], "kari", ClosedReason.OTHER, fence=None)
     other = await lived(desk, database, 2)
@@ -62,6 +70,7 @@ async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database,
     assert (sorted(done.deleted), list(done.open), list(done.held)) == (sorted(ids), [], [])
     left = await everything(database)
     assert [trace for trace in (*traces(1), "channel-11") if trace in left] == []
+    assert await count(database, recordings) == 0
     assert (await desk.get(other)).phone == phone(2)
     async with database.read() as connection:
         events = [(row.event, row.actor) for row in await history.of_callback(connection, ids[0])]
