@@ -2,14 +2,14 @@
 
 import asyncio
 
-from tests.acceptance.floor import STRAY, Floor, Story, in_order, masked, promise_heard_is_stored, to_the_end
+from tests.acceptance.floor import OPENING, STRAY, Floor, Story, in_order, masked, promise_heard_is_stored, to_the_end
 from tests.synthetic import synthetic_identity
 
 
 async def the_same_person_from_another_phone_changes_the_number(floor: Floor) -> None:
     await floor.registers("+4768050207", 207)
     async with floor.rings("+4768050208") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(207))
         await caller.hears("cancel_or_change")
         await caller.keys("2")
@@ -26,7 +26,7 @@ async def the_same_person_from_another_phone_changes_the_number(floor: Floor) ->
 async def asked_twice_a_second_call_cancels(floor: Floor) -> None:
     await floor.registers("+4768050213", 213)
     async with floor.rings("+4768050213") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(213))
         await caller.hears("cancel_or_change")
         await caller.keys("1")
@@ -43,7 +43,7 @@ async def asked_twice_a_second_call_cancels(floor: Floor) -> None:
 async def asked_twice_and_silent_nothing_is_cancelled(floor: Floor) -> None:
     await floor.registers("+4768050241", 241)
     async with floor.rings("+4768050241") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(241))
         await caller.hears("cancel_or_change")
         await caller.keys("1")
@@ -67,7 +67,7 @@ async def known_by_phone_alone_only_generic_things_are_said(floor: Floor) -> Non
 async def the_round_is_told_again_as_it_is_stored(floor: Floor) -> None:
     first = await floor.registers("+4768050242", 242, "2000")
     async with floor.rings("+4768050242", "2000") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(242))
         await caller.hears("cancel_or_change")
         await promise_heard_is_stored(caller, first, after="already_on_list")
@@ -81,7 +81,7 @@ async def while_an_agent_has_it_the_call_is_joined_to_it(floor: Floor) -> None:
     first = await floor.registers("+4768050243", 243)
     await floor.api("POST", f"/callbacks/{first['id']}/claim")
     async with floor.rings("+4768050243") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(243))
         heard = await to_the_end(caller)
     assert in_order(heard, "already_on_list", "your_turn", "cancel_or_change")
@@ -94,7 +94,7 @@ async def who_missed_our_call_and_rings_is_first_in_line(floor: Floor) -> None:
     fence = (await floor.api("POST", f"/callbacks/{first['id']}/claim"))["fence"]
     await floor.api("POST", f"/callbacks/{first['id']}/attempts", {"outcome": "no_answer", "fence": fence})
     async with floor.rings("+4768050244") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(244))
         heard = await to_the_end(caller)
     assert in_order(heard, "already_on_list", "tried_in_vain", "next_in_line", "cancel_or_change")
@@ -107,7 +107,7 @@ async def who_has_been_reached_is_registered_anew(floor: Floor) -> None:
     fence = (await floor.api("POST", f"/callbacks/{first['id']}/claim"))["fence"]
     await floor.api("POST", f"/callbacks/{first['id']}/attempts", {"outcome": "reached", "fence": fence})
     async with floor.rings("+4768050245") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(245))
         heard = await to_the_end(caller)
     assert in_order(heard, "change_number", "received", "may_hang_up")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.acceptance.floor import STRAY, Before, Floor, Story, in_order, masked, received, to_the_end
+from tests.acceptance.floor import OPENING, STRAY, Before, Floor, Story, in_order, masked, received, to_the_end
 from tests.callers import Caller
 from tests.synthetic import synthetic_identity
 
@@ -62,7 +62,7 @@ async def into_the_slow_request(floor: Floor) -> None:
 
 def _says_who(person: int) -> Before:
     async def says(caller: Caller) -> None:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(person))
 
     return says
@@ -101,7 +101,7 @@ async def into_the_number_read_back(floor: Floor) -> None:
 async def into_where_one_stands(floor: Floor) -> None:
     await floor.registers("+4768050269", 269)
     async with floor.rings("+4768050269") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(269))
         await caller.hears("already_on_list")
         await asyncio.sleep(STRAY)
@@ -127,7 +127,7 @@ async def into_the_menu(floor: Floor) -> None:
 
 async def the_receipt_is_heard_whatever_is_keyed(floor: Floor) -> None:
     async with floor.rings("+4768050272") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(272))
         await caller.hears("received")
         await caller.keys("1#0*9")

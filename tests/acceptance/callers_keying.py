@@ -1,6 +1,7 @@
 """Callers who key their identity number: right, wrong, late, not at all; in two languages, by two transports."""
 
 from tests.acceptance.floor import (
+    OPENING,
     Floor,
     Story,
     in_order,
@@ -135,7 +136,7 @@ async def a_person_is_reached_with_a_lone_zero(floor: Floor) -> None:
 
 async def the_deadline_told_is_the_deadline_stored(floor: Floor) -> None:
     async with floor.rings("+4768050227") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(227))
         heard = await received(caller)
         callback = await floor.callback("+4768050227")
@@ -146,7 +147,7 @@ async def the_deadline_told_is_the_deadline_stored(floor: Floor) -> None:
 
 async def the_round_told_is_the_round_stored(floor: Floor) -> None:
     async with floor.rings("+4768050209", "2000") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(209))
         heard = await received(caller)
         callback = await floor.callback("+4768050209")

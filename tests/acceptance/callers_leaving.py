@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.acceptance.floor import STRAY, Floor, Story, in_order
+from tests.acceptance.floor import OPENING, STRAY, Floor, Story, in_order
 from tests.synthetic import synthetic_identity
 
 
@@ -41,7 +41,7 @@ async def hangs_up_when_asked_again(floor: Floor) -> None:
 
 async def hangs_up_when_the_number_is_read_back(floor: Floor) -> None:
     async with floor.rings("+4768050253") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(253))
         await caller.hears("ring_number")
         await caller.hangs_up()
@@ -52,7 +52,7 @@ async def hangs_up_when_the_number_is_read_back(floor: Floor) -> None:
 
 async def hangs_up_when_asked_for_a_number(floor: Floor) -> None:
     async with floor.rings("+4768050993", "2000", withheld=True) as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(254))
         await caller.hears("ask_phone")
         await caller.keys("680")
@@ -70,7 +70,7 @@ async def hangs_up_in_the_receipt_and_is_rung_all_the_same(floor: Floor) -> None
 
 async def hangs_up_when_told_so(floor: Floor) -> None:
     async with floor.rings("+4768050256") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(256))
         await caller.hears("may_hang_up")
         await caller.hangs_up()
@@ -82,7 +82,7 @@ async def hangs_up_when_told_so(floor: Floor) -> None:
 async def hangs_up_in_the_menu_of_a_second_call(floor: Floor) -> None:
     await floor.registers("+4768050257", 257)
     async with floor.rings("+4768050257") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(257))
         await caller.hears("cancel_or_change")
         await caller.hangs_up()
@@ -95,7 +95,7 @@ async def hangs_up_in_the_menu_of_a_second_call(floor: Floor) -> None:
 async def hangs_up_when_asked_whether_to_cancel(floor: Floor) -> None:
     await floor.registers("+4768050258", 258)
     async with floor.rings("+4768050258") as caller:
-        await caller.hears("welcome")
+        await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(258))
         await caller.hears("cancel_or_change")
         await caller.keys("1")

@@ -1,12 +1,12 @@
 """Callers and the number we ring: hidden, foreign, short, dear, changed, not given at all."""
 
-from tests.acceptance.floor import Floor, Story, in_order, masked, received, to_the_end
+from tests.acceptance.floor import OPENING, Floor, Story, in_order, masked, received, to_the_end
 from tests.callers import Caller
 from tests.synthetic import synthetic_identity
 
 
 async def says_who(caller: Caller, person: int) -> None:
-    await caller.hears("welcome")
+    await caller.hears(*OPENING)
     await caller.keys(synthetic_identity(person))
 
 
