@@ -9,7 +9,7 @@ from desk.callbacks import Callback, Page, Status, Wanted
 from desk.storage import cursors
 from desk.storage.callbacks import RANK, c, kept, shown, with_attempts
 from desk.storage.database import Connection
-from desk.storage.tables import Instant
+from desk.storage.instant import Instant
 
 MOST_BRANCHES = 100
 
