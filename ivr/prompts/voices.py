@@ -16,7 +16,8 @@ from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.files import RATE
 from ivr.prompts.levels import Samples, resampled, sounding
 
-LONGEST_RECORDING = 60.0
+LONGEST_RECORDING = 20.0
+"""Seconds. Asterisk puts a call's time limit ahead only between playbacks: a longer one could meet the rescue."""
 
 DRAFT_VOICES = {"nb": "nb", "nn": "nb", "en": "en-gb"}
 WORDS_A_MINUTE = 150
