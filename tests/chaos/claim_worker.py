@@ -1,4 +1,4 @@
-"""An agent in a process of its own: claims, works a moment, completes; again for ever, until it is killed.
+"""Agents in a process of their own: claim, work a moment, complete; again for ever, until the process is killed.
 
 One callback in so many takes the first two who claim it longer than their lease, so that what they then complete is
 another's by rights. A mutant is the desk with one fault, which the checker must see.
@@ -123,13 +123,13 @@ MUTANTS: dict[str, Callable[[], None]] = {
 }
 
 
-async def claim_for_ever(url: str, journal: Path, lease: float, slow_one_in: int) -> None:
-    database = Database(url, pool_size=2)
+async def claim_for_ever(url: str, journals: list[Path], lease: float, slow_one_in: int) -> None:
+    database = Database(url, pool_size=2)  # a killed process is soon replaced: connecting must cost little
     desk = make_desk(database, SystemClock(), lease=timedelta(seconds=lease))
-    await work_for_ever(desk, Journal(journal), journal.stem, lease, slow_one_in)
+    await asyncio.gather(*(work_for_ever(desk, Journal(each), each.stem, lease, slow_one_in) for each in journals))
 
 
-def run(url: str, journal: Path, lease: float, slow_one_in: int, mutant: str) -> None:
-    """The whole life of the process; it ends by being killed."""
+def run(url: str, journals: list[Path], lease: float, slow_one_in: int, mutant: str) -> None:
+    """The whole life of the process, with an agent for each journal; it ends by being killed."""
     MUTANTS[mutant]()
-    asyncio.run(claim_for_ever(url, journal, lease, slow_one_in))
+    asyncio.run(claim_for_ever(url, journals, lease, slow_one_in))

@@ -27,15 +27,30 @@ from tests.filled import waiting
 from tests.systems import create_database
 
 PROCESSES = 8
+AGENTS = 5
+"""In each process of the long run."""
+LONG_LEASE = 3.0
+"""There the machine is too busy for a short lease: most would run out before the work is done."""
 LEASE = 0.5
 
 c = callbacks.c
 
 
 async def under_fire(
-    url: str, folder: Path, *, count: int, kill_every: float = 2.0, slow_one_in: int = 500, mutant: str = "none"
+    url: str,
+    folder: Path,
+    *,
+    count: int,
+    agents: int = 1,
+    lease: float = LEASE,
+    kill_every: float = 2.0,
+    slow_one_in: int = 500,
+    mutant: str = "none",
 ) -> tuple[list[Operation], list[str]]:
-    """Fill the queue, let them at it until nothing is left that anyone could claim: what was done, and its faults."""
+    """Fill the queue, let them at it until nothing is left that anyone could claim: what was done, and its faults.
+
+    With more than one of the `agents` in a process, their questions share statements and commits.
+    """
     database = Database(url)
     names = (f"agent-{n}" for n in itertools.count())
     forks = multiprocessing.get_context("forkserver")  # forked ready: the next kill must not meet one that only starts
@@ -46,12 +61,12 @@ async def under_fire(
         await waiting(database, count)
 
         def start() -> tuple[Process, Path]:
-            journal = folder / f"{next(names)}.jsonl"
+            journals = [folder / f"{next(names)}.jsonl" for _ in range(agents)]
             process = forks.Process(
-                target=claim_worker.run, args=(url, journal, LEASE, slow_one_in, mutant), daemon=True
+                target=claim_worker.run, args=(url, journals, lease, slow_one_in, mutant), daemon=True
             )
             process.start()
-            return process, journal
+            return process, journals[-1]
 
         running += [start() for _ in range(PROCESSES)]
         next_kill = time.monotonic() + kill_every
@@ -73,7 +88,7 @@ async def under_fire(
         stored = await outcome(database)
         await database.close()
     done = operations(folder)
-    return done, faults(done, stored, LEASE)
+    return done, faults(done, stored, lease)
 
 
 async def left(database: Database) -> int:
@@ -105,11 +120,12 @@ async def long_run(count: int, engine: str) -> int:
             url = await create_database(running.enter_context(postgres.start(durable=True)))
         await migrate(url)
         begun = time.monotonic()
-        done, found = await under_fire(url, folder, count=count)
+        done, found = await under_fire(url, folder, count=count, agents=AGENTS, lease=LONG_LEASE)
         seconds = time.monotonic() - begun
-    processes = len({each.process for each in done})
+    processes = len({each.process for each in done}) // AGENTS
     answered = {what: sum(each.what == what and each.answer == OK for each in done) for what in ("claim", "complete")}
-    print(f"{engine}: {count} callbacks, {PROCESSES} processes, {processes - PROCESSES} killed, {seconds:.0f} s")
+    print(f"{engine}: {count} callbacks, {PROCESSES} processes of {AGENTS} agents, ", end="")
+    print(f"{processes - PROCESSES} killed, {seconds:.0f} s")
     print(f"{answered['claim']} claims and {answered['complete']} completions answered, ", end="")
     print(f"{sum(each.answer is None for each in done)} questions cut off by a kill, ", end="")
     print(f"{sum(each.what == 'complete' and each.answer == LOST for each in done)} completions fenced off")

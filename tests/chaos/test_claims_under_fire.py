@@ -11,9 +11,10 @@ from tests.chaos.claims_under_fire import under_fire
 LEASE = 10.0
 
 
-async def test_nothing_lost_and_nothing_double(migrated_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("agents", [1, 5])
+async def test_nothing_lost_and_nothing_double(migrated_url: str, tmp_path: Path, agents: int) -> None:
     count = 2_000 if migrated_url.startswith("postgresql") else 500
-    done, found = await under_fire(migrated_url, tmp_path, count=count, slow_one_in=100)
+    done, found = await under_fire(migrated_url, tmp_path, count=count, agents=agents, slow_one_in=100)
     assert found == []
     assert sum(each.what == "claim" and each.answer == OK for each in done) >= count
     assert any(each.what == "complete" and each.answer == LOST for each in done), "nobody was fenced off"
