@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from desk.clock import Clock
 from desk.storage.database import Database
 from desk.storage.sealed import SEALED
-from desk.storage.tables import answers, callbacks, outbox
+from desk.storage.tables import answers, callbacks, outbox, recordings
 from desk.vault import Vault
 from tests.integration.desk_world import KEYS, person
 
@@ -73,7 +73,7 @@ def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting", fi
 
 
 async def fill(database: Database, clock: Clock, count: int) -> list[str]:
-    """Callbacks by turns waiting, closed and closed as the first edition sealed them; a text and an answer each ten."""
+    """Callbacks by turns waiting, closed and closed as the first edition sealed them; the rest each ten."""
     now, vault = clock.now(), old_vault()
     rows = [
         callback(n, now, vault=vault, status="waiting" if n % 3 == 0 else "closed", first=n % 3 == 2)
@@ -83,6 +83,10 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
         await connection.execute(insert(callbacks), rows)
         for n, row in enumerate(rows[::10]):
             await connection.execute(insert(outbox), [text(n, row["id"], now, vault)])
+            key = vault.seal(f"key {n}", "recordings.key", row["id"])
+            await connection.execute(
+                insert(recordings), [{"callback_id": row["id"], "at": now, "key": key, "sound": b"sealed"}]
+            )
             await connection.execute(
                 insert(answers),
                 [

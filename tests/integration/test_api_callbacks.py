@@ -16,6 +16,7 @@ from tests.synthetic import synthetic_identity
 FIELDS = {
     *("id", "department", "status", "priority", "phone", "patient", "promise", "attempts", "call_count", "language"),
     *("created_at", "claimed_by", "lease_until", "version", "closed_reason", "note", "sms"),
+    "has_recording",
 }
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TEN_O_CLOCK = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)  # in Oslo
@@ -43,6 +44,7 @@ async def test_a_callback_has_the_fields_of_the_contract(world: World) -> None:
     assert (callback["attempts"], callback["call_count"], callback["language"]) == ([], 1, "nb")
     for empty in ("claimed_by", "lease_until", "closed_reason", "note", "sms"):
         assert callback[empty] is None
+    assert callback["has_recording"] is False
 
 
 async def test_the_whole_identity_number_is_only_in_patient_and_reading_it_is_recorded(world: World) -> None:

@@ -12,9 +12,8 @@ import structlog
 from api.problems import STATUS_OF
 from api.requests import MAX_BODY_BYTES
 from desk.callbacks import Callback
-from desk.errors import DepartmentsFileError, DeskError, SettingsError, StorageUnavailable
+from desk.errors import DepartmentsFileError, DeskError, OperatorsFileError, SettingsError, StorageUnavailable
 from desk.storage.database import Database
-from desk.vault import CannotOpen
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity
 
@@ -120,7 +119,7 @@ async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, m
 
 
 def test_every_error_of_the_desk_has_a_status_or_is_our_own_fault() -> None:
-    ours_to_mend = {SettingsError, DepartmentsFileError, CannotOpen}
+    ours_to_mend = {SettingsError, OperatorsFileError}
     assert {error for error in DeskError.__subclasses__() if error not in STATUS_OF} == ours_to_mend
     assert STATUS_OF[StorageUnavailable] == 503
 
