@@ -29,7 +29,8 @@ async def take_next(
 ) -> list[Stored]:
     """Claim up to `limit` waiting callbacks for `agent`, in claim order; each one's fence grows.
 
-    On PostgreSQL rows another unit of work holds are passed over; on SQLite there is only one writer at a time.
+    On PostgreSQL rows another unit of work changes are passed over, not those something new refers to (a warning, say:
+    hence NO KEY UPDATE); on SQLite there is only one writer at a time.
     """
     waiting = (
         select(c.id)
@@ -37,7 +38,7 @@ async def take_next(
         .where(or_(c.not_before.is_(None), c.not_before <= now))
         .order_by(*ORDER)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     if due_before is not None:
         waiting = waiting.where(c.promise_by <= due_before)
@@ -76,7 +77,7 @@ async def expired(connection: Connection, now: datetime, department: str | None 
     query = select(*shown).where(c.status == Status.CLAIMED.value, c.lease_until <= now)
     if department is not None:
         query = query.where(c.department == department)
-    found = await connection.execute(query.order_by(c.id).with_for_update(skip_locked=True))
+    found = await connection.execute(query.order_by(c.id).with_for_update(skip_locked=True, key_share=True))
     return await rows.with_attempts(connection, found.all())
 
 

@@ -34,7 +34,7 @@ with asked as (
         select from callbacks late
         where late.department = :department and late.status = 'claimed' and late.lease_until <= :now
     )
-    order by c.priority, c.promise_by, c.created_at, c.id limit :most for update skip locked
+    order by c.priority, c.promise_by, c.created_at, c.id limit :most for no key update skip locked
 ), numbered as (
     select id, row_number() over (order by priority, promise_by, created_at, id) as n from next_in_line
 ), taken as (

@@ -13,6 +13,9 @@ from sqlalchemy import func, insert, select
 from desk.settings import ROOT
 from desk.storage import tables
 from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from tests.fakes import FakeClock
+from tests.integration.desk_world import call, make_desk, person, phone
 
 PROCESSES = 8
 CALLBACKS = 1000
@@ -107,3 +110,17 @@ async def test_killed_while_registering_a_callback_is_whole_or_not_there(
         )  # what was told is there, and at most one more
     assert told == len(calls) == await counted(database, "history")
     assert await counted(database, "callbacks") == await counted(database, "promises")
+
+
+async def test_who_refers_to_a_callback_hides_it_from_no_agent(postgres_url: str, clock: FakeClock) -> None:
+    """A row that points to it (a warning, an attempt) holds it for a moment: it is in line all the same."""
+    await migrate(postgres_url)
+    database = Database(postgres_url)
+    desk = make_desk(database, clock)
+    waiting = [(await desk.register(call(n), "kirurgi", person(n), phone(n))).callback for n in (1, 2)]
+    async with database.begin() as connection:
+        await connection.execute(select(tables.callbacks.c.id).with_for_update(read=True, key_share=True))
+        taken = await desk.claim("kirurgi", "kari")
+        taken += await desk.claim("kirurgi", "kari", due_before=clock.now() + timedelta(days=7))
+    await database.close()
+    assert sorted(each.id for each in taken) == sorted(each.id for each in waiting)
