@@ -1,7 +1,6 @@
 """Departments: who rings back, and when. Operators write them in departments.toml."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -15,6 +14,7 @@ from desk.choice import Choice, read_choice
 from desk.departments_table import Table
 from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.phone import PhoneNumber
+from desk.toml_files import parse, read_text
 from desk.toml_lines import key_lines
 
 LANGUAGES = ("nb", "nn", "en")
@@ -130,32 +130,14 @@ class Departments(Mapping[str, Department]):
 
 def load_departments(file: Path) -> Departments:
     """Read departments.toml. Raises DepartmentsFileError(file, line, reason) and takes nothing from a faulty file."""
-    text = _read(file)
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = int(place[1]) if place else text.rstrip().count("\n") + 1
-        raise DepartmentsFileError(file, line, f"this is not TOML: {error}") from None
+    text = read_text(file, DepartmentsFileError)
+    content = parse(file, text, DepartmentsFileError)
     if not content:
         raise DepartmentsFileError(file, None, "there is no department in it")
     root = Table(file, key_lines(text), content)
     departments = [_department(root.table(slug)) for slug in content]
     _refuse_shared_extensions(root, departments)
     return Departments(departments)
-
-
-def _read(file: Path) -> str:
-    """The file's text. A byte order mark, as Windows' Notepad leaves, is no part of it."""
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise DepartmentsFileError(file, None, f"it can't be read: {error.strerror}") from None
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DepartmentsFileError(file, line, "this is not UTF-8: save the file as UTF-8") from None
 
 
 def _department(table: Table) -> Department:

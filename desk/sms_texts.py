@@ -4,7 +4,6 @@ Only the form is the program's: what must be in a text, what never is, and how l
 """
 
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +16,7 @@ from desk.departments import LANGUAGES, Department
 from desk.errors import SmsTextsError
 from desk.promises import Promise, spoken_text
 from desk.sms import SmsKind
+from desk.toml_files import parse, read_text
 from desk.toml_lines import key_lines
 
 NEEDED: Final = ("nb", "en")
@@ -56,13 +56,8 @@ def written_text(promise: Promise, department: Department, language: str) -> str
 
 def load_sms_texts(file: Path) -> SmsTexts:
     """Raises SmsTextsError(file, line, reason), and takes nothing from a faulty file."""
-    text = _read(file)
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = int(found[1]) if found else text.rstrip().count("\n") + 1
-        raise SmsTextsError(file, line, f"this is not TOML: {error}") from None
+    text = read_text(file, SmsTextsError, missing="the texts of SMS are missing")
+    content = parse(file, text, SmsTextsError)
     lines = key_lines(text)
     for place, reason in _faults(content):
         while place and place not in lines:
@@ -85,21 +80,6 @@ def telling_names(texts: SmsTexts, departments: Collection[Department]) -> Itera
                 if told:
                     reason = f"says «{min(told)}», which tells of [{department.slug}]: a text names no department"
                     yield language, kind, reason
-
-
-def _read(file: Path) -> str:
-    """The file's text. A byte order mark, as Windows' Notepad leaves, is no part of it."""
-    try:
-        raw = file.read_bytes()
-    except FileNotFoundError:
-        raise SmsTextsError(file, None, "the texts of SMS are missing") from None
-    except OSError as error:
-        raise SmsTextsError(file, None, f"it can't be read: {error.strerror}") from None
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise SmsTextsError(file, line, "this is not UTF-8: save the file as UTF-8") from None
 
 
 def _faults(content: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -1,13 +1,13 @@
 """prompts/catalogue.toml read and checked: what is said for each key, in each language."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from desk.toml_files import parse, read_text
 from desk.toml_lines import key_lines
 from ivr.prompts.keys import OWN_ANSWER, all_keys
 
@@ -71,12 +71,7 @@ class Catalogue:
 def load_catalogue(path: Path) -> Catalogue:
     """Raise CatalogueError, one line with file, line and reason, when the file is not a complete catalogue."""
     text = _read(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        line = int(place[1]) if place else text.rstrip().count("\n") + 1
-        raise CatalogueError(path, line, f"this is not TOML: {error}") from None
+    document = parse(path, text, CatalogueError)
     return _Reader(path, text).catalogue(document)
 
 
@@ -86,18 +81,7 @@ def catalogue_lines(path: Path) -> Mapping[tuple[str, str], int]:
 
 
 def _read(path: Path) -> str:
-    """The file's text. A byte order mark, as Windows' Notepad leaves, is no part of it."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise CatalogueError(path, None, "the catalogue of prompts is missing") from None
-    except OSError as error:
-        raise CatalogueError(path, None, f"it can't be read: {error.strerror}") from None
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise CatalogueError(path, line, "not UTF-8 text: save the file as UTF-8") from None
+    return read_text(path, CatalogueError, missing="the catalogue of prompts is missing", not_utf8="not UTF-8 text")
 
 
 class _Reader:
