@@ -10,17 +10,16 @@ from fastapi import FastAPI
 from api.demo import ensure_demo_agent
 from api.live import Live
 from api.metrics import Metrics
-from api.nightly import deleting_nightly
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
 from api.parts import Parts
 from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
+from api.repeating import repeating
 from api.requests import AroundRequests
 from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, recordings, sms
 from api.sending import Sender, open_gateway, sending
-from api.watch import watching
 from desk.agents import Agents
 from desk.answers import Answers
 from desk.changes import Changes
@@ -131,7 +130,9 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
 @asynccontextmanager
 async def beside_requests(parts: Parts) -> AsyncIterator[None]:
     """Inside the block promises are watched, texts sent, and at night is deleted what has been kept long enough."""
-    async with watching(parts.ledger), sending(parts.sender), deleting_nightly(parts.retention):
+    watched = repeating(parts.ledger.warn, not_done="promises not watched")
+    deleted = repeating(parts.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
+    async with watched, sending(parts.sender), deleted:
         yield
 
 

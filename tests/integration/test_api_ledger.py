@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from api.watch import watching
+from api.repeating import repeating
 from desk.callbacks import Callback
 from desk.errors import StorageUnavailable
 from desk.ledger import Ledger
@@ -232,5 +232,5 @@ class FailingLedger:
 
 async def test_watching_goes_on_whatever_fails() -> None:
     ledger = FailingLedger()
-    async with watching(ledger, every=0.001):  # type: ignore[arg-type]
+    async with repeating(ledger.warn, not_done="promises not watched", every=0.001):
         await asyncio.wait_for(ledger.asked_again.wait(), 20)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
 from typer.testing import CliRunner
 
-from api.nightly import deleting_nightly
+from api.repeating import repeating
 from desk.callbacks import CallKey, ClosedReason, IncompleteStep, Outcome
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
@@ -274,7 +274,7 @@ async def test_it_runs_beside_the_requests(desk: Desk, database: Database, clock
     await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     nightly = retention(database, clock)
-    async with deleting_nightly(nightly, every=0.01):
+    async with repeating(nightly.run_if_due, not_done="nothing deleted", every=0.01):
         while not ((found := (await nightly.nights())[0]) and found[0].finished_at):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert found[0].deleted["callbacks"] == 1
