@@ -3,9 +3,8 @@
 Departments are checked here and nowhere else: a route gets its callback through `Access`, or not at all.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import structlog
@@ -14,7 +13,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.errors import DepartmentNotAllowed, NotSignedIn, RoleNotAllowed
 from api.parts import Parts, parts_of
-from desk.agents import Agent, Role
+from desk.access import Permission, Scope
+from desk.agents import Agent
 from desk.callbacks import Callback
 
 MAX_TOKEN = 200
@@ -26,31 +26,13 @@ bearer = HTTPBearer(
 )
 
 
-class Permission(StrEnum):
-    """What a route asks for."""
-
-    SIGN_IN = "sign_in"
-    READ = "read"
-    WORK = "work"
-    CLOSE = "close"
-
-
-PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.AGENT: frozenset({Permission.SIGN_IN, Permission.READ, Permission.WORK}),
-    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE}),
-    Role.ADMIN: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE}),
-    Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ}),
-    Role.OPERATOR: frozenset({Permission.SIGN_IN}),
-}
-"""WORK includes the whole identity number: only who rings the patient needs it."""
-
-
 @dataclass(frozen=True)
 class Access:
     """A signed-in agent, and the parts of the house seen with that agent's eyes."""
 
     agent: Agent
     parts: Parts
+    scope: Scope
 
     def departments(self, asked: str | None = None) -> Sequence[str]:
         """The departments to look in: the one asked for, else all the agent has.
@@ -60,8 +42,8 @@ class Access:
         """
         known = self.parts.departments()
         if asked is None:
-            return [slug for slug in known if self.agent.may_see(slug)]
-        if not self.agent.may_see(asked):
+            return [slug for slug in known if self.scope.covers(slug)]
+        if not self.scope.covers(asked):
             raise DepartmentNotAllowed
         return [known.get(asked).slug]
 
@@ -74,7 +56,7 @@ class Access:
     async def callback(self, id: str) -> Callback:
         """The callback, if it is in one of the agent's departments."""
         callback = await self.parts.desk.get(id)
-        if not self.agent.may_see(callback.department):
+        if not self.scope.covers(callback.department):
             raise DepartmentNotAllowed
         return callback
 
@@ -92,10 +74,10 @@ def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
         agent = await parts.agents.verify(token)
         if agent is None:
             raise NotSignedIn
-        if permission not in PERMISSIONS[agent.role]:
+        if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
-        return Access(agent, parts)
+        return Access(agent, parts, agent.scope(permission))
 
     return dependency
 

@@ -5,7 +5,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from desk.agents import ALL_DEPARTMENTS, AgentExists, Agents, Role
+from desk.access import ALL_DEPARTMENTS, Role
+from desk.agents import AgentExists, Agents
 from desk.errors import AgentNotFound
 
 NAME = "demo"

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from desk.agents import Agent, Role
+from desk.access import Role
+from desk.agents import Agent
 from desk.callbacks import (
     Attempt,
     Callback,

@@ -4,8 +4,8 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from desk.access import PERMISSIONS, Grant, Permission, Role, Scope, scope_of
 from desk.at_once import AtOnce
 from desk.clock import Clock
 from desk.destinations import check_phone_name
@@ -15,17 +15,6 @@ from desk.storage.database import Conflict, Database
 
 TOKEN_PREFIX = "inn_"
 TOKEN_BYTES = 32
-ALL_DEPARTMENTS = "*"
-
-
-class Role(StrEnum):
-    """What an agent may do."""
-
-    AGENT = "agent"
-    LEADER = "leader"
-    OPERATOR = "operator"
-    AUDITOR = "auditor"
-    ADMIN = "admin"
 
 
 class AgentExists(Exception):
@@ -34,7 +23,7 @@ class AgentExists(Exception):
 
 @dataclass(frozen=True)
 class Agent:
-    """Someone who holds a token. `departments` holds slugs, or `*` for all of them.
+    """Someone who may use the web door, with a role in one department or several.
 
     `phone` is the endpoint in pjsip.conf the agent is rung at for a dial; without one, the agent rings by hand.
     """
@@ -44,9 +33,18 @@ class Agent:
     departments: frozenset[str]
     phone: str | None = None
 
-    def may_see(self, department: str) -> bool:
-        """Whether this agent works for that department."""
-        return ALL_DEPARTMENTS in self.departments or department in self.departments
+    @property
+    def grants(self) -> frozenset[Grant]:
+        """Each role in each department."""
+        return frozenset(Grant(self.role, department) for department in self.departments)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether any of the roles gives that permission, wherever it is."""
+        return any(permission in PERMISSIONS[grant.role] for grant in self.grants)
+
+    def scope(self, permission: Permission) -> Scope:
+        """Where the agent has that permission."""
+        return scope_of(self.grants, permission)
 
 
 class Agents:

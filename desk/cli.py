@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from desk import keys_cli, rights_cli
-from desk.agents import ALL_DEPARTMENTS, AgentExists, Agents, Role
+from desk.access import ALL_DEPARTMENTS, Role
+from desk.agents import AgentExists, Agents
 from desk.clock import SystemClock
 from desk.departments import load_departments
 from desk.errors import DeskError

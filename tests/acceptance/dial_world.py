@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from desk.agents import ALL_DEPARTMENTS, Agents, Role
+from desk.access import ALL_DEPARTMENTS, Role
+from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.wire import open_database
 from ivr.phone.phone import Phone

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from desk.agents import ALL_DEPARTMENTS, Agents, Role
+from desk.access import ALL_DEPARTMENTS, Role
+from desk.agents import Agents
 from desk.callbacks import Callback, Status
 from desk.clock import SystemClock
 from desk.desk import Desk

@@ -16,7 +16,8 @@ import httpx
 import numpy as np
 import pytest
 
-from desk.agents import Agents, Role
+from desk.access import Role
+from desk.agents import Agents
 from desk.clock import OSLO, SystemClock
 from desk.departments import Policy
 from desk.promises import Promise

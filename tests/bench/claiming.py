@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 from rich.table import Table
 
-from desk.agents import Agents, Role
+from desk.access import Role
+from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.storage.database import Database
 from desk.storage.migrate import migrate

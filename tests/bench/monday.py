@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from desk.agents import Role
+from desk.access import Role
 from desk.callbacks import Callback, Status
 from desk.clock import OSLO
 from desk.dialling import DialReason, DialState, may_ring

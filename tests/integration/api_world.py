@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from api.app import create_app, put_together
 from api.metrics import Metrics
 from api.parts import Parts
-from desk.agents import Agents, Role
+from desk.access import Role
+from desk.agents import Agents
 from desk.callbacks import Callback, CallKey
 from desk.departments import Department, Departments, Policy
 from desk.desk import Desk

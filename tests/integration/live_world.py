@@ -14,7 +14,7 @@ import uvicorn
 
 from api.app import create_app
 from api.live import Live
-from desk.agents import Role
+from desk.access import Role
 from desk.changes import Changes
 from desk.settings import Settings
 from tests.integration.api_world import KEYS, World, open_world

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.agents import Role
+from desk.access import Role
 from tests.integration.api_world import World, open_world
 
 READS = ("", "/history")

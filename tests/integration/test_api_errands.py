@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from desk.agents import Role
+from desk.access import Role
 from desk.phone import PhoneNumber
 from tests.integration.api_world import World, ids, open_world, refused
 from tests.synthetic import synthetic_identity

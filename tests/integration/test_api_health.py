@@ -16,6 +16,7 @@ from api.app import create_app, open_parts
 from api.demo import ensure_demo_agent
 from api.metrics import Metrics
 from api.readiness import REFUSED
+from desk.access import Permission
 from desk.clock import SystemClock
 from desk.settings import ROOT, Settings
 from desk.storage.database import Database
@@ -193,7 +194,7 @@ async def test_the_demo_agent_keeps_its_token_between_starts_in_a_private_file(w
     assert file == tmp_path / "demo-token"
     agent = await world.parts.agents.verify(token)
     assert agent is not None
-    assert (agent.name, agent.role, agent.may_see("hjerte")) == ("demo", "agent", True)
+    assert (agent.name, agent.role, agent.scope(Permission.READ).covers("hjerte")) == ("demo", "agent", True)
     await ensure_demo_agent(world.parts.agents, tmp_path)
     assert file.read_text().strip() == token
 

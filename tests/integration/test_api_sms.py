@@ -13,7 +13,7 @@ import pytest
 
 from api.app import beside_requests, open_parts
 from api.metrics import Metrics
-from desk.agents import Role
+from desk.access import Role
 from desk.clock import SystemClock
 from desk.phone import parse_phone
 from desk.settings import Settings

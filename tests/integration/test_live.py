@@ -15,7 +15,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from api.event_stream import EventStream
 from api.live import MOST_READERS, Reader
-from desk.agents import Role
+from desk.access import Role
 from desk.changes import Tail
 from desk.errors import StorageUnavailable
 from desk.storage import history

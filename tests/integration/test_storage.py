@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
-from desk.agents import ALL_DEPARTMENTS, Agent, AgentExists, Agents, Role
+from desk.access import ALL_DEPARTMENTS, Permission, Role
+from desk.agents import Agent, AgentExists, Agents
 from desk.callbacks import Outcome, Status
 from desk.desk import Desk
 from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
@@ -230,7 +231,7 @@ async def test_names_are_unique_among_working_agents(agents: Agents) -> None:
     new = await agents.add("kari", Role.AGENT, [ALL_DEPARTMENTS])
     assert await agents.verify(old) is None
     found = await agents.verify(new)
-    assert found is not None and found.may_see("hjerte")
+    assert found is not None and found.scope(Permission.READ).covers("hjerte")
 
 
 async def test_a_token_is_kept_only_as_its_hash(agents: Agents, database: Database) -> None:
