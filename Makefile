@@ -12,7 +12,7 @@ run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C s
 	@exec $(BIN)/innringing run
 
 test: venv tree images ## every test
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(TESTS)
+	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 check: venv ## style, types, layers, and the operators' files
 	$(BIN)/ruff check .
