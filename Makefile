@@ -6,12 +6,12 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test check bench chaos up down clean venv bench-venv tree images
+.PHONY: run test check bench chaos up down clean venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
 
-test: venv tree images ## every test
+test: venv tree images identity-provider ## every test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 check: venv ## style, types, layers, and the operators' files
@@ -48,6 +48,9 @@ images: venv
 
 tree: venv
 	@$(PYTHON) -m docker.tree asterisk
+
+identity-provider: venv
+	@$(BIN)/python -m docker.identity_provider
 
 clean: ## what was built and what was recorded here; the cache folder stays
 	rm -rf $(VENV) prompts/build var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

