@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from desk.callbacks import CallKey
 from desk.desk import Desk
+from desk.promises import public_holidays
 from docker import postgres
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue
@@ -112,6 +114,7 @@ def main() -> None:
     asked.add_argument("--changes", type=int, default=100)
     asked.add_argument("--rate", type=float, default=10.0, help="changes a second")
     given = asked.parse_args()
+    public_holidays(datetime.now().year)  # the calendar takes half a second to load: not inside the first change
     Console().print(asyncio.run(measure(given.readers, given.changes, given.rate)))
 
 
