@@ -1,0 +1,134 @@
+"""What the source never does: run text as code or by a shell, take objects from outside, trust weak chance."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("ivr", "desk", "api")
+SIP_DIGEST = "ivr/phone/sip.py"
+"""MD5 by the standard of SIP, in the test phone."""
+JITTER = {"ivr/ari.py", "desk/outbox.py"}
+"""Chance that only spreads retries in time."""
+
+RUNS_TEXT = {"eval", "exec", "compile", "__import__"}
+READS_OBJECTS = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "yaml"}
+READS_XML = {"xml", "lxml", "defusedxml"}
+WEAK = {"md5", "sha1", "new"}
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def named(node: ast.expr) -> str:
+    """`subprocess.run` of that call; empty for what has no name."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=name):
+            return f"{named(value)}.{name}" if named(value) else ""
+    return ""
+
+
+def found(tree: ast.Module, wrong: Callable[[ast.AST], bool]) -> list[int]:
+    return [getattr(node, "lineno", 0) for node in ast.walk(tree) if wrong(node)]
+
+
+def runs_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and named(node.func) in RUNS_TEXT
+
+
+def uses_a_shell(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    by_shell = any(
+        keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+        for keyword in node.keywords
+    )
+    return by_shell or named(node.func) in {"os.system", "os.popen", "asyncio.create_subprocess_shell"}
+
+
+def imports(names: set[str]) -> Callable[[ast.AST], bool]:
+    def wrong(node: ast.AST) -> bool:
+        match node:
+            case ast.Import(names=aliases):
+                return any(alias.name.partition(".")[0] in names for alias in aliases)
+            case ast.ImportFrom(module=str(module), level=0):
+                return module.partition(".")[0] in names
+        return False
+
+    return wrong
+
+
+def weak_hash(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and named(node.func) in {f"hashlib.{name}" for name in WEAK}
+
+
+def built_sql(node: ast.AST) -> bool:
+    """`text(…)` with anything that is put together: a statement is written out, its values are bound."""
+    return (
+        isinstance(node, ast.Call)
+        and named(node.func) in {"text", "sqlalchemy.text"}
+        and any(isinstance(part, ast.JoinedStr | ast.BinOp | ast.Call) for part in node.args)
+    )
+
+
+def unverified_tls(node: ast.AST) -> bool:
+    """`verify=False` and its like."""
+    return isinstance(node, ast.Call) and any(
+        keyword.arg in {"verify", "ssl", "verify_ssl", "check_hostname"}
+        and isinstance(keyword.value, ast.Constant)
+        and keyword.value.value is False
+        for keyword in node.keywords
+    )
+
+
+def follows_redirects(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and any(
+        keyword.arg in {"follow_redirects", "allow_redirects"}
+        and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+        for keyword in node.keywords
+    )
+
+
+RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
+    "text run as code": (runs_text, set()),
+    "a shell": (uses_a_shell, set()),
+    "objects read from bytes": (imports(READS_OBJECTS), set()),
+    "XML": (imports(READS_XML), set()),
+    "a weak hash": (weak_hash, {SIP_DIGEST}),
+    "weak chance": (imports({"random"}), JITTER),
+    "SQL put together": (built_sql, set()),
+    "TLS without its check": (unverified_tls, set()),
+    "redirects followed": (follows_redirects, set()),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_source_has_none_of(rule: str) -> None:
+    wrong, allowed = RULES[rule]
+    places = {path: lines for path, tree in sources() if (lines := found(tree, wrong)) and path not in allowed}
+    assert places == {}
+
+
+LEAKS = {
+    "text run as code": "eval(given)",
+    "a shell": "subprocess.run(command, shell=True)",
+    "objects read from bytes": "import pickle",
+    "XML": "from xml.etree import ElementTree",
+    "a weak hash": "hashlib.md5(b'')",
+    "weak chance": "from random import choice",
+    "SQL put together": "text(f'select * from {table}')",
+    "TLS without its check": "httpx.AsyncClient(verify=False)",
+    "redirects followed": "httpx.AsyncClient(follow_redirects=True)",
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_sees_what_it_is_for(rule: str) -> None:
+    assert found(ast.parse(LEAKS[rule]), RULES[rule][0]) == [1]
