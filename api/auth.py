@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.errors import DepartmentNotAllowed, NotSignedIn, RoleNotAllowed
 from api.parts import Parts, parts_of
 from desk.access import Permission, Scope
-from desk.agents import Agent
+from desk.agent import Agent
 from desk.callbacks import Callback
 
 MAX_TOKEN = 200

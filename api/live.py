@@ -5,7 +5,7 @@ so a reader that was cut off, or whose process died, goes on from the last id it
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ BUFFER = 1000
 """Changes kept for a reader that doesn't read."""
 MOST_READERS = 1000
 RECHECK_SECONDS = 10.0
-"""How often tokens are looked at again: who holds one that was revoked is told nothing after this."""
+"""How often it is asked again who may read: whose access has ended or become narrower is told nothing after this."""
 PAUSE_SECONDS = 0.01
 """Between looks at the history: many changes at once are told in few looks, and readers get their turn."""
 TRY_AGAIN_SECONDS = 1.0
@@ -34,17 +34,17 @@ class Ending(StrEnum):
     """Why a stream ended from our side."""
 
     TOO_SLOW = "too_slow"
-    TOKEN_REVOKED = "token_revoked"
+    ACCESS_ENDED = "access_ended"
     STOPPING = "stopping"
     FAILED = "failed"
 
 
 @dataclass(eq=False)
 class Reader:
-    """One stream. `departments`: what it may see. `token_hash`: by what right; None is never looked at again."""
+    """One stream. `departments`: what it may see. `still`: asks whether it may; None is never asked again."""
 
     departments: frozenset[str]
-    token_hash: bytes | None = None
+    still: Callable[[], Awaitable[bool]] | None = None
     follows: bool = False
     """Whether it has caught up, and is to be offered what happens from now on."""
     changes: asyncio.Queue[Change] = field(default_factory=lambda: asyncio.Queue(BUFFER))
@@ -103,7 +103,7 @@ class Live:
             # In a context of their own: what they log is not part of the request that happened to come first.
             self._tasks = [
                 asyncio.create_task(self._follow(opened), context=Context()),
-                asyncio.create_task(self._recheck_tokens(), context=Context()),
+                asyncio.create_task(self._recheck(), context=Context()),
             ]
         await asyncio.shield(self._opened)
 
@@ -170,19 +170,18 @@ class Live:
                 reader.offer(change)
             self.position = change.id
 
-    async def _recheck_tokens(self) -> None:
-        """Cut off whoever holds a token that was revoked. One question for all readers."""
+    async def _recheck(self) -> None:
+        """Cut off whoever may no longer read. Asked all at once, so that their questions share statements."""
         while True:
             await asyncio.sleep(self._recheck_seconds)
-            asked = list(self.readers)
-            hashes = {reader.token_hash for reader in asked if reader.token_hash is not None}
+            asked = [(reader, reader.still) for reader in self.readers if reader.still is not None]
             try:
-                working = await self.changes.working(hashes) if hashes else hashes
+                answers = await asyncio.gather(*(still() for _, still in asked))
             except StorageUnavailable:
                 continue  # asked again soon; nothing can be told meanwhile anyway
-            for reader in asked:
-                if reader.token_hash is not None and reader.token_hash not in working:
-                    reader.end(Ending.TOKEN_REVOKED)
+            for (reader, _), still in zip(asked, answers, strict=True):
+                if not still:
+                    reader.end(Ending.ACCESS_ENDED)
 
 
 def _seen(opened: asyncio.Future[None]) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from desk.access import Role
-from desk.agents import Agent
+from desk.access import Grant, Role
+from desk.agent import Agent
 from desk.callbacks import (
     Attempt,
     Callback,
@@ -302,14 +302,30 @@ class DepartmentList(BaseModel):
     items: list[DepartmentOut]
 
 
+class GrantOut(BaseModel):
+    role: Role
+    department: str = Field(description="A slug, or `*`: all of them, also new ones.")
+
+    @classmethod
+    def of(cls, grant: Grant) -> Self:
+        return cls(role=grant.role, department=grant.department)
+
+
 class MeOut(BaseModel):
     name: str
-    role: Role
-    departments: list[str]
+    role: Role | None = Field(description="The chief one of your roles; `grants` tells which you have where.")
+    departments: list[str] = Field(description="Those in which you may do anything at all.")
+    grants: list[GrantOut]
 
     @classmethod
     def of(cls, agent: Agent, departments: Sequence[str]) -> Self:
-        return cls(name=agent.name, role=agent.role, departments=list(departments))
+        grants = sorted(agent.grants, key=lambda grant: (grant.department, grant.role))
+        return cls(
+            name=agent.name,
+            role=agent.role,
+            departments=list(departments),
+            grants=[GrantOut.of(grant) for grant in grants],
+        )
 
 
 class ComponentOut(BaseModel):

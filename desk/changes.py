@@ -42,10 +42,6 @@ class Changes(UnitsOfWork):
             lambda connection: rows.after(connection, after, upto=upto, departments=departments, limit=MOST_AT_ONCE)
         )
 
-    async def working(self, token_hashes: Collection[bytes]) -> set[bytes]:
-        """Those of the tokens that still open. Raises `StorageUnavailable`."""
-        return await self._read(lambda connection: rows.working(connection, token_hashes))
-
     @asynccontextmanager
     async def tail(self, *, poll_seconds: float = POLL_SECONDS, listen: bool = True) -> AsyncIterator["Tail"]:
         """A tail that stands at the end. Raises `StorageUnavailable`."""

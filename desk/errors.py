@@ -173,6 +173,24 @@ class AgentNotFound(DeskError):
     id = "agent-not-found"
 
 
+class GrantNotFound(DeskError):
+    """The agent has no such role in that department."""
+
+    id = "grant-not-found"
+
+
+class TokenNotFound(DeskError):
+    """There is no such token."""
+
+    id = "token-not-found"
+
+
+class TooManyTokens(DeskError):
+    """The agent has as many tokens as one may have: revoke those no longer used."""
+
+    id = "too-many-tokens"
+
+
 class BadCursor(DeskError):
     """The cursor is not one this list has given out."""
 

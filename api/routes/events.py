@@ -11,7 +11,7 @@ from api.event_stream import HEARTBEAT_SECONDS, EventStream
 from api.live import Reader as LiveReader
 from api.openapi import API, problems
 from api.routes.callbacks import DepartmentQuery
-from desk.agents import hashed
+from desk.access import Permission
 
 router = APIRouter(prefix=f"{API}/events", tags=["events"])
 
@@ -65,7 +65,12 @@ async def events(
     Open the stream first and ask for the lists afterwards: then nothing falls between. A quiet stream says that it is
     there every 15 seconds. When it ends, for whatever reason, come back with the last `id`.
     """
-    reader = LiveReader(frozenset(access.departments(department)), hashed(credentials.credentials))
-    live = access.parts.live
+    departments, tokens, token = frozenset(access.departments(department)), access.parts.agents.tokens, credentials
+
+    async def still() -> bool:
+        agent = await tokens.verify(token.credentials)
+        return agent is not None and all(map(agent.scope(Permission.READ).covers, departments))
+
+    reader, live = LiveReader(departments, still), access.parts.live
     await live.open()
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)

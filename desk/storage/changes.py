@@ -17,7 +17,7 @@ from desk.callbacks import Change, Status
 from desk.errors import StorageUnavailable
 from desk.storage.database import FAILURES, Connection, Database
 from desk.storage.herald import CHANNEL
-from desk.storage.tables import agents, history
+from desk.storage.tables import history
 
 LOCK = 0x1AA1_21D7
 """The advisory lock writers of history share; the migration that makes the trigger says the same number."""
@@ -50,12 +50,6 @@ async def unfinished(connection: Connection) -> frozenset[str]:
     if connection.dialect.name != "postgresql":
         return frozenset()
     return frozenset((await connection.execute(_UNFINISHED, {"lock": LOCK})).scalars())
-
-
-async def working(connection: Connection, token_hashes: Collection[bytes]) -> set[bytes]:
-    """Those of the tokens (SHA-256) that are not revoked."""
-    query = select(agents.c.token_hash).where(agents.c.revoked_at.is_(None), agents.c.token_hash.in_(token_hashes))
-    return set((await connection.execute(query)).scalars())
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ NOT_PERSONAL: Final = {
     "promises.promise_spoken": "when we ring, as it was said",
     "dials.agent_phone": "an agent's endpoint",
     "agents.phone": "an agent's endpoint",
-    "agents.token_hash": "an agent's",
+    "tokens.hash": "an agent's",
     "answers.answer": "deleted with its row after a day",
     "answers.fingerprint": "deleted with its row after a day",
     "closures.text": "which prompt is played",

@@ -49,7 +49,7 @@ SEALED: Final[tuple[Sealed, ...]] = (
 
 NOT_SEALED: Final = frozenset(
     {
-        *("callbacks.patient_index", "answers.fingerprint", "agents.token_hash", "vault_keys.canary"),
+        *("callbacks.patient_index", "answers.fingerprint", "tokens.hash", "vault_keys.canary"),
         "recordings.sound",
     }
 )

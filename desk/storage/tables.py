@@ -1,5 +1,7 @@
 """The tables. Alembic's migrations make them; a test holds the two equal on both engines.
 
+Who may use the web door: access_tables.py.
+
 Instants are aware UTC on both engines. Codes (status, outcome …) are text: the rules that read them are in desk/.
 """
 
@@ -16,34 +18,22 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
     Text,
-    TextClause,
     UniqueConstraint,
     Uuid,
     false,
     text,
 )
 
+from desk.storage.access_tables import agents as agents
+from desk.storage.access_tables import grants as grants
+from desk.storage.access_tables import tokens as tokens
 from desk.storage.instant import Instant
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _serial() -> Column[Any]:
-    """A number that grows with each row and is never used again; SQLite counts only in INTEGER columns."""
-    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+from desk.storage.metadata import metadata as metadata
+from desk.storage.metadata import serial, where
 
 
 def _callback() -> Column[Any]:
@@ -57,11 +47,6 @@ def _promise() -> list[Column[Any]]:
         Column("promise_by", Instant, nullable=False),
         Column("promise_spoken", Text, nullable=False),
     ]
-
-
-def _where(condition: TextClause) -> dict[str, Any]:
-    """An index of those rows only, on both engines."""
-    return {"postgresql_where": condition, "sqlite_where": condition}
 
 
 callbacks = Table(
@@ -135,23 +120,23 @@ _kept = text("forgotten_at is null")
 Index(
     "ix_callbacks_kept_created_at",
     *(callbacks.c[name] for name in ("department", "created_at", "id")),
-    **_where(_kept),
+    **where(_kept),
 )
 Index(
     "ix_callbacks_kept_status_created_at",
     *(callbacks.c[name] for name in ("department", "status", "created_at", "id")),
-    **_where(_kept),
+    **where(_kept),
 )
 _to_forget = text("closed_at is not null and forgotten_at is null")
-Index("ix_callbacks_to_forget", callbacks.c.closed_at, **_where(_to_forget))
+Index("ix_callbacks_to_forget", callbacks.c.closed_at, **where(_to_forget))
 _held = text("claimed_by is not null")
 Index("ix_callbacks_claimed_by", callbacks.c.claimed_by, postgresql_where=_held, sqlite_where=_held)
-Index("ix_callbacks_lease_until", callbacks.c.lease_until, **_where(text("lease_until is not null")))
+Index("ix_callbacks_lease_until", callbacks.c.lease_until, **where(text("lease_until is not null")))
 
 attempts = Table(
     "attempts",
     metadata,
-    _serial(),
+    serial(),
     _callback(),
     Column("at", Instant, nullable=False),
     Column("agent", String(128), nullable=False),
@@ -165,7 +150,7 @@ attempts = Table(
 promises = Table(
     "promises",
     metadata,
-    _serial(),
+    serial(),
     _callback(),
     Column("at", Instant, nullable=False),
     *_promise(),
@@ -180,7 +165,7 @@ promises = Table(
 warnings = Table(
     "warnings",
     metadata,
-    _serial(),
+    serial(),
     Column(
         "promise_id",
         BigInteger().with_variant(Integer, "sqlite"),
@@ -200,7 +185,7 @@ warnings = Table(
 outbox = Table(
     "outbox",
     metadata,
-    _serial(),
+    serial(),
     _callback(),
     Column("promise_id", BigInteger().with_variant(Integer, "sqlite"), ForeignKey("promises.id")),
     Column("kind", String(16), nullable=False),
@@ -227,7 +212,7 @@ Index("ix_outbox_queued", outbox.c.next_at, outbox.c.id, postgresql_where=_queue
 answers = Table(
     "answers",
     metadata,
-    _serial(),
+    serial(),
     Column("agent", String(128), nullable=False),
     Column("key", String(200), nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),  # of the request, under the vault's index key
@@ -252,7 +237,7 @@ recordings = Table(
 closures = Table(
     "closures",
     metadata,
-    _serial(),
+    serial(),
     Column("department", String(64), nullable=False),
     Column("agent", String(128), nullable=False),
     Column("at", Instant, nullable=False),
@@ -268,7 +253,7 @@ closures = Table(
 calls = Table(
     "calls",
     metadata,
-    _serial(),
+    serial(),
     Column("asterisk_id", String(128), nullable=False),
     Column("channel_id", String(128), nullable=False),
     Column("department", String(64), nullable=False),
@@ -284,15 +269,15 @@ calls = Table(
     CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),
     sqlite_autoincrement=True,
 )
-Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "incomplete", "id")), **_where(_kept))
-Index("ix_calls_kept", calls.c.department, calls.c.id, **_where(_kept))
-Index("ix_calls_to_forget", calls.c.at, **_where(text("incomplete and forgotten_at is null")))
-Index("ix_calls_callback_id", calls.c.callback_id, **_where(text("callback_id is not null and forgotten_at is null")))
+Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "incomplete", "id")), **where(_kept))
+Index("ix_calls_kept", calls.c.department, calls.c.id, **where(_kept))
+Index("ix_calls_to_forget", calls.c.at, **where(text("incomplete and forgotten_at is null")))
+Index("ix_calls_callback_id", calls.c.callback_id, **where(text("callback_id is not null and forgotten_at is null")))
 
 history = Table(
     "history",
     metadata,
-    _serial(),
+    serial(),
     _callback(),
     Column("department", String(64), nullable=False),
     Column("at", Instant, nullable=False),
@@ -339,23 +324,6 @@ Index("uq_dials_active_agent", dials.c.agent, unique=True, postgresql_where=_act
 Index("ix_dials_agent_requested_at", dials.c.agent, dials.c.requested_at)
 _requested = text("state = 'requested'")
 Index("ix_dials_requested", dials.c.requested_at, postgresql_where=_requested, sqlite_where=_requested)
-
-agents = Table(
-    "agents",
-    metadata,
-    _serial(),
-    Column("name", String(128), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("departments", JSON, nullable=False),
-    Column("phone", String(32)),  # the endpoint the agent is rung at
-    Column("token_hash", LargeBinary, nullable=False, unique=True),
-    Column("created_at", Instant, nullable=False),
-    Column("revoked_at", Instant),
-    sqlite_autoincrement=True,
-)
-
-_working = text("revoked_at is null")
-Index("uq_agents_working_name", agents.c.name, unique=True, postgresql_where=_working, sqlite_where=_working)
 
 vault_keys = Table(
     "vault_keys",

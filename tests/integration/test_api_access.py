@@ -63,7 +63,10 @@ async def test_every_route_of_the_api_asks_for_a_token(world: World) -> None:
 
 async def test_me_and_departments_tell_what_the_token_opens(world: World) -> None:
     await world.token("ola", Role.LEADER, ["hjerte"])
-    assert (await world.as_("ola", "GET", "/me")).json() == {"name": "ola", "role": "leader", "departments": ["hjerte"]}
+    assert (await world.as_("ola", "GET", "/me")).json() == {
+        **{"name": "ola", "role": "leader", "departments": ["hjerte"]},
+        "grants": [{"role": "leader", "department": "hjerte"}],
+    }
     (department,) = (await world.as_("ola", "GET", "/departments")).json()["items"]
     assert (department["slug"], department["policy"]) == ("hjerte", "rounds")
     assert department["rounds"] == ["10:00", "13:00"]

@@ -14,8 +14,8 @@ from desk.storage.migrate import is_current, migrate
 from desk.storage.tables import metadata
 
 TABLES = {
-    *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "history", "outbox", "promises"),
-    *("recordings", "retention_runs", "vault_keys", "warnings"),
+    *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "grants", "history", "outbox"),
+    *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings"),
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
-from desk.access import ALL_DEPARTMENTS, Permission, Role
+from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.agents import Agent, AgentExists, Agents
 from desk.callbacks import Outcome, Status
 from desk.desk import Desk
@@ -209,7 +209,9 @@ async def test_sqlite_is_durable_and_lets_readers_read(tmp_path: Path) -> None:
 async def test_a_token_opens_until_it_is_revoked(agents: Agents) -> None:
     token = await agents.add("kari", Role.LEADER, ["kirurgi", "hjerte"])
     assert token.startswith("inn_") and len(token) >= 47
-    assert await agents.verify(token) == Agent("kari", Role.LEADER, frozenset({"kirurgi", "hjerte"}))
+    assert await agents.verify(token) == Agent(
+        "kari", frozenset({Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")})
+    )
     await agents.revoke("kari")
     assert await agents.verify(token) is None
     assert await agents.list() == []
@@ -237,6 +239,6 @@ async def test_names_are_unique_among_working_agents(agents: Agents) -> None:
 async def test_a_token_is_kept_only_as_its_hash(agents: Agents, database: Database) -> None:
     token = await agents.add("kari", Role.AGENT, ["kirurgi"])
     async with database.read() as connection:
-        [row] = (await connection.execute(select(tables.agents))).all()
+        [row] = (await connection.execute(select(tables.tokens))).all()
     assert token not in repr(row) and token[4:] not in repr(row)
-    assert len(row.token_hash) == 32
+    assert len(row.hash) == 32

@@ -1,0 +1,57 @@
+"""An agent: a person or a machine at the web door, with roles in departments."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final
+
+from desk.access import ALL_DEPARTMENTS, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
+
+CHIEF: Final = (Role.ADMIN, Role.LEADER, Role.AGENT, Role.AUDITOR, Role.OPERATOR)
+"""Which of several roles is told where there is room for one."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Someone who may use the web door. `name` is who stands in the history.
+
+    `phone` is the endpoint in pjsip.conf the agent is rung at for a dial; without one, the agent rings by hand.
+    `permissions`: what a token was narrowed to; None is all that the grants give.
+    """
+
+    name: str
+    grants: frozenset[Grant]
+    phone: str | None = None
+    permissions: frozenset[Permission] | None = None
+
+    @property
+    def role(self) -> Role | None:
+        """The chief one of the agent's roles; None for one without grants, who may do nothing."""
+        held = {grant.role for grant in self.grants}
+        return next((role for role in CHIEF if role in held), None)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether any of the roles gives that permission, wherever it is."""
+        return self._lets(permission) and any(permission in PERMISSIONS[grant.role] for grant in self.grants)
+
+    def scope(self, permission: Permission) -> Scope:
+        """Where the agent has that permission."""
+        return scope_of(self.grants if self._lets(permission) else (), permission)
+
+    def narrowed(
+        self, departments: Collection[str] | None = None, permissions: Collection[Permission] | None = None
+    ) -> "Agent":
+        """The same agent, with no more than that: in these departments, with these permissions. None is no limit."""
+        grants = self.grants
+        if departments is not None:
+            grants = frozenset(narrow for grant in grants for narrow in _within(grant, departments))
+        kept = self.permissions if permissions is None else frozenset(permissions)
+        return replace(self, grants=grants, permissions=kept)
+
+    def _lets(self, permission: Permission) -> bool:
+        return self.permissions is None or permission is Permission.SIGN_IN or permission in self.permissions
+
+
+def _within(grant: Grant, departments: Collection[str]) -> list[Grant]:
+    if grant.department == ALL_DEPARTMENTS:
+        return [Grant(grant.role, department) for department in departments]
+    return [grant] if ALL_DEPARTMENTS in departments or grant.department in departments else []

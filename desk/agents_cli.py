@@ -1,0 +1,118 @@
+"""`innringing agents …`: who may use the web door, in which roles and departments."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from desk.access import ALL_DEPARTMENTS, Grant, Role
+from desk.agents import AgentExists, Agents
+from desk.clock import SystemClock
+from desk.departments import load_departments
+from desk.errors import DeskError
+from desk.settings import Settings
+from desk.terminal import current_database, fail, load_settings, run, say
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="Who may pull callbacks: their roles, and where.")
+
+Name = Annotated[str, typer.Argument(help="The agent's name: history shows it.")]
+RoleOption = Annotated[Role, typer.Option("--role", help="What the agent may do there.")]
+DepartmentOption = Annotated[list[str] | None, typer.Option(help="A department's slug; may be repeated.")]
+Everywhere = Annotated[bool, typer.Option("--all-departments", help="Every department, also new ones.")]
+
+
+@app.command("add")
+def add(
+    name: Name,
+    role: RoleOption = Role.AGENT,
+    department: DepartmentOption = None,
+    all_departments: Everywhere = False,
+    phone: Annotated[
+        str | None, typer.Option(help="The agent's phone in pjsip.conf, rung when the agent dials: demo-phone.")
+    ] = None,
+) -> None:
+    """Add an agent and print its token: this once, for it is kept only as a hash."""
+    settings = load_settings()
+    chosen = chosen_departments(settings, department, all_departments)
+    try:
+        token = run(with_agents(settings, lambda agents: agents.add(name, role, chosen, phone=phone)))
+    except AgentExists:
+        fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
+    say(f"The token of {name}, shown only now:")
+    typer.echo(token)
+
+
+@app.command("list")
+def list_agents() -> None:
+    """Show the agents, their roles and where they have them."""
+    settings = load_settings()
+    table = Table("Name", "Role", "Departments", "Phone")
+    for agent in run(with_agents(settings, lambda agents: agents.list())):
+        roles: list[Role | None] = [*sorted({grant.role for grant in agent.grants})] or [None]
+        for role in roles:
+            table.add_row(agent.name, role and role.value, departments_of(agent.grants, role), agent.phone or "")
+    Console().print(table)
+
+
+@app.command("revoke")
+def revoke(name: Name) -> None:
+    """Stop everything of an agent's from working, at once. The name stays in the history, and may be given anew."""
+    run(with_agents(load_settings(), lambda agents: agents.revoke(name)))
+    say(f"The token of {name} no longer works.")
+
+
+@app.command("grant")
+def grant(
+    name: Name, role: RoleOption, department: DepartmentOption = None, all_departments: Everywhere = False
+) -> None:
+    """Give an agent one more role, or the same one in more departments."""
+    settings = load_settings()
+    given = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
+    run(with_agents(settings, lambda agents: agents.grant(name, given)))
+    say(f"{name} is now {role.value} in {', '.join(each.department for each in given)}.")
+
+
+@app.command("withdraw")
+def withdraw(
+    name: Name, role: RoleOption, department: DepartmentOption = None, all_departments: Everywhere = False
+) -> None:
+    """Take a role away, from the agent's next request on. `--all-departments` is what was given with that option."""
+    settings = load_settings()
+    if all_departments == bool(department):
+        fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
+    # not asked of departments.toml: what was given in a department that is gone can be taken away too
+    taken = [Grant(role, each) for each in department or [ALL_DEPARTMENTS]]
+    run(with_agents(settings, lambda agents: agents.withdraw(name, taken)))
+    say(f"{name} is no longer {role.value} in {', '.join(each.department for each in taken)}.")
+
+
+async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
+    """Do `work` on tables that are current; the embedded database is made so, a server's is its operator's care."""
+    async with current_database(settings) as database:
+        return await work(Agents(database=database, clock=SystemClock()))
+
+
+def departments_of(grants: frozenset[Grant], role: Role | None) -> str:
+    """Where the role is held, in words."""
+    held = sorted(grant.department for grant in grants if grant.role is role)
+    return "all" if ALL_DEPARTMENTS in held else ", ".join(held)
+
+
+def chosen_departments(settings: Settings, slugs: list[str] | None, everywhere: bool) -> list[str]:
+    """The departments said on the command line, or the end of the command."""
+    if everywhere == bool(slugs):
+        fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
+    if not slugs:
+        return [ALL_DEPARTMENTS]
+    try:
+        departments = load_departments(settings.departments_file)
+    except DeskError as error:
+        fail(str(error))
+    for slug in slugs:
+        if slug not in departments:
+            fail(f"There is no department {slug} in {settings.departments_file.name}: {', '.join(departments)}.")
+    return slugs

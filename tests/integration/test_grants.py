@@ -1,0 +1,162 @@
+"""Roles per department: stored, given and taken away; what an older database held is kept. On both engines."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
+from desk.agents import Agent, Agents
+from desk.cli import app
+from desk.errors import AgentNotFound, GrantNotFound
+from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from desk.tokens import hashed
+from tests.fakes import FakeClock
+from tests.integration.api_world import KEYS, open_world, refused
+
+AT = "'2026-11-20 08:00:00+00:00'"
+
+
+@pytest.fixture
+def agents(database: Database, clock: FakeClock) -> Agents:
+    return Agents(database=database, clock=clock)
+
+
+async def test_one_agent_is_one_thing_here_and_another_there(agents: Agents) -> None:
+    token = await agents.add("kari", Role.AGENT, ["kirurgi"])
+    await agents.grant("kari", [Grant(Role.LEADER, "hjerte"), Grant(Role.AGENT, "kirurgi")])
+    kari = await agents.verify(token)
+    assert kari is not None
+    assert kari.grants == {Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "hjerte")}
+    assert kari.role is Role.LEADER
+    assert kari.scope(Permission.WORK).departments == {"kirurgi"}
+    assert kari.scope(Permission.CLOSE).departments == {"hjerte"}
+    assert kari.scope(Permission.READ).departments == {"kirurgi", "hjerte"}
+    assert kari.scope(Permission.AUDIT).departments == frozenset()
+    assert await agents.list() == [kari]
+    assert await agents.get("kari") == kari
+
+
+async def test_what_is_withdrawn_is_gone_at_the_next_question(agents: Agents) -> None:
+    token = await agents.add("kari", Role.AGENT, ["kirurgi", "hjerte"])
+    await agents.withdraw("kari", [Grant(Role.AGENT, "hjerte")])
+    with pytest.raises(GrantNotFound):
+        await agents.withdraw("kari", [Grant(Role.AGENT, "hjerte")])
+    kari = await agents.verify(token)
+    assert kari is not None and kari.scope(Permission.READ).departments == {"kirurgi"}
+    await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi")])
+    kari = await agents.verify(token)
+    assert kari == Agent("kari", frozenset())
+    assert (kari.role, kari.may(Permission.SIGN_IN)) == (None, False)
+    for nobody in (agents.grant("ola", []), agents.withdraw("ola", []), agents.get("ola")):
+        with pytest.raises(AgentNotFound):
+            await nobody
+
+
+async def test_a_withdrawal_of_several_is_whole_or_not_at_all(agents: Agents) -> None:
+    await agents.add("kari", Role.AGENT, ["kirurgi"])
+    with pytest.raises(GrantNotFound):
+        await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "kirurgi")])
+    assert (await agents.get("kari")).grants == {Grant(Role.AGENT, "kirurgi")}
+
+
+async def test_me_tells_roles_per_department(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path) as world:
+        await world.token("ola", Role.AGENT, ["hjerte"])
+        await world.parts.agents.grant("ola", [Grant(Role.LEADER, "kirurgi")])
+        assert (await world.as_("ola", "GET", "/me")).json() == {
+            "name": "ola",
+            "role": "leader",
+            "departments": ["kirurgi", "hjerte"],
+            "grants": [{"role": "agent", "department": "hjerte"}, {"role": "leader", "department": "kirurgi"}],
+        }
+        claim = {"department": "kirurgi"}
+        refused(await world.as_("ola", "POST", "/callbacks/claim", json=claim), 403, "department-not-allowed")
+        assert (await world.as_("ola", "POST", "/callbacks/claim", json={"department": "hjerte"})).status_code == 200
+
+
+def test_narrowing_never_gives_more() -> None:
+    here = Agent("kari", frozenset({Grant(Role.AGENT, "kirurgi")}))
+    assert here.narrowed(["hjerte"]).grants == frozenset()
+    assert here.narrowed([ALL_DEPARTMENTS]) == here
+    assert here.narrowed(permissions=[Permission.AUDIT]).scope(Permission.AUDIT).departments == frozenset()
+    reads = Agent("ola", frozenset({Grant(Role.AGENT, "*")})).narrowed(["hjerte"], [Permission.READ])
+    assert reads.scope(Permission.READ).departments == {"hjerte"}
+    assert (reads.may(Permission.SIGN_IN), reads.may(Permission.READ), reads.may(Permission.WORK)) == (
+        True,
+        True,
+        False,
+    )
+    assert reads.scope(Permission.WORK).departments == frozenset()
+
+
+async def test_whoever_could_come_in_before_still_can(database_url: str, clock: FakeClock) -> None:
+    await migrate(database_url, "0011")
+    await old_agents(database_url)
+    await migrate(database_url)
+    database = Database(database_url)
+    agents = Agents(database=database, clock=clock)
+    kari, ola = await agents.verify("inn_kari"), await agents.verify("inn_ola")
+    assert kari == Agent("kari", frozenset({Grant(Role.AGENT, "hjerte"), Grant(Role.AGENT, "kirurgi")}), "demo-phone")
+    assert ola == Agent("ola", frozenset({Grant(Role.LEADER, "*")}))
+    assert await agents.verify("inn_gone") is None
+    await agents.add("gone", Role.AGENT, ["*"])  # ids go on after those there were
+    await database.close()
+
+
+async def test_and_after_a_way_back(database_url: str) -> None:
+    await migrate(database_url, "0011")
+    await old_agents(database_url)
+    await migrate(database_url)
+    await migrate(database_url, "base")
+    await migrate(database_url)
+
+
+async def old_agents(url: str) -> None:
+    """Three agents as they were stored at first; the third was revoked."""
+    database = Database(url)
+    people = (
+        ("kari", "agent", ["kirurgi", "hjerte"], "'demo-phone'", "null"),
+        ("ola", "leader", ["*"], "null", "null"),
+        ("gone", "agent", ["*"], "null", AT),
+    )
+    statement = (
+        "insert into agents (name, role, departments, phone, token_hash, created_at, revoked_at) "
+        "values (:name, :role, :departments, {phone}, :hash, {at}, {revoked})"
+    )
+    async with database.begin() as connection:
+        for name, role, departments, phone, revoked in people:
+            values = {"name": name, "role": role, "departments": json.dumps(departments), "hash": hashed(f"inn_{name}")}
+            await connection.execute(text(statement.format(phone=phone, at=AT, revoked=revoked)), values)
+    await database.close()
+
+
+@pytest.fixture
+def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    for name, value in {"DATABASE_URL": migrated_url, "ENVIRONMENT": "demo", **KEYS}.items():
+        monkeypatch.setenv(f"INNRINGING_{name.upper()}", value)
+    return CliRunner()
+
+
+def test_the_commands(command: CliRunner) -> None:
+    def told(*words: str, code: int = 0) -> str:
+        result = command.invoke(app, ["agents", *words])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    assert "inn_" in told("add", "kari", "--department", "kirurgi")
+    told("grant", "kari", "--role", "leader", "--department", "hjerte")
+    shown = told("list")
+    assert all(word in shown for word in ("kari", "agent", "kirurgi", "leader", "hjerte"))
+    told("withdraw", "kari", "--role", "leader", "--department", "hjerte")
+    assert "leader" not in told("list")
+    assert "no such role" in told("withdraw", "kari", "--role", "leader", "--department", "hjerte", code=1)
+    assert "no such agent" in told("grant", "ola", "--role", "agent", "--department", "hjerte", code=1)
+    assert "no department tannlege" in told("grant", "kari", "--role", "agent", "--department", "tannlege", code=1)
+    assert "Say which departments" in told("grant", "kari", "--role", "agent", code=1)
+    assert "Say which departments" in told("withdraw", "kari", "--role", "agent", code=1)
+    told("revoke", "kari")
+    assert "kari" not in told("list")
