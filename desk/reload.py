@@ -11,8 +11,9 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 import structlog
 
+from desk.access_file import GroupsToRoles, load_access
 from desk.departments import Departments, load_departments
-from desk.errors import DepartmentsFileError, OperatorsFileError, SmsTextsError
+from desk.errors import AccessFileError, DepartmentsFileError, OperatorsFileError, SmsTextsError
 from desk.sms_texts import SmsTexts, load_sms_texts
 
 log = structlog.get_logger(__name__)
@@ -141,6 +142,28 @@ class SmsTextsFile(EditedFile[SmsTexts, SmsTextsError]):
 
     def __call__(self) -> SmsTexts | None:
         """The texts of now."""
+        return self._newest()
+
+
+class AccessFile(EditedFile[GroupsToRoles, AccessFileError]):
+    """access.toml: call it for what groups give now. None while there has been no good file: nobody is let in by it."""
+
+    refused = "The file of groups and roles is refused: the last good one goes on"
+    read_anew = "The file of groups and roles was read anew"
+
+    def __init__(
+        self, file: Path, *, seconds: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(file, load_access, AccessFileError, seconds=seconds, wall=wall)
+        self._stamp = _stamp(file)
+        try:
+            self._good = load_access(file)
+        except AccessFileError as fault:
+            self.fault = fault
+            log.error(self.refused, **_place(fault))
+
+    def __call__(self) -> GroupsToRoles | None:
+        """The mapping of now."""
         return self._newest()
 
 

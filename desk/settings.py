@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from desk.dialling import Caps
 from desk.errors import SettingsError
 from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
+from desk.oidc_settings import OidcSettings
 from desk.sms_settings import SmsSettings
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,10 @@ ROOT = Path(__file__).parents[1]
 
 PREFIX = "INNRINGING_"
 KEYS_FILE = "keys.env"
-SECRETS = ("identity_key", "index_key", "ari_password", "database_url", "sms_password", "sms_report_secret")
+SECRETS = (
+    *("identity_key", "index_key", "ari_password", "database_url", "sms_password", "sms_report_secret"),
+    *("oidc_client_secret", "oidc_client_key"),
+)
 """Settings that may stand in a file, named by INNRINGING_…_FILE."""
 SQLITE = "sqlite+aiosqlite:///"
 POSTGRESQL = "postgresql+asyncpg://"
@@ -32,7 +36,7 @@ Seconds = Annotated[int, Field(ge=1, le=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(SmsSettings):
+class Settings(SmsSettings, OidcSettings):
     """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
@@ -97,6 +101,7 @@ class Settings(SmsSettings):
         except ValidationError as error:
             raise SettingsError(_one_line(error)) from None
         settings.check_sms()
+        settings.check_oidc()
         if need_keys:
             settings._check_keys()
         return settings
@@ -133,7 +138,7 @@ class Settings(SmsSettings):
         if index in identity.by_version.values():
             raise SettingsError(f"{PREFIX}INDEX_KEY must differ from {PREFIX}IDENTITY_KEY; {KEY_ADVICE}")
 
-    @field_validator("departments_file", "prompts_dir", "var_dir")
+    @field_validator("departments_file", "access_file", "prompts_dir", "var_dir")
     @classmethod
     def _under_root(cls, path: Path) -> Path:
         return ROOT / path.expanduser()

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from desk.access_file import unknown_departments
 from desk.departments import Departments, load_departments
-from desk.errors import DepartmentsFileError, SettingsError, SmsTextsError
+from desk.errors import AccessFileError, DepartmentsFileError, SettingsError, SmsTextsError
 from desk.faults import Fault, of_departments, shown
 from desk.settings import ROOT, Settings
 from desk.sms_texts import load_sms_texts, telling_names
@@ -48,6 +49,7 @@ def check(
         raise typer.Exit(1) from None
     found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
     found += sms_off(settings)
+    found += groups(settings.access_file, settings.departments_file, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if found:
         console.print(table(found))
@@ -79,6 +81,19 @@ def faults(
     if len(departments):
         found += Dialled(dialplan, departments, root).faults()
     return found
+
+
+def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fault]:
+    """What is wrong with the file of groups and roles; that it is missing is told too."""
+    try:
+        known = list(load_departments(departments_file))
+    except DepartmentsFileError:
+        known = []  # told already: each department here would seem unknown
+    try:
+        unknown = list(unknown_departments(access_file, known))
+    except AccessFileError as error:
+        return [Fault(shown(Path(error.file), root), error.line, error.reason)]
+    return [Fault(shown(access_file, root), line, reason) for line, reason in unknown if known]
 
 
 def sms_off(settings: Settings) -> list[Fault]:

@@ -1,0 +1,108 @@
+"""access.toml: what a group gives, and where a mistake stands."""
+
+from pathlib import Path
+
+import pytest
+
+from desk.access import Grant, Role
+from desk.access_file import load_access, unknown_departments
+from desk.errors import AccessFileError
+from desk.reload import AccessFile
+from desk.settings import ROOT
+from docker.check import groups
+
+FILE = ROOT / "dialplan" / "access.toml"
+DEPARTMENTS = ROOT / "dialplan" / "departments.toml"
+TEXT = """claim = "roles"
+
+[groups."7a1c"]
+comment = "Sekretærer"
+agent = ["kirurgi"]
+
+[groups."/avdelinger/ledere"]
+leader = ["kirurgi", "hjerte"]
+auditor = ["*"]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "access.toml"
+    file.write_text(TEXT, "utf-8")
+    return file
+
+
+def test_the_file_as_it_comes_lets_nobody_in_and_is_in_order() -> None:
+    given = load_access(FILE)
+    assert (given.claim, given.name, given.grants) == ("groups", "name", {})
+    assert groups(FILE, DEPARTMENTS, root=ROOT) == []
+
+
+def test_its_examples_are_in_order_too(tmp_path: Path) -> None:
+    file = tmp_path / "access.toml"
+    head, examples = FILE.read_text("utf-8").split('# [groups."', 1)
+    file.write_text(head + "\n".join(line.removeprefix("# ") for line in f'[groups."{examples}'.splitlines()), "utf-8")
+    assert len(load_access(file).grants) == 2
+    assert groups(file, DEPARTMENTS, root=ROOT) == []
+
+
+def test_somebody_in_several_groups_gets_what_each_gives(file: Path) -> None:
+    given = load_access(file)
+    assert given.claim == "roles"
+    leader = {Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte"), Grant(Role.AUDITOR, "*")}
+    assert given.of(["7a1c"]) == {Grant(Role.AGENT, "kirurgi")}
+    assert given.of(["7a1c", "/avdelinger/ledere", "other"]) == {Grant(Role.AGENT, "kirurgi"), *leader}
+    assert given.of(["7A1C", "other", ""]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('claim = "roles"', "claim = 3", 1, "claim is the name of a claim"),
+        ('claim = "roles"', 'clame = "roles"', 1, "clame is not known here: did you mean claim?"),
+        ("agent = [", "agnt = [", 5, "agnt is not a role: did you mean agent?"),
+        ('agent = ["kirurgi"]', 'agent = "kirurgi"', 5, "write the departments of agent in a list"),
+        ('agent = ["kirurgi"]', "agent = []", 5, "write the departments of agent in a list"),
+        ('agent = ["kirurgi"]', "", 3, "group '7a1c' gives no role"),
+        ('[groups."7a1c"]', '[groups."7a1c"', 3, "this is not TOML"),
+        ('[groups."7a1c"]\n', "[groups]\n7a1c = 1\n", 4, "group '7a1c' is no table"),
+    ],
+)
+def test_a_mistake_is_refused_at_its_line(file: Path, old: str, new: str, line: int, said: str) -> None:
+    assert old in TEXT
+    file.write_text(TEXT.replace(old, new, 1).partition("comment" if "7a1c = 1" in new else "\0")[0], "utf-8")
+    with pytest.raises(AccessFileError) as refused:
+        load_access(file)
+    assert refused.value.line == line
+    assert said in refused.value.reason
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(AccessFileError, match="the file of groups and roles is missing"):
+        load_access(tmp_path / "access.toml")
+
+
+def test_a_department_that_is_not_there_is_told_by_the_check(file: Path, tmp_path: Path) -> None:
+    file.write_text(TEXT.replace('["kirurgi"]', '["kirugi"]'), "utf-8")
+    found = [(5, "there is no department kirugi: did you mean kirurgi?")]
+    assert list(unknown_departments(file, ["kirurgi", "hjerte"])) == found
+    (fault,) = groups(file, DEPARTMENTS, root=tmp_path)
+    assert (fault.file, fault.line, fault.note) == ("access.toml", 5, False)
+    file.write_text("claim = 1", "utf-8")
+    (fault,) = groups(file, DEPARTMENTS, root=tmp_path)
+    assert fault.line == 1
+
+
+def test_an_edit_takes_effect_and_a_mistake_does_not(tmp_path: Path) -> None:
+    file, now = tmp_path / "access.toml", 1_000_000.0
+    given = AccessFile(file, seconds=lambda: now, wall=lambda: now)
+    assert (given(), given.fault is not None) == (None, True), "no good file yet: nobody is let in"
+    file.write_text(TEXT, "utf-8")
+    now += 1
+    good = given()
+    assert good == load_access(file)
+    assert given.fault is None
+    file.write_text(TEXT.replace("agent", "agnt"), "utf-8")
+    now += 1
+    assert given() is good
+    assert given.fault is not None

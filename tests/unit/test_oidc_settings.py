@@ -1,0 +1,105 @@
+"""The settings of single sign-on: half a provider is none, and no secret is shown."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desk.errors import SettingsError
+from desk.log import _secrets
+from desk.oidc_settings import CALLBACK_PATH, is_local_path, is_safe
+from desk.settings import Settings
+
+SECRET = "a-secret-nobody-may-read"
+WHOLE = {
+    "oidc_issuer": "https://login.example.no/tenant/v2.0",
+    "oidc_client_id": "innringing",
+    "oidc_client_secret": SECRET,
+    "oidc_redirect_uri": f"https://innringing.example.no{CALLBACK_PATH}",
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("INNRINGING_"):
+            monkeypatch.delenv(name)
+
+
+def load(**given: Any) -> Settings:
+    return Settings.load(need_keys=False, environment="production", **given)
+
+
+def test_off_unless_a_provider_is_named() -> None:
+    assert not load().single_sign_on
+    settings = load(**WHOLE)
+    assert settings.single_sign_on
+    assert settings.oidc_profile == "plain"
+    assert (settings.oidc_check_every.total_seconds(), settings.oidc_clock_skew) == (900, 30)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"oidc_issuer": ""}, "INNRINGING_OIDC_CLIENT_ID is set, but INNRINGING_OIDC_ISSUER is not."),
+        ({"oidc_client_id": ""}, "INNRINGING_OIDC_CLIENT_ID not set"),
+        ({"oidc_redirect_uri": ""}, "INNRINGING_OIDC_REDIRECT_URI not set"),
+        ({"oidc_client_secret": None}, "Set INNRINGING_OIDC_CLIENT_SECRET or INNRINGING_OIDC_CLIENT_KEY"),
+        ({"oidc_client_key": "{}"}, "Set INNRINGING_OIDC_CLIENT_SECRET or INNRINGING_OIDC_CLIENT_KEY"),
+        ({"oidc_profile": "helseid"}, "INNRINGING_OIDC_CLIENT_KEY is not set: HelseID knows its clients"),
+        ({"oidc_profile": "idporten"}, "INNRINGING_OIDC_PROFILE: it should be 'plain' or 'helseid'"),
+        ({"oidc_issuer": "http://login.example.no"}, "INNRINGING_OIDC_ISSUER: write https://host/path"),
+        ({"oidc_issuer": "https://login.example.no?a=b"}, "INNRINGING_OIDC_ISSUER: leave ? and # out"),
+        ({"oidc_redirect_uri": "https://innringing.example.no/cb"}, "INNRINGING_OIDC_REDIRECT_URI: its path is"),
+        ({"oidc_after_login": "https://elsewhere.no"}, "INNRINGING_OIDC_AFTER_LOGIN: write a path"),
+        ({"oidc_scopes": "profile"}, "INNRINGING_OIDC_SCOPES: openid is one of them"),
+        ({"oidc_clock_skew": 600}, "INNRINGING_OIDC_CLOCK_SKEW: it should be less than or equal to 120"),
+    ],
+)
+def test_half_a_provider_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(**{**WHOLE, **changes})
+    assert str(refused.value).count("\n") == 0
+    assert said in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_the_secret_may_stand_in_a_file_and_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    monkeypatch.setenv("INNRINGING_OIDC_CLIENT_SECRET_FILE", str(file))
+    settings = load(**{name: value for name, value in WHOLE.items() if name != "oidc_client_secret"})
+    assert settings.oidc_client_secret is not None
+    assert settings.oidc_client_secret.get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
+    assert SECRET in _secrets(settings)
+
+
+@pytest.mark.parametrize("path", ["/", "/queue?department=kirurgi", "/a#b"])
+def test_pages_of_ours(path: str) -> None:
+    assert is_local_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "queue", "//evil.no", "/\\evil.no", "https://evil.no", "/a\nb", "/å", "/" + "a" * 500, "\t/evil", "/ a"],
+)
+def test_pages_of_others(path: str) -> None:
+    assert not is_local_path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://a.no/token", True),
+        ("http://127.0.0.1:1/token", True),
+        ("http://a.no/token", False),
+        ("https://u:p@a.no/token", False),
+        ("file:///etc/passwd", False),
+        ("https://a.no:0/", False),
+        ("https://[", False),
+    ],
+)
+def test_where_secrets_may_travel(url: str, safe: bool) -> None:
+    assert is_safe(url) is safe
