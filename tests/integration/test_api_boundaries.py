@@ -1,0 +1,87 @@
+"""Where one request ends and the next begins, methods and addresses that are not there, parameters sent twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.integration.api_process import environment, running_api
+from tests.integration.api_world import World, open_world
+
+SQLITE = "sqlite+aiosqlite:///api.db"
+HOST = "127.0.0.1"
+SMUGGLED = "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as world:
+        yield world
+
+
+async def answers(url: str, request: str) -> list[bytes]:
+    """The status lines of all that comes back for these bytes, until the server closes."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(HOST, parts.port)
+    writer.write(request.encode("latin-1"))
+    writer.write_eof()
+    heard = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return [line for line in heard.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+
+
+def test_no_second_request_hides_in_the_first(tmp_path: Path) -> None:
+    head = "POST /api/v1/callbacks/claim HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    two_lengths = f"{head}Content-Length: 2\r\nContent-Length: 40\r\n\r\n{{}}{SMUGGLED}"
+    length_and_chunks = f"{head}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+    odd_encoding = f"{head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
+    bare_line_ends = (
+        "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: y\n\nGET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    )
+    with running_api(environment(SQLITE, tmp_path)) as api:
+        for request in (two_lengths, length_and_chunks, bare_line_ends):
+            assert asyncio.run(answers(api.url, request)) == [b"HTTP/1.1 400 Bad Request"], request
+        assert asyncio.run(answers(api.url, odd_encoding)) == []  # a body without an end: the client hung up within it
+        plain = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        assert asyncio.run(answers(api.url, plain)) == [b"HTTP/1.1 200 OK"]
+
+
+async def test_methods_nobody_needs_are_refused(world: World) -> None:
+    for path in ("/healthz", "/api/v1/callbacks", "/api/docs"):
+        for method in ("TRACE", "CONNECT", "PROPFIND"):
+            answer = await world.client.request(method, path)
+            assert answer.status_code == 405
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_there_are_no_folders_and_no_files_but_the_pages(world: World) -> None:
+    for path in (
+        *("/", "/api", "/api/", "/static", "/.git/HEAD", "/.env", "/api/docs/../../pyproject.toml", "/var/demo-token"),
+        *("/api/docs/%2e%2e/%2e%2e/pyproject.toml", "/docs", "/redoc", "/openapi.json"),
+    ):
+        answer = await world.client.get(path)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_of_a_parameter_sent_twice_one_is_taken_and_checked(world: World) -> None:
+    for n in range(3):
+        await world.rings(n)
+    listed = await world.get("/callbacks?limit=200&limit=1")
+    assert len(listed["items"]) == 1
+    answer = await world.as_("kari", "GET", "/callbacks?limit=1&limit=100000")
+    assert answer.status_code == 422
+    await world.token("per", departments=["hjerte"])
+    for query in ("department=hjerte&department=kirurgi", "department=kirurgi&department=hjerte"):
+        answer = await world.as_("per", "GET", f"/callbacks?{query}")
+        assert answer.status_code == 403
+    claimed = await world.as_("kari", "POST", "/callbacks/claim?department=hjerte", json={"department": "kirurgi"})
+    assert {item["department"] for item in claimed.json()["items"]} == {"kirurgi"}
+
+
+async def test_of_two_tokens_the_first_counts_alone(world: World) -> None:
+    both = [("Authorization", "Bearer inn_wrong"), ("Authorization", f"Bearer {await world.token('kari')}")]
+    assert (await world.client.get("/api/v1/me", headers=both)).status_code == 401
+    assert (await world.client.get("/api/v1/me", headers=both[::-1])).status_code == 200
