@@ -74,6 +74,19 @@ def warning_place(cursor: str) -> int:
     raise BadCursor
 
 
+def after_audit(seq: int) -> str:
+    """The cursor behind this row of the audit, on the way to older ones."""
+    return _packed(["audit", seq])
+
+
+def audit_place(cursor: str) -> int:
+    """Where a cursor of `after_audit` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["audit", int(seq)] if 0 <= seq < 2**63:
+            return seq
+    raise BadCursor
+
+
 def _packed(place: list[str | int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 

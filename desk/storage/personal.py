@@ -62,6 +62,13 @@ NOT_PERSONAL: Final = {
     "answers.fingerprint": "deleted with its row after a day",
     "closures.text": "which prompt is played",
     "vault_keys.canary": "a known word",
+    **dict.fromkeys(
+        ("audit.patient_index", "audit_callbacks.patient_index", "audit_patients.patient_index"),
+        "who saw the patient must be found as long as the audit is kept, which has a time of its own",
+    ),
+    "audit_patients.number": "sealed; whose number was shown, kept as long as the audit",
+    "audit.hash": "of the row",
+    "audit.through_hash": "of a row",
     "recordings.key": "deleted with its row when the callback's data are",
     "recordings.sound": "deleted with its row when the callback's data are",
 }

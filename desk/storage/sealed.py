@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from desk.storage.database import Connection
-from desk.storage.tables import answers, callbacks, outbox, recordings
+from desk.storage.tables import answers, audit_patients, callbacks, outbox, recordings
 
 HEADER_BYTES = 3
 FIRST_FORMAT = b"\x01"
@@ -39,18 +39,23 @@ class Sealed:
 
 _NEVER: Final = literal(False)
 
+NUMBERS: Final = Sealed(callbacks.c.patient_number, busy=callbacks.c.status != "closed")
+"""The identity numbers."""
+
 SEALED: Final[tuple[Sealed, ...]] = (
-    Sealed(callbacks.c.patient_number, busy=callbacks.c.status != "closed"),
+    NUMBERS,
     Sealed(answers.c.answer, busy=_NEVER),
     Sealed(outbox.c.phone, busy=outbox.c.state == "queued"),
     Sealed(outbox.c.text, busy=outbox.c.state == "queued"),
     Sealed(recordings.c.key, busy=_NEVER),
+    Sealed(audit_patients.c.number, busy=_NEVER),
 )
 
 NOT_SEALED: Final = frozenset(
     {
         *("callbacks.patient_index", "answers.fingerprint", "tokens.hash", "vault_keys.canary"),
-        "recordings.sound",
+        *("recordings.sound", "audit.patient_index", "audit.through_hash", "audit.hash"),
+        *("audit_callbacks.patient_index", "audit_patients.patient_index"),
     }
 )
 """Columns of bytes that hold an HMAC, a hash, a canary, or what is sealed with a key that is in the row, sealed."""

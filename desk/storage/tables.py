@@ -1,6 +1,6 @@
 """The tables. Alembic's migrations make them; a test holds the two equal on both engines.
 
-Who may use the web door: access_tables.py.
+Who may use the web door: access_tables.py. Who saw and did what: audit_tables.py.
 
 Instants are aware UTC on both engines. Codes (status, outcome …) are text: the rules that read them are in desk/.
 """
@@ -31,6 +31,9 @@ from sqlalchemy import (
 from desk.storage.access_tables import agents as agents
 from desk.storage.access_tables import grants as grants
 from desk.storage.access_tables import tokens as tokens
+from desk.storage.audit_tables import audit as audit
+from desk.storage.audit_tables import audit_callbacks as audit_callbacks
+from desk.storage.audit_tables import audit_patients as audit_patients
 from desk.storage.instant import Instant
 from desk.storage.metadata import metadata as metadata
 from desk.storage.metadata import serial, where

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from desk.clock import Clock
 from desk.storage.database import Database
 from desk.storage.sealed import SEALED
-from desk.storage.tables import answers, callbacks, outbox, recordings
+from desk.storage.tables import answers, audit_patients, callbacks, outbox, recordings
 from desk.vault import Vault
 from tests.integration.desk_world import KEYS, person
 
@@ -87,6 +87,9 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
             await connection.execute(
                 insert(recordings), [{"callback_id": row["id"], "at": now, "key": key, "sound": b"sealed"}]
             )
+            shown, number = str(uuid4()), f"number {n}"
+            named = {"patient_index": vault.index(number), "number": vault.seal(number, "audit_patients.number", shown)}
+            await connection.execute(insert(audit_patients), [{"id": shown, **named}])
             await connection.execute(
                 insert(answers),
                 [

@@ -14,6 +14,7 @@ from desk.storage.migrate import is_current, migrate
 from desk.storage.tables import metadata
 
 TABLES = {
+    *("audit", "audit_callbacks", "audit_patients"),
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "grants", "history", "outbox"),
     *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings"),
 }
