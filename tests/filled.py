@@ -1,6 +1,6 @@
 """A hospital's years in the queue, made inside the database: nobody waits for a million rows to be sent one by one.
 
-Of a hundred callbacks 90 are closed, 8 wait, one is claimed and one is unreachable; an agent has claimed twenty. They
+Of a hundred callbacks 90 are closed, 8 wait, one is claimed and one is unreachable; an agent has claimed two hundred. They
 are spread over the two known departments and six others, and over phones and persons. Each has a promise, a row of
 history, an attempt and a text message. Keys to other tables aren't checked while filling: they are right.
 """
@@ -65,7 +65,7 @@ select {word.id}, {DEPARTMENT}, {STATUS}, case when n % 19 = 0 then 0 else 1 end
     case when n % 2 = 0 then {word.sealed} end, case when n % 2 = 0 then {word.index} end, 'deadline',
     {word.before}, case when {open_} then {word.after} else {word.before} end, 'i dag innen klokken 15', 1,
     case when n % 10 = 1 then 'en' else 'nb' end, {word.before}, {word.before},
-    case when n % 100 = 98 then 'agent-' || (n / 2000) end, case when n % 100 = 98 then {word.after} end,
+    case when n % 100 = 98 then 'agent-' || (n / 20000) end, case when n % 100 = 98 then {word.after} end,
     case when n % 100 between 90 and 97 then 0 else 1 end, 1, case when not {open_} then 'reached' end,
     case when not {open_} then {word.before} end, case when n % 7 = 0 then 'Vil ha ny time' end
 from {word.rows}
