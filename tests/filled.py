@@ -1,8 +1,8 @@
 """A hospital's years in the queue, made inside the database: nobody waits for a million rows to be sent one by one.
 
-Of a hundred callbacks 90 are closed, 8 wait, one is claimed and one is unreachable; an agent has claimed two hundred. They
-are spread over the two known departments and six others, and over phones and persons. Each has a promise, a row of
-history, an attempt and a text message. Keys to other tables aren't checked while filling: they are right.
+Of a hundred callbacks 90 are closed, 8 wait, one is claimed and one is unreachable; an agent has claimed two hundred.
+They are spread over the two known departments and six others, and over phones and persons. Each has a promise, a row
+of history, an attempt and a text message. Keys to other tables aren't checked while filling: they are right.
 """
 
 from dataclasses import dataclass
