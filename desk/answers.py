@@ -44,17 +44,17 @@ class Answers(UnitsOfWork):
         What `work` does and its answer are committed together. Where it raises, nothing is kept and the key is free.
         Two at once: the second waits for the first. Raises KeyUsedBefore when the key came with another request.
         """
-        fingerprint = self._vault.index(request)
+        fingerprints = self._vault.indexes(request)
 
         async def in_one_unit(connection: Connection) -> tuple[Answer, bool]:
             now = self._clock.now()
             await rows.forget(connection, agent, key, now - KEPT_FOR)
             kept = await rows.find(connection, agent, key)
             if kept is not None:
-                if kept.fingerprint != fingerprint:
+                if kept.fingerprint not in fingerprints:
                     raise KeyUsedBefore
                 return Answer(**json.loads(self._vault.open(kept.answer, rows.ANSWER, kept.id))), True
-            id = await rows.reserve(connection, agent, key, fingerprint, now)
+            id = await rows.reserve(connection, agent, key, fingerprints[0], now)
             answer = await work()
             await rows.keep(connection, id, self._vault.seal(json.dumps(asdict(answer)), rows.ANSWER, id))
             return answer, False

@@ -1,5 +1,6 @@
 """What callers may do with the callback they have open already: hear where it stands, cancel it, change its number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +57,11 @@ class Callers(QueueWork):
         async def work(connection: Connection) -> Standing | None:
             now = self._clock.now()
             known = await call_rows.find(connection, call)
-            index = self._vault.index(patient.value) if patient else None
+            indexes = self._vault.indexes(patient.value) if patient else None
             if known and known.callback_id:
                 joined = await rows.locked(connection, known.callback_id)
-                return await self._standing(connection, joined, joined, index, anew=False)
-            before = await rows.find_open_of_caller(connection, department, index, phone)
+                return await self._standing(connection, joined, joined, indexes, anew=False)
+            before = await rows.find_open_of_caller(connection, department, indexes, phone)
             if before is None:
                 return None
             number = before.callback.phone
@@ -75,7 +76,7 @@ class Callers(QueueWork):
                 phone=phone,
                 callback_id=stored.callback.id,
             )
-            return await self._standing(connection, stored, before, index, anew=True)
+            return await self._standing(connection, stored, before, indexes, anew=True)
 
         return await self._write(work)
 
@@ -122,13 +123,13 @@ class Callers(QueueWork):
         return await rows.locked(connection, known.callback_id)
 
     async def _standing(
-        self, connection: Connection, stored: Stored, before: Stored, index: bytes | None, *, anew: bool
+        self, connection: Connection, stored: Stored, before: Stored, indexes: Sequence[bytes] | None, *, anew: bool
     ) -> Standing:
         waits = stored.callback.status is Status.WAITING
         now = self._clock.now()
         return Standing(
             callback=stored.callback,
-            known_person=index is not None and before.patient_index == index,
+            known_person=indexes is not None and before.patient_index in indexes,
             ahead=await claims.ahead_of(connection, stored.callback, now) if waits else None,
             tried_in_vain=moves.tried_in_vain(before),
             late=before.callback.promise.by <= now,

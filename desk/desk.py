@@ -88,8 +88,8 @@ class Desk(QueueWork):
             known = await call_rows.find(connection, call)
             if known and known.callback_id:
                 return Registration(await rows.get(connection, known.callback_id), created=False)
-            index = self._vault.index(patient.value) if patient else None
-            there = await rows.find_open(connection, department, index, phone)
+            indexes = self._vault.indexes(patient.value) if patient else None
+            there = await rows.find_open(connection, department, indexes, phone)
             given = None
             if there:
                 stored = await moves.rang_again(connection, rules, there, phone, language, now)
@@ -293,7 +293,7 @@ class Desk(QueueWork):
             stored = await rows.locked(connection, id)
             callback = stored.callback
             if callback.status is Status.CLOSED and await rows.find_open(
-                connection, callback.department, stored.patient_index, callback.phone
+                connection, callback.department, await moves.indexes(connection, self._vault, stored), callback.phone
             ):
                 raise IllegalMove("another callback of the same person is open")
             rules = self._departments().get(callback.department)

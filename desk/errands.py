@@ -63,8 +63,8 @@ class Errands(QueueWork):
 
         async def work(connection: Connection) -> Registration:
             now = self._clock.now()
-            index = self._vault.index(patient.value) if patient else None
-            there = await rows.find_open(connection, department, index, phone)
+            indexes = self._vault.indexes(patient.value) if patient else None
+            there = await rows.find_open(connection, department, indexes, phone)
             if there is None:
                 given = await next_promise(connection, rules, now)
                 made = await moves.make(
@@ -136,7 +136,8 @@ class Errands(QueueWork):
             callback = stored.callback
             if callback.department == department:
                 raise IllegalMove("it is in that department already")
-            if await rows.find_open(connection, department, stored.patient_index, callback.phone):
+            indexes = await moves.indexes(connection, self._vault, stored)
+            if await rows.find_open(connection, department, indexes, callback.phone):
                 raise AlreadyOpenThere
             if keep_promise:
                 given, kept = await taken_over(connection, rules, callback.promise, now, but=callback.id)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from desk.clock import Clock
 from desk.errors import CannotOpen, SettingsError
-from desk.storage import sealed, vault_keys
+from desk.storage import indexed, sealed, vault_keys
 from desk.storage.database import Connection, Database
+from desk.storage.indexed import INDEXED
 from desk.storage.sealed import FIRST_FORMAT, SEALED
 from desk.storage.vault_keys import CANARY, KeyKind, Known
 from desk.units import UnitsOfWork
 from desk.vault import Vault, version_of
 
 TELLTALE = "innringing"
-INDEX_VERSION = 1
 IDENTITY_KEY = "INNRINGING_IDENTITY_KEY"
 INDEX_KEY = "INNRINGING_INDEX_KEY"
 
@@ -26,7 +26,7 @@ Keyhole = Mapping[tuple[KeyKind, int], Known]
 
 @dataclass(frozen=True)
 class Count:
-    """How many values of a column one key sealed. `version` None: they are not sealed at all.
+    """How many values of a column one key made. `version` None: they are not sealed at all.
 
     `first_format`: bound to their column only, as the first edition did.
     """
@@ -35,6 +35,7 @@ class Count:
     version: int | None
     first_format: bool
     rows: int
+    kind: KeyKind = KeyKind.IDENTITY
 
 
 class Keyring(UnitsOfWork):
@@ -55,34 +56,33 @@ class Keyring(UnitsOfWork):
             known = await vault_keys.known(connection)
             for kind, version in await self._untold(connection):
                 if (kind, version) in known:
-                    await vault_keys.retire(connection, version, None)
+                    await vault_keys.retire(connection, kind, version, None)
                 else:
                     await vault_keys.add(connection, kind, version, self._canary(kind, version), now)
 
         await self._write(work)
 
     async def counts(self) -> list[Count]:
-        """What each key has sealed, by column."""
+        """What each key has sealed, or made an index of, by column."""
         found = []
         for of in SEALED:
             for begins, rows in (await self._read(lambda connection, of=of: sealed.counts(connection, of))).items():  # type: ignore[misc]
                 version = version_of(begins + b"\0")
                 found.append(Count(of.name, version, begins == FIRST_FORMAT, rows))
+        for column in INDEXED:
+            versions = await self._read(lambda connection, column=column: indexed.counts(connection, column))  # type: ignore[misc]
+            found += [Count(indexed.name(column), each, False, rows, KeyKind.INDEX) for each, rows in versions.items()]
         return sorted(found, key=lambda each: (each.column, each.version or 0, not each.first_format))
 
-    async def retire_unused(self) -> list[int]:
-        """Tell the database which older keys nothing is sealed with any more; their versions."""
-        used = {each.version for each in await self.counts()} | {self._vault.version}
+    async def retire_unused(self) -> list[tuple[KeyKind, int]]:
+        """Tell the database which older keys nothing was made with any more; their kinds and versions."""
+        used = {(each.kind, each.version) for each in await self.counts()} | self._in_use
 
-        async def work(connection: Connection) -> list[int]:
+        async def work(connection: Connection) -> list[tuple[KeyKind, int]]:
             known = await vault_keys.known(connection)
-            unused = [
-                version
-                for (kind, version), key in known.items()
-                if kind is KeyKind.IDENTITY and version not in used and key.retired_at is None
-            ]
-            for version in unused:
-                await vault_keys.retire(connection, version, self._clock.now())
+            unused = [each for each, key in known.items() if each not in used and key.retired_at is None]
+            for kind, version in unused:
+                await vault_keys.retire(connection, kind, version, self._clock.now())
             return sorted(unused)
 
         return await self._write(work)
@@ -98,21 +98,28 @@ class Keyring(UnitsOfWork):
         for (kind, version), key in known.items():
             self._compare(kind, version, key)
         ours = [(KeyKind.IDENTITY, version) for version in sorted(self._vault.versions)]
-        untold = [each for each in (*ours, (KeyKind.INDEX, INDEX_VERSION)) if each not in known]
-        current = (KeyKind.IDENTITY, self._vault.version)
-        return [*untold, current] if current in known and known[current].retired_at else untold
+        ours += [(KeyKind.INDEX, version) for version in sorted(self._vault.index_versions)]
+        again = [each for each in sorted(self._in_use) if each in known and known[each].retired_at]
+        return [*(each for each in ours if each not in known), *again]
+
+    @property
+    def _in_use(self) -> set[tuple[KeyKind, int]]:
+        """The keys new values get."""
+        return {(KeyKind.IDENTITY, self._vault.version), (KeyKind.INDEX, self._vault.index_version)}
 
     def _compare(self, kind: KeyKind, version: int, key: Known) -> None:
-        if kind is KeyKind.INDEX:
-            if self._vault.index(TELLTALE) != key.canary:
-                raise SettingsError(f"{INDEX_KEY} is not the key by which this database finds people. {_CHANGED}")
-            return
-        if version not in self._vault.versions:
+        given = self._vault.versions if kind is KeyKind.IDENTITY else self._vault.index_versions
+        if version not in given:
             if key.retired_at is None:
                 raise SettingsError(
-                    f"{IDENTITY_KEY} has no key of version {version}, and this database still needs it: "
+                    f"{IDENTITY_KEY if kind is KeyKind.IDENTITY else INDEX_KEY} has no key of version {version}, "
+                    f"and this database still needs it: "
                     f"write the new key first and the old one after it, «2:<new> {version}:<old>»."
                 )
+            return
+        if kind is KeyKind.INDEX:
+            if self._vault.index(TELLTALE, version=version) != key.canary:
+                raise SettingsError(_wrong_index(version))
             return
         try:
             self._vault.open(key.canary, CANARY, version)
@@ -123,7 +130,7 @@ class Keyring(UnitsOfWork):
 
     def _canary(self, kind: KeyKind, version: int) -> bytes:
         if kind is KeyKind.INDEX:
-            return self._vault.index(TELLTALE)
+            return self._vault.index(TELLTALE, version=version)
         return self._vault.seal(TELLTALE, CANARY, version, version=version)
 
     async def _try_on_values(self, connection: Connection) -> None:
@@ -134,10 +141,15 @@ class Keyring(UnitsOfWork):
                     self._vault.open(value.sealed, of.name, value.row)
             if sample := await sealed.sample_of_index(connection):
                 value, index = sample
-                if self._vault.index(self._vault.open(value.sealed, SEALED[0].name, value.row)) != index:
-                    raise SettingsError(f"{INDEX_KEY} is not the key by which this database finds people. {_CHANGED}")
+                if index not in self._vault.indexes(self._vault.open(value.sealed, SEALED[0].name, value.row)):
+                    raise SettingsError(_wrong_index(1))
         except CannotOpen:
             raise SettingsError(f"{IDENTITY_KEY} does not open what is in this database. {_CHANGED}") from None
+
+
+def _wrong_index(version: int) -> str:
+    which = "" if version == 1 else f"its key of version {version} "
+    return f"{INDEX_KEY}{':' if which else ''} {which}is not the key by which this database finds people. {_CHANGED}"
 
 
 _CHANGED = "Give back the key it was made with; docs/security.md says how a key is changed."

@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from desk.clock import SystemClock
 from desk.keyring import Count, Keyring
 from desk.rotation import Progress, Rotation, StillSealing
 from desk.settings import Settings
+from desk.storage.vault_keys import KeyKind
 from desk.terminal import fail, load_settings, run, say, unlocked_database
 
 EVERY_SECONDS = 2.0
@@ -20,20 +21,21 @@ app = typer.Typer(no_args_is_help=True, help="The keys personal data are sealed 
 
 @app.command()
 def status() -> None:
-    """Show how many values each key has sealed, by column."""
+    """Show how many values each key has sealed or indexed, by column."""
     settings = load_settings(need_keys=True)
     current, counts = run(_count(settings))
-    table = Table("Column", "Key version", "Values", "")
+    table = Table(Column("Column", no_wrap=True), Column("Key", no_wrap=True), "Values", "")
     for each in counts:
         version = "none" if each.version is None else str(each.version)
-        table.add_row(each.column, version, f"{each.rows}", _remark(each, current))
+        table.add_row(each.column, f"{each.kind.value} {version}", f"{each.rows}", _remark(each, current[each.kind]))
     Console().print(table)
-    say(f"New values are sealed with version {current}.")
+    say(f"New values are sealed with version {current[KeyKind.IDENTITY]}.")
+    say(f"New indexes are made with version {current[KeyKind.INDEX]}.")
 
 
 @app.command()
 def rotate() -> None:
-    """Seal everything anew with the key in use, while the service runs. May be stopped at any time and run again."""
+    """Seal and index everything anew with the keys in use, while the service runs. May be stopped and run again."""
     settings = load_settings(need_keys=True)
     try:
         done, retired = run(_rotate(settings))
@@ -41,21 +43,25 @@ def rotate() -> None:
         fail(f"{error.__doc__}")
     except KeyboardInterrupt:
         fail("Stopped; everything opens as before. Run it again to go on.")
-    say(f"{done.sealed} values sealed anew, {done.looked_at} looked at.")
-    for version in retired:
-        say(f"Nothing is sealed with key version {version} any more: it may be taken out of the settings.")
+    say(f"{done.sealed} values sealed anew, {done.indexed} indexes made anew, {done.looked_at} looked at.")
+    for kind, version in retired:
+        made = "sealed with key" if kind is KeyKind.IDENTITY else "found by index key"
+        say(f"Nothing is {made} version {version} any more: it may be taken out of the settings.")
+    if done.twice:
+        say(f"Whose person has another open callback there; close one, run it again: {', '.join(sorted(done.twice))}")
     if done.broken:
         for column, row in sorted(done.broken, key=str)[:20]:
             say(f"{column} of {row} does not open: it has been changed, or its key is missing.")
         fail(f"{len(done.broken)} values do not open; they were left as they are.")
 
 
-async def _count(settings: Settings) -> tuple[int, list[Count]]:
+async def _count(settings: Settings) -> tuple[dict[KeyKind, int], list[Count]]:
     async with unlocked_database(settings) as (database, vault):
-        return vault.version, await Keyring(database=database, vault=vault, clock=SystemClock()).counts()
+        current = {KeyKind.IDENTITY: vault.version, KeyKind.INDEX: vault.index_version}
+        return current, await Keyring(database=database, vault=vault, clock=SystemClock()).counts()
 
 
-async def _rotate(settings: Settings) -> tuple[Progress, list[int]]:
+async def _rotate(settings: Settings) -> tuple[Progress, list[tuple[KeyKind, int]]]:
     async with unlocked_database(settings) as (database, vault):
         done = await Rotation(database=database, vault=vault).rotate(_teller())
         keyring = Keyring(database=database, vault=vault, clock=SystemClock())
@@ -70,7 +76,7 @@ def _teller() -> Callable[[Progress], None]:
         nonlocal last
         if time.monotonic() - last >= EVERY_SECONDS:
             last = time.monotonic()
-            say(f"{progress.column}: {progress.looked_at} looked at, {progress.sealed} sealed anew …")
+            say(f"{progress.column}: {progress.looked_at} looked at, {progress.sealed + progress.indexed} made anew …")
 
     return told
 
@@ -80,4 +86,6 @@ def _remark(count: Count, current: int) -> str:
         return "does not open"
     if count.first_format:
         return "to be rotated: not bound to its row"
-    return "" if count.version == current else "to be rotated"
+    if count.version == current:
+        return ""
+    return "gone in a day" if count.column == "answers.fingerprint" else "to be rotated"

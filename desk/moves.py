@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
 from desk.departments import Department
-from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
+from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
 from desk.promises import PromiseReason, attempts_note, due, spoken_text
@@ -61,6 +61,20 @@ async def make(
     await _keep_promise(connection, stored, rules, now, given, spoken, PromiseReason.REGISTERED)
     await note_down(connection, stored, "registered", actor, now, to_status=Status.WAITING, details=details)
     return stored
+
+
+async def indexes(connection: Connection, vault: Vault, stored: Stored) -> Sequence[bytes] | None:
+    """Every index the callback's person may stand under in other rows; None without a person.
+
+    One whose number doesn't open is looked for by the index it has.
+    """
+    if stored.patient_index is None or len(vault.index_versions) == 1:
+        return None if stored.patient_index is None else [stored.patient_index]
+    sealed = await rows.sealed_patient(connection, stored.callback.id)
+    try:
+        return vault.indexes(vault.open(sealed[0], rows.PATIENT_NUMBER, stored.callback.id)) if sealed else None
+    except CannotOpen:
+        return [stored.patient_index]
 
 
 async def rang_again(

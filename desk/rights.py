@@ -115,7 +115,7 @@ class Rights(UnitsOfWork):
     async def _callbacks(self, connection: Connection, person: Person) -> list[Row]:
         if isinstance(person, PhoneNumber):
             return await rows.of_phone(connection, person)
-        return await rows.of_person(connection, self._vault.index(person.value))
+        return await rows.of_person(connection, self._vault.indexes(person.value))
 
     async def _answers_about(self, connection: Connection, ids: Sequence[str]) -> list[int]:
         """Answers kept for repeated requests that speak of these callbacks. One that doesn't open goes too."""

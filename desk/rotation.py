@@ -1,5 +1,7 @@
 """Seals everything anew with the key in use, in small steps, while calls are taken and callbacks claimed.
 
+The indexes people are found by are made anew the same way, from the sealed numbers beside them.
+
 A value is opened and sealed again outside the unit of work that puts it back, and put back only where it hasn't changed
 meanwhile: each value opens at every moment, under the one key or the other. So it can be stopped, killed and started
 again at will; what is done is passed over. Rows that callers and agents are at work with are locked one at a time and
@@ -13,8 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from desk.errors import CannotOpen
-from desk.storage import sealed
+from desk.storage import indexed, sealed
 from desk.storage.database import Database
+from desk.storage.indexed import PATIENT, Stale
 from desk.storage.sealed import SEALED, Sealed, Value
 from desk.units import UnitsOfWork
 from desk.vault import Vault
@@ -27,16 +30,22 @@ REST = 0.5
 
 @dataclass
 class Progress:
-    """How far a rotation has come: values looked at and sealed anew, and (column, row) of those that don't open."""
+    """How far a rotation has come: values looked at and sealed anew, indexes made anew.
+
+    `broken`: (column, row) of those that don't open. `twice`: open callbacks of people who have another open one in the
+    department, found under the newer index; they keep the older one.
+    """
 
     column: str = ""
     looked_at: int = 0
     sealed: int = 0
+    indexed: int = 0
     broken: set[tuple[str, str | int]] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
 
 
 class StillSealing(Exception):
-    """Values are still being sealed with an older key: restart every process with the new key first, then go on."""
+    """Values are still being made with an older key: restart every process with the new key first, then go on."""
 
 
 class Rotation(UnitsOfWork):
@@ -55,12 +64,14 @@ class Rotation(UnitsOfWork):
         """
         progress = Progress()
         for _ in range(MOST_PASSES):
-            before = progress.sealed
+            before = progress.sealed, progress.indexed
             progress.looked_at = 0
             for of in SEALED:
                 progress.column = of.name
                 await self._column(of, progress, told)
-            if progress.sealed == before:
+            progress.column = indexed.name(PATIENT)
+            await self._indexes(progress, told)
+            if (progress.sealed, progress.indexed) == before:
                 return progress
         raise StillSealing
 
@@ -81,6 +92,24 @@ class Rotation(UnitsOfWork):
             if anew:
                 await asyncio.sleep(self._rest * (time.perf_counter() - begun))
 
+    async def _indexes(self, progress: Progress, told: Callable[[Progress], None]) -> None:
+        version = self._vault.index_version
+        progress.twice.clear()
+        after: str | None = None
+        while True:
+            begun = time.perf_counter()
+            found = await self._read(partial(indexed.stale, version=version, after=after, limit=self._rows_a_step))
+            if not found:
+                return
+            anew = [(old, index) for old in found if (index := self._index_anew(old, progress)) is not None]
+            left = await self._put_indexes(anew)
+            progress.twice |= left
+            progress.looked_at += len(found)
+            progress.indexed += len(anew) - len(left)
+            told(progress)
+            after = found[-1].row
+            await asyncio.sleep(self._rest * (time.perf_counter() - begun))
+
     async def _page(self, of: Sealed, after: str | int | None) -> Sequence[Value]:
         return await self._read(lambda connection: sealed.page(connection, of, after, self._rows_a_step))
 
@@ -91,6 +120,23 @@ class Rotation(UnitsOfWork):
             progress.broken.add((of.name, value.row))
             return None
         return self._vault.seal(clear, of.name, value.row)
+
+    def _index_anew(self, old: Stale, progress: Progress) -> bytes | None:
+        try:
+            return self._vault.index(self._vault.open(old.number, sealed.NUMBERS.name, old.row))
+        except CannotOpen:
+            progress.broken.add((sealed.NUMBERS.name, old.row))
+            return None
+
+    async def _put_indexes(self, anew: Sequence[tuple[Stale, bytes]]) -> set[str]:
+        """The callbacks left with the index they had."""
+        if quiet := [each for each in anew if not each[0].busy]:
+            await self._write(partial(indexed.exchange, anew=quiet))
+        left = set()
+        for old, new in anew:
+            if old.busy and not await self._write(partial(indexed.exchange_open, old=old, new=new)):
+                left.add(old.row)
+        return left
 
     async def _put_back(self, of: Sealed, anew: Sequence[tuple[Value, bytes]]) -> None:
         quiet = [each for each in anew if not each[0].busy]

@@ -75,7 +75,7 @@ class Settings(SmsSettings, OidcSettings):
     identity_key: SecretStr | None = None
     """The keys that seal personal data, as desk/keys.py reads them: base64 of 32 bytes, or several by version."""
     index_key: SecretStr | None = None
-    """Base64 of the 32 bytes that find a person."""
+    """The keys a person is found by, written the same way."""
 
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """How long after closing what tells who somebody was is kept."""
@@ -122,10 +122,10 @@ class Settings(SmsSettings, OidcSettings):
         """How often may be rung in one day."""
         return Caps(number=self.dials_a_number_a_day, agent=self.dials_an_agent_a_day)
 
-    def keys(self) -> tuple[Keys, bytes]:
-        """(identity keys, index key). Raises SettingsError when one is missing."""
+    def keys(self) -> tuple[Keys, Keys]:
+        """(identity keys, index keys). Raises SettingsError when one is missing."""
         identity = parse_keys(_present(self.identity_key, "IDENTITY_KEY").get_secret_value())
-        return identity, parse_keys(_present(self.index_key, "INDEX_KEY").get_secret_value()).key
+        return identity, parse_keys(_present(self.index_key, "INDEX_KEY").get_secret_value())
 
     def require_ari_password(self) -> str:
         """The ARI password in clear. Raises SettingsError when it is missing."""
@@ -135,7 +135,7 @@ class Settings(SmsSettings, OidcSettings):
 
     def _check_keys(self) -> None:
         identity, index = self.keys()
-        if index in identity.by_version.values():
+        if set(index.by_version.values()) & set(identity.by_version.values()):
             raise SettingsError(f"{PREFIX}INDEX_KEY must differ from {PREFIX}IDENTITY_KEY; {KEY_ADVICE}")
 
     @field_validator("departments_file", "access_file", "prompts_dir", "var_dir")
@@ -197,10 +197,9 @@ class Settings(SmsSettings, OidcSettings):
 
     @field_validator("identity_key", "index_key")
     @classmethod
-    def _keys_of_32_bytes(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        keys = parse_keys(key.get_secret_value()) if key is not None else None
-        if keys and keys.older and info.field_name == "index_key":
-            raise ValueError("one key only: people are found by it, and it can't be rotated yet")
+    def _keys_of_32_bytes(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            parse_keys(key.get_secret_value())
         return key
 
 

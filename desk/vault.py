@@ -6,7 +6,9 @@ A sealed value is: the seal's format (1 byte, 2), the version of its key (2 byte
 Format 1 is what the first edition wrote: key version 1, bound to its column only. It still opens while that key is
 here, and `innringing keys rotate` seals it anew; with key version 1 retired no such value is taken any more.
 
-A bare hash of eleven digits is guessed in seconds: hence the index's own key.
+A bare hash of eleven digits is guessed in seconds: hence the index's own key. An index is 32 bytes under index key
+version 1, and begins with the version (2 bytes) under any later one. While the key is changed there are several: new
+values get the first, and are found by any of them.
 """
 
 import hashlib
@@ -16,7 +18,9 @@ from collections.abc import Mapping
 
 import structlog
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from desk.errors import CannotOpen
 from desk.keys import KEY_BYTES
@@ -26,12 +30,16 @@ FIRST_FORMAT = 1
 FIRST_VERSION = 1
 HEADER_BYTES = 3
 NONCE_BYTES = 12
+VERSIONED_INDEX_BYTES = 34
 
 log = structlog.get_logger(__name__)
 
 
 class Vault:
-    """Seals under `identity_key`, of version `version`; opens also what `older` keys sealed. Keys are 32 bytes each."""
+    """Seals under `identity_key`, of version `version`; opens also what `older` keys sealed. Keys are 32 bytes each.
+
+    Indexes are made under `index_key`, of version `index_version`; `older_index` keys find what they once made.
+    """
 
     def __init__(
         self,
@@ -40,15 +48,19 @@ class Vault:
         index_key: bytes,
         version: int = FIRST_VERSION,
         older: Mapping[int, bytes] | None = None,
+        index_version: int = FIRST_VERSION,
+        older_index: Mapping[int, bytes] | None = None,
     ) -> None:
         keys = {**(older or {}), version: identity_key}
-        if any(len(key) != KEY_BYTES for key in (*keys.values(), index_key)):
+        index_keys = {index_version: index_key, **(older_index or {})}  # the one in use first
+        if any(len(key) != KEY_BYTES for key in (*keys.values(), *index_keys.values())):
             raise ValueError("each key is 32 bytes")
-        if any(hmac.compare_digest(key, index_key) for key in keys.values()):
-            raise ValueError("the index key must differ from those that seal")
+        if any(hmac.compare_digest(key, index) for key in keys.values() for index in index_keys.values()):
+            raise ValueError("the index keys must differ from those that seal")
         self.version = version
         self._ciphers = {each: AESGCM(key) for each, key in keys.items()}
-        self._index_key = index_key
+        self.index_version = index_version
+        self._index_keys = index_keys
 
     def __repr__(self) -> str:
         return f"Vault(version={self.version})"
@@ -92,9 +104,35 @@ class Vault:
         log.error("a sealed value does not open", column=column, row=str(row), version=version)
         raise CannotOpen
 
-    def index(self, value: str) -> bytes:
-        """32 bytes, the same for the same value: what a sealed value is found by."""
-        return hmac.new(self._index_key, value.encode(), hashlib.sha256).digest()
+    @property
+    def index_versions(self) -> frozenset[int]:
+        """The versions of the index key whose indexes are looked for."""
+        return frozenset(self._index_keys)
+
+    def index(self, value: str, *, version: int | None = None) -> bytes:
+        """The same bytes for the same value: what a sealed value is found by. By the key in use, or another `version`.
+
+        32 bytes, after 2 with the version unless that is 1.
+        """
+        version = self.index_version if version is None else version
+        made = hmac.new(self._index_keys[version], value.encode(), hashlib.sha256).digest()
+        return made if version == FIRST_VERSION else version.to_bytes(2, "big") + made
+
+    def indexes(self, value: str) -> tuple[bytes, ...]:
+        """Every index the value may stand under, the one new rows get first."""
+        return tuple(self.index(value, version=version) for version in self._index_keys)
+
+    def derived(self, purpose: str) -> dict[int, bytes]:
+        """A key of 32 bytes for `purpose` from each index key (HKDF-SHA-256), by version, the one in use first."""
+        return {
+            version: HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(key)
+            for version, key in self._index_keys.items()
+        }
+
+
+def index_version_of(index: bytes) -> int:
+    """The version of the key that made this index."""
+    return int.from_bytes(index[:2], "big") if len(index) == VERSIONED_INDEX_BYTES else FIRST_VERSION
 
 
 def version_of(sealed: bytes) -> int | None:

@@ -29,8 +29,15 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 def make_vault(settings: Settings) -> Vault:
     """The vault of the settings' keys. Raises `SettingsError` when one is missing."""
-    identity, index_key = settings.keys()
-    return Vault(identity_key=identity.key, version=identity.current, older=identity.older, index_key=index_key)
+    identity, index = settings.keys()
+    return Vault(
+        identity_key=identity.key,
+        version=identity.current,
+        older=identity.older,
+        index_key=index.key,
+        index_version=index.current,
+        older_index=index.older,
+    )
 
 
 def make_notices(settings: Settings, vault: Vault, texts: SmsTextsFile | None = None) -> Notices:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, any_, bindparam, insert, select, update
+from sqlalchemy import ARRAY, ColumnElement, Select, any_, bindparam, func, insert, select, update
 
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.departments import Policy
@@ -92,26 +93,31 @@ async def add(connection: Connection, **values: Any) -> Stored:
 
 
 async def find_open(
-    connection: Connection, department: str, patient_index: bytes | None, phone: PhoneNumber
+    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber
 ) -> Stored | None:
-    """The open callback of the same person, or without a person of the same phone; locked for this unit of work."""
-    return await _one(connection, _open_of(department, patient_index, phone))
+    """The open callback of the same person, or without a person of the same phone; locked for this unit of work.
+
+    The person is found by any of the `indexes`. None found, nobody else makes one until this unit of work ends.
+    """
+    await _one_at_a_time(connection, department, indexes)
+    return await _one(connection, _open_of(connection, department, indexes, phone))
 
 
 async def find_open_of_caller(
-    connection: Connection, department: str, patient_index: bytes | None, phone: PhoneNumber | None
+    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None
 ) -> Stored | None:
     """The open callback of the same person, else of the same phone; locked for this unit of work.
 
     By phone, one without a person comes first. Another person's is never someone's who has told who they are; told
     nothing, the caller may be the one person we have under that phone, but of several it could be any: None.
     """
-    if patient_index is not None and (same := await _one(connection, _open_of(department, patient_index, phone))):
+    await _one_at_a_time(connection, department, indexes)
+    if indexes and (same := await _one(connection, _open_of(connection, department, indexes, phone))):
         return same
     if phone is None:
         return None
-    nameless = await _one(connection, _open_of(department, None, phone))
-    if nameless or patient_index is not None:
+    nameless = await _one(connection, _open_of(connection, department, None, phone))
+    if nameless or indexes:
         return nameless
     same_phone = [c.department == department, c.status != Status.CLOSED.value, c.phone == phone.e164]
     found = await _with_attempts(connection, select(*shown).where(*same_phone).with_for_update())
@@ -205,12 +211,30 @@ def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[
     return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))
 
 
-def _open_of(department: str, patient_index: bytes | None, phone: PhoneNumber | None) -> list[ColumnElement[bool]]:
+def _open_of(
+    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None
+) -> list[ColumnElement[bool]]:
     """The partial unique indexes, as conditions."""
     same = [c.department == department, c.status != Status.CLOSED.value]
-    if patient_index is None:
+    if not indexes:
         return [*same, c.patient_index.is_(None), c.phone == (phone.e164 if phone else None)]
-    return [*same, c.patient_index == patient_index]
+    if len(indexes) == 1:
+        return [*same, c.patient_index == indexes[0]]
+    return [*same, c.patient_index.is_not(None), one_of(connection, c.patient_index, indexes)]
+
+
+async def _one_at_a_time(connection: Connection, department: str, indexes: Sequence[bytes] | None) -> None:
+    """While the index key is changed: who makes an open callback for a person there waits for whoever else does.
+
+    The unique index can't tell that two indexes of different keys are one person's, and processes may differ in which
+    key they write with. They have at least one in common, so each takes a lock for all it has, in the same order.
+    SQLite has one writer at a time anyway.
+    """
+    if indexes is None or len(indexes) == 1 or connection.dialect.name != "postgresql":
+        return
+    slug = department.encode()
+    for lock in sorted(int.from_bytes(sha256(slug + b"\0" + i).digest()[:8], "big", signed=True) for i in indexes):
+        await connection.execute(select(func.pg_advisory_xact_lock(lock)))
 
 
 async def _one(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> Stored | None:

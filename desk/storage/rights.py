@@ -21,9 +21,9 @@ OF_CALLBACKS: Final[tuple[Table, ...]] = tuple(
 """Tables whose rows belong to a callback, whoever made them. Recordings are told by what is heard in them."""
 
 
-async def of_person(connection: Connection, index: bytes) -> list[Row]:
+async def of_person(connection: Connection, indexes: Sequence[bytes]) -> list[Row]:
     """The person's callbacks, locked, oldest first."""
-    return await _callbacks(connection, c.patient_index == index)
+    return await _callbacks(connection, c.patient_index.in_(indexes))
 
 
 async def of_phone(connection: Connection, phone: PhoneNumber) -> list[Row]:

@@ -25,7 +25,7 @@ class KeyKind(StrEnum):
 
 @dataclass(frozen=True)
 class Known:
-    """A key the database knows. Retired: nothing sealed with it was left."""
+    """A key the database knows. Retired: nothing made with it was left."""
 
     canary: bytes
     retired_at: datetime | None
@@ -42,7 +42,7 @@ async def add(connection: Connection, kind: KeyKind, version: int, canary: bytes
     await connection.execute(insert(vault_keys).values(kind=kind.value, version=version, canary=canary, made_at=now))
 
 
-async def retire(connection: Connection, version: int, at: datetime | None) -> None:
-    """Nothing sealed with that identity key is left (or, with None, it is in use again)."""
-    mine = (c.kind == KeyKind.IDENTITY.value, c.version == version)
+async def retire(connection: Connection, kind: KeyKind, version: int, at: datetime | None) -> None:
+    """Nothing made with that key is left (or, with None, it is in use again)."""
+    mine = (c.kind == kind.value, c.version == version)
     await connection.execute(update(vault_keys).where(*mine).values(retired_at=at))

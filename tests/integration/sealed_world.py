@@ -34,6 +34,18 @@ def newest_vault() -> Vault:
     return Vault(identity_key=NEW, version=2, index_key=INDEX)
 
 
+NEW_INDEX = b"j" * 32
+
+
+def index_vault(*versions: int) -> Vault:
+    """With index keys of these versions, the one in use first; 1 is the old vault's."""
+    keys = {1: INDEX, 2: NEW_INDEX}
+    first, *others = versions
+    return Vault(
+        identity_key=OLD, index_key=keys[first], index_version=first, older_index={each: keys[each] for each in others}
+    )
+
+
 def written(**keys: bytes) -> str:
     """Keys as an operator writes them: written(v2=…, v1=…)."""
     return " ".join(f"{name.removeprefix('v')}:{base64.b64encode(key).decode()}" for name, key in keys.items())

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from desk.errors import CannotOpen
-from desk.vault import Vault, version_of
+from desk.vault import Vault, index_version_of, version_of
 from tests.synthetic import synthetic_identity
 
 COLUMN = "callbacks.patient_number"
@@ -61,6 +61,18 @@ def test_the_index_is_stable_keyed_and_differs_by_person() -> None:
     assert vault().index(NUMBER) != vault(index=4).index(NUMBER)
     indexes = [vault().index(synthetic_identity(n)) for n in range(100)]
     assert all(one != other for one, other in pairwise(sorted(indexes)))
+
+
+def test_a_later_index_key_is_named_in_what_it_makes_and_the_older_still_finds() -> None:
+    both = Vault(identity_key=b"i" * 32, index_key=b"n" * 32, index_version=2, older_index={1: bytes([2]) * 32})
+    new, old = both.indexes(NUMBER)
+    assert old == vault().index(NUMBER)
+    assert (new[:2], len(new), both.index(NUMBER)) == (b"\0\2", 34, new)
+    assert (index_version_of(new), index_version_of(old)) == (2, 1)
+    assert list(both.derived("audit")) == [2, 1]
+    assert both.derived("audit")[1] == vault().derived("audit")[1] != vault().derived("other")[1]
+    with pytest.raises(ValueError, match="must differ"):
+        Vault(identity_key=b"i" * 32, index_key=b"n" * 32, older_index={2: b"i" * 32})
 
 
 @pytest.mark.parametrize(("identity", "index"), [(b"x" * 31, b"y" * 32), (b"x" * 32, b""), (b"x" * 32, b"x" * 32)])

@@ -1,0 +1,299 @@
+"""The index key changed while people ring: found by either, made anew, never two open callbacks; both engines."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+from typer.testing import CliRunner
+
+from desk import moves
+from desk.answers import Answer, Answers
+from desk.callbacks import CallKey, ClosedReason, Status
+from desk.callers import Callers
+from desk.desk import Desk
+from desk.errors import IllegalMove, SettingsError
+from desk.keyring import Keyring
+from desk.rights import Rights
+from desk.rotation import Rotation
+from desk.storage import callbacks as callback_rows
+from desk.storage.callbacks import Stored
+from desk.storage.database import Database
+from desk.storage.migrate import migrate
+from desk.storage.tables import answers, callbacks
+from desk.storage.vault_keys import KeyKind
+from desk.vault import Vault, index_version_of
+from innringing import app
+from tests.fakes import FakeClock
+from tests.integration.desk_world import DEPARTMENTS, call, person, phone
+from tests.integration.sealed_world import INDEX, NEW_INDEX, OLD, fill, index_vault, variables, written
+
+c = callbacks.c
+STEP_0, STEP_1, STEP_2, STEP_3 = (1,), (1, 2), (2, 1), (2,)
+"""The index keys' versions of a process at each step of the change, the one in use first."""
+
+
+def desk_of(database: Database, clock: FakeClock, versions: tuple[int, ...]) -> Desk:
+    return Desk(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*versions), clock=clock)
+
+
+def keyring(database: Database, vault: Vault) -> Keyring:
+    return Keyring(database=database, vault=vault, clock=FakeClock())
+
+
+async def versions_of(database: Database) -> dict[int, int]:
+    """How many callbacks stand under each key's index."""
+    found: dict[int, int] = {}
+    async with database.read() as connection:
+        for index in (await connection.execute(select(c.patient_index).where(c.patient_index.is_not(None)))).scalars():
+            found[index_version_of(bytes(index))] = found.get(index_version_of(bytes(index)), 0) + 1
+    return found
+
+
+# --- found by either
+
+
+@pytest.mark.parametrize(("first", "then"), [(STEP_1, STEP_2), (STEP_2, STEP_1)])
+async def test_the_same_person_is_found_whichever_key_wrote(
+    database: Database, clock: FakeClock, first: tuple[int, ...], then: tuple[int, ...]
+) -> None:
+    made = await desk_of(database, clock, first).register(call(1), "kirurgi", person(1), phone(1))
+    again = await desk_of(database, clock, then).register(call(2), "kirurgi", person(1), phone(2))
+    assert (made.created, again.created) == (True, False)
+    assert again.callback.id == made.callback.id
+    assert await versions_of(database) == {first[0]: 1}
+
+
+async def test_a_second_call_knows_its_person_and_nobody_else(database: Database, clock: FakeClock) -> None:
+    await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
+    callers = Callers(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*STEP_2), clock=clock)
+    known = await callers.rang_again(call(2), "kirurgi", person(1), phone(2))
+    assert known is not None
+    assert known.known_person
+    assert await callers.rang_again(call(3), "kirurgi", person(2), phone(1)) is None
+
+
+async def test_a_person_s_rights_reach_what_either_key_wrote(database: Database, clock: FakeClock) -> None:
+    for n, versions in enumerate((STEP_0, STEP_3)):
+        desk = desk_of(database, clock, versions)
+        made = await desk.register(call(n), "kirurgi", person(1), phone(1))
+        await desk.close(made.callback.id, "kari", ClosedReason.OTHER, fence=None)
+    rights = Rights(database=database, vault=index_vault(*STEP_1), clock=clock)
+    assert len((await rights.export(person(1), "per"))["callbacks"]) == 2
+
+
+async def test_a_closed_one_is_not_reopened_beside_another_that_is_open(database: Database, clock: FakeClock) -> None:
+    old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
+    await desk_of(database, clock, STEP_0).close(old.callback.id, "kari", ClosedReason.OTHER, fence=None)
+    new = await desk_of(database, clock, STEP_2).register(call(2), "kirurgi", person(1), phone(2))
+    assert new.created
+    for versions in (STEP_1, STEP_2):
+        with pytest.raises(IllegalMove, match="another callback of the same person is open"):
+            await desk_of(database, clock, versions).reopen(old.callback.id, "kari")
+
+
+async def test_a_request_sent_again_is_known_by_the_key_it_came_under(database: Database, clock: FakeClock) -> None:
+    async def work() -> Answer:
+        return Answer(201, "{}")
+
+    for versions, given_before in ((STEP_0, False), (STEP_1, True), (STEP_2, True)):
+        kept = Answers(database=database, vault=index_vault(*versions), clock=clock)
+        assert (await kept.once("kari", "key", "request", work))[1] is given_before
+    await keyring(database, index_vault(*STEP_0)).check()
+    await keyring(database, index_vault(*STEP_2)).check()
+    assert await keyring(database, index_vault(*STEP_2)).retire_unused() == []
+    async with database.begin() as connection:
+        await connection.execute(answers.delete())
+    assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
+
+
+# --- never two
+
+
+@asynccontextmanager
+async def processes(url: str, clock: FakeClock, steps: list[tuple[int, ...]]) -> AsyncIterator[list[Desk]]:
+    """A desk for each, with a pool of its own, as processes have."""
+    async with AsyncExitStack() as stack:
+        desks = []
+        for versions in steps:
+            database = Database(url, pool_size=4)
+            stack.push_async_callback(database.close)
+            desks.append(desk_of(database, clock, versions))
+        yield desks
+
+
+async def open_of_each(database: Database) -> list[int]:
+    """How many open callbacks each person has in a department, told by the opened number."""
+    vault, found = index_vault(*STEP_1), dict[str, int]()
+    async with database.read() as connection:
+        for row in await connection.execute(select(c.id, c.patient_number).where(c.status != Status.CLOSED.value)):
+            number = vault.open(bytes(row.patient_number), callback_rows.PATIENT_NUMBER, row.id)
+            found[number] = found.get(number, 0) + 1
+    return list(found.values())
+
+
+async def ring_at_once(desks: list[Desk], people: int) -> None:
+    keys = (CallKey("race", str(n)) for n in itertools.count())
+    await asyncio.gather(
+        *(desk.register(next(keys), "kirurgi", person(n), phone(n)) for n in range(people) for desk in desks * 2)
+    )
+
+
+async def test_callers_at_processes_with_the_keys_in_either_order(
+    database: Database, migrated_url: str, clock: FakeClock
+) -> None:
+    people = 15
+    rotating = Rotation(database=database, vault=index_vault(*STEP_2), rows_a_step=3, rest=0)
+    async with processes(migrated_url, clock, [STEP_1, STEP_2, STEP_1, STEP_2]) as desks:
+        await asyncio.gather(ring_at_once(desks, people), *(rotating.rotate() for _ in range(2)))
+        assert await open_of_each(database) == [1] * people
+    await rotating.rotate()
+    assert await versions_of(database) == {2: people}
+
+
+async def test_who_comes_second_waits_and_joins(
+    database: Database, migrated_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held between its look and its row, one holds up the other, which then finds what the first has written."""
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(*given: Any, **more: Any) -> Stored:
+        looked.set()
+        await go_on.wait()
+        return await make(*given, **more)
+
+    make = moves.make
+    monkeypatch.setattr("desk.moves.make", held)
+    async with processes(migrated_url, clock, [STEP_1, STEP_2]) as (one, other), asyncio.TaskGroup() as calls:
+        first = calls.create_task(one.register(call(1), "kirurgi", person(1), phone(1)))
+        await looked.wait()
+        second = calls.create_task(other.register(call(2), "kirurgi", person(1), phone(2)))
+        await waits_for_a_lock(database)
+        go_on.set()
+    assert (first.result().created, second.result().created) == (True, False)
+    assert await open_of_each(database) == [1]
+
+
+async def test_the_unique_index_alone_would_let_two_through(
+    postgres_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the lock is for: the tests above can fail."""
+
+    async def unlocked(*_: object) -> None:
+        return None
+
+    await migrate(postgres_url)
+    both = asyncio.Barrier(2)
+
+    async def held(*given: Any, **more: Any) -> Stored:
+        await both.wait()
+        return await make(*given, **more)
+
+    make = moves.make
+    monkeypatch.setattr("desk.moves.make", held)
+    monkeypatch.setattr(callback_rows, "_one_at_a_time", unlocked)
+    async with processes(postgres_url, clock, [STEP_1, STEP_2]) as desks:
+        await asyncio.gather(*(d.register(call(n), "kirurgi", person(1), phone(1)) for n, d in enumerate(desks)))
+        database = Database(postgres_url)
+        assert await open_of_each(database) == [2]
+        await database.close()
+
+
+async def waits_for_a_lock(database: Database) -> None:
+    """Until somebody on that database waits for an advisory lock; SQLite's one writer needs none."""
+    while database.dialect == "postgresql":
+        async with database.read() as connection:
+            waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+            if (await connection.execute(text(waiting))).first():
+                return
+        await asyncio.sleep(0.01)
+
+
+# --- made anew
+
+
+async def test_every_index_is_made_anew_and_finds_its_person(database: Database, clock: FakeClock) -> None:
+    await keyring(database, index_vault(*STEP_0)).check()
+    await fill(database, clock, 40)
+    await keyring(database, index_vault(*STEP_2)).check()
+    done = await Rotation(database=database, vault=index_vault(*STEP_2), rows_a_step=7, rest=0).rotate()
+    assert (done.indexed, done.broken, done.twice) == (40, set(), set())
+    assert await versions_of(database) == {2: 40}
+    async with database.begin() as connection:
+        await connection.execute(answers.delete())
+    assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
+    await keyring(database, index_vault(*STEP_3)).check()
+    again = await desk_of(database, clock, STEP_3).register(call(1), "kirurgi", person(0), phone(1))
+    assert not again.created
+
+
+async def test_a_person_with_two_open_callbacks_keeps_the_older_index(database: Database, clock: FakeClock) -> None:
+    """As when a process that knew only the old key went on: nothing fails, and it is told."""
+    old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
+    new = await desk_of(database, clock, STEP_3).register(call(2), "kirurgi", person(1), phone(1))
+    assert new.created
+    rotation = Rotation(database=database, vault=index_vault(*STEP_2), rest=0)
+    done = await rotation.rotate()
+    assert (done.indexed, done.twice) == (0, {old.callback.id})
+    await desk_of(database, clock, STEP_2).close(old.callback.id, "kari", ClosedReason.DUPLICATE, fence=None)
+    done = await rotation.rotate()
+    assert (done.indexed, done.twice) == (1, set())
+
+
+async def test_a_number_that_does_not_open_keeps_its_index(database: Database, clock: FakeClock) -> None:
+    broken, *_ = await fill(database, clock, 5)
+    async with database.begin() as connection:
+        await connection.execute(update(callbacks).where(c.id == broken).values(patient_number=b"\x02\0\1"))
+    done = await Rotation(database=database, vault=index_vault(*STEP_2), rest=0).rotate()
+    assert done.broken == {("callbacks.patient_number", broken)}
+    assert await versions_of(database) == {1: 1, 2: 4}
+    await desk_of(database, clock, STEP_2).close(broken, "kari", ClosedReason.OTHER, fence=None)
+    assert (await desk_of(database, clock, STEP_2).reopen(broken, "kari")).status is Status.WAITING
+
+
+# --- at the start
+
+
+async def test_a_key_still_needed_or_wrong_is_refused(database: Database, clock: FakeClock) -> None:
+    await keyring(database, index_vault(*STEP_0)).check()
+    with pytest.raises(SettingsError, match="INNRINGING_INDEX_KEY has no key of version 1, and this"):
+        await keyring(database, index_vault(*STEP_3)).check()
+    await keyring(database, index_vault(*STEP_1)).check()
+    with pytest.raises(SettingsError, match="INNRINGING_INDEX_KEY has no key of version 2"):
+        await keyring(database, index_vault(*STEP_0)).check()
+    wrong = Vault(identity_key=OLD, index_key=INDEX, older_index={2: b"w" * 32})
+    with pytest.raises(SettingsError, match="its key of version 2 is not the key by which"):
+        await keyring(database, wrong).check()
+    await keyring(database, index_vault(*STEP_2)).check()
+
+
+async def test_a_retired_key_comes_back_when_it_is_used(database: Database) -> None:
+    await keyring(database, index_vault(*STEP_0)).check()
+    await keyring(database, index_vault(*STEP_2)).check()
+    assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
+    await keyring(database, index_vault(*STEP_1)).check()
+    with pytest.raises(SettingsError, match="no key of version 1"):
+        await keyring(database, index_vault(*STEP_3)).check()
+
+
+async def test_the_commands(
+    migrated_url: str, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keyring(database, index_vault(*STEP_0)).check()
+    await fill(database, clock, 12)
+    for name, value in variables(migrated_url, index_key=written(v2=NEW_INDEX, v1=INDEX)).items():
+        monkeypatch.setenv(name, value)
+    status = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "status"])
+    assert status.exit_code == 0, status.output
+    assert "New indexes are made with version 2" in status.output
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "rotate"])
+    assert done.exit_code == 0, done.output
+    assert "12 indexes made anew" in done.output
+    assert "index key version 1 any more" not in done.output, "answers are still known by it"
+    async with database.begin() as connection:
+        await connection.execute(answers.delete())
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "rotate"])
+    assert "Nothing is found by index key version 1 any more: it may be taken out" in done.output
