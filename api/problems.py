@@ -26,6 +26,17 @@ from api.errors import (
     TooManyReaders,
     VersionNeeded,
 )
+from api.oidc_client import GrantOver
+from api.oidc_errors import (
+    GroupsNotTold,
+    LoginNotValid,
+    LoginRefused,
+    LogoutTokenNotValid,
+    NoRole,
+    ProviderRefused,
+    ProviderUnavailable,
+    SingleSignOnOff,
+)
 from desk import errors as desk_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -38,6 +49,15 @@ STATUS_OF: Mapping[type[Exception], int] = {
     DepartmentNotAllowed: 403,
     NoPatient: 404,
     TooManyReaders: 503,
+    SingleSignOnOff: 404,
+    ProviderUnavailable: 503,
+    LoginNotValid: 400,
+    LogoutTokenNotValid: 400,
+    LoginRefused: 403,
+    GrantOver: 403,
+    ProviderRefused: 403,
+    NoRole: 403,
+    GroupsNotTold: 403,
     desk_errors.CallbackNotFound: 404,
     desk_errors.DialNotFound: 404,
     desk_errors.RecordingNotFound: 404,

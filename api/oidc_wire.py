@@ -1,0 +1,85 @@
+"""Requests to the identity provider: bounded in time and size, JSON only, and its silence is one error."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from api.oidc_errors import ProviderUnavailable
+from desk.oidc_settings import LOOPBACK
+
+SECONDS: Final = 5.0
+MOST_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer below 500: its status, its JSON object, and the nonce for the next DPoP proof if it gave one."""
+
+    status: int
+    body: Mapping[str, Any]
+    nonce: str | None
+
+
+class Wire:
+    """The way to one provider. Close it at the end."""
+
+    def __init__(self, issuer: str, *, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._client = httpx.AsyncClient(
+            timeout=seconds,
+            follow_redirects=False,
+            trust_env=urlsplit(issuer).hostname not in LOOPBACK,  # the hospital's proxy is in the environment
+            headers={"Accept": "application/json"},
+        )
+
+    async def get(self, url: str) -> Mapping[str, Any]:
+        """The JSON object there. Raises ProviderUnavailable."""
+        async with self._asked("GET", url) as told:
+            if told.status != httpx.codes.OK:
+                raise ProviderUnavailable("answered-otherwise")
+            return told.body
+
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Told:
+        """What it answers to a form. Raises ProviderUnavailable."""
+        async with self._asked("POST", url, data=dict(form), headers=dict(headers)) as told:
+            return told
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _asked(self, method: str, url: str, **more: Any) -> AsyncIterator[Told]:
+        try:
+            async with asyncio.timeout(self._seconds), self._client.stream(method, url, **more) as answer:
+                if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+                    raise ProviderUnavailable("server-error")
+                body = _object(await _bytes(answer))
+                told = Told(answer.status_code, body, answer.headers.get("dpop-nonce"))
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            raise ProviderUnavailable("no-answer") from None  # its message names the address and what was sent
+        yield told
+
+
+async def _bytes(answer: httpx.Response) -> bytes:
+    found = bytearray()
+    async for part in answer.aiter_bytes():
+        found += part
+        if len(found) > MOST_BYTES:
+            raise ProviderUnavailable("too-much")
+    return bytes(found)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ProviderUnavailable("not-json") from None
+    if not isinstance(found, dict):
+        raise ProviderUnavailable("not-json")
+    return found

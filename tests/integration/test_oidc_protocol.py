@@ -1,0 +1,390 @@
+"""Log-ins against running providers, as the protocol has them: what is taken, and everything that is not."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+import pytest
+
+from api.oidc_client import Client, GrantOver
+from api.oidc_errors import (
+    GroupsNotTold,
+    LoginError,
+    LoginNotValid,
+    LoginRefused,
+    LogoutTokenNotValid,
+    NoRole,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from api.oidc_login import Answer, Begun, Login, Person
+from api.oidc_provider import Provider
+from api.oidc_tokens import Tokens
+from api.oidc_wire import Wire
+from desk.access import Grant, Role
+from desk.access_file import load_access
+from desk.clock import SystemClock
+from desk.settings import Settings
+from desk.vault import Vault
+from tests.fakes import FakeClock
+from tests.oidc_world import ACCESS, REDIRECT_URI, Running, forger, log_in_at, provided
+from tests.ports import free_port
+
+VAULT = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
+KIRURGI = Grant(Role.AGENT, "kirurgi")
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Running]:
+    with provided() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["EC", "RSA"])
+def strict(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with provided(strict=request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def forging() -> Iterator[Running]:
+    with forger() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def access(tmp_path: Path) -> Path:
+    file = tmp_path / "access.toml"
+    file.write_text(ACCESS, "utf-8")
+    return file
+
+
+@dataclass
+class Hands:
+    """A log-in's parts, put together as the web door does."""
+
+    login: Login
+    client: Client
+    tokens: Tokens
+    clock: FakeClock
+
+    async def comes_back(self, person: str = "kari") -> tuple[Begun, Answer]:
+        begun = await self.login.begin("/queue")
+        found = parse_qs(urlsplit(await log_in_at(begun.address, person)).query)
+        return begun, Answer(**{name: found[name][0] for name in ("state", "code", "iss", "error") if name in found})
+
+    async def logs_in(self, person: str = "kari") -> Person:
+        begun, answer = await self.comes_back(person)
+        return await self.login.finish(answer, self.login.under_way(answer, begun.cookie))
+
+
+@asynccontextmanager
+async def hands(running: Running, folder: Path, *, seconds: float = 5.0, **given: Any) -> AsyncIterator[Hands]:
+    settings = Settings.load(need_keys=False, environment="demo", var_dir=folder, **{**running.settings, **given})
+    clock = FakeClock(SystemClock().now())
+    wire = Wire(settings.oidc_issuer, seconds=seconds)
+    provider = Provider(settings.oidc_issuer, wire)
+    client = Client(settings, provider=provider, wire=wire, clock=clock)
+    tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.oidc_clock_skew)
+    groups = load_access(folder / "access.toml")
+    login = Login(
+        settings, provider=provider, client=client, tokens=tokens, vault=VAULT, groups=lambda: groups, clock=clock
+    )
+    try:
+        yield Hands(login, client, tokens, clock)
+    finally:
+        await wire.close()
+
+
+async def test_people_of_the_hospital_log_in_with_their_roles(plain: Running, tmp_path: Path) -> None:
+    async with hands(plain, tmp_path) as mine:
+        kari = await mine.logs_in("kari")
+        assert (kari.issuer, kari.subject, kari.name) == (plain.issuer, "kari", "Kari Nordmann")
+        assert kari.grants == {KIRURGI}
+        assert (await mine.logs_in("lise")).grants == {
+            KIRURGI,
+            Grant(Role.LEADER, "kirurgi"),
+            Grant(Role.LEADER, "hjerte"),
+        }
+        assert (await mine.logs_in("rune")).grants == {Grant(Role.AUDITOR, "*")}
+        assert kari.refresh_token
+        again = await mine.login.again(kari.refresh_token, "kari")
+        assert replace(again, refresh_token=None) == replace(kari, refresh_token=None)
+        assert kari.refresh_token not in repr(kari)
+
+
+@pytest.mark.parametrize(
+    ("person", "error"), [("gjest", NoRole), ("mange", GroupsNotTold), ("nobody", ProviderRefused)]
+)
+async def test_who_gets_no_role_is_told_why(
+    plain: Running, tmp_path: Path, person: str, error: type[LoginError]
+) -> None:
+    async with hands(plain, tmp_path) as mine:
+        with pytest.raises(error):
+            await mine.logs_in(person)
+
+
+async def test_helseid_asks_for_signed_clients_pushed_requests_and_possession(strict: Running, tmp_path: Path) -> None:
+    async with hands(strict, tmp_path) as mine:
+        before = strict.asked("/token")
+        kari = await mine.logs_in("kari")
+        assert kari.grants == {KIRURGI}
+        assert strict.asked("/token") == before + 2, "the second with the nonce the provider asked for"
+        assert kari.refresh_token
+        again = await mine.login.again(kari.refresh_token, "kari")
+        assert again.subject == "kari"
+        assert strict.asked("/token") == before + 3, "the nonce is kept"
+        begun = await mine.login.begin(None)
+        assert set(parse_qs(urlsplit(begun.address).query)) == {"client_id", "request_uri"}
+
+
+async def test_that_provider_takes_nothing_less(strict: Running, tmp_path: Path) -> None:
+    """It refuses each of the three left out: so the test before shows that all are there."""
+    async with hands(strict, tmp_path) as mine:
+        form = {"client_id": mine.client.id, "response_type": "code", "redirect_uri": REDIRECT_URI, "scope": "openid"}
+        pkce = {"code_challenge": "a" * 43, "code_challenge_method": "S256"}
+        async with httpx.AsyncClient(trust_env=False) as browser:
+            unpushed = await browser.get(f"{strict.issuer}/auth?{urlencode({**form, **pkce})}")
+            assert "error=invalid_request" in unpushed.headers["location"]
+            unsigned = await browser.post(f"{strict.issuer}/request", data={**form, **pkce})
+            assert unsigned.status_code == 401
+        begun, answer = await mine.comes_back()
+        under_way = mine.login.under_way(answer, begun.cookie)
+        with pytest.raises(LoginRefused):
+            await mine.login.finish(answer, replace(under_way, possession=None))
+
+
+async def test_a_code_stolen_on_its_way_is_of_no_use_without_the_key(strict: Running, tmp_path: Path) -> None:
+    async with hands(strict, tmp_path) as mine:
+        begun, answer = await mine.comes_back()
+        other = mine.login.under_way(answer, begun.cookie)
+        with pytest.raises(LoginRefused):
+            await mine.login.finish(answer, replace(other, possession=mine.client.possession()))
+
+
+async def test_a_code_is_good_once_and_with_its_verifier(plain: Running, tmp_path: Path) -> None:
+    async with hands(plain, tmp_path) as mine:
+        begun, answer = await mine.comes_back()
+        under_way = mine.login.under_way(answer, begun.cookie)
+        assert (await mine.login.finish(answer, under_way)).subject == "kari"
+        with pytest.raises(GrantOver) as refused:
+            await mine.login.finish(answer, under_way)
+        assert refused.value.reason == "invalid_grant"
+        begun, answer = await mine.comes_back()
+        with pytest.raises(LoginRefused):
+            await mine.login.finish(answer, replace(mine.login.under_way(answer, begun.cookie), verifier="a" * 64))
+
+
+async def test_a_login_belongs_to_the_browser_that_began_it(plain: Running, tmp_path: Path) -> None:
+    async with hands(plain, tmp_path) as mine:
+        begun, answer = await mine.comes_back()
+        other = await mine.login.begin(None)
+        sealed_elsewhere = VAULT.seal("{}", "answers.answer", "cookie").hex()
+        for cookie in (None, "", "x", "å", other.cookie, begun.cookie[:-4] + "AAA=", sealed_elsewhere, "A" * 5000):
+            with pytest.raises(LoginNotValid):
+                mine.login.under_way(answer, cookie)
+        for state in (None, "", "other", "å", (answer.state or "")[:-1]):
+            with pytest.raises(LoginNotValid):
+                mine.login.under_way(replace(answer, state=state), begun.cookie)
+        assert mine.login.under_way(answer, begun.cookie).after == "/queue"
+        mine.clock.advance(timedelta(minutes=10))
+        with pytest.raises(LoginNotValid):
+            mine.login.under_way(answer, begun.cookie)
+
+
+@pytest.mark.parametrize("after", ["https://evil.no", "//evil.no", "/\\evil.no", "queue"])
+async def test_nobody_is_led_elsewhere_afterwards(plain: Running, tmp_path: Path, after: str) -> None:
+    async with hands(plain, tmp_path) as mine:
+        begun = await mine.login.begin(after)
+        state = parse_qs(urlsplit(begun.address).query)["state"][0]
+        assert mine.login.under_way(Answer(state=state), begun.cookie).after == "/"
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    return {"claims": more}
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        (claims(nonce="another"), "invalid_claim:nonce"),
+        (claims(nonce=None), "missing_claim:nonce"),
+        ({"sign": "none"}, "algorithm-not-allowed"),
+        ({"sign": "public key as a secret"}, "algorithm-not-allowed"),
+        ({"sign": "another key"}, "bad_signature"),
+        ({"sign": "tampered"}, "bad_signature"),
+        ({"sign": "not a token"}, "decode_error"),
+        ({"header": {"kid": "unknown"}}, "key-unknown"),
+        (claims(aud="another"), "invalid_claim:aud"),
+        (claims(aud=None), "missing_claim:aud"),
+        (claims(aud=["innringing", "another"]), "missing_claim:azp"),
+        (claims(azp="another"), "invalid_claim:azp"),
+        (claims(iss="https://evil.no"), "invalid_claim:iss"),
+        (claims(iss=None), "missing_claim:iss"),
+        (claims(exp=["now", -40]), "expired_token:exp"),
+        (claims(exp=None), "missing_claim:exp"),
+        (claims(exp="soon"), "invalid_claim:exp"),
+        (claims(iat=["now", 40]), "invalid_claim:iat"),
+        (claims(iat=["now", -700], exp=["now", 100]), "old-iat"),
+        (claims(iat=None), "missing_claim:iat"),
+        (claims(nbf=["now", 40]), "invalid_claim:nbf"),
+        (claims(at_hash="AAAAAAAAAAAAAAAAAAAAAA"), "invalid_claim:at_hash"),
+        (claims(sub=None), "missing_claim:sub"),
+        (claims(sub=""), "wrong-sub"),
+        (claims(sub=7), "invalid_claim:sub"),
+        (claims(name=None), "no-name"),
+        ({"token": {"id_token": None}}, "no-id-token"),
+        ({"token": {"token_type": "DPoP"}}, "another-kind-of-token"),
+        ({"answer": {"iss": "https://evil.no"}}, "answer-of-another"),
+        ({"answer": {"iss": None}}, "answer-of-another"),
+        ({"answer": {"code": None}}, "no-code"),
+        ({"answer": {"error": "invalid_scope"}}, "refused-otherwise"),
+        ({"metadata": {"issuer": "https://evil.no"}}, "metadata-of-another"),
+        ({"metadata": {"token_endpoint": "http://evil.no/token"}}, "metadata-endpoint-unsafe"),
+        ({"metadata": {"jwks_uri": None}}, "metadata-not-whole"),
+    ],
+)
+async def test_what_no_right_provider_says_is_refused(
+    forging: Running, tmp_path: Path, way: dict[str, Any], reason: str
+) -> None:
+    forging.control(**way)
+    async with hands(forging, tmp_path) as mine:
+        with pytest.raises(LoginRefused) as refused:
+            await mine.logs_in()
+        assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"sign": "good"},
+        claims(exp=["now", -20]),
+        claims(iat=["now", 20], nbf=["now", 20]),
+        claims(aud=["innringing", "another"], azp="innringing"),
+        claims(at_hash=None),
+        {"header": {"kid": None}},
+    ],
+)
+async def test_what_may_differ_is_taken(forging: Running, tmp_path: Path, way: dict[str, Any]) -> None:
+    forging.control(**way)
+    async with hands(forging, tmp_path) as mine:
+        assert (await mine.logs_in()).subject == "kari"
+
+
+async def test_clocks_may_differ_by_what_is_set_and_no_more(plain: Running, tmp_path: Path) -> None:
+    async with hands(plain, tmp_path) as mine:
+        try:
+            for seconds in (20, -20):
+                plain.control(skew=seconds)
+                assert (await mine.logs_in()).subject == "kari"
+            plain.control(skew=60)
+            with pytest.raises(LoginRefused, match="can't be trusted") as refused:
+                await mine.logs_in()
+            assert refused.value.reason == "invalid_claim:iat"
+        finally:
+            plain.control(skew=0)
+    async with hands(plain, tmp_path, oidc_clock_skew=90) as mine:
+        plain.control(skew=60)
+        try:
+            assert (await mine.logs_in()).subject == "kari"
+        finally:
+            plain.control(skew=0)
+
+
+async def test_a_new_key_is_looked_for_once(plain: Running, tmp_path: Path) -> None:
+    async with hands(plain, tmp_path) as mine:
+        await mine.logs_in()
+        before = plain.asked("/jwks")
+        await mine.logs_in()
+        assert plain.asked("/jwks") == before, "kept"
+        plain.control(rotate=True)
+        await mine.logs_in()
+        assert plain.asked("/jwks") == before + 1
+
+
+async def test_a_made_up_key_does_not_have_us_ask_at_each_try(forging: Running, tmp_path: Path) -> None:
+    forging.control(header={"kid": "made up"})
+    async with hands(forging, tmp_path) as mine:
+        before = forging.asked("/jwks")
+        for _ in range(3):
+            with pytest.raises(LoginRefused):
+                await mine.logs_in()
+        assert forging.asked("/jwks") == before + 2, "the first look, and one more for the unknown key"
+
+
+async def test_no_provider_at_all(tmp_path: Path, plain: Running) -> None:
+    nowhere = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
+    async with hands(plain, tmp_path, oidc_issuer=nowhere) as mine:
+        with pytest.raises(ProviderUnavailable) as away:
+            await mine.login.begin(None)
+        assert away.value.reason == "no-answer"
+
+
+async def test_one_that_takes_calls_and_says_nothing(tmp_path: Path, plain: Running) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with hands(plain, tmp_path, oidc_issuer=address, seconds=0.2) as mine:
+            with pytest.raises(ProviderUnavailable) as away:
+                await mine.login.begin(None)
+        assert away.value.reason == "no-answer"
+
+
+@pytest.mark.parametrize("metadata", [{"padding": "x" * 300_000}])
+async def test_one_that_says_too_much(forging: Running, tmp_path: Path, metadata: dict[str, str]) -> None:
+    forging.control(metadata=metadata)
+    async with hands(forging, tmp_path) as mine:
+        with pytest.raises(ProviderUnavailable) as refused:
+            await mine.login.begin(None)
+        assert refused.value.reason == "too-much"
+
+
+async def logout_token(forging: Running, **way: Any) -> str:
+    forging.control(**{"claims": {}, **way})
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{forging.issuer}/logout-token")
+    return str(answer.json()["logout_token"])
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        (claims(events=None), "no-logout-event"),
+        (claims(events={"other": {}}), "no-logout-event"),
+        (claims(nonce="n"), "another-kind-of-token"),
+        (claims(jti=None), "missing_claim:jti"),
+        (claims(iat=None), "missing_claim:iat"),
+        (claims(iat=["now", -700]), "old-iat"),
+        (claims(aud="another"), "invalid_claim:aud"),
+        (claims(iss="https://evil.no"), "invalid_claim:iss"),
+        (claims(exp=["now", -40]), "expired_token:exp"),
+        (claims(sub=None), "nobody-named"),
+        ({"sign": "none"}, "algorithm-not-allowed"),
+        ({"sign": "another key"}, "bad_signature"),
+        ({"header": {"typ": "at+jwt"}}, "another-kind-of-token"),
+    ],
+)
+async def test_a_logout_token_of_nobody_ends_nothing(
+    forging: Running, tmp_path: Path, way: dict[str, Any], reason: str
+) -> None:
+    async with hands(forging, tmp_path) as mine:
+        token = await logout_token(forging, **way)
+        with pytest.raises(LogoutTokenNotValid) as refused:
+            await mine.tokens.logout(token)
+        assert refused.value.reason == reason
+        assert (await mine.tokens.logout(await logout_token(forging)))["sub"] == "kari"
+
+
+async def test_an_id_token_is_no_logout_token(forging: Running, tmp_path: Path) -> None:
+    forging.control(sign="good")
+    async with hands(forging, tmp_path) as mine:
+        begun, answer = await mine.comes_back()
+        under_way = mine.login.under_way(answer, begun.cookie)
+        issued = await mine.client.redeem(answer.code or "", under_way.verifier, REDIRECT_URI, None)
+        with pytest.raises(LogoutTokenNotValid):
+            await mine.tokens.logout(issued.id_token)
