@@ -227,3 +227,9 @@ class SmsTextsError(OperatorsFileError):
     """The texts of SMS can't be used:"""
 
     id = "sms-texts-error"
+
+
+class AccessFileError(OperatorsFileError):
+    """The file of groups and roles can't be used:"""
+
+    id = "access-file-error"
