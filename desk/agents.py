@@ -1,13 +1,15 @@
 """Agents: who may use the web door, in which roles and departments."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from desk.access import Grant, Role
 from desk.agent import Agent
 from desk.clock import Clock
 from desk.destinations import check_phone_name
-from desk.errors import AgentNotFound, GrantNotFound
+from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound, StorageUnavailable
 from desk.storage import agents as rows
+from desk.storage import devices, sessions
 from desk.storage.agents import AgentRow
 from desk.storage.database import Conflict, Connection, Database
 from desk.tokens import Tokens, agent_of, hashed
@@ -15,6 +17,7 @@ from desk.tokens import Tokens, agent_of, hashed
 __all__ = ["Agent", "AgentExists", "Agents", "hashed"]
 
 FIRST_TOKEN = "first"
+TRIES = 5
 
 
 class AgentExists(Exception):
@@ -72,12 +75,61 @@ class Agents:
                 if not await rows.remove_grant(connection, row.id, grant.role.value, grant.department):
                     raise GrantNotFound
 
+    async def from_provider(self, issuer: str, subject: str, name: str, grants: Iterable[Grant]) -> Agent:
+        """The agent of a provider's subject, made at its first log-in, with these grants and no others from now on.
+
+        The name is that of the first log-in for good: the history and the claims go by it. Raises AgentDisabled, and
+        AgentNameTaken when the name is somebody else's: an account here is never taken over from there.
+        """
+        held = [(grant.role.value, grant.department) for grant in grants]
+        for _ in range(TRIES):  # the same person logs in twice at the same moment: the second finds the first's row
+            try:
+                async with self._database.begin() as connection:
+                    return await self._of_subject(connection, issuer, subject, name, held)
+            except Conflict:
+                continue
+        raise StorageUnavailable
+
+    async def _of_subject(
+        self, connection: Connection, issuer: str, subject: str, name: str, held: Collection[tuple[str, str]]
+    ) -> Agent:
+        named = await rows.by_name(connection, name)  # first: whoever it is, if the same person, is found below too
+        row = await rows.by_subject(connection, issuer, subject)
+        if row is not None and row.disabled:
+            raise AgentDisabled
+        if row is None:
+            if named is not None:
+                raise AgentNameTaken
+            now = self._clock.now()
+            id = await rows.insert_agent(
+                connection, name=name, phone=None, created_at=now, issuer=issuer, subject=subject
+            )
+            row = AgentRow(id, name, None, frozenset())
+        if row.grants != frozenset(held):
+            await rows.replace_grants(connection, row.id, held)
+        return agent_of(replace(row, grants=frozenset(held)))
+
+    async def disable(self, name: str) -> None:
+        """Keep the agent out: no log-in, and what is open ends at once. Tokens rest. Raises AgentNotFound."""
+        async with self._database.begin() as connection:
+            row = await _present(connection, name)
+            await rows.set_disabled(connection, row.id, self._clock.now())
+            await sessions.end_of_agent(connection, row.id)
+            await devices.forget(connection, row.id)
+
+    async def enable(self, name: str) -> None:
+        """Let the agent in again; its tokens open again, its sessions don't. Raises AgentNotFound."""
+        async with self._database.begin() as connection:
+            row = await _present(connection, name)
+            await rows.set_disabled(connection, row.id, None)
+
     async def revoke(self, name: str) -> None:
         """Nothing of the agent's opens from now on; its name may be given to a new one. `AgentNotFound` if none."""
         async with self._database.begin() as connection:
-            revoked = await rows.revoke(connection, name, self._clock.now())
-        if not revoked:
-            raise AgentNotFound
+            row = await _present(connection, name)
+            await rows.revoke(connection, row.id, self._clock.now())
+            await sessions.end_of_agent(connection, row.id)
+            await devices.forget(connection, row.id)
 
 
 async def _present(connection: Connection, name: str) -> AgentRow:

@@ -173,6 +173,18 @@ class AgentNotFound(DeskError):
     id = "agent-not-found"
 
 
+class AgentDisabled(DeskError):
+    """The account is closed. An administrator opens it again."""
+
+    id = "agent-disabled"
+
+
+class AgentNameTaken(DeskError):
+    """Another account has that name."""
+
+    id = "agent-name-taken"
+
+
 class GrantNotFound(DeskError):
     """The agent has no such role in that department."""
 

@@ -21,9 +21,15 @@ agents = Table(
     Column("phone", String(32)),  # the endpoint the agent is rung at
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    Column("disabled_at", Instant),
+    Column("password", String(200)),  # argon2id, with its parameters and salt
+    Column("issuer", String(255)),  # the provider the agent is known at, and as whom
+    Column("subject", String(255)),
     sqlite_autoincrement=True,
 )
-Index("uq_agents_working_name", agents.c.name, unique=True, **where(text("revoked_at is null")))
+_working = text("revoked_at is null")
+Index("uq_agents_working_name", agents.c.name, unique=True, **where(_working))
+Index("uq_agents_working_subject", agents.c.issuer, agents.c.subject, unique=True, **where(_working))
 
 grants = Table(
     "grants",
@@ -46,4 +52,42 @@ tokens = Table(
     Column("revoked_at", Instant),
     Column("last_used_at", Instant),
     sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    serial(),
+    _agent(index=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("source", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("issuer", String(255)),  # of a log-in at a provider, with what is below
+    Column("subject", String(255)),
+    Column("sid", String(255)),
+    Column("check_by", Instant),
+    Index(None, "issuer", "subject"),
+    sqlite_autoincrement=True,
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    serial(),
+    _agent(index=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+login_tries = Table(
+    "login_tries",
+    metadata,
+    Column("key", String(64), primary_key=True),  # an HMAC of whose tries: an account's, a device's, an address'
+    Column("failures", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Index(None, "last_at"),
 )

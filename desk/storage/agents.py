@@ -19,14 +19,21 @@ class AgentRow:
     name: str
     phone: str | None
     grants: frozenset[tuple[str, str]]
+    disabled: bool = False
 
 
-async def insert_agent(connection: Connection, *, name: str, phone: str | None, created_at: datetime) -> int:
-    """The new agent's id. Raises `Conflict` (at the end of the unit of work) when a working agent has that name."""
-    made = await connection.execute(
-        insert(agents).values(name=name, phone=phone, created_at=created_at).returning(agents.c.id)
-    )
-    return int(made.scalar_one())
+async def insert_agent(
+    connection: Connection,
+    *,
+    name: str,
+    phone: str | None,
+    created_at: datetime,
+    issuer: str | None = None,
+    subject: str | None = None,
+) -> int:
+    """The new agent's id. Raises `Conflict` when a working agent has that name, or is that subject of the issuer."""
+    values = {"name": name, "phone": phone, "created_at": created_at, "issuer": issuer, "subject": subject}
+    return int((await connection.execute(insert(agents).values(values).returning(agents.c.id))).scalar_one())
 
 
 async def add_grants(connection: Connection, agent_id: int, held: Iterable[tuple[str, str]]) -> None:
@@ -43,9 +50,20 @@ async def remove_grant(connection: Connection, agent_id: int, role: str, departm
     return bool((await connection.execute(delete(grants).where(*mine))).rowcount)
 
 
+async def replace_grants(connection: Connection, agent_id: int, held: Iterable[tuple[str, str]]) -> None:
+    """These and no others."""
+    await connection.execute(delete(grants).where(grants.c.agent_id == agent_id))
+    await add_grants(connection, agent_id, held)
+
+
 async def by_name(connection: Connection, name: str) -> AgentRow | None:
     """The working agent of that name."""
     return next(iter(await _working(connection, agents.c.name == name)), None)
+
+
+async def by_subject(connection: Connection, issuer: str, subject: str) -> AgentRow | None:
+    """The working agent whom that provider knows as `subject`."""
+    return next(iter(await _working(connection, agents.c.issuer == issuer, agents.c.subject == subject)), None)
 
 
 async def all_working(connection: Connection) -> list[AgentRow]:
@@ -53,17 +71,34 @@ async def all_working(connection: Connection) -> list[AgentRow]:
     return await _working(connection)
 
 
-async def revoke(connection: Connection, name: str, now: datetime) -> bool:
-    """Whether there was a working agent of that name to revoke."""
-    result = await connection.execute(
-        update(agents).where(agents.c.name == name, agents.c.revoked_at.is_(None)).values(revoked_at=now)
-    )
-    return bool(result.rowcount)
+async def revoke(connection: Connection, agent_id: int, now: datetime) -> None:
+    """Nothing of it is left but its name in the history; its password goes too."""
+    await connection.execute(update(agents).where(agents.c.id == agent_id).values(revoked_at=now, password=None))
+
+
+async def set_disabled(connection: Connection, agent_id: int, at: datetime | None) -> None:
+    """Kept out since then; None: let in."""
+    await connection.execute(update(agents).where(agents.c.id == agent_id).values(disabled_at=at))
+
+
+async def password_of(connection: Connection, agent_id: int) -> str | None:
+    """Its password as it is kept; None: it has none, and can't log in with one."""
+    query = select(agents.c.password).where(agents.c.id == agent_id)
+    kept: str | None = (await connection.execute(query)).scalar_one()
+    return kept
+
+
+async def set_password(connection: Connection, agent_id: int, kept: str, *, instead_of: str | None = None) -> bool:
+    """Whether it was set: with `instead_of` only while that one is still there."""
+    statement = update(agents).where(agents.c.id == agent_id)
+    if instead_of is not None:
+        statement = statement.where(agents.c.password == instead_of)
+    return bool((await connection.execute(statement.values(password=kept))).rowcount)
 
 
 async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> list[AgentRow]:
     query = (
-        select(agents.c.id, agents.c.name, agents.c.phone, grants.c.role, grants.c.department)
+        select(agents.c.id, agents.c.name, agents.c.phone, agents.c.disabled_at, grants.c.role, grants.c.department)
         .select_from(agents.outerjoin(grants, grants.c.agent_id == agents.c.id))
         .where(agents.c.revoked_at.is_(None), *conditions)
         .order_by(agents.c.name)
@@ -72,5 +107,5 @@ async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> 
     for row in await connection.execute(query):
         held = {(row.role, row.department)} if row.role else set()
         before = found[row.id].grants if row.id in found else frozenset()
-        found[row.id] = AgentRow(row.id, row.name, row.phone, before | held)
+        found[row.id] = AgentRow(row.id, row.name, row.phone, before | held, row.disabled_at is not None)
     return list(found.values())

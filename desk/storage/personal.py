@@ -58,6 +58,8 @@ NOT_PERSONAL: Final = {
     "dials.agent_phone": "an agent's endpoint",
     "agents.phone": "an agent's endpoint",
     "tokens.hash": "an agent's",
+    "sessions.hash": "an agent's",
+    "devices.hash": "an agent's",
     "answers.answer": "deleted with its row after a day",
     "answers.fingerprint": "deleted with its row after a day",
     "closures.text": "which prompt is played",

@@ -56,6 +56,7 @@ NOT_SEALED: Final = frozenset(
         *("callbacks.patient_index", "answers.fingerprint", "tokens.hash", "vault_keys.canary"),
         *("recordings.sound", "audit.patient_index", "audit.through_hash", "audit.hash"),
         *("audit_callbacks.patient_index", "audit_patients.patient_index"),
+        *("sessions.hash", "devices.hash"),
     }
 )
 """Columns of bytes that hold an HMAC, a hash, a canary, or what is sealed with a key that is in the row, sealed."""

@@ -29,7 +29,10 @@ from sqlalchemy import (
 )
 
 from desk.storage.access_tables import agents as agents
+from desk.storage.access_tables import devices as devices
 from desk.storage.access_tables import grants as grants
+from desk.storage.access_tables import login_tries as login_tries
+from desk.storage.access_tables import sessions as sessions
 from desk.storage.access_tables import tokens as tokens
 from desk.storage.audit_tables import audit as audit
 from desk.storage.audit_tables import audit_callbacks as audit_callbacks

@@ -41,7 +41,8 @@ class Opened:
 
 def working(now: datetime) -> ColumnElement[bool]:
     """Neither revoked nor expired, and its agent's access isn't either; where tokens and agents are joined."""
-    return and_(t.revoked_at.is_(None), or_(t.expires_at.is_(None), t.expires_at > now), agents.c.revoked_at.is_(None))
+    open_ = (agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
+    return and_(t.revoked_at.is_(None), or_(t.expires_at.is_(None), t.expires_at > now), *open_)
 
 
 async def insert_token(

@@ -1,0 +1,195 @@
+"""Log-ins of people: kept at the server, known by a secret only the browser has, ended at any time for all processes.
+
+Of the secret only its SHA-256 is stored (it is 256 random bits). The CSRF token is made from the secret, so it is bound
+to the session and changes with it, and needs no column.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from desk.agent import Agent
+from desk.at_once import AtOnce
+from desk.clock import Clock
+from desk.errors import AgentNotFound, StorageUnavailable
+from desk.storage import agents as agent_rows
+from desk.storage import sessions as rows
+from desk.storage.database import Connection, Database
+from desk.storage.sessions import Oldest, ProviderRow, SessionRow
+from desk.tokens import TOKEN_BYTES, agent_of, hashed
+from desk.units import UnitsOfWork
+
+SESSION_PREFIX: Final = "inn_s_"
+"""Begins as a token does: the log hides both by that."""
+NOTED_EVERY: Final = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
+
+
+class LoginSource(StrEnum):
+    """How somebody showed who they are."""
+
+    PASSWORD = "password"
+    OIDC = "oidc"
+
+
+@dataclass(frozen=True)
+class ProviderLogin:
+    """A log-in at a provider. `sid`: the provider's own session; `check_by`: when to ask it about the person again.
+
+    `check_by` ends nothing by itself: whoever can ask the provider decides (`Sessions.checked`, `Sessions.end`).
+    """
+
+    issuer: str
+    subject: str
+    sid: str | None
+    check_by: datetime
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a session lasts without a request, and in all."""
+
+    idle: timedelta = timedelta(minutes=30)
+    absolute: timedelta = timedelta(hours=12)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that goes on. `seen_at` is right to a minute; `ends_at` is the latest it can last."""
+
+    id: int
+    agent: Agent
+    source: LoginSource
+    created_at: datetime
+    seen_at: datetime
+    ends_at: datetime
+    login: ProviderLogin | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A new session: `token` for the cookie, `csrf` for the header of requests that change something."""
+
+    token: str
+    csrf: str
+    session: Session
+
+
+class Sessions(UnitsOfWork):
+    """The sessions of one database."""
+
+    def __init__(self, *, database: Database, clock: Clock, limits: Limits | None = None) -> None:
+        super().__init__(database)
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._asked: AtOnce[bytes, Session | None] = AtOnce(self._of_hashes)
+
+    async def open(self, agent: str, *, source: LoginSource, login: ProviderLogin | None = None) -> Opened:
+        """A new session of that agent, with a secret of its own whatever the browser held before.
+
+        Raises AgentNotFound: there is none of that name, or its access is stopped.
+        """
+        return await self._write(lambda connection: self.open_in(connection, agent, source=source, login=login))
+
+    async def open_in(
+        self, connection: Connection, agent: str, *, source: LoginSource, login: ProviderLogin | None = None
+    ) -> Opened:
+        """The same as a part of a unit of work."""
+        now = self._clock.now()
+        row = await agent_rows.by_name(connection, agent)
+        if row is None or row.disabled:
+            raise AgentNotFound
+        await rows.clear(connection, self._oldest(now))
+        token = new_secret()
+        provider = ProviderRow(login.issuer, login.subject, login.sid, login.check_by) if login else None
+        id = await rows.insert_session(
+            connection, row.id, hash=hashed(token), source=source.value, now=now, provider=provider
+        )
+        session = Session(id, agent_of(row), source, now, now, now + self._limits.absolute, login)
+        return Opened(token, csrf_of(token), session)
+
+    async def verify(self, token: str) -> Session | None:
+        """Whose session it is, with the grants of this moment; None: unknown, ended, too old or idle for too long."""
+        return await self._asked.ask(hashed(token)) if token.startswith(SESSION_PREFIX) else None
+
+    async def rotate(self, token: str) -> Opened | None:
+        """The same session under a new secret; the old one opens nothing from now on. None: no such session."""
+        session = await self.verify(token)
+        anew = new_secret()
+        if session is None:
+            return None
+        if not await self._write(lambda connection: rows.exchange(connection, hashed(token), hashed(anew))):
+            return None
+        return Opened(anew, csrf_of(anew), session)
+
+    async def checked(self, session: Session, check_by: datetime) -> None:
+        """The provider was asked, and the person still has access there."""
+        await self._write(lambda connection: rows.checked(connection, session.id, check_by))
+
+    async def end(self, token: str) -> bool:
+        """Log out. Whether there was such a session."""
+        return await self._write(lambda connection: rows.end(connection, hashed(token)))
+
+    async def end_all(self, agent: str, *, but: str | None = None) -> int:
+        """Log out everywhere, perhaps but for the session of that token. How many sessions. Raises AgentNotFound."""
+
+        async def work(connection: Connection) -> int:
+            row = await agent_rows.by_name(connection, agent)
+            if row is None:
+                raise AgentNotFound
+            return await rows.end_of_agent(connection, row.id, but=hashed(but) if but else None)
+
+        return await self._write(work)
+
+    async def end_of_provider(self, issuer: str, subject: str | None = None, sid: str | None = None) -> int:
+        """Log out whom the provider says: by person, by its session, or both. How many sessions; none if none named."""
+        return await self._write(lambda connection: rows.end_of_provider(connection, issuer, subject=subject, sid=sid))
+
+    async def _of_hashes(self, hashes: Sequence[bytes]) -> Sequence[Session | None]:
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            found = await rows.by_hashes(connection, set(hashes), self._oldest(now))
+        stale = {row.id for row in found.values() if row.seen_at <= now - NOTED_EVERY}
+        if stale:
+            await self._note(stale, now)
+        return [self._session(found[hash]) if hash in found else None for hash in hashes]
+
+    async def _note(self, ids: set[int], now: datetime) -> None:
+        """Nobody is turned away because the note could not be written."""
+        try:
+            await self._write(lambda connection: rows.seen(connection, ids, now))
+        except StorageUnavailable:
+            log.warning("requests of sessions not noted")
+
+    def _oldest(self, now: datetime) -> Oldest:
+        return Oldest(seen=now - self._limits.idle, created=now - self._limits.absolute)
+
+    def _session(self, row: SessionRow) -> Session:
+        at = row.provider
+        login = ProviderLogin(at.issuer, at.subject, at.sid, at.check_by) if at else None
+        ends_at = row.created_at + self._limits.absolute
+        source = LoginSource(row.source)
+        return Session(row.id, agent_of(row.agent), source, row.created_at, row.seen_at, ends_at, login)
+
+
+def new_secret() -> str:
+    """What the browser holds: 256 random bits."""
+    return SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def csrf_of(token: str) -> str:
+    """The CSRF token of the session with that secret. Who sees it learns nothing of the secret."""
+    return hashlib.sha256(b"csrf\0" + token.encode()).hexdigest()
+
+
+def is_csrf_of(token: str, given: str) -> bool:
+    """Whether `given` is the session's CSRF token, compared in constant time."""
+    return hmac.compare_digest(csrf_of(token).encode(), given.encode())

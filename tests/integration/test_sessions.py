@@ -1,0 +1,233 @@
+"""Sessions at the server: limits, ends, what is stored, several processes. On both engines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from desk.access import Grant, Permission, Role
+from desk.agents import Agents
+from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
+from desk.sessions import Limits, LoginSource, Opened, ProviderLogin, Sessions, csrf_of, is_csrf_of
+from desk.storage import tables
+from desk.storage.database import Database
+from desk.tokens import hashed
+from tests.fakes import FakeClock
+
+MINUTE = timedelta(minutes=1)
+ISSUER = "https://id.test"
+
+
+@pytest.fixture
+async def agents(database: Database, clock: FakeClock) -> Agents:
+    made = Agents(database=database, clock=clock)
+    await made.add("kari", Role.AGENT, ["kirurgi"])
+    return made
+
+
+@pytest.fixture
+def sessions(database: Database, clock: FakeClock) -> Sessions:
+    return Sessions(database=database, clock=clock)
+
+
+@pytest.fixture
+async def elsewhere(migrated_url: str, clock: FakeClock) -> AsyncIterator[Sessions]:
+    """Another process with the same database."""
+    database = Database(migrated_url)
+    yield Sessions(database=database, clock=clock)
+    await database.close()
+
+
+async def opened(sessions: Sessions, agent: str = "kari") -> Opened:
+    return await sessions.open(agent, source=LoginSource.PASSWORD)
+
+
+async def test_a_session_opens_until_it_is_ended(agents: Agents, sessions: Sessions, elsewhere: Sessions) -> None:
+    made = await opened(sessions)
+    found = await elsewhere.verify(made.token)
+    assert found == made.session
+    assert found is not None and found.agent.scope(Permission.WORK).departments == {"kirurgi"}
+    assert await elsewhere.end(made.token)
+    assert await sessions.verify(made.token) is None
+    assert not await sessions.end(made.token)
+
+
+@pytest.mark.parametrize("token", ["", "inn_s_", "inn_s_" + "x" * 43, "x" * 43])
+async def test_another_secret_opens_nothing(agents: Agents, sessions: Sessions, token: str) -> None:
+    made = await opened(sessions)
+    assert await sessions.verify(token) is None
+    assert await sessions.verify(made.token.swapcase()) is None
+    assert await sessions.rotate(token) is None
+
+
+async def test_only_a_hash_is_stored(agents: Agents, sessions: Sessions, database: Database) -> None:
+    made, other = await opened(sessions), await opened(sessions)
+    async with database.read() as connection:
+        rows = (await connection.execute(select(tables.sessions).order_by(tables.sessions.c.id))).all()
+    assert [bytes(row.hash) for row in rows] == [hashed(made.token), hashed(other.token)]
+    for secret in (made.token, made.token[6:], made.csrf):
+        assert secret not in repr(rows)
+    assert made.token != other.token and made.csrf != other.csrf
+
+
+async def test_the_csrf_token_belongs_to_its_session(agents: Agents, sessions: Sessions) -> None:
+    made, other = await opened(sessions), await opened(sessions)
+    assert made.csrf == csrf_of(made.token)
+    assert is_csrf_of(made.token, made.csrf)
+    for wrong in (other.csrf, "", made.token, made.csrf.upper(), made.csrf + "0", "ø"):
+        assert not is_csrf_of(made.token, wrong)
+
+
+async def test_a_session_left_alone_ends_after_half_an_hour(
+    agents: Agents, sessions: Sessions, clock: FakeClock
+) -> None:
+    made = await opened(sessions)
+    for _ in range(3):
+        clock.advance(29 * MINUTE)
+        assert await sessions.verify(made.token) is not None
+    clock.advance(30 * MINUTE)
+    assert await sessions.verify(made.token) is None
+
+
+async def test_a_session_ends_after_twelve_hours_however_busy(
+    agents: Agents, sessions: Sessions, clock: FakeClock
+) -> None:
+    made = await opened(sessions)
+    assert made.session.ends_at == clock.now() + timedelta(hours=12)
+    for _ in range(47):
+        clock.advance(15 * MINUTE)
+        assert await sessions.verify(made.token) is not None
+    renewed = await sessions.rotate(made.token)
+    assert renewed is not None and renewed.session.ends_at == made.session.ends_at, "a new secret is no new session"
+    clock.advance(15 * MINUTE)
+    assert await sessions.verify(renewed.token) is None
+
+
+async def test_limits_are_settings_and_hold_for_what_is_open(
+    agents: Agents, sessions: Sessions, database: Database, clock: FakeClock
+) -> None:
+    made = await opened(sessions)
+    clock.advance(5 * MINUTE)
+    strict = Sessions(database=database, clock=clock, limits=Limits(idle=5 * MINUTE))
+    assert await strict.verify(made.token) is None
+    assert await sessions.verify(made.token) is not None
+
+
+async def test_that_it_was_seen_is_written_at_most_once_a_minute(
+    agents: Agents, sessions: Sessions, clock: FakeClock
+) -> None:
+    made = await opened(sessions)
+    begun = clock.now()
+    clock.advance(59 * timedelta(seconds=1))
+    await sessions.verify(made.token)
+    seen = await sessions.verify(made.token)
+    assert seen is not None and seen.seen_at == begun
+    clock.advance(timedelta(seconds=1))
+    await sessions.verify(made.token)
+    seen = await sessions.verify(made.token)
+    assert seen is not None and seen.seen_at == clock.now()
+
+
+async def test_rotating_leaves_the_old_secret_worthless(agents: Agents, sessions: Sessions) -> None:
+    made = await opened(sessions)
+    results = await asyncio.gather(*(sessions.rotate(made.token) for _ in range(3)))
+    [renewed] = [each for each in results if each is not None]
+    assert await sessions.verify(made.token) is None
+    found = await sessions.verify(renewed.token)
+    assert found is not None and found.id == made.session.id
+    assert not is_csrf_of(renewed.token, made.csrf)
+
+
+async def test_logging_out_everywhere(agents: Agents, sessions: Sessions, elsewhere: Sessions) -> None:
+    await agents.add("ola", Role.LEADER, ["*"])
+    mine = [await opened(each) for each in (sessions, elsewhere, sessions)]
+    other = await opened(sessions, "ola")
+    assert await elsewhere.end_all("kari", but=mine[0].token) == 2
+    assert [await sessions.verify(each.token) is not None for each in mine] == [True, False, False]
+    assert await sessions.end_all("kari") == 1
+    assert await sessions.verify(mine[0].token) is None
+    assert await sessions.verify(other.token) is not None
+    with pytest.raises(AgentNotFound):
+        await sessions.end_all("nobody")
+
+
+async def test_a_disabled_agent_is_out_at_once_and_its_sessions_never_come_back(
+    agents: Agents, sessions: Sessions
+) -> None:
+    made = await opened(sessions)
+    token = (await agents.tokens.issue("kari", "screen")).secret
+    await agents.disable("kari")
+    assert await sessions.verify(made.token) is None
+    assert await agents.verify(token) is None
+    with pytest.raises(AgentNotFound):
+        await opened(sessions)
+    await agents.enable("kari")
+    assert await sessions.verify(made.token) is None
+    assert await agents.verify(token) is not None
+    again = await opened(sessions)
+    await agents.revoke("kari")
+    assert await sessions.verify(again.token) is None
+
+
+async def test_roles_are_those_of_the_moment(agents: Agents, sessions: Sessions) -> None:
+    made = await opened(sessions)
+    await agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
+    await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi")])
+    found = await sessions.verify(made.token)
+    assert found is not None and found.agent.grants == {Grant(Role.LEADER, "hjerte")}
+
+
+async def test_a_provider_ends_what_it_began(agents: Agents, sessions: Sessions, clock: FakeClock) -> None:
+    login = ProviderLogin(ISSUER, "s-1", "sid-1", clock.now() + 15 * MINUTE)
+    first = await sessions.open("kari", source=LoginSource.OIDC, login=login)
+    second = await sessions.open("kari", source=LoginSource.OIDC, login=ProviderLogin(ISSUER, "s-1", None, clock.now()))
+    local = await opened(sessions)
+    found = await sessions.verify(first.token)
+    assert found is not None and (found.login, found.source) == (login, LoginSource.OIDC)
+    await sessions.checked(found, clock.now() + 30 * MINUTE)
+    found = await sessions.verify(first.token)
+    assert found is not None and found.login is not None and found.login.check_by == clock.now() + 30 * MINUTE
+    assert await sessions.end_of_provider(ISSUER) == 0, "nobody named, nobody logged out"
+    assert await sessions.end_of_provider("https://other.test", subject="s-1") == 0
+    assert await sessions.end_of_provider(ISSUER, subject="s-2", sid="sid-1") == 0
+    assert await sessions.end_of_provider(ISSUER, sid="sid-1") == 1
+    assert await sessions.verify(first.token) is None
+    assert await sessions.end_of_provider(ISSUER, subject="s-1") == 1
+    assert await sessions.verify(second.token) is None
+    assert await sessions.verify(local.token) is not None
+
+
+async def test_the_agent_of_a_providers_subject(agents: Agents, sessions: Sessions) -> None:
+    reads, works = Grant(Role.LEADER, "hjerte"), Grant(Role.AGENT, "kirurgi")
+    ola = await agents.from_provider(ISSUER, "s-1", "Ola Nordmann", [reads])
+    assert (ola.name, ola.grants) == ("Ola Nordmann", {reads})
+    made = await sessions.open(ola.name, source=LoginSource.PASSWORD)
+    again = await agents.from_provider(ISSUER, "s-1", "Ola N. Nordmann", [works])
+    assert (again.name, again.grants) == ("Ola Nordmann", {works})
+    found = await sessions.verify(made.token)
+    assert found is not None and found.agent == again
+    for taken in ("kari", "Ola Nordmann"):
+        with pytest.raises(AgentNameTaken):
+            await agents.from_provider(ISSUER, "s-2", taken, [works])
+    await agents.disable("Ola Nordmann")
+    with pytest.raises(AgentDisabled):
+        await agents.from_provider(ISSUER, "s-1", "Ola Nordmann", [works])
+
+
+async def test_one_person_logging_in_twice_at_once_is_one_agent(agents: Agents) -> None:
+    works = [Grant(Role.AGENT, "kirurgi")]
+    found = await asyncio.gather(*(agents.from_provider(ISSUER, "s-1", "ola", works) for _ in range(5)))
+    assert set(found) == {found[0]}
+    assert [agent.name for agent in await agents.list()] == ["kari", "ola"]
+
+
+async def test_what_has_ended_is_taken_away_at_the_next_log_in(
+    agents: Agents, sessions: Sessions, database: Database, clock: FakeClock
+) -> None:
+    await opened(sessions)
+    clock.advance(timedelta(hours=1))
+    await opened(sessions)
+    async with database.read() as connection:
+        assert len((await connection.execute(select(tables.sessions))).all()) == 1
