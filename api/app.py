@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.demo import ensure_demo_agent
+from api.hardening import Doorway, KnownHosts
 from api.live import Live
 from api.metrics import Metrics
 from api.openapi import DOCUMENT_PATH, describe
@@ -59,7 +60,10 @@ def create_app(
     )
     if parts is not None:
         app.state.parts = parts
+    # The last one added is the outermost.
+    app.add_middleware(KnownHosts, hosts=settings.hosts)
     app.add_middleware(AroundRequests, metrics=metrics)
+    app.add_middleware(Doorway, proxies=settings.proxies, forwarded_header=settings.forwarded_header)
     use_problem_documents(app)
     _add_routes(app)
     document: dict[str, Any] = {}

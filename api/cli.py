@@ -5,6 +5,7 @@ import errno
 import logging
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -16,7 +17,9 @@ import uvicorn
 import uvloop
 
 from api.app import beside_requests, create_app, open_parts
+from api.connections import bounded
 from api.metrics import Metrics
+from api.tls import CertificateFault, server_context
 from desk.clock import SystemClock
 from desk.errors import DeskError, StorageUnavailable
 from desk.log import configure_logging
@@ -55,6 +58,16 @@ def _serve(settings: Settings) -> None:
         runner.run(serve(settings, listening))
 
 
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """None where a proxy speaks TLS for us. Raises CannotStart."""
+    if settings.tls is None:
+        return None
+    try:
+        return server_context(*settings.tls)
+    except CertificateFault as fault:
+        raise CannotStart(f"{fault}. See {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE") from None
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises CannotStart when the port is taken or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -75,6 +88,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     """Serve on `listening` until told to stop (SIGTERM, SIGINT). Raises CannotStart and the desk's errors."""
     # Until everything depended on is there, only the one line of what is wrong may be said.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    tls = _tls(settings)
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_parts(settings, metrics=metrics, clock=clock) as parts:
@@ -83,7 +97,9 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=bounded(settings.api_connections),
+                proxy_headers=False,  # by itself uvicorn believes whoever is on this machine; see api/forwarding.py
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
                 ws="none",
                 log_config=None,
                 access_log=False,
@@ -94,7 +110,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         )
         _stop_quietly(server)
         host, port = listening.getsockname()[:2]
-        structlog.get_logger("api").info("listening", host=host, port=port)
+        structlog.get_logger("api").info("listening", host=host, port=port, tls=tls is not None)
         async with beside_requests(parts):
             await server.serve(sockets=[listening])
 

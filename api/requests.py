@@ -89,8 +89,6 @@ class _Answer:
             message["headers"] = [
                 *headers,
                 (b"x-request-id", self._request_id),
-                (b"x-content-type-options", b"nosniff"),
-                *([] if any(name == b"cache-control" for name, _ in headers) else [(b"cache-control", b"no-store")]),
             ]
         await self._send(message)
 

@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from desk.dialling import Caps
 from desk.errors import SettingsError
 from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
+from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
 from desk.sms_settings import SmsSettings
 
@@ -36,7 +37,7 @@ Seconds = Annotated[int, Field(ge=1, le=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(SmsSettings, OidcSettings):
+class Settings(SmsSettings, OidcSettings, NetworkSettings):
     """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
@@ -102,6 +103,7 @@ class Settings(SmsSettings, OidcSettings):
             raise SettingsError(_one_line(error)) from None
         settings.check_sms()
         settings.check_oidc()
+        settings.check_network()
         if need_keys:
             settings._check_keys()
         return settings

@@ -153,7 +153,7 @@ def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:
     for department in departments:
         print(f"  Ring       sip:{department.extension}@{address}   {department.name}")
     print(f"  Or try     innringing call {departments[0].extension} --id <a test identity number>")
-    print(f"  Look       http://{settings.api_host}:{settings.api_port}/api/docs")
+    print(f"  Look       {'https' if settings.tls else 'http'}://{settings.api_host}:{settings.api_port}/api/docs")
     if settings.demo:
         print(f"  Token      {_shown(token)}")
     print(f"  Softphone  user demo-phone at {address}, its password in {_shown(phone)}")

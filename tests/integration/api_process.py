@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -49,15 +50,18 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
 
 
 @contextmanager
-def running_api(variables: Mapping[str, str]) -> Iterator[ApiProcess]:
-    """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0."""
+def running_api(variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None) -> Iterator[ApiProcess]:
+    """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0.
+
+    `trust`: whose certificates are believed, where it speaks TLS itself.
+    """
     var_dir = Path(variables["INNRINGING_VAR_DIR"])
-    url = f"http://127.0.0.1:{variables['INNRINGING_API_PORT']}"
+    url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
     log = var_dir / "api.log"
     with log.open("wb") as out:
         child = subprocess.Popen([sys.executable, "-m", "api"], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
     try:
-        _wait_until_it_answers(url, child, log)
+        _wait_until_it_answers(url, child, log, trust)
         yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, log)
         child.terminate()
         assert child.wait(STOP_SECONDS) == 0, log.read_text()
@@ -66,11 +70,11 @@ def running_api(variables: Mapping[str, str]) -> Iterator[ApiProcess]:
         child.wait()
 
 
-def _wait_until_it_answers(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(url: str, child: subprocess.Popen[bytes], log: Path, trust: ssl.SSLContext | None) -> None:
     end = time.monotonic() + START_SECONDS
     while child.poll() is None and time.monotonic() < end:
         try:
-            if httpx.get(f"{url}/healthz", trust_env=False, timeout=5).status_code == 200:
+            if httpx.get(f"{url}/healthz", trust_env=False, timeout=5, verify=trust or True).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

@@ -1,0 +1,145 @@
+"""What the server itself holds against a connection: how many there are, how large a head may be, how long it may take.
+
+uvicorn bounds none of these with httptools. Bodies are bounded by api/requests.py, answers by the socket's own limit.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.hardening import ANSWER_POLICY, HEADERS
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+REQUEST_SECONDS = 20.0
+"""How long the head and the body of a request may take to come, each."""
+MAX_WAITING = 8
+"""Requests a client may send on one connection before the first is answered (pipelining)."""
+
+log = structlog.get_logger("api.connections")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. Too many, too much or too slow ends it, with a bare answer where one can still be given.
+
+    Server-sent events are no exception: their request has come whole, and the limit is over.
+    """
+
+    max_connections = 2000
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limit: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._unfinished = 0  # bytes since the parser last told of a whole head or a piece of body: it keeps them
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._refuse(503, "Too many connections.")
+            return
+        self._within(REQUEST_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._no_limit()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._unfinished += len(data)
+        super().data_received(data)
+        if self._unfinished > MAX_HEAD_BYTES:
+            self._refuse(431, "The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._within(REQUEST_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        if len(self.headers) < MAX_HEADERS:
+            super().on_header(name, value)
+        else:
+            self._refuse(431, "Too many headers.")
+
+    def on_headers_complete(self) -> None:
+        self._unfinished = 0
+        if self._refused:
+            return
+        if len(self.pipeline) >= MAX_WAITING:
+            self._refuse(429, "Too many requests on one connection.")
+            return
+        self._within(REQUEST_SECONDS)  # for the body
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unfinished = 0
+        self._no_limit()
+        if not self._refused:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, "The head of the request is too large.")
+
+    def _within(self, seconds: float) -> None:
+        self._no_limit()
+        self._limit = self.loop.call_later(seconds, self._too_slow)
+
+    def _no_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _too_slow(self) -> None:
+        self._refuse(408, "The request took too long to come.")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """End the connection; say why unless an answer is under way."""
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        self._no_limit()
+        log.info("connection refused", status=status)
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_bare_answer(status, reason))
+        self.transport.close()
+
+
+def bounded(max_connections: int) -> type[BoundedProtocol]:
+    """The protocol of a server that holds so many connections at once."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"max_connections": max_connections})
+
+
+def _bare_answer(status: int, reason: str) -> bytes:
+    """An answer that no application made, with the headers every answer has."""
+    body = reason.encode("ascii")
+    headers = [
+        *HEADERS,
+        (b"content-security-policy", ANSWER_POLICY.encode("ascii")),
+        (b"cache-control", b"no-store"),
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode() + lines + b"\r\n" + body
