@@ -60,6 +60,8 @@ NOT_PERSONAL: Final = {
     "tokens.hash": "an agent's",
     "sessions.hash": "an agent's",
     "devices.hash": "an agent's",
+    "people_of_providers.refresh_token": "an agent's; sealed",
+    "taken_once.hash": "of a log-in under way, or a logout",
     "answers.answer": "deleted with its row after a day",
     "answers.fingerprint": "deleted with its row after a day",
     "closures.text": "which prompt is played",

@@ -40,6 +40,8 @@ from desk.storage.audit_tables import audit_patients as audit_patients
 from desk.storage.instant import Instant
 from desk.storage.metadata import metadata as metadata
 from desk.storage.metadata import serial, where
+from desk.storage.provider_tables import people_of_providers as people_of_providers
+from desk.storage.provider_tables import taken_once as taken_once
 
 
 def _callback() -> Column[Any]:

@@ -1,0 +1,70 @@
+"""People who logged in at a provider, and what is taken only once, in the database."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from desk.storage.database import Connection
+from desk.storage.tables import people_of_providers, taken_once
+
+REFRESH_TOKEN = "people_of_providers.refresh_token"
+"""What a sealed refresh token is bound to, with its row."""
+SWEPT_AT_ONCE = 50
+
+c = people_of_providers.c
+
+
+@dataclass(frozen=True)
+class Row:
+    """One person as stored."""
+
+    id: str
+    refresh_token: bytes | None
+    check_by: datetime
+    retry_at: datetime | None
+
+
+async def put(connection: Connection, id: str, refresh_token: bytes | None, check_by: datetime) -> None:
+    """What the newest look at the provider gave, in place of the one before."""
+    values = {"refresh_token": refresh_token, "check_by": check_by, "asked_until": None, "retry_at": None}
+    changed = await connection.execute(update(people_of_providers).where(c.id == id).values(**values))
+    if not changed.rowcount:
+        await connection.execute(insert(people_of_providers).values(id=id, **values))
+
+
+async def find(connection: Connection, id: str) -> Row | None:
+    """The person, if known."""
+    row = (await connection.execute(select(c.id, c.refresh_token, c.check_by, c.retry_at).where(c.id == id))).first()
+    return Row(row.id, row.refresh_token, row.check_by, row.retry_at) if row else None
+
+
+async def take(connection: Connection, id: str, now: datetime, until: datetime) -> bool:
+    """Whether it is ours to ask the provider, until then: it is due, and nobody else does."""
+    free = or_(c.asked_until.is_(None), c.asked_until <= now)
+    mine = update(people_of_providers).where(c.id == id, c.check_by <= now, free).values(asked_until=until)
+    return bool((await connection.execute(mine)).rowcount)
+
+
+async def retry(connection: Connection, id: str, at: datetime) -> None:
+    """The provider could not be asked: not again before then."""
+    await connection.execute(update(people_of_providers).where(c.id == id).values(asked_until=None, retry_at=at))
+
+
+async def remove(connection: Connection, id: str) -> None:
+    """Forget the person."""
+    await connection.execute(delete(people_of_providers).where(c.id == id))
+
+
+async def take_once(connection: Connection, hash: bytes, now: datetime, until: datetime) -> bool:
+    """Whether nobody took it before; `Conflict` when another takes it now. Some that have run out are swept away."""
+    old = select(taken_once.c.hash).where(taken_once.c.until <= now).limit(SWEPT_AT_ONCE)
+    await connection.execute(delete(taken_once).where(taken_once.c.hash.in_(old)))
+    taken = await connection.execute(
+        select(taken_once.c.hash).where(taken_once.c.hash == hash, taken_once.c.until > now)
+    )
+    if taken.first():
+        return False
+    await connection.execute(delete(taken_once).where(taken_once.c.hash == hash))
+    await connection.execute(insert(taken_once).values(hash=hash, until=until))
+    return True

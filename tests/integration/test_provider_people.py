@@ -1,0 +1,77 @@
+"""Who is asked about again, by which token, and what is taken only once; on both engines."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from desk.provider_people import BETWEEN_TRIES, ProviderPeople
+from desk.storage.database import Database
+from desk.storage.tables import people_of_providers
+from desk.vault import Vault
+from tests.fakes import FakeClock
+
+KARI = ("https://login.example.no", "kari")
+QUARTER = timedelta(minutes=15)
+
+
+@pytest.fixture
+def people(database: Database, clock: FakeClock) -> ProviderPeople:
+    vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
+    return ProviderPeople(database=database, vault=vault, clock=clock)
+
+
+async def test_somebody_is_due_when_the_time_has_come(
+    people: ProviderPeople, clock: FakeClock, database: Database
+) -> None:
+    assert await people.find(*KARI) is None
+    await people.looked_at(*KARI, "a refresh token", clock.now() + QUARTER)
+    assert await people.take(*KARI) is False, "not due yet"
+    clock.advance(QUARTER)
+    found = await people.find(*KARI)
+    assert found is not None
+    assert (found.refresh_token, found.check_by) == ("a refresh token", clock.now())
+    assert "a refresh token" not in repr(found)
+    async with database.read() as connection:
+        row = (await connection.execute(select(people_of_providers))).one()
+    assert b"refresh" not in row.refresh_token
+    assert "kari" not in row.id
+
+
+async def test_one_asks_and_the_others_wait(people: ProviderPeople, clock: FakeClock) -> None:
+    await people.looked_at(*KARI, None, clock.now())
+    taken = await asyncio.gather(*(people.take(*KARI) for _ in range(5)))
+    assert sorted(taken) == [False, False, False, False, True]
+    clock.advance(timedelta(seconds=15))
+    assert await people.take(*KARI) is True, "who asked has died"
+    await people.looked_at(*KARI, None, clock.now() + QUARTER)
+    assert await people.take(*KARI) is False
+
+
+async def test_a_provider_that_is_away_is_not_asked_at_once_again(people: ProviderPeople, clock: FakeClock) -> None:
+    await people.looked_at(*KARI, "token", clock.now())
+    assert await people.take(*KARI)
+    await people.not_reached(*KARI)
+    found = await people.find(*KARI)
+    assert found is not None
+    assert (found.retry_at, found.refresh_token) == (clock.now() + BETWEEN_TRIES, "token")
+    assert await people.take(*KARI), "another try is whoever's who comes first"
+    await people.forget(*KARI)
+    assert await people.find(*KARI) is None
+
+
+async def test_the_newest_log_in_is_what_is_asked_by(people: ProviderPeople, clock: FakeClock) -> None:
+    await people.looked_at(*KARI, "first", clock.now())
+    await people.looked_at(*KARI, "second", clock.now() + QUARTER)
+    found = await people.find(*KARI)
+    assert found is not None
+    assert found.refresh_token == "second"
+
+
+async def test_what_is_taken_once_is_taken_once(people: ProviderPeople, clock: FakeClock) -> None:
+    taken = await asyncio.gather(*(people.take_once("a state", QUARTER) for _ in range(5)))
+    assert sorted(taken) == [False, False, False, False, True]
+    assert await people.take_once("another", QUARTER)
+    clock.advance(QUARTER)
+    assert await people.take_once("a state", QUARTER), "nobody can show it any more"
