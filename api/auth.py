@@ -1,6 +1,7 @@
 """Who asks, and what they may see: the one dependency every route of /api/v1 goes through.
 
-Departments are checked here and nowhere else: a route gets its callback through `Access`, or not at all.
+Routes check no department: they hand `Access.scope` on to the desk, which can't be asked without one, and there it
+becomes part of each statement.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,11 +12,10 @@ import structlog
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.errors import DepartmentNotAllowed, NotSignedIn, RoleNotAllowed
+from api.errors import NotSignedIn, RoleNotAllowed
 from api.parts import Parts, parts_of
 from desk.access import Permission, Scope
 from desk.agent import Agent
-from desk.callbacks import Callback
 
 MAX_TOKEN = 200
 
@@ -28,37 +28,37 @@ bearer = HTTPBearer(
 
 @dataclass(frozen=True)
 class Access:
-    """A signed-in agent, and the parts of the house seen with that agent's eyes."""
+    """A signed-in agent, and the parts of the house seen with that agent's eyes.
+
+    `scope` is where the agent has the permission the route asks for.
+    """
 
     agent: Agent
     parts: Parts
     scope: Scope
 
-    def departments(self, asked: str | None = None) -> Sequence[str]:
-        """The departments to look in: the one asked for, else all the agent has.
+    @property
+    def emergency(self) -> bool:
+        """Whether this request has looked where only an emergency access lets the agent look. Ask once it is done."""
+        return bool(self.scope.touched)
+
+    def departments(self) -> Sequence[str]:
+        """The agent's departments, in the order of the file."""
+        return [slug for slug in self.parts.departments() if self.scope.covers(slug)]
+
+    def looking(self, asked: str | Sequence[str] | None = None) -> Scope:
+        """The scope of a look at those departments, else at all the agent has.
 
         Raises DepartmentNotAllowed for one that is not the agent's, whether it exists or not; DepartmentNotFound for
         an unknown one asked for by an agent of all departments.
         """
-        known = self.parts.departments()
         if asked is None:
-            return [slug for slug in known if self.scope.covers(slug)]
-        if not self.scope.covers(asked):
-            raise DepartmentNotAllowed
-        return [known.get(asked).slug]
-
-    def departments_among(self, asked: Sequence[str] | None) -> Sequence[str]:
-        """Those asked for, else all the agent has. Raises as `departments` does."""
-        if asked is None:
-            return self.departments()
-        return sorted({slug for each in asked for slug in self.departments(each)})
-
-    async def callback(self, id: str) -> Callback:
-        """The callback, if it is in one of the agent's departments."""
-        callback = await self.parts.desk.get(id)
-        if not self.scope.covers(callback.department):
-            raise DepartmentNotAllowed
-        return callback
+            return self.scope.within(self.departments())
+        named = [asked] if isinstance(asked, str) else asked
+        for slug in named:
+            self.scope.require(slug)
+            self.parts.departments().get(slug)
+        return self.scope.within(named)
 
 
 def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:

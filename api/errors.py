@@ -26,12 +26,6 @@ class RoleNotAllowed(ApiError):
     id = "role-not-allowed"
 
 
-class DepartmentNotAllowed(ApiError):
-    """You have no access to this department."""
-
-    id = "department-not-allowed"
-
-
 class VersionNeeded(ApiError):
     """If-Match is needed: the ETag of the callback you read."""
 

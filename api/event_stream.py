@@ -97,7 +97,7 @@ class EventStream(Response):
         else:
             yield mark(after)
         while after < (upto := self._live.position):
-            missed = await self._live.changes.between(after, upto, self._reader.departments)
+            missed = await self._live.changes.between(after, upto, scope=self._reader.scope)
             yield b"".join(map(event, missed))
             after = missed[-1].id if missed else upto
         self._reader.follows = True  # nothing was awaited since the look at the position: no gap, nothing twice

@@ -14,6 +14,7 @@ from enum import StrEnum
 import structlog
 
 from api.errors import TooManyReaders
+from desk.access import Scope
 from desk.callbacks import Change
 from desk.changes import POLL_SECONDS, Changes, Tail
 from desk.errors import StorageUnavailable
@@ -41,9 +42,9 @@ class Ending(StrEnum):
 
 @dataclass(eq=False)
 class Reader:
-    """One stream. `departments`: what it may see. `still`: asks whether it may; None is never asked again."""
+    """One stream. `scope`: what it may see. `still`: asks whether it may; None is never asked again."""
 
-    departments: frozenset[str]
+    scope: Scope
     still: Callable[[], Awaitable[bool]] | None = None
     follows: bool = False
     """Whether it has caught up, and is to be offered what happens from now on."""
@@ -53,7 +54,7 @@ class Reader:
 
     def offer(self, change: Change) -> None:
         """Never waits: a full buffer is the end of it."""
-        if not self.follows or change.department not in self.departments:
+        if not self.follows or not self.scope.covers(change.department):
             return
         try:
             self.changes.put_nowait(change)

@@ -29,9 +29,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-def answered(body: BaseModel, status: int = 200, *, version: int | None = None) -> Answer:
-    """The answer with that body; `version` becomes its ETag. What we built ourselves is not validated again."""
-    return Answer(status, body.model_dump_json(by_alias=True), None if version is None else f'"{version}"')
+def answered(body: BaseModel, status: int = 200, *, version: int | None = None, of: str | None = None) -> Answer:
+    """The answer with that body; `version` becomes its ETag. What we built ourselves is not validated again.
+
+    `of`: the department it is about; without one, an answer kept for a repeated request is told hardly anybody again.
+    """
+    return Answer(status, body.model_dump_json(by_alias=True), None if version is None else f'"{version}"', of)
 
 
 def respond(answer: Answer, *, replayed: bool = False) -> Response:
@@ -56,7 +59,9 @@ class Once:
             return respond(await work())
         body = (await self.request.body()).decode("latin-1")
         asked = f"{self.request.method} {self.request.url.path}\n{body}"
-        answer, replayed = await self.access.parts.answers.once(self.access.agent.name, self.key, asked, work)
+        answer, replayed = await self.access.parts.answers.once(
+            self.access.agent.name, self.key, asked, work, scope=self.access.scope
+        )
         return respond(answer, replayed=replayed)
 
 

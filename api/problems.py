@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 
 from api.errors import (
     ApiError,
-    DepartmentNotAllowed,
     NoPatient,
     NotSignedIn,
     RoleNotAllowed,
@@ -46,7 +45,7 @@ RETRY_AFTER_SECONDS = 5
 STATUS_OF: Mapping[type[Exception], int] = {
     NotSignedIn: 401,
     RoleNotAllowed: 403,
-    DepartmentNotAllowed: 403,
+    desk_errors.DepartmentNotAllowed: 403,
     NoPatient: 404,
     TooManyReaders: 503,
     SingleSignOnOff: 404,

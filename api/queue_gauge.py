@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from desk.access import EVERYTHING
 from desk.callbacks import Status
 from desk.clock import Clock
 from desk.departments import Departments
@@ -30,5 +31,5 @@ class QueueGauge:
 
     async def _count(self, departments: Departments) -> dict[tuple[str, str], int]:
         counts = {(slug, status.value): 0 for slug in departments for status in OPEN}
-        found = await self._desk.counts()
+        found = await self._desk.counts(scope=EVERYTHING)
         return counts | {(slug, status.value): count for (slug, status), count in found.items() if slug in departments}

@@ -1,8 +1,10 @@
 """Who may do what, and where: roles, what each permits, and the scope that every look at the queue is asked with."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from desk.errors import DepartmentNotAllowed
 
 ALL_DEPARTMENTS = "*"
 
@@ -54,10 +56,14 @@ class Grant:
 class Scope:
     """The departments someone may see, by slug; None is all there are.
 
-    Whatever reads or changes callbacks asks for one, so nobody forgets it: without a scope there is no query.
+    Whatever reads or changes callbacks asks for one (`scope=`, without a default), so nobody forgets it: without a
+    scope there is no query. `borrowed` are those among them that only an emergency access opens; `touched` gathers the
+    ones of these that were in fact looked into, for the request's row in the audit.
     """
 
     departments: frozenset[str] | None
+    borrowed: frozenset[str] = frozenset()
+    touched: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(cls, departments: Collection[str]) -> "Scope":
@@ -67,6 +73,33 @@ class Scope:
     def covers(self, department: str) -> bool:
         """Whether that department is in it."""
         return self.departments is None or department in self.departments
+
+    def require(self, department: str) -> None:
+        """Raises DepartmentNotAllowed unless it is in it. Whether there is a department of that name is not told."""
+        if not self.covers(department):
+            raise DepartmentNotAllowed
+        self.touch(department)
+
+    def within(self, departments: Collection[str]) -> "Scope":
+        """What those departments and this scope have in common: a wish to look at less. It can't become more."""
+        asked = frozenset(departments)
+        narrowed = Scope(
+            asked if self.departments is None else asked & self.departments, self.borrowed & asked, self.touched
+        )
+        for department in narrowed.borrowed:
+            self.touch(department)
+        return narrowed
+
+    def widened(self, departments: Collection[str]) -> "Scope":
+        """This scope and those departments, which an emergency access opens."""
+        if self.departments is None:
+            return self
+        return Scope(self.departments | frozenset(departments), frozenset(departments) - self.departments)
+
+    def touch(self, department: str) -> None:
+        """Something of that department was looked at or changed."""
+        if department in self.borrowed:
+            self.touched.add(department)
 
 
 EVERYTHING = Scope(None)

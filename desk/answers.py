@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
+from desk.access import Scope
 from desk.clock import Clock
-from desk.errors import KeyUsedBefore
+from desk.errors import CallbackNotFound, KeyUsedBefore
 from desk.storage import answers as rows
 from desk.storage.database import Connection, Database
 from desk.units import UnitsOfWork
@@ -21,11 +22,20 @@ KEPT_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request was answered: HTTP status, the body as JSON text, the ETag if it had one."""
+    """What a request was answered: HTTP status, the body as JSON text, the ETag if it had one.
+
+    `department`: where what it was done to stood then. Who may no longer look there is not told the answer again; nor
+    is anybody but who may look everywhere, where it is None.
+    """
 
     status: int
     body: str
     etag: str | None = None
+    department: str | None = None
+
+    def may_be_seen(self, scope: Scope) -> bool:
+        """Whether it may be told within that scope."""
+        return scope.departments is None if self.department is None else scope.covers(self.department)
 
 
 class Answers(UnitsOfWork):
@@ -37,12 +47,13 @@ class Answers(UnitsOfWork):
         self._clock = clock
 
     async def once(
-        self, agent: str, key: str, request: str, work: Callable[[], Awaitable[Answer]]
+        self, agent: str, key: str, request: str, work: Callable[[], Awaitable[Answer]], *, scope: Scope
     ) -> tuple[Answer, bool]:
         """The answer to `request`, and whether it was given before; else `work` gives it.
 
         What `work` does and its answer are committed together. Where it raises, nothing is kept and the key is free.
-        Two at once: the second waits for the first. Raises KeyUsedBefore when the key came with another request.
+        Two at once: the second waits for the first. Raises KeyUsedBefore when the key came with another request, and
+        CallbackNotFound when the answer given before is outside the scope now.
         """
         fingerprints = self._vault.indexes(request)
 
@@ -53,7 +64,12 @@ class Answers(UnitsOfWork):
             if kept is not None:
                 if kept.fingerprint not in fingerprints:
                     raise KeyUsedBefore
-                return Answer(**json.loads(self._vault.open(kept.answer, rows.ANSWER, kept.id))), True
+                given = Answer(**json.loads(self._vault.open(kept.answer, rows.ANSWER, kept.id)))
+                if not given.may_be_seen(scope):
+                    raise CallbackNotFound
+                if given.department is not None:
+                    scope.touch(given.department)
+                return given, True
             id = await rows.reserve(connection, agent, key, fingerprints[0], now)
             answer = await work()
             await rows.keep(connection, id, self._vault.seal(json.dumps(asdict(answer)), rows.ANSWER, id))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desk import moves
+from desk.access import EVERYTHING
 from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
 from desk.errors import CallbackNotFound, IllegalMove
 from desk.identity import IdentityNumber
@@ -56,12 +57,12 @@ class Callers(QueueWork):
 
         async def work(connection: Connection) -> Standing | None:
             now = self._clock.now()
-            known = await call_rows.find(connection, call)
+            known = await call_rows.find(connection, call, scope=EVERYTHING)
             indexes = self._vault.indexes(patient.value) if patient else None
             if known and known.callback_id:
-                joined = await rows.locked(connection, known.callback_id)
+                joined = await rows.locked(connection, known.callback_id, scope=EVERYTHING)
                 return await self._standing(connection, joined, joined, indexes, anew=False)
-            before = await rows.find_open_of_caller(connection, department, indexes, phone)
+            before = await rows.find_open_of_caller(connection, department, indexes, phone, scope=EVERYTHING)
             if before is None:
                 return None
             number = before.callback.phone
@@ -117,10 +118,10 @@ class Callers(QueueWork):
         return await self._write(work)
 
     async def _joined(self, connection: Connection, call: CallKey) -> Stored:
-        known: RecordedCall | None = await call_rows.find(connection, call)
+        known: RecordedCall | None = await call_rows.find(connection, call, scope=EVERYTHING)
         if known is None or known.callback_id is None:
             raise CallbackNotFound
-        return await rows.locked(connection, known.callback_id)
+        return await rows.locked(connection, known.callback_id, scope=EVERYTHING)
 
     async def _standing(
         self, connection: Connection, stored: Stored, before: Stored, indexes: Sequence[bytes] | None, *, anew: bool
@@ -130,7 +131,7 @@ class Callers(QueueWork):
         return Standing(
             callback=stored.callback,
             known_person=indexes is not None and before.patient_index in indexes,
-            ahead=await claims.ahead_of(connection, stored.callback, now) if waits else None,
+            ahead=await claims.ahead_of(connection, stored.callback, now, scope=EVERYTHING) if waits else None,
             tried_in_vain=moves.tried_in_vain(before),
             late=before.callback.promise.by <= now,
             anew=anew,

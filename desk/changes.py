@@ -4,12 +4,13 @@ See desk/storage/changes.py for why an id that is missing can't simply be passed
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import Change
 from desk.errors import StorageUnavailable
 from desk.storage import changes as rows
@@ -33,13 +34,13 @@ class Changes(UnitsOfWork):
         super().__init__(database)
         self._database = database
 
-    async def between(self, after: int, upto: int, departments: Collection[str]) -> list[Change]:
+    async def between(self, after: int, upto: int, *, scope: Scope) -> list[Change]:
         """Changes of those departments with ids above `after`, up to and with `upto`; 200 at most, in order.
 
         `upto` must be a position a tail has reached: below it nothing more can appear.
         """
         return await self._read(
-            lambda connection: rows.after(connection, after, upto=upto, departments=departments, limit=MOST_AT_ONCE)
+            lambda connection: rows.after(connection, after, upto=upto, scope=scope, limit=MOST_AT_ONCE)
         )
 
     @asynccontextmanager
@@ -94,7 +95,9 @@ class Tail(UnitsOfWork):
         if self._gap:
             self._gap.waiting_for &= await self._read(rows.unfinished)
             sure = self.position if self._gap.waiting_for else self._gap.upto
-        seen = await self._read(lambda connection: rows.after(connection, self.position, limit=MOST_AT_ONCE))
+        seen = await self._read(
+            lambda connection: rows.after(connection, self.position, scope=EVERYTHING, limit=MOST_AT_ONCE)
+        )
         ready = self._in_order(seen, sure)
         position = ready[-1].id if ready else self.position
         gap = self._gap if self._gap and position < self._gap.upto else None

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from desk import moves
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import (
     Callback,
     CallKey,
@@ -36,7 +37,7 @@ from desk.storage import calls as call_rows
 from desk.storage import claims, closures, history, lists
 from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
-from desk.storage.together import Completion
+from desk.storage.together import Claim, Completion
 from desk.units import QueueWork, uncut
 from desk.vault import Vault
 
@@ -85,11 +86,12 @@ class Desk(QueueWork):
 
         async def work(connection: Connection) -> Registration:
             now = self._clock.now()
-            known = await call_rows.find(connection, call)
+            known = await call_rows.find(connection, call, scope=EVERYTHING)
             if known and known.callback_id:
-                return Registration(await rows.get(connection, known.callback_id), created=False)
+                registered = await rows.get(connection, known.callback_id, scope=EVERYTHING)
+                return Registration(registered, created=False)
             indexes = self._vault.indexes(patient.value) if patient else None
-            there = await rows.find_open(connection, department, indexes, phone)
+            there = await rows.find_open(connection, department, indexes, phone, scope=EVERYTHING)
             given = None
             if there:
                 stored = await moves.rang_again(connection, rules, there, phone, language, now)
@@ -125,7 +127,7 @@ class Desk(QueueWork):
         """
 
         async def work(connection: Connection) -> None:
-            known = await call_rows.find(connection, call)
+            known = await call_rows.find(connection, call, scope=EVERYTHING)
             if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, why))):
                 return
             now = self._clock.now()
@@ -138,25 +140,33 @@ class Desk(QueueWork):
     # --- agents
 
     async def close_queue(
-        self, department: str, agent: str, *, from_: datetime, until: datetime, text: Later = Later.CLOSED_TODAY
+        self,
+        department: str,
+        agent: str,
+        *,
+        scope: Scope,
+        from_: datetime,
+        until: datetime,
+        text: Later = Later.CLOSED_TODAY,
     ) -> Closure:
         """Who rings from `from_` until `until` is promised what follows, and told so with `text`.
 
         It takes the place of closures it overlaps, so a shorter one ends an earlier. `until` is after `from_`.
+        Raises `DepartmentNotAllowed`.
         """
-        self._departments().get(department)
+        self._rules(department, scope)
 
         async def work(connection: Connection) -> Closure:
             now = self._clock.now()
             id = await closures.add(
-                connection, department=department, agent=agent, at=now, from_=from_, until=until, text=text.value
+                connection, department, agent, scope=scope, at=now, from_=from_, until=until, text=text.value
             )
             return Closure(id, department, from_, until, text)
 
         return await self._write(work)
 
     async def claim(
-        self, department: str, agent: str, *, limit: int = 1, due_before: datetime | None = None
+        self, department: str, agent: str, *, scope: Scope, limit: int = 1, due_before: datetime | None = None
     ) -> Claimed:
         """Take the next callbacks in line, up to `limit`, with a lease; an empty list when there are none.
 
@@ -164,20 +174,22 @@ class Desk(QueueWork):
 
         Urgent ones first, then by promise, then by arrival. One rung in vain isn't handed out before its next promise
         begins (it may be claimed by name). Leases that ran out in this department end here.
+        Raises `DepartmentNotAllowed`.
         """
-        self._departments().get(department)
+        self._rules(department, scope)
         limit = max(1, min(limit, MOST_AT_ONCE))
-        if due_before is None and (given := await self._line.claim(department, agent, limit)):
+        if due_before is None and (given := await self._line.claim(department, Claim(agent, limit, scope))):
             return given
 
         async def work(connection: Connection) -> Claimed:
             now = self._clock.now()
-            for stored in await claims.expired(connection, now, department):
+            for stored in await claims.expired(connection, now, scope=scope.within([department])):
                 await moves.expire(connection, stored, now)
             taken = await claims.take_next(
                 connection,
                 department,
                 agent,
+                scope=scope,
                 limit=limit,
                 now=now,
                 lease_until=now + self._lease,
@@ -188,7 +200,7 @@ class Desk(QueueWork):
 
         return await self._write(work)
 
-    async def claim_named(self, id: str, agent: str) -> Callback:
+    async def claim_named(self, id: str, agent: str, *, scope: Scope) -> Callback:
         """Take that callback. `AlreadyClaimed` while another's lease lasts, `IllegalMove` unless it is waiting.
 
         An agent who holds it already gets the same claim with a longer lease, so asking again does no harm.
@@ -197,7 +209,7 @@ class Desk(QueueWork):
         async def work(connection: Connection) -> Callback:
             now = self._clock.now()
             lease_until = now + self._lease
-            stored = await rows.locked(connection, id)
+            stored = await rows.locked(connection, id, scope=scope)
             if stored.callback.claimed_by == agent and moves.is_live(stored, now):
                 return (await rows.lengthen(connection, stored, lease_until)).callback
             stored = await moves.unclaimed(connection, stored, agent, now)
@@ -216,22 +228,22 @@ class Desk(QueueWork):
 
         return await self._write(work)
 
-    async def extend(self, id: str, agent: str, fence: int) -> Callback:
+    async def extend(self, id: str, agent: str, fence: int, *, scope: Scope) -> Callback:
         """A full lease from now. `ClaimLost` if the claim that gave `fence` is over."""
 
         async def work(connection: Connection) -> Callback:
-            stored = await rows.locked(connection, id)
+            stored = await rows.locked(connection, id, scope=scope)
             moves.require_claim(stored, agent, fence)
             lease_until = self._clock.now() + self._lease
             return (await rows.lengthen(connection, stored, lease_until)).callback
 
         return await self._write(work)
 
-    async def release(self, id: str, agent: str, fence: int) -> Callback:
+    async def release(self, id: str, agent: str, fence: int, *, scope: Scope) -> Callback:
         """Give the callback back: waiting, in its old place. `ClaimLost` if the claim that gave `fence` is over."""
 
         async def work(connection: Connection) -> Callback:
-            stored = await rows.locked(connection, id)
+            stored = await rows.locked(connection, id, scope=scope)
             moves.require_claim(stored, agent, fence)
             now = self._clock.now()
             return (await moves.shift(connection, stored, "released", agent, now, to=Status.WAITING)).callback
@@ -239,7 +251,7 @@ class Desk(QueueWork):
         return await self._write(work)
 
     async def record_attempt(
-        self, id: str, agent: str, fence: int, outcome: Outcome, note: str | None = None
+        self, id: str, agent: str, fence: int, outcome: Outcome, note: str | None = None, *, scope: Scope
     ) -> Callback:
         """Write down how a try went. `ClaimLost` if the claim that gave `fence` is over.
 
@@ -248,12 +260,12 @@ class Desk(QueueWork):
         """
         if outcome in moves.CLOSING:
             reason = moves.CLOSING[outcome]
-            completion = Completion(id, agent, fence, reason, outcome=outcome, tried_note=note)
+            completion = Completion(id, agent, fence, reason, scope, outcome=outcome, tried_note=note)
             if done := await self._line.complete(completion):
                 return done
 
         async def work(connection: Connection) -> Callback:
-            stored = await rows.locked(connection, id)
+            stored = await rows.locked(connection, id, scope=scope)
             moves.require_claim(stored, agent, fence)
             rules = self._departments().get(stored.callback.department)
             now = self._clock.now()
@@ -262,18 +274,20 @@ class Desk(QueueWork):
         return await self._write(work)
 
     async def close(
-        self, id: str, agent: str, reason: ClosedReason, *, fence: int | None, note: str | None = None
+        self, id: str, agent: str, reason: ClosedReason, *, scope: Scope, fence: int | None, note: str | None = None
     ) -> Callback:
         """Close a callback: a claimed one with its claim's `fence`, any other with None.
 
         `ClaimLost` if that claim is over (or it is one's own, shown no fence for), `AlreadyClaimed` if it's another's.
         """
-        if fence is not None and (done := await self._line.complete(Completion(id, agent, fence, reason, note))):
-            return done
+        if fence is not None:
+            completion = Completion(id, agent, fence, reason, scope, note)
+            if done := await self._line.complete(completion):
+                return done
 
         async def work(connection: Connection) -> Callback:
             now = self._clock.now()
-            stored = await rows.locked(connection, id)
+            stored = await rows.locked(connection, id, scope=scope)
             if fence is not None:
                 moves.require_claim(stored, agent, fence)
             else:
@@ -282,7 +296,7 @@ class Desk(QueueWork):
 
         return await self._write(work)
 
-    async def reopen(self, id: str, agent: str, *, cut_off: bool = False) -> Callback:
+    async def reopen(self, id: str, agent: str, *, scope: Scope, cut_off: bool = False) -> Callback:
         """A closed or unreachable callback waits again, with a new promise and its attempts counted from the start.
 
         One that was `cut_off` goes first in line.
@@ -290,10 +304,11 @@ class Desk(QueueWork):
         """
 
         async def work(connection: Connection) -> Callback:
-            stored = await rows.locked(connection, id)
+            stored = await rows.locked(connection, id, scope=scope)
             callback = stored.callback
+            same = await moves.indexes(connection, self._vault, stored)
             if callback.status is Status.CLOSED and await rows.find_open(
-                connection, callback.department, await moves.indexes(connection, self._vault, stored), callback.phone
+                connection, callback.department, same, callback.phone, scope=scope
             ):
                 raise IllegalMove("another callback of the same person is open")
             rules = self._departments().get(callback.department)
@@ -306,7 +321,7 @@ class Desk(QueueWork):
 
         async def work(connection: Connection) -> int:
             now = self._clock.now()
-            expired = await claims.expired(connection, now)
+            expired = await claims.expired(connection, now, scope=EVERYTHING)
             for stored in expired:
                 await moves.expire(connection, stored, now)
             return len(expired)
@@ -315,25 +330,25 @@ class Desk(QueueWork):
 
     # --- looking
 
-    async def get(self, id: str) -> Callback:
+    async def get(self, id: str, *, scope: Scope) -> Callback:
         """That callback. Raises `CallbackNotFound`."""
-        return await self._read(lambda connection: rows.get(connection, id))
+        return await self._read(lambda connection: rows.get(connection, id, scope=scope))
 
-    async def history(self, id: str) -> HistoryRows:
+    async def history(self, id: str, *, scope: Scope) -> HistoryRows:
         """Everything that happened to the callback, oldest first. Raises `CallbackNotFound`."""
 
         async def work(connection: Connection) -> HistoryRows:
-            callback = await rows.get(connection, id)
-            return await history.of_callback(connection, callback.id)
+            callback = await rows.get(connection, id, scope=scope)
+            return await history.of_callback(connection, callback.id, scope=scope)
 
         return await self._read(work)
 
-    async def patient(self, id: str, agent: str) -> IdentityNumber | None:
+    async def patient(self, id: str, agent: str, *, scope: Scope) -> IdentityNumber | None:
         """The whole identity number, None if the callback has none. That `agent` saw it is in the history first."""
 
         async def work(connection: Connection) -> IdentityNumber | None:
-            callback = await rows.get(connection, id)
-            found = await rows.sealed_patient(connection, id)
+            callback = await rows.get(connection, id, scope=scope)
+            found = await rows.sealed_patient(connection, id, scope=scope)
             if found is None:
                 return None
             entry = Entry(callback.id, callback.department, self._clock.now(), "patient_viewed", agent)
@@ -346,7 +361,7 @@ class Desk(QueueWork):
     async def list(
         self,
         *,
-        departments: Collection[str],
+        scope: Scope,
         cursor: str | None,
         limit: int,
         status: Collection[Status] | None = None,
@@ -359,23 +374,21 @@ class Desk(QueueWork):
         limit = max(1, min(limit, MOST_AT_ONCE))
         wanted = wanted or Wanted(status=status)
         return await self._read(
-            lambda connection: lists.page(
-                connection, departments=departments, wanted=wanted, cursor=cursor, limit=limit
-            )
+            lambda connection: lists.page(connection, scope=scope, wanted=wanted, cursor=cursor, limit=limit)
         )
 
-    async def counts(self) -> dict[tuple[str, Status], int]:
+    async def counts(self, *, scope: Scope) -> dict[tuple[str, Status], int]:
         """How many open callbacks there are, by department and status; one query however many."""
-        return await self._read(lists.open_counts)
+        return await self._read(lambda connection: lists.open_counts(connection, scope=scope))
 
     async def calls(
-        self, *, departments: Collection[str], incomplete: bool | None, cursor: str | None, limit: int
+        self, *, scope: Scope, incomplete: bool | None, cursor: str | None, limit: int
     ) -> Page[RecordedCall]:
         """Calls to these departments, incomplete ones or the others or both, oldest first. Raises `BadCursor`."""
         limit = max(1, min(limit, MOST_AT_ONCE))
         return await self._read(
             lambda connection: call_rows.page(
-                connection, departments=departments, incomplete=incomplete, cursor=cursor, limit=limit
+                connection, scope=scope, incomplete=incomplete, cursor=cursor, limit=limit
             )
         )
 

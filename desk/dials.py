@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 
 from desk import moves
+from desk.access import EVERYTHING, Scope
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
@@ -72,7 +73,7 @@ class Dials(UnitsOfWork):
 
     # --- agents
 
-    async def request(self, callback_id: str, agent: str, fence: int, phone: str | None) -> Dial:
+    async def request(self, callback_id: str, agent: str, fence: int, phone: str | None, *, scope: Scope) -> Dial:
         """Ask that `agent` is rung at `phone`, and then the patient. The same again gives the same dial.
 
         Raises `ClaimLost` unless the live claim that gave `fence` is the agent's, `NoAgentPhone`,
@@ -81,12 +82,13 @@ class Dials(UnitsOfWork):
 
         async def work(connection: Connection) -> Dial:
             now = self._clock.now()
-            stored = await callback_rows.locked(connection, callback_id)
+            stored = await callback_rows.locked(connection, callback_id, scope=scope)
             moves.require_claim(stored, agent, fence)
             callback = stored.callback
             if not moves.is_live(stored, now):
                 raise ClaimLost
-            for other in await rows.active(connection, callback_id=callback.id, agent=agent):
+            # The agent's own dial stands in the way wherever it is.
+            for other in await rows.active(connection, callback_id=callback.id, agent=agent, scope=EVERYTHING):
                 if (other.callback_id, other.agent, other.fence) == (callback.id, agent, fence):
                     return other
                 raise DialInProgress
@@ -120,7 +122,7 @@ class Dials(UnitsOfWork):
 
         return await self._write(work)
 
-    async def cancel(self, callback_id: str, agent: str) -> Dial:
+    async def cancel(self, callback_id: str, agent: str, *, scope: Scope) -> Dial:
         """Ask that the callback's dial ends, whatever it has come to.
 
         Raises `DialNotFound`, `DialOver`, and `AlreadyClaimed` for a colleague's.
@@ -128,8 +130,8 @@ class Dials(UnitsOfWork):
 
         async def work(connection: Connection) -> Dial:
             now = self._clock.now()
-            await callback_rows.locked(connection, callback_id)
-            dial = await self._latest(connection, callback_id)
+            await callback_rows.locked(connection, callback_id, scope=scope)
+            dial = await self._latest(connection, callback_id, scope)
             if dial.agent != agent:
                 raise AlreadyClaimed
             if dial.state is DialState.ENDED:
@@ -141,9 +143,14 @@ class Dials(UnitsOfWork):
 
         return await self._write(work)
 
-    async def latest(self, callback_id: str) -> Dial:
-        """The callback's newest dial. Raises `DialNotFound`."""
-        return await self._read(lambda connection: self._latest(connection, callback_id))
+    async def latest(self, callback_id: str, *, scope: Scope) -> Dial:
+        """The callback's newest dial. Raises `CallbackNotFound`, `DialNotFound`."""
+
+        async def work(connection: Connection) -> Dial:
+            callback = await callback_rows.get(connection, callback_id, scope=scope)
+            return await self._latest(connection, callback.id, scope)
+
+        return await self._read(work)
 
     # --- the controller's
 
@@ -209,13 +216,13 @@ class Dials(UnitsOfWork):
         """
 
         async def work(connection: Connection) -> None:
-            await callback_rows.locked(connection, dial.callback_id)
+            await callback_rows.locked(connection, dial.callback_id, scope=EVERYTHING)
             attempt = OUTCOME_OF.get(reason)
             ended = await self._end(connection, dial, by=by, reason=reason, actor=SYSTEM)
             if ended is None or attempt is None:
                 return
             try:
-                await self._desk.record_attempt(dial.callback_id, dial.agent, dial.fence, attempt)
+                await self._desk.record_attempt(dial.callback_id, dial.agent, dial.fence, attempt, scope=EVERYTHING)
             except ClaimLost:
                 await self._note(connection, dial, "dial_not_recorded", SYSTEM, {"outcome": attempt.value})
 
@@ -227,7 +234,7 @@ class Dials(UnitsOfWork):
     async def extend(self, dial: Dial) -> None:
         """Keep the claim's lease while they talk. Quiet when the claim is over."""
         try:
-            await self._desk.extend(dial.callback_id, dial.agent, dial.fence)
+            await self._desk.extend(dial.callback_id, dial.agent, dial.fence, scope=EVERYTHING)
         except ClaimLost:
             log.info("The claim was lost during a call", dial_id=dial.id)
 
@@ -256,8 +263,8 @@ class Dials(UnitsOfWork):
                 pass
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
-    async def _latest(self, connection: Connection, callback_id: str) -> Dial:
-        dial = await rows.latest(connection, callback_id)
+    async def _latest(self, connection: Connection, callback_id: str, scope: Scope) -> Dial:
+        dial = await rows.latest(connection, callback_id, scope=scope)
         if dial is None:
             raise DialNotFound
         return dial

@@ -3,11 +3,13 @@
 Every method is one unit of work, as in desk/desk.py.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from desk import moves
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import Callback, Priority, Registration, Status
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.identity import IdentityNumber
@@ -28,6 +30,7 @@ class Transferred:
 
     callback: Callback
     promise_kept: bool
+    sent_from: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Errands(QueueWork):
         patient: IdentityNumber | None,
         phone: PhoneNumber,
         *,
+        scope: Scope,
         language: str = "nb",
         priority: Priority = Priority.NORMAL,
         note: str | None = None,
@@ -55,16 +59,16 @@ class Errands(QueueWork):
         """Register a callback on somebody's behalf, as if they had rung now.
 
         One who has an open callback there gets no second one: its count goes up, the note is added below, and it is
-        urgent if either was. Raises DepartmentNotFound, IdentityNotTaken.
+        urgent if either was. Raises DepartmentNotAllowed, DepartmentNotFound, IdentityNotTaken.
         """
-        rules = self._departments().get(department)
+        rules = self._rules(department, scope)
         if patient and rules.identity == "off":
             raise IdentityNotTaken
 
         async def work(connection: Connection) -> Registration:
             now = self._clock.now()
             indexes = self._vault.indexes(patient.value) if patient else None
-            there = await rows.find_open(connection, department, indexes, phone)
+            there = await rows.find_open(connection, department, indexes, phone, scope=scope)
             if there is None:
                 given = await next_promise(connection, rules, now)
                 made = await moves.make(
@@ -93,16 +97,23 @@ class Errands(QueueWork):
         return await self._write(work)
 
     async def amend(
-        self, id: str, agent: str, *, version: int | None, priority: Priority | None = None, note: str | None = None
+        self,
+        id: str,
+        agent: str,
+        *,
+        scope: Scope,
+        versions: Collection[int] | None,
+        priority: Priority | None = None,
+        note: str | None = None,
     ) -> Callback:
         """Set priority or note (an empty note takes it away); None leaves as it is.
 
-        `VersionConflict` unless the callback still is at `version`; None is any.
+        `VersionConflict` unless the callback is at one of those `versions` now; None is any.
         """
 
         async def work(connection: Connection) -> Callback:
-            stored = await rows.locked(connection, id)
-            if version is not None and stored.callback.version != version:
+            stored = await rows.locked(connection, id, scope=scope)
+            if versions is not None and stored.callback.version not in versions:
                 raise VersionConflict
             changes: dict[str, Any] = {}
             if priority is not None and priority is not stored.callback.priority:
@@ -120,9 +131,19 @@ class Errands(QueueWork):
         return await self._write(work)
 
     async def transfer(
-        self, id: str, agent: str, department: str, *, keep_promise: bool, fence: int | None, note: str | None = None
+        self,
+        id: str,
+        agent: str,
+        department: str,
+        *,
+        scope: Scope,
+        keep_promise: bool,
+        fence: int | None,
+        note: str | None = None,
     ) -> Transferred:
         """Send an open callback on to another department, where it waits with its attempts counted from the start.
+
+        `scope` is asked of where it is now: who may work there may send it anywhere, also out of their own sight.
 
         The promise is kept if asked for, still ahead, and the new department rings then; else it is made by that
         department's rules. A claimed one needs its `fence`. Raises AlreadyOpenThere, IllegalMove (closed, or there
@@ -132,12 +153,12 @@ class Errands(QueueWork):
 
         async def work(connection: Connection) -> Transferred:
             now = self._clock.now()
-            stored = await self._free(connection, await rows.locked(connection, id), agent, fence, now)
+            stored = await self._free(connection, await rows.locked(connection, id, scope=scope), agent, fence, now)
             callback = stored.callback
             if callback.department == department:
                 raise IllegalMove("it is in that department already")
             indexes = await moves.indexes(connection, self._vault, stored)
-            if await rows.find_open(connection, department, indexes, callback.phone):
+            if await rows.find_open(connection, department, indexes, callback.phone, scope=EVERYTHING):
                 raise AlreadyOpenThere
             if keep_promise:
                 given, kept = await taken_over(connection, rules, callback.promise, now, but=callback.id)
@@ -157,12 +178,12 @@ class Errands(QueueWork):
                 details={"from": callback.department, "promise": told},
                 **changes,
             )
-            return Transferred(moved.callback, kept)
+            return Transferred(moved.callback, kept, sent_from=callback.department)
 
         return await self._write(work)
 
     async def promise_anew(
-        self, id: str, agent: str, *, by: datetime | None, fence: int | None, sms: bool
+        self, id: str, agent: str, *, scope: Scope, by: datetime | None, fence: int | None, sms: bool
     ) -> PromisedAnew:
         """Give an open callback a new promise beside those it has: `by` that moment, or by the rules as of now.
 
@@ -173,7 +194,7 @@ class Errands(QueueWork):
 
         async def work(connection: Connection) -> PromisedAnew:
             now = self._clock.now()
-            stored = await self._free(connection, await rows.locked(connection, id), agent, fence, now)
+            stored = await self._free(connection, await rows.locked(connection, id, scope=scope), agent, fence, now)
             callback = stored.callback
             if callback.status not in (Status.WAITING, Status.CLAIMED):
                 raise IllegalMove("reopen it")

@@ -79,6 +79,12 @@ class DepartmentNotFound(DeskError):
     id = "department-not-found"
 
 
+class DepartmentNotAllowed(DeskError):
+    """You have no access to this department."""
+
+    id = "department-not-allowed"
+
+
 class InvalidIdentity(DeskError):
     """This is not a national identity number that can be used here."""
 

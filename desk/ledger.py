@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from desk import forecast
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import Page, Priority, Status
 from desk.clock import Clock
 from desk.departments import Departments
@@ -131,6 +132,7 @@ class Ledger(UnitsOfWork):
         self,
         department: str,
         *,
+        scope: Scope,
         since: datetime | None,
         state: Collection[PromiseState] | None,
         cursor: str | None,
@@ -138,16 +140,16 @@ class Ledger(UnitsOfWork):
     ) -> DepartmentPromises:
         """The department's promises due after `since` (the last seven days; 31 at most), those of these states.
 
-        Raises DepartmentNotFound, BadCursor.
+        Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor.
         """
-        self._departments().get(department)
+        self._known(department, scope)
         place = cursors.promise_place(cursor) if cursor is not None else None
 
         async def work(connection: Connection) -> DepartmentPromises:
             now = self._clock.now()
             first = max(since or now - RECENT, now - LONGEST_LOOK_BACK)
-            outlook = await self._outlook(connection, department, now)
-            found = await ledger_rows.given_since(connection, department, first)
+            outlook = await self._outlook(connection, department, now, scope)
+            found = await ledger_rows.given_since(connection, department, first, scope=scope)
             judged = await self._judged(connection, found, {department: outlook}, now)
             rest = [
                 each
@@ -162,37 +164,37 @@ class Ledger(UnitsOfWork):
 
         return await self._read(work)
 
-    async def of_callback(self, id: str) -> list[JudgedPromise]:
+    async def of_callback(self, id: str, *, scope: Scope) -> list[JudgedPromise]:
         """Every promise given for a callback, the first first. Raises CallbackNotFound."""
 
         async def work(connection: Connection) -> list[JudgedPromise]:
             now = self._clock.now()
-            callback = await rows.get(connection, id)
-            outlook = await self._outlook(connection, callback.department, now)
-            found = await ledger_rows.of_callback(connection, callback.id)
+            callback = await rows.get(connection, id, scope=scope)
+            outlook = await self._outlook(connection, callback.department, now, scope)
+            found = await ledger_rows.of_callback(connection, callback.id, scope=scope)
             return await self._judged(connection, found, {each.department: outlook for each in found}, now)
 
         return await self._read(work)
 
-    async def at_risk(self, departments: Collection[str]) -> frozenset[str]:
+    async def at_risk(self, *, scope: Scope) -> frozenset[str]:
         """The open callbacks of these departments whose newest promise will probably be broken, or is."""
 
         async def work(connection: Connection) -> frozenset[str]:
             now = self._clock.now()
             found: set[str] = set()
-            for department in departments:
-                outlook = await self._outlook(connection, department, now)
+            for department in filter(scope.covers, self._departments()):
+                outlook = await self._outlook(connection, department, now, scope)
                 found |= {each.id for each in outlook.line if outlook.at_risk(each.id, self._due(department, each))}
             return frozenset(found)
 
         return await self._read(work)
 
-    async def intake(self, department: str, since: datetime | None = None) -> Intake:
-        """Who has rung since then (or ever) and waits. Raises DepartmentNotFound."""
-        self._departments().get(department)
+    async def intake(self, department: str, since: datetime | None = None, *, scope: Scope) -> Intake:
+        """Who has rung since then (or ever) and waits. Raises DepartmentNotAllowed, DepartmentNotFound."""
+        self._known(department, scope)
 
         async def work(connection: Connection) -> Intake:
-            outlook = await self._outlook(connection, department, self._clock.now())
+            outlook = await self._outlook(connection, department, self._clock.now(), scope)
             waiting = [
                 each
                 for each in outlook.line
@@ -214,10 +216,10 @@ class Ledger(UnitsOfWork):
             now = self._clock.now()
             given: list[JudgedPromise] = []
             for department in self._departments():
-                outlook = await self._outlook(connection, department, now)
+                outlook = await self._outlook(connection, department, now, EVERYTHING)
                 if not outlook.line:
                     continue
-                found = await ledger_rows.given_since(connection, department, now)
+                found = await ledger_rows.given_since(connection, department, now, scope=EVERYTHING)
                 judged = await self._judged(connection, found, {department: outlook}, now)
                 risky = {each.row.id: each for each in judged if each.state is PromiseState.AT_RISK}
                 for row in await ledger_rows.unwarned(connection, [each.row for each in risky.values()]):
@@ -239,16 +241,22 @@ class Ledger(UnitsOfWork):
             )
         return len(given)
 
-    async def warnings(self, department: str, *, cursor: str | None, limit: int) -> Page[WarningRow]:
-        """Warnings of the department, oldest first. Raises DepartmentNotFound, BadCursor."""
-        self._departments().get(department)
+    async def warnings(self, department: str, *, scope: Scope, cursor: str | None, limit: int) -> Page[WarningRow]:
+        """Warnings of the department, oldest first. Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor."""
+        self._known(department, scope)
         after = cursors.warning_place(cursor) if cursor is not None else 0
-        found = await self._read(lambda connection: ledger_rows.warned(connection, department, after, limit + 1))
+        found = await self._read(
+            lambda connection: ledger_rows.warned(connection, department, after, limit + 1, scope=scope)
+        )
         return Page(found[:limit], cursors.after_warning(found[limit - 1].id) if len(found) > limit else None)
 
-    async def _outlook(self, connection: Connection, department: str, now: datetime) -> Outlook:
-        line = await ledger_rows.line(connection, department)
-        found = await ledger_rows.deeds(connection, department, now - RECENT)
+    def _known(self, department: str, scope: Scope) -> None:
+        scope.require(department)
+        self._departments().get(department)
+
+    async def _outlook(self, connection: Connection, department: str, now: datetime, scope: Scope) -> Outlook:
+        line = await ledger_rows.line(connection, department, scope=scope)
+        found = await ledger_rows.deeds(connection, department, now - RECENT, scope=scope)
         deeds = [Deed(at, agent, event in ENDING) for at, agent, event in found]
         held = {
             each.claimed_by: each.lease_until - self._lease for each in line if each.claimed_by and each.lease_until

@@ -10,7 +10,7 @@ from desk.clock import Clock
 from desk.storage import together
 from desk.storage.callbacks import uuid
 from desk.storage.database import Connection, Database
-from desk.storage.together import Completion
+from desk.storage.together import Claim, Completion
 from desk.units import UnitsOfWork
 
 
@@ -21,16 +21,16 @@ class Line(UnitsOfWork):
         super().__init__(database)
         self._clock = clock
         self._lease = lease
-        self._claims: dict[str, AtOnce[tuple[str, int], list[Callback]]] = {}
+        self._claims: dict[str, AtOnce[Claim, list[Callback]]] = {}
         self._completions: AtOnce[Completion, Callback | None] = AtOnce(self._complete)
 
-    async def claim(self, department: str, agent: str, limit: int) -> list[Callback]:
+    async def claim(self, department: str, asked: Claim) -> list[Callback]:
         """The next in line, leased; an empty list also when there is more to see to first: ask the desk then."""
         if not self._is_here():
             return []
         if department not in self._claims:
-            self._claims[department] = AtOnce(lambda asked: self._claim(department, asked))
-        return await self._claims[department].ask((agent, limit))
+            self._claims[department] = AtOnce(lambda those: self._claim(department, those))
+        return await self._claims[department].ask(asked)
 
     async def complete(self, completion: Completion) -> Callback | None:
         """The callback, closed; None when it could not be, or not here: the desk says why. `CallbackNotFound`."""
@@ -41,7 +41,7 @@ class Line(UnitsOfWork):
     def _is_here(self) -> bool:
         return self._database.dialect == "postgresql" and self._part_of() is None
 
-    async def _claim(self, department: str, asked: Sequence[tuple[str, int]]) -> list[list[Callback]]:
+    async def _claim(self, department: str, asked: Sequence[Claim]) -> list[list[Callback]]:
         async def work(connection: Connection) -> list[list[Callback]]:
             now = self._clock.now()
             taken = await together.claim(connection, department, asked, now=now, lease_until=now + self._lease())

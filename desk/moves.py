@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from desk.access import Scope
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
 from desk.departments import Department
 from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
@@ -70,7 +71,7 @@ async def indexes(connection: Connection, vault: Vault, stored: Stored) -> Seque
     """
     if stored.patient_index is None or len(vault.index_versions) == 1:
         return None if stored.patient_index is None else [stored.patient_index]
-    sealed = await rows.sealed_patient(connection, stored.callback.id)
+    sealed = await rows.sealed_patient(connection, stored.callback.id, scope=Scope.of([stored.callback.department]))
     try:
         return vault.indexes(vault.open(sealed[0], rows.PATIENT_NUMBER, stored.callback.id)) if sealed else None
     except CannotOpen:

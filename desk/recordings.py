@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from desk import moves
+from desk.access import EVERYTHING, Scope
 from desk.clock import Clock
 from desk.errors import CannotOpen, RecordingNotFound
 from desk.sound import as_wav, seconds
@@ -46,7 +47,7 @@ class Recordings(UnitsOfWork):
         """
 
         async def work(connection: Connection) -> bool:
-            stored = await callback_rows.locked(connection, callback_id)
+            stored = await callback_rows.locked(connection, callback_id, scope=EVERYTHING)
             id, now = stored.callback.id, self._clock.now()
             if await rows.exists(connection, id):
                 return False
@@ -59,15 +60,15 @@ class Recordings(UnitsOfWork):
 
         return await self._write(work)
 
-    async def hear(self, callback_id: str, agent: str) -> bytes:
+    async def hear(self, callback_id: str, agent: str, *, scope: Scope) -> bytes:
         """The recording as a WAV file. That `agent` heard it is in the history first.
 
         Raises `CallbackNotFound`, `RecordingNotFound`, `CannotOpen`.
         """
 
         async def work(connection: Connection) -> bytes:
-            callback = await callback_rows.get(connection, callback_id)
-            found = await rows.find(connection, callback.id)
+            callback = await callback_rows.get(connection, callback_id, scope=scope)
+            found = await rows.find(connection, callback.id, scope=scope)
             if found is None:
                 raise RecordingNotFound
             alaw = opened(self._vault, *found, callback.id)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from desk import moves
+from desk.access import EVERYTHING
 from desk.callbacks import Callback, Status
 from desk.clock import Clock
 from desk.errors import CannotOpen
@@ -64,7 +65,7 @@ class Rights(UnitsOfWork):
                     callback = told[row.pop("callback_id")]
                     callback.setdefault(table.name, []).append(self._clear(table.name, row.get("id"), row))
             for id in ids:
-                if recording := await recordings.find(connection, id):
+                if recording := await recordings.find(connection, id, scope=EVERYTHING):
                     told[id]["recording"] = {"wav_base64": self._said(*recording, id)}
             await self._note(connection, found, "person_exported", by, now)
             document: dict[str, Any] = {"exported_at": _json(now), "callbacks": list(told.values())}
@@ -106,7 +107,7 @@ class Rights(UnitsOfWork):
 
     async def _held(self, id: str, by: str, event: str, case: str | None) -> Callback:
         async def work(connection: Connection) -> Callback:
-            stored = await callback_rows.locked(connection, id)
+            stored = await callback_rows.locked(connection, id, scope=EVERYTHING)
             held = await moves.shift(connection, stored, event, by, self._clock.now(), legal_hold=case)
             return held.callback
 

@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
+from desk.access import Scope
 from desk.clock import Clock
-from desk.departments import Departments
+from desk.departments import Department, Departments
 from desk.errors import StorageUnavailable
 from desk.notices import Notices
 from desk.storage.database import Conflict, Connection, Database
@@ -108,6 +109,14 @@ class QueueWork(UnitsOfWork):
         self._vault = vault
         self._clock = clock
         self._notices = notices or Notices(vault=vault, texts=lambda: None)
+
+    def _rules(self, department: str, scope: Scope) -> Department:
+        """The rules of a department that was named. Raises DepartmentNotAllowed, DepartmentNotFound.
+
+        Outside the scope it is not told whether there is one of that name.
+        """
+        scope.require(department)
+        return self._departments().get(department)
 
 
 async def _again(

@@ -88,7 +88,7 @@ async def list_callbacks(
 
     A page begins where the one before ended, whatever has happened between: none is shown twice, none left out.
     """
-    departments = access.departments_among(department)
+    scope = access.looking(department)
     wanted = Wanted(
         status=_statuses(status, unreachable),
         due_before=due_before,
@@ -101,13 +101,11 @@ async def list_callbacks(
     async def look() -> str:
         asked = wanted
         if at_risk is not None:
-            late = await access.parts.ledger.at_risk(departments)
+            late = await access.parts.ledger.at_risk(scope=scope)
             asked = replace(wanted, ids=late) if at_risk else replace(wanted, other_than=late)
-        return page_json(
-            await access.parts.desk.list(departments=departments, wanted=asked, cursor=cursor, limit=limit)
-        )
+        return page_json(await access.parts.desk.list(scope=scope, wanted=asked, cursor=cursor, limit=limit))
 
-    page = await access.parts.pages.look((tuple(departments), wanted, at_risk, cursor, limit), look)
+    page = await access.parts.pages.look((scope, wanted, at_risk, cursor, limit), look)
     return respond(Answer(200, page))
 
 
@@ -127,14 +125,14 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
 
     An empty list when none waits.
     """
+    access.scope.require(body.department)
 
     async def work() -> Answer:
-        (department,) = access.departments(body.department)
         claimed = await access.parts.desk.claim(
-            department, access.agent.name, limit=body.limit, due_before=body.due_before
+            body.department, access.agent.name, scope=access.scope, limit=body.limit, due_before=body.due_before
         )
-        access.parts.metrics.count_claims(department, len(claimed))
-        return answered(ClaimedCallbacks(items=[_claimed(callback) for callback in claimed]))
+        access.parts.metrics.count_claims(body.department, len(claimed))
+        return answered(ClaimedCallbacks(items=[_claimed(callback) for callback in claimed]), of=body.department)
 
     return await once(work)
 
@@ -142,15 +140,13 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
 @router.get("/{id:uuid}", response_model=CallbackOut, responses=problems(NOT_FOUND))
 async def get_callback(id: UUID, access: Reader) -> Response:
     """One callback as it stands. Its ETag is what PATCH asks for as If-Match."""
-    callback = await access.callback(str(id))
-    return respond(answered(CallbackOut.of(callback), version=callback.version))
+    return respond(_as_it_stands(await access.parts.desk.get(str(id), scope=access.scope)))
 
 
 @router.get("/{id:uuid}/patient", responses=problems((404, "There is no such callback, or it has no identity number.")))
 async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
     """The whole national identity number. Each read is recorded in the callback's history, with your name."""
-    callback = await access.callback(str(id))
-    patient = await access.parts.desk.patient(callback.id, access.agent.name)
+    patient = await access.parts.desk.patient(str(id), access.agent.name, scope=access.scope)
     if patient is None:
         raise NoPatient
     return FullPatientOut.of(patient)
@@ -159,8 +155,7 @@ async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
 @router.get("/{id:uuid}/history", responses=problems(NOT_FOUND))
 async def get_history(id: UUID, access: Reader) -> HistoryOut:
     """Everything that has happened to the callback, oldest first."""
-    callback = await access.callback(str(id))
-    rows = await access.parts.desk.history(callback.id)
+    rows = await access.parts.desk.history(str(id), scope=access.scope)
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
 
@@ -169,10 +164,9 @@ async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     """Take this callback. A colleague's claim may be taken over once its lease has run out."""
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
-        claimed = await access.parts.desk.claim_named(callback.id, access.agent.name)
+        claimed = await access.parts.desk.claim_named(str(id), access.agent.name, scope=access.scope)
         access.parts.metrics.count_claims(claimed.department, 1)
-        return answered(_claimed(claimed), version=claimed.version)
+        return answered(_claimed(claimed), version=claimed.version, of=claimed.department)
 
     return await once(work)
 
@@ -182,8 +176,8 @@ async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -
     """Let go of a claim: the callback waits again, in its old place."""
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
-        return _as_it_stands(await access.parts.desk.release(callback.id, access.agent.name, body.fence))
+        desk = access.parts.desk
+        return _as_it_stands(await desk.release(str(id), access.agent.name, body.fence, scope=access.scope))
 
     return await once(work)
 
@@ -193,13 +187,12 @@ async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempo
     """Tell how an attempt went; `next` says what happens now."""
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
         after = await access.parts.desk.record_attempt(
-            callback.id, access.agent.name, body.fence, body.outcome, note=body.note
+            str(id), access.agent.name, body.fence, body.outcome, note=body.note, scope=access.scope
         )
         department = access.parts.departments().get(after.department)
         words = what_happens_next(after, department, access.parts.clock.now())
-        return answered(AttemptedCallback.of(after, next=words), version=after.version)
+        return answered(AttemptedCallback.of(after, next=words), version=after.version, of=after.department)
 
     return await once(work)
 
@@ -209,10 +202,10 @@ async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Re
     """Close a callback. One that is claimed is closed by its claimer, with the `fence`."""
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
-        return _as_it_stands(
-            await access.parts.desk.close(callback.id, access.agent.name, body.reason, fence=body.fence, note=body.note)
+        closed = await access.parts.desk.close(
+            str(id), access.agent.name, body.reason, scope=access.scope, fence=body.fence, note=body.note
         )
+        return _as_it_stands(closed)
 
     return await once(work)
 
@@ -222,15 +215,15 @@ async def reopen(id: UUID, access: Worker, once: Idempotent, body: ReopenIn | No
     """Put a closed or unreachable callback back in the queue, with a new promise; one cut off goes first in line."""
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
         cut_off = body is not None and body.cut_off
-        return _as_it_stands(await access.parts.desk.reopen(callback.id, access.agent.name, cut_off=cut_off))
+        desk = access.parts.desk
+        return _as_it_stands(await desk.reopen(str(id), access.agent.name, scope=access.scope, cut_off=cut_off))
 
     return await once(work)
 
 
 def _as_it_stands(callback: Callback) -> Answer:
-    return answered(CallbackOut.of(callback), version=callback.version)
+    return answered(CallbackOut.of(callback), version=callback.version, of=callback.department)
 
 
 def _claimed(callback: Callback) -> ClaimedCallback:

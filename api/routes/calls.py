@@ -22,6 +22,6 @@ async def list_calls(
 ) -> CallPage:
     """Calls, oldest first."""
     page = await access.parts.desk.calls(
-        departments=access.departments(department), incomplete=incomplete, cursor=cursor, limit=limit
+        scope=access.looking(department), incomplete=incomplete, cursor=cursor, limit=limit
     )
     return CallPage(items=[CallOut.of(call) for call in page.items], next_cursor=page.next_cursor)

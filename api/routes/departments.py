@@ -36,10 +36,9 @@ async def close_queue(
     access: Closer, slug: Annotated[str, Path(max_length=64, pattern=SLUG)], closure: ClosureIn
 ) -> ClosureOut:
     """Close the queue for a time. It takes the place of closures it overlaps: a shorter one ends an earlier."""
-    [department] = access.departments(slug)
     text = Later(closure.text_key) if closure.text_key else Later.CLOSED_TODAY
     closed = await access.parts.desk.close_queue(
-        department, access.agent.name, from_=closure.from_, until=closure.until, text=text
+        slug, access.agent.name, scope=access.scope, from_=closure.from_, until=closure.until, text=text
     )
     return ClosureOut.of(closed)
 

@@ -15,7 +15,6 @@ from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT, NOT_FOUND
 from api.schemas import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
 from desk.answers import Answer
-from desk.errors import VersionConflict
 from desk.identity import parse_identity
 from desk.phone import parse_phone
 
@@ -48,11 +47,11 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
 
     Somebody who has an open callback in the department gets no second one.
     """
+    access.scope.require(body.department)
 
     async def work() -> Answer:
-        (department,) = access.departments(body.department)
         parts = access.parts
-        rules = parts.departments().get(department)
+        rules = parts.departments().get(body.department)
         patient = None
         if body.identity is not None:
             patient = parse_identity(
@@ -60,17 +59,18 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
             )
         phone = parse_phone(body.phone, allow_foreign=rules.allow_foreign or parts.settings.allow_foreign)
         booked = await parts.errands.book(
-            department,
+            body.department,
             access.agent.name,
             patient,
             phone,
+            scope=access.scope,
             language=body.language,
             priority=body.priority,
             note=body.note,
         )
         callback = booked.callback
         out = BookedCallback.of(callback, created=booked.created)
-        return answered(out, 201 if booked.created else 200, version=callback.version)
+        return answered(out, 201 if booked.created else 200, version=callback.version, of=callback.department)
 
     return await once(work)
 
@@ -84,13 +84,12 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
 )
 async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
     """Change priority or note of the version you read. Claims and their leases don't stand in the way."""
-    callback = await access.callback(str(id))
-    version = _version(if_match, callback.version)
     given = body.model_fields_set
     amended = await access.parts.errands.amend(
-        callback.id,
+        str(id),
         access.agent.name,
-        version=version,
+        scope=access.scope,
+        versions=_versions(if_match),
         priority=body.priority if "priority" in given else None,
         note=(body.note or "") if "note" in given else None,
     )
@@ -105,17 +104,17 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
     """
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
         sent = await access.parts.errands.transfer(
-            callback.id,
+            str(id),
             access.agent.name,
             body.department,
+            scope=access.scope,
             keep_promise=body.keep_promise,
             fence=body.fence,
             note=body.note,
         )
         out = TransferredCallback.of(sent.callback, promise_kept=sent.promise_kept)
-        return answered(out, version=sent.callback.version)
+        return answered(out, version=sent.callback.version, of=sent.sent_from)
 
     return await once(work)
 
@@ -123,8 +122,7 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
 @router.post("/{id:uuid}/extend", response_model=ClaimedCallback, responses=problems(NOT_FOUND, CONFLICT))
 async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
     """Heartbeat: a full lease from now. `version` stays. Sending it twice does no harm."""
-    callback = await access.callback(str(id))
-    held = await access.parts.desk.extend(callback.id, access.agent.name, body.fence)
+    held = await access.parts.desk.extend(str(id), access.agent.name, body.fence, scope=access.scope)
     return respond(answered(ClaimedCallback.of(held, fence=held.fence), version=held.version))
 
 
@@ -133,23 +131,20 @@ async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempote
     """Give a new promise, kept beside those given before, and tell the patient by SMS."""
 
     async def work() -> Answer:
-        callback = await access.callback(str(id))
         given = await access.parts.errands.promise_anew(
-            callback.id, access.agent.name, by=body.by, fence=body.fence, sms=body.sms
+            str(id), access.agent.name, scope=access.scope, by=body.by, fence=body.fence, sms=body.sms
         )
         out = PromisedCallback.of(given.callback, sms_queued=given.sms_queued)
-        return answered(out, version=given.callback.version)
+        return answered(out, version=given.callback.version, of=given.callback.department)
 
     return await once(work)
 
 
-def _version(if_match: str | None, current: int) -> int:
-    """The version the change is meant for. Raises VersionNeeded without one, VersionConflict on any that isn't ours."""
+def _versions(if_match: str | None) -> frozenset[int] | None:
+    """The versions the change is meant for; None is any. Raises VersionNeeded where nothing is said."""
     if if_match is None:
         raise VersionNeeded
     if if_match.strip() == "*":
-        return current
-    named = [ETAG.fullmatch(each.strip()) for each in if_match.split(",")]
-    if not any(match and int(match[1]) == current for match in named):
-        raise VersionConflict
-    return current
+        return None
+    named = (ETAG.fullmatch(each.strip()) for each in if_match.split(","))
+    return frozenset(int(match[1]) for match in named if match)

@@ -65,12 +65,12 @@ async def events(
     Open the stream first and ask for the lists afterwards: then nothing falls between. A quiet stream says that it is
     there every 15 seconds. When it ends, for whatever reason, come back with the last `id`.
     """
-    departments, tokens, token = frozenset(access.departments(department)), access.parts.agents.tokens, credentials
+    scope, tokens, token = access.looking(department), access.parts.agents.tokens, credentials
 
     async def still() -> bool:
         agent = await tokens.verify(token.credentials)
-        return agent is not None and all(map(agent.scope(Permission.READ).covers, departments))
+        return agent is not None and all(map(agent.scope(Permission.READ).covers, scope.departments or ()))
 
-    reader, live = LiveReader(departments, still), access.parts.live
+    reader, live = LiveReader(scope, still), access.parts.live
     await live.open()
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)

@@ -40,16 +40,16 @@ async def department_promises(
     limit: Limit = 50,
 ) -> Response:
     """The ledger: each promise given and what became of it, by when it is due; the share kept; how the line will go."""
-    (department,) = access.departments(slug)
-    found = await access.parts.ledger.promises(department, since=since, state=state, cursor=cursor, limit=limit)
+    found = await access.parts.ledger.promises(
+        slug, scope=access.scope, since=since, state=state, cursor=cursor, limit=limit
+    )
     return respond(answered(DepartmentPromisesOut.of(found)))
 
 
 @router.get("/departments/{slug}/warnings", response_model=WarningPage, responses=problems(NO_DEPARTMENT))
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Promises that were seen to be at risk, oldest first: one warning for each, before it breaks."""
-    (department,) = access.departments(slug)
-    page = await access.parts.ledger.warnings(department, cursor=cursor, limit=limit)
+    page = await access.parts.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
     items = [WarningOut.of(row) for row in page.items]
     return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
 
@@ -61,13 +61,11 @@ async def department_intake(
     since: Annotated[Moment | None, Query(description="Rang since then; without it, all that wait.")] = None,
 ) -> Response:
     """The Monday view: who waits, by urgency and by what is known of them, the deadlines ahead, and when it is done."""
-    (department,) = access.departments(slug)
-    return respond(answered(IntakeOut.of(await access.parts.ledger.intake(department, since))))
+    return respond(answered(IntakeOut.of(await access.parts.ledger.intake(slug, since, scope=access.scope))))
 
 
 @router.get("/callbacks/{id:uuid}/promises", response_model=CallbackPromises, responses=problems(NOT_FOUND))
 async def callback_promises(id: UUID, access: Reader) -> Response:
     """Every promise given for this callback, the first first, each judged by itself."""
-    callback = await access.callback(str(id))
-    judged = await access.parts.ledger.of_callback(callback.id)
+    judged = await access.parts.ledger.of_callback(str(id), scope=access.scope)
     return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, any_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
+from desk.access import Scope
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.departments import Policy
 from desk.errors import CallbackNotFound
@@ -17,6 +18,8 @@ from desk.phone import PhoneNumber
 from desk.promises import Promise, PromiseReason
 from desk.sms import SmsState
 from desk.storage.database import Connection
+from desk.storage.scoped import in_department, within
+from desk.storage.scoped import one_of as one_of
 from desk.storage.tables import attempts, callbacks, promises
 
 c = callbacks.c
@@ -93,18 +96,23 @@ async def add(connection: Connection, **values: Any) -> Stored:
 
 
 async def find_open(
-    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber
+    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber, *, scope: Scope
 ) -> Stored | None:
     """The open callback of the same person, or without a person of the same phone; locked for this unit of work.
 
     The person is found by any of the `indexes`. None found, nobody else makes one until this unit of work ends.
     """
     await _one_at_a_time(connection, department, indexes)
-    return await _one(connection, _open_of(connection, department, indexes, phone))
+    return await _one(connection, _open_of(connection, department, indexes, phone, scope))
 
 
 async def find_open_of_caller(
-    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None
+    connection: Connection,
+    department: str,
+    indexes: Sequence[bytes] | None,
+    phone: PhoneNumber | None,
+    *,
+    scope: Scope,
 ) -> Stored | None:
     """The open callback of the same person, else of the same phone; locked for this unit of work.
 
@@ -112,39 +120,45 @@ async def find_open_of_caller(
     nothing, the caller may be the one person we have under that phone, but of several it could be any: None.
     """
     await _one_at_a_time(connection, department, indexes)
-    if indexes and (same := await _one(connection, _open_of(connection, department, indexes, phone))):
+    if indexes and (same := await _one(connection, _open_of(connection, department, indexes, phone, scope))):
         return same
     if phone is None:
         return None
-    nameless = await _one(connection, _open_of(connection, department, None, phone))
+    nameless = await _one(connection, _open_of(connection, department, None, phone, scope))
     if nameless or indexes:
         return nameless
-    same_phone = [c.department == department, c.status != Status.CLOSED.value, c.phone == phone.e164]
+    same_phone = [
+        in_department(c.department, department, scope),
+        c.status != Status.CLOSED.value,
+        c.phone == phone.e164,
+    ]
     found = await _with_attempts(connection, select(*shown).where(*same_phone).with_for_update())
     return found[0] if len(found) == 1 else None
 
 
-async def locked(connection: Connection, id: str) -> Stored:
-    """That callback, kept from others until this unit of work ends. Raises `CallbackNotFound`."""
-    stored = await _one(connection, [c.id == uuid(id), kept])
+async def locked(connection: Connection, id: str, *, scope: Scope) -> Stored:
+    """That callback, kept from others until this unit of work ends. Outside the scope too: `CallbackNotFound`."""
+    stored = await _one(connection, _that(connection, id, scope))
     if stored is None:
         raise CallbackNotFound
+    scope.touch(stored.callback.department)
     return stored
 
 
-async def get(connection: Connection, id: str) -> Callback:
-    """That callback, as it stands. Raises `CallbackNotFound`."""
-    found = await _with_attempts(connection, select(*shown).where(c.id == uuid(id), kept))
+async def get(connection: Connection, id: str, *, scope: Scope) -> Callback:
+    """That callback, as it stands. Outside the scope too: `CallbackNotFound`."""
+    found = await _with_attempts(connection, select(*shown).where(*_that(connection, id, scope)))
     if not found:
         raise CallbackNotFound
+    scope.touch(found[0].callback.department)
     return found[0].callback
 
 
-async def sealed_patient(connection: Connection, id: str) -> tuple[bytes, IdentityKind] | None:
-    """The sealed identity number and its kind; None when the callback has none."""
-    query = select(c.patient_number, c.patient_kind).where(c.id == uuid(id))
-    row = (await connection.execute(query)).one()
-    return (row.patient_number, IdentityKind(row.patient_kind)) if row.patient_number else None
+async def sealed_patient(connection: Connection, id: str, *, scope: Scope) -> tuple[bytes, IdentityKind] | None:
+    """The sealed identity number and its kind; None when the callback has none, or is outside the scope."""
+    query = select(c.patient_number, c.patient_kind).where(*_that(connection, id, scope))
+    row = (await connection.execute(query)).one_or_none()
+    return (row.patient_number, IdentityKind(row.patient_kind)) if row and row.patient_number else None
 
 
 async def lengthen(connection: Connection, stored: Stored, lease_until: datetime) -> Stored:
@@ -204,18 +218,16 @@ async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Sto
     return [read(row, tried[row.id]) for row in rows]
 
 
-def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-    """Whether the column is among the values. PostgreSQL gets them as one, so that the statement stays the same."""
-    if connection.dialect.name != "postgresql":
-        return column.in_(values)
-    return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))
+def _that(connection: Connection, id: str, scope: Scope) -> list[ColumnElement[bool]]:
+    """That callback, if the scope has it and its person's data are still there."""
+    return [c.id == uuid(id), kept, *within(connection, c.department, scope)]
 
 
 def _open_of(
-    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None
+    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None, scope: Scope
 ) -> list[ColumnElement[bool]]:
     """The partial unique indexes, as conditions."""
-    same = [c.department == department, c.status != Status.CLOSED.value]
+    same = [in_department(c.department, department, scope), c.status != Status.CLOSED.value]
     if not indexes:
         return [*same, c.patient_index.is_(None), c.phone == (phone.e164 if phone else None)]
     if len(indexes) == 1:

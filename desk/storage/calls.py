@@ -1,23 +1,25 @@
 """Calls in the database: one row for each (Asterisk, channel), whether it led to a callback or not."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from desk.access import Scope
 from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
 from desk.phone import PhoneNumber
 from desk.storage import cursors
 from desk.storage.database import Connection
+from desk.storage.scoped import within
 from desk.storage.tables import calls
 
 c = calls.c
 
 
-async def find(connection: Connection, key: CallKey) -> RecordedCall | None:
+async def find(connection: Connection, key: CallKey, *, scope: Scope) -> RecordedCall | None:
     """What is kept of that call; locked for this unit of work."""
     query = select(calls).where(c.asterisk_id == key.asterisk_id, c.channel_id == key.channel_id)
+    query = query.where(*within(connection, c.department, scope))
     row = (await connection.execute(query.with_for_update())).one_or_none()
     return _read(row) if row else None
 
@@ -51,10 +53,10 @@ async def keep(
 
 
 async def page(
-    connection: Connection, *, departments: Collection[str], incomplete: bool | None, cursor: str | None, limit: int
+    connection: Connection, *, scope: Scope, incomplete: bool | None, cursor: str | None, limit: int
 ) -> Page[RecordedCall]:
     """Calls to these departments, oldest first."""
-    query = select(calls).where(c.department.in_(list(departments)), c.forgotten_at.is_(None))
+    query = select(calls).where(*within(connection, c.department, scope), c.forgotten_at.is_(None))
     if incomplete is not None:
         query = query.where(c.incomplete.is_(incomplete))
     if cursor is not None:

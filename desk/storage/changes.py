@@ -7,16 +7,18 @@ missing id is then either held by a unit of work that holds the lock now, or wil
 SQLite there is one writer at a time, so ids are seen in their order.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import func, select, text
 
+from desk.access import Scope
 from desk.callbacks import Change, Status
 from desk.errors import StorageUnavailable
 from desk.storage.database import FAILURES, Connection, Database
 from desk.storage.herald import CHANNEL
+from desk.storage.scoped import within
 from desk.storage.tables import history
 
 LOCK = 0x1AA1_21D7
@@ -33,15 +35,12 @@ async def newest(connection: Connection) -> int:
     return int((await connection.execute(select(func.coalesce(func.max(history.c.id), 0)))).scalar_one())
 
 
-async def after(
-    connection: Connection, id: int, *, limit: int, upto: int | None = None, departments: Collection[str] | None = None
-) -> list[Change]:
-    """Rows with a higher id, lowest first: up to and with `upto`, of those departments, or all."""
-    query = select(history).where(history.c.id > id).order_by(history.c.id).limit(limit)
+async def after(connection: Connection, id: int, *, scope: Scope, limit: int, upto: int | None = None) -> list[Change]:
+    """Rows of those departments with a higher id, lowest first, up to and with `upto`."""
+    query = select(history).where(history.c.id > id, *within(connection, history.c.department, scope))
+    query = query.order_by(history.c.id).limit(limit)
     if upto is not None:
         query = query.where(history.c.id <= upto)
-    if departments is not None:
-        query = query.where(history.c.department.in_(departments))
     return [_change(row) for row in await connection.execute(query)]
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlalchemy import func, literal, or_, select, tuple_, update
 
+from desk.access import Scope
 from desk.callbacks import Callback, Status
 from desk.storage import callbacks as rows
 from desk.storage.callbacks import RANK, Stored, shown
 from desk.storage.database import Connection
+from desk.storage.scoped import in_department, within
 from desk.storage.tables import callbacks
 
 c = callbacks.c
@@ -22,6 +24,7 @@ async def take_next(
     department: str,
     agent: str,
     *,
+    scope: Scope,
     limit: int,
     now: datetime,
     lease_until: datetime,
@@ -34,7 +37,7 @@ async def take_next(
     """
     waiting = (
         select(c.id)
-        .where(c.department == department, c.status == Status.WAITING.value)
+        .where(in_department(c.department, department, scope), c.status == Status.WAITING.value)
         .where(or_(c.not_before.is_(None), c.not_before <= now))
         .order_by(*ORDER)
         .limit(limit)
@@ -59,24 +62,23 @@ async def take_next(
     return sorted(taken, key=lambda stored: _order(stored.callback))
 
 
-async def ahead_of(connection: Connection, callback: Callback, now: datetime) -> int:
+async def ahead_of(connection: Connection, callback: Callback, now: datetime, *, scope: Scope) -> int:
     """How many are handed out before this waiting callback."""
     place = tuple_(*(literal(value, column.type) for value, column in zip(_order(callback), ORDER, strict=True)))
     query = (
         select(func.count())
         .select_from(callbacks)
-        .where(c.department == callback.department, c.status == Status.WAITING.value)
+        .where(in_department(c.department, callback.department, scope), c.status == Status.WAITING.value)
         .where(or_(c.not_before.is_(None), c.not_before <= now))
         .where(tuple_(*ORDER) < place)
     )
     return int((await connection.execute(query)).scalar_one())
 
 
-async def expired(connection: Connection, now: datetime, department: str | None = None) -> list[Stored]:
-    """Claimed callbacks whose lease has run out, locked; in one department or in all."""
+async def expired(connection: Connection, now: datetime, *, scope: Scope) -> list[Stored]:
+    """Claimed callbacks of these departments whose lease has run out, locked."""
     query = select(*shown).where(c.status == Status.CLAIMED.value, c.lease_until <= now)
-    if department is not None:
-        query = query.where(c.department == department)
+    query = query.where(*within(connection, c.department, scope))
     found = await connection.execute(query.order_by(c.id).with_for_update(skip_locked=True, key_share=True))
     return await rows.with_attempts(connection, found.all())
 

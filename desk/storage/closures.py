@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import func, insert, not_, or_, select, update
 
+from desk.access import Scope
 from desk.callbacks import ClosedReason
 from desk.storage.database import Connection
+from desk.storage.scoped import in_department
 from desk.storage.tables import callbacks, closures
 
 GIVEN_BACK = (ClosedReason.CANCELLED_BY_CALLER.value, ClosedReason.DUPLICATE.value)
@@ -23,11 +25,25 @@ async def ahead(connection: Connection, department: str, now: datetime) -> Seque
 
 
 async def add(
-    connection: Connection, *, department: str, agent: str, at: datetime, from_: datetime, until: datetime, text: str
+    connection: Connection,
+    department: str,
+    agent: str,
+    *,
+    scope: Scope,
+    at: datetime,
+    from_: datetime,
+    until: datetime,
+    text: str,
 ) -> int:
-    """A closure, in place of those it overlaps; its id."""
+    """A closure, in place of those it overlaps; its id. Raises DepartmentNotAllowed."""
+    scope.require(department)
     c = closures.c
-    overlapped = (c.department == department, c.replaced_at.is_(None), c.from_at < until, c.until_at > from_)
+    overlapped = (
+        in_department(c.department, department, scope),
+        c.replaced_at.is_(None),
+        c.from_at < until,
+        c.until_at > from_,
+    )
     await connection.execute(update(closures).where(*overlapped).values(replaced_at=at))
     values = {"department": department, "agent": agent, "at": at, "from_at": from_, "until_at": until, "text": text}
     return int((await connection.execute(insert(closures).values(**values).returning(c.id))).scalar_one())

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import func, insert, or_, select, update
 
+from desk.access import Scope
 from desk.dialling import Dial, DialReason, DialState
 from desk.phone import PhoneNumber
 from desk.storage.database import Connection
+from desk.storage.scoped import of_callback, within
 from desk.storage.tables import dials
 
 c = dials.c
@@ -41,16 +43,17 @@ async def add(connection: Connection, **values: Any) -> Dial:
     return read((await connection.execute(statement)).one())
 
 
-async def active(connection: Connection, *, callback_id: str, agent: str) -> list[Dial]:
+async def active(connection: Connection, *, callback_id: str, agent: str, scope: Scope) -> list[Dial]:
     """Those in progress for the callback or by the agent."""
     query = select(dials).where(_active, or_(c.callback_id == callback_id, c.agent == agent))
+    query = query.where(*within(connection, c.department, scope))
     return [read(row) for row in await connection.execute(query)]
 
 
-async def latest(connection: Connection, callback_id: str) -> Dial | None:
+async def latest(connection: Connection, callback_id: str, *, scope: Scope) -> Dial | None:
     """The callback's newest dial."""
-    query = select(dials).where(c.callback_id == callback_id).order_by(c.requested_at.desc(), c.id).limit(1)
-    row = (await connection.execute(query)).one_or_none()
+    query = select(dials).where(*of_callback(connection, c.callback_id, callback_id, scope))
+    row = (await connection.execute(query.order_by(c.requested_at.desc(), c.id).limit(1))).one_or_none()
     return read(row) if row else None
 
 

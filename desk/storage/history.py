@@ -6,9 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, insert, select
 
+from desk.access import Scope
 from desk.callbacks import HistoryRow, Status
 from desk.storage.database import Connection
 from desk.storage.herald import TOLD
+from desk.storage.scoped import of_callback as of_that_callback
 from desk.storage.tables import callbacks, history
 
 CALLER = "caller"
@@ -58,9 +60,9 @@ async def append(connection: Connection, entries: Sequence[Entry]) -> None:
         )
 
 
-async def of_callback(connection: Connection, id: str) -> list[HistoryRow]:
-    """Everything that happened to a callback, oldest first."""
-    query = select(history).where(history.c.callback_id == id).order_by(history.c.id)
+async def of_callback(connection: Connection, id: str, *, scope: Scope) -> list[HistoryRow]:
+    """Everything that happened to a callback, oldest first, in whichever department."""
+    query = select(history).where(*of_that_callback(connection, history.c.callback_id, id, scope))
     return [
         HistoryRow(
             id=row.id,
@@ -71,5 +73,5 @@ async def of_callback(connection: Connection, id: str) -> list[HistoryRow]:
             to_status=Status(row.to_status) if row.to_status else None,
             details=row.details,
         )
-        for row in await connection.execute(query)
+        for row in await connection.execute(query.order_by(history.c.id))
     ]

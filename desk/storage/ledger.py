@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select
 
+from desk.access import Scope
 from desk.callbacks import Attempt, Outcome, Priority, Status
 from desk.departments import Policy
 from desk.forecast import Given
@@ -16,6 +17,8 @@ from desk.storage import callbacks as rows
 from desk.storage.claims import ORDER
 from desk.storage.database import Connection
 from desk.storage.history import CALLER, SYSTEM
+from desk.storage.scoped import in_department
+from desk.storage.scoped import of_callback as of_that_callback
 from desk.storage.tables import attempts, callbacks, history, promises, warnings
 
 c = callbacks.c
@@ -67,17 +70,17 @@ class WarningRow:
     predicted_at: datetime | None
 
 
-async def given_since(connection: Connection, department: str, since: datetime) -> list[PromiseRow]:
+async def given_since(connection: Connection, department: str, since: datetime, *, scope: Scope) -> list[PromiseRow]:
     """Promises of the department that are due after `since`, by when they are due."""
-    query = select(promises).where(promises.c.department == department, promises.c.due > since)
+    query = select(promises).where(in_department(promises.c.department, department, scope), promises.c.due > since)
     query = query.order_by(promises.c.due, promises.c.id).limit(MOST_PROMISES)
     return [_promise(row) for row in await connection.execute(query)]
 
 
-async def of_callback(connection: Connection, callback_id: str) -> list[PromiseRow]:
-    """Every promise of a callback, in the order they were given."""
-    query = select(promises).where(promises.c.callback_id == callback_id).order_by(promises.c.id)
-    return [_promise(row) for row in await connection.execute(query)]
+async def of_callback(connection: Connection, callback_id: str, *, scope: Scope) -> list[PromiseRow]:
+    """Every promise of a callback, in the order they were given, by whichever department."""
+    query = select(promises).where(*of_that_callback(connection, promises.c.callback_id, callback_id, scope))
+    return [_promise(row) for row in await connection.execute(query.order_by(promises.c.id))]
 
 
 async def tries(connection: Connection, found: Sequence[PromiseRow]) -> Mapping[str, list[Attempt]]:
@@ -97,23 +100,25 @@ async def closings(connection: Connection, found: Sequence[PromiseRow]) -> Mappi
     return made
 
 
-async def line(connection: Connection, department: str) -> list[LineRow]:
+async def line(connection: Connection, department: str, *, scope: Scope) -> list[LineRow]:
     """Callbacks that wait or are claimed, the claimed first, then in claim order."""
     query = select(
         *(c.id, c.status, c.priority, c.promise_policy, c.promise_from, c.promise_by, c.not_before, c.created_at),
         *(c.claimed_by, c.lease_until),
         c.patient_index.is_not(None).label("identified"),
         c.note.is_not(None).label("with_note"),
-    ).where(c.department == department, c.status.in_([Status.WAITING.value, Status.CLAIMED.value]))
+    ).where(in_department(c.department, department, scope), c.status.in_([Status.WAITING.value, Status.CLAIMED.value]))
     found = [_line(row) for row in await connection.execute(query.order_by(*ORDER).limit(MOST_IN_LINE))]
     return sorted(found, key=lambda each: each.status is not Status.CLAIMED)
 
 
-async def deeds(connection: Connection, department: str, since: datetime) -> list[tuple[datetime, str, str]]:
+async def deeds(
+    connection: Connection, department: str, since: datetime, *, scope: Scope
+) -> list[tuple[datetime, str, str]]:
     """What agents did in the department of late: time, agent and event, oldest first."""
     newest = (
         select(history.c.id, history.c.at, history.c.actor, history.c.event)
-        .where(history.c.department == department)
+        .where(in_department(history.c.department, department, scope))
         .order_by(history.c.id.desc())
         .limit(MOST_DEEDS)
     )
@@ -146,9 +151,9 @@ async def warn(connection: Connection, promise: PromiseRow, at: datetime, predic
     )
 
 
-async def warned(connection: Connection, department: str, after: int, limit: int) -> list[WarningRow]:
+async def warned(connection: Connection, department: str, after: int, limit: int, *, scope: Scope) -> list[WarningRow]:
     """Warnings of the department with higher ids than `after`, oldest first."""
-    query = select(warnings).where(warnings.c.department == department, warnings.c.id > after)
+    query = select(warnings).where(in_department(warnings.c.department, department, scope), warnings.c.id > after)
     found = await connection.execute(query.order_by(warnings.c.id).limit(limit))
     return [
         WarningRow(row.id, row.at, row.promise_id, row.callback_id, row.department, row.due, row.predicted_at)

@@ -5,34 +5,37 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
 
+from desk.access import Scope
 from desk.callbacks import Callback, Page, Status, Wanted
 from desk.storage import cursors
 from desk.storage.callbacks import RANK, c, kept, shown, with_attempts
 from desk.storage.database import Connection
 from desk.storage.instant import Instant
+from desk.storage.scoped import within
 
 MOST_BRANCHES = 100
 
 
 async def page(
-    connection: Connection, *, departments: Collection[str], wanted: Wanted, cursor: str | None, limit: int
+    connection: Connection, *, scope: Scope, wanted: Wanted, cursor: str | None, limit: int
 ) -> Page[Callback]:
     """Callbacks of these departments, oldest first. Arrival never changes, so a page never repeats or skips one."""
     conditions = _conditions(wanted)
     if cursor is not None:
         at, id = cursors.callback_place(cursor)
         conditions.append(tuple_(c.created_at, c.id) > tuple_(literal(at, Instant), literal(id, c.id.type)))
-    query = _first(departments, wanted.status, conditions, limit + 1)
+    query = _first(connection, scope, wanted.status, conditions, limit + 1)
     found = await with_attempts(connection, (await connection.execute(query)).all())
     items = [stored.callback for stored in found[:limit]]
     more = len(found) > limit
     return Page(items, cursors.after_callback(items[-1].created_at, items[-1].id) if more else None)
 
 
-async def open_counts(connection: Connection) -> dict[tuple[str, Status], int]:
+async def open_counts(connection: Connection, *, scope: Scope) -> dict[tuple[str, Status], int]:
     """How many callbacks are open, by department and status; what there is none of is left out."""
     open_ones = [status.value for status in Status if status is not Status.CLOSED]
     query = select(c.department, c.status, func.count()).where(c.status.in_(open_ones))
+    query = query.where(*within(connection, c.department, scope))
     found = await connection.execute(query.group_by(c.department, c.status))
     return {(department, Status(status)): count for department, status, count in found}
 
@@ -57,7 +60,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def _first(
-    departments: Collection[str],
+    connection: Connection,
+    scope: Scope,
     status: Collection[Status] | None,
     conditions: list[ColumnElement[bool]],
     limit: int,
@@ -67,9 +71,9 @@ def _first(
     So a page costs the same however many rows lie in other statuses; an `IN` over both would sort them all.
     """
     states: list[str | None] = [None] if status is None else [each.value for each in set(status)]
-    pairs = [(department, state) for department in set(departments) for state in states]
+    pairs = [(department, state) for department in sorted(scope.departments or ()) for state in states]
     if not 0 < len(pairs) <= MOST_BRANCHES:
-        rows = select(*shown).where(c.department.in_(list(departments)), *conditions)
+        rows = select(*shown).where(*within(connection, c.department, scope), *conditions)
         if status is not None:
             rows = rows.where(c.status.in_([each.value for each in status]))
         return rows.order_by(c.created_at, c.id).limit(limit)

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
+from desk.access import Scope
 from desk.storage.database import Connection
+from desk.storage.scoped import of_callback
 from desk.storage.tables import callbacks, recordings
 
 r = recordings.c
@@ -26,9 +28,10 @@ async def add(connection: Connection, callback_id: str, at: datetime, *, key: by
     await connection.execute(insert(recordings).values(**values))
 
 
-async def find(connection: Connection, callback_id: str) -> tuple[bytes, bytes] | None:
-    """The sealed key and sound; None when there is none."""
-    row = (await connection.execute(select(r.key, r.sound).where(r.callback_id == callback_id))).one_or_none()
+async def find(connection: Connection, callback_id: str, *, scope: Scope) -> tuple[bytes, bytes] | None:
+    """The sealed key and sound; None when there is none, or the callback is outside the scope."""
+    query = select(r.key, r.sound).where(*of_callback(connection, r.callback_id, callback_id, scope))
+    row = (await connection.execute(query)).one_or_none()
     return (bytes(row.key), bytes(row.sound)) if row else None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
+from desk.access import Scope
 from desk.callbacks import Attempt, ClosedReason, Outcome
 from desk.storage.callbacks import Stored, read, shown
 from desk.storage.database import Connection
@@ -55,8 +56,8 @@ _COMPLETE = f"""
 with asked as (
     select * from unnest(
         cast(:ids as uuid[]), cast(:agents as text[]), cast(:fences as integer[]), cast(:outcomes as text[]),
-        cast(:tried_notes as text[]), cast(:reasons as text[]), cast(:notes as text[])
-    ) with ordinality as asked (id, agent, fence, outcome, tried_note, reason, note, n)
+        cast(:tried_notes as text[]), cast(:reasons as text[]), cast(:notes as text[]), cast(:scopes as text[])
+    ) with ordinality as asked (id, agent, fence, outcome, tried_note, reason, note, scope, n)
 ), done as (
     update callbacks c
     set status = 'closed', claimed_by = null, lease_until = null, closed_reason = asked.reason, closed_at = :now,
@@ -64,6 +65,7 @@ with asked as (
     from asked
     where c.id = any (cast(:ids as uuid[])) and c.id = asked.id and c.status = 'claimed'
     and c.claimed_by = asked.agent and c.fence = asked.fence
+    and (asked.scope is null or c.department = any (string_to_array(asked.scope, ',')))
     returning {_SHOWN}, n, asked.agent, asked.outcome, asked.tried_note
 ), tried as (
     insert into attempts (callback_id, at, agent, outcome, counted, note)
@@ -91,6 +93,15 @@ CLAIM, COMPLETE = statement(_CLAIM), statement(_COMPLETE)
 
 
 @dataclass(frozen=True)
+class Claim:
+    """An agent asks for the next in line, up to `limit`."""
+
+    agent: str
+    limit: int
+    scope: Scope
+
+
+@dataclass(frozen=True)
 class Completion:
     """An agent is done with a claimed callback: it is closed, after an attempt if there is an `outcome`."""
 
@@ -98,27 +109,29 @@ class Completion:
     agent: str
     fence: int
     reason: ClosedReason
+    scope: Scope
     note: str | None = None
     outcome: Outcome | None = None
     tried_note: str | None = None
 
 
 async def claim(
-    connection: Connection, department: str, asked: Sequence[tuple[str, int]], *, now: datetime, lease_until: datetime
+    connection: Connection, department: str, asked: Sequence[Claim], *, now: datetime, lease_until: datetime
 ) -> list[list[Stored]]:
-    """What each (agent, how many) gets, in claim order; nothing for anybody while a lease that ran out is to be ended.
+    """What each gets, in claim order; nothing for anybody while a lease that ran out is to be ended.
 
-    Rows another unit of work holds are passed over.
+    Rows another unit of work holds are passed over. Who asks from outside the department gets none.
     """
-    agents = [agent for agent, limit in asked for _ in range(limit)]
+    limits = [each.limit if each.scope.covers(department) else 0 for each in asked]
+    agents = [each.agent for each, limit in zip(asked, limits, strict=True) for _ in range(limit)]
     given = {"department": department, "agents": agents, "most": len(agents), "now": now, "lease_until": lease_until}
     found = {n: stored for n, stored in await _run(connection, CLAIM, given)}
     places = iter(range(1, len(agents) + 1))
-    return [[found[n] for n in [next(places) for _ in range(limit)] if n in found] for _, limit in asked]
+    return [[found[n] for n in [next(places) for _ in range(limit)] if n in found] for limit in limits]
 
 
 async def complete(connection: Connection, asked: Sequence[Completion], now: datetime) -> list[Stored | None]:
-    """Each as it is now; None for one whose claim is over, or that there isn't: nothing was done to it."""
+    """Each as it is now; None for one whose claim is over, or that there isn't in its scope: nothing was done to it."""
     given = {
         "ids": [each.id for each in asked],
         "agents": [each.agent for each in asked],
@@ -127,6 +140,7 @@ async def complete(connection: Connection, asked: Sequence[Completion], now: dat
         "tried_notes": [each.tried_note for each in asked],
         "reasons": [each.reason.value for each in asked],
         "notes": [each.note for each in asked],
+        "scopes": [None if each.scope.departments is None else ",".join(each.scope.departments) for each in asked],
         "now": now,
     }
     found = {n: stored for n, stored in await _run(connection, COMPLETE, given)}
@@ -145,7 +159,10 @@ def _attempt(at: str, agent: str, outcome: str, counted: bool, note: str | None)
 
 
 def _with_attempt(stored: Stored | None, asked: Completion, now: datetime) -> Stored | None:
-    if stored is None or asked.outcome is None:
+    if stored is None:
+        return None
+    asked.scope.touch(stored.callback.department)
+    if asked.outcome is None:
         return stored
     made = Attempt(now, asked.agent, asked.outcome, True, asked.tried_note)
     return replace(stored, callback=replace(stored.callback, attempts=(*stored.callback.attempts, made)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from desk.access import ALL_DEPARTMENTS, Role
+from desk.access import ALL_DEPARTMENTS, EVERYTHING, Role, Scope
 from desk.agents import Agents
 from desk.callbacks import Callback, Status
 from desk.clock import SystemClock
@@ -70,7 +70,7 @@ async def all_callbacks(desk: Desk) -> list[Callback]:
     found: list[Callback] = []
     cursor: str | None = None
     while True:
-        page = await desk.list(departments=[DEPARTMENT], status=None, cursor=cursor, limit=200)
+        page = await desk.list(scope=Scope.of([DEPARTMENT]), status=None, cursor=cursor, limit=200)
         found += page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -112,4 +112,4 @@ async def test_all_want_the_same_callback_and_one_gets_it(database_url: str, tmp
                     )
                     assert sorted(answer.status_code for answer in answers) == [200] + [409] * (PROCESSES - 1)
                     (won,) = (answer.json() for answer in answers if answer.status_code == 200)
-                    assert (await desk.get(id)).claimed_by == won["claimed_by"]
+                    assert (await desk.get(id, scope=EVERYTHING)).claimed_by == won["claimed_by"]

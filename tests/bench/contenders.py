@@ -19,6 +19,7 @@ from pgqueuer import QueueManager
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
 
+from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason
 from desk.clock import SystemClock
 from desk.storage.database import Database
@@ -56,9 +57,9 @@ async def ours(url: str, at_once: int, ready: Drain, *, limit: int) -> None:
     await ready()
 
     async def agent(name: str) -> None:
-        while taken := await desk.claim(DEPARTMENT, name, limit=limit):
+        while taken := await desk.claim(DEPARTMENT, name, limit=limit, scope=EVERYTHING):
             for callback in taken:
-                await desk.close(callback.id, name, ClosedReason.REACHED, fence=callback.fence)
+                await desk.close(callback.id, name, ClosedReason.REACHED, fence=callback.fence, scope=EVERYTHING)
 
     await asyncio.gather(*(agent(f"agent-{os.getpid()}-{n}") for n in range(at_once)))
     await database.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from desk.access import Role
+from desk.access import EVERYTHING, Role
 from desk.callbacks import Callback, Status
 from desk.clock import OSLO
 from desk.dialling import DialReason, DialState, may_ring
@@ -97,12 +97,12 @@ async def play(folder: Path) -> tuple[Told, list[Callback], list[Callback]]:
             world.clock.set(now)
             again = now + await ring_next(world, *AGENTS[n], told, dice)
             heapq.heappush(free, (_at_work(again), n))
-        after = [await world.parts.desk.get(callback.id) for callback in promised]
+        after = [await world.parts.desk.get(callback.id, scope=EVERYTHING) for callback in promised]
     return told, promised, after
 
 
 async def _somebody_waits(world: World) -> bool:
-    waiting = await world.parts.desk.counts()
+    waiting = await world.parts.desk.counts(scope=EVERYTHING)
     return any(count for (_, status), count in waiting.items() if status in (Status.WAITING, Status.CLAIMED))
 
 

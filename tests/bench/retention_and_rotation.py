@@ -22,6 +22,7 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
+from desk.access import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.desk import Desk
@@ -104,10 +105,10 @@ async def loaded(desk: Desk, numbers: "itertools.count[int]", rate: float) -> As
         await desk.register(CallKey("bench", str(n)), "kirurgi", person(n), phone(n % 10_000))
         load.registered.append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        claimed = await desk.claim("kirurgi", "kari")
+        claimed = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
         load.claimed.append(time.perf_counter() - begun)
         for callback in claimed:
-            await desk.close(callback.id, "kari", ClosedReason.REACHED, fence=callback.fence)
+            await desk.close(callback.id, "kari", ClosedReason.REACHED, fence=callback.fence, scope=EVERYTHING)
 
     async def go_on() -> None:
         begun = time.perf_counter()

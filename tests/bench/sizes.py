@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import Status, Wanted
 from desk.clock import SystemClock
 from desk.desk import Desk
@@ -35,17 +36,17 @@ def things(desk: Desk) -> dict[str, Callable[[], Awaitable[object]]]:
     """What is asked, with the desk alone: HTTP costs the same at any size."""
 
     def listed(**wanted: object) -> Callable[[], Awaitable[object]]:
-        return lambda: desk.list(departments=["kirurgi"], wanted=Wanted(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
+        return lambda: desk.list(scope=Scope.of(["kirurgi"]), wanted=Wanted(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
 
     async def claimed() -> None:
-        (callback,) = await desk.claim("kirurgi", "kari")
-        await desk.release(callback.id, "kari", callback.fence)
+        (callback,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
+        await desk.release(callback.id, "kari", callback.fence, scope=EVERYTHING)
 
     return {
         "list of 50, all": listed(),
         "list of 50, waiting": listed(status=[Status.WAITING]),
         "list of 50, waiting or claimed": listed(status=[Status.WAITING, Status.CLAIMED]),
-        "mine": listed(claimed_by="agent-48"),
+        "mine": listed(claimed_by="agent-0"),
         "claim and release": claimed,
     }
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import insert
 
+from desk.access import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.desk import Desk
@@ -66,9 +67,9 @@ async def at_work(desk: Desk, stop: asyncio.Event) -> int:
         if stop.is_set():
             return n - 10_000
         made = await desk.register(CallKey("chaos", str(n)), "kirurgi", person(n), phone(n % 10_000))
-        (claimed,) = await desk.claim("kirurgi", "kari")
-        assert await desk.patient(claimed.id, "kari") is not None
-        await desk.close(claimed.id, "kari", ClosedReason.REACHED, fence=claimed.fence)
+        (claimed,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
+        assert await desk.patient(claimed.id, "kari", scope=EVERYTHING) is not None
+        await desk.close(claimed.id, "kari", ClosedReason.REACHED, fence=claimed.fence, scope=EVERYTHING)
         assert made.created
     raise AssertionError
 

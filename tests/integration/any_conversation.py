@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from desk.access import EVERYTHING
 from desk.callbacks import Priority, Registration, WhyEnded
 from desk.callers import Standing
 from desk.choice import Choice, Topic
@@ -98,7 +99,7 @@ async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, 
         assert row.why != WhyEnded.TROUBLE
         assert not {"received", "already_on_list", "we_ring", "cancelled"} & set(line.prompts)
         return
-    callback = await desk.get(str(row.callback_id))
+    callback = await desk.get(str(row.callback_id), scope=EVERYTHING)
     _receipt_is_true(line, done, kept)
     _promises_told_are_stored(line, done)
     _number_told_is_stored(line, done)

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import sys
 
+from desk.access import EVERYTHING
 from desk.callbacks import CallKey
 from desk.clock import SystemClock
 from desk.desk import Desk
@@ -20,7 +21,7 @@ async def claim_all(desk: Desk, agent: str, limit: int) -> None:
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     mine: list[str] = []
-    while taken := await desk.claim("kirurgi", agent, limit=limit):
+    while taken := await desk.claim("kirurgi", agent, limit=limit, scope=EVERYTHING):
         mine += [callback.id for callback in taken]
     print(*mine, flush=True)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from desk.access import EVERYTHING
 from desk.callbacks import Callback
 from desk.desk import Desk
 from desk.dialling import Caps, Dial
@@ -22,16 +23,16 @@ class DialWorld:
     async def claimed(self, n: int, agent: str = "kari") -> Callback:
         """Person `n` has rung, and that agent holds the callback."""
         registered = await self.desk.register(call(n), "kirurgi", None, phone(n))
-        return await self.desk.claim_named(registered.callback.id, agent)
+        return await self.desk.claim_named(registered.callback.id, agent, scope=EVERYTHING)
 
     async def requested(self, n: int, agent: str = "kari") -> Dial:
         """And has asked for the dial."""
         callback = await self.claimed(n, agent)
-        return await self.dials.request(callback.id, agent, callback.fence, f"{agent}-phone")
+        return await self.dials.request(callback.id, agent, callback.fence, f"{agent}-phone", scope=EVERYTHING)
 
     async def events(self, callback_id: str) -> list[str]:
         """What the history tells of the dial, reasons and outcomes behind a colon."""
-        rows = await self.desk.history(callback_id)
+        rows = await self.desk.history(callback_id, scope=EVERYTHING)
         told = [row for row in rows if row.event.startswith("dial_") or row.event == "attempt"]
         return [
             ":".join([row.event, *(str(row.details[key]) for key in ("reason", "outcome") if key in row.details)])

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from api.link_mobility import LinkMobility
+from desk.access import EVERYTHING
 from desk.callbacks import Callback, CallKey
 from desk.callers import Callers
 from desk.departments import Departments
@@ -84,7 +85,7 @@ class Office:
 
     async def events(self, id: str) -> list[tuple[str, dict[str, Any]]]:
         """What happened to the callback's texts."""
-        found = await self.desk.history(id)
+        found = await self.desk.history(id, scope=EVERYTHING)
         return [(row.event, dict(row.details)) for row in found if row.event.startswith("sms_")]
 
     def at(self, moment: datetime) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from structlog.testing import capture_logs
 
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import ClosedReason, Outcome, Status
 from desk.callers import Callers
 from desk.clock import OSLO
@@ -208,21 +209,23 @@ class AnyConversation(RuleBasedStateMachine):
 
     async def agent_tries(self, what: str, department: str) -> None:
         """Agents take, try, give back and close; `kept` is told of what they ended."""
-        page = await self.desk.list(departments=[department], status=None, cursor=None, limit=200)
+        page = await self.desk.list(scope=Scope.of([department]), status=None, cursor=None, limit=200)
         match what:
             case "claim":
-                taken = await self.desk.claim(department, "kari")
+                taken = await self.desk.claim(department, "kari", scope=EVERYTHING)
                 self.held += [(each.id, each.fence) for each in taken]
             case "close" if page.items:
-                closed = await self.desk.close(page.items[0].id, "kari", ClosedReason.OTHER, fence=None)
+                closed = await self.desk.close(
+                    page.items[0].id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING
+                )
                 self.kept.ended.add(closed.id)
             case "reopen" if page.items:
-                reopened = await self.desk.reopen(page.items[-1].id, "kari")
+                reopened = await self.desk.reopen(page.items[-1].id, "kari", scope=EVERYTHING)
                 self.kept.ended.discard(reopened.id)
             case "release" if self.held:
-                await self.desk.release(*self.of_kari(self.held.pop(0)))
+                await self.desk.release(*self.of_kari(self.held.pop(0)), scope=EVERYTHING)
             case Outcome() if self.held:
-                tried = await self.desk.record_attempt(*self.of_kari(self.held.pop(0)), what)
+                tried = await self.desk.record_attempt(*self.of_kari(self.held.pop(0)), what, scope=EVERYTHING)
                 if tried.status is Status.CLOSED:
                     self.kept.ended.add(tried.id)
 
@@ -233,7 +236,7 @@ class AnyConversation(RuleBasedStateMachine):
         from_ = self.exchange.clock.now() + timedelta(hours=begins)
         until = from_ + timedelta(hours=hours)
         with no_time_passes():
-            await self.desk.close_queue(department, "leder", from_=from_, until=until, text=words)
+            await self.desk.close_queue(department, "leder", from_=from_, until=until, text=words, scope=EVERYTHING)
         self.kept.close(department, from_, until)
 
     # --- what always holds
@@ -244,7 +247,9 @@ class AnyConversation(RuleBasedStateMachine):
             with no_time_passes():
                 await kept_promises_hold(self.database, self.kept, self.exchange.clock.now())
                 for id in self.kept.confirmed - self.kept.ended:
-                    assert (await self.desk.get(id)).status is not Status.CLOSED, "a confirmed callback is gone"
+                    assert (await self.desk.get(id, scope=EVERYTHING)).status is not Status.CLOSED, (
+                        "a confirmed callback is gone"
+                    )
 
         self.run(all_of_it())
         nothing_personal(self.logs)

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from desk.access import Role
-from tests.integration.api_world import World, open_world
+from desk.access import Grant, Role
+from tests.integration.api_world import World, ids, open_world, refused
 
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 READS = ("", "/history")
 WORK = (
     ("GET", "/patient", None),
@@ -79,8 +81,8 @@ async def test_another_departments_callback_is_closed_to_you(world: World) -> No
     await world.token("ola", Role.AGENT, ["hjerte"])
     for method, tail, body in (*(("GET", tail, None) for tail in READS), *WORK):
         answer = await world.as_("ola", method, f"/callbacks/{registered.id}{tail}", json=body)
-        assert answer.status_code == 403, (method, tail)
-        assert answer.json()["type"] == "urn:innringing:problem:department-not-allowed"
+        assert answer.status_code == 404, (method, tail)
+        assert answer.json()["type"] == "urn:innringing:problem:callback-not-found"
     for path in ("/callbacks?department=kirurgi", "/calls?department=kirurgi", "/callbacks?department=no-such"):
         assert (await world.as_("ola", "GET", path)).status_code == 403
     claim = await world.as_("ola", "POST", "/callbacks/claim", json={"department": "kirurgi"})
@@ -88,6 +90,69 @@ async def test_another_departments_callback_is_closed_to_you(world: World) -> No
     assert (await world.as_("ola", "GET", "/callbacks")).json()["items"] == []
     untouched = await world.get(f"/callbacks/{registered.id}")
     assert (untouched["status"], untouched["version"]) == ("waiting", registered.version)
+
+
+async def test_whether_there_is_such_a_callback_elsewhere_is_not_told(world: World) -> None:
+    registered = await world.rings(1, department="kirurgi")
+    await world.token("ola", Role.AGENT, ["hjerte"])
+    for method, tail, body in (*(("GET", tail, None) for tail in READS), *WORK):
+        elsewhere = await world.as_("ola", method, f"/callbacks/{registered.id}{tail}", json=body)
+        nowhere = await world.as_("ola", method, f"/callbacks/{NOBODYS}{tail}", json=body)
+        told = [answer.json() | {"request_id": None} for answer in (elsewhere, nowhere)]
+        assert told[0] == told[1] and elsewhere.status_code == nowhere.status_code, (method, tail)
+
+
+async def test_an_agent_here_who_is_leader_there_does_each_in_its_place(world: World) -> None:
+    here, there = await world.rings(1, department="kirurgi"), await world.rings(2, department="hjerte")
+    await world.token("lise", Role.AGENT, ["kirurgi"])
+    await world.parts.agents.grant("lise", [Grant(Role.LEADER, "hjerte")])
+    assert set(await ids(world, "lise")) == {here.id, there.id}
+    assert (await world.as_("lise", "POST", f"/callbacks/{here.id}/claim")).status_code == 200
+    refused(await world.as_("lise", "POST", f"/callbacks/{there.id}/claim"), 404, "callback-not-found")
+    refused(await world.as_("lise", "GET", f"/callbacks/{there.id}/patient"), 404, "callback-not-found")
+    hour = {"from": "2026-11-25T10:00:00Z", "until": "2026-11-25T11:00:00Z"}
+    assert (await world.as_("lise", "POST", "/departments/hjerte/closures", json=hour)).status_code == 201
+    refused(await world.as_("lise", "POST", "/departments/kirurgi/closures", json=hour), 403, "department-not-allowed")
+
+
+async def test_an_answer_is_not_told_again_to_who_may_no_longer_see_it(world: World) -> None:
+    registered = await world.rings(1, department="kirurgi")
+    await world.token("ola", Role.AGENT, ["kirurgi", "hjerte"])
+    asked = {
+        "claim": (f"/callbacks/{registered.id}/claim", None),
+        "next": ("/callbacks/claim", {"department": "kirurgi"}),
+        "book": ("/callbacks", {"department": "kirurgi", "phone": "+4768050123"}),
+    }
+
+    async def ask(key: str) -> Any:
+        path, body = asked[key]
+        return await world.as_("ola", "POST", path, json=body, headers={"Idempotency-Key": key})
+
+    first = {key: await ask(key) for key in asked}
+    for key, answer in first.items():
+        again = await ask(key)
+        assert (again.text, again.headers["idempotency-replayed"]) == (answer.text, "true")
+    await world.parts.agents.withdraw("ola", [Grant(Role.AGENT, "kirurgi")])
+    for key in asked:
+        refusal = await ask(key)
+        assert refusal.status_code == (404 if key == "claim" else 403), key
+        assert "idempotency-replayed" not in refusal.headers
+
+
+async def test_a_transfer_out_of_ones_own_sight_is_answered_again(world: World) -> None:
+    """Who sent it knew it there; the answer is of where it was sent from."""
+    registered = await world.rings(1, department="kirurgi")
+    await world.token("ola", Role.AGENT, ["kirurgi"])
+    body = {"department": "hjerte", "keep_promise": False}
+    request = {"json": body, "headers": {"Idempotency-Key": "sent"}}
+    first = await world.as_("ola", "POST", f"/callbacks/{registered.id}/transfer", **request)
+    assert first.status_code == 200 and first.json()["department"] == "hjerte"
+    again = await world.as_("ola", "POST", f"/callbacks/{registered.id}/transfer", **request)
+    assert (again.status_code, again.text) == (200, first.text)
+    refused(await world.as_("ola", "GET", f"/callbacks/{registered.id}"), 404, "callback-not-found")
+    refused(
+        await world.as_("ola", "POST", f"/callbacks/{registered.id}/transfer", json=body), 404, "callback-not-found"
+    )
 
 
 async def test_an_unknown_department_is_not_found_by_who_has_them_all(world: World) -> None:

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason, Outcome, Priority, Status
 from desk.departments import Departments
 from desk.desk import Desk
@@ -123,7 +124,7 @@ class CallbackLife(RuleBasedStateMachine):
     def rings(self, person_: int, department: str, booked: bool) -> None:
         there = self.open_of(person_, department)
         if booked:
-            got = self.do(self.errands.book(department, "kari", person(person_), phone(person_)))
+            got = self.do(self.errands.book(department, "kari", person(person_), phone(person_), scope=EVERYTHING))
         else:
             key = call(next(self.calls))
             got = self.do(self.desk.register(key, department, person(person_), phone(person_)))
@@ -140,7 +141,7 @@ class CallbackLife(RuleBasedStateMachine):
     @precondition(lambda self: self.lives)
     @rule(agent=AGENTS, department=SLUGS, limit=st.integers(1, 3))
     def claims(self, agent: str, department: str, limit: int) -> None:
-        taken = self.do(self.desk.claim(department, agent, limit=limit))
+        taken = self.do(self.desk.claim(department, agent, limit=limit, scope=EVERYTHING))
         for life in self.lives.values():
             if life.department == department and not self.held(life):
                 self.end_lease(life)
@@ -158,7 +159,7 @@ class CallbackLife(RuleBasedStateMachine):
             refusals: tuple[type[DeskError], ...] = () if life.holder == agent else (AlreadyClaimed,)
         else:
             refusals = () if life.status in (Status.WAITING, Status.CLAIMED) else (IllegalMove,)
-        callback = self.do(self.desk.claim_named(id, agent), *refusals)
+        callback = self.do(self.desk.claim_named(id, agent, scope=EVERYTHING), *refusals)
         if callback and self.held(life):
             assert callback.fence == life.fence
             life.until = callback.lease_until
@@ -183,14 +184,14 @@ class CallbackLife(RuleBasedStateMachine):
         refusals = () if mine else (ClaimLost,)
         fence = life.fence - stale
         if what == "extend":
-            callback = self.do(self.desk.extend(id, agent, fence), *refusals)
+            callback = self.do(self.desk.extend(id, agent, fence, scope=EVERYTHING), *refusals)
             if callback:
                 life.until = self.clock.now() + LEASE
             return
         if what == "release":
-            callback = self.do(self.desk.release(id, agent, fence), *refusals)
+            callback = self.do(self.desk.release(id, agent, fence, scope=EVERYTHING), *refusals)
         else:
-            callback = self.do(self.desk.record_attempt(id, agent, fence, what), *refusals)
+            callback = self.do(self.desk.record_attempt(id, agent, fence, what, scope=EVERYTHING), *refusals)
             if callback:
                 life.attempts += 1
                 ends = {
@@ -207,7 +208,7 @@ class CallbackLife(RuleBasedStateMachine):
     def closes(self, which: int, agent: str) -> None:
         id, life = self.some(which)
         refusals = self.to_touch(life, agent) or ((IllegalMove,) if life.status is Status.CLOSED else ())
-        if self.do(self.desk.close(id, agent, ClosedReason.OTHER, fence=None), *refusals):
+        if self.do(self.desk.close(id, agent, ClosedReason.OTHER, fence=None, scope=EVERYTHING), *refusals):
             life.status, life.holder = Status.CLOSED, None
 
     @precondition(lambda self: self.lives)
@@ -216,7 +217,7 @@ class CallbackLife(RuleBasedStateMachine):
         id, life = self.some(which)
         beside = life.status is Status.CLOSED and self.open_of(life.person, life.department)
         refusals = (IllegalMove,) if beside or life.status in (Status.WAITING, Status.CLAIMED) else ()
-        callback = self.do(self.desk.reopen(id, agent, cut_off=cut_off), *refusals)
+        callback = self.do(self.desk.reopen(id, agent, cut_off=cut_off, scope=EVERYTHING), *refusals)
         if callback:
             life.status = Status.WAITING
             assert callback.promise.by > self.clock.now()
@@ -231,8 +232,8 @@ class CallbackLife(RuleBasedStateMachine):
             refusals = (IllegalMove,)
         elif not refusals and self.open_of(life.person, to):
             refusals = (AlreadyOpenThere,)
-        before = self.loop.run(self.desk.get(id)).promise
-        sent = self.do(self.errands.transfer(id, agent, to, keep_promise=keep, fence=None), *refusals)
+        before = self.loop.run(self.desk.get(id, scope=EVERYTHING)).promise
+        sent = self.do(self.errands.transfer(id, agent, to, keep_promise=keep, fence=None, scope=EVERYTHING), *refusals)
         if sent:
             can = before.by > self.clock.now() and not self.closed(to, max(before.from_, self.clock.now()))
             assert sent.promise_kept is (keep and can)
@@ -246,7 +247,7 @@ class CallbackLife(RuleBasedStateMachine):
         refusals = self.to_touch(life, agent)
         if not refusals and life.status in (Status.CLOSED, Status.UNREACHABLE):
             refusals = (IllegalMove,)
-        if self.do(self.errands.promise_anew(id, agent, by=None, fence=None, sms=True), *refusals):
+        if self.do(self.errands.promise_anew(id, agent, by=None, fence=None, sms=True, scope=EVERYTHING), *refusals):
             self.end_lease(life)
 
     @rule(department=SLUGS, hours=st.tuples(st.integers(-3, 30), st.integers(1, 60)))
@@ -254,7 +255,7 @@ class CallbackLife(RuleBasedStateMachine):
         from_ = self.clock.now() + timedelta(hours=hours[0])
         until = from_ + timedelta(hours=hours[1])
         closures = self.closures[department]
-        self.do(self.desk.close_queue(department, "lise", from_=from_, until=until))
+        self.do(self.desk.close_queue(department, "lise", from_=from_, until=until, scope=EVERYTHING))
         closures[:] = [each for each in closures if each[0] >= until or each[1] <= from_] + [(from_, until)]
 
     @rule(minutes=st.sampled_from([1, 14, 15, 130, 1500]))
@@ -279,11 +280,11 @@ class CallbackLife(RuleBasedStateMachine):
     @invariant()
     def the_desk_agrees(self) -> None:
         for id, life in self.lives.items():
-            callback = self.loop.run(self.desk.get(id))
+            callback = self.loop.run(self.desk.get(id, scope=EVERYTHING))
             assert (callback.department, callback.status) == (life.department, life.status)
             assert (callback.claimed_by, callback.fence) == (life.holder, life.fence)
             assert len(callback.attempts) == life.attempts
-            rows = self.loop.run(self.desk.history(id))
+            rows = self.loop.run(self.desk.history(id, scope=EVERYTHING))
             moves = [row for row in rows if row.to_status]
             chain = list(itertools.pairwise(moves))
             assert all(later.from_status is earlier.to_status for earlier, later in chain)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Priority, Status, WhyEnded
 from desk.callers import Callers
 from desk.desk import Desk
@@ -27,12 +28,12 @@ async def registered(desk: Desk, n: int = 1, *, nameless: bool = False) -> Callb
 
 
 async def rows_of(desk: Desk) -> list[Callback]:
-    return (await desk.list(departments=["kirurgi"], status=None, cursor=None, limit=50)).items
+    return (await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=None, limit=50)).items
 
 
 async def rung_in_vain(desk: Desk, id: str) -> None:
-    claimed = await desk.claim_named(id, "kari")
-    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER)
+    claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
+    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
 
 
 async def test_nobody_on_the_list_joins_nothing(callers: Callers, desk: Desk) -> None:
@@ -41,7 +42,7 @@ async def test_nobody_on_the_list_joins_nothing(callers: Callers, desk: Desk) ->
     assert await callers.rang_again(call(1), "kirurgi", person(1), phone(1)) is None
     assert await callers.rang_again(call(1), "hjerte", person(2), phone(2)) is None
     assert await callers.rang_again(call(1), "kirurgi", None, None) is None
-    assert (await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=9)).items[1:] == []
+    assert (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=9)).items[1:] == []
     with pytest.raises(DepartmentNotFound):
         await callers.rang_again(call(1), "nowhere", None, phone(1))
 
@@ -51,12 +52,12 @@ async def test_found_by_person_from_any_phone_and_the_number_stays(callers: Call
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(9), language="en")
     assert standing
     assert (standing.known_person, standing.anew, standing.tried_in_vain, standing.late) == (True, True, False, False)
-    assert standing.callback == await desk.get(first.id)
+    assert standing.callback == await desk.get(first.id, scope=EVERYTHING)
     assert (standing.callback.call_count, standing.callback.phone, standing.callback.language) == (2, phone(1), "en")
     assert len(await rows_of(desk)) == 1
-    recorded = (await desk.calls(departments=["kirurgi"], incomplete=False, cursor=None, limit=9)).items
+    recorded = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=False, cursor=None, limit=9)).items
     assert [(each.callback_id, each.phone) for each in recorded] == [(first.id, phone(1)), (first.id, phone(9))]
-    assert [row.event for row in await desk.history(first.id)] == ["registered", "rang_again"]
+    assert [row.event for row in await desk.history(first.id, scope=EVERYTHING)] == ["registered", "rang_again"]
 
 
 async def test_the_same_call_again_counts_once(callers: Callers, desk: Desk) -> None:
@@ -64,7 +65,7 @@ async def test_the_same_call_again_counts_once(callers: Callers, desk: Desk) -> 
     for anew in (True, False, False):
         standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
         assert standing and (standing.anew, standing.known_person) == (anew, True)
-    assert (await desk.get(first.id)).call_count == 2
+    assert (await desk.get(first.id, scope=EVERYTHING)).call_count == 2
 
 
 async def test_by_phone_alone_it_is_found_but_not_as_a_known_person(callers: Callers, desk: Desk) -> None:
@@ -91,7 +92,7 @@ async def test_who_gave_no_identity_first_gives_it_to_the_same_callback(callers:
     first = await registered(desk, nameless=True)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     assert standing and (standing.callback.id, standing.known_person) == (first.id, False)  # it is no match yet
-    assert await desk.patient(first.id, "kari") == person(1)
+    assert await desk.patient(first.id, "kari", scope=EVERYTHING) == person(1)
     third = await callers.rang_again(call(3), "kirurgi", person(1), phone(7))
     assert third and (third.callback.id, third.known_person) == (first.id, True)
 
@@ -105,18 +106,18 @@ async def test_how_many_are_before(callers: Callers, desk: Desk, clock: FakeCloc
         standing = await callers.rang_again(call(10 + n), "kirurgi", person(n), None)
         ahead.append(standing and standing.ahead)
     assert ahead == [0, 1, 2, 3]
-    await desk.claim("kirurgi", "kari", limit=2)
+    await desk.claim("kirurgi", "kari", limit=2, scope=EVERYTHING)
     again = [await callers.rang_again(call(20 + n), "kirurgi", person(n), None) for n in (1, 4)]
     assert [standing and standing.ahead for standing in again] == [None, 1]
 
 
 async def test_it_counts_while_an_agent_has_it_and_the_claim_lasts(callers: Callers, desk: Desk) -> None:
     first = await registered(desk)
-    claimed = await desk.claim_named(first.id, "kari")
+    claimed = await desk.claim_named(first.id, "kari", scope=EVERYTHING)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     assert standing and standing.ahead is None
     assert (standing.callback.status, standing.callback.call_count) == (Status.CLAIMED, 2)
-    await desk.record_attempt(first.id, "kari", claimed.fence, Outcome.REACHED)
+    await desk.record_attempt(first.id, "kari", claimed.fence, Outcome.REACHED, scope=EVERYTHING)
 
 
 async def test_after_a_missed_attempt_it_is_first_in_line(callers: Callers, desk: Desk, clock: FakeClock) -> None:
@@ -127,7 +128,7 @@ async def test_after_a_missed_attempt_it_is_first_in_line(callers: Callers, desk
     standing = await callers.rang_again(call(3), "kirurgi", None, phone(1))
     assert standing and standing.tried_in_vain
     assert (standing.callback.priority, standing.ahead) == (Priority.URGENT, 0)
-    assert [each.id for each in await desk.claim("kirurgi", "kari")] == [first.id]
+    assert [each.id for each in await desk.claim("kirurgi", "kari", scope=EVERYTHING)] == [first.id]
 
 
 async def test_an_unreachable_one_waits_again_first_in_line(callers: Callers, desk: Desk, clock: FakeClock) -> None:
@@ -135,7 +136,7 @@ async def test_an_unreachable_one_waits_again_first_in_line(callers: Callers, de
     for _ in range(3):
         await rung_in_vain(desk, first.id)
         clock.advance(timedelta(hours=2))
-    assert (await desk.get(first.id)).status is Status.UNREACHABLE
+    assert (await desk.get(first.id, scope=EVERYTHING)).status is Status.UNREACHABLE
     standing = await callers.rang_again(call(2), "kirurgi", None, phone(1))
     assert standing and standing.tried_in_vain
     assert (standing.callback.status, standing.callback.priority) == (Status.WAITING, Priority.URGENT)
@@ -152,15 +153,15 @@ async def test_a_broken_promise_is_told_as_late_with_a_new_one(callers: Callers,
 
 async def test_cancelled_by_the_caller_also_while_an_agent_has_it(callers: Callers, desk: Desk) -> None:
     first = await registered(desk)
-    claimed = await desk.claim_named(first.id, "kari")
+    claimed = await desk.claim_named(first.id, "kari", scope=EVERYTHING)
     await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     for _ in range(2):
         cancelled = await callers.cancel(call(2))
         assert (cancelled.status, cancelled.closed_reason) == (Status.CLOSED, ClosedReason.CANCELLED_BY_CALLER)
-    assert [row.event for row in await desk.history(first.id)].count("closed") == 1
-    assert (await desk.history(first.id))[-1].actor == "caller"
+    assert [row.event for row in await desk.history(first.id, scope=EVERYTHING)].count("closed") == 1
+    assert (await desk.history(first.id, scope=EVERYTHING))[-1].actor == "caller"
     with pytest.raises(ClaimLost):
-        await desk.record_attempt(first.id, "kari", claimed.fence, Outcome.REACHED)
+        await desk.record_attempt(first.id, "kari", claimed.fence, Outcome.REACHED, scope=EVERYTHING)
     with pytest.raises(IllegalMove):
         await callers.change_phone(call(2), phone(3))
     assert (await desk.register(call(3), "kirurgi", person(1), phone(1))).created
@@ -171,8 +172,12 @@ async def test_another_number_for_the_same_callback(callers: Callers, desk: Desk
     await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     for _ in range(2):
         assert (await callers.change_phone(call(2), phone(5))).phone == phone(5)
-    assert (await desk.get(first.id)).phone == phone(5)
-    assert [row.event for row in await desk.history(first.id)] == ["registered", "rang_again", "phone_changed"]
+    assert (await desk.get(first.id, scope=EVERYTHING)).phone == phone(5)
+    assert [row.event for row in await desk.history(first.id, scope=EVERYTHING)] == [
+        "registered",
+        "rang_again",
+        "phone_changed",
+    ]
 
 
 async def test_a_call_joined_to_nothing_reaches_nothing(callers: Callers, desk: Desk) -> None:
@@ -183,13 +188,13 @@ async def test_a_call_joined_to_nothing_reaches_nothing(callers: Callers, desk: 
             await callers.cancel(key)
         with pytest.raises(CallbackNotFound):
             await callers.change_phone(key, phone(5))
-    assert await desk.get(first.id) == first
+    assert await desk.get(first.id, scope=EVERYTHING) == first
 
 
 async def test_second_calls_at_once_are_each_counted(callers: Callers, desk: Desk) -> None:
     first = await registered(desk)
     await asyncio.gather(*(callers.rang_again(call(n), "kirurgi", person(1), phone(1)) for n in range(2, 8)))
-    assert (await desk.get(first.id)).call_count == 7
+    assert (await desk.get(first.id, scope=EVERYTHING)).call_count == 7
     assert len(await rows_of(desk)) == 1
 
 
@@ -199,7 +204,7 @@ async def test_why_a_call_ended_is_kept_and_a_hang_up_after_it_changes_nothing(d
     await desk.record_call(call(1), "kirurgi", phone=None, step=IncompleteStep.WELCOME)
     await desk.record_call(call(2), "kirurgi", phone=None, step=step)
     await desk.record_call(call(2), "kirurgi", phone=None, step=step, why=WhyEnded.NO_NUMBER)
-    kept = (await desk.calls(departments=["kirurgi"], incomplete=True, cursor=None, limit=9)).items
+    kept = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=True, cursor=None, limit=9)).items
     assert [(each.why, each.step, each.phone) for each in kept] == [
         (WhyEnded.ASKED_FOR_PERSON, step, phone(1)),
         (WhyEnded.NO_NUMBER, step, None),

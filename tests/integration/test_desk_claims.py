@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from desk.access import EVERYTHING
 from desk.callbacks import Callback, ClosedReason, Outcome, Priority, Status
 from desk.desk import Desk
 from desk.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
@@ -21,12 +22,14 @@ async def registered(desk: Desk, n: int = 1, department: str = "kirurgi") -> Cal
 
 async def claimed(desk: Desk, n: int = 1) -> Callback:
     await registered(desk, n)
-    [callback] = await desk.claim("kirurgi", "kari")
+    [callback] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
     return callback
 
 
 async def moves(desk: Desk, id: str) -> list[tuple[str, str, str | None, str | None]]:
-    return [(row.event, row.actor, row.from_status, row.to_status) for row in await desk.history(id)][1:]
+    return [(row.event, row.actor, row.from_status, row.to_status) for row in await desk.history(id, scope=EVERYTHING)][
+        1:
+    ]
 
 
 async def test_claims_come_by_promise_then_arrival_and_urgent_first(desk: Desk, clock: FakeClock) -> None:
@@ -37,49 +40,51 @@ async def test_claims_come_by_promise_then_arrival_and_urgent_first(desk: Desk, 
     third = await registered(desk, 3)
     clock.set(datetime(2026, 11, 24, 13, 30, tzinfo=UTC))  # after the cutoff: tomorrow's promise
     tomorrow = await registered(desk, 4)
-    await desk.record_attempt(cut_off.id, "kari", cut_off.fence, Outcome.DROPPED)
-    taken = await desk.claim("kirurgi", "ole", limit=10)
+    await desk.record_attempt(cut_off.id, "kari", cut_off.fence, Outcome.DROPPED, scope=EVERYTHING)
+    taken = await desk.claim("kirurgi", "ole", limit=10, scope=EVERYTHING)
     assert [callback.id for callback in taken] == [cut_off.id, second.id, third.id, tomorrow.id]
     assert taken[0].priority is Priority.URGENT
 
 
 async def test_a_claim_has_agent_lease_and_fence(desk: Desk, clock: FakeClock) -> None:
     waiting = await registered(desk)
-    [callback] = await desk.claim("kirurgi", "kari")
+    [callback] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
     assert callback.id == waiting.id
     assert (callback.status, callback.claimed_by, callback.fence) == (Status.CLAIMED, "kari", 1)
     assert callback.lease_until == clock.now() + 15 * MINUTE
     assert callback.version == waiting.version + 1
-    assert await desk.claim("kirurgi", "ole") == []
-    assert await desk.get(callback.id) == callback
+    assert await desk.claim("kirurgi", "ole", scope=EVERYTHING) == []
+    assert await desk.get(callback.id, scope=EVERYTHING) == callback
     assert await moves(desk, callback.id) == [("claimed", "kari", "waiting", "claimed")]
 
 
 async def test_limit_is_kept(desk: Desk) -> None:
     for n in range(5):
         await registered(desk, n)
-    assert [len(await desk.claim("kirurgi", "kari", limit=3)) for _ in range(3)] == [3, 2, 0]
+    assert [len(await desk.claim("kirurgi", "kari", limit=3, scope=EVERYTHING)) for _ in range(3)] == [3, 2, 0]
 
 
 async def test_an_unknown_department_is_told(desk: Desk) -> None:
     with pytest.raises(DepartmentNotFound):
-        await desk.claim("nevro", "kari")
+        await desk.claim("nevro", "kari", scope=EVERYTHING)
 
 
 async def test_a_named_one_is_claimed_once(desk: Desk, clock: FakeClock) -> None:
     id = (await registered(desk)).id
-    mine = await desk.claim_named(id, "kari")
+    mine = await desk.claim_named(id, "kari", scope=EVERYTHING)
     with pytest.raises(AlreadyClaimed):
-        await desk.claim_named(id, "ole")
+        await desk.claim_named(id, "ole", scope=EVERYTHING)
     clock.advance(MINUTE)
-    again = await desk.claim_named(id, "kari")
+    again = await desk.claim_named(id, "kari", scope=EVERYTHING)
     assert again.fence == mine.fence
     assert again.lease_until == mine.lease_until + MINUTE
 
 
 async def test_many_agents_naming_one_callback_at_once_one_gets_it(desk: Desk) -> None:
     id = (await registered(desk)).id
-    answers = await asyncio.gather(*(desk.claim_named(id, f"agent-{n}") for n in range(6)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(desk.claim_named(id, f"agent-{n}", scope=EVERYTHING) for n in range(6)), return_exceptions=True
+    )
     assert sum(isinstance(answer, Callback) for answer in answers) == 1
     assert sum(isinstance(answer, AlreadyClaimed) for answer in answers) == 5
 
@@ -87,14 +92,14 @@ async def test_many_agents_naming_one_callback_at_once_one_gets_it(desk: Desk) -
 @pytest.mark.parametrize("id", [UNKNOWN, "", "nonsense", "1' or '1'='1", "\x00", "å" * 500])
 async def test_what_is_not_a_callback_is_not_found(desk: Desk, id: str) -> None:
     for ask in (
-        desk.get(id),
-        desk.history(id),
-        desk.patient(id, "kari"),
-        desk.claim_named(id, "kari"),
-        desk.release(id, "kari", 1),
-        desk.reopen(id, "kari"),
-        desk.close(id, "kari", ClosedReason.OTHER, fence=None),
-        desk.record_attempt(id, "kari", 1, Outcome.REACHED),
+        desk.get(id, scope=EVERYTHING),
+        desk.history(id, scope=EVERYTHING),
+        desk.patient(id, "kari", scope=EVERYTHING),
+        desk.claim_named(id, "kari", scope=EVERYTHING),
+        desk.release(id, "kari", 1, scope=EVERYTHING),
+        desk.reopen(id, "kari", scope=EVERYTHING),
+        desk.close(id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING),
+        desk.record_attempt(id, "kari", 1, Outcome.REACHED, scope=EVERYTHING),
     ):
         with pytest.raises(CallbackNotFound):
             await ask
@@ -102,42 +107,42 @@ async def test_what_is_not_a_callback_is_not_found(desk: Desk, id: str) -> None:
 
 async def test_ids_are_read_in_any_writing(desk: Desk) -> None:
     callback = await registered(desk)
-    assert (await desk.get(callback.id.upper())).id == callback.id
-    assert await desk.patient(callback.id.replace("-", "").upper(), "kari") == person(1)
-    assert len(await desk.history(callback.id.upper())) == 2
+    assert (await desk.get(callback.id.upper(), scope=EVERYTHING)).id == callback.id
+    assert await desk.patient(callback.id.replace("-", "").upper(), "kari", scope=EVERYTHING) == person(1)
+    assert len(await desk.history(callback.id.upper(), scope=EVERYTHING)) == 2
 
 
 async def test_released_it_waits_in_its_old_place(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     clock.advance(MINUTE)
     await registered(desk, 2)
-    released = await desk.release(callback.id, "kari", callback.fence)
+    released = await desk.release(callback.id, "kari", callback.fence, scope=EVERYTHING)
     assert (released.status, released.claimed_by, released.lease_until) == (Status.WAITING, None, None)
-    [first] = await desk.claim("kirurgi", "ole")
+    [first] = await desk.claim("kirurgi", "ole", scope=EVERYTHING)
     assert (first.id, first.fence) == (callback.id, 2)
 
 
 async def test_a_stale_fence_or_another_agent_can_do_nothing(desk: Desk) -> None:
     callback = await claimed(desk)
-    await desk.release(callback.id, "kari", 1)
-    await desk.claim_named(callback.id, "kari")
+    await desk.release(callback.id, "kari", 1, scope=EVERYTHING)
+    await desk.claim_named(callback.id, "kari", scope=EVERYTHING)
     for agent, fence in (("kari", 1), ("ole", 2), ("kari", 3)):
         for ask in (
-            desk.release(callback.id, agent, fence),
-            desk.extend(callback.id, agent, fence),
-            desk.record_attempt(callback.id, agent, fence, Outcome.REACHED),
-            desk.close(callback.id, agent, ClosedReason.OTHER, fence=fence),
+            desk.release(callback.id, agent, fence, scope=EVERYTHING),
+            desk.extend(callback.id, agent, fence, scope=EVERYTHING),
+            desk.record_attempt(callback.id, agent, fence, Outcome.REACHED, scope=EVERYTHING),
+            desk.close(callback.id, agent, ClosedReason.OTHER, fence=fence, scope=EVERYTHING),
         ):
             with pytest.raises(ClaimLost):
                 await ask
-    kept = await desk.get(callback.id)
+    kept = await desk.get(callback.id, scope=EVERYTHING)
     assert (kept.status, kept.claimed_by, kept.attempts) == (Status.CLAIMED, "kari", ())
 
 
 async def test_an_expired_lease_passes_to_the_next_agent_and_history_shows_it(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     clock.advance(15 * MINUTE)
-    [taken] = await desk.claim("kirurgi", "ole")
+    [taken] = await desk.claim("kirurgi", "ole", scope=EVERYTHING)
     assert (taken.id, taken.claimed_by, taken.fence) == (callback.id, "ole", 2)
     assert await moves(desk, callback.id) == [
         ("claimed", "kari", "waiting", "claimed"),
@@ -145,7 +150,7 @@ async def test_an_expired_lease_passes_to_the_next_agent_and_history_shows_it(de
         ("claimed", "ole", "waiting", "claimed"),
     ]
     with pytest.raises(ClaimLost):
-        await desk.record_attempt(callback.id, "kari", 1, Outcome.REACHED)
+        await desk.record_attempt(callback.id, "kari", 1, Outcome.REACHED, scope=EVERYTHING)
 
 
 async def test_an_expired_named_one_may_be_taken_over_and_a_late_report_counts_if_nobody_did(
@@ -153,19 +158,19 @@ async def test_an_expired_named_one_may_be_taken_over_and_a_late_report_counts_i
 ) -> None:
     callback = await claimed(desk)
     clock.advance(14 * MINUTE)
-    extended = await desk.extend(callback.id, "kari", 1)
+    extended = await desk.extend(callback.id, "kari", 1, scope=EVERYTHING)
     assert extended.lease_until == clock.now() + 15 * MINUTE
     clock.advance(15 * MINUTE)
-    assert (await desk.release(callback.id, "kari", 1)).status is Status.WAITING
-    await desk.claim_named(callback.id, "kari")
+    assert (await desk.release(callback.id, "kari", 1, scope=EVERYTHING)).status is Status.WAITING
+    await desk.claim_named(callback.id, "kari", scope=EVERYTHING)
     clock.advance(15 * MINUTE)
-    assert (await desk.claim_named(callback.id, "ole")).fence == 3
+    assert (await desk.claim_named(callback.id, "ole", scope=EVERYTHING)).fence == 3
 
 
 async def test_expire_leases_ends_those_of_every_department(desk: Desk, clock: FakeClock) -> None:
     for n, department in enumerate(["kirurgi", "hjerte", "hjerte"]):
         await registered(desk, n, department)
-        await desk.claim(department, "kari")
+        await desk.claim(department, "kari", scope=EVERYTHING)
     assert await desk.expire_leases() == 0
     clock.advance(15 * MINUTE)
     assert await desk.expire_leases() == 3
@@ -178,7 +183,7 @@ async def test_expire_leases_ends_those_of_every_department(desk: Desk, clock: F
 )
 async def test_reached_and_wrong_number_close(desk: Desk, outcome: Outcome, reason: ClosedReason) -> None:
     callback = await claimed(desk)
-    after = await desk.record_attempt(callback.id, "kari", 1, outcome, note="snakket med pårørende")
+    after = await desk.record_attempt(callback.id, "kari", 1, outcome, note="snakket med pårørende", scope=EVERYTHING)
     assert (after.status, after.closed_reason, after.claimed_by) == (Status.CLOSED, reason, None)
     [attempt] = after.attempts
     assert (attempt.agent, attempt.outcome, attempt.note) == ("kari", outcome, "snakket med pårørende")
@@ -187,25 +192,25 @@ async def test_reached_and_wrong_number_close(desk: Desk, outcome: Outcome, reas
         ("attempt", "kari", None, None),
         ("closed", "kari", "claimed", "closed"),
     ]
-    assert await desk.get(callback.id) == after
+    assert await desk.get(callback.id, scope=EVERYTHING) == after
 
 
 async def test_unanswered_it_waits_for_its_next_promise(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
-    after = await desk.record_attempt(callback.id, "kari", 1, Outcome.NO_ANSWER)
+    after = await desk.record_attempt(callback.id, "kari", 1, Outcome.NO_ANSWER, scope=EVERYTHING)
     assert after.status is Status.WAITING
     assert after.promise.from_ == clock.now() + timedelta(hours=2)
-    assert await desk.claim("kirurgi", "ole") == []  # not handed out at once to be rung in vain again
+    assert await desk.claim("kirurgi", "ole", scope=EVERYTHING) == []  # not handed out at once to be rung in vain again
     clock.set(after.promise.from_)
-    [again] = await desk.claim("kirurgi", "ole")
+    [again] = await desk.claim("kirurgi", "ole", scope=EVERYTHING)
     assert again.id == callback.id
     assert again.attempts == after.attempts
 
 
 async def test_an_early_try_is_kept_and_not_counted(desk: Desk) -> None:
     callback = await registered(desk, 1, "hjerte")
-    [early] = await desk.claim("hjerte", "kari")
-    after = await desk.record_attempt(callback.id, "kari", early.fence, Outcome.BUSY)
+    [early] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
+    after = await desk.record_attempt(callback.id, "kari", early.fence, Outcome.BUSY, scope=EVERYTHING)
     assert [attempt.counted for attempt in after.attempts] == [False]
     assert (after.status, after.promise) == (Status.WAITING, callback.promise)
 
@@ -214,8 +219,8 @@ async def test_after_the_last_attempt_it_is_unreachable_with_a_note_to_paste(des
     id = (await registered(desk, 1, "hjerte")).id
     for when in ("2026-11-24T09:02", "2026-11-24T12:05", "2026-11-25T09:01"):
         clock.set(datetime.fromisoformat(f"{when}+00:00"))
-        [turn] = await desk.claim("hjerte", "kari")
-        after = await desk.record_attempt(id, "kari", turn.fence, Outcome.VOICEMAIL)
+        [turn] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
+        after = await desk.record_attempt(id, "kari", turn.fence, Outcome.VOICEMAIL, scope=EVERYTHING)
     assert after.status is Status.UNREACHABLE
     assert after.note == "ringt x3: tir 10:02, tir 13:05, ons 10:01"
     assert [attempt.counted for attempt in after.attempts] == [True, True, True]
@@ -223,79 +228,83 @@ async def test_after_the_last_attempt_it_is_unreachable_with_a_note_to_paste(des
         ("attempt", "kari", None, None),
         ("unreachable", "kari", "claimed", "unreachable"),
     ]
-    assert await desk.claim("hjerte", "kari") == []
+    assert await desk.claim("hjerte", "kari", scope=EVERYTHING) == []
 
 
 async def test_a_cut_off_call_goes_first_in_line(desk: Desk, clock: FakeClock) -> None:
     await registered(desk, 2)
     clock.advance(MINUTE)
     id = (await registered(desk, 1)).id
-    turn = await desk.claim_named(id, "kari")
-    after = await desk.record_attempt(id, "kari", turn.fence, Outcome.DROPPED)
+    turn = await desk.claim_named(id, "kari", scope=EVERYTHING)
+    after = await desk.record_attempt(id, "kari", turn.fence, Outcome.DROPPED, scope=EVERYTHING)
     assert (after.status, after.priority) == (Status.WAITING, Priority.URGENT)
     assert [attempt.counted for attempt in after.attempts] == [False]
-    assert [callback.id for callback in await desk.claim("kirurgi", "ole")] == [id]
+    assert [callback.id for callback in await desk.claim("kirurgi", "ole", scope=EVERYTHING)] == [id]
 
 
 async def test_closing_without_a_claim(desk: Desk) -> None:
     id = (await registered(desk)).id
-    closed = await desk.close(id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, note="ringte selv")
+    closed = await desk.close(
+        id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, note="ringte selv", scope=EVERYTHING
+    )
     assert (closed.status, closed.closed_reason, closed.note) == (
         Status.CLOSED,
         ClosedReason.CANCELLED_BY_CALLER,
         "ringte selv",
     )
     with pytest.raises(IllegalMove):
-        await desk.close(id, "kari", ClosedReason.OTHER, fence=None)
+        await desk.close(id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     with pytest.raises(IllegalMove):
-        await desk.claim_named(id, "kari")
+        await desk.claim_named(id, "kari", scope=EVERYTHING)
 
 
 async def test_closing_another_agents_callback_is_refused_while_the_lease_lasts(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     with pytest.raises(AlreadyClaimed):
-        await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None)
+        await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     with pytest.raises(ClaimLost):
-        await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None)
+        await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     clock.advance(15 * MINUTE)
-    assert (await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None)).status is Status.CLOSED
+    assert (
+        await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
+    ).status is Status.CLOSED
 
 
 async def test_a_claimed_one_is_closed_with_its_fence(desk: Desk) -> None:
     callback = await claimed(desk)
-    closed = await desk.close(callback.id, "kari", ClosedReason.DUPLICATE, fence=1)
+    closed = await desk.close(callback.id, "kari", ClosedReason.DUPLICATE, fence=1, scope=EVERYTHING)
     assert (closed.status, closed.claimed_by, closed.lease_until) == (Status.CLOSED, None, None)
 
 
 async def test_reopened_it_waits_with_a_new_promise(desk: Desk, clock: FakeClock) -> None:
     callback = await registered(desk)
-    await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None)
+    await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     clock.advance(timedelta(days=1))
-    again = await desk.reopen(callback.id, "kari")
+    again = await desk.reopen(callback.id, "kari", scope=EVERYTHING)
     assert (again.status, again.closed_reason) == (Status.WAITING, None)
     assert again.promise.by > clock.now()
     with pytest.raises(IllegalMove):
-        await desk.reopen(callback.id, "kari")
+        await desk.reopen(callback.id, "kari", scope=EVERYTHING)
 
 
 async def test_reopening_beside_an_open_one_of_the_same_person_is_refused(desk: Desk) -> None:
     callback = await registered(desk)
-    await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None)
+    await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     await desk.register(call(2), "kirurgi", person(1), phone(1))
     with pytest.raises(IllegalMove):
-        await desk.reopen(callback.id, "kari")
+        await desk.reopen(callback.id, "kari", scope=EVERYTHING)
 
 
 async def test_every_move_left_one_history_row_in_order(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
-    await desk.record_attempt(callback.id, "kari", 1, Outcome.DROPPED)
-    await desk.claim("kirurgi", "ole")
+    await desk.record_attempt(callback.id, "kari", 1, Outcome.DROPPED, scope=EVERYTHING)
+    await desk.claim("kirurgi", "ole", scope=EVERYTHING)
     clock.advance(15 * MINUTE)
     await desk.expire_leases()
-    await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None)
-    await desk.reopen(callback.id, "ole")
-    rows = await desk.history(callback.id)
+    await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
+    await desk.reopen(callback.id, "ole", scope=EVERYTHING)
+    rows = await desk.history(callback.id, scope=EVERYTHING)
     chain = [row for row in rows if row.to_status]
     assert [row.from_status for row in chain[1:]] == [row.to_status for row in chain[:-1]]
     assert [row.id for row in rows] == sorted({row.id for row in rows})
-    assert chain[-1].to_status is (await desk.get(callback.id)).status
+    assert chain[-1].to_status is (await desk.get(callback.id, scope=EVERYTHING)).status

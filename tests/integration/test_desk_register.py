@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import ClosedReason, IncompleteStep, Outcome, Priority, Status
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
@@ -21,15 +22,15 @@ async def count(database: Database, table: str) -> int:
 
 
 async def events(desk: Desk, id: str) -> list[str]:
-    return [row.event for row in await desk.history(id)]
+    return [row.event for row in await desk.history(id, scope=EVERYTHING)]
 
 
 async def unreachable(desk: Desk, clock: FakeClock, id: str) -> None:
     for _ in range(3):
-        claimed = await desk.claim_named(id, "kari")
-        await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER)
+        claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
+        await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
         clock.advance(timedelta(hours=2))
-    assert (await desk.get(id)).status is Status.UNREACHABLE
+    assert (await desk.get(id, scope=EVERYTHING)).status is Status.UNREACHABLE
 
 
 async def test_a_first_call_is_stored_with_its_promise(desk: Desk, clock: FakeClock) -> None:
@@ -41,10 +42,10 @@ async def test_a_first_call_is_stored_with_its_promise(desk: Desk, clock: FakeCl
     assert callback.patient_masked == person(1).masked
     assert callback.created_at == clock.now() and callback.created_at.utcoffset() == timedelta(0)
     assert callback.promise_spoken == "today by 15:00"
-    assert await desk.get(callback.id) == callback
-    [row] = await desk.history(callback.id)
+    assert await desk.get(callback.id, scope=EVERYTHING) == callback
+    [row] = await desk.history(callback.id, scope=EVERYTHING)
     assert (row.event, row.actor, row.from_status, row.to_status) == ("registered", "caller", None, Status.WAITING)
-    [recorded] = (await desk.calls(departments=["kirurgi"], incomplete=False, cursor=None, limit=10)).items
+    [recorded] = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=False, cursor=None, limit=10)).items
     assert (recorded.key, recorded.callback_id, recorded.incomplete) == (call(1), callback.id, False)
 
 
@@ -63,7 +64,7 @@ async def test_the_same_person_again_raises_the_count_and_brings_the_newest_phon
     assert again.callback.id == first.callback.id
     assert (again.callback.call_count, again.callback.phone, again.callback.version) == (2, phone(2), 2)
     assert again.callback.promise == first.callback.promise
-    history = await desk.history(first.callback.id)
+    history = await desk.history(first.callback.id, scope=EVERYTHING)
     assert history[-1].event == "rang_again"
     assert history[-1].details == {"call_count": 2, "other_phone": True}
 
@@ -98,11 +99,11 @@ async def test_an_unknown_department_stores_nothing(desk: Desk, database: Databa
 
 async def test_a_closed_callback_is_left_alone_and_a_new_one_made(desk: Desk) -> None:
     first = await desk.register(call(1), "kirurgi", person(1), phone(1))
-    await desk.close(first.callback.id, "kari", ClosedReason.DUPLICATE, fence=None)
+    await desk.close(first.callback.id, "kari", ClosedReason.DUPLICATE, fence=None, scope=EVERYTHING)
     again = await desk.register(call(2), "kirurgi", person(1), phone(1))
     assert again.created
     assert again.callback.id != first.callback.id
-    assert (await desk.get(first.callback.id)).status is Status.CLOSED
+    assert (await desk.get(first.callback.id, scope=EVERYTHING)).status is Status.CLOSED
 
 
 async def test_an_unreachable_person_who_rings_waits_again_with_new_attempts(desk: Desk, clock: FakeClock) -> None:
@@ -112,11 +113,13 @@ async def test_an_unreachable_person_who_rings_waits_again_with_new_attempts(des
     assert (again.created, again.callback.id, again.callback.status) == (False, id, Status.WAITING)
     assert again.callback.promise.by > clock.now()
     assert len(again.callback.attempts) == 3
-    row = (await desk.history(id))[-1]
+    row = (await desk.history(id, scope=EVERYTHING))[-1]
     assert (row.event, row.from_status, row.to_status) == ("rang_again", Status.UNREACHABLE, Status.WAITING)
     clock.set(again.callback.promise.from_)
-    claimed = await desk.claim_named(id, "kari")
-    assert (await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER)).status is Status.WAITING
+    claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
+    assert (
+        await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
+    ).status is Status.WAITING
 
 
 async def test_a_broken_promise_is_renewed_and_goes_first_in_line(
@@ -136,7 +139,7 @@ async def test_calls_at_once_by_one_person_make_one_callback_and_the_right_count
     made = await asyncio.gather(*(desk.register(call(n), "kirurgi", person(1), phone(1)) for n in range(8)))
     assert sum(registration.created for registration in made) == 1
     assert {registration.callback.id for registration in made} == {made[0].callback.id}
-    assert (await desk.get(made[0].callback.id)).call_count == 8
+    assert (await desk.get(made[0].callback.id, scope=EVERYTHING)).call_count == 8
     assert sorted(registration.callback.call_count for registration in made) == list(range(1, 9))
     assert [await count(database, table) for table in ("callbacks", "calls", "promises")] == [1, 8, 1]
 
@@ -144,7 +147,7 @@ async def test_calls_at_once_by_one_person_make_one_callback_and_the_right_count
 async def test_one_call_registered_many_times_at_once_counts_once(desk: Desk, database: Database) -> None:
     made = await asyncio.gather(*(desk.register(call(1), "kirurgi", None, phone(1)) for _ in range(8)))
     assert sum(registration.created for registration in made) == 1
-    assert (await desk.get(made[0].callback.id)).call_count == 1
+    assert (await desk.get(made[0].callback.id, scope=EVERYTHING)).call_count == 1
     assert [await count(database, table) for table in ("callbacks", "calls", "history")] == [1, 1, 1]
 
 
@@ -153,14 +156,14 @@ async def test_two_desks_on_one_database_agree(desk: Desk, database: Database, c
     both = [each.register(call(n), "hjerte", person(1), phone(1)) for n in range(3) for each in (desk, other)]
     made = await asyncio.gather(*both)
     assert sum(registration.created for registration in made) == 1
-    assert (await other.get(made[0].callback.id)).call_count == 3
+    assert (await other.get(made[0].callback.id, scope=EVERYTHING)).call_count == 3
     await other._database.close()
 
 
 async def test_an_incomplete_call_is_kept_with_its_step(desk: Desk) -> None:
     await desk.record_call(call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
     await desk.record_call(call(2), "kirurgi", phone=None, step=IncompleteStep.WELCOME)
-    first, second = (await desk.calls(departments=["kirurgi"], incomplete=True, cursor=None, limit=10)).items
+    first, second = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=True, cursor=None, limit=10)).items
     assert (first.key, first.phone, first.step) == (call(1), phone(1), IncompleteStep.IDENTITY)
     assert (second.phone, second.step, second.callback_id) == (None, IncompleteStep.WELCOME, None)
 
@@ -169,14 +172,14 @@ async def test_an_incomplete_call_recorded_twice_is_one_row_with_the_last_step(d
     for step in (IncompleteStep.WELCOME, IncompleteStep.PHONE):
         await desk.record_call(call(1), "kirurgi", phone=phone(1), step=step)
     assert await count(database, "calls") == 1
-    [kept] = (await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=10)).items
+    [kept] = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=10)).items
     assert kept.step is IncompleteStep.PHONE
 
 
 async def test_a_registered_call_never_becomes_incomplete(desk: Desk) -> None:
     id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
     await desk.record_call(call(1), "kirurgi", phone=None, step=IncompleteStep.CONFIRMATION)
-    [kept] = (await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=10)).items
+    [kept] = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=10)).items
     assert (kept.incomplete, kept.callback_id, kept.phone) == (False, id, phone(1))
 
 
@@ -184,7 +187,7 @@ async def test_an_incomplete_call_that_registers_after_all_is_complete(desk: Des
     await desk.record_call(call(1), "kirurgi", phone=None, step=IncompleteStep.PHONE)
     registration = await desk.register(call(1), "kirurgi", None, phone(1))
     assert registration.created
-    [kept] = (await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=10)).items
+    [kept] = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=10)).items
     assert (kept.incomplete, kept.step, kept.callback_id) == (False, None, registration.callback.id)
 
 
@@ -205,9 +208,9 @@ async def test_a_hang_up_during_the_write_leaves_it_whole(desk: Desk, database: 
 async def test_identity_numbers_are_sealed_and_nowhere_in_clear(desk: Desk, database: Database) -> None:
     number = person(1)
     id = (await desk.register(call(1), "kirurgi", number, phone(1))).callback.id
-    assert await desk.patient(id, "kari") == number
+    assert await desk.patient(id, "kari", scope=EVERYTHING) == number
     assert (await events(desk, id))[-1] == "patient_viewed"
-    assert (await desk.history(id))[-1].actor == "kari"
+    assert (await desk.history(id, scope=EVERYTHING))[-1].actor == "kari"
     async with database.read() as connection:
         for table in tables.metadata.sorted_tables:
             for row in await connection.execute(select(table)):
@@ -216,5 +219,5 @@ async def test_identity_numbers_are_sealed_and_nowhere_in_clear(desk: Desk, data
 
 async def test_a_callback_without_a_patient_shows_none_and_notes_no_view(desk: Desk) -> None:
     id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
-    assert await desk.patient(id, "kari") is None
+    assert await desk.patient(id, "kari", scope=EVERYTHING) is None
     assert await events(desk, id) == ["registered"]

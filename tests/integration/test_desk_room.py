@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason, Registration
 from desk.departments import Departments
 from desk.desk import Desk
@@ -49,9 +50,9 @@ async def test_under_a_deadline_a_day_is_full(database: Database, clock: FakeClo
 async def test_a_place_given_back_is_free_again_one_used_up_is_not(database: Database, clock: FakeClock) -> None:
     desk = narrow(database, clock, 2)
     first, second = [await rings(desk, n) for n in (1, 2)]
-    await desk.close(first.callback.id, "kari", ClosedReason.REACHED, fence=None)
+    await desk.close(first.callback.id, "kari", ClosedReason.REACHED, fence=None, scope=EVERYTHING)
     assert (await rings(desk, 3)).later is Later.QUEUE_FULL
-    await desk.close(second.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None)
+    await desk.close(second.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, scope=EVERYTHING)
     assert (await rings(desk, 4)).callback.promise.by == TEN
 
 
@@ -77,11 +78,11 @@ async def test_two_desks_at_once_never_overbook(database: Database, clock: FakeC
 async def test_a_closed_queue_promises_the_next_workday_and_tells_why(desk: Desk, clock: FakeClock) -> None:
     now = clock.now()
     before = await rings(desk, 1)
-    await desk.close_queue("hjerte", "lise", from_=now, until=MIDNIGHT, text=Later.CLOSED_ILLNESS)
+    await desk.close_queue("hjerte", "lise", from_=now, until=MIDNIGHT, text=Later.CLOSED_ILLNESS, scope=EVERYTHING)
     told = await rings(desk, 2)
     assert (told.later, told.callback.promise.by) == (Later.CLOSED_ILLNESS, TEN + 24 * HOUR)
     assert told.callback.promise_spoken == "i morgen klokken 10"
-    assert (await desk.get(before.callback.id)).promise.by == TEN  # what was promised stands
+    assert (await desk.get(before.callback.id, scope=EVERYTHING)).promise.by == TEN  # what was promised stands
     assert (await rings(desk, 3, "kirurgi")).later is None  # another department is not closed
     clock.set(MIDNIGHT + 8 * HOUR)
     assert (await rings(desk, 4)).later is None
@@ -89,18 +90,18 @@ async def test_a_closed_queue_promises_the_next_workday_and_tells_why(desk: Desk
 
 async def test_a_shorter_closure_takes_the_place_of_a_longer(desk: Desk, clock: FakeClock) -> None:
     now = clock.now()
-    await desk.close_queue("hjerte", "lise", from_=now, until=MIDNIGHT)
-    await desk.close_queue("hjerte", "lise", from_=now, until=now + timedelta(minutes=1))
+    await desk.close_queue("hjerte", "lise", from_=now, until=MIDNIGHT, scope=EVERYTHING)
+    await desk.close_queue("hjerte", "lise", from_=now, until=now + timedelta(minutes=1), scope=EVERYTHING)
     clock.advance(timedelta(minutes=2))
     assert (await rings(desk, 1)).later is None
 
 
 async def test_a_round_within_a_closure_to_come_is_not_promised(desk: Desk, clock: FakeClock) -> None:
-    await desk.close_queue("hjerte", "lise", from_=TEN, until=TEN + HOUR)
+    await desk.close_queue("hjerte", "lise", from_=TEN, until=TEN + HOUR, scope=EVERYTHING)
     told = await rings(desk, 1)
     assert (told.later, told.callback.promise.by) == (None, THIRTEEN)
 
 
 async def test_an_unknown_department_closes_nothing(desk: Desk, clock: FakeClock) -> None:
     with pytest.raises(DepartmentNotFound):
-        await desk.close_queue("nowhere", "lise", from_=clock.now(), until=MIDNIGHT)
+        await desk.close_queue("nowhere", "lise", from_=clock.now(), until=MIDNIGHT, scope=EVERYTHING)

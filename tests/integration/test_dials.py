@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from desk.access import EVERYTHING
 from desk.callbacks import Outcome, Status
 from desk.dialling import Caps, DialReason, DialState
 from desk.errors import (
@@ -38,7 +39,7 @@ async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: 
     dial = await world.requested(1)
     assert (dial.state, dial.agent_phone, dial.phone.e164) == (DialState.REQUESTED, "kari-phone", "+4768050001")
     assert "68050001" not in repr(dial)
-    assert await world.dials.request(dial.callback_id, "kari", dial.fence, "kari-phone") == dial
+    assert await world.dials.request(dial.callback_id, "kari", dial.fence, "kari-phone", scope=EVERYTHING) == dial
     assert await world.dials.waiting()
     (mine,) = await world.dials.take(ME, limit=5)
     assert await world.dials.take(COLLEAGUE, limit=5) == []
@@ -46,7 +47,7 @@ async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: 
     for state in (DialState.AGENT_RINGING, DialState.PATIENT_RINGING, DialState.BRIDGED):
         assert (await world.dials.advance(mine, ME, state)).state is state
     await world.dials.end(mine, ME, DialReason.ANSWERED)
-    over = await world.dials.latest(dial.callback_id)
+    over = await world.dials.latest(dial.callback_id, scope=EVERYTHING)
     assert (over.state, over.reason, over.bridged_at) == (DialState.ENDED, DialReason.ANSWERED, world.clock.now())
     assert await world.events(dial.callback_id) == [
         "dial_requested",
@@ -55,7 +56,7 @@ async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: 
         "dial_bridged",
         "dial_ended:answered",
     ]
-    callback = await world.desk.get(dial.callback_id)
+    callback = await world.desk.get(dial.callback_id, scope=EVERYTHING)
     assert (callback.status, callback.claimed_by, callback.attempts) == (Status.CLAIMED, "kari", ())
 
 
@@ -78,7 +79,7 @@ async def test_what_an_end_says_of_the_patient_is_recorded(
     await world.dials.take(ME, limit=1)
     await world.dials.end(dial, ME, reason)
     await world.dials.end(dial, ME, reason)  # once is enough
-    callback = await world.desk.get(dial.callback_id)
+    callback = await world.desk.get(dial.callback_id, scope=EVERYTHING)
     assert [attempt.outcome for attempt in callback.attempts] == ([outcome] if outcome else [])
     assert callback.status is (Status.WAITING if outcome else Status.CLAIMED)
 
@@ -87,9 +88,9 @@ async def test_an_attempt_under_a_lost_claim_is_told_and_not_recorded(world: Dia
     dial = await world.requested(1)
     await world.dials.take(ME, limit=1)
     world.clock.advance(timedelta(minutes=16))
-    await world.desk.claim_named(dial.callback_id, "ola")
+    await world.desk.claim_named(dial.callback_id, "ola", scope=EVERYTHING)
     await world.dials.end(dial, ME, DialReason.BUSY)
-    callback = await world.desk.get(dial.callback_id)
+    callback = await world.desk.get(dial.callback_id, scope=EVERYTHING)
     assert (callback.claimed_by, callback.attempts) == ("ola", ())
     assert (await world.events(dial.callback_id))[-2:] == ["dial_ended:busy", "dial_not_recorded:busy"]
 
@@ -98,16 +99,16 @@ async def test_only_the_live_claim_may_dial(world: DialWorld) -> None:
     callback = await world.claimed(1)
     for agent, fence in (("ola", callback.fence), ("kari", callback.fence + 1)):
         with pytest.raises(ClaimLost):
-            await world.dials.request(callback.id, agent, fence, "phone")
+            await world.dials.request(callback.id, agent, fence, "phone", scope=EVERYTHING)
     with pytest.raises(NoAgentPhone):
-        await world.dials.request(callback.id, "kari", callback.fence, None)
+        await world.dials.request(callback.id, "kari", callback.fence, None, scope=EVERYTHING)
     world.clock.advance(timedelta(minutes=16))
     with pytest.raises(ClaimLost):
-        await world.dials.request(callback.id, "kari", callback.fence, "kari-phone")
+        await world.dials.request(callback.id, "kari", callback.fence, "kari-phone", scope=EVERYTHING)
     with pytest.raises(CallbackNotFound):
-        await world.dials.request("0" * 32, "kari", 1, "kari-phone")
+        await world.dials.request("0" * 32, "kari", 1, "kari-phone", scope=EVERYTHING)
     with pytest.raises(DialNotFound):
-        await world.dials.latest(callback.id)
+        await world.dials.latest(callback.id, scope=EVERYTHING)
 
 
 async def test_one_dial_at_a_time_for_a_callback_and_for_an_agent(world: DialWorld) -> None:
@@ -115,15 +116,15 @@ async def test_one_dial_at_a_time_for_a_callback_and_for_an_agent(world: DialWor
     with pytest.raises(DialInProgress):
         await world.requested(2)
     world.clock.advance(timedelta(minutes=16))
-    taken_over = await world.desk.claim_named(dial.callback_id, "ola")
+    taken_over = await world.desk.claim_named(dial.callback_id, "ola", scope=EVERYTHING)
     with pytest.raises(DialInProgress):
-        await world.dials.request(dial.callback_id, "ola", taken_over.fence, "ola-phone")
+        await world.dials.request(dial.callback_id, "ola", taken_over.fence, "ola-phone", scope=EVERYTHING)
 
 
 async def test_many_who_ask_at_once_get_one_dial(world: DialWorld) -> None:
     callback = await world.claimed(1)
     asked = await asyncio.gather(
-        *(world.dials.request(callback.id, "kari", callback.fence, "kari-phone") for _ in range(8))
+        *(world.dials.request(callback.id, "kari", callback.fence, "kari-phone", scope=EVERYTHING) for _ in range(8))
     )
     assert len({dial.id for dial in asked}) == 1
     assert (await world.events(callback.id)) == ["dial_requested"]
@@ -143,7 +144,7 @@ async def test_nobody_is_rung_outside_the_hours(world: DialWorld, moment: dateti
     world.clock.set(moment)
     callback = await world.claimed(1)
     with pytest.raises(OutsideRingingHours) as refused:
-        await world.dials.request(callback.id, "kari", callback.fence, "kari-phone")
+        await world.dials.request(callback.id, "kari", callback.fence, "kari-phone", scope=EVERYTHING)
     assert refused.value.detail == "08:00-16:00, workdays"
 
 
@@ -160,8 +161,8 @@ async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: Fak
     callback = await world.claimed(1)
 
     async def dialled() -> None:
-        claim = await world.desk.claim_named(callback.id, "kari")
-        dial = await world.dials.request(callback.id, "kari", claim.fence, "kari-phone")
+        claim = await world.desk.claim_named(callback.id, "kari", scope=EVERYTHING)
+        dial = await world.dials.request(callback.id, "kari", claim.fence, "kari-phone", scope=EVERYTHING)
         await world.dials.take(ME, limit=1)
         await world.dials.advance(dial, ME, DialState.PATIENT_RINGING)
         await world.dials.end(dial, ME, DialReason.AGENT_HUNG_UP)
@@ -171,7 +172,7 @@ async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: Fak
     with pytest.raises(DialCapReached, match="number"):
         await dialled()
     other = await world.requested(2)
-    await world.dials.cancel(other.callback_id, "kari")
+    await world.dials.cancel(other.callback_id, "kari", scope=EVERYTHING)
     with pytest.raises(DialCapReached, match="agent"):
         await world.requested(3)
     clock.advance(timedelta(days=1))
@@ -181,27 +182,27 @@ async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: Fak
 async def test_a_number_outside_the_allow_list_is_not_dialled(world: DialWorld) -> None:
     swedish = parse_phone("+46701740605", allow_foreign=True)
     registered = await world.desk.register(call(1), "kirurgi", None, swedish)
-    claim = await world.desk.claim_named(registered.callback.id, "kari")
+    claim = await world.desk.claim_named(registered.callback.id, "kari", scope=EVERYTHING)
     with pytest.raises(InvalidPhone):
-        await world.dials.request(claim.id, "kari", claim.fence, "kari-phone")
+        await world.dials.request(claim.id, "kari", claim.fence, "kari-phone", scope=EVERYTHING)
 
 
 async def test_cancelled_before_it_is_taken_it_ends_at_once(world: DialWorld) -> None:
     dial = await world.requested(1)
     with pytest.raises(AlreadyClaimed):
-        await world.dials.cancel(dial.callback_id, "ola")
-    ended = await world.dials.cancel(dial.callback_id, "kari")
+        await world.dials.cancel(dial.callback_id, "ola", scope=EVERYTHING)
+    ended = await world.dials.cancel(dial.callback_id, "kari", scope=EVERYTHING)
     assert (ended.state, ended.reason) == (DialState.ENDED, DialReason.CANCELLED)
     assert await world.dials.take(ME, limit=1) == []
     with pytest.raises(DialOver):
-        await world.dials.cancel(dial.callback_id, "kari")
+        await world.dials.cancel(dial.callback_id, "kari", scope=EVERYTHING)
 
 
 async def test_cancelled_afterwards_its_taker_is_told(world: DialWorld) -> None:
     dial = await world.requested(1)
     await world.dials.take(ME, limit=1)
     assert await world.dials.to_cancel(ME) == []
-    assert (await world.dials.cancel(dial.callback_id, "kari")).state is DialState.REQUESTED
+    assert (await world.dials.cancel(dial.callback_id, "kari", scope=EVERYTHING)).state is DialState.REQUESTED
     assert await world.dials.to_cancel(ME) == [dial.id]
     assert await world.dials.to_cancel(COLLEAGUE) == []
     await world.dials.end(dial, ME, DialReason.CANCELLED)
@@ -218,7 +219,7 @@ async def test_the_next_controller_of_an_asterisk_inherits(world: DialWorld) -> 
     with pytest.raises(DialLost):
         await world.dials.advance(dial, ME, DialState.AGENT_RINGING)
     await world.dials.end(dial, ME, DialReason.BUSY)
-    assert (await world.dials.latest(dial.callback_id)).state is DialState.REQUESTED
+    assert (await world.dials.latest(dial.callback_id, scope=EVERYTHING)).state is DialState.REQUESTED
     assert await world.dials.live(ME) == {other.id}
 
 
@@ -226,17 +227,17 @@ async def test_what_nobody_takes_or_keeps_is_ended(world: DialWorld) -> None:
     untaken = await world.requested(1)
     world.clock.advance(timedelta(seconds=31))
     assert await world.dials.take(ME, limit=1) == []
-    assert (await world.dials.latest(untaken.callback_id)).reason is DialReason.EXPIRED
+    assert (await world.dials.latest(untaken.callback_id, scope=EVERYTHING)).reason is DialReason.EXPIRED
     taken = await world.requested(2)
     await world.dials.take(ME, limit=1)
     world.clock.advance(timedelta(seconds=50))
     await world.dials.live(ME)
     world.clock.advance(timedelta(seconds=50))
     await world.dials.take(COLLEAGUE, limit=1)
-    assert (await world.dials.latest(taken.callback_id)).state is DialState.REQUESTED
+    assert (await world.dials.latest(taken.callback_id, scope=EVERYTHING)).state is DialState.REQUESTED
     world.clock.advance(timedelta(seconds=11))
     await world.dials.take(COLLEAGUE, limit=1)
-    assert (await world.dials.latest(taken.callback_id)).reason is DialReason.LOST
+    assert (await world.dials.latest(taken.callback_id, scope=EVERYTHING)).reason is DialReason.LOST
 
 
 async def test_the_taker_is_woken(world: DialWorld) -> None:

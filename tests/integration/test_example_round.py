@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from desk.access import Scope
 from desk.callbacks import ClosedReason, Status
 from desk.settings import ROOT
 from tests.integration.api_process import environment, running_api
@@ -33,7 +34,7 @@ async def test_the_example_works_a_round(tmp_path: Path) -> None:
         assert "brutt: først i køen" in said
         assert "ringes igjen" in said
         assert said.strip().endswith("Ingen venter.")
-        page = await desk.list(departments=["kirurgi"], cursor=None, limit=10)
+        page = await desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)
     ends = sorted((callback.status, callback.closed_reason or "") for callback in page.items)
     assert ends == [
         (Status.CLOSED, ClosedReason.REACHED),

@@ -15,7 +15,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from api.event_stream import EventStream
 from api.live import MOST_READERS, Reader
-from desk.access import Role
+from desk.access import Role, Scope
 from desk.changes import Tail
 from desk.errors import StorageUnavailable
 from desk.storage import history
@@ -230,7 +230,7 @@ async def test_stopping_ends_every_stream_and_lets_no_new_one_in(api: Served) ->
 
 
 async def test_a_process_takes_only_so_many_readers(api: Served) -> None:
-    api.live.readers.update(Reader(frozenset()) for _ in range(MOST_READERS))
+    api.live.readers.update(Reader(Scope.of([])) for _ in range(MOST_READERS))
     async with httpx.AsyncClient(trust_env=False) as client:
         headers = {"Authorization": f"Bearer {await api.token()}"}
         answer = await client.get(f"{api.url}/api/v1/events", headers=headers)
@@ -275,7 +275,7 @@ async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_is(api: Serve
         await asyncio.Event().wait()
         raise AssertionError
 
-    stream = EventStream(api.live, Reader(frozenset({"kirurgi"})), after=None, heartbeat_seconds=0.05)
+    stream = EventStream(api.live, Reader(Scope.of(["kirurgi"])), after=None, heartbeat_seconds=0.05)
     streaming = asyncio.create_task(stream({"type": "http"}, never, send))
     start = await said(sent, b"id: ")
     first = await said(sent, b": ")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, text
 
+from desk.access import EVERYTHING
 from desk.callbacks import Change, Status
 from desk.changes import Changes, Tail
 from desk.desk import Desk
@@ -217,7 +218,7 @@ async def test_a_change_says_what_happened_and_nothing_of_the_patient(
 ) -> None:
     async with Changes(database=database).tail(poll_seconds=0.05) as tail:
         id = await registered(desk)
-        (taken,) = await desk.claim("kirurgi", "kari")
+        (taken,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
         first, second = await gather(tail, 2)
     assert (first.event, first.from_status, first.to_status, first.actor) == (
         *("registered", None, Status.WAITING),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from desk.access import EVERYTHING
 from desk.callbacks import Callback, ClosedReason, Outcome, Status
 from desk.departments import Departments
 from desk.desk import Desk
@@ -42,7 +43,7 @@ class Office:
             await self.rings(department)
 
     async def closes(self, department: str, from_: datetime, until: datetime) -> None:
-        await self.desk.close_queue(department, "lise", from_=from_, until=until)
+        await self.desk.close_queue(department, "lise", from_=from_, until=until, scope=EVERYTHING)
 
 
 @pytest.fixture
@@ -55,27 +56,29 @@ def office(database: Database, clock: FakeClock) -> Office:
 
 
 async def booked(office: Office) -> Callback:
-    made = await office.errands.book("hjerte", "kari", person(90), phone(90))
+    made = await office.errands.book("hjerte", "kari", person(90), phone(90), scope=EVERYTHING)
     assert made.later is not None
     return made.callback
 
 
 async def transferred(office: Office) -> Callback:
     callback = await office.rings("kirurgi")
-    sent = await office.errands.transfer(callback.id, "kari", "hjerte", keep_promise=False, fence=None)
+    sent = await office.errands.transfer(
+        callback.id, "kari", "hjerte", keep_promise=False, fence=None, scope=EVERYTHING
+    )
     assert not sent.promise_kept
     return sent.callback
 
 
 async def reopened(office: Office) -> Callback:
     closed = await office.desk.register(call(91), "hjerte", person(91), phone(91))
-    await office.desk.close(closed.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None)
-    return await office.desk.reopen(closed.callback.id, "kari")
+    await office.desk.close(closed.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, scope=EVERYTHING)
+    return await office.desk.reopen(closed.callback.id, "kari", scope=EVERYTHING)
 
 
 async def promised_anew(office: Office) -> Callback:
     callback = await office.rings("hjerte")
-    given = await office.errands.promise_anew(callback.id, "kari", by=None, fence=None, sms=False)
+    given = await office.errands.promise_anew(callback.id, "kari", by=None, fence=None, sms=False, scope=EVERYTHING)
     return given.callback
 
 
@@ -106,8 +109,8 @@ async def test_closed_after_a_full_round(office: Office, way: Way) -> None:
 
 
 async def tried(office: Office, callback: Callback) -> Callback:
-    (claimed,) = [await office.desk.claim_named(callback.id, "kari")]
-    return await office.desk.record_attempt(claimed.id, "kari", claimed.fence, Outcome.NO_ANSWER)
+    (claimed,) = [await office.desk.claim_named(callback.id, "kari", scope=EVERYTHING)]
+    return await office.desk.record_attempt(claimed.id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
 
 
 async def test_after_an_unanswered_attempt_a_closed_round_is_passed_over(office: Office) -> None:
@@ -155,7 +158,9 @@ async def test_ringing_again_after_a_broken_promise_gives_one_that_is_open(offic
 async def test_a_promise_is_not_kept_over_a_transfer_into_a_closed_time(office: Office) -> None:
     callback = await office.rings()
     await office.closes("kirurgi", TEN, THIRTEEN)
-    sent = await office.errands.transfer(callback.id, "kari", "kirurgi", keep_promise=True, fence=None)
+    sent = await office.errands.transfer(
+        callback.id, "kari", "kirurgi", keep_promise=True, fence=None, scope=EVERYTHING
+    )
     assert not sent.promise_kept
     assert sent.callback.promise.from_ == office.clock.now()
 
@@ -163,7 +168,7 @@ async def test_a_promise_is_not_kept_over_a_transfer_into_a_closed_time(office: 
 async def test_a_promise_told_is_kept_over_a_transfer_also_where_all_is_promised(office: Office) -> None:
     await office.fills("hjerte", 2)
     other = await office.rings("kirurgi")
-    kept = await office.errands.transfer(other.id, "kari", "hjerte", keep_promise=True, fence=None)
+    kept = await office.errands.transfer(other.id, "kari", "hjerte", keep_promise=True, fence=None, scope=EVERYTHING)
     assert (kept.promise_kept, kept.callback.promise) == (True, other.promise)
 
 
@@ -174,14 +179,14 @@ async def test_an_agent_promises_by_hand_neither_a_closed_nor_a_full_time(office
     for by, why in ((TEN + DAY, "closed"), (TEN, "full")):
         other = await office.rings()
         with pytest.raises(PromiseNotPossible, match=why):
-            await office.errands.promise_anew(other.id, "kari", by=by, fence=None, sms=False)
-    own = await office.errands.promise_anew(mine.id, "kari", by=TEN, fence=None, sms=False)
+            await office.errands.promise_anew(other.id, "kari", by=by, fence=None, sms=False, scope=EVERYTHING)
+    own = await office.errands.promise_anew(mine.id, "kari", by=TEN, fence=None, sms=False, scope=EVERYTHING)
     assert own.callback.promise.by == TEN  # its own place is its own
 
 
 async def test_booked_while_closed_the_switchboard_is_told_the_promise_and_why(office: Office) -> None:
     await office.desk.close_queue(
-        "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=Later.CLOSED_ILLNESS
+        "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=Later.CLOSED_ILLNESS, scope=EVERYTHING
     )
-    made = await office.errands.book("kirurgi", "kari", None, phone(5))
+    made = await office.errands.book("kirurgi", "kari", None, phone(5), scope=EVERYTHING)
     assert (made.later, made.callback.promise_spoken) == (Later.CLOSED_ILLNESS, "i morgen innen klokken 15")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import Priority, Status, Wanted
 from desk.changes import Changes
 from desk.clock import SystemClock
@@ -67,55 +68,61 @@ async def filled(filled_url: str) -> AsyncIterator[Database]:
 
 
 async def claim(database: Database) -> None:
-    assert await make_desk(database, CLOCK).claim("kirurgi", "kari", limit=3)
+    assert await make_desk(database, CLOCK).claim("kirurgi", "kari", limit=3, scope=EVERYTHING)
 
 
 async def claim_within_a_greater_unit(database: Database) -> None:
     desk = make_desk(database, CLOCK)
-    assert await desk.together(lambda _: desk.claim("hjerte", "kari", limit=3, due_before=CLOCK.now() + LEASE * 99))
+    assert await desk.together(
+        lambda _: desk.claim("hjerte", "kari", limit=3, due_before=CLOCK.now() + LEASE * 99, scope=EVERYTHING)
+    )
 
 
 async def expire(database: Database) -> None:
     async with database.begin() as connection:
-        assert await claims.expired(connection, CLOCK.now() + timedelta(hours=1))
+        assert await claims.expired(connection, CLOCK.now() + timedelta(hours=1), scope=EVERYTHING)
 
 
 async def expire_in_a_department(database: Database) -> None:
     async with database.begin() as connection:
-        await claims.expired(connection, CLOCK.now() + timedelta(hours=1), "kirurgi")
+        await claims.expired(connection, CLOCK.now() + timedelta(hours=1), scope=Scope.of(["kirurgi"]))
 
 
 def listed(found: int = 1, **wanted: Any) -> Work:
     async def work(database: Database) -> None:
         desk = make_desk(database, CLOCK)
-        page = await desk.list(departments=["kirurgi"], wanted=Wanted(**wanted), cursor=None, limit=50)
+        page = await desk.list(scope=Scope.of(["kirurgi"]), wanted=Wanted(**wanted), cursor=None, limit=50)
         assert len(page.items) >= found
         if page.next_cursor:
-            await desk.list(departments=["kirurgi"], wanted=Wanted(**wanted), cursor=page.next_cursor, limit=50)
+            await desk.list(scope=Scope.of(["kirurgi"]), wanted=Wanted(**wanted), cursor=page.next_cursor, limit=50)
 
     return work
 
 
 async def listed_everywhere(database: Database) -> None:
-    assert (await make_desk(database, CLOCK).list(departments=["kirurgi", "hjerte"], cursor=None, limit=50)).items
+    assert (await make_desk(database, CLOCK).list(scope=Scope.of(["kirurgi", "hjerte"]), cursor=None, limit=50)).items
 
 
 async def of_person(database: Database) -> None:
     async with database.begin() as connection:
-        await callbacks.find_open(connection, "kirurgi", bytes(32), PhoneNumber("+4720000098", False))
+        await callbacks.find_open(
+            connection, "kirurgi", [bytes(32)], PhoneNumber("+4720000098", False), scope=EVERYTHING
+        )
 
 
 async def of_phone(database: Database) -> None:
     async with database.begin() as connection:
-        await callbacks.find_open(connection, "kirurgi", None, PhoneNumber("+4720000098", False))
-        await callbacks.find_open_of_caller(connection, "kirurgi", None, PhoneNumber("+4720000098", False))
+        await callbacks.find_open(connection, "kirurgi", None, PhoneNumber("+4720000098", False), scope=EVERYTHING)
+        await callbacks.find_open_of_caller(
+            connection, "kirurgi", None, PhoneNumber("+4720000098", False), scope=EVERYTHING
+        )
 
 
 async def tail(database: Database) -> None:
     async with database.read() as connection:
         newest = await changes.newest(connection)
-        assert len(await changes.after(connection, newest - 20, limit=200)) == 20
-    assert await Changes(database=database).between(newest - 5000, newest, ["kirurgi"])
+        assert len(await changes.after(connection, newest - 20, limit=200, scope=EVERYTHING)) == 20
+    assert await Changes(database=database).between(newest - 5000, newest, scope=Scope.of(["kirurgi"]))
 
 
 async def next_text(database: Database) -> None:
@@ -128,13 +135,13 @@ def ledger(database: Database) -> Ledger:
 
 
 async def at_risk(database: Database) -> None:
-    assert await ledger(database).at_risk(["kirurgi"])
+    assert await ledger(database).at_risk(scope=Scope.of(["kirurgi"]))
 
 
 async def one_callback(database: Database) -> None:
     desk = make_desk(database, CLOCK)
-    (callback,) = (await desk.list(departments=["kirurgi"], cursor=None, limit=1)).items
-    assert await desk.history(callback.id)
+    (callback,) = (await desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=1)).items
+    assert await desk.history(callback.id, scope=EVERYTHING)
 
 
 CASES: dict[str, tuple[Work, str]] = {
@@ -150,7 +157,7 @@ CASES: dict[str, tuple[Work, str]] = {
     "list by priority": (listed(priority=Priority.URGENT, status=[Status.WAITING]), "ix_callbacks_"),
     "list by language": (listed(language="en", status=[Status.WAITING]), "ix_callbacks_"),
     "list by text": (listed(text="ny time", status=[Status.WAITING]), "ix_callbacks_"),
-    "mine": (listed(0, claimed_by="agent-48"), "ix_callbacks_claimed_by"),
+    "mine": (listed(0, claimed_by="agent-0"), "ix_callbacks_claimed_by"),
     "by person": (of_person, "uq_callbacks_open_patient"),
     "by phone": (of_phone, "_callbacks_open_phone"),
     "live tail": (tail, "history"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
+from desk.access import EVERYTHING
 from desk.desk import Desk
 from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
 from desk.recordings import Recordings
@@ -31,19 +32,19 @@ async def registered(desk: Desk, n: int = 1) -> str:
 
 async def test_kept_and_heard_each_with_a_row_in_the_history(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
-    before = await desk.get(id)
+    before = await desk.get(id, scope=EVERYTHING)
     assert await kept.keep(id, SPEECH)
-    assert await kept.hear(id, "kari") == as_wav(SPEECH)
-    after = await desk.get(id)
+    assert await kept.hear(id, "kari", scope=EVERYTHING) == as_wav(SPEECH)
+    after = await desk.get(id, scope=EVERYTHING)
     assert after == replace(before, has_recording=True, version=before.version + 1)
-    rows = [(row.event, row.actor, dict(row.details)) for row in await desk.history(id)]
+    rows = [(row.event, row.actor, dict(row.details)) for row in await desk.history(id, scope=EVERYTHING)]
     assert rows[1:] == [("recorded", "caller", {"seconds": 1}), ("recording_heard", "kari", {})]
 
 
 async def test_taken_in_twice_it_is_kept_once_and_the_first_stays(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
     assert [await kept.keep(id, SPEECH), await kept.keep(id, SPEECH[::-1])] == [True, False]
-    assert await kept.hear(id, "kari") == as_wav(SPEECH)
+    assert await kept.hear(id, "kari", scope=EVERYTHING) == as_wav(SPEECH)
     other = await registered(desk, 2)
     at_once = await asyncio.gather(*(kept.keep(other, SPEECH) for _ in range(4)))
     assert sorted(at_once) == [False, False, False, True]
@@ -70,13 +71,13 @@ async def test_moved_to_another_callback_or_changed_it_does_not_open(
         mine = (await connection.execute(select(recordings).where(r.callback_id == id))).one()
         await connection.execute(update(recordings).where(r.callback_id == other).values(key=mine.key))
     with pytest.raises(CannotOpen):
-        await kept.hear(other, "kari")
+        await kept.hear(other, "kari", scope=EVERYTHING)
     async with database.begin() as connection:
         changed = bytes(mine.sound[:-1]) + bytes([mine.sound[-1] ^ 1])
         await connection.execute(update(recordings).where(r.callback_id == id).values(sound=changed))
     with pytest.raises(CannotOpen):
-        await kept.hear(id, "kari")
-    assert [row.event for row in await desk.history(id)][-1] == "recorded"  # nobody heard it
+        await kept.hear(id, "kari", scope=EVERYTHING)
+    assert [row.event for row in await desk.history(id, scope=EVERYTHING)][-1] == "recorded"  # nobody heard it
 
 
 async def test_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> None:
@@ -85,8 +86,8 @@ async def test_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> 
     await kept.keep(other, SPEECH)
     assert await kept.delete([id, NOBODY]) == 1
     with pytest.raises(RecordingNotFound):
-        await kept.hear(id, "kari")
-    assert [(await desk.get(each)).has_recording for each in (id, other)] == [False, True]
+        await kept.hear(id, "kari", scope=EVERYTHING)
+    assert [(await desk.get(each, scope=EVERYTHING)).has_recording for each in (id, other)] == [False, True]
     assert await kept.delete([]) == 0
 
 
@@ -100,7 +101,7 @@ async def test_deleting_is_a_part_of_a_larger_unit_of_work(desk: Desk, kept: Rec
 
     with pytest.raises(RecordingNotFound):
         await kept.together(work)
-    assert await kept.hear(id, "kari")
+    assert await kept.hear(id, "kari", scope=EVERYTHING)
 
 
 async def test_without_a_callback_there_is_nothing_to_keep_it_with(kept: Recordings, desk: Desk) -> None:
@@ -108,9 +109,9 @@ async def test_without_a_callback_there_is_nothing_to_keep_it_with(kept: Recordi
         with pytest.raises(CallbackNotFound):
             await kept.keep(nobody, SPEECH)
         with pytest.raises(CallbackNotFound):
-            await kept.hear(nobody, "kari")
+            await kept.hear(nobody, "kari", scope=EVERYTHING)
     with pytest.raises(RecordingNotFound):
-        await kept.hear(await registered(desk), "kari")
+        await kept.hear(await registered(desk), "kari", scope=EVERYTHING)
 
 
 def test_silence_is_told_from_speech() -> None:

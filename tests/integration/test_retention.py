@@ -11,6 +11,7 @@ from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
 from typer.testing import CliRunner
 
 from api.repeating import repeating
+from desk.access import EVERYTHING, Scope
 from desk.callbacks import CallKey, ClosedReason, IncompleteStep, Outcome
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
@@ -53,8 +54,8 @@ async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -
     """The n-th person's callback with everything that can belong to one: note, attempts, a dial, a text."""
     registered = await desk.register(call(n), "kirurgi", person(n), phone(n))
     id = registered.callback.id
-    claimed = await desk.claim_named(id, "kari")
-    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, note=NOTE)
+    claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
+    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, note=NOTE, scope=EVERYTHING)
     now = desk._clock.now()
     async with database.begin() as connection:
         await connection.execute(
@@ -66,7 +67,7 @@ async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -
         )
         await connection.execute(insert(outbox).values(sealed_world.text(1000 + n, id, now, old_vault())))
     if close:
-        await desk.close(id, "kari", ClosedReason.OTHER, fence=None, note=NOTE)
+        await desk.close(id, "kari", ClosedReason.OTHER, fence=None, note=NOTE, scope=EVERYTHING)
     return id
 
 
@@ -136,7 +137,7 @@ async def test_what_is_counted_stays(desk: Desk, database: Database, clock: Fake
 async def test_what_is_open_reopened_or_held_stays(desk: Desk, database: Database, clock: FakeClock) -> None:
     waiting = await lived(desk, database, 1, close=False)
     reopened, held, lifted = [await lived(desk, database, n) for n in (2, 3, 4)]
-    await desk.reopen(reopened, "kari")
+    await desk.reopen(reopened, "kari", scope=EVERYTHING)
     rights = Rights(database=database, vault=old_vault(), clock=clock)
     await rights.hold(held, "jurist", "NPE 2026/17")
     await rights.hold(lifted, "jurist", "NPE 2026/18")
@@ -145,11 +146,15 @@ async def test_what_is_open_reopened_or_held_stays(desk: Desk, database: Databas
     run = await retention(database, clock).run_if_due()
     assert run is not None
     assert run.deleted["callbacks"] == 1
-    assert {(await desk.get(id)).phone for id in (waiting, reopened, held)} == {phone(1), phone(2), phone(3)}
-    assert await desk.patient(held, "kari") == person(3)
+    assert {(await desk.get(id, scope=EVERYTHING)).phone for id in (waiting, reopened, held)} == {
+        phone(1),
+        phone(2),
+        phone(3),
+    }
+    assert await desk.patient(held, "kari", scope=EVERYTHING) == person(3)
     with pytest.raises(CallbackNotFound):
-        await desk.get(lifted)
-    events = [(row.event, row.actor) for row in await desk.history(held)]
+        await desk.get(lifted, scope=EVERYTHING)
+    events = [(row.event, row.actor) for row in await desk.history(held, scope=EVERYTHING)]
     assert events[-2:] == [("legal_hold_set", "jurist"), ("patient_viewed", "kari")]
 
 
@@ -160,11 +165,16 @@ async def test_the_deleted_are_in_no_list_and_can_not_be_touched(
     clock.advance(DAYS + timedelta(days=1))
     kept = await lived(desk, database, 2)
     await retention(database, clock).run_if_due()
-    page = await desk.list(departments=["kirurgi"], cursor=None, limit=10)
+    page = await desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)
     assert [callback.id for callback in page.items] == [kept]
-    told = await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=10)
+    told = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=10)
     assert [each.callback_id for each in told.items] == [kept]
-    for attempt in (desk.get(gone), desk.reopen(gone, "kari"), desk.claim_named(gone, "kari"), desk.history(gone)):
+    for attempt in (
+        desk.get(gone, scope=EVERYTHING),
+        desk.reopen(gone, "kari", scope=EVERYTHING),
+        desk.claim_named(gone, "kari", scope=EVERYTHING),
+        desk.history(gone, scope=EVERYTHING),
+    ):
         with pytest.raises(CallbackNotFound):
             await attempt
     again = await desk.register(CallKey("asterisk-1", "later"), "kirurgi", person(1), phone(1))
@@ -184,7 +194,7 @@ async def test_incomplete_calls_go_after_a_day_and_are_still_counted(
     assert [trace for trace in (phone(1).e164, "channel-1") if trace in after] == []
     assert phone(2).e164 in after
     assert await count(database, calls, calls.c.incomplete, calls.c.department == "kirurgi") == 2
-    told = await desk.calls(departments=["kirurgi"], incomplete=True, cursor=None, limit=10)
+    told = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=True, cursor=None, limit=10)
     assert [each.phone for each in told.items] == [phone(2)]
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason, IncompleteStep
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
@@ -48,8 +49,11 @@ async def test_everything_held_is_told(desk: Desk, database: Database, rights: R
     text = json.dumps(told)
     assert [trace for trace in traces(2) if trace in text] == []
     assert other not in text
-    assert [(row.event, row.actor) for row in await desk.history(mine)][-1] == ("person_exported", "kari")
-    assert not [row for row in await desk.history(other) if row.event == "person_exported"]
+    assert [(row.event, row.actor) for row in await desk.history(mine, scope=EVERYTHING)][-1] == (
+        "person_exported",
+        "kari",
+    )
+    assert not [row for row in await desk.history(other, scope=EVERYTHING) if row.event == "person_exported"]
 
 
 async def test_the_export_tells_what_does_not_open(desk: Desk, database: Database, clock: FakeClock) -> None:
@@ -64,16 +68,16 @@ async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database,
     heard = Recordings(database=database, vault=old_vault(), clock=desk._clock)
     await heard.keep(ids[0], b"\xd5" * 8000)
     ids.append((await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id)
-    await desk.close(ids[1], "kari", ClosedReason.OTHER, fence=None)
+    await desk.close(ids[1], "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     other = await lived(desk, database, 2)
     done = await rights.erase(person(1), "jurist")
     assert (sorted(done.deleted), list(done.open), list(done.held)) == (sorted(ids), [], [])
     left = await everything(database)
     assert [trace for trace in (*traces(1), "channel-11") if trace in left] == []
     assert await count(database, recordings) == 0
-    assert (await desk.get(other)).phone == phone(2)
+    assert (await desk.get(other, scope=EVERYTHING)).phone == phone(2)
     async with database.read() as connection:
-        events = [(row.event, row.actor) for row in await history.of_callback(connection, ids[0])]
+        events = [(row.event, row.actor) for row in await history.of_callback(connection, ids[0], scope=EVERYTHING)]
     assert events[-1] == ("person_erased", "jurist")
     assert (await rights.export(person(1), "kari"))["callbacks"] == []
     assert (await rights.erase(person(1), "kari")).deleted == []
@@ -85,15 +89,15 @@ async def test_what_is_open_or_held_is_said_and_stays(desk: Desk, database: Data
     waiting = (await desk.register(call(11), "kirurgi", person(1), phone(1))).callback.id
     done = await rights.erase(person(1), "kari")
     assert (list(done.deleted), list(done.open), list(done.held)) == ([], [waiting], [held])
-    assert (await desk.get(waiting)).phone == phone(1)
+    assert (await desk.get(waiting, scope=EVERYTHING)).phone == phone(1)
     await rights.lift(held, "jurist")
-    await desk.close(waiting, "kari", ClosedReason.OTHER, fence=None)
+    await desk.close(waiting, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     assert len((await rights.erase(person(1), "kari")).deleted) == 2
 
 
 async def test_a_phone_stands_for_those_who_named_nobody(desk: Desk, database: Database, rights: Rights) -> None:
     nameless = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
-    await desk.close(nameless, "kari", ClosedReason.OTHER, fence=None)
+    await desk.close(nameless, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     named = (await desk.register(call(2), "kirurgi", person(2), phone(1))).callback.id
     await desk.record_call(call(3), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
     told = await rights.export(phone(1), "kari")
@@ -101,9 +105,9 @@ async def test_a_phone_stands_for_those_who_named_nobody(desk: Desk, database: D
     assert [row["phone"] for row in told["calls"]] == [phone(1).e164]
     done = await rights.erase(phone(1), "kari")
     assert (list(done.deleted), done.calls) == ([nameless], 1)
-    assert (await desk.get(named)).phone == phone(1)
+    assert (await desk.get(named, scope=EVERYTHING)).phone == phone(1)
     with pytest.raises(CallbackNotFound):
-        await desk.get(nameless)
+        await desk.get(nameless, scope=EVERYTHING)
 
 
 async def test_copies_kept_for_repeated_requests_go_too(database: Database, clock: FakeClock, rights: Rights) -> None:

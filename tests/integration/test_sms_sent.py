@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from desk.access import EVERYTHING
 from desk.log import configure_logging
 from desk.outbox import LEASE, Outbox
 from desk.phone import PhoneNumber
@@ -61,9 +62,11 @@ async def test_the_gateway_is_given_what_it_needs_in_its_own_form(office: Office
         "relativeValidityTime": 6 * 3600 * 1000,  # from 09:00 until the promise at 15:00
     }
     assert await office.rows("state, tries, reference") == [("sent", 1, f"link-{key[:8]}")]
-    assert (await office.desk.get(callback.id)).sms == "sent"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
     assert await office.events(callback.id) == [("sms_sent", {"kind": "receipt"})]
-    assert (await office.desk.get(callback.id)).version == callback.version, "nobody's edit is disturbed"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).version == callback.version, (
+        "nobody's edit is disturbed"
+    )
 
 
 LATER = [
@@ -156,7 +159,7 @@ async def test_what_the_gateway_refuses_has_failed_and_agents_see_it(
     gateway.answers = [answer]
     assert [await send_one(office, gateway), await send_one(office, gateway)] == [True, False]
     assert await office.rows("state, reason, phone, text") == [("failed", reason, None, None)]
-    assert (await office.desk.get(callback.id)).sms == "failed"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "failed"
     assert await office.events(callback.id) == [("sms_failed", {"kind": "receipt", "reason": reason})]
 
 
@@ -241,18 +244,18 @@ async def test_a_promise_whose_time_has_passed_is_not_told_any_more(office: Offi
     assert await send_one(office, gateway)
     assert gateway.taken == []
     assert await office.rows("state, phone, text") == [("expired", None, None)]
-    assert (await office.desk.get(callback.id)).sms == "expired"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "expired"
     assert await office.events(callback.id) == [("sms_expired", {"kind": "receipt"})]
 
 
 async def test_the_leader_sees_who_was_not_told_of_a_new_promise(office: Office, gateway: LinkGateway) -> None:
     callback = await office.rings()
     by = callback.promise.by + timedelta(days=2)
-    await office.errands.promise_anew(callback.id, "kari", by=by, fence=None, sms=True)
+    await office.errands.promise_anew(callback.id, "kari", by=by, fence=None, sms=True, scope=EVERYTHING)
     gateway.answers = [says(400, text="no")]
     while await send_one(office, gateway):
         pass
-    found = await office.ledger.promises("kirurgi", since=None, state=None, cursor=None, limit=10)
+    found = await office.ledger.promises("kirurgi", since=None, state=None, cursor=None, limit=10, scope=EVERYTHING)
     assert [(each.row.reason, each.sms) for each in found.page.items] == [
         ("registered", "withdrawn"),
         ("by_agent", "failed"),
@@ -300,7 +303,7 @@ async def test_reports_come_in_any_order_and_more_than_once(
     callback = await office.rings()
     await send_one(office, gateway)
     assert await reported(office, *reports) == state
-    assert (await office.desk.get(callback.id)).sms == state
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == state
     events = await office.events(callback.id)
     assert len(events) == len({event for event, _ in events}), "each change is told once"
     assert events[-1][0] == f"sms_{state}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from desk.access import EVERYTHING, Scope
 from desk.departments import Departments
 from desk.errors import StorageUnavailable
 from desk.phone import parse_phone
@@ -43,7 +44,7 @@ async def sent(office: Office) -> list[tuple[str, str]]:
 async def test_a_receipt_tells_the_promise_with_its_date_and_names_nobody(office: Office) -> None:
     callback = await office.rings()
     assert callback.sms == "queued"
-    assert (await office.desk.get(callback.id)).sms == "queued"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "queued"
     ((to, told),) = await sent(office)
     assert to == MOBILE.e164
     assert told == (
@@ -98,7 +99,7 @@ async def test_neither_is_stored_without_the_other(office: Office, monkeypatch: 
     with pytest.raises(StorageUnavailable):
         await office.rings()
     assert await office.states() == []
-    assert (await office.desk.list(departments=["kirurgi"], cursor=None, limit=10)).items == []
+    assert (await office.desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)).items == []
 
 
 async def test_only_mobiles_the_department_may_ring_get_one(office: Office) -> None:
@@ -130,13 +131,13 @@ async def test_number_and_words_are_sealed_while_they_wait_and_forgotten_when_th
 async def test_a_new_promise_takes_the_place_of_a_receipt_that_never_left(office: Office) -> None:
     callback = await office.rings()
     given = await office.errands.promise_anew(
-        callback.id, "kari", by=callback.promise.by + timedelta(days=2), fence=None, sms=True
+        callback.id, "kari", by=callback.promise.by + timedelta(days=2), fence=None, sms=True, scope=EVERYTHING
     )
     assert (given.sms_queued, given.callback.sms) == (True, "queued")
     ((_, told),) = await sent(office)
     assert told.startswith("Ny tid: Vi ringer deg torsdag 26. november innen klokken 15, fra 68 05 00 00.")
     assert await office.states() == [("receipt", "withdrawn"), ("new_promise", "sent")]
-    assert (await office.desk.get(callback.id)).sms == "sent"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
 
 
 async def test_what_never_left_follows_the_caller_to_another_number(office: Office) -> None:
@@ -145,7 +146,7 @@ async def test_what_never_left_follows_the_caller_to_another_number(office: Offi
     changed = await office.callers.change_phone(another_call(1), OTHER_MOBILE)
     assert changed.sms == "queued"
     assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
-    assert (await office.desk.get(callback.id)).sms == "sent"
+    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
 
 
 async def test_a_new_number_gets_a_receipt_of_its_own_when_the_first_has_left(office: Office) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
-from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
+from desk.access import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.agents import Agent, AgentExists, Agents
 from desk.callbacks import Outcome, Status
 from desk.desk import Desk
@@ -33,14 +33,14 @@ async def test_pages_follow_each_other_without_repeating_or_skipping(desk: Desk,
         clock.advance(timedelta(seconds=n % 2))  # some arrive in the same instant
     seen, cursor = [], None
     for _ in range(5):
-        page = await desk.list(departments=["kirurgi"], status=None, cursor=cursor, limit=3)
+        page = await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=cursor, limit=3)
         seen += [callback.id for callback in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
         late = call(100 + len(seen))
         await desk.register(late, "hjerte", None, phone(99))  # what else happens moves no page
-        await desk.claim("kirurgi", "kari")
+        await desk.claim("kirurgi", "kari", scope=EVERYTHING)
     assert sorted(seen) == sorted(ids)
     assert len(seen) == len(ids)
 
@@ -48,10 +48,10 @@ async def test_pages_follow_each_other_without_repeating_or_skipping(desk: Desk,
 async def test_lists_hold_only_the_departments_and_statuses_asked_for(desk: Desk) -> None:
     await desk.register(call(1), "kirurgi", None, phone(1))
     await desk.register(call(2), "hjerte", None, phone(1))
-    [taken] = await desk.claim("hjerte", "kari")
+    [taken] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
 
     async def listed(departments: list[str], status: list[Status] | None = None) -> list[str]:
-        page = await desk.list(departments=departments, status=status, cursor=None, limit=50)
+        page = await desk.list(scope=Scope.of(departments), status=status, cursor=None, limit=50)
         return [callback.department for callback in page.items]
 
     assert await listed(["kirurgi", "hjerte"]) == ["kirurgi", "hjerte"] or await listed(["kirurgi", "hjerte"]) == [
@@ -70,20 +70,20 @@ async def test_lists_hold_only_the_departments_and_statuses_asked_for(desk: Desk
 )
 async def test_a_foreign_cursor_is_refused(desk: Desk, cursor: str) -> None:
     with pytest.raises(BadCursor):
-        await desk.list(departments=["kirurgi"], status=None, cursor=cursor, limit=5)
+        await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=cursor, limit=5)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WyJjYWxscyIsdHJ1ZV0x", "WyJjYWxscyIsLTFd", "WyJjYWxscyIsMWUzMDBd"])
 async def test_a_foreign_cursor_into_calls_is_refused(desk: Desk, cursor: str) -> None:
     with pytest.raises(BadCursor):
-        await desk.calls(departments=["kirurgi"], incomplete=None, cursor=cursor, limit=5)
+        await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=cursor, limit=5)
 
 
 async def test_calls_are_paged(desk: Desk) -> None:
     for n in range(5):
         await desk.register(call(n), "kirurgi", None, phone(n))
-    first = await desk.calls(departments=["kirurgi"], incomplete=None, cursor=None, limit=3)
-    rest = await desk.calls(departments=["kirurgi"], incomplete=None, cursor=first.next_cursor, limit=3)
+    first = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=3)
+    rest = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=first.next_cursor, limit=3)
     assert [each.key for each in first.items + rest.items] == [call(n) for n in range(5)]
     assert rest.next_cursor is None
 
@@ -91,15 +91,15 @@ async def test_calls_are_paged(desk: Desk) -> None:
 async def test_a_list_takes_two_statements_however_long(desk: Desk, database: Database) -> None:
     for n in range(6):
         await desk.register(call(n), "kirurgi", None, phone(n))
-        [taken] = await desk.claim("kirurgi", "kari")
-        await desk.record_attempt(taken.id, "kari", 1, Outcome.NO_ANSWER)
+        [taken] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
+        await desk.record_attempt(taken.id, "kari", 1, Outcome.NO_ANSWER, scope=EVERYTHING)
     statements: list[str] = []
     event.listen(
         database.engine.sync_engine,
         "before_cursor_execute",
         lambda _conn, _cursor, statement, *_: statements.append(statement),
     )
-    page = await desk.list(departments=["kirurgi"], status=None, cursor=None, limit=50)
+    page = await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=None, limit=50)
     assert [len(callback.attempts) for callback in page.items] == [1] * 6
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
 
@@ -116,7 +116,7 @@ async def test_the_database_itself_refuses_a_second_open_callback_and_tells_no_n
             )
     assert SENTINEL.e164 not in "".join(map(str, (caught.value, caught.value.__cause__)))
     assert caught.value.__suppress_context__
-    assert (await desk.get(other.id)).phone == phone(2)
+    assert (await desk.get(other.id, scope=EVERYTHING)).phone == phone(2)
 
 
 async def test_a_failing_statement_is_told_without_its_parameters(
@@ -135,7 +135,7 @@ async def test_instants_come_back_aware_and_in_utc(desk: Desk, database: Databas
     there = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
     async with database.begin() as connection:
         await connection.execute(update(tables.callbacks).values(created_at=there))
-    kept = (await desk.get(id)).created_at
+    kept = (await desk.get(id, scope=EVERYTHING)).created_at
     assert kept == there
     assert kept.tzinfo is UTC
 
@@ -151,7 +151,11 @@ async def test_a_naive_time_is_refused(database: Database) -> None:
 async def test_no_server_is_storage_unavailable_for_every_method(clock: FakeClock) -> None:
     database = Database("postgresql+asyncpg://nobody:secret-word@127.0.0.1:1/none")
     desk = make_desk(database, clock)
-    for ask in (desk.ping(), desk.register(call(1), "kirurgi", person(1), SENTINEL), desk.claim("kirurgi", "kari")):
+    for ask in (
+        desk.ping(),
+        desk.register(call(1), "kirurgi", person(1), SENTINEL),
+        desk.claim("kirurgi", "kari", scope=EVERYTHING),
+    ):
         with pytest.raises(StorageUnavailable) as caught:
             await ask
         assert "secret-word" not in str(caught.value)
@@ -183,7 +187,7 @@ async def test_a_full_disk_is_told_and_the_desk_goes_on_when_there_is_room(tmp_p
             stored += 1
     await room(100_000)
     assert (await desk.register(call(stored), "kirurgi", person(stored), phone(stored))).created
-    page = await desk.list(departments=["kirurgi"], status=None, cursor=None, limit=200)
+    page = await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=None, limit=200)
     assert len(page.items) == stored + 1
     await database.close()
 

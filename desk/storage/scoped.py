@@ -1,0 +1,47 @@
+"""A scope as conditions of SQL: what every look at the queue is asked with becomes part of its statement.
+
+All departments ask nothing, and one is a plain `=`, so that each has the statement and the plan it would have without.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, select
+
+from desk.access import Scope
+from desk.storage.database import Connection
+from desk.storage.tables import callbacks
+
+
+def within(connection: Connection, column: ColumnElement[Any], scope: Scope) -> list[ColumnElement[bool]]:
+    """Conditions for `column`, a department's slug, to be in the scope; none for all departments."""
+    if scope.departments is None:
+        return []
+    if len(scope.departments) == 1:
+        (only,) = scope.departments
+        return [column == only]
+    return [one_of(connection, column, sorted(scope.departments))]
+
+
+def in_department(column: ColumnElement[Any], department: str, scope: Scope) -> ColumnElement[bool]:
+    """The condition for `column` to be that department, which no row fulfils when it is outside the scope."""
+    return column == department if scope.covers(department) else false()
+
+
+def of_callback(connection: Connection, column: ColumnElement[Any], id: str, scope: Scope) -> list[ColumnElement[bool]]:
+    """Conditions for `column` to be that callback's id, and the callback to be in the scope now.
+
+    Rows of a callback that was sent on name the department they were made in; who may see them is decided by where
+    the callback is.
+    """
+    there = within(connection, callbacks.c.department, scope)
+    if not there:
+        return [column == id]
+    return [column == id, exists(select(callbacks.c.id).where(callbacks.c.id == id, *there).correlate(None))]
+
+
+def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether the column is among the values. PostgreSQL gets them as one, so that the statement stays the same."""
+    if connection.dialect.name != "postgresql":
+        return column.in_(values)
+    return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))
