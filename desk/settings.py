@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from desk.connections import check_connections
 from desk.dialling import Caps
 from desk.errors import SettingsError
 from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
@@ -104,6 +105,8 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
         settings.check_sms()
         settings.check_oidc()
         settings.check_network()
+        if not settings.demo:
+            check_connections(settings.database_url, settings.ari_url)
         if need_keys:
             settings._check_keys()
         return settings

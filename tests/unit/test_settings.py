@@ -58,8 +58,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        ("postgresql://u:p@db/innringing", "postgresql+asyncpg://u:p@db/innringing"),
-        ("postgresql+asyncpg://u:p@db/innringing", "postgresql+asyncpg://u:p@db/innringing"),
+        ("postgresql://u:p@db/innringing?ssl=require", "postgresql+asyncpg://u:p@db/innringing?ssl=require"),
+        ("postgresql+asyncpg://u:p@db/innringing?ssl=require", "postgresql+asyncpg://u:p@db/innringing?ssl=require"),
         ("postgresql:///innringing?host=/run/postgresql", "postgresql+asyncpg:///innringing?host=/run/postgresql"),
         ("sqlite+aiosqlite:///other.db", "sqlite+aiosqlite:///{var}/other.db"),
         ("sqlite+aiosqlite:///sub/other.db?timeout=5", "sqlite+aiosqlite:///{var}/sub/other.db?timeout=5"),
@@ -80,7 +80,7 @@ def test_database_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, giv
         ("http://127.0.0.1:8088/ari", "http://127.0.0.1:8088"),
         ("http://127.0.0.1:8088/ari/", "http://127.0.0.1:8088"),
         ("https://pbx.example.org:8089", "https://pbx.example.org:8089"),
-        ("http://pbx.example.org/prefix/ari", "http://pbx.example.org/prefix"),
+        ("https://pbx.example.org/prefix/ari", "https://pbx.example.org/prefix"),
     ],
 )
 def test_ari_addresses(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
@@ -216,7 +216,7 @@ def test_secrets_the_demo_cannot_keep_or_read(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("keys")
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:hunter22@db/x")
+    monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:hunter22@db/x?ssl=require")
     monkeypatch.setenv("INNRINGING_ARI_PASSWORD", "hunter22")
     settings = Settings.load()
     for shown in (repr(settings), str(settings)):
@@ -273,7 +273,7 @@ def test_the_index_key_is_none_of_the_identity_keys(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("name", ["IDENTITY_KEY", "INDEX_KEY", "ARI_PASSWORD", "DATABASE_URL"])
 @pytest.mark.usefixtures("keys")
 def test_secrets_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    written = "postgresql+asyncpg://u:p@db/x" if name == "DATABASE_URL" else base64.b64encode(b"f" * 32).decode()
+    written = "postgresql+asyncpg://u:p@127.0.0.1/x" if name == "DATABASE_URL" else base64.b64encode(b"f" * 32).decode()
     file = tmp_path / "secret"
     file.write_text(f"{written}\n")
     monkeypatch.delenv(f"INNRINGING_{name}", raising=False)
