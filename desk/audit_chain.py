@@ -1,0 +1,72 @@
+"""What ties the rows of the audit together: each row's hash is made from its own bytes and the hash before it.
+
+    hash = HMAC-SHA-256(key, hash of the row before + bytes of the row and of the callbacks it is about)
+
+The key is derived (HKDF) from the index key, of the version the row names: who can write in the database but doesn't
+have the key can't make a row that fits. Once the index key is changed, rows of both versions stand in the one chain.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any, Final, Self
+
+from desk.storage.audit import AuditRow
+from desk.vault import Vault
+
+PURPOSE: Final = "innringing audit chain"
+HASH_BYTES: Final = 32
+_NIBBLES: Final = "abcdefghijklmnop"
+_ANCHOR: Final = re.compile(r"([0-9]{1,19}):([a-p]{64})", re.ASCII)
+
+
+def chain_keys(vault: Vault) -> Mapping[int, bytes]:
+    """The chain's keys by the version of the index key each is derived from."""
+    return vault.derived(PURPOSE)
+
+
+def digest(row: AuditRow, before: bytes, key: bytes) -> bytes:
+    """The hash `row` has when it stands after the row whose hash is `before`; its own `hash` is not looked at."""
+    return hmac.new(key, before + canonical(row), hashlib.sha256).digest()
+
+
+def chained(row: AuditRow, before: bytes, key: bytes) -> AuditRow:
+    """The row with its hash."""
+    return replace(row, hash=digest(row, before, key))
+
+
+def canonical(row: AuditRow) -> bytes:
+    """The same bytes for the same row on either engine: JSON of its columns by name, and of its callbacks by id."""
+    told = {field.name: _plain(getattr(row, field.name)) for field in fields(row) if field.name not in ("hash", "seen")}
+    seen = sorted((each.callback_id, each.department, _plain(each.patient_index)) for each in row.seen)
+    return json.dumps([told, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    return value.hex() if isinstance(value, bytes) else value
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """How far the chain had come at some moment: kept outside the database, it tells that the end was cut off."""
+
+    seq: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        """`SEQ:HASH`. The hash is written without digits: a log that masks numbers leaves it whole."""
+        return f"{self.seq}:{''.join(_NIBBLES[int(nibble, 16)] for nibble in self.hash.hex())}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The reverse. Raises ValueError."""
+        match = _ANCHOR.fullmatch(text.strip())
+        if match is None:
+            raise ValueError("an anchor is a row's number, a colon and 64 letters, as the log and verify write it")
+        return cls(int(match[1]), bytes.fromhex("".join(f"{_NIBBLES.index(letter):x}" for letter in match[2])))
