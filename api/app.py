@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.audit import Audited
 from api.demo import ensure_demo_agent
 from api.hardening import Doorway, KnownHosts
 from api.live import Live
@@ -23,6 +24,7 @@ from api.routes import callbacks, calls, departments, dials, errands, events, he
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
 from desk.answers import Answers
+from desk.audit import Audit
 from desk.changes import Changes
 from desk.clock import Clock, SystemClock
 from desk.departments import Departments
@@ -61,6 +63,7 @@ def create_app(
     if parts is not None:
         app.state.parts = parts
     # The last one added is the outermost.
+    app.add_middleware(Audited)
     app.add_middleware(KnownHosts, hosts=settings.hosts)
     app.add_middleware(AroundRequests, metrics=metrics)
     app.add_middleware(Doorway, proxies=settings.proxies, forwarded_header=settings.forwarded_header)
@@ -177,4 +180,5 @@ def put_together(
         outbox=outbox,
         sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
         retention=make_retention(database, settings, clock),
+        audit=Audit(database=database, vault=vault, clock=clock),
     )

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.errors import NotSignedIn, RoleNotAllowed
 from api.parts import Parts, parts_of
+from api.trace import trace_of
 from desk.access import Permission, Scope
 from desk.agent import Agent
+from desk.tokens import hashed
 
 MAX_TOKEN = 200
 
@@ -65,6 +67,7 @@ def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
     """A dependency: the bearer of a valid token whose role has `permission`. Raises NotSignedIn, RoleNotAllowed."""
 
     async def dependency(
+        request: Request,
         parts: Annotated[Parts, Depends(parts_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
     ) -> Access:
@@ -74,10 +77,14 @@ def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
         agent = await parts.agents.verify(token)
         if agent is None:
             raise NotSignedIn
+        trace, scope = trace_of(request), agent.scope(permission)
+        trace.who, trace.scope = agent.name, scope
+        trace.session = f"token:{hashed(token).hex()[:12]}"
+        trace.role = ",".join(sorted({grant.role.value for grant in agent.grants}))
         if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
-        return Access(agent, parts, agent.scope(permission))
+        return Access(agent, parts, scope)
 
     return dependency
 

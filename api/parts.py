@@ -13,6 +13,7 @@ from api.sending import Sender
 from desk.agents import Agents
 from desk.answers import Answers
 from desk.at_once import Shared
+from desk.audit import Audit
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
@@ -47,6 +48,7 @@ class Parts:
     outbox: Outbox
     sender: Sender
     retention: Retention
+    audit: Audit
     pages: Shared[Hashable, str] = field(default_factory=Shared)
 
 

@@ -1,0 +1,200 @@
+"""Every request leaves its row before its answer leaves, whatever the route thinks of; and no row, no answer."""
+
+import asyncio
+import dataclasses
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+
+from api.audit import EXEMPT
+from desk.access import Role
+from desk.audit import Audit, AuditEntry
+from desk.audit_words import ACTIONS, OUTCOMES, ROLES
+from desk.errors import StorageUnavailable
+from desk.storage.audit import AuditRow
+from tests.integration.api_world import World, open_world, refused
+from tests.integration.audit_world import everything
+from tests.synthetic import synthetic_identity
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as world:
+        yield world
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, str, str]]:
+    """Method, path and name of every route, taken from the application itself."""
+
+    def inside(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
+        for route in routes:
+            router = getattr(route, "original_router", None)
+            yield from inside(router.routes) if router is not None else [route]
+
+    for route in inside(app.routes):
+        for method in sorted(getattr(route, "methods", None) or ()):
+            if method != "HEAD":
+                yield method, str(getattr(route, "path", None)), str(getattr(route, "name", None))
+
+
+async def rows(world: World) -> list[AuditRow]:
+    return await everything(world.database)
+
+
+async def last(world: World) -> AuditRow:
+    return (await rows(world))[-1]
+
+
+def in_words(row: AuditRow) -> tuple[Any, ...]:
+    return (row.who, row.action, row.outcome, row.status, row.problem)
+
+
+async def test_each_route_has_words_or_a_reason_why_it_leaves_no_row(world: World) -> None:
+    routes = list(routes_of(world.app))
+    assert len(routes) > 30
+    assert [path for _, path, name in routes if path not in EXEMPT and name not in ACTIONS] == []
+    assert set(EXEMPT) <= {path for _, path, _ in routes}
+    assert all(EXEMPT.values())
+    assert set(ROLES) == set(Role)
+    assert set(OUTCOMES) == {"done", "refused", "failed"}
+
+
+async def test_each_route_leaves_a_row_when_nobody_is_signed_in(world: World) -> None:
+    for method, path, name in routes_of(world.app):
+        before = len(await rows(world))
+        address = re.sub(r"\{slug[^}]*\}", "kirurgi", re.sub(r"\{(?!slug)[^}]*\}", str(uuid4()), path))
+        answer = await world.client.request(method, address, params={"seconds": 0} if name == "events" else None)
+        added = (await rows(world))[before:]
+        if path in EXEMPT:
+            assert added == [], path
+            continue
+        (row,) = added
+        assert (row.action, row.status, row.source) == (name, answer.status_code, "127.0.0.1"), path
+        assert row.outcome == ("done" if answer.status_code < 400 else "refused"), path
+        assert row.request_id == answer.headers["x-request-id"], path
+
+
+async def test_what_is_not_there_leaves_none(world: World) -> None:
+    assert (await world.client.get("/api/v1/nonsense")).status_code == 404
+    assert (await world.client.put("/api/v1/me")).status_code == 405
+    assert await rows(world) == []
+
+
+async def test_what_an_answer_shows_is_what_was_seen(world: World) -> None:
+    ids = [(await world.rings(n)).id for n in range(3)]
+    await world.rings(4, department="hjerte")
+    await world.get("/callbacks", params={"department": "kirurgi"})
+    row = await last(world)
+    assert in_words(row) == ("kari", "list_callbacks", "done", 200, None)
+    assert (row.role, row.department) == ("agent", "kirurgi")
+    assert {each.callback_id for each in row.seen} == set(ids)
+    assert all(each.patient_index is not None for each in row.seen)
+    await world.get(f"/callbacks/{ids[0]}/history")
+    assert [each.callback_id for each in (await last(world)).seen] == [ids[0]]
+    claimed = await world.post("/callbacks/claim", {"department": "kirurgi"})
+    row = await last(world)
+    assert (row.action, [each.callback_id for each in row.seen]) == ("claim_next", [claimed["items"][0]["id"]])
+
+
+async def test_no_route_shows_a_callback_that_is_not_in_its_row(world: World) -> None:
+    """Asked of the application's own routes: whatever is read of a callback, the row names it."""
+    callback = await world.rings(1)
+    for method, path, _ in routes_of(world.app):
+        if method != "GET" or not path.startswith("/api/v1"):
+            continue
+        address = re.sub(r"\{slug[^}]*\}", "kirurgi", re.sub(r"\{id[^}]*\}", callback.id, path))
+        answer = await world.as_("kari", "GET", address.removeprefix("/api/v1"), params={"seconds": 0})
+        if callback.id in address or (answer.status_code == 200 and callback.id in answer.text):
+            assert callback.id in {each.callback_id for each in (await last(world)).seen}, path
+
+
+async def test_a_number_shown_is_sealed_into_the_row(world: World) -> None:
+    callback = await world.rings(1)
+    shown = await world.get(f"/callbacks/{callback.id}/patient")
+    row = await last(world)
+    assert shown["number"] == synthetic_identity(1)
+    assert (row.action, row.patient_index) == ("get_patient", row.seen[0].patient_index)
+    found = await world.parts.audit.of_patient(synthetic_identity(1), None)
+    assert [each.action for each in found.items] == ["get_patient"]
+
+
+async def test_refusals_leave_their_reason(world: World) -> None:
+    callback = await world.rings(1)
+    await world.token("liv", Role.LEADER)
+    await world.token("ola", Role.AGENT, ["hjerte"])
+    refused(await world.as_("liv", "GET", f"/callbacks/{callback.id}/patient"), 403, "role-not-allowed")
+    assert in_words(await last(world)) == ("liv", "get_patient", "refused", 403, "role-not-allowed")
+    refused(await world.as_("ola", "GET", f"/callbacks/{callback.id}"), 404, "callback-not-found")
+    row = await last(world)
+    assert in_words(row) == ("ola", "get_callback", "refused", 404, "callback-not-found")
+    assert [(each.callback_id, each.department) for each in row.seen] == [(callback.id, "kirurgi")]
+    assert row.patient_index is None
+    answer = await world.client.get("/api/v1/me", headers={"Authorization": "Bearer inn_wrong"})
+    refused(answer, 401, "not-signed-in")
+    row = await last(world)
+    assert (*in_words(row), row.session) == (None, "me", "refused", 401, "not-signed-in", None)
+
+
+async def test_the_row_names_the_token_but_not_its_secret(world: World) -> None:
+    await world.get("/me")
+    session = (await last(world)).session
+    assert session is not None
+    assert session.startswith("token:")
+    assert session.removeprefix("token:") not in world.tokens["kari"]
+
+
+class Away(Audit):
+    """An audit that can't be written."""
+
+    async def record(self, entry: AuditEntry) -> None:
+        raise StorageUnavailable
+
+
+async def test_what_can_not_be_written_down_is_not_shown(world: World) -> None:
+    callback = await world.rings(1)
+    await world.token("kari")
+    away = Away(database=world.database, vault=world.parts.desk._vault, clock=world.clock)
+    world.app.state.parts = dataclasses.replace(world.parts, audit=away)
+    for path in ("/callbacks", f"/callbacks/{callback.id}", f"/callbacks/{callback.id}/patient", "/events?seconds=0"):
+        answer = await world.as_("kari", "GET", path)
+        refused(answer, 503, "storage-unavailable")
+        assert answer.headers["retry-after"] == "5"
+        assert callback.id not in answer.text.replace(str(answer.request.url), "")
+    assert await rows(world) == []
+    assert (await world.client.get("/healthz")).status_code == 200
+
+
+async def test_a_crash_leaves_a_row_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crash(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(world.parts.desk, "list", crash)
+    answer = await world.as_("kari", "GET", "/callbacks")
+    assert answer.status_code == 500
+    assert in_words(await last(world)) == ("kari", "list_callbacks", "failed", 500, None)
+
+
+async def test_a_live_stream_leaves_its_opening_and_what_it_told(world: World) -> None:
+    before = (await world.as_("kari", "GET", "/events", params={"seconds": 0})).text
+    position = re.findall(r"^id: (\d+)$", before, re.MULTILINE)[-1]
+    assert [row.action for row in await rows(world)] == ["events"]
+    callback = await world.rings(1)
+    told, since = "", {"Last-Event-ID": position}
+    async with asyncio.timeout(20):
+        while callback.id not in told:
+            answer = await world.as_(
+                "kari", "GET", "/events", params={"seconds": 0}, headers={"Last-Event-ID": position}
+            )
+            told = answer.text
+    assert json.loads(re.findall(r"^data: (.*)$", told, re.MULTILINE)[0])["callback"] == callback.id
+    opened, wrote = (await rows(world))[-2:]
+    assert (opened.action, opened.who, opened.seen) == ("events", "kari", ())
+    assert (wrote.action, wrote.who, wrote.request_id) == ("events_told", "kari", opened.request_id)
+    assert [each.callback_id for each in wrote.seen] == [callback.id]
