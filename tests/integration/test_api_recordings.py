@@ -29,6 +29,7 @@ async def test_an_agent_hears_what_it_is_about_and_the_history_says_who(world: W
     answer = await world.as_("kari", "GET", f"/callbacks/{callback.id}/recording")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/wav")
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-disposition"] == 'inline; filename="recording.wav"'
     with wave.open(io.BytesIO(answer.content)) as file:
         assert (file.getnframes(), file.getframerate(), file.getsampwidth()) == (len(SPEECH), 8000, 2)
     rows = (await world.get(f"/callbacks/{callback.id}/history"))["items"]
