@@ -189,10 +189,7 @@ async def test_a_live_stream_leaves_its_opening_and_what_it_told(world: World) -
     told, since = "", {"Last-Event-ID": position}
     async with asyncio.timeout(20):
         while callback.id not in told:
-            answer = await world.as_(
-                "kari", "GET", "/events", params={"seconds": 0}, headers={"Last-Event-ID": position}
-            )
-            told = answer.text
+            told = (await world.as_("kari", "GET", "/events", params={"seconds": 0}, headers=since)).text
     assert json.loads(re.findall(r"^data: (.*)$", told, re.MULTILINE)[0])["callback"] == callback.id
     opened, wrote = (await rows(world))[-2:]
     assert (opened.action, opened.who, opened.seen) == ("events", "kari", ())
