@@ -1,0 +1,244 @@
+"""Who may ask what: every route of the app, by every role, in its own and in another department, with every credential.
+
+`LINES` is the one table. Whoever adds a route adds its line there; the test says which one is missing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from desk.access import Role
+from tests.integration.api_world import World, open_world
+
+API = "/api/v1"
+OWN, OTHER = "kirurgi", "hjerte"
+
+pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+"""What departs between the engines is the desk's, tried in test_scope.py."""
+
+SIGNED_IN = ("agent", "leader", "operator", "auditor", "admin")
+READERS = ("agent", "leader", "auditor", "admin")
+WORKERS = ("agent",)
+CLOSERS = ("leader", "admin")
+ROLES = (*SIGNED_IN, "none")
+"""`none` is an account without any role; nobody at all is asked for with the credentials."""
+
+NO_CALLBACK = "404 callback-not-found"
+NO_DEPARTMENT = "403 department-not-allowed"
+NO_ROLE = "403 role-not-allowed"
+NOT_SIGNED_IN = "401 not-signed-in"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a route answers: `own` to the roles that may ask, `other` where it is about another department.
+
+    A status, and behind it the problem's id. `{department}` stands for the department asked about, in query and body.
+    `roles` None: the route asks for nobody's name, and answers `own` to all.
+    """
+
+    roles: tuple[str, ...] | None
+    own: str = "200"
+    other: str | None = None
+    body: Any = None
+    query: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def of_callback(roles: tuple[str, ...], own: str = "200", body: Any = None, **more: Any) -> Line:
+    return Line(roles, own, NO_CALLBACK, body, **more)
+
+
+IN_DEPARTMENT: dict[str, Any] = {"query": {"department": "{department}"}}
+HOUR = {"from": "2026-11-25T10:00:00Z", "until": "2026-11-25T11:00:00Z"}
+
+LINES: dict[str, Line] = {
+    "GET /callbacks": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "POST /callbacks": Line(
+        WORKERS, "201", NO_DEPARTMENT, {"department": "{department}", "phone": "+4768059001", "note": "bestilt"}
+    ),
+    "POST /callbacks/claim": Line(WORKERS, "200", NO_DEPARTMENT, {"department": "{department}"}),
+    "GET /callbacks/{id}": of_callback(READERS),
+    "PATCH /callbacks/{id}": of_callback(WORKERS, "200", {"note": "ny"}, headers={"If-Match": "*"}),
+    "GET /callbacks/{id}/patient": of_callback(WORKERS),
+    "GET /callbacks/{id}/history": of_callback(READERS),
+    "GET /callbacks/{id}/promises": of_callback(READERS),
+    "GET /callbacks/{id}/recording": of_callback(WORKERS, "404 recording-not-found"),
+    "POST /callbacks/{id}/claim": of_callback(WORKERS),
+    "POST /callbacks/{id}/release": of_callback(WORKERS, "409 claim-lost", {"fence": 0}),
+    "POST /callbacks/{id}/extend": of_callback(WORKERS, "409 claim-lost", {"fence": 0}),
+    "POST /callbacks/{id}/attempts": of_callback(WORKERS, "409 claim-lost", {"fence": 0, "outcome": "reached"}),
+    "POST /callbacks/{id}/close": of_callback(WORKERS, "200", {"reason": "other"}),
+    "POST /callbacks/{id}/reopen": of_callback(WORKERS, "409 illegal-move"),
+    "POST /callbacks/{id}/transfer": of_callback(WORKERS, "200", {"department": OTHER, "keep_promise": False}),
+    "POST /callbacks/{id}/promise": of_callback(WORKERS, "200", {}),
+    "POST /callbacks/{id}/dial": of_callback(WORKERS, "409 claim-lost", {"fence": 0}),
+    "GET /callbacks/{id}/dial": of_callback(READERS, "404 dial-not-found"),
+    "DELETE /callbacks/{id}/dial": of_callback(WORKERS, "404 dial-not-found"),
+    "GET /calls": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "GET /departments": Line(SIGNED_IN),
+    "POST /departments/{slug}/closures": Line(CLOSERS, "201", NO_DEPARTMENT, HOUR),
+    "GET /departments/{slug}/promises": Line(READERS, "200", NO_DEPARTMENT),
+    "GET /departments/{slug}/warnings": Line(READERS, "200", NO_DEPARTMENT),
+    "GET /departments/{slug}/intake": Line(READERS, "200", NO_DEPARTMENT),
+    "GET /me": Line(SIGNED_IN),
+    "GET /events": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "seconds": 0}),
+}
+"""Routes of /api/v1."""
+
+OUTSIDE: dict[str, Line] = {
+    "GET /healthz": Line(None),
+    "GET /readyz": Line(None, "503"),
+    "GET /metrics": Line(None),
+    "POST /sms/reports": Line(None, NOT_SIGNED_IN, body={"resultCode": 0}),
+    "GET /api/openapi.json": Line(None),
+    "GET /api/docs": Line(None),
+    "GET /api/docs/start.js": Line(None),
+    "GET /api/docs/swagger-ui-bundle.js": Line(None),
+    "GET /api/docs/swagger-ui.css": Line(None),
+}
+"""Routes no agent's credential opens or closes. The one for the SMS gateway asks for the gateway's own secret."""
+
+CREDENTIALS = ("token",)
+DEAD = ("nothing", "expired token", "revoked token")
+
+
+def table() -> dict[str, Line]:
+    return {_under_api(name): line for name, line in LINES.items()} | OUTSIDE
+
+
+def _under_api(name: str) -> str:
+    method, _, path = name.partition(" ")
+    return f"{method} {API}{path}"
+
+
+def routes(app: FastAPI) -> Iterator[str]:
+    """Every route of the app, as the table names it."""
+    for route in iter_route_contexts(app.routes):
+        path = str(route.path).replace(":uuid}", "}").replace(":int}", "}")
+        for method in sorted(set(route.methods or ()) - {"HEAD"}):
+            yield f"{method} {path}"
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as world:
+        yield world
+
+
+@dataclass
+class Asker:
+    """Asks each route as somebody."""
+
+    world: World
+    name: str
+    headers: dict[str, dict[str, str]]
+    asked: int = 0
+    untouched: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    async def of(cls, world: World, role: str) -> "Asker":
+        """Somebody with that role in one department, and with every credential there is."""
+        agents, name = world.parts.agents, f"{role}-in-{OWN}"
+        token = await agents.add(name, Role(role if role != "none" else "operator"), [OWN] if role != "none" else [])
+        expired = await agents.tokens.issue(name, "expired", expires_at=world.clock.now() + timedelta(seconds=1))
+        revoked = await agents.tokens.issue(name, "revoked")
+        await agents.tokens.revoke(revoked.token.id)
+        world.clock.advance(timedelta(seconds=2))
+        secrets = {"token": token, "expired token": expired.secret, "revoked token": revoked.secret}
+        return cls(world, name, {"nothing": {}} | {kind: _bearer(secret) for kind, secret in secrets.items()})
+
+    async def ask(self, route: str, line: Line, department: str, credential: str) -> str:
+        """The answer as the table writes it. Each callback asked about is one nobody has touched."""
+        method, _, path = route.partition(" ")
+        if "{id}" in path:
+            if department not in self.untouched:
+                self.untouched[department] = (await self.world.rings(self.asked, department=department)).id
+            path = path.replace("{id}", self.untouched[department])
+            if credential not in DEAD:
+                del self.untouched[department]
+        self.asked += 1
+        self.world.clock.advance(timedelta(seconds=1))
+        answer = await self.world.client.request(
+            method,
+            path.replace("{slug}", department),
+            headers={**line.headers, **self.headers[credential]},
+            params=_about(line.query, department),
+            json=_about(line.body, department),
+        )
+        return told(answer)
+
+
+def told(answer: httpx.Response) -> str:
+    """Status and problem id."""
+    if answer.headers.get("content-type") != "application/problem+json":
+        return str(answer.status_code)
+    return f"{answer.status_code} {answer.json()['type'].rpartition(':')[2]}"
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _about(value: Any, department: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _about(each, department) for key, each in value.items()}
+    return department if value == "{department}" else value
+
+
+def expected(line: Line, role: str, department: str) -> str:
+    if line.roles is None:
+        return line.own
+    if role not in line.roles:
+        return NO_ROLE
+    return line.own if department == OWN or line.other is None else line.other
+
+
+async def test_every_route_has_its_line(world: World) -> None:
+    found = list(routes(world.app))
+    missing = [route for route in found if route not in table()]
+    assert not missing, f"no line in LINES of {Path(__file__).name} for: {', '.join(missing)}"
+    assert set(table()) == set(found), "the table has a line for a route that is gone"
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_route_answers_each_role_as_the_table_says(world: World, role: str) -> None:
+    asker = await Asker.of(world, role)
+    wrong = []
+    for route, line in table().items():
+        for department in (OWN, OTHER):
+            for credential in CREDENTIALS:
+                answer = await asker.ask(route, line, department, credential)
+                if answer != (wanted := expected(line, role, department)):
+                    wrong.append(f"{route} by {role} with {credential} about {department}: {answer}, not {wanted}")
+    assert not wrong, "\n".join(wrong)
+    assert asker.asked == len(table()) * 2 * len(CREDENTIALS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_nothing_opens_with_a_credential_that_is_over(world: World, role: str) -> None:
+    asker = await Asker.of(world, role)
+    wrong = []
+    for route, line in table().items():
+        for department in (OWN, OTHER):
+            for credential in DEAD:
+                answer = await asker.ask(route, line, department, credential)
+                if answer != (wanted := line.own if line.roles is None else NOT_SIGNED_IN):
+                    wrong.append(f"{route} by {role} with {credential} about {department}: {answer}, not {wanted}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_route_without_a_line_is_named(world: World) -> None:
+    @world.app.get(f"{API}/new/{{id:uuid}}")
+    async def new() -> None:
+        await asyncio.sleep(0)
+
+    assert [route for route in routes(world.app) if route not in table()] == [f"GET {API}/new/{{id}}"]
