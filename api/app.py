@@ -12,6 +12,7 @@ from api.demo import ensure_demo_agent
 from api.hardening import Doorway, KnownHosts
 from api.live import Live
 from api.metrics import Metrics
+from api.oidc import single_sign_on
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
 from api.parts import Parts
@@ -20,7 +21,7 @@ from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.repeating import repeating
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, recordings, sms
+from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, login, recordings, sms
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
 from desk.answers import Answers
@@ -36,6 +37,7 @@ from desk.ledger import Ledger
 from desk.outbox import Outbox
 from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
+from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
@@ -81,7 +83,7 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for noun in (callbacks, errands, calls, dials, departments, ledger, recordings, events, sms, health):
+    for noun in (callbacks, errands, calls, dials, departments, ledger, recordings, events, login, sms, health):
         app.include_router(noun.router)
     app.include_router(docs)
 
@@ -131,6 +133,8 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
         await parts.live.close()
         await parts.asterisk.close()
         await parts.sender.close()
+        if parts.single_sign_on is not None:
+            await parts.single_sign_on.close()
         await database.close()
 
 
@@ -156,11 +160,12 @@ def put_together(
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Parts:
-    """Parts around a desk that is open already. Close their `live`, `asterisk` and `sender` at the end."""
+    """Parts around a desk that is open already. Close `live`, `asterisk`, `sender` and `single_sign_on` at the end."""
     texts = texts or sms_texts(settings)
     notices = make_notices(settings, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
     gateway = open_gateway(settings, clock)
+    sessions = Sessions(database=database, clock=clock)
     return Parts(
         settings=settings,
         desk=desk,
@@ -180,5 +185,9 @@ def put_together(
         outbox=outbox,
         sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
         retention=make_retention(database, settings, clock),
+        sessions=sessions,
+        single_sign_on=single_sign_on(
+            settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
+        ),
         audit=Audit(database=database, vault=vault, clock=clock),
     )

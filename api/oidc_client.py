@@ -138,6 +138,7 @@ def _refusal(told: Told) -> LoginRefused | ProviderUnavailable:
     code = error if isinstance(error, str) and error in KNOWN else "other"
     if code in OURS:
         log.error("the identity provider refuses our registration", error=code)
+        return ProviderUnavailable(code)  # a secret that ran out throws nobody out
     if code == "invalid_grant":
         return GrantOver(code)
     if told.status == httpx.codes.TOO_MANY_REQUESTS:

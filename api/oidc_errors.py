@@ -27,11 +27,11 @@ class SingleSignOnOff(LoginError):
 
 
 class ProviderUnavailable(LoginError):
-    """The identity provider does not answer. Those who are logged in go on; try again in a while."""
+    """The identity provider can't be asked. Those who are logged in go on; try again in a while."""
 
     id = "provider-unavailable"
     page = (
-        "Innloggingstjenesten svarer ikke, så ingen nye kan logge inn akkurat nå. "
+        "Innloggingstjenesten kan ikke nås, så ingen nye kan logge inn akkurat nå. "
         "De som allerede er logget inn, kan arbeide videre. Prøv igjen om litt."
     )
 

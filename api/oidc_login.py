@@ -32,7 +32,7 @@ from desk.vault import Vault
 
 LASTS: Final = timedelta(minutes=10)
 LONGEST_COOKIE: Final = 4000
-LONGEST_NAME: Final = 100
+LONGEST_NAME: Final = 60
 MOST_GROUPS: Final = 1000
 SEALED_AS: Final = ("login.under_way", "cookie")
 """The column and row the cookie is sealed for: no value of the database opens as one, and none of it as theirs."""
@@ -58,12 +58,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Person:
-    """Who logged in, and what their groups give here."""
+    """Who logged in, and what their groups give here. `other_name` tells apart two of the same name."""
 
     issuer: str
     subject: str
     sid: str | None
     name: str
+    other_name: str | None
     grants: frozenset[Grant]
     refresh_token: str | None = field(repr=False)
 
@@ -174,15 +175,16 @@ class Login:
         grants = groups.of(_groups_of(claims, groups.claim))
         if not grants:
             raise NoRole("no-mapped-group")
-        name = claims.get(groups.name)
-        if not isinstance(name, str) or not name.strip():
+        name = _name(claims.get(groups.name))
+        if name is None:
             raise LoginRefused("no-name")
         sid = claims.get("sid")
         return Person(
             issuer=claims["iss"],
             subject=claims["sub"],
             sid=sid if isinstance(sid, str) and len(sid) <= 255 else None,
-            name=" ".join(name.split())[:LONGEST_NAME],
+            name=name,
+            other_name=_name(claims.get("preferred_username")),
             grants=grants,
             refresh_token=issued.refresh_token,
         )
@@ -221,6 +223,11 @@ def _groups_of(claims: Claims, claim: str) -> list[str]:
     if not isinstance(found, list):
         return []
     return [group for group in found[:MOST_GROUPS] if isinstance(group, str)]
+
+
+def _name(given: Any) -> str | None:
+    """A name on one line, as long as histories show one."""
+    return " ".join(given.split())[:LONGEST_NAME] or None if isinstance(given, str) else None
 
 
 def _refused(error: str) -> Exception:

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.live import Live
 from api.metrics import Metrics
+from api.oidc import SingleSignOn
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.sending import Sender
@@ -23,6 +24,7 @@ from desk.ledger import Ledger
 from desk.outbox import Outbox
 from desk.recordings import Recordings
 from desk.retention import Retention
+from desk.sessions import Sessions
 from desk.settings import Settings
 
 
@@ -48,6 +50,8 @@ class Parts:
     outbox: Outbox
     sender: Sender
     retention: Retention
+    sessions: Sessions
+    single_sign_on: SingleSignOn | None
     audit: Audit
     pages: Shared[Hashable, str] = field(default_factory=Shared)
 

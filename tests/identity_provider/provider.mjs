@@ -44,7 +44,7 @@ function configuration(jwks) {
       dPoPSigningAlgValues: ['ES256', 'PS256'],
     },
     scopes: ['openid', 'offline_access', 'profile'],
-    claims: { openid: ['sub', 'groups', 'name', 'sid', '_claim_names', 'helseid://claims/hpr/hpr_number'] },
+    claims: { openid: ['sub', 'groups', 'name', 'preferred_username', 'sid', '_claim_names', 'helseid://claims/hpr/hpr_number'] },
     conformIdTokenClaims: false,
     pkce: { required: () => true },
     issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),

@@ -128,6 +128,8 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
             yield World(app, parts, database, clock, client)
     finally:
         await parts.asterisk.close()
+        if parts.single_sign_on is not None:
+            await parts.single_sign_on.close()
         await database.close()
 
 

@@ -1,0 +1,115 @@
+"""Single sign-on as the web door uses it: begin, finish, still here, logged out elsewhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from api.oidc_check import RoleCheck
+from api.oidc_client import Client
+from api.oidc_errors import LoginNotValid, LogoutTokenNotValid
+from api.oidc_login import LASTS, Answer, Begun, Login
+from api.oidc_provider import Provider
+from api.oidc_tokens import OLDEST, Tokens
+from api.oidc_wire import Wire
+from desk.access_file import GroupsToRoles
+from desk.agent import Agent
+from desk.agents import Agents
+from desk.clock import Clock
+from desk.provider_people import ProviderPeople
+from desk.reload import AccessFile
+from desk.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
+from desk.settings import Settings
+from desk.storage.database import Database
+from desk.vault import Vault
+
+REMEMBERED: Final = OLDEST + timedelta(minutes=5)
+"""A logout token older than that is refused by its age, and need not be remembered."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Somebody is logged in. `after`: where their browser goes now."""
+
+    opened: Opened
+    after: str
+
+
+class SingleSignOn:
+    """Log-ins at the provider of the settings. Close it at the end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database,
+        vault: Vault,
+        sessions: Sessions,
+        agents: Agents,
+        groups: Callable[[], GroupsToRoles | None],
+        clock: Clock,
+    ) -> None:
+        """Raises SettingsError for a client key that can't be used. The provider is not asked before somebody comes."""
+        self._issuer = settings.oidc_issuer
+        self._wire = Wire(settings.oidc_issuer)
+        provider = Provider(settings.oidc_issuer, self._wire)
+        client = Client(settings, provider=provider, wire=self._wire, clock=clock)
+        self._tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.oidc_clock_skew)
+        self._login = Login(
+            settings, provider=provider, client=client, tokens=self._tokens, vault=vault, groups=groups, clock=clock
+        )
+        self._people = ProviderPeople(database=database, vault=vault, clock=clock)
+        self._sessions = sessions
+        self._check = RoleCheck(
+            login=self._login,
+            people=self._people,
+            sessions=sessions,
+            agents=agents,
+            clock=clock,
+            every=settings.oidc_check_every,
+            unreachable=settings.oidc_unreachable_for,
+        )
+
+    async def begin(self, after: str | None) -> Begun:
+        """The way to the provider. Raises the errors of oidc_errors."""
+        return await self._login.begin(after)
+
+    async def finish(self, answer: Answer, cookie: str | None) -> Finished:
+        """A session for who came back. Raises the errors of oidc_errors, AgentDisabled, AgentNameTaken."""
+        under_way = self._login.under_way(answer, cookie)
+        if not await self._people.take_once(f"log-in {under_way.state}", LASTS):
+            raise LoginNotValid("finished-before")
+        person = await self._login.finish(answer, under_way)
+        agent, check_by = await self._check.admit(person)
+        login = ProviderLogin(person.issuer, person.subject, person.sid, check_by)
+        opened = await self._sessions.open(agent.name, source=LoginSource.OIDC, login=login)
+        return Finished(opened, under_way.after)
+
+    async def still(self, session: Session) -> Agent:
+        """The agent of a session, with the roles of now. Raises NotSignedIn: the provider says no more."""
+        return await self._check.still(session)
+
+    async def logged_out(self, token: str) -> int:
+        """Ends the sessions a logout token names; how many. Raises LogoutTokenNotValid, ProviderUnavailable."""
+        claims = await self._tokens.logout(token)
+        if not await self._people.take_once(f"log-out {self._issuer} {claims['jti']}", REMEMBERED):
+            raise LogoutTokenNotValid("used-before")
+        subject, sid = claims.get("sub"), claims.get("sid")
+        if subject and not sid:
+            await self._people.forget(self._issuer, subject)
+        return await self._sessions.end_of_provider(self._issuer, subject=subject, sid=sid)
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def single_sign_on(
+    settings: Settings, *, database: Database, vault: Vault, sessions: Sessions, agents: Agents, clock: Clock
+) -> SingleSignOn | None:
+    """Single sign-on by the settings; None where it is off."""
+    if not settings.single_sign_on:
+        return None
+    groups = AccessFile(settings.access_file)
+    return SingleSignOn(
+        settings, database=database, vault=vault, sessions=sessions, agents=agents, groups=groups, clock=clock
+    )

@@ -1,0 +1,112 @@
+"""Logging in at the hospital's own provider. Addresses for browsers and for the provider, not for programs of ours."""
+
+from typing import Annotated, Final
+from urllib.parse import parse_qs
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.oidc import SingleSignOn
+from api.oidc_errors import LoginError, LogoutTokenNotValid, SingleSignOnOff
+from api.oidc_login import LASTS, Answer
+from api.oidc_pages import page, wants_page
+from api.openapi import API
+from api.parts import Parts, parts_of
+from api.problems import STATUS_OF
+from api.trace import trace_of
+from desk.errors import AgentDisabled, AgentNameTaken, DeskError
+
+LOGIN_COOKIE: Final = "innringing-login"
+SESSION_COOKIE: Final = "innringing"
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix=f"{API}/login/oidc", tags=["login"], include_in_schema=False)
+
+Inside = Annotated[Parts, Depends(parts_of)]
+Short = Annotated[str | None, Query(max_length=500)]
+Long = Annotated[str | None, Query(max_length=4000)]
+
+
+@router.get("")
+async def begin_log_in(request: Request, parts: Inside, after: Short = None) -> Response:
+    """To the provider. `after`: the page of ours to come back to."""
+    try:
+        begun = await _single_sign_on(parts).begin(after)
+    except LoginError as error:
+        return _refused(request, error)
+    answer = RedirectResponse(begun.address, status_code=303)
+    name, secure = _cookie(parts)
+    answer.set_cookie(
+        name, begun.cookie, max_age=int(LASTS.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
+    )
+    return answer
+
+
+@router.get("/callback")
+async def finish_log_in(
+    request: Request,
+    parts: Inside,
+    code: Long = None,
+    state: Short = None,
+    iss: Short = None,
+    error: Short = None,
+) -> Response:
+    """Back from the provider, and on at once to an address without code and state."""
+    name, secure = _cookie(parts)
+    try:
+        answered = Answer(state=state, code=code, iss=iss, error=error)
+        finished = await _single_sign_on(parts).finish(answered, request.cookies.get(name))
+    except (LoginError, AgentDisabled, AgentNameTaken) as refusal:
+        answer = _refused(request, refusal)
+    else:
+        trace_of(request).who = finished.opened.session.agent.name
+        log.info("logged in at the provider", agent=finished.opened.session.agent.name)
+        answer = RedirectResponse(finished.after, status_code=303)
+        session = f"__Host-{SESSION_COOKIE}" if secure else SESSION_COOKIE
+        if before := request.cookies.get(session):
+            await parts.sessions.end(before)
+        answer.set_cookie(session, finished.opened.token, path="/", secure=secure, httponly=True, samesite="lax")
+    answer.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
+@router.post("/backchannel-logout")
+async def log_out_from_provider(request: Request, parts: Inside) -> Response:
+    """The provider tells that somebody logged out there (OpenID Connect Back-Channel Logout 1.0)."""
+    single_sign_on = _single_sign_on(parts)
+    try:
+        given = parse_qs((await request.body()).decode("ascii")).get("logout_token", [])
+        if len(given) != 1:
+            raise LogoutTokenNotValid("no-token")
+        ended = await single_sign_on.logged_out(given[0])
+    except (UnicodeDecodeError, ValueError):
+        raise LogoutTokenNotValid("no-token") from None
+    except LoginError as error:
+        log.warning("a logout was refused", reason=error.reason)
+        raise
+    log.info("logged out at the provider", sessions=ended)
+    return Response(status_code=200, headers={"Cache-Control": "no-store"})
+
+
+def _single_sign_on(parts: Parts) -> SingleSignOn:
+    if parts.single_sign_on is None:
+        raise SingleSignOnOff("off")
+    return parts.single_sign_on
+
+
+def _refused(request: Request, error: LoginError | DeskError) -> Response:
+    """A page for a browser; for a program the problem document that any error becomes."""
+    reason = error.reason if isinstance(error, LoginError) else error.id
+    log.warning("a log-in was refused", reason=reason)
+    trace_of(request).why = reason
+    if not wants_page(request):
+        raise error
+    return page(request, error, STATUS_OF[type(error)])
+
+
+def _cookie(parts: Parts) -> tuple[str, bool]:
+    """(name, whether Secure) of the cookie of a log-in under way: only over http on this machine without Secure."""
+    secure = parts.settings.oidc_redirect_uri.startswith("https://")
+    return (f"__Host-{LOGIN_COOKIE}" if secure else LOGIN_COOKIE), secure
