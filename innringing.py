@@ -1,9 +1,14 @@
 """The command `innringing`: puts together what the parts offer, and nothing else."""
 
+import sys
+import traceback
+from typing import Any
+
 import typer
 
 from api.cli import api
 from desk import cli as desk
+from desk.log import Scrubber
 from docker.check import check
 from docker.run import run
 from ivr.cli import ivr
@@ -11,7 +16,19 @@ from ivr.phone.cli import call
 from ivr.prompts import cli as prompts
 from ivr.rehearse.cli import rehearse_command
 
-app = typer.Typer(
+
+class _Commands(typer.Typer):
+    """What goes wrong unforeseen is told with its traceback, scrubbed: a message may quote an identity number."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception:
+            sys.stderr.write(Scrubber()(traceback.format_exc()))
+            raise SystemExit(1) from None
+
+
+app = _Commands(
     help="A callback service for hospitals.",
     no_args_is_help=True,
     add_completion=False,

@@ -22,7 +22,7 @@ from api.metrics import Metrics
 from api.tls import CertificateFault, server_context
 from desk.clock import SystemClock
 from desk.errors import DeskError, StorageUnavailable
-from desk.log import configure_logging
+from desk.outlets import guard_output
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
@@ -92,7 +92,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_parts(settings, metrics=metrics, clock=clock) as parts:
-        configure_logging(settings)
+        guard_output(settings)
         app = create_app(settings, parts=parts)
         server = _Server(
             uvicorn.Config(

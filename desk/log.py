@@ -2,14 +2,20 @@
 
 Messages are static and ids go in fields, so no patient's number should ever come this far. Should one all the same,
 in a library's message or a traceback, it is scrubbed from the finished line: what a line says matters less than that.
+
+There is one handler, and every record goes to it whatever a library does to its loggers (`_one_way`). What is written
+past logging (print, a child's stderr) is scrubbed at the process's own descriptors: desk/outlets.py. Why so, and what
+is not reached: docs/decisions/0012.
 """
 
 import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterable, MutableMapping
-from typing import Any, TextIO
+from types import TracebackType
+from typing import Any, Final, TextIO
 from urllib.parse import quote
 
 import structlog
@@ -23,7 +29,7 @@ HIDDEN = "***"
 SHORTEST_SECRET = 4
 """A shorter one is no secret, and hiding it would blot out half the log."""
 
-LONGEST_NUMBER = 10**10
+LONGEST_NUMBER = 10**7
 DECIMALS = 6
 
 QUIET = (
@@ -40,8 +46,30 @@ QUIET = (
 OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-# Eleven digits or more: an identity number, alone or with what was keyed after it; 010150 12345; a phone number.
-_NUMBERS = re.compile(rf"(?P<kept>{_UUID})|[0-9]{{11,}}|(?<![0-9])[0-9]{{6}}[ -][0-9]{{5}}(?![0-9])|\+[0-9]{{8,15}}")
+_GAP = r"(?:[ \t\u00a0\u202f_+\x00-]|%(?:20|2B|2b|C2%A0|c2%a0)|\\{1,8}(?:u00a0|u202f|xa0|x00|u0000|t)|&nbsp;)"
+_MARK = r"(?:[.,:;/|]|%2[EFef])"
+_BETWEEN = rf"(?:{_MARK}|{_GAP}){{1,2}}"
+_BASE64 = r"(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){2,}(?:[MNO][A-Za-z0-9+/_-]{1,2})?=*"
+_NUMBERS = re.compile(
+    "|".join(
+        (
+            rf"(?P<kept>{_UUID})",
+            # Eleven digits or more, with or without gaps: an identity number, alone or with what was keyed after it.
+            rf"\d(?:{_GAP}?\d){{10,}}",
+            rf"(?<!\d)\d{{6}}{_BETWEEN}\d{{5}}(?!\d)",  # 010150.12345
+            rf"(?<!\d)\d\d(?P<mark>[./-])\d\d(?P=mark)\d\d{_BETWEEN}\d{{5}}(?!\d)",  # 01.01.50 12345
+            # A phone number: with its country, or Norway's eight digits as they are grouped.
+            rf"(?:\+|%2[Bb]|\\{{1,8}}(?:u002|x2)[bB]){_GAP}?\d(?:{_GAP}?\d){{7,14}}",
+            r"(?<![\w.])[2-9]\d{7}(?!\w|\.\d)",
+            rf"(?<![\w.])[2-9]\d(?P<two>{_GAP})\d\d(?P=two)\d\d(?P=two)\d\d(?!\w)",
+            rf"(?<![\w.])[2-9]\d\d(?P<three>{_GAP})\d\d(?P=three)\d{{3}}(?!\w)",
+            # Either as programs spell text: escaped, percent-encoded, in base64 (which begins with the number).
+            r"(?:\\{1,8}(?:u003|x3)[0-9]|%3[0-9]|&#(?:4[89]|5[0-7]);){8,}",
+            _BASE64,
+            r"KzQ3[A-Za-z0-9+/_-]{8,}=*",
+        )
+    )
+)
 _CREDENTIALS = (
     (
         re.compile(r"""(authorization\\?["']?\s*[:=,]\s*(?:b?\\?["'])?)(?:(?:basic|bearer)\s+)?[^\s"',;}\\]+""", re.I),
@@ -50,7 +78,7 @@ _CREDENTIALS = (
     (re.compile(r"\b((?:Basic|Bearer)\s+)[A-Za-z0-9+/=._~-]{8,}"), rf"\1{HIDDEN}"),
     (re.compile(r"""(api_key(?:=|%3D)|api_key\\?["']\s*[:,]\s*\\?["'])[^&\s"'\\]+""", re.I), rf"\1{HIDDEN}"),
     (re.compile(r"\binn_[A-Za-z0-9_-]{16,}"), f"inn_{HIDDEN}"),
-    (re.compile(r"""([a-z][a-z0-9+.-]*://[^/\s:@"']*:)[^@\s/"']+@""", re.I), rf"\1{HIDDEN}@"),
+    (re.compile(r"""([a-z][a-z0-9+.-]{0,30}://[^/\s:@"']*:)[^@\s/"']+@""", re.I), rf"\1{HIDDEN}@"),
 )
 
 
@@ -85,7 +113,7 @@ def configure_logging(
 ) -> None:
     """Send everything logged, by structlog or by the standard library, through one scrubbed pipeline to `stream`.
 
-    Replaces the root logger's handlers. Uvicorn must be started with `log_config=None`, or it brings its own.
+    From here on no other handler is given a record, whoever adds one and wherever; `as_before` ends that.
     """
     stream = stream or sys.stderr
     terminal = stream.isatty()
@@ -98,21 +126,73 @@ def configure_logging(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _short_numbers,
-                _Scrubbed(_renderer(readable, terminal), Scrubber(_secrets(settings))),
+                _Scrubbed(_renderer(readable, terminal), scrubber(settings)),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    _one_way(handler)
     logging.captureWarnings(True)
     _quieten(level)
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # Tracebacks become text here: no exception, whose frames hold everything, travels with the record.
+        processors=[*_shared(), structlog.processors.format_exc_info, _wrap],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a logger made at import must follow a later configuration
     )
+
+
+def scrubber(settings: Settings | None) -> Scrubber:
+    """One that knows the secrets of the settings."""
+    return Scrubber(_secrets(settings))
+
+
+def as_before() -> None:
+    """Undo what `configure_logging` did to the whole process, but for the root logger's own handler."""
+    logging.Logger.callHandlers = _CALL_HANDLERS  # type: ignore[method-assign]
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+_CALL_HANDLERS: Final = logging.Logger.callHandlers
+_wrap: Final = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+
+
+def _one_way(handler: logging.Handler) -> None:
+    """Every record of every logger to this handler, and to no other.
+
+    A handler of a library's own, propagate=False, basicConfig(force=True), a level or filter on another's handler: none
+    of them can take a record past the scrubber, or keep it from the log. There is no other place all records pass.
+    """
+
+    def to_the_handler(_logger: logging.Logger, record: logging.LogRecord) -> None:
+        handler.handle(record)
+
+    logging.Logger.callHandlers = to_the_handler  # type: ignore[method-assign,assignment]
+
+
+def tell_uncaught() -> None:
+    """Log what nobody caught: in the main thread, in another, and where nothing can be raised."""
+    log = logging.getLogger("uncaught")
+
+    def in_main(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        log.critical("the process ends on an error", exc_info=(kind, error, trace))
+
+    def in_thread(given: threading.ExceptHookArgs) -> None:
+        if given.exc_value is not None and not issubclass(given.exc_type, SystemExit):
+            log.error("a thread ends on an error", exc_info=(given.exc_type, given.exc_value, given.exc_traceback))
+
+    def unraisable(given: "sys.UnraisableHookArgs") -> None:
+        error = given.exc_value
+        log.error(given.err_msg or "an error nobody could be told of", exc_info=error if error is not None else None)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = in_main, in_thread, unraisable
 
 
 class _Scrubbed:
@@ -127,7 +207,7 @@ class _Scrubbed:
 
 
 def _short_numbers(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Numbers with eleven digits or more become text or are rounded, so that scrubbing leaves the JSON whole."""
+    """Numbers with eight digits or more become text or are rounded, so that scrubbing leaves the JSON whole."""
     return {key: _short(value) for key, value in event.items()}
 
 

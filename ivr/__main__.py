@@ -14,7 +14,7 @@ import uvloop
 from desk.clock import SystemClock
 from desk.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
-from desk.log import configure_logging
+from desk.outlets import guard_output
 from desk.reload import DepartmentsFile
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
@@ -42,7 +42,7 @@ def main() -> None:
     """Serve calls until SIGTERM or SIGINT. What stops it from serving is said in one line, with exit code 1."""
     try:
         settings = Settings.load()
-        configure_logging(settings)
+        guard_output(settings)
         uvloop.run(serve(settings))
     except* StorageUnavailable:
         _fail(f"The database can't be reached, or refuses us. See {PREFIX}DATABASE_URL.")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
+
+from desk.log import as_before
 
 pytest_plugins = ["tests.servers", "tests.systems"]
 
@@ -34,4 +35,4 @@ def _shared_system(item: pytest.Item) -> str | None:
 def logging_as_it_was() -> Iterator[None]:
     """Commands run inside a test set up logging for a whole process: the next test is not theirs."""
     yield
-    structlog.reset_defaults()
+    as_before()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from desk.log import QUIET, Scrubber, configure_logging
+from desk.log import QUIET, Scrubber, as_before, configure_logging
 from desk.settings import Settings
 from tests.synthetic import synthetic_identity
 
@@ -29,9 +29,8 @@ def logging_as_before() -> Iterator[None]:
     names = (*QUIET, "uvicorn", "uvicorn.error")
     before = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in names}
     yield
-    structlog.reset_defaults()
+    as_before()
     structlog.contextvars.clear_contextvars()
-    logging.captureWarnings(False)
     root.handlers[:], root.level = before[0], before[1]
     for name, level in before[2].items():
         logging.getLogger(name).setLevel(level)
