@@ -45,41 +45,40 @@ QUIET = (
 )
 OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 _GAP = r"(?:[ \t\u00a0\u202f_+\x00-]|%(?:20|2B|2b|C2%A0|c2%a0)|\\{1,8}(?:u00a0|u202f|xa0|x00|u0000|t)|&nbsp;)"
-_MARK = r"(?:[.,:;/|]|%2[EFef])"
-_BETWEEN = rf"(?:{_MARK}|{_GAP}){{1,2}}"
-_BASE64 = r"(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){2,}(?:[MNO][A-Za-z0-9+/_-]{1,2})?=*"
+_BETWEEN = rf"(?:[.,:;/|]|%2[EFef]|{_GAP}){{1,2}}"
+# Each begins with a digit, which is what is looked for first: a line is passed over quickly.
 _NUMBERS = re.compile(
-    "|".join(
-        (
-            rf"(?P<kept>{_UUID})",
-            # Eleven digits or more, with or without gaps: an identity number, alone or with what was keyed after it.
-            rf"\d(?:{_GAP}?\d){{10,}}",
-            rf"(?<!\d)\d{{6}}{_BETWEEN}\d{{5}}(?!\d)",  # 010150.12345
-            rf"(?<!\d)\d\d(?P<mark>[./-])\d\d(?P=mark)\d\d{_BETWEEN}\d{{5}}(?!\d)",  # 01.01.50 12345
-            # A phone number: with its country, or Norway's eight digits as they are grouped.
-            rf"(?:\+|%2[Bb]|\\{{1,8}}(?:u002|x2)[bB]){_GAP}?\d(?:{_GAP}?\d){{7,14}}",
-            r"(?<![\w.])[2-9]\d{7}(?!\w|\.\d)",
-            rf"(?<![\w.])[2-9]\d(?P<two>{_GAP})\d\d(?P=two)\d\d(?P=two)\d\d(?!\w)",
-            rf"(?<![\w.])[2-9]\d\d(?P<three>{_GAP})\d\d(?P=three)\d{{3}}(?!\w)",
-            # Either as programs spell text: escaped, percent-encoded, in base64 (which begins with the number).
-            r"(?:\\{1,8}(?:u003|x3)[0-9]|%3[0-9]|&#(?:4[89]|5[0-7]);){8,}",
-            _BASE64,
-            r"KzQ3[A-Za-z0-9+/_-]{8,}=*",
-        )
-    )
+    r"\d(?:"
+    # Eleven digits or more, with or without gaps: an identity number, alone or with what was keyed after it.
+    rf"(?:{_GAP}?\d){{10,}}"
+    rf"|\d{{5}}{_BETWEEN}\d{{5}}(?!\d)"  # 010150.12345
+    rf"|\d(?P<mark>[./-])\d\d(?P=mark)\d\d{_BETWEEN}\d{{5}}(?!\d)"  # 01.01.50 12345
+    r"|(?<![\w.].)\d{9}(?!\w|\.\d*[1-9])"  # as an int, of somebody born on the first nine of a month
+    # Norway's eight digits, as they are grouped.
+    r"|(?<=[2-9])(?<![\w.].)(?:"
+    rf"\d{{7}}(?!\w|\.\d)|\d(?P<two>{_GAP})\d\d(?P=two)\d\d(?P=two)\d\d(?!\w)|\d\d(?P<three>{_GAP})\d\d(?P=three)\d{{3}}(?!\w)"
+    "))"
 )
+_ABROAD = re.compile(rf"(?:\+|%2[Bb]|\\{{1,8}}(?:u002|x2)[bB]){_GAP}?\d(?:{_GAP}?\d){{7,14}}")
+# As programs spell text: escaped, percent-encoded, in base64 (which begins with the number).
+_ESCAPED = re.compile(r"(?:\\{1,8}(?:u003|x3)[0-9]|%3[0-9]|&#(?:4[89]|5[0-7]);){8,}")
+_BASE64 = re.compile(r"[MNO](?:[DTjz][AEIMQUYcgk][w-z0-5](?:[MNO]|(?![A-Za-z0-9+/]))){2,}[A-Za-z0-9+/_-]{0,2}=*")
+_BASE64_ABROAD = re.compile(r"KzQ3[A-Za-z0-9+/_-]{8,}=*")
 _CREDENTIALS = (
     (
+        "uthorization",
         re.compile(r"""(authorization\\?["']?\s*[:=,]\s*(?:b?\\?["'])?)(?:(?:basic|bearer)\s+)?[^\s"',;}\\]+""", re.I),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"\b((?:Basic|Bearer)\s+)[A-Za-z0-9+/=._~-]{8,}"), rf"\1{HIDDEN}"),
-    (re.compile(r"""(api_key(?:=|%3D)|api_key\\?["']\s*[:,]\s*\\?["'])[^&\s"'\\]+""", re.I), rf"\1{HIDDEN}"),
-    (re.compile(r"\binn_[A-Za-z0-9_-]{16,}"), f"inn_{HIDDEN}"),
-    (re.compile(r"""([a-z][a-z0-9+.-]{0,30}://[^/\s:@"']*:)[^@\s/"']+@""", re.I), rf"\1{HIDDEN}@"),
+    ("asic", re.compile(r"\b(Basic\s+)[A-Za-z0-9+/=._~-]{8,}"), rf"\1{HIDDEN}"),
+    ("earer", re.compile(r"\b(Bearer\s+)[A-Za-z0-9+/=._~-]{8,}"), rf"\1{HIDDEN}"),
+    ("api_key", re.compile(r"""(api_key(?:=|%3D)|api_key\\?["']\s*[:,]\s*\\?["'])[^&\s"'\\]+""", re.I), rf"\1{HIDDEN}"),
+    ("inn_", re.compile(r"\binn_[A-Za-z0-9_-]{16,}"), f"inn_{HIDDEN}"),
+    ("://", re.compile(r"""([a-z][a-z0-9+.-]{0,30}://[^/\s:@"']*:)[^@\s/"']+@""", re.I), rf"\1{HIDDEN}@"),
 )
+"""What a line must hold, in small letters, for each to be looked for; most lines hold none."""
 
 
 class Scrubber:
@@ -103,9 +102,25 @@ class Scrubber:
         """The line without them. Callback ids (UUIDs) stay, whatever digits they hold."""
         if self._secrets is not None:
             line = self._secrets.sub(HIDDEN, line)
-        for pattern, replacement in _CREDENTIALS:
-            line = pattern.sub(replacement, line)
-        return _NUMBERS.sub(lambda match: match["kept"] or HIDDEN, line)
+        small = line.lower()
+        for mark, pattern, replacement in _CREDENTIALS:
+            if mark in small:
+                line = pattern.sub(replacement, line)
+        if line.count("-") < 4:
+            return _without_numbers(line)
+        parts = _UUID.split(line)  # every second one is an id
+        parts[::2] = map(_without_numbers, parts[::2])
+        return "".join(parts)
+
+
+def _without_numbers(text: str) -> str:
+    if "\\" in text or "%" in text or "&" in text:
+        text = _ESCAPED.sub(HIDDEN, text)
+    if "+" in text or "%" in text or "\\" in text:
+        text = _ABROAD.sub(HIDDEN, text)
+    if "KzQ3" in text:
+        text = _BASE64_ABROAD.sub(HIDDEN, text)
+    return _NUMBERS.sub(HIDDEN, _BASE64.sub(HIDDEN, text))
 
 
 def configure_logging(

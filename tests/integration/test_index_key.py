@@ -11,6 +11,7 @@ from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
 from desk import moves
+from desk.access import EVERYTHING
 from desk.answers import Answer, Answers
 from desk.callbacks import CallKey, ClosedReason, Status
 from desk.callers import Callers
@@ -32,6 +33,7 @@ from tests.integration.desk_world import DEPARTMENTS, call, person, phone
 from tests.integration.sealed_world import INDEX, NEW_INDEX, OLD, fill, index_vault, variables, written
 
 c = callbacks.c
+UNCLAIMED: Any = {"fence": None, "scope": EVERYTHING}
 STEP_0, STEP_1, STEP_2, STEP_3 = (1,), (1, 2), (2, 1), (2,)
 """The index keys' versions of a process at each step of the change, the one in use first."""
 
@@ -80,19 +82,21 @@ async def test_a_person_s_rights_reach_what_either_key_wrote(database: Database,
     for n, versions in enumerate((STEP_0, STEP_3)):
         desk = desk_of(database, clock, versions)
         made = await desk.register(call(n), "kirurgi", person(1), phone(1))
-        await desk.close(made.callback.id, "kari", ClosedReason.OTHER, fence=None)
+        await desk.close(made.callback.id, "kari", ClosedReason.OTHER, **UNCLAIMED)
     rights = Rights(database=database, vault=index_vault(*STEP_1), clock=clock)
     assert len((await rights.export(person(1), "per"))["callbacks"]) == 2
 
 
 async def test_a_closed_one_is_not_reopened_beside_another_that_is_open(database: Database, clock: FakeClock) -> None:
     old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
-    await desk_of(database, clock, STEP_0).close(old.callback.id, "kari", ClosedReason.OTHER, fence=None)
+    await desk_of(database, clock, STEP_0).close(
+        old.callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING
+    )
     new = await desk_of(database, clock, STEP_2).register(call(2), "kirurgi", person(1), phone(2))
     assert new.created
     for versions in (STEP_1, STEP_2):
         with pytest.raises(IllegalMove, match="another callback of the same person is open"):
-            await desk_of(database, clock, versions).reopen(old.callback.id, "kari")
+            await desk_of(database, clock, versions).reopen(old.callback.id, "kari", scope=EVERYTHING)
 
 
 async def test_a_request_sent_again_is_known_by_the_key_it_came_under(database: Database, clock: FakeClock) -> None:
@@ -101,7 +105,7 @@ async def test_a_request_sent_again_is_known_by_the_key_it_came_under(database: 
 
     for versions, given_before in ((STEP_0, False), (STEP_1, True), (STEP_2, True)):
         kept = Answers(database=database, vault=index_vault(*versions), clock=clock)
-        assert (await kept.once("kari", "key", "request", work))[1] is given_before
+        assert (await kept.once("kari", "key", "request", work, scope=EVERYTHING))[1] is given_before
     await keyring(database, index_vault(*STEP_0)).check()
     await keyring(database, index_vault(*STEP_2)).check()
     assert await keyring(database, index_vault(*STEP_2)).retire_unused() == []
@@ -238,7 +242,9 @@ async def test_a_person_with_two_open_callbacks_keeps_the_older_index(database: 
     rotation = Rotation(database=database, vault=index_vault(*STEP_2), rest=0)
     done = await rotation.rotate()
     assert (done.indexed, done.twice) == (0, {old.callback.id})
-    await desk_of(database, clock, STEP_2).close(old.callback.id, "kari", ClosedReason.DUPLICATE, fence=None)
+    await desk_of(database, clock, STEP_2).close(
+        old.callback.id, "kari", ClosedReason.DUPLICATE, fence=None, scope=EVERYTHING
+    )
     done = await rotation.rotate()
     assert (done.indexed, done.twice) == (1, set())
 
@@ -250,8 +256,8 @@ async def test_a_number_that_does_not_open_keeps_its_index(database: Database, c
     done = await Rotation(database=database, vault=index_vault(*STEP_2), rest=0).rotate()
     assert done.broken == {("callbacks.patient_number", broken)}
     assert await versions_of(database) == {1: 1, 2: 4}
-    await desk_of(database, clock, STEP_2).close(broken, "kari", ClosedReason.OTHER, fence=None)
-    assert (await desk_of(database, clock, STEP_2).reopen(broken, "kari")).status is Status.WAITING
+    await desk_of(database, clock, STEP_2).close(broken, "kari", ClosedReason.OTHER, **UNCLAIMED)
+    assert (await desk_of(database, clock, STEP_2).reopen(broken, "kari", scope=EVERYTHING)).status is Status.WAITING
 
 
 # --- at the start

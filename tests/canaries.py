@@ -1,0 +1,156 @@
+"""Identity and phone numbers that are like no others, in every spelling a client may use, and who finds them anywhere.
+
+Ten thousand people nobody else in the tests is, and the ten thousand phones kept for fiction.
+"""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from tests.synthetic import synthetic_identity
+
+COUNT = 10_000
+FIRST = 700_000
+PHONES = "6805"
+"""The ten thousand numbers +47 6805 0000 to 9999."""
+
+
+def identities() -> list[str]:
+    """The people: eleven digits each, each another."""
+    found = list(dict.fromkeys(synthetic_identity(FIRST + n) for n in range(COUNT + 100)))[:COUNT]
+    assert len(found) == COUNT
+    return found
+
+
+def phones() -> list[str]:
+    return [f"{PHONES}{n:04}" for n in range(COUNT)]
+
+
+def identity_spellings(number: str) -> list[str]:
+    """The ways people and programs write an identity number; each holds all of it."""
+    day, serial = number[:6], number[6:]
+    return [
+        number,
+        f"{day} {serial}",
+        f"{day}-{serial}",
+        f"{day}.{serial}",
+        f"{day}\u00a0{serial}",
+        f"{day[:2]}.{day[2:4]}.{day[4:]} {serial}",
+        f"{day[:2]} {day[2:4]} {day[4:]} {serial}",
+        " ".join(number),
+        f"x{number}y",
+        f"{number}68059999",
+        str(int(number)),
+        f"{day}_{serial}",
+        quote(f"{day} {serial}"),
+        "".join(f"%{ord(digit):02x}" for digit in number),
+        "".join(f"\\u{ord(digit):04x}" for digit in number),
+        json.dumps(json.dumps({"n": number})),
+        "".join(f"&#{ord(digit)};" for digit in number),
+        "".join(chr(0xFF10 + int(digit)) for digit in number),
+        base64.b64encode(number.encode()).decode(),
+        repr(number.encode("utf-16-le")),
+        f"invalid literal for int(): '{number}x'",
+    ]
+
+
+def phone_spellings(number: str) -> list[str]:
+    """The same for the eight digits of a phone number."""
+    grouped = f"{number[:2]} {number[2:4]} {number[4:6]} {number[6:]}"
+    return [
+        f"+47{number}",
+        f"0047{number}",
+        number,
+        grouped,
+        f"+47 {grouped}",
+        f"{number[:3]} {number[3:5]} {number[5:]}",
+        quote(f"+47{number}"),
+        f"tel:+47-{number}",
+        grouped.replace(" ", "\u00a0"),
+        f"sip:{number}@example.test",
+        base64.b64encode(f"+47{number}".encode()).decode(),
+    ]
+
+
+@dataclass(frozen=True)
+class Find:
+    """A number in clear: where, which kind, and what stands around it with the number masked."""
+
+    place: str
+    kind: str
+    around: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.place}: …{self.around}…"
+
+
+_BETWEEN = re.compile(r"(?<=\d)[ \t\u00a0\u202f._,+/\x00-]{1,2}(?=\d)")
+_RUN = re.compile(r"\d{8,}", re.ASCII)
+_ESCAPED = re.compile(r"\\+(?:u00|x)([0-9a-fA-F]{2})")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_WIDE = str.maketrans({0xFF10 + n: str(n) for n in range(10)})
+_PHONE = re.compile(rf"(?<![0-9a-fA-F.])(?:(?:00)?47)?{PHONES}\d{{4}}(?![0-9a-fA-F])")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Checker:
+    """Finds canaries, however spelt: the text is brought to plain digits, whose windows are looked up in a set."""
+
+    def __init__(self) -> None:
+        self._people = {number for number in identities()}
+        self._people |= {number[::-1] for number in self._people}
+        self._ints = {number.lstrip("0") for number in identities() if number.startswith("0")}
+
+    def people(self, place: str, text: str | bytes) -> list[Find]:
+        """Identity numbers in it."""
+        return [Find(place, "identity", around) for plain in _plain(text) for around in self._in(plain)]
+
+    def both(self, place: str, text: str | bytes) -> list[Find]:
+        """Identity numbers and phone numbers in it."""
+        found = self.people(place, text)
+        for plain in _plain(text):
+            for match in _PHONE.finditer(_BETWEEN.sub("", plain)):
+                found.append(Find(place, "phone", _around(_BETWEEN.sub("", plain), match.start(), match.end())))
+        return found
+
+    def _in(self, plain: str) -> Iterator[str]:
+        for form in (plain, _BETWEEN.sub("", plain)):
+            for run in _RUN.finditer(form):
+                digits = run[0]
+                windows = (digits[n : n + 11] for n in range(len(digits) - 10))
+                if digits in self._ints or any(window in self._people for window in windows):
+                    yield _around(form, run.start(), run.end())
+
+
+def _plain(text: str | bytes) -> Iterator[str]:
+    """The text, and what programs would make of it: escapes, percent signs, entities and base64 undone."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    text = _UUID.sub("(id)", text).translate(_WIDE)
+    yield text
+    undone = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), html.unescape(unquote(text)))
+    undone = undone.translate(_WIDE)
+    if undone != text:
+        yield undone
+    decoded = " | ".join(filter(None, (_from_base64(match[0]) for match in _BASE64.finditer(text))))
+    if decoded:
+        yield decoded
+
+
+def _from_base64(word: str) -> str:
+    word = word.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(word[: len(word) // 4 * 4 + (0 if len(word) % 4 == 1 else 4)] + "==").decode("ascii")
+    except ValueError:
+        return ""
+
+
+def _around(text: str, start: int, end: int) -> str:
+    """Sixty characters on each side; the digits themselves masked but for the first two."""
+    return repr(
+        text[max(0, start - 60) : start] + text[start : start + 2] + "·" * (end - start - 2) + text[end : end + 60]
+    )
