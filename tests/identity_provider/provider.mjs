@@ -47,6 +47,7 @@ function configuration(jwks) {
     claims: { openid: ['sub', 'groups', 'name', 'preferred_username', 'sid', '_claim_names', 'helseid://claims/hpr/hpr_number'] },
     conformIdTokenClaims: false,
     pkce: { required: () => true },
+    fetch: async (url, { dispatcher, ...options }) => fetch(url, options), // to this machine, unlike the default
     issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
     ttl: { IdToken: () => state.lifetime, AccessToken: 300, AuthorizationCode: 60, RefreshToken: 86400, Session: 86400,

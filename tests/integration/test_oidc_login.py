@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import func, select
 
 from api.errors import NotSignedIn
@@ -20,7 +22,8 @@ from desk.clock import SystemClock
 from desk.sessions import LoginSource, Session
 from desk.storage.tables import sessions
 from tests.integration.api_world import World, open_world, refused
-from tests.oidc_world import ACCESS, GROUPS, OURS, PEOPLE, Running, forger, log_in_at, provided
+from tests.oidc_world import ACCESS, CLIENT_ID, GROUPS, OURS, PEOPLE, Running, forger, log_in_at, provided
+from tests.ports import free_port
 
 LOGIN = "/api/v1/login/oidc"
 CHECK = timedelta(minutes=15)
@@ -382,3 +385,50 @@ async def test_logs_name_no_token_code_or_state(
         for value in secret:
             assert value not in told.out + told.err
         assert not re.search(r"eyJ[A-Za-z0-9_-]{10,}", told.out + told.err)
+
+
+class _Served(uvicorn.Server):
+    """A server within the test's own process, whose signals stay its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def served(app: Any, port: int) -> AsyncIterator[None]:
+    """The web door on a real port, for a provider that rings at it."""
+    server = _Served(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def test_the_provider_itself_tells_of_a_logout(opens: Opens) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    with provided(backchannel=f"http://127.0.0.1:{port}{LOGIN}/backchannel-logout") as running:
+        async with opens(running) as house, house.browser() as browser, house.browser() as other:
+            mine = await house.logs_in(browser)
+            await house.logs_in(other)
+            assert mine.login is not None
+            assert mine.login.sid is not None
+            async with served(house.world.app, port):
+                logout = {"client": CLIENT_ID, "account": "kari", "sid": mine.login.sid}
+                await asyncio.to_thread(running.control, logout=logout)
+            assert await house.found(browser) is None
+            assert await house.found(other) is not None, "begun in another browser there too"
+
+
+async def test_helseids_profile_through_the_web_door(opens: Opens) -> None:
+    with provided(strict="EC") as running:
+        async with opens(running) as house, house.browser() as browser:
+            assert (await house.logs_in(browser)).agent.grants == {KIRURGI}
+            running.control(accounts={"kari": {"name": "Kari Nordmann", "groups": [GROUPS["leaders"]]}})
+            house.passes(CHECK)
+            assert await still(house, browser) == {Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")}
