@@ -14,12 +14,13 @@ run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C s
 test: venv tree images identity-provider ## every test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(TESTS)
 
-check: venv ## style, types, layers, and the operators' files
+check: venv ## style, types, layers, the operators' files, and known weaknesses of what we depend on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/innringing check
+	@$(BIN)/python -m docker.dependency_audit
 
 bench: bench-venv tree images ## the calls beside plain dialplan, the agents' queue beside other queues, live
 	$(BIN)/python -m tests.bench

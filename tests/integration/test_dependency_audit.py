@@ -1,0 +1,140 @@
+"""The audit of what we depend on, against advisories told by a server of the test: clean, weak, and out of reach."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docker import dependency_audit as audit
+from tests.ports import free_port
+
+TODAY = date(2026, 11, 24)
+NONE = "ignored = []\n"
+WEAK = "pydub"
+ADVISORY = {
+    "id": "GHSA-0000-0000-0001",
+    "aliases": ["CVE-2026-00001"],
+    "summary": "made up",
+    "affected": [
+        {
+            "package": {"name": WEAK, "ecosystem": "PyPI"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.1"}]}],
+        }
+    ],
+}
+
+
+class Advisories(BaseHTTPRequestHandler):
+    """OSV's query: what is known of one version of one package."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        known: dict[str, Any] = {"vulns": [ADVISORY]} if asked["package"]["name"] == WEAK else {}
+        answer = json.dumps(known).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def advisories() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Advisories) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/query"
+        server.shutdown()
+        thread.join()
+
+
+def requirements(folder: Path, *names: str) -> Path:
+    """A file that pins these, each with a hash, as requirements.txt does."""
+    file = folder / "requirements.txt"
+    file.write_text("".join(f"{name}==1.0.0 \\\n    --hash=sha256:{'0' * 64}\n" for name in names))
+    return file
+
+
+def ignoring(folder: Path, text: str) -> Path:
+    file = folder / "dependency-audit-ignored.toml"
+    file.write_text(text)
+    return file
+
+
+def test_what_is_weak_is_named_with_what_mends_it(tmp_path: Path, advisories: str) -> None:
+    pinned = requirements(tmp_path, "aioari", WEAK)
+    faults = audit.audit(pinned, ignoring(tmp_path, NONE), advisories, today=TODAY)
+    assert len(faults) == 1
+    for word in (f"{WEAK} 1.0.0", "GHSA-0000-0000-0001", "CVE-2026-00001", "99.1"):
+        assert word in faults[0]
+
+
+def test_what_is_not_weak_passes(tmp_path: Path, advisories: str) -> None:
+    assert audit.audit(requirements(tmp_path, "aioari"), ignoring(tmp_path, NONE), advisories, today=TODAY) == []
+
+
+@pytest.mark.parametrize("id", ["GHSA-0000-0000-0001", "CVE-2026-00001"])
+def test_an_advisory_may_be_ignored_until_a_day(tmp_path: Path, advisories: str, id: str) -> None:
+    entry = f'[[ignored]]\nid = "{id}"\nreason = "never called"\nuntil = 2026-11-24\n'
+    pinned, file = requirements(tmp_path, WEAK), ignoring(tmp_path, entry)
+    assert audit.audit(pinned, file, advisories, today=TODAY) == []
+    later = audit.audit(pinned, file, advisories, today=date(2026, 11, 25))
+    assert later == [f"{id} was ignored until 2026-11-24: look again"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[ignored]]\nid = "CVE-1"\nuntil = 2027-01-01\n',
+        '[[ignored]]\nid = "CVE-1"\nreason = " "\nuntil = 2027-01-01\n',
+        '[[ignored]]\nid = "CVE-1"\nreason = "so"\n',
+        '[[ignored]]\nid = "CVE-1"\nreason = "so"\nuntil = "some day"\n',
+        "[[ignored",
+    ],
+)
+def test_nothing_is_ignored_without_a_reason_and_an_end(tmp_path: Path, text: str) -> None:
+    with pytest.raises(audit.AuditError):
+        audit.load_ignored(ignoring(tmp_path, text))
+
+
+def run(**variables: str) -> subprocess.CompletedProcess[str]:
+    """As `make check` runs it, with nothing but these set."""
+    return subprocess.run(
+        [sys.executable, "-m", "docker.dependency_audit"],
+        capture_output=True, text=True, check=False, cwd=audit.ROOT, env={"PATH": "/usr/bin:/bin", **variables},
+    )  # fmt: skip
+
+
+def test_out_of_reach_is_said_in_one_line_and_is_an_error_where_required() -> None:
+    nobody = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}/v1/query"
+    done = run(INNRINGING_AUDIT_URL=nobody)
+    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, "")
+    assert "can't be reached" in done.stdout
+    done = run(INNRINGING_AUDIT_URL=nobody, INNRINGING_AUDIT="required")
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
+
+
+def test_our_own_requirements_are_looked_up_one_by_one(advisories: str) -> None:
+    done = run(INNRINGING_AUDIT_URL=advisories)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"audit: {WEAK} ")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_what_could_not_be_looked_up_does_not_pass_for_clean() -> None:
+    with pytest.raises(audit.NotReached, match="2 packages, aioari"):
+        list(audit._read([{"name": "aioari", "skip_reason": "?"}, {"name": "pydub", "skip_reason": "?"}]))
+
+
+def test_our_own_list_of_what_is_ignored_is_as_it_should_be() -> None:
+    audit.load_ignored(audit.IGNORED)
