@@ -30,10 +30,12 @@ class Asterisk:
 
     def __init__(self, settings: Settings) -> None:
         base = settings.ari_url.rstrip("/").removesuffix("/ari")
-        password = settings.ari_password.get_secret_value() if settings.ari_password else ""
+        user, password = (settings.ari_user, settings.ari_password)
+        if settings.ari_reader_password is not None:
+            user, password = (settings.ari_reader, settings.ari_reader_password)
         self._client = httpx.AsyncClient(
             base_url=base,
-            auth=httpx.BasicAuth(settings.ari_user, password),
+            auth=httpx.BasicAuth(user, password.get_secret_value() if password else ""),
             timeout=ASTERISK_SECONDS,
             trust_env=False,
         )

@@ -27,7 +27,15 @@ ROOT = Path(__file__).parents[1]
 PREFIX = "INNRINGING_"
 KEYS_FILE = "keys.env"
 SECRETS = (
-    *("identity_key", "index_key", "ari_password", "database_url", "sms_password", "sms_report_secret"),
+    *(
+        "identity_key",
+        "index_key",
+        "ari_password",
+        "ari_reader_password",
+        "database_url",
+        "sms_password",
+        "sms_report_secret",
+    ),
     *("oidc_client_secret", "oidc_client_key"),
 )
 """Settings that may stand in a file, named by INNRINGING_…_FILE."""
@@ -58,6 +66,9 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
     """Base of Asterisk's HTTP server, without the last slash and `/ari`. Empty means this machine, `ari_port`."""
     ari_user: str = "innringing"
     ari_password: SecretStr | None = None
+    ari_reader: str = "innringing-reader"
+    """A user of ARI that may only look (`read_only`); the web door uses it where its password is given."""
+    ari_reader_password: SecretStr | None = None
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8000

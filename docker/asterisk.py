@@ -84,6 +84,7 @@ class ContainerProcess:
     def __init__(self, instance: Instance, settings: Settings) -> None:
         self._configuration = str(instance.configuration)
         self._container = engine.Container(engine.container_name("asterisk", instance.folder))
+        engine.give(instance.folder, instance.run, instance.recordings)
         self._container.start(
             images.ASTERISK,
             ["sh", "-c", 'exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
@@ -240,10 +241,12 @@ def check_ports(settings: Settings) -> None:
 
 
 def _taken_port(settings: Settings) -> str | None:
-    for kind, host, port, name in (
-        (socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "INNRINGING_SIP_PORT"),
-        (socket.SOCK_STREAM, "127.0.0.1", settings.ari_port, "INNRINGING_ARI_PORT"),
-    ):
+    wanted = [(socket.SOCK_STREAM, "127.0.0.1", settings.ari_port, "INNRINGING_ARI_PORT")]
+    if settings.sip_encryption != "all":
+        wanted.append((socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "INNRINGING_SIP_PORT"))
+    if settings.sip_encryption != "off":
+        wanted.append((socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "INNRINGING_SIP_TLS_PORT"))
+    for kind, host, port, name in wanted:
         if not port_is_free(kind, host, port):
             protocol = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
             return f"{protocol} port {port} on {host} is taken: set {name} to another"

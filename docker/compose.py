@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from desk.departments import load_departments
@@ -22,7 +23,6 @@ from docker.apt import AptError
 from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
 
-SERVICE_USER = 10001  # of app.Dockerfile
 READY_LIMIT = 120.0
 
 
@@ -39,7 +39,9 @@ def up(settings: Settings) -> None:
     images.ensure(images.POSTGRES)
     app_image.build()
     build_with_progress(settings.prompts_dir, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    settings = _with_reader(settings, folder)
     made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    engine.give(made.folder, made.run, made.recordings)
     variables = _variables(settings, folder, made)
     _write_secrets(settings, folder, variables)
     _run(compose, ["up", "-d"], folder, variables)
@@ -78,23 +80,30 @@ def _compose() -> list[str]:
 
 
 def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dict[str, str]:
-    ours = os.geteuid()
+    user, group = engine.owner()
     return {
         "INNRINGING_CHECKOUT": str(ROOT),
         "INNRINGING_COMPOSE": str(folder),
         "INNRINGING_RUN": str(made.run),
         "INNRINGING_RECORDINGS": str(made.recordings),
         "INNRINGING_PROMPTS": str(settings.prompts_dir),
-        "INNRINGING_USER": f"{ours}:{os.getegid()}",
-        "INNRINGING_SERVICE_USER": str(ours or SERVICE_USER),
+        "INNRINGING_USER": f"{user}:{group}",
         "INNRINGING_API_PORT": str(settings.api_port),
         "INNRINGING_POSTGRES_PORT": os.environ.get("INNRINGING_POSTGRES_PORT", "5432"),
-        "INNRINGING_POSTGRES_PASSWORD": _database_password(folder / "postgres-password"),
+        "INNRINGING_POSTGRES_PASSWORD": _kept_password(folder / "postgres-password"),
     }
 
 
+def _with_reader(settings: Settings, folder: Path) -> Settings:
+    """With a password for the user of ARI that may only look: the web door is given no other."""
+    if settings.ari_reader_password is not None:
+        return settings
+    password = SecretStr(_kept_password(folder / "ari-reader-password"))
+    return settings.model_copy(update={"ari_reader_password": password})
+
+
 def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str]) -> None:
-    """service.env and the services' own folder, readable by who runs them alone."""
+    """service.env, api.env and the services' own folder, readable by who runs them alone."""
     identity, index = settings.identity_key, settings.index_key
     assert identity is not None and index is not None  # Settings.load() has seen to it
     port, password = variables["INNRINGING_POSTGRES_PORT"], variables["INNRINGING_POSTGRES_PASSWORD"]
@@ -111,6 +120,10 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
         "API_HOST": settings.api_host,
         "API_PORT": str(settings.api_port),
         "SIP_PORT": str(settings.sip_port),
+        "TRUSTED_PROXIES": settings.trusted_proxies,
+        "FORWARDED_HEADER": settings.forwarded_header,
+        "ALLOWED_HOSTS": settings.allowed_hosts,
+        "API_CONNECTIONS": str(settings.api_connections),
         "RETENTION_DAYS": str(settings.retention_days),
         "RETENTION_AT": settings.retention_at.isoformat(),
         "IDENTITY_KEY": identity.get_secret_value(),
@@ -119,13 +132,20 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
         "ENABLE_H_NUMBERS": str(settings.enable_h_numbers),
         **settings.sms_variables(),
     }
-    _write_private(folder / "service.env", "".join(f"INNRINGING_{name}={value}\n" for name, value in given.items()))
+    _write_private(folder / "service.env", _lines(given))
+    reader = settings.ari_reader_password
+    looks = {"ARI_USER": "", "ARI_PASSWORD": "", "ARI_READER": settings.ari_reader}
+    looks["ARI_READER_PASSWORD"] = reader.get_secret_value() if reader else ""
+    _write_private(folder / "api.env", _lines({**given, **looks}))
     (folder / "service").mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        os.chown(folder / "service", SERVICE_USER, SERVICE_USER)
+    engine.give(folder / "service")
 
 
-def _database_password(path: Path) -> str:
+def _lines(variables: Mapping[str, str]) -> str:
+    return "".join(f"INNRINGING_{name}={value}\n" for name, value in variables.items() if value)
+
+
+def _kept_password(path: Path) -> str:
     if not path.exists():
         _write_private(path, secrets.token_urlsafe(24))
     return path.read_text(encoding="ascii")

@@ -10,6 +10,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+"""As in compose.yaml: nothing to write but what is mounted, no capability, none to be had."""
+UNPRIVILEGED = 10001
+"""Whom a container's program is where we are root ourselves (the user of app.Dockerfile)."""
+
 
 class EngineError(Exception):
     """Docker refuses."""
@@ -44,6 +49,21 @@ def container_name(what: str, folder: Path) -> str:
     return f"innringing-{what}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
 
 
+def owner() -> tuple[int, int]:
+    """User and group of a container's program: we ourselves, but never root."""
+    return (os.geteuid(), os.getegid()) if os.geteuid() else (UNPRIVILEGED, UNPRIVILEGED)
+
+
+def give(*folders: Path) -> None:
+    """Let the folders, and all that is in them, be the container's program's. Links are given, not followed."""
+    user, group = owner()
+    if os.geteuid():
+        return
+    for folder in folders:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, user, group, follow_symlinks=False)
+
+
 class Container:
     """A container of ours, known by its name."""
 
@@ -55,20 +75,26 @@ class Container:
         image: str,
         command: Sequence[str],
         *,
+        scratch: str = "--tmpfs=/tmp",
         folders: Mapping[Path, str] | None = None,
         variables: Mapping[str, str] | None = None,
         user: str | None = None,
     ) -> None:
-        """Run detached on the host's network. `folders` are mounted where they are here, "ro" or "rw"."""
+        """Run detached on the host's network, with no rights but its files'. `folders`: "ro" or "rw", mounted as here.
+
+        `scratch` is /tmp: memory, or `--volume=/tmp` for what is large or must reach a disk.
+        """
         self.remove()
         mounts = [f"--volume={path}:{path}:{mode}" for path, mode in (folders or {}).items()]
         environment = [f"--env={name}={value}" for name, value in (variables or {}).items()]
-        owner = user or f"{os.geteuid()}:{os.getegid()}"
+        owned = user or ":".join(map(str, owner()))
         options = [
             "--detach",
             f"--name={self.name}",
             "--network=host",
-            f"--user={owner}",
+            f"--user={owned}",
+            *HARDENED,
+            scratch,
         ]
         try:
             docker("run", *options, *mounts, *environment, image, *command)

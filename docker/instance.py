@@ -14,6 +14,7 @@ from pathlib import Path
 
 from desk.errors import SettingsError
 from desk.settings import ROOT, Settings
+from docker import sip_security
 
 DIALPLAN = ROOT / "dialplan"
 UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")
@@ -70,6 +71,7 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     passwords = _phone_passwords(folder / "phones.json")
     instance = Instance(folder, _socket_folder(folder), passwords)
     make_recordings(folder)
+    sip_security.copy_certificates(settings, folder)
     for path in sorted(DIALPLAN.glob("*.conf")):
         _link(folder / "etc" / path.name, path)
     _write(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
@@ -122,20 +124,25 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         raise SettingsError("INNRINGING_ARI_PASSWORD can't begin or end with a space, or hold a line break.")
     escaped = password.replace(";", "\\;")
     first, last = settings.rtp_range
-    bind = f"{settings.sip_host}:{settings.sip_port}"
-    trunk = f"contact=sip:{settings.trunk}\n" if settings.trunk else ""
     auths = "".join(
         f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
         for name, password in instance.passwords.items()
     )
     return {
-        "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={escaped}\n",
+        "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={escaped}\n" + _reader(settings),
         "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari_port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
-        "pjsip.conf": f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={bind}\n{auths}"
-        f"\n[trunk]\ntype=aor\n{trunk}",
+        "pjsip.conf": sip_security.transports(settings, instance.folder) + auths,
         "extensions.conf": "; Yours: see [globals] in extensions.conf.\n",
     }
+
+
+def _reader(settings: Settings) -> str:
+    """A second user, for who only asks whether Asterisk is there: it can change nothing and lead no call."""
+    if settings.ari_reader_password is None:
+        return ""
+    password = settings.ari_reader_password.get_secret_value().replace(";", "\\;")
+    return f"\n[{settings.ari_reader}]\ntype=user\nread_only=yes\npassword={password}\n"
 
 
 def _phone_passwords(path: Path) -> dict[str, str]:

@@ -183,7 +183,7 @@ class _ContainerServer:
             "initdb -D /tmp/data -U postgres -A trust -E UTF8 --locale=C --no-sync > /dev/null"
             f" && exec postgres -D /tmp/data {options}"
         )
-        self._container.start(images.POSTGRES, ["sh", "-c", script], user="postgres")
+        self._container.start(images.POSTGRES, ["sh", "-c", script], user="postgres", scratch="--volume=/tmp")
 
     def alive(self) -> bool:
         return self._container.running()

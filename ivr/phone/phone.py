@@ -1,7 +1,7 @@
-"""The phone: one SIP account on one UDP port. Rings out, registers and answers.
+"""The phone: one SIP account on one UDP port, or one TLS connection. Rings out, registers and answers.
 
-Enough of RFC 3261 for a phone beside its exchange: everything is sent to the one server it was made for, no TCP, no
-proxies' routes, no hold. Many phones, and many calls of each, live in one event loop.
+Enough of RFC 3261 for a phone beside its exchange: everything is sent to the one server it was made for, no plain TCP,
+no proxies' routes, no hold. Many phones, and many calls of each, live in one event loop.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
+import ssl
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -22,11 +23,11 @@ from ivr.phone.sip import (
     Message,
     authorization,
     build,
-    offer,
     parse,
     tag_of,
     uri_of,
 )
+from ivr.phone.tls import TlsWire
 
 RESEND: Final = 0.5  # seconds until a request without an answer is sent again; doubles up to RESEND_MOST
 RESEND_MOST: Final = 4.0
@@ -37,9 +38,24 @@ class Phone(asyncio.DatagramProtocol):
     """A phone with one server. Use as `async with Phone(host, port) as phone`."""
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 5060, *, user: str = "phone", password: str = "", own_port: int = 0
+        self,
+        host: str = "127.0.0.1",
+        port: int = 5060,
+        *,
+        user: str = "phone",
+        password: str = "",
+        own_port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        sealed: bool | None = None,
     ) -> None:
-        """`own_port`: where others find us without our registering (0: any free one)."""
+        """`own_port`: where others find us without our registering (0: any free one).
+
+        `tls`: SIP over TLS, with whom it trusts. `sealed`: sound by SRTP; unless said, where SIP is over TLS.
+        """
+        self._tls = tls
+        self._wire: TlsWire | None = None
+        self._sealed = tls is not None if sealed is None else sealed
+        self.transport = "TLS" if tls else "UDP"
         self._own_port = own_port
         self.server = f"{host}:{port}"
         self.user = user
@@ -52,6 +68,10 @@ class Phone(asyncio.DatagramProtocol):
         self._ringing: asyncio.Queue[PhoneCall] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
+        if self._tls is not None:
+            self._wire = await TlsWire.open(*self._to, self._tls, self._heard)
+            self.host, self.port = self._wire.sockname
+            return self
         loop = asyncio.get_running_loop()
         try:
             self._transport, _ = await loop.create_datagram_endpoint(
@@ -75,6 +95,8 @@ class Phone(asyncio.DatagramProtocol):
             call.over()
         if self._transport is not None:
             self._transport.close()
+        if self._wire is not None:
+            await self._wire.close()
 
     async def ring(
         self,
@@ -99,7 +121,7 @@ class Phone(asyncio.DatagramProtocol):
         call = self._new_call(f"sip:{extension}@{self.server}", us=us, them=f"<sip:{extension}@{self.server}>")
         try:
             async with asyncio.timeout(patience):
-                answer = await call.dialogue.ask("INVITE", extra, offer(self.host, call.line.port))
+                answer = await call.dialogue.ask("INVITE", extra, call.description)
             if answer.status >= 300:
                 call.dialogue.acknowledge(answer)
                 raise Refused(answer.status, answer.reason)
@@ -138,7 +160,7 @@ class Phone(asyncio.DatagramProtocol):
     async def transact(self, branch: str, method: str, data: bytes) -> Message:
         """Send a request until its final response comes. Raises NobodyThere when the port is closed."""
         answers = self._answers[branch, method] = asyncio.Queue()
-        wait: float | None = RESEND
+        wait: float | None = None if self._wire else RESEND  # a stream loses nothing
         try:
             self.send(data)
             while True:
@@ -158,6 +180,8 @@ class Phone(asyncio.DatagramProtocol):
             del self._answers[branch, method]
 
     def send(self, data: bytes) -> None:
+        if self._wire is not None:
+            self._wire.send(data)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(data)
 
@@ -174,7 +198,7 @@ class Phone(asyncio.DatagramProtocol):
 
     @property
     def contact(self) -> str:
-        return f"<sip:{self.user}@{self.host}:{self.port}>"
+        return f"<sip:{self.user}@{self.host}:{self.port}{';transport=tls' if self._tls else ''}>"
 
     @property
     def has_password(self) -> bool:
@@ -188,6 +212,9 @@ class Phone(asyncio.DatagramProtocol):
         return ("Proxy-Authorization" if by_proxy else "Authorization"), signed
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self._heard(data)
+
+    def _heard(self, data: bytes) -> None:
         try:
             message = parse(data)
         except MalformedMessage:
@@ -242,7 +269,7 @@ class Phone(asyncio.DatagramProtocol):
     def _new_call(self, target: str, *, us: str, them: str, invite: Message | None = None) -> PhoneCall:
         call_id = invite.header("call-id") if invite else ""
         dialogue = Dialogue(self, target, us=_tagged(us), them=them, call_id=call_id)
-        call = self._calls[dialogue.id] = PhoneCall(self, dialogue, Line(self.host), invite)
+        call = self._calls[dialogue.id] = PhoneCall(self, dialogue, Line(self.host, sealed=self._sealed), invite)
         return call
 
 

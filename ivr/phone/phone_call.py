@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ivr.phone.errors import PhoneError
 from ivr.phone.rtp import Line, Recording
-from ivr.phone.sip import USER_AGENT, Message, build, media_address, new_branch, offer, tag_of, uri_of
+from ivr.phone.sip import USER_AGENT, MalformedMessage, Message, build, media_address, new_branch, offer, tag_of, uri_of
 
 if TYPE_CHECKING:
     from ivr.phone.phone import Phone
@@ -57,7 +57,7 @@ class Dialogue:
 
     def _headers(self, branch: str, sequence: str) -> list[tuple[str, str]]:
         return [
-            ("Via", f"SIP/2.0/UDP {self._phone.host}:{self._phone.port};branch={branch};rport"),
+            ("Via", f"SIP/2.0/{self._phone.transport} {self._phone.host}:{self._phone.port};branch={branch};rport"),
             ("Max-Forwards", "70"),
             ("From", self.us),
             ("To", self.them),
@@ -107,16 +107,21 @@ class PhoneCall:
 
     def accept(self, request: Message) -> None:
         """Answer an INVITE: the first one, or a later one that renegotiates."""
-        self._phone.respond(
-            request, 200, "OK", tag=tag_of(self.dialogue.us), body=offer(self._phone.host, self.line.port)
-        )
+        self._phone.respond(request, 200, "OK", tag=tag_of(self.dialogue.us), body=self.description)
         if request.body:
             self._open(request.body)
+
+    @property
+    def description(self) -> str:
+        """What we tell the other side of our sound."""
+        return offer(self._phone.host, self.line.port, self.line.key)
 
     def _open(self, description: str) -> None:
         self._answered = True
         there = media_address(description)
-        self.line.open(there.host, there.port, there.events)
+        if (there.key is None) != (self.line.key is None):
+            raise MalformedMessage  # one side's sound is sealed, the other's is not
+        self.line.open(there.host, there.port, there.events, there.key)
 
     async def key(self, keys: str, *, info: bool = False) -> None:
         """Key these, as RTP events or each as a SIP INFO. Returns when the last press is over, or the call is.

@@ -18,6 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.phone.srtp import Srtp, new_key
+
 Samples = NDArray[np.int16]
 
 RATE: Final = 8000  # samples a second
@@ -123,7 +125,11 @@ class _Slot:
 class Line:
     """One RTP socket on the given address. From `open` to `close` it sends a packet every 20 ms."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, sealed: bool = False) -> None:
+        """`sealed`: all that is sent is SRTP, and nothing else is listened to."""
+        self.key = new_key() if sealed else None  # ours, to be told to the other side
+        self._seal = Srtp(self.key) if self.key else None
+        self._unseal: Srtp | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
@@ -140,8 +146,13 @@ class Line:
         self._sequence, self._timestamp = secrets.randbelow(2**15), secrets.randbelow(2**31)
         self._source = secrets.randbits(32)
 
-    def open(self, host: str, port: int, events: int | None) -> None:
-        """Start sending there, key presses as payload type `events`. What is heard from now on is recorded."""
+    def open(self, host: str, port: int, events: int | None, key: bytes | None = None) -> None:
+        """Start sending there, key presses as payload type `events`. What is heard from now on is recorded.
+
+        `key` opens what the other side sends, where both are sealed.
+        """
+        if key is not None:
+            self._unseal = Srtp(key)
         if self._sender is None:
             self.recording.begin(time.time())
             self._events = events
@@ -185,6 +196,8 @@ class Line:
                 self._hear(data, _arrival(beside))
 
     def _hear(self, data: bytes, arrived: float) -> None:
+        if self._seal is not None:
+            data = (self._unseal.unprotect(data) if self._unseal else None) or b""
         if len(data) < 12 or data[0] >> 6 != 2 or data[1] & 0x7F != ALAW:
             return
         sequence, timestamp = struct.unpack("!HI", data[2:8])
@@ -214,7 +227,8 @@ class Line:
         timestamp = (self._timestamp - slot.back * FRAME) & 0xFFFFFFFF
         head = struct.pack("!BBHII", 0x80, kind | marker, self._sequence, timestamp, self._source)
         with contextlib.suppress(OSError):  # a full buffer or a closed port: a lost packet, as on any wire
-            self._socket.sendto(head + payload, to)
+            packet = head + payload
+            self._socket.sendto(self._seal.protect(packet) if self._seal else packet, to)
 
 
 def _event(code: int, n: int, *, over: bool = False) -> bytes:

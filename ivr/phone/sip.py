@@ -8,6 +8,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
+from ivr.phone.srtp import crypto_line, key_of
+
 USER_AGENT: Final = "innringing-phone"
 _SHORT_NAMES: Final = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}
 _CHALLENGE: Final = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')
@@ -122,15 +124,16 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def offer(host: str, port: int) -> str:
-    """Session description: A-law and RFC 4733 key presses on payload types 8 and 101."""
+def offer(host: str, port: int, key: bytes | None = None) -> str:
+    """Session description: A-law and RFC 4733 key presses on payload types 8 and 101; sealed with `key` where given."""
     lines = [
         "v=0",
         f"o=- {secrets.randbelow(2**31)} 1 IN IP4 {host}",
         "s=-",
         f"c=IN IP4 {host}",
         "t=0 0",
-        f"m=audio {port} RTP/AVP 8 101",
+        f"m=audio {port} RTP/{'SAVP' if key else 'AVP'} 8 101",
+        *([crypto_line(key)] if key else []),
         "a=rtpmap:8 PCMA/8000",
         "a=rtpmap:101 telephone-event/8000",
         "a=fmtp:101 0-16",
@@ -142,11 +145,15 @@ def offer(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MediaAddress:
-    """Where the other side wants its sound, and the payload type of its key presses (None: it takes none)."""
+    """Where the other side wants its sound, and the payload type of its key presses (None: it takes none).
+
+    `key` opens what it sends; None when its sound is not sealed.
+    """
 
     host: str
     port: int
     events: int | None
+    key: bytes | None = None
 
 
 def media_address(description: str) -> MediaAddress:
@@ -156,4 +163,4 @@ def media_address(description: str) -> MediaAddress:
     events = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", description, re.MULTILINE | re.IGNORECASE)
     if not host or not audio:
         raise MalformedMessage
-    return MediaAddress(host[1], int(audio[1]), int(events[1]) if events else None)
+    return MediaAddress(host[1], int(audio[1]), int(events[1]) if events else None, key_of(description))

@@ -1,0 +1,127 @@
+"""Calls over TLS and SRTP: a patient's through the trunk and a phone's; whoever offers less is refused."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ivr.phone.errors import NobodyThere, Refused
+from ivr.phone.phone import Phone
+from tests.callers import Caller
+from tests.certificates import Certificate, make_certificate
+from tests.ports import free_port
+from tests.synthetic import synthetic_identity
+from tests.system import System, running_system
+
+CALLER = "+4768050777"
+ENOUGH = 30.0
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def encrypted(prompts: None, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system of its own that takes no other calls than encrypted ones."""
+    with running_system(tmp_path_factory.mktemp("encrypted"), **settings("all", certificate)) as system:
+        yield system
+
+
+def settings(encryption: str, certificate: Certificate) -> dict[str, object]:
+    return {
+        "sip_encryption": encryption,
+        "sip_tls_port": free_port(socket.SOCK_STREAM),
+        "sip_tls_cert_file": certificate.certificate,
+        "sip_tls_key_file": certificate.key,
+        "sip_tls_ca_file": certificate.authority,
+    }
+
+
+def trusting(certificate: Certificate) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate.authority))
+
+
+def own_phone(system: System, certificate: Certificate, **more: object) -> Phone:
+    """The demo's softphone, with its password, over TLS."""
+    password = system.asterisk.instance.passwords["demo-phone"]
+    given: dict[str, object] = {"user": "demo-phone", "password": password, "tls": trusting(certificate), **more}
+    return Phone("127.0.0.1", system.settings.sip_tls_port, **given)  # type: ignore[arg-type]
+
+
+async def test_the_receipt_is_heard_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
+    async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate)) as phone:
+        call = await phone.ring("1000", caller=CALLER, patience=ENOUGH)
+        caller = Caller(call, encrypted.settings.prompts_dir / "build" / "nb")
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(777))
+        receipt = await caller.hears("received")
+        await caller.ends()
+        assert receipt.score > 0.97
+    async with encrypted.client() as agent:
+        listed = (await agent.get("/callbacks", params={"department": "kirurgi"})).raise_for_status().json()["items"]
+    assert CALLER in [item["phone"] for item in listed]
+
+
+async def test_a_registered_phone_is_rung_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
+    async with (
+        own_phone(encrypted, certificate) as agent,
+        Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate)) as patient,
+    ):
+        await agent.register()
+        # the urgent line of kirurgi rings the demo's phone at once
+        ringing = asyncio.create_task(patient.ring("1002", caller=CALLER, patience=ENOUGH))
+        async with asyncio.timeout(ENOUGH):
+            rung, call = await agent.answer(), await ringing
+        assert "SAVP" in rung.description
+        await call.hang_up()
+        await agent.register(seconds=0)
+
+
+async def test_a_wrong_password_is_refused(encrypted: System, certificate: Certificate) -> None:
+    async with own_phone(encrypted, certificate, password="wrong") as phone:
+        with pytest.raises(Refused):
+            await phone.register()
+
+
+async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: System, certificate: Certificate) -> None:
+    async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate), sealed=False) as phone:
+        with pytest.raises(Refused) as refusal:
+            await phone.ring("1000", caller=CALLER, patience=ENOUGH)
+        assert refusal.value.status == 488
+    async with own_phone(encrypted, certificate, sealed=False) as phone:
+        with pytest.raises(Refused) as refusal:
+            await phone.ring("1000", patience=ENOUGH)
+        assert refusal.value.status == 488
+    async with Phone("127.0.0.1", encrypted.settings.sip_port) as phone:
+        with pytest.raises(NobodyThere):
+            await phone.ring("1000", caller=CALLER, patience=ENOUGH)
+
+
+async def test_who_is_not_trusted_is_not_spoken_to(encrypted: System, tmp_path: Path) -> None:
+    other = make_certificate(tmp_path)
+    with pytest.raises(NobodyThere, match="not trusted"):
+        async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(other)):
+            pass
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(encrypted: System, certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(certificate.authority)
+    address = ("127.0.0.1", encrypted.settings.sip_tls_port)
+    with (
+        socket.create_connection(address, ENOUGH) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as s,
+    ):
+        assert s.version() in ("TLSv1.2", "TLSv1.3")
+        cipher = s.cipher()
+        assert cipher and ("GCM" in cipher[0] or "CHACHA20" in cipher[0])
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with socket.create_connection(address, ENOUGH) as plain, pytest.raises((ssl.SSLError, OSError)):
+        context.wrap_socket(plain, server_hostname="localhost")
