@@ -131,6 +131,7 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
         "ALLOW_FOREIGN": str(settings.allow_foreign),
         "ENABLE_H_NUMBERS": str(settings.enable_h_numbers),
         **settings.sms_variables(),
+        **settings.oidc_variables(),
     }
     _write_private(folder / "service.env", _lines(given))
     reader = settings.ari_reader_password

@@ -1,0 +1,94 @@
+"""What our client proves: who it is by its key, and that it holds the key of one log-in."""
+
+import json
+from typing import Any
+
+import pytest
+from joserfc import jwk, jwt
+
+from api.oidc_proof import ClientKey, Possession
+from desk.errors import SettingsError
+from tests.fakes import FakeClock
+
+ISSUER = "https://helseid-sts.test.nhn.no"
+
+
+def key(kind: str, crv_or_size: Any, **more: Any) -> dict[str, Any]:
+    parameters = {"kid": "ours", **more}
+    made = (
+        jwk.ECKey.generate_key(crv_or_size, parameters)
+        if kind == "EC"
+        else jwk.RSAKey.generate_key(crv_or_size, parameters)
+    )
+    return dict(made.as_dict(private=True))
+
+
+def without(given: dict[str, Any], member: str) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name != member}
+
+
+@pytest.mark.parametrize(
+    ("given", "alg"),
+    [
+        (key("EC", "P-256"), "ES256"),
+        (key("EC", "P-384"), "ES384"),
+        (key("EC", "P-521", alg="ES512"), "ES512"),
+        (key("RSA", 2048), "PS256"),
+        (key("RSA", 2048, alg="RS512"), "RS512"),
+    ],
+)
+def test_an_assertion_says_who_we_are_to_one_provider_for_half_a_minute(given: dict[str, Any], alg: str) -> None:
+    clock = FakeClock()
+    ours = ClientKey(json.dumps(given))
+    first, second = (ours.assertion("innringing", ISSUER, clock) for _ in range(2))
+    read = jwt.decode(first, jwk.import_key(given), algorithms=[alg])
+    now = int(clock.now().timestamp())
+    assert read.header == {"typ": "JWT", "alg": alg, "kid": "ours"}
+    jti = read.claims.pop("jti")
+    assert read.claims == {
+        **{"iss": "innringing", "sub": "innringing", "aud": ISSUER},
+        **{"iat": now, "nbf": now, "exp": now + 30},
+    }
+    assert jti != jwt.decode(second, jwk.import_key(given), algorithms=[alg]).claims["jti"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("not json", "write a private JWK"),
+        ("[]", "write a private JWK"),
+        ('{"kty": "EC"}', "write a private JWK"),
+        (json.dumps({"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQ", "kid": "a"}), "a private EC or RSA key"),
+        (json.dumps(without(key("EC", "P-256"), "d")), "a private EC or RSA key"),
+        (json.dumps(without(key("EC", "P-256"), "kid")), "no kid"),
+        (json.dumps(key("EC", "P-256", alg="ES384")), "P-256, P-384 or P-521"),
+        (json.dumps(key("RSA", 2048, alg="HS256")), "alg is one of"),
+    ],
+)
+def test_a_key_that_will_not_do_is_refused_in_one_line_that_does_not_show_it(given: str, said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        ClientKey(given)
+    assert "INNRINGING_OIDC_CLIENT_KEY" in str(refused.value)
+    assert said in str(refused.value)
+    assert '"d"' not in str(refused.value)
+
+
+def test_a_proof_is_of_one_request_and_shows_no_private_key() -> None:
+    clock = FakeClock()
+    made = Possession.new()
+    proof = Possession.read(made.as_dict()).proof("POST", "https://a.no/token?x=y", clock, "the provider's nonce")
+    read = jwt.decode(proof, jwk.import_key(made.as_dict()), algorithms=["ES256"])
+    assert set(read.header["jwk"]) == {"kty", "crv", "x", "y"}
+    assert read.header["typ"] == "dpop+jwt"
+    assert len(read.claims.pop("jti")) >= 22
+    assert read.claims == {
+        **{"htm": "POST", "htu": "https://a.no/token", "iat": int(clock.now().timestamp())},
+        "nonce": "the provider's nonce",
+    }
+    assert (
+        "nonce"
+        not in jwt.decode(
+            made.proof("POST", "https://a.no/token", clock, None), jwk.import_key(made.as_dict()), algorithms=["ES256"]
+        ).claims
+    )
+    assert made.thumbprint == jwk.import_key(made.as_dict()).thumbprint()
