@@ -21,7 +21,20 @@ from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.repeating import repeating
 from api.requests import AroundRequests
-from api.routes import callbacks, calls, departments, dials, errands, events, health, ledger, login, recordings, sms
+from api.routes import (
+    callbacks,
+    calls,
+    departments,
+    dials,
+    emergency,
+    errands,
+    events,
+    health,
+    ledger,
+    login,
+    recordings,
+    sms,
+)
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
 from desk.answers import Answers
@@ -31,6 +44,7 @@ from desk.clock import Clock, SystemClock
 from desk.departments import Departments
 from desk.desk import LEASE, Desk
 from desk.dials import Dials
+from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError
 from desk.ledger import Ledger
@@ -83,7 +97,20 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for noun in (callbacks, errands, calls, dials, departments, ledger, recordings, events, login, sms, health):
+    for noun in (
+        callbacks,
+        errands,
+        calls,
+        dials,
+        departments,
+        ledger,
+        recordings,
+        events,
+        emergency,
+        login,
+        sms,
+        health,
+    ):
         app.include_router(noun.router)
     app.include_router(docs)
 
@@ -174,6 +201,7 @@ def put_together(
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
+        emergencies=Emergencies(database=database, departments=departments, clock=clock),
         agents=agents,
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.prompts_dir),

@@ -19,6 +19,7 @@ from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.dials import Dials
+from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.ledger import Ledger
 from desk.outbox import Outbox
@@ -39,6 +40,7 @@ class Parts:
     recordings: Recordings
     answers: Answers
     ledger: Ledger
+    emergencies: Emergencies
     agents: Agents
     departments: Callable[[], Departments]
     files: OperatorsFiles

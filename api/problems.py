@@ -68,6 +68,8 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.DialCapReached: 429,
     desk_errors.DepartmentNotFound: 404,
     desk_errors.AgentNotFound: 404,
+    desk_errors.EmergencyNotFound: 404,
+    desk_errors.EmergencyNotNeeded: 409,
     desk_errors.AgentDisabled: 403,
     desk_errors.AgentNameTaken: 409,
     desk_errors.GrantNotFound: 404,

@@ -26,18 +26,25 @@ class Permission(StrEnum):
     READ = "read"
     WORK = "work"
     CLOSE = "close"
+    OVERSEE = "oversee"
     AUDIT = "audit"
     MANAGE = "manage"
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AGENT: frozenset({Permission.SIGN_IN, Permission.READ, Permission.WORK}),
-    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE}),
-    Role.ADMIN: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.MANAGE}),
-    Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ, Permission.AUDIT}),
+    Role.LEADER: frozenset({Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE}),
+    Role.ADMIN: frozenset(
+        {Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE, Permission.MANAGE}
+    ),
+    Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ, Permission.OVERSEE, Permission.AUDIT}),
     Role.OPERATOR: frozenset({Permission.SIGN_IN}),
 }
-"""WORK includes the whole identity number: only who rings the patient needs it. MANAGE is other people's access."""
+"""WORK includes the whole identity number: only who rings the patient needs it. OVERSEE is seeing who had emergency
+access to the department, MANAGE is other people's access."""
+
+WIDENED = (Permission.READ, Permission.WORK)
+"""What an emergency access gives in a department, of what somebody has elsewhere."""
 
 
 @dataclass(frozen=True)

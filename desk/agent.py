@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from desk.access import ALL_DEPARTMENTS, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
+from desk.access import ALL_DEPARTMENTS, PERMISSIONS, WIDENED, Grant, Permission, Role, Scope, scope_of
 
 CHIEF: Final = (Role.ADMIN, Role.LEADER, Role.AGENT, Role.AUDITOR, Role.OPERATOR)
 """Which of several roles is told where there is room for one."""
@@ -15,13 +15,15 @@ class Agent:
     """Someone who may use the web door. `name` is who stands in the history.
 
     `phone` is the endpoint in pjsip.conf the agent is rung at for a dial; without one, the agent rings by hand.
-    `permissions`: what a token was narrowed to; None is all that the grants give.
+    `permissions`: what a token was narrowed to; None is all that the grants give. `opened`: departments that an
+    emergency access opens now.
     """
 
     name: str
     grants: frozenset[Grant]
     phone: str | None = None
     permissions: frozenset[Permission] | None = None
+    opened: frozenset[str] = frozenset()
 
     @property
     def role(self) -> Role | None:
@@ -34,8 +36,9 @@ class Agent:
         return self._lets(permission) and any(permission in PERMISSIONS[grant.role] for grant in self.grants)
 
     def scope(self, permission: Permission) -> Scope:
-        """Where the agent has that permission."""
-        return scope_of(self.grants if self._lets(permission) else (), permission)
+        """Where the agent has that permission: by the grants, and of what is had anywhere, by emergency access."""
+        granted = scope_of(self.grants if self._lets(permission) else (), permission)
+        return granted.widened(self.opened) if permission in WIDENED and self.may(permission) else granted
 
     def narrowed(
         self, departments: Collection[str] | None = None, permissions: Collection[Permission] | None = None
@@ -44,8 +47,9 @@ class Agent:
         grants = self.grants
         if departments is not None:
             grants = frozenset(narrow for grant in grants for narrow in _within(grant, departments))
+        opened = self.opened if departments is None or ALL_DEPARTMENTS in departments else self.opened & {*departments}
         kept = self.permissions if permissions is None else frozenset(permissions)
-        return replace(self, grants=grants, permissions=kept)
+        return replace(self, grants=grants, permissions=kept, opened=opened)
 
     def _lets(self, permission: Permission) -> bool:
         return self.permissions is None or permission is Permission.SIGN_IN or permission in self.permissions

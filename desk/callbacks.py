@@ -202,14 +202,14 @@ class HistoryRow:
 class Change:
     """A history row as a live reader is told of it: no details. `version` is the callback's at that moment.
 
-    None for rows older than the column.
+    None for rows older than the column. Without a callback it is the department's as a whole.
     """
 
     id: int
     at: datetime
     event: str
     actor: str
-    callback_id: str
+    callback_id: str | None
     department: str
     from_status: Status | None
     to_status: Status | None

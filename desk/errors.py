@@ -173,6 +173,18 @@ class NoAgentPhone(DeskError):
     id = "no-agent-phone"
 
 
+class EmergencyNotNeeded(DeskError):
+    """This department is open to you already."""
+
+    id = "emergency-not-needed"
+
+
+class EmergencyNotFound(DeskError):
+    """There is no such emergency access."""
+
+    id = "emergency-not-found"
+
+
 class AgentNotFound(DeskError):
     """There is no such agent."""
 

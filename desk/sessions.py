@@ -156,7 +156,7 @@ class Sessions(UnitsOfWork):
     async def _of_hashes(self, hashes: Sequence[bytes]) -> Sequence[Session | None]:
         now = self._clock.now()
         async with self._database.read() as connection:
-            found = await rows.by_hashes(connection, set(hashes), self._oldest(now))
+            found = await rows.by_hashes(connection, set(hashes), self._oldest(now), now)
         stale = {row.id for row in found.values() if row.seen_at <= now - NOTED_EVERY}
         if stale:
             await self._note(stale, now)

@@ -160,7 +160,8 @@ def hashed(secret: str) -> bytes:
 
 def agent_of(row: AgentRow) -> Agent:
     """The agent of a row."""
-    return Agent(row.name, frozenset(Grant(Role(role), department) for role, department in row.grants), row.phone)
+    grants = frozenset(Grant(Role(role), department) for role, department in row.grants)
+    return Agent(row.name, grants, row.phone, opened=row.opened)
 
 
 def _agent(opened: rows.Opened) -> Agent:

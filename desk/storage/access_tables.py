@@ -71,6 +71,22 @@ sessions = Table(
     sqlite_autoincrement=True,
 )
 
+emergency_access = Table(
+    "emergency_access",
+    metadata,
+    serial(),
+    _agent(),
+    Column("department", String(64), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("ended_at", Instant),  # before its time
+    Column("ended_by", String(128)),
+    Index(None, "department", "id"),
+    Index(None, "agent_id", "until"),
+    sqlite_autoincrement=True,
+)
+
 devices = Table(
     "devices",
     metadata,

@@ -13,13 +13,14 @@ from desk.storage.tables import agents, grants
 
 @dataclass(frozen=True)
 class AgentRow:
-    """One working agent as stored. `grants`: role and department of each."""
+    """One working agent as stored. `grants`: role and department of each; `opened`: by emergency access, when asked."""
 
     id: int
     name: str
     phone: str | None
     grants: frozenset[tuple[str, str]]
     disabled: bool = False
+    opened: frozenset[str] = frozenset()
 
 
 async def insert_agent(

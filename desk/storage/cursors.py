@@ -87,6 +87,19 @@ def audit_place(cursor: str) -> int:
     raise BadCursor
 
 
+def after_emergency(id: int) -> str:
+    """The cursor behind this emergency access."""
+    return _packed(["emergencies", id])
+
+
+def emergency_place(cursor: str) -> int:
+    """Where a cursor of `after_emergency` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["emergencies", int(id)] if 0 <= id < 2**63:
+            return id
+    raise BadCursor
+
+
 def _packed(place: list[str | int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 

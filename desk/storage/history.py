@@ -21,9 +21,9 @@ Details = Mapping[str, str | int | bool | None]
 
 @dataclass(frozen=True)
 class Entry:
-    """A row to be added. `details` hold codes and counts, no personal data."""
+    """A row to be added. `details` hold codes and counts, no personal data. No callback: of the whole department."""
 
-    callback_id: str
+    callback_id: str | None
     department: str
     at: datetime
     event: str

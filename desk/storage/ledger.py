@@ -117,7 +117,7 @@ async def deeds(
 ) -> list[tuple[datetime, str, str]]:
     """What agents did in the department of late: time, agent and event, oldest first."""
     newest = (
-        select(history.c.id, history.c.at, history.c.actor, history.c.event)
+        select(history.c.id, history.c.at, history.c.actor, history.c.event, history.c.callback_id)
         .where(in_department(history.c.department, department, scope))
         .order_by(history.c.id.desc())
         .limit(MOST_DEEDS)
@@ -126,7 +126,7 @@ async def deeds(
     return [
         (row.at, row.actor, row.event)
         for row in reversed(found)
-        if row.actor not in (CALLER, SYSTEM) and row.at > since
+        if row.actor not in (CALLER, SYSTEM) and row.at > since and row.callback_id is not None
     ]
 
 

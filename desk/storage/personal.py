@@ -65,6 +65,7 @@ NOT_PERSONAL: Final = {
     "answers.answer": "deleted with its row after a day",
     "answers.fingerprint": "deleted with its row after a day",
     "closures.text": "which prompt is played",
+    "emergency_access.reason": "why a colleague looked into another department; numbers are refused in it",
     "vault_keys.canary": "a known word",
     **dict.fromkeys(
         ("audit.patient_index", "audit_callbacks.patient_index", "audit_patients.patient_index"),

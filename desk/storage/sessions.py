@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
+from desk.storage import emergency
 from desk.storage.agents import AgentRow
 from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
@@ -57,12 +58,15 @@ async def insert_session(
     return int(made.scalar_one())
 
 
-async def by_hashes(connection: Connection, hashes: Collection[bytes], oldest: Oldest) -> dict[bytes, SessionRow]:
+async def by_hashes(
+    connection: Connection, hashes: Collection[bytes], oldest: Oldest, now: datetime
+) -> dict[bytes, SessionRow]:
     """Those of them that go on, each with its agent: one query."""
     query = (
         select(
             sessions,
             *(agents.c.name, agents.c.phone, grants.c.role, grants.c.department),
+            emergency.opened(now),
         )
         .select_from(
             sessions.join(agents, agents.c.id == s.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id)
@@ -127,5 +131,5 @@ async def clear(connection: Connection, oldest: Oldest) -> None:
 
 def _read(row: Any) -> SessionRow:
     provider = ProviderRow(row.issuer, row.subject, row.sid, row.check_by) if row.issuer else None
-    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset())
+    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=emergency.departments(row.opened))
     return SessionRow(row.id, agent, row.source, row.created_at, row.seen_at, provider)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from desk.storage.access_tables import agents as agents
 from desk.storage.access_tables import devices as devices
+from desk.storage.access_tables import emergency_access as emergency_access
 from desk.storage.access_tables import grants as grants
 from desk.storage.access_tables import login_tries as login_tries
 from desk.storage.access_tables import sessions as sessions
@@ -44,8 +45,8 @@ from desk.storage.provider_tables import people_of_providers as people_of_provid
 from desk.storage.provider_tables import taken_once as taken_once
 
 
-def _callback() -> Column[Any]:
-    return Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id"), nullable=False)
+def _callback(*, nullable: bool = False) -> Column[Any]:
+    return Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id"), nullable=nullable)
 
 
 def _promise() -> list[Column[Any]]:
@@ -286,7 +287,7 @@ history = Table(
     "history",
     metadata,
     serial(),
-    _callback(),
+    _callback(nullable=True),  # none: something of the department as a whole
     Column("department", String(64), nullable=False),
     Column("at", Instant, nullable=False),
     Column("event", String(32), nullable=False),

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
+from desk.storage import emergency
 from desk.storage.agents import AgentRow
 from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
@@ -69,6 +70,7 @@ async def by_hashes(connection: Connection, hashes: Collection[bytes], now: date
         select(
             *(t.hash, t.id, t.scope, t.last_used_at),
             *(agents.c.id.label("agent_id"), agents.c.name, agents.c.phone, grants.c.role, grants.c.department),
+            emergency.opened(now),
         )
         .select_from(tokens.join(agents, agents.c.id == t.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id))
         .where(working(now), one_of(connection, t.hash, list(hashes)))
@@ -127,7 +129,9 @@ async def count(connection: Connection, agent_id: int, now: datetime) -> int:
 
 
 def _opened(row: Any) -> Opened:
-    return Opened(row.id, AgentRow(row.agent_id, row.name, row.phone, frozenset()), row.scope or {}, row.last_used_at)
+    open_to = emergency.departments(row.opened)
+    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=open_to)
+    return Opened(row.id, agent, row.scope or {}, row.last_used_at)
 
 
 def _read(row: Any) -> TokenRow:

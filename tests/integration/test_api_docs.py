@@ -19,6 +19,8 @@ SURFACE = {
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("claim", "release", "attempts", "close", "reopen")),
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("transfer", "extend", "promise")),
     ("GET", "/api/v1/events"),
+    *((method, "/api/v1/emergency-access") for method in ("GET", "POST")),
+    ("DELETE", "/api/v1/emergency-access/{number}"),
     *((method, "/api/v1/callbacks/{id}/dial") for method in ("GET", "POST", "DELETE")),
     ("POST", "/sms/reports"),
     *(("GET", f"/{name}") for name in ("healthz", "readyz", "metrics")),
@@ -77,6 +79,6 @@ async def test_no_address_takes_a_phone_or_identity_number(world: World) -> None
         for parameter in operation.get("parameters", [])
         if parameter["in"] != "header"
     }
-    own = {"id", "slug", "cursor", "limit", "incomplete", "since", "state", "everywhere", "seconds"}
+    own = {"id", "slug", "number", "cursor", "limit", "incomplete", "since", "state", "everywhere", "seconds"}
     filters = {"department", "status", "due_before", "priority", "language", "unreachable", "mine", "text", "at_risk"}
     assert names == own | filters

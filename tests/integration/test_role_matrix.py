@@ -31,6 +31,7 @@ CLOSERS = ("leader", "admin")
 ROLES = (*SIGNED_IN, "none")
 """`none` is an account without any role; nobody at all is asked for with the credentials."""
 
+NO_SUCH = "999999"
 NO_CALLBACK = "404 callback-not-found"
 NO_DEPARTMENT = "403 department-not-allowed"
 NO_ROLE = "403 role-not-allowed"
@@ -90,6 +91,14 @@ LINES: dict[str, Line] = {
     "GET /departments/{slug}/warnings": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/intake": Line(READERS, "200", NO_DEPARTMENT),
     "GET /me": Line(SIGNED_IN),
+    "POST /emergency-access": Line(
+        READERS,
+        "409 emergency-not-needed",
+        "201",
+        {"department": "{department}", "reason": "Ingen på vakt der nå", "minutes": 1},
+    ),
+    "GET /emergency-access": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "DELETE /emergency-access/{number}": Line(READERS, "404 emergency-not-found"),
     "GET /events": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "seconds": 0}),
 }
 """Routes of /api/v1."""
@@ -169,10 +178,10 @@ class Asker:
             if credential not in DEAD:
                 del self.untouched[department]
         self.asked += 1
-        self.world.clock.advance(timedelta(seconds=1))
+        self.world.clock.advance(timedelta(minutes=1))  # an emergency access that was opened is over
         answer = await self.world.client.request(
             method,
-            path.replace("{slug}", department),
+            path.replace("{slug}", department).replace("{number}", NO_SUCH),
             headers={**line.headers, **self.headers[credential]},
             params=_about(line.query, department),
             json=_about(line.body, department),

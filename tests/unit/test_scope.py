@@ -27,6 +27,7 @@ WITHOUT = {
         "callbacks.add_promise",
         "calls.keep",
         "dials.add",
+        "emergency.add",
         "history.append",
         "ledger.warn",
         "outbox.add",
@@ -37,6 +38,7 @@ WITHOUT = {
         "callbacks.change",
         "callbacks.lengthen",
         "callbacks.with_attempts",
+        "emergency.end",
         "ledger.closings",
         "ledger.tries",
         "ledger.unwarned",
@@ -53,6 +55,7 @@ WITHOUT = {
         "dials.rung_since",
         "outbox.backlog",
     ),
+    "one's own": ("emergency.live",),
     "the controller's, which rings for all departments": (
         "dials.cancel",
         "dials.change",
@@ -199,6 +202,17 @@ def test_a_scope_is_where_a_permission_is_granted() -> None:
     assert scope_of(grants, Permission.AUDIT) == Scope.of([])
     assert not scope_of(grants, Permission.AUDIT).covers("kirurgi")
     assert all(Permission.SIGN_IN in PERMISSIONS[role] for role in Role)
+
+
+def test_the_table_in_the_security_page_is_what_roles_permit() -> None:
+    lines = [line.strip("| ").split(" | ") for line in (ROOT / "docs" / "security.md").read_text("utf-8").splitlines()]
+    (head,) = [cells for cells in lines if cells[0] == "permission"]
+    told = {cells[0].strip("`"): cells[1:6] for cells in lines if cells[0].strip("`") in set(Permission)}
+    assert head[1:6] == [role.value for role in Role]
+    assert told == {
+        permission.value: ["yes" if permission in PERMISSIONS[role] else "no" for role in Role]
+        for permission in Permission
+    }
 
 
 def test_a_scope_can_only_be_narrowed() -> None:

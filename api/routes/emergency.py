@@ -1,0 +1,113 @@
+"""Emergency access («nødrett»): a department not one's own, for a short time. Thin: the rules are the desk's."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Path, Request
+from pydantic import AfterValidator, BaseModel, Field
+
+from api.auth import Reader
+from api.openapi import API, problems
+from api.routes.callbacks import Cursor, DepartmentQuery, Limit
+from api.schemas import PLAIN_TEXT, Body, Slug
+from api.trace import trace_of
+from desk.emergency import EmergencyRow
+
+router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])
+
+NUMBER = re.compile(r"(?:[0-9] ?){8}")
+"""As long as a phone or identity number; dates have points or dashes."""
+SHORTEST = 10
+MOST = 9_999_999
+"""Too short for a phone or identity number: those don't belong in an address."""
+
+
+def _a_reason(text: str) -> str:
+    if NUMBER.search(text) or len("".join(text.split())) < SHORTEST:
+        raise ValueError("no reason, or a number")
+    return text
+
+
+class EmergencyIn(Body):
+    department: Slug
+    reason: Annotated[
+        str,
+        AfterValidator(_a_reason),
+        Field(
+            min_length=SHORTEST,
+            max_length=500,
+            pattern=PLAIN_TEXT,
+            description="Why, for the department's leaders, in ten letters or more. No phone or identity number.",
+            examples=["Kirurgi har ingen på vakt, og pasienten er på vei inn"],
+        ),
+    ]
+    minutes: Annotated[int, Field(ge=1, le=60)] = 15
+
+
+class EmergencyOut(BaseModel):
+    """One emergency access. It is over at `until`, or before at `ended_at`."""
+
+    id: int
+    agent: str
+    department: str
+    reason: str
+    at: datetime
+    until: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+
+    @classmethod
+    def of(cls, row: EmergencyRow) -> Self:
+        return cls(
+            id=row.id,
+            agent=row.agent,
+            department=row.department,
+            reason=row.reason,
+            at=row.at,
+            until=row.until,
+            ended_at=row.ended_at,
+            ended_by=row.ended_by,
+        )
+
+
+class EmergencyPage(BaseModel):
+    items: list[EmergencyOut]
+    next_cursor: str | None
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=problems((404, "There is no such department."), (409, "The department is open to you already.")),
+)
+async def open_emergency(body: EmergencyIn, access: Reader, request: Request) -> EmergencyOut:
+    """Open a department to yourself, at once and for a short time: to read and, if you are an agent elsewhere, to work.
+
+    Its leaders are told live (`emergency_opened` in GET /events) and read your reason; what you see there is marked in
+    the audit.
+    """
+    trace_of(request).department = body.department
+    lasting = timedelta(minutes=body.minutes)
+    given = await access.parts.emergencies.open(access.agent, body.department, body.reason, lasting=lasting)
+    trace_of(request).why = f"emergency_access:{given.id}"
+    return EmergencyOut.of(given)
+
+
+@router.get("", responses=problems((404, "There is no such department.")))
+async def list_emergencies(
+    access: Reader, department: DepartmentQuery = None, cursor: Cursor = None, limit: Limit = 50
+) -> EmergencyPage:
+    """Who had or has emergency access to the departments you lead or audit, and your own; newest first."""
+    if department is not None:
+        access.looking(department)
+    page = await access.parts.emergencies.list(access.agent, department=department, cursor=cursor, limit=limit)
+    return EmergencyPage(items=[EmergencyOut.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.delete("/{number:int}", responses=problems((404, "There is no such emergency access of yours to end.")))
+async def end_emergency(number: Annotated[int, Path(ge=0, le=MOST)], access: Reader, request: Request) -> EmergencyOut:
+    """End it before its time: your own, or one in a department you lead. Ended again, it stays as it was."""
+    ended = await access.parts.emergencies.end(number, access.agent)
+    trace_of(request).department, trace_of(request).why = ended.department, f"emergency_access:{ended.id}"
+    return EmergencyOut.of(ended)
