@@ -12,6 +12,7 @@ from desk.agents import AgentExists, Agents
 from desk.clock import SystemClock
 from desk.departments import load_departments
 from desk.errors import DeskError
+from desk.on_record import on_record
 from desk.settings import Settings
 from desk.terminal import current_database, fail, load_settings, run, say
 
@@ -39,7 +40,8 @@ def add(
     settings = load_settings()
     chosen = chosen_departments(settings, department, all_departments)
     try:
-        token = run(with_agents(settings, lambda agents: agents.add(name, role, chosen, phone=phone)))
+        told = f"{name}: {role.value} in {', '.join(chosen)}"
+        token = run(changed(settings, "agent_add", told, lambda agents: agents.add(name, role, chosen, phone=phone)))
     except AgentExists:
         fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
     say(f"The token of {name}, shown only now:")
@@ -61,7 +63,7 @@ def list_agents() -> None:
 @app.command("revoke")
 def revoke(name: Name) -> None:
     """Stop everything of an agent's from working, at once. The name stays in the history, and may be given anew."""
-    run(with_agents(load_settings(), lambda agents: agents.revoke(name)))
+    run(changed(load_settings(), "agent_revoke", name, lambda agents: agents.revoke(name)))
     say(f"The token of {name} no longer works.")
 
 
@@ -72,8 +74,9 @@ def grant(
     """Give an agent one more role, or the same one in more departments."""
     settings = load_settings()
     given = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
-    run(with_agents(settings, lambda agents: agents.grant(name, given)))
-    say(f"{name} is now {role.value} in {', '.join(each.department for each in given)}.")
+    told = f"{role.value} in {', '.join(each.department for each in given)}"
+    run(changed(settings, "agent_grant", f"{name}: {told}", lambda agents: agents.grant(name, given)))
+    say(f"{name} is now {told}.")
 
 
 @app.command("withdraw")
@@ -86,14 +89,21 @@ def withdraw(
         fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
     # not asked of departments.toml: what was given in a department that is gone can be taken away too
     taken = [Grant(role, each) for each in department or [ALL_DEPARTMENTS]]
-    run(with_agents(settings, lambda agents: agents.withdraw(name, taken)))
-    say(f"{name} is no longer {role.value} in {', '.join(each.department for each in taken)}.")
+    told = f"{role.value} in {', '.join(each.department for each in taken)}"
+    run(changed(settings, "agent_withdraw", f"{name}: {told}", lambda agents: agents.withdraw(name, taken)))
+    say(f"{name} is no longer {told}.")
 
 
 async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
     """Do `work` on tables that are current; the embedded database is made so, a server's is its operator's care."""
     async with current_database(settings) as database:
         return await work(Agents(database=database, clock=SystemClock()))
+
+
+async def changed(settings: Settings, action: str, about: str, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
+    """As `with_agents`, for what changes somebody's access: the audit tells of it."""
+    async with on_record(settings, action, why=about) as record:
+        return await work(Agents(database=record.database, clock=SystemClock()))
 
 
 def departments_of(grants: frozenset[Grant], role: Role | None) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import structlog
+
 from desk.at_once import AtOnce
 from desk.audit_chain import Anchor, chain_keys, chained
 from desk.callbacks import Page
@@ -21,8 +23,12 @@ from desk.storage.database import Connection, Database
 from desk.units import UnitsOfWork
 from desk.vault import Vault
 
+log = structlog.get_logger(__name__)
+
 LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 """What might be a phone or identity number in a text that should hold none."""
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Outcome(StrEnum):
@@ -41,6 +47,7 @@ class AuditEntry:
     callback is left out. `patient`: an identity number, in clear, where the number itself was shown or asked for.
     `why`: a code or a reference, never a text about a patient. `source`: the address it came from, or `cli:` and the
     operating system's user. `status` and `problem`: of the answer. `session`: the session's or token's id, no secret.
+    `through`: the last of the rows that are too old, and may be deleted from now on.
     """
 
     who: str | None
@@ -57,6 +64,7 @@ class AuditEntry:
     status: int | None = None
     problem: str | None = None
     session: str | None = None
+    through: Anchor | None = None
 
 
 class Audit(UnitsOfWork):
@@ -78,6 +86,10 @@ class Audit(UnitsOfWork):
         """How far the chain has come."""
         return Anchor(*await self._read(rows.newest))
 
+    async def log_anchor(self) -> None:
+        """Tell the log how far the chain has come: kept elsewhere, it shows when the end has been cut off."""
+        log.info("audit anchor", anchor=str(await self.anchor()))
+
     async def page(self, wanted: AuditFilter, *, cursor: str | None = None, limit: int = 50) -> Page[AuditRow]:
         """The rows that are wanted, newest first. Raises BadCursor."""
         before = audit_place(cursor) if cursor else None
@@ -96,7 +108,8 @@ class Audit(UnitsOfWork):
         """Each entry a row, in one unit of work."""
 
         async def work(connection: Connection) -> None:
-            about = await rows.subjects(connection, {id for entry in entries for id in entry.callbacks})
+            asked = {id for entry in entries for id in entry.callbacks if UUID.fullmatch(id)}
+            about = await rows.subjects(connection, asked)
             await rows.lock(connection)
             for number in dict.fromkeys(entry.patient for entry in entries if entry.patient is not None):
                 await self._name(connection, number)
@@ -130,8 +143,8 @@ class Audit(UnitsOfWork):
             request_id=entry.request_id,
             session=entry.session,
             emergency=entry.emergency,
-            through=None,
-            through_hash=None,
+            through=entry.through.seq if entry.through else None,
+            through_hash=entry.through.hash if entry.through else None,
             key_version=self._key_version,
             hash=b"",
             seen=seen,

@@ -56,6 +56,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "keys_rotate": "Byttet nøkkel for det som er lagret",
     "agent_add": "Ga en medarbeider tilgang",
     "agent_revoke": "Tok tilgangen fra en medarbeider",
+    "agent_grant": "Ga en medarbeider en rolle",
+    "agent_withdraw": "Tok en rolle fra en medarbeider",
 }
 
 ROLES: Final[Mapping[str, str]] = {

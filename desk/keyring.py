@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from desk.clock import Clock
 from desk.errors import CannotOpen, SettingsError
-from desk.storage import indexed, sealed, vault_keys
+from desk.storage import audit, indexed, sealed, vault_keys
 from desk.storage.database import Connection, Database
 from desk.storage.indexed import INDEXED
 from desk.storage.sealed import FIRST_FORMAT, SEALED
@@ -72,6 +72,8 @@ class Keyring(UnitsOfWork):
         for column in INDEXED:
             versions = await self._read(lambda connection, column=column: indexed.counts(connection, column))  # type: ignore[misc]
             found += [Count(indexed.name(column), each, False, rows, KeyKind.INDEX) for each, rows in versions.items()]
+        chained = await self._read(audit.key_versions)
+        found += [Count("audit.hash", version, False, rows, KeyKind.INDEX) for version, rows in chained.items()]
         return sorted(found, key=lambda each: (each.column, each.version or 0, not each.first_format))
 
     async def retire_unused(self) -> list[tuple[KeyKind, int]]:

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from desk.clock import SystemClock
 from desk.keyring import Count, Keyring
+from desk.on_record import on_record
 from desk.rotation import Progress, Rotation, StillSealing
 from desk.settings import Settings
 from desk.storage.vault_keys import KeyKind
@@ -62,9 +63,9 @@ async def _count(settings: Settings) -> tuple[dict[KeyKind, int], list[Count]]:
 
 
 async def _rotate(settings: Settings) -> tuple[Progress, list[tuple[KeyKind, int]]]:
-    async with unlocked_database(settings) as (database, vault):
-        done = await Rotation(database=database, vault=vault).rotate(_teller())
-        keyring = Keyring(database=database, vault=vault, clock=SystemClock())
+    async with on_record(settings, "keys_rotate") as record:
+        done = await Rotation(database=record.database, vault=record.vault).rotate(_teller())
+        keyring = Keyring(database=record.database, vault=record.vault, clock=SystemClock())
         return done, [] if done.broken else await keyring.retire_unused()
 
 
@@ -88,4 +89,7 @@ def _remark(count: Count, current: int) -> str:
         return "to be rotated: not bound to its row"
     if count.version == current:
         return ""
-    return "gone in a day" if count.column == "answers.fingerprint" else "to be rotated"
+    if count.column == "answers.fingerprint":
+        return "gone in a day"
+    in_audit = count.kind is KeyKind.INDEX and count.column.startswith("audit")
+    return "stays as long as the audit does" if in_audit else "to be rotated"

@@ -6,20 +6,23 @@ Whose data it is about is asked for, or read from stdin: on a command line other
 import sys
 from collections.abc import Awaitable, Callable
 from getpass import getpass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from desk.callbacks import Callback
 from desk.clock import SystemClock
 from desk.errors import InvalidIdentity, InvalidPhone
-from desk.identity import parse_identity
+from desk.identity import IdentityNumber, parse_identity
+from desk.on_record import OnRecord, on_record
 from desk.phone import parse_phone
 from desk.retention import Retention
-from desk.rights import Person, Rights, as_text
+from desk.rights import Erased, Person, Rights, as_text
 from desk.settings import Settings
-from desk.terminal import current_database, fail, load_settings, run, say, unlocked_database
+from desk.storage.retention import Run
+from desk.terminal import current_database, fail, load_settings, run, say
 from desk.wire import make_retention
 
 T = TypeVar("T")
@@ -39,7 +42,7 @@ def export(by: By, phone: ByPhone = False) -> None:
     """Print everything held on one person, as JSON. The number is asked for, or read from stdin."""
     settings = load_settings(need_keys=True)
     who = _ask(settings, phone)
-    document = run(_with_rights(settings, lambda rights: rights.export(who, by)))
+    document = run(_export(settings, who, by))
     typer.echo(as_text(document))
     say(f"{len(document['callbacks'])} callbacks.")
 
@@ -49,7 +52,7 @@ def erase(by: By, phone: ByPhone = False) -> None:
     """Delete everything held on one person, but for what is open or under legal hold."""
     settings = load_settings(need_keys=True)
     who = _ask(settings, phone)
-    done = run(_with_rights(settings, lambda rights: rights.erase(who, by)))
+    done = run(_erase(settings, who, by))
     say(f"Deleted: {len(done.deleted)} callbacks" + (f", {done.calls} calls without one." if phone else "."))
     for id in done.open:
         say(f"{id} is open: close it, then erase again.")
@@ -77,7 +80,7 @@ def status() -> None:
 def run_now() -> None:
     """Delete now what is due, without waiting for the night."""
     settings = load_settings()
-    done = run(_with_retention(settings, lambda nightly: nightly.run_now()))
+    done = run(_run_now(settings))
     if done is None:
         fail("Another process is deleting now. See: innringing retention status")
     say(", ".join(f"{kind.replace('_', ' ')}: {count}" for kind, count in done.deleted.items()) + " this night.")
@@ -91,7 +94,7 @@ def hold(
     if not 0 < len(case) <= 64:
         fail("Give the case's reference: 64 characters at most.")
     settings = load_settings(need_keys=True)
-    run(_with_rights(settings, lambda rights: rights.hold(id, by, case)))
+    run(_held(settings, "legal_hold", id, by, case, lambda rights: rights.hold(id, by, case)))
     say("It is kept until: innringing retention lift")
 
 
@@ -99,7 +102,7 @@ def hold(
 def lift(id: Id, by: By) -> None:
     """End a legal hold: the callback is deleted in its time."""
     settings = load_settings(need_keys=True)
-    run(_with_rights(settings, lambda rights: rights.lift(id, by)))
+    run(_held(settings, "legal_hold_lift", id, by, None, lambda rights: rights.lift(id, by)))
     say("The hold is lifted.")
 
 
@@ -115,9 +118,39 @@ def _ask(settings: Settings, phone: bool) -> Person:
         fail(str(error))
 
 
-async def _with_rights(settings: Settings, work: Callable[[Rights], Awaitable[T]]) -> T:
-    async with unlocked_database(settings) as (database, vault):
-        return await work(Rights(database=database, vault=vault, clock=SystemClock()))
+async def _export(settings: Settings, who: Person, by: str) -> dict[str, Any]:
+    async with on_record(settings, "person_export", by=by, patient=_number(who)) as record:
+        document = await _rights(record).export(who, by)
+        record.callbacks.update(callback["id"] for callback in document["callbacks"])
+    return document
+
+
+async def _erase(settings: Settings, who: Person, by: str) -> Erased:
+    async with on_record(settings, "person_erase", by=by, patient=_number(who)) as record:
+        done = await _rights(record).erase(who, by)
+        record.callbacks.update((*done.deleted, *done.open, *done.held))
+    return done
+
+
+async def _held(
+    settings: Settings, action: str, id: str, by: str, case: str | None, work: Callable[[Rights], Awaitable[Callback]]
+) -> None:
+    async with on_record(settings, action, by=by, why=case) as record:
+        record.callbacks.add((await work(_rights(record))).id)
+
+
+async def _run_now(settings: Settings) -> Run | None:
+    async with on_record(settings, "retention_run") as record:
+        return await make_retention(record.database, settings, SystemClock()).run_now()
+
+
+def _rights(record: OnRecord) -> Rights:
+    return Rights(database=record.database, vault=record.vault, clock=SystemClock())
+
+
+def _number(who: Person) -> str | None:
+    """An identity number, which the audit keeps sealed; a phone is not kept there at all."""
+    return who.value if isinstance(who, IdentityNumber) else None
 
 
 async def _with_retention(settings: Settings, work: Callable[[Retention], Awaitable[T]]) -> T:

@@ -27,15 +27,8 @@ ROOT = Path(__file__).parents[1]
 PREFIX = "INNRINGING_"
 KEYS_FILE = "keys.env"
 SECRETS = (
-    *(
-        "identity_key",
-        "index_key",
-        "ari_password",
-        "ari_reader_password",
-        "database_url",
-        "sms_password",
-        "sms_report_secret",
-    ),
+    *("identity_key", "index_key", "ari_password", "ari_reader_password", "database_url", "migration_url"),
+    *("sms_password", "sms_report_secret"),
     *("oidc_client_secret", "oidc_client_key"),
 )
 """Settings that may stand in a file, named by INNRINGING_…_FILE."""
@@ -94,6 +87,10 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
     """How long after closing what tells who somebody was is kept."""
     retention_at: time = time(3, 30)
     """When at night it is looked at: wall time in Oslo."""
+    audit_retention_days: Annotated[int, Field(ge=90, le=36500)] = 1827
+    """How long it is kept who saw and did what: five years, unless the hospital says otherwise."""
+    migration_url: str = Field(default="", repr=False)
+    """The database as the tables' owner reaches it, on PostgreSQL where the service itself has fewer rights."""
 
     allow_foreign: bool = False
     enable_h_numbers: bool = False
@@ -126,6 +123,11 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
     def demo(self) -> bool:
         """Whether this is the demo environment, where synthetic identity numbers pass."""
         return self.environment == "demo"
+
+    @property
+    def owner_url(self) -> str:
+        """The database as the owner of its tables reaches it."""
+        return self.migration_url or self.database_url
 
     @property
     def rtp_range(self) -> tuple[int, int]:
@@ -171,6 +173,14 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
                 return url
             return f"{SQLITE}{info.data['var_dir'] / path}{rest.removeprefix('/')[len(path) :]}"
         raise ValueError(f"write {POSTGRESQL}user:password@host/name or {SQLITE}name.db")
+
+    @field_validator("migration_url")
+    @classmethod
+    def _owners_database(cls, url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        if url and (scheme not in ("postgresql", "postgresql+asyncpg") or not rest):
+            raise ValueError(f"write {POSTGRESQL}owner:password@host/name, or leave it out")
+        return POSTGRESQL + rest if url else url
 
     @field_validator("ari_url")
     @classmethod

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from desk.audit import Audit
+from desk.audit_retention import AuditRetention
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
@@ -60,6 +62,11 @@ def make_retention(database: Database, settings: Settings, clock: Clock) -> Rete
     """The nightly deleting, by the settings."""
     rules = Rules(days=settings.retention_days, at=settings.retention_at)
     return Retention(database=database, clock=clock, rules=rules)
+
+
+def make_audit_retention(database: Database, audit: Audit, settings: Settings, clock: Clock) -> AuditRetention:
+    """How long the audit is kept, by the settings."""
+    return AuditRetention(database=database, audit=audit, clock=clock, days=settings.audit_retention_days)
 
 
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:

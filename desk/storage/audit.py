@@ -224,20 +224,40 @@ def _bytes(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
 
 
-async def first_kept(connection: Connection, before: datetime) -> tuple[int, bytes] | None:
-    """The last row of those that are all from before then: number and hash. None when the oldest row is newer."""
-    newer = (await connection.execute(select(func.min(audit.c.seq)).where(audit.c.at >= before))).scalar_one()
-    query = select(audit.c.seq, audit.c.hash).where(audit.c.at < before)
+async def last_before(connection: Connection, moment: datetime) -> tuple[int, bytes] | None:
+    """Number and hash of the row before the first one from then on; None when there is none."""
+    first = select(audit.c.seq).where(audit.c.at >= moment).order_by(audit.c.at, audit.c.seq).limit(1)
+    newer = (await connection.execute(first)).scalar_one_or_none()
+    query = select(audit.c.seq, audit.c.hash).where(audit.c.at < moment)
     if newer is not None:
         query = query.where(audit.c.seq < newer)
     row = (await connection.execute(query.order_by(audit.c.seq.desc()).limit(1))).one_or_none()
     return (row.seq, bytes(row.hash)) if row else None
 
 
+async def any_up_to(connection: Connection, seq: int) -> bool:
+    """Whether there is a row up to that one."""
+    query = select(audit.c.seq).where(audit.c.seq <= seq).limit(1)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
+async def may_remove(connection: Connection) -> bool:
+    """Whether the database lets us delete what is too old: on PostgreSQL only the owner of the table may."""
+    if connection.dialect.name != "postgresql":
+        return True
+    query = "select pg_get_userbyid(relowner) = current_user from pg_class where oid = 'audit'::regclass"
+    return bool((await connection.execute(text(query))).scalar_one())
+
+
 async def remove(connection: Connection, through: int, limit: int) -> int:
-    """Delete some of the oldest rows, up to `through`, which a row of the audit says to be too old. How many."""
-    old = select(audit.c.seq).where(audit.c.seq <= through).order_by(audit.c.seq).limit(limit)
+    """Delete some of the oldest rows, up to `through`, which a row of the audit says to be too old. How many.
+
+    One alone is never left over: a row without the one before it can't be told from one that was put in.
+    """
+    old = select(audit.c.seq).where(audit.c.seq <= through).order_by(audit.c.seq).limit(limit + 2)
     numbers = list((await connection.execute(old)).scalars())
+    if len(numbers) > limit + 1:
+        numbers = numbers[:limit]
     if numbers:
         await connection.execute(delete(audit_callbacks).where(audit_callbacks.c.seq <= numbers[-1]))
         await connection.execute(delete(audit).where(audit.c.seq <= numbers[-1]))
@@ -250,6 +270,7 @@ async def forget_unnamed(connection: Connection) -> int:
     return (await connection.execute(delete(audit_patients).where(~named_in))).rowcount
 
 
-async def key_versions(connection: Connection) -> set[int]:
-    """The versions of the index key that the rows there are were made with: verifying and extracting need them."""
-    return set((await connection.execute(select(audit.c.key_version).distinct())).scalars())
+async def key_versions(connection: Connection) -> dict[int, int]:
+    """How many rows were chained with which version of the index key: verifying and extracting need those."""
+    found = await connection.execute(select(audit.c.key_version, func.count()).group_by(audit.c.key_version))
+    return {version: count for version, count in found}

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, and_, case, func, literal, select,
 from desk.storage import sealed
 from desk.storage.database import Connection
 from desk.storage.sealed import Sealed, Value
-from desk.storage.tables import answers, callbacks
+from desk.storage.tables import answers, audit, audit_callbacks, callbacks
 
 VERSIONED_BYTES = 34
 VERSION_BYTES = 2
@@ -22,7 +22,10 @@ FIRST_VERSION = 1
 c = callbacks.c
 
 PATIENT: Final = c.patient_index
-INDEXED: Final[tuple[Column[Any], ...]] = (PATIENT, answers.c.fingerprint)
+INDEXED: Final[tuple[Column[Any], ...]] = (
+    *(PATIENT, answers.c.fingerprint),
+    *(audit.c.patient_index, audit_callbacks.c.patient_index),
+)
 
 _OPEN: Final = c.status != "closed"
 _PATIENTS: Final = Sealed(PATIENT, busy=_OPEN)
