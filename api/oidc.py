@@ -1,8 +1,8 @@
 """Single sign-on as the web door uses it: begin, finish, still here, logged out elsewhere."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from api.oidc_check import RoleCheck
@@ -12,7 +12,7 @@ from api.oidc_login import LASTS, Answer, Begun, Login
 from api.oidc_provider import Provider
 from api.oidc_tokens import OLDEST, Tokens
 from api.oidc_wire import Wire
-from desk.access_file import GroupsToRoles
+from api.readiness import Component
 from desk.agent import Agent
 from desk.agents import Agents
 from desk.clock import Clock
@@ -46,11 +46,12 @@ class SingleSignOn:
         vault: Vault,
         sessions: Sessions,
         agents: Agents,
-        groups: Callable[[], GroupsToRoles | None],
+        groups: AccessFile,
         clock: Clock,
     ) -> None:
         """Raises SettingsError for a client key that can't be used. The provider is not asked before somebody comes."""
         self._issuer = settings.oidc_issuer
+        self._groups = groups
         self._wire = Wire(settings.oidc_issuer)
         provider = Provider(settings.oidc_issuer, self._wire)
         client = Client(settings, provider=provider, wire=self._wire, clock=clock)
@@ -98,6 +99,15 @@ class SingleSignOn:
         if subject and not sid:
             await self._people.forget(self._issuer, subject)
         return await self._sessions.end_of_provider(self._issuer, subject=subject, sid=sid)
+
+    def groups(self) -> Component:
+        """Whether the file of groups and roles, as it is on disk now, is the one in use."""
+        self._groups()  # looks at the file
+        fault = self._groups.fault
+        if fault is None:
+            return Component(True, "in use as on disk")
+        place = Path(fault.file).name + (f":{fault.line}" if fault.line is not None else "")
+        return Component(False, f"{place}: {fault.reason}; the last good file goes on")
 
     async def close(self) -> None:
         await self._wire.close()

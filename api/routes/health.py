@@ -41,6 +41,8 @@ async def ready(parts: Inside, response: Response) -> ReadyOut:
         "prompts": await asyncio.to_thread(parts.files.prompts),
         "sms": await parts.sender.check(),
     }
+    if parts.single_sign_on is not None:
+        components["groups"] = parts.single_sign_on.groups()
     answer = ReadyOut(
         ready=database.ok and asterisk.ok,
         components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},

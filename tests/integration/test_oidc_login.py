@@ -387,6 +387,17 @@ async def test_logs_name_no_token_code_or_state(
         assert not re.search(r"eyJ[A-Za-z0-9_-]{10,}", told.out + told.err)
 
 
+async def test_a_mistake_in_the_file_of_groups_is_told_and_the_last_good_one_goes_on(
+    opens: Opens, provider: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "access.toml").write_text("claim = 1", "utf-8")
+    async with opens(provider) as house, house.browser() as browser:
+        ready = (await browser.get("/readyz")).json()["components"]["groups"]
+        assert (ready["ok"], "access.toml:1: claim is the name" in ready["detail"]) == (False, True)
+        answer = await browser.get(await house.goes(browser))
+        assert (answer.status_code, "ikke med i noen gruppe" in answer.text) == (403, True), "no good file: nobody"
+
+
 class _Served(uvicorn.Server):
     """A server within the test's own process, whose signals stay its own."""
 
