@@ -1,7 +1,7 @@
 """The web application, wired by hand."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +21,9 @@ from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.repeating import repeating
 from api.requests import AroundRequests
+from api.routes import (
+    audit as audit_routes,
+)
 from api.routes import (
     callbacks,
     calls,
@@ -46,7 +49,7 @@ from desk.desk import LEASE, Desk
 from desk.dials import Dials
 from desk.emergency import Emergencies
 from desk.errands import Errands
-from desk.errors import DepartmentsFileError
+from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.ledger import Ledger
 from desk.outbox import Outbox
 from desk.recordings import Recordings
@@ -55,7 +58,9 @@ from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-from desk.wire import check_keys, make_notices, make_retention, make_vault, sms_texts
+from desk.wire import check_keys, make_audit_retention, make_notices, make_retention, make_vault, sms_texts
+
+HOUR = 3600.0
 
 
 def create_app(
@@ -74,6 +79,7 @@ def create_app(
         openapi_url=DOCUMENT_PATH,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # an address with a slash too many is none; nothing is led by what Host says
         lifespan=_own_parts(settings, metrics) if parts is None else None,
     )
     if parts is not None:
@@ -107,6 +113,7 @@ def _add_routes(app: FastAPI) -> None:
         recordings,
         events,
         emergency,
+        audit_routes,
         login,
         sms,
         health,
@@ -170,8 +177,12 @@ async def beside_requests(parts: Parts) -> AsyncIterator[None]:
     """Inside the block promises are watched, texts sent, and at night is deleted what has been kept long enough."""
     watched = repeating(parts.ledger.warn, not_done="promises not watched")
     deleted = repeating(parts.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
-    async with watched, sending(parts.sender), deleted:
+    pruned = repeating(parts.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
+    anchored = repeating(parts.audit.log_anchor, not_done="audit anchor not told", every=HOUR)
+    async with watched, sending(parts.sender), deleted, pruned, anchored:
         yield
+    with suppress(StorageUnavailable):
+        await parts.audit.log_anchor()
 
 
 def put_together(
@@ -192,6 +203,7 @@ def put_together(
     notices = make_notices(settings, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
     gateway = open_gateway(settings, clock)
+    audit = Audit(database=database, vault=vault, clock=clock)
     sessions = Sessions(database=database, clock=clock)
     return Parts(
         settings=settings,
@@ -217,5 +229,6 @@ def put_together(
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
         ),
-        audit=Audit(database=database, vault=vault, clock=clock),
+        audit=audit,
+        audit_retention=make_audit_retention(database, audit, settings, clock),
     )
