@@ -58,7 +58,18 @@ async def test_methods_nobody_needs_are_refused(world: World) -> None:
 
 async def test_there_are_no_folders_and_no_files_but_the_pages(world: World) -> None:
     for path in (
-        *("/", "/api", "/api/", "/static", "/.git/HEAD", "/.env", "/api/docs/../../pyproject.toml", "/var/demo-token"),
+        *(
+            "/",
+            "/api",
+            "/api/",
+            "/api/docs/",
+            "/healthz/",
+            "/static",
+            "/.git/HEAD",
+            "/.env",
+            "/api/docs/../../pyproject.toml",
+            "/var/demo-token",
+        ),
         *("/api/docs/%2e%2e/%2e%2e/pyproject.toml", "/docs", "/redoc", "/openapi.json"),
     ):
         answer = await world.client.get(path)
