@@ -1,0 +1,88 @@
+"""compose.yaml gives no container more than it needs, and the examples of proxies hand on nothing a client wrote."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from desk.settings import ROOT
+from docker import engine
+
+COMPOSE = ROOT / "docker" / "compose.yaml"
+EXAMPLES = ROOT / "docs" / "examples"
+SERVICES = ("asterisk", "postgres", "migrate", "ivr", "api")
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+    assert set(found) == set(SERVICES)
+    return found
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_held_down(services: dict[str, Any], name: str) -> None:
+    service = services[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] > 0
+    assert service["tmpfs"] == ["/tmp"]
+    assert not service.get("privileged") and "pid" not in service and "devices" not in service
+    assert "docker.sock" not in str(service)
+
+
+@pytest.mark.parametrize("name", ["asterisk", "migrate", "ivr", "api"])
+def test_none_is_root(services: dict[str, Any], name: str) -> None:
+    assert services[name]["user"] == "${INNRINGING_USER}"
+    assert 0 not in engine.owner()
+
+
+def test_the_images_are_no_roots_by_themselves_either() -> None:
+    for name in ("app.Dockerfile", "postgres.Dockerfile"):
+        users = re.findall(r"(?m)^USER (\S+)", (ROOT / "docker" / name).read_text("utf-8"))
+        assert users and users[-1] not in ("root", "0")
+
+
+def test_the_web_door_is_not_given_the_password_that_leads_calls(services: dict[str, Any]) -> None:
+    assert services["api"]["env_file"].endswith("/api.env")
+    assert services["ivr"]["env_file"].endswith("/service.env")
+
+
+def test_healthchecks_are_there_where_something_waits_for_them(services: dict[str, Any]) -> None:
+    waited_for = {
+        other
+        for service in services.values()
+        for other, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_healthy"
+    }
+    assert waited_for == {"asterisk", "postgres"}
+    for name in (*waited_for, "api"):
+        assert services[name]["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_containers_of_the_tests_are_held_down_too() -> None:
+    assert set(engine.HARDENED) == {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"}
+
+
+def test_every_way_through_nginx_sets_who_asks_and_drops_what_a_client_wrote() -> None:
+    text = (EXAMPLES / "nginx.conf").read_text("utf-8")
+    ways = re.findall(r"location [^{]*{([^}]*proxy_pass[^}]*)}", text)
+    assert len(ways) == 2
+    for way in ways:
+        given = dict(re.findall(r"proxy_set_header (\S+) (.+);", way))
+        assert given == {
+            "Connection": '""',
+            "Host": "$host",
+            "X-Forwarded-For": "$remote_addr",
+            "X-Forwarded-Proto": "$scheme",
+            "X-Forwarded-Host": "$host",
+            "Forwarded": '""',
+        }
+    assert "ssl_protocols TLSv1.2 TLSv1.3;" in text
+
+
+def test_caddy_drops_the_kind_it_does_not_write() -> None:
+    text = (EXAMPLES / "Caddyfile").read_text("utf-8")
+    assert "header_up -Forwarded" in text and "trusted_proxies" not in text
