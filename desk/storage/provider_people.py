@@ -65,6 +65,7 @@ async def take_once(connection: Connection, hash: bytes, now: datetime, until: d
     )
     if taken.first():
         return False
-    await connection.execute(delete(taken_once).where(taken_once.c.hash == hash))
+    # only one that has run out: another's, taken since the look above, stands in the way of ours
+    await connection.execute(delete(taken_once).where(taken_once.c.hash == hash, taken_once.c.until <= now))
     await connection.execute(insert(taken_once).values(hash=hash, until=until))
     return True
