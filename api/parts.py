@@ -15,6 +15,7 @@ from desk.agents import Agents
 from desk.answers import Answers
 from desk.at_once import Shared
 from desk.audit import Audit
+from desk.audit_retention import AuditRetention
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
@@ -55,6 +56,7 @@ class Parts:
     sessions: Sessions
     single_sign_on: SingleSignOn | None
     audit: Audit
+    audit_retention: AuditRetention
     pages: Shared[Hashable, str] = field(default_factory=Shared)
 
 

@@ -13,6 +13,8 @@ SURFACE = {
     *(("GET", f"/api/v1/callbacks/{{id}}{tail}") for tail in ("", "/patient", "/recording", "/history", "/promises")),
     *(("GET", f"/api/v1/departments/{{slug}}/{what}") for what in ("promises", "warnings", "intake")),
     ("POST", "/api/v1/callbacks"),
+    ("GET", "/api/v1/audit"),
+    ("POST", "/api/v1/audit/extract"),
     ("POST", "/api/v1/departments/{slug}/closures"),
     ("PATCH", "/api/v1/callbacks/{id}"),
     ("POST", "/api/v1/callbacks/claim"),

@@ -17,6 +17,7 @@ from fastapi.routing import iter_route_contexts
 
 from desk.access import Role
 from tests.integration.api_world import World, open_world
+from tests.synthetic import synthetic_identity
 
 API = "/api/v1"
 OWN, OTHER = "kirurgi", "hjerte"
@@ -28,6 +29,7 @@ SIGNED_IN = ("agent", "leader", "operator", "auditor", "admin")
 READERS = ("agent", "leader", "auditor", "admin")
 WORKERS = ("agent",)
 CLOSERS = ("leader", "admin")
+AUDITORS = ("auditor",)
 ROLES = (*SIGNED_IN, "none")
 """`none` is an account without any role; nobody at all is asked for with the credentials."""
 
@@ -99,6 +101,8 @@ LINES: dict[str, Line] = {
     ),
     "GET /emergency-access": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "DELETE /emergency-access/{number}": Line(READERS, "404 emergency-not-found"),
+    "GET /audit": Line(AUDITORS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "POST /audit/extract": Line(AUDITORS, "200", body={"identity": synthetic_identity(1)}),
     "GET /events": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "seconds": 0}),
 }
 """Routes of /api/v1."""
