@@ -71,9 +71,9 @@ class SingleSignOn:
             unreachable=settings.oidc_unreachable_for,
         )
 
-    async def begin(self, after: str | None) -> Begun:
-        """The way to the provider. Raises the errors of oidc_errors."""
-        return await self._login.begin(after)
+    async def begin(self, after: str | None, before: str | None) -> Begun:
+        """The way to the provider. `before`: the session's secret the browser has now. Raises oidc_errors."""
+        return await self._login.begin(after, before)
 
     async def finish(self, answer: Answer, cookie: str | None) -> Finished:
         """A session for who came back. Raises the errors of oidc_errors, AgentDisabled, AgentNameTaken."""
@@ -84,6 +84,8 @@ class SingleSignOn:
         agent, check_by = await self._check.admit(person)
         login = ProviderLogin(person.issuer, person.subject, person.sid, check_by)
         opened = await self._sessions.open(agent.name, source=LoginSource.OIDC, login=login)
+        if under_way.before is not None:
+            await self._sessions.end(under_way.before)
         return Finished(opened, under_way.after)
 
     async def still(self, session: Session) -> Agent:

@@ -71,12 +71,13 @@ class Person:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """A log-in that was begun. `after`: where to go when it is done."""
+    """A log-in that was begun. `after`: where to go when it is done; `before`: the browser's session until then."""
 
     state: str
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
     after: str
+    before: str | None = field(repr=False)
     until: datetime
     possession: Possession | None = field(repr=False)
 
@@ -103,14 +104,15 @@ class Login:
         self._groups = groups
         self._clock = clock
 
-    async def begin(self, after: str | None) -> Begun:
-        """Raises ProviderUnavailable, LoginRefused."""
+    async def begin(self, after: str | None, before: str | None = None) -> Begun:
+        """`before`: the session's secret that the browser has now. Raises ProviderUnavailable, LoginRefused."""
         possession = self._client.possession()
         under_way = UnderWay(
             state=secrets.token_urlsafe(32),
             nonce=secrets.token_urlsafe(32),
             verifier=secrets.token_urlsafe(48),
             after=after if after is not None and is_local_path(after) else self._settings.oidc_after_login,
+            before=before,
             until=self._clock.now() + LASTS,
             possession=possession,
         )
@@ -195,6 +197,7 @@ class Login:
             "nonce": under_way.nonce,
             "verifier": under_way.verifier,
             "after": under_way.after,
+            "before": under_way.before,
             "until": under_way.until.isoformat(),
             "key": under_way.possession.as_dict() if under_way.possession else None,
         }
