@@ -36,6 +36,7 @@ from api.routes import (
     ledger,
     login,
     recordings,
+    session,
     sms,
 )
 from api.sending import Sender, open_gateway, sending
@@ -51,7 +52,9 @@ from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.ledger import Ledger
+from desk.logins import Logins
 from desk.outbox import Outbox
+from desk.passwords import Passwords
 from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.sessions import Sessions
@@ -115,6 +118,7 @@ def _add_routes(app: FastAPI) -> None:
         emergency,
         audit_routes,
         login,
+        session,
         sms,
         health,
     ):
@@ -204,7 +208,7 @@ def put_together(
     outbox = Outbox(database=database, vault=vault, clock=clock)
     gateway = open_gateway(settings, clock)
     audit = Audit(database=database, vault=vault, clock=clock)
-    sessions = Sessions(database=database, clock=clock)
+    sessions = Sessions(database=database, clock=clock, limits=settings.session_limits)
     return Parts(
         settings=settings,
         desk=desk,
@@ -215,6 +219,8 @@ def put_together(
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
         emergencies=Emergencies(database=database, departments=departments, clock=clock),
         agents=agents,
+        sessions=sessions,
+        logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=Passwords()),
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.prompts_dir),
         clock=clock,
@@ -225,7 +231,6 @@ def put_together(
         outbox=outbox,
         sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
         retention=make_retention(database, settings, clock),
-        sessions=sessions,
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
         ),

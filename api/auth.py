@@ -10,21 +10,27 @@ from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from api.cookies import SESSION
+from api.credentials import Credential, credential_of
 from api.errors import NotSignedIn, RoleNotAllowed
 from api.parts import Parts, parts_of
 from api.trace import trace_of
 from desk.access import Permission, Scope
 from desk.agent import Agent
-from desk.tokens import hashed
-
-MAX_TOKEN = 200
+from desk.sessions import Session
 
 bearer = HTTPBearer(
     auto_error=False,
     scheme_name="token",
     description="A token from `innringing agents add`. In the demo environment it is in var/demo-token.",
+)
+cookie = APIKeyCookie(
+    name=f"__Host-{SESSION}",
+    auto_error=False,
+    scheme_name="session",
+    description="A log-in, by POST /session. Whatever changes something needs its X-CSRF-Token too.",
 )
 
 
@@ -38,6 +44,7 @@ class Access:
     agent: Agent
     parts: Parts
     scope: Scope
+    credential: Credential
 
     @property
     def emergency(self) -> bool:
@@ -63,32 +70,63 @@ class Access:
         return self.scope.within(named)
 
 
+def trace(request: Request, credential: Credential, scope: Scope | None) -> None:
+    """Tell the audit who asks, and by which session or token."""
+    told = trace_of(request)
+    told.who, told.scope, told.session = credential.agent.name, scope, credential.name
+    told.role = ",".join(sorted({grant.role.value for grant in credential.agent.grants}))
+
+
 def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
-    """A dependency: the bearer of a valid token whose role has `permission`. Raises NotSignedIn, RoleNotAllowed."""
+    """A dependency: somebody with a valid token or log-in whose role has `permission`.
+
+    Raises NotSignedIn, CrossSite, RoleNotAllowed.
+    """
 
     async def dependency(
         request: Request,
         parts: Annotated[Parts, Depends(parts_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+        _cookie: Annotated[str | None, Security(cookie)],  # for the OpenAPI document
     ) -> Access:
-        token = credentials.credentials if credentials else ""
-        if not token or len(token) > MAX_TOKEN:
-            raise NotSignedIn
-        agent = await parts.agents.verify(token)
-        if agent is None:
-            raise NotSignedIn
-        trace, scope = trace_of(request), agent.scope(permission)
-        trace.who, trace.scope = agent.name, scope
-        trace.session = f"token:{hashed(token).hex()[:12]}"
-        trace.role = ",".join(sorted({grant.role.value for grant in agent.grants}))
+        credential = await credential_of(request, parts, credentials)
+        agent = credential.agent
+        scope = agent.scope(permission)
+        trace(request, credential, scope)
         if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
-        return Access(agent, parts, scope)
+        return Access(agent, parts, scope, credential)
 
     return dependency
 
 
+@dataclass(frozen=True)
+class PersonsAccess:
+    """Somebody logged in at a browser, whatever their roles: for what concerns only their own access."""
+
+    agent: Agent
+    parts: Parts
+    session: Session
+    secret: str
+
+
+async def _in_session(
+    request: Request,
+    parts: Annotated[Parts, Depends(parts_of)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    _cookie: Annotated[str | None, Security(cookie)],
+) -> PersonsAccess:
+    """Raises NotSignedIn, also for a token: machines have no log-in; and CrossSite."""
+    credential = await credential_of(request, parts, credentials)
+    if credential.session is None:
+        raise NotSignedIn
+    trace(request, credential, None)
+    structlog.contextvars.bind_contextvars(agent=credential.agent.name)
+    return PersonsAccess(credential.agent, parts, credential.session, credential.secret)
+
+
+InSession = Annotated[PersonsAccess, Depends(_in_session)]
 SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
 Reader = Annotated[Access, Depends(signed_in(Permission.READ))]
 Worker = Annotated[Access, Depends(signed_in(Permission.WORK))]

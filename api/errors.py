@@ -15,9 +15,15 @@ class ApiError(Exception):
 
 
 class NotSignedIn(ApiError):
-    """A valid bearer token is needed."""
+    """A log-in or a valid bearer token is needed."""
 
     id = "not-signed-in"
+
+
+class CrossSite(ApiError):
+    """A request that changes something and signs in by cookie must come from our own pages, with their CSRF token."""
+
+    id = "cross-site"
 
 
 class RoleNotAllowed(ApiError):

@@ -23,6 +23,7 @@ from desk.dials import Dials
 from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.ledger import Ledger
+from desk.logins import Logins
 from desk.outbox import Outbox
 from desk.recordings import Recordings
 from desk.retention import Retention
@@ -43,6 +44,8 @@ class Parts:
     ledger: Ledger
     emergencies: Emergencies
     agents: Agents
+    sessions: Sessions
+    logins: Logins
     departments: Callable[[], Departments]
     files: OperatorsFiles
     clock: Clock
@@ -53,7 +56,6 @@ class Parts:
     outbox: Outbox
     sender: Sender
     retention: Retention
-    sessions: Sessions
     single_sign_on: SingleSignOn | None
     audit: Audit
     audit_retention: AuditRetention

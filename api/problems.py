@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import (
     ApiError,
+    CrossSite,
     NoPatient,
     NotSignedIn,
     RoleNotAllowed,
@@ -45,6 +46,7 @@ RETRY_AFTER_SECONDS = 5
 STATUS_OF: Mapping[type[Exception], int] = {
     NotSignedIn: 401,
     RoleNotAllowed: 403,
+    CrossSite: 403,
     desk_errors.DepartmentNotAllowed: 403,
     NoPatient: 404,
     TooManyReaders: 503,
@@ -70,6 +72,11 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.AgentNotFound: 404,
     desk_errors.EmergencyNotFound: 404,
     desk_errors.EmergencyNotNeeded: 409,
+    desk_errors.WrongLogin: 401,
+    desk_errors.WrongPassword: 403,
+    desk_errors.WeakPassword: 422,
+    desk_errors.TooManyTries: 429,
+    desk_errors.LoginsBusy: 503,
     desk_errors.AgentDisabled: 403,
     desk_errors.AgentNameTaken: 409,
     desk_errors.GrantNotFound: 404,
@@ -181,11 +188,13 @@ async def _of_own_family(request: Request, error: Exception) -> Response:
         id=error.id,
         title=(type(error).__doc__ or "").strip(),
         detail=error.detail,
-        headers=_headers_for(status, with_token="authorization" in request.headers),
+        headers=_headers_for(status, error, with_token="authorization" in request.headers),
     )
 
 
-def _headers_for(status: int, *, with_token: bool) -> dict[str, str]:
+def _headers_for(status: int, error: Exception, *, with_token: bool) -> dict[str, str]:
+    if isinstance(error, desk_errors.TooManyTries):
+        return {"Retry-After": str(error.retry_after)}
     if status == 401:
         # RFC 6750: an error code only where a token was sent.
         return {"WWW-Authenticate": 'Bearer realm="innringing"' + (', error="invalid_token"' if with_token else "")}

@@ -191,6 +191,46 @@ class AgentNotFound(DeskError):
     id = "agent-not-found"
 
 
+class WrongLogin(DeskError):
+    """Name or password is wrong."""
+
+    id = "wrong-login"
+
+
+class WrongPassword(DeskError):
+    """The password you have now is another one."""
+
+    id = "wrong-password"
+
+
+class WeakPassword(DeskError):
+    """This can't be a password here: at least 12 characters, at most 128, and nothing that anybody would try first."""
+
+    id = "weak-password"
+
+    def __init__(self, problem: str) -> None:
+        """`problem` is a desk.passwords.PasswordProblem."""
+        super().__init__(problem)
+        self.problem = problem
+
+
+class TooManyTries(DeskError):
+    """Too many failed tries. Wait a little, and try again."""
+
+    id = "too-many-tries"
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after`: seconds until a try is looked at again."""
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class LoginsBusy(DeskError):
+    """Too many are logging in at this moment. Try again."""
+
+    id = "logins-busy"
+
+
 class AgentDisabled(DeskError):
     """The account is closed. An administrator opens it again."""
 

@@ -19,6 +19,7 @@ from desk.agent import Agent
 from desk.at_once import AtOnce
 from desk.clock import Clock
 from desk.errors import AgentNotFound, StorageUnavailable
+from desk.session_limits import Limits
 from desk.storage import agents as agent_rows
 from desk.storage import sessions as rows
 from desk.storage.database import Connection, Database
@@ -51,14 +52,6 @@ class ProviderLogin:
     subject: str
     sid: str | None
     check_by: datetime
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a session lasts without a request, and in all."""
-
-    idle: timedelta = timedelta(minutes=30)
-    absolute: timedelta = timedelta(hours=12)
 
 
 @dataclass(frozen=True)

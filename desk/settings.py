@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from desk.errors import SettingsError
 from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
+from desk.session_limits import Limits
 from desk.sms_settings import SmsSettings
 
 ROOT = Path(__file__).parents[1]
@@ -83,6 +84,11 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
     index_key: SecretStr | None = None
     """The keys a person is found by, written the same way."""
 
+    session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
+    """How long a log-in lasts without a request."""
+    session_hours: Annotated[int, Field(ge=1, le=24)] = 12
+    """How long a log-in lasts in all."""
+
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """How long after closing what tells who somebody was is kept."""
     retention_at: time = time(3, 30)
@@ -134,6 +140,11 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
         """The first and last RTP port."""
         first, last = self.rtp_ports.split("-")
         return int(first), int(last)
+
+    @property
+    def session_limits(self) -> Limits:
+        """How long a log-in lasts."""
+        return Limits(idle=timedelta(minutes=self.session_idle_minutes), absolute=timedelta(hours=self.session_hours))
 
     @property
     def dial_caps(self) -> Caps:

@@ -2,11 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Security
-from fastapi.security import HTTPAuthorizationCredentials
+from fastapi import APIRouter, Header, Query
 from pydantic import WithJsonSchema
 
-from api.auth import Reader, bearer
+from api.auth import Reader
 from api.event_stream import HEARTBEAT_SECONDS, EventStream
 from api.live import Reader as LiveReader
 from api.openapi import API, problems
@@ -55,7 +54,6 @@ Seconds = Annotated[
 )
 async def events(
     access: Reader,
-    credentials: Annotated[HTTPAuthorizationCredentials, Security(bearer)],
     department: DepartmentQuery = None,
     last_event_id: LastEventId = None,
     seconds: Seconds = None,
@@ -65,10 +63,10 @@ async def events(
     Open the stream first and ask for the lists afterwards: then nothing falls between. A quiet stream says that it is
     there every 15 seconds. When it ends, for whatever reason, come back with the last `id`.
     """
-    scope, tokens, token = access.looking(department), access.parts.agents.tokens, credentials
+    scope = access.looking(department)
 
     async def still() -> bool:
-        agent = await tokens.verify(token.credentials)
+        agent = await access.credential.still()
         return agent is not None and all(map(agent.scope(Permission.READ).covers, scope.departments or ()))
 
     reader, live = LiveReader(scope, still), access.parts.live

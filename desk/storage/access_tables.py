@@ -2,7 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from desk.storage.instant import Instant
 from desk.storage.metadata import metadata, serial, where
@@ -91,10 +103,11 @@ devices = Table(
     "devices",
     metadata,
     serial(),
-    _agent(index=True),
-    Column("hash", LargeBinary, nullable=False, unique=True),
+    _agent(),
+    Column("hash", LargeBinary, nullable=False),  # one browser may be several agents'
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
+    UniqueConstraint("agent_id", "hash"),
     sqlite_autoincrement=True,
 )
 

@@ -1,4 +1,4 @@
-"""Browsers an agent has logged in from, by the SHA-256 of what each holds."""
+"""Browsers agents have logged in from, by the SHA-256 of what each holds. A shared one is known to several agents."""
 
 from datetime import datetime
 
@@ -10,21 +10,18 @@ from desk.storage.tables import devices
 d = devices.c
 
 
-async def insert_device(connection: Connection, agent_id: int, hash: bytes, now: datetime) -> None:
-    """One more."""
-    values = {"agent_id": agent_id, "hash": hash, "created_at": now, "seen_at": now}
-    await connection.execute(insert(devices).values(values))
-
-
 async def known(connection: Connection, agent_id: int, hash: bytes, since: datetime) -> bool:
     """Whether that agent has logged in from it since then."""
     query = select(d.id).where(d.agent_id == agent_id, d.hash == hash, d.seen_at > since)
     return (await connection.execute(query)).first() is not None
 
 
-async def exchange(connection: Connection, old: bytes, new: bytes, now: datetime) -> None:
-    """Logged in from it once more; from now on it goes by the new hash."""
-    await connection.execute(update(devices).where(d.hash == old).values(hash=new, seen_at=now))
+async def remember(connection: Connection, agent_id: int, hash: bytes, now: datetime) -> None:
+    """The agent has logged in from it. Raises `Conflict` when it does so twice at the same moment."""
+    seen = update(devices).where(d.agent_id == agent_id, d.hash == hash).values(seen_at=now)
+    if not (await connection.execute(seen)).rowcount:
+        values = {"agent_id": agent_id, "hash": hash, "created_at": now, "seen_at": now}
+        await connection.execute(insert(devices).values(values))
 
 
 async def clear(connection: Connection, agent_id: int, *, before: datetime, keep: int) -> None:

@@ -78,7 +78,6 @@ def make_devices() -> None:
         sa.Column("seen_at", WHEN, nullable=False),
         sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=op.f("fk_devices_agent_id_agents")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
-        sa.UniqueConstraint("hash", name=op.f("uq_devices_hash")),
+        sa.UniqueConstraint("agent_id", "hash", name=op.f("uq_devices_agent_id_hash")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_devices_agent_id"), "devices", ["agent_id"])

@@ -54,11 +54,13 @@ async def test_every_route_of_the_api_asks_for_a_token(world: World) -> None:
     for path, operations in world.app.openapi()["paths"].items():
         if not path.startswith("/api/v1"):
             continue
+        if path == "/api/v1/session":  # whoever logs in is not in yet
+            operations = {method: operation for method, operation in operations.items() if method != "post"}
         for method, operation in operations.items():
             body = next((body for tail, body in bodies.items() if path.endswith(tail)), {"department": "kirurgi"})
             answer = await world.client.request(method, path.replace("{id}", registered.id), json=body)
             assert answer.status_code == 401, (method, path)
-            assert operation["security"] == [{"token": []}]
+            assert operation["security"] == [{"token": []}, {"session": []}]
             asked += 1
     assert asked >= 13
 

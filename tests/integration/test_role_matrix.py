@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from desk.access import Role
+from desk.sessions import LoginSource
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity
 
@@ -54,6 +55,8 @@ class Line:
     body: Any = None
     query: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    browser: bool = False
+    """Only for people who are logged in: a token doesn't open it."""
 
 
 def of_callback(roles: tuple[str, ...], own: str = "200", body: Any = None, **more: Any) -> Line:
@@ -66,7 +69,7 @@ HOUR = {"from": "2026-11-25T10:00:00Z", "until": "2026-11-25T11:00:00Z"}
 LINES: dict[str, Line] = {
     "GET /callbacks": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "POST /callbacks": Line(
-        WORKERS, "201", NO_DEPARTMENT, {"department": "{department}", "phone": "+4768059001", "note": "bestilt"}
+        WORKERS, "201", NO_DEPARTMENT, {"department": "{department}", "phone": "{phone}", "note": "bestilt"}
     ),
     "POST /callbacks/claim": Line(WORKERS, "200", NO_DEPARTMENT, {"department": "{department}"}),
     "GET /callbacks/{id}": of_callback(READERS),
@@ -101,8 +104,17 @@ LINES: dict[str, Line] = {
     ),
     "GET /emergency-access": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "DELETE /emergency-access/{number}": Line(READERS, "404 emergency-not-found"),
+<<<<<<< HEAD
     "GET /audit": Line(AUDITORS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "POST /audit/extract": Line(AUDITORS, "200", body={"identity": synthetic_identity(1)}),
+=======
+    "GET /session": Line(ROLES, browser=True),
+    "DELETE /session": Line(ROLES, "204", browser=True),
+    "DELETE /sessions": Line(ROLES, "204", browser=True),
+    "POST /session/password": Line(
+        ROLES, "403 wrong-password", body={"old": "ingen har dette", "new": "en ny og lang setning"}, browser=True
+    ),
+>>>>>>> d812e79 (People log in with a password: argon2id, cookies for this host alone, CSRF tokens bound to the session; guesses are slowed down, and nobody's account is locked for it)
     "GET /events": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "seconds": 0}),
 }
 """Routes of /api/v1."""
@@ -112,6 +124,7 @@ OUTSIDE: dict[str, Line] = {
     "GET /readyz": Line(None, "503"),
     "GET /metrics": Line(None),
     "POST /sms/reports": Line(None, NOT_SIGNED_IN, body={"resultCode": 0}),
+    "POST /api/v1/session": Line(None, "422 invalid-input", body={}),
     "GET /api/v1/login/oidc": Line(None, "404 single-sign-on-off"),
     "GET /api/v1/login/oidc/callback": Line(None, "404 single-sign-on-off"),
     "POST /api/v1/login/oidc/backchannel-logout": Line(None, "404 single-sign-on-off"),
@@ -123,8 +136,10 @@ OUTSIDE: dict[str, Line] = {
 }
 """Routes no agent's credential opens or closes. The one for the SMS gateway asks for the gateway's own secret."""
 
-CREDENTIALS = ("token",)
-DEAD = ("nothing", "expired token", "revoked token")
+CREDENTIALS = ("token", "cookie")
+DEAD = ("nothing", "expired token", "revoked token", "expired cookie", "cookie logged out")
+COOKIE = "innringing"
+"""As it is called in the demo, over HTTP on this machine."""
 
 
 def table() -> dict[str, Line]:
@@ -169,8 +184,13 @@ class Asker:
         revoked = await agents.tokens.issue(name, "revoked")
         await agents.tokens.revoke(revoked.token.id)
         world.clock.advance(timedelta(seconds=2))
+        old, over = [await agents_session(world, name) for _ in range(2)]
+        await world.parts.sessions.end(over["Cookie"].partition("=")[2])
+        world.clock.advance(timedelta(minutes=31))
         secrets = {"token": token, "expired token": expired.secret, "revoked token": revoked.secret}
-        return cls(world, name, {"nothing": {}} | {kind: _bearer(secret) for kind, secret in secrets.items()})
+        cookies = {"expired cookie": old, "cookie logged out": over}
+        bearers = {kind: _bearer(secret) for kind, secret in secrets.items()}
+        return cls(world, name, {"nothing": {}} | bearers | cookies)
 
     async def ask(self, route: str, line: Line, department: str, credential: str) -> str:
         """The answer as the table writes it. Each callback asked about is one nobody has touched."""
@@ -183,14 +203,30 @@ class Asker:
                 del self.untouched[department]
         self.asked += 1
         self.world.clock.advance(timedelta(minutes=1))  # an emergency access that was opened is over
+        # a session of its own each time: logging out is one of the routes
+        opened = credential == "cookie"
+        headers = await agents_session(self.world, self.name) if opened else self.headers[credential]
         answer = await self.world.client.request(
             method,
             path.replace("{slug}", department).replace("{number}", NO_SUCH),
-            headers={**line.headers, **self.headers[credential]},
-            params=_about(line.query, department),
-            json=_about(line.body, department),
+            headers={**line.headers, **headers},
+            params=self._about(line.query, department),
+            json=self._about(line.body, department),
         )
         return told(answer)
+
+    def _about(self, value: Any, department: str) -> Any:
+        """The department filled in, and a phone nobody else has."""
+        if isinstance(value, dict):
+            return {key: self._about(each, department) for key, each in value.items()}
+        filled = {"{department}": department, "{phone}": f"+4768059{self.asked:03}"}
+        return filled.get(value, value) if isinstance(value, str) else value
+
+
+async def agents_session(world: World, name: str) -> dict[str, str]:
+    """The headers of a browser that has just logged in as that agent."""
+    opened = await world.parts.sessions.open(name, source=LoginSource.PASSWORD)
+    return {"Cookie": f"{COOKIE}={opened.token}", "X-CSRF-Token": opened.csrf}
 
 
 def told(answer: httpx.Response) -> str:
@@ -204,15 +240,11 @@ def _bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def _about(value: Any, department: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _about(each, department) for key, each in value.items()}
-    return department if value == "{department}" else value
-
-
-def expected(line: Line, role: str, department: str) -> str:
+def expected(line: Line, role: str, department: str, credential: str) -> str:
     if line.roles is None:
         return line.own
+    if line.browser and credential == "token":
+        return NOT_SIGNED_IN
     if role not in line.roles:
         return NO_ROLE
     return line.own if department == OWN or line.other is None else line.other
@@ -233,7 +265,7 @@ async def test_every_route_answers_each_role_as_the_table_says(world: World, rol
         for department in (OWN, OTHER):
             for credential in CREDENTIALS:
                 answer = await asker.ask(route, line, department, credential)
-                if answer != (wanted := expected(line, role, department)):
+                if answer != (wanted := expected(line, role, department, credential)):
                     wrong.append(f"{route} by {role} with {credential} about {department}: {answer}, not {wanted}")
     assert not wrong, "\n".join(wrong)
     assert asker.asked == len(table()) * 2 * len(CREDENTIALS)

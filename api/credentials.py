@@ -1,0 +1,103 @@
+"""How a request shows who sends it: a bearer token, or the cookie of a log-in with what keeps other sites out.
+
+A request with an Authorization header is judged by that alone, whatever cookies came with it: a bad token is never
+made up for by a cookie, and a page of another site can't send the header. So no CSRF token is asked for there.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from fastapi.security import HTTPAuthorizationCredentials
+
+from api import cookies
+from api.errors import CrossSite, NotSignedIn
+from api.parts import Parts
+from desk.agent import Agent
+from desk.sessions import Session, is_csrf_of
+from desk.tokens import hashed
+
+MAX_TOKEN: Final = 200
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Who signed in, and by what. `session` is None for a bearer token; `still` asks again, later on."""
+
+    agent: Agent
+    session: Session | None
+    secret: str = field(repr=False)
+    still: Callable[[], Awaitable[Agent | None]] = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What the audit knows it by: nothing that opens."""
+        return f"session:{self.session.id}" if self.session else f"token:{hashed(self.secret).hex()[:12]}"
+
+
+async def credential_of(request: Request, parts: Parts, credentials: HTTPAuthorizationCredentials | None) -> Credential:
+    """Raises NotSignedIn, and CrossSite for a change that another site may have made the browser ask for."""
+    if "authorization" in request.headers:
+        return await _by_token(parts, credentials.credentials if credentials else "")
+    secret = cookies.read(request, parts.settings, cookies.SESSION)
+    found = await _by_session(parts, secret) if secret else None
+    if secret is None or found is None:
+        raise NotSignedIn
+    session, agent = found
+    if request.method not in SAFE_METHODS:
+        check_same_site(request)
+        if not is_csrf_of(secret, request.headers.get(cookies.CSRF_HEADER, "")):
+            raise CrossSite
+
+    async def still() -> Agent | None:
+        found = await _by_session(parts, secret)
+        return found[1] if found else None
+
+    return Credential(agent, session, secret, still)
+
+
+def check_same_site(request: Request) -> None:
+    """Raises CrossSite if the browser says that another site's page sent this. What it doesn't say is no proof."""
+    fetched = request.headers.get("sec-fetch-site")
+    if fetched is not None and fetched not in ("same-origin", "none"):
+        raise CrossSite
+    origin = request.headers.get("origin")
+    if origin is not None and not _is_ours(origin, request):
+        raise CrossSite
+
+
+async def _by_session(parts: Parts, secret: str) -> tuple[Session, Agent] | None:
+    """The session and whose it is now; None: it is over, also by the word of the provider it was begun at."""
+    session = await parts.sessions.verify(secret)
+    if session is None:
+        return None
+    if session.login is None or parts.single_sign_on is None:
+        return session, session.agent
+    try:
+        return session, await parts.single_sign_on.still(session)
+    except NotSignedIn:
+        return None
+
+
+async def _by_token(parts: Parts, secret: str) -> Credential:
+    agent = await parts.agents.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
+    if agent is None:
+        raise NotSignedIn
+    return Credential(agent, None, secret, lambda: parts.agents.verify(secret))
+
+
+def _is_ours(origin: str, request: Request) -> bool:
+    """Whether that page stands at the address this request reached; TLS may have ended at a proxy before us."""
+    try:
+        page, port = urlsplit(origin), urlsplit(origin).port
+    except ValueError:
+        return False
+    here = request.url
+    if page.scheme not in ("https", here.scheme) or page.scheme not in PORTS or page.hostname != here.hostname:
+        return False
+    ours = here.port or PORTS.get(page.scheme if ":" not in (request.headers.get("host") or "") else here.scheme)
+    return (port or PORTS[page.scheme]) == ours

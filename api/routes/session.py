@@ -1,0 +1,82 @@
+"""Logging in and out, and one's own password."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api import cookies
+from api.auth import InSession
+from api.credentials import check_same_site
+from api.openapi import API, problems
+from api.parts import Parts, parts_of
+from api.session_schemas import LogInIn, PasswordIn, SessionOut
+from api.trace import trace_of
+from desk.access import Permission
+from desk.logins import LoggedIn
+from desk.sessions import Session, csrf_of
+
+router = APIRouter(prefix=API, tags=["session"])
+
+UNKNOWN_ADDRESS = "unknown"
+TOO_MANY = (429, "Too many failed tries: wait for as long as Retry-After says.")
+
+
+@router.post("/session", status_code=201, responses=problems(TOO_MANY))
+async def log_in(
+    body: LogInIn, request: Request, response: Response, parts: Annotated[Parts, Depends(parts_of)]
+) -> SessionOut:
+    """Log in with a password. A session the browser had before ends; the new one has a secret of its own."""
+    check_same_site(request)
+    before = cookies.read(request, parts.settings, cookies.SESSION)
+    logged_in = await parts.logins.by_password(
+        body.name,
+        body.password,
+        address=request.client.host if request.client else UNKNOWN_ADDRESS,
+        device=cookies.read(request, parts.settings, cookies.DEVICE),
+    )
+    trace_of(request).who = logged_in.opened.session.agent.name
+    if before is not None:
+        await parts.sessions.end(before)
+    return _kept(response, request, parts, logged_in)
+
+
+@router.get("/session", responses=problems())
+async def current(access: InSession) -> SessionOut:
+    """Who is logged in here, until when, and the CSRF token of this session."""
+    return _told(access.parts, access.session, csrf_of(access.secret))
+
+
+@router.delete("/session", status_code=204, responses=problems())
+async def log_out(access: InSession, request: Request, response: Response) -> None:
+    """Log out here."""
+    await access.parts.sessions.end(access.secret)
+    cookies.drop_session(response, request, access.parts.settings)
+
+
+@router.delete("/sessions", status_code=204, responses=problems())
+async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
+    """Log out here and everywhere else."""
+    await access.parts.sessions.end_all(access.agent.name)
+    cookies.drop_session(response, request, access.parts.settings)
+
+
+@router.post("/session/password", responses=problems(TOO_MANY))
+async def change_password(access: InSession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
+    """Change your own password. All your sessions end; the answer brings a new one."""
+    departments = access.parts.departments()
+    words = [word for slug in departments for word in (slug, departments.get(slug).name)]
+    changed = await access.parts.logins.change(access.session, body.old, body.new, words=words)
+    return _kept(response, request, access.parts, changed)
+
+
+def _kept(response: Response, request: Request, parts: Parts, logged_in: LoggedIn) -> SessionOut:
+    opened = logged_in.opened
+    cookies.keep_session(response, request, parts.settings, opened.token)
+    cookies.keep_device(response, request, parts.settings, logged_in.device)
+    return _told(parts, opened.session, opened.csrf)
+
+
+def _told(parts: Parts, session: Session, csrf: str) -> SessionOut:
+    scope = session.agent.scope(Permission.SIGN_IN)
+    departments = [slug for slug in parts.departments() if scope.covers(slug)]
+    return SessionOut.of_session(session, session.agent, departments, csrf)

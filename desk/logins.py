@@ -1,0 +1,183 @@
+"""Logging in with a password, and changing it. How fast passwords may be tried stands in desk/throttling.py."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from desk.clock import Clock
+from desk.errors import AgentNotFound, TooManyTries, WrongLogin, WrongPassword
+from desk.passwords import Passwords, check_password
+from desk.sessions import LoginSource, Opened, Session, Sessions
+from desk.storage import agents as agent_rows
+from desk.storage import devices, login_tries, sessions
+from desk.storage.agents import AgentRow
+from desk.storage.database import Connection, Database
+from desk.throttling import BUSY_ADDRESS, FORGOTTEN, FREE, Lane, after_try, lanes, network, seconds_to_wait
+from desk.tokens import TOKEN_BYTES, hashed
+from desk.units import UnitsOfWork
+from desk.vault import Vault
+
+DEVICE_PREFIX: Final = "inn_d_"
+DEVICE: Final = re.compile(re.escape(DEVICE_PREFIX) + r"[A-Za-z0-9_-]{43}")
+DEVICE_LASTS: Final = timedelta(days=90)
+MOST_DEVICES: Final = 20
+"""Of one agent; the one not used for longest is forgotten first."""
+FREE_OF_DELAY: Final = 2**31
+"""An address is only counted."""
+
+
+@dataclass(frozen=True)
+class LoggedIn:
+    """A new session, and what the browser shows at its next log-in to be known."""
+
+    opened: Opened
+    device: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Account:
+    """What there is under a name. `row` is None for nobody, and for one that may not log in."""
+
+    row: AgentRow | None
+    kept: str | None
+    device: str | None
+
+
+class Logins(UnitsOfWork):
+    """Log-ins with a password on one database."""
+
+    def __init__(
+        self, *, database: Database, vault: Vault, clock: Clock, sessions: Sessions, passwords: Passwords
+    ) -> None:
+        super().__init__(database)
+        self._vault = vault
+        self._clock = clock
+        self._sessions = sessions
+        self._passwords = passwords
+
+    async def by_password(self, name: str, password: str, *, address: str, device: str | None = None) -> LoggedIn:
+        """A session for whoever knows the password of that account. `address`: where the try comes from.
+
+        Raises WrongLogin, the same and after the same work whether the account is there or not; TooManyTries,
+        LoginsBusy.
+        """
+        account = await self._read(lambda connection: self._account(connection, name, device))
+        tried = lanes(name.casefold(), address, account.device)
+        await self._take(tried, address)
+        verdict = await self._passwords.verify(account.kept, password, known=account.device is not None)
+        if account.row is None or not verdict.right:
+            raise WrongLogin
+        row, kept = account.row, account.kept
+
+        async def work(connection: Connection) -> LoggedIn:
+            if kept is None or await agent_rows.password_of(connection, row.id) != kept:
+                raise WrongLogin  # changed while it was compared
+            if verdict.anew is not None:
+                await agent_rows.set_password(connection, row.id, verdict.anew)
+            try:
+                opened = await self._sessions.open_in(connection, name, source=LoginSource.PASSWORD)
+            except AgentNotFound:
+                raise WrongLogin from None
+            await self._forgive(connection, tried, address)
+            return LoggedIn(opened, await self._remember(connection, row.id, device))
+
+        return await self._write(work)
+
+    async def change(self, session: Session, old: str, new: str, *, words: Iterable[str] = ()) -> LoggedIn:
+        """Another password for the agent of that session; every session of the agent's ends, and a new one begins.
+
+        Raises WrongPassword, also for an agent without one; WeakPassword, TooManyTries, LoginsBusy.
+        """
+        name = session.agent.name
+        check_password(new, [name, *words])
+        tried = (Lane(f"change\0{session.id}", FREE),)
+        account = await self._read(lambda connection: self._account(connection, name, None))
+        await self._take(tried, None)
+        verdict = await self._passwords.verify(account.kept, old, known=True)
+        if account.row is None or account.kept is None or not verdict.right:
+            raise WrongPassword
+        row, kept, anew = account.row, account.kept, await self._passwords.keep(new)
+
+        async def work(connection: Connection) -> LoggedIn:
+            if not await agent_rows.set_password(connection, row.id, anew, instead_of=kept):
+                raise WrongPassword
+            await self._forgive(connection, tried, None)
+            await sessions.end_of_agent(connection, row.id)
+            await devices.forget(connection, row.id)
+            opened = await self._sessions.open_in(connection, name, source=session.source, login=session.login)
+            return LoggedIn(opened, await self._remember(connection, row.id, None))
+
+        return await self._write(work)
+
+    async def set_password(self, name: str, new: str, *, words: Iterable[str] = ()) -> None:
+        """Set by an operator: every session of the agent's ends. Raises AgentNotFound, WeakPassword."""
+        check_password(new, [name, *words])
+        kept = await self._passwords.keep(new)
+
+        async def work(connection: Connection) -> None:
+            row = await agent_rows.by_name(connection, name)
+            if row is None:
+                raise AgentNotFound
+            await agent_rows.set_password(connection, row.id, kept)
+            await sessions.end_of_agent(connection, row.id)
+            await devices.forget(connection, row.id)
+
+        await self._write(work)
+
+    async def has_password(self, name: str) -> bool:
+        """Whether that agent can log in with one."""
+        account = await self._read(lambda connection: self._account(connection, name, None))
+        return account.kept is not None
+
+    async def _account(self, connection: Connection, name: str, device: str | None) -> _Account:
+        row = await agent_rows.by_name(connection, name)
+        if row is None or row.disabled:
+            return _Account(None, None, None)
+        since = self._clock.now() - DEVICE_LASTS
+        known = device and await devices.known(connection, row.id, hashed(device), since)
+        return _Account(row, await agent_rows.password_of(connection, row.id), device if known else None)
+
+    async def _take(self, tried: Sequence[Lane], address: str | None) -> None:
+        """Count one more try before it is made, so that many at once are no way around. Raises TooManyTries."""
+        keys = {lane: self._key(lane.key) for lane in tried}
+        place = [self._place(address)] if address is not None else []
+        before = await self._read(lambda connection: login_tries.counts(connection, list(keys.values())))
+        if wait := seconds_to_wait([before.get(key) for key in keys.values()], self._clock.now()):
+            raise TooManyTries(wait)  # without a write: whoever tries all the time is turned away cheaply
+
+        async def work(connection: Connection) -> int:
+            now = self._clock.now()
+            found = await login_tries.locked(connection, [*keys.values(), *place], now)
+            if wait := seconds_to_wait([found[key] for key in keys.values()], now):
+                return wait
+            busy = any(found[key].failures >= BUSY_ADDRESS for key in place)
+            anew = {key: after_try(found[key], lane, now, busy=busy) for lane, key in keys.items()}
+            anew |= {key: after_try(found[key], Lane(key, FREE_OF_DELAY), now, busy=False) for key in place}
+            await login_tries.put(connection, anew)
+            return 0
+
+        if wait := await self._write(work):
+            raise TooManyTries(wait)
+
+    async def _forgive(self, connection: Connection, tried: Sequence[Lane], address: str | None) -> None:
+        place = self._place(address) if address is not None else ""
+        await login_tries.forgive(connection, [self._key(lane.key) for lane in tried], place)
+        await login_tries.clear(connection, self._clock.now() - FORGOTTEN)
+
+    async def _remember(self, connection: Connection, agent_id: int, device: str | None) -> str:
+        """What the browser is known by: what it has already, which other agents may share, else something new."""
+        now = self._clock.now()
+        device = device if device and DEVICE.fullmatch(device) else DEVICE_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        await devices.remember(connection, agent_id, hashed(device), now)
+        await devices.clear(connection, agent_id, before=now - DEVICE_LASTS, keep=MOST_DEVICES)
+        return device
+
+    def _place(self, address: str) -> str:
+        return self._key(f"address\0{network(address)}")
+
+    def _key(self, lane: str) -> str:
+        return hashlib.sha256(b"login\0" + self._vault.index(f"login\0{lane}")).hexdigest()

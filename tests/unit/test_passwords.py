@@ -1,0 +1,143 @@
+"""What is taken for a password, how it is kept, and how fast it may be tried."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desk.errors import LoginsBusy, WeakPassword
+from desk.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
+from desk.throttling import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def problem(password: str, *words: str) -> PasswordProblem | None:
+    try:
+        check_password(password, words)
+    except WeakPassword as refused:
+        assert password not in str(refused)
+        return PasswordProblem(refused.problem)
+    return None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "korrekt hest batteri",
+        "ta trikken til Frogner",
+        "blåbær ☕ fjellvidde",
+        "839201748357",
+        "x7!kQ2#pLm9z",
+        "ΑΒΓΔΕΖΗΘΙΚΛΜ",
+        "sesam " * 3 + "lukk deg",
+    ],
+)
+def test_any_long_text_nobody_would_guess_is_taken(password: str) -> None:
+    assert problem(password) is None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("Passord12345", "Password123!", "Sommer2026!!", "aaaaaaaaaaaa", "123456789012", "qwertyuiopå1"),
+        *("Innringing2026!", "innringing123", "Sykehus-2026", "abcdefghijkl", "qwerty123456", "velkommen2025"),
+        *("passordpassord", "Admin123456!", "zxcvbnmasdfg", "1q1q1q1q1q1q", "Oktober 2026 !"),
+    ],
+)
+def test_what_anybody_would_try_first_is_not(password: str) -> None:
+    assert problem(password) is PasswordProblem.OBVIOUS
+
+
+def test_the_accounts_name_and_the_departments_are_obvious() -> None:
+    assert problem("kari.nordmann1", "kari.nordmann") is PasswordProblem.OBVIOUS
+    assert problem("Hjertepoliklinikken!", "kari", "hjerte", "Hjertepoliklinikken") is PasswordProblem.OBVIOUS
+    assert problem("kari liker svarte katter", "kari") is None
+
+
+def test_length_is_counted_in_characters() -> None:
+    assert problem("åæø-éüñ-đŋŧ") is PasswordProblem.TOO_SHORT
+    assert problem("åæø-éüñ-đŋŧ☕") is None
+    assert problem("lang setning " * 9 + "12345678901") is None
+    assert problem("lang setning " * 9 + "123456789012") is PasswordProblem.TOO_LONG
+
+
+async def test_a_password_is_kept_as_argon2id_and_compared_however_it_was_keyed() -> None:
+    passwords = Passwords(hasher=CHEAP)
+    kept = await passwords.keep("blåbær på fjellet")
+    assert kept.startswith("$argon2id$") and "bl" not in kept.split("$")[-1][:2]
+    decomposed = "bla\u030abær pa\u030a fjellet"
+    for typed, right in (("blåbær på fjellet", True), (decomposed, True), ("blåbær på fjellet ", False), ("", False)):
+        assert (await passwords.verify(kept, typed, known=False)).right is right
+    assert await passwords.keep("blåbær på fjellet") != kept
+
+
+async def test_nobodys_password_is_never_right() -> None:
+    passwords = Passwords(hasher=CHEAP)
+    for kept in (None, "", "not a hash", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"):
+        assert not (await passwords.verify(kept, "x", known=False)).right
+
+
+async def test_what_was_kept_by_weaker_parameters_is_kept_anew() -> None:
+    kept = await Passwords(hasher=CHEAP).keep("korrekt hest batteri")
+    verdict = await Passwords().verify(kept, "korrekt hest batteri", known=True)
+    assert verdict.right and verdict.anew is not None and "m=19456,t=2,p=1" in verdict.anew
+    assert (await Passwords().verify(verdict.anew, "korrekt hest batteri", known=True)).anew is None
+    assert (await Passwords().verify(kept, "feil hest batteri", known=True)).anew is None
+    assert (OWASP.memory_cost, OWASP.time_cost, OWASP.type.name) == (19 * 1024, 2, "ID")
+
+
+async def test_a_crowd_is_turned_away_and_known_devices_are_not() -> None:
+    passwords = Passwords(hasher=CHEAP)
+    kept = await passwords.keep("korrekt hest batteri")
+    crowd = [asyncio.ensure_future(passwords.verify(kept, "x", known=False)) for _ in range(MOST_WAITING + 5)]
+    await asyncio.sleep(0)
+    assert (await passwords.verify(kept, "korrekt hest batteri", known=True)).right
+    answers = await asyncio.gather(*crowd, return_exceptions=True)
+    assert sum(isinstance(answer, LoginsBusy) for answer in answers) >= 5
+    assert (await passwords.verify(kept, "korrekt hest batteri", known=False)).right
+
+
+def test_delays_double_up_to_a_minute() -> None:
+    assert [delay(n).total_seconds() for n in range(-1, 10)] == [0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert delay(10**9) == LONGEST
+
+
+@given(st.lists(st.floats(min_value=0, max_value=7200), max_size=60), st.booleans())
+def test_no_try_ever_waits_longer_than_a_minute(pauses: list[float], busy: bool) -> None:
+    count, now = None, NOW
+    for pause in pauses:
+        now += timedelta(seconds=pause)
+        count = after_try(count, Lane("x", FREE), now, busy=busy)
+        assert seconds_to_wait([count, None], now) <= LONGEST.total_seconds()
+
+
+def test_ten_thousand_guesses_in_an_hour_are_seventy() -> None:
+    count, now, looked_at = None, NOW, 0
+    for _ in range(10_000):
+        if not seconds_to_wait([count], now):
+            count, looked_at = after_try(count, Lane("x", FREE), now, busy=False), looked_at + 1
+        now += timedelta(hours=1) / 10_000
+    assert 60 <= looked_at <= 70
+
+
+def test_a_lane_that_was_quiet_begins_anew() -> None:
+    old = Count(50, NOW, NOW)
+    assert after_try(old, Lane("x", 3), NOW + FORGOTTEN - SECOND, busy=False).failures == 51
+    assert after_try(old, Lane("x", 3), NOW + FORGOTTEN, busy=False) == Count(1, NOW + FORGOTTEN, NOW + FORGOTTEN)
+
+
+def test_who_counts_as_one() -> None:
+    assert network("192.0.2.7") == "192.0.2.7"
+    assert network("2001:db8:1:2:3::4") == network("2001:db8:1:2::9") == "2001:db8:1:2::/64"
+    assert network("not an address") == network("") == "unknown"
+    [device] = lanes("kari", "192.0.2.7", "d")
+    place, account = lanes("kari", "192.0.2.7", None)
+    assert len({device.key, place.key, account.key}) == 3
+    assert lanes("kari", "192.0.2.8", None)[1] == account
+    assert lanes("kari", "192.0.2.8", None)[0] != place
