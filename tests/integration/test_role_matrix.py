@@ -104,17 +104,14 @@ LINES: dict[str, Line] = {
     ),
     "GET /emergency-access": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "DELETE /emergency-access/{number}": Line(READERS, "404 emergency-not-found"),
-<<<<<<< HEAD
     "GET /audit": Line(AUDITORS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "POST /audit/extract": Line(AUDITORS, "200", body={"identity": synthetic_identity(1)}),
-=======
     "GET /session": Line(ROLES, browser=True),
     "DELETE /session": Line(ROLES, "204", browser=True),
     "DELETE /sessions": Line(ROLES, "204", browser=True),
     "POST /session/password": Line(
         ROLES, "403 wrong-password", body={"old": "ingen har dette", "new": "en ny og lang setning"}, browser=True
     ),
->>>>>>> d812e79 (People log in with a password: argon2id, cookies for this host alone, CSRF tokens bound to the session; guesses are slowed down, and nobody's account is locked for it)
     "GET /events": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "seconds": 0}),
 }
 """Routes of /api/v1."""
