@@ -14,7 +14,7 @@ from tests.callers import Caller
 from tests.certificates import Certificate, make_certificate
 from tests.ports import free_port
 from tests.synthetic import synthetic_identity
-from tests.system import System, running_system
+from tests.system import System, run, running_system
 
 CALLER = "+4768050777"
 ENOUGH = 30.0
@@ -80,6 +80,15 @@ async def test_a_registered_phone_is_rung_over_tls_and_srtp(encrypted: System, c
         assert "SAVP" in rung.description
         await call.hang_up()
         await agent.register(seconds=0)
+
+
+def test_innringing_call_rings_the_same_way(encrypted: System) -> None:
+    given = encrypted.settings
+    variables = {"SIP_ENCRYPTION": "all", "SIP_TLS_PORT": str(given.sip_tls_port)}
+    variables |= {"SIP_TLS_CERT_FILE": str(given.sip_tls_cert_file), "SIP_TLS_KEY_FILE": str(given.sip_tls_key_file)}
+    done = run(given, "call", "4711", **variables)  # a number nobody has
+    assert "over TLS and SRTP" in done.stdout
+    assert "The exchange answered 404" in done.stderr
 
 
 async def test_a_wrong_password_is_refused(encrypted: System, certificate: Certificate) -> None:
