@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Table, select
 
 from desk.phone import PhoneNumber
+from desk.storage.audit_tables import audit_callbacks
 from desk.storage.callbacks import kept
 from desk.storage.database import Connection
 from desk.storage.sealed import NOT_SEALED
@@ -16,9 +17,12 @@ c = callbacks.c
 Row = dict[str, Any]
 
 OF_CALLBACKS: Final[tuple[Table, ...]] = tuple(
-    table for table in metadata.sorted_tables if "callback_id" in table.c and table not in (callbacks, recordings)
+    table
+    for table in metadata.sorted_tables
+    if "callback_id" in table.c and table not in (callbacks, recordings, audit_callbacks)
 )
-"""Tables whose rows belong to a callback, whoever made them. Recordings are told by what is heard in them."""
+"""Tables whose rows belong to a callback, whoever made them. Recordings are told by what is heard in them, the audit by
+its own extract."""
 
 
 async def of_person(connection: Connection, indexes: Sequence[bytes]) -> list[Row]:
