@@ -16,21 +16,23 @@ CURSORS = """
 [[operations]]
 include-name = [
   "GET /api/v1/callbacks", "GET /api/v1/calls",
-  "GET /api/v1/departments/{slug}/promises", "GET /api/v1/departments/{slug}/warnings",
+  "GET /api/v1/departments/{slug}/promises", "GET /api/v1/departments/{slug}/warnings", "GET /api/v1/emergency-access",
 ]
 checks.positive_data_acceptance.expected-statuses = [200, 404, 422]
 """
 """A cursor is any text to the document, and 422 unless the list has given it out; so is a note with a number in it."""
 RULES = """
 [[operations]]
-include-name = ["POST /api/v1/callbacks", "POST /api/v1/callbacks/{id}/promise"]
+include-name = [
+  "POST /api/v1/callbacks", "POST /api/v1/callbacks/{id}/promise", "POST /api/v1/emergency-access",
+]
 checks.positive_data_acceptance.expected-statuses = [200, 201, 404, 409, 422]
 
 [[operations]]
 include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
-"""Numbers that can't be rung and days nobody rings on are text to the document; a version made up is another's."""
+"""Numbers that can't be rung, reasons that are numbers, and days nobody rings on are text to the document; a version made up is another's."""
 REPORTS = f"""
 [[operations]]
 include-name = "POST /sms/reports"
