@@ -1,0 +1,54 @@
+"""Several processes add to one chain, and one that is killed in the middle leaves it whole; on both engines."""
+
+import asyncio
+import itertools
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+
+from desk.storage.database import Database
+from tests.integration.audit_world import everything, faults
+
+ROWS = 40
+
+
+async def started(url: str, name: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.integration.audit_process", url, name), stdout=PIPE
+    )
+
+
+async def told(process: Process) -> int:
+    """How many rows the process says are committed, the next time it says so."""
+    assert process.stdout is not None
+    return int(await process.stdout.readline())
+
+
+async def killed(process: Process) -> int:
+    """Kill it, whatever it is at; how many rows it last said were committed."""
+    process.kill()
+    assert process.stdout is not None
+    *_, last = [0, *(int(line) for line in (await process.stdout.read()).splitlines(True) if line.endswith(b"\n"))]
+    await process.wait()
+    return last
+
+
+async def test_processes_share_one_chain_and_a_killed_one_leaves_it_whole(
+    migrated_url: str, database: Database
+) -> None:
+    async with asyncio.timeout(50):
+        one, other = await started(migrated_url, "one"), await started(migrated_url, "other")
+        said = {"one": 0, "other": 0}
+        while min(said.values()) < ROWS:
+            said["one"], said["other"] = await told(one), await told(other)
+        said["one"] = max(said["one"], await killed(one))
+        again = await told(other)
+        said["other"] = max(again, await killed(other))
+    rows = await everything(database)
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    assert await faults(database) == []
+    written = Counter(row.who for row in rows)
+    for name, committed in said.items():
+        assert written[name] >= committed
+    runs = [row.who for row in rows]
+    assert any(before != after for before, after in itertools.pairwise(runs))
