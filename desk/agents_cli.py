@@ -1,6 +1,8 @@
 """`innringing agents …`: who may use the web door, in which roles and departments."""
 
+import sys
 from collections.abc import Callable, Coroutine
+from getpass import getpass
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -12,7 +14,10 @@ from desk.agents import AgentExists, Agents
 from desk.clock import SystemClock
 from desk.departments import load_departments
 from desk.errors import DeskError
+from desk.logins import Logins
 from desk.on_record import on_record
+from desk.passwords import Passwords
+from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.terminal import current_database, fail, load_settings, run, say
 
@@ -92,6 +97,57 @@ def withdraw(
     told = f"{role.value} in {', '.join(each.department for each in taken)}"
     run(changed(settings, "agent_withdraw", f"{name}: {told}", lambda agents: agents.withdraw(name, taken)))
     say(f"{name} is no longer {told}.")
+
+
+@app.command("password")
+def password(name: Name) -> None:
+    """Set the password of an agent's account, asked for unseen or read from stdin; its sessions end."""
+    settings = load_settings()
+    given = _asked_password()
+    run(_set_password(settings, name, given, _department_words(settings)))
+    say(f"{name} can log in with the new password.")
+
+
+@app.command("disable")
+def disable(name: Name) -> None:
+    """Close an account: its sessions end at once, its tokens and password open nothing until it is enabled."""
+    run(changed(load_settings(), "agent_disable", name, lambda agents: agents.disable(name)))
+    say(f"{name} is kept out.")
+
+
+@app.command("enable")
+def enable(name: Name) -> None:
+    """Open a closed account again. Its tokens and password work as before; whoever was logged in logs in anew."""
+    run(changed(load_settings(), "agent_enable", name, lambda agents: agents.enable(name)))
+    say(f"{name} may come in again.")
+
+
+def _department_words(settings: Settings) -> list[str]:
+    try:
+        departments = load_departments(settings.departments_file)
+    except DeskError as error:
+        fail(str(error))
+    return [word for slug in departments for word in (slug, departments.get(slug).name)]
+
+
+def _asked_password() -> str:
+    """Twice from a keyboard; the first line of what is not one."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    given = getpass("Password, at least 12 characters (unseen): ")
+    if getpass("Once more: ") != given:
+        fail("The two are not the same.")
+    return given
+
+
+async def _set_password(settings: Settings, name: str, given: str, words: list[str]) -> None:
+    clock = SystemClock()
+    async with on_record(settings, "agent_password", why=name) as record:
+        sessions = Sessions(database=record.database, clock=clock)
+        logins = Logins(
+            database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=Passwords()
+        )
+        await logins.set_password(name, given, words=words)
 
 
 async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:

@@ -63,6 +63,11 @@ ACTIONS: Final[Mapping[str, str]] = {
     "agent_revoke": "Tok tilgangen fra en medarbeider",
     "agent_grant": "Ga en medarbeider en rolle",
     "agent_withdraw": "Tok en rolle fra en medarbeider",
+    "agent_password": "Satte passordet til en medarbeider",
+    "agent_disable": "Stengte kontoen til en medarbeider",
+    "agent_enable": "Åpnet kontoen til en medarbeider igjen",
+    "token_add": "Ga et program tilgang",
+    "token_revoke": "Tok tilgangen fra et program",
 }
 
 ROLES: Final[Mapping[str, str]] = {

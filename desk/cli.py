@@ -2,7 +2,7 @@
 
 import typer
 
-from desk import agents_cli, audit_cli, keys_cli, rights_cli
+from desk import agents_cli, audit_cli, keys_cli, rights_cli, tokens_cli
 from desk.settings import Settings
 from desk.storage import migrate as migrations
 from desk.storage import roles
@@ -10,6 +10,7 @@ from desk.terminal import load_settings, run, say
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(agents_cli.app, name="agents")
+app.add_typer(tokens_cli.app, name="tokens")
 app.add_typer(audit_cli.app, name="audit")
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(rights_cli.person, name="person")

@@ -1,0 +1,81 @@
+"""`innringing tokens …`: what programs sign in with, each narrower than its agent."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from desk.access import Permission
+from desk.agents_cli import Name, changed, chosen_departments, with_agents
+from desk.clock import SystemClock
+from desk.terminal import fail, load_settings, run, say
+from desk.tokens import Token, TokenScope
+
+app = typer.Typer(no_args_is_help=True, help="What programs sign in with.")
+
+LONGEST_LABEL = 64
+YEAR = 365
+
+
+@app.command("add")
+def add(
+    name: Name,
+    label: Annotated[str, typer.Option(help="What it is for: wall-screen.")],
+    department: Annotated[list[str] | None, typer.Option(help="Only there; may be repeated.")] = None,
+    permission: Annotated[list[Permission] | None, typer.Option(help="Only that; may be repeated.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=5 * YEAR, help="How long it opens.")] = YEAR,
+) -> None:
+    """Add a token to an agent and print it: this once, for it is kept only as a hash."""
+    settings = load_settings()
+    if not 0 < len(label) <= LONGEST_LABEL:
+        fail(f"A label has 1 to {LONGEST_LABEL} characters.")
+    where = frozenset(chosen_departments(settings, department, everywhere=False)) if department else None
+    scope = TokenScope(where, frozenset(permission) if permission else None)
+    expires_at = SystemClock().now() + timedelta(days=days)
+    issued = run(
+        changed(
+            settings,
+            "token_add",
+            f"{name}: {in_words(scope)}",
+            lambda agents: agents.tokens.issue(name, label, scope=scope, expires_at=expires_at),
+        )
+    )
+    say(f"Token {issued.token.id} of {name}, {in_words(scope)}, until {expires_at:%Y-%m-%d}; shown only now:")
+    typer.echo(issued.secret)
+
+
+@app.command("list")
+def list_tokens(agent: Annotated[str | None, typer.Option(help="Only that agent's.")] = None) -> None:
+    """Show the tokens that work, and when each was last used (right to a minute)."""
+    table = Table("Number", "Agent", "Label", "Opens", "Until", "Last used")
+    for token in run(with_agents(load_settings(), lambda agents: agents.tokens.list(agent))):
+        table.add_row(*_cells(token))
+    Console().print(table)
+
+
+@app.command("revoke")
+def revoke(number: Annotated[int, typer.Argument(help="As in `innringing tokens list`.")]) -> None:
+    """Stop a token from working, at once."""
+    run(changed(load_settings(), "token_revoke", f"token {number}", lambda agents: agents.tokens.revoke(number)))
+    say(f"Token {number} no longer works.")
+
+
+def in_words(scope: TokenScope) -> str:
+    """What it opens."""
+    what = "all its agent may" if scope.permissions is None else ", ".join(sorted(scope.permissions))
+    return what if scope.departments is None else f"{what} in {', '.join(sorted(scope.departments))}"
+
+
+def _cells(token: Token) -> list[str]:
+    opens, until, used = in_words(token.scope), _day(token.expires_at), _minute(token.last_used_at)
+    return [str(token.id), token.agent, token.label, opens, until, used]
+
+
+def _day(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d}" if at else "revoked"
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}Z" if at else "never"
