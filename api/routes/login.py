@@ -7,6 +7,7 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api import cookies
 from api.oidc import SingleSignOn
 from api.oidc_errors import LoginError, LogoutTokenNotValid, SingleSignOnOff
 from api.oidc_login import LASTS, Answer
@@ -18,7 +19,6 @@ from api.trace import trace_of
 from desk.errors import AgentDisabled, AgentNameTaken, DeskError
 
 LOGIN_COOKIE: Final = "innringing-login"
-SESSION_COOKIE: Final = "innringing"
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +34,12 @@ async def begin_log_in(request: Request, parts: Inside, after: Short = None) -> 
     """To the provider. `after`: the page of ours to come back to."""
     try:
         # Now, for the browser does not bring the session's cookie when another site, the provider, sends it back.
-        before = request.cookies.get(_named(parts, SESSION_COOKIE)[0])
+        before = cookies.read(request, parts.settings, cookies.SESSION)
         begun = await _single_sign_on(parts).begin(after, before)
     except LoginError as error:
         return _refused(request, error)
     answer = RedirectResponse(begun.address, status_code=303)
-    name, secure = _named(parts, LOGIN_COOKIE)
+    name, secure = _cookie(parts)
     answer.set_cookie(
         name, begun.cookie, max_age=int(LASTS.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
     )
@@ -56,7 +56,7 @@ async def finish_log_in(
     error: Short = None,
 ) -> Response:
     """Back from the provider, and on at once to an address without code and state."""
-    name, secure = _named(parts, LOGIN_COOKIE)
+    name, secure = _cookie(parts)
     try:
         answered = Answer(state=state, code=code, iss=iss, error=error)
         finished = await _single_sign_on(parts).finish(answered, request.cookies.get(name))
@@ -66,8 +66,7 @@ async def finish_log_in(
         trace_of(request).who = finished.opened.session.agent.name
         log.info("logged in at the provider", agent=finished.opened.session.agent.name)
         answer = RedirectResponse(finished.after, status_code=303)
-        session, secure = _named(parts, SESSION_COOKIE)
-        answer.set_cookie(session, finished.opened.token, path="/", secure=secure, httponly=True, samesite="strict")
+        cookies.keep_session(answer, request, parts.settings, finished.opened.token)
     answer.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
     return answer
 
@@ -106,7 +105,7 @@ def _refused(request: Request, error: LoginError | DeskError) -> Response:
     return page(request, error, STATUS_OF[type(error)])
 
 
-def _named(parts: Parts, name: str) -> tuple[str, bool]:
-    """(name, whether Secure) of a cookie: only over http on this machine without Secure."""
+def _cookie(parts: Parts) -> tuple[str, bool]:
+    """(name, whether Secure) of the cookie of a log-in under way: only over http on this machine without Secure."""
     secure = parts.settings.oidc_redirect_uri.startswith("https://")
-    return (f"__Host-{name}" if secure else name), secure
+    return (f"__Host-{LOGIN_COOKIE}" if secure else LOGIN_COOKIE), secure

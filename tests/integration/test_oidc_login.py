@@ -446,3 +446,28 @@ async def test_helseids_profile_through_the_web_door(opens: Opens) -> None:
             running.control(accounts={"kari": {"name": "Kari Nordmann", "groups": [GROUPS["leaders"]]}})
             house.passes(CHECK)
             assert await still(house, browser) == {Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")}
+
+
+async def test_the_session_opens_the_web_door_until_the_provider_says_no(opens: Opens, as_they_were: Running) -> None:
+    """As a browser asks: by the cookie alone, and a change with the CSRF token."""
+    async with opens(as_they_were) as house, house.browser() as browser:
+        await house.logs_in(browser, "lise")
+        who = await browser.get("/api/v1/session")
+        assert (who.status_code, who.json()["csrf"] != "") == (200, True), who.text
+        assert (await browser.get("/api/v1/callbacks")).status_code == 200
+        close = {"from": "2030-11-25T10:00:00Z", "until": "2030-11-25T11:00:00Z"}
+        headers = {"X-CSRF-Token": who.json()["csrf"], "Accept": "*/*"}
+        refused(await browser.post("/api/v1/departments/hjerte/closures", json=close), 403, "cross-site")
+        closed = await browser.post("/api/v1/departments/hjerte/closures", json=close, headers=headers)
+        assert closed.status_code == 201, closed.text
+        as_they_were.control(accounts={"lise": {"name": "Lise Leder", "groups": [GROUPS["agents"]]}})
+        house.passes(CHECK)
+        refused(
+            await browser.post("/api/v1/departments/hjerte/closures", json=close, headers=headers),
+            403,
+            "role-not-allowed",
+        )
+        as_they_were.control(accounts={"lise": {"name": "Lise Leder", "groups": []}})
+        house.passes(CHECK)
+        refused(await browser.get("/api/v1/callbacks"), 401, "not-signed-in")
+        assert await house.open_sessions() == 0
