@@ -32,7 +32,8 @@ checks.positive_data_acceptance.expected-statuses = [200, 201, 404, 409, 422]
 include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
-"""Numbers that can't be rung, reasons that are numbers, and days nobody rings on are text to the document; a version made up is another's."""
+"""Numbers nobody can ring, reasons that are numbers, days nobody rings on: text to the document. A made-up version is
+another's."""
 REPORTS = f"""
 [[operations]]
 include-name = "POST /sms/reports"
