@@ -4,6 +4,7 @@ import re
 import time
 import traceback
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -12,10 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import internal_error
+from desk.log import Scrubber
 
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = re.compile(r"(?=[0-9-]*[A-Za-z])[A-Za-z0-9-]{16,64}")
 """A request id from outside is taken when it looks like one (a UUID, a trace id); never bare digits."""
+
+_SCRUB: Final = Scrubber()
 
 log = structlog.get_logger("api.access")
 
@@ -94,7 +98,8 @@ class _Answer:
 
 
 def _request_id(given: str | None) -> str:
-    return given if given and REQUEST_ID.fullmatch(given) else str(uuid4())
+    """The id given, unless it could be, or hold, a number of a person's: it is logged and kept."""
+    return given if given and REQUEST_ID.fullmatch(given) and _SCRUB(given) == given else str(uuid4())
 
 
 def _bounded(request: Request, receive: Receive) -> Receive:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from desk.access import Grant, Role
 from desk.agent import Agent
@@ -21,7 +21,7 @@ from desk.callbacks import (
     WhyEnded,
 )
 from desk.departments import Department, Policy
-from desk.identity import IdentityKind, IdentityNumber
+from desk.identity import IdentityKind, IdentityNumber, holds_identity
 from desk.room import Closure
 from desk.sms import SmsState
 
@@ -42,9 +42,19 @@ Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` yo
 
 
 class Body(BaseModel):
-    """A request body: a field it does not know is refused, so that a misspelt one is not lost silently."""
+    """A request body: a field it does not know is refused, so that a misspelt one is not lost silently.
+
+    So is a text with an identity number in it, but in a field named `identity`: texts are stored as they are.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="after")
+    def _names_nobody(self) -> Self:
+        for name, value in self.__dict__.items():
+            if name != "identity" and isinstance(value, str) and holds_identity(value):
+                raise ValueError("an identity number doesn't belong in a text")
+        return self
 
 
 class ReleaseIn(Body):

@@ -13,6 +13,8 @@ D-numbers issued since November 2021, and from 2032 the digits no longer tell.
 Sources: Skatteetaten «Nytt fødselsnummer i 2032», «Testdata i Tenor»; NAV, github.com/navikt/fnrvalidator.
 """
 
+import re
+import unicodedata
 from calendar import monthrange
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -89,6 +91,20 @@ def parse_identity(digits: str, *, allow_test: bool, allow_h: bool) -> IdentityN
     if kind in (IdentityKind.TENOR, IdentityKind.NAV, IdentityKind.NHN) and not allow_test:
         raise InvalidIdentity(IdentityProblem.KIND_NOT_ALLOWED)
     return IdentityNumber(digits, kind)
+
+
+def holds_identity(text: str) -> bool:
+    """Whether an identity number of any kind stands in a text, also with spaces, dots or dashes in it."""
+    runs = re.findall(r"\d{11,}", re.sub(r"(?<=\d)[\s._/+-]{1,2}(?=\d)", "", unicodedata.normalize("NFKC", text)))
+    return any(_is_identity(run[start : start + LENGTH]) for run in runs for start in range(len(run) - LENGTH + 1))
+
+
+def _is_identity(digits: str) -> bool:
+    try:
+        parse_identity(digits, allow_test=True, allow_h=True)
+    except InvalidIdentity:
+        return False
+    return True
 
 
 def _kind(digits: str, *, allow_h: bool) -> IdentityKind | None:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, MutableMapping
 from types import TracebackType
 from typing import Any, Final, TextIO
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import structlog
 from pydantic import SecretStr
@@ -64,6 +64,7 @@ _NUMBERS = re.compile(
 _ABROAD = re.compile(rf"(?:\+|%2[Bb]|\\{{1,8}}(?:u002|x2)[bB]){_GAP}?\d(?:{_GAP}?\d){{7,14}}")
 # As programs spell text: escaped, percent-encoded, in base64 (which begins with the number).
 _ESCAPED = re.compile(r"(?:\\{1,8}(?:u003|x3)[0-9]|%3[0-9]|&#(?:4[89]|5[0-7]);){8,}")
+_ENCODED = re.compile(r"[^\s%]{0,100}%[0-9A-Fa-f]{2}[^\s]*")
 _BASE64 = re.compile(r"[MNO](?:[DTjz][AEIMQUYcgk][w-z0-5](?:[MNO]|(?![A-Za-z0-9+/]))){2,}[A-Za-z0-9+/_-]{0,2}=*")
 _BASE64_ABROAD = re.compile(r"KzQ3[A-Za-z0-9+/_-]{8,}=*")
 _CREDENTIALS = (
@@ -113,7 +114,18 @@ class Scrubber:
         return "".join(parts)
 
 
+def _decoded(match: re.Match[str]) -> str:
+    """A percent-encoded word as it is, unless what it says, encoded once or twice, holds a number."""
+    said = unquote_plus(unquote_plus(match[0]))
+    scrubbed = _plain(said)
+    return match[0] if scrubbed == said else quote(scrubbed, safe="/:?=&*~,;@()'+")
+
+
 def _without_numbers(text: str) -> str:
+    return _plain(_ENCODED.sub(_decoded, text) if "%" in text else text)
+
+
+def _plain(text: str) -> str:
     if "\\" in text or "%" in text or "&" in text:
         text = _ESCAPED.sub(HIDDEN, text)
     if "+" in text or "%" in text or "\\" in text:

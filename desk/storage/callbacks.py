@@ -245,8 +245,8 @@ async def _one_at_a_time(connection: Connection, department: str, indexes: Seque
     if indexes is None or len(indexes) == 1 or connection.dialect.name != "postgresql":
         return
     slug = department.encode()
-    for lock in sorted(int.from_bytes(sha256(slug + b"\0" + i).digest()[:8], "big", signed=True) for i in indexes):
-        await connection.execute(select(func.pg_advisory_xact_lock(lock)))
+    locks = sorted(int.from_bytes(sha256(slug + b"\0" + i).digest()[:8], "big", signed=True) for i in indexes)
+    await connection.execute(select(*(func.pg_advisory_xact_lock(lock).label(f"n{n}") for n, lock in enumerate(locks))))
 
 
 async def _one(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> Stored | None:

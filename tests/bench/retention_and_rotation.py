@@ -1,4 +1,4 @@
-"""Rotating the key, and a night of deleting, over a million callbacks while people ring and agents claim.
+"""Rotating both keys, and a night of deleting, over a million callbacks while people ring and agents claim.
 
 On a PostgreSQL that syncs each commit. The rows are closed callbacks of forty days ago, each with its call and an
 attempt. Both are the commands an operator runs, as processes of their own; meanwhile callers are registered, claimed
@@ -32,7 +32,7 @@ from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from docker import postgres
 from tests.integration.desk_world import DEPARTMENTS, person, phone
-from tests.integration.sealed_world import NEW, OLD, new_vault, old_vault, variables, written
+from tests.integration.sealed_world import INDEX, NEW, NEW_INDEX, OLD, changing_vault, old_vault, variables, written
 from tests.systems import create_database
 
 AGO = timedelta(days=40)
@@ -135,7 +135,7 @@ async def command(url: str, *words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innringing", *words),
         cwd=ROOT,
-        env={**kept, **variables(url, identity_key=written(v2=NEW, v1=OLD))},
+        env={**kept, **variables(url, identity_key=written(v2=NEW, v1=OLD), index_key=written(v2=NEW_INDEX, v1=INDEX))},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -154,7 +154,7 @@ async def measure(rows: int, rate: float, quiet: float) -> list[Measured]:
         begun = time.perf_counter()
         await fill(url, rows)
         Console(stderr=True).print(f"filled in {time.perf_counter() - begun:.0f} s")
-        desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=new_vault(), clock=SystemClock())
+        desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=changing_vault(), clock=SystemClock())
         numbers, found = itertools.count(), []
         async with loaded(desk, numbers, rate):  # the calendar and the pool's connections are made by the first
             await asyncio.sleep(2)

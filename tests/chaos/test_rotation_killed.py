@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from desk.access import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
@@ -17,12 +17,17 @@ from desk.desk import Desk
 from desk.keyring import Keyring
 from desk.settings import ROOT
 from desk.storage.database import Database
+from desk.storage.sealed import NUMBERS
 from desk.storage.tables import callbacks
+from desk.vault import index_version_of
 from tests.integration.desk_world import DEPARTMENTS, person, phone
 from tests.integration.sealed_world import (
+    INDEX,
     NEW,
+    NEW_INDEX,
     OLD,
     callback,
+    changing_vault,
     headers,
     new_vault,
     newest_vault,
@@ -33,6 +38,7 @@ from tests.integration.sealed_world import (
     written,
 )
 
+c = callbacks.c
 ROWS = 3000
 KILLS = 3
 LIMIT = 180.0
@@ -45,7 +51,10 @@ async def rotating(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innringing", "keys", "rotate"),
         cwd=ROOT,
-        env={**kept, **variables(url, identity_key=written(v2=NEW, v1=OLD))},
+        env={
+            **kept,
+            **variables(url, identity_key=written(v2=NEW, v1=OLD), index_key=written(v2=NEW_INDEX, v1=INDEX)),
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -67,6 +76,7 @@ async def at_work(desk: Desk, stop: asyncio.Event) -> int:
         if stop.is_set():
             return n - 10_000
         made = await desk.register(CallKey("chaos", str(n)), "kirurgi", person(n), phone(n % 10_000))
+        await desk.register(CallKey("again", str(n)), "kirurgi", person(n * 5 % ROWS), phone(n % 10_000))
         (claimed,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
         assert await desk.patient(claimed.id, "kari", scope=EVERYTHING) is not None
         await desk.close(claimed.id, "kari", ClosedReason.REACHED, fence=claimed.fence, scope=EVERYTHING)
@@ -85,7 +95,7 @@ async def test_killed_and_taken_up_again(migrated_url: str) -> None:
     async with database.begin() as connection:
         await connection.execute(insert(callbacks), rows)
     clear = opened(old_vault(), await values(database))
-    desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=new_vault(), clock=SystemClock())
+    desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=changing_vault(), clock=SystemClock())
     in_the_middle: list[bool] = []
     stop = asyncio.Event()
     working = asyncio.create_task(at_work(desk, stop))
@@ -110,5 +120,11 @@ async def test_killed_and_taken_up_again(migrated_url: str) -> None:
     assert done > 0
     found = await values(database)
     assert headers(found) == [new_vault().header]
+    async with database.read() as connection:
+        open_ones = (await connection.execute(select(c.id).where(c.status != "closed"))).scalars().all()
+        indexes = (await connection.execute(select(c.patient_index).where(c.patient_index.is_not(None)))).scalars()
+        assert {index_version_of(bytes(index)) for index in indexes} == {2}
+    people = [newest_vault().open(found[column, id], column, id) for id in open_ones for column in [NUMBERS.name]]
+    assert len(people) == len(set(people)), "somebody has two open callbacks"
     assert opened(newest_vault(), found).items() >= clear.items()
     await database.close()

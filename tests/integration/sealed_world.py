@@ -46,6 +46,12 @@ def index_vault(*versions: int) -> Vault:
     )
 
 
+def changing_vault() -> Vault:
+    """New keys of both kinds in use, the old ones beside them."""
+    index = {"index_key": NEW_INDEX, "index_version": 2, "older_index": {1: INDEX}}
+    return Vault(identity_key=NEW, version=2, older={1: OLD}, **index)  # type: ignore[arg-type]
+
+
 def written(**keys: bytes) -> str:
     """Keys as an operator writes them: written(v2=…, v1=…)."""
     return " ".join(f"{name.removeprefix('v')}:{base64.b64encode(key).decode()}" for name, key in keys.items())
