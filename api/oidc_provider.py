@@ -1,11 +1,12 @@
 """What a provider tells of itself: its endpoints (OpenID Connect Discovery 1.0) and its keys, each kept for a while."""
 
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from joserfc import jwk
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.oidc_errors import LoginRefused, ProviderUnavailable
@@ -124,8 +125,10 @@ def _public_key(given: Any) -> Key | None:
     if not isinstance(given, Mapping) or given.get("use", "sig") != "sig" or "d" in given:
         return None
     try:
-        key = jwk.import_key(dict(given))
-    except (JoseError, ValueError, TypeError, KeyError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SecurityWarning)  # too short to be trusted, says the library
+            key = jwk.import_key(dict(given))
+    except (SecurityWarning, JoseError, ValueError, TypeError, KeyError):
         return None
     return key if isinstance(key, Key) else None
 

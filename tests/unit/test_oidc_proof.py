@@ -1,12 +1,15 @@
 """What our client proves: who it is by its key, and that it holds the key of one log-in."""
 
 import json
+import warnings
 from typing import Any
 
 import pytest
 from joserfc import jwk, jwt
+from joserfc.errors import SecurityWarning
 
 from api.oidc_proof import ClientKey, Possession
+from api.oidc_provider import _public_key
 from desk.errors import SettingsError
 from tests.fakes import FakeClock
 
@@ -92,3 +95,22 @@ def test_a_proof_is_of_one_request_and_shows_no_private_key() -> None:
         ).claims
     )
     assert made.thumbprint == jwk.import_key(made.as_dict()).thumbprint()
+
+
+def test_a_providers_keys_are_those_that_signatures_may_be_checked_with() -> None:
+    good = without(key("EC", "P-256"), "d")
+    rsa = dict(jwk.RSAKey.generate_key(2048, {"kid": "rsa"}).as_dict(private=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)
+        short = dict(jwk.RSAKey.generate_key(1024, {"kid": "short"}).as_dict(private=False))
+    assert [found is not None for found in map(_public_key, (good, rsa))] == [True, True]
+    others = (
+        short,
+        {**good, "use": "enc"},
+        key("EC", "P-256"),
+        {"kty": "oct", "k": "c2VjcmV0"},
+        {"kty": "EC"},
+        "",
+        None,
+    )
+    assert [_public_key(each) for each in others] == [None] * len(others)
