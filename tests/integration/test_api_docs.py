@@ -83,4 +83,5 @@ async def test_no_address_takes_a_phone_or_identity_number(world: World) -> None
     }
     own = {"id", "slug", "number", "cursor", "limit", "incomplete", "since", "state", "everywhere", "seconds"}
     filters = {"department", "status", "due_before", "priority", "language", "unreachable", "mine", "text", "at_risk"}
-    assert names == own | filters
+    of_audit = {"from", "to", "who", "action", "callback", "outcome", "emergency"}
+    assert names == own | filters | of_audit
