@@ -5,7 +5,7 @@ import binascii
 import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Security
+from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -13,6 +13,7 @@ from api.errors import NotSignedIn
 from api.link_mobility import reported
 from api.openapi import problems
 from api.parts import Parts, parts_of
+from api.trace import trace_of
 
 router = APIRouter(prefix="/sms", tags=["sms"])
 
@@ -48,13 +49,16 @@ class ReceivedOut(BaseModel):
 
 
 def from_gateway(
-    parts: Annotated[Parts, Depends(parts_of)], authorization: Annotated[str | None, Security(secret_header)]
+    request: Request,
+    parts: Annotated[Parts, Depends(parts_of)],
+    authorization: Annotated[str | None, Security(secret_header)],
 ) -> Parts:
     """The parts, for who shows the secret: as a bearer, or as the password of any user. Raises NotSignedIn."""
     secret = parts.settings.sms_report_secret
     shown = _shown(authorization or "")
     if secret is None or shown is None or not hmac.compare_digest(shown, secret.get_secret_value().encode()):
         raise NotSignedIn
+    trace_of(request).who = "sms-gateway"
     return parts
 
 
