@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.audit import Audited
-from api.demo import ensure_demo_agent
+from api.demo import ensure_demo_agent, ensure_demo_password
 from api.hardening import Doorway, KnownHosts
 from api.live import Live
 from api.metrics import Metrics
@@ -166,6 +166,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
         await check_keys(database, vault, clock)
         if settings.demo:
             await ensure_demo_agent(parts.agents, settings.var_dir)
+            await ensure_demo_password(parts.logins, settings.var_dir)
         yield parts
     finally:
         await parts.live.close()

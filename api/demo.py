@@ -1,17 +1,20 @@
-"""The demo environment's agent: `demo`, all departments, its token in var/demo-token for a newcomer's first curl."""
+"""The demo environment's agent: `demo`, all departments, token in var/demo-token, password in var/demo-password."""
 
 import asyncio
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from desk.access import ALL_DEPARTMENTS, Role
 from desk.agents import AgentExists, Agents
 from desk.errors import AgentNotFound
+from desk.logins import Logins
 
 NAME = "demo"
 PHONE = "demo-phone"
 TOKEN_FILE = "demo-token"
+PASSWORD_FILE = "demo-password"
 TRIES = 5
 
 
@@ -29,6 +32,16 @@ async def ensure_demo_agent(agents: Agents, var_dir: Path) -> Path:
             break
         except AgentExists:  # another api starts beside us: its token will do
             await asyncio.sleep(0.2)
+    return file
+
+
+async def ensure_demo_password(logins: Logins, var_dir: Path) -> Path:
+    """A password for the demo's agent, unless the file of the one it has is there. Returns the file (mode 0600)."""
+    file = var_dir / PASSWORD_FILE
+    if not (file.exists() and await logins.has_password(NAME)):
+        password = secrets.token_urlsafe(12)
+        await logins.set_password(NAME, password)
+        _write_private(file, password)
     return file
 
 

@@ -21,6 +21,8 @@ SURFACE = {
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("claim", "release", "attempts", "close", "reopen")),
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("transfer", "extend", "promise")),
     ("GET", "/api/v1/events"),
+    *((method, "/api/v1/session") for method in ("POST", "GET", "DELETE")),
+    *((method, path) for method, path in (("DELETE", "/api/v1/sessions"), ("POST", "/api/v1/session/password"))),
     *((method, "/api/v1/emergency-access") for method in ("GET", "POST")),
     ("DELETE", "/api/v1/emergency-access/{number}"),
     *((method, "/api/v1/callbacks/{id}/dial") for method in ("GET", "POST", "DELETE")),

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from api.app import create_app, open_parts
-from api.demo import ensure_demo_agent
+from api.demo import ensure_demo_agent, ensure_demo_password
 from api.metrics import Metrics
 from api.readiness import REFUSED
 from desk.access import Permission
@@ -197,6 +197,16 @@ async def test_the_demo_agent_keeps_its_token_between_starts_in_a_private_file(w
     assert (agent.name, agent.role, agent.scope(Permission.READ).covers("hjerte")) == ("demo", "agent", True)
     await ensure_demo_agent(world.parts.agents, tmp_path)
     assert file.read_text().strip() == token
+
+
+async def test_the_demo_agent_has_a_password_in_a_private_file(world: World, tmp_path: Path) -> None:
+    await ensure_demo_agent(world.parts.agents, tmp_path)
+    file = await ensure_demo_password(world.parts.logins, tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    body = {"name": "demo", "password": file.read_text().strip()}
+    assert (await world.client.post("/api/v1/session", json=body)).status_code == 201
+    await ensure_demo_password(world.parts.logins, tmp_path)
+    assert file.read_text().strip() == body["password"]
 
 
 async def test_a_lost_demo_token_is_made_anew_and_the_old_one_opens_no_more(world: World, tmp_path: Path) -> None:

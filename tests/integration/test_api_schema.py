@@ -34,6 +34,12 @@ checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
 """Numbers nobody can ring, reasons that are numbers, days nobody rings on: text to the document. A made-up version is
 another's."""
+SESSIONS = """
+[[operations]]
+include-path-regex = "^/api/v1/sessions?(/password)?$"
+checks.positive_data_acceptance.expected-statuses = [401, 422, 429]
+"""
+"""Names and passwords are any text to the document, and the token all else is asked with opens no log-in."""
 REPORTS = f"""
 [[operations]]
 include-name = "POST /sms/reports"
@@ -79,7 +85,7 @@ async def test_it_does_what_its_document_says(database_url: str, callback: str, 
         operations = sum(len(path) for path in document["paths"].values()) - 1  # without /readyz
         folder = tmp_path / "rules"
         folder.mkdir()
-        (folder / "schemathesis.toml").write_text(known + CURSORS + RULES + REPORTS + STREAM)
+        (folder / "schemathesis.toml").write_text(known + CURSORS + RULES + SESSIONS + REPORTS + STREAM)
         tried = try_everything(api, folder)
         assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
         assert f"Tested: {operations}" in tried.stdout
