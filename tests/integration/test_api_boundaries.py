@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import select
 
+from desk.access import Role
+from desk.storage.access_tables import agents
+from desk.storage.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
 from tests.integration.api_process import environment, running_api
 from tests.integration.api_world import World, open_world
 
@@ -96,3 +101,29 @@ async def test_of_two_tokens_the_first_counts_alone(world: World) -> None:
     both = [("Authorization", "Bearer inn_wrong"), ("Authorization", f"Bearer {await world.token('kari')}")]
     assert (await world.client.get("/api/v1/me", headers=both)).status_code == 401
     assert (await world.client.get("/api/v1/me", headers=both[::-1])).status_code == 200
+
+
+async def test_what_only_looks_changes_nothing(world: World) -> None:
+    """Asked of the application's own routes: whatever GET, HEAD or OPTIONS reach, the queue stays as it is."""
+    callback = await world.rings()
+    await world.token("lise", Role.ADMIN)
+    await world.token("kari")
+    before = await the_queue(world)
+    addresses = {
+        path.replace("{id:uuid}", callback.id).replace("{id}", callback.id).replace("{slug}", "kirurgi")
+        for path in world.app.openapi()["paths"]
+    }
+    for path in sorted(addresses):
+        for name in ("kari", "lise"):
+            headers = {"Authorization": f"Bearer {await world.token(name)}"}
+            for method in ("GET", "HEAD", "OPTIONS"):
+                await world.client.request(method, path, params={"seconds": 0}, headers=headers)
+    assert len(addresses) > 20
+    assert await the_queue(world) == before
+
+
+async def the_queue(world: World) -> list[tuple[Any, ...]]:
+    """Every row that says how things stand; who looked is in the history and the audit."""
+    tables = (callbacks, attempts, promises, dials, closures, calls, outbox, recordings, agents)
+    async with world.database.read() as connection:
+        return [tuple(row) for table in tables for row in await connection.execute(select(table))]
