@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 
 from desk.clock import Clock
 from desk.storage.database import Database
+from desk.storage.provider_tables import people_of_providers
 from desk.storage.sealed import SEALED
 from desk.storage.tables import answers, audit_patients, callbacks, outbox, recordings
 from desk.vault import Vault
@@ -108,6 +109,10 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
             shown, number = str(uuid4()), f"number {n}"
             named = {"patient_index": vault.index(number), "number": vault.seal(number, "audit_patients.number", shown)}
             await connection.execute(insert(audit_patients), [{"id": shown, **named}])
+            token = vault.seal(f"token {n}", "people_of_providers.refresh_token", f"{n}")
+            await connection.execute(
+                insert(people_of_providers), [{"id": f"{n}", "refresh_token": token, "check_by": now}]
+            )
             await connection.execute(
                 insert(answers),
                 [
