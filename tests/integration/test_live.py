@@ -165,7 +165,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_can_go_on(api: Served)
     lazy.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(lazy, ("127.0.0.1", int(api.url.rpartition(":")[2])))
-    request = f"GET /api/v1/events HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {token}\r\n\r\n"
+    request = f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
     await loop.sock_sendall(lazy, request.encode())
     begun = await loop.sock_recv(lazy, 200)
     assert begun.startswith(b"HTTP/1.1 200")
