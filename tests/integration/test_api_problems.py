@@ -92,7 +92,7 @@ async def test_a_body_too_large_is_refused_told_or_untold(world: World) -> None:
 
 
 async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def crash(_id: str) -> Callback:
+    async def crash(_id: str, **_: object) -> Callback:
         raise RuntimeError(f"secret {SENTINEL}")
 
     registered = await world.rings(1)
@@ -111,7 +111,8 @@ async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch:
 async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.token("kari")
     away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    monkeypatch.setattr(world.parts.agents, "_database", away)
+    for part in (world.parts.agents, world.parts.agents.tokens):
+        monkeypatch.setattr(part, "_database", away)
     answer = await world.as_("kari", "GET", "/callbacks")
     check_problem(answer, 503, "storage-unavailable")
     assert answer.headers["retry-after"] == "5"
