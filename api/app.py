@@ -38,6 +38,7 @@ from api.routes import (
     recordings,
     session,
     sms,
+    tokens,
 )
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
@@ -51,6 +52,7 @@ from desk.dials import Dials
 from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
+from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins
 from desk.outbox import Outbox
@@ -119,6 +121,7 @@ def _add_routes(app: FastAPI) -> None:
         audit_routes,
         login,
         session,
+        tokens,
         sms,
         health,
     ):
@@ -220,6 +223,7 @@ def put_together(
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
         emergencies=Emergencies(database=database, departments=departments, clock=clock),
         agents=agents,
+        issuance=Issuance(database=database, tokens=agents.tokens, clock=clock),
         sessions=sessions,
         logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=Passwords()),
         departments=departments,

@@ -22,6 +22,7 @@ from desk.desk import Desk
 from desk.dials import Dials
 from desk.emergency import Emergencies
 from desk.errands import Errands
+from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins
 from desk.outbox import Outbox
@@ -44,6 +45,7 @@ class Parts:
     ledger: Ledger
     emergencies: Emergencies
     agents: Agents
+    issuance: Issuance
     sessions: Sessions
     logins: Logins
     departments: Callable[[], Departments]

@@ -261,6 +261,30 @@ class TooManyTokens(DeskError):
     id = "too-many-tokens"
 
 
+class NarrowedToken(DeskError):
+    """A token that is narrowed makes and ends no tokens: log in, or use one that is not."""
+
+    id = "narrowed-token"
+
+
+class TokenTooWide(DeskError):
+    """A token can't open more than whoever makes it may."""
+
+    id = "token-too-wide"
+
+
+class TokenOutlives(DeskError):
+    """A token can't last longer than the one it is made with."""
+
+    id = "token-outlives"
+
+
+class ProvidersPerson(DeskError):
+    """Who logs in at a provider makes no tokens: a token would go on when the provider says no. Ask an operator."""
+
+    id = "providers-person"
+
+
 class BadCursor(DeskError):
     """The cursor is not one this list has given out."""
 

@@ -52,6 +52,7 @@ class Token:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    revoked_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class Tokens(UnitsOfWork):
         *,
         scope: TokenScope = WHOLE,
         expires_at: datetime | None = None,
+        given_by: int | None = None,
     ) -> Issued:
-        """The same as a part of a unit of work."""
+        """The same as a part of a unit of work. `given_by`: the token it is made with, and ends with."""
         now = self._clock.now()
         owner = await agent_rows.by_name(connection, agent)
         if owner is None:
@@ -111,6 +113,7 @@ class Tokens(UnitsOfWork):
             scope=_written(scope),
             created_at=now,
             expires_at=expires_at,
+            given_by=given_by,
         )
         return Issued(Token(id, agent, label, scope, now, expires_at, None), secret)
 
@@ -118,17 +121,17 @@ class Tokens(UnitsOfWork):
         """The tokens that work: one agent's, or everybody's."""
         names = None if agent is None else {agent}
         found = await self._read(lambda connection: rows.of_agents(connection, names, self._clock.now()))
-        return [_token(row) for row in found]
+        return [token_of(row) for row in found]
 
     async def get(self, id: int) -> Token:
         """A token that works. Raises TokenNotFound."""
         row = await self._read(lambda connection: rows.one(connection, id, self._clock.now()))
         if row is None:
             raise TokenNotFound
-        return _token(row)
+        return token_of(row)
 
     async def revoke(self, id: int) -> None:
-        """It opens nothing from now on. Raises TokenNotFound."""
+        """It opens nothing from now on, nor does what was made with it. Raises TokenNotFound."""
         if not await self._write(lambda connection: rows.revoke(connection, id, self._clock.now())):
             raise TokenNotFound
 
@@ -164,13 +167,21 @@ def agent_of(row: AgentRow) -> Agent:
     return Agent(row.name, grants, row.phone, opened=row.opened)
 
 
+def in_words(scope: TokenScope) -> str:
+    """What a token of that scope opens."""
+    what = "all its agent may" if scope.permissions is None else ", ".join(sorted(scope.permissions))
+    return what if scope.departments is None else f"{what} in {', '.join(sorted(scope.departments))}"
+
+
 def _agent(opened: rows.Opened) -> Agent:
     scope = _scope(opened.scope)
     return agent_of(opened.agent).narrowed(scope.departments, scope.permissions)
 
 
-def _token(row: rows.TokenRow) -> Token:
-    return Token(row.id, row.agent, row.label, _scope(row.scope), row.created_at, row.expires_at, row.last_used_at)
+def token_of(row: rows.TokenRow) -> Token:
+    """The token of a row."""
+    ends = (row.expires_at, row.last_used_at, row.revoked_at)
+    return Token(row.id, row.agent, row.label, _scope(row.scope), row.created_at, *ends)
 
 
 def _written(scope: TokenScope) -> dict[str, Any] | None:

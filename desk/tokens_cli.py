@@ -11,7 +11,7 @@ from desk.access import Permission
 from desk.agents_cli import Name, changed, chosen_departments, with_agents
 from desk.clock import SystemClock
 from desk.terminal import fail, load_settings, run, say
-from desk.tokens import Token, TokenScope
+from desk.tokens import Token, TokenScope, in_words
 
 app = typer.Typer(no_args_is_help=True, help="What programs sign in with.")
 
@@ -60,12 +60,6 @@ def revoke(number: Annotated[int, typer.Argument(help="As in `innringing tokens 
     """Stop a token from working, at once."""
     run(changed(load_settings(), "token_revoke", f"token {number}", lambda agents: agents.tokens.revoke(number)))
     say(f"Token {number} no longer works.")
-
-
-def in_words(scope: TokenScope) -> str:
-    """What it opens."""
-    what = "all its agent may" if scope.permissions is None else ", ".join(sorted(scope.permissions))
-    return what if scope.departments is None else f"{what} in {', '.join(sorted(scope.departments))}"
 
 
 def _cells(token: Token) -> list[str]:

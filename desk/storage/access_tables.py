@@ -63,6 +63,7 @@ tokens = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Column("last_used_at", Instant),
+    Column("given_by", BigInteger().with_variant(Integer, "sqlite"), ForeignKey("tokens.id"), index=True),
     sqlite_autoincrement=True,
 )
 

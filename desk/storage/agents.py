@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from desk.access import Scope
 from desk.storage.database import Connection
 from desk.storage.tables import agents, grants
 
@@ -21,6 +22,14 @@ class AgentRow:
     grants: frozenset[tuple[str, str]]
     disabled: bool = False
     opened: frozenset[str] = frozenset()
+
+
+def agents_within(scope: Scope) -> ColumnElement[bool]:
+    """Agents whose every role is held in these departments; without any role, an agent is within all of them alone."""
+    if scope.departments is None:
+        return true()
+    mine = select(grants.c.role).where(grants.c.agent_id == agents.c.id).correlate(agents)
+    return and_(exists(mine), ~exists(mine.where(grants.c.department.not_in(scope.departments))))
 
 
 async def insert_agent(
@@ -65,6 +74,18 @@ async def by_name(connection: Connection, name: str) -> AgentRow | None:
 async def by_subject(connection: Connection, issuer: str, subject: str) -> AgentRow | None:
     """The working agent whom that provider knows as `subject`."""
     return next(iter(await _working(connection, agents.c.issuer == issuer, agents.c.subject == subject)), None)
+
+
+async def is_within(connection: Connection, name: str, scope: Scope) -> bool:
+    """Whether there is a working agent of that name within these departments."""
+    query = select(agents.c.id).where(agents.c.name == name, agents.c.revoked_at.is_(None), agents_within(scope))
+    return (await connection.execute(query)).first() is not None
+
+
+async def is_providers(connection: Connection, agent_id: int) -> bool:
+    """Whether a provider of single sign-on says who the agent is and what roles it has."""
+    query = select(agents.c.issuer).where(agents.c.id == agent_id)
+    return (await connection.execute(query)).scalar_one() is not None
 
 
 async def all_working(connection: Connection) -> list[AgentRow]:

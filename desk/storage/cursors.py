@@ -100,6 +100,19 @@ def emergency_place(cursor: str) -> int:
     raise BadCursor
 
 
+def after_token(id: int) -> str:
+    """The cursor behind this token, on the way to older ones."""
+    return _packed(["tokens", id])
+
+
+def token_place(cursor: str) -> int:
+    """Where a cursor of `after_token` points; `BadCursor` on anything else."""
+    match _unpacked(cursor):
+        case ["tokens", int(id)] if 0 <= id < 2**63:
+            return id
+    raise BadCursor
+
+
 def _packed(place: list[str | int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 

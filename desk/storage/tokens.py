@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
+from desk.access import Scope
 from desk.storage import emergency
-from desk.storage.agents import AgentRow
+from desk.storage.agents import AgentRow, agents_within
 from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
 from desk.storage.tables import agents, grants, tokens
@@ -55,9 +56,10 @@ async def insert_token(
     scope: dict[str, Any] | None,
     created_at: datetime,
     expires_at: datetime | None,
+    given_by: int | None = None,
 ) -> int:
-    """The new token's id."""
-    values = {"agent_id": agent_id, "label": label, "hash": hash, "scope": scope}
+    """The new token's id. `given_by`: the token it was made with, and ends with."""
+    values = {"agent_id": agent_id, "label": label, "hash": hash, "scope": scope, "given_by": given_by}
     made = await connection.execute(
         insert(tokens).values(**values, created_at=created_at, expires_at=expires_at).returning(t.id)
     )
@@ -88,12 +90,7 @@ async def by_hashes(connection: Connection, hashes: Collection[bytes], now: date
 
 async def of_agents(connection: Connection, names: Collection[str] | None, now: datetime) -> Sequence[TokenRow]:
     """The tokens that work, of these agents or of all, oldest first."""
-    query = (
-        select(tokens, agents.c.name.label("agent"))
-        .select_from(tokens.join(agents, agents.c.id == t.agent_id))
-        .where(working(now))
-        .order_by(t.id)
-    )
+    query = _rows().where(working(now)).order_by(t.id)
     if names is not None:
         query = query.where(agents.c.name.in_(names))
     return [_read(row) for row in await connection.execute(query)]
@@ -101,19 +98,45 @@ async def of_agents(connection: Connection, names: Collection[str] | None, now: 
 
 async def one(connection: Connection, id: int, now: datetime) -> TokenRow | None:
     """A token that works, by its id."""
-    query = (
-        select(tokens, agents.c.name.label("agent"))
-        .select_from(tokens.join(agents, agents.c.id == t.agent_id))
-        .where(working(now), t.id == id)
-    )
+    row = (await connection.execute(_rows().where(working(now), t.id == id))).one_or_none()
+    return _read(row) if row else None
+
+
+async def of_hash(connection: Connection, hash: bytes, now: datetime) -> TokenRow | None:
+    """A token that works, by its hash; kept from being revoked until this unit of work ends."""
+    query = _rows().where(working(now), t.hash == hash).with_for_update(of=tokens)
     row = (await connection.execute(query)).one_or_none()
     return _read(row) if row else None
 
 
+async def page(
+    connection: Connection, *, scope: Scope, or_of: str, agent: str | None, before: int | None, limit: int
+) -> list[TokenRow]:
+    """Those of agents within these departments or of that agent, newest first, below `before`; also ended ones."""
+    query = _rows().where(_seen_by(scope, or_of))
+    if agent is not None:
+        query = query.where(agents.c.name == agent)
+    if before is not None:
+        query = query.where(t.id < before)
+    return [_read(row) for row in await connection.execute(query.order_by(t.id.desc()).limit(limit))]
+
+
+async def seen(connection: Connection, id: int, *, scope: Scope, or_of: str) -> TokenRow | None:
+    """That one, if it is of an agent within these departments or of that agent."""
+    row = (await connection.execute(_rows().where(t.id == id, _seen_by(scope, or_of)))).one_or_none()
+    return _read(row) if row else None
+
+
 async def revoke(connection: Connection, id: int, now: datetime) -> bool:
-    """Whether there was such a token, not yet revoked."""
+    """Whether there was such a token, not yet revoked. What was made with it ends with it, and so on."""
     result = await connection.execute(update(tokens).where(t.id == id, t.revoked_at.is_(None)).values(revoked_at=now))
-    return bool(result.rowcount)
+    if not result.rowcount:
+        return False
+    made = select(t.id).where(t.given_by == id).cte("made", recursive=True)
+    made = made.union_all(select(t.id).join(made, t.given_by == made.c.id))
+    with_it = t.id.in_(select(made.c.id))
+    await connection.execute(update(tokens).where(with_it, t.revoked_at.is_(None)).values(revoked_at=now))
+    return True
 
 
 async def used(connection: Connection, ids: Collection[int], now: datetime) -> None:
@@ -126,6 +149,14 @@ async def count(connection: Connection, agent_id: int, now: datetime) -> int:
     """How many working tokens the agent has."""
     query = select(func.count()).select_from(tokens.join(agents, agents.c.id == t.agent_id))
     return int((await connection.execute(query.where(working(now), t.agent_id == agent_id))).scalar_one())
+
+
+def _rows() -> Any:
+    return select(tokens, agents.c.name.label("agent")).join_from(tokens, agents, agents.c.id == t.agent_id)
+
+
+def _seen_by(scope: Scope, agent: str) -> ColumnElement[bool]:
+    return and_(agents.c.revoked_at.is_(None), or_(agents.c.name == agent, agents_within(scope)))
 
 
 def _opened(row: Any) -> Opened:

@@ -25,6 +25,8 @@ SURFACE = {
     *((method, path) for method, path in (("DELETE", "/api/v1/sessions"), ("POST", "/api/v1/session/password"))),
     *((method, "/api/v1/emergency-access") for method in ("GET", "POST")),
     ("DELETE", "/api/v1/emergency-access/{number}"),
+    *((method, "/api/v1/tokens") for method in ("GET", "POST")),
+    ("DELETE", "/api/v1/tokens/{number}"),
     *((method, "/api/v1/callbacks/{id}/dial") for method in ("GET", "POST", "DELETE")),
     ("POST", "/sms/reports"),
     *(("GET", f"/{name}") for name in ("healthz", "readyz", "metrics")),
@@ -86,4 +88,5 @@ async def test_no_address_takes_a_phone_or_identity_number(world: World) -> None
     own = {"id", "slug", "number", "cursor", "limit", "incomplete", "since", "state", "everywhere", "seconds"}
     filters = {"department", "status", "due_before", "priority", "language", "unreachable", "mine", "text", "at_risk"}
     of_audit = {"from", "to", "who", "action", "callback", "outcome", "emergency"}
-    assert names == own | filters | of_audit
+    of_access = {"agent"}
+    assert names == own | filters | of_audit | of_access

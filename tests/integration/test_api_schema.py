@@ -17,8 +17,9 @@ CURSORS = """
 include-name = [
   "GET /api/v1/callbacks", "GET /api/v1/calls",
   "GET /api/v1/departments/{slug}/promises", "GET /api/v1/departments/{slug}/warnings", "GET /api/v1/emergency-access",
+  "GET /api/v1/tokens",
 ]
-checks.positive_data_acceptance.expected-statuses = [200, 404, 422]
+checks.positive_data_acceptance.expected-statuses = [200, 403, 404, 422]
 """
 """A cursor is any text to the document, and 422 unless the list has given it out; so is a note with a number in it."""
 RULES = """
@@ -29,11 +30,20 @@ include-name = [
 checks.positive_data_acceptance.expected-statuses = [200, 201, 404, 409, 422]
 
 [[operations]]
+include-name = "POST /api/v1/tokens"
+checks.positive_data_acceptance.expected-statuses = [201, 403, 404, 409]
+
+[[operations]]
+include-name = "DELETE /api/v1/tokens/{number}"
+parameters = { "path.number" = 9999999 }
+checks.positive_data_acceptance.expected-statuses = [404]
+
+[[operations]]
 include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
 """Numbers nobody can ring, reasons that are numbers, days nobody rings on: text to the document. A made-up version is
-another's."""
+another's. Departments are made up too, and the token all is asked with must not be ended."""
 SESSIONS = """
 [[operations]]
 include-path-regex = "^/api/v1/sessions?(/password)?$"

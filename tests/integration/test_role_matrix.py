@@ -106,6 +106,9 @@ LINES: dict[str, Line] = {
     "DELETE /emergency-access/{number}": Line(READERS, "404 emergency-not-found"),
     "GET /audit": Line(AUDITORS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "POST /audit/extract": Line(AUDITORS, "200", body={"identity": synthetic_identity(1)}),
+    "GET /tokens": Line(SIGNED_IN),
+    "POST /tokens": Line(SIGNED_IN, "201", NO_DEPARTMENT, {"label": "veggskjerm", "departments": ["{department}"]}),
+    "DELETE /tokens/{number}": Line(SIGNED_IN, "404 token-not-found"),
     "GET /session": Line(ROLES, browser=True),
     "DELETE /session": Line(ROLES, "204", browser=True),
     "DELETE /sessions": Line(ROLES, "204", browser=True),
@@ -216,6 +219,8 @@ class Asker:
         """The department filled in, and a phone nobody else has."""
         if isinstance(value, dict):
             return {key: self._about(each, department) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._about(each, department) for each in value]
         filled = {"{department}": department, "{phone}": f"+4768059{self.asked:03}"}
         return filled.get(value, value) if isinstance(value, str) else value
 

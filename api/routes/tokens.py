@@ -1,0 +1,80 @@
+"""Tokens of programs: make one, see them, end one. Thin: what may be made and ended is the desk's to say."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request
+
+from api.auth import Access, SignedIn
+from api.errors import RoleNotAllowed
+from api.openapi import API, problems
+from api.routes.callbacks import Cursor, Limit
+from api.schemas import PLAIN_TEXT
+from api.session_schemas import TokenIn, TokenMadeOut, TokenOut, TokenPage
+from api.trace import trace_of
+from desk.access import Permission
+from desk.tokens import in_words
+
+router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
+
+MOST: Final = 9_999_999
+"""Too short for a phone or identity number: those don't belong in an address."""
+AgentQuery = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=128,
+        pattern=PLAIN_TEXT,
+        description="Somebody else's, of an agent within the departments where you have `manage`.",
+    ),
+]
+
+
+@router.get("", responses=problems((404, "There is no such agent within your departments.")))
+async def list_tokens(
+    access: SignedIn, agent: AgentQuery = None, cursor: Cursor = None, limit: Limit = 50
+) -> TokenPage:
+    """Your tokens, and with `manage` those of the agents whose every role is in your departments; newest first.
+
+    Also those that have expired or were revoked. What opens is in none.
+    """
+    check_asked(access, agent)
+    page = await access.parts.issuance.page(access.agent, agent=agent, cursor=cursor, limit=limit)
+    return TokenPage(items=[TokenOut.of(token) for token in page.items], next_cursor=page.next_cursor)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=problems((404, "There is no such department."), (409, "You have as many tokens as one may have.")),
+)
+async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenMadeOut:
+    """A new token of your own, told this once: as wide as you are or narrower, from a log-in or an unnarrowed token.
+
+    Made with a token, it lasts no longer than that and is revoked with it. People of a provider make none.
+    """
+    if body.departments is not None:
+        access.looking(body.departments)
+    issued = await access.parts.issuance.issue(
+        access.agent, body.label, scope=body.scope, lasting=body.lasting, by=bearer_of(access)
+    )
+    trace_of(request).why = f"token:{issued.token.id} {in_words(issued.token.scope)}"
+    return TokenMadeOut.of_issued(issued)
+
+
+@router.delete("/{number:int}", status_code=204, responses=problems((404, "There is no such token of yours to end.")))
+async def revoke_token(number: Annotated[int, Path(ge=0, le=MOST)], access: SignedIn, request: Request) -> None:
+    """End it at once, and what was made with it: your own, or with `manage` one of an agent within your departments."""
+    trace_of(request).why = f"token:{number}"
+    ended = await access.parts.issuance.revoke(number, access.agent, by=bearer_of(access))
+    trace_of(request).why = f"token:{ended.id} of {ended.agent}"
+
+
+def check_asked(access: Access, agent: str | None) -> None:
+    """Raises RoleNotAllowed for somebody else's, asked for without `manage`."""
+    if agent not in (None, access.agent.name) and not access.agent.may(Permission.MANAGE):
+        raise RoleNotAllowed
+
+
+def bearer_of(access: Access) -> str | None:
+    """The token the request was sent with; None: a log-in."""
+    return access.credential.secret if access.credential.session is None else None
