@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.cookies import SESSION
 from api.credentials import Credential, credential_of
 from api.errors import NotSignedIn, RoleNotAllowed
 from api.parts import Parts, parts_of
+from api.schemas import PLAIN_TEXT
 from api.trace import trace_of
 from desk.access import Permission, Scope
 from desk.agent import Agent
@@ -110,6 +111,10 @@ class PersonsAccess:
     session: Session
     secret: str
 
+    def require_recent(self) -> None:
+        """Raises LogInAgain unless the log-in is recent: who finds a session open may not do what asks this."""
+        self.parts.sessions.require_recent(self.session)
+
 
 async def _in_session(
     request: Request,
@@ -126,6 +131,21 @@ async def _in_session(
     return PersonsAccess(credential.agent, parts, credential.session, credential.secret)
 
 
+def check_manages(agent: Agent, other: str | None) -> None:
+    """Raises RoleNotAllowed for a look at somebody else's access without MANAGE. None is one's own."""
+    if other not in (None, agent.name) and not agent.may(Permission.MANAGE):
+        raise RoleNotAllowed
+
+
+AgentQuery = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=128,
+        pattern=PLAIN_TEXT,
+        description="Somebody else's, of an agent within the departments where you have `manage`.",
+    ),
+]
 InSession = Annotated[PersonsAccess, Depends(_in_session)]
 SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
 Reader = Annotated[Access, Depends(signed_in(Permission.READ))]

@@ -18,6 +18,8 @@ SESSION: Final = "innringing"
 DEVICE: Final = "innringing-device"
 CSRF_HEADER: Final = "X-CSRF-Token"
 LONGEST: Final = 200
+LEFT_BEHIND: Final = '"cache", "storage"'
+"""What a browser clears at log-out. Not "cookies": what the browser is known by at the next log-in goes on."""
 
 
 def read(request: Request, settings: Settings, name: str) -> str | None:
@@ -39,6 +41,12 @@ def keep_device(response: Response, request: Request, settings: Settings, device
 def drop_session(response: Response, request: Request, settings: Settings) -> None:
     """Tell the browser to forget it."""
     _set(response, request, settings, SESSION, "", 0)
+
+
+def forget_session(response: Response, request: Request, settings: Settings) -> None:
+    """Log out the browser: without the cookie, and with nothing left of what it was shown or kept."""
+    drop_session(response, request, settings)
+    response.headers["Clear-Site-Data"] = LEFT_BEHIND
 
 
 def _set(response: Response, request: Request, settings: Settings, name: str, value: str, max_age: int | None) -> None:

@@ -82,6 +82,8 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.GrantNotFound: 404,
     desk_errors.TokenNotFound: 404,
     desk_errors.TooManyTokens: 409,
+    desk_errors.SessionNotFound: 404,
+    desk_errors.LogInAgain: 403,
     desk_errors.NarrowedToken: 403,
     desk_errors.TokenTooWide: 403,
     desk_errors.TokenOutlives: 403,

@@ -10,7 +10,7 @@ from api.schemas import Body, MeOut, Slug
 from desk.access import Permission
 from desk.agent import Agent
 from desk.issuance import LONGEST
-from desk.sessions import LoginSource, Session
+from desk.sessions import Listed, LoginSource, Session
 from desk.tokens import Issued, Token, TokenScope
 
 MOST_CHARACTERS = 1000
@@ -40,6 +40,34 @@ class SessionOut(MeOut):
     def of_session(cls, session: Session, agent: Agent, departments: Sequence[str], csrf: str) -> Self:
         me = MeOut.of(agent, departments)
         return cls(**dict(me), csrf=csrf, source=session.source, ends_at=session.ends_at)
+
+
+class SessionListedOut(BaseModel):
+    """A log-in that goes on."""
+
+    id: int
+    agent: str
+    source: LoginSource
+    created_at: datetime
+    seen_at: datetime = Field(description="Its last request, right to a minute.")
+    ends_at: datetime = Field(description="The latest it lasts; without a request it ends sooner.")
+    current: bool = Field(description="The one this is asked with.")
+
+    @classmethod
+    def of(cls, listed: Listed, current: int) -> Self:
+        return cls(
+            id=listed.id,
+            agent=listed.agent,
+            source=listed.source,
+            created_at=listed.created_at,
+            seen_at=listed.seen_at,
+            ends_at=listed.ends_at,
+            current=listed.id == current,
+        )
+
+
+class SessionList(BaseModel):
+    items: list[SessionListedOut]
 
 
 class TokenIn(Body):

@@ -40,6 +40,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "current": "Så sin egen innlogging",
     "log_out": "Logget ut",
     "log_out_everywhere": "Logget ut overalt",
+    "list_sessions": "Så hvor noen er logget inn",
+    "end_session": "Avsluttet en innlogging",
     "change_password": "Byttet sitt eget passord",
     "list_tokens": "Så listen over tilganger for programmer",
     "add_token": "Laget en tilgang for et program",

@@ -261,6 +261,18 @@ class TooManyTokens(DeskError):
     id = "too-many-tokens"
 
 
+class SessionNotFound(DeskError):
+    """There is no such session."""
+
+    id = "session-not-found"
+
+
+class LogInAgain(DeskError):
+    """Log in again first: this needs a log-in of the last ten minutes."""
+
+    id = "log-in-again"
+
+
 class NarrowedToken(DeskError):
     """A token that is narrowed makes and ends no tokens: log in, or use one that is not."""
 

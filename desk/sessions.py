@@ -15,10 +15,11 @@ from typing import Final
 
 import structlog
 
+from desk.access import Permission
 from desk.agent import Agent
 from desk.at_once import AtOnce
 from desk.clock import Clock
-from desk.errors import AgentNotFound, StorageUnavailable
+from desk.errors import AgentNotFound, LogInAgain, SessionNotFound, StorageUnavailable
 from desk.session_limits import Limits
 from desk.storage import agents as agent_rows
 from desk.storage import sessions as rows
@@ -30,6 +31,10 @@ from desk.units import UnitsOfWork
 SESSION_PREFIX: Final = "inn_s_"
 """Begins as a token does: the log hides both by that."""
 NOTED_EVERY: Final = timedelta(minutes=1)
+
+RECENT: Final = timedelta(minutes=10)
+"""How old a log-in may be for what a session left open must not be used for."""
+MOST_LISTED: Final = 200
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +70,18 @@ class Session:
     seen_at: datetime
     ends_at: datetime
     login: ProviderLogin | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A session as its holder may see it. `seen_at` is right to a minute; `ends_at` is the latest it can last."""
+
+    id: int
+    agent: str
+    source: LoginSource
+    created_at: datetime
+    seen_at: datetime
+    ends_at: datetime
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,38 @@ class Sessions(UnitsOfWork):
             return await rows.end_of_agent(connection, row.id, but=hashed(but) if but else None)
 
         return await self._write(work)
+
+    async def list(self, reader: Agent, agent: str | None = None) -> Sequence[Listed]:
+        """The newest sessions that go on: the reader's own, or of an agent within where the reader has MANAGE.
+
+        Raises AgentNotFound for one who is not there or not within.
+        """
+        name, scope = agent or reader.name, reader.scope(Permission.MANAGE)
+
+        async def look(connection: Connection) -> list[rows.ListedRow]:
+            if name != reader.name and not await agent_rows.is_within(connection, name, scope):
+                raise AgentNotFound
+            return await rows.of_agent(connection, name, self._oldest(self._clock.now()), MOST_LISTED)
+
+        found = await self._read(look)
+        return [
+            Listed(
+                *(row.id, row.agent, LoginSource(row.source)),
+                *(row.created_at, row.seen_at, row.created_at + self._limits.absolute),
+            )
+            for row in found
+        ]
+
+    async def end_one(self, id: int, by: Agent) -> None:
+        """End that one, of those `list` shows `by`. Raises SessionNotFound."""
+        scope = by.scope(Permission.MANAGE)
+        if not await self._write(lambda connection: rows.end_one(connection, id, scope=scope, or_of=by.name)):
+            raise SessionNotFound
+
+    def require_recent(self, session: Session) -> None:
+        """Raises LogInAgain for a log-in too old to say that it is still the same person who asks."""
+        if session.created_at <= self._clock.now() - RECENT:
+            raise LogInAgain
 
     async def end_of_provider(self, issuer: str, subject: str | None = None, sid: str | None = None) -> int:
         """Log out whom the provider says: by person, by its session, or both. How many sessions; none if none named."""

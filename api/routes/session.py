@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api import cookies
-from api.auth import InSession
+from api.auth import AgentQuery, InSession, check_manages
 from api.credentials import check_same_site
 from api.openapi import API, problems
 from api.parts import Parts, parts_of
-from api.session_schemas import LogInIn, PasswordIn, SessionOut
+from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.trace import trace_of
 from desk.access import Permission
 from desk.logins import LoggedIn
@@ -17,6 +17,8 @@ from desk.sessions import Session, csrf_of
 
 router = APIRouter(prefix=API, tags=["session"])
 
+MOST = 9_999_999
+"""Too short for a phone or identity number: those don't belong in an address."""
 UNKNOWN_ADDRESS = "unknown"
 TOO_MANY = (429, "Too many failed tries: wait for as long as Retry-After says.")
 
@@ -50,14 +52,42 @@ async def current(access: InSession) -> SessionOut:
 async def log_out(access: InSession, request: Request, response: Response) -> None:
     """Log out here."""
     await access.parts.sessions.end(access.secret)
-    cookies.drop_session(response, request, access.parts.settings)
+    cookies.forget_session(response, request, access.parts.settings)
 
 
 @router.delete("/sessions", status_code=204, responses=problems())
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
-    """Log out here and everywhere else."""
+    """Log out here and everywhere else: needs a log-in of the last ten minutes."""
+    access.require_recent()
     await access.parts.sessions.end_all(access.agent.name)
-    cookies.drop_session(response, request, access.parts.settings)
+    cookies.forget_session(response, request, access.parts.settings)
+
+
+@router.get("/sessions", responses=problems((404, "There is no such agent within your departments.")))
+async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionList:
+    """Where you are logged in, newest first; the 200 newest."""
+    check_manages(access.agent, agent)
+    found = await access.parts.sessions.list(access.agent, agent)
+    return SessionList(items=[SessionListedOut.of(each, access.session.id) for each in found])
+
+
+@router.delete(
+    "/sessions/{number:int}", status_code=204, responses=problems((404, "There is no such session of yours to end."))
+)
+async def end_session(
+    number: Annotated[int, Path(ge=0, le=MOST)], access: InSession, request: Request, response: Response
+) -> None:
+    """End one, at once: your own, or with `manage` of an agent within your departments.
+
+    Another than the one you ask with needs a log-in of the last ten minutes.
+    """
+    trace_of(request).why = f"session:{number}"
+    here = number == access.session.id
+    if not here:
+        access.require_recent()
+    await access.parts.sessions.end_one(number, access.agent)
+    if here:
+        cookies.forget_session(response, request, access.parts.settings)
 
 
 @router.post("/session/password", responses=problems(TOO_MANY))

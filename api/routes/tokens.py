@@ -2,31 +2,19 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 
-from api.auth import Access, SignedIn
-from api.errors import RoleNotAllowed
+from api.auth import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, Limit
-from api.schemas import PLAIN_TEXT
 from api.session_schemas import TokenIn, TokenMadeOut, TokenOut, TokenPage
 from api.trace import trace_of
-from desk.access import Permission
 from desk.tokens import in_words
 
 router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
 
 MOST: Final = 9_999_999
 """Too short for a phone or identity number: those don't belong in an address."""
-AgentQuery = Annotated[
-    str | None,
-    Query(
-        min_length=1,
-        max_length=128,
-        pattern=PLAIN_TEXT,
-        description="Somebody else's, of an agent within the departments where you have `manage`.",
-    ),
-]
 
 
 @router.get("", responses=problems((404, "There is no such agent within your departments.")))
@@ -37,7 +25,7 @@ async def list_tokens(
 
     Also those that have expired or were revoked. What opens is in none.
     """
-    check_asked(access, agent)
+    check_manages(access.agent, agent)
     page = await access.parts.issuance.page(access.agent, agent=agent, cursor=cursor, limit=limit)
     return TokenPage(items=[TokenOut.of(token) for token in page.items], next_cursor=page.next_cursor)
 
@@ -50,8 +38,11 @@ async def list_tokens(
 async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenMadeOut:
     """A new token of your own, told this once: as wide as you are or narrower, from a log-in or an unnarrowed token.
 
-    Made with a token, it lasts no longer than that and is revoked with it. People of a provider make none.
+    The log-in must be of the last ten minutes. Made with a token, it lasts no longer than that and is revoked with it.
+    People of a provider make none.
     """
+    if access.credential.session is not None:
+        access.parts.sessions.require_recent(access.credential.session)
     if body.departments is not None:
         access.looking(body.departments)
     issued = await access.parts.issuance.issue(
@@ -67,12 +58,6 @@ async def revoke_token(number: Annotated[int, Path(ge=0, le=MOST)], access: Sign
     trace_of(request).why = f"token:{number}"
     ended = await access.parts.issuance.revoke(number, access.agent, by=bearer_of(access))
     trace_of(request).why = f"token:{ended.id} of {ended.agent}"
-
-
-def check_asked(access: Access, agent: str | None) -> None:
-    """Raises RoleNotAllowed for somebody else's, asked for without `manage`."""
-    if agent not in (None, access.agent.name) and not access.agent.may(Permission.MANAGE):
-        raise RoleNotAllowed
 
 
 def bearer_of(access: Access) -> str | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
+from desk.access import Scope
 from desk.storage import emergency
-from desk.storage.agents import AgentRow
+from desk.storage.agents import AgentRow, agents_within
 from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
 from desk.storage.tables import agents, grants, sessions
@@ -44,6 +45,17 @@ class Oldest:
 
     seen: datetime
     created: datetime
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """A session as it is told of: nothing in it opens, nor says from where."""
+
+    id: int
+    agent: str
+    source: str
+    created_at: datetime
+    seen_at: datetime
 
 
 async def insert_session(
@@ -84,6 +96,24 @@ async def by_hashes(
             session = replace(session, agent=replace(session.agent, grants=held))
         found[hash] = session
     return found
+
+
+async def of_agent(connection: Connection, name: str, oldest: Oldest, limit: int) -> list[ListedRow]:
+    """The working agent's sessions that go on, newest first."""
+    query = (
+        select(s.id, agents.c.name, s.source, s.created_at, s.seen_at)
+        .join_from(sessions, agents, agents.c.id == s.agent_id)
+        .where(agents.c.name == name, agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
+        .where(s.seen_at > oldest.seen, s.created_at > oldest.created)
+    )
+    return [ListedRow(*row) for row in await connection.execute(query.order_by(s.id.desc()).limit(limit))]
+
+
+async def end_one(connection: Connection, id: int, *, scope: Scope, or_of: str) -> bool:
+    """Whether there was such a session, of that agent or of an agent within these departments."""
+    theirs = or_(agents.c.name == or_of, agents_within(scope))
+    those = select(agents.c.id).where(agents.c.revoked_at.is_(None), theirs)
+    return bool((await connection.execute(delete(sessions).where(s.id == id, s.agent_id.in_(those)))).rowcount)
 
 
 async def seen(connection: Connection, ids: Collection[int], now: datetime) -> None:

@@ -25,6 +25,8 @@ SURFACE = {
     *((method, path) for method, path in (("DELETE", "/api/v1/sessions"), ("POST", "/api/v1/session/password"))),
     *((method, "/api/v1/emergency-access") for method in ("GET", "POST")),
     ("DELETE", "/api/v1/emergency-access/{number}"),
+    ("GET", "/api/v1/sessions"),
+    ("DELETE", "/api/v1/sessions/{number}"),
     *((method, "/api/v1/tokens") for method in ("GET", "POST")),
     ("DELETE", "/api/v1/tokens/{number}"),
     *((method, "/api/v1/callbacks/{id}/dial") for method in ("GET", "POST", "DELETE")),

@@ -46,7 +46,7 @@ checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 another's. Departments are made up too, and the token all is asked with must not be ended."""
 SESSIONS = """
 [[operations]]
-include-path-regex = "^/api/v1/sessions?(/password)?$"
+include-path-regex = "^/api/v1/sessions?(/password|/.number.)?$"
 checks.positive_data_acceptance.expected-statuses = [401, 422, 429]
 """
 """Names and passwords are any text to the document, and the token all else is asked with opens no log-in."""

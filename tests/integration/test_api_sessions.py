@@ -81,8 +81,11 @@ async def test_log_in_work_and_log_out(world: World, browser: Browser) -> None:
     claimed = await browser.ask("POST", "/callbacks/claim", json={"department": "kirurgi"})
     assert claimed.json()["items"][0]["claimed_by"] == "kari"
     secret = browser.secret
-    assert (await browser.ask("DELETE", "/session")).status_code == 204
+    device, out = browser.client.cookies.get(DEVICE), await browser.ask("DELETE", "/session")
+    assert out.status_code == 204
     assert browser.secret is None
+    assert out.headers["clear-site-data"] == '"cache", "storage"'
+    assert browser.client.cookies.get(DEVICE) == device is not None, "its next log-in is a known browser's"
     refused(await browser.ask("GET", "/me", headers={"Cookie": f"{COOKIE}={secret}"}), 401, "not-signed-in")
 
 
@@ -224,7 +227,8 @@ async def test_logging_out_everywhere_while_requests_run(world: World, browser: 
     running = [asyncio.ensure_future(until_out(each)) for each in others]
     for each in others:
         assert (await each.ask("GET", "/me")).status_code == 200
-    assert (await browser.ask("DELETE", "/sessions")).status_code == 204
+    out = await browser.ask("DELETE", "/sessions")
+    assert (out.status_code, out.headers["clear-site-data"]) == (204, '"cache", "storage"')
     assert all(answered >= 0 for answered in await asyncio.gather(*running))
     for each in (browser, *others):
         refused(await each.ask("GET", "/me"), 401, "not-signed-in")

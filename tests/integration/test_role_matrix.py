@@ -112,6 +112,8 @@ LINES: dict[str, Line] = {
     "GET /session": Line(ROLES, browser=True),
     "DELETE /session": Line(ROLES, "204", browser=True),
     "DELETE /sessions": Line(ROLES, "204", browser=True),
+    "GET /sessions": Line(ROLES, browser=True),
+    "DELETE /sessions/{number}": Line(ROLES, "404 session-not-found", browser=True),
     "POST /session/password": Line(
         ROLES, "403 wrong-password", body={"old": "ingen har dette", "new": "en ny og lang setning"}, browser=True
     ),
