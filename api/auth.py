@@ -14,7 +14,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.cookies import SESSION
 from api.credentials import Credential, credential_of
-from api.errors import NotSignedIn, RoleNotAllowed
+from api.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed
 from api.parts import Parts, parts_of
 from api.schemas import PLAIN_TEXT
 from api.trace import trace_of
@@ -78,10 +78,16 @@ def trace(request: Request, credential: Credential, scope: Scope | None) -> None
     told.role = ",".join(sorted({grant.role.value for grant in credential.agent.grants}))
 
 
-def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
+def check_password_is_own(credential: Credential) -> None:
+    """Raises PasswordMustBeChanged for a log-in with a first password."""
+    if credential.session is not None and credential.session.password_to_change:
+        raise PasswordMustBeChanged
+
+
+def signed_in(permission: Permission, *, with_first_password: bool = False) -> Callable[..., Awaitable[Access]]:
     """A dependency: somebody with a valid token or log-in whose role has `permission`.
 
-    Raises NotSignedIn, CrossSite, RoleNotAllowed.
+    Raises NotSignedIn, CrossSite, RoleNotAllowed; PasswordMustBeChanged unless open `with_first_password`.
     """
 
     async def dependency(
@@ -94,6 +100,8 @@ def signed_in(permission: Permission) -> Callable[..., Awaitable[Access]]:
         agent = credential.agent
         scope = agent.scope(permission)
         trace(request, credential, scope)
+        if not with_first_password:
+            check_password_is_own(credential)
         if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
@@ -116,19 +124,29 @@ class PersonsAccess:
         self.parts.sessions.require_recent(self.session)
 
 
-async def _in_session(
-    request: Request,
-    parts: Annotated[Parts, Depends(parts_of)],
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
-    _cookie: Annotated[str | None, Security(cookie)],
-) -> PersonsAccess:
-    """Raises NotSignedIn, also for a token: machines have no log-in; and CrossSite."""
-    credential = await credential_of(request, parts, credentials)
-    if credential.session is None:
-        raise NotSignedIn
-    trace(request, credential, None)
-    structlog.contextvars.bind_contextvars(agent=credential.agent.name)
-    return PersonsAccess(credential.agent, parts, credential.session, credential.secret)
+def logged_in(*, with_first_password: bool = False) -> Callable[..., Awaitable[PersonsAccess]]:
+    """A dependency: somebody at a browser.
+
+    Raises NotSignedIn, also for a token: machines have no log-in; CrossSite; PasswordMustBeChanged unless open
+    `with_first_password`.
+    """
+
+    async def dependency(
+        request: Request,
+        parts: Annotated[Parts, Depends(parts_of)],
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+        _cookie: Annotated[str | None, Security(cookie)],
+    ) -> PersonsAccess:
+        credential = await credential_of(request, parts, credentials)
+        if credential.session is None:
+            raise NotSignedIn
+        trace(request, credential, None)
+        if not with_first_password:
+            check_password_is_own(credential)
+        structlog.contextvars.bind_contextvars(agent=credential.agent.name)
+        return PersonsAccess(credential.agent, parts, credential.session, credential.secret)
+
+    return dependency
 
 
 def check_manages(agent: Agent, other: str | None) -> None:
@@ -146,7 +164,10 @@ AgentQuery = Annotated[
         description="Somebody else's, of an agent within the departments where you have `manage`.",
     ),
 ]
-InSession = Annotated[PersonsAccess, Depends(_in_session)]
+InSession = Annotated[PersonsAccess, Depends(logged_in())]
+InAnySession = Annotated[PersonsAccess, Depends(logged_in(with_first_password=True))]
+"""Also in one begun with a first password: for seeing that it is so, changing it and logging out."""
+SignedInAnyhow = Annotated[Access, Depends(signed_in(Permission.SIGN_IN, with_first_password=True))]
 SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
 Reader = Annotated[Access, Depends(signed_in(Permission.READ))]
 Worker = Annotated[Access, Depends(signed_in(Permission.WORK))]

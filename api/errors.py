@@ -20,6 +20,12 @@ class NotSignedIn(ApiError):
     id = "not-signed-in"
 
 
+class PasswordMustBeChanged(ApiError):
+    """Somebody else chose your password: choose your own first, with POST /session/password."""
+
+    id = "password-must-be-changed"
+
+
 class CrossSite(ApiError):
     """A request that changes something and signs in by cookie must come from our own pages, with their CSRF token."""
 

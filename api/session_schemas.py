@@ -35,11 +35,16 @@ class SessionOut(MeOut):
     csrf: str = Field(description="To be sent as X-CSRF-Token with everything but GET. It changes with each log-in.")
     source: LoginSource
     ends_at: datetime = Field(description="The latest it lasts; without a request it ends sooner.")
+    password_to_change: bool = Field(
+        description="Somebody else chose the password: all but this, GET /me, POST /session/password and logging out "
+        "is 403 `password-must-be-changed` until it is changed."
+    )
 
     @classmethod
     def of_session(cls, session: Session, agent: Agent, departments: Sequence[str], csrf: str) -> Self:
         me = MeOut.of(agent, departments)
-        return cls(**dict(me), csrf=csrf, source=session.source, ends_at=session.ends_at)
+        told = {name: getattr(session, name) for name in ("source", "ends_at", "password_to_change")}
+        return cls(**dict(me), csrf=csrf, **told)
 
 
 class SessionListedOut(BaseModel):

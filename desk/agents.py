@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from desk.access import Grant, Role
 from desk.agent import Agent
@@ -32,8 +33,18 @@ class Agents:
         self._clock = clock
         self.tokens = Tokens(database=database, clock=clock)
 
-    async def add(self, name: str, role: Role, departments: Iterable[str], *, phone: str | None = None) -> str:
+    async def add(
+        self,
+        name: str,
+        role: Role,
+        departments: Iterable[str],
+        *,
+        phone: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
         """Add an agent with that role in each of the departments; returns a first token, which is never shown again.
+
+        It opens until `expires_at`, or without end.
 
         `AgentExists` if the name is in use, `InvalidPhoneName` if `phone` can't name a phone.
         """
@@ -43,7 +54,7 @@ class Agents:
             async with self._database.begin() as connection:
                 id = await rows.insert_agent(connection, name=name, phone=phone, created_at=self._clock.now())
                 await rows.add_grants(connection, id, [(role.value, department) for department in departments])
-                return (await self.tokens.issue_in(connection, name, FIRST_TOKEN)).secret
+                return (await self.tokens.issue_in(connection, name, FIRST_TOKEN, expires_at=expires_at)).secret
         except Conflict:
             raise AgentExists from None
 

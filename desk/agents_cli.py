@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from getpass import getpass
 from typing import Annotated, Any, TypeVar
 
@@ -16,12 +17,18 @@ from desk.departments import load_departments
 from desk.errors import DeskError
 from desk.logins import Logins
 from desk.on_record import on_record
-from desk.passwords import Passwords
+from desk.passwords import Passwords, made_up
 from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
+
+FIRST_DAYS = 7
+"""How long what somebody gets to begin with opens: a first password, a first token."""
+MOST_DAYS = 30
+LONGEST_DAYS = 5 * 365
+DAYS_OF_TOKEN = "How long the token opens; 0 is without end. Programs get one of their own: innringing tokens add."
 
 app = typer.Typer(no_args_is_help=True, help="Who may pull callbacks: their roles, and where.")
 
@@ -40,16 +47,25 @@ def add(
     phone: Annotated[
         str | None, typer.Option(help="The agent's phone in pjsip.conf, rung when the agent dials: demo-phone.")
     ] = None,
+    days: Annotated[int, typer.Option(min=0, max=LONGEST_DAYS, help=DAYS_OF_TOKEN)] = FIRST_DAYS,
 ) -> None:
     """Add an agent and print its token: this once, for it is kept only as a hash."""
     settings = load_settings()
     chosen = chosen_departments(settings, department, all_departments)
+    until = SystemClock().now() + timedelta(days=days) if days else None
     try:
         told = f"{name}: {role.value} in {', '.join(chosen)}"
-        token = run(changed(settings, "agent_add", told, lambda agents: agents.add(name, role, chosen, phone=phone)))
+        token = run(
+            changed(
+                settings,
+                "agent_add",
+                told,
+                lambda agents: agents.add(name, role, chosen, phone=phone, expires_at=until),
+            )
+        )
     except AgentExists:
         fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
-    say(f"The token of {name}, shown only now:")
+    say(f"The token of {name}, {f'until {until:%Y-%m-%d}' if until else 'without end'}, shown only now:")
     typer.echo(token)
 
 
@@ -100,12 +116,21 @@ def withdraw(
 
 
 @app.command("password")
-def password(name: Name) -> None:
-    """Set the password of an agent's account, asked for unseen or read from stdin; its sessions end."""
+def password(
+    name: Name,
+    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="How long it opens.")] = FIRST_DAYS,
+    random: Annotated[bool, typer.Option("--random", help="Make one up and print it: this once.")] = False,
+) -> None:
+    """Set a first password of an agent's account, asked for unseen or read from stdin; its sessions end.
+
+    Its holder must choose another at the first log-in, before anything else.
+    """
     settings = load_settings()
-    given = _asked_password()
-    run(_set_password(settings, name, given, _department_words(settings)))
-    say(f"{name} can log in with the new password.")
+    given = made_up() if random else _asked_password()
+    run(_set_password(settings, name, given, _department_words(settings), timedelta(days=days)))
+    say(f"{name} can log in with it for {days} days, and must choose another then.")
+    if random:
+        typer.echo(given)
 
 
 @app.command("disable")
@@ -140,14 +165,14 @@ def _asked_password() -> str:
     return given
 
 
-async def _set_password(settings: Settings, name: str, given: str, words: list[str]) -> None:
+async def _set_password(settings: Settings, name: str, given: str, words: list[str], first_for: timedelta) -> None:
     clock = SystemClock()
     async with on_record(settings, "agent_password", why=name) as record:
         sessions = Sessions(database=record.database, clock=clock)
         logins = Logins(
             database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=Passwords()
         )
-        await logins.set_password(name, given, words=words)
+        await logins.set_password(name, given, words=words, first_for=first_for)
 
 
 async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Final
 
 from desk.clock import Clock
-from desk.errors import AgentNotFound, TooManyTries, WrongLogin, WrongPassword
-from desk.passwords import Passwords, check_password
+from desk.errors import AgentNotFound, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.passwords import PasswordProblem, Passwords, check_password, normal
 from desk.sessions import LoginSource, Opened, Session, Sessions
 from desk.storage import agents as agent_rows
 from desk.storage import devices, login_tries, sessions
@@ -69,7 +69,7 @@ class Logins(UnitsOfWork):
         tried = lanes(name.casefold(), address, account.device)
         await self._take(tried, address)
         verdict = await self._passwords.verify(account.kept, password, known=account.device is not None)
-        if account.row is None or not verdict.right:
+        if account.row is None or not verdict.right or self._is_over(account.row):
             raise WrongLogin
         row, kept = account.row, account.kept
 
@@ -77,7 +77,8 @@ class Logins(UnitsOfWork):
             if kept is None or await agent_rows.password_of(connection, row.id) != kept:
                 raise WrongLogin  # changed while it was compared
             if verdict.anew is not None:
-                await agent_rows.set_password(connection, row.id, verdict.anew)
+                by = row.change_password_by
+                await agent_rows.set_password(connection, row.id, verdict.anew, change_by=by)
             try:
                 opened = await self._sessions.open_in(connection, name, source=LoginSource.PASSWORD)
             except AgentNotFound:
@@ -90,10 +91,13 @@ class Logins(UnitsOfWork):
     async def change(self, session: Session, old: str, new: str, *, words: Iterable[str] = ()) -> LoggedIn:
         """Another password for the agent of that session; every session of the agent's ends, and a new one begins.
 
-        Raises WrongPassword, also for an agent without one; WeakPassword, TooManyTries, LoginsBusy.
+        Raises WrongPassword, also for an agent without one; WeakPassword, also for the one there is; TooManyTries,
+        LoginsBusy.
         """
         name = session.agent.name
         check_password(new, [name, *words])
+        if normal(new) == normal(old):
+            raise WeakPassword(PasswordProblem.THE_SAME)
         tried = (Lane(f"change\0{session.id}", FREE),)
         account = await self._read(lambda connection: self._account(connection, name, None))
         await self._take(tried, None)
@@ -103,7 +107,7 @@ class Logins(UnitsOfWork):
         row, kept, anew = account.row, account.kept, await self._passwords.keep(new)
 
         async def work(connection: Connection) -> LoggedIn:
-            if not await agent_rows.set_password(connection, row.id, anew, instead_of=kept):
+            if not await agent_rows.set_password(connection, row.id, anew, change_by=None, instead_of=kept):
                 raise WrongPassword
             await self._forgive(connection, tried, None)
             await sessions.end_of_agent(connection, row.id)
@@ -113,8 +117,13 @@ class Logins(UnitsOfWork):
 
         return await self._write(work)
 
-    async def set_password(self, name: str, new: str, *, words: Iterable[str] = ()) -> None:
-        """Set by an operator: every session of the agent's ends. Raises AgentNotFound, WeakPassword."""
+    async def set_password(
+        self, name: str, new: str, *, words: Iterable[str] = (), first_for: timedelta | None = None
+    ) -> None:
+        """Set by an operator: every session of the agent's ends. Raises AgentNotFound, WeakPassword.
+
+        `first_for`: it is a first password, which opens that long and only to be changed; None: it lasts.
+        """
         check_password(new, [name, *words])
         kept = await self._passwords.keep(new)
 
@@ -122,7 +131,8 @@ class Logins(UnitsOfWork):
             row = await agent_rows.by_name(connection, name)
             if row is None:
                 raise AgentNotFound
-            await agent_rows.set_password(connection, row.id, kept)
+            change_by = None if first_for is None else self._clock.now() + first_for
+            await agent_rows.set_password(connection, row.id, kept, change_by=change_by)
             await sessions.end_of_agent(connection, row.id)
             await devices.forget(connection, row.id)
 
@@ -132,6 +142,9 @@ class Logins(UnitsOfWork):
         """Whether that agent can log in with one."""
         account = await self._read(lambda connection: self._account(connection, name, None))
         return account.kept is not None
+
+    def _is_over(self, row: AgentRow) -> bool:
+        return row.change_password_by is not None and row.change_password_by <= self._clock.now()
 
     async def _account(self, connection: Connection, name: str, device: str | None) -> _Account:
         row = await agent_rows.by_name(connection, name)

@@ -53,6 +53,7 @@ class PasswordProblem(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     OBVIOUS = "obvious"
+    THE_SAME = "the_same"
 
 
 def check_password(password: str, words: Iterable[str] = ()) -> None:
@@ -64,6 +65,11 @@ def check_password(password: str, words: Iterable[str] = ()) -> None:
         raise WeakPassword(PasswordProblem.TOO_LONG)
     if len(set(_less_obvious(text.casefold(), words))) < DISTINCT:
         raise WeakPassword(PasswordProblem.OBVIOUS)
+
+
+def made_up() -> str:
+    """A random one, 120 bits, to be told once."""
+    return secrets.token_urlsafe(15)
 
 
 def normal(password: str) -> str:

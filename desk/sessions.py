@@ -23,6 +23,7 @@ from desk.errors import AgentNotFound, LogInAgain, SessionNotFound, StorageUnava
 from desk.session_limits import Limits
 from desk.storage import agents as agent_rows
 from desk.storage import sessions as rows
+from desk.storage.agents import AgentRow
 from desk.storage.database import Connection, Database
 from desk.storage.sessions import Oldest, ProviderRow, SessionRow
 from desk.tokens import TOKEN_BYTES, agent_of, hashed
@@ -61,7 +62,10 @@ class ProviderLogin:
 
 @dataclass(frozen=True)
 class Session:
-    """A session that goes on. `seen_at` is right to a minute; `ends_at` is the latest it can last."""
+    """A session that goes on. `seen_at` is right to a minute; `ends_at` is the latest it can last.
+
+    `password_to_change`: it was begun with a password somebody else chose, and is for choosing another.
+    """
 
     id: int
     agent: Agent
@@ -70,6 +74,7 @@ class Session:
     seen_at: datetime
     ends_at: datetime
     login: ProviderLogin | None = None
+    password_to_change: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,8 @@ class Sessions(UnitsOfWork):
         id = await rows.insert_session(
             connection, row.id, hash=hashed(token), source=source.value, now=now, provider=provider
         )
-        session = Session(id, agent_of(row), source, now, now, now + self._limits.absolute, login)
+        ends_at = now + self._limits.absolute
+        session = Session(id, agent_of(row), source, now, now, ends_at, login, _is_first(source, row))
         return Opened(token, csrf_of(token), session)
 
     async def verify(self, token: str) -> Session | None:
@@ -219,7 +225,12 @@ class Sessions(UnitsOfWork):
         login = ProviderLogin(at.issuer, at.subject, at.sid, at.check_by) if at else None
         ends_at = row.created_at + self._limits.absolute
         source = LoginSource(row.source)
-        return Session(row.id, agent_of(row.agent), source, row.created_at, row.seen_at, ends_at, login)
+        first = _is_first(source, row.agent)
+        return Session(row.id, agent_of(row.agent), source, row.created_at, row.seen_at, ends_at, login, first)
+
+
+def _is_first(source: LoginSource, row: AgentRow) -> bool:
+    return source is LoginSource.PASSWORD and row.change_password_by is not None
 
 
 def new_secret() -> str:

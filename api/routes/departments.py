@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth import Closer, SignedIn
+from api.auth import Closer, SignedIn, SignedInAnyhow
 from api.bodies import ClosureIn
 from api.openapi import API, problems
 from api.schemas import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
@@ -44,6 +44,6 @@ async def close_queue(
 
 
 @router.get("/me", tags=["agents"], responses=problems())
-async def me(access: SignedIn) -> MeOut:
+async def me(access: SignedInAnyhow) -> MeOut:
     """Who the token belongs to, and what it opens."""
     return MeOut.of(access.agent, access.departments())

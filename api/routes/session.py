@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api import cookies
-from api.auth import AgentQuery, InSession, check_manages
+from api.auth import AgentQuery, InAnySession, InSession, check_manages
 from api.credentials import check_same_site
 from api.openapi import API, problems
 from api.parts import Parts, parts_of
@@ -43,13 +43,13 @@ async def log_in(
 
 
 @router.get("/session", responses=problems())
-async def current(access: InSession) -> SessionOut:
+async def current(access: InAnySession) -> SessionOut:
     """Who is logged in here, until when, and the CSRF token of this session."""
     return _told(access.parts, access.session, csrf_of(access.secret))
 
 
 @router.delete("/session", status_code=204, responses=problems())
-async def log_out(access: InSession, request: Request, response: Response) -> None:
+async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out here."""
     await access.parts.sessions.end(access.secret)
     cookies.forget_session(response, request, access.parts.settings)
@@ -91,7 +91,7 @@ async def end_session(
 
 
 @router.post("/session/password", responses=problems(TOO_MANY))
-async def change_password(access: InSession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
+async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
     """Change your own password. All your sessions end; the answer brings a new one."""
     departments = access.parts.departments()
     words = [word for slug in departments for word in (slug, departments.get(slug).name)]

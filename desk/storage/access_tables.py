@@ -35,6 +35,7 @@ agents = Table(
     Column("revoked_at", Instant),
     Column("disabled_at", Instant),
     Column("password", String(200)),  # argon2id, with its parameters and salt
+    Column("change_password_by", Instant),  # a first password: opens until then, to be changed
     Column("issuer", String(255)),  # the provider the agent is known at, and as whom
     Column("subject", String(255)),
     sqlite_autoincrement=True,

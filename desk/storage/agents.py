@@ -14,7 +14,10 @@ from desk.storage.tables import agents, grants
 
 @dataclass(frozen=True)
 class AgentRow:
-    """One working agent as stored. `grants`: role and department of each; `opened`: by emergency access, when asked."""
+    """One working agent as stored. `grants`: role and department of each; `opened`: by emergency access, when asked.
+
+    `change_password_by`: until when its password opens, and only to be changed; None for one it chose itself.
+    """
 
     id: int
     name: str
@@ -22,6 +25,7 @@ class AgentRow:
     grants: frozenset[tuple[str, str]]
     disabled: bool = False
     opened: frozenset[str] = frozenset()
+    change_password_by: datetime | None = None
 
 
 def agents_within(scope: Scope) -> ColumnElement[bool]:
@@ -110,17 +114,22 @@ async def password_of(connection: Connection, agent_id: int) -> str | None:
     return kept
 
 
-async def set_password(connection: Connection, agent_id: int, kept: str, *, instead_of: str | None = None) -> bool:
-    """Whether it was set: with `instead_of` only while that one is still there."""
+async def set_password(
+    connection: Connection, agent_id: int, kept: str, *, change_by: datetime | None, instead_of: str | None = None
+) -> bool:
+    """Whether it was set: with `instead_of` only while that one is still there. `change_by`: of a first password."""
     statement = update(agents).where(agents.c.id == agent_id)
     if instead_of is not None:
         statement = statement.where(agents.c.password == instead_of)
-    return bool((await connection.execute(statement.values(password=kept))).rowcount)
+    return bool((await connection.execute(statement.values(password=kept, change_password_by=change_by))).rowcount)
 
 
 async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> list[AgentRow]:
     query = (
-        select(agents.c.id, agents.c.name, agents.c.phone, agents.c.disabled_at, grants.c.role, grants.c.department)
+        select(
+            *(agents.c.id, agents.c.name, agents.c.phone, agents.c.disabled_at, agents.c.change_password_by),
+            *(grants.c.role, grants.c.department),
+        )
         .select_from(agents.outerjoin(grants, grants.c.agent_id == agents.c.id))
         .where(agents.c.revoked_at.is_(None), *conditions)
         .order_by(agents.c.name)
@@ -129,5 +138,6 @@ async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> 
     for row in await connection.execute(query):
         held = {(row.role, row.department)} if row.role else set()
         before = found[row.id].grants if row.id in found else frozenset()
-        found[row.id] = AgentRow(row.id, row.name, row.phone, before | held, row.disabled_at is not None)
+        kept_out, by = row.disabled_at is not None, row.change_password_by
+        found[row.id] = AgentRow(row.id, row.name, row.phone, before | held, kept_out, change_password_by=by)
     return list(found.values())

@@ -77,7 +77,7 @@ async def by_hashes(
     query = (
         select(
             sessions,
-            *(agents.c.name, agents.c.phone, grants.c.role, grants.c.department),
+            *(agents.c.name, agents.c.phone, agents.c.change_password_by, grants.c.role, grants.c.department),
             emergency.opened(now),
         )
         .select_from(
@@ -161,5 +161,6 @@ async def clear(connection: Connection, oldest: Oldest) -> None:
 
 def _read(row: Any) -> SessionRow:
     provider = ProviderRow(row.issuer, row.subject, row.sid, row.check_by) if row.issuer else None
-    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=emergency.departments(row.opened))
+    opened, by = emergency.departments(row.opened), row.change_password_by
+    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=opened, change_password_by=by)
     return SessionRow(row.id, agent, row.source, row.created_at, row.seen_at, provider)

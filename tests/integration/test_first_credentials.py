@@ -1,0 +1,182 @@
+"""What somebody gets to begin with: a password that must be changed, a token that soon ends. On both engines."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from alembic.command import downgrade
+from fastapi.routing import iter_route_contexts
+from typer.testing import CliRunner
+
+from api.demo import ensure_demo_agent, ensure_demo_password
+from desk.access import Role
+from desk.agents import Agents
+from desk.cli import app
+from desk.issuance import Issuance
+from desk.logins import Logins
+from desk.passwords import Passwords
+from desk.sessions import LoginSource, Sessions
+from desk.storage.database import Database
+from desk.storage.migrate import config, migrate
+from desk.vault import Vault
+from tests.fakes import FakeClock
+from tests.integration.api_world import KEYS, World, open_world, refused
+
+FIRST, OWN = "fikk denne av drift", "ta trikken til Frogner"
+WEEK = timedelta(days=7)
+STAYS_OPEN = {
+    "GET /api/v1/session",
+    "DELETE /api/v1/session",
+    "POST /api/v1/session",
+    "POST /api/v1/session/password",
+    "GET /api/v1/me",
+    *(f"GET /api/v1/login/oidc{tail}" for tail in ("", "/callback")),
+    "POST /api/v1/login/oidc/backchannel-logout",
+}
+"""What a session begun with a first password opens, or no session at all does."""
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as world:
+        await world.token("kari", Role.ADMIN)
+        await world.parts.logins.set_password("kari", FIRST, first_for=WEEK)
+        yield world
+
+
+async def logs_in(world: World, password: str = FIRST, name: str = "kari") -> httpx.Response:
+    return await world.client.post("/api/v1/session", json={"name": name, "password": password})
+
+
+async def changes(world: World, csrf: str, old: str = FIRST, new: str = OWN) -> httpx.Response:
+    body = {"old": old, "new": new}
+    return await world.client.post("/api/v1/session/password", json=body, headers={"X-CSRF-Token": csrf})
+
+
+async def test_until_it_is_changed_it_opens_nothing_else(world: World) -> None:
+    told = (await logs_in(world)).json()
+    assert told["password_to_change"] is True
+    headers = {"X-CSRF-Token": told["csrf"]}
+    asked = 0
+    for route in iter_route_contexts(world.app.routes):
+        path = re.sub(r":[a-z]+}", "}", str(route.path))
+        for method in sorted(set(route.methods or ()) - {"HEAD"}):
+            if path.startswith("/api/v1/") and f"{method} {path}" not in STAYS_OPEN:
+                at = path.replace("{id}", "0" * 32).replace("{slug}", "kirurgi").replace("{number}", "1")
+                answer = await world.client.request(method, at, headers=headers)
+                refused(answer, 403, "password-must-be-changed")
+                asked += 1
+    assert asked > 30
+    for path in ("/session", "/me"):
+        assert (await world.client.get(f"/api/v1{path}")).status_code == 200
+    refused(await changes(world, told["csrf"], new=FIRST), 422, "weak-password")
+    changed = await changes(world, told["csrf"])
+    assert (changed.status_code, changed.json()["password_to_change"]) == (200, False)
+    assert (await world.client.get("/api/v1/callbacks")).status_code == 200
+    assert (await logs_in(world, OWN)).json()["password_to_change"] is False
+    assert (await world.client.get("/api/v1/callbacks")).status_code == 200
+    refused(await logs_in(world), 401, "wrong-login")
+
+
+async def test_its_holder_may_log_out_instead(world: World) -> None:
+    told = (await logs_in(world)).json()
+    out = await world.client.delete("/api/v1/session", headers={"X-CSRF-Token": told["csrf"]})
+    assert out.status_code == 204
+    assert (await logs_in(world)).json()["password_to_change"] is True, "it is still there to be changed"
+
+
+async def test_it_ends_after_a_week_and_one_s_own_does_not(world: World) -> None:
+    world.clock.advance(WEEK - timedelta(seconds=1))
+    assert (await logs_in(world)).status_code == 201
+    world.clock.advance(timedelta(seconds=1))
+    answer = await logs_in(world)
+    refused(answer, 401, "wrong-login")
+    await world.parts.logins.set_password("kari", FIRST, first_for=WEEK)
+    csrf = (await logs_in(world)).json()["csrf"]
+    assert (await changes(world, csrf)).status_code == 200
+    world.clock.advance(20 * WEEK)
+    assert (await logs_in(world, OWN)).status_code == 201
+
+
+async def test_the_refusal_names_who_in_the_audit_and_others_are_as_before(world: World) -> None:
+    await logs_in(world)
+    refused(await world.client.get("/api/v1/departments"), 403, "password-must-be-changed")
+    await world.token("rita", Role.AUDITOR)
+    rows = (await world.as_("rita", "GET", "/audit", params={"outcome": "refused"})).json()["items"]
+    assert ("kari", "password-must-be-changed") in {(row["who"], row["problem"]) for row in rows}
+    assert (await world.as_("kari", "GET", "/departments")).status_code == 200, "a token is no password"
+    opened = await world.parts.sessions.open("kari", source=LoginSource.OIDC)
+    assert not opened.session.password_to_change, "nor is the provider's word"
+
+
+async def test_the_demo_s_agent_is_let_in_at_once(world: World, tmp_path: Path) -> None:
+    await ensure_demo_agent(world.parts.agents, tmp_path)
+    password = (await ensure_demo_password(world.parts.logins, tmp_path)).read_text().strip()
+    assert (await logs_in(world, password, "demo")).json()["password_to_change"] is False
+    assert [token.expires_at for token in await world.parts.agents.tokens.list("demo")] == [None]
+
+
+def a_way_back(connection: Any) -> None:
+    made = config()
+    made.attributes["connection"] = connection
+    downgrade(made, "0016")
+
+
+async def test_what_they_leave_stands_a_way_back_and_forth(migrated_url: str) -> None:
+    clock, database = FakeClock(), Database(migrated_url)
+    agents, sessions = Agents(database=database, clock=clock), Sessions(database=database, clock=clock)
+    vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
+    logins = Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=Passwords())
+    first = await agents.add("kari", Role.AGENT, ["*"])
+    await agents.add("ola", Role.AGENT, ["*"])
+    issuance = Issuance(database=database, tokens=agents.tokens, clock=clock)
+    kari = await agents.get("kari")
+    made = await issuance.issue(kari, "x", by=first)
+    further = await issuance.issue(kari, "y", by=made.secret)
+    await logins.set_password("kari", FIRST, first_for=WEEK)
+    await logins.set_password("ola", OWN)
+    async with database.begin() as connection:
+        await connection.run_sync(a_way_back)
+    await migrate(migrated_url)
+    assert [await logins.has_password(name) for name in ("kari", "ola")] == [False, True]
+    for secret in (first, made.secret, further.secret):
+        assert await agents.verify(secret) is not None
+    again = await issuance.issue(kari, "z", by=further.secret)
+    await agents.tokens.revoke(further.token.id)
+    assert await agents.verify(again.secret) is None and await agents.verify(made.secret) is not None
+    await database.close()
+
+
+@pytest.fixture
+def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    for name, value in {"DATABASE_URL": migrated_url, "ENVIRONMENT": "demo", **KEYS}.items():
+        monkeypatch.setenv(f"INNRINGING_{name.upper()}", value)
+    return CliRunner()
+
+
+def test_the_commands_say_until_when_and_give_a_random_one(command: CliRunner) -> None:
+    def told(*words: str, code: int = 0, **more: Any) -> str:
+        result = command.invoke(app, words, **more)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    def in_days(days: int) -> set[str]:
+        """The day, also when midnight passes meanwhile."""
+        now = datetime.now(UTC)
+        return {f"{now + timedelta(days=days) - timedelta(minutes=ago):%Y-%m-%d}" for ago in (0, 10)}
+
+    def until(said: str) -> set[str]:
+        return set(re.findall(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", said))
+
+    assert until(told("agents", "add", "kari", "--department", "kirurgi")) & in_days(7)
+    assert until(told("agents", "add", "ola", "--department", "kirurgi", "--days", "30")) & in_days(30)
+    assert "without end" in told("agents", "add", "screen", "--department", "kirurgi", "--days", "0")
+    said = told("agents", "password", "kari", "--random")
+    assert "7 days" in said and len(said.split()[-1]) == 20
+    assert said.split()[-1] != told("agents", "password", "kari", "--random").split()[-1]
+    assert "2 days" in told("agents", "password", "kari", "--days", "2", input=OWN + "\n")
+    told("agents", "password", "kari", "--days", "31", code=2)
