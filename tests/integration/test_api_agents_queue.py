@@ -88,8 +88,8 @@ async def test_an_agent_of_one_department_sees_only_it(world: World) -> None:
     )
     refused(
         await world.as_("liv", "PATCH", f"/callbacks/{other}", json={"note": "x"}, headers={"If-Match": "*"}),
-        403,
-        "department-not-allowed",
+        404,
+        "callback-not-found",
     )
 
 
