@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
-PROCESSES ?= 3
+PROCESSES ?= 4
 export INNRINGING_ENVIRONMENT ?= demo
 
 .PHONY: run test check bench chaos up down clean venv bench-venv tree images identity-provider
@@ -12,7 +12,7 @@ run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C s
 	@exec $(BIN)/innringing run
 
 test: venv tree images identity-provider ## every test
-	$(BIN)/pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(TESTS)
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: venv ## style, types, layers, the operators' files, and known weaknesses of what we depend on
 	$(BIN)/ruff check .

@@ -1,38 +1,40 @@
 """Fixtures for every test."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from desk.log import as_before
 
 pytest_plugins = ["tests.servers", "tests.systems"]
 
 
-SHARED = {"sqlite_system": "sqlite", "postgres_system": "postgresql"}
-"""The systems of tests/systems.py, each started once for all tests that ring it, and the engine it stands on."""
 LONGEST_FIRST = ("acceptance", "chaos", "integration", "unit")
 """Calls take the time that calls take: begun last, they are what everybody waits for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests a file stays whole, and one has all that ring the same system."""
+    """In the order in which several processes take the files."""
     items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(Path(__file__).parent).parts[0]))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_shared_system(item) or item.nodeid.partition("::")[0]))
-
-
-def _shared_system(item: pytest.Item) -> str | None:
-    """The engine of the shared system a test rings."""
-    callspec = getattr(item, "callspec", None)
-    engine = callspec.params.get("system") if callspec else None
-    names = getattr(item, "fixturenames", ())
-    return engine or next((SHARED[name] for name in SHARED if name in names), None)
 
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Commands run inside a test set up logging for a whole process: the next test is not theirs."""
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in _loggers()}
+    level = root.level
     yield
     as_before()
+    structlog.contextvars.clear_contextvars()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in _loggers():
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+def _loggers() -> list[str]:
+    return list(logging.root.manager.loggerDict)

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from desk.log import QUIET, Scrubber, as_before, configure_logging
+from desk.log import Scrubber, configure_logging
 from desk.settings import Settings
 from tests.synthetic import synthetic_identity
 
@@ -21,19 +20,6 @@ PASSWORD = 'p&ss "word"/ø'
 CALLBACK_ID = "01234567-89ab-4cde-8f01-123456789012"
 PRODUCTION = Settings(environment="production", ari_password=SecretStr(PASSWORD))
 DEMO = Settings(environment="demo", ari_password=SecretStr(PASSWORD))
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    names = (*QUIET, "uvicorn", "uvicorn.error")
-    before = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in names}
-    yield
-    as_before()
-    structlog.contextvars.clear_contextvars()
-    root.handlers[:], root.level = before[0], before[1]
-    for name, level in before[2].items():
-        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture(params=[PRODUCTION, DEMO], ids=["json", "console"])
