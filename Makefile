@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
-PROCESSES ?= 4
+PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
 .PHONY: run test check bench chaos up down clean venv bench-venv tree images identity-provider
