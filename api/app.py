@@ -172,11 +172,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
             await ensure_demo_password(parts.logins, settings.var_dir)
         yield parts
     finally:
-        await parts.live.close()
-        await parts.asterisk.close()
-        await parts.sender.close()
-        if parts.single_sign_on is not None:
-            await parts.single_sign_on.close()
+        await parts.close()
         await database.close()
 
 

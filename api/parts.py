@@ -63,6 +63,14 @@ class Parts:
     audit_retention: AuditRetention
     pages: Shared[Hashable, str] = field(default_factory=Shared)
 
+    async def close(self) -> None:
+        """End what works in the background, and its connections; the database is closed after it, by who opened it."""
+        await self.live.close()
+        await self.asterisk.close()
+        await self.sender.close()
+        if self.single_sign_on is not None:
+            await self.single_sign_on.close()
+
 
 async def parts_of(request: Request) -> Parts:
     """The parts of the application that answers; they are there from start-up on.

@@ -127,9 +127,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
             yield World(app, parts, database, clock, client)
     finally:
-        await parts.asterisk.close()
-        if parts.single_sign_on is not None:
-            await parts.single_sign_on.close()
+        await parts.close()
         await database.close()
 
 
