@@ -202,7 +202,7 @@ def put_together(
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Parts:
-    """Parts around a desk that is open already. Close `live`, `asterisk`, `sender` and `single_sign_on` at the end."""
+    """Parts around a desk that is open already. Close them before its database."""
     texts = texts or sms_texts(settings)
     notices = make_notices(settings, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
