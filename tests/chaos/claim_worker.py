@@ -106,7 +106,7 @@ def not_atomic() -> None:
         lease, self._lease = self._lease, timedelta(days=1)
         taken = await claim(self, department, agent, **more)
         self._lease = lease
-        await asyncio.sleep(0.05)  # as if it had something else to see to first: time for a kill
+        await asyncio.sleep(0.2)  # as if it had something else to see to first: time for many a kill
         async with self._database.begin() as connection:
             for callback in taken:
                 lease_until = datetime.now(UTC) + lease
