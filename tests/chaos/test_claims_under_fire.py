@@ -21,13 +21,21 @@ async def test_nothing_lost_and_nothing_double(migrated_url: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("mutant", "fault"),
-    [("no-condition", "double"), ("no-fencing", "completed with fence"), ("not-atomic", "lost: claimed for good")],
+    ("mutant", "fault", "count", "kill_every"),
+    [
+        ("no-condition", "double", 3_000, 2.0),  # two must ask in the same millisecond
+        ("no-fencing", "completed with fence", 300, 2.0),
+        ("not-atomic", "lost: claimed for good", 300, 0.3),
+    ],
 )
-async def test_a_desk_with_a_fault_is_found_out(postgres_url: str, tmp_path: Path, mutant: str, fault: str) -> None:
+async def test_a_desk_with_a_fault_is_found_out(
+    postgres_url: str, tmp_path: Path, mutant: str, fault: str, count: int, kill_every: float
+) -> None:
     await migrate(postgres_url)
-    kill_every = 0.3 if mutant == "not-atomic" else 2.0
-    _, found = await under_fire(postgres_url, tmp_path, count=300, slow_one_in=10, mutant=mutant, kill_every=kill_every)
+    slow = count // 30
+    _, found = await under_fire(
+        postgres_url, tmp_path, count=count, slow_one_in=slow, mutant=mutant, kill_every=kill_every
+    )
     assert any(fault in each for each in found), found
 
 
