@@ -47,11 +47,6 @@ class Access:
     scope: Scope
     credential: Credential
 
-    @property
-    def emergency(self) -> bool:
-        """Whether this request has looked where only an emergency access lets the agent look. Ask once it is done."""
-        return bool(self.scope.touched)
-
     def departments(self) -> Sequence[str]:
         """The agent's departments, in the order of the file."""
         return [slug for slug in self.parts.departments() if self.scope.covers(slug)]

@@ -9,8 +9,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, text
 
 from desk.storage.audit_tables import audit, audit_callbacks, audit_patients
-from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
+from desk.storage.scoped import one_of
 from desk.storage.tables import callbacks
 
 CHAIN: Final = 0x1AA121D7

@@ -18,8 +18,7 @@ from desk.phone import PhoneNumber
 from desk.promises import Promise, PromiseReason
 from desk.sms import SmsState
 from desk.storage.database import Connection
-from desk.storage.scoped import in_department, within
-from desk.storage.scoped import one_of as one_of
+from desk.storage.scoped import in_department, one_of, within
 from desk.storage.tables import attempts, callbacks, promises
 
 c = callbacks.c

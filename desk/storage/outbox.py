@@ -71,12 +71,6 @@ async def waiting(connection: Connection, callback_id: str) -> list[SmsRow]:
     return [_row(row) for row in await connection.execute(query.with_for_update(of=outbox))]
 
 
-async def has_receipt(connection: Connection, callback_id: str) -> bool:
-    """Whether a receipt was written for the callback."""
-    query = select(c.id).where(c.callback_id == callback_id, c.kind == SmsKind.RECEIPT.value).limit(1)
-    return (await connection.execute(query)).first() is not None
-
-
 async def take(connection: Connection, now: datetime, until: datetime) -> Taken | None:
     """The next text that is due to be sent, kept from other senders until then; None when there is none."""
     ready = (

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from desk.access import Scope
 from desk.storage import emergency
 from desk.storage.agents import AgentRow, agents_within
-from desk.storage.callbacks import one_of
 from desk.storage.database import Connection
+from desk.storage.scoped import one_of
 from desk.storage.tables import agents, grants, tokens
 
 t = tokens.c

@@ -68,7 +68,6 @@ WITHOUT = {
     ),
     "the text service's own, which sends for all departments and reads no callback": (
         "outbox.change",
-        "outbox.has_receipt",
         "outbox.locked",
         "outbox.note",
         "outbox.postpone",
