@@ -1,7 +1,6 @@
 """The whole system for tests: Asterisk, `innringing ivr` and `innringing api` as real processes, on free ports."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import httpx
 
 from desk.settings import ROOT, Settings
 from docker import asterisk
+from tests.environment import without_ours
 from tests.servers import machine_settings
 
 COMMAND = [sys.executable, "-c", "from innringing import app; app()"]
@@ -133,7 +133,6 @@ def running_system(folder: Path, **given: object) -> Iterator[System]:
 
 def variables(settings: Settings, **other: str) -> dict[str, str]:
     """The environment of a program with these settings and no others of ours."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
     ours = {
         "ENVIRONMENT": settings.environment,
         "VAR_DIR": str(settings.var_dir),
@@ -148,7 +147,7 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "PATIENT_RINGS": str(settings.patient_rings),
         "DIALS_A_NUMBER_A_DAY": str(settings.dials_a_number_a_day),
     }
-    return kept | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}
+    return without_ours() | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}
 
 
 def run(

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import os
 import statistics
 import sys
 import time
@@ -31,6 +30,7 @@ from desk.settings import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from docker import postgres
+from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone
 from tests.integration.sealed_world import INDEX, NEW, NEW_INDEX, OLD, changing_vault, old_vault, variables, written
 from tests.systems import create_database
@@ -131,11 +131,13 @@ async def loaded(desk: Desk, numbers: "itertools.count[int]", rate: float) -> As
 
 async def command(url: str, *words: str) -> str:
     """One `innringing` command in a process of its own; the last line it says."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innringing", *words),
         cwd=ROOT,
-        env={**kept, **variables(url, identity_key=written(v2=NEW, v1=OLD), index_key=written(v2=NEW_INDEX, v1=INDEX))},
+        env={
+            **without_ours(),
+            **variables(url, identity_key=written(v2=NEW, v1=OLD), index_key=written(v2=NEW_INDEX, v1=INDEX)),
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from desk.storage.database import Database
 from desk.storage.sealed import NUMBERS
 from desk.storage.tables import callbacks
 from desk.vault import index_version_of
+from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone
 from tests.integration.sealed_world import (
     INDEX,
@@ -47,12 +47,11 @@ LIMIT = 180.0
 @asynccontextmanager
 async def rotating(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """The command as an operator runs it; killed at the end of the block if it still runs."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innringing", "keys", "rotate"),
         cwd=ROOT,
         env={
-            **kept,
+            **without_ours(),
             **variables(url, identity_key=written(v2=NEW, v1=OLD), index_key=written(v2=NEW_INDEX, v1=INDEX)),
         },
         stdout=asyncio.subprocess.PIPE,

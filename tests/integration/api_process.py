@@ -1,7 +1,6 @@
 """The api as a process of its own, as an operator starts it."""
 
 import asyncio
-import os
 import socket
 import ssl
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from desk.settings import ROOT
+from tests.environment import without_ours
 from tests.ports import free_port
 
 START_SECONDS = 60.0
@@ -37,7 +37,6 @@ class ApiProcess:
 
 def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]:
     """This process' variables with none of INNRINGING_ but these. Demo, so that keys and token are made."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
     given = {
         "environment": "demo",
         "database_url": database_url,
@@ -46,7 +45,7 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
         "ari_port": "1",
         **more,
     }
-    return {**kept, **{f"INNRINGING_{name.upper()}": value for name, value in given.items()}}
+    return {**without_ours(), **{f"INNRINGING_{name.upper()}": value for name, value in given.items()}}
 
 
 @contextmanager

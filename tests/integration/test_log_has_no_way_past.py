@@ -1,7 +1,6 @@
 """Nothing a library does gets a number past the log's filter; everything it said is there all the same."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from desk.log import Scrubber
 from desk.outlets import LONGEST_LINE
 from desk.settings import ROOT
+from tests.environment import without_ours
 from tests.synthetic import synthetic_identity
 
 NUMBER = synthetic_identity(555_001)
@@ -25,11 +25,10 @@ WORDS = (
 def said(folder: Path, guarded: str) -> tuple[bytes, bytes]:
     """What the leaky service writes on its descriptors, and in a file of a library's own."""
     file = folder / "library.log"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNRINGING_")}
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.leaky", NUMBER, guarded],
         cwd=ROOT,
-        env={**kept, "LEAK_FILE": str(file)},
+        env={**without_ours(), "LEAK_FILE": str(file)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=120,

@@ -1,6 +1,5 @@
 """The settings of single sign-on: half a provider is none, and no secret is shown."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,7 @@ WHOLE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("INNRINGING_"):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 def load(**given: Any) -> Settings:

@@ -2,7 +2,6 @@
 
 import base64
 import multiprocessing
-import os
 import stat
 from pathlib import Path
 
@@ -18,11 +17,8 @@ OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def own_environment(clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine the tests run on, and a var/ of their own."""
-    for name in list(os.environ):
-        if name.upper().startswith("INNRINGING_"):
-            monkeypatch.delenv(name)
     monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path / "var"))
 
 

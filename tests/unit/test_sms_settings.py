@@ -1,6 +1,5 @@
 """The settings of SMS: half a gateway is none, and no secret is shown."""
 
-import os
 from typing import Any
 
 import pytest
@@ -13,11 +12,7 @@ from tests.link_gateway import PASSWORD, SECRET, LinkGateway
 WHOLE = LinkGateway(url="https://n-eu.linkmobility.io/sms/send").settings()
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith("INNRINGING_"):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 def load(**given: Any) -> Settings:
