@@ -43,7 +43,9 @@ async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
     """One reader, past its first mark. It counts: the n-th change it gets is the n-th that was made."""
     address = urlsplit(api.url)
     incoming, outgoing = await asyncio.open_connection(address.hostname, address.port)
-    outgoing.write(f"GET /api/v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {api.token}\r\n\r\n".encode())
+    outgoing.write(
+        f"GET /api/v1/events HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {api.token}\r\n\r\n".encode()
+    )
     while not (await incoming.readline()).startswith(b"id: "):
         continue
 

@@ -16,6 +16,7 @@ class Asker:
 
     async def __aenter__(self) -> "Asker":
         address = urlsplit(self.url)
+        self._host = address.netloc
         self._incoming, self._outgoing = await asyncio.open_connection(address.hostname, address.port, limit=2**20)
         return self
 
@@ -25,7 +26,7 @@ class Asker:
     async def ask(self, path: str, body: bytes | None = None) -> bytes:
         """The body of the answer, which must be 200."""
         begun = time.perf_counter()
-        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: bench\r\n"
+        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: {self._host}\r\n"
         head += f"Authorization: Bearer {self.token}\r\n"
         if body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
