@@ -42,8 +42,9 @@ def api() -> None:
     try:
         settings = Settings.load()
         _serve(settings)
-    except StorageUnavailable:
-        _fail(f"{database_place(settings)} can't be reached, or refuses us. See {PREFIX}DATABASE_URL.")
+    except StorageUnavailable as error:
+        advice = error.advice or f"See {PREFIX}DATABASE_URL."
+        _fail(f"{database_place(settings)} can't be reached, or refuses us. {advice}")
     except (CannotStart, DeskError) as error:
         _fail(str(error))
     except OSError as error:

@@ -21,6 +21,7 @@ from desk.phone import PhoneNumber
 from desk.settings import Settings
 from desk.sms import Refused, SmsState, TryLater
 from desk.sms_settings import LOOPBACK
+from desk.tls import client_context
 
 SECONDS: Final = 10.0
 SHORTEST_VALID: Final = timedelta(minutes=1)
@@ -53,6 +54,7 @@ class LinkMobility:
             auth=httpx.BasicAuth(settings.sms_user, password),
             timeout=seconds,
             trust_env=urlsplit(settings.sms_url).hostname not in LOOPBACK,  # the hospital's proxy is in the environment
+            verify=client_context("SMS", settings.sms_ca) if settings.sms_ca else True,
         )
         self._same = _same_for_all(settings)
 

@@ -52,7 +52,7 @@ class SingleSignOn:
         """Raises SettingsError for a client key that can't be used. The provider is not asked before somebody comes."""
         self._issuer = settings.oidc_issuer
         self._groups = groups
-        self._wire = Wire(settings.oidc_issuer)
+        self._wire = Wire(settings.oidc_issuer, authority=settings.oidc_ca)
         provider = Provider(settings.oidc_issuer, self._wire)
         client = Client(settings, provider=provider, wire=self._wire, clock=clock)
         self._tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.oidc_clock_skew)

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import httpx
 
 from api.oidc_errors import ProviderUnavailable
 from desk.oidc_settings import LOOPBACK
+from desk.tls import client_context
 
 SECONDS: Final = 5.0
 MOST_BYTES: Final = 256 * 1024
@@ -29,13 +31,15 @@ class Told:
 class Wire:
     """The way to one provider. Close it at the end."""
 
-    def __init__(self, issuer: str, *, seconds: float = SECONDS) -> None:
+    def __init__(self, issuer: str, *, seconds: float = SECONDS, authority: Path | None = None) -> None:
+        """`authority` (PEM) alone is believed to have issued the provider's certificate; None: whom httpx believes."""
         self._seconds = seconds
         self._client = httpx.AsyncClient(
             timeout=seconds,
             follow_redirects=False,
             trust_env=urlsplit(issuer).hostname not in LOOPBACK,  # the hospital's proxy is in the environment
             headers={"Accept": "application/json"},
+            verify=client_context("OIDC", authority) if authority else True,
         )
 
     async def get(self, url: str) -> Mapping[str, Any]:

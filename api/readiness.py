@@ -11,6 +11,7 @@ from desk.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.settings import Settings
+from desk.tls import client_context
 
 ASTERISK_SECONDS = 2.0
 REFUSED = "refused.txt"
@@ -38,6 +39,7 @@ class Asterisk:
             auth=httpx.BasicAuth(user, password.get_secret_value() if password else ""),
             timeout=ASTERISK_SECONDS,
             trust_env=False,
+            verify=client_context("ARI", settings.ari_ca) if settings.ari_ca else True,
         )
 
     async def check(self) -> Component:

@@ -112,6 +112,11 @@ class StorageUnavailable(DeskError):
 
     id = "storage-unavailable"
 
+    def __init__(self, advice: str = "") -> None:
+        """`advice` says what to mend to who runs the service; it names settings, so no client is shown it."""
+        super().__init__()
+        self.advice = advice
+
 
 class CannotOpen(DeskError):
     """A sealed value doesn't open: its key is missing, or it has been changed or moved since it was sealed."""

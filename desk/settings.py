@@ -21,6 +21,7 @@ from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
 from desk.session_limits import Limits
 from desk.sms_settings import SmsSettings
+from desk.trust_settings import TrustSettings, with_files
 
 ROOT = Path(__file__).parents[1]
 """The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
@@ -40,7 +41,7 @@ Seconds = Annotated[int, Field(ge=1, le=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(SmsSettings, OidcSettings, NetworkSettings):
+class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings):
     """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
@@ -119,8 +120,14 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
         settings.check_sms()
         settings.check_oidc()
         settings.check_network()
+        settings.check_trust(
+            database_url=settings.database_url,
+            ari_url=settings.ari_url,
+            sms_url=settings.sms_url,
+            oidc_issuer=settings.oidc_issuer,
+        )
         if not settings.demo:
-            check_connections(settings.database_url, settings.ari_url)
+            check_connections(settings.database_url, settings.ari_url, settings.migration_url)
         if need_keys:
             settings._check_keys()
         return settings
@@ -177,7 +184,7 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
     def _known_database(cls, url: str, info: ValidationInfo) -> str:
         scheme, _, rest = url.partition("://")
         if scheme in ("postgresql", "postgresql+asyncpg") and rest:
-            return POSTGRESQL + rest
+            return with_files(POSTGRESQL + rest, info.data)
         path = rest.removeprefix("/").partition("?")[0]
         if scheme == "sqlite+aiosqlite" and rest.startswith("/") and path:
             if path == ":memory:" or "var_dir" not in info.data:
@@ -187,11 +194,11 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings):
 
     @field_validator("migration_url")
     @classmethod
-    def _owners_database(cls, url: str) -> str:
+    def _owners_database(cls, url: str, info: ValidationInfo) -> str:
         scheme, _, rest = url.partition("://")
         if url and (scheme not in ("postgresql", "postgresql+asyncpg") or not rest):
             raise ValueError(f"write {POSTGRESQL}owner:password@host/name, or leave it out")
-        return POSTGRESQL + rest if url else url
+        return with_files(POSTGRESQL + rest, info.data) if url else url
 
     @field_validator("ari_url")
     @classmethod

@@ -10,7 +10,7 @@ import structlog
 import typer
 
 from desk.clock import SystemClock
-from desk.errors import DeskError, SettingsError
+from desk.errors import DeskError, SettingsError, StorageUnavailable
 from desk.settings import PREFIX, SQLITE, Settings
 from desk.storage import migrate as migrations
 from desk.storage.database import Database
@@ -54,9 +54,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return asyncio.run(work)
+    except StorageUnavailable as error:
+        fail(f"{error} {error.advice or f'See {PREFIX}DATABASE_URL.'}")
     except DeskError as error:
-        place = f" See {PREFIX}DATABASE_URL." if error.id == "storage-unavailable" else ""
-        fail(f"{error}{place}")
+        fail(str(error))
 
 
 def say(line: str) -> None:

@@ -36,6 +36,35 @@ SETTINGS = {
 }
 
 
+ACCESS = """\
+hostssl all postgres 127.0.0.1/32 trust
+hostssl all all      127.0.0.1/32 cert
+"""
+"""pg_hba.conf where TLS is on: nothing in clear, and every role but the superuser by a certificate of its name."""
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """PEM files: what the server shows, and who issues the certificates of roles."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+    def files(self) -> dict[str, bytes]:
+        """What the server reads, by the name it has in the folder of the data."""
+        given = {"server.crt": self.certificate, "server.key": self.key, "root.crt": self.authority}
+        return {"pg_hba.conf": ACCESS.encode()} | {name: path.read_bytes() for name, path in given.items()}
+
+
+TLS_SETTINGS = {
+    "ssl": "on",
+    "ssl_cert_file": "server.crt",
+    "ssl_key_file": "server.key",
+    "ssl_ca_file": "root.crt",
+}
+
+
 class PostgresError(Exception):
     """PostgreSQL can't be started."""
 
@@ -68,18 +97,22 @@ class Postgres:
         self.stop()
 
 
-def start(kind: Kind | None = None, *, durable: bool = False) -> Postgres:
-    """Start one on a free port; `durable`: each commit waits for the disk. Raises PostgresError in one line."""
+def start(kind: Kind | None = None, *, durable: bool = False, tls: ServerTls | None = None) -> Postgres:
+    """Start one on a free port; `durable`: each commit waits for the disk; `tls`: it takes nobody without.
+
+    Raises PostgresError in one line.
+    """
     kind = kind or choose()
     port = _free_port()
     server: _Server
+    options, files = _options(port, durable, tls is not None), tls.files() if tls else {}
     if kind == "container":
-        server = _ContainerServer(_options(port, durable), port)
+        server = _ContainerServer(options, port, files)
     else:
         programs = local_programs() if kind == "local" else tree.ensure(tree.POSTGRES) / "usr/lib/postgresql/17/bin"
         if programs is None:
             raise PostgresError("no PostgreSQL server programs (initdb, postgres) on this machine")
-        server = _ProcessServer(programs, _options(port, durable))
+        server = _ProcessServer(programs, options, files)
     end = time.monotonic() + START_LIMIT
     while not (_listens(port) and server.ready()):
         if not server.alive() or time.monotonic() > end:
@@ -116,7 +149,7 @@ def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
 class _ProcessServer:
     """A child process. PostgreSQL refuses to be root: then it runs as `postgres`, or as nobody."""
 
-    def __init__(self, programs: Path, options: list[str]) -> None:
+    def __init__(self, programs: Path, options: list[str], files: Mapping[str, bytes]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="innringing-postgres-"))
         owner = _unprivileged()
         if owner is not None:
@@ -137,6 +170,8 @@ class _ProcessServer:
         if made.returncode:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise PostgresError(f"initdb failed: {(made.stderr.strip() or 'no reason given').splitlines()[-1]}")
+        for name, content in files.items():
+            _write_private(data / name, content, owner)
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
                 [programs / "postgres", "-D", data, *options],
@@ -175,15 +210,22 @@ class _ProcessServer:
 class _ContainerServer:
     """The same in a container, its data in the container's own layer."""
 
-    def __init__(self, given: list[str], port: int) -> None:
+    def __init__(self, given: list[str], port: int, files: Mapping[str, bytes]) -> None:
         images.ensure(images.POSTGRES)
         self._container = engine.Container(f"innringing-postgres-{os.getpid()}-{port}")
         options = " ".join(f"'{option}'" for option in given)
         script = (
-            "initdb -D /tmp/data -U postgres -A trust -E UTF8 --locale=C --no-sync > /dev/null"
-            f" && exec postgres -D /tmp/data {options}"
+            "umask 077; initdb -D /tmp/data -U postgres -A trust -E UTF8 --locale=C --no-sync > /dev/null"
+            + "".join(f" && printenv {_variable(name)} > /tmp/data/{name}" for name in files)
+            + f" && exec postgres -D /tmp/data {options}"
         )
-        self._container.start(images.POSTGRES, ["sh", "-c", script], user="postgres", scratch="--volume=/tmp")
+        self._container.start(
+            images.POSTGRES,
+            ["sh", "-c", script],
+            user="postgres",
+            scratch="--volume=/tmp",
+            variables={_variable(name): content.decode() for name, content in files.items()},
+        )
 
     def alive(self) -> bool:
         return self._container.running()
@@ -198,8 +240,20 @@ class _ContainerServer:
         return (self._container.logs().strip() or "no reason given").splitlines()[-1]
 
 
-def _options(port: int, durable: bool) -> list[str]:
-    settings = SETTINGS if durable else SETTINGS | QUICK
+def _write_private(path: Path, content: bytes, owner: int | None) -> None:
+    """For the server alone: it takes no key that others may read."""
+    path.write_bytes(content)
+    path.chmod(0o600)
+    if owner is not None:
+        os.chown(path, owner, -1)
+
+
+def _variable(file: str) -> str:
+    return "FILE_" + "".join(letter if letter.isalnum() else "_" for letter in file)
+
+
+def _options(port: int, durable: bool, tls: bool) -> list[str]:
+    settings = SETTINGS | ({} if durable else QUICK) | (TLS_SETTINGS if tls else {})
     return ["-p", str(port), *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
 
 

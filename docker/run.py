@@ -96,8 +96,8 @@ def run() -> None:
     try:
         settings = Settings.load()
         _serve(settings, stopping)
-    except StorageUnavailable:
-        _fail("the database can't be reached, or refuses us: see INNRINGING_DATABASE_URL")
+    except StorageUnavailable as error:
+        _fail(f"the database can't be reached, or refuses us: {error.advice or 'see INNRINGING_DATABASE_URL'}")
     except (CannotRun, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
         _fail(str(error))
 

@@ -19,6 +19,7 @@ from desk.reload import DepartmentsFile
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
+from desk.tls import client_context
 from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database
 from ivr.ari import Ari
 from ivr.call import SOUNDS
@@ -44,8 +45,10 @@ def main() -> None:
         settings = Settings.load()
         guard_output(settings)
         uvloop.run(serve(settings))
-    except* StorageUnavailable:
-        _fail(f"The database can't be reached, or refuses us. See {PREFIX}DATABASE_URL.")
+    except* StorageUnavailable as errors:
+        error = _first(errors)
+        advice = error.advice if isinstance(error, StorageUnavailable) else ""
+        _fail(f"The database can't be reached, or refuses us. {advice or f'See {PREFIX}DATABASE_URL.'}")
     except* (DeskError, IvrError) as errors:
         _fail(_first_line(errors))
 
@@ -53,7 +56,12 @@ def main() -> None:
 async def serve(settings: Settings) -> None:
     """Take calls. Raises DeskError, AriRefused, AriReplaced and TablesOutdated; waits for Asterisk if it is not up."""
     departments = DepartmentsFile(settings.departments_file)
-    ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password())
+    ari = Ari(
+        base_url=settings.ari_url,
+        user=settings.ari_user,
+        password=settings.require_ari_password(),
+        tls=client_context("ARI", settings.ari_ca) if settings.ari_ca else None,
+    )
     await _check_tables(settings)
     clock = SystemClock()
     async with open_database(settings) as database:
@@ -120,10 +128,14 @@ async def _check_tables(settings: Settings) -> None:
 
 
 def _first_line(errors: BaseExceptionGroup[Exception]) -> str:
+    return " ".join(str(_first(errors)).split())
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return " ".join(str(error).split())
+    return error
 
 
 def _fail(reason: str) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import logging
 import random
+import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from typing import Any, Final, NoReturn
 
 import structlog
 
-from ivr.errors import AriError, AriRefused, AriReplaced, AriUnavailable, ChannelGone, NotReachable
+from ivr.errors import AriError, AriMistrusted, AriRefused, AriReplaced, AriUnavailable, ChannelGone, NotReachable
 from ivr.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
 from ivr.transport import Http, Reply
 
@@ -49,12 +50,17 @@ class Ari:
         password: str,
         rest_timeout: float = REST_TIMEOUT,
         heartbeat: float = HEARTBEAT,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`base_url`: Asterisk's HTTP server, with or without `/ari` at its end. Limits are in seconds."""
+        """`base_url`: Asterisk's HTTP server, with or without `/ari` at its end. Limits are in seconds.
+
+        `tls` is for https, where its certificate is an authority's that this machine does not know.
+        """
         self._base_url = base_url.rstrip("/").removesuffix("/ari") + "/"
         self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self._rest_timeout = rest_timeout
         self._heartbeat = heartbeat
+        self._tls = tls
         self._client: aioari.Client | None = None
         self._http: Http | None = None
         self._asterisk_id = ""
@@ -71,8 +77,9 @@ class Ari:
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
         """Stay connected for ever. `route` gets every event and must not wait; `reconcile` runs after each connect.
 
-        Raises AriRefused if Asterisk refuses the password before it ever accepted it, AriReplaced if another
-        controller takes our place. Nothing else ends it: Asterisk may come and go.
+        Raises AriRefused if Asterisk refuses the password before it ever accepted it, AriMistrusted if its certificate
+        isn't believed before it ever was, AriReplaced if another controller takes our place. Nothing else ends it:
+        Asterisk may come and go.
         """
         accepted = False
         tries = 0
@@ -82,7 +89,7 @@ class Ari:
                 error: AriError = AriUnavailable("connection closed")
             except AriReplaced:
                 raise
-            except AriRefused as refused:
+            except (AriRefused, AriMistrusted) as refused:
                 if not (accepted or self.connected):
                     raise
                 error = refused
@@ -200,7 +207,7 @@ class Ari:
         return reply
 
     async def _stay_connected(self, route: Route, reconcile: Reconcile) -> None:
-        http = Http(self._base_url, self._authorization, self._rest_timeout, self._heartbeat)
+        http = Http(self._base_url, self._authorization, self._rest_timeout, self._heartbeat, self._tls)
         try:
             client = aioari.Client(self._base_url, http)
             try:

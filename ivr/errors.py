@@ -39,6 +39,10 @@ class AriUnavailable(AriError):
     """Asterisk does not answer."""
 
 
+class AriMistrusted(AriUnavailable):
+    """The certificate that Asterisk shows at INNRINGING_ARI_URL is not believed."""
+
+
 class AriRefused(AriError):
     """Asterisk refused the ARI user or password: set INNRINGING_ARI_USER and INNRINGING_ARI_PASSWORD as in ari.conf."""
 

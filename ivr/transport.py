@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,7 +16,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 
-from ivr.errors import AriError, AriRefused, AriUnavailable, ChannelGone, NotInStasis, WrongState
+from desk.tls import distrust
+from ivr.errors import AriError, AriMistrusted, AriRefused, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.events import APP_NAME
 
 log = structlog.get_logger(__name__)
@@ -49,11 +51,13 @@ class Reply:
 class Http:
     """The HTTP client given to aioari (it has the methods of aioswagger11's HttpClient): our header, limits, errors."""
 
-    def __init__(self, base_url: str, authorization: str, rest_timeout: float, heartbeat: float) -> None:
+    def __init__(
+        self, base_url: str, authorization: str, rest_timeout: float, heartbeat: float, tls: ssl.SSLContext | None
+    ) -> None:
         self._base_url = base_url
         self._heartbeat = heartbeat
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEP_ALIVE),
+            connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEP_ALIVE, ssl=tls or True),
             headers={"Authorization": authorization},
             timeout=aiohttp.ClientTimeout(total=rest_timeout),
         )
@@ -73,7 +77,7 @@ class Http:
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AriUnavailable(type(error).__name__) from None
+            raise _failed(error) from None
         if response.status >= 400:
             raise _error(response.status)
         return Reply(response.status, body)
@@ -90,7 +94,7 @@ class Http:
         except aiohttp.WSServerHandshakeError as error:
             raise _error(error.status) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AriUnavailable(type(error).__name__) from None
+            raise _failed(error) from None
         self.opened.set()
         return Events(socket)
 
@@ -146,6 +150,14 @@ def _digestible(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(event, dict) and isinstance(event.get("type"), str)
+
+
+def _failed(error: BaseException) -> AriError:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return AriMistrusted(distrust(cause, "ARI", "ARI_URL"))
+    return AriUnavailable(type(error).__name__)
 
 
 def _error(status: int) -> AriError:

@@ -1,5 +1,6 @@
-"""Certificates made for a test: an authority of its own, and a server's certificate for this machine."""
+"""Certificates made for a test: an authority of its own, and what it issues."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -10,40 +11,64 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+THIS_MACHINE = ("localhost", "127.0.0.1")
+
 
 @dataclass(frozen=True)
 class Certificate:
-    """PEM files. `authority` vouches for `certificate`, which is 127.0.0.1's and localhost's."""
+    """PEM files. `authority` vouches for `certificate`."""
 
     authority: Path
     certificate: Path
     key: Path
 
 
+class Authority:
+    """One that issues certificates into `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("Test authority")
+        usual = x509.BasicConstraints(ca=True, path_length=0)
+        own = _begun(self._name, self._name, self._key).add_extension(usual, critical=True)
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(_pem(own.sign(self._key, hashes.SHA256())))
+
+    def issue(
+        self, subject: str, names: Sequence[str] = (), *, file: str | None = None, days: float = 1
+    ) -> Certificate:
+        """For `subject`, good for `names` as a server's, from an hour ago (or two days, where `days` are negative)."""
+        stem = file or subject
+        made = Certificate(self.file, self._folder / f"{stem}-certificate.pem", self._folder / f"{stem}-key.pem")
+        key = ec.generate_private_key(ec.SECP256R1())
+        begun = _begun(_name(subject), self._name, key, days)
+        if names:
+            begun = begun.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        made.certificate.write_bytes(_pem(begun.sign(self._key, hashes.SHA256())))
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        made.key.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+        made.key.chmod(0o600)
+        return made
+
+
 def make_certificate(folder: Path) -> Certificate:
-    """Made anew, good for a day."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = Certificate(folder / "authority.pem", folder / "certificate.pem", folder / "key.pem")
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority_name = _name("Test authority")
-    usual = x509.BasicConstraints(ca=True, path_length=0)
-    authority = _begun(authority_name, authority_name, authority_key).add_extension(usual, critical=True)
-    made.authority.write_bytes(_pem(authority.sign(authority_key, hashes.SHA256())))
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-    server = _begun(_name("localhost"), authority_name, key).add_extension(names, critical=False)
-    made.certificate.write_bytes(_pem(server.sign(authority_key, hashes.SHA256())))
-    made.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    made.key.chmod(0o600)
-    return made
+    """This machine's, of an authority of its own, made anew."""
+    return Authority(folder).issue("localhost", THIS_MACHINE)
+
+
+def _general(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
 
 
 def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _begun(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: float = 1
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -51,8 +76,8 @@ def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKe
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - (timedelta(hours=1) if days > 0 else timedelta(days=2)))
+        .not_valid_after(now + timedelta(days=days))
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from desk.errors import StorageUnavailable
 from desk.storage.herald import TOLD, Herald
+from desk.storage.tls import advice, tls_of
 
 Connection: TypeAlias = AsyncConnection
 
@@ -153,14 +154,18 @@ def _renamed(error: BaseException) -> Conflict | StorageUnavailable:
     if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
         return Conflict()
 
-    log.error("database failed", error=type(error).__name__, cause=type(driver_error).__name__, sqlstate=state)
-    return StorageUnavailable()
+    told = advice(error)
+    fields = {"advice": told} if told else {}
+    cause = type(driver_error).__name__
+    log.error("database failed", error=type(error).__name__, cause=cause, sqlstate=state, **fields)
+    return StorageUnavailable(told)
 
 
 def _engine(url: str, pool_size: int) -> AsyncEngine:
     sqlite = url.startswith("sqlite")
+    address, put_on_tls = tls_of(url)
     engine = create_async_engine(
-        url,
+        address,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
@@ -180,6 +185,8 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     else:
+        if put_on_tls:
+            event.listen(engine.sync_engine, "do_connect", put_on_tls)
         event.listen(engine.sync_engine, "checkin", _remember)
         event.listen(engine.sync_engine, "checkout", _try_connection)
     return engine

@@ -30,6 +30,8 @@ def test_what_stays_here_or_is_encrypted_is_taken(database: str, ari: str) -> No
     [
         ("postgresql+asyncpg://u:secret@db/innringing", ARI, "DATABASE_URL"),
         ("postgresql+asyncpg://u:secret@10.0.0.7/innringing?ssl=prefer", ARI, "DATABASE_URL"),
+        ("postgresql+asyncpg://u:secret@10.0.0.7/innringing?ssl=require", ARI, "DATABASE_URL"),
+        ("postgresql+asyncpg://u:secret@10.0.0.7/innringing?ssl=verify-ca", ARI, "DATABASE_URL"),
         ("postgresql+asyncpg:///innringing?user=u&password=secret&host=db", ARI, "DATABASE_URL"),
         (HERE, "http://pbx.example.org:8088", "ARI_URL"),
         (HERE, "http://127.0.0.1.example.org:8088", "ARI_URL"),
@@ -40,6 +42,11 @@ def test_what_would_leave_in_clear_is_refused_without_its_password(database: str
         check_connections(database, ari)
     assert f"INNRINGING_{named}" in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_the_owners_database_is_asked_about_too() -> None:
+    with pytest.raises(SettingsError, match="INNRINGING_MIGRATION_URL: the database is on another machine"):
+        check_connections(HERE, ARI, "postgresql+asyncpg://owner:secret@db/innringing")
 
 
 def test_production_asks_and_the_demo_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,8 +54,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        ("postgresql://u:p@db/innringing?ssl=require", "postgresql+asyncpg://u:p@db/innringing?ssl=require"),
-        ("postgresql+asyncpg://u:p@db/innringing?ssl=require", "postgresql+asyncpg://u:p@db/innringing?ssl=require"),
+        ("postgresql://u:p@db/innringing?ssl=disable", "postgresql+asyncpg://u:p@db/innringing?ssl=disable"),
+        ("postgresql+asyncpg://u:p@db/innringing?ssl=disable", "postgresql+asyncpg://u:p@db/innringing?ssl=disable"),
         ("postgresql:///innringing?host=/run/postgresql", "postgresql+asyncpg:///innringing?host=/run/postgresql"),
         ("sqlite+aiosqlite:///other.db", "sqlite+aiosqlite:///{var}/other.db"),
         ("sqlite+aiosqlite:///sub/other.db?timeout=5", "sqlite+aiosqlite:///{var}/sub/other.db?timeout=5"),
@@ -212,7 +212,7 @@ def test_secrets_the_demo_cannot_keep_or_read(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("keys")
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:hunter22@db/x?ssl=require")
+    monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:hunter22@db/x?ssl=verify-full")
     monkeypatch.setenv("INNRINGING_ARI_PASSWORD", "hunter22")
     settings = Settings.load()
     for shown in (repr(settings), str(settings)):

@@ -1,0 +1,176 @@
+"""Servers whose certificate a hospital's own authority issued: believed where the setting names it, and else not."""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from api.link_mobility import LinkMobility
+from api.oidc_errors import ProviderUnavailable
+from api.oidc_wire import Wire
+from api.readiness import Asterisk
+from desk.errors import SettingsError
+from desk.settings import ROOT, Settings
+from desk.sms import TryLater
+from desk.tls import client_context
+from docker import asterisk
+from ivr.ari import Ari
+from ivr.errors import AriMistrusted
+from tests.certificates import THIS_MACHINE, Authority, Certificate
+from tests.integration.sms_world import MOBILE
+from tests.link_gateway import LinkGateway
+from tests.ports import free_port
+from tests.servers import machine_settings
+
+EXAMPLE = ROOT / "docs" / "examples" / "asterisk-http.conf"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("other"))
+
+
+@asynccontextmanager
+async def serving(made: Certificate) -> AsyncIterator[str]:
+    """The address of a server with that certificate, which has the same good answer for everybody."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response({"messageId": "m-1", "resultCode": 1005})
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(made.certificate, made.key)
+    app = web.Application()
+    app.router.add_route("*", "/{anything:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    try:
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def text_through(url: str, authority: Authority | None) -> str:
+    given = LinkGateway(url=url).settings(sms_ca=authority.file if authority else None)
+    settings = Settings.load(need_keys=False, environment="demo", **given)
+    async with LinkMobility(settings) as gateway:
+        return await gateway.send("key", MOBILE, "hei", valid=HOUR)
+
+
+async def asked_of(url: str, authority: Authority | None) -> Any:
+    wire = Wire(url, authority=authority.file if authority else None)
+    try:
+        return await wire.get(url)
+    finally:
+        await wire.close()
+
+
+async def test_a_gateway_and_a_provider_of_the_hospitals_own(own: Authority, other: Authority) -> None:
+    async with serving(own.issue("localhost", THIS_MACHINE)) as url:
+        assert await text_through(url, own) == "m-1"
+        assert (await asked_of(url, own))["messageId"] == "m-1"
+        for wrong in (other, None):  # None: whom everybody believes
+            with pytest.raises(TryLater, match="unreachable"):
+                await text_through(url, wrong)
+            with pytest.raises(ProviderUnavailable):
+                await asked_of(url, wrong)
+    async with serving(own.issue("elsewhere", ["elsewhere.example"])) as url:
+        with pytest.raises(TryLater, match="unreachable"):
+            await text_through(url, own)
+    async with serving(own.issue("late", THIS_MACHINE, days=-1)) as url:
+        with pytest.raises(ProviderUnavailable):
+            await asked_of(url, own)
+
+
+@pytest.mark.parametrize("name", ["ARI", "SMS", "OIDC"])
+def test_an_authority_where_nothing_is_encrypted_is_refused(
+    name: str, own: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"INNRINGING_{name}_CA", str(own.file))
+    with pytest.raises(SettingsError, match=f"INNRINGING_{name}_CA is set, but INNRINGING_"):
+        Settings.load(need_keys=False, environment="demo", var_dir=tmp_path)
+
+
+async def test_asterisk_over_tls(own: Authority, other: Authority, tmp_path: Path) -> None:
+    """A real one, with its http.conf as in our example."""
+    made, port = own.issue("localhost", ["localhost"]), free_port(socket.SOCK_STREAM)
+    folder = tmp_path / "asterisk"
+    keys = folder / "keys"  # the files for SIP lie there, where Asterisk can read them
+    settings = machine_settings(
+        tmp_path,
+        sip_encryption="phones",
+        sip_tls_port=free_port(socket.SOCK_STREAM),
+        sip_tls_cert_file=made.certificate,
+        sip_tls_key_file=made.key,
+        sip_tls_ca_file=own.file,
+    )
+    lines = re.sub(r"(?m)^bind.*\n", "", EXAMPLE.read_text("utf-8"))
+    for was, now in (
+        ("0.0.0.0:8089", f"127.0.0.1:{port}"),
+        ("/etc/asterisk/keys/http-certificate.pem", str(keys / "sip-certificate.pem")),
+        ("/etc/asterisk/keys/http-key.pem", str(keys / "sip-key.pem")),
+    ):
+        assert was in lines
+        lines = lines.replace(was, now)
+    running = await asyncio.to_thread(asterisk.start, settings, folder, extra={"http.conf": lines})
+    try:
+        ours = {"ari_url": f"https://localhost:{port}", "ari_ca": own.file}
+        assert await tells_of_itself(settings.model_copy(update=ours)) == running_entity(folder)
+        assert (await readiness(settings.model_copy(update=ours))) == (True, "answers")
+        for wrong, said in (
+            ({"ari_ca": other.file}, "not of those INNRINGING_ARI_CA vouches for"),
+            ({"ari_ca": None}, "not of those INNRINGING_ARI_CA vouches for"),
+            ({"ari_url": f"https://127.0.0.1:{port}"}, "INNRINGING_ARI_URL must say a name that stands in it"),
+        ):
+            mistaken = settings.model_copy(update=ours | wrong)
+            with pytest.raises(AriMistrusted) as refused:
+                await tells_of_itself(mistaken)
+            assert said in str(refused.value)
+            assert (await readiness(mistaken)) == (False, "Asterisk can't be reached")
+    finally:
+        await asyncio.to_thread(running.stop)
+
+
+async def tells_of_itself(settings: Settings) -> str:
+    """Its own name, told over the connection the phone door makes: requests and websocket."""
+    tls = client_context("ARI", settings.ari_ca) if settings.ari_ca else None
+    ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password(), tls=tls)
+    connected = asyncio.Event()
+
+    async def reconcile() -> None:
+        connected.set()
+
+    running = asyncio.create_task(ari.run(lambda _event: None, reconcile))
+    waiting = asyncio.create_task(connected.wait())
+    await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if running.done():
+        running.result()
+    running.cancel()
+    await asyncio.gather(running, waiting, return_exceptions=True)
+    return ari.asterisk_id
+
+
+async def readiness(settings: Settings) -> tuple[bool, str]:
+    asked = Asterisk(settings)
+    found = await asked.check()
+    await asked.close()
+    return found.ok, found.detail
+
+
+def running_entity(folder: Path) -> str:
+    return (folder / "entity").read_text("ascii")
