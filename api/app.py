@@ -56,14 +56,21 @@ from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins
 from desk.outbox import Outbox
-from desk.passwords import Passwords
 from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-from desk.wire import check_keys, make_audit_retention, make_notices, make_retention, make_vault, sms_texts
+from desk.wire import (
+    check_keys,
+    make_audit_retention,
+    make_notices,
+    make_passwords,
+    make_retention,
+    make_vault,
+    sms_texts,
+)
 
 HOUR = 3600.0
 
@@ -209,6 +216,7 @@ def put_together(
     gateway = open_gateway(settings, clock)
     audit = Audit(database=database, vault=vault, clock=clock)
     sessions = Sessions(database=database, clock=clock, limits=settings.session_limits)
+    passwords = make_passwords(settings)
     return Parts(
         settings=settings,
         desk=desk,
@@ -221,7 +229,7 @@ def put_together(
         agents=agents,
         issuance=Issuance(database=database, tokens=agents.tokens, clock=clock),
         sessions=sessions,
-        logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=Passwords()),
+        logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=passwords),
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.prompts_dir),
         clock=clock,

@@ -111,6 +111,10 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         )
         _stop_quietly(server)
         host, port = listening.getsockname()[:2]
+        if settings.leaked_passwords is None and not settings.demo:
+            structlog.get_logger("api").warning(
+                "no list of leaked passwords: only the commonest are refused", setting=f"{PREFIX}LEAKED_PASSWORDS"
+            )
         structlog.get_logger("api").info("listening", host=host, port=port, tls=tls is not None)
         async with beside_requests(parts):
             await server.serve(sockets=[listening])

@@ -78,6 +78,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.WrongPassword: 403,
     desk_errors.WeakPassword: 422,
     desk_errors.TooManyTries: 429,
+    desk_errors.LeakedPasswordsFault: 503,
     desk_errors.LoginsBusy: 503,
     desk_errors.AgentDisabled: 403,
     desk_errors.AgentNameTaken: 409,

@@ -17,10 +17,11 @@ from desk.departments import load_departments
 from desk.errors import DeskError
 from desk.logins import Logins
 from desk.on_record import on_record
-from desk.passwords import Passwords, made_up
+from desk.passwords import made_up
 from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.terminal import current_database, fail, load_settings, run, say
+from desk.wire import make_passwords
 
 T = TypeVar("T")
 
@@ -169,8 +170,9 @@ async def _set_password(settings: Settings, name: str, given: str, words: list[s
     clock = SystemClock()
     async with on_record(settings, "agent_password", why=name) as record:
         sessions = Sessions(database=record.database, clock=clock)
+        passwords = make_passwords(settings)
         logins = Logins(
-            database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=Passwords()
+            database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=passwords
         )
         await logins.set_password(name, given, words=words, first_for=first_for)
 

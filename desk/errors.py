@@ -209,7 +209,7 @@ class WrongPassword(DeskError):
 
 
 class WeakPassword(DeskError):
-    """This can't be a password here: at least 12 characters, at most 128, and nothing that anybody would try first."""
+    """This can't be a password here: 12 to 128 characters, nothing that anybody would try first, none that is known."""
 
     id = "weak-password"
 
@@ -344,3 +344,14 @@ class AccessFileError(OperatorsFileError):
     """The file of groups and roles can't be used:"""
 
     id = "access-file-error"
+
+
+class LeakedPasswordsFault(OperatorsFileError):
+    """The list of leaked passwords can't be used:"""
+
+    id = "leaked-passwords-unavailable"
+
+    def __init__(self, file: Path | str, reason: str) -> None:
+        """Who sets a password over the web is not told the file's name: the problem document has no detail."""
+        super().__init__(file, None, reason)
+        self.detail = None

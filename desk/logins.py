@@ -10,7 +10,7 @@ from typing import Final
 
 from desk.clock import Clock
 from desk.errors import AgentNotFound, TooManyTries, WeakPassword, WrongLogin, WrongPassword
-from desk.passwords import PasswordProblem, Passwords, check_password, normal
+from desk.passwords import PasswordProblem, Passwords, normal
 from desk.sessions import LoginSource, Opened, Session, Sessions
 from desk.storage import agents as agent_rows
 from desk.storage import devices, login_tries, sessions
@@ -92,10 +92,10 @@ class Logins(UnitsOfWork):
         """Another password for the agent of that session; every session of the agent's ends, and a new one begins.
 
         Raises WrongPassword, also for an agent without one; WeakPassword, also for the one there is; TooManyTries,
-        LoginsBusy.
+        LoginsBusy, LeakedPasswordsFault.
         """
         name = session.agent.name
-        check_password(new, [name, *words])
+        await self._passwords.check(new, [name, *words])
         if normal(new) == normal(old):
             raise WeakPassword(PasswordProblem.THE_SAME)
         tried = (Lane(f"change\0{session.id}", FREE),)
@@ -120,11 +120,13 @@ class Logins(UnitsOfWork):
     async def set_password(
         self, name: str, new: str, *, words: Iterable[str] = (), first_for: timedelta | None = None
     ) -> None:
-        """Set by an operator: every session of the agent's ends. Raises AgentNotFound, WeakPassword.
+        """Set by an operator: every session of the agent's ends.
+
+        Raises AgentNotFound, WeakPassword, LeakedPasswordsFault.
 
         `first_for`: it is a first password, which opens that long and only to be changed; None: it lasts.
         """
-        check_password(new, [name, *words])
+        await self._passwords.check(new, [name, *words])
         kept = await self._passwords.keep(new)
 
         async def work(connection: Connection) -> None:

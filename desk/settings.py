@@ -17,6 +17,7 @@ from desk.connections import check_connections
 from desk.dialling import Caps
 from desk.errors import SettingsError
 from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
+from desk.limit_settings import LimitSettings
 from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
 from desk.session_limits import Limits
@@ -41,7 +42,7 @@ Seconds = Annotated[int, Field(ge=1, le=120)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings):
+class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitSettings):
     """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)

@@ -9,7 +9,9 @@ from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
 from desk.keyring import Keyring
+from desk.leaked_passwords import LeakedPasswords
 from desk.notices import Notices
+from desk.passwords import Passwords
 from desk.promises import public_holidays
 from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
@@ -56,6 +58,18 @@ def sms_texts(settings: Settings) -> SmsTextsFile | None:
 async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
     """Raises `SettingsError` when a key is not the one this database was sealed with, or one it needs is missing."""
     await Keyring(database=database, vault=vault, clock=clock).check()
+
+
+def make_passwords(settings: Settings) -> Passwords:
+    """How passwords are kept and which are taken, by the settings.
+
+    Raises LeakedPasswordsFault when the list of leaked ones is missing, or is no such list.
+    """
+    if settings.leaked_passwords is None:
+        return Passwords()
+    leaked = LeakedPasswords(settings.leaked_passwords)
+    leaked.check()
+    return Passwords(leaked=leaked)
 
 
 def make_retention(database: Database, settings: Settings, clock: Clock) -> Retention:

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from desk.access_file import unknown_departments
 from desk.departments import Departments, load_departments
-from desk.errors import AccessFileError, DepartmentsFileError, SettingsError, SmsTextsError
+from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
 from desk.faults import Fault, of_departments, shown
+from desk.leaked_passwords import LeakedPasswords
 from desk.settings import ROOT, Settings
 from desk.sms_texts import load_sms_texts, telling_names
 from desk.toml_lines import key_lines
@@ -49,6 +50,7 @@ def check(
         raise typer.Exit(1) from None
     found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
     found += sms_off(settings)
+    found += leaked_passwords(settings)
     found += groups(settings.access_file, settings.departments_file, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if found:
@@ -109,6 +111,19 @@ def sms_off(settings: Settings) -> list[Fault]:
         for each in departments.all()
         if each.sms_receipt and settings.sms == "off"
     ]
+
+
+def leaked_passwords(settings: Settings) -> list[Fault]:
+    """What is wrong with the list of leaked passwords; a note in production where none is given."""
+    name = "INNRINGING_LEAKED_PASSWORDS"
+    if settings.leaked_passwords is None:
+        reason = "not set: passwords known from leaks are taken, unless they are among the commonest (docs/operator.md)"
+        return [] if settings.demo else [Fault(name, None, reason, note=True)]
+    try:
+        LeakedPasswords(settings.leaked_passwords).check()
+    except LeakedPasswordsFault as error:
+        return [Fault(error.file, None, error.reason)]
+    return []
 
 
 def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[Fault]:

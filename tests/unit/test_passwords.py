@@ -1,16 +1,20 @@
 """What is taken for a password, how it is kept, and how fast it may be tried."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desk.common_passwords import FILE, shortened
 from desk.errors import LoginsBusy, WeakPassword
 from desk.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
 from desk.throttling import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
+from docker.common_passwords import long_enough, write
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -48,10 +52,35 @@ def test_any_long_text_nobody_would_guess_is_taken(password: str) -> None:
         *("Passord12345", "Password123!", "Sommer2026!!", "aaaaaaaaaaaa", "123456789012", "qwertyuiopå1"),
         *("Innringing2026!", "innringing123", "Sykehus-2026", "abcdefghijkl", "qwerty123456", "velkommen2025"),
         *("passordpassord", "Admin123456!", "zxcvbnmasdfg", "1q1q1q1q1q1q", "Oktober 2026 !"),
+        *("Trondheim2026!", "Bergen-Bergen1", "tromsø-sommer", "Haukeland 2025", "Haust2026!!!!", "sykepleier123"),
+        *("ØÆLKJHGFDSAøæl", "qwertyuiopåå", "1qaz2wsx3edc4rfv", '!"#¤%&/()=!!', "jegelskerdeg1", "Påske-2027-Bodø"),
     ],
 )
 def test_what_anybody_would_try_first_is_not(password: str) -> None:
     assert problem(password) is PasswordProblem.OBVIOUS
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["unbelievable", "Scandinavian", "SONYERICSSON", "ghbdtnghbdtn", "q1w2e3r4t5y6", "ｕｎｂｅｌｉｅｖａｂｌｅ"],
+)
+def test_what_many_have_is_refused_in_any_case(password: str) -> None:
+    assert problem(password) is PasswordProblem.COMMON
+
+
+def test_ten_thousand_of_the_commonest_are_known_and_nobody_reads_them() -> None:
+    head, *known = [line for line in FILE.read_text("ascii").splitlines() if not line.startswith("# Facts")]
+    assert head.startswith("# The 10000 commonest passwords of 12 characters")
+    assert known == sorted(set(known)) and len(known) == 10_000
+    assert all(re.fullmatch(r"[0-9a-f]{12}", each) for each in known)
+
+
+def test_the_list_is_made_of_what_is_long_enough_each_once(tmp_path: Path) -> None:
+    words = ["short", "Unbelievable", "unbelievable", "UNBELIEVABLE", "x" * 200, "scandinavian", "supernatural"]
+    assert list(long_enough(words)) == ["unbelievable", "scandinavian", "supernatural"]
+    assert write(words, tmp_path / "list.txt", count=2) == 2
+    _, _, *known = (tmp_path / "list.txt").read_text().splitlines()
+    assert known == sorted([shortened("unbelievable"), shortened("scandinavian")])
 
 
 def test_the_accounts_name_and_the_departments_are_obvious() -> None:
@@ -67,14 +96,28 @@ def test_length_is_counted_in_characters() -> None:
     assert problem("lang setning " * 9 + "123456789012") is PasswordProblem.TOO_LONG
 
 
-async def test_a_password_is_kept_as_argon2id_and_compared_however_it_was_keyed() -> None:
+COMPOSED, DECOMPOSED = "blåbær på fjellet", "bla\u030abær pa\u030a fjellet"
+
+
+@pytest.mark.parametrize("given", [COMPOSED, DECOMPOSED, "  Blåbær  på ﬁellet½ ", "x" * 128, "🫐" * 20])
+async def test_a_password_is_kept_and_compared_exactly_as_it_was_given(given: str) -> None:
     passwords = Passwords(hasher=CHEAP)
-    kept = await passwords.keep("blåbær på fjellet")
-    assert kept.startswith("$argon2id$") and "bl" not in kept.split("$")[-1][:2]
-    decomposed = "bla\u030abær pa\u030a fjellet"
-    for typed, right in (("blåbær på fjellet", True), (decomposed, True), ("blåbær på fjellet ", False), ("", False)):
-        assert (await passwords.verify(kept, typed, known=False)).right is right
-    assert await passwords.keep("blåbær på fjellet") != kept
+    kept = await passwords.keep(given)
+    assert kept.startswith("$argon2id$")
+    assert CHEAP.verify(kept, given)  # the very characters
+    assert (await passwords.verify(kept, given, known=False)).right
+    for other in (given + " ", given[:-1], given.swapcase(), given.replace(" ", ""), given[:64], ""):
+        if other != given:
+            assert not (await passwords.verify(kept, other, known=False)).right
+    assert await passwords.keep(given) != kept
+
+
+async def test_the_same_characters_from_another_keyboard_open_too() -> None:
+    passwords = Passwords(hasher=CHEAP)
+    kept = await passwords.keep(COMPOSED)
+    assert (await passwords.verify(kept, DECOMPOSED, known=False)).right
+    assert not (await passwords.verify(kept, DECOMPOSED + "x", known=False)).right
+    assert not (await passwords.verify(None, DECOMPOSED, known=False)).right
 
 
 async def test_nobodys_password_is_never_right() -> None:

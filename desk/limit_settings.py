@@ -1,0 +1,47 @@
+"""The settings of what may be asked how often, and of which passwords are known to others."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from desk.rates import Rate
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+class LimitSettings(BaseSettings):
+    """The part of `Settings` that keeps machines, and whoever has stolen a log-in, from asking without end."""
+
+    requests_a_minute: Annotated[int, Field(ge=60)] = 1200
+    """Requests by one log-in or token. An agent's screen sends a few a second at most."""
+    refusals_a_minute: Annotated[int, Field(ge=60)] = 600
+    """Requests from one address that show nothing that opens; who shows something is not counted."""
+    numbers_an_hour: Annotated[int, Field(ge=10)] = 300
+    """Whole identity numbers shown to one person."""
+
+    leaked_passwords: Path | None = None
+    """A list of passwords that have leaked, as desk/leaked_passwords.py reads it; None: none is asked."""
+
+    @property
+    def request_rate(self) -> Rate:
+        """Of one log-in or token."""
+        return Rate(self.requests_a_minute, MINUTE)
+
+    @property
+    def refusal_rate(self) -> Rate:
+        """Of one address."""
+        return Rate(self.refusals_a_minute, MINUTE)
+
+    @property
+    def number_rate(self) -> Rate:
+        """Of one person."""
+        return Rate(self.numbers_an_hour, HOUR)
+
+    @field_validator("leaked_passwords")
+    @classmethod
+    def _whole_path(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()

