@@ -57,6 +57,23 @@ class ProviderRefused(LoginError):
     page = "Innloggingstjenesten logget deg ikke inn."
 
 
+class LoginTooWeak(LoginError):
+    """You are logged in at the provider, but not as strongly as is asked for here."""
+
+    id = "login-too-weak"
+    page = (
+        "Du er logget inn hos innloggingstjenesten, men ikke sikkert nok for Innringing: det kreves "
+        "totrinnsbekreftelse eller et høyere sikkerhetsnivå. Logg ut der, logg inn på nytt med det, og prøv igjen. "
+        "Får du ikke valget, kontakt brukerstøtte."
+    )
+
+
+class LoginNotAskedFor(LoginError):
+    """A log-in begins by a click on a page of this service, never by another page or program."""
+
+    id = "login-not-asked-for"
+
+
 class NoRole(LoginError):
     """You are logged in at the provider, but in none of the groups that give access here."""
 

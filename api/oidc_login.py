@@ -21,6 +21,7 @@ from api.oidc_client import Client, Issued
 from api.oidc_errors import GroupsNotTold, LoginNotValid, LoginRefused, NoRole, ProviderRefused, ProviderUnavailable
 from api.oidc_proof import Possession
 from api.oidc_provider import Metadata, Provider
+from api.oidc_strength import Strength
 from api.oidc_tokens import Claims, Tokens
 from desk.access import Grant
 from desk.access_file import GroupsToRoles
@@ -103,6 +104,7 @@ class Login:
         self._vault = vault
         self._groups = groups
         self._clock = clock
+        self._strength = Strength(settings, clock=clock)
 
     async def begin(self, after: str | None, before: str | None = None) -> Begun:
         """`before`: the session's secret that the browser has now. Raises ProviderUnavailable, LoginRefused."""
@@ -125,6 +127,7 @@ class Login:
             "nonce": under_way.nonce,
             "code_challenge": create_s256_code_challenge(under_way.verifier),
             "code_challenge_method": "S256",
+            **self._strength.params,
         }
         if possession:
             params["dpop_jkt"] = possession.thumbprint
@@ -153,6 +156,7 @@ class Login:
         redirect_uri = self._settings.oidc_redirect_uri
         issued = await self._client.redeem(answer.code, under_way.verifier, redirect_uri, under_way.possession)
         claims = await self._tokens.identity(issued.id_token, nonce=under_way.nonce, access_token=issued.access_token)
+        self._strength.check(claims)
         return self._person(claims, issued)
 
     async def again(self, refresh_token: str, subject: str) -> Person:

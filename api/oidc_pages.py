@@ -1,12 +1,14 @@
-"""What somebody sees in the browser when a log-in comes to nothing. Plain HTML, nothing fetched, nothing run."""
+"""What somebody sees in the browser before a log-in, and when one comes to nothing. Plain HTML; nothing is fetched."""
 
 from html import escape
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from api.oidc_errors import LoginError
 from desk.errors import DeskError
+from desk.oidc_settings import is_local_path
 
 BEGIN = "/api/v1/login/oidc"
 OTHERS = {
@@ -21,9 +23,23 @@ PAGE = """<!doctype html>
 """
 
 
+QUESTION = """<!doctype html>
+<html lang="nb"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Innlogging · Innringing</title></head>
+<body><main><h1>Logg inn i Innringing</h1><p>Du logger inn hos virksomhetens innloggingstjeneste.</p>
+<p><a href="{begin}">Logg inn</a></p></main></body></html>
+"""
+
+
 def wants_page(request: Request) -> bool:
     """Whether a browser asks, for a person to read; programs get problem documents."""
     return "text/html" in request.headers.get("accept", "")
+
+
+def question(after: str | None) -> HTMLResponse:
+    """Whether to log in at all: nothing begins before somebody clicks."""
+    asked = f"?{urlencode({'after': after})}" if after is not None and is_local_path(after) else ""
+    return HTMLResponse(QUESTION.format(begin=escape(BEGIN + asked)))
 
 
 def page(request: Request, error: LoginError | DeskError, status: int) -> HTMLResponse:

@@ -30,8 +30,10 @@ from api.errors import (
 from api.oidc_client import GrantOver
 from api.oidc_errors import (
     GroupsNotTold,
+    LoginNotAskedFor,
     LoginNotValid,
     LoginRefused,
+    LoginTooWeak,
     LogoutTokenNotValid,
     NoRole,
     ProviderRefused,
@@ -57,6 +59,8 @@ STATUS_OF: Mapping[type[Exception], int] = {
     LoginNotValid: 400,
     LogoutTokenNotValid: 400,
     LoginRefused: 403,
+    LoginTooWeak: 403,
+    LoginNotAskedFor: 403,
     GrantOver: 403,
     ProviderRefused: 403,
     NoRole: 403,

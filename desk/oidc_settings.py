@@ -43,6 +43,17 @@ class OidcSettings(BaseSettings):
     oidc_clock_skew: Annotated[int, Field(ge=0, le=120)] = 30
     """Seconds the provider's clock and ours may differ."""
 
+    oidc_acr: str = ""
+    """How strong a log-in must be, in the provider's words, space between; it is asked for one of them. Empty: any."""
+    oidc_acr_claim: str = "acr"
+    """Where the provider says how strong it was. `acrs`, Entra ID's list of contexts, is asked for in its own way."""
+    oidc_acr_accepted: str = ""
+    """What must stand there, where that is another word than what is asked for; empty: one of `oidc_acr`."""
+    oidc_amr: str = ""
+    """Methods of which one at least must have been used, by the provider's `amr`, space between. Empty: any."""
+    oidc_max_age_minutes: Annotated[int, Field(ge=1, le=10080)] | None = None
+    """How long ago somebody may have shown the provider who they are; None: as the provider has it."""
+
     @property
     def single_sign_on(self) -> bool:
         """Whether people can log in at a provider."""
@@ -76,6 +87,8 @@ class OidcSettings(BaseSettings):
             return
         if missing := [_variable(name) for name in NEEDED if name not in given]:
             raise SettingsError(f"{', '.join(missing)} not set: single sign-on needs what the provider registered.")
+        if self.oidc_acr_accepted and not self.oidc_acr:
+            raise SettingsError(f"{_variable('acr_accepted')} is set, but {_variable('acr')} is not.")
         if self.oidc_profile == "helseid" and "client_key" not in given:
             raise SettingsError(f"{_variable('client_key')} is not set: HelseID knows its clients by their key.")
         if len([name for name in SECRETS if name in given]) != 1:
@@ -103,6 +116,11 @@ class OidcSettings(BaseSettings):
         if not is_local_path(path):
             raise ValueError("write a path of this service, such as /")
         return path
+
+    @field_validator("oidc_acr", "oidc_acr_accepted", "oidc_amr")
+    @classmethod
+    def _values(cls, given: str) -> str:
+        return " ".join(given.replace(",", " ").split())
 
     @field_validator("oidc_scopes")
     @classmethod

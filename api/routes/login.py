@@ -9,9 +9,9 @@ from fastapi.responses import RedirectResponse
 
 from api import cookies
 from api.oidc import SingleSignOn
-from api.oidc_errors import LoginError, LogoutTokenNotValid, SingleSignOnOff
+from api.oidc_errors import LoginError, LoginNotAskedFor, LogoutTokenNotValid, SingleSignOnOff
 from api.oidc_login import LASTS, Answer
-from api.oidc_pages import page, wants_page
+from api.oidc_pages import page, question, wants_page
 from api.openapi import API
 from api.parts import Parts, parts_of
 from api.problems import STATUS_OF
@@ -31,11 +31,19 @@ Long = Annotated[str | None, Query(max_length=4000)]
 
 @router.get("")
 async def begin_log_in(request: Request, parts: Inside, after: Short = None) -> Response:
-    """To the provider. `after`: the page of ours to come back to."""
+    """To the provider, for who clicked on a page of ours; others get such a page. `after`: the page to come back to.
+
+    Else any page, or a mail, could begin a session in somebody's browser by a link, where the provider asks nothing.
+    """
     try:
+        single_sign_on = _single_sign_on(parts)
+        if not was_clicked_here(request):
+            if wants_page(request):
+                return question(after)
+            raise LoginNotAskedFor("not-asked-for")
         # Now, for the browser does not bring the session's cookie when another site, the provider, sends it back.
         before = cookies.read(request, parts.settings, cookies.SESSION)
-        begun = await _single_sign_on(parts).begin(after, before)
+        begun = await single_sign_on.begin(after, before)
     except LoginError as error:
         return _refused(request, error)
     answer = RedirectResponse(begun.address, status_code=303)
@@ -87,6 +95,15 @@ async def log_out_from_provider(request: Request, parts: Inside) -> Response:
         raise
     log.info("logged out at the provider", sessions=ended)
     return Response(status_code=200, headers={"Cache-Control": "no-store"})
+
+
+def was_clicked_here(request: Request) -> bool:
+    """Whether a person's own click or key on a page of ours brought the browser here.
+
+    The browser says so (W3C Fetch Metadata), and no page can say it in its place.
+    """
+    told = request.headers
+    return told.get("sec-fetch-site") == "same-origin" and told.get("sec-fetch-user") == "?1"
 
 
 def _single_sign_on(parts: Parts) -> SingleSignOn:

@@ -44,7 +44,7 @@ function configuration(jwks) {
       dPoPSigningAlgValues: ['ES256', 'PS256'],
     },
     scopes: ['openid', 'offline_access', 'profile'],
-    claims: { openid: ['sub', 'groups', 'name', 'preferred_username', 'sid', '_claim_names', 'helseid://claims/hpr/hpr_number'] },
+    claims: { openid: ['sub', 'groups', 'name', 'preferred_username', 'sid', 'acr', 'amr', 'auth_time', '_claim_names', 'helseid://claims/hpr/hpr_number'] },
     conformIdTokenClaims: false,
     pkce: { required: () => true },
     fetch: async (url, { dispatcher, ...options }) => fetch(url, options), // to this machine, unlike the default
@@ -114,7 +114,10 @@ const server = createServer(async (request, response) => {
     if (person?.[1] === 'nobody') {
       return await provider.interactionFinished(request, response, { error: 'access_denied' });
     }
-    if (person) return await provider.interactionFinished(request, response, { login: { accountId: person[1] } });
+    if (person) { // `login` of an account: how it logs in there, { acr, amr }
+      const login = { accountId: person[1], ...state.accounts[person[1]]?.login };
+      return await provider.interactionFinished(request, response, { login });
+    }
     return await answer(request, response);
   } catch (error) {
     console.error(error);

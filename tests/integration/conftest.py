@@ -13,6 +13,10 @@ from docker import tree
 from ivr.prompts.build import build
 from tests.fakes import FakeClock
 from tests.integration.desk_world import make_desk
+from tests.integration.oidc_house import as_they_were as as_they_were
+from tests.integration.oidc_house import forging as forging
+from tests.integration.oidc_house import opens as opens
+from tests.integration.oidc_house import provider as provider
 from tests.integration.prompts_world import KEYS
 
 

@@ -48,6 +48,8 @@ def test_off_unless_a_provider_is_named() -> None:
         ({"oidc_issuer": "https://login.example.no?a=b"}, "INNRINGING_OIDC_ISSUER: leave ? and # out"),
         ({"oidc_redirect_uri": "https://innringing.example.no/cb"}, "INNRINGING_OIDC_REDIRECT_URI: its path is"),
         ({"oidc_after_login": "https://elsewhere.no"}, "INNRINGING_OIDC_AFTER_LOGIN: write a path"),
+        ({"oidc_acr_accepted": "4"}, "INNRINGING_OIDC_ACR_ACCEPTED is set, but INNRINGING_OIDC_ACR is not."),
+        ({"oidc_max_age_minutes": 0}, "INNRINGING_OIDC_MAX_AGE_MINUTES: it should be greater than or equal to 1"),
         ({"oidc_scopes": "profile"}, "INNRINGING_OIDC_SCOPES: openid is one of them"),
         ({"oidc_clock_skew": 600}, "INNRINGING_OIDC_CLOCK_SKEW: it should be less than or equal to 120"),
     ],

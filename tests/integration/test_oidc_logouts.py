@@ -1,0 +1,115 @@
+"""How a session begun at a provider ends: a role taken away, a logout there, a provider that says no more."""
+
+import asyncio
+import socket
+from datetime import timedelta
+
+import pytest
+
+from api.errors import NotSignedIn
+from desk.access import Grant, Role
+from tests.integration.api_world import refused
+from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, Opens, logout_token, served, still
+from tests.oidc_world import CLIENT_ID, GROUPS, PEOPLE, Running, provided
+from tests.ports import free_port
+
+
+async def test_a_role_that_is_taken_away_is_gone_within_the_stated_time(opens: Opens, as_they_were: Running) -> None:
+    async with opens(as_they_were) as house, house.browser() as browser:
+        await house.logs_in(browser, "lise")
+        both = {KIRURGI, Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")}
+        as_they_were.control(accounts={"lise": {"name": "Lise Leder", "groups": [GROUPS["agents"]]}})
+        before = as_they_were.asked("/token")
+        house.passes(CHECK - timedelta(seconds=1))
+        assert await still(house, browser) == both, "not asked yet"
+        assert as_they_were.asked("/token") == before
+        house.passes(timedelta(seconds=1))
+        assert await still(house, browser) == {KIRURGI}
+        assert as_they_were.asked("/token") == before + 1
+        assert await still(house, browser) == {KIRURGI}
+        assert as_they_were.asked("/token") == before + 1, "and is not asked again for as long"
+
+
+async def test_who_is_in_no_group_any_more_is_out_everywhere(opens: Opens, as_they_were: Running) -> None:
+    async with opens(as_they_were) as house, house.browser() as browser, house.browser() as other:
+        await house.logs_in(browser)
+        house.passes(timedelta(minutes=5))
+        await house.logs_in(other)
+        as_they_were.control(accounts={"kari": {"name": "Kari Nordmann", "groups": []}})
+        house.passes(CHECK)
+        with pytest.raises(NotSignedIn):
+            await still(house, browser)
+        assert await house.open_sessions() == 0
+        assert (await house.world.parts.agents.get("Kari Nordmann")).grants == frozenset()
+        answer = await browser.get(await house.goes(browser))
+        assert answer.status_code == 403
+
+
+async def test_who_no_longer_works_here_is_out(opens: Opens, as_they_were: Running) -> None:
+    as_they_were.control(accounts={"slutter": PEOPLE["kari"] | {"name": "Slutter Snart"}})
+    async with opens(as_they_were) as house, house.browser() as browser:
+        await house.logs_in(browser, "slutter")
+        as_they_were.control(removed=["slutter"])
+        house.passes(CHECK)
+        with pytest.raises(NotSignedIn):
+            await still(house, browser)
+        assert await house.open_sessions() == 0
+
+
+async def test_many_requests_at_once_ask_the_provider_once(opens: Opens, as_they_were: Running) -> None:
+    async with opens(as_they_were) as house, house.browser() as browser:
+        await house.logs_in(browser)
+        house.passes(CHECK)
+        before = as_they_were.asked("/token")
+        found = await asyncio.gather(*(still(house, browser) for _ in range(8)))
+        assert set(found) == {frozenset({KIRURGI})}
+        assert as_they_were.asked("/token") == before + 1
+
+
+async def test_without_a_refresh_token_the_session_ends_when_it_is_due(opens: Opens, forging: Running) -> None:
+    forging.control(sign="good")
+    async with opens(forging) as house, house.browser() as browser:
+        await house.logs_in(browser)
+        house.world.clock.advance(CHECK - timedelta(seconds=1))
+        assert await still(house, browser) == {KIRURGI}
+        house.world.clock.advance(timedelta(seconds=1))
+        with pytest.raises(NotSignedIn):
+            await still(house, browser)
+
+
+async def test_a_logout_at_the_provider_ends_the_sessions_at_once(opens: Opens, forging: Running) -> None:
+    address = f"{LOGIN}/backchannel-logout"
+    forging.control(claims={"sid": "first"})
+    async with opens(forging) as house, house.browser() as browser, house.browser() as other:
+        await house.logs_in(browser)
+        forging.control(claims={"sid": "second"})
+        await house.logs_in(other)
+        first = await logout_token(forging, claims={"sid": "first", "exp": ["now", 120]})
+        answer = await house.world.client.post(address, data={"logout_token": first})
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert (await house.found(browser), (await house.session(other)).agent.name) == (None, "Kari Nordmann")
+        again = await house.world.client.post(address, data={"logout_token": first})
+        refused(again, 400, "logout-token-not-valid")
+        forged = await logout_token(forging, sign="another key")
+        refused(await house.world.client.post(address, data={"logout_token": forged}), 400, "logout-token-not-valid")
+        for body in ({}, {"logout_token": ["a", "b"]}, {"logout_token": "å"}):
+            refused(await house.world.client.post(address, data=body), 400, "logout-token-not-valid")
+        assert await house.open_sessions() == 1
+        everywhere = await logout_token(forging)
+        assert (await house.world.client.post(address, data={"logout_token": everywhere})).status_code == 200
+        assert await house.open_sessions() == 0
+
+
+async def test_the_provider_itself_tells_of_a_logout(opens: Opens) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    with provided(backchannel=f"http://127.0.0.1:{port}{LOGIN}/backchannel-logout") as running:
+        async with opens(running) as house, house.browser() as browser, house.browser() as other:
+            mine = await house.logs_in(browser)
+            await house.logs_in(other)
+            assert mine.login is not None
+            assert mine.login.sid is not None
+            async with served(house.world.app, port):
+                logout = {"client": CLIENT_ID, "account": "kari", "sid": mine.login.sid}
+                await asyncio.to_thread(running.control, logout=logout)
+            assert await house.found(browser) is None
+            assert await house.found(other) is not None, "begun in another browser there too"
