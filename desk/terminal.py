@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
@@ -11,7 +12,7 @@ import typer
 
 from desk.clock import SystemClock
 from desk.errors import DeskError, SettingsError, StorageUnavailable
-from desk.settings import PREFIX, SQLITE, Settings
+from desk.settings import KEYS_FILE, PREFIX, SQLITE, Settings
 from desk.storage import migrate as migrations
 from desk.storage.database import Database
 from desk.vault import Vault
@@ -20,12 +21,32 @@ from desk.wire import check_keys, make_vault, open_database
 T = TypeVar("T")
 
 
+SAYS_WHICH = frozenset(
+    f"{PREFIX}{name}{end}"
+    for name in ("ENVIRONMENT", "IDENTITY_KEY", "INDEX_KEY", "DATABASE_URL", "MIGRATION_URL")
+    for end in ("", "_FILE")
+)
+"""Whoever has set one of these has said which database and which keys are meant."""
+
+
 def load_settings(*, need_keys: bool = False) -> Settings:
-    """The settings, or the end of the command."""
+    """The settings, or the end of the command.
+
+    Where nothing says which database is meant, and `make run` has left a demo here, it is that demo: with the keys it
+    has. None are made by this, and it says so, for a server's operator may have forgotten the settings.
+    """
     try:
-        return Settings.load(need_keys=need_keys)
+        settings = Settings.load(need_keys=False)
+        if not settings.demo and (settings.var_dir / KEYS_FILE).exists() and not _said_which():
+            say(f"This is the demo in {settings.var_dir}, since {PREFIX}ENVIRONMENT is not set.")
+            return Settings.load(need_keys=need_keys, environment="demo")
+        return Settings.load(need_keys=True) if need_keys else settings
     except SettingsError as error:
         fail(str(error))
+
+
+def _said_which() -> bool:
+    return any(value and name.upper() in SAYS_WHICH for name, value in os.environ.items())
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from desk.leaked_passwords import LeakedPasswords
 from desk.settings import ROOT, Settings
 from desk.sms_texts import load_sms_texts, telling_names
 from desk.toml_lines import key_lines
+from desk.variables import unread
 from docker.dialplan_rules import Dialled
 from ivr.prompts import rules, voices
 from ivr.prompts.build import Source, find_sources, missing_recordings
@@ -51,6 +53,7 @@ def check(
     found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
     found += sms_off(settings)
     found += leaked_passwords(settings)
+    found += [Fault("environment", None, each) for each in unread(os.environ)]
     found += groups(settings.access_file, settings.departments_file, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if found:

@@ -25,6 +25,26 @@ from ivr.prompts.cli import build_with_progress
 
 READY_LIMIT = 120.0
 
+NOT_FOR_CONTAINERS = frozenset(
+    {
+        *("runner", "var_dir", "sip_host", "rtp_ports", "trunk"),  # Asterisk's, which is prepared here
+        *("sip_encryption", "sip_tls_port", "sip_tls_cert_file", "sip_tls_key_file", "sip_tls_ca_file"),
+        *("prompts_dir", "ari_url"),  # mounted; the default is right
+        *("ari_reader", "ari_reader_password"),  # the api's alone
+    }
+)
+"""Settings that neither ivr nor api are given. They get all others, or `make up` refuses them."""
+OUR_OWN_DATABASE = "the containers bring a PostgreSQL of their own: leave it out"
+FILE_OF_THIS_MACHINE = "no container sees that file: leave it out"
+REFUSED = {
+    "database_url": OUR_OWN_DATABASE,
+    "migration_url": OUR_OWN_DATABASE,
+    "tls_cert_file": "a proxy speaks TLS for the containers: leave it out (docs/security.md, Proxies)",
+    "departments_file": "the containers read dialplan/departments.toml: leave it out",
+    "access_file": "the containers read dialplan/access.toml: leave it out",
+}
+"""What the containers would do otherwise than asked, and say nothing."""
+
 
 class ComposeError(Exception):
     """The services can't be started."""
@@ -32,6 +52,7 @@ class ComposeError(Exception):
 
 def up(settings: Settings) -> None:
     """Build what is missing, start everything, wait until calls are taken."""
+    _check_what_fits(settings)
     folder = _folder(settings)
     load_departments(settings.departments_file)
     compose = _compose()
@@ -69,6 +90,15 @@ def _folder(settings: Settings) -> Path:
     return folder
 
 
+def _check_what_fits(settings: Settings) -> None:
+    """Raises ComposeError where something is asked for that the containers can't do."""
+    for name in sorted(settings.model_fields_set - NOT_FOR_CONTAINERS):
+        value = getattr(settings, name)
+        reason = REFUSED.get(name) or (FILE_OF_THIS_MACHINE if isinstance(value, Path) else "")
+        if value and reason:
+            raise ComposeError(f"INNRINGING_{name.upper()} is set, but {reason}")
+
+
 def _compose() -> list[str]:
     if not engine.answers():
         raise ComposeError("no Docker engine answers")
@@ -104,35 +134,8 @@ def _with_reader(settings: Settings, folder: Path) -> Settings:
 
 def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str]) -> None:
     """service.env, api.env and the services' own folder, readable by who runs them alone."""
-    identity, index = settings.identity_key, settings.index_key
-    assert identity is not None and index is not None  # Settings.load() has seen to it
     port, password = variables["INNRINGING_POSTGRES_PORT"], variables["INNRINGING_POSTGRES_PASSWORD"]
-    given = {
-        "ENVIRONMENT": settings.environment,
-        "AGENT_RINGS": str(settings.agent_rings),
-        "PATIENT_RINGS": str(settings.patient_rings),
-        "DIALS_A_NUMBER_A_DAY": str(settings.dials_a_number_a_day),
-        "DIALS_AN_AGENT_A_DAY": str(settings.dials_an_agent_a_day),
-        "DATABASE_URL": f"postgresql+asyncpg://innringing:{password}@127.0.0.1:{port}/innringing",
-        "ARI_PORT": str(settings.ari_port),
-        "ARI_USER": settings.ari_user,
-        "ARI_PASSWORD": settings.require_ari_password(),
-        "API_HOST": settings.api_host,
-        "API_PORT": str(settings.api_port),
-        "SIP_PORT": str(settings.sip_port),
-        "TRUSTED_PROXIES": settings.trusted_proxies,
-        "FORWARDED_HEADER": settings.forwarded_header,
-        "ALLOWED_HOSTS": settings.allowed_hosts,
-        "API_CONNECTIONS": str(settings.api_connections),
-        "RETENTION_DAYS": str(settings.retention_days),
-        "RETENTION_AT": settings.retention_at.isoformat(),
-        "IDENTITY_KEY": identity.get_secret_value(),
-        "INDEX_KEY": index.get_secret_value(),
-        "ALLOW_FOREIGN": str(settings.allow_foreign),
-        "ENABLE_H_NUMBERS": str(settings.enable_h_numbers),
-        **settings.sms_variables(),
-        **settings.oidc_variables(),
-    }
+    given = _service_variables(settings, f"innringing:{password}@127.0.0.1:{port}/innringing")
     _write_private(folder / "service.env", _lines(given))
     reader = settings.ari_reader_password
     looks = {"ARI_USER": "", "ARI_PASSWORD": "", "ARI_READER": settings.ari_reader}
@@ -142,8 +145,23 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
     engine.give(folder / "service")
 
 
+def _service_variables(settings: Settings, database: str) -> dict[str, str]:
+    """What ivr and api run with, by name without INNRINGING_. `database`: user:password@host:port/name."""
+    names = [name for name in Settings.model_fields if name not in NOT_FOR_CONTAINERS and name not in REFUSED]
+    given = {name.upper(): _written(getattr(settings, name)) for name in names}
+    return {**given, "DATABASE_URL": f"postgresql+asyncpg://{database}"}
+
+
+def _written(value: object) -> str:
+    """As the environment gives it: secrets in clear, nothing for what is not set."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return "" if value is None else str(value)
+
+
 def _lines(variables: Mapping[str, str]) -> str:
-    return "".join(f"INNRINGING_{name}={value}\n" for name, value in variables.items() if value)
+    """A file of variables; one a line, though a secret's own file may have several lines (keys, a JWK)."""
+    return "".join(f"INNRINGING_{name}={' '.join(value.splitlines())}\n" for name, value in variables.items() if value)
 
 
 def _kept_password(path: Path) -> str:

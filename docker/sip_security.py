@@ -6,6 +6,7 @@ import os
 import ssl
 from pathlib import Path
 
+from api.tls import CertificateFault, server_context
 from desk.errors import SettingsError
 from desk.settings import Settings
 
@@ -65,3 +66,13 @@ def copy_certificates(settings: Settings, folder: Path) -> None:
         descriptor = os.open(folder / "keys" / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as out:
             out.write(text)
+    _check_pair(settings.sip_tls_cert_file, settings.sip_tls_key_file)
+
+
+def _check_pair(certificate: Path | None, key: Path | None) -> None:
+    """Raises SettingsError: Asterisk would start with a pair that is none, and take no call over TLS."""
+    assert certificate is not None and key is not None  # Settings.load() has seen to it
+    try:
+        server_context(certificate, key)
+    except CertificateFault as fault:
+        raise SettingsError(f"INNRINGING_SIP_TLS_CERT_FILE, INNRINGING_SIP_TLS_KEY_FILE: {fault}") from None

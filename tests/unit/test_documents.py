@@ -1,0 +1,211 @@
+"""What the documents name is there, and what there is to set, run and be refused by is named in them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from api.problems import PLAIN_TITLES, STATUS_OF
+from desk.settings import PREFIX, ROOT, Settings
+from desk.variables import BESIDE, known, unread
+from docker import compose
+from innringing import app
+
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+    + [path for path in (ROOT / "docs" / "examples").iterdir() if path.is_file()]
+)
+API = ROOT / "docs" / "api.md"
+SINGLE_SIGN_ON = ROOT / "docs" / "single-sign-on.md"
+OUR_OWN_IDS = {"internal-error", "invalid-input", "unknown-host"}
+"""Problems that no class of error stands for."""
+
+GATEWAY = {
+    **{"sms_gateway": "link", "sms_url": "https://sms.example", "sms_user": "u", "sms_password": "p"},
+    **{"sms_sender": "Sykehuset", "sms_platform_id": "1", "sms_partner_id": "2"},
+    **{"sms_gate_id": "3", "sms_report_secret": "s" * 16},
+}
+PROVIDER = {
+    **{"oidc_issuer": "https://idp.example", "oidc_client_id": "c", "oidc_client_key": "{}", "oidc_profile": "helseid"},
+    "oidc_redirect_uri": "https://a.example/api/v1/login/oidc/callback",
+}
+
+
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def section(path: Path, heading: str) -> str:
+    """What stands under a heading of the second level."""
+    found = re.search(rf"(?ms)^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text_of(path))
+    assert found, f"{path.name} has no «{heading}»"
+    return found[1]
+
+
+def first_cells(text: str) -> str:
+    return "\n".join(line.split("|")[1] for line in text.splitlines() if line.lstrip().startswith("|"))
+
+
+def test_every_setting_stands_in_the_documents() -> None:
+    """In README's table; those of single sign-on in the table of their own."""
+    in_readme = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", first_cells(section(ROOT / "README.md", "Settings"))))
+    of_oidc = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", first_cells(section(SINGLE_SIGN_ON, "Set it up"))))
+    told = in_readme | {f"OIDC_{name}" for name in of_oidc}
+    settings = {name.upper() for name in Settings.model_fields}
+    assert settings - told == set()
+    assert BESIDE - {"API", "TOKEN"} - told == set()
+    assert told - known() == set()
+
+
+def test_every_variable_named_anywhere_is_read() -> None:
+    """Also by what is not our own document: the messages, the examples, the operators' files."""
+    places = [*DOCUMENTS, *(ROOT / "dialplan").iterdir(), *(ROOT / "prompts").glob("*.toml"), ROOT / "Makefile"]
+    places += [path for part in ("desk", "api", "ivr") for path in (ROOT / part).rglob("*.py")]
+    lost = {
+        f"{path.name}: {name}"
+        for path in places
+        if path.is_file()
+        for name in re.findall(r"INNRINGING_([A-Z][A-Z0-9_]*[A-Z0-9])\b(?!_)", text_of(path))
+        if name not in known() | {"NAME", "SMS", "OIDC"}
+    }
+    assert lost == set()
+
+
+def test_a_misspelt_variable_is_told_and_its_value_is_not() -> None:
+    environment = {
+        **{"INNRINGING_RETENTON_DAYS": "hunter22", "INNRINGING_SMS_USER_FILE": "hunter22"},
+        **{"INNRINGING_ZZZZ": "hunter22", "PATH": "/bin", "INNRINGING_SIP_ENCRYPTION": "all"},
+        **{"innringing_api_port": "1", "INNRINGING_SMS_PASSWORD_FILE": "x", "INNRINGING_CACHE": "y"},
+    }
+    lines = unread(environment)
+    assert lines == [
+        "INNRINGING_RETENTON_DAYS is set, and nothing reads it: did you mean INNRINGING_RETENTION_DAYS?",
+        "INNRINGING_SMS_USER_FILE is set, and nothing reads it: did you mean INNRINGING_SMS_USER?",
+        "INNRINGING_ZZZZ is set, and nothing reads it: take it out, or see the settings in README.md",
+    ]
+
+
+def code_in(text: str) -> Iterator[str]:
+    """Every stretch of code: spans, fenced lines, indented lines."""
+    fenced = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            yield line.strip()
+        else:
+            yield from re.findall(r"`([^`]+)`", line)
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """What follows `innringing` where that is the command; a comment and what is in brackets included."""
+    for code in code_in(text):
+        for line in re.findall(r"^(?:.*?[=/] ?\S* )?(?:\$ )?(?:\S*bin/)?innringing ([a-z].*)", code):
+            yield re.sub(r"[\[\]]", " ", line.partition("  #")[0]).split()
+
+
+def fault_of(words: list[str]) -> str | None:
+    """What of that command line does not exist."""
+    command: Any = typer.main.get_command(app)
+    words = list(words)
+    while isinstance(command, TyperGroup) and words:
+        names = words.pop(0).split("|")
+        if names == ["…"]:
+            return None
+        missing = [name for name in names if name not in command.commands]
+        if missing:
+            return f"no command {missing[0]}"
+        command = command.commands[names[0]]
+    known_options = {option for parameter in command.params for option in parameter.opts}
+    used = [word.partition("=")[0] for word in words if word.startswith("--")]
+    lost = [option for option in used if option not in known_options]
+    return f"no option {lost[0]}" if lost else None
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_named_is_there(document: Path) -> None:
+    faults = {" ".join(words): fault_of(words) for words in commands_in(text_of(document))}
+    assert {line: fault for line, fault in faults.items() if fault} == {}
+
+
+def test_what_is_not_there_would_be_found() -> None:
+    words = "Say `innringing retention hld` or `X=y .venv/bin/innringing agents add kari --rol admin`."
+    assert [fault_of(each) for each in commands_in(words)] == ["no command hld", "no option --rol"]
+    assert list(commands_in("    create database innringing owner innringing_owner;")) == []
+    named = {tuple(words[:2]) for path in DOCUMENTS for words in commands_in(text_of(path))}
+    assert {("agents", "add"), ("audit", "verify"), ("keys", "rotate"), ("person", "erase")} <= named
+
+
+@pytest.mark.parametrize("part", ["desk", "api", "ivr", "docker"])
+def test_every_command_a_message_advises_is_there(part: str) -> None:
+    for path in (ROOT / part).rglob("*.py"):
+        for advised in re.findall(r"(?:[Rr]un|See|[Ff]irst|until): innringing ([a-z]+(?: [a-z]+)?)", text_of(path)):
+            assert fault_of(advised.split()) is None, f"{path.name}: innringing {advised}"
+
+
+def test_every_target_named_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"(?m)^([a-z-]+):", text_of(ROOT / "Makefile")))
+    named = {
+        name
+        for path in DOCUMENTS
+        for code in code_in(text_of(path))
+        for name in re.findall(r"^(?:\S+=\S+ )*make ([a-z-]+)", code)
+    }
+    assert {"run", "test", "up"} <= named <= targets
+
+
+def test_every_refusal_stands_in_the_document_of_the_api() -> None:
+    ids = {str(getattr(kind, "id", "")) for kind in STATUS_OF} | {id for id, _ in PLAIN_TITLES.values()} | OUR_OWN_IDS
+    told = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text_of(API)))
+    assert ids - told == set()
+    table = first_table_row_cells(section(API, "When it is refused"))
+    assert table - ids == set()
+
+
+def first_table_row_cells(text: str) -> set[str]:
+    """The ids in the table of refusals."""
+    rows = [line.split("|")[2] for line in text.splitlines() if re.match(r"\| \d", line)]
+    return set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", "\n".join(rows)))
+
+
+def test_containers_are_given_every_setting_or_refuse_it(
+    clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
+    given = {"audit_retention_days": 400, "session_hours": 3, "retention_at": "04:15", "dials_a_number_a_day": 2}
+    settings = Settings.load(environment="demo", **given, **GATEWAY, **PROVIDER)
+    variables = compose._service_variables(settings, "u:p@127.0.0.1:5432/x")
+    names = {name.lower() for name in variables}
+    assert names | compose.NOT_FOR_CONTAINERS | set(compose.REFUSED) == set(Settings.model_fields)
+    monkeypatch.undo()
+    for line in compose._lines(variables).splitlines():
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
+    inside = Settings.load()
+    assert inside.database_url == "postgresql+asyncpg://u:p@127.0.0.1:5432/x"
+    same = names - {"database_url"}
+    assert {name: getattr(inside, name) for name in same} == {name: getattr(settings, name) for name in same}
+
+
+def test_a_secret_of_several_lines_is_one_line_for_containers() -> None:
+    assert compose._lines({"INDEX_KEY": "2:bbbb\n1:aaaa", "SMS_PASSWORD": "two  spaces", "TRUNK": ""}) == (
+        "INNRINGING_INDEX_KEY=2:bbbb 1:aaaa\nINNRINGING_SMS_PASSWORD=two  spaces\n"
+    )
+
+
+@pytest.mark.parametrize("name", [*compose.REFUSED, "tls_key_file"])
+def test_containers_refuse_what_they_would_do_otherwise(
+    clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
+    value = "postgresql+asyncpg://u:hunter22@127.0.0.1/x" if name.endswith("url") else str(tmp_path / "file")
+    names = ("tls_cert_file", "tls_key_file") if name.startswith("tls") else (name,)
+    settings = Settings.load(environment="demo", **dict.fromkeys(names, value))
+    with pytest.raises(compose.ComposeError, match=r"^INNRINGING_[A-Z_]+ is set, but .*: leave it out") as refused:
+        compose.up(settings)
+    assert "hunter22" not in str(refused.value)
