@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 
 from desk.errors import SettingsError
 
-Gateway: TypeAlias = Literal["off", "demo", "link"]
+Gateway: TypeAlias = Literal["off", "demo", "link", "elsewhere"]
 PREFIX = "INNRINGING_SMS_"
 SENDER = re.compile(r"[A-Za-z][A-Za-z0-9]{1,10}|\+[1-9][0-9]{6,14}|[0-9]{3,14}", re.ASCII)
 SHORTEST_SECRET = 16
@@ -28,7 +28,7 @@ class SmsSettings(BaseSettings):
     prompts_dir: Path = Path("prompts")
 
     sms_gateway: Gateway | None = None
-    """None: `demo` in the demo, else `off`."""
+    """None: `demo` in the demo, else `off`. `elsewhere`: texts are written here, and another process sends them."""
     sms_url: str = ""
     """Base of LINK Mobility's API, as https://n-eu.linkmobility.io: without /sms/send."""
     sms_user: str = ""
@@ -65,8 +65,9 @@ class SmsSettings(BaseSettings):
     def check_sms(self) -> None:
         """Raises SettingsError: half a gateway is none, and callers would be told of texts that never come."""
         given = [name for name in (*NEEDED, *REPORTS) if getattr(self, f"sms_{name}")]
-        if self.sms == "off" and given:
-            raise SettingsError(f"{_variable(given[0])} is set, but {PREFIX}GATEWAY is not: set it to link.")
+        if self.sms in ("off", "elsewhere") and given:
+            said = "not" if self.sms == "off" else self.sms
+            raise SettingsError(f"{_variable(given[0])} is set, but {PREFIX}GATEWAY is {said}: set it to link.")
         if self.sms == "demo" and self.environment != "demo":
             raise SettingsError(f"{PREFIX}GATEWAY: demo sends nothing, and is for the demo only. Use link, or off.")
         if self.sms != "link":

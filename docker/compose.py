@@ -17,13 +17,17 @@ from rich.console import Console
 
 from desk.departments import load_departments
 from desk.errors import DeskError
-from desk.settings import ROOT, Settings
-from docker import app_image, asterisk, engine, images, instance, tree
+from desk.settings import ROOT, SECRETS, Settings
+from docker import app_image, asterisk, container_secrets, engine, images, instance, tree
 from docker.apt import AptError
 from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
 
 READY_LIMIT = 120.0
+OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"
+"""Of the database: who owns the tables, and who the service is. docker/postgres-start makes them."""
+APP_SERVICES = ("api", "ivr", "migrate", "prune")
+"""Those that read our variables."""
 
 NOT_FOR_CONTAINERS = frozenset(
     {
@@ -78,10 +82,19 @@ def up(settings: Settings) -> None:
 def down(settings: Settings) -> None:
     """Stop and remove the containers; the database stays in its volume."""
     folder = _folder(settings)
-    if not (folder / "service.env").exists():
+    if not any((folder / name).exists() for name in ("api.env", "service.env")):
         raise ComposeError("nothing was started from here")
     made = instance.prepare(settings, folder / "asterisk", Path("/"))
     _run(_compose(), ["down"], folder, _variables(settings, folder, made))
+
+
+def prune(settings: Settings) -> None:
+    """Delete what the audit need not keep any longer, as the owner of its tables; the service's role may not."""
+    folder = _folder(settings)
+    if not (folder / "prune.env").exists():
+        raise ComposeError("nothing was started from here")
+    made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    _run(_compose(), ["run", "--rm", "prune"], folder, _variables(settings, folder, made))
 
 
 def _folder(settings: Settings) -> Path:
@@ -120,7 +133,6 @@ def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dic
         "INNRINGING_USER": f"{user}:{group}",
         "INNRINGING_API_PORT": str(settings.api_port),
         "INNRINGING_POSTGRES_PORT": os.environ.get("INNRINGING_POSTGRES_PORT", "5432"),
-        "INNRINGING_POSTGRES_PASSWORD": _kept_password(folder / "postgres-password"),
     }
 
 
@@ -133,14 +145,22 @@ def _with_reader(settings: Settings, folder: Path) -> Settings:
 
 
 def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str]) -> None:
-    """service.env, api.env and the services' own folder, readable by who runs them alone."""
-    port, password = variables["INNRINGING_POSTGRES_PORT"], variables["INNRINGING_POSTGRES_PASSWORD"]
-    given = _service_variables(settings, f"innringing:{password}@127.0.0.1:{port}/innringing")
-    _write_private(folder / "service.env", _lines(given))
+    """Each service's variables and secrets, and the folder ivr and api share."""
+    owner, app = (_kept_password(folder / name) for name in ("postgres-password", "postgres-app-password"))
+    place = f"127.0.0.1:{variables['INNRINGING_POSTGRES_PORT']}/innringing"
+    given = _service_variables(settings, f"{APP_ROLE}:{app}@{place}")
     reader = settings.ari_reader_password
-    looks = {"ARI_USER": "", "ARI_PASSWORD": "", "ARI_READER": settings.ari_reader}
-    looks["ARI_READER_PASSWORD"] = reader.get_secret_value() if reader else ""
-    _write_private(folder / "api.env", _lines({**given, **looks}))
+    secret = {name.upper(): given.get(name.upper(), "") for name in SECRETS} | {
+        "MIGRATION_URL": f"postgresql+asyncpg://{OWNER_ROLE}:{owner}@{place}",
+        "ARI_READER_PASSWORD": reader.get_secret_value() if reader else "",
+        container_secrets.OWNER_PASSWORD: owner,
+        container_secrets.APP_PASSWORD: app,
+    }
+    given["ARI_READER"] = settings.ari_reader
+    for service, edition in container_secrets.write(folder / "secrets", secret).items():
+        own = container_secrets.variables_of(service, given, secret) if service in APP_SERVICES else {}
+        _write_private(folder / f"{service}.env", f"SECRETS_EDITION={edition}\n{_lines(own)}")
+    (folder / "service.env").unlink(missing_ok=True)  # of earlier versions: every secret there was
     (folder / "service").mkdir(mode=0o700, exist_ok=True)
     engine.give(folder / "service")
 
@@ -185,6 +205,6 @@ def _run(compose: list[str], action: list[str], folder: Path, variables: Mapping
 
 if __name__ == "__main__":
     try:
-        {"up": up, "down": down}[sys.argv[1]](Settings.load())
+        {"up": up, "down": down, "prune": prune}[sys.argv[1]](Settings.load())
     except (ComposeError, DeskError, asterisk.AsteriskError, engine.EngineError, AptError) as error:
         sys.exit(f"innringing: {error}")
