@@ -54,7 +54,7 @@ async def credential_of(request: Request, parts: Parts, credentials: HTTPAuthori
             raise CrossSite
 
     async def still() -> Agent | None:
-        found = await _by_session(parts, secret)
+        found = await _by_session(parts, secret, in_use=False)
         return found[1] if found else None
 
     return Credential(agent, session, secret, still)
@@ -70,10 +70,13 @@ def check_same_site(request: Request) -> None:
         raise CrossSite
 
 
-async def _by_session(parts: Parts, secret: str) -> tuple[Session, Agent] | None:
-    """The session and whose it is now; None: it is over, also by the word of the provider it was begun at."""
-    session = await parts.sessions.verify(secret)
-    if session is None:
+async def _by_session(parts: Parts, secret: str, *, in_use: bool = True) -> tuple[Session, Agent] | None:
+    """The session and whose it is now; None: it is over, also by the word of the provider it was begun at.
+
+    So is one begun at a provider while there is none: nobody can say whether its roles still hold.
+    """
+    session = await parts.sessions.verify(secret, in_use=in_use)
+    if session is None or (session.login is not None and parts.single_sign_on is None):
         return None
     if session.login is None or parts.single_sign_on is None:
         return session, session.agent

@@ -176,12 +176,13 @@ class Live:
         while True:
             await asyncio.sleep(self._recheck_seconds)
             asked = [(reader, reader.still) for reader in self.readers if reader.still is not None]
-            try:
-                answers = await asyncio.gather(*(still() for _, still in asked))
-            except StorageUnavailable:
-                continue  # asked again soon; nothing can be told meanwhile anyway
+            answers = await asyncio.gather(*(still() for _, still in asked), return_exceptions=True)
             for (reader, _), still in zip(asked, answers, strict=True):
-                if not still:
+                if isinstance(still, StorageUnavailable):
+                    continue  # asked again soon; nothing can be told meanwhile anyway
+                if isinstance(still, BaseException):  # one reader's trouble is not the others', and opens nothing
+                    log.error("a live reader could not be asked about", error=type(still).__name__)
+                if still is not True:
                     reader.end(Ending.ACCESS_ENDED)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas import Body, MeOut, Slug
+from api.schemas import PLAIN_TEXT, Body, MeOut, Slug
 from desk.access import Permission
 from desk.agent import Agent
 from desk.issuance import LONGEST
@@ -22,7 +22,7 @@ Secret = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS, json_sch
 
 
 class LogInIn(Body):
-    name: Annotated[str, Field(min_length=1, max_length=128, description="The account's name.")]
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=PLAIN_TEXT, description="The account's name.")]
     password: Secret
 
 

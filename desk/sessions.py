@@ -105,7 +105,7 @@ class Sessions(UnitsOfWork):
         super().__init__(database)
         self._clock = clock
         self._limits = limits or Limits()
-        self._asked: AtOnce[bytes, Session | None] = AtOnce(self._of_hashes)
+        self._asked: AtOnce[tuple[bytes, bool], Session | None] = AtOnce(self._of_hashes)
 
     async def open(self, agent: str, *, source: LoginSource, login: ProviderLogin | None = None) -> Opened:
         """A new session of that agent, with a secret of its own whatever the browser held before.
@@ -132,9 +132,12 @@ class Sessions(UnitsOfWork):
         session = Session(id, agent_of(row), source, now, now, ends_at, login, _is_first(source, row))
         return Opened(token, csrf_of(token), session)
 
-    async def verify(self, token: str) -> Session | None:
-        """Whose session it is, with the grants of this moment; None: unknown, ended, too old or idle for too long."""
-        return await self._asked.ask(hashed(token)) if token.startswith(SESSION_PREFIX) else None
+    async def verify(self, token: str, *, in_use: bool = True) -> Session | None:
+        """Whose session it is, with the grants of this moment; None: unknown, ended, too old or idle for too long.
+
+        `in_use`: a request is made with it. False, for a stream that is only open: that keeps no session from ending.
+        """
+        return await self._asked.ask((hashed(token), in_use)) if token.startswith(SESSION_PREFIX) else None
 
     async def rotate(self, token: str) -> Opened | None:
         """The same session under a new secret; the old one opens nothing from now on. None: no such session."""
@@ -201,14 +204,15 @@ class Sessions(UnitsOfWork):
         """Log out whom the provider says: by person, by its session, or both. How many sessions; none if none named."""
         return await self._write(lambda connection: rows.end_of_provider(connection, issuer, subject=subject, sid=sid))
 
-    async def _of_hashes(self, hashes: Sequence[bytes]) -> Sequence[Session | None]:
+    async def _of_hashes(self, asked: Sequence[tuple[bytes, bool]]) -> Sequence[Session | None]:
         now = self._clock.now()
         async with self._database.read() as connection:
-            found = await rows.by_hashes(connection, set(hashes), self._oldest(now), now)
-        stale = {row.id for row in found.values() if row.seen_at <= now - NOTED_EVERY}
+            found = await rows.by_hashes(connection, {hash for hash, _ in asked}, self._oldest(now), now)
+        used = [found[hash] for hash, in_use in asked if in_use and hash in found]
+        stale = {row.id for row in used if row.seen_at <= now - NOTED_EVERY}
         if stale:
             await self._note(stale, now)
-        return [self._session(found[hash]) if hash in found else None for hash in hashes]
+        return [self._session(found[hash]) if hash in found else None for hash, _ in asked]
 
     async def _note(self, ids: set[int], now: datetime) -> None:
         """Nobody is turned away because the note could not be written."""

@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from api.cookies import SESSION
 from api.live import Live
 from desk.access import Role
 from desk.changes import Changes
@@ -98,9 +99,12 @@ class Stream:
 
 
 @asynccontextmanager
-async def listening_to(url: str, token: str, after: int | None = None, *, query: str = "") -> AsyncIterator[Stream]:
-    """A stream that has been answered with 200."""
-    headers = {"Authorization": f"Bearer {token}"} | ({} if after is None else {"Last-Event-ID": str(after)})
+async def listening_to(
+    url: str, token: str = "", after: int | None = None, *, query: str = "", cookie: str | None = None
+) -> AsyncIterator[Stream]:
+    """A stream that has been answered with 200, to a token or to the `cookie` of a log-in."""
+    headers = {"Authorization": f"Bearer {token}"} if cookie is None else {"Cookie": f"{SESSION}={cookie}"}
+    headers |= {} if after is None else {"Last-Event-ID": str(after)}
     async with (
         httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client,
         client.stream("GET", f"{url}/api/v1/events{query}", headers=headers) as answer,

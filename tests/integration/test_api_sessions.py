@@ -12,6 +12,7 @@ import pytest
 
 from api.cookies import CSRF_HEADER
 from desk.access import Role
+from desk.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"
@@ -117,6 +118,19 @@ async def test_nobody_and_a_wrong_password_get_the_same_answer(world: World, bro
         assert "set-cookie" not in answer.headers
         answers.append({key: value for key, value in answer.json().items() if key != "request_id"})
     assert answers[0] == answers[1]
+
+
+async def test_a_name_no_database_can_hold_is_nobodys_and_no_fault(browser: Browser) -> None:
+    for name in ("kari\0", "\0", "kari\x1b[2J"):
+        refused(await browser.logs_in(name), 422, "invalid-input")
+
+
+async def test_a_log_in_at_a_provider_that_is_no_more_opens_nothing(world: World, browser: Browser) -> None:
+    """Single sign-on is off here: nobody could be asked whether its roles still hold."""
+    login = ProviderLogin("https://idp.test", "subject-1", None, world.clock.now() + timedelta(hours=1))
+    opened = await world.parts.sessions.open("kari", source=LoginSource.OIDC, login=login)
+    browser.client.cookies.set(COOKIE, opened.token)
+    refused(await browser.ask("GET", "/callbacks"), 401, "not-signed-in")
 
 
 async def test_too_many_tries_say_when_to_try_again(world: World, browser: Browser) -> None:

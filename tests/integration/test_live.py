@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from api.event_stream import EventStream
-from api.live import MOST_READERS, Reader
-from desk.access import Role, Scope
+from api.live import MOST_READERS, Ending, Reader
+from desk.access import Grant, Role, Scope
 from desk.changes import Tail
-from desk.errors import StorageUnavailable
+from desk.errors import CannotOpen, StorageUnavailable
+from desk.sessions import LoginSource
 from desk.storage import history
 from desk.storage.history import Entry
 from tests.integration.api_world import World
-from tests.integration.live_world import Served, listening_to, parsed, served
+from tests.integration.live_world import SECONDS, Served, listening_to, parsed, served
 
 FIELDS = {"id", "event", "at", "callback", "department", "actor", "from_status", "to_status", "version"}
 
@@ -212,6 +213,37 @@ async def test_a_revoked_token_ends_its_streams_and_no_others(migrated_url: str,
             assert revoked.ended
             await api.world.rings(1)
             assert len(await other.changes(1)) == 1
+
+
+async def test_one_reader_that_can_not_be_asked_about_keeps_nobody_in(migrated_url: str, tmp_path: Path) -> None:
+    async def broken() -> bool:
+        raise CannotOpen
+
+    async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
+        unlucky = Reader(Scope.of([]), broken)
+        async with listening_to(api.url, await api.token("ola")) as withdrawn:
+            await withdrawn.opened()
+            with api.live.reading(unlucky):
+                await asyncio.wait_for(unlucky.ended.wait(), SECONDS)
+            assert unlucky.ending is Ending.ACCESS_ENDED
+            await api.world.parts.agents.withdraw("ola", [Grant(Role.AGENT, "*")])
+            await withdrawn.rest()
+            assert withdrawn.ended
+
+
+async def test_a_stream_left_open_keeps_no_log_in_from_ending(migrated_url: str, tmp_path: Path) -> None:
+    async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
+        await api.token("kari")
+        login = await api.world.parts.sessions.open("kari", source=LoginSource.PASSWORD)
+        async with listening_to(api.url, cookie=login.token) as stream:
+            await stream.opened()
+            (reader,) = api.live.readers
+            assert reader.still is not None
+            api.world.clock.advance(timedelta(minutes=29))
+            assert await reader.still(), "as every ten seconds"
+            api.world.clock.advance(timedelta(minutes=1))
+            await stream.rest()
+            assert stream.ended
 
 
 async def test_stopping_ends_every_stream_and_lets_no_new_one_in(api: Served) -> None:
