@@ -15,12 +15,13 @@ from desk.agent import Agent
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.departments import Departments
-from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded
-from desk.storage import agents, cursors, history
+from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
+from desk.storage import agents, cursors, history, tokens
 from desk.storage import emergency as rows
 from desk.storage.database import Connection, Database
 from desk.storage.emergency import EmergencyRow
 from desk.storage.history import Entry
+from desk.tokens import hashed
 from desk.units import UnitsOfWork
 
 __all__ = ["Emergencies", "EmergencyRow"]
@@ -40,11 +41,14 @@ class Emergencies(UnitsOfWork):
         self._departments = departments
         self._clock = clock
 
-    async def open(self, agent: Agent, department: str, reason: str, *, lasting: timedelta = USUAL) -> EmergencyRow:
+    async def open(
+        self, agent: Agent, department: str, reason: str, *, lasting: timedelta = USUAL, by: str | None = None
+    ) -> EmergencyRow:
         """From the next request on the agent may do there what they may do elsewhere of READ and WORK.
 
-        `lasting` is held within 1 and 60 minutes. Raises DepartmentNotFound, and EmergencyNotNeeded for a department
-        that is open to the agent already.
+        `lasting` is held within 1 and 60 minutes. `by`: the token it is asked for with; None is a log-in. Raises
+        DepartmentNotFound, EmergencyNotNeeded for a department that is open to the agent already, and NarrowedToken:
+        what a program was given for less must not open more to whoever finds it.
         """
         self._departments().get(department)
         if not any(agent.may(each) and not agent.scope(each).covers(department) for each in WIDENED):
@@ -52,10 +56,13 @@ class Emergencies(UnitsOfWork):
 
         async def work(connection: Connection) -> EmergencyRow:
             now = self._clock.now()
+            if by is not None and await tokens.is_narrowed(connection, hashed(by)):
+                raise NarrowedToken
             until = now + max(SHORTEST, min(lasting, LONGEST))
             owner = await agents.by_name(connection, agent.name)
             if owner is None:
                 raise AgentNotFound
+            await rows.one_at_a_time(connection, owner.id)
             if await rows.live(connection, owner.id, department, now):
                 raise EmergencyNotNeeded
             id = await rows.add(connection, owner.id, department=department, reason=reason, at=now, until=until)

@@ -279,7 +279,7 @@ class LogInAgain(DeskError):
 
 
 class NarrowedToken(DeskError):
-    """A token that is narrowed makes and ends no tokens: log in, or use one that is not."""
+    """A narrowed token makes and ends no tokens and opens no emergency access: log in, or use one that is not."""
 
     id = "narrowed-token"
 

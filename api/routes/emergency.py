@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from api.auth import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
+from api.routes.tokens import bearer_of
 from api.schemas import PLAIN_TEXT, Body, Slug
 from api.trace import trace_of
 from desk.emergency import EmergencyRow
@@ -89,7 +90,9 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
     """
     trace_of(request).department = body.department
     lasting = timedelta(minutes=body.minutes)
-    given = await access.parts.emergencies.open(access.agent, body.department, body.reason, lasting=lasting)
+    given = await access.parts.emergencies.open(
+        access.agent, body.department, body.reason, lasting=lasting, by=bearer_of(access)
+    )
     trace_of(request).why = f"emergency_access:{given.id}"
     return EmergencyOut.of(given)
 

@@ -59,6 +59,11 @@ async def live(connection: Connection, agent_id: int, department: str, now: date
     return (await connection.execute(query.limit(1))).first() is not None
 
 
+async def one_at_a_time(connection: Connection, agent_id: int) -> None:
+    """Nobody else opens one for that agent until this unit of work ends: whoever ends one has ended all there is."""
+    await connection.execute(select(agents.c.id).where(agents.c.id == agent_id).with_for_update())
+
+
 async def locked(connection: Connection, id: int, *, scope: Scope, or_of: str) -> EmergencyRow | None:
     """That one, kept from others until this unit of work ends: in these departments, or of that agent."""
     query = _rows().where(c.id == id, _seen_by(connection, scope, or_of)).with_for_update(of=emergency_access)
@@ -84,7 +89,8 @@ async def page(
 
 
 def _seen_by(connection: Connection, scope: Scope, agent: str) -> ColumnElement[bool]:
-    return or_(agents.c.name == agent, and_(true(), *within(connection, c.department, scope)))
+    mine = and_(agents.c.name == agent, agents.c.revoked_at.is_(None))  # a name may be given to somebody else
+    return or_(mine, and_(true(), *within(connection, c.department, scope)))
 
 
 def _rows() -> Any:

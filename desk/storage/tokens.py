@@ -109,6 +109,11 @@ async def of_hash(connection: Connection, hash: bytes, now: datetime) -> TokenRo
     return _read(row) if row else None
 
 
+async def is_narrowed(connection: Connection, hash: bytes) -> bool:
+    """Whether the token of that hash opens less than its agent may."""
+    return bool((await connection.execute(select(t.scope).where(t.hash == hash))).scalar_one_or_none())
+
+
 async def page(
     connection: Connection, *, scope: Scope, or_of: str, agent: str | None, before: int | None, limit: int
 ) -> list[TokenRow]:

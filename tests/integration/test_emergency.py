@@ -187,6 +187,39 @@ async def test_a_token_narrowed_to_a_department_is_not_widened_and_a_session_is(
     assert later is not None and not later.agent.scope(Permission.WORK).covers("hjerte")
 
 
+@pytest.mark.parametrize(
+    "scope", [TokenScope(permissions=frozenset({Permission.READ})), TokenScope(frozenset({"kirurgi"}))]
+)
+async def test_a_narrowed_token_opens_none(world: World, scope: TokenScope) -> None:
+    """Whoever finds the wall screen's token reads what the wall screen shows, and no other department."""
+    there = await world.rings(1, department="hjerte")
+    world.tokens["wall-screen"] = (await world.parts.agents.tokens.issue("kari", "wall-screen", scope=scope)).secret
+    answer = await world.as_("wall-screen", "POST", EMERGENCY, json={"department": "hjerte", "reason": REASON})
+    refused(answer, 403, "narrowed-token")
+    refused(await world.as_("wall-screen", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
+    refused(await world.as_("kari", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
+
+
+async def test_asked_for_many_times_at_once_it_is_one_that_one_ends(world: World) -> None:
+    there = await world.rings(1, department="hjerte")
+    body = {"department": "hjerte", "reason": REASON}
+    answers = await asyncio.gather(*(world.as_("kari", "POST", EMERGENCY, json=body) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    (given,) = (await world.as_("lise", "GET", EMERGENCY)).json()["items"]
+    await world.as_("lise", "DELETE", f"{EMERGENCY}/{given['id']}")
+    refused(await world.as_("kari", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
+
+
+async def test_a_name_given_anew_shows_no_reasons_of_who_had_it(world: World) -> None:
+    given = await opened(world)
+    await world.parts.agents.revoke("kari")
+    del world.tokens["kari"]
+    await world.token("kari", Role.AGENT, ["kirurgi"])
+    assert (await world.as_("kari", "GET", EMERGENCY)).json()["items"] == []
+    refused(await world.as_("kari", "DELETE", f"{EMERGENCY}/{given['id']}"), 404, "emergency-not-found")
+    assert (await world.as_("lise", "GET", EMERGENCY)).json()["items"] == [given], "its leaders see it for good"
+
+
 async def test_nobody_is_taken_for_on_duty_there_because_of_it(world: World) -> None:
     await world.rings(1, department="hjerte")
     await opened(world)
