@@ -1,7 +1,7 @@
 """Answers kept for a day, so that a request sent twice is done once and answered twice.
 
-Keys are each agent's own. What was asked is kept as an HMAC under the vault's index key, what was answered is sealed:
-neither table nor backup shows a number.
+Keys are each agent's own. They and what was asked are kept as HMACs under the vault's index key, what was answered is
+sealed: neither table nor backup shows a number, whatever a client takes for a key.
 """
 
 import json
@@ -18,6 +18,8 @@ from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 KEPT_FOR = timedelta(hours=24)
+PURPOSE = "idempotency key"
+"""No HMAC of a key is that of anything else."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Answers(UnitsOfWork):
         CallbackNotFound when the answer given before is outside the scope now.
         """
         fingerprints = self._vault.indexes(request)
+        keys = [index.hex() for index in self._vault.indexes(f"{PURPOSE}\0{key}")]
 
         async def in_one_unit(connection: Connection) -> tuple[Answer, bool]:
             now = self._clock.now()
-            await rows.forget(connection, agent, key, now - KEPT_FOR)
-            kept = await rows.find(connection, agent, key)
+            await rows.one_at_a_time(connection, agent, keys)
+            await rows.forget(connection, agent, keys, now - KEPT_FOR)
+            kept = await rows.find(connection, agent, [*keys, key])  # in clear: from before they were kept as HMACs
             if kept is not None:
                 if kept.fingerprint not in fingerprints:
                     raise KeyUsedBefore
@@ -70,7 +74,7 @@ class Answers(UnitsOfWork):
                 if given.department is not None:
                     scope.touch(given.department)
                 return given, True
-            id = await rows.reserve(connection, agent, key, fingerprints[0], now)
+            id = await rows.reserve(connection, agent, keys[0], fingerprints[0], now)
             answer = await work()
             await rows.keep(connection, id, self._vault.seal(json.dumps(asdict(answer)), rows.ANSWER, id))
             return answer, False

@@ -1,9 +1,11 @@
 """Answers to requests that may be repeated, in the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from desk.storage.database import Connection
 from desk.storage.tables import answers
@@ -24,17 +26,28 @@ class Kept:
     answer: bytes
 
 
-async def forget(connection: Connection, agent: str, key: str, before: datetime) -> None:
+async def one_at_a_time(connection: Connection, agent: str, keys: Sequence[str]) -> None:
+    """While the index key is changed, a key may be written in two ways, of which the unique index knows nothing.
+
+    So who has such a key waits for whoever else has it, as in desk/storage/callbacks.py. SQLite has one writer anyway.
+    """
+    if len(keys) == 1 or connection.dialect.name != "postgresql":
+        return
+    for lock in sorted(sha256(f"{agent}\0{key}".encode()).digest()[:8] for key in keys):
+        await connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(lock, "big", signed=True))))
+
+
+async def forget(connection: Connection, agent: str, keys: Sequence[str], before: datetime) -> None:
     """Delete that answer if it is older than `before`, and some of the others that are."""
-    await connection.execute(delete(answers).where(c.agent == agent, c.key == key, c.at <= before))
+    await connection.execute(delete(answers).where(c.agent == agent, c.key.in_(keys), c.at <= before))
     old = select(c.id).where(c.at <= before).order_by(c.at).limit(SWEPT_AT_ONCE).with_for_update(skip_locked=True)
     await connection.execute(delete(answers).where(c.id.in_(old)))
 
 
-async def find(connection: Connection, agent: str, key: str) -> Kept | None:
-    """The answer to that agent's request of that key."""
-    query = select(c.id, c.fingerprint, c.answer).where(c.agent == agent, c.key == key)
-    row = (await connection.execute(query)).one_or_none()
+async def find(connection: Connection, agent: str, keys: Sequence[str]) -> Kept | None:
+    """The answer to that agent's request of that key, however it is written."""
+    query = select(c.id, c.fingerprint, c.answer).where(c.agent == agent, c.key.in_(keys))
+    row = (await connection.execute(query)).first()
     return Kept(row.id, row.fingerprint, row.answer) if row else None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -112,6 +113,47 @@ async def test_a_request_sent_again_is_known_by_the_key_it_came_under(database: 
     async with database.begin() as connection:
         await connection.execute(answers.delete())
     assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
+
+
+async def test_a_key_of_a_client_s_own_is_not_kept_in_clear(database: Database, clock: FakeClock) -> None:
+    """It may be anything: a patient's number, too."""
+
+    async def work() -> Answer:
+        return Answer(201, "{}")
+
+    number, vault = person(1).value, index_vault(*STEP_0)
+    kept = Answers(database=database, vault=vault, clock=clock)
+    async with database.begin() as connection:  # as keys were kept before
+        old = {"agent": "kari", "key": "older", "fingerprint": vault.index("request"), "at": clock.now()}
+        id = (await connection.execute(answers.insert().values(**old).returning(answers.c.id))).scalar_one()
+        sealed = vault.seal(json.dumps({"status": 201, "body": "{}"}), "answers.answer", id)
+        await connection.execute(answers.update().where(answers.c.id == id).values(answer=sealed))
+    for key, given_before in (("older", True), (number, False), (number, True)):
+        assert (await kept.once("kari", key, "request", work, scope=EVERYTHING))[1] is given_before
+    async with database.read() as connection:
+        keys = list((await connection.execute(select(answers.c.key))).scalars())
+    assert len(keys) == 2
+    assert all(number not in key for key in keys)
+
+
+async def test_a_request_sent_to_several_processes_at_once_is_done_once(migrated_url: str, clock: FakeClock) -> None:
+    """Also while they write its key by different index keys."""
+    done = list[int]()
+
+    async def work() -> Answer:
+        done.append(1)
+        await asyncio.sleep(0)
+        return Answer(201, "{}")
+
+    async with AsyncExitStack() as stack:
+        kept = []
+        for versions in (STEP_1, STEP_2) * 4:
+            database = Database(migrated_url, pool_size=2)
+            stack.push_async_callback(database.close)
+            kept.append(Answers(database=database, vault=index_vault(*versions), clock=clock))
+        told = await asyncio.gather(*(each.once("kari", "key", "request", work, scope=EVERYTHING) for each in kept))
+    assert sorted(before for _, before in told) == [False] + [True] * 7
+    assert len(done) == 1
 
 
 # --- never two
