@@ -87,9 +87,25 @@ class Forwarding:
 
 
 def _listed(headers: Iterable[tuple[bytes, str]], wanted: bytes) -> list[str]:
-    """All values of a header, however many lines it came in; commas in quotes don't part them."""
+    """All values of a header, however many lines it came in; commas in quotes don't part them.
+
+    Read from the right, where our own proxies write: a quote that a client leaves open swallows nothing of theirs.
+    """
     text = ",".join(value for name, value in headers if name == wanted)
-    return [part.strip() for part in re.findall(r'((?:"(?:[^"\\]|\\.)*"|[^,"])+)', text) if part.strip()]
+    parts, end, quoted = [], len(text), False
+    for at in range(len(text) - 1, -1, -1):
+        if text[at] == '"' and not _is_escaped(text, at):
+            quoted = not quoted
+        elif text[at] == "," and not quoted:
+            parts.append(text[at + 1 : end])
+            end = at
+    parts.append(text[:end])
+    return [part.strip() for part in reversed(parts) if part.strip()]
+
+
+def _is_escaped(text: str, at: int) -> bool:
+    before = text[:at]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def _pairs(element: str) -> dict[str, str]:

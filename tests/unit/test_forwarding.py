@@ -104,10 +104,17 @@ def test_forwarded_tells_them_of_the_hop_that_counts() -> None:
 
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=200), st.sampled_from(["x-forwarded", "forwarded"]))
 def test_whatever_a_client_writes_first_changes_nothing(words: str, kind: str) -> None:
-    name, last = ("X-Forwarded-For", CLIENT) if kind == "x-forwarded" else ("Forwarded", f"for={CLIENT}")
-    spoofed = words.replace('"', "")  # a proxy that adds to an open quote adds to the quote
-    hop = heard((name, spoofed), (name, last), kind=kind)
-    assert hop is not None and hop.address == CLIENT
+    name, last = ("X-Forwarded-For", CLIENT) if kind == "x-forwarded" else ("Forwarded", f'for="{CLIENT}:443";by=x')
+    for headers in ([(name, words), (name, last)], [(name, f"{words}, {last}")]):
+        hop = heard(*headers, kind=kind)
+        assert hop is not None and hop.address == CLIENT
+
+
+def test_a_quote_left_open_hides_nobody() -> None:
+    for words in ('for=10.0.0.3;x="', f'for={LIAR};x="', '"', '\\"', '"\\', f'for="{LIAR}, '):
+        last = 'for="[2001:db8::7]:443";host="innringing.sykehus.example"'
+        hop = heard(("Forwarded", f"{words}, {last}"), kind="forwarded")
+        assert hop == Hop("2001:db8::7", None, "innringing.sykehus.example"), words
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=300), st.sampled_from(["x-forwarded", "forwarded"]))
