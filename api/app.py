@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -56,6 +57,7 @@ from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins
 from desk.outbox import Outbox
+from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.sessions import Sessions
@@ -190,10 +192,16 @@ async def beside_requests(parts: Parts) -> AsyncIterator[None]:
     deleted = repeating(parts.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
     pruned = repeating(parts.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
     anchored = repeating(parts.audit.log_anchor, not_done="audit anchor not told", every=HOUR)
-    async with watched, sending(parts.sender), deleted, pruned, anchored:
+    async with watched, sending(parts.sender), deleted, pruned, anchored, _absent_forgotten(parts):
         yield
     with suppress(StorageUnavailable):
         await parts.audit.log_anchor()
+
+
+def _absent_forgotten(parts: Parts) -> AbstractAsyncContextManager[None]:
+    """Also while there is no provider: what the last one gave is not kept."""
+    forget = partial(parts.provider_people.forget_absent, parts.settings.session_limits)
+    return repeating(forget, not_done="refresh tokens of who is logged in no more not deleted", every=HOUR)
 
 
 def put_together(
@@ -243,6 +251,7 @@ def put_together(
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
         ),
+        provider_people=ProviderPeople(database=database, vault=vault, clock=clock),
         audit=audit,
         audit_retention=make_audit_retention(database, audit, settings, clock),
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from api.errors import NotSignedIn
 from api.oidc_check import RoleCheck
 from api.oidc_client import Client
 from api.oidc_errors import LoginNotValid, LogoutTokenNotValid
@@ -89,18 +90,28 @@ class SingleSignOn:
         return Finished(opened, under_way.after)
 
     async def still(self, session: Session) -> Agent:
-        """The agent of a session, with the roles of now. Raises NotSignedIn: the provider says no more."""
+        """The agent of a session, with the roles of now. Raises NotSignedIn: the provider says no more.
+
+        Also for one begun at another provider than today's, who is not shown what that one gave.
+        """
+        if session.login is not None and session.login.issuer != self._issuer:
+            raise NotSignedIn
         return await self._check.still(session)
 
     async def logged_out(self, token: str) -> int:
         """Ends the sessions a logout token names; how many. Raises LogoutTokenNotValid, ProviderUnavailable."""
         claims = await self._tokens.logout(token)
-        if not await self._people.take_once(f"log-out {self._issuer} {claims['jti']}", REMEMBERED):
-            raise LogoutTokenNotValid("used-before")
         subject, sid = claims.get("sub"), claims.get("sid")
-        if subject and not sid:
-            await self._people.forget(self._issuer, subject)
-        return await self._sessions.end_of_provider(self._issuer, subject=subject, sid=sid)
+
+        async def work(_connection: object) -> int:
+            """One unit of work: a token that was taken and has ended nothing would be refused when it comes again."""
+            if not await self._people.take_once(f"log-out {self._issuer} {claims['jti']}", REMEMBERED):
+                raise LogoutTokenNotValid("used-before")
+            if subject and not sid:
+                await self._people.forget(self._issuer, subject)
+            return await self._sessions.end_of_provider(self._issuer, subject=subject, sid=sid)
+
+        return await self._people.together(work)
 
     def groups(self) -> Component:
         """Whether the file of groups and roles, as it is on disk now, is the one in use."""

@@ -8,7 +8,9 @@ import base64
 import binascii
 import hmac
 import json
+import re
 import secrets
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,6 +37,8 @@ LASTS: Final = timedelta(minutes=10)
 LONGEST_COOKIE: Final = 4000
 LONGEST_NAME: Final = 60
 MOST_GROUPS: Final = 1000
+INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point beyond its controls, and a blank)."""
 SEALED_AS: Final = ("login.under_way", "cookie")
 """The column and row the cookie is sealed for: no value of the database opens as one, and none of it as theirs."""
 
@@ -233,8 +237,19 @@ def _groups_of(claims: Claims, claim: str) -> list[str]:
 
 
 def _name(given: Any) -> str | None:
-    """A name on one line, as long as histories show one."""
-    return " ".join(given.split())[:LONGEST_NAME] or None if isinstance(given, str) else None
+    """A name on one line, as long as histories show one, without what nobody sees.
+
+    People may choose their name at many providers. One that only looks like a colleague's would stand in the history
+    beside it as the same: so widths and forms of a letter are one (NFKC), and invisible signs go.
+    """
+    if not isinstance(given, str):
+        return None
+    seen = (sign for sign in unicodedata.normalize("NFKC", given) if sign.isspace() or not _is_invisible(sign))
+    return " ".join("".join(seen).split())[:LONGEST_NAME].strip() or None
+
+
+def _is_invisible(sign: str) -> bool:
+    return unicodedata.category(sign)[0] == "C" or INVISIBLE.fullmatch(sign) is not None
 
 
 def _refused(error: str) -> Exception:

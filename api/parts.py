@@ -26,6 +26,7 @@ from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins
 from desk.outbox import Outbox
+from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
 from desk.retention import Retention
 from desk.sessions import Sessions
@@ -59,6 +60,7 @@ class Parts:
     sender: Sender
     retention: Retention
     single_sign_on: SingleSignOn | None
+    provider_people: ProviderPeople
     audit: Audit
     audit_retention: AuditRetention
     pages: Shared[Hashable, str] = field(default_factory=Shared)

@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from desk.clock import Clock
+from desk.session_limits import Limits
 from desk.storage import provider_people as rows
+from desk.storage import sessions
 from desk.storage.database import Connection, Database
+from desk.storage.sessions import Oldest
 from desk.units import UnitsOfWork
 from desk.vault import Vault
 
@@ -65,6 +68,21 @@ class ProviderPeople(UnitsOfWork):
     async def forget(self, issuer: str, subject: str) -> None:
         """Nothing of the provider's is kept any more."""
         await self._write(lambda connection: rows.remove(connection, _id(issuer, subject)))
+
+    async def forget_absent(self, limits: Limits) -> int:
+        """Nothing of the provider's is kept of those who are logged in no more; how many. `limits`: of sessions.
+
+        Only of who is due to be asked about: somebody just come back has a session in a moment.
+        """
+        now = self._clock.now()
+        oldest = Oldest(seen=now - limits.idle, created=now - limits.absolute)
+
+        async def work(connection: Connection) -> int:
+            due = await rows.due(connection, now)
+            here = {_id(*login) for login in await sessions.logins(connection, oldest)} if due else set()
+            return await rows.remove_due(connection, due - here, now)
+
+        return await self._write(work)
 
     async def take_once(self, what: str, for_: timedelta) -> bool:
         """True the first time, False again and again for so long. Only a hash is kept."""

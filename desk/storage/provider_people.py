@@ -1,11 +1,13 @@
 """People who logged in at a provider, and what is taken only once, in the database."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, insert, or_, select, update
 
 from desk.storage.database import Connection
+from desk.storage.scoped import one_of
 from desk.storage.tables import people_of_providers, taken_once
 
 REFRESH_TOKEN = "people_of_providers.refresh_token"
@@ -54,6 +56,17 @@ async def retry(connection: Connection, id: str, at: datetime) -> None:
 async def remove(connection: Connection, id: str) -> None:
     """Forget the person."""
     await connection.execute(delete(people_of_providers).where(c.id == id))
+
+
+async def due(connection: Connection, now: datetime) -> set[str]:
+    """Whom the provider is to be asked about by now."""
+    return set((await connection.execute(select(c.id).where(c.check_by <= now))).scalars())
+
+
+async def remove_due(connection: Connection, ids: Collection[str], now: datetime) -> int:
+    """Forget those of them who are due still. How many."""
+    mine = one_of(connection, c.id, sorted(ids))
+    return int((await connection.execute(delete(people_of_providers).where(mine, c.check_by <= now))).rowcount)
 
 
 async def take_once(connection: Connection, hash: bytes, now: datetime, until: datetime) -> bool:

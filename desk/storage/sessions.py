@@ -109,6 +109,12 @@ async def of_agent(connection: Connection, name: str, oldest: Oldest, limit: int
     return [ListedRow(*row) for row in await connection.execute(query.order_by(s.id.desc()).limit(limit))]
 
 
+async def logins(connection: Connection, oldest: Oldest) -> set[tuple[str, str]]:
+    """(issuer, subject) of all who logged in at a provider and whose session goes on."""
+    query = select(s.issuer, s.subject).distinct().where(s.seen_at > oldest.seen, s.created_at > oldest.created)
+    return {(row.issuer, row.subject) for row in await connection.execute(query.where(s.issuer.is_not(None)))}
+
+
 async def end_one(connection: Connection, id: int, *, scope: Scope, or_of: str) -> bool:
     """Whether there was such a session, of that agent or of an agent within these departments."""
     theirs = or_(agents.c.name == or_of, agents_within(scope))
@@ -143,12 +149,15 @@ async def end_of_agent(connection: Connection, agent_id: int, *, but: bytes | No
 
 
 async def end_of_provider(connection: Connection, issuer: str, *, subject: str | None, sid: str | None) -> int:
-    """Those a provider names by the person or by its own session; both given, both must fit. How many."""
+    """Those a provider names by the person or by its own session; both given, both must fit. How many.
+
+    Of a session it gave no `sid` for, the person is all that can fit.
+    """
     named: list[ColumnElement[bool]] = []
     if subject is not None:
         named.append(s.subject == subject)
     if sid is not None:
-        named.append(s.sid == sid)
+        named.append(s.sid == sid if subject is None else or_(s.sid == sid, s.sid.is_(None)))
     if not named:
         return 0
     return int((await connection.execute(delete(sessions).where(s.issuer == issuer, and_(*named)))).rowcount)

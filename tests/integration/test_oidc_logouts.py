@@ -3,13 +3,16 @@
 import asyncio
 import socket
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from api.errors import NotSignedIn
 from desk.access import Grant, Role
+from desk.errors import StorageUnavailable
+from desk.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import refused
-from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, Opens, logout_token, served, still
+from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
 from tests.oidc_world import CLIENT_ID, GROUPS, PEOPLE, Running, provided
 from tests.ports import free_port
 
@@ -113,3 +116,47 @@ async def test_the_provider_itself_tells_of_a_logout(opens: Opens) -> None:
                 await asyncio.to_thread(running.control, logout=logout)
             assert await house.found(browser) is None
             assert await house.found(other) is not None, "begun in another browser there too"
+
+
+async def test_a_logout_the_database_could_not_take_is_taken_when_it_comes_again(
+    opens: Opens, forging: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forging.control(sign="good")
+    async with opens(forging) as house, house.browser() as browser:
+        await house.logs_in(browser)
+        token = {"logout_token": await logout_token(forging)}
+
+        async def away(*_given: Any, **_named: Any) -> int:
+            raise StorageUnavailable
+
+        with monkeypatch.context() as patched:
+            patched.setattr(house.world.parts.sessions, "end_of_provider", away)
+            answer = await house.world.client.post(f"{LOGIN}/backchannel-logout", data=token)
+            refused(answer, 503, "storage-unavailable")
+        assert (await house.world.client.post(f"{LOGIN}/backchannel-logout", data=token)).status_code == 200
+        assert await house.found(browser) is None
+
+
+async def test_who_was_known_to_another_provider_is_out_and_told_nobody(opens: Opens, as_they_were: Running) -> None:
+    async with opens(as_they_were) as house, house.browser() as browser:
+        await house.logs_in(browser)
+        parts, before = house.world.parts, as_they_were.asked("/token")
+        login = ProviderLogin("https://before.test", "kari", None, house.world.clock.now() - CHECK)
+        await parts.provider_people.looked_at(login.issuer, login.subject, "the other's refresh token", login.check_by)
+        opened = await parts.sessions.open("Kari Nordmann", source=LoginSource.OIDC, login=login)
+        browser.cookies.clear()
+        browser.cookies.set(SESSION, opened.token)
+        with pytest.raises(NotSignedIn):
+            await still(house, browser)
+        assert as_they_were.asked("/token") == before, "a provider is never shown what another gave"
+
+
+async def test_an_emergency_access_goes_on_while_the_provider_is_asked_again(
+    opens: Opens, as_they_were: Running
+) -> None:
+    async with opens(as_they_were) as house, house.browser() as browser:
+        agent = (await house.logs_in(browser)).agent
+        reason, lasting = "Pasienten er på vei inn", timedelta(hours=1)
+        await house.world.parts.emergencies.open(agent, "hjerte", reason, lasting=lasting)
+        house.passes(CHECK)
+        assert (await browser.get("/api/v1/callbacks", params={"department": "hjerte"})).status_code == 200

@@ -277,6 +277,30 @@ async def test_what_may_differ_is_taken(forging: Running, tmp_path: Path, way: d
         assert (await mine.logs_in()).subject == "kari"
 
 
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("Kari\u200b Nord\u202emann\0", "Kari Nordmann"),
+        ("  Ｋａｒｉ\n\u3164Nordmann\u2800\ufe0f ", "Kari Nordmann"),
+        ("Åse Bjørg-Ærlig d'Été", "Åse Bjørg-Ærlig d'Été"),
+        ("k" * 59 + " " + "n" * 9, "k" * 59),
+    ],
+)
+async def test_a_name_looks_like_what_it_is(forging: Running, tmp_path: Path, told: str, name: str) -> None:
+    """Whoever may choose their own name at the provider would else stand in the history as a colleague."""
+    forging.control(claims={"name": told})
+    async with hands(forging, tmp_path) as mine:
+        assert (await mine.logs_in()).name == name
+
+
+async def test_a_name_of_nothing_to_be_seen_is_none(forging: Running, tmp_path: Path) -> None:
+    forging.control(claims={"name": "\u200b\u3164\u2800 \0"})
+    async with hands(forging, tmp_path) as mine:
+        with pytest.raises(LoginRefused) as refused:
+            await mine.logs_in()
+        assert refused.value.reason == "no-name"
+
+
 async def test_clocks_may_differ_by_what_is_set_and_no_more(plain: Running, tmp_path: Path) -> None:
     async with hands(plain, tmp_path) as mine:
         try:

@@ -6,7 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from desk.agents import Agents
 from desk.provider_people import BETWEEN_TRIES, ProviderPeople
+from desk.session_limits import Limits
+from desk.sessions import LoginSource, ProviderLogin, Sessions
 from desk.storage.database import Database
 from desk.storage.tables import people_of_providers
 from desk.vault import Vault
@@ -59,6 +62,30 @@ async def test_a_provider_that_is_away_is_not_asked_at_once_again(people: Provid
     assert await people.take(*KARI), "another try is whoever's who comes first"
     await people.forget(*KARI)
     assert await people.find(*KARI) is None
+
+
+async def test_nothing_is_kept_of_who_is_logged_in_no_more(
+    people: ProviderPeople, clock: FakeClock, database: Database
+) -> None:
+    sessions, limits = Sessions(database=database, clock=clock), Limits()
+    agents, opened = Agents(database=database, clock=clock), {}
+    for subject in ("stays", "logs-out", "falls-asleep", "comes-back"):
+        await agents.from_provider("https://id.test", subject, subject, ())
+        login = ProviderLogin("https://id.test", subject, None, clock.now() + QUARTER)
+        await people.looked_at(login.issuer, subject, "a refresh token", login.check_by)
+        opened[subject] = await sessions.open(subject, source=LoginSource.OIDC, login=login)
+    for subject in ("logs-out", "comes-back"):
+        await sessions.end(opened[subject].token)
+    assert await people.forget_absent(limits) == 0, "nobody is due: they may have a session in a moment"
+    clock.advance(QUARTER)
+    assert await sessions.verify(opened["stays"].token)
+    await people.looked_at("https://id.test", "comes-back", "a new one", clock.now() + QUARTER)
+    assert await people.forget_absent(limits) == 1
+    clock.advance(QUARTER - timedelta(seconds=1))
+    assert await people.forget_absent(limits) == 0
+    clock.advance(timedelta(seconds=1))
+    assert await people.forget_absent(limits) == 2, "and who sent no request for half an hour"
+    assert await people.find("https://id.test", "stays")
 
 
 async def test_the_newest_log_in_is_what_is_asked_by(people: ProviderPeople, clock: FakeClock) -> None:
