@@ -8,6 +8,7 @@ import typer
 
 from api.cli import api
 from desk import cli as desk
+from desk.guarded_commands import GuardedCommands
 from desk.log import Scrubber
 from docker.check import check
 from docker.run import run
@@ -29,6 +30,7 @@ class _Commands(typer.Typer):
 
 
 app = _Commands(
+    cls=GuardedCommands,
     help="A callback service for hospitals.",
     no_args_is_help=True,
     add_completion=False,

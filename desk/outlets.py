@@ -8,6 +8,7 @@ they were going. The log itself doesn't go that way: its lines are scrubbed alre
 import atexit
 import faulthandler
 import os
+import resource
 import selectors
 import sys
 import threading
@@ -27,7 +28,11 @@ SECONDS_TO_END = 2.0
 
 
 def guard_output(settings: Settings) -> None:
-    """For a service, once: the log goes to stderr, and all else written there or on stdout is scrubbed as well."""
+    """For a service, once: the log goes to stderr, and all else written there or on stdout is scrubbed as well.
+
+    A process that crashes leaves no core file: keys and numbers would be in it.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     outlets = Outlets(scrubber(settings))
     configure_logging(settings, stream=outlets.log_stream())
     tell_uncaught()

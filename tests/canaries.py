@@ -88,22 +88,31 @@ class Find:
         return f"{self.kind} in {self.place}: …{self.around}…"
 
 
-_BETWEEN = re.compile(r"(?<=\d)[ \t\u00a0\u202f._,+/\x00-]{1,2}(?=\d)")
-_RUN = re.compile(r"\d{8,}", re.ASCII)
+_GAP = "[ \\t\\u00a0\\u202f._,+/\\x00-]{0,2}"
+_RUN = re.compile(rf"\d(?:{_GAP}\d){{7,}}", re.ASCII)
+_ALONE = re.compile(r"(?<![0-9a-fA-F.])\d{8,}(?![0-9a-fA-F])", re.ASCII)
+_DIGITS = re.compile(r"\d{8,}", re.ASCII)
+_NO_DIGIT = re.compile(r"\D")
 _ESCAPED = re.compile(r"\\+(?:u00|x)([0-9a-fA-F]{2})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_HEX = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}){11,}(?![0-9a-fA-F])")
 _WIDE = str.maketrans({0xFF10 + n: str(n) for n in range(10)})
-_PHONE = re.compile(rf"(?<![0-9a-fA-F.])(?:(?:00)?47)?{PHONES}\d{{4}}(?![0-9a-fA-F])")
+_PHONE = re.compile(
+    rf"(?<![0-9a-fA-F.])(?:(?:00)?47{_GAP})?{_GAP.join(PHONES)}(?:{_GAP}\d){{4}}(?![0-9a-fA-F])", re.ASCII
+)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+PART = 8
+"""As many digits of a number tell more than the masked form does, which shows six."""
 
 
 class Checker:
     """Finds canaries, however spelt: the text is brought to plain digits, whose windows are looked up in a set."""
 
     def __init__(self) -> None:
-        self._people = {number for number in identities()}
-        self._people |= {number[::-1] for number in self._people}
-        self._ints = {number.lstrip("0") for number in identities() if number.startswith("0")}
+        people = identities()
+        self._parts = {number[n : n + PART] for number in people for n in range(len(number) - PART + 1)}
+        self._people = {*people, *(number[::-1] for number in people)}
+        self._ints = {number.lstrip("0") for number in people if number.startswith("0")}
 
     def people(self, place: str, text: str | bytes) -> list[Find]:
         """Identity numbers in it."""
@@ -111,40 +120,55 @@ class Checker:
 
     def both(self, place: str, text: str | bytes) -> list[Find]:
         """Identity numbers and phone numbers in it."""
-        found = self.people(place, text)
+        found = []
         for plain in _plain(text):
-            for match in _PHONE.finditer(_BETWEEN.sub("", plain)):
-                found.append(Find(place, "phone", _around(_BETWEEN.sub("", plain), match.start(), match.end())))
+            found += [Find(place, "identity", around) for around in self._in(plain)]
+            found += [Find(place, "phone", _around(plain, *match.span())) for match in _PHONE.finditer(plain)]
         return found
 
+    def parts(self, place: str, text: str) -> list[Find]:
+        """Eight or more digits of an identity number, written as they are."""
+        return [
+            Find(place, "part of an identity", _around(text, *match.span()))
+            for match in _ALONE.finditer(text)
+            if any(window in self._parts for window in _windows(match[0], PART))
+        ]
+
     def _in(self, plain: str) -> Iterator[str]:
-        for form in (plain, _BETWEEN.sub("", plain)):
-            for run in _RUN.finditer(form):
-                digits = run[0]
-                windows = (digits[n : n + 11] for n in range(len(digits) - 10))
-                if digits in self._ints or any(window in self._people for window in windows):
-                    yield _around(form, run.start(), run.end())
+        for run in _RUN.finditer(plain):
+            digits = _NO_DIGIT.sub("", run[0])
+            if any(window in self._people for window in _windows(digits, 11)) or not self._ints.isdisjoint(
+                _DIGITS.findall(run[0])
+            ):
+                yield _around(plain, *run.span())
+
+
+def _windows(digits: str, length: int) -> Iterator[str]:
+    return (digits[n : n + length] for n in range(len(digits) - length + 1))
 
 
 def _plain(text: str | bytes) -> Iterator[str]:
-    """The text, and what programs would make of it: escapes, percent signs, entities and base64 undone."""
+    """The text, and what programs would make of it: escapes, percent signs, entities, base64 and hex undone."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    text = _UUID.sub("(id)", text).translate(_WIDE)
+    text = _UUID.sub("(id)", text)
+    if not text.isascii():
+        text = text.translate(_WIDE)
     yield text
-    undone = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), html.unescape(unquote(text)))
-    undone = undone.translate(_WIDE)
-    if undone != text:
-        yield undone
-    decoded = " | ".join(filter(None, (_from_base64(match[0]) for match in _BASE64.finditer(text))))
-    if decoded:
-        yield decoded
+    if "%" in text or "\\" in text or "&" in text:
+        undone = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), html.unescape(unquote(text)))
+        yield undone.translate(_WIDE)
+    hidden = [bytes.fromhex(word).decode("latin-1") for word in set(_HEX.findall(text))]
+    hidden += [_from_base64(word) for word in set(_BASE64.findall(text))]
+    if hidden:
+        yield " | ".join(hidden)
 
 
 def _from_base64(word: str) -> str:
     word = word.rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(word[: len(word) // 4 * 4 + (0 if len(word) % 4 == 1 else 4)] + "==").decode("ascii")
+        padded = word[: len(word) // 4 * 4 + (0 if len(word) % 4 == 1 else 4)] + "=="
+        return base64.b64decode(padded).decode("latin-1")
     except ValueError:
         return ""
 

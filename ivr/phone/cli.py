@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from desk.errors import SettingsError
+from desk.log import Scrubber
 from desk.settings import ROOT, Settings
 from ivr.phone.errors import PhoneError
 from ivr.phone.listening import Heard, Listener
@@ -72,7 +73,8 @@ def call(
         plan = Plan(extension, caller, withheld, keys, info)
         tls = _tls(settings)
         port = port or (settings.sip_tls_port if tls else settings.sip_port)
-        console.print(f"Ringing {escape(extension)} at {host}:{port}{' over TLS and SRTP' if tls else ''} …")
+        rung = escape(Scrubber()(extension))
+        console.print(f"Ringing {rung} at {host}:{port}{' over TLS and SRTP' if tls else ''} …")
         told = asyncio.run(_ring(plan, host, port, tls))
         path = out or settings.var_dir / "call.wav"
         told.call.heard.save(path)

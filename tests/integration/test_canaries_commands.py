@@ -1,0 +1,375 @@
+"""Every command of `innringing` on a database of canaries: what it prints and logs, what it says when things go wrong.
+
+The list of commands is taken from the command line itself: a new one without an entry here fails the test.
+"""
+
+import asyncio
+import io
+import itertools
+import json
+import logging
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from desk.audit import Audit, AuditEntry
+from desk.log import Scrubber
+from desk.settings import ROOT
+from desk.storage.database import Database
+from innringing import app
+from tests.canaries import Checker, Find, identities, identity_spellings, phones
+from tests.canary_places import in_files, in_the_tables
+from tests.environment import without_ours
+from tests.integration.api_process import environment
+from tests.integration.api_world import KEYS, open_world
+from tests.integration.canary_world import PASSWORD, lived
+from tests.ports import free_port
+from tests.system import COMMAND
+
+SEEN = 300
+"""Whom the commands are about: the canaries from this one on are in the database."""
+BY = ("--by", "vera")
+NOBODY = "00000000-0000-0000-0000-000000000000"
+WITHOUT_DATABASE = ("check", "prompts", "rehearse", "call")
+LOGGERS = ("sqlalchemy.engine", "sqlalchemy.pool", "aiosqlite", "asyncio", "alembic")
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a command. `stdin` is what is typed. `shows`: whether its answer, on stdout, holds a person's data."""
+
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+    ends: int = 0
+    shows: bool = False
+
+
+def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
+    """How each command is used here. None given: it serves until it is stopped, and is tried as a process below."""
+    person, phone, prompts = identities()[SEEN], phones()[SEEN], ("--prompts-dir", str(folder / "prompts"))
+    closed = port = str(free_port(socket.SOCK_DGRAM))
+    return {
+        "migrate": [Use()],
+        "agents add": [Use(("ola", "--all-departments"))],
+        "agents grant": [Use(("ola", "--role", "leader", "--department", "kirurgi"))],
+        "agents list": [Use()],
+        "agents password": [Use(("ola",), f"{PASSWORD}\n"), Use(("ola",), f"{person}\n", ends=1)],
+        "agents disable": [Use(("ola",))],
+        "agents enable": [Use(("ola",))],
+        "tokens add": [Use(("ola", "--label", "wall-screen"))],
+        "tokens list": [Use()],
+        "tokens revoke": [Use(("1",))],
+        "agents withdraw": [Use(("ola", "--role", "leader", "--department", "kirurgi"))],
+        "agents revoke": [Use(("ola",))],
+        "audit verify": [Use()],
+        "audit extract": [Use(BY, person), Use((*BY, "--format", "csv"), person), Use(BY, f"{person}x", ends=1)],
+        "audit prune": [Use()],
+        "keys status": [Use()],
+        "keys rotate": [Use()],
+        "retention status": [Use()],
+        "retention hold": [Use((ids[1], *BY, "--case", "NPE 2026/17")), Use((NOBODY, *BY, "--case", "17"), ends=1)],
+        "retention lift": [Use((ids[1], *BY))],
+        "retention run": [Use()],
+        "person export": [
+            *(Use(BY, identity_spellings(person)[n], shows=True) for n in (0, 1)),
+            Use((*BY, "--phone"), phone, shows=True),
+            *(Use(BY, text, ends=1) for text in (person[:10], f"{person}1", phone, f"x{person}", person[::-1])),
+            Use((*BY, "--phone"), person, ends=1),
+        ],
+        "person erase": [Use(BY, person, ends=1), Use(BY, f"{person} {person}", ends=1)],
+        "check": [Use(ends=1)],
+        "prompts build": [Use(("--prompts-dir", str(folder / "none")), ends=1)],
+        "prompts check": [Use(prompts, ends=1)],
+        "prompts list": [Use(prompts)],
+        "prompts say": [Use((*prompts, "welcome", "--out", str(folder / "said.wav")), ends=1)],
+        "prompts script": [Use(prompts)],
+        "prompts rollback": [Use(prompts, ends=1)],
+        "rehearse": [Use(("kirurgi", "--caller", "mistyping"))],
+        "call": [
+            Use(("1000", "--id", person, "--port", closed), ends=1),
+            Use(("1000", "--id", "-", "--port", closed, "--from", f"+47{phone}"), person, ends=1),
+            Use(("1000", "--id", "-", "--port", port), f"{person[:6]}-{person[6:]}", ends=1),
+        ],
+        **{serving: [] for serving in ("run", "ivr", "api")},
+    }
+
+
+def commands() -> list[str]:
+    """Every command there is, as it is typed."""
+
+    def inside(command: Any, words: tuple[str, ...]) -> Iterator[str]:
+        below: Mapping[str, Any] = getattr(command, "commands", {})
+        if not below:
+            yield " ".join(words)
+        for name, each in below.items():
+            yield from inside(each, (*words, name))
+
+    return list(inside(typer.main.get_command(app), ()))
+
+
+@dataclass
+class Said:
+    """What one use of a command came to. `logged`: all any library said at its lowest level, scrubbed by nobody."""
+
+    code: int
+    out: str
+    err: str
+    logged: str
+
+
+@dataclass
+class Line:
+    """A command line, and what was found in what it says."""
+
+    checker: Checker
+    variables: dict[str, str]
+    finds: list[Find] = field(default_factory=list)
+
+    def runs(self, command: str, use: Use, **other: str) -> Said:
+        """Run it in this process, and look through all it said."""
+        said = self._said([*command.split(), *use.args], use.stdin, self.variables | other)
+        place = f"{command}, "
+        if not use.shows:
+            self.finds += self.checker.both(f"{place}stdout", said.out)
+        self.finds += self.checker.both(f"{place}stderr", said.err)
+        self.finds += self.checker.people(f"{place}what libraries log", said.logged)
+        return said
+
+    @staticmethod
+    def _said(args: list[str], stdin: str, variables: Mapping[str, str]) -> Said:
+        log = io.StringIO()
+        open_wide = logging.StreamHandler(log)
+        root = logging.getLogger()
+        root.addHandler(open_wide)
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        try:
+            done = CliRunner(env=variables).invoke(app, args, input=stdin)
+        finally:
+            root.removeHandler(open_wide)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Said(done.exit_code, done.stdout, done.stderr, log.getvalue())
+
+
+@pytest.fixture(scope="module")
+def checker() -> Checker:
+    return Checker()
+
+
+@pytest.fixture
+async def ids(migrated_url: str, tmp_path: Path) -> list[str]:
+    async with open_world(migrated_url, tmp_path) as world:
+        return await lived(world, SEEN, 3)
+
+
+@pytest.fixture
+def line(migrated_url: str, tmp_path: Path, checker: Checker, monkeypatch: pytest.MonkeyPatch) -> Line:
+    (prompts := tmp_path / "prompts").mkdir()
+    shutil.copy(ROOT / "prompts" / "catalogue.toml", prompts)
+    given = {"environment": "demo", "database_url": migrated_url, "var_dir": str(tmp_path), "prompts_dir": str(prompts)}
+    given |= KEYS
+    monkeypatch.setattr("os.environ", without_ours())
+    return Line(checker, {f"INNRINGING_{name.upper()}": value for name, value in given.items()})
+
+
+def test_each_command_is_used(tmp_path: Path) -> None:
+    assert sorted(uses([NOBODY, NOBODY], tmp_path)) == sorted(commands())
+    assert len(commands()) > 25
+
+
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+async def test_no_command_says_more_than_it_is_asked_for(
+    ids: list[str], line: Line, migrated_url: str, tmp_path: Path, checker: Checker
+) -> None:
+    codes = {}
+    for command, each in uses(ids, tmp_path).items():
+        for use in each:
+            said = await asyncio.to_thread(line.runs, command, use)
+            codes[command, use.args, use.stdin] = (said.code, use.ends, said.err[-200:])
+            if use.shows:
+                assert checker.both(command, said.out), "an answer that was asked for holds the person's data"
+                assert json.loads(said.out)
+    assert not line.finds, "\n".join(sorted({str(find) for find in line.finds})[:30])
+    assert [each for each in codes.items() if each[1][0] != each[1][1]] == []
+    database = Database(migrated_url)
+    found = await in_the_tables(database, checker)
+    await database.close()
+    assert found + in_files(everything_in(tmp_path), checker) == []
+
+
+def everything_in(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+async def test_with_the_database_away_no_command_tells_whose_it_was(ids: list[str], line: Line, tmp_path: Path) -> None:
+    away = database_away()
+    for command, each in uses(ids, tmp_path).items():
+        for use in each if command.split()[0] not in WITHOUT_DATABASE else ():
+            said = await asyncio.to_thread(line.runs, command, use, **away)
+            assert said.code or "INNRINGING_DATABASE_URL" not in said.err
+            if use.shows:
+                assert (said.code, said.out) == (1, "")
+    variables = {**environment("", tmp_path, **KEYS), **away}
+    serving = [command for command, each in uses(ids, tmp_path).items() if not each]
+    for command, (code, said) in zip(
+        serving, await asyncio.gather(*(_served(each, variables) for each in serving)), strict=True
+    ):
+        assert code == 1 and b"INNRINGING_DATABASE_URL" in said, said
+        line.finds += line.checker.both(command, said)
+    assert not line.finds, "\n".join(sorted({str(find) for find in line.finds})[:30])
+
+
+async def _served(command: str, variables: Mapping[str, str]) -> tuple[int | None, bytes]:
+    """What a command that can't serve says, as a process of its own."""
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        command,
+        cwd=ROOT,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(child.communicate(), 120)
+    return child.returncode, said
+
+
+def database_away() -> dict[str, str]:
+    """An address nobody listens at, made of canaries."""
+    person, other = identities()[SEEN + 1], identities()[SEEN + 2]
+    port = free_port(socket.SOCK_STREAM)
+    return {"INNRINGING_DATABASE_URL": f"postgresql+asyncpg://{person}:{other}@127.0.0.1:{port}/{person}"}
+
+
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+async def test_nobody_is_named_on_a_command_line_and_no_error_repeats_a_number(
+    ids: list[str], line: Line, migrated_url: str, checker: Checker
+) -> None:
+    numbers = itertools.cycle(identities()[400:500])
+    for command in commands():
+        for given in (
+            (next(numbers),),
+            ("--by", f"for {next(numbers)}"),
+            (f"--by={next(numbers)}",),
+            (f"--{next(numbers)}",),
+        ):
+            said = await asyncio.to_thread(line.runs, command, Use(given))
+            assert (said.code, "other users can read it" in said.err) == (2, True), (command, given, said.err)
+        spelt = identity_spellings(next(numbers))
+        for given in (spelt[1], spelt[2], spelt[5], spelt[17]):
+            assert (await asyncio.to_thread(line.runs, command, Use((given,)))).code == 2
+    serving = ("run", "ivr", "api", *WITHOUT_DATABASE[:3])
+    for command in (command for command in commands() if command.split()[0] not in serving):
+        for text in (f"+47{phones()[SEEN]}", phones()[SEEN]):
+            await asyncio.to_thread(line.runs, command, Use((text,)))
+            await asyncio.to_thread(line.runs, command, Use((f"--{text}",)))
+    assert not line.finds, "\n".join(sorted({str(find) for find in line.finds})[:30])
+    database = Database(migrated_url)
+    found = await in_the_tables(database, checker)
+    await database.close()
+    assert [find for find in found if find.kind != "phone"] == []
+
+
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+def test_a_service_that_is_aborted_leaves_nothing_behind(ids: list[str], line: Line, tmp_path: Path) -> None:
+    """Killed while it answers, and made to write down where it was: no number in its words, nor in any file."""
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    url = line.variables["INNRINGING_DATABASE_URL"]
+    variables = environment(url, tmp_path, **KEYS) | {"PYTHONFAULTHANDLER": "1", "PYTHONPATH": str(ROOT)}
+    with (folder / "api.said").open("wb") as out:
+        child = subprocess.Popen([*COMMAND, "api"], cwd=folder, env=variables, stdout=out, stderr=out)
+    try:
+        door = f"http://127.0.0.1:{variables['INNRINGING_API_PORT']}"
+        with httpx.Client(trust_env=False, timeout=30, base_url=door) as client:
+            token = first_token(client, child, tmp_path)
+            client.headers["Authorization"] = f"Bearer {token}"
+            body = {"department": "kirurgi", "phone": f"+47{phones()[SEEN]}", "identity": identities()[SEEN]}
+            answer = client.post("/api/v1/callbacks", json=body)
+            assert answer.status_code in (200, 201, 409), answer.text
+            limits = Path(f"/proc/{child.pid}/limits").read_text("ascii")
+            assert limits.split("Max core file size")[1].split()[:2] == ["0", "0"]
+            assert client.get(f"/api/v1/callbacks/{ids[0]}/patient").json()["number"] == identities()[SEEN]
+            child.send_signal(signal.SIGABRT)
+            assert child.wait(30) == -signal.SIGABRT
+    finally:
+        child.kill()
+        child.wait()
+    said = (folder / "api.said").read_bytes()
+    assert b"Aborted" in said and b"most recent call first" in said
+    assert line.checker.both("what it said", said) == []
+    kept = [path for path in everything_in(tmp_path) if path.name != "demo-token"]
+    assert in_files(kept, line.checker, [token]) == []
+
+
+def first_token(client: httpx.Client, child: subprocess.Popen[bytes], folder: Path) -> str:
+    """The demo agent's, once the service answers."""
+    end = time.monotonic() + 60
+    while child.poll() is None and time.monotonic() < end:
+        try:
+            if client.get("/healthz").status_code == 200:
+                return (folder / "demo-token").read_text("ascii").strip()
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the api did not start")
+
+
+# --- the test can fail
+
+
+def _shown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("desk.keys_cli._remark", lambda count, current: f"{identities()[7]} ")
+
+
+def _repeated(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Scrubber, "__call__", lambda self, text: text)
+    patch.setattr("desk.rights_cli.InvalidIdentity.__str__", lambda self: f"no number: {identities()[8]}")
+
+
+def _logged(patch: pytest.MonkeyPatch) -> None:
+    record = Audit.record
+
+    async def telling(self: Audit, entry: AuditEntry) -> None:
+        logging.getLogger("sqlalchemy.engine").debug("about %s", entry.patient)
+        await record(self, entry)
+
+    patch.setattr(Audit, "record", telling)
+
+
+def _stored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("desk.guarded_commands.names_somebody", lambda argument: False)
+
+
+@pytest.mark.parametrize(
+    ("leak", "command", "use", "place"),
+    [
+        (_shown, "keys status", Use(), "keys status, stdout"),
+        (_repeated, "person export", Use(BY, "123"), "person export, stderr"),
+        (_logged, "person export", Use(BY, identities()[SEEN], shows=True), "person export, what libraries log"),
+        (_stored, "agents add", Use((identities()[9], "--all-departments")), "agents.name"),
+    ],
+    ids=["stdout", "stderr", "log", "argument"],
+)
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+async def test_one_leak_is_found(
+    ids: list[str], line: Line, monkeypatch: pytest.MonkeyPatch, leak: Any, command: str, use: Use, place: str
+) -> None:
+    leak(monkeypatch)
+    await asyncio.to_thread(line.runs, command, use)
+    database = Database(line.variables["INNRINGING_DATABASE_URL"])
+    line.finds += await in_the_tables(database, line.checker)
+    await database.close()
+    assert place in {find.place for find in line.finds}
