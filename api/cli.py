@@ -21,6 +21,7 @@ from api.connections import bounded
 from api.metrics import Metrics
 from api.tls import CertificateFault, server_context
 from desk.clock import SystemClock
+from desk.demo_departments import refuse_demo_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.outlets import guard_output
 from desk.settings import PREFIX, Settings
@@ -90,6 +91,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     # Until everything depended on is there, only the one line of what is wrong may be said.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     tls = _tls(settings)
+    if not settings.demo:
+        refuse_demo_departments(settings.departments_file)
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_parts(settings, metrics=metrics, clock=clock) as parts:

@@ -21,6 +21,7 @@ from desk.settings import ROOT, Settings
 from desk.sms_texts import load_sms_texts, telling_names
 from desk.toml_lines import key_lines
 from desk.variables import unread
+from docker.demo_parts import demo_parts
 from docker.dialplan_rules import Dialled
 from ivr.prompts import rules, voices
 from ivr.prompts.build import Source, find_sources, missing_recordings
@@ -51,6 +52,8 @@ def check(
         print(f"innringing check: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
+    if production or not settings.demo:
+        found += demo_parts(settings.departments_file, DIALPLAN, root=ROOT)
     found += sms_off(settings)
     found += leaked_passwords(settings)
     found += [Fault("environment", None, each) for each in unread(os.environ)]

@@ -20,6 +20,7 @@ from desk.errors import DeskError
 from desk.settings import ROOT, SECRETS, Settings
 from docker import app_image, asterisk, container_secrets, engine, images, instance, tree
 from docker.apt import AptError
+from docker.demo_parts import demo_parts
 from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
 
@@ -59,6 +60,9 @@ def up(settings: Settings) -> None:
     _check_what_fits(settings)
     folder = _folder(settings)
     load_departments(settings.departments_file)
+    for fault in [] if settings.demo else demo_parts(settings.departments_file, instance.DIALPLAN, root=ROOT):
+        if not fault.note:
+            raise ComposeError(str(fault))
     compose = _compose()
     images.ensure(images.ASTERISK)
     images.ensure(images.POSTGRES)

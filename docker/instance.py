@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from docker import sip_security
 DIALPLAN = ROOT / "dialplan"
 UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")
 """Parts of Asterisk's core that complain at start-up where they have no file, even if nobody uses them."""
-PHONES = ("switchboard", "demo-phone")
+PHONES, DEMO_PHONES = ("switchboard",), ("demo-phone",)
+DEMO = "demo.conf"
+"""What pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
 MEMORY = Path("/dev/shm")
 """A file system that is never on disk, where Linux has one."""
@@ -68,7 +70,7 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    passwords = _phone_passwords(folder / "phones.json")
+    passwords = _phone_passwords(folder / "phones.json", PHONES + DEMO_PHONES if settings.demo else PHONES)
     instance = Instance(folder, _socket_folder(folder), passwords)
     make_recordings(folder)
     sip_security.copy_certificates(settings, folder)
@@ -79,6 +81,10 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
         _write(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
     for name, text in _local(settings, instance).items():
         _write(folder / "etc" / "local" / name, text + (extra or {}).get(name, ""))
+    if settings.demo:
+        _link(folder / "etc" / "local" / DEMO, DIALPLAN / "demo" / "pjsip.conf")
+    else:
+        (folder / "etc" / "local" / DEMO).unlink(missing_ok=True)
     for name in ("rest-api", "documentation", "static-http"):
         _link(folder / "data" / name, installed / "usr/share/asterisk" / name)
     for path in sorted((settings.prompts_dir / "build").glob("*/")):
@@ -145,12 +151,10 @@ def _reader(settings: Settings) -> str:
     return f"\n[{settings.ari_reader}]\ntype=user\nread_only=yes\npassword={password}\n"
 
 
-def _phone_passwords(path: Path) -> dict[str, str]:
-    if path.exists():
-        kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        if set(kept) == set(PHONES):
-            return kept
-    passwords = {name: secrets.token_urlsafe(12) for name in PHONES}
+def _phone_passwords(path: Path, phones: Sequence[str]) -> dict[str, str]:
+    """Of these phones, and no others; one that has its password keeps it."""
+    kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    passwords = {name: kept.get(name) or secrets.token_urlsafe(12) for name in phones}
     _write(path, json.dumps(passwords) + "\n")
     return passwords
 

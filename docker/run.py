@@ -21,8 +21,9 @@ from desk.departments import load_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.settings import ROOT, Settings
 from desk.storage.migrate import migrate
-from docker import asterisk, tree
+from docker import asterisk, instance, tree
 from docker.apt import AptError
+from docker.demo_parts import demo_parts
 from docker.engine import EngineError
 from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
@@ -104,6 +105,9 @@ def run() -> None:
 
 def _serve(settings: Settings, stopping: threading.Event) -> None:
     load_departments(settings.departments_file)
+    for fault in [] if settings.demo else demo_parts(settings.departments_file, instance.DIALPLAN, root=ROOT):
+        if not fault.note:
+            raise CannotRun(str(fault))
     asterisk.make_way(settings, settings.var_dir / "asterisk")
     if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api_host, settings.api_port):
         raise CannotRun(f"TCP port {settings.api_port} on {settings.api_host} is taken: set INNRINGING_API_PORT")
@@ -156,7 +160,7 @@ def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:
     print(f"  Look       {'https' if settings.tls else 'http'}://{settings.api_host}:{settings.api_port}/api/docs")
     if settings.demo:
         print(f"  Token      {_shown(token)}")
-    print(f"  Softphone  user demo-phone at {address}, its password in {_shown(phone)}")
+        print(f"  Softphone  user demo-phone at {address}, its password in {_shown(phone)}")
     print("  Ctrl-C stops everything.\n", flush=True)
 
 

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from desk.clock import SystemClock
+from desk.demo_departments import refuse_demo_departments
 from desk.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
 from desk.outlets import guard_output
@@ -56,6 +57,8 @@ def main() -> None:
 async def serve(settings: Settings) -> None:
     """Take calls. Raises DeskError, AriRefused, AriReplaced and TablesOutdated; waits for Asterisk if it is not up."""
     departments = DepartmentsFile(settings.departments_file)
+    if not settings.demo:
+        refuse_demo_departments(settings.departments_file)
     ari = Ari(
         base_url=settings.ari_url,
         user=settings.ari_user,

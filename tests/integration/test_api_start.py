@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from desk.settings import ROOT
 from desk.storage.migrate import migrate
 from tests.integration.api_process import environment, refused_start, running_api
 from tests.ports import free_port
@@ -81,13 +82,27 @@ async def test_a_setting_that_is_wrong(tmp_path: Path) -> None:
     assert "INNRINGING_API_PORT" in await one_line(environment(SQLITE, tmp_path, api_port="http"))
 
 
+def own_departments(folder: Path) -> str:
+    """A hospital's own file: the demo's with numbers that are somebody's."""
+    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+    (folder / "own.toml").write_text(text.replace("+47680500", "+47680599"), "utf-8")
+    return str(folder / "own.toml")
+
+
+async def test_production_takes_no_department_of_the_demo(tmp_path: Path) -> None:
+    keys = {"identity_key": base64.b64encode(bytes(32)).decode(), "index_key": base64.b64encode(b"i" * 32).decode()}
+    said = await one_line(environment(SQLITE, tmp_path, environment="production", **keys))
+    assert "departments.toml:17: [kirurgi] is the demo's" in said
+
+
 def test_production_makes_no_demo_agent(tmp_path: Path) -> None:
     keys = {
         "identity_key": base64.b64encode(os.urandom(32)).decode(),
         "index_key": base64.b64encode(os.urandom(32)).decode(),
     }
     (tmp_path / "demo-token").write_text("not made by the api")
-    with running_api(environment(SQLITE, tmp_path, environment="production", **keys)) as api:
+    own = own_departments(tmp_path)
+    with running_api(environment(SQLITE, tmp_path, environment="production", departments_file=own, **keys)) as api:
         assert api.token == "not made by the api"
         assert httpx.get(f"{api.url}/api/v1/me", headers=api.headers, trust_env=False).status_code == 401
 

@@ -251,7 +251,7 @@ def test_faulty_ringing_is_refused_with_its_line(file: Path, wrong: str, reason:
 
 @pytest.mark.parametrize("text", ["", "\n", "# nobody home\n", "\ufeff"])
 def test_an_empty_file_is_refused(file: Path, text: str) -> None:
-    assert refusal(file, text) == (None, "there is no department in it")
+    assert refusal(file, text) == (None, "there is no department in it: write a table for each, such as [kirurgi]")
 
 
 def test_a_file_that_is_not_utf_8_is_refused(file: Path) -> None:

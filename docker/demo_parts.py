@@ -1,0 +1,41 @@
+"""What of the demo is still in the operators' files: in production none of it may be."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from desk.demo_departments import demo_departments
+from desk.errors import DepartmentsFileError
+from desk.faults import Fault, of_departments, shown
+
+PHONE = re.compile(r"\bPJSIP/demo-phone\b")
+MATCH = re.compile(r"\s*match\s*=")
+
+
+def demo_parts(departments_file: Path, dialplan: Path, *, root: Path) -> list[Fault]:
+    """Departments and lines that are the demo's; a note where nothing says who the telephone company is.
+
+    A file that can't be read is not told of here.
+    """
+    found: list[Fault] = []
+    with suppress(DepartmentsFileError):
+        found += [of_departments(fault, root) for fault in demo_departments(departments_file)]
+    extensions, pjsip = dialplan / "extensions.conf", dialplan / "pjsip.conf"
+    for number, line in enumerate(_lines(extensions), start=1):
+        if PHONE.search(line):
+            reason = "demo-phone is the demo's: name the phones of those who answer, or take the line out"
+            found.append(Fault(shown(extensions, root), number, reason))
+    if not any(MATCH.match(line) for line in _lines(pjsip)):
+        reason = "no match= names your telephone company's addresses: calls from it are not taken"
+        found.append(Fault(shown(pjsip, root), None, reason, note=True))
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeError):
+        return []
+    return [line.partition(";")[0] for line in text.splitlines()]

@@ -1,0 +1,112 @@
+"""Production runs nothing of the demo: its softphone and its trunk are not loaded, its departments are refused."""
+
+import asyncio
+import base64
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from desk.settings import ROOT, Settings
+from docker import asterisk, instance
+from docker.demo_parts import demo_parts
+from ivr.phone.errors import Refused
+from ivr.phone.phone import Phone
+from tests.integration.api_process import environment
+from tests.integration.test_ivr_start import SQLITE, last_words
+from tests.servers import machine_settings
+from tests.system import run
+
+KEYS = {
+    "environment": "production",
+    "identity_key": base64.b64encode(bytes(32)).decode(),
+    "index_key": base64.b64encode(b"i" * 32).decode(),
+    "ari_password": "not-the-demos",
+}
+DEPARTMENTS = "dialplan/departments.toml:17: [kirurgi] is the demo's, its number is made up"
+StartAsterisk = Callable[..., asterisk.Asterisk]
+
+
+async def test_asterisk_knows_neither_the_softphone_nor_a_trunk_that_nobody_named(
+    start_asterisk: StartAsterisk,
+) -> None:
+    running = await asyncio.to_thread(start_asterisk, **KEYS)
+    endpoints = running.console("pjsip show endpoints")
+    assert "switchboard" in endpoints and "trunk" in endpoints and "demo-phone" not in endpoints
+    assert "No objects found" in running.console("pjsip show identifies")
+    assert set(running.instance.passwords) == {"switchboard"}
+    assert running.instance.complaints() == []
+    async with Phone("127.0.0.1", running.settings.sip_port) as stranger:
+        with pytest.raises(Refused) as refusal:
+            await stranger.ring("1000", caller="+4768050778", patience=30)
+        assert refusal.value.status == 401
+
+
+def test_what_was_the_demo_goes_with_it_and_the_switchboard_keeps_its_password(tmp_path: Path) -> None:
+    demo = machine_settings(tmp_path)
+    production = Settings.load(var_dir=tmp_path, **KEYS)
+    made = instance.prepare(demo, tmp_path / "asterisk", Path("/"))
+    loaded = made.folder / "etc" / "local" / "demo.conf"
+    assert "demo-phone" in loaded.read_text("utf-8") and set(made.passwords) == {"switchboard", "demo-phone"}
+    after = instance.prepare(production, tmp_path / "asterisk", Path("/"))
+    assert not loaded.exists() and "demo-phone" not in (made.folder / "phones.json").read_text("utf-8")
+    assert after.passwords == {"switchboard": made.passwords["switchboard"]}
+
+
+@pytest.fixture
+def operators(tmp_path: Path) -> Path:
+    """The operators' files as a hospital has written them."""
+    folder = Path(shutil.copytree(ROOT / "dialplan", tmp_path / "dialplan"))
+    for name, *pairs in (
+        ("departments.toml", ("+47680500", "+47680599")),
+        ("extensions.conf", ("PJSIP/demo-phone", "PJSIP/anne&PJSIP/kari")),
+        ("pjsip.conf", (";[trunk]", "[trunk]"), (";type", "type"), (";endpoint", "endpoint"), (";match", "match")),
+    ):
+        text = (folder / name).read_text("utf-8")
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+def test_a_hospitals_own_files_are_taken(operators: Path) -> None:
+    assert demo_parts(operators / "departments.toml", operators, root=operators) == []
+
+
+def test_each_line_of_the_demo_is_named(operators: Path) -> None:
+    for name in ("departments.toml", "extensions.conf", "pjsip.conf"):
+        shutil.copy(ROOT / "dialplan" / name, operators)
+    found = demo_parts(operators / "departments.toml", operators, root=operators)
+    told = [(fault.place.partition(":")[0], fault.reason.partition(":")[0], fault.note) for fault in found]
+    assert told == [
+        ("departments.toml", "[kirurgi] is the demo's, its number is made up", False),
+        ("departments.toml", "[hjerte] is the demo's, its number is made up", False),
+        ("extensions.conf", "demo-phone is the demo's", False),
+        ("extensions.conf", "demo-phone is the demo's", False),
+        ("pjsip.conf", "no match= names your telephone company's addresses", True),
+    ]
+    lines = (operators / "extensions.conf").read_text("utf-8").splitlines()
+    assert all("PJSIP/demo-phone" in lines[fault.line - 1] for fault in found[2:4] if fault.line)
+
+
+async def test_nothing_starts_with_the_demos_departments(tmp_path: Path) -> None:
+    assert DEPARTMENTS in await last_words(environment(SQLITE, tmp_path, **KEYS))
+    settings = machine_settings(tmp_path)
+    production = {name.upper(): value for name, value in KEYS.items()}
+    done = await asyncio.to_thread(run, settings, "run", **production)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"innringing run: {DEPARTMENTS}") and len(done.stderr.splitlines()) == 1
+
+
+async def test_check_says_in_production_what_is_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    (prompts := tmp_path / "prompts").mkdir()  # not built: nothing is measured, which takes long
+    for name in ("catalogue.toml", "sms.toml"):
+        shutil.copy(ROOT / "prompts" / name, prompts)
+    production = {name.upper(): value for name, value in KEYS.items()} | {"PROMPTS_DIR": str(prompts)}
+    done = await asyncio.to_thread(run, machine_settings(tmp_path), "check", **production)
+    assert done.returncode == 1
+    assert done.stdout.count("is the demo's, its number is made up") == 2
+    assert done.stdout.count("demo-phone is the demo's") == 2
