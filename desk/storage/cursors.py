@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from desk.errors import BadCursor
@@ -21,12 +21,9 @@ def callback_place(cursor: str) -> tuple[datetime, str]:
     match _unpacked(cursor):
         case ["callbacks", str(created_at), str(id)]:
             try:
-                at, uuid = datetime.fromisoformat(created_at), str(UUID(id))
+                return _instant(created_at), str(UUID(id))
             except ValueError:
                 raise BadCursor from None
-            if at.tzinfo is None:
-                raise BadCursor
-            return at, uuid
     raise BadCursor
 
 
@@ -52,12 +49,7 @@ def promise_place(cursor: str) -> tuple[datetime, int]:
     """Where a cursor of `after_promise` points; `BadCursor` on anything else."""
     match _unpacked(cursor):
         case ["promises", str(due), int(id)] if 0 <= id < 2**63:
-            try:
-                at = datetime.fromisoformat(due)
-            except ValueError:
-                raise BadCursor from None
-            if at.tzinfo is not None:
-                return at, id
+            return _instant(due), id
     raise BadCursor
 
 
@@ -113,6 +105,17 @@ def token_place(cursor: str) -> int:
     raise BadCursor
 
 
+def _instant(text: str) -> datetime:
+    """In UTC, so that it lies within the years there are. Raises BadCursor."""
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise BadCursor
+
+
 def _packed(place: list[str | int]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 
@@ -121,6 +124,9 @@ def _unpacked(cursor: str) -> object:
     if len(cursor) > MAX_LENGTH:
         raise BadCursor
     try:
-        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
         raise BadCursor from None
+    if isinstance(place, list) and any(isinstance(each, bool) for each in place):  # which would pass for numbers
+        raise BadCursor
+    return place

@@ -1,10 +1,13 @@
 """Where one request ends and the next begins, methods and addresses that are not there, parameters sent twice."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -13,10 +16,13 @@ from desk.access import Role
 from desk.storage.access_tables import agents
 from desk.storage.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
 from tests.integration.api_process import environment, running_api
-from tests.integration.api_world import World, open_world
+from tests.integration.api_world import World, open_world, refused
+from tests.integration.audit_world import everything
 
 SQLITE = "sqlite+aiosqlite:///api.db"
 HOST = "127.0.0.1"
+BEYOND = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-22T00:00:00")
+"""Moments that are none in UTC, or anywhere."""
 SMUGGLED = "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
@@ -95,6 +101,35 @@ async def test_of_a_parameter_sent_twice_one_is_taken_and_checked(world: World) 
         assert answer.status_code == 403
     claimed = await world.as_("kari", "POST", "/callbacks/claim?department=hjerte", json={"department": "kirurgi"})
     assert {item["department"] for item in claimed.json()["items"]} == {"kirurgi"}
+
+
+@pytest.mark.parametrize(
+    ("by", "path", "places"),
+    [
+        ("kari", "/callbacks", [["callbacks", at, str(UUID(int=1))] for at in BEYOND]),
+        ("kari", "/departments/kirurgi/promises", [["promises", at, 1] for at in BEYOND]),
+        ("kari", "/calls", [["calls", True], ["calls", -1], ["calls", 2**63]]),
+        ("kari", "/tokens", [["tokens", True], ["tokens", 1.0]]),
+        ("kari", "/emergency-access", [["emergencies", True], ["tokens", 1]]),
+        ("rita", "/audit", [["audit", True], ["audit", None], [["audit", 1]]]),
+    ],
+)
+async def test_a_made_up_cursor_is_no_fault_of_the_database(
+    world: World, by: str, path: str, places: list[list[Any]]
+) -> None:
+    """It was 503, and «database failed» in the log, for whoever makes up where a page ended."""
+    await world.token("rita", Role.AUDITOR)
+    for place in places:
+        cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+        refused(await world.as_(by, "GET", path, params={"cursor": cursor}), 422, "bad-cursor")
+
+
+async def test_an_id_in_capitals_or_without_dashes_is_the_same_callback_in_the_audit(world: World) -> None:
+    callback = await world.rings(1)
+    for written in (callback.id.upper(), callback.id.replace("-", "")):
+        assert (await world.get(f"/callbacks/{written}"))["id"] == callback.id
+        (seen,) = (await everything(world.database))[-1].seen
+        assert seen.callback_id == callback.id
 
 
 async def test_of_two_tokens_the_first_counts_alone(world: World) -> None:

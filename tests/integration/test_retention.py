@@ -158,6 +158,22 @@ async def test_what_is_open_reopened_or_held_stays(desk: Desk, database: Databas
     assert events[-2:] == [("legal_hold_set", "jurist"), ("patient_viewed", "kari")]
 
 
+async def test_a_hold_set_while_the_night_runs_keeps_all_or_is_refused(
+    desk: Desk, database: Database, clock: FakeClock
+) -> None:
+    ids = [await lived(desk, database, n) for n in range(1, 7)]
+    clock.advance(DAYS + timedelta(days=1))
+    rights = Rights(database=database, vault=old_vault(), clock=clock)
+    night = retention(database, clock, rows_a_step=1).run_if_due()
+    holds = [rights.hold(id, "jurist", "NPE 2026/17") for id in ids]
+    *held, _ = await asyncio.gather(*holds, night, return_exceptions=True)
+    after = await everything(database)
+    for n, found in enumerate(held, 1):
+        assert isinstance(found, CallbackNotFound) or found.id == ids[n - 1]
+        assert (person(n).masked in after) is not isinstance(found, CallbackNotFound), "whole, or gone and said so"
+        assert (phone(n).e164 in after) is not isinstance(found, CallbackNotFound)
+
+
 async def test_the_deleted_are_in_no_list_and_can_not_be_touched(
     desk: Desk, database: Database, clock: FakeClock
 ) -> None:
