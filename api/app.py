@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from api.audit import Audited
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.hardening import Doorway, KnownHosts
+from api.limits import RequestLimits
 from api.live import Live
 from api.metrics import Metrics
 from api.oidc import single_sign_on
@@ -225,6 +226,7 @@ def put_together(
     audit = Audit(database=database, vault=vault, clock=clock)
     sessions = Sessions(database=database, clock=clock, limits=settings.session_limits)
     passwords = make_passwords(settings)
+    limits = RequestLimits(clock=clock, metrics=metrics, requests=settings.request_rate, refusals=settings.refusal_rate)
     return Parts(
         settings=settings,
         desk=desk,
@@ -243,6 +245,7 @@ def put_together(
         clock=clock,
         metrics=metrics,
         queue=QueueGauge(desk=desk, clock=clock),
+        limits=limits,
         live=Live(changes=Changes(database=database)),
         asterisk=Asterisk(settings),
         outbox=outbox,

@@ -1,5 +1,7 @@
 """Every request leaves its row in the audit before its answer leaves the house: this is the one place that writes it.
 
+All but one: of the requests a limit refuses (api/limits.py), the first in a minute stands for the others.
+
 It stands around all routes, so a new one can't forget it, and goes by what leaves: the callbacks and the identity
 number in an answer's JSON are what was seen, whatever the route thought to show. What can't be written down isn't
 shown: 503.
@@ -119,7 +121,7 @@ class _Held:
             await self._write_down(self._stream, last=True)
 
     async def _begin(self, message: Message) -> None:
-        if not _watched(self._scope, message["status"]):
+        if not _watched(self._scope, message["status"]) or self._scope[KEY].untold:
             self._passing = True
             await self._send(message)
         elif _media_type(message).startswith("text/event-stream"):

@@ -40,24 +40,26 @@ class Credential:
 
 
 async def credential_of(request: Request, parts: Parts, credentials: HTTPAuthorizationCredentials | None) -> Credential:
-    """Raises NotSignedIn, and CrossSite for a change that another site may have made the browser ask for."""
-    if "authorization" in request.headers:
-        return await _by_token(parts, credentials.credentials if credentials else "")
-    secret = cookies.read(request, parts.settings, cookies.SESSION)
-    found = await _by_session(parts, secret) if secret else None
-    if secret is None or found is None:
-        raise NotSignedIn
-    session, agent = found
-    if request.method not in SAFE_METHODS:
+    """Raises NotSignedIn, and CrossSite for a change that another site may have made the browser ask for.
+
+    Raises TooManyRequests, to who has used up what one credential may ask before anything is looked up.
+    """
+    by_token = "authorization" in request.headers
+    given = credentials.credentials if credentials else ""
+    secret = given if by_token else cookies.read(request, parts.settings, cookies.SESSION) or ""
+    known = parts.limits.take(request, secret)
+    try:
+        found = await (_by_token(parts, secret) if by_token else _by_cookie(parts, secret))
+    except NotSignedIn:
+        parts.limits.opened_nothing(request)
+        raise
+    if not known:
+        parts.limits.opened(secret, who=found.agent.name, name=found.name)
+    if found.session is not None and request.method not in SAFE_METHODS:
         check_same_site(request)
         if not is_csrf_of(secret, request.headers.get(cookies.CSRF_HEADER, "")):
             raise CrossSite
-
-    async def still() -> Agent | None:
-        found = await _by_session(parts, secret, in_use=False)
-        return found[1] if found else None
-
-    return Credential(agent, session, secret, still)
+    return found
 
 
 def check_same_site(request: Request) -> None:
@@ -68,6 +70,19 @@ def check_same_site(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin is not None and not _is_ours(origin, request):
         raise CrossSite
+
+
+async def _by_cookie(parts: Parts, secret: str) -> Credential:
+    found = await _by_session(parts, secret) if secret else None
+    if found is None:
+        raise NotSignedIn
+    session, agent = found
+
+    async def still() -> Agent | None:
+        found = await _by_session(parts, secret, in_use=False)
+        return found[1] if found else None
+
+    return Credential(agent, session, secret, still)
 
 
 async def _by_session(parts: Parts, secret: str, *, in_use: bool = True) -> tuple[Session, Agent] | None:

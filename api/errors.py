@@ -50,6 +50,17 @@ class NoPatient(ApiError):
     id = "no-patient"
 
 
+class TooManyRequests(ApiError):
+    """Too many requests in a short time. Wait as long as Retry-After says."""
+
+    id = "too-many-requests"
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after`: seconds until one more is answered."""
+        super().__init__()
+        self.retry_after = retry_after
+
+
 class TooManyReaders(ApiError):
     """This process has as many live readers as it takes, or is stopping. Try again."""
 

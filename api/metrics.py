@@ -30,6 +30,9 @@ class Metrics:
         self._claims = Counter(
             "innringing_claims", "Callbacks claimed through this process.", ["department"], registry=self._registry
         )
+        self._limited = Counter(
+            "innringing_limited_requests", "Requests refused by a limit.", ["limit"], registry=self._registry
+        )
         self._callbacks = Gauge(
             "innringing_callbacks", "Callbacks by status.", ["department", "status"], registry=self._registry
         )
@@ -41,6 +44,10 @@ class Metrics:
 
     def count_claims(self, department: str, claimed: int) -> None:
         self._claims.labels(department).inc(claimed)
+
+    def count_limited(self, limit: str) -> None:
+        """`limit`: credential, address or numbers."""
+        self._limited.labels(limit).inc()
 
     def set_callbacks(self, counts: Mapping[tuple[str, str], int]) -> None:
         """`counts` is by (department slug, status); what it does not name is no longer shown."""

@@ -22,6 +22,7 @@ PROBLEMS: Mapping[int, str] = {
     403: "Your role may not do this, or it is another department's.",
     413: "The request body is too large.",
     422: "The request is not valid.",
+    429: "Too many requests by this log-in or token; wait as long as Retry-After says.",
     500: "Something went wrong on our side.",
     503: "The database can't be reached; try again.",
 }
@@ -55,8 +56,9 @@ router = APIRouter(include_in_schema=False)
 
 
 def problems(*own: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    """The refusals of a route for its OpenAPI entry: its `own` and those of every route."""
-    return {status: {"description": text, "content": _CONTENT} for status, text in (*own, *PROBLEMS.items())}
+    """The refusals of a route for its OpenAPI entry: its `own` and those of every route, in its own words if it has."""
+    said = {**PROBLEMS, **dict(own)}
+    return {status: {"description": text, "content": _CONTENT} for status, text in said.items()}
 
 
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from api.limits import RequestLimits
 from api.live import Live
 from api.metrics import Metrics
 from api.oidc import SingleSignOn
@@ -55,6 +56,7 @@ class Parts:
     metrics: Metrics
     queue: QueueGauge
     live: Live
+    limits: RequestLimits
     asterisk: Asterisk
     outbox: Outbox
     sender: Sender

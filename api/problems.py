@@ -25,6 +25,7 @@ from api.errors import (
     PasswordMustBeChanged,
     RoleNotAllowed,
     TooManyReaders,
+    TooManyRequests,
     VersionNeeded,
 )
 from api.oidc_client import GrantOver
@@ -54,6 +55,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.DepartmentNotAllowed: 403,
     NoPatient: 404,
     TooManyReaders: 503,
+    TooManyRequests: 429,
     SingleSignOnOff: 404,
     ProviderUnavailable: 503,
     LoginNotValid: 400,
@@ -206,7 +208,7 @@ async def _of_own_family(request: Request, error: Exception) -> Response:
 
 
 def _headers_for(status: int, error: Exception, *, with_token: bool) -> dict[str, str]:
-    if isinstance(error, desk_errors.TooManyTries):
+    if isinstance(error, desk_errors.TooManyTries | TooManyRequests):
         return {"Retry-After": str(error.retry_after)}
     if status == 401:
         # RFC 6750: an error code only where a token was sent.

@@ -16,7 +16,8 @@ class Trace:
     `role`: the agent's roles, comma between. `session`: the session's or token's id, never its secret. `patient`: an
     identity number that was shown or asked for, in clear; it is sealed before it is written. `why`: a reason by its
     code or reference, no free text about a patient. `scope`: what an emergency access opened is seen by it.
-    `callbacks`: those asked about; those in the answer are seen anyway.
+    `callbacks`: those asked about; those in the answer are seen anyway. `untold`: refused by a limit, as was one a
+    moment ago that left its row; this one leaves none.
     """
 
     who: str | None = None
@@ -27,6 +28,7 @@ class Trace:
     why: str | None = None
     scope: Scope | None = None
     callbacks: set[str] = field(default_factory=set)
+    untold: bool = False
 
     @property
     def emergency(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 FILE: Final = Path(__file__).with_suffix(".txt")
 DIGITS: Final = 12
-"""Hexadecimal digits kept of each: 48 bits, so that one in some forty thousand million others is taken for one."""
+"""Hexadecimal digits kept of each: 48 bits, so that one in 28 thousand million others is taken for one of them."""
 
 
 def is_common(text: str) -> bool:

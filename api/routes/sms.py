@@ -53,10 +53,14 @@ def from_gateway(
     parts: Annotated[Parts, Depends(parts_of)],
     authorization: Annotated[str | None, Security(secret_header)],
 ) -> Parts:
-    """The parts, for who shows the secret: as a bearer, or as the password of any user. Raises NotSignedIn."""
+    """The parts, for who shows the secret: as a bearer, or as the password of any user.
+
+    Raises NotSignedIn, and TooManyRequests to who does not too often.
+    """
     secret = parts.settings.sms_report_secret
     shown = _shown(authorization or "")
     if secret is None or shown is None or not hmac.compare_digest(shown, secret.get_secret_value().encode()):
+        parts.limits.opened_nothing(request)
         raise NotSignedIn
     trace_of(request).who = "sms-gateway"
     return parts

@@ -43,6 +43,7 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
         "var_dir": str(var_dir),
         "api_port": str(free_port(socket.SOCK_STREAM)),
         "ari_port": "1",
+        **dict.fromkeys(("requests_a_minute", "refusals_a_minute", "numbers_an_hour"), "1000000"),  # tests are fast
         **more,
     }
     return {**without_ours(), **{f"INNRINGING_{name.upper()}": value for name, value in given.items()}}
