@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -223,7 +224,8 @@ def put_together(
     notices = make_notices(settings, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
     gateway = open_gateway(settings, clock)
-    audit = Audit(database=database, vault=vault, clock=clock)
+    fold = timedelta(minutes=settings.audit_fold_minutes)
+    audit = Audit(database=database, vault=vault, clock=clock, fold=fold)
     sessions = Sessions(database=database, clock=clock, limits=settings.session_limits)
     passwords = make_passwords(settings)
     limits = RequestLimits(clock=clock, metrics=metrics, requests=settings.request_rate, refusals=settings.refusal_rate)

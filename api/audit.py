@@ -7,6 +7,7 @@ number in an answer's JSON are what was seen, whatever the route thought to show
 shown: 503.
 """
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -35,6 +36,9 @@ EXEMPT: Final[Mapping[str, str]] = {
 }
 """Routes that leave no row, and why. An address or method that doesn't exist leaves none either: nothing is there."""
 
+LISTS: Final = frozenset({"list_callbacks", "list_calls", "department_promises", "department_warnings"})
+"""Routes that show many callbacks and are asked again and again. Of any other each look is written down whole."""
+
 UUID: Final = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SHOWN: Final = re.compile(rb'"(?:id|callback|callback_id)": ?"(' + UUID + rb')"')
 """How answers name a callback. Inside a text the quotes would be escaped: what people write is not taken for it."""
@@ -42,6 +46,8 @@ NUMBER: Final = re.compile(rb'"number": ?"([0-9]{11})"')
 """How an answer shows a whole identity number."""
 PROBLEM: Final = re.compile(rb'"type": ?"' + URN.encode() + rb'([a-z0-9-]{1,64})"')
 SLUG: Final = re.compile(r"[a-z0-9-]{1,64}")
+MOST_ASKED: Final = 64 * 1024
+"""So much of a request's body is looked at for the department it names; what names one is far smaller."""
 MOST_UNTOLD: Final = 200
 TELL_SECONDS: Final = 60.0
 """A live stream's callbacks are written down together: so many at most, and after so long at the latest."""
@@ -60,9 +66,10 @@ class Audited:
             await self.app(scope, receive, send)
             return
         scope[KEY] = Trace()
-        answer = _Held(scope, receive, send)
+        question = _Question(receive)
+        answer = _Held(scope, question, send)
         try:
-            await self.app(scope, receive, answer.take)
+            await self.app(scope, question.receive, answer.take)
         except Exception:
             await answer.crashed()
             raise
@@ -78,12 +85,37 @@ class _Stream:
     written_at: float
 
 
-class _Held:
-    """An answer on its way out."""
+class _Question:
+    """A request's body on its way in."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope = scope
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._body = b""
+
+    async def receive(self) -> Message:
+        """The next piece, as it came."""
+        message = await self._receive()
+        if len(self._body) < MOST_ASKED:
+            self._body += message.get("body", b"")
+        return message
+
+    @property
+    def department(self) -> str | None:
+        """The one it names, whether the route came to look at it or refused before."""
+        try:
+            asked = json.loads(self._body) if self._body else None
+        except (ValueError, RecursionError):
+            return None
+        named = asked.get("department") if isinstance(asked, dict) else None
+        return _slug(named) if isinstance(named, str) else None
+
+
+class _Held:
+    """An answer on its way out, and the question it answers."""
+
+    def __init__(self, scope: Scope, question: _Question, send: Send) -> None:
+        self._scope = scope
+        self._question = question
         self._send = send
         self._start: Message | None = None
         self._body: list[bytes] = []
@@ -153,7 +185,7 @@ class _Held:
                 title=(type(error).__doc__ or "").strip(),
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
-            await refusal(self._scope, self._receive, self._send)
+            await refusal(self._scope, self._question.receive, self._send)
             return False
 
     async def _tell(self, message: Message) -> None:
@@ -184,16 +216,17 @@ class _Held:
 
     def _entry(self, status: int, body: bytes, media_type: str) -> AuditEntry:
         trace: Trace = self._scope[KEY]
-        json = "json" in media_type
-        shown = NUMBER.search(body) if json and status < 400 else None
+        tells = "json" in media_type and status < 400
+        shown = NUMBER.search(body) if tells else None
         problem = PROBLEM.search(body) if media_type.startswith(MEDIA_TYPE) else None
+        asked = self._asked(trace)
         return AuditEntry(
             who=trace.who,
             role=trace.role,
             session=trace.session,
             action=_action(self._scope),
-            department=trace.department or _department(self._scope),
-            callbacks=self._asked(trace) | (_ids(body) if json and status < 400 else set()),
+            department=trace.department or self._department(),
+            callbacks=asked | (_ids(body) if tells else set()),
             patient=shown[1].decode() if shown else trace.patient,
             why=trace.why,
             outcome=_outcome(status),
@@ -202,6 +235,7 @@ class _Held:
             source=_source(self._scope),
             request_id=self._scope.get("request_id"),
             emergency=trace.emergency,
+            listed=_action(self._scope) in LISTS and not asked,
         )
 
     def _told(self, told: set[str]) -> AuditEntry:
@@ -224,6 +258,19 @@ class _Held:
         asked = self._scope.get("path_params", {}).get("id")
         return {*trace.callbacks, *([] if asked is None else [str(asked)])}
 
+    def _department(self) -> str | None:
+        """The one department asked for: in the path, the query or the body.
+
+        A body about one callback names where that is to go; where it is, the callback's own row tells.
+        """
+        params = self._scope.get("path_params", {})
+        if slug := params.get("slug"):
+            return _slug(slug)
+        asked = parse_qs(self._scope.get("query_string", b"").decode("latin-1")).get("department", [])
+        if asked or "id" in params:
+            return _slug(asked[0]) if len(asked) == 1 else None
+        return self._question.department
+
 
 def _watched(scope: Scope, status: int) -> bool:
     path = getattr(scope.get("route"), "path", None)
@@ -235,11 +282,8 @@ def _action(scope: Scope) -> str:
     return str(scope["route"].name)
 
 
-def _department(scope: Scope) -> str | None:
-    """The one department asked for, in the path or the query."""
-    slug = scope.get("path_params", {}).get("slug")
-    asked = [slug] if slug else parse_qs(scope.get("query_string", b"").decode("latin-1")).get("department", [])
-    return asked[0] if len(asked) == 1 and SLUG.fullmatch(asked[0]) else None
+def _slug(text: str) -> str | None:
+    return text if SLUG.fullmatch(text) else None
 
 
 def _outcome(status: int) -> Outcome:

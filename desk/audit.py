@@ -2,12 +2,15 @@
 
 Rows are added one after another, each chained to the one before (desk/audit_chain.py), and never changed. What is asked
 at the same time is written by one unit of work, under a lock that all processes share.
+
+A list that is looked at again and again would fill it with the same callbacks. So a look at a list leaves its row each
+time, but a callback that a row of the same person, session and list named shortly before is only counted (`again`).
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
@@ -17,7 +20,7 @@ from desk.audit_chain import Anchor, chain_keys, chained
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.storage import audit as rows
-from desk.storage.audit import AuditFilter, AuditRow, Seen
+from desk.storage.audit import AuditFilter, AuditRow, Look, Seen
 from desk.storage.cursors import after_audit, audit_place
 from desk.storage.database import Connection, Database
 from desk.units import UnitsOfWork
@@ -47,7 +50,8 @@ class AuditEntry:
     callback is left out. `patient`: an identity number, in clear, where the number itself was shown or asked for.
     `why`: a code or a reference, never a text about a patient. `source`: the address it came from, or `cli:` and the
     operating system's user. `status` and `problem`: of the answer. `session`: the session's or token's id, no secret.
-    `through`: the last of the rows that are too old, and may be deleted from now on.
+    `through`: the last of the rows that are too old, and may be deleted from now on. `listed`: `callbacks` are what a
+    list showed, nothing more, so those named shortly before need only be counted.
     """
 
     who: str | None
@@ -65,15 +69,20 @@ class AuditEntry:
     problem: str | None = None
     session: str | None = None
     through: Anchor | None = None
+    listed: bool = False
 
 
 class Audit(UnitsOfWork):
-    """The audit of one database."""
+    """The audit of one database.
 
-    def __init__(self, *, database: Database, vault: Vault, clock: Clock) -> None:
+    `fold`: for so long what a list showed isn't named again when the same person looks again; zero is never.
+    """
+
+    def __init__(self, *, database: Database, vault: Vault, clock: Clock, fold: timedelta = timedelta(0)) -> None:
         super().__init__(database)
         self._vault = vault
         self._clock = clock
+        self._fold = fold
         self._keys = chain_keys(vault)
         self._key_version = vault.index_version
         self._entries: AtOnce[AuditEntry, None] = AtOnce(self._append)
@@ -100,9 +109,17 @@ class Audit(UnitsOfWork):
     async def of_patient(
         self, number: str, departments: Collection[str] | None, *, cursor: str | None = None, limit: int = 1000
     ) -> Page[AuditRow]:
-        """The rows about the person with that identity number, newest first. Raises BadCursor."""
+        """The rows that name the person with that identity number, newest first, of callbacks the person's only.
+
+        Raises BadCursor.
+        """
         wanted = AuditFilter(departments, patients=self._vault.indexes(number))
         return await self.page(wanted, cursor=cursor, limit=limit)
+
+    async def repeats(self, told: Sequence[AuditRow]) -> Mapping[int, int]:
+        """By row: how many later looks at that list may have shown its callbacks again; none, where it is left out."""
+        listed = [row.seq for row in told if row.named_until is not None]
+        return await self._read(lambda connection: rows.repeats(connection, listed)) if listed else {}
 
     async def _append(self, entries: Sequence[AuditEntry]) -> Sequence[None]:
         """Each entry a row, in one unit of work."""
@@ -111,20 +128,42 @@ class Audit(UnitsOfWork):
             asked = {id for entry in entries for id in entry.callbacks if UUID.fullmatch(id)}
             about = await rows.subjects(connection, asked)
             await rows.lock(connection)
-            for number in dict.fromkeys(entry.patient for entry in entries if entry.patient is not None):
-                await self._name(connection, number)
+            await self._name(connection, {entry.patient for entry in entries if entry.patient is not None})
             seq, before = await rows.newest(connection)
             now, made = self._clock.now(), list[AuditRow]()
+            named = await self._named_lately(connection, entries, now)
             for entry in entries:
-                seen = tuple(about[id] for id in sorted({*entry.callbacks}) if id in about)
-                made.append(self._row(entry, seq + 1, now, seen, before))
+                seen = {about[id] for id in entry.callbacks if id in about}
+                look = self._look(entry)
+                lately = named.setdefault(look, set()) if look is not None else None
+                made.append(self._row(entry, seq + 1, now, seen, lately, before))
+                if lately is not None:
+                    lately.update(made[-1].seen)
                 seq, before = made[-1].seq, made[-1].hash
             await rows.append(connection, made)
 
         await self._write(work)
         return [None] * len(entries)
 
-    def _row(self, entry: AuditEntry, seq: int, now: datetime, seen: tuple[Seen, ...], before: bytes) -> AuditRow:
+    def _look(self, entry: AuditEntry) -> Look | None:
+        """What makes a look the same as an earlier one; None for whatever is written out whole each time."""
+        plain = entry.listed and entry.outcome is Outcome.DONE and not entry.emergency and entry.patient is None
+        if not plain or not self._fold or entry.who is None or entry.session is None:
+            return None
+        return Look(entry.who[:128], entry.session, entry.action[:64])
+
+    async def _named_lately(
+        self, connection: Connection, entries: Sequence[AuditEntry], now: datetime
+    ) -> dict[Look, set[Seen]]:
+        """What need not be named again, by look. With another department or patient since, a callback is a new one."""
+        looks = {look for entry in entries if (look := self._look(entry))}
+        return await rows.named_lately(connection, looks, now - self._fold, now) if looks else {}
+
+    def _row(
+        self, entry: AuditEntry, seq: int, now: datetime, seen: Set[Seen], named: Set[Seen] | None, before: bytes
+    ) -> AuditRow:
+        """The row about `seen`; of a look that is folded those in `named` are only counted."""
+        told = seen - (named or set())
         departments = {each.department for each in seen}
         only = departments.pop() if len(departments) == 1 else None
         row = AuditRow(
@@ -147,16 +186,19 @@ class Audit(UnitsOfWork):
             through_hash=entry.through.hash if entry.through else None,
             key_version=self._key_version,
             hash=b"",
-            seen=seen,
+            again=len(seen) - len(told) or None,
+            named_until=now + self._fold if named is not None and told else None,
+            seen=tuple(sorted(told, key=lambda each: each.callback_id)),
         )
         return chained(row, before, self._keys[self._key_version])
 
-    async def _name(self, connection: Connection, number: str) -> None:
-        """Keep the number behind its index, sealed, so that who has the keys can tell who it was."""
-        index = self._vault.index(number)
-        if not await rows.named(connection, [index]):
+    async def _name(self, connection: Connection, numbers: Set[str]) -> None:
+        """Keep the numbers behind their indexes, sealed, so that who has the keys can tell who it was."""
+        by_index = {self._vault.index(number): number for number in numbers}
+        kept = await rows.named(connection, by_index.keys())
+        for index in by_index.keys() - kept.keys():
             id = rows.new_name()
-            await rows.name(connection, id, index, self._vault.seal(number, rows.NUMBER, id))
+            await rows.name(connection, id, index, self._vault.seal(by_index[index], rows.NUMBER, id))
 
 
 def _short(text: str | None, length: int) -> str | None:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final, Self
@@ -20,6 +20,8 @@ from desk.vault import Vault
 
 PURPOSE: Final = "innringing audit chain"
 HASH_BYTES: Final = 32
+LATER: Final = frozenset({"again", "named_until"})
+"""Columns of a later edition, left out of a row's bytes while they hold nothing: rows of before keep their hash."""
 _NIBBLES: Final = "abcdefghijklmnop"
 _ANCHOR: Final = re.compile(r"([0-9]{1,19}):([a-p]{64})", re.ASCII)
 
@@ -31,7 +33,13 @@ def chain_keys(vault: Vault) -> Mapping[int, bytes]:
 
 def digest(row: AuditRow, before: bytes, key: bytes) -> bytes:
     """The hash `row` has when it stands after the row whose hash is `before`; its own `hash` is not looked at."""
-    return hmac.new(key, before + canonical(row), hashlib.sha256).digest()
+    return digests(row, [before], key)[0]
+
+
+def digests(row: AuditRow, befores: Iterable[bytes], key: bytes) -> list[bytes]:
+    """The hash it has after each of these."""
+    told = canonical(row)
+    return [hmac.new(key, before + told, hashlib.sha256).digest() for before in befores]
 
 
 def chained(row: AuditRow, before: bytes, key: bytes) -> AuditRow:
@@ -41,7 +49,8 @@ def chained(row: AuditRow, before: bytes, key: bytes) -> AuditRow:
 
 def canonical(row: AuditRow) -> bytes:
     """The same bytes for the same row on either engine: JSON of its columns by name, and of its callbacks by id."""
-    told = {field.name: _plain(getattr(row, field.name)) for field in fields(row) if field.name not in ("hash", "seen")}
+    columns = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in ("hash", "seen")}
+    told = {name: _plain(value) for name, value in columns.items() if value is not None or name not in LATER}
     seen = sorted((each.callback_id, each.department, _plain(each.patient_index)) for each in row.seen)
     return json.dumps([told, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 

@@ -21,7 +21,6 @@ from desk.errors import DeskError, InvalidIdentity
 from desk.identity import IdentityNumber, parse_identity
 from desk.on_record import on_record, operating_user
 from desk.settings import Settings
-from desk.storage.audit import AuditRow
 from desk.terminal import fail, load_settings, run, say, unlocked_database
 
 ROWS_A_STEP = 1000
@@ -88,16 +87,15 @@ async def _verify(settings: Settings, anchors: list[Anchor]) -> Verified:
 
 async def _extract(settings: Settings, who: IdentityNumber, by: str) -> list[ExtractLine]:
     async with on_record(settings, "audit_extract", by=by, patient=who.value) as record:
-        found: list[AuditRow] = []
-        cursor = None
+        told: list[ExtractLine] = []
+        names, cursor = _departments(settings), None
         while True:
             page = await record.audit.of_patient(who.value, None, cursor=cursor, limit=ROWS_A_STEP)
-            found += page.items
+            repeats = await record.audit.repeats(page.items)
+            told += lines(page.items, lambda slug: names.get(slug).name if names and slug in names else slug, repeats)
             cursor = page.next_cursor
             if cursor is None:
-                break
-    names = _departments(settings)
-    return lines(found, lambda slug: names.get(slug).name if names and slug in names else slug)
+                return told
 
 
 async def _prune(settings: Settings) -> Pruned | None:

@@ -2,13 +2,15 @@
 
 A row that was changed no longer gives its hash; one that was taken away leaves a gap in the numbers; one put in or
 moved does not fit the hash before it. Rows cut off at the end leave no gap: those an anchor finds.
+
+A step of rows with their callbacks is held at a time; of what is wrong the first thousand, and the rest is counted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from desk.audit_chain import Anchor, chain_keys, digest
+from desk.audit_chain import Anchor, chain_keys, digest, digests
 from desk.errors import CannotOpen
 from desk.storage import audit as rows
 from desk.storage.audit import GENESIS, NUMBER, AuditRow
@@ -21,7 +23,10 @@ BEFORE_ALL = -(2**63)
 MOST_FAULTS = 1000
 """Kept of what is wrong; further ones are counted."""
 MOST_COMPARED = 50
-"""Rows that don't fit are tried in each other's places while there are no more of them."""
+"""Rows that don't fit are tried in each other's places while there are no more of them. Of more, rows aren't held."""
+MOST_STRAYS = 100
+MOST_BEFORE = 8
+"""Hashes a row may have been chained to: of a run of rows that don't fit each adds one, and the ends of it matter."""
 
 
 class What(StrEnum):
@@ -77,10 +82,11 @@ class _Odd:
 
 @dataclass(frozen=True)
 class _Gap:
-    """Rows that are not there: from `first` up to the next one that is."""
+    """Rows that are not there: from `first` up to `last`. `next_row`: the one after, of the first gaps only."""
 
     first: int
-    next_row: AuditRow
+    last: int
+    next_row: AuditRow | None
 
 
 class Verifying(UnitsOfWork):
@@ -95,22 +101,29 @@ class Verifying(UnitsOfWork):
         """What is wrong, if anything."""
         found, asked = Verified(), {anchor.seq: anchor for anchor in anchors}
         walk = _Walk(chain_keys(self._vault), found)
+        strays: list[int] = []
         while batch := await self._read(lambda connection: rows.after(connection, walk.at, self._rows_a_step)):
+            strays += await self._strays(walk.at, batch[-1].seq, MOST_STRAYS - len(strays))
             for row in batch:
                 walk.step(row)
                 if row.seq in asked and asked[row.seq].hash != row.hash:
                     found.wrong(row.seq, What.NOT_ANCHORED)
             await self._numbers(batch, found)
+        strays += await self._strays(walk.at, None, MOST_STRAYS - len(strays))
         walk.tell()
         last = max(asked, default=0)
         if last > walk.seq:
             found.wrong(walk.seq + 1, What.REMOVED, last)
         gone = [range(fault.seq, fault.last + 1) for fault in found.faults if fault.what is What.REMOVED]
-        for seq in await self._read(rows.strays):
+        for seq in strays:
             if seq > walk.pruned.seq and not any(seq in rows_gone for rows_gone in gone):
                 found.wrong(seq, What.PUT_IN)
         found.faults.sort()
         return found
+
+    async def _strays(self, above: int, up_to: int | None, limit: int) -> list[int]:
+        """A step at a time: one look over all there is would take longer than a statement may."""
+        return await self._read(lambda connection: rows.strays(connection, above, up_to, limit)) if limit > 0 else []
 
     async def _numbers(self, batch: Sequence[AuditRow], found: Verified) -> None:
         """The sealed numbers behind the rows are those their indexes were made from."""
@@ -135,13 +148,12 @@ class _Walk:
         self.at = BEFORE_ALL
         self.seq = 0
         self.pruned = Anchor(0, GENESIS)
-        """The last row that was deleted as too old, known at the end."""
+        """The last row that was deleted as too old, by the rows so far that aren't odd."""
         self._before: tuple[bytes, ...] = (GENESIS,)
         self._keys = keys
         self._found = found
         self._odd: list[_Odd] = []
         self._gaps: list[_Gap] = []
-        self._checkpoints: list[AuditRow] = []
 
     def step(self, row: AuditRow) -> None:
         """The next row there is."""
@@ -150,20 +162,15 @@ class _Walk:
             self._found.wrong(row.seq, What.PUT_IN)
             return
         if row.seq > self.seq + 1:
-            self._gaps.append(_Gap(self.seq + 1, row))
+            self._gap(_Gap(self.seq + 1, row.seq - 1, row if len(self._gaps) < MOST_COMPARED else None))
             self._before = ()  # what stood before this row is gone: it is looked at again when the end is known
         self._found.rows += 1
         self._before = self._fits(row)
         self.seq, self._found.anchor = row.seq, Anchor(row.seq, row.hash)
-        if row.through is not None:
-            self._checkpoints.append(row)
 
     def tell(self) -> None:
         """What is wrong. Rows that don't fit were moved if they would in another's place; else they were changed."""
         odd = {each.seq for each in self._odd}
-        for row in self._checkpoints:
-            if row.seq not in odd and row.through is not None and row.through > self.pruned.seq:
-                self.pruned = Anchor(row.through, row.through_hash or b"")
         for gap in self._gaps:
             self._tell_gap(gap)
         there = self._belonging()
@@ -178,32 +185,54 @@ class _Walk:
         key = self._keys.get(row.key_version)
         if key is None:
             self._found.wrong(row.seq, What.NO_KEY)
+            self._note_pruned(row)
             return (row.hash,)
-        right = [digest(row, before, key) for before in self._before]
+        right = digests(row, self._before, key)
         if row.hash in right or not self._before:
+            self._note_pruned(row)
             return (row.hash,)
         self._put_down(row, self._before)
-        return (row.hash, *right)
+        half = MOST_BEFORE // 2
+        return (row.hash, *(right if len(right) < MOST_BEFORE else [*right[: half - 1], *right[-half:]]))
+
+    def _note_pruned(self, row: AuditRow) -> None:
+        if row.through is not None and row.through > self.pruned.seq:
+            self.pruned = Anchor(row.through, row.through_hash or b"")
 
     def _put_down(self, row: AuditRow, before: tuple[bytes, ...]) -> None:
-        self._odd.append(_Odd(row.seq, row if len(self._odd) <= MOST_COMPARED else None, before))
+        if len(self._odd) < MOST_FAULTS:
+            self._odd.append(_Odd(row.seq, row if len(self._odd) <= MOST_COMPARED else None, before))
+        else:
+            self._found.more += 1
 
-    def _tell_gap(self, gap: "_Gap") -> None:
+    def _gap(self, gap: _Gap) -> None:
+        if len(self._gaps) < MOST_FAULTS:
+            self._gaps.append(gap)
+        else:
+            self._found.more += 1
+
+    def _tell_gap(self, gap: _Gap) -> None:
         """Rows that are not there were removed, unless they were deleted as too old."""
-        last, next_row = gap.next_row.seq - 1, gap.next_row
-        pruned, key = self.pruned, self._keys.get(next_row.key_version)
+        last, pruned = gap.last, self.pruned
         if last == pruned.seq:
-            if key is not None and digest(next_row, pruned.hash, key) != next_row.hash:
-                self._put_down(next_row, (pruned.hash,))
+            self._tell_after_pruned(gap)
             return
         if gap.first == 1 and last < pruned.seq - 1:
             return  # the deleting isn't done: it goes from the oldest on, and never leaves a single row
         if last == pruned.seq - 1 and gap.first == 1:
-            self._found.wrong(next_row.seq, What.PUT_IN)
+            self._found.wrong(last + 1, What.PUT_IN)
         elif last > pruned.seq:
             self._found.wrong(max(gap.first, pruned.seq + 1), What.REMOVED, last)
         else:
             self._found.wrong(gap.first, What.REMOVED, last)
+
+    def _tell_after_pruned(self, gap: _Gap) -> None:
+        """The row after those that were deleted as too old is chained to the last of them."""
+        row, pruned = gap.next_row, self.pruned
+        if row is None:
+            self._found.wrong(gap.last + 1, What.UNSURE)
+        elif (key := self._keys.get(row.key_version)) is not None and digest(row, pruned.hash, key) != row.hash:
+            self._put_down(row, (pruned.hash,))
 
     def _belonging(self) -> dict[int, bytes]:
         """Which row belongs in the place of which that doesn't fit: its hash, by the place's number."""

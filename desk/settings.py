@@ -97,6 +97,8 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     """When at night it is looked at: wall time in Oslo."""
     audit_retention_days: Annotated[int, Field(ge=90, le=36500)] = 1827
     """How long it is kept who saw and did what: five years, unless the hospital says otherwise."""
+    audit_fold_minutes: Annotated[int, Field(ge=0, le=60)] = 15
+    """For so long callbacks in a list are not written down again when the same person looks again; 0: each time."""
     migration_url: str = Field(default="", repr=False)
     """The database as the tables' owner reaches it, on PostgreSQL where the service itself has fewer rights."""
 

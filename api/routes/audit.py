@@ -49,6 +49,10 @@ class AuditRowOut(BaseModel):
     action: str = Field(description="The name of what was asked for, as `get_patient`.")
     department: str | None
     callbacks: list[str] = Field(description="Those seen, changed or asked for, of your departments.")
+    again: int = Field(description="So many more were shown, which an earlier look by the same session names.")
+    named_until: datetime | None = Field(
+        description="Until then the same session's further looks at such lists count as `again` what is named here."
+    )
     patient_named: bool = Field(description="The whole identity number was shown or asked for.")
     why: str | None
     outcome: Outcome
@@ -69,6 +73,8 @@ class AuditRowOut(BaseModel):
             action=row.action,
             department=row.department,
             callbacks=[each.callback_id for each in row.seen],
+            again=row.again or 0,
+            named_until=row.named_until,
             patient_named=row.patient_index is not None,
             why=row.why,
             outcome=Outcome(row.outcome),
@@ -113,6 +119,7 @@ class ExtractLineOut(BaseModel):
     outcome: str
     emergency: bool
     why: str
+    again: str = Field(description="How often a list may have been looked at again, and until when.")
 
     @classmethod
     def of(cls, line: ExtractLine) -> Self:
@@ -125,6 +132,7 @@ class ExtractLineOut(BaseModel):
             outcome=line.outcome,
             emergency=line.emergency,
             why=line.why,
+            again=line.again,
         )
 
 
@@ -192,7 +200,8 @@ async def extract_audit(body: ExtractIn, access: Auditor, request: Request) -> R
     trace_of(request).patient = number
     page = await parts.audit.of_patient(number, access.scope.departments, cursor=body.cursor, limit=body.limit)
     known = parts.departments()
-    told = lines(page.items, lambda slug: known.get(slug).name if slug in known else slug)
+    repeats = await parts.audit.repeats(page.items)
+    told = lines(page.items, lambda slug: known.get(slug).name if slug in known else slug, repeats)
     if body.format is Form.CSV:
         headers = {NEXT: page.next_cursor} if page.next_cursor else {}
         return Response(as_csv(told), media_type=CSV, headers=headers)

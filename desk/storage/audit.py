@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, or_, select, text
 
 from desk.storage.audit_tables import audit, audit_callbacks, audit_patients
 from desk.storage.database import Connection
@@ -18,6 +18,10 @@ CHAIN: Final = 0x1AA121D7
 NUMBER: Final = "audit_patients.number"
 GENESIS: Final = bytes(32)
 """What the first row is chained to."""
+LAST: Final = 2**63 - 1
+"""Above the number of any row."""
+MOST_NAMED: Final = 1000
+"""Of one look so many callbacks at most are remembered; a look at more of them names some again, which does no harm."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,18 @@ class AuditRow:
     through_hash: bytes | None
     key_version: int
     hash: bytes
+    again: int | None = None
+    named_until: datetime | None = None
     seen: tuple[Seen, ...] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """A kind of list, and who looks at it: the person, by one session or token."""
+
+    who: str
+    session: str
+    action: str
 
 
 _COLUMNS: Final = tuple(field.name for field in fields(AuditRow) if field.name != "seen")
@@ -96,6 +111,28 @@ async def subjects(connection: Connection, ids: Collection[str]) -> dict[str, Se
     return {row.id: Seen(row.id, row.department, _bytes(row.patient_index)) for row in found}
 
 
+async def named_lately(
+    connection: Connection, looks: Collection[Look], since: datetime, now: datetime
+) -> dict[Look, set[Seen]]:
+    """What rows of these looks, from then on, name and need not name again yet, the newest first."""
+    c = audit.c
+    query = (
+        select(c.who, c.session, c.action, audit_callbacks)
+        .join(audit_callbacks, audit_callbacks.c.seq == c.seq)
+        .where(
+            c.named_until > now,
+            c.at >= since,
+            one_of(connection, c.session, sorted({look.session for look in looks})),
+            one_of(connection, c.action, sorted({look.action for look in looks})),
+        )
+    )
+    named: dict[Look, set[Seen]] = {}
+    for row in await connection.execute(query.order_by(c.named_until.desc()).limit(MOST_NAMED * len(looks))):
+        seen = Seen(row.callback_id, row.department, _bytes(row.patient_index))
+        named.setdefault(Look(row.who, row.session, row.action), set()).add(seen)
+    return named
+
+
 async def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
     """Add these rows; the chain is locked."""
     await connection.execute(insert(audit), [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
@@ -134,11 +171,30 @@ async def after(connection: Connection, seq: int, limit: int) -> list[AuditRow]:
     return await _with_seen(connection, (await connection.execute(query)).all())
 
 
-async def strays(connection: Connection) -> list[int]:
-    """Numbers of rows that aren't there, and yet are said to be about callbacks; no more than 100."""
-    there = select(1).where(audit.c.seq == audit_callbacks.c.seq).exists()
-    query = select(audit_callbacks.c.seq).where(~there).distinct().order_by(audit_callbacks.c.seq).limit(100)
-    return list((await connection.execute(query)).scalars())
+async def strays(connection: Connection, above: int, up_to: int | None, limit: int) -> list[int]:
+    """Numbers of rows that aren't there, and yet are said to be about callbacks: above the one, up to the other."""
+    seq = audit_callbacks.c.seq
+    query = select(seq).where(~select(1).where(audit.c.seq == seq).exists(), seq > above)
+    if up_to is not None:
+        query = query.where(seq <= up_to)
+    return list((await connection.execute(query.distinct().order_by(seq).limit(limit))).scalars())
+
+
+async def repeats(connection: Connection, seqs: Sequence[int]) -> dict[int, int]:
+    """How many later looks may have shown again what these rows name, without naming it. Most rows: none, left out."""
+    told, later, beyond = audit.alias("told"), audit.alias("later"), audit.alias("beyond")
+    end = select(beyond.c.seq).where(beyond.c.at >= told.c.named_until).order_by(beyond.c.at, beyond.c.seq).limit(1)
+    last = literal(LAST, audit.c.seq.type)
+    count = (
+        select(func.count())
+        .where(later.c.who == told.c.who, later.c.seq > told.c.seq)
+        .where(later.c.seq < func.coalesce(end.correlate(told).scalar_subquery(), last))
+        .where(later.c.session == told.c.session, later.c.action == told.c.action, later.c.again.is_not(None))
+        .where(later.c.at < told.c.named_until)
+    )
+    query = select(told.c.seq, count.correlate(told).scalar_subquery().label("times"))
+    found = await connection.execute(query.where(one_of(connection, told.c.seq, seqs), told.c.named_until.is_not(None)))
+    return {seq: times for seq, times in found if times}
 
 
 async def pruned_through(connection: Connection) -> int:
@@ -148,12 +204,18 @@ async def pruned_through(connection: Connection) -> int:
 
 
 async def page(connection: Connection, wanted: AuditFilter, before: int | None, limit: int) -> list[AuditRow]:
-    """The rows that are wanted, newest first, below `before`; of callbacks only those of the reader's departments."""
+    """The rows that are wanted, newest first, below `before`.
+
+    Of callbacks only those of the reader's departments, and of the patient where one is asked for.
+    """
     query = select(audit).where(*_conditions(connection, wanted))
     if before is not None:
         query = query.where(audit.c.seq < before)
     found = (await connection.execute(query.order_by(audit.c.seq.desc()).limit(limit))).all()
-    return await _with_seen(connection, found, wanted.departments)
+    told = [_within(wanted.departments)]
+    if wanted.patients is not None:
+        told.append(audit_callbacks.c.patient_index.in_(wanted.patients))
+    return await _with_seen(connection, found, told)
 
 
 def _conditions(connection: Connection, wanted: AuditFilter) -> Iterable[ColumnElement[bool]]:
@@ -197,14 +259,13 @@ def _about(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 async def _with_seen(
-    connection: Connection, found: Sequence[Row[Any]], departments: Collection[str] | None = None
+    connection: Connection, found: Sequence[Row[Any]], told: Sequence[ColumnElement[bool]] = ()
 ) -> list[AuditRow]:
+    """The rows with their callbacks, those that fulfil all of `told`."""
     if not found:
         return []
     numbers = [row.seq for row in found]
-    query = select(audit_callbacks).where(
-        _within(departments), audit_callbacks.c.seq.between(min(numbers), max(numbers))
-    )
+    query = select(audit_callbacks).where(*told, audit_callbacks.c.seq.between(min(numbers), max(numbers)))
     if len(numbers) < max(numbers) - min(numbers) + 1:
         query = query.where(one_of(connection, audit_callbacks.c.seq, numbers))
     seen: dict[int, list[Seen]] = {}

@@ -32,11 +32,18 @@ audit = Table(
     Column("through_hash", LargeBinary),
     Column("key_version", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("again", Integer),  # callbacks shown besides, which an earlier look at the same list names
+    Column("named_until", Instant),  # those named here aren't named again by such a look before then
     Index(None, "at"),
     Index(None, "who", "seq"),
     Index(None, "department", "seq"),
 )
 Index("ix_audit_patient", audit.c.patient_index, audit.c.seq, **where(text("patient_index is not null")))
+Index(
+    "ix_audit_named",
+    *(audit.c.session, audit.c.action, audit.c.named_until),
+    **where(text("named_until is not null")),
+)
 Index("ix_audit_through", audit.c.through, **where(text("through is not null")))
 
 audit_callbacks = Table(

@@ -50,21 +50,23 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
 
 
 @contextmanager
-def running_api(variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None) -> Iterator[ApiProcess]:
+def running_api(
+    variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None, module: str = "api", log: str = "api.log"
+) -> Iterator[ApiProcess]:
     """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0.
 
-    `trust`: whose certificates are believed, where it speaks TLS itself.
+    `trust`: whose certificates are believed, where it speaks TLS itself. `log`: a file in its folder.
     """
     var_dir = Path(variables["INNRINGING_VAR_DIR"])
     url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
-    log = var_dir / "api.log"
-    with log.open("wb") as out:
-        child = subprocess.Popen([sys.executable, "-m", "api"], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
+    file = var_dir / log
+    with file.open("wb") as out:
+        child = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
     try:
-        _wait_until_it_answers(url, child, log, trust)
-        yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, log)
+        _wait_until_it_answers(url, child, file, trust)
+        yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, file)
         child.terminate()
-        assert child.wait(STOP_SECONDS) == 0, log.read_text()
+        assert child.wait(STOP_SECONDS) == 0, file.read_text()
     finally:
         child.kill()
         child.wait()

@@ -1,6 +1,7 @@
 """What the tests of the audit share: an audit, entries to write, and the rows as they stand."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -18,8 +19,8 @@ from tests.integration.desk_world import KEYS
 VAULT = Vault(**KEYS)
 
 
-def make_audit(database: Database, clock: Clock, vault: Vault = VAULT) -> Audit:
-    return Audit(database=database, vault=vault, clock=clock)
+def make_audit(database: Database, clock: Clock, vault: Vault = VAULT, *, fold: timedelta = timedelta(0)) -> Audit:
+    return Audit(database=database, vault=vault, clock=clock, fold=fold)
 
 
 def entry(action: str = "get_callback", **more: Any) -> AuditEntry:

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from api.audit import EXEMPT
+from api.audit import EXEMPT, LISTS
 from desk.access import Role
 from desk.audit import Audit, AuditEntry
 from desk.audit_words import ACTIONS, OUTCOMES, ROLES
@@ -54,6 +54,8 @@ async def test_each_route_has_words_or_a_reason_why_it_leaves_no_row(world: Worl
     assert len(routes) > 30
     assert [path for _, path, name in routes if path not in EXEMPT and name not in ACTIONS] == []
     assert set(EXEMPT) <= {path for _, path, _ in routes}
+    assert {(method, "{id" in path) for method, path, name in routes if name in LISTS} == {("GET", False)}
+    assert {name for _, _, name in routes} >= LISTS
     assert all(EXEMPT.values())
     assert set(ROLES) == set(Role)
     assert set(OUTCOMES) == {"done", "refused", "failed"}
@@ -134,6 +136,47 @@ async def test_refusals_leave_their_reason(world: World) -> None:
     refused(answer, 401, "not-signed-in")
     row = await last(world)
     assert (*in_words(row), row.session) == (None, "me", "refused", 401, "not-signed-in", None)
+
+
+async def test_a_department_named_in_the_body_alone_stands_in_the_row(world: World) -> None:
+    """Asked of the application's own document: whoever is refused, and however, the row tells where it was tried."""
+    await world.token("liv", Role.LEADER)
+    await world.token("ola", Role.AGENT, ["kirurgi"])
+    bodies = world.app.openapi()["components"]["schemas"]
+    asked = set()
+    for path, method, route in (
+        (path, method, route)
+        for path, methods in world.app.openapi()["paths"].items()
+        for method, route in methods.items()
+        if "{" not in path
+    ):
+        body = next(iter(route.get("requestBody", {}).get("content", {}).values()), {}).get("schema", {})
+        properties = bodies.get(body.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+        assert not {"slug", "from_department", "to_department"} & properties.keys(), path
+        if "department" not in properties:
+            continue
+        asked.add(path.removeprefix("/api/v1"))
+        for headers in ({}, *({"Authorization": f"Bearer {world.tokens[each]}"} for each in ("liv", "ola"))):
+            answer = await world.client.request(method.upper(), path, json={"department": "hjerte"}, headers=headers)
+            row = await last(world)
+            assert (row.status, row.department) == (answer.status_code, "hjerte"), path
+    assert asked >= {"/callbacks", "/callbacks/claim", "/emergency-access"}
+    refused(
+        await world.as_("ola", "POST", "/callbacks/claim", json={"department": "hjerte"}), 403, "department-not-allowed"
+    )
+    assert in_words(await last(world)) == ("ola", "claim_next", "refused", 403, "department-not-allowed")
+    assert (await world.post("/callbacks/claim", {"department": "hjerte"}))["items"] == []
+    assert (await last(world)).department == "hjerte"
+    for body in (
+        b'["department"]',
+        b'{"department": ["hjerte"]}',
+        b'{"department": "Hj"}',
+        b"[" * 60_000,
+        b"\xff",
+        b"{",
+    ):
+        await world.as_("kari", "POST", "/callbacks/claim", content=body, headers={"Content-Type": "application/json"})
+        assert (await last(world)).department is None, body
 
 
 async def test_the_row_names_the_token_but_not_its_secret(world: World) -> None:
@@ -244,7 +287,8 @@ async def test_a_patients_extract_is_in_words_and_within_the_auditors_department
     callback = await world.rings(1)
     await world.rings(2)
     await world.get(f"/callbacks/{callback.id}/patient")
-    await world.get("/callbacks", params={"department": "kirurgi"})
+    for _ in range(3):
+        await world.get("/callbacks", params={"department": "kirurgi"})
     await world.as_("ola", "GET", "/me")
     asked = {"identity": synthetic_identity(1)}
     answer = await world.as_("alf", "POST", "/audit/extract", json=asked)
@@ -254,6 +298,10 @@ async def test_a_patients_extract_is_in_words_and_within_the_auditors_department
         ("kari", "medarbeider", "Så hele fødselsnummeret"),
     ]
     assert {line["department"] for line in answer.json()["items"]} == {"Kirurgisk poliklinikk"}
+    assert [line["again"] for line in answer.json()["items"]] == [
+        "listen kan være sett igjen inntil 2 ganger før kl. 09:15",
+        "",
+    ]
     assert synthetic_identity(1) not in answer.text
     row = await last(world)
     assert (row.who, row.action, row.patient_index) == (

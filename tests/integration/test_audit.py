@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from desk.audit import Outcome
 from desk.audit_chain import Anchor
+from desk.audit_verify import MOST_FAULTS, Verifying
 from desk.desk import Desk
 from desk.errors import BadCursor, StorageUnavailable
 from desk.storage.audit import AuditFilter, AuditRow
@@ -208,3 +209,18 @@ async def test_what_is_cut_off_at_the_end_is_found_by_an_anchor(database: Databa
     assert [str(fault) for fault in await faults(database, anchor)] == ["rows 4 to 5: removed"]
     other = Anchor(2, bytes(32))
     assert [str(fault) for fault in await faults(database, other)] == ["row 2: not as it was when the anchor was taken"]
+
+
+async def test_so_much_is_wrong_that_it_is_only_counted(database: Database, clock: FakeClock) -> None:
+    audit = make_audit(database, clock)
+    await asyncio.gather(*(audit.record(entry()) for _ in range(1100)))
+
+    async def found() -> tuple[int, int]:
+        told = await Verifying(database=database, vault=VAULT).verify()
+        return len(told.faults), told.more
+
+    assert await found() == (0, 0)
+    await unguarded(database, "update audit set who = 'ola'")
+    assert await found() == (MOST_FAULTS, 1100 - MOST_FAULTS)
+    await unguarded(database, "update audit set who = 'kari'", "delete from audit where seq % 2 = 0")
+    assert await found() == (549, 0)

@@ -117,7 +117,7 @@ def test_an_extract_says_who_looked_in_words(environment: str, clock: FakeClock)
     assert looked_at["at"] == "2026-11-24 09:00:00"
     assert person(1).value not in out + err
     code, out, err = ran("audit", "extract", "--by", "vera", "--format", "csv", given=person(1).value)
-    assert out.splitlines()[0] == "Tidspunkt;Navn;Rolle;Avdeling;Handling;Resultat;Nødrett;Begrunnelse"
+    assert out.splitlines()[0] == "Tidspunkt;Navn;Rolle;Avdeling;Handling;Resultat;Nødrett;Begrunnelse;Gjentatt"
     assert [line.split(";")[1:5:3] for line in out.splitlines()[1:]] == [
         ["vera", "Tok ut tilgangsloggen for en pasient"],
         ["kari", "Så hele fødselsnummeret"],

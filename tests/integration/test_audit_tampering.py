@@ -3,7 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -77,6 +77,7 @@ NULLED = {
         "through": 3,
         "through_hash": bytes(32),
     },
+    **{"again": 1, "named_until": datetime(2026, 11, 24, 8, tzinfo=UTC)},
 }
 """What is put where there was nothing."""
 
@@ -205,8 +206,8 @@ class Written:
 
 @pytest.fixture
 async def written(database: Database, desk: Desk, clock: FakeClock) -> Written:
-    """Forty rows: looks at one callback, lists of several, numbers shown, and looks at none."""
-    audit_of = make_audit(database, clock)
+    """Forty rows: looks at one callback, lists of several, some of them folded, numbers shown, and looks at none."""
+    audit_of = make_audit(database, clock, fold=timedelta(minutes=15))
     ids = [
         (await desk.register(call(n), ("kirurgi", "hjerte")[n % 2], person(n), phone(n))).callback.id for n in range(6)
     ]
@@ -215,10 +216,14 @@ async def written(database: Database, desk: Desk, clock: FakeClock) -> Written:
         seen = {0: ids, 1: ids[n % 6 : n % 6 + 1], 2: ids[:2]}.get(n % 4, ())
         more: dict[str, Any] = {"patient": person(n % 6).value} if n % 4 == 1 else {}
         who = None if n % 7 == 3 else f"agent-{n % 3}"
-        await audit_of.record(entry(f"action_{n % 5}", callbacks=seen, who=who, request_id=str(uuid4()), **more))
+        action = f"action_{n % 5}"
+        if n % 4 == 0 and n > 8:
+            action, who, more = "list_callbacks", "agent-0", {"listed": True, "session": "token:1"}
+        await audit_of.record(entry(action, callbacks=seen, who=who, request_id=str(uuid4()), **more))
     await unguarded(database)
     async with database.read() as connection:
         kept = {table.name: [dict(row._mapping) for row in await connection.execute(select(table))] for table in TABLES}
+    assert [row["again"] for row in kept["audit"] if row["action"] == "list_callbacks"] == [None, *[6] * 6]
     return Written(kept, await audit_of.anchor())
 
 

@@ -7,13 +7,13 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Priority, Status, Wanted
@@ -22,7 +22,8 @@ from desk.clock import SystemClock
 from desk.desk import LEASE
 from desk.ledger import Ledger
 from desk.phone import PhoneNumber
-from desk.storage import callbacks, changes, claims, outbox
+from desk.storage import audit, callbacks, changes, claims, outbox
+from desk.storage.audit import AuditRow, Look, Seen
 from desk.storage.database import Database
 from tests.filled import fill
 from tests.integration.desk_world import DEPARTMENTS, make_desk
@@ -178,17 +179,50 @@ async def test_it_goes_by_its_index(filled: Database, case: str) -> None:
     assert any(index in each for each in plans), "\n".join(each[:1000] for each in plans)
 
 
+async def test_what_the_audit_named_lately_goes_by_its_index(filled: Database) -> None:
+    """A busy day's rows: two hundred people who have looked at lists for hours, each naming callbacks now and then."""
+    now = CLOCK.now()
+    async with filled.begin() as connection:
+        callback = (await connection.execute(text("select id from callbacks limit 1"))).scalar_one()
+    made = [
+        AuditRow(
+            **{"seq": seq, "at": now - timedelta(seconds=6000 - seq), "who": f"agent-{seq % 200}", "role": "agent"},
+            **{"action": "list_callbacks", "department": "kirurgi", "patient_index": None, "why": None},
+            **{"outcome": "done", "status": 200, "problem": None, "source": "127.0.0.1", "request_id": None},
+            **{"session": f"token:{seq % 200}", "emergency": False, "through": None, "through_hash": None},
+            **{"key_version": 1, "hash": bytes(32), "again": 50},
+            named_until=now - timedelta(seconds=5100 - seq) if seq % 10 == 0 else None,
+            seen=(Seen(str(callback), "kirurgi", None),) if seq % 10 == 0 else (),
+        )
+        for seq in range(1, 6001)
+    ]
+    async with filled.begin() as connection:
+        await audit.append(connection, made)
+    async with filled.begin() as connection:
+        await connection.execute(text("analyze"))
+    tables = {"audit_callbacks", "named_until"}
+    looks = [Look(f"agent-{n}", f"token:{n}", "list_callbacks") for n in (0, 20)]
+    with looked_at(filled, tables) as statements:
+        async with filled.begin() as connection:
+            assert len(await audit.named_lately(connection, looks, now - LEASE, now)) == 2
+            assert await audit.repeats(connection, [4000, 4010]) == {4000: 4, 4010: 4}
+    named, repeated = [await plan(filled, *each) for each in statements]
+    assert "ix_audit_named" in named, named
+    assert "ix_audit_who_seq" in repeated, repeated
+    assert not re.search(r"Seq Scan|SCAN (?!CONSTANT)", named + repeated), named + repeated
+
+
 # --- how it is run
 
 
 @contextmanager
-def looked_at(database: Database) -> Iterator[list[tuple[str, Any]]]:
+def looked_at(database: Database, big: Collection[str] = BIG) -> Iterator[list[tuple[str, Any]]]:
     """The statements run meanwhile that read a big table, with their parameters."""
     seen: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
         reads = not many and re.search(r"\b(from|update)\b", statement, re.I)
-        if reads and any(each in statement for each in BIG):
+        if reads and any(each in statement for each in big):
             seen.append((statement, parameters))
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", see)

@@ -1,0 +1,23 @@
+"""The api with nothing in the audit's place, for comparison: `python -m tests.bench.without_audit`, set up as any."""
+
+from unittest.mock import patch
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api import app
+from api.cli import api
+
+
+class Through:
+    """In the audit's place: hands everything on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+if __name__ == "__main__":
+    with patch.object(app, "Audited", Through):
+        api()

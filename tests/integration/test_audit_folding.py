@@ -1,0 +1,305 @@
+"""A list looked at again and again: each look leaves its row, and a callback is named anew only after a while."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from desk.access import Role
+from desk.audit import Audit, AuditEntry, Outcome
+from desk.audit_chain import chain_keys
+from desk.callbacks import Callback
+from desk.desk import Desk
+from desk.storage.audit import GENESIS, AuditRow
+from desk.storage.database import Database
+from tests.fakes import FakeClock
+from tests.integration.api_world import open_world
+from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded
+from tests.integration.desk_world import call, person, phone
+
+FOLD = timedelta(minutes=15)
+ADDED_LATER = {"again", "named_until"}
+
+
+def look(*callbacks: Callback, action: str = "list_callbacks", **more: Any) -> AuditEntry:
+    """A look at a list of these."""
+    given = {"listed": True, "session": "token:1", **more}
+    return entry(action, callbacks=[callback.id for callback in callbacks], **given)
+
+
+def told(row: AuditRow) -> tuple[set[str], int | None]:
+    """What it names, and how many more it counts."""
+    return {each.callback_id for each in row.seen}, row.again
+
+
+@pytest.fixture
+def audit(database: Database, clock: FakeClock) -> Audit:
+    return make_audit(database, clock, fold=FOLD)
+
+
+@pytest.fixture
+async def three(desk: Desk) -> list[Callback]:
+    """Callbacks of three patients."""
+    return [(await desk.register(call(n), "kirurgi", person(n), phone(n))).callback for n in range(3)]
+
+
+async def newest(database: Database) -> AuditRow:
+    return (await everything(database))[-1]
+
+
+async def test_thirty_polls_of_fifty_are_thirty_rows_that_name_fifty(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path) as world:
+        ids = {(await world.rings(n)).id for n in range(50)}
+        for _ in range(30):
+            shown = await world.get("/callbacks", params={"department": "kirurgi"})
+            assert {item["id"] for item in shown["items"]} == ids
+            world.clock.advance(timedelta(seconds=10))
+        first, *later = await everything(world.database)
+        assert (told(first), first.named_until) == ((ids, None), first.at + FOLD)
+        assert len(later) == 29
+        assert {(row.who, row.action, row.department, row.outcome) for row in later} == {
+            ("kari", "list_callbacks", "kirurgi", "done")
+        }
+        assert all((told(row), row.named_until) == ((set(), 50), None) for row in later)
+        assert [row.at for row in later] == [first.at + timedelta(seconds=10 * n) for n in range(1, 30)]
+        await world.token("vera", Role.AUDITOR, ["kirurgi"])
+        rows = (await world.as_("vera", "GET", "/audit", params={"who": "kari"})).json()["items"]
+        assert [(row["again"], len(row["callbacks"])) for row in rows] == [(50, 0)] * 29 + [(0, 50)]
+        assert [row["named_until"] is None for row in rows] == [True] * 29 + [False]
+
+
+async def test_nobodys_look_is_folded_where_it_is_switched_off(migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path, audit_fold_minutes=0) as world:
+        id = (await world.rings(1)).id
+        for _ in range(2):
+            await world.get("/callbacks")
+        assert [told(row) for row in await everything(world.database)] == [({id}, None)] * 2
+
+
+async def test_what_is_new_in_the_list_is_named(
+    database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
+) -> None:
+    one, two, third = three
+    await audit.record(look(one, two))
+    clock.advance(timedelta(minutes=5))
+    await audit.record(look(one, two, third))
+    assert told(await newest(database)) == ({third.id}, 2)
+    assert (await newest(database)).named_until == clock.now() + FOLD
+    clock.advance(timedelta(minutes=10))
+    await audit.record(look(one, two, third))
+    assert told(await newest(database)) == ({one.id, two.id}, 1), "each callback's time runs from when it was named"
+    await audit.record(look())
+    assert told(await newest(database)) == (set(), None)
+    assert await faults(database) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["patient_index = :other, patient_number = :other", "department = 'hjerte'"],
+    ids=["patient", "department"],
+)
+async def test_a_callback_that_is_somebody_else_s_since_is_named(
+    database: Database, audit: Audit, three: list[Callback], change: str
+) -> None:
+    await audit.record(look(*three))
+    async with database.begin() as connection:
+        where = "where phone = :phone"
+        await connection.execute(
+            text(f"update callbacks set {change} {where}"), {"other": b"o" * 32, "phone": phone(1).e164}
+        )
+    await audit.record(look(*three))
+    row = await newest(database)
+    assert told(row) == ({three[1].id}, 2)
+    await audit.record(look(*three))
+    assert told(await newest(database)) == (set(), 3)
+
+
+async def test_only_the_same_persons_same_session_and_same_list_is_folded(
+    database: Database, audit: Audit, three: list[Callback]
+) -> None:
+    others: list[dict[str, Any]] = [{"session": "token:2"}, {"who": "ola"}, {"action": "list_calls"}]
+    whole = ({callback.id for callback in three}, None)
+    await audit.record(look(*three))
+    for other in others:
+        await audit.record(look(*three, **other))
+        assert told(await newest(database)) == whole
+    for other in others:
+        await audit.record(look(*three, **other))
+        assert told(await newest(database)) == (set(), 3)
+
+
+async def test_what_is_no_look_at_a_list_is_written_whole_and_folds_nothing(
+    database: Database, audit: Audit, three: list[Callback]
+) -> None:
+    exact: list[dict[str, Any]] = [
+        *({"listed": False}, {"emergency": True}, {"patient": person(1).value}, {"outcome": Outcome.REFUSED}),
+        *({"session": None}, {"who": None}),
+    ]
+    whole = ({callback.id for callback in three}, None)
+    for more in exact:
+        await audit.record(look(*three, **more))
+        row = await newest(database)
+        assert (told(row), row.named_until) == (whole, None), more
+    await audit.record(look(*three))
+    assert told(await newest(database)) == whole, "what was seen under emergency access alone stands by itself"
+    for more in exact:
+        await audit.record(look(*three, **more))
+        assert told(await newest(database)) == whole, more
+
+
+async def test_after_a_while_it_is_named_again_whoever_writes(
+    migrated_url: str, database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
+) -> None:
+    """By what stands in the database: another process, or the same after a new start, goes on where this one was."""
+    await audit.record(look(*three))
+    clock.advance(FOLD - timedelta(microseconds=1))
+    elsewhere = Database(migrated_url)
+    try:
+        await make_audit(elsewhere, clock, fold=FOLD).record(look(*three))
+        assert told(await newest(database)) == (set(), 3)
+        await make_audit(elsewhere, clock, fold=timedelta(minutes=5)).record(look(*three))
+        assert told(await newest(database)) == ({callback.id for callback in three}, None), (
+            "a shorter time holds at once"
+        )
+        clock.advance(timedelta(minutes=5))
+        await make_audit(elsewhere, clock, fold=timedelta(hours=1)).record(look(*three))
+        assert told(await newest(database)) == ({callback.id for callback in three}, None), "a row means what it says"
+    finally:
+        await elsewhere.close()
+
+
+async def test_of_those_that_come_at_once_one_names_them(
+    database: Database, audit: Audit, three: list[Callback]
+) -> None:
+    await asyncio.gather(*(audit.record(look(*three, session=f"token:{n % 2}")) for n in range(20)))
+    rows = await everything(database)
+    assert [told(row)[1] for row in rows] == [None, None] + [3] * 18
+    assert await faults(database) == []
+
+
+async def test_a_patient_is_told_how_often_the_list_may_have_shown_it_again(
+    database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
+) -> None:
+    one, two, _ = three
+    await audit.record(look(one, two))
+    await audit.record(look(one, who="ola"))
+    for _ in range(4):
+        clock.advance(timedelta(minutes=5))
+        await audit.record(look(one, two))
+        await audit.record(entry("me", session="token:1"))
+    found = (await audit.of_patient(person(0).value, None)).items
+    assert [(row.seq, [each.callback_id for each in row.seen]) for row in found] == [
+        *((7, [one.id]), (2, [one.id]), (1, [one.id]))
+    ], "of a list only what is the patient's own"
+    assert await audit.repeats(found) == {7: 1, 1: 2}
+
+
+async def test_what_was_counted_is_found_when_it_is_changed(
+    database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
+) -> None:
+    for _ in range(3):
+        await audit.record(look(*three))
+        await audit.record(entry("me"))
+    assert await faults(database) == []
+    await unguarded(database, "update audit set again = 2 where seq = 3")
+    assert [str(fault) for fault in await faults(database)] == ["row 3: changed, or put in"]
+    await unguarded(database, "update audit set again = null where seq = 3", "update audit set again = 0 where seq = 4")
+    assert [fault.seq for fault in await faults(database)] == [3, 4]
+    await unguarded(
+        database,
+        "update audit set again = 3 where seq = 3",
+        "update audit set again = null where seq = 4",
+        "update audit set named_until = null where seq = 1",
+        "update audit set named_until = at where seq = 5",
+    )
+    assert [fault.seq for fault in await faults(database)] == [1, 5]
+
+
+async def test_rows_of_before_verify_and_fold_nothing(
+    database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
+) -> None:
+    """Written by a service that knew nothing of it, by the formula it had."""
+    async with database.begin() as connection:
+        before = GENESIS
+        for seq in (1, 2):
+            hash = hashed_as_before(clock.now(), seq, three[0], before)
+            await connection.execute(
+                text(
+                    "insert into audit (seq, at, who, role, action, outcome, status, source, session, emergency, "
+                    "key_version, hash) values (:seq, :at, 'kari', 'agent', 'list_callbacks', 'done', 200, "
+                    "'127.0.0.1', 'token:1', false, 1, :hash)"
+                ),
+                {
+                    "seq": seq,
+                    "hash": hash,
+                    "at": clock.now().strftime("%Y-%m-%d %H:%M:%S.%f") if database.dialect == "sqlite" else clock.now(),
+                },
+            )
+            index = VAULT.index(person(0).value)
+            id = three[0].id.replace("-", "") if database.dialect == "sqlite" else three[0].id
+            await connection.execute(
+                text("insert into audit_callbacks values (:seq, :id, 'kirurgi', :index)"),
+                {"seq": seq, "id": id, "index": index},
+            )
+            before = hash
+    assert await faults(database) == []
+    await audit.record(look(*three))
+    assert told(await newest(database)) == ({callback.id for callback in three}, None)
+    assert await faults(database) == []
+
+
+def hashed_as_before(at: datetime, seq: int, callback: Callback, before: bytes) -> bytes:
+    columns: dict[str, Any] = {field.name: None for field in fields(AuditRow)}
+    for name in ("hash", "seen", *ADDED_LATER):
+        columns.pop(name)
+    columns |= {"seq": seq, "at": at.isoformat(timespec="microseconds"), "who": "kari", "role": "agent"}
+    columns |= {"action": "list_callbacks", "outcome": "done", "status": 200, "source": "127.0.0.1"}
+    columns |= {"session": "token:1", "emergency": False, "key_version": 1}
+    seen = [[callback.id, "kirurgi", VAULT.index(person(0).value).hex()]]
+    plain = json.dumps([columns, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return hmac.new(chain_keys(VAULT)[1], before + plain, hashlib.sha256).digest()
+
+
+async def test_twenty_at_once_cost_the_statements_of_one(
+    database: Database, audit: Audit, three: list[Callback]
+) -> None:
+    """The lock (PostgreSQL's alone), the callbacks, the newest row, what was named, and the rows themselves."""
+    locks = database.dialect == "postgresql"
+
+    async def asked(*entries: AuditEntry) -> int:
+        with counted(database) as statements:
+            await audit._append(entries)
+        return len(statements)
+
+    assert await asked(entry("me")) == 2 + locks
+    assert await asked(*[look(*three, session=f"token:{n}") for n in range(20)]) == 5 + locks
+    assert await asked(*[look(*three, session=f"token:{n}") for n in range(20)]) == 4 + locks
+    assert await asked(*[replace(look(*three), listed=False) for n in range(20)]) == 4 + locks
+    named = [entry("get_patient", patient=person(n).value) for n in range(3)]
+    assert await asked(*named) == 6 + locks
+    assert await asked(*named) == 3 + locks
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements run meanwhile."""
+    statements: list[str] = []
+
+    def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", see)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", see)
