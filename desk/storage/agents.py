@@ -108,9 +108,9 @@ async def set_disabled(connection: Connection, agent_id: int, at: datetime | Non
 
 
 async def password_of(connection: Connection, agent_id: int) -> str | None:
-    """Its password as it is kept; None: it has none, and can't log in with one."""
+    """Its password as it is kept; None: it has none, and can't log in with one, or there is no such agent."""
     query = select(agents.c.password).where(agents.c.id == agent_id)
-    kept: str | None = (await connection.execute(query)).scalar_one()
+    kept: str | None = (await connection.execute(query)).scalar_one_or_none()
     return kept
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from desk.access import Role
 from desk.agents import Agents
@@ -93,6 +94,27 @@ async def test_nobody_and_a_wrong_password_are_answered_alike(house: House, data
     async with database.read() as connection:
         rows = (await connection.execute(select(tables.login_tries))).all()
     assert "kari" not in repr(rows) and HOSPITAL not in repr(rows), "only HMACs of names and addresses"
+
+
+async def test_an_account_is_not_known_by_what_is_asked_of_the_database(house: House, database: Database) -> None:
+    """Each statement is a trip: whether there is such an account would be heard in how soon the answer comes."""
+    await house.agents.add("machine", Role.AGENT, ["*"])
+    await house.agents.disable("ola")
+    device = (await house.enters("kari")).device
+    asked = list[str]()
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        asked.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
+    for shown in (None, device):
+        counts = {}
+        for n, name in enumerate(("nobody", "machine", "ola", "kari")):
+            asked.clear()
+            with pytest.raises(WrongLogin):
+                await house.enters(name, "feil passord her", address=f"192.0.2.{n + 1}", device=shown)
+            counts[name] = sum("login_tries" not in statement for statement in asked)
+        assert len(set(counts.values())) == 1, counts
 
 
 async def test_a_password_is_stored_only_as_argon2id(house: House, database: Database) -> None:
