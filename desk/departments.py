@@ -133,7 +133,9 @@ def load_departments(file: Path) -> Departments:
     text = read_text(file, DepartmentsFileError)
     content = parse(file, text, DepartmentsFileError)
     if not content:
-        raise DepartmentsFileError(file, None, "there is no department in it: write a table for each, such as [kirurgi]")
+        raise DepartmentsFileError(
+            file, None, "there is no department in it: write a table for each, such as [kirurgi]"
+        )
     root = Table(file, key_lines(text), content)
     departments = [_department(root.table(slug)) for slug in content]
     _refuse_shared_extensions(root, departments)
