@@ -74,6 +74,8 @@ class _Server(Protocol):
     def ready(self) -> bool: ...
     def stop(self) -> None: ...
     def last_words(self) -> str: ...
+    def log(self) -> bytes: ...
+    def program(self, name: str) -> list[str | Path]: ...
 
 
 @dataclass
@@ -89,6 +91,18 @@ class Postgres:
 
     def stop(self) -> None:
         self.server.stop()
+
+    def log(self) -> bytes:
+        """All it has written to its log so far."""
+        return self.server.log()
+
+    def dump(self, database: str) -> bytes:
+        """A backup of one database as its operator makes it: pg_dump's plain text. Raises PostgresError."""
+        command = [*self.server.program("pg_dump"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", database]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode:
+            raise PostgresError(f"pg_dump failed: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +164,7 @@ class _ProcessServer:
     """A child process. PostgreSQL refuses to be root: then it runs as `postgres`, or as nobody."""
 
     def __init__(self, programs: Path, options: list[str], files: Mapping[str, bytes]) -> None:
+        self._programs = programs
         self._folder = Path(tempfile.mkdtemp(prefix="innringing-postgres-"))
         owner = _unprivileged()
         if owner is not None:
@@ -206,6 +221,18 @@ class _ProcessServer:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         return lines[-1] if lines else "no reason given"
 
+    def log(self) -> bytes:
+        return self._log.read_bytes()
+
+    def program(self, name: str) -> list[str | Path]:
+        """How one of its neighbours is run: in the tree by the tree's own loader, as the server is."""
+        if not (self._programs / "postgres.real").exists():
+            return [self._programs / name]
+        libraries = tree.libraries_folder(self._programs.parents[4])
+        loader = next(path for path in sorted(libraries.glob("ld-linux*.so*")) if path.exists())
+        path = ":".join(map(str, tree.library_path(libraries)))
+        return [loader, "--library-path", path, self._programs / name]
+
 
 class _ContainerServer:
     """The same in a container, its data in the container's own layer."""
@@ -238,6 +265,12 @@ class _ContainerServer:
 
     def last_words(self) -> str:
         return (self._container.logs().strip() or "no reason given").splitlines()[-1]
+
+    def log(self) -> bytes:
+        return self._container.logs().encode()
+
+    def program(self, name: str) -> list[str | Path]:
+        return [*self._container.inside(), name]
 
 
 def _write_private(path: Path, content: bytes, owner: int | None) -> None:

@@ -7,8 +7,9 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote, unquote
 
 from tests.synthetic import synthetic_identity
@@ -19,15 +20,17 @@ PHONES = "6805"
 """The ten thousand numbers +47 6805 0000 to 9999."""
 
 
-def identities() -> list[str]:
-    """The people: eleven digits each, each another."""
-    found = list(dict.fromkeys(synthetic_identity(FIRST + n) for n in range(COUNT + 100)))[:COUNT]
+@cache
+def identities() -> tuple[str, ...]:
+    """The people: eleven digits each, each another. Made once: it takes longer than to look for them."""
+    found = tuple(dict.fromkeys(synthetic_identity(FIRST + n) for n in range(COUNT + 100)))[:COUNT]
     assert len(found) == COUNT
     return found
 
 
-def phones() -> list[str]:
-    return [f"{PHONES}{n:04}" for n in range(COUNT)]
+@cache
+def phones() -> tuple[str, ...]:
+    return tuple(f"{PHONES}{n:04}" for n in range(COUNT))
 
 
 def identity_spellings(number: str) -> list[str]:
@@ -96,10 +99,9 @@ _NO_DIGIT = re.compile(r"\D")
 _ESCAPED = re.compile(r"\\+(?:u00|x)([0-9a-fA-F]{2})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}){11,}(?![0-9a-fA-F])")
-_WIDE = str.maketrans({0xFF10 + n: str(n) for n in range(10)})
-_PHONE = re.compile(
-    rf"(?<![0-9a-fA-F.])(?:(?:00)?47{_GAP})?{_GAP.join(PHONES)}(?:{_GAP}\d){{4}}(?![0-9a-fA-F])", re.ASCII
-)
+_WIDE = re.compile("[\uff10-\uff19]")
+_PHONE = re.compile(rf"{_GAP.join(PHONES)}(?:{_GAP}\d){{4}}(?![0-9a-fA-F])", re.ASCII)
+_BEFORE_PHONE = re.compile(rf"(?:^|[^0-9a-fA-F.])(?:(?:00)?47{_GAP})?$", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 PART = 8
 """As many digits of a number tell more than the masked form does, which shows six."""
@@ -108,8 +110,9 @@ PART = 8
 class Checker:
     """Finds canaries, however spelt: the text is brought to plain digits, whose windows are looked up in a set."""
 
-    def __init__(self) -> None:
-        people = identities()
+    def __init__(self, people: Sequence[str] = ()) -> None:
+        """Those `people`, or all ten thousand."""
+        people = people or identities()
         self._parts = {number[n : n + PART] for number in people for n in range(len(number) - PART + 1)}
         self._people = {*people, *(number[::-1] for number in people)}
         self._ints = {number.lstrip("0") for number in people if number.startswith("0")}
@@ -123,7 +126,9 @@ class Checker:
         found = []
         for plain in _plain(text):
             found += [Find(place, "identity", around) for around in self._in(plain)]
-            found += [Find(place, "phone", _around(plain, *match.span())) for match in _PHONE.finditer(plain)]
+            for match in _PHONE.finditer(plain):
+                if _BEFORE_PHONE.search(plain[max(0, match.start() - 8) : match.start()]):
+                    found.append(Find(place, "phone", _around(plain, *match.span())))
         return found
 
     def parts(self, place: str, text: str) -> list[Find]:
@@ -152,16 +157,20 @@ def _plain(text: str | bytes) -> Iterator[str]:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     text = _UUID.sub("(id)", text)
-    if not text.isascii():
-        text = text.translate(_WIDE)
+    text = _narrow(text)
     yield text
     if "%" in text or "\\" in text or "&" in text:
         undone = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), html.unescape(unquote(text)))
-        yield undone.translate(_WIDE)
+        yield _narrow(undone)
     hidden = [bytes.fromhex(word).decode("latin-1") for word in set(_HEX.findall(text))]
     hidden += [_from_base64(word) for word in set(_BASE64.findall(text))]
     if hidden:
         yield " | ".join(hidden)
+
+
+def _narrow(text: str) -> str:
+    """Digits of double width as ordinary ones."""
+    return _WIDE.sub(lambda match: chr(ord(match[0]) - 0xFF10 + ord("0")), text)
 
 
 def _from_base64(word: str) -> str:
