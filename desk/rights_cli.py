@@ -95,7 +95,7 @@ def hold(
         fail("Give the case's reference: 64 characters at most.")
     settings = load_settings(need_keys=True)
     run(_held(settings, "legal_hold", id, by, case, lambda rights: rights.hold(id, by, case)))
-    say("It is kept until: innringing retention lift")
+    say(f"It is kept until: innringing retention lift {id} --by <your name>")
 
 
 @retention.command("lift")

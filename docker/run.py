@@ -156,7 +156,8 @@ def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:
     print("\nInnringing is up.")
     for department in departments:
         print(f"  Ring       sip:{department.extension}@{address}   {department.name}")
-    print(f"  Or try     innringing call {departments[0].extension} --id <a test identity number>")
+    if settings.demo:
+        print(f"  Or try     innringing call {departments[0].extension} --id <a test identity number>")
     print(f"  Look       {'https' if settings.tls else 'http'}://{settings.api_host}:{settings.api_port}/api/docs")
     if settings.demo:
         print(f"  Token      {_shown(token)}")

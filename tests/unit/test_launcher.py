@@ -1,0 +1,53 @@
+"""The command `.venv/bin/innringing`, as docker/venv.py writes it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from docker.venv import COMMAND
+
+LOADING = """\
+import os, sys, time
+sys.stdout.write("loading\\n")
+sys.stdout.flush()
+time.sleep(60)
+"""
+LOADED = """\
+import os, signal, time
+def app():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+    except KeyboardInterrupt:
+        return 7
+"""
+
+
+def launched(folder: Path, module: str) -> "subprocess.Popen[str]":
+    """The launcher, with that module in place of ours."""
+    (folder / "innringing.py").write_text(module)
+    command = folder / "command"
+    command.write_text(COMMAND.format(python=sys.executable))
+    return subprocess.Popen(
+        [sys.executable, command],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_interrupted_while_it_is_loading_it_ends_and_says_nothing(tmp_path: Path) -> None:
+    with launched(tmp_path, LOADING) as child:
+        assert child.stdout is not None and child.stdout.readline() == "loading\n"
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, out, err) == (-signal.SIGINT, "", "")
+
+
+def test_what_is_loaded_hears_of_the_interruption_itself(tmp_path: Path) -> None:
+    with launched(tmp_path, LOADED) as child:
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (7, "")

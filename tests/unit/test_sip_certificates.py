@@ -1,0 +1,58 @@
+"""What Asterisk is given for TLS: a certificate and the key that belongs to it, or one line of what is wrong."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from desk.errors import SettingsError
+from desk.settings import Settings
+from docker import sip_security
+from tests.certificates import Authority, Certificate
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> Certificate:
+    return Authority(tmp_path / "authority").issue("phones", ["pbx.example"])
+
+
+def copied(tmp_path: Path, certificate: Path, key: Path, authorities: Path) -> Path:
+    folder = tmp_path / "asterisk"
+    (folder / "keys").mkdir(parents=True)
+    settings = Settings.load(
+        environment="demo",
+        var_dir=tmp_path / "var",
+        sip_encryption="phones",
+        sip_tls_cert_file=certificate,
+        sip_tls_key_file=key,
+        sip_tls_ca_file=authorities,
+    )
+    sip_security.copy_certificates(settings, folder)
+    return folder / "keys"
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_a_pair_that_fits_is_copied_for_asterisk_alone(tmp_path: Path, issued: Certificate) -> None:
+    keys = copied(tmp_path, issued.certificate, issued.key, issued.authority)
+    assert (keys / sip_security.KEY).read_bytes() == issued.key.read_bytes()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in keys.iterdir()} == {0o600}
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_another_certificates_key_and_what_is_none_end_in_one_line(tmp_path: Path, issued: Certificate) -> None:
+    other = Authority(tmp_path / "other").issue("phones", ["pbx.example"])
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nhunter22\n-----END CERTIFICATE-----\n")
+    words = tmp_path / "words.pem"
+    words.write_text("hunter22")
+    wrong = [
+        (issued.certificate, other.key, "is not the key of the certificate"),
+        (broken, issued.key, "is no certificate and key in PEM"),
+        (tmp_path / "none.pem", issued.key, "can't be read: No such file or directory"),
+        (words, issued.key, "is not PEM"),
+    ]
+    for n, (certificate, key, reason) in enumerate(wrong):
+        with pytest.raises(SettingsError, match=r"INNRINGING_SIP_TLS_CERT_FILE") as refused:
+            copied(tmp_path / str(n), certificate, key, issued.authority)
+        assert reason in str(refused.value)
+        assert "\n" not in str(refused.value) and "hunter22" not in str(refused.value)
