@@ -39,6 +39,7 @@ from api.routes import (
     ledger,
     login,
     recordings,
+    second_factor,
     session,
     sms,
     tokens,
@@ -62,6 +63,7 @@ from desk.outbox import Outbox
 from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
 from desk.reload import DepartmentsFile, SmsTextsFile
+from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.storage.database import Database
@@ -132,6 +134,7 @@ def _add_routes(app: FastAPI) -> None:
         audit_routes,
         login,
         session,
+        second_factor,
         tokens,
         sms,
         health,
@@ -226,7 +229,9 @@ def put_together(
     gateway = open_gateway(settings, clock)
     fold = timedelta(minutes=settings.audit_fold_minutes)
     audit = Audit(database=database, vault=vault, clock=clock, fold=fold)
-    sessions = Sessions(database=database, clock=clock, limits=settings.session_limits)
+    sessions = Sessions(
+        database=database, clock=clock, limits=settings.session_limits, policy=settings.second_factor_policy
+    )
     passwords = make_passwords(settings)
     limits = RequestLimits(clock=clock, metrics=metrics, requests=settings.request_rate, refusals=settings.refusal_rate)
     return Parts(
@@ -242,6 +247,7 @@ def put_together(
         issuance=Issuance(database=database, tokens=agents.tokens, clock=clock),
         sessions=sessions,
         logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=passwords),
+        second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.prompts_dir),
         clock=clock,

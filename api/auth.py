@@ -6,7 +6,7 @@ becomes part of each statement.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 from fastapi import Depends, Query, Request, Security
@@ -14,7 +14,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.cookies import SESSION
 from api.credentials import Credential, credential_of
-from api.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed
+from api.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.parts import Parts, parts_of
 from api.schemas import PLAIN_TEXT
 from api.trace import trace_of
@@ -73,16 +73,33 @@ def trace(request: Request, credential: Credential, scope: Scope | None) -> None
     told.role = ",".join(sorted({grant.role.value for grant in credential.agent.grants}))
 
 
-def check_password_is_own(credential: Credential) -> None:
-    """Raises PasswordMustBeChanged for a log-in with a first password."""
-    if credential.session is not None and credential.session.password_to_change:
-        raise PasswordMustBeChanged
+@dataclass(frozen=True)
+class OpenTo:
+    """Log-ins that are for one thing alone, which a route takes all the same: with a first password, with a password
+    alone where a second factor is asked for.
+    """
+
+    first_password: bool = False
+    no_second_factor: bool = False
+
+    def check(self, session: Session | None) -> None:
+        """Raises PasswordMustBeChanged, SecondFactorMustBeAdded."""
+        if session is None:
+            return
+        if session.password_to_change and not self.first_password:
+            raise PasswordMustBeChanged
+        if session.second_factor_to_add and not self.no_second_factor:
+            raise SecondFactorMustBeAdded
 
 
-def signed_in(permission: Permission, *, with_first_password: bool = False) -> Callable[..., Awaitable[Access]]:
+WHOLE: Final = OpenTo()
+ANYHOW: Final = OpenTo(first_password=True, no_second_factor=True)
+
+
+def signed_in(permission: Permission, *, open_to: OpenTo = WHOLE) -> Callable[..., Awaitable[Access]]:
     """A dependency: somebody with a valid token or log-in whose role has `permission`.
 
-    Raises NotSignedIn, CrossSite, RoleNotAllowed; PasswordMustBeChanged unless open `with_first_password`.
+    Raises NotSignedIn, CrossSite, RoleNotAllowed; what `open_to` raises.
     """
 
     async def dependency(
@@ -95,8 +112,7 @@ def signed_in(permission: Permission, *, with_first_password: bool = False) -> C
         agent = credential.agent
         scope = agent.scope(permission)
         trace(request, credential, scope)
-        if not with_first_password:
-            check_password_is_own(credential)
+        open_to.check(credential.session)
         if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
@@ -119,11 +135,10 @@ class PersonsAccess:
         self.parts.sessions.require_recent(self.session)
 
 
-def logged_in(*, with_first_password: bool = False) -> Callable[..., Awaitable[PersonsAccess]]:
+def logged_in(open_to: OpenTo = WHOLE) -> Callable[..., Awaitable[PersonsAccess]]:
     """A dependency: somebody at a browser.
 
-    Raises NotSignedIn, also for a token: machines have no log-in; CrossSite; PasswordMustBeChanged unless open
-    `with_first_password`.
+    Raises NotSignedIn, also for a token: machines have no log-in; CrossSite; what `open_to` raises.
     """
 
     async def dependency(
@@ -136,8 +151,7 @@ def logged_in(*, with_first_password: bool = False) -> Callable[..., Awaitable[P
         if credential.session is None:
             raise NotSignedIn
         trace(request, credential, None)
-        if not with_first_password:
-            check_password_is_own(credential)
+        open_to.check(credential.session)
         structlog.contextvars.bind_contextvars(agent=credential.agent.name)
         return PersonsAccess(credential.agent, parts, credential.session, credential.secret)
 
@@ -160,9 +174,11 @@ AgentQuery = Annotated[
     ),
 ]
 InSession = Annotated[PersonsAccess, Depends(logged_in())]
-InAnySession = Annotated[PersonsAccess, Depends(logged_in(with_first_password=True))]
+InAnySession = Annotated[PersonsAccess, Depends(logged_in(ANYHOW))]
 """Also in one begun with a first password: for seeing that it is so, changing it and logging out."""
-SignedInAnyhow = Annotated[Access, Depends(signed_in(Permission.SIGN_IN, with_first_password=True))]
+InOneToAdd = Annotated[PersonsAccess, Depends(logged_in(OpenTo(no_second_factor=True)))]
+"""Also in one begun with a password alone where more is asked: for adding it."""
+SignedInAnyhow = Annotated[Access, Depends(signed_in(Permission.SIGN_IN, open_to=ANYHOW))]
 SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
 Reader = Annotated[Access, Depends(signed_in(Permission.READ))]
 Worker = Annotated[Access, Depends(signed_in(Permission.WORK))]

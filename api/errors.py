@@ -26,6 +26,12 @@ class PasswordMustBeChanged(ApiError):
     id = "password-must-be-changed"
 
 
+class SecondFactorMustBeAdded(ApiError):
+    """Your role needs a second factor: add it first, with POST /second-factor."""
+
+    id = "second-factor-must-be-added"
+
+
 class CrossSite(ApiError):
     """A request that changes something and signs in by cookie must come from our own pages, with their CSRF token."""
 

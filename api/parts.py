@@ -30,6 +30,7 @@ from desk.outbox import Outbox
 from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
 from desk.retention import Retention
+from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings
 
@@ -50,6 +51,7 @@ class Parts:
     issuance: Issuance
     sessions: Sessions
     logins: Logins
+    second_factors: SecondFactors
     departments: Callable[[], Departments]
     files: OperatorsFiles
     clock: Clock

@@ -10,6 +10,7 @@ from api.schemas import PLAIN_TEXT, Body, MeOut, Slug
 from desk.access import Permission
 from desk.agent import Agent
 from desk.issuance import LONGEST
+from desk.second_factors import State
 from desk.sessions import Listed, LoginSource, Session
 from desk.tokens import Issued, Token, TokenScope
 
@@ -21,9 +22,20 @@ LABEL = r"^[A-Za-zÆØÅæøå][A-Za-zÆØÅæøå _-]*[0-9]{0,4}$"
 Secret = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS, json_schema_extra={"format": "password"})]
 
 
+Code = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"format": "password"})]
+
+
 class LogInIn(Body):
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=PLAIN_TEXT, description="The account's name.")]
     password: Secret
+    code: Annotated[
+        Code | None,
+        Field(description="Of the account's second factor, or a recovery code; without one where it has none."),
+    ] = None
+
+
+class CodeIn(Body):
+    code: Annotated[Code, Field(description="What the authenticator shows now.")]
 
 
 class PasswordIn(Body):
@@ -39,12 +51,47 @@ class SessionOut(MeOut):
         description="Somebody else chose the password: all but this, GET /me, POST /session/password and logging out "
         "is 403 `password-must-be-changed` until it is changed."
     )
+    second_factor_to_add: bool = Field(
+        description="Your role needs a second factor: all but this, GET /me, POST /session/password, setting one up "
+        "and logging out is 403 `second-factor-must-be-added` until there is one."
+    )
 
     @classmethod
     def of_session(cls, session: Session, agent: Agent, departments: Sequence[str], csrf: str) -> Self:
         me = MeOut.of(agent, departments)
-        told = {name: getattr(session, name) for name in ("source", "ends_at", "password_to_change")}
+        unfinished = ("password_to_change", "second_factor_to_add")
+        told = {name: getattr(session, name) for name in ("source", "ends_at", *unfinished)}
         return cls(**dict(me), csrf=csrf, **told)
+
+
+class SecondFactorStartedOut(BaseModel):
+    """For the authenticator, told this once."""
+
+    secret: str = Field(description="In base32, to be typed in.", json_schema_extra={"format": "password"})
+    address: str = Field(
+        description="The same as an otpauth:// address: show it as a QR code, made in the browser itself.",
+        json_schema_extra={"format": "password"},
+    )
+
+
+class SecondFactorOut(BaseModel):
+    """Whether a log-in with the password needs a second factor. Neither secret nor codes are told."""
+
+    since: datetime | None = Field(description="Since when; null: there is none.")
+    recovery_codes_left: int
+
+    @classmethod
+    def of(cls, state: State) -> Self:
+        return cls(since=state.since, recovery_codes_left=state.recovery_codes_left)
+
+
+class SecondFactorAddedOut(SessionOut):
+    """All sessions ended; this is the new one."""
+
+    recovery_codes: list[str] = Field(
+        description="Each opens once in place of a code, should the phone be lost. Told this once.",
+        json_schema_extra={"format": "password"},
+    )
 
 
 class SessionListedOut(BaseModel):

@@ -18,6 +18,7 @@ from desk.errors import DeskError
 from desk.logins import Logins
 from desk.on_record import on_record
 from desk.passwords import made_up
+from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.terminal import current_database, fail, load_settings, run, say
@@ -134,6 +135,16 @@ def password(
         typer.echo(given)
 
 
+@app.command("remove-second-factor")
+def remove_second_factor(name: Name) -> None:
+    """Let an account's password open it alone, after its phone and recovery codes were lost; its sessions end.
+
+    Make sure who asks, as when the account was made. Where one is asked for, the next log-in is for adding another.
+    """
+    run(_remove_second_factor(load_settings(), name))
+    say(f"{name} has no second factor any more. If the password may be known to others, set a first one as well.")
+
+
 @app.command("disable")
 def disable(name: Name) -> None:
     """Close an account: its sessions end at once, its tokens and password open nothing until it is enabled."""
@@ -175,6 +186,14 @@ async def _set_password(settings: Settings, name: str, given: str, words: list[s
             database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=passwords
         )
         await logins.set_password(name, given, words=words, first_for=first_for)
+
+
+async def _remove_second_factor(settings: Settings, name: str) -> None:
+    clock = SystemClock()
+    async with on_record(settings, "agent_second_factor", why=name) as record:
+        sessions = Sessions(database=record.database, clock=clock)
+        factors = SecondFactors(database=record.database, vault=record.vault, clock=clock, sessions=sessions)
+        await factors.remove(name)
 
 
 async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:

@@ -219,6 +219,36 @@ class WeakPassword(DeskError):
         self.problem = problem
 
 
+class SecondFactorNeeded(DeskError):
+    """The account has a second factor: a code of it is needed too, one that was not used before."""
+
+    id = "second-factor-needed"
+
+
+class WrongCode(DeskError):
+    """This is not the code your authenticator shows now. Look at its clock, and try again."""
+
+    id = "wrong-code"
+
+
+class SecondFactorNotStarted(DeskError):
+    """No second factor is being set up for you, or it took too long. Begin again."""
+
+    id = "second-factor-not-started"
+
+
+class SecondFactorNotFound(DeskError):
+    """The account has no second factor."""
+
+    id = "second-factor-not-found"
+
+
+class SecondFactorElsewhere(DeskError):
+    """You log in at a provider: a second factor is asked for, and set up, there."""
+
+    id = "second-factor-elsewhere"
+
+
 class TooManyTries(DeskError):
     """Too many failed tries. Wait a little, and try again."""
 

@@ -77,6 +77,7 @@ _CREDENTIALS = (
     ("earer", re.compile(r"\b(Bearer\s+)[A-Za-z0-9+/=._~-]{8,}"), rf"\1{HIDDEN}"),
     ("api_key", re.compile(r"""(api_key(?:=|%3D)|api_key\\?["']\s*[:,]\s*\\?["'])[^&\s"'\\]+""", re.I), rf"\1{HIDDEN}"),
     ("inn_", re.compile(r"\binn_[A-Za-z0-9_-]{16,}"), f"inn_{HIDDEN}"),
+    ("otpauth", re.compile(r"otpauth(?:://|%3A%2F%2F)[^\s\"'\\]+", re.I), f"otpauth{HIDDEN}"),
     ("://", re.compile(r"""([a-z][a-z0-9+.-]{0,30}://[^/\s:@"']*:)[^@\s/"']+@""", re.I), rf"\1{HIDDEN}@"),
 )
 """What a line must hold, in small letters, for each to be looked for; most lines hold none."""

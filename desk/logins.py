@@ -9,14 +9,15 @@ from datetime import timedelta
 from typing import Final
 
 from desk.clock import Clock
-from desk.errors import AgentNotFound, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.errors import AgentNotFound, SecondFactorNeeded, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.passwords import PasswordProblem, Passwords, normal
+from desk.second_factors import Proof, SecondFactors
 from desk.sessions import LoginSource, Opened, Session, Sessions
 from desk.storage import agents as agent_rows
 from desk.storage import devices, login_tries, sessions
 from desk.storage.agents import AgentRow
 from desk.storage.database import Connection, Database
-from desk.throttling import BUSY_ADDRESS, FORGOTTEN, FREE, Lane, after_try, lanes, network, seconds_to_wait
+from desk.throttling import BUSY_ADDRESS, FORGOTTEN, FREE, Lane, after_try, code_lane, lanes, network, seconds_to_wait
 from desk.tokens import TOKEN_BYTES, hashed
 from desk.units import UnitsOfWork
 from desk.vault import Vault
@@ -38,6 +39,7 @@ class LoggedIn:
 
     opened: Opened
     device: str = field(repr=False)
+    by_recovery_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,33 +62,40 @@ class Logins(UnitsOfWork):
         self._clock = clock
         self._sessions = sessions
         self._passwords = passwords
+        self._factors = SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions)
 
-    async def by_password(self, name: str, password: str, *, address: str, device: str | None = None) -> LoggedIn:
+    async def by_password(
+        self, name: str, password: str, *, address: str, device: str | None = None, code: str | None = None
+    ) -> LoggedIn:
         """A session for whoever knows the password of that account. `address`: where the try comes from.
 
-        Raises WrongLogin, the same and after the same work whether the account is there or not; TooManyTries,
-        LoginsBusy.
+        `code`: of its second factor, or a recovery code. Raises WrongLogin, the same and after the same work whether
+        the account is there or not; TooManyTries, LoginsBusy; SecondFactorNeeded to who knows the password alone.
         """
         account = await self._read(lambda connection: self._account(connection, name, device))
-        tried = lanes(name.casefold(), address, account.device)
+        tried: Sequence[Lane] = lanes(name.casefold(), address, account.device)
         await self._take(tried, address)
         verdict = await self._passwords.verify(account.kept, password, known=account.device is not None)
         if account.row is None or not verdict.right or self._is_over(account.row):
             raise WrongLogin
         row, kept = account.row, account.kept
+        proof, tried = await self._prove(row, account.device, code, tried)
 
         async def work(connection: Connection) -> LoggedIn:
+            await agent_rows.lock(connection, row.id)
             if kept is None or await agent_rows.password_of(connection, row.id) != kept:
                 raise WrongLogin  # changed while it was compared
             if verdict.anew is not None:
                 by = row.change_password_by
                 await agent_rows.set_password(connection, row.id, verdict.anew, change_by=by)
+            await self._factors.take(connection, row.id, proof)
             try:
                 opened = await self._sessions.open_in(connection, name, source=LoginSource.PASSWORD)
             except AgentNotFound:
                 raise WrongLogin from None
             await self._forgive(connection, tried, address)
-            return LoggedIn(opened, await self._remember(connection, row.id, device))
+            by_recovery_code = proof is not None and proof.step is None
+            return LoggedIn(opened, await self._remember(connection, row.id, device), by_recovery_code)
 
         return await self._write(work)
 
@@ -146,6 +155,23 @@ class Logins(UnitsOfWork):
         """Whether that agent can log in with one."""
         account = await self._read(lambda connection: self._account(connection, name, None))
         return account.kept is not None
+
+    async def _prove(
+        self, row: AgentRow, device: str | None, code: str | None, tried: Sequence[Lane]
+    ) -> tuple[Proof | None, Sequence[Lane]]:
+        """What that code is to the account whose password was right, and the lanes the try is counted in by now.
+
+        Looked at only then, so that a wrong password tells nothing of a second factor. Raises SecondFactorNeeded,
+        TooManyTries.
+        """
+        factor = await self._factors.active(row.id)
+        if factor is None:
+            return None, tried
+        if code is None:
+            raise SecondFactorNeeded
+        lane = code_lane(row.name, device)
+        await self._take([lane], None)
+        return await self._factors.proof(row.id, factor, code), [*tried, lane]
 
     def _is_over(self, row: AgentRow) -> bool:
         return row.change_password_by is not None and row.change_password_by <= self._clock.now()

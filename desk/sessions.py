@@ -20,6 +20,7 @@ from desk.agent import Agent
 from desk.at_once import AtOnce
 from desk.clock import Clock
 from desk.errors import AgentNotFound, LogInAgain, SessionNotFound, StorageUnavailable
+from desk.second_factor import SecondFactorPolicy
 from desk.session_limits import Limits
 from desk.storage import agents as agent_rows
 from desk.storage import sessions as rows
@@ -65,6 +66,7 @@ class Session:
     """A session that goes on. `seen_at` is right to a minute; `ends_at` is the latest it can last.
 
     `password_to_change`: it was begun with a password somebody else chose, and is for choosing another.
+    `second_factor_to_add`: it was begun with a password alone by somebody of whom more is asked, and is for adding it.
     """
 
     id: int
@@ -75,6 +77,7 @@ class Session:
     ends_at: datetime
     login: ProviderLogin | None = None
     password_to_change: bool = False
+    second_factor_to_add: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,19 @@ class Opened:
 class Sessions(UnitsOfWork):
     """The sessions of one database."""
 
-    def __init__(self, *, database: Database, clock: Clock, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        limits: Limits | None = None,
+        policy: SecondFactorPolicy = SecondFactorPolicy.OFF,
+    ) -> None:
+        """`policy`: whose log-in with a password must have a second factor."""
         super().__init__(database)
         self._clock = clock
         self._limits = limits or Limits()
+        self._policy = policy
         self._asked: AtOnce[tuple[bytes, bool], Session | None] = AtOnce(self._of_hashes)
 
     async def open(self, agent: str, *, source: LoginSource, login: ProviderLogin | None = None) -> Opened:
@@ -129,7 +141,7 @@ class Sessions(UnitsOfWork):
             connection, row.id, hash=hashed(token), source=source.value, now=now, provider=provider
         )
         ends_at = now + self._limits.absolute
-        session = Session(id, agent_of(row), source, now, now, ends_at, login, _is_first(source, row))
+        session = Session(id, agent_of(row), source, now, now, ends_at, login, *self._unfinished(source, row))
         return Opened(token, csrf_of(token), session)
 
     async def verify(self, token: str, *, in_use: bool = True) -> Session | None:
@@ -229,12 +241,15 @@ class Sessions(UnitsOfWork):
         login = ProviderLogin(at.issuer, at.subject, at.sid, at.check_by) if at else None
         ends_at = row.created_at + self._limits.absolute
         source = LoginSource(row.source)
-        first = _is_first(source, row.agent)
-        return Session(row.id, agent_of(row.agent), source, row.created_at, row.seen_at, ends_at, login, first)
+        unfinished = self._unfinished(source, row.agent)
+        return Session(row.id, agent_of(row.agent), source, row.created_at, row.seen_at, ends_at, login, *unfinished)
 
-
-def _is_first(source: LoginSource, row: AgentRow) -> bool:
-    return source is LoginSource.PASSWORD and row.change_password_by is not None
+    def _unfinished(self, source: LoginSource, row: AgentRow) -> tuple[bool, bool]:
+        """Whether the password is to be changed, and a second factor to be added; a provider sees to both by itself."""
+        if source is not LoginSource.PASSWORD:
+            return False, False
+        lacking = not row.second_factor and self._policy.asks(agent_of(row).grants)
+        return row.change_password_by is not None, lacking
 
 
 def new_secret() -> str:

@@ -20,6 +20,7 @@ from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 from desk.limit_settings import LimitSettings
 from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
+from desk.second_factor import SecondFactorPolicy
 from desk.session_limits import Limits
 from desk.sms_settings import SmsSettings
 from desk.trust_settings import TrustSettings, with_files
@@ -90,6 +91,8 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     """How long a log-in lasts without a request."""
     session_hours: Annotated[int, Field(ge=1, le=24)] = 12
     """How long a log-in lasts in all."""
+    second_factor: SecondFactorPolicy | None = None
+    """Whose log-in with a password must have one; unless it is said `privileged`, and in the demo nobody's."""
 
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """How long after closing what tells who somebody was is kept."""
@@ -155,6 +158,12 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     def session_limits(self) -> Limits:
         """How long a log-in lasts."""
         return Limits(idle=timedelta(minutes=self.session_idle_minutes), absolute=timedelta(hours=self.session_hours))
+
+    @property
+    def second_factor_policy(self) -> SecondFactorPolicy:
+        """Whose log-in with a password must have a second factor."""
+        usual = SecondFactorPolicy.OFF if self.demo else SecondFactorPolicy.PRIVILEGED
+        return usual if self.second_factor is None else self.second_factor
 
     @property
     def dial_caps(self) -> Caps:

@@ -18,16 +18,19 @@ FREE_EVERYWHERE: Final = 30
 BUSY_ADDRESS: Final = 20
 """Failures from one address, all accounts together, after which it gives no free tries."""
 LONGEST: Final = timedelta(seconds=60)
+LONGEST_CODES: Final = timedelta(minutes=15)
+"""Of codes there are only a million. Who gets to try one knows the password, so nobody else's delay grows so long."""
 FORGOTTEN: Final = timedelta(hours=1)
 """A lane in which nothing has failed for so long begins anew."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Where tries are counted together. `key` says whose; `free`: tries before the first delay."""
+    """Where tries are counted together. `key` says whose; `free`: tries before the first delay; `longest`: delay."""
 
     key: str
     free: int
+    longest: timedelta = LONGEST
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ def lanes(account: str, address: str, device: str | None) -> tuple[Lane, ...]:
     return Lane(f"place\0{account}\0{network(address)}", FREE), Lane(f"account\0{account}", FREE_EVERYWHERE)
 
 
+def code_lane(account: str, device: str | None) -> Lane:
+    """The lane of a second factor's code, shown after the right password; `device` is a known one's."""
+    return Lane(f"code\0{account}\0{device or ''}", FREE, LONGEST_CODES)
+
+
 def network(address: str) -> str:
     """Whose tries are counted as one: an IPv4 address, an IPv6 network of 64 bits."""
     try:
@@ -55,15 +63,15 @@ def network(address: str) -> str:
     return str(ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
 
 
-def delay(failures: int) -> timedelta:
+def delay(failures: int, longest: timedelta = LONGEST) -> timedelta:
     """How long after the last of so many failures beyond the free ones the next try must wait: 1, 2, 4 … 60 s."""
-    return min(timedelta(seconds=2 ** min(failures - 1, 10)), LONGEST) if failures > 0 else timedelta()
+    return min(timedelta(seconds=2 ** min(failures - 1, 10)), longest) if failures > 0 else timedelta()
 
 
 def after_try(count: Count | None, lane: Lane, now: datetime, *, busy: bool) -> Count:
     """The lane after a try, counted as failed until it is known better. `busy`: the address has failed much."""
     failures = count.failures + 1 if count and count.last_at > now - FORGOTTEN else 1
-    return Count(failures, now + delay(failures if busy else failures - lane.free), now)
+    return Count(failures, now + delay(failures if busy else failures - lane.free, lane.longest), now)
 
 
 def seconds_to_wait(counts: list[Count | None], now: datetime) -> int:

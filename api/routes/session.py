@@ -12,6 +12,7 @@ from api.parts import Parts, parts_of
 from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.trace import trace_of
 from desk.access import Permission
+from desk.errors import SecondFactorNeeded
 from desk.logins import LoggedIn
 from desk.sessions import Session, csrf_of
 
@@ -27,16 +28,26 @@ TOO_MANY = (429, "Too many failed tries: wait for as long as Retry-After says.")
 async def log_in(
     body: LogInIn, request: Request, response: Response, parts: Annotated[Parts, Depends(parts_of)]
 ) -> SessionOut:
-    """Log in with a password. A session the browser had before ends; the new one has a secret of its own."""
+    """Log in with a password, and a code where the account has a second factor: else 401 `second-factor-needed`.
+
+    A session the browser had before ends; the new one has a secret of its own.
+    """
     check_same_site(request)
     before = cookies.read(request, parts.settings, cookies.SESSION)
-    logged_in = await parts.logins.by_password(
-        body.name,
-        body.password,
-        address=request.client.host if request.client else UNKNOWN_ADDRESS,
-        device=cookies.read(request, parts.settings, cookies.DEVICE),
-    )
+    try:
+        logged_in = await parts.logins.by_password(
+            body.name,
+            body.password,
+            address=request.client.host if request.client else UNKNOWN_ADDRESS,
+            device=cookies.read(request, parts.settings, cookies.DEVICE),
+            code=body.code,
+        )
+    except SecondFactorNeeded:
+        trace_of(request).why = f"password of {body.name}"  # the account's own name: its password was right
+        raise
     trace_of(request).who = logged_in.opened.session.agent.name
+    if logged_in.by_recovery_code:
+        trace_of(request).why = "recovery-code"
     if before is not None:
         await parts.sessions.end(before)
     return _kept(response, request, parts, logged_in)

@@ -85,6 +85,28 @@ sessions = Table(
     sqlite_autoincrement=True,
 )
 
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _agent(index=True),
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    Column("created_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),  # from then on it is asked for; until then it is being set up
+    Column("last_step", BigInteger),  # of the newest code taken: none of that step or before is taken again
+)
+_active = text("confirmed_at is not null")
+Index("uq_second_factors_active", second_factors.c.agent_id, unique=True, **where(_active))
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    serial(),
+    _agent(index=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+
 emergency_access = Table(
     "emergency_access",
     metadata,

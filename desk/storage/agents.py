@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.access import Scope
+from desk.storage import second_factors
 from desk.storage.database import Connection
 from desk.storage.tables import agents, grants
 
@@ -17,6 +18,7 @@ class AgentRow:
     """One working agent as stored. `grants`: role and department of each; `opened`: by emergency access, when asked.
 
     `change_password_by`: until when its password opens, and only to be changed; None for one it chose itself.
+    `second_factor`: whether a log-in with its password must show one.
     """
 
     id: int
@@ -26,6 +28,7 @@ class AgentRow:
     disabled: bool = False
     opened: frozenset[str] = frozenset()
     change_password_by: datetime | None = None
+    second_factor: bool = False
 
 
 def agents_within(scope: Scope) -> ColumnElement[bool]:
@@ -92,13 +95,19 @@ async def is_providers(connection: Connection, agent_id: int) -> bool:
     return (await connection.execute(query)).scalar_one() is not None
 
 
+async def lock(connection: Connection, agent_id: int) -> None:
+    """Nobody else changes how the agent logs in, nor logs in as it, until the end of the unit of work."""
+    await connection.execute(select(agents.c.id).where(agents.c.id == agent_id).with_for_update(key_share=True))
+
+
 async def all_working(connection: Connection) -> list[AgentRow]:
     """Agents that are not revoked, by name."""
     return await _working(connection)
 
 
 async def revoke(connection: Connection, agent_id: int, now: datetime) -> None:
-    """Nothing of it is left but its name in the history; its password goes too."""
+    """Nothing of it is left but its name in the history; its password and second factor go too."""
+    await second_factors.remove(connection, agent_id)
     await connection.execute(update(agents).where(agents.c.id == agent_id).values(revoked_at=now, password=None))
 
 
@@ -128,7 +137,7 @@ async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> 
     query = (
         select(
             *(agents.c.id, agents.c.name, agents.c.phone, agents.c.disabled_at, agents.c.change_password_by),
-            *(grants.c.role, grants.c.department),
+            *(grants.c.role, grants.c.department, second_factors.has_one()),
         )
         .select_from(agents.outerjoin(grants, grants.c.agent_id == agents.c.id))
         .where(agents.c.revoked_at.is_(None), *conditions)
@@ -139,5 +148,9 @@ async def _working(connection: Connection, *conditions: ColumnElement[bool]) -> 
         held = {(row.role, row.department)} if row.role else set()
         before = found[row.id].grants if row.id in found else frozenset()
         kept_out, by = row.disabled_at is not None, row.change_password_by
-        found[row.id] = AgentRow(row.id, row.name, row.phone, before | held, kept_out, change_password_by=by)
+        found[row.id] = AgentRow(
+            *(row.id, row.name, row.phone, before | held, kept_out),
+            change_password_by=by,
+            second_factor=row.second_factor,
+        )
     return list(found.values())

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from desk.storage.database import Connection
+from desk.storage.database import Conflict, Connection
 from desk.storage.tables import login_tries
 from desk.throttling import Count
 
@@ -19,11 +19,17 @@ async def counts(connection: Connection, keys: Sequence[str]) -> dict[str, Count
 
 
 async def locked(connection: Connection, keys: Sequence[str], now: datetime) -> dict[str, Count]:
-    """All of them, held until the end of the unit of work; new ones have no failures."""
+    """All of them, held until the end of the unit of work; new ones have no failures.
+
+    Raises `Conflict` when one was forgiven between the two statements: it was there, and is gone.
+    """
     made = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     values = [{"key": key, "failures": 0, "next_at": now, "last_at": now} for key in sorted(set(keys))]
     await connection.execute(made(login_tries).values(values).on_conflict_do_nothing())
-    return await _found(connection, keys, lock=True)
+    found = await _found(connection, keys, lock=True)
+    if len(found) < len(set(keys)):
+        raise Conflict
+    return found
 
 
 async def put(connection: Connection, anew: Mapping[str, Count]) -> None:

@@ -61,6 +61,8 @@ NOT_PERSONAL: Final = {
     "sessions.hash": "an agent's",
     "devices.hash": "an agent's",
     "people_of_providers.refresh_token": "an agent's; sealed",
+    "second_factors.secret": "an agent's; sealed",
+    "recovery_codes.hash": "an agent's",
     "taken_once.hash": "of a log-in under way, or a logout",
     "answers.answer": "deleted with its row after a day",
     "answers.fingerprint": "deleted with its row after a day",

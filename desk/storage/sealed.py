@@ -12,7 +12,15 @@ from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from desk.storage.database import Connection
-from desk.storage.tables import answers, audit_patients, callbacks, outbox, people_of_providers, recordings
+from desk.storage.tables import (
+    answers,
+    audit_patients,
+    callbacks,
+    outbox,
+    people_of_providers,
+    recordings,
+    second_factors,
+)
 
 HEADER_BYTES = 3
 FIRST_FORMAT = b"\x01"
@@ -50,6 +58,7 @@ SEALED: Final[tuple[Sealed, ...]] = (
     Sealed(recordings.c.key, busy=_NEVER),
     Sealed(audit_patients.c.number, busy=_NEVER),
     Sealed(people_of_providers.c.refresh_token, busy=_NEVER),
+    Sealed(second_factors.c.secret, busy=_NEVER),
 )
 
 NOT_SEALED: Final = frozenset(
@@ -57,7 +66,7 @@ NOT_SEALED: Final = frozenset(
         *("callbacks.patient_index", "answers.fingerprint", "tokens.hash", "vault_keys.canary"),
         *("recordings.sound", "audit.patient_index", "audit.through_hash", "audit.hash"),
         *("audit_callbacks.patient_index", "audit_patients.patient_index"),
-        *("sessions.hash", "devices.hash", "taken_once.hash"),
+        *("sessions.hash", "devices.hash", "taken_once.hash", "recovery_codes.hash"),
     }
 )
 """Columns of bytes that hold an HMAC, a hash, a canary, or what is sealed with a key that is in the row, sealed."""

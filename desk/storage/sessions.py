@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
 from desk.access import Scope
-from desk.storage import emergency
+from desk.storage import emergency, second_factors
 from desk.storage.agents import AgentRow, agents_within
 from desk.storage.database import Connection
 from desk.storage.scoped import one_of
@@ -79,6 +79,7 @@ async def by_hashes(
             sessions,
             *(agents.c.name, agents.c.phone, agents.c.change_password_by, grants.c.role, grants.c.department),
             emergency.opened(now),
+            second_factors.has_one(),
         )
         .select_from(
             sessions.join(agents, agents.c.id == s.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id)
@@ -171,5 +172,6 @@ async def clear(connection: Connection, oldest: Oldest) -> None:
 def _read(row: Any) -> SessionRow:
     provider = ProviderRow(row.issuer, row.subject, row.sid, row.check_by) if row.issuer else None
     opened, by = emergency.departments(row.opened), row.change_password_by
-    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=opened, change_password_by=by)
+    more: dict[str, Any] = {"opened": opened, "change_password_by": by, "second_factor": row.second_factor}
+    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), **more)
     return SessionRow(row.id, agent, row.source, row.created_at, row.seen_at, provider)

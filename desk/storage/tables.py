@@ -33,6 +33,8 @@ from desk.storage.access_tables import devices as devices
 from desk.storage.access_tables import emergency_access as emergency_access
 from desk.storage.access_tables import grants as grants
 from desk.storage.access_tables import login_tries as login_tries
+from desk.storage.access_tables import recovery_codes as recovery_codes
+from desk.storage.access_tables import second_factors as second_factors
 from desk.storage.access_tables import sessions as sessions
 from desk.storage.access_tables import tokens as tokens
 from desk.storage.audit_tables import audit as audit

@@ -13,7 +13,7 @@ from desk.clock import Clock
 from desk.storage.database import Database
 from desk.storage.provider_tables import people_of_providers
 from desk.storage.sealed import SEALED
-from desk.storage.tables import answers, audit_patients, callbacks, outbox, recordings
+from desk.storage.tables import agents, answers, audit_patients, callbacks, outbox, recordings, second_factors
 from desk.vault import Vault
 from tests.integration.desk_world import KEYS, person
 
@@ -112,6 +112,11 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
             token = vault.seal(f"token {n}", "people_of_providers.refresh_token", f"{n}")
             await connection.execute(
                 insert(people_of_providers), [{"id": f"{n}", "refresh_token": token, "check_by": now}]
+            )
+            await connection.execute(insert(agents), [{"id": 1000 + n, "name": f"agent {n}", "created_at": now}])
+            secret = vault.seal(f"secret {n}", "second_factors.secret", f"{n}")
+            await connection.execute(
+                insert(second_factors), [{"id": f"{n}", "agent_id": 1000 + n, "secret": secret, "created_at": now}]
             )
             await connection.execute(
                 insert(answers),

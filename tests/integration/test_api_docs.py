@@ -27,6 +27,8 @@ SURFACE = {
     ("DELETE", "/api/v1/emergency-access/{number}"),
     ("GET", "/api/v1/sessions"),
     ("DELETE", "/api/v1/sessions/{number}"),
+    *((method, "/api/v1/second-factor") for method in ("GET", "POST", "DELETE")),
+    ("POST", "/api/v1/second-factor/confirm"),
     *((method, "/api/v1/tokens") for method in ("GET", "POST")),
     ("DELETE", "/api/v1/tokens/{number}"),
     *((method, "/api/v1/callbacks/{id}/dial") for method in ("GET", "POST", "DELETE")),

@@ -15,6 +15,7 @@ from desk.storage.tables import metadata
 
 TABLES = {
     *("audit", "audit_callbacks", "audit_patients"),
+    *("second_factors", "recovery_codes"),
     *("devices", "login_tries", "people_of_providers", "sessions", "taken_once"),
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "grants", "history", "outbox"),
     *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings"),

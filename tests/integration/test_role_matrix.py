@@ -117,6 +117,12 @@ LINES: dict[str, Line] = {
     "POST /session/password": Line(
         ROLES, "403 wrong-password", body={"old": "ingen har dette", "new": "en ny og lang setning"}, browser=True
     ),
+    "GET /second-factor": Line(ROLES, browser=True),
+    "DELETE /second-factor": Line(ROLES, "404 second-factor-not-found", browser=True),
+    "POST /second-factor/confirm": Line(
+        ROLES, "409 second-factor-not-started", body={"code": "000000"}, browser=True
+    ),  # before the line that starts one
+    "POST /second-factor": Line(ROLES, "201", browser=True),
     "GET /events": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "seconds": 0}),
 }
 """Routes of /api/v1."""

@@ -1,0 +1,115 @@
+"""Of whom a second factor is asked: until they have one their log-in is for adding it. On both engines."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.command import downgrade
+from fastapi.routing import iter_route_contexts
+
+from desk.access import Grant, Role
+from desk.settings import Settings
+from desk.storage.migrate import config, migrate
+from tests.integration.api_world import World, refused
+from tests.integration.second_factor_world import Person, opened, person
+
+STAYS_OPEN = {
+    *("GET /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/session", "POST /api/v1/session/password"),
+    *("GET /api/v1/me", "GET /api/v1/second-factor", "POST /api/v1/second-factor"),
+    *("POST /api/v1/second-factor/confirm", "POST /api/v1/login/oidc/backchannel-logout"),
+    *(f"GET /api/v1/login/oidc{tail}" for tail in ("", "/callback")),
+}
+"""What a session without the second factor that is asked for opens, or no session at all does."""
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(migrated_url, tmp_path, second_factor="privileged") as world:
+        yield world
+
+
+async def asked_everywhere(world: World, somebody: Person) -> int:
+    """How many routes there are to be refused, and are."""
+    asked = 0
+    for route in iter_route_contexts(world.app.routes):
+        path = re.sub(r":[a-z]+}", "}", str(route.path))
+        for method in sorted(set(route.methods or ()) - {"HEAD"}):
+            if path.startswith("/api/v1/") and f"{method} {path}" not in STAYS_OPEN:
+                at = path.replace("{id}", "0" * 32).replace("{slug}", "kirurgi").replace("{number}", "1")
+                answer = await somebody.ask(method, at.removeprefix("/api/v1"))
+                refused(answer, 403, "second-factor-must-be-added")
+                asked += 1
+    return asked
+
+
+async def test_until_there_is_one_it_opens_nothing_else(world: World) -> None:
+    async with person(world, "lise", Role.LEADER) as lise, person(world, "kari") as kari:
+        assert (await kari.logs_in()).json()["second_factor_to_add"] is False, "an agent is not asked"
+        assert (await lise.logs_in()).json()["second_factor_to_add"] is True
+        assert await asked_everywhere(world, lise) > 30
+        for path in ("/session", "/me", "/second-factor"):
+            assert (await lise.ask("GET", path)).status_code == 200
+        await lise.starts()
+        assert (await lise.confirms()).json()["second_factor_to_add"] is False
+        assert (await lise.ask("GET", "/callbacks")).status_code == 200
+        assert (await world.as_("lise", "GET", "/callbacks")).status_code == 200, "a token is no log-in"
+        await world.parts.second_factors.remove("lise")
+        assert (await lise.logs_in()).json()["second_factor_to_add"] is True, "removed, and to be added anew"
+
+
+async def test_who_becomes_a_leader_is_asked_at_once(world: World) -> None:
+    async with person(world, "kari") as kari:
+        await kari.logs_in()
+        await world.parts.agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
+        refused(await kari.ask("GET", "/callbacks"), 403, "second-factor-must-be-added")
+        await world.parts.agents.withdraw("kari", [Grant(Role.LEADER, "hjerte")])
+        assert (await kari.ask("GET", "/callbacks")).status_code == 200
+
+
+async def test_a_first_password_is_changed_before(world: World) -> None:
+    async with person(world, "lise", Role.LEADER) as lise:
+        await world.parts.logins.set_password("lise", "fikk denne av drift", first_for=timedelta(days=7))
+        told = (await lise.logs_in(password="fikk denne av drift")).json()
+        assert (told["password_to_change"], told["second_factor_to_add"]) == (True, True)
+        refused(await lise.starts(), 403, "password-must-be-changed")
+        body = {"old": "fikk denne av drift", "new": "trikken til Majorstua"}
+        changed = await lise.ask("POST", "/session/password", json=body)
+        lise.csrf = changed.json()["csrf"]
+        refused(await lise.ask("GET", "/callbacks"), 403, "second-factor-must-be-added")
+        assert (await lise.starts()).status_code == 201
+
+
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+async def test_everybody_may_be_asked(migrated_url: str, tmp_path: Path) -> None:
+    async with opened(migrated_url, tmp_path, second_factor="all") as world, person(world, "kari") as kari:
+        await kari.logs_in()
+        refused(await kari.ask("GET", "/callbacks"), 403, "second-factor-must-be-added")
+        await kari.enrols()
+        assert (await kari.ask("GET", "/callbacks")).status_code == 200
+
+
+def test_what_is_asked_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INNRINGING_SECOND_FACTOR", raising=False)
+    assert Settings(environment="production").second_factor_policy == "privileged"
+    assert Settings(environment="demo").second_factor_policy == "off"
+    monkeypatch.setenv("INNRINGING_SECOND_FACTOR", "off")
+    assert Settings(environment="production").second_factor_policy == "off"
+
+
+async def test_a_way_back_leaves_no_account_that_opens_by_half(world: World, migrated_url: str) -> None:
+    """Of an earlier edition the password alone would open it: it opens nothing there, and others go on."""
+
+    def back(connection: Any) -> None:
+        made = config()
+        made.attributes["connection"] = connection
+        downgrade(made, "0018")
+
+    async with person(world, "lise", Role.LEADER) as lise, person(world, "kari"):
+        await lise.enrols()
+        async with world.database.begin() as connection:
+            await connection.run_sync(back)
+        await migrate(migrated_url)
+        assert [await world.parts.logins.has_password(name) for name in ("lise", "kari")] == [False, True]
