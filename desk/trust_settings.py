@@ -20,7 +20,7 @@ class TrustSettings(BaseSettings):
     database_ca: Path | None = None
     """Who issues the database's certificate; nobody else is believed. None: whom this machine trusts."""
     database_certificate: Path | None = None
-    """What we show the database instead of a password, with its chain. It is read anew for each connection."""
+    """What we show the database instead of a password, with its chain. The next connection takes a renewed one up."""
     database_key: Path | None = None
     ari_ca: Path | None = None
     """Who issues the certificate of Asterisk's HTTP server."""

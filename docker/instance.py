@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -19,7 +20,6 @@ from docker import sip_security
 DIALPLAN = ROOT / "dialplan"
 UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")
 """Parts of Asterisk's core that complain at start-up where they have no file, even if nobody uses them."""
-PHONES, DEMO_PHONES = ("switchboard",), ("demo-phone",)
 DEMO = "demo.conf"
 """What pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
@@ -70,7 +70,8 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    passwords = _phone_passwords(folder / "phones.json", PHONES + DEMO_PHONES if settings.demo else PHONES)
+    phones = phones_of(DIALPLAN / "pjsip.conf", *([DIALPLAN / "demo" / "pjsip.conf"] if settings.demo else []))
+    passwords = _phone_passwords(folder / "phones.json", phones)
     instance = Instance(folder, _socket_folder(folder), passwords)
     make_recordings(folder)
     sip_security.copy_certificates(settings, folder)
@@ -149,6 +150,15 @@ def _reader(settings: Settings) -> str:
         return ""
     password = settings.ari_reader_password.get_secret_value().replace(";", "\\;")
     return f"\n[{settings.ari_reader}]\ntype=user\nread_only=yes\npassword={password}\n"
+
+
+def phones_of(*files: Path) -> list[str]:
+    """The phones that need a password: named by an `auth=` of these files that no section of theirs is."""
+    text = "\n".join(path.read_text("utf-8") for path in files)
+    sections = re.findall(r"(?ms)^\[([^\]\s]+)\]([^\n]*\n.*?)(?=^\[|\Z)", text)
+    own = {name for name, body in sections if re.search(r"(?m)^\s*type\s*=\s*auth\b", body)}
+    named = re.findall(r"(?m)^\s*auth\s*=\s*([\w.-]+)", text)
+    return [name for name in dict.fromkeys(named) if name not in own]
 
 
 def _phone_passwords(path: Path, phones: Sequence[str]) -> dict[str, str]:

@@ -4,22 +4,24 @@ The authority, certificate and key stand in the address under libpq's names (`ss
 """
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
+from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import URL, make_url
 
 from desk.errors import SettingsError
 from desk.tls import PREFIX, client_context, distrust
 from desk.trust_settings import FILES, is_verified
 
-PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], None]
+PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], Any]
 
 
 class CertificateUnusable(OSError):
-    """A certificate, key or authority can't be read, while running; the message is the line to show."""
+    """A certificate, key or authority is no good, while running; the message is the line to show."""
 
 
 def tls_of(url: str) -> tuple[URL, PutOn | None]:
@@ -30,23 +32,54 @@ def tls_of(url: str) -> tuple[URL, PutOn | None]:
     if not is_verified(url):
         return bare, None
 
-    def put_on(_dialect: Any, _record: Any, _arguments: list[Any], options: dict[str, Any]) -> None:
-        """Made anew each time: certificates that live for hours are renewed in place."""
+    made: dict[object, ssl.SSLContext] = {}
+
+    def put_on(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """Certificates that live for hours are renewed in place: it looks each time, and reads when they are others."""
+        state = tuple(_state(path) for path in (authority, certificate, key))
         try:
-            options["ssl"] = client_context("DATABASE", authority, certificate, key)
+            if state not in made:
+                made.clear()
+                made[state] = client_context("DATABASE", authority, certificate, key)
         except SettingsError as error:
             raise CertificateUnusable(error.detail) from None
+        options["ssl"] = made[state]
+        return _shown(certificate, lambda: dialect.connect(*arguments, **options)) if certificate else None
 
     return bare.difference_update_query(["ssl"]), put_on
 
 
-def advice(error: BaseException | None) -> str:
+def _shown(certificate: Path, connect: Callable[[], Any]) -> Any:
+    """What `connect` makes. A server that does not take our certificate only hangs up, often before it says why."""
+    if _has_expired(certificate):
+        raise CertificateUnusable(f"{PREFIX}DATABASE_CERTIFICATE: {certificate} has expired: renew it.")
+    try:
+        return connect()
+    except Exception as error:
+        if any(isinstance(each, asyncpg.ConnectionDoesNotExistError | ConnectionResetError) for each in _chain(error)):
+            raise CertificateUnusable(
+                f"It hangs up on us: is its ssl_ca_file the authority that issued {PREFIX}DATABASE_CERTIFICATE?"
+            ) from None
+        raise
+
+
+def _has_expired(certificate: Path) -> bool:
+    try:
+        return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc < datetime.now(UTC)
+    except (OSError, ValueError):
+        return False  # it is being replaced: the connection tells
+
+
+def advice(error: BaseException) -> str:
     """What to mend where encryption or the role is what a connection failed by; empty where it is not."""
+    return next((told for each in _chain(error) if (told := _advice(each))), "")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what caused it: SQLAlchemy's, its adapter's, the driver's, Python's."""
     while error is not None:
-        if told := _advice(error):
-            return told
+        yield error
         error = getattr(error, "orig", None) or error.__cause__
-    return ""
 
 
 def _advice(error: BaseException) -> str:
@@ -55,8 +88,6 @@ def _advice(error: BaseException) -> str:
             return str(error)
         case ssl.SSLCertVerificationError():
             return distrust(error, "DATABASE", "DATABASE_URL")
-        case ssl.SSLError() if "ALERT" in (error.reason or ""):
-            return f"It ended TLS: has {PREFIX}DATABASE_CERTIFICATE expired, or did another authority issue it?"
         case asyncpg.InvalidPasswordError():
             return f"It refuses the password of {PREFIX}DATABASE_URL."
         case asyncpg.InvalidAuthorizationSpecificationError():
@@ -68,6 +99,15 @@ def _advice(error: BaseException) -> str:
             return "It speaks no TLS: turn ssl on in its postgresql.conf."
         case _:
             return ""
+
+
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes with a file; None where it can't be looked at, as well."""
+    try:
+        seen = path.stat() if path else None
+    except OSError:
+        return None
+    return (seen.st_mtime_ns, seen.st_size, seen.st_ino) if seen else None
 
 
 def _file(address: URL, name: str) -> Path | None:

@@ -122,8 +122,11 @@ async def who_we_are(settings: Settings) -> tuple[str, str, bool]:
         ("in clear", "without TLS (?ssl=verify-full)"),
         ("without a certificate", "(INNRINGING_DATABASE_CERTIFICATE)"),
         ("with another role's certificate", "(INNRINGING_DATABASE_CERTIFICATE)"),
-        ("with one that has expired", "has INNRINGING_DATABASE_CERTIFICATE expired"),
-        ("with one of another authority", "or did another authority issue it?"),
+        ("with one that has expired", "expired-certificate.pem has expired: renew it"),
+        (
+            "with one of another authority",
+            "is its ssl_ca_file the authority that issued INNRINGING_DATABASE_CERTIFICATE?",
+        ),
     ],
 )
 def test_what_is_refused_says_in_one_line_what_to_mend(secured: Secured, given: Set, how: str, said: str) -> None:

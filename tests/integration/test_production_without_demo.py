@@ -5,6 +5,7 @@ import base64
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.integration.test_ivr_start import SQLITE, last_words
 from tests.servers import machine_settings
 from tests.system import run
 
-KEYS = {
+KEYS: dict[str, Any] = {
     "environment": "production",
     "identity_key": base64.b64encode(bytes(32)).decode(),
     "index_key": base64.b64encode(b"i" * 32).decode(),
@@ -52,6 +53,15 @@ def test_what_was_the_demo_goes_with_it_and_the_switchboard_keeps_its_password(t
     after = instance.prepare(production, tmp_path / "asterisk", Path("/"))
     assert not loaded.exists() and "demo-phone" not in (made.folder / "phones.json").read_text("utf-8")
     assert after.passwords == {"switchboard": made.passwords["switchboard"]}
+
+
+def test_a_phone_an_operator_writes_down_gets_a_password(tmp_path: Path) -> None:
+    own = tmp_path / "pjsip.conf"
+    phone = "[{0}](line)\nauth={0}\naors={0}\n[{0}]\ntype=aor\n"
+    kept_by_hand = "[kari]\ntype=auth\nusername=kari\npassword=hers\n"
+    own.write_text(f"{phone.format('anne')}{phone.format('kari')}{kept_by_hand};auth=nobody\n")
+    assert instance.phones_of(own) == ["anne"]
+    assert instance.phones_of(ROOT / "dialplan" / "pjsip.conf") == ["switchboard"]
 
 
 @pytest.fixture
@@ -94,7 +104,7 @@ def test_each_line_of_the_demo_is_named(operators: Path) -> None:
 async def test_nothing_starts_with_the_demos_departments(tmp_path: Path) -> None:
     assert DEPARTMENTS in await last_words(environment(SQLITE, tmp_path, **KEYS))
     settings = machine_settings(tmp_path)
-    production = {name.upper(): value for name, value in KEYS.items()}
+    production: dict[str, Any] = {name.upper(): value for name, value in KEYS.items()}
     done = await asyncio.to_thread(run, settings, "run", **production)
     assert done.returncode == 1
     assert done.stderr.startswith(f"innringing run: {DEPARTMENTS}") and len(done.stderr.splitlines()) == 1
@@ -105,7 +115,7 @@ async def test_check_says_in_production_what_is_to_be_written(tmp_path: Path, mo
     (prompts := tmp_path / "prompts").mkdir()  # not built: nothing is measured, which takes long
     for name in ("catalogue.toml", "sms.toml"):
         shutil.copy(ROOT / "prompts" / name, prompts)
-    production = {name.upper(): value for name, value in KEYS.items()} | {"PROMPTS_DIR": str(prompts)}
+    production: dict[str, Any] = {name.upper(): value for name, value in KEYS.items()} | {"PROMPTS_DIR": str(prompts)}
     done = await asyncio.to_thread(run, machine_settings(tmp_path), "check", **production)
     assert done.returncode == 1
     assert done.stdout.count("is the demo's, its number is made up") == 2
