@@ -65,6 +65,7 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
         "agents grant": [Use(("ola", "--role", "leader", "--department", "kirurgi"))],
         "agents list": [Use()],
         "agents password": [Use(("ola",), f"{PASSWORD}\n"), Use(("ola",), f"{person}\n", ends=1)],
+        "agents remove-second-factor": [Use(("ola",), ends=1)],
         "agents disable": [Use(("ola",))],
         "agents enable": [Use(("ola",))],
         "tokens add": [Use(("ola", "--label", "wall-screen"))],
