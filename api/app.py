@@ -165,7 +165,14 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
     database = Database(settings.database_url)
     texts = sms_texts(settings)
     notices = make_notices(settings, vault, texts)
-    desk = Desk(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+    desk = Desk(
+        database=database,
+        departments=departments,
+        vault=vault,
+        clock=clock,
+        notices=notices,
+        numbers=settings.number_rate,
+    )
     parts = put_together(
         settings,
         database=database,

@@ -91,6 +91,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     desk_errors.SecondFactorElsewhere: 403,
     desk_errors.WeakPassword: 422,
     desk_errors.TooManyTries: 429,
+    desk_errors.TooManyNumbers: 429,
     desk_errors.LeakedPasswordsFault: 503,
     desk_errors.LoginsBusy: 503,
     desk_errors.AgentDisabled: 403,
@@ -215,7 +216,7 @@ async def _of_own_family(request: Request, error: Exception) -> Response:
 
 
 def _headers_for(status: int, error: Exception, *, with_token: bool) -> dict[str, str]:
-    if isinstance(error, desk_errors.TooManyTries | TooManyRequests):
+    if isinstance(error, desk_errors.TooManyTries | desk_errors.TooManyNumbers | TooManyRequests):
         return {"Retry-After": str(error.retry_after)}
     if status == 401:
         # RFC 6750: an error code only where a token was sent.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from desk import moves
+from desk import moves, number_looks
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import (
     Callback,
@@ -26,17 +26,17 @@ from desk.callbacks import (
 )
 from desk.clock import Clock
 from desk.departments import Departments
-from desk.errors import IllegalMove
+from desk.errors import IllegalMove, TooManyNumbers
 from desk.identity import IdentityNumber
 from desk.line import Line
 from desk.notices import Notices
 from desk.phone import PhoneNumber
+from desk.rates import Rate
 from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims, closures, history, lists
 from desk.storage.database import Connection, Database
-from desk.storage.history import Entry
 from desk.storage.together import Claim, Completion
 from desk.units import QueueWork, uncut
 from desk.vault import Vault
@@ -60,9 +60,12 @@ class Desk(QueueWork):
         clock: Clock,
         lease: timedelta = LEASE,
         notices: Notices | None = None,
+        numbers: Rate = number_looks.AN_HOUR,
     ) -> None:
+        """`numbers`: how many identity numbers one agent may be shown."""
         super().__init__(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
         self._lease = lease
+        self._numbers = numbers
         self._line = Line(database=database, clock=clock, lease=lambda: self._lease)
 
     # --- callers
@@ -344,19 +347,18 @@ class Desk(QueueWork):
         return await self._read(work)
 
     async def patient(self, id: str, agent: str, *, scope: Scope) -> IdentityNumber | None:
-        """The whole identity number, None if the callback has none. That `agent` saw it is in the history first."""
+        """The whole identity number, None if the callback has none. That `agent` saw it is in the history first.
 
-        async def work(connection: Connection) -> IdentityNumber | None:
-            callback = await rows.get(connection, id, scope=scope)
-            found = await rows.sealed_patient(connection, id, scope=scope)
-            if found is None:
-                return None
-            entry = Entry(callback.id, callback.department, self._clock.now(), "patient_viewed", agent)
-            await history.append(connection, [entry])
-            sealed, kind = found
-            return IdentityNumber(self._vault.open(sealed, rows.PATIENT_NUMBER, callback.id), kind)
-
-        return await self._write(work)
+        Raises TooManyNumbers.
+        """
+        shown = await self._write(
+            lambda connection: number_looks.show(
+                connection, self._vault, id, agent, scope=scope, now=self._clock.now(), rate=self._numbers
+            )
+        )
+        if isinstance(shown, int):  # committed all the same: the department is told
+            raise TooManyNumbers(shown)
+        return shown
 
     async def list(
         self,

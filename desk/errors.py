@@ -385,3 +385,14 @@ class LeakedPasswordsFault(OperatorsFileError):
         """Who sets a password over the web is not told the file's name: the problem document has no detail."""
         super().__init__(file, None, reason)
         self.detail = None
+
+
+class TooManyNumbers(DeskError):
+    """You have seen as many identity numbers as one person may in an hour; the department has been told."""
+
+    id = "too-many-numbers"
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after`: seconds until one more is shown."""
+        super().__init__()
+        self.retry_after = retry_after

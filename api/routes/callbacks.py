@@ -33,6 +33,7 @@ from api.schemas import (
 from api.wording import what_happens_next
 from desk.answers import Answer
 from desk.callbacks import Callback, Priority, Status, Wanted
+from desk.errors import TooManyNumbers
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 
@@ -143,10 +144,23 @@ async def get_callback(id: UUID, access: Reader) -> Response:
     return respond(_as_it_stands(await access.parts.desk.get(str(id), scope=access.scope)))
 
 
-@router.get("/{id:uuid}/patient", responses=problems((404, "There is no such callback, or it has no identity number.")))
+@router.get(
+    "/{id:uuid}/patient",
+    responses=problems(
+        (404, "There is no such callback, or it has no identity number."),
+        (
+            429,
+            "You have seen as many as one may in an hour, or sent too many requests: wait as long as Retry-After says.",
+        ),
+    ),
+)
 async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
     """The whole national identity number. Each read is recorded in the callback's history, with your name."""
-    patient = await access.parts.desk.patient(str(id), access.agent.name, scope=access.scope)
+    try:
+        patient = await access.parts.desk.patient(str(id), access.agent.name, scope=access.scope)
+    except TooManyNumbers:
+        access.parts.metrics.count_limited("numbers")
+        raise
     if patient is None:
         raise NoPatient
     return FullPatientOut.of(patient)

@@ -112,7 +112,12 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
     database = Database(database_url)
     vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
     desk = Desk(
-        database=database, departments=lambda: DEPARTMENTS, vault=vault, clock=clock, lease=timedelta(minutes=15)
+        database=database,
+        departments=lambda: DEPARTMENTS,
+        vault=vault,
+        clock=clock,
+        lease=timedelta(minutes=15),
+        numbers=given.number_rate,
     )
     parts = put_together(
         given,

@@ -1,0 +1,124 @@
+"""Nobody is shown identity numbers without end, however many log-ins and processes; the department hears of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from desk.access import EVERYTHING, Permission, Role
+from desk.changes import Changes
+from desk.errors import TooManyNumbers
+from desk.storage import tables
+from tests.integration.api_world import World, open_world, refused
+from tests.integration.audit_world import everything
+
+PASSWORD = "ta trikken til Frogner"
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path, numbers_an_hour=10) as world:
+        yield world
+
+
+async def ring(world: World, count: int, *, first: int = 1) -> list[str]:
+    return [(await world.rings(first + n)).id for n in range(count)]
+
+
+async def uses(world: World, id: str, times: int) -> None:
+    for _ in range(times):
+        await world.as_("kari", "GET", f"/callbacks/{id}/patient")
+
+
+async def test_so_many_numbers_and_then_one_every_few_minutes(world: World) -> None:
+    ids = await ring(world, 12)
+    for id in ids[:10]:
+        assert len((await world.get(f"/callbacks/{id}/patient"))["number"]) == 11
+    answer = await world.as_("kari", "GET", f"/callbacks/{ids[10]}/patient")
+    refused(answer, 429, "too-many-numbers")
+    assert answer.headers["retry-after"] == "360"
+    row = (await everything(world.database))[-1]
+    assert (row.who, row.action, row.status, row.problem) == ("kari", "get_patient", 429, "too-many-numbers")
+    assert 'innringing_limited_requests_total{limit="numbers"} 1.0' in (await world.client.get("/metrics")).text
+    history = await world.parts.desk.history(ids[10], scope=EVERYTHING)
+    assert "patient_viewed" not in [each.event for each in history]
+    assert (await world.as_("ola", "GET", f"/callbacks/{ids[10]}/patient")).status_code == 200
+    assert (await world.as_("kari", "GET", f"/callbacks/{ids[10]}")).status_code == 200
+    world.clock.advance(timedelta(minutes=6))
+    assert (await world.as_("kari", "GET", f"/callbacks/{ids[10]}/patient")).status_code == 200
+    refused(await world.as_("kari", "GET", f"/callbacks/{ids[11]}/patient"), 429, "too-many-numbers")
+
+
+async def test_what_shows_no_number_is_not_counted(world: World) -> None:
+    nameless = await world.rings(1, with_identity=False)
+    for _ in range(12):
+        refused(await world.as_("kari", "GET", f"/callbacks/{nameless.id}/patient"), 404, "no-patient")
+    (id,) = await ring(world, 1, first=2)
+    assert (await world.as_("kari", "GET", f"/callbacks/{id}/patient")).status_code == 200
+
+
+async def test_the_department_is_told_once_an_hour(world: World) -> None:
+    ids = await ring(world, 2)
+    for _ in range(10):
+        await world.get(f"/callbacks/{ids[0]}/patient")
+
+    async def told() -> list[tuple[str, str | None, str | None]]:
+        changes = await Changes(database=world.database).between(0, 10**6, scope=EVERYTHING)
+        return [
+            (each.department, each.actor, each.callback_id) for each in changes if each.event == "number_limit_reached"
+        ]
+
+    for _ in range(5):
+        await world.as_("kari", "GET", f"/callbacks/{ids[1]}/patient")
+    assert await told() == [("kirurgi", "kari", None)]
+    world.clock.advance(timedelta(minutes=59))
+    await uses(world, ids[0], 10)
+    assert len(await told()) == 1
+    world.clock.advance(timedelta(minutes=2))
+    await uses(world, ids[0], 10)
+    assert len(await told()) == 2
+
+
+async def test_many_at_once_are_no_way_around_nor_is_another_process(
+    world: World, migrated_url: str, tmp_path: Path
+) -> None:
+    (id,) = await ring(world, 1)
+    async with open_world(migrated_url, tmp_path / "other", numbers_an_hour=10) as other:
+        other.clock.set(world.clock.now())
+        desks = [world.parts.desk, other.parts.desk]
+        looks = [desks[n % 2].patient(id, "kari", scope=EVERYTHING) for n in range(30)]
+        answers = await asyncio.gather(*looks, return_exceptions=True)
+    assert sum(not isinstance(answer, BaseException) for answer in answers) == 10
+    assert all(isinstance(answer, TooManyNumbers) for answer in answers if isinstance(answer, BaseException))
+    async with world.database.read() as connection:
+        found = (await connection.execute(select(tables.login_tries))).all()
+    assert "kari" not in str(found)
+    assert max(row.next_at for row in found) == world.clock.now() + timedelta(hours=1)
+
+
+async def test_logging_in_meanwhile_forgets_none_of_it(world: World) -> None:
+    (id,) = await ring(world, 1)
+    await world.token("kari")
+    await world.parts.logins.set_password("kari", PASSWORD)
+    await uses(world, id, 11)
+    world.clock.advance(timedelta(minutes=5))
+    await world.parts.logins.by_password("kari", PASSWORD, address="192.0.2.1")
+    refused(await world.as_("kari", "GET", f"/callbacks/{id}/patient"), 429, "too-many-numbers")
+    world.clock.advance(timedelta(minutes=65))
+    await world.parts.logins.by_password("kari", PASSWORD, address="192.0.2.1")
+    await world.get(f"/callbacks/{id}/patient")
+
+
+async def test_only_whom_it_concerns_is_told(world: World) -> None:
+    await world.token("lise", Role.LEADER, ["kirurgi"])
+    await world.token("nils", Role.LEADER, ["hjerte"])
+    (id,) = await ring(world, 1)
+    await uses(world, id, 11)
+    for name, count in (("lise", 1), ("nils", 0)):
+        agent = await world.parts.agents.verify(world.tokens[name])
+        assert agent is not None
+        changes = await Changes(database=world.database).between(0, 10**6, scope=agent.scope(Permission.READ))
+        assert [each.event for each in changes].count("number_limit_reached") == count
