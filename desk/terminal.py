@@ -20,7 +20,6 @@ from desk.wire import check_keys, make_vault, open_database
 
 T = TypeVar("T")
 
-
 SAYS_WHICH = frozenset(
     f"{PREFIX}{name}{end}"
     for name in ("ENVIRONMENT", "IDENTITY_KEY", "INDEX_KEY", "DATABASE_URL", "MIGRATION_URL")
