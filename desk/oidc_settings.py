@@ -69,15 +69,6 @@ class OidcSettings(BaseSettings):
         """How long a role holds beyond that while the provider can't be asked."""
         return timedelta(minutes=self.oidc_unreachable_minutes)
 
-    def oidc_variables(self) -> dict[str, str]:
-        """All that is about the provider, by name without INNRINGING_, secrets in clear: for another process."""
-        names = [name for name in OidcSettings.model_fields if name.startswith("oidc_")]
-        found = {name: getattr(self, name) for name in names}
-        clear = {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in found.items()
-        }
-        return {name.upper(): str(value) for name, value in clear.items() if value not in (None, "")}
-
     def check_oidc(self) -> None:
         """Raises SettingsError: half a provider is none, and nobody would get in."""
         given = [name for name in (*NEEDED, *SECRETS) if getattr(self, f"oidc_{name}")]

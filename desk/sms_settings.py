@@ -52,16 +52,6 @@ class SmsSettings(BaseSettings):
         """Where the words of texts stand."""
         return self.prompts_dir / "sms.toml"
 
-    def sms_variables(self) -> dict[str, str]:
-        """What is set, by name without INNRINGING_, secrets in clear: for the environment of another process."""
-        found: dict[str, str] = {"SMS_GATEWAY": self.sms}
-        for name in (*NEEDED, *REPORTS):
-            value = getattr(self, f"sms_{name}")
-            if value:
-                clear = value.get_secret_value() if isinstance(value, SecretStr) else value
-                found[f"SMS_{name.upper()}"] = clear
-        return found
-
     def check_sms(self) -> None:
         """Raises SettingsError: half a gateway is none, and callers would be told of texts that never come."""
         given = [name for name in (*NEEDED, *REPORTS) if getattr(self, f"sms_{name}")]

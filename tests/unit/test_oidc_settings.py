@@ -73,13 +73,6 @@ def test_the_secret_may_stand_in_a_file_and_is_shown_nowhere(tmp_path: Path, mon
     assert SECRET in _secrets(settings)
 
 
-def test_another_process_is_given_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = load(**WHOLE, oidc_check_minutes=5)
-    for name, value in whole.oidc_variables().items():
-        monkeypatch.setenv(f"INNRINGING_{name}", value)
-    assert load() == whole
-
-
 @pytest.mark.parametrize("path", ["/", "/queue?department=kirurgi", "/a#b"])
 def test_pages_of_ours(path: str) -> None:
     assert is_local_path(path)

@@ -58,17 +58,6 @@ def test_half_a_gateway_is_refused_in_one_line(changes: dict[str, Any], said: st
     assert not any(secret in str(refused.value) for secret in (PASSWORD, SECRET, "u:p@"))
 
 
-def test_another_process_is_given_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = load(**WHOLE)
-    for name, value in whole.sms_variables().items():
-        monkeypatch.setenv(f"INNRINGING_{name}", value)
-    assert load() == whole
-    assert load(
-        sms_gateway="off",
-        **{name: None if "secret" in name or "password" in name else "" for name in WHOLE if name != "sms_gateway"},
-    ).sms_variables() == {"SMS_GATEWAY": "off"}
-
-
 def test_without_reports_neither_gate_nor_secret_is_needed() -> None:
     assert load(**{**WHOLE, "sms_gate_id": "", "sms_report_secret": None}).sms == "link"
 
