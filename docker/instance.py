@@ -83,9 +83,9 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     for name, text in _local(settings, instance).items():
         _write(folder / "etc" / "local" / name, text + (extra or {}).get(name, ""))
     if settings.demo:
-        _link(folder / "etc" / "local" / DEMO, DIALPLAN / "demo" / "pjsip.conf")
+        _link(folder / "etc" / DEMO, DIALPLAN / "demo" / "pjsip.conf")
     else:
-        (folder / "etc" / "local" / DEMO).unlink(missing_ok=True)
+        (folder / "etc" / DEMO).unlink(missing_ok=True)
     for name in ("rest-api", "documentation", "static-http"):
         _link(folder / "data" / name, installed / "usr/share/asterisk" / name)
     for path in sorted((settings.prompts_dir / "build").glob("*/")):

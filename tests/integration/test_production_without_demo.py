@@ -48,7 +48,7 @@ def test_what_was_the_demo_goes_with_it_and_the_switchboard_keeps_its_password(t
     demo = machine_settings(tmp_path)
     production = Settings.load(var_dir=tmp_path, **KEYS)
     made = instance.prepare(demo, tmp_path / "asterisk", Path("/"))
-    loaded = made.folder / "etc" / "local" / "demo.conf"
+    loaded = made.folder / "etc" / "demo.conf"
     assert "demo-phone" in loaded.read_text("utf-8") and set(made.passwords) == {"switchboard", "demo-phone"}
     after = instance.prepare(production, tmp_path / "asterisk", Path("/"))
     assert not loaded.exists() and "demo-phone" not in (made.folder / "phones.json").read_text("utf-8")
