@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -24,11 +24,13 @@ STOP_LIMIT = 30.0
 class Program:
     """A running `innringing <command>`. Everything it says is kept in `said`."""
 
-    def __init__(self, command: str, variables: dict[str, str], said: Path) -> None:
+    def __init__(
+        self, command: str, variables: dict[str, str], said: Path, *, interpreter: Sequence[str] = COMMAND
+    ) -> None:
         self.said = said
         with said.open("ab") as out:
             self._child = subprocess.Popen(
-                [*COMMAND, command],
+                [*interpreter, command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -82,12 +84,14 @@ class System:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def start(self, command: str) -> Program:
+    def start(self, command: str, interpreter: Sequence[str] = COMMAND) -> Program:
         """Start one of our programs with this system's settings."""
-        return Program(command, variables(self.settings), self.folder / f"{command}.said")
+        said = self.folder / f"{command}.said"
+        return Program(command, variables(self.settings), said, interpreter=interpreter)
 
-    def restart_ivr(self) -> None:
-        self.ivr = self.start("ivr")
+    def restart_ivr(self, interpreter: Sequence[str] = COMMAND) -> None:
+        """`interpreter`: how `innringing` is begun, where something about it is to be otherwise."""
+        self.ivr = self.start("ivr", interpreter)
         self.until_ivr_is_in_asterisk()
 
     def until_ivr_is_in_asterisk(self) -> None:

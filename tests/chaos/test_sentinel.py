@@ -1,87 +1,170 @@
-"""An identity number that is like no other is rung through the whole system. Afterwards it is looked for everywhere."""
+"""Numbers that are like no others are rung through the whole system. Afterwards they are looked for everywhere.
+
+Asterisk is as talkative as it can be made meanwhile, the phone door logs at its lowest level, and somebody looks at
+each call on Asterisk's console. On PostgreSQL fewer ring: Asterisk is the same.
+"""
 
 import asyncio
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import httpx
+import pytest
 
-from tests.callers import ringing
-from tests.synthetic import synthetic_identity
-from tests.system import System, run
+from tests.canaries import Checker, Find
+from tests.canary_places import in_wide_characters
+from tests.chaos.canary_calls import BY_COMMAND, KEYED, LINES, STORED_BY_A_FEW, STORED_BY_MANY, Calls, a_few, many
+from tests.system import System, run, until
 
-SENTINELS = {"+4768050701": synthetic_identity(987_001), "+4768050702": synthetic_identity(987_002)}
+BY_COMMAND_FROM = "+4768050704"
 KEYED_DIGIT = re.compile(rb"""\bDTMF\b|\bdigit["']?\s*[=:]\s*["']?[0-9*#]""", re.IGNORECASE)
+LOOK_EVERY = 2.0
+AT_DEBUG = (
+    "import functools, logging; from desk import outlets;"
+    "outlets.configure_logging = functools.partial(outlets.configure_logging, level=logging.DEBUG);"
+    "from innringing import app; app()"
+)
+"""`innringing`, its log at the lowest level, which no setting asks for."""
+FULL = "full"
+"""What an operator is warned of: all Asterisk has to say, in a file. Single digits are there, which is why."""
 
 
-async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: Path) -> None:
-    system.asterisk.console("core set verbose 10")  # an operator looks for a fault
-    system.asterisk.console("core set debug 10")
-    (by_rtp, first), (by_info, second) = SENTINELS.items()
-    await asyncio.gather(left_a_number(system, by_rtp, first), left_a_number(system, by_info, second, info=True))
-    await hangs_up_on_the_last_digit(system, "+4768050703", first)
-    with_call = await asyncio.to_thread(rung_by_command, system, first, tmp_path)
-    await read_by_an_agent(system)
+@pytest.fixture(scope="module")
+def checker() -> Checker:
+    return Checker(KEYED)
 
-    kept = dict(everything_written(system))
+
+async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: Path, checker: Checker) -> None:
+    embedded = system.settings.database_url.startswith("sqlite")
+    calls = Calls(system, asyncio.Semaphore(LINES))
+    async with at_their_most_talkative(system) as seen:
+        by_command = asyncio.to_thread(rung_by_command, system, BY_COMMAND, tmp_path)
+        *_, with_call = await asyncio.gather(*(many(calls) if embedded else a_few(calls)), by_command)
+        await asyncio.to_thread(looked_at, system, seen)
+        assert "No such command" in system.asterisk.console("pjsip set logger on"), "SIP can be traced"
+        stored = (STORED_BY_MANY if embedded else STORED_BY_A_FEW) | {BY_COMMAND_FROM: BY_COMMAND}
+        await read_by_an_agent(system, stored)
+        kept = dict(everything_written(system)) | {"Asterisk's console": "\n".join(seen).encode()}
+        if embedded:
+            await asyncio.to_thread(planted, system, checker, KEYED[3])
+    full = kept[str(system.folder / "asterisk" / "log" / FULL)]
     kept |= {"the call command": with_call, "the database": await everything_stored(system)}
-    for name, content in kept.items():
-        for sentinel in SENTINELS.values():
-            assert sentinel.encode() not in content, f"the number is in clear in {name}"
-            assert sentinel[::-1].encode() not in content, f"the number is there backwards in {name}"
-            assert sentinel.encode("utf-16-le") not in content, f"the number is in clear in {name}"
+    found = checker.parts(FULL, full.decode(errors="replace"))
+    found += [find for name, content in kept.items() for find in in_clear(checker, name, content)]
+    assert not found, "\n".join(sorted({str(find) for find in found})[:30])
     for name in kept:
         if name.endswith((".log", ".said", ".csv")):
             assert not KEYED_DIGIT.search(kept[name]), f"single digits are told in {name}"
-    # The search can find something: the callers' numbers are in the database, and all three programs have logged.
-    assert all(phone.encode() in kept["the database"] for phone in SENTINELS)
+    # The search can find something: the callers' numbers are in the database, and all have written.
+    assert all(phone.encode() in kept["the database"] for phone in STORED_BY_A_FEW)
     assert {"api.said", "ivr.said"} <= {Path(name).name for name in kept}
+    assert not embedded or b"[debug" in kept[str(system.folder / "ivr.said")]
+    assert b"innringing" in full and b"PJSIP/trunk" in kept["Asterisk's console"]
     assert b"receipt" in with_call or b"Vi har mottatt" in with_call or b"listen" in with_call
 
 
-async def left_a_number(system: System, phone: str, identity: str, *, info: bool = False) -> None:
-    async with ringing(system.settings, "2000", phone) as caller:
-        await caller.hears("welcome")
-        await caller.keys(identity, info=info)
-        await caller.hears("received", "already_on_list")
+def test_a_digit_told_by_itself_is_found() -> None:
+    for line in (b"DTMF begin '3' received", b'{"digit": "3"}', b"digit=3", b"'digit': '#'"):
+        assert KEYED_DIGIT.search(line), line
 
 
-async def hangs_up_on_the_last_digit(system: System, phone: str, identity: str) -> None:
-    async with ringing(system.settings, "1000", phone) as caller:
-        await caller.hears("welcome")
-        await caller.keys(identity)
+@asynccontextmanager
+async def at_their_most_talkative(system: System) -> AsyncIterator[list[str]]:
+    """What somebody at Asterisk's console sees while the block runs; and everything is logged that can be."""
+    seen: list[str] = []
+    system.asterisk.console("core set verbose 10")  # an operator looks for a fault
+    system.asterisk.console("core set debug 5")
+    system.asterisk.console(f"logger add channel {FULL} verbose,debug,notice,warning,error")
+    system.ivr.stop()
+    system.restart_ivr([sys.executable, "-c", AT_DEBUG])
+    looking = asyncio.create_task(keeps_looking(system, seen))
+    try:
+        yield seen
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        system.asterisk.console(f"logger remove channel {FULL}")
+        system.asterisk.console("core set verbose 0")
+        system.asterisk.console("core set debug 0")
+        (system.folder / "asterisk" / "log" / FULL).unlink()
+        system.ivr.stop()
+        system.restart_ivr()
+
+
+async def keeps_looking(system: System, seen: list[str]) -> None:
+    while True:
+        await asyncio.to_thread(looked_at, system, seen)
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def looked_at(system: System, seen: list[str]) -> None:
+    """All that Asterisk tells of its calls, their variables, its database and what else it holds."""
+    console = system.asterisk.console
+    channels = console("core show channels concise")
+    names = [line.partition("!")[0] for line in channels.splitlines() if "!" in line]
+    seen += [channels, *(console(f"core show channel {name}") for name in names)]
+    seen += map(console, ("dialplan show globals", "database show", "ari show apps", "bridge show all"))
+
+
+def planted(system: System, checker: Checker, person: str) -> None:
+    """A number is put in three places of Asterisk's, and found in each; then it is taken away again."""
+    settings = system.settings
+    system.asterisk.console(f"database put canary seen {person}")
+    system.asterisk.console(f"dialplan set global CANARY {person}")
+    door = (settings.ari_user, settings.require_ari_password())
+    httpx.get(f"{settings.ari_url}/ari/channels/{person}", auth=door, trust_env=False)
+    wanted = {"astdb.sqlite3", "console", FULL}
+
+    def found() -> bool:
+        seen: list[str] = []
+        looked_at(system, seen)
+        kept = dict(everything_written(system)) | {"console": "\n".join(seen).encode()}
+        kept = {Path(name).name: content for name, content in kept.items() if Path(name).name in wanted}
+        return {name for name, content in kept.items() if in_clear(checker, name, content)} == wanted
+
+    until(found, seconds=30)
+    system.asterisk.console("database del canary seen")
+    system.asterisk.console("dialplan set global CANARY none")
+
+
+def in_clear(checker: Checker, name: str, content: bytes) -> list[Find]:
+    return checker.people(name, content) + in_wide_characters(checker, name, content)
 
 
 def rung_by_command(system: System, identity: str, folder: Path) -> bytes:
     """What `innringing call` prints and leaves, the number given on standard input."""
     out = folder / "call.wav"
-    command = ("call", "2000", "--id", "-", "--from", "+4768050704", "--out", str(out))
+    command = ("call", "2000", "--id", "-", "--from", BY_COMMAND_FROM, "--out", str(out))
     done = run(system.settings, *command, seconds=180, given=f"{identity}\n")
     assert done.returncode == 0, done.stderr
     return done.stdout.encode() + done.stderr.encode() + out.read_bytes()
 
 
-async def read_by_an_agent(system: System) -> None:
+async def read_by_an_agent(system: System, stored: Mapping[str, str]) -> None:
     """The one place where the number is shown, and must be."""
-    shown = set()
+    shown = {}
     async with system.client() as agent:
         found = (await agent.get("/callbacks", params={"department": "hjerte", "limit": 200})).raise_for_status().json()
         for callback in found["items"]:
-            assert not any(sentinel in json.dumps(callback) for sentinel in SENTINELS.values())
-            if callback["phone"] in SENTINELS or callback["phone"] == "+4768050704":
+            assert not any(person in json.dumps(callback) for person in KEYED)
+            if callback["phone"] in stored:
                 patient = await agent.get(f"/callbacks/{callback['id']}/patient")
-                shown.add(patient.raise_for_status().json()["number"])
+                shown[callback["phone"]] = patient.raise_for_status().json()["number"]
                 history = (await agent.get(f"/callbacks/{callback['id']}/history")).raise_for_status()
-                assert not any(sentinel in history.text for sentinel in SENTINELS.values())
-    assert shown == set(SENTINELS.values())
+                assert not any(person in history.text for person in KEYED)
+    assert shown == stored
 
 
 def everything_written(system: System) -> Iterator[tuple[str, bytes]]:
     """Every file of the system: logs, CDR, Asterisk's database, spool, what the programs said, SQLite's own files."""
-    for path in sorted(system.folder.rglob("*")):
+    spool = system.asterisk.instance.recordings
+    for path in sorted({*system.folder.rglob("*"), *spool.rglob("*")}):
         if path.is_file() and not path.is_symlink() and not path.is_relative_to(system.folder / "asterisk/data/sounds"):
             yield str(path), path.read_bytes()
     for name, program in (("ivr", system.ivr), ("api", system.api)):
