@@ -13,6 +13,7 @@ from api.problems import PLAIN_TITLES, STATUS_OF
 from desk.settings import PREFIX, ROOT, Settings
 from desk.variables import BESIDE, known, unread
 from docker import compose
+from docker.run import STOP_LIMIT
 from innringing import app
 
 DOCUMENTS = sorted(
@@ -20,6 +21,7 @@ DOCUMENTS = sorted(
     + [path for path in (ROOT / "docs" / "examples").iterdir() if path.is_file()]
 )
 API = ROOT / "docs" / "api.md"
+SECURITY = ROOT / "docs" / "security.md"
 SINGLE_SIGN_ON = ROOT / "docs" / "single-sign-on.md"
 OUR_OWN_IDS = {"internal-error", "invalid-input", "unknown-host"}
 """Problems that no class of error stands for."""
@@ -44,6 +46,19 @@ def section(path: Path, heading: str) -> str:
     found = re.search(rf"(?ms)^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text_of(path))
     assert found, f"{path.name} has no «{heading}»"
     return found[1]
+
+
+def test_the_systemd_unit_runs_what_the_checklist_made() -> None:
+    unit = text_of(ROOT / "docs" / "examples" / "innringing.service")
+    given = dict(line.split("=", 1) for line in unit.splitlines() if re.match(r"[A-Z][A-Za-z]+=", line))
+    checklist = section(SECURITY, "Before going live")
+    assert f"cat > {given['EnvironmentFile']} <<" in checklist
+    command = given["ExecStart"].removeprefix(f"{given['WorkingDirectory']}/")
+    assert f"`{command}`" in checklist
+    assert given["ReadWritePaths"] == given["WorkingDirectory"]
+    assert int(given["TimeoutStopSec"]) > 3 * STOP_LIMIT  # two doors and Asterisk, one after another
+    assert int(Settings.model_fields["sip_port"].default) > 1023  # without any capability
+    assert int(Settings.model_fields["api_port"].default) > 1023
 
 
 def first_cells(text: str) -> str:
