@@ -244,10 +244,10 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
             raise ValueError("write first-last, such as 10000-10999, between 1024 and 65535")
         return ports
 
-    @field_validator("retention_at")
+    @field_validator("retention_at", mode="before")
     @classmethod
-    def _wall_time(cls, at: time) -> time:
-        if at.tzinfo is not None:
+    def _wall_time(cls, at: object) -> object:
+        if isinstance(at, str) and not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at, re.ASCII):
             raise ValueError("write a time of day in Oslo, such as 03:30")
         return at
 

@@ -33,6 +33,11 @@ def add(
         fail(f"A label has 1 to {LONGEST_LABEL} characters.")
     where = frozenset(chosen_departments(settings, department, everywhere=False)) if department else None
     scope = TokenScope(where, frozenset(permission) if permission else None)
+    narrow = run(with_agents(settings, lambda agents: agents.get(name))).narrowed(where, scope.permissions)
+    if not narrow.grants or not any(narrow.may(each) for each in permission or Permission):
+        fail(
+            f"{name} has no role that gives {in_words(scope)}: the token would open nothing. See innringing agents list."
+        )
     expires_at = SystemClock().now() + timedelta(days=days)
     issued = run(
         changed(

@@ -92,13 +92,16 @@ def test_the_commands(command: CliRunner) -> None:
     year = (datetime.now(UTC) + timedelta(days=364)).year
     assert str(year) in told("tokens", "list", "--agent", "kari")
     assert "no such agent" in told("tokens", "add", "ola", "--label", "x", code=1)
+    elsewhere = told("tokens", "add", "kari", "--label", "x", "--department", "hjerte", code=1)
+    assert "kari has no role that gives all its agent may in hjerte" in elsewhere
+    assert "no role" in told("tokens", "add", "kari", "--label", "x", "--permission", "manage", code=1)
     assert "no department" in told("tokens", "add", "kari", "--label", "x", "--department", "barnehage", code=1)
     told("tokens", "revoke", "2")
     assert "screen" not in told("tokens", "list")
     assert "no such token" in told("tokens", "revoke", "2", code=1)
     said = told("agents", "password", "kari", typed=PASSWORD + "\n")
     assert PASSWORD not in said
-    assert "12 characters" in told("agents", "password", "kari", typed="kort\n", code=1)
+    assert "12 to 128 characters" in told("agents", "password", "kari", typed="kort\n", code=1)
     assert "no such agent" in told("agents", "password", "ola", typed=PASSWORD + "\n", code=1)
     told("agents", "disable", "kari")
     told("agents", "enable", "kari")

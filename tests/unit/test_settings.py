@@ -111,6 +111,8 @@ def test_the_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> No
         ("RTP_PORTS", "20000-10000", "write first-last"),
         ("RTP_PORTS", "80-90", "write first-last"),
         ("RTP_PORTS", "10000-70000", "write first-last"),
+        ("RETENTION_AT", "3.30", "write a time of day in Oslo, such as 03:30"),
+        ("RETENTION_AT", "03:30+02:00", "write a time of day in Oslo, such as 03:30"),
         ("ENVIRONMENT", "hunter22", "it should be 'production' or 'demo'"),
         ("RUNNER", "podman", "it should be 'auto', 'docker' or 'tree'"),
         ("ALLOW_FOREIGN", "perhaps", "it should be a valid boolean"),
