@@ -35,9 +35,7 @@ def add(
     scope = TokenScope(where, frozenset(permission) if permission else None)
     narrow = run(with_agents(settings, lambda agents: agents.get(name))).narrowed(where, scope.permissions)
     if not narrow.grants or not any(narrow.may(each) for each in permission or Permission):
-        fail(
-            f"{name} has no role that gives {in_words(scope)}: the token would open nothing. See innringing agents list."
-        )
+        fail(f"{name} has no role that gives {in_words(scope)}: the token would open nothing. See `agents list`.")
     expires_at = SystemClock().now() + timedelta(days=days)
     issued = run(
         changed(
