@@ -327,7 +327,7 @@ class TokenOutlives(DeskError):
 
 
 class ProvidersPerson(DeskError):
-    """Who logs in at a provider makes no tokens: a token would go on when the provider says no. Ask an operator."""
+    """Who logs in at a provider gets no token and no password here: either would go on when the provider says no."""
 
     id = "providers-person"
 

@@ -15,7 +15,6 @@ from desk.clock import Clock
 from desk.errors import (
     AgentNotFound,
     NarrowedToken,
-    ProvidersPerson,
     TokenNotFound,
     TokenOutlives,
     TokenTooWide,
@@ -57,11 +56,6 @@ class Issuance(UnitsOfWork):
 
         async def work(connection: Connection) -> Issued:
             giver = await self._giver(connection, by)
-            owner = await agent_rows.by_name(connection, agent.name)
-            if owner is None:
-                raise AgentNotFound
-            if await agent_rows.is_providers(connection, owner.id):
-                raise ProvidersPerson
             expires_at = self._clock.now() + min(lasting or USUAL, LONGEST)
             if giver is not None and giver.expires_at is not None and giver.expires_at < expires_at:
                 if lasting is not None:

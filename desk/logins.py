@@ -9,7 +9,15 @@ from datetime import timedelta
 from typing import Final
 
 from desk.clock import Clock
-from desk.errors import AgentNotFound, SecondFactorNeeded, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.errors import (
+    AgentNotFound,
+    ProvidersPerson,
+    SecondFactorNeeded,
+    TooManyTries,
+    WeakPassword,
+    WrongLogin,
+    WrongPassword,
+)
 from desk.passwords import PasswordProblem, Passwords, normal
 from desk.second_factors import Proof, SecondFactors
 from desk.sessions import LoginSource, Opened, Session, Sessions
@@ -133,7 +141,7 @@ class Logins(UnitsOfWork):
     ) -> None:
         """Set by an operator: every session of the agent's ends.
 
-        Raises AgentNotFound, WeakPassword, LeakedPasswordsFault.
+        Raises AgentNotFound, ProvidersPerson, WeakPassword, LeakedPasswordsFault.
 
         `first_for`: it is a first password, which opens that long and only to be changed; None: it lasts.
         """
@@ -144,6 +152,8 @@ class Logins(UnitsOfWork):
             row = await agent_rows.by_name(connection, name)
             if row is None:
                 raise AgentNotFound
+            if await agent_rows.is_providers(connection, row.id):
+                raise ProvidersPerson
             change_by = None if first_for is None else self._clock.now() + first_for
             await agent_rows.set_password(connection, row.id, kept, change_by=change_by)
             await sessions.end_of_agent(connection, row.id)

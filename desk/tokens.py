@@ -13,7 +13,7 @@ from desk.access import Grant, Permission, Role
 from desk.agent import Agent
 from desk.at_once import AtOnce
 from desk.clock import Clock
-from desk.errors import AgentNotFound, StorageUnavailable, TokenNotFound, TooManyTokens
+from desk.errors import AgentNotFound, ProvidersPerson, StorageUnavailable, TokenNotFound, TooManyTokens
 from desk.storage import agents as agent_rows
 from desk.storage import tokens as rows
 from desk.storage.agents import AgentRow
@@ -82,7 +82,7 @@ class Tokens(UnitsOfWork):
     async def issue(
         self, agent: str, label: str, *, scope: TokenScope = WHOLE, expires_at: datetime | None = None
     ) -> Issued:
-        """A new token of that agent. Raises AgentNotFound, TooManyTokens."""
+        """A new token of that agent. Raises AgentNotFound, ProvidersPerson, TooManyTokens."""
         return await self._write(
             lambda connection: self.issue_in(connection, agent, label, scope=scope, expires_at=expires_at)
         )
@@ -102,6 +102,8 @@ class Tokens(UnitsOfWork):
         owner = await agent_rows.by_name(connection, agent)
         if owner is None:
             raise AgentNotFound
+        if await agent_rows.is_providers(connection, owner.id):
+            raise ProvidersPerson
         if await rows.count(connection, owner.id, now) >= MOST_TOKENS:
             raise TooManyTokens
         secret = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)

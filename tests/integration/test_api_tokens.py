@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from desk.access import Grant, Permission, Role
+from desk.errors import ProvidersPerson
 from desk.sessions import LoginSource
 from desk.tokens import TokenScope
 from tests.integration.api_world import World, open_world, refused
@@ -203,6 +204,8 @@ async def test_a_log_in_makes_one_and_a_provider_s_person_does_not(world: World)
         answer = await world.client.post("/api/v1/tokens", json={"label": "x"}, headers=headers)
         if name == "grete":
             refused(answer, 403, "providers-person")
+            with pytest.raises(ProvidersPerson):  # nor does an operator make her one
+                await world.parts.agents.tokens.issue(name, "x")
         else:
             assert answer.status_code == 201 and await opens(world, answer.json()["token"]) == 200
 

@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 
 from desk.access import Role
 from desk.agents import Agents
-from desk.errors import AgentNotFound, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.logins import LoggedIn, Logins
 from desk.passwords import Passwords
 from desk.sessions import LoginSource, Sessions
@@ -255,6 +255,9 @@ async def test_an_operator_sets_a_password(house: House) -> None:
     assert await house.logins.has_password("kari")
     with pytest.raises(AgentNotFound):
         await house.logins.set_password("nobody", PASSWORD)
+    await house.agents.from_provider("https://idp.test", "subject-1", "grete", [])
+    with pytest.raises(ProvidersPerson):
+        await house.logins.set_password("grete", PASSWORD)
     with pytest.raises(WeakPassword):
         await house.logins.set_password("kari", "passord12345")
 
