@@ -13,7 +13,7 @@ import httpx
 
 from desk.settings import ROOT, Settings
 from docker import asterisk
-from tests.environment import without_ours
+from tests.environment import UNLIMITED, without_ours
 from tests.servers import machine_settings
 
 COMMAND = [sys.executable, "-c", "from innringing import app; app()"]
@@ -150,6 +150,7 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "AGENT_RINGS": str(settings.agent_rings),
         "PATIENT_RINGS": str(settings.patient_rings),
         "DIALS_A_NUMBER_A_DAY": str(settings.dials_a_number_a_day),
+        **{name.upper(): str(limit) for name, limit in UNLIMITED.items()},
     }
     return without_ours() | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}
 

@@ -24,6 +24,7 @@ from desk.phone import parse_phone
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
+from tests.environment import UNLIMITED
 from tests.fakes import FakeClock
 from tests.synthetic import synthetic_identity
 
@@ -97,10 +98,6 @@ class World:
         patient = parse_identity(synthetic_identity(n), allow_test=True, allow_h=False) if with_identity else None
         phone = parse_phone(f"+476805{n:04}")
         return (await self.parts.desk.register(key, department, patient, phone)).callback
-
-
-UNLIMITED = {"requests_a_minute": 10**6, "refusals_a_minute": 10**6, "numbers_an_hour": 10**6}
-"""Tests ask faster than anybody works, and their clock stands still meanwhile."""
 
 
 @asynccontextmanager

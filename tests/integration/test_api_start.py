@@ -8,9 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from desk.settings import ROOT
 from desk.storage.migrate import migrate
-from tests.integration.api_process import environment, refused_start, running_api
+from tests.integration.api_process import environment, own_departments, refused_start, running_api
 from tests.ports import free_port
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
@@ -80,13 +79,6 @@ async def test_production_without_keys(tmp_path: Path) -> None:
 
 async def test_a_setting_that_is_wrong(tmp_path: Path) -> None:
     assert "INNRINGING_API_PORT" in await one_line(environment(SQLITE, tmp_path, api_port="http"))
-
-
-def own_departments(folder: Path) -> str:
-    """A hospital's own file: the demo's with numbers that are somebody's."""
-    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
-    (folder / "own.toml").write_text(text.replace("+47680500", "+47680599"), "utf-8")
-    return str(folder / "own.toml")
 
 
 async def test_production_takes_no_department_of_the_demo(tmp_path: Path) -> None:

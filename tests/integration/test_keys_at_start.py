@@ -12,7 +12,7 @@ from desk.keyring import Keyring
 from desk.settings import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
-from tests.integration.api_process import environment
+from tests.integration.api_process import environment, own_departments
 from tests.integration.sealed_world import OLD, new_vault, old_vault, variables, written
 
 
@@ -40,6 +40,7 @@ async def used(tmp_path: Path) -> str:
 )
 async def test_one_line(used: str, tmp_path: Path, door: str, keys: dict[str, str], said: str) -> None:
     given = {"identity_key": written(v2=b"n" * 32, v1=OLD), "ari_password": "not-a-real-one", **keys}
+    given["departments_file"] = str(own_departments(tmp_path))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", door),
         cwd=ROOT,
