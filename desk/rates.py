@@ -28,9 +28,10 @@ class Use:
 def use(full_at: datetime | None, now: datetime, rate: Rate) -> Use:
     """One more use of a bucket that is full at `full_at`.
 
-    No bucket is further from full than the whole time, so that a clock set back shuts nobody out for longer.
+    No bucket is further from full than the whole time: one that seems so was kept before the clock was set back, which
+    shuts nobody out.
     """
-    before = now if full_at is None else min(max(full_at, now), now + rate.per)
+    before = full_at if full_at is not None and now < full_at <= now + rate.per else now
     after = before + rate.per / rate.times
     early = (after - now - rate.per).total_seconds()
     return Use(math.ceil(early), before) if early > 0 else Use(0, after)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from sqlalchemy import insert, select
 
@@ -14,6 +15,7 @@ from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.desk import Desk
 from desk.keyring import Keyring
+from desk.rates import Rate
 from desk.settings import ROOT
 from desk.storage.database import Database
 from desk.storage.sealed import NUMBERS
@@ -94,7 +96,13 @@ async def test_killed_and_taken_up_again(migrated_url: str) -> None:
     async with database.begin() as connection:
         await connection.execute(insert(callbacks), rows)
     clear = opened(old_vault(), await values(database))
-    desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=changing_vault(), clock=SystemClock())
+    desk = Desk(
+        database=database,
+        departments=lambda: DEPARTMENTS,
+        vault=changing_vault(),
+        clock=SystemClock(),
+        numbers=Rate(10**6, timedelta(hours=1)),
+    )
     in_the_middle: list[bool] = []
     stop = asyncio.Event()
     working = asyncio.create_task(at_work(desk, stop))

@@ -55,7 +55,7 @@ WITHOUT = {
         "dials.rung_since",
         "outbox.backlog",
     ),
-    "one's own": ("emergency.live",),
+    "one's own": ("emergency.live", "emergency.one_at_a_time"),
     "the controller's, which rings for all departments": (
         "dials.cancel",
         "dials.change",
