@@ -247,7 +247,7 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     @field_validator("retention_at", mode="before")
     @classmethod
     def _wall_time(cls, at: object) -> object:
-        if isinstance(at, str) and not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at, re.ASCII):
+        if isinstance(at, str) and not re.fullmatch(r"([01][0-9]|2[0-3])(:[0-5][0-9]){1,2}", at, re.ASCII):
             raise ValueError("write a time of day in Oslo, such as 03:30")
         return at
 
