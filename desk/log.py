@@ -30,6 +30,7 @@ SHORTEST_SECRET = 4
 """A shorter one is no secret, and hiding it would blot out half the log."""
 
 LONGEST_NUMBER = 10**7
+FIVE_DIGITS = 10**4
 DECIMALS = 6
 
 QUIET = (
@@ -243,10 +244,15 @@ def _short(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _short(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_short(inner) for inner in value]
+        return [_apart(_short(inner)) for inner in value]
     if isinstance(value, int | float) and abs(value) >= LONGEST_NUMBER:
         return str(value)
     return round(value, DECIMALS) if isinstance(value, float) else value
+
+
+def _apart(value: Any) -> Any:
+    """In a list: `[123456, 12345]` would be taken for an identity number, and what is left of the line be no JSON."""
+    return str(value) if isinstance(value, int | float) and abs(value) >= FIVE_DIGITS else value
 
 
 def _shared() -> list[Processor]:

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -109,6 +109,8 @@ json_values = st.recursive(
 
 
 @given(json_values)
+@example([123_456, 12_345])
+@example([0.123456, 12_345])
 def test_a_scrubbed_line_is_still_json(value: object) -> None:
     stream = io.StringIO()
     configure_logging(PRODUCTION, stream=stream)
