@@ -1,6 +1,5 @@
 """Of whom a second factor is asked: until they have one their log-in is for adding it. On both engines."""
 
-import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import Any
 
 import pytest
 from alembic.command import downgrade
-from fastapi.routing import iter_route_contexts
 
 from desk.access import Grant, Role
 from desk.settings import Settings
 from desk.storage.migrate import config, migrate
 from tests.integration.api_world import World, refused
-from tests.integration.second_factor_world import Person, opened, person
+from tests.integration.second_factor_world import opened, person
+from tests.integration.shut_routes import refused_everywhere
 
 STAYS_OPEN = {
     *("GET /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/session", "POST /api/v1/session/password"),
@@ -31,25 +30,12 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def asked_everywhere(world: World, somebody: Person) -> int:
-    """How many routes there are to be refused, and are."""
-    asked = 0
-    for route in iter_route_contexts(world.app.routes):
-        path = re.sub(r":[a-z]+}", "}", str(route.path))
-        for method in sorted(set(route.methods or ()) - {"HEAD"}):
-            if path.startswith("/api/v1/") and f"{method} {path}" not in STAYS_OPEN:
-                at = path.replace("{id}", "0" * 32).replace("{slug}", "kirurgi").replace("{number}", "1")
-                answer = await somebody.ask(method, at.removeprefix("/api/v1"))
-                refused(answer, 403, "second-factor-must-be-added")
-                asked += 1
-    return asked
-
-
 async def test_until_there_is_one_it_opens_nothing_else(world: World) -> None:
     async with person(world, "lise", Role.LEADER) as lise, person(world, "kari") as kari:
         assert (await kari.logs_in()).json()["second_factor_to_add"] is False, "an agent is not asked"
         assert (await lise.logs_in()).json()["second_factor_to_add"] is True
-        assert await asked_everywhere(world, lise) > 30
+        problem = "second-factor-must-be-added"
+        assert await refused_everywhere(world, lise.ask, problem, but=STAYS_OPEN) > 30
         for path in ("/session", "/me", "/second-factor"):
             assert (await lise.ask("GET", path)).status_code == 200
         await lise.starts()
