@@ -20,12 +20,12 @@ from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 from desk.limit_settings import LimitSettings
 from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
+from desk.paths import ROOT
 from desk.second_factor import SecondFactorPolicy
 from desk.session_limits import Limits
 from desk.sms_settings import SmsSettings
 from desk.trust_settings import TrustSettings, with_files
 
-ROOT = Path(__file__).parents[1]
 """The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
 
 PREFIX = "INNRINGING_"

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from docker import engine, tree
 from docker.images import ensure_base
 from docker.venv import write_metadata

@@ -17,7 +17,8 @@ from desk.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
 from desk.faults import Fault, of_departments, shown
 from desk.leaked_passwords import LeakedPasswords
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from desk.sms_texts import load_sms_texts, telling_names
 from desk.toml_lines import key_lines
 from desk.variables import unread

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from desk.departments import load_departments
 from desk.errors import DeskError
-from desk.settings import ROOT, SECRETS, Settings
+from desk.paths import ROOT
+from desk.settings import SECRETS, Settings
 from docker import app_image, asterisk, container_secrets, engine, images, instance, tree
 from docker.apt import AptError
 from docker.demo_parts import demo_parts

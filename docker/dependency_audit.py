@@ -18,7 +18,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from desk.paths import ROOT
+
 REQUIREMENTS = ROOT / "requirements.txt"
 IGNORED = ROOT / "docker" / "dependency-audit-ignored.toml"
 MODE, URL = "INNRINGING_AUDIT", "INNRINGING_AUDIT_URL"

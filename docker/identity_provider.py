@@ -18,9 +18,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from desk.paths import ROOT
 from docker.tree import cache_folder
 
-SOURCE = Path(__file__).parents[1] / "tests" / "identity_provider"
+SOURCE = ROOT / "tests" / "identity_provider"
 PROGRAM = SOURCE / "provider.mjs"
 FILES = ("package.json", "package-lock.json")
 OLDEST_NODE = 22  # what oidc-provider asks for

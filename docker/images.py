@@ -10,9 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from desk.paths import ROOT
 from docker import apt, engine, tree
 
-HERE = Path(__file__).parent
+HERE = ROOT / "docker"
 ASTERISK = "innringing-asterisk"
 POSTGRES = "innringing-postgres"
 BOOTSTRAP = "innringing-mmdebstrap"

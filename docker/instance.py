@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from desk.errors import SettingsError
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from docker import sip_security
 
 DIALPLAN = ROOT / "dialplan"

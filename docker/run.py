@@ -19,7 +19,8 @@ from rich.console import Console
 
 from desk.departments import load_departments
 from desk.errors import DeskError, StorageUnavailable
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from desk.storage.migrate import migrate
 from docker import asterisk, instance, tree
 from docker.apt import AptError

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from desk.paths import ROOT
 from docker.apt import AptError, debian_sources, unpack
 
-HERE = Path(__file__).parent
+HERE = ROOT / "docker"
 RECIPE = "1"  # raise it when what is done to the unpacked packages changes
 CACHE_VARIABLE = "INNRINGING_CACHE"
 

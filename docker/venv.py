@@ -14,10 +14,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from desk.paths import ROOT
 from docker.apt import AptError, debian_sources, unpack
 from docker.tree import cache_folder
 
-ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv"
 RECIPE = b"2"  # raise it when what is made beside the requirements changes
 REQUIREMENTS = ROOT / "requirements-dev.txt"

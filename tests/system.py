@@ -11,7 +11,8 @@ from typing import Self
 
 import httpx
 
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from docker import asterisk
 from tests.environment import UNLIMITED, without_ours
 from tests.servers import machine_settings

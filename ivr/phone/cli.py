@@ -15,7 +15,8 @@ from rich.markup import escape
 
 from desk.errors import SettingsError
 from desk.log import Scrubber
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from ivr.phone.errors import PhoneError
 from ivr.phone.listening import Heard, Listener
 from ivr.phone.phone import Phone

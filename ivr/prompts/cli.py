@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from desk.paths import ROOT
 from docker import tree
 from docker.apt import AptError
 from ivr.prompts import script, sets
@@ -20,7 +21,7 @@ from ivr.prompts.files import WORDLESS
 
 app = typer.Typer(help="What the caller hears: build the sound files, and measure them.", no_args_is_help=True)
 
-PROMPTS_DIR = Path(__file__).parents[2] / "prompts"
+PROMPTS_DIR = ROOT / "prompts"
 Folder = Annotated[Path, typer.Option("--prompts-dir", envvar="INNRINGING_PROMPTS_DIR", help="holds catalogue.toml")]
 
 

@@ -13,7 +13,7 @@ from desk.agents import Agents
 from desk.callbacks import Callback, Status
 from desk.clock import SystemClock
 from desk.desk import Desk
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring

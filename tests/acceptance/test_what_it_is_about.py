@@ -20,8 +20,8 @@ from desk.access import Role
 from desk.agents import Agents
 from desk.clock import OSLO, SystemClock
 from desk.departments import Policy
+from desk.paths import ROOT
 from desk.promises import Promise
-from desk.settings import ROOT
 from desk.storage.database import Database
 from ivr.dialogue.speech import promise_prompts
 from ivr.phone.listening import Listener

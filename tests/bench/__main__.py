@@ -31,7 +31,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.migrate import migrate
 from docker import asterisk, postgres, tree
 from tests import sipp

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from docker.postgres import Postgres
 from tests.bench.requests import Asker
 from tests.integration.api_process import ApiProcess, environment, running_api

@@ -26,7 +26,7 @@ from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.desk import Desk
 from desk.keyring import Keyring
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from docker import postgres

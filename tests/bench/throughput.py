@@ -14,7 +14,7 @@ import psutil
 from pgqueuer.queries import Queries
 from rich.table import Table
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from docker.postgres import Postgres

@@ -15,8 +15,8 @@ from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.desk import Desk
 from desk.keyring import Keyring
+from desk.paths import ROOT
 from desk.rates import Rate
-from desk.settings import ROOT
 from desk.storage.database import Database
 from desk.storage.sealed import NUMBERS
 from desk.storage.tables import callbacks

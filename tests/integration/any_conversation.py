@@ -15,7 +15,7 @@ from desk.choice import Choice, Topic
 from desk.clock import OSLO
 from desk.departments import Department, Departments, HalfDay, Policy
 from desk.desk import Desk
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from desk.storage.tables import promises
 from ivr.prompts.catalogue import load_catalogue

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from tests.environment import UNLIMITED, without_ours
 from tests.ports import free_port
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from desk.desk import Desk
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from docker import tree
 from ivr.prompts.build import build

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from ivr.prompts.catalogue import load_catalogue
 from ivr.prompts.check import Checked
 from ivr.prompts.levels import Samples, from_alaw, from_pcm16

@@ -18,7 +18,8 @@ from api.metrics import Metrics
 from api.readiness import REFUSED
 from desk.access import Permission
 from desk.clock import SystemClock
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from desk.storage.database import Database
 from tests.integration.api_world import KEYS, World, open_world
 

@@ -24,7 +24,7 @@ from api import problems, requests
 from api.metrics import Metrics
 from desk.identity import IdentityNumber
 from desk.log import Scrubber
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.vault import Vault
 from docker.postgres import Postgres
 from tests.canaries import Checker, Find, identities, identity_spellings, phone_spellings, phones

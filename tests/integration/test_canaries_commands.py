@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from desk.audit import Audit, AuditEntry
 from desk.log import Scrubber
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from innringing import app
 from tests.canaries import Checker, Find, identities, identity_spellings, phones

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from desk.access import EVERYTHING
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage import tables
 from desk.storage.database import Database
 from desk.storage.migrate import migrate

@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from desk.errors import SettingsError
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from desk.storage.roles import role_of
 from docker import compose, container_secrets, postgres, tree
 from tests.environment import without_ours

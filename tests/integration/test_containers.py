@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from docker import engine
 
 COMPOSE = ROOT / "docker" / "compose.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from desk.access import Scope
 from desk.callbacks import ClosedReason, Status
-from desk.settings import ROOT
+from desk.paths import ROOT
 from tests.integration.api_process import environment, running_api
 from tests.integration.api_queue import open_queue, people_ring
 

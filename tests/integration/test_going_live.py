@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from docker.postgres import Postgres
 from innringing import app
 from tests.environment import without_ours

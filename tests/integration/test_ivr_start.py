@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from tests.fake_ari import FakeAri, serving
 from tests.integration.api_process import environment
 from tests.phone_door import until

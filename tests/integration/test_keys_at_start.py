@@ -9,7 +9,7 @@ import pytest
 
 from desk.clock import SystemClock
 from desk.keyring import Keyring
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from tests.integration.api_process import environment, own_departments

@@ -9,7 +9,7 @@ import pytest
 
 from desk.log import Scrubber
 from desk.outlets import LONGEST_LINE
-from desk.settings import ROOT
+from desk.paths import ROOT
 from tests.environment import without_ours
 from tests.synthetic import synthetic_identity
 

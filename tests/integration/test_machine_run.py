@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from docker.ready import doors_are_open
 from tests.servers import machine_settings
 

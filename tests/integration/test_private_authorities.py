@@ -18,7 +18,8 @@ from api.oidc_errors import ProviderUnavailable
 from api.oidc_wire import Wire
 from api.readiness import Asterisk
 from desk.errors import SettingsError
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from desk.sms import TryLater
 from desk.tls import client_context
 from docker import asterisk

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from docker import asterisk, instance
 from docker.demo_parts import demo_parts
 from ivr.phone.errors import Refused

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from desk.access import EVERYTHING
 from desk.outbox import LEASE
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.sms_world import Office, link

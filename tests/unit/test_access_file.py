@@ -7,8 +7,8 @@ import pytest
 from desk.access import Grant, Role
 from desk.access_file import load_access, unknown_departments
 from desk.errors import AccessFileError
+from desk.paths import ROOT
 from desk.reload import AccessFile
-from desk.settings import ROOT
 from docker.check import groups
 
 FILE = ROOT / "dialplan" / "access.toml"

@@ -12,7 +12,8 @@ import pytest
 
 from desk.departments import load_departments
 from desk.faults import Fault
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 from docker import tree
 from docker.check import faults, sms_off
 from ivr.prompts import voices

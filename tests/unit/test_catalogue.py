@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.settings import ROOT
+from desk.paths import ROOT
 from ivr.prompts import keys
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
 

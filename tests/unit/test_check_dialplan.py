@@ -7,7 +7,7 @@ import pytest
 
 from desk.departments import load_departments
 from desk.faults import Fault
-from desk.settings import ROOT
+from desk.paths import ROOT
 from docker.dialplan import Dialplan, Place
 from docker.dialplan_rules import Dialled
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from desk.departments import Departments, load_departments
-from desk.settings import ROOT
+from desk.paths import ROOT
 from ivr.prompts import keys
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.rules import contradictions, missing_languages

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from desk.departments import Departments, HalfDay, Policy, load_departments
 from desk.errors import DepartmentNotFound, DepartmentsFileError
-from desk.settings import ROOT
+from desk.paths import ROOT
 from desk.toml_lines import key_lines
 
 GOOD = """\

@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from api.problems import PLAIN_TITLES, STATUS_OF
-from desk.settings import PREFIX, ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import PREFIX, Settings
 from desk.variables import BESIDE, known, unread
 from docker import compose
 from docker.run import STOP_LIMIT

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from desk.clock import OSLO
-from desk.settings import ROOT
+from desk.paths import ROOT
 from innringing import app
 from ivr.rehearse import people, transcript
 from ivr.rehearse.cast import ROLES, Scene, hanging_up, rehearse

@@ -15,8 +15,8 @@ from desk.dials import Dials
 from desk.errands import Errands
 from desk.errors import DepartmentNotAllowed
 from desk.ledger import Ledger
+from desk.paths import ROOT
 from desk.recordings import Recordings
-from desk.settings import ROOT
 
 STORAGE = ROOT / "desk" / "storage"
 

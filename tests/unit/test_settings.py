@@ -10,7 +10,8 @@ import pytest
 from desk.errors import SettingsError
 from desk.keys import Keys
 from desk.log import Scrubber, _secrets
-from desk.settings import ROOT, Settings
+from desk.paths import ROOT
+from desk.settings import Settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
