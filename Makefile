@@ -20,7 +20,7 @@ check: venv ## style, types, layers, the operators' files, and known weaknesses 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/innringing check
-	@$(BIN)/python -m docker.dependency_audit
+	@$(BIN)/python -m ops.machine.dependency_audit
 
 bench: bench-venv tree images ## the calls beside plain dialplan, the agents' queue beside other queues, live
 	$(BIN)/python -m tests.bench
@@ -39,19 +39,19 @@ down: venv
 	$(BIN)/python -m docker.compose down
 
 venv:
-	@$(PYTHON) -m docker.venv
+	@$(PYTHON) -m ops.machine.venv
 
 bench-venv: venv
-	@$(PYTHON) -m docker.venv bench
+	@$(PYTHON) -m ops.machine.venv bench
 
 images: venv
-	@$(BIN)/python -m docker.images
+	@$(BIN)/python -m ops.machine.images
 
 tree: venv
-	@$(PYTHON) -m docker.tree asterisk
+	@$(PYTHON) -m ops.machine.tree asterisk
 
 identity-provider: venv
-	@$(BIN)/python -m docker.identity_provider
+	@$(BIN)/python -m ops.machine.identity_provider
 
 clean: ## what was built and what was recorded here; the cache folder stays
 	rm -rf $(VENV) prompts/build var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
 """The passwords most people have, as far as they are long enough to pass for one here (ASVS 5.0, 6.2.4).
 
 common_passwords.txt holds the beginning of the SHA-256 of each, in lower case and NFKC: many are nothing to read. What
-it was made of stands at its top; `python -m docker.common_passwords` makes it anew.
+it was made of stands at its top; `python -m ops.machine.common_passwords` makes it anew.
 """
 
 import hashlib

@@ -19,11 +19,11 @@ from desk.departments import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.settings import SECRETS, Settings
-from docker import app_image, asterisk, container_secrets, engine, images, instance, tree
-from docker.apt import AptError
-from docker.demo_parts import demo_parts
-from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
+from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
+from ops.machine.apt import AptError
+from ops.machine.demo_parts import demo_parts
+from ops.machine.ready import doors_are_open
 
 READY_LIMIT = 120.0
 OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"

@@ -22,12 +22,12 @@ from desk.errors import DeskError, StorageUnavailable
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.storage.migrate import migrate
-from docker import asterisk, instance, tree
-from docker.apt import AptError
-from docker.demo_parts import demo_parts
-from docker.engine import EngineError
-from docker.ready import doors_are_open
 from ivr.prompts.cli import build_with_progress
+from ops.machine import asterisk, instance, tree
+from ops.machine.apt import AptError
+from ops.machine.demo_parts import demo_parts
+from ops.machine.engine import EngineError
+from ops.machine.ready import doors_are_open
 
 DOORS = ("ivr", "api")
 READY_LIMIT = 60.0

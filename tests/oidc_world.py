@@ -21,7 +21,7 @@ import httpx
 from joserfc import jwk
 
 from desk.oidc_settings import CALLBACK_PATH
-from docker import identity_provider
+from ops.machine import identity_provider
 from tests.ports import free_port
 
 OURS: Final = "https://innringing.test"

@@ -5,7 +5,7 @@ import random
 import socket
 from typing import Final
 
-from docker.asterisk import port_is_free
+from ops.machine.asterisk import port_is_free
 
 LOWEST_PORT, HIGHEST_PORT = 20000, 30000
 """Below what the system gives to outgoing connections, which could take a port before its server does."""

@@ -13,7 +13,7 @@ import pytest
 
 from desk.settings import Settings
 from desk.storage.migrate import migrate
-from docker import asterisk, postgres
+from ops.machine import asterisk, postgres
 from tests.ports import free_port, free_rtp_range
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker import tree
+from ops.machine import tree
 from tests.ports import free_port
 
 KEY_MS = 120  # then as long a pause; the payload type is 96 unless a third value says otherwise

@@ -13,7 +13,7 @@ import httpx
 
 from desk.paths import ROOT
 from desk.settings import Settings
-from docker import asterisk
+from ops.machine import asterisk
 from tests.environment import UNLIMITED, without_ours
 from tests.servers import machine_settings
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from docker import postgres, tree
+from ops.machine import postgres, tree
 from tests.servers import machine_settings
 from tests.system import System, run, running_system
 

@@ -11,13 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from desk.paths import ROOT
-from docker import tree
-from docker.apt import AptError
 from ivr.prompts import script, sets
 from ivr.prompts.build import Report, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import Checked, check
 from ivr.prompts.files import WORDLESS
+from ops.machine import tree
+from ops.machine.apt import AptError
 
 app = typer.Typer(help="What the caller hears: build the sound files, and measure them.", no_args_is_help=True)
 

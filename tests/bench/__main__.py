@@ -33,7 +33,7 @@ from rich.table import Table
 
 from desk.paths import ROOT
 from desk.storage.migrate import migrate
-from docker import asterisk, postgres, tree
+from ops.machine import asterisk, postgres, tree
 from tests import sipp
 from tests.callers import ringing
 from tests.servers import free_port, machine_settings

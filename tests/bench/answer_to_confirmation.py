@@ -24,9 +24,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from docker import tree
 from ivr.prompts.files import RATE
 from ivr.prompts.voices import WORDS_A_MINUTE, draft, programs_from
+from ops.machine import tree
 from tests.callers import Caller, ringing
 from tests.servers import machine_settings
 from tests.synthetic import synthetic_identity

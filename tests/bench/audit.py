@@ -27,8 +27,8 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from docker import postgres
-from docker.postgres import Postgres
+from ops.machine import postgres
+from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
 from tests.integration.api_process import environment, running_api
 from tests.integration.api_queue import open_queue, people_ring

@@ -18,7 +18,7 @@ from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
-from docker.postgres import Postgres
+from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
 from tests.filled import waiting
 from tests.integration.api_process import environment, running_api

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from desk.paths import ROOT
-from docker.postgres import Postgres
+from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring

@@ -23,7 +23,7 @@ from rich.table import Table
 from desk.callbacks import CallKey
 from desk.desk import Desk
 from desk.promises import public_holidays
-from docker import postgres
+from ops.machine import postgres
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue
 from tests.integration.desk_world import person, phone

@@ -22,7 +22,7 @@ import uvloop
 from rich.console import Console
 
 from desk.promises import public_holidays
-from docker import postgres
+from ops.machine import postgres
 from tests.bench import claiming, listing, sizes, throughput
 
 PARTS = ("throughput", "listing", "claiming", "sizes")

@@ -29,7 +29,7 @@ from desk.keyring import Keyring
 from desk.paths import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
-from docker import postgres
+from ops.machine import postgres
 from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone
 from tests.integration.sealed_world import INDEX, NEW, NEW_INDEX, OLD, changing_vault, old_vault, variables, written

@@ -13,7 +13,7 @@ from desk.clock import SystemClock
 from desk.desk import Desk
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
-from docker.postgres import Postgres
+from ops.machine.postgres import Postgres
 from tests.filled import fill
 from tests.integration.desk_world import make_desk
 from tests.systems import create_database

@@ -17,7 +17,7 @@ from rich.table import Table
 from desk.paths import ROOT
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
-from docker.postgres import Postgres
+from ops.machine.postgres import Postgres
 from tests.bench.contenders import (
     CONTENDERS,
     OURS,

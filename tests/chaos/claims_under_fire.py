@@ -20,7 +20,7 @@ from sqlalchemy import and_, func, or_, select
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.storage.tables import callbacks, history
-from docker import postgres
+from ops.machine import postgres
 from tests.chaos import claim_worker
 from tests.chaos.claim_history import LOST, OK, Operation, Stored, faults, operations
 from tests.filled import waiting

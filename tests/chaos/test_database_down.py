@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from docker import postgres
+from ops.machine import postgres
 from tests.callers import ringing
 from tests.servers import machine_settings
 from tests.synthetic import synthetic_identity

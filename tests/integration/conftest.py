@@ -9,8 +9,8 @@ import pytest
 from desk.desk import Desk
 from desk.paths import ROOT
 from desk.storage.database import Database
-from docker import tree
 from ivr.prompts.build import build
+from ops.machine import tree
 from tests.fakes import FakeClock
 from tests.integration.desk_world import make_desk
 from tests.integration.oidc_house import as_they_were as as_they_were

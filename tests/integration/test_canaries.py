@@ -26,7 +26,7 @@ from desk.identity import IdentityNumber
 from desk.log import Scrubber
 from desk.paths import ROOT
 from desk.vault import Vault
-from docker.postgres import Postgres
+from ops.machine.postgres import Postgres
 from tests.canaries import Checker, Find, identities, identity_spellings, phone_spellings, phones
 from tests.canary_places import in_a_dump, in_files
 from tests.integration.api_world import open_world

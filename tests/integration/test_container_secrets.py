@@ -21,7 +21,8 @@ from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.storage.roles import role_of
-from docker import compose, container_secrets, postgres, tree
+from docker import compose
+from ops.machine import container_secrets, postgres, tree
 from tests.environment import without_ours
 from tests.link_gateway import LinkGateway
 from tests.ports import free_port

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from desk.paths import ROOT
-from docker import engine
+from ops.machine import engine
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
 EXAMPLES = ROOT / "docs" / "examples"

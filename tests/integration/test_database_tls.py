@@ -16,7 +16,7 @@ from desk.errors import SettingsError, StorageUnavailable
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.tls import client_context
-from docker import postgres
+from ops.machine import postgres
 from tests.certificates import Authority, Certificate
 from tests.environment import without_ours
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from docker import dependency_audit as audit
+from ops.machine import dependency_audit as audit
 from tests.ports import free_port
 
 TODAY = date(2026, 11, 24)
@@ -110,7 +110,7 @@ def test_nothing_is_ignored_without_a_reason_and_an_end(tmp_path: Path, text: st
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
     """As `make check` runs it, with nothing but these set."""
     return subprocess.run(
-        [sys.executable, "-m", "docker.dependency_audit"],
+        [sys.executable, "-m", "ops.machine.dependency_audit"],
         capture_output=True, text=True, check=False, cwd=audit.ROOT, env={"PATH": "/usr/bin:/bin", **variables},
     )  # fmt: skip
 

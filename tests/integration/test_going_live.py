@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from desk.paths import ROOT
 from desk.settings import Settings
-from docker.postgres import Postgres
 from innringing import app
+from ops.machine.postgres import Postgres
 from tests.environment import without_ours
 
 CHECKLIST = ROOT / "docs" / "security.md"

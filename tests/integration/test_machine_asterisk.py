@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docker import asterisk
+from ops.machine import asterisk
 from tests.servers import machine_settings
 
 StartAsterisk = Callable[..., asterisk.Asterisk]

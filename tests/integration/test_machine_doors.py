@@ -9,9 +9,9 @@ import httpx
 import psutil
 import pytest
 
-from docker import asterisk
 from ivr.phone.errors import Refused
 from ivr.phone.phone import Phone
+from ops.machine import asterisk
 from tests.certificates import make_certificate
 from tests.ports import free_port
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from docker import postgres
+from ops.machine import postgres
 
 
 @pytest.mark.parametrize("kind", ["tree", None])

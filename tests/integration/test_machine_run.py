@@ -15,7 +15,7 @@ import pytest
 
 from desk.paths import ROOT
 from desk.settings import Settings
-from docker.ready import doors_are_open
+from ops.machine.ready import doors_are_open
 from tests.servers import machine_settings
 
 pytestmark = pytest.mark.usefixtures("prompts")

@@ -22,9 +22,9 @@ from desk.paths import ROOT
 from desk.settings import Settings
 from desk.sms import TryLater
 from desk.tls import client_context
-from docker import asterisk
 from ivr.ari import Ari
 from ivr.errors import AriMistrusted
+from ops.machine import asterisk
 from tests.certificates import THIS_MACHINE, Authority, Certificate
 from tests.integration.sms_world import MOBILE
 from tests.link_gateway import LinkGateway

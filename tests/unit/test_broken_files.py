@@ -14,9 +14,9 @@ from desk.departments import load_departments
 from desk.faults import Fault
 from desk.paths import ROOT
 from desk.settings import Settings
-from docker import tree
 from docker.check import faults, sms_off
 from ivr.prompts import voices
+from ops.machine import tree
 
 DEPARTMENTS = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
 CATALOGUE = (ROOT / "prompts" / "catalogue.toml").read_text("utf-8")

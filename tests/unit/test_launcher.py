@@ -1,4 +1,4 @@
-"""The command `.venv/bin/innringing`, as docker/venv.py writes it."""
+"""The command `.venv/bin/innringing`, as ops/machine/venv.py writes it."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docker.venv import COMMAND
+from ops.machine.venv import COMMAND
 
 LOADING = """\
 import os, sys, time

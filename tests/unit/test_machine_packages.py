@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docker import apt, tree
+from ops.machine import apt, tree
 
 DEB822 = """\
 Types: deb deb-src

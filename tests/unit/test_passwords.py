@@ -14,7 +14,7 @@ from desk.common_passwords import FILE, shortened
 from desk.errors import LoginsBusy, WeakPassword
 from desk.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
 from desk.throttling import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
-from docker.common_passwords import long_enough, write
+from ops.machine.common_passwords import long_enough, write
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)

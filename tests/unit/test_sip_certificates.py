@@ -7,7 +7,7 @@ import pytest
 
 from desk.errors import SettingsError
 from desk.settings import Settings
-from docker import sip_security
+from ops.machine import sip_security
 from tests.certificates import Authority, Certificate
 
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from desk.paths import ROOT
-from docker import apt, engine, tree
+from ops.machine import apt, engine, tree
 
 HERE = ROOT / "docker"
 ASTERISK = "innringing-asterisk"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from docker import engine, images, tree
+from ops.machine import engine, images, tree
 
 VARIABLE = "INNRINGING_POSTGRES"
 START_LIMIT = 60.0

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from desk.settings import Settings
-from docker import engine, images, tree
-from docker.instance import Instance, configuration_of, drop_recordings, make_recordings, prepare
-from docker.ready import ari_finds
+from ops.machine import engine, images, tree
+from ops.machine.instance import Instance, configuration_of, drop_recordings, make_recordings, prepare
+from ops.machine.ready import ari_finds
 
 START_LIMIT = 30.0  # seconds until ARI must answer
 STOP_LIMIT = 10.0

@@ -10,15 +10,15 @@ import tempfile
 from pathlib import Path
 
 from desk.paths import ROOT
-from docker import engine, tree
-from docker.images import ensure_base
-from docker.venv import write_metadata
+from ops.machine import engine, tree
+from ops.machine.images import ensure_base
+from ops.machine.venv import write_metadata
 
 APP = "innringing-app"
 PYTHON = "innringing-python"
 DOCKERFILE = ROOT / "docker" / "app.Dockerfile"
 REQUIREMENTS = ROOT / "requirements.txt"
-SOURCE = ("api", "desk", "dialplan", "docker", "ivr", "migrations", "prompts", "innringing.py")
+SOURCE = ("api", "desk", "dialplan", "docker", "ivr", "migrations", "ops", "prompts", "innringing.py")
 PASSED_ON = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "DEFAULT_TIMEOUT")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 AUTHORITIES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")

@@ -16,7 +16,7 @@ from pathlib import Path
 from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings import Settings
-from docker import sip_security
+from ops.machine import sip_security
 
 DIALPLAN = ROOT / "dialplan"
 UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")

@@ -2,7 +2,7 @@
 
 A tree is never entered (no chroot, no namespaces): each program in `TREE/bin` is a two-line script that runs the
 unpacked program through the tree's own loader and libraries, so that nothing of the host's C library matters.
-Only the standard library. `python3 -m docker.tree asterisk` builds the tree and prints where it is.
+Only the standard library. `python3 -m ops.machine.tree asterisk` builds the tree and prints where it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from desk.paths import ROOT
-from docker.apt import AptError, debian_sources, unpack
+from ops.machine.apt import AptError, debian_sources, unpack
 
 HERE = ROOT / "docker"
 RECIPE = "1"  # raise it when what is done to the unpacked packages changes

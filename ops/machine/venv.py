@@ -1,6 +1,6 @@
 """Make the virtual environment on a machine that has Python 3.11 or newer, even where pip and ensurepip are missing.
 
-Only the standard library. `python3 -m docker.venv` makes or refreshes `.venv`; with `bench` it adds what only the bench
+Only the standard library. `python3 -m ops.machine.venv` makes or refreshes `.venv`; with `bench` it adds what only the bench
 needs. pip reads the user's own settings, so a hospital's own index is used where it is configured.
 """
 
@@ -15,8 +15,8 @@ import sysconfig
 from pathlib import Path
 
 from desk.paths import ROOT
-from docker.apt import AptError, debian_sources, unpack
-from docker.tree import cache_folder
+from ops.machine.apt import AptError, debian_sources, unpack
+from ops.machine.tree import cache_folder
 
 VENV = ROOT / ".venv"
 RECIPE = b"2"  # raise it when what is made beside the requirements changes
