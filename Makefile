@@ -33,10 +33,10 @@ chaos: venv tree images ## things die in the middle of calls
 	$(BIN)/python -m tests.chaos.claims_under_fire --callbacks 100000
 
 up: venv ## the production shape in containers
-	$(BIN)/python -m docker.compose up
+	$(BIN)/python -m ops.commands.compose up
 
 down: venv
-	$(BIN)/python -m docker.compose down
+	$(BIN)/python -m ops.commands.compose down
 
 venv:
 	@$(PYTHON) -m ops.machine.venv

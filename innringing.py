@@ -6,16 +6,16 @@ from typing import Any
 
 import typer
 
-from api.cli import api
-from desk import cli as desk
-from desk.guarded_commands import GuardedCommands
 from desk.log import Scrubber
-from docker.check import check
-from docker.run import run
-from ivr.cli import ivr
-from ivr.phone.cli import call
-from ivr.prompts import cli as prompts
-from ivr.rehearse.cli import rehearse_command
+from ops.commands import migrate as desk
+from ops.commands import prompts
+from ops.commands.api import api
+from ops.commands.call import call
+from ops.commands.check import check
+from ops.commands.guarded import GuardedCommands
+from ops.commands.ivr import ivr
+from ops.commands.rehearse import rehearse_command
+from ops.commands.run import run
 
 
 class _Commands(typer.Typer):

@@ -5,7 +5,7 @@ from unittest.mock import patch
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import app
-from api.cli import api
+from ops.commands.api import api
 
 
 class Through:

@@ -332,12 +332,12 @@ def first_token(client: httpx.Client, child: subprocess.Popen[bytes], folder: Pa
 
 
 def _shown(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("desk.keys_cli._remark", lambda count, current: f"{identities()[7]} ")
+    patch.setattr("ops.commands.keys._remark", lambda count, current: f"{identities()[7]} ")
 
 
 def _repeated(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scrubber, "__call__", lambda self, text: text)
-    patch.setattr("desk.rights_cli.InvalidIdentity.__str__", lambda self: f"no number: {identities()[8]}")
+    patch.setattr("ops.commands.person.InvalidIdentity.__str__", lambda self: f"no number: {identities()[8]}")
 
 
 def _logged(patch: pytest.MonkeyPatch) -> None:
@@ -351,7 +351,7 @@ def _logged(patch: pytest.MonkeyPatch) -> None:
 
 
 def _stored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("desk.guarded_commands.names_somebody", lambda argument: False)
+    patch.setattr("ops.commands.guarded.names_somebody", lambda argument: False)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.storage.roles import role_of
-from docker import compose
+from ops.commands import compose
 from ops.machine import container_secrets, postgres, tree
 from tests.environment import without_ours
 from tests.link_gateway import LinkGateway

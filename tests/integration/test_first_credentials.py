@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from api.demo import ensure_demo_agent, ensure_demo_password
 from desk.access import Role
 from desk.agents import Agents
-from desk.cli import app
 from desk.issuance import Issuance
 from desk.logins import Logins
 from desk.passwords import Passwords
@@ -22,6 +21,7 @@ from desk.sessions import LoginSource, Sessions
 from desk.storage.database import Database
 from desk.storage.migrate import config, migrate
 from desk.vault import Vault
+from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS, World, open_world, refused
 from tests.integration.shut_routes import refused_everywhere

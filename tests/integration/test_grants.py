@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.agents import Agent, Agents
-from desk.cli import app
 from desk.errors import AgentNotFound, GrantNotFound
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.tokens import hashed
+from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS, open_world, refused
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ivr.prompts import cli
 from ivr.prompts.build import build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError, load_catalogue
 from ivr.prompts.check import check
 from ivr.prompts.levels import loudness, true_peak
+from ops.commands import prompts as cli
 from tests.integration.prompts_world import KEYS, edit, narrow, one, record, stamps, wide
 
 

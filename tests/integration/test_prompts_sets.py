@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ivr.prompts import cli, sets
+from ivr.prompts import sets
 from ivr.prompts.build import REFUSED, build
 from ivr.prompts.catalogue import PromptsError
+from ops.commands import prompts as cli
 from tests.integration.prompts_world import KEYS, edit, narrow, record, stamps, texts, wide
 
 

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from api.cookies import SESSION
 from desk.access import Role
-from desk.cli import app
 from desk.log import configure_logging
 from desk.logins import Logins
 from desk.passwords import Passwords
@@ -22,6 +21,7 @@ from desk.sessions import LoginSource, Sessions
 from desk.storage import tables
 from desk.storage.tables import metadata
 from desk.vault import Vault
+from ops.commands.migrate import app
 from tests.integration.api_world import KEYS, World, refused
 from tests.integration.second_factor_world import ONE_STEP, PASSWORD, Person, opened, person
 

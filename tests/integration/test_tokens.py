@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 from desk.access import Permission, Role
 from desk.agents import Agents
-from desk.cli import app
 from desk.errors import AgentNotFound, TokenNotFound, TooManyTokens
 from desk.storage.database import Database
 from desk.tokens import MOST_TOKENS, TokenScope
+from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS
 

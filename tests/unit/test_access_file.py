@@ -9,7 +9,7 @@ from desk.access_file import load_access, unknown_departments
 from desk.errors import AccessFileError
 from desk.paths import ROOT
 from desk.reload import AccessFile
-from docker.check import groups
+from ops.commands.check import groups
 
 FILE = ROOT / "dialplan" / "access.toml"
 DEPARTMENTS = ROOT / "dialplan" / "departments.toml"

@@ -14,8 +14,8 @@ from desk.departments import load_departments
 from desk.faults import Fault
 from desk.paths import ROOT
 from desk.settings import Settings
-from docker.check import faults, sms_off
 from ivr.prompts import voices
+from ops.commands.check import faults, sms_off
 from ops.machine import tree
 
 DEPARTMENTS = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")

@@ -8,8 +8,8 @@ import pytest
 from desk.departments import load_departments
 from desk.faults import Fault
 from desk.paths import ROOT
-from docker.dialplan import Dialplan, Place
-from docker.dialplan_rules import Dialled
+from ops.commands.dialplan.parser import Dialplan, Place
+from ops.commands.dialplan.rules import Dialled
 
 DIALPLAN = ROOT / "dialplan"
 DEPARTMENTS = load_departments(DIALPLAN / "departments.toml")

@@ -13,9 +13,9 @@ from api.problems import PLAIN_TITLES, STATUS_OF
 from desk.paths import ROOT
 from desk.settings import PREFIX, Settings
 from desk.variables import BESIDE, known, unread
-from docker import compose
-from docker.run import STOP_LIMIT
 from innringing import app
+from ops.commands import compose
+from ops.commands.run import STOP_LIMIT
 
 DOCUMENTS = sorted(
     [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]

@@ -12,7 +12,7 @@ from desk.errors import LeakedPasswordsFault, WeakPassword
 from desk.leaked_passwords import LeakedPasswords
 from desk.passwords import PasswordProblem, Passwords
 from desk.settings import Settings
-from docker.check import leaked_passwords
+from ops.commands.check import leaked_passwords
 
 LEAKED = "ta trikken til Frogner"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

@@ -9,11 +9,11 @@ from rich.table import Column, Table
 
 from desk.clock import SystemClock
 from desk.keyring import Count, Keyring
-from desk.on_record import on_record
 from desk.rotation import Progress, Rotation, StillSealing
 from desk.settings import Settings
 from desk.storage.vault_keys import KeyKind
-from desk.terminal import fail, load_settings, run, say, unlocked_database
+from ops.commands.on_record import on_record
+from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
 EVERY_SECONDS = 2.0
 

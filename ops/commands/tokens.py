@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from desk.access import Permission
-from desk.agents_cli import Name, changed, chosen_departments, with_agents
 from desk.clock import SystemClock
-from desk.terminal import fail, load_settings, run, say
 from desk.tokens import Token, TokenScope, in_words
+from ops.commands.agents import Name, changed, chosen_departments, with_agents
+from ops.commands.terminal import fail, load_settings, run, say
 
 app = typer.Typer(no_args_is_help=True, help="What programs sign in with.")
 

@@ -10,8 +10,8 @@ from desk.clock import SystemClock
 from desk.errors import DeskError
 from desk.settings import Settings
 from desk.storage.database import Database
-from desk.terminal import unlocked_database
 from desk.vault import Vault
+from ops.commands.terminal import unlocked_database
 
 
 @dataclass(frozen=True)

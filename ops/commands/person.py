@@ -16,14 +16,14 @@ from desk.callbacks import Callback
 from desk.clock import SystemClock
 from desk.errors import InvalidIdentity, InvalidPhone
 from desk.identity import IdentityNumber, parse_identity
-from desk.on_record import OnRecord, on_record
 from desk.phone import parse_phone
 from desk.retention import Retention
 from desk.rights import Erased, Person, Rights, as_text
 from desk.settings import Settings
 from desk.storage.retention import Run
-from desk.terminal import current_database, fail, load_settings, run, say
 from desk.wire import make_retention
+from ops.commands.on_record import OnRecord, on_record
+from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
 

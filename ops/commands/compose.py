@@ -19,7 +19,7 @@ from desk.departments import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.settings import SECRETS, Settings
-from ivr.prompts.cli import build_with_progress
+from ops.commands.prompts import build_with_progress
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.demo_parts import demo_parts

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from desk.departments import Department, Departments
 from desk.faults import Fault, shown
-from docker.dialplan import Dialplan, Place, Step
+from ops.commands.dialplan.parser import Dialplan, Place, Step
 
 DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
 LONGEST_RESCUE = 60

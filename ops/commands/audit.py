@@ -19,9 +19,9 @@ from desk.clock import SystemClock
 from desk.departments import Departments, load_departments
 from desk.errors import DeskError, InvalidIdentity
 from desk.identity import IdentityNumber, parse_identity
-from desk.on_record import on_record, operating_user
 from desk.settings import Settings
-from desk.terminal import fail, load_settings, run, say, unlocked_database
+from ops.commands.on_record import on_record, operating_user
+from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
 ROWS_A_STEP = 1000
 

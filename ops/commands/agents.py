@@ -16,13 +16,13 @@ from desk.clock import SystemClock
 from desk.departments import load_departments
 from desk.errors import DeskError
 from desk.logins import Logins
-from desk.on_record import on_record
 from desk.passwords import made_up
 from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings
-from desk.terminal import current_database, fail, load_settings, run, say
 from desk.wire import make_passwords
+from ops.commands.on_record import on_record
+from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
 

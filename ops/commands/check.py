@@ -22,7 +22,6 @@ from desk.settings import Settings
 from desk.sms_texts import load_sms_texts, telling_names
 from desk.toml_lines import key_lines
 from desk.variables import unread
-from docker.dialplan_rules import Dialled
 from ivr.prompts import rules, voices
 from ivr.prompts.build import Source, find_sources, missing_recordings
 from ivr.prompts.catalogue import (
@@ -36,6 +35,7 @@ from ivr.prompts.catalogue import (
 from ivr.prompts.check import Checked
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
+from ops.commands.dialplan.rules import Dialled
 from ops.machine.demo_parts import demo_parts
 
 DIALPLAN = ROOT / "dialplan"

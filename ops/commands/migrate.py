@@ -2,11 +2,15 @@
 
 import typer
 
-from desk import agents_cli, audit_cli, keys_cli, rights_cli, tokens_cli
 from desk.settings import Settings
 from desk.storage import migrate as migrations
 from desk.storage import roles
-from desk.terminal import load_settings, run, say
+from ops.commands import agents as agents_cli
+from ops.commands import audit as audit_cli
+from ops.commands import keys as keys_cli
+from ops.commands import person as rights_cli
+from ops.commands import tokens as tokens_cli
+from ops.commands.terminal import load_settings, run, say
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(agents_cli.app, name="agents")

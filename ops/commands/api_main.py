@@ -2,7 +2,7 @@
 
 import typer
 
-from api.cli import api
+from ops.commands.api import api
 
 if __name__ == "__main__":
     typer.run(api)

@@ -22,7 +22,7 @@ from desk.errors import DeskError, StorageUnavailable
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.storage.migrate import migrate
-from ivr.prompts.cli import build_with_progress
+from ops.commands.prompts import build_with_progress
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.demo_parts import demo_parts
