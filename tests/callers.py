@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from desk.settings import Settings
-from ivr.phone.listening import OPENING, Heard, Listener
-from ivr.phone.phone import Phone
-from ivr.phone.phone_call import PhoneCall
-from ivr.phone.rtp import RATE
 from ivr.prompts.catalogue import load_catalogue
+from ops.softphone.listening import OPENING, Heard, Listener
+from ops.softphone.phone import Phone
+from ops.softphone.phone_call import PhoneCall
+from ops.softphone.rtp import RATE
 
 PATIENCE = 60.0  # seconds a caller waits for what must come: a limit against hanging, not a measure
 LOOK_EVERY = 0.25

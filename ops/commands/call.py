@@ -17,12 +17,12 @@ from desk.errors import SettingsError
 from desk.log import Scrubber
 from desk.paths import ROOT
 from desk.settings import Settings
-from ivr.phone.errors import PhoneError
-from ivr.phone.listening import Heard, Listener
-from ivr.phone.phone import Phone
-from ivr.phone.phone_call import PhoneCall
-from ivr.phone.sip import MalformedMessage
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+from ops.softphone.errors import PhoneError
+from ops.softphone.listening import Heard, Listener
+from ops.softphone.phone import Phone
+from ops.softphone.phone_call import PhoneCall
+from ops.softphone.sip import MalformedMessage
 
 DEMO_CALLER: Final = "+4768050001"  # a number kept for fiction
 BEFORE_KEYS: Final = 1.0  # seconds into the welcome: keys are taken while it plays

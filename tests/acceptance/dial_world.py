@@ -18,8 +18,8 @@ from desk.access import ALL_DEPARTMENTS, Role
 from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.wire import open_database
-from ivr.phone.phone import Phone
-from ivr.phone.phone_call import PhoneCall
+from ops.softphone.phone import Phone
+from ops.softphone.phone_call import PhoneCall
 from tests.servers import free_port
 from tests.system import System, running_system
 

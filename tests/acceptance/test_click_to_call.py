@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from ivr.phone.phone import Phone
+from ops.softphone.phone import Phone
 from tests.acceptance.dial_world import PATIENCE, Case, Exchange, called, running_exchange, shown, soon
 
 ALL_STEPS = ["dial_requested", "dial_agent_ringing", "dial_patient_ringing", "dial_bridged", "dial_ended"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr.phone.errors import NobodyThere, Refused
-from ivr.phone.phone import Phone
+from ops.softphone.errors import NobodyThere, Refused
+from ops.softphone.phone import Phone
 from tests.callers import Caller
 from tests.certificates import Certificate, make_certificate
 from tests.ports import free_port

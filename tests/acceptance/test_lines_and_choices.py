@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivr.phone.phone import Phone
-from ivr.phone.phone_call import PhoneCall
-from ivr.phone.rtp import RATE, decode_alaw
+from ops.softphone.phone import Phone
+from ops.softphone.phone_call import PhoneCall
+from ops.softphone.rtp import RATE, decode_alaw
 from tests.acceptance.dial_world import shown
 from tests.callers import PATIENCE, Caller, ringing
 from tests.synthetic import synthetic_identity

@@ -24,8 +24,8 @@ from desk.paths import ROOT
 from desk.promises import Promise
 from desk.storage.database import Database
 from ivr.dialogue.speech import promise_prompts
-from ivr.phone.listening import Listener
-from ivr.phone.rtp import RATE, Samples, decode_alaw
+from ops.softphone.listening import Listener
+from ops.softphone.rtp import RATE, Samples, decode_alaw
 from tests.callers import PATIENCE, Caller, ringing
 from tests.synthetic import synthetic_identity
 from tests.system import System, running_system

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from ivr.phone.phone import Phone
+from ops.softphone.phone import Phone
 from tests.callers import ringing
 from tests.synthetic import synthetic_identity
 from tests.system import System, running_system, until

@@ -9,9 +9,9 @@ import httpx
 import psutil
 import pytest
 
-from ivr.phone.errors import Refused
-from ivr.phone.phone import Phone
 from ops.machine import asterisk
+from ops.softphone.errors import Refused
+from ops.softphone.phone import Phone
 from tests.certificates import make_certificate
 from tests.ports import free_port
 

@@ -11,10 +11,10 @@ import pytest
 
 from desk.paths import ROOT
 from desk.settings import Settings
-from ivr.phone.errors import Refused
-from ivr.phone.phone import Phone
 from ops.machine import asterisk, instance
 from ops.machine.demo_parts import demo_parts
+from ops.softphone.errors import Refused
+from ops.softphone.phone import Phone
 from tests.integration.api_process import environment
 from tests.integration.test_ivr_start import SQLITE, last_words
 from tests.servers import machine_settings

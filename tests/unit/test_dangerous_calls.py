@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("ivr", "desk", "api")
-SIP_DIGEST = "ivr/phone/sip.py"
+SIP_DIGEST = "ops/softphone/sip.py"
 """MD5 by the standard of SIP, in the test phone."""
 LEAKED = "desk/leaked_passwords.py"
 """SHA-1 is what the list of leaked passwords names them by; it protects nothing."""

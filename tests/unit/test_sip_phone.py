@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ivr.phone.listening import Listener
-from ivr.phone.rtp import FRAME, RATE, Recording, Samples, decode_alaw
-from ivr.phone.sip import MalformedMessage, authorization, build, media_address, offer, parse, tag_of, uri_of
+from ops.softphone.listening import Listener
+from ops.softphone.rtp import FRAME, RATE, Recording, Samples, decode_alaw
+from ops.softphone.sip import MalformedMessage, authorization, build, media_address, offer, parse, tag_of, uri_of
 
 
 def voice(seed: int, seconds: float) -> Samples:

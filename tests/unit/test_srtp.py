@@ -5,7 +5,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.phone.srtp import _AUTHENTICATION, _ENCRYPTION, _SALTING, Srtp, _derive, crypto_line, key_of, new_key
+from ops.softphone.srtp import _AUTHENTICATION, _ENCRYPTION, _SALTING, Srtp, _derive, crypto_line, key_of, new_key
 
 MASTER = bytes.fromhex("E1F97A0D3E018BE0D64FA32C06DE41390EC675AD498AFEEBB6960B3AABE6")
 

@@ -7,12 +7,22 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from ivr.phone.errors import PhoneError
-from ivr.phone.rtp import Line, Recording
-from ivr.phone.sip import USER_AGENT, MalformedMessage, Message, build, media_address, new_branch, offer, tag_of, uri_of
+from ops.softphone.errors import PhoneError
+from ops.softphone.rtp import Line, Recording
+from ops.softphone.sip import (
+    USER_AGENT,
+    MalformedMessage,
+    Message,
+    build,
+    media_address,
+    new_branch,
+    offer,
+    tag_of,
+    uri_of,
+)
 
 if TYPE_CHECKING:
-    from ivr.phone.phone import Phone
+    from ops.softphone.phone import Phone
 
 INFO_PRESS: Final = 0.1  # seconds a key is held when sent as SIP INFO
 INFO_GAP: Final = 0.1

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from ivr.phone.srtp import crypto_line, key_of
+from ops.softphone.srtp import crypto_line, key_of
 
 USER_AGENT: Final = "innringing-phone"
 _SHORT_NAMES: Final = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.phone.srtp import Srtp, new_key
+from ops.softphone.srtp import Srtp, new_key
 
 Samples = NDArray[np.int16]
 

@@ -14,20 +14,11 @@ import ssl
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ivr.phone.errors import NobodyThere, PhoneError, Refused
-from ivr.phone.phone_call import Dialogue, PhoneCall
-from ivr.phone.rtp import Line
-from ivr.phone.sip import (
-    USER_AGENT,
-    MalformedMessage,
-    Message,
-    authorization,
-    build,
-    parse,
-    tag_of,
-    uri_of,
-)
-from ivr.phone.tls import TlsWire
+from ops.softphone.errors import NobodyThere, PhoneError, Refused
+from ops.softphone.phone_call import Dialogue, PhoneCall
+from ops.softphone.rtp import Line
+from ops.softphone.sip import USER_AGENT, MalformedMessage, Message, authorization, build, parse, tag_of, uri_of
+from ops.softphone.tls import TlsWire
 
 RESEND: Final = 0.5  # seconds until a request without an answer is sent again; doubles up to RESEND_MOST
 RESEND_MOST: Final = 4.0

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final, Self
 
-from ivr.phone.errors import NobodyThere
+from ops.softphone.errors import NobodyThere
 
 FAREWELL: Final = 2.0
 LONGEST: Final = 64 * 1024  # bytes of a message's head

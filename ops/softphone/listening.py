@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ivr.phone.rtp import RATE, Samples, decode_alaw
+from ops.softphone.rtp import RATE, Samples, decode_alaw
 
 LIMIT: Final = 0.85
 EXACT: Final = 0.97
