@@ -1,6 +1,6 @@
 """`innringing ivr`: the phone door."""
 
-from ivr.__main__ import main
+from ivr.app import main
 
 
 def ivr() -> None:
