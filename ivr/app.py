@@ -22,16 +22,16 @@ from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
 from desk.tls import client_context
 from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database
-from ivr.ari import Ari
+from ivr.asterisk.ari import Ari
+from ivr.asterisk.errors import IvrError
+from ivr.asterisk.recordings import Spool
 from ivr.call import SOUNDS
 from ivr.controller import Controller
 from ivr.dialler import Dialler
 from ivr.dialogue.caller import request_callback
-from ivr.errors import IvrError
 from ivr.inbound import Inbound
 from ivr.prompts.sets import in_use
 from ivr.recordings import Intake
-from ivr.spool import Spool
 
 log = structlog.get_logger(__name__)
 

@@ -13,10 +13,10 @@ from uuid import uuid4
 import structlog
 
 from desk.callbacks import CallKey, IncompleteStep
-from ivr.channel import CallerId as CallerId
-from ivr.channel import Channel
-from ivr.channel import Keys as Keys
-from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
+from ivr.asterisk.channel import CallerId as CallerId
+from ivr.asterisk.channel import Channel
+from ivr.asterisk.channel import Keys as Keys
+from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
 
 log = structlog.get_logger(__name__)
 

@@ -19,11 +19,10 @@ from desk.departments import Department, Departments
 from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.phone import PhoneNumber, parse_phone
-from ivr.ari import Reconcile, Route
-from ivr.call import SOUNDS, Call, CallerHungUp, CallerId
-from ivr.channel import Channel
-from ivr.errors import AriError, AriReplaced, AriUnavailable
-from ivr.events import (
+from ivr.asterisk.ari import Reconcile, Route
+from ivr.asterisk.channel import Channel
+from ivr.asterisk.errors import AriError, AriReplaced, AriUnavailable
+from ivr.asterisk.events import (
     ChannelDestroyed,
     ChannelDtmfReceived,
     ChannelHangupRequest,
@@ -33,6 +32,7 @@ from ivr.events import (
     StasisEnd,
     StasisStart,
 )
+from ivr.call import SOUNDS, Call, CallerHungUp, CallerId
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,8 @@ import structlog
 from desk.dialling import Dial, DialReason, DialState
 from desk.dials import Dials
 from desk.errors import DeskError
-from ivr.errors import AriError
-from ivr.events import ChannelDestroyed, Event, StasisStart
+from ivr.asterisk.errors import AriError
+from ivr.asterisk.events import ChannelDestroyed, Event, StasisStart
 from ivr.outbound import Answered, Cancelled, Gone, Leg, Lines, Outbound, Reconnected, leg_of
 
 log = structlog.get_logger(__name__)

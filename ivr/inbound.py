@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ivr.ari import Ari, Reconcile, Route
-from ivr.channel import Channel
+from ivr.asterisk.ari import Ari, Reconcile, Route
+from ivr.asterisk.channel import Channel
+from ivr.asterisk.events import Event, RecordingEnded, StasisStart
 from ivr.dialler import Dialler
-from ivr.events import Event, RecordingEnded, StasisStart
 from ivr.outbound import leg_of
 from ivr.recordings import Intake
 

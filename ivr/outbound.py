@@ -20,7 +20,7 @@ from desk.destinations import agent_endpoint
 from desk.dialling import Dial, DialReason, DialState
 from desk.dials import Dials
 from desk.errors import DepartmentNotFound, DeskError, DialLost, InvalidPhone, InvalidPhoneName, StorageUnavailable
-from ivr.errors import AriError, NotReachable
+from ivr.asterisk.errors import AriError, NotReachable
 
 log = structlog.get_logger(__name__)
 

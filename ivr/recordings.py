@@ -16,9 +16,9 @@ import structlog
 
 from desk.errors import CallbackNotFound, DeskError
 from desk.sound import is_silent
+from ivr.asterisk.errors import AriError
+from ivr.asterisk.recordings import callback_of, name_of
 from ivr.dialogue.recording import LONGEST_SECONDS, Fate
-from ivr.errors import AriError
-from ivr.spool import callback_of, name_of
 
 log = structlog.get_logger(__name__)
 

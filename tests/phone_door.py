@@ -9,7 +9,7 @@ from typing import Any
 from desk.callbacks import CallKey, IncompleteStep, WhyEnded
 from desk.departments import Department, Departments, Policy
 from desk.phone import PhoneNumber
-from ivr.ari import Ari
+from ivr.asterisk.ari import Ari
 from ivr.controller import Controller, Conversation
 from tests.fake_ari import PASSWORD, USER, FakeAri
 

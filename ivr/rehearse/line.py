@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from desk.callbacks import CallKey
+from ivr.asterisk.errors import AriError, ChannelGone
 from ivr.call import KEY_TONE, PAUSE, Call, CallerId
-from ivr.errors import AriError, ChannelGone
 
 PREFIX = "sound:innringing/"
 

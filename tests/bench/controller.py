@@ -21,7 +21,7 @@ from desk.log import configure_logging
 from desk.phone import parse_phone
 from desk.settings import Settings
 from desk.wire import open_desk
-from ivr.ari import Ari
+from ivr.asterisk.ari import Ari
 from ivr.call import Call
 from ivr.controller import Controller
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ivr.ari import aioari
+from ivr.asterisk.ari import aioari
 from ivr.call import Call
 from tests.fake_ari import PASSWORD, USER, FakeAri
 from tests.phone_door import until

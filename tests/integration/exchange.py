@@ -14,9 +14,9 @@ from typing import Any, NoReturn, cast
 
 from desk.callbacks import CallKey
 from desk.clock import OSLO
-from ivr.ari import Reconcile, Route
-from ivr.errors import ChannelGone
-from ivr.events import ChannelDestroyed, ChannelDtmfReceived, Event, PlaybackFinished, StasisEnd, StasisStart
+from ivr.asterisk.ari import Reconcile, Route
+from ivr.asterisk.errors import ChannelGone
+from ivr.asterisk.events import ChannelDestroyed, ChannelDtmfReceived, Event, PlaybackFinished, StasisEnd, StasisStart
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import VirtualTimeLoop
 from tests.synthetic import synthetic_identity

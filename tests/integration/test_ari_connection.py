@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from desk.callbacks import IncompleteStep
-from ivr import errors
-from ivr.ari import Ari
+from ivr.asterisk import errors
+from ivr.asterisk.ari import Ari
 from ivr.call import Call
 from tests.fake_ari import PASSWORD, USER, FakeAri, channel_json, serving
 from tests.integration.aioari_world import nothing, one_prompt, silence, stock, stock_running

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ivr.ari import Ari
+from ivr.asterisk.ari import Ari
+from ivr.asterisk.errors import AriUnavailable, ChannelGone, NotReachable
+from ivr.asterisk.events import ChannelDestroyed, parse
 from ivr.dialler import Dialler
-from ivr.errors import AriUnavailable, ChannelGone, NotReachable
-from ivr.events import ChannelDestroyed, parse
 from ivr.inbound import Inbound
 from tests.fake_ari import PASSWORD, USER, FakeAri, serving
 from tests.phone_door import until

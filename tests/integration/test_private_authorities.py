@@ -22,8 +22,8 @@ from desk.paths import ROOT
 from desk.settings import Settings
 from desk.sms import TryLater
 from desk.tls import client_context
-from ivr.ari import Ari
-from ivr.errors import AriMistrusted
+from ivr.asterisk.ari import Ari
+from ivr.asterisk.errors import AriMistrusted
 from ops.machine import asterisk
 from tests.certificates import THIS_MACHINE, Authority, Certificate
 from tests.integration.sms_world import MOBILE

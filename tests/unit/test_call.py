@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from desk.callbacks import IncompleteStep
+from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.call import CallerHungUp, CallerId, Keys
-from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import on_virtual_time
 

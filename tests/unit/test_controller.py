@@ -11,10 +11,8 @@ from structlog.testing import capture_logs
 
 from desk.callbacks import CallKey, IncompleteStep
 from desk.errors import StorageUnavailable
-from ivr.call import Call
-from ivr.controller import Controller, Conversation
-from ivr.errors import AriUnavailable, ChannelGone
-from ivr.events import (
+from ivr.asterisk.errors import AriUnavailable, ChannelGone
+from ivr.asterisk.events import (
     ApplicationReplaced,
     ChannelDestroyed,
     ChannelDtmfReceived,
@@ -26,6 +24,8 @@ from ivr.events import (
     parse,
     parse_channel,
 )
+from ivr.call import Call
+from ivr.controller import Controller, Conversation
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.fake_ari import channel_json

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from desk.dialling import DialState
-from ivr.errors import AriUnavailable, NotReachable
-from ivr.events import ChannelDestroyed
+from ivr.asterisk.errors import AriUnavailable, NotReachable
+from ivr.asterisk.events import ChannelDestroyed
 from ivr.outbound import Leg, leg_of
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.unit.dialler_world import AGENT_RINGS, ID, MORNING, PATIENT_RINGS, DialRoom, a_dial, dial_room

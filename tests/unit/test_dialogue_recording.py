@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from desk.errors import StorageUnavailable
+from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.dialogue.recording import Fate
-from ivr.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import IDENTITY, KIRURGI, OWN_NUMBER, RECEIPT, World
 

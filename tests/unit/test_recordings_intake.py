@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from desk.errors import CallbackNotFound, DeskError, StorageUnavailable
+from ivr.asterisk.errors import AriError, AriUnavailable
 from ivr.dialogue.recording import Fate
-from ivr.errors import AriError, AriUnavailable
 from ivr.recordings import TOLD_WITHIN, Intake
 from ivr.rehearse.virtual_time import on_virtual_time
 

@@ -17,8 +17,16 @@ import aiohttp
 import structlog
 
 from desk.tls import distrust
-from ivr.errors import AriError, AriMistrusted, AriRefused, AriUnavailable, ChannelGone, NotInStasis, WrongState
-from ivr.events import APP_NAME
+from ivr.asterisk.errors import (
+    AriError,
+    AriMistrusted,
+    AriRefused,
+    AriUnavailable,
+    ChannelGone,
+    NotInStasis,
+    WrongState,
+)
+from ivr.asterisk.events import APP_NAME
 
 log = structlog.get_logger(__name__)
 

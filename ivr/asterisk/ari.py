@@ -18,9 +18,17 @@ from typing import Any, Final, NoReturn
 
 import structlog
 
-from ivr.errors import AriError, AriMistrusted, AriRefused, AriReplaced, AriUnavailable, ChannelGone, NotReachable
-from ivr.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
-from ivr.transport import Http, Reply
+from ivr.asterisk.errors import (
+    AriError,
+    AriMistrusted,
+    AriRefused,
+    AriReplaced,
+    AriUnavailable,
+    ChannelGone,
+    NotReachable,
+)
+from ivr.asterisk.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
+from ivr.asterisk.transport import Http, Reply
 
 with warnings.catch_warnings():  # their escapes in plain strings warn when first compiled
     warnings.simplefilter("ignore")

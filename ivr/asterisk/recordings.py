@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-from ivr.ari import Ari
-from ivr.errors import ChannelGone
+from ivr.asterisk.ari import Ari
+from ivr.asterisk.errors import ChannelGone
 
 PREFIX: Final = "innringing-"
 """What our recordings' names begin with; any others are somebody else's."""
