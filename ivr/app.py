@@ -25,13 +25,13 @@ from desk.wire import check_keys, make_callers, make_desk, make_recordings, make
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import IvrError
 from ivr.asterisk.recordings import Spool
-from ivr.call import SOUNDS
-from ivr.controller import Controller
+from ivr.calls.call import SOUNDS
+from ivr.calls.controller import Controller
+from ivr.calls.inbound import Inbound
+from ivr.calls.recording_intake import Intake
 from ivr.dialler import Dialler
 from ivr.dialogue.caller import request_callback
-from ivr.inbound import Inbound
 from ivr.prompts.sets import in_use
-from ivr.recordings import Intake
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from desk.callbacks import CallKey, IncompleteStep, WhyEnded
 from desk.departments import Department, Departments, Policy
 from desk.phone import PhoneNumber
 from ivr.asterisk.ari import Ari
-from ivr.controller import Controller, Conversation
+from ivr.calls.controller import Controller, Conversation
 from tests.fake_ari import PASSWORD, USER, FakeAri
 
 DEPARTMENT = Department(

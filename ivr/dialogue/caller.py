@@ -16,7 +16,7 @@ from desk.errors import DeskError, InvalidPhone
 from desk.identity import IdentityNumber
 from desk.phone import PhoneNumber
 from desk.settings import Settings
-from ivr.call import Call
+from ivr.calls.call import Call
 from ivr.dialogue.recording import Recorder, say_what_it_is_about
 from ivr.dialogue.second_call import tell_standing
 from ivr.dialogue.simple_questions import answer_questions

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Final, Protocol
 
-from ivr.call import Call
+from ivr.calls.call import Call
 from ivr.prompts.keys import Prompt
 
 LONGEST_SECONDS: Final = 60

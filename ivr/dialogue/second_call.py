@@ -6,7 +6,7 @@ from desk.callbacks import Registration, Status
 from desk.callers import Callers, Standing
 from desk.clock import Clock
 from desk.departments import Department
-from ivr.call import Call
+from ivr.calls.call import Call
 from ivr.dialogue.speech import number_told, receipt, sms_told, standing_hinted, standing_told
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, ask_another_number, pressed
 from ivr.prompts.keys import Prompt

@@ -9,7 +9,7 @@ from desk.choice import Choice
 from desk.desk import Desk
 from desk.errors import DeskError
 from desk.phone import PhoneNumber
-from ivr.call import Call
+from ivr.calls.call import Call
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, pressed
 from ivr.prompts.keys import Prompt
 

@@ -7,7 +7,7 @@ from typing import Final
 from desk.errors import InvalidIdentity, InvalidPhone
 from desk.identity import LENGTH, IdentityNumber, IdentityProblem, parse_identity
 from desk.phone import PhoneNumber, PhoneProblem, parse_phone
-from ivr.call import Call, Keys
+from ivr.calls.call import Call, Keys
 from ivr.dialogue.speech import language_offers, number_told, read_back, too_short
 from ivr.prompts.keys import Prompt
 

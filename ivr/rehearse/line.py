@@ -6,7 +6,7 @@ from typing import Protocol
 
 from desk.callbacks import CallKey
 from ivr.asterisk.errors import AriError, ChannelGone
-from ivr.call import KEY_TONE, PAUSE, Call, CallerId
+from ivr.calls.call import KEY_TONE, PAUSE, Call, CallerId
 
 PREFIX = "sound:innringing/"
 

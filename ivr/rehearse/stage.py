@@ -28,7 +28,7 @@ from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.wire import make_callers, make_desk
-from ivr.call import Call, CallerHungUp, CallerId, Keys
+from ivr.calls.call import Call, CallerHungUp, CallerId, Keys
 from ivr.dialogue.caller import request_callback
 from ivr.dialogue.recording import Fate
 from ivr.prompts.catalogue import Catalogue, load_catalogue

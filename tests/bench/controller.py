@@ -22,8 +22,8 @@ from desk.phone import parse_phone
 from desk.settings import Settings
 from desk.wire import open_desk
 from ivr.asterisk.ari import Ari
-from ivr.call import Call
-from ivr.controller import Controller
+from ivr.calls.call import Call
+from ivr.calls.controller import Controller
 
 
 class Conversation:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ivr.asterisk.ari import aioari
-from ivr.call import Call
+from ivr.calls.call import Call
 from tests.fake_ari import PASSWORD, USER, FakeAri
 from tests.phone_door import until
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari, aioari
 from ivr.asterisk.events import WANTED
-from ivr.call import Call
+from ivr.calls.call import Call
 from tests.fake_ari import USER, FakeAri, channel_json, serving
 from tests.integration.aioari_world import LITTLE, nothing, one_prompt, silence, stock, stock_running
 from tests.phone_door import open_door, until

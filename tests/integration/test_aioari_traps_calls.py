@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from desk.callbacks import IncompleteStep
-from ivr.call import Call, Keys
+from ivr.calls.call import Call, Keys
 from tests.fake_ari import FakeAri, channel_json, serving
 from tests.integration.aioari_world import LITTLE, one_prompt, stock, stock_running
 from tests.phone_door import open_door, until

@@ -27,7 +27,7 @@ from desk.room import CLOSURE_TEXTS
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault
-from ivr.controller import Controller
+from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
 from ivr.rehearse.virtual_time import VirtualTimeLoop
 from tests.integration.any_conversation import DEPARTMENTS, Kept, holds, kept_promises_hold, nothing_personal

@@ -8,7 +8,7 @@ import pytest
 from desk.callbacks import IncompleteStep
 from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari
-from ivr.call import Call
+from ivr.calls.call import Call
 from tests.fake_ari import PASSWORD, USER, FakeAri, channel_json, serving
 from tests.integration.aioari_world import nothing, one_prompt, silence, stock, stock_running
 from tests.phone_door import Door, open_door, until

@@ -9,7 +9,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from ivr.asterisk.events import WANTED
-from ivr.call import Call, Keys
+from ivr.calls.call import Call, Keys
 from tests.fake_ari import channel_json, serving
 from tests.phone_door import open_door, until
 

@@ -15,7 +15,7 @@ from desk.identity import IdentityNumber, parse_identity
 from desk.phone import PhoneNumber, parse_phone
 from desk.promises import promise_for, spoken_text
 from desk.settings import Settings
-from ivr.call import Call, CallerHungUp
+from ivr.calls.call import Call, CallerHungUp
 from ivr.dialogue.caller import request_callback
 from ivr.dialogue.recording import Fate
 from ivr.prompts.keys import all_keys

@@ -6,7 +6,7 @@ import pytest
 
 from desk.callbacks import IncompleteStep
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
-from ivr.call import CallerHungUp, CallerId, Keys
+from ivr.calls.call import CallerHungUp, CallerId, Keys
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import on_virtual_time
 

@@ -24,8 +24,8 @@ from ivr.asterisk.events import (
     parse,
     parse_channel,
 )
-from ivr.call import Call
-from ivr.controller import Controller, Conversation
+from ivr.calls.call import Call
+from ivr.calls.controller import Controller, Conversation
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.fake_ari import channel_json

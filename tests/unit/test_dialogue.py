@@ -279,7 +279,7 @@ def test_every_named_prompt_is_said_somewhere() -> None:
     """By a dialogue, the controller or the dialplan: a prompt nobody says should not be recorded."""
     modules = (caller, recording, second_call, simple_questions, speech, steps)
     sources = "".join(inspect.getsource(module) for module in modules)
-    files = ("dialplan/extensions.conf", "ivr/controller.py", "ivr/call.py")
+    files = ("dialplan/extensions.conf", "ivr/calls/controller.py", "ivr/calls/call.py")
     elsewhere = "".join((ROOT / file).read_text("utf-8") for file in files)
     unsaid = [
         prompt

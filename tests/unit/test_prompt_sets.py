@@ -8,7 +8,7 @@ import pytest
 from desk.callbacks import CallKey
 from desk.settings import Settings
 from ivr.app import sounds_now
-from ivr.call import Call, CallerId
+from ivr.calls.call import Call, CallerId
 from ivr.rehearse.line import FakeChannel
 from ivr.rehearse.virtual_time import on_virtual_time
 

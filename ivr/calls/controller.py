@@ -32,7 +32,7 @@ from ivr.asterisk.events import (
     StasisEnd,
     StasisStart,
 )
-from ivr.call import SOUNDS, Call, CallerHungUp, CallerId
+from ivr.calls.call import SOUNDS, Call, CallerHungUp, CallerId
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from typing import NoReturn
 from ivr.asterisk.ari import Ari, Reconcile, Route
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.events import Event, RecordingEnded, StasisStart
+from ivr.calls.recording_intake import Intake
 from ivr.dialler import Dialler
 from ivr.outbound import leg_of
-from ivr.recordings import Intake
 
 
 class Inbound:
