@@ -1,6 +1,6 @@
 """Click to call: agents ask for a dial, a controller takes it and tells how it goes, each step a row of the history.
 
-The web door writes the wish, the phone door reads it; neither knows the other. See ivr/dialler.py for the calls.
+The web door writes the wish, the phone door reads it; neither knows the other. See ivr/dials/dialler.py for the calls.
 """
 
 import asyncio

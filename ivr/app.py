@@ -29,8 +29,8 @@ from ivr.calls.call import SOUNDS
 from ivr.calls.controller import Controller
 from ivr.calls.inbound import Inbound
 from ivr.calls.recording_intake import Intake
-from ivr.dialler import Dialler
 from ivr.dialogue.caller import request_callback
+from ivr.dials.dialler import Dialler
 from ivr.prompts.sets import in_use
 
 log = structlog.get_logger(__name__)

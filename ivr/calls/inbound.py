@@ -10,8 +10,8 @@ from ivr.asterisk.ari import Ari, Reconcile, Route
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.events import Event, RecordingEnded, StasisStart
 from ivr.calls.recording_intake import Intake
-from ivr.dialler import Dialler
-from ivr.outbound import leg_of
+from ivr.dials.dialler import Dialler
+from ivr.dials.outbound import leg_of
 
 
 class Inbound:

@@ -12,7 +12,7 @@ from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import AriUnavailable, ChannelGone, NotReachable
 from ivr.asterisk.events import ChannelDestroyed, parse
 from ivr.calls.inbound import Inbound
-from ivr.dialler import Dialler
+from ivr.dials.dialler import Dialler
 from tests.fake_ari import PASSWORD, USER, FakeAri, serving
 from tests.phone_door import until
 from tests.unit.dialler_world import ID, FakeDials, a_dial

@@ -12,7 +12,7 @@ from desk.errors import DialLost, InvalidPhone, StorageUnavailable
 from desk.phone import PhoneNumber, PhoneProblem
 from ivr.asterisk.errors import ChannelGone
 from ivr.asterisk.events import ChannelDestroyed, StasisStart
-from ivr.dialler import Dialler
+from ivr.dials.dialler import Dialler
 
 ID = "00000000-0000-4000-8000-00000000000{}"
 MORNING = datetime(2026, 11, 24, 8, tzinfo=UTC)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from desk.dialling import DialState
 from ivr.asterisk.errors import AriUnavailable, NotReachable
 from ivr.asterisk.events import ChannelDestroyed
-from ivr.outbound import Leg, leg_of
+from ivr.dials.outbound import Leg, leg_of
 from ivr.rehearse.virtual_time import on_virtual_time
 from tests.unit.dialler_world import AGENT_RINGS, ID, MORNING, PATIENT_RINGS, DialRoom, a_dial, dial_room
 

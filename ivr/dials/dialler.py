@@ -1,6 +1,6 @@
 """Click to call: takes dials off the desk, rings the agent, then the patient, and tells the desk how it goes.
 
-Each dial is one task and one straight line (ivr/outbound.py). Here is what is around them: taking, events, cancelling,
+Each dial is one task and one straight line (ivr/dials/outbound.py). Here is what is around them: taking, events, cancelling,
 and what an earlier controller or a restarted Asterisk has left behind.
 """
 
@@ -18,7 +18,7 @@ from desk.dials import Dials
 from desk.errors import DeskError
 from ivr.asterisk.errors import AriError
 from ivr.asterisk.events import ChannelDestroyed, Event, StasisStart
-from ivr.outbound import Answered, Cancelled, Gone, Leg, Lines, Outbound, Reconnected, leg_of
+from ivr.dials.outbound import Answered, Cancelled, Gone, Leg, Lines, Outbound, Reconnected, leg_of
 
 log = structlog.get_logger(__name__)
 
