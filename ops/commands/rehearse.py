@@ -17,11 +17,11 @@ from desk.departments import Department
 from desk.errors import DeskError
 from desk.settings import Settings
 from ivr.prompts.catalogue import PromptsError
-from ivr.rehearse.cast import ROLES, Role, Scene, hanging_up, rehearse
-from ivr.rehearse.explore import explore, mermaid
-from ivr.rehearse.stage import Stage, open_stage
-from ivr.rehearse.transcript import faults, lines
-from ivr.rehearse.virtual_time import VirtualTimeLoop
+from ivr.rehearsal.cast import ROLES, Role, Scene, hanging_up, rehearse
+from ivr.rehearsal.explore import explore, mermaid
+from ivr.rehearsal.stage import Stage, open_stage
+from ivr.rehearsal.transcript import faults, lines
+from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), ("Skjult nummer", False, True))
 

@@ -17,8 +17,8 @@ from desk.clock import OSLO
 from ivr.asterisk.ari import Reconcile, Route
 from ivr.asterisk.errors import ChannelGone
 from ivr.asterisk.events import ChannelDestroyed, ChannelDtmfReceived, Event, PlaybackFinished, StasisEnd, StasisStart
-from ivr.rehearse.line import FakeChannel
-from ivr.rehearse.virtual_time import VirtualTimeLoop
+from ivr.rehearsal.line import FakeChannel
+from ivr.rehearsal.virtual_time import VirtualTimeLoop
 from tests.synthetic import synthetic_identity
 
 NODE = "asterisk-1"

@@ -29,7 +29,7 @@ from desk.storage.database import Database
 from desk.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
-from ivr.rehearse.virtual_time import VirtualTimeLoop
+from ivr.rehearsal.virtual_time import VirtualTimeLoop
 from tests.integration.any_conversation import DEPARTMENTS, Kept, holds, kept_promises_hold, nothing_personal
 from tests.integration.desk_world import KEYS
 from tests.integration.exchange import Answer, Clock, Exchange, Line, Plan, no_time_passes

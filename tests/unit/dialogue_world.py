@@ -19,7 +19,7 @@ from ivr.calls.call import Call, CallerHungUp
 from ivr.dialogue.caller import request_callback
 from ivr.dialogue.recording import Fate
 from ivr.prompts.keys import all_keys
-from ivr.rehearse.line import FakeChannel
+from ivr.rehearsal.line import FakeChannel
 from tests.fakes import FakeClock
 from tests.synthetic import synthetic_identity
 

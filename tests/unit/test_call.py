@@ -7,8 +7,8 @@ import pytest
 from desk.callbacks import IncompleteStep
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.calls.call import CallerHungUp, CallerId, Keys
-from ivr.rehearse.line import FakeChannel
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.line import FakeChannel
+from ivr.rehearsal.virtual_time import on_virtual_time
 
 
 def now() -> float:

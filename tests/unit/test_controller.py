@@ -26,8 +26,8 @@ from ivr.asterisk.events import (
 )
 from ivr.calls.call import Call
 from ivr.calls.controller import Controller, Conversation
-from ivr.rehearse.line import FakeChannel
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.line import FakeChannel
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.fake_ari import channel_json
 from tests.phone_door import NotingDesk, controller_of
 

@@ -12,7 +12,7 @@ from desk.paths import ROOT
 from desk.phone import parse_phone
 from ivr.dialogue import caller, recording, second_call, simple_questions, speech, steps
 from ivr.prompts.keys import Prompt
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.synthetic import synthetic_identity
 from tests.unit.dialogue_world import (
     IDENTITY,

@@ -11,7 +11,7 @@ from desk.choice import Choice, Topic
 from desk.errors import StorageUnavailable
 from desk.phone import parse_phone
 from ivr.asterisk.errors import WrongState
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.synthetic import synthetic_identity
 from tests.unit.dialogue_world import (
     IDENTITY,

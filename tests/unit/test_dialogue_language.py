@@ -7,7 +7,7 @@ import pytest
 from desk.callbacks import IncompleteStep, WhyEnded
 from desk.errors import StorageUnavailable
 from ivr.dialogue.caller import language_keys
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import (
     IDENTITY,
     KIRURGI,

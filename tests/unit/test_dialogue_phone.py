@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import (
     IDENTITY,
     KIRURGI,

@@ -7,7 +7,7 @@ import pytest
 from desk.errors import StorageUnavailable
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.dialogue.recording import Fate
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import IDENTITY, KIRURGI, OWN_NUMBER, RECEIPT, World
 
 RECORDING = replace(KIRURGI, recording=True)

@@ -9,7 +9,7 @@ from desk.callbacks import Status
 from desk.errors import IllegalMove
 from desk.phone import parse_phone
 from ivr.prompts.keys import ahead
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import (
     IDENTITY,
     OPENING,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from desk.sms import SmsState
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import IDENTITY, OTHER_DIGITS, OTHER_NUMBER, RECEIPT, FakeDesk, World
 
 TEXTED = [*RECEIPT[:-1], "sms_receipt", "may_hang_up"]

@@ -9,8 +9,8 @@ from desk.callbacks import CallKey
 from desk.settings import Settings
 from ivr.app import sounds_now
 from ivr.calls.call import Call, CallerId
-from ivr.rehearse.line import FakeChannel
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.line import FakeChannel
+from ivr.rehearsal.virtual_time import on_virtual_time
 
 
 @pytest.mark.parametrize(

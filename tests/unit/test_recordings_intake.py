@@ -11,7 +11,7 @@ from desk.errors import CallbackNotFound, DeskError, StorageUnavailable
 from ivr.asterisk.errors import AriError, AriUnavailable
 from ivr.calls.recording_intake import TOLD_WITHIN, Intake
 from ivr.dialogue.recording import Fate
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 
 SPEECH, SILENCE = b"\x2a\xaa" * 8000, b"\xd5" * 8000
 NAME, OTHER = "innringing-a", "innringing-b"

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from desk.clock import OSLO
 from desk.paths import ROOT
 from innringing import app
-from ivr.rehearse import people, transcript
-from ivr.rehearse.cast import ROLES, Scene, hanging_up, rehearse
-from ivr.rehearse.explore import Map, explore, mermaid
-from ivr.rehearse.stage import Event, Stage, Story, open_stage
-from ivr.rehearse.virtual_time import VirtualTimeLoop
+from ivr.rehearsal import people, transcript
+from ivr.rehearsal.cast import ROLES, Scene, hanging_up, rehearse
+from ivr.rehearsal.explore import Map, explore, mermaid
+from ivr.rehearsal.stage import Event, Stage, Story, open_stage
+from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 TUESDAY = datetime(2026, 11, 24, 9, 0, tzinfo=OSLO)

@@ -20,7 +20,7 @@ from desk.phone import parse_phone
 from desk.promises import Room, after_unanswered, is_workday, promise_by_hand, promise_for
 from desk.room import CLOSURE_TEXTS, Given, Later
 from ivr.dialogue.speech import LATER, receipt
-from ivr.rehearse.virtual_time import on_virtual_time
+from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import HOSPITAL, KIRURGI, OWN_NUMBER, World
 
 HJERTE = replace(KIRURGI, slug="hjerte", policy=Policy.ROUNDS, cutoff=None, answer_by=None, rounds=(time(10), time(13)))

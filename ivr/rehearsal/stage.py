@@ -33,9 +33,9 @@ from ivr.dialogue.caller import request_callback
 from ivr.dialogue.recording import Fate
 from ivr.prompts.catalogue import Catalogue, load_catalogue
 from ivr.prompts.files import RATE, read_manifest
-from ivr.rehearse import people
-from ivr.rehearse.line import FakeChannel
-from ivr.rehearse.virtual_time import VirtualTimeLoop
+from ivr.rehearsal import people
+from ivr.rehearsal.line import FakeChannel
+from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 SECONDS_A_LETTER: Final = 0.065
 """How long a prompt not built yet is taken to be."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ivr.prompts.catalogue import Catalogue
-from ivr.rehearse.stage import OUTCOMES, Event, Story
+from ivr.rehearsal.stage import OUTCOMES, Event, Story
 
 ENDINGS = {
     "done": "the call ends: all was said",

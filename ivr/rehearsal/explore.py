@@ -15,10 +15,10 @@ from desk.departments import Department
 from desk.identity import LENGTH
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt
-from ivr.rehearse import people
-from ivr.rehearse.cast import PHONE_DIGITS, SPEAKS, SPEECH
-from ivr.rehearse.stage import Answer, Question, Stage, Story, Undecided
-from ivr.rehearse.transcript import faults, words
+from ivr.rehearsal import people
+from ivr.rehearsal.cast import PHONE_DIGITS, SPEAKS, SPEECH
+from ivr.rehearsal.stage import Answer, Question, Stage, Story, Undecided
+from ivr.rehearsal.transcript import faults, words
 
 OFFERS: Final = frozenset({Prompt.PRESS_FIVE, Prompt.OFFER_URGENT})
 MOST_CALLS: Final = 400

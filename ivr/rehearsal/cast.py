@@ -6,8 +6,8 @@ from typing import Literal
 
 from desk.departments import Department
 from desk.identity import LENGTH
-from ivr.rehearse import people
-from ivr.rehearse.stage import Actor, Answer, Question, Stage, Story
+from ivr.rehearsal import people
+from ivr.rehearsal.stage import Actor, Answer, Question, Stage, Story
 
 NOTHING = Answer()
 GONE = Answer(hangs_up=True)
