@@ -56,13 +56,13 @@ from desk.dials import Dials
 from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
+from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins
 from desk.outbox import Outbox
 from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
-from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings

@@ -17,8 +17,8 @@ from api.readiness import Component
 from desk.agent import Agent
 from desk.agents import Agents
 from desk.clock import Clock
+from desk.files.reload import AccessFile
 from desk.provider_people import ProviderPeople
-from desk.reload import AccessFile
 from desk.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.settings import Settings
 from desk.storage.database import Database

@@ -13,8 +13,8 @@ from api.link_mobility import LinkMobility
 from api.readiness import Component
 from desk.clock import Clock
 from desk.errors import StorageUnavailable
+from desk.files.reload import SmsTextsFile
 from desk.outbox import Outbox
-from desk.reload import SmsTextsFile
 from desk.settings import Settings
 from desk.sms import SmsGateway, TryLater
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from desk.access import ALL_DEPARTMENTS, Grant, Role
 from desk.errors import AccessFileError
-from desk.toml_files import parse, read_text
-from desk.toml_lines import key_lines
+from desk.files.toml_files import parse, read_text
+from desk.files.toml_lines import key_lines
 
 GROUPS: Final = "groups"
 COMMENT: Final = "comment"

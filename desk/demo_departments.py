@@ -4,8 +4,8 @@ from pathlib import Path
 
 from desk.departments import load_departments
 from desk.errors import DepartmentsFileError
-from desk.toml_files import read_text
-from desk.toml_lines import key_lines
+from desk.files.toml_files import read_text
+from desk.files.toml_lines import key_lines
 
 MADE_UP = "+47680500"
 """How numbers begin that nobody has: dialplan/departments.toml shows with them what a department looks like."""

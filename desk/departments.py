@@ -13,9 +13,9 @@ from typing import Literal, cast
 from desk.choice import Choice, read_choice
 from desk.departments_table import Table
 from desk.errors import DepartmentNotFound, DepartmentsFileError
+from desk.files.toml_files import parse, read_text
+from desk.files.toml_lines import key_lines
 from desk.phone import PhoneNumber
-from desk.toml_files import parse, read_text
-from desk.toml_lines import key_lines
 
 LANGUAGES = ("nb", "nn", "en")
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,31}")

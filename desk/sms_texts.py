@@ -14,10 +14,10 @@ from typing import Final
 from desk import gsm7
 from desk.departments import LANGUAGES, Department
 from desk.errors import SmsTextsError
+from desk.files.toml_files import parse, read_text
+from desk.files.toml_lines import key_lines
 from desk.promises import Promise, spoken_text
 from desk.sms import SmsKind
-from desk.toml_files import parse, read_text
-from desk.toml_lines import key_lines
 
 NEEDED: Final = ("nb", "en")
 WHEN: Final = "{when}"

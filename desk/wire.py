@@ -8,13 +8,13 @@ from desk.audit_retention import AuditRetention
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.desk import Desk
+from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.keyring import Keyring
 from desk.leaked_passwords import LeakedPasswords
 from desk.notices import Notices
 from desk.passwords import Passwords
 from desk.promises import public_holidays
 from desk.recordings import Recordings
-from desk.reload import DepartmentsFile, SmsTextsFile
 from desk.retention import Retention, Rules
 from desk.settings import Settings
 from desk.storage.database import Database

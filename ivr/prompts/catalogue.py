@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from desk.toml_files import parse, read_text
-from desk.toml_lines import key_lines
+from desk.files.toml_files import parse, read_text
+from desk.files.toml_lines import key_lines
 from ivr.prompts.keys import OWN_ANSWER, all_keys
 
 SILENCE = "silence"

@@ -10,7 +10,7 @@ from datetime import time
 from pathlib import Path
 
 from desk.departments import Department, Departments, Policy
-from desk.faults import Fault
+from desk.files.faults import Fault
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import OWN_ANSWER
 

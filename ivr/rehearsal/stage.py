@@ -21,9 +21,9 @@ from desk.callbacks import CallKey, Registration, WhyEnded
 from desk.callers import Callers
 from desk.departments import Department
 from desk.desk import Desk
+from desk.files.reload import DepartmentsFile
 from desk.identity import parse_identity
 from desk.phone import parse_phone
-from desk.reload import DepartmentsFile
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate

@@ -15,12 +15,12 @@ from rich.text import Text
 from desk.access_file import unknown_departments
 from desk.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
-from desk.faults import Fault, of_departments, shown
+from desk.files.faults import Fault, of_departments, shown
+from desk.files.toml_lines import key_lines
 from desk.leaked_passwords import LeakedPasswords
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.sms_texts import load_sms_texts, telling_names
-from desk.toml_lines import key_lines
 from desk.variables import unread
 from ivr.prompts import rules, voices
 from ivr.prompts.build import Source, find_sources, missing_recordings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from desk.demo_departments import demo_departments
 from desk.errors import DepartmentsFileError
-from desk.faults import Fault, of_departments, shown
+from desk.files.faults import Fault, of_departments, shown
 
 PHONE = re.compile(r"\bPJSIP/demo-phone\b")
 MATCH = re.compile(r"\s*match\s*=")

@@ -7,8 +7,8 @@ import pytest
 from desk.access import Grant, Role
 from desk.access_file import load_access, unknown_departments
 from desk.errors import AccessFileError
+from desk.files.reload import AccessFile
 from desk.paths import ROOT
-from desk.reload import AccessFile
 from ops.commands.check import groups
 
 FILE = ROOT / "dialplan" / "access.toml"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from desk.departments import load_departments
-from desk.faults import Fault
+from desk.files.faults import Fault
 from desk.paths import ROOT
 from desk.settings import Settings
 from ivr.prompts import voices

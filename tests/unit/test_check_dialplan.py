@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desk.departments import load_departments
-from desk.faults import Fault
+from desk.files.faults import Fault
 from desk.paths import ROOT
 from ops.commands.dialplan.parser import Dialplan, Place
 from ops.commands.dialplan.rules import Dialled

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from desk.departments import Departments, HalfDay, Policy, load_departments
 from desk.errors import DepartmentNotFound, DepartmentsFileError
+from desk.files.toml_lines import key_lines
 from desk.paths import ROOT
-from desk.toml_lines import key_lines
 
 GOOD = """\
 [kirurgi]

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from desk.errors import DepartmentsFileError
-from desk.reload import DepartmentsFile
+from desk.files.reload import DepartmentsFile
 
 GOOD = """\
 [kirurgi]

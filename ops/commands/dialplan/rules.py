@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from desk.departments import Department, Departments
-from desk.faults import Fault, shown
+from desk.files.faults import Fault, shown
 from ops.commands.dialplan.parser import Dialplan, Place, Step
 
 DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
