@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from desk.clock import Clock
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.sms import TryLater
 
 FILE = "sms.jsonl"

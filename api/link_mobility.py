@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.settings import Settings
 from desk.sms import Refused, SmsState, TryLater
 from desk.sms_settings import LOOPBACK

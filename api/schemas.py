@@ -21,7 +21,7 @@ from desk.callbacks import (
     WhyEnded,
 )
 from desk.departments import Department, Policy
-from desk.identity import IdentityKind, IdentityNumber, holds_identity
+from desk.numbers.identity_number import IdentityKind, IdentityNumber, holds_identity
 from desk.room import Closure
 from desk.sms import SmsState
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from desk.access import Grant, Role
 from desk.agent import Agent
 from desk.clock import Clock
-from desk.destinations import check_phone_name
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound, StorageUnavailable
+from desk.numbers.endpoints import check_phone_name
 from desk.storage import agents as rows
 from desk.storage import devices, sessions
 from desk.storage.agents import AgentRow

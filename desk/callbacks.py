@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from desk.errors import IllegalMove
 
 if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import each other when they run
-    from desk.identity import IdentityKind
-    from desk.phone import PhoneNumber
+    from desk.numbers.identity_number import IdentityKind
+    from desk.numbers.phone_number import PhoneNumber
     from desk.promises import Promise
     from desk.room import Later
     from desk.sms import SmsState

@@ -8,8 +8,8 @@ from desk import moves
 from desk.access import EVERYTHING
 from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
 from desk.errors import CallbackNotFound, IllegalMove
-from desk.identity import IdentityNumber
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims

@@ -15,7 +15,7 @@ from desk.departments_table import Table
 from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 
 LANGUAGES = ("nb", "nn", "en")
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,31}")

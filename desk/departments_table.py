@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from desk.errors import DepartmentsFileError, InvalidPhone
-from desk.phone import PhoneNumber, parse_phone
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 
 _TYPE_NAMES = {str: "text in quotes", bool: "true or false", int: "a whole number", list: "a list", dict: "a table"}
 

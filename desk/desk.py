@@ -27,10 +27,10 @@ from desk.callbacks import (
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
-from desk.identity import IdentityNumber
 from desk.line import Line
 from desk.notices import Notices
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.rates import Rate
 from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows

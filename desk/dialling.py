@@ -12,7 +12,7 @@ from typing import Final
 from desk.callbacks import Outcome
 from desk.clock import OSLO
 from desk.departments import Department
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.promises import is_workday
 
 MIDNIGHT: Final = time(0)

@@ -17,7 +17,6 @@ from desk.access import EVERYTHING, Scope
 from desk.clock import Clock
 from desk.departments import Departments
 from desk.desk import Desk
-from desk.destinations import agent_endpoint, patient_endpoint
 from desk.dialling import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
 from desk.errors import (
     AlreadyClaimed,
@@ -32,6 +31,7 @@ from desk.errors import (
     OutsideRingingHours,
     StorageUnavailable,
 )
+from desk.numbers.endpoints import agent_endpoint, patient_endpoint
 from desk.storage import callbacks as callback_rows
 from desk.storage import changes, history
 from desk.storage import dials as rows

@@ -12,8 +12,8 @@ from desk import moves
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Callback, Priority, Registration, Status
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
-from desk.identity import IdentityNumber
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.promises import PromiseReason
 from desk.room import next_promise, promise_at, taken_over
 from desk.storage import callbacks as rows

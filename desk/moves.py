@@ -9,8 +9,8 @@ from desk.access import Scope
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
 from desk.departments import Department
 from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
-from desk.identity import IdentityNumber
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.promises import PromiseReason, attempts_note, due, spoken_text
 from desk.room import Given, next_promise, unanswered
 from desk.storage import callbacks as rows

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from desk.access import Scope
-from desk.identity import IdentityNumber
+from desk.numbers.identity_number import IdentityNumber
 from desk.rates import Rate, use
 from desk.storage import callbacks, history, login_tries
 from desk.storage.database import Connection

@@ -14,7 +14,7 @@ import structlog
 from desk.clock import Clock
 from desk.errors import CannotOpen
 from desk.notices import note_down
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.sms import Refused, SmsGateway, SmsState, TryLater
 from desk.storage import outbox as rows
 from desk.storage.database import Connection, Database

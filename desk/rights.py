@@ -16,8 +16,8 @@ from desk.access import EVERYTHING
 from desk.callbacks import Callback, Status
 from desk.clock import Clock
 from desk.errors import CannotOpen
-from desk.identity import IdentityNumber
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import opened
 from desk.sound import as_wav
 from desk.storage import callbacks as callback_rows

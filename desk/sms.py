@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 
 
 class SmsKind(StrEnum):

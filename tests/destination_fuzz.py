@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from desk.destinations import patient_endpoint
 from desk.errors import InvalidPhone
-from desk.phone import PhoneNumber, parse_phone
+from desk.numbers.endpoints import patient_endpoint
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 
 Build = Callable[[PhoneNumber, Sequence[str]], str]
 

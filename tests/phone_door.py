@@ -8,7 +8,7 @@ from typing import Any
 
 from desk.callbacks import CallKey, IncompleteStep, WhyEnded
 from desk.departments import Department, Departments, Policy
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from ivr.asterisk.ari import Ari
 from ivr.calls.controller import Controller, Conversation
 from tests.fake_ari import PASSWORD, USER, FakeAri

@@ -19,7 +19,7 @@ from api.trace import trace_of
 from desk.access import Permission
 from desk.audit import Outcome
 from desk.audit_extract import ExtractLine, as_csv, lines
-from desk.identity import parse_identity
+from desk.numbers.identity_number import parse_identity
 from desk.storage.audit import AuditFilter, AuditRow
 
 router = APIRouter(prefix=f"{API}/audit", tags=["audit"])

@@ -15,8 +15,8 @@ from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT, NOT_FOUND
 from api.schemas import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
 from desk.answers import Answer
-from desk.identity import parse_identity
-from desk.phone import parse_phone
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 

@@ -13,8 +13,8 @@ from desk.access import Scope
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.departments import Policy
 from desk.errors import CallbackNotFound
-from desk.identity import IdentityKind
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityKind
+from desk.numbers.phone_number import PhoneNumber
 from desk.promises import Promise, PromiseReason
 from desk.sms import SmsState
 from desk.storage.database import Connection

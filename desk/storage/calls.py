@@ -7,7 +7,7 @@ from sqlalchemy import insert, select, update
 
 from desk.access import Scope
 from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.storage import cursors
 from desk.storage.database import Connection
 from desk.storage.scoped import within

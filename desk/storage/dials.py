@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, or_, select, update
 
 from desk.access import Scope
 from desk.dialling import Dial, DialReason, DialState
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.storage.database import Connection
 from desk.storage.scoped import of_callback, within
 from desk.storage.tables import dials

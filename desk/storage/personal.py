@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
 from desk.callbacks import Status
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.storage import recordings
 from desk.storage.callbacks import kept
 from desk.storage.database import Connection

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table, select
 
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.storage.audit_tables import audit_callbacks
 from desk.storage.callbacks import kept
 from desk.storage.database import Connection

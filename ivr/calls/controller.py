@@ -18,7 +18,7 @@ from desk.callbacks import CallKey, IncompleteStep, WhyEnded
 from desk.departments import Department, Departments
 from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
-from desk.phone import PhoneNumber, parse_phone
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 from ivr.asterisk.ari import Reconcile, Route
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.errors import AriError, AriReplaced, AriUnavailable

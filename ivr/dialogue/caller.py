@@ -13,8 +13,8 @@ from desk.clock import Clock, SystemClock
 from desk.departments import Department
 from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
-from desk.identity import IdentityNumber
-from desk.phone import PhoneNumber
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.settings import Settings
 from ivr.calls.call import Call
 from ivr.dialogue.recording import Recorder, say_what_it_is_about

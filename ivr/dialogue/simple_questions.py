@@ -8,7 +8,7 @@ from desk.callbacks import IncompleteStep, WhyEnded
 from desk.choice import Choice
 from desk.desk import Desk
 from desk.errors import DeskError
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from ivr.calls.call import Call
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, pressed
 from ivr.prompts.keys import Prompt

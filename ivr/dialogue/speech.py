@@ -13,7 +13,7 @@ from desk.callers import Standing
 from desk.choice import Choice, Topic
 from desk.clock import OSLO
 from desk.departments import Department, Policy
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.promises import Promise
 from desk.room import Later
 from desk.sms import SmsState

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from desk.errors import InvalidIdentity, InvalidPhone
-from desk.identity import LENGTH, IdentityNumber, IdentityProblem, parse_identity
-from desk.phone import PhoneNumber, PhoneProblem, parse_phone
+from desk.numbers.identity_number import LENGTH, IdentityNumber, IdentityProblem, parse_identity
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from ivr.calls.call import Call, Keys
 from ivr.dialogue.speech import language_offers, number_told, read_back, too_short
 from ivr.prompts.keys import Prompt

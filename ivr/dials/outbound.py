@@ -16,10 +16,10 @@ from typing import Final, Protocol
 
 import structlog
 
-from desk.destinations import agent_endpoint
 from desk.dialling import Dial, DialReason, DialState
 from desk.dials import Dials
 from desk.errors import DepartmentNotFound, DeskError, DialLost, InvalidPhone, InvalidPhoneName, StorageUnavailable
+from desk.numbers.endpoints import agent_endpoint
 from ivr.asterisk.errors import AriError, NotReachable
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from desk.departments import Department
-from desk.identity import LENGTH
+from desk.numbers.identity_number import LENGTH
 from ivr.rehearsal import people
 from ivr.rehearsal.stage import Actor, Answer, Question, Stage, Story
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from desk.departments import Department
-from desk.identity import LENGTH
+from desk.numbers.identity_number import LENGTH
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal import people

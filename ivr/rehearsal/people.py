@@ -3,7 +3,7 @@
 from itertools import count
 
 from desk.errors import InvalidIdentity
-from desk.identity import parse_identity
+from desk.numbers.identity_number import parse_identity
 
 FIRST_NUMBER = 68_050_000
 NUMBERS = 10_000

@@ -22,8 +22,8 @@ from desk.callers import Callers
 from desk.departments import Department
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile
-from desk.identity import parse_identity
-from desk.phone import parse_phone
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate

@@ -13,8 +13,8 @@ from typing import Any, Final, TextIO, cast
 
 from typer.core import TyperGroup
 
-from desk.identity import holds_identity
 from desk.log import Scrubber
+from desk.numbers.identity_number import holds_identity
 
 TAKES_SYNTHETIC_NUMBERS: Final = ("call", "--id")
 """The one command, and the option, with a number on the command line: a made-up person's, which is no secret."""

@@ -15,8 +15,8 @@ from rich.table import Table
 from desk.callbacks import Callback
 from desk.clock import SystemClock
 from desk.errors import InvalidIdentity, InvalidPhone
-from desk.identity import IdentityNumber, parse_identity
-from desk.phone import parse_phone
+from desk.numbers.identity_number import IdentityNumber, parse_identity
+from desk.numbers.phone_number import parse_phone
 from desk.retention import Retention
 from desk.rights import Erased, Person, Rights, as_text
 from desk.settings import Settings

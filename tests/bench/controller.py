@@ -16,9 +16,9 @@ import uvloop
 
 from desk.departments import Department, load_departments
 from desk.desk import Desk
-from desk.identity import parse_identity
 from desk.log import configure_logging
-from desk.phone import parse_phone
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
 from desk.wire import open_desk
 from ivr.asterisk.ari import Ari

@@ -8,8 +8,8 @@ from desk.callbacks import CallKey
 from desk.clock import SystemClock
 from desk.departments import load_departments
 from desk.desk import Desk
-from desk.identity import parse_identity
-from desk.phone import parse_phone
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.storage.migrate import migrate

@@ -19,8 +19,8 @@ from desk.agents import Agents
 from desk.callbacks import Callback, CallKey
 from desk.departments import Department, Departments, Policy
 from desk.desk import Desk
-from desk.identity import parse_identity
-from desk.phone import parse_phone
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
 from desk.storage.database import Database
 from desk.vault import Vault

@@ -8,8 +8,8 @@ from sqlalchemy import insert
 
 from desk.access import Role
 from desk.callbacks import Callback, CallKey, IncompleteStep
-from desk.identity import parse_identity
-from desk.phone import parse_phone
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
 from desk.storage.tables import outbox
 from desk.vault import Vault
 from tests.canaries import identities, phones

@@ -6,8 +6,8 @@ from desk.callbacks import CallKey
 from desk.clock import Clock
 from desk.departments import Department, Departments, Policy
 from desk.desk import Desk
-from desk.identity import IdentityNumber, parse_identity
-from desk.phone import PhoneNumber, parse_phone
+from desk.numbers.identity_number import IdentityNumber, parse_identity
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.storage.database import Database
 from desk.vault import Vault
 from tests.synthetic import synthetic_identity

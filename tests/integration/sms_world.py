@@ -18,9 +18,9 @@ from desk.desk import Desk
 from desk.errands import Errands
 from desk.ledger import Ledger
 from desk.notices import Notices
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.outbox import Outbox
 from desk.paths import ROOT
-from desk.phone import PhoneNumber, parse_phone
 from desk.settings import Settings
 from desk.sms_texts import load_sms_texts
 from desk.storage.database import Database

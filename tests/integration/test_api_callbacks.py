@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from desk.callbacks import CallKey, IncompleteStep
-from desk.phone import parse_phone
+from desk.numbers.phone_number import parse_phone
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity
 

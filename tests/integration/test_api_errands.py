@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from desk.access import Role
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from tests.integration.api_world import World, ids, open_world, refused
 from tests.synthetic import synthetic_identity
 

@@ -15,7 +15,7 @@ from api.app import beside_requests, open_parts
 from api.metrics import Metrics
 from desk.access import EVERYTHING, Role
 from desk.clock import SystemClock
-from desk.phone import parse_phone
+from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
 from tests.integration.api_world import KEYS, World, open_world, refused
 from tests.integration.desk_world import call

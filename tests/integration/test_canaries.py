@@ -22,8 +22,8 @@ from sqlalchemy import event
 
 from api import problems, requests
 from api.metrics import Metrics
-from desk.identity import IdentityNumber
 from desk.log import Scrubber
+from desk.numbers.identity_number import IdentityNumber
 from desk.paths import ROOT
 from desk.vault import Vault
 from ops.machine.postgres import Postgres

@@ -21,7 +21,7 @@ from desk.errors import (
     NoAgentPhone,
     OutsideRingingHours,
 )
-from desk.phone import parse_phone
+from desk.numbers.phone_number import parse_phone
 from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call

@@ -21,7 +21,7 @@ from desk.changes import Changes
 from desk.clock import SystemClock
 from desk.desk import LEASE
 from desk.ledger import Ledger
-from desk.phone import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber
 from desk.storage import audit, callbacks, changes, claims, outbox
 from desk.storage.audit import AuditRow, Look, Seen
 from desk.storage.database import Database

@@ -11,8 +11,8 @@ import pytest
 
 from desk.access import EVERYTHING
 from desk.log import configure_logging
+from desk.numbers.phone_number import PhoneNumber
 from desk.outbox import LEASE, Outbox
-from desk.phone import PhoneNumber
 from desk.settings import Settings
 from desk.sms import SmsState, TryLater
 from desk.storage import outbox as rows

@@ -9,7 +9,7 @@ import pytest
 from desk.access import EVERYTHING, Scope
 from desk.departments import Departments
 from desk.errors import StorageUnavailable
-from desk.phone import parse_phone
+from desk.numbers.phone_number import parse_phone
 from desk.storage import outbox as rows
 from desk.storage.database import Conflict, Connection, Database
 from tests.fakes import FakeClock

@@ -9,7 +9,7 @@ from typing import Any
 
 from desk.dialling import Dial, DialReason, DialState
 from desk.errors import DialLost, InvalidPhone, StorageUnavailable
-from desk.phone import PhoneNumber, PhoneProblem
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem
 from ivr.asterisk.errors import ChannelGone
 from ivr.asterisk.events import ChannelDestroyed, StasisStart
 from ivr.dials.dialler import Dialler

@@ -11,8 +11,8 @@ from desk.callbacks import Callback, CallKey, ClosedReason, IncompleteStep, Prio
 from desk.callers import Standing
 from desk.departments import Department, Policy
 from desk.errors import DeskError
-from desk.identity import IdentityNumber, parse_identity
-from desk.phone import PhoneNumber, parse_phone
+from desk.numbers.identity_number import IdentityNumber, parse_identity
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.promises import promise_for, spoken_text
 from desk.settings import Settings
 from ivr.calls.call import Call, CallerHungUp

@@ -7,10 +7,10 @@ import pytest
 
 from desk.clock import OSLO
 from desk.departments import Department, Policy
-from desk.destinations import agent_endpoint, check_phone_name, patient_endpoint
 from desk.dialling import may_ring
 from desk.errors import InvalidPhone, InvalidPhoneName
-from desk.phone import PhoneNumber, PhoneProblem, parse_phone
+from desk.numbers.endpoints import agent_endpoint, check_phone_name, patient_endpoint
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from tests.destination_fuzz import fuzz
 
 NORWAY = ("+47",)

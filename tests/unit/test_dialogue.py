@@ -8,8 +8,8 @@ import pytest
 
 from desk.callbacks import IncompleteStep
 from desk.errors import DepartmentNotFound, StorageUnavailable
+from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from desk.phone import parse_phone
 from ivr.dialogue import caller, recording, second_call, simple_questions, speech, steps
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal.virtual_time import on_virtual_time

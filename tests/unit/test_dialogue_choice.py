@@ -9,7 +9,7 @@ import pytest
 from desk.callbacks import IncompleteStep, WhyEnded
 from desk.choice import Choice, Topic
 from desk.errors import StorageUnavailable
-from desk.phone import parse_phone
+from desk.numbers.phone_number import parse_phone
 from ivr.asterisk.errors import WrongState
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.synthetic import synthetic_identity

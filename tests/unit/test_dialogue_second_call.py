@@ -7,7 +7,7 @@ import pytest
 
 from desk.callbacks import Status
 from desk.errors import IllegalMove
-from desk.phone import parse_phone
+from desk.numbers.phone_number import parse_phone
 from ivr.prompts.keys import ahead
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.errors import InvalidIdentity
-from desk.identity import IdentityKind, IdentityNumber, IdentityProblem, parse_identity
+from desk.numbers.identity_number import IdentityKind, IdentityNumber, IdentityProblem, parse_identity
 from tests.synthetic import synthetic_identity, with_control_digits
 
 # github.com/navikt/fnrvalidator, tests/fnr.spec.ts

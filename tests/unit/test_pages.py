@@ -6,7 +6,7 @@ from api.pages import page_json
 from api.schemas import CallbackOut, CallbackPage
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
 from desk.departments import Policy
-from desk.identity import IdentityKind
+from desk.numbers.identity_number import IdentityKind
 from desk.promises import Promise
 from desk.sms import SmsState
 from tests.integration.desk_world import phone

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from desk.errors import InvalidPhone
-from desk.phone import PhoneProblem, parse_phone
+from desk.numbers.phone_number import PhoneProblem, parse_phone
 
 MOBILE = "+4740612345"  # phonenumbers' example of a Norwegian mobile number
 

@@ -15,8 +15,8 @@ from desk.callbacks import Registration
 from desk.clock import OSLO
 from desk.departments import Department, Policy, load_departments
 from desk.errors import DepartmentsFileError, PromiseNotPossible
+from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from desk.phone import parse_phone
 from desk.promises import Room, after_unanswered, is_workday, promise_by_hand, promise_for
 from desk.room import CLOSURE_TEXTS, Given, Later
 from ivr.dialogue.speech import LATER, receipt

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from desk.clock import OSLO
 from desk.departments import Department, Policy
+from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
-from desk.phone import PhoneNumber, parse_phone
 from desk.promises import Promise, promise_for, spoken_text
 from ivr.dialogue.speech import (
     number_told,

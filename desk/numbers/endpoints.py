@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from desk.errors import InvalidPhone, InvalidPhoneName
-from desk.phone import PhoneNumber, PhoneProblem, parse_phone
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 
 TRUNK: Final = "trunk"
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
