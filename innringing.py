@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from desk.log import Scrubber
+from desk.logging.log import Scrubber
 from ops.commands import migrate as desk
 from ops.commands import prompts
 from ops.commands.api import api

@@ -16,7 +16,7 @@ from desk.demo_departments import refuse_demo_departments
 from desk.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
 from desk.files.reload import DepartmentsFile
-from desk.outlets import guard_output
+from desk.logging.outlets import guard_output
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from desk.log import as_before
+from desk.logging.log import as_before
 
 pytest_plugins = ["tests.servers", "tests.systems"]
 

@@ -23,7 +23,7 @@ from api.tls import CertificateFault, server_context
 from desk.clock import SystemClock
 from desk.demo_departments import refuse_demo_departments
 from desk.errors import DeskError, StorageUnavailable
-from desk.outlets import guard_output
+from desk.logging.outlets import guard_output
 from desk.settings import PREFIX, Settings
 from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate

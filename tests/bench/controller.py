@@ -16,7 +16,7 @@ import uvloop
 
 from desk.departments import Department, load_departments
 from desk.desk import Desk
-from desk.log import configure_logging
+from desk.logging.log import configure_logging
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings

@@ -169,7 +169,7 @@ WAYS: tuple[Callable[[str], None], ...] = (
 
 
 def main(number: str, guarded: str) -> None:
-    from desk.outlets import guard_output
+    from desk.logging.outlets import guard_output
     from desk.settings import Settings
 
     if guarded == "guarded":

@@ -22,7 +22,7 @@ from sqlalchemy import event
 
 from api import problems, requests
 from api.metrics import Metrics
-from desk.log import Scrubber
+from desk.logging.log import Scrubber
 from desk.numbers.identity_number import IdentityNumber
 from desk.paths import ROOT
 from desk.vault import Vault

@@ -24,7 +24,7 @@ import typer
 from typer.testing import CliRunner
 
 from desk.audit import Audit, AuditEntry
-from desk.log import Scrubber
+from desk.logging.log import Scrubber
 from desk.paths import ROOT
 from desk.storage.database import Database
 from innringing import app

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from desk.log import Scrubber
-from desk.outlets import LONGEST_LINE
+from desk.logging.log import Scrubber
+from desk.logging.outlets import LONGEST_LINE
 from desk.paths import ROOT
 from tests.environment import without_ours
 from tests.synthetic import synthetic_identity

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from api.cookies import SESSION
 from desk.access import Role
-from desk.log import configure_logging
+from desk.logging.log import configure_logging
 from desk.logins import Logins
 from desk.passwords import Passwords
 from desk.rotation import Rotation

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from desk.access import EVERYTHING
-from desk.log import configure_logging
+from desk.logging.log import configure_logging
 from desk.numbers.phone_number import PhoneNumber
 from desk.outbox import LEASE, Outbox
 from desk.settings import Settings

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from desk.log import Scrubber, configure_logging
+from desk.logging.log import Scrubber, configure_logging
 from desk.settings import Settings
 from tests.synthetic import synthetic_identity
 

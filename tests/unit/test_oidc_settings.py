@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from desk.errors import SettingsError
-from desk.log import _secrets
+from desk.logging.log import _secrets
 from desk.oidc_settings import CALLBACK_PATH, is_local_path, is_safe
 from desk.settings import Settings
 

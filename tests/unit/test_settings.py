@@ -9,7 +9,7 @@ import pytest
 
 from desk.errors import SettingsError
 from desk.keys import Keys
-from desk.log import Scrubber, _secrets
+from desk.logging.log import Scrubber, _secrets
 from desk.paths import ROOT
 from desk.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from desk.errors import SettingsError
-from desk.log import _secrets
+from desk.logging.log import _secrets
 from desk.settings import Settings
 from tests.link_gateway import PASSWORD, SECRET, LinkGateway
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from desk.log import configure_logging, scrubber, tell_uncaught
+from desk.logging.log import configure_logging, scrubber, tell_uncaught
 from desk.settings import Settings
 
 STDOUT, STDERR = 1, 2
