@@ -50,6 +50,7 @@ from desk.answers import Answers
 from desk.audit import Audit
 from desk.changes import Changes
 from desk.clock import Clock, SystemClock
+from desk.database.engine import Database
 from desk.departments import Departments
 from desk.desk import LEASE, Desk
 from desk.dials import Dials
@@ -66,7 +67,6 @@ from desk.recordings import Recordings
 from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.vault import Vault
 from desk.wire import (
     check_keys,

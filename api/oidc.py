@@ -17,11 +17,11 @@ from api.readiness import Component
 from desk.agent import Agent
 from desk.agents import Agents
 from desk.clock import Clock
+from desk.database.engine import Database
 from desk.files.reload import AccessFile
 from desk.provider_people import ProviderPeople
 from desk.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.vault import Vault
 
 REMEMBERED: Final = OLDEST + timedelta(minutes=5)

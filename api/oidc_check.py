@@ -18,8 +18,8 @@ from api.oidc_errors import GroupsNotTold, LoginError, NoRole, ProviderUnavailab
 from api.oidc_login import Login, Person
 from desk.agent import Agent
 from desk.agents import Agents
-from desk.at_once import Shared
 from desk.clock import Clock
+from desk.database.batching import Shared
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
 from desk.provider_people import Known, ProviderPeople
 from desk.sessions import ProviderLogin, Session, Sessions

@@ -14,10 +14,10 @@ from api.readiness import Asterisk, OperatorsFiles
 from api.sending import Sender
 from desk.agents import Agents
 from desk.answers import Answers
-from desk.at_once import Shared
 from desk.audit import Audit
 from desk.audit_retention import AuditRetention
 from desk.clock import Clock
+from desk.database.batching import Shared
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.dials import Dials

@@ -7,12 +7,12 @@ from datetime import datetime
 from desk.access import Grant, Role
 from desk.agent import Agent
 from desk.clock import Clock
+from desk.database.engine import Conflict, Connection, Database
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound, StorageUnavailable
 from desk.numbers.endpoints import check_phone_name
 from desk.storage import agents as rows
 from desk.storage import devices, sessions
 from desk.storage.agents import AgentRow
-from desk.storage.database import Conflict, Connection, Database
 from desk.tokens import Tokens, agent_of, hashed
 
 __all__ = ["Agent", "AgentExists", "Agents", "hashed"]

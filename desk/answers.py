@@ -11,10 +11,10 @@ from datetime import timedelta
 
 from desk.access import Scope
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CallbackNotFound, KeyUsedBefore
 from desk.storage import answers as rows
-from desk.storage.database import Connection, Database
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 KEPT_FOR = timedelta(hours=24)

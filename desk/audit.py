@@ -15,15 +15,15 @@ from enum import StrEnum
 
 import structlog
 
-from desk.at_once import AtOnce
 from desk.audit_chain import Anchor, chain_keys, chained
 from desk.callbacks import Page
 from desk.clock import Clock
+from desk.database.batching import AtOnce
+from desk.database.cursors import after_audit, audit_place
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.storage import audit as rows
 from desk.storage.audit import AuditFilter, AuditRow, Look, Seen
-from desk.storage.cursors import after_audit, audit_place
-from desk.storage.database import Connection, Database
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 log = structlog.get_logger(__name__)

@@ -13,9 +13,9 @@ import structlog
 from desk.audit import Audit, AuditEntry, Outcome
 from desk.audit_chain import Anchor
 from desk.clock import OSLO, Clock
+from desk.database.engine import Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.storage import audit as rows
-from desk.storage.database import Database
-from desk.units import UnitsOfWork
 
 ROWS_A_STEP = 200
 REST_SECONDS = 0.02

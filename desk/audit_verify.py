@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from desk.audit_chain import Anchor, chain_keys, digest, digests
+from desk.database.engine import Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
 from desk.storage import audit as rows
 from desk.storage.audit import GENESIS, NUMBER, AuditRow
-from desk.storage.database import Database
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 ROWS_A_STEP = 1000

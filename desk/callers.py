@@ -7,6 +7,8 @@ from typing import Any
 from desk import moves
 from desk.access import EVERYTHING
 from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
+from desk.database.engine import Connection
+from desk.database.unit_of_work import QueueWork
 from desk.errors import CallbackNotFound, IllegalMove
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
@@ -14,9 +16,7 @@ from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims
 from desk.storage.callbacks import Stored
-from desk.storage.database import Connection
 from desk.storage.history import CALLER
-from desk.units import QueueWork
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import structlog
 
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Change
+from desk.database.engine import Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import StorageUnavailable
 from desk.storage import changes as rows
-from desk.storage.database import Database
-from desk.units import UnitsOfWork
 
 POLL_SECONDS = 0.5
 """The guarantee: nothing that wakes us is trusted for longer than this."""

@@ -25,6 +25,8 @@ from desk.callbacks import (
     WhyEnded,
 )
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import QueueWork, uncut
 from desk.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
 from desk.line import Line
@@ -36,9 +38,7 @@ from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims, closures, history, lists
-from desk.storage.database import Connection, Database
 from desk.storage.together import Claim, Completion
-from desk.units import QueueWork, uncut
 from desk.vault import Vault
 
 LEASE = timedelta(minutes=15)

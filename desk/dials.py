@@ -15,6 +15,8 @@ import structlog
 from desk import moves
 from desk.access import EVERYTHING, Scope
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.dialling import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
@@ -35,9 +37,7 @@ from desk.numbers.endpoints import agent_endpoint, patient_endpoint
 from desk.storage import callbacks as callback_rows
 from desk.storage import changes, history
 from desk.storage import dials as rows
-from desk.storage.database import Connection, Database
 from desk.storage.history import SYSTEM, Details, Entry
-from desk.units import UnitsOfWork
 
 UNTAKEN: Final = timedelta(seconds=30)
 """A wish nobody took within this is dropped: an agent's phone that rings later is a riddle."""

@@ -14,15 +14,16 @@ from desk.access import WIDENED, Permission
 from desk.agent import Agent
 from desk.callbacks import Page
 from desk.clock import Clock
+from desk.database import cursors
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.departments import Departments
 from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
-from desk.storage import agents, cursors, history, tokens
+from desk.storage import agents, history, tokens
 from desk.storage import emergency as rows
-from desk.storage.database import Connection, Database
 from desk.storage.emergency import EmergencyRow
 from desk.storage.history import Entry
 from desk.tokens import hashed
-from desk.units import UnitsOfWork
 
 __all__ = ["Emergencies", "EmergencyRow"]
 

@@ -11,6 +11,8 @@ from typing import Any
 from desk import moves
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Callback, Priority, Registration, Status
+from desk.database.engine import Connection
+from desk.database.unit_of_work import QueueWork
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
@@ -18,8 +20,6 @@ from desk.promises import PromiseReason
 from desk.room import next_promise, promise_at, taken_over
 from desk.storage import callbacks as rows
 from desk.storage.callbacks import RANK, Stored
-from desk.storage.database import Connection
-from desk.units import QueueWork
 
 SWITCHBOARD = "switchboard"
 

@@ -12,6 +12,9 @@ from desk.access import Permission
 from desk.agent import Agent
 from desk.callbacks import Page
 from desk.clock import Clock
+from desk.database import cursors
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import (
     AgentNotFound,
     NarrowedToken,
@@ -20,11 +23,8 @@ from desk.errors import (
     TokenTooWide,
 )
 from desk.storage import agents as agent_rows
-from desk.storage import cursors
 from desk.storage import tokens as rows
-from desk.storage.database import Connection, Database
 from desk.tokens import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
-from desk.units import UnitsOfWork
 
 USUAL: Final = timedelta(days=90)
 LONGEST: Final = timedelta(days=365)

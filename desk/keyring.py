@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen, SettingsError
 from desk.storage import audit, indexed, sealed, vault_keys
-from desk.storage.database import Connection, Database
 from desk.storage.indexed import INDEXED
 from desk.storage.sealed import FIRST_FORMAT, SEALED
 from desk.storage.vault_keys import CANARY, KeyKind, Known
-from desk.units import UnitsOfWork
 from desk.vault import Vault, version_of
 
 TELLTALE = "innringing"

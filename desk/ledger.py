@@ -15,17 +15,18 @@ from desk import forecast
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Page, Priority, Status
 from desk.clock import Clock
+from desk.database import cursors
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.departments import Departments
 from desk.forecast import Deed, InLine, PromiseState
 from desk.promises import due
 from desk.sms import UNTOLD, SmsState
 from desk.storage import callbacks as rows
-from desk.storage import cursors, history, outbox
+from desk.storage import history, outbox
 from desk.storage import ledger as ledger_rows
-from desk.storage.database import Connection, Database
 from desk.storage.history import SYSTEM, Entry
 from desk.storage.ledger import LineRow, PromiseRow, WarningRow
-from desk.units import UnitsOfWork
 
 LONGEST_LOOK_BACK = timedelta(days=31)
 RECENT = timedelta(days=7)

@@ -1,17 +1,17 @@
-"""The busiest moves, for many agents at once: claimed, and completed. desk/at_once.py is how they come together."""
+"""The busiest moves, for many agents at once: claimed, and completed. desk/database/batching.py is how they come together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from desk.at_once import AtOnce
 from desk.callbacks import Callback
 from desk.clock import Clock
+from desk.database.batching import AtOnce
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.storage import together
 from desk.storage.callbacks import uuid
-from desk.storage.database import Connection, Database
 from desk.storage.together import Claim, Completion
-from desk.units import UnitsOfWork
 
 
 class Line(UnitsOfWork):

@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Final
 
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import (
     AgentNotFound,
     ProvidersPerson,
@@ -24,10 +26,8 @@ from desk.sessions import LoginSource, Opened, Session, Sessions
 from desk.storage import agents as agent_rows
 from desk.storage import devices, login_tries, sessions
 from desk.storage.agents import AgentRow
-from desk.storage.database import Connection, Database
 from desk.throttling import BUSY_ADDRESS, FORGOTTEN, FREE, Lane, after_try, code_lane, lanes, network, seconds_to_wait
 from desk.tokens import TOKEN_BYTES, hashed
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 DEVICE_PREFIX: Final = "inn_d_"

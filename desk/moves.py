@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from desk.access import Scope
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
+from desk.database.engine import Connection
 from desk.departments import Department
 from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
 from desk.numbers.identity_number import IdentityNumber
@@ -16,7 +17,6 @@ from desk.room import Given, next_promise, unanswered
 from desk.storage import callbacks as rows
 from desk.storage import history
 from desk.storage.callbacks import RANK, Stored
-from desk.storage.database import Connection
 from desk.storage.history import CALLER, SYSTEM, Details, Entry
 from desk.vault import Vault
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from desk.callbacks import Callback
+from desk.database.engine import Connection
 from desk.departments import Department
 from desk.numbers.phone_number import PhoneNumber
 from desk.sms import SmsKind, SmsState
 from desk.sms_texts import SmsTexts
 from desk.storage import history, outbox
-from desk.storage.database import Connection
 from desk.storage.history import SYSTEM, Entry
 from desk.storage.outbox import SmsRow
 from desk.vault import Vault

@@ -13,10 +13,10 @@ from typing import Final
 import structlog
 
 from desk.access import Scope
+from desk.database.engine import Connection
 from desk.numbers.identity_number import IdentityNumber
 from desk.rates import Rate, use
 from desk.storage import callbacks, history, login_tries
-from desk.storage.database import Connection
 from desk.storage.history import Entry
 from desk.throttling import FORGOTTEN, Count
 from desk.vault import Vault

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 import structlog
 
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork, uncut
 from desk.errors import CannotOpen
 from desk.notices import note_down
 from desk.numbers.phone_number import PhoneNumber
 from desk.sms import Refused, SmsGateway, SmsState, TryLater
 from desk.storage import outbox as rows
-from desk.storage.database import Connection, Database
 from desk.storage.outbox import SmsRow, Taken
-from desk.units import UnitsOfWork, uncut
 from desk.vault import Vault
 
 LEASE = timedelta(seconds=60)

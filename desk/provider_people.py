@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.session_limits import Limits
 from desk.storage import provider_people as rows
 from desk.storage import sessions
-from desk.storage.database import Connection, Database
 from desk.storage.sessions import Oldest
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 ASKING: Final = timedelta(seconds=15)

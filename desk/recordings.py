@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from desk import moves
 from desk.access import EVERYTHING, Scope
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen, RecordingNotFound
 from desk.sound import as_wav, seconds
 from desk.storage import callbacks as callback_rows
 from desk.storage import history
 from desk.storage import recordings as rows
-from desk.storage.database import Connection, Database
 from desk.storage.history import CALLER, Entry
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 KEY_BYTES = 32

@@ -16,11 +16,11 @@ import structlog
 
 from desk.answers import KEPT_FOR as ANSWERS_KEPT_FOR
 from desk.clock import OSLO, Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.storage import personal
 from desk.storage import retention as rows
-from desk.storage.database import Connection, Database
 from desk.storage.retention import Run
-from desk.units import UnitsOfWork
 
 ROWS_A_STEP = 500
 REST_SECONDS = 0.02

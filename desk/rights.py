@@ -15,6 +15,8 @@ from desk import moves
 from desk.access import EVERYTHING
 from desk.callbacks import Callback, Status
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
@@ -24,11 +26,9 @@ from desk.storage import callbacks as callback_rows
 from desk.storage import history, personal, recordings
 from desk.storage import rights as rows
 from desk.storage.answers import ANSWER
-from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
 from desk.storage.rights import Row
 from desk.storage.sealed import SEALED
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 Person = IdentityNumber | PhoneNumber

@@ -11,10 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from desk.callbacks import Callback
+from desk.database.engine import Connection
 from desk.departments import Department
 from desk.promises import NextStep, Promise, Room, after_unanswered, promise_by_hand, promise_for, stands
 from desk.storage import closures
-from desk.storage.database import Connection
 
 LONGEST_CLOSURE = timedelta(days=31)
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from desk.database.engine import Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
 from desk.storage import indexed, sealed
-from desk.storage.database import Database
 from desk.storage.indexed import PATIENT, Stale
 from desk.storage.sealed import SEALED, Sealed, Value
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 ROWS_A_STEP = 1000

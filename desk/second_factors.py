@@ -11,6 +11,8 @@ from uuid import uuid4
 from desk.access import Permission
 from desk.agent import Agent
 from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import (
     AgentNotFound,
     SecondFactorElsewhere,
@@ -25,10 +27,8 @@ from desk.storage import agents as agent_rows
 from desk.storage import second_factors as rows
 from desk.storage import sessions
 from desk.storage.agents import AgentRow
-from desk.storage.database import Connection, Database
 from desk.storage.second_factors import SECRET, Row
 from desk.tokens import hashed
-from desk.units import UnitsOfWork
 from desk.vault import Vault
 
 SET_UP_WITHIN: Final = timedelta(minutes=15)

@@ -11,14 +11,14 @@ import structlog
 
 from desk.access import Grant, Permission, Role
 from desk.agent import Agent
-from desk.at_once import AtOnce
 from desk.clock import Clock
+from desk.database.batching import AtOnce
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import AgentNotFound, ProvidersPerson, StorageUnavailable, TokenNotFound, TooManyTokens
 from desk.storage import agents as agent_rows
 from desk.storage import tokens as rows
 from desk.storage.agents import AgentRow
-from desk.storage.database import Connection, Database
-from desk.units import UnitsOfWork
 
 TOKEN_PREFIX = "inn_"
 TOKEN_BYTES = 32

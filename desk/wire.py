@@ -7,6 +7,7 @@ from desk.audit import Audit
 from desk.audit_retention import AuditRetention
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.keyring import Keyring
@@ -17,7 +18,6 @@ from desk.promises import public_holidays
 from desk.recordings import Recordings
 from desk.retention import Retention, Rules
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.vault import Vault
 
 

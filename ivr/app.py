@@ -12,13 +12,13 @@ import structlog
 import uvloop
 
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.demo_departments import refuse_demo_departments
 from desk.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
 from desk.files.reload import DepartmentsFile
 from desk.logging.outlets import guard_output
 from desk.settings import PREFIX, Settings
-from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
 from desk.tls import client_context
 from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database

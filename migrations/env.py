@@ -5,8 +5,8 @@ import asyncio
 from alembic import context
 from sqlalchemy.engine import Connection
 
+from desk.database.engine import Database
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.storage.tables import metadata
 
 

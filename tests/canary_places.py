@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from desk.storage.database import Database
+from desk.database.engine import Database
 from desk.storage.tables import metadata
 from tests.canaries import Checker, Find
 

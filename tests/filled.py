@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
-from desk.storage.database import Connection, Database
+from desk.database.engine import Connection, Database
 
 PATIENCE_SECONDS = 600
 DEPARTMENTS = ("kirurgi", "hjerte", *(f"avdeling-{n}" for n in range(6)))

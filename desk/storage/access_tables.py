@@ -16,8 +16,8 @@ from sqlalchemy import (
     text,
 )
 
-from desk.storage.instant import Instant
-from desk.storage.metadata import metadata, serial, where
+from desk.database.instant import Instant
+from desk.database.metadata import metadata, serial, where
 
 
 def _agent(**more: Any) -> Column[Any]:

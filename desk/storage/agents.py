@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.access import Scope
+from desk.database.engine import Connection
 from desk.storage import second_factors
-from desk.storage.database import Connection
 from desk.storage.tables import agents, grants
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from sqlalchemy import delete, func, insert, select, update
 
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.tables import answers
 
 c = answers.c

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, or_, select, text
 
+from desk.database.engine import Connection
 from desk.storage.audit_tables import audit, audit_callbacks, audit_patients
-from desk.storage.database import Connection
 from desk.storage.scoped import one_of
 from desk.storage.tables import callbacks
 

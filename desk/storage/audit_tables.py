@@ -5,8 +5,8 @@ No foreign keys: what is in the audit outlives what it tells of, and a row too m
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Uuid, text
 
-from desk.storage.instant import Instant
-from desk.storage.metadata import metadata, where
+from desk.database.instant import Instant
+from desk.database.metadata import metadata, where
 
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
 

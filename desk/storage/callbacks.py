@@ -11,13 +11,13 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
 from desk.access import Scope
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
+from desk.database.engine import Connection
 from desk.departments import Policy
 from desk.errors import CallbackNotFound
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import Promise, PromiseReason
 from desk.sms import SmsState
-from desk.storage.database import Connection
 from desk.storage.scoped import in_department, one_of, within
 from desk.storage.tables import attempts, callbacks, promises
 

@@ -7,9 +7,9 @@ from sqlalchemy import insert, select, update
 
 from desk.access import Scope
 from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
+from desk.database import cursors
+from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage import cursors
-from desk.storage.database import Connection
 from desk.storage.scoped import within
 from desk.storage.tables import calls
 

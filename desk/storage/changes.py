@@ -15,9 +15,9 @@ from sqlalchemy import func, select, text
 
 from desk.access import Scope
 from desk.callbacks import Change, Status
+from desk.database.engine import FAILURES, Connection, Database
+from desk.database.notify import CHANNEL
 from desk.errors import StorageUnavailable
-from desk.storage.database import FAILURES, Connection, Database
-from desk.storage.herald import CHANNEL
 from desk.storage.scoped import within
 from desk.storage.tables import history
 

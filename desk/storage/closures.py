@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, not_, or_, select, update
 
 from desk.access import Scope
 from desk.callbacks import ClosedReason
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.scoped import in_department
 from desk.storage.tables import callbacks, closures
 

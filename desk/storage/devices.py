@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.tables import devices
 
 d = devices.c

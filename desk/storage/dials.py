@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import func, insert, or_, select, update
 
 from desk.access import Scope
+from desk.database.engine import Connection
 from desk.dialling import Dial, DialReason, DialState
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage.database import Connection
 from desk.storage.scoped import of_callback, within
 from desk.storage.tables import dials
 

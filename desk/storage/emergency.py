@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 
 from desk.access import Scope
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.scoped import within
 from desk.storage.tables import agents, emergency_access
 

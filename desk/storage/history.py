@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, insert, select
 
 from desk.access import Scope
 from desk.callbacks import HistoryRow, Status
-from desk.storage.database import Connection
-from desk.storage.herald import TOLD
+from desk.database.engine import Connection
+from desk.database.notify import TOLD
 from desk.storage.scoped import of_callback as of_that_callback
 from desk.storage.tables import callbacks, history
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, and_, case, func, literal, select, update
 
+from desk.database.engine import Connection
 from desk.storage import sealed
-from desk.storage.database import Connection
 from desk.storage.sealed import Sealed, Value
 from desk.storage.tables import answers, audit, audit_callbacks, callbacks
 

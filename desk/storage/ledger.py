@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, insert, select
 
 from desk.access import Scope
 from desk.callbacks import Attempt, Outcome, Priority, Status
+from desk.database.engine import Connection
 from desk.departments import Policy
 from desk.forecast import Given
 from desk.promises import Promise, PromiseReason
 from desk.storage import callbacks as rows
 from desk.storage.claims import ORDER
-from desk.storage.database import Connection
 from desk.storage.history import CALLER, SYSTEM
 from desk.storage.scoped import in_department
 from desk.storage.scoped import of_callback as of_that_callback

@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, uni
 
 from desk.access import Scope
 from desk.callbacks import Callback, Page, Status, Wanted
-from desk.storage import cursors
+from desk.database import cursors
+from desk.database.engine import Connection
+from desk.database.instant import Instant
 from desk.storage.callbacks import RANK, c, kept, shown, with_attempts
-from desk.storage.database import Connection
-from desk.storage.instant import Instant
 from desk.storage.scoped import within
 
 MOST_BRANCHES = 100

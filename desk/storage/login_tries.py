@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from desk.storage.database import Conflict, Connection
+from desk.database.engine import Conflict, Connection
 from desk.storage.tables import login_tries
 from desk.throttling import Count
 

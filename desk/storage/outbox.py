@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, select, update
 
 from desk.callbacks import Status
+from desk.database.engine import Connection
 from desk.sms import SmsKind, SmsState
-from desk.storage.database import Connection
 from desk.storage.tables import callbacks, outbox, promises
 
 PHONE: Final = "outbox.phone"

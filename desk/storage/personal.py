@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
 from desk.callbacks import Status
+from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
 from desk.storage import recordings
 from desk.storage.callbacks import kept
-from desk.storage.database import Connection
 from desk.storage.tables import answers, attempts, callbacks, calls, dials, outbox
 
 

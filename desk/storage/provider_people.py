@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, or_, select, update
 
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.scoped import one_of
 from desk.storage.tables import people_of_providers, taken_once
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Column, Index, LargeBinary, String, Table
 
-from desk.storage.instant import Instant
-from desk.storage.metadata import metadata
+from desk.database.instant import Instant
+from desk.database.metadata import metadata
 
 people_of_providers = Table(
     "people_of_providers",

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, update
 
 from desk.access import Scope
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.scoped import of_callback
 from desk.storage.tables import callbacks, recordings
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from sqlalchemy import Table, select
 
+from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
 from desk.storage.audit_tables import audit_callbacks
 from desk.storage.callbacks import kept
-from desk.storage.database import Connection
 from desk.storage.sealed import NOT_SEALED
 from desk.storage.tables import answers, callbacks, calls, metadata, recordings
 

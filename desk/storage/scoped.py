@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, select
 
 from desk.access import Scope
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.tables import callbacks
 
 

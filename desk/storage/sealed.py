@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.tables import (
     answers,
     audit_patients,

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 
-from desk.storage.database import Connection
+from desk.database.engine import Connection
 from desk.storage.tables import agents, recovery_codes, second_factors
 
 SECRET: Final = "second_factors.secret"

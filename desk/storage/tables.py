@@ -28,6 +28,9 @@ from sqlalchemy import (
     text,
 )
 
+from desk.database.instant import Instant
+from desk.database.metadata import metadata as metadata
+from desk.database.metadata import serial, where
 from desk.storage.access_tables import agents as agents
 from desk.storage.access_tables import devices as devices
 from desk.storage.access_tables import emergency_access as emergency_access
@@ -40,9 +43,6 @@ from desk.storage.access_tables import tokens as tokens
 from desk.storage.audit_tables import audit as audit
 from desk.storage.audit_tables import audit_callbacks as audit_callbacks
 from desk.storage.audit_tables import audit_patients as audit_patients
-from desk.storage.instant import Instant
-from desk.storage.metadata import metadata as metadata
-from desk.storage.metadata import serial, where
 from desk.storage.provider_tables import people_of_providers as people_of_providers
 from desk.storage.provider_tables import taken_once as taken_once
 

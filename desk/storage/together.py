@@ -13,9 +13,9 @@ from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
 from desk.access import Scope
 from desk.callbacks import Attempt, ClosedReason, Outcome
+from desk.database.engine import Connection
+from desk.database.notify import TOLD
 from desk.storage.callbacks import Stored, read, shown
-from desk.storage.database import Connection
-from desk.storage.herald import TOLD
 
 _SHOWN = ", ".join(f"c.{each.name}" for each in shown)
 _MINE = ", ".join(each.name for each in shown)

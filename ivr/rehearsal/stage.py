@@ -19,13 +19,13 @@ from pydantic import SecretStr
 
 from desk.callbacks import CallKey, Registration, WhyEnded
 from desk.callers import Callers
+from desk.database.engine import Database
 from desk.departments import Department
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.wire import make_callers, make_desk
 from ivr.calls.call import Call, CallerHungUp, CallerId, Keys

@@ -1,4 +1,4 @@
-"""The trigger on history only takes the lock: who writes tells others after its commit (desk/storage/herald.py)."""
+"""The trigger on history only takes the lock: who writes tells others after its commit (desk/database/notify.py)."""
 
 from alembic import op
 

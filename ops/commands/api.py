@@ -21,11 +21,11 @@ from api.connections import bounded
 from api.metrics import Metrics
 from api.tls import CertificateFault, server_context
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.demo_departments import refuse_demo_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.logging.outlets import guard_output
 from desk.settings import PREFIX, Settings
-from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
 
 SECONDS_TO_FINISH = 10

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from desk.audit import Audit, AuditEntry, Outcome
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.errors import DeskError
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.vault import Vault
 from ops.commands.terminal import unlocked_database
 

@@ -12,9 +12,9 @@ from desk.access import ALL_DEPARTMENTS, EVERYTHING, Role, Scope
 from desk.agents import Agents
 from desk.callbacks import Callback, Status
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.paths import ROOT
-from desk.storage.database import Database
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring
 

@@ -19,10 +19,10 @@ import pytest
 from desk.access import Role
 from desk.agents import Agents
 from desk.clock import OSLO, SystemClock
+from desk.database.engine import Database
 from desk.departments import Policy
 from desk.paths import ROOT
 from desk.promises import Promise
-from desk.storage.database import Database
 from ivr.dialogue.speech import promise_prompts
 from ops.softphone.listening import Listener
 from ops.softphone.rtp import RATE, Samples, decode_alaw

@@ -16,7 +16,7 @@ from rich.table import Table
 from desk.access import Role
 from desk.agents import Agents
 from desk.clock import SystemClock
-from desk.storage.database import Database
+from desk.database.engine import Database
 from desk.storage.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker

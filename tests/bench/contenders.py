@@ -22,7 +22,7 @@ from pgqueuer.types import QueueExecutionMode
 from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason
 from desk.clock import SystemClock
-from desk.storage.database import Database
+from desk.database.engine import Database
 from tests.integration.desk_world import make_desk
 
 OURS, OURS_TEN, PROCRASTINATE, PGQUEUER, PGQUEUER_TEN = "ours", "ours ×10", "procrastinate", "pgqueuer", "pgqueuer ×10"

@@ -24,10 +24,10 @@ from rich.table import Table
 from desk.access import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.keyring import Keyring
 from desk.paths import ROOT
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from ops.machine import postgres
 from tests.environment import without_ours

@@ -10,8 +10,8 @@ from rich.table import Table
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Status, Wanted
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.desk import Desk
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.filled import fill

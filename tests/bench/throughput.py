@@ -14,8 +14,8 @@ import psutil
 from pgqueuer.queries import Queries
 from rich.table import Table
 
+from desk.database.engine import Database
 from desk.paths import ROOT
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.bench.contenders import (

@@ -16,11 +16,11 @@ from desk import moves
 from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason
 from desk.clock import SystemClock
+from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.errors import DeskError, StorageUnavailable
 from desk.storage import callbacks as rows
 from desk.storage import claims, together
-from desk.storage.database import Connection, Database
 from desk.storage.tables import callbacks
 from tests.chaos.claim_history import LOST, OK, Journal
 from tests.integration.desk_world import make_desk

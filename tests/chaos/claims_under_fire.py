@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import and_, func, or_, select
 
-from desk.storage.database import Database
+from desk.database.engine import Database
 from desk.storage.migrate import migrate
 from desk.storage.tables import callbacks, history
 from ops.machine import postgres

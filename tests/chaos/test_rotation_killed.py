@@ -13,11 +13,11 @@ from sqlalchemy import insert, select
 from desk.access import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.keyring import Keyring
 from desk.paths import ROOT
 from desk.rates import Rate
-from desk.storage.database import Database
 from desk.storage.sealed import NUMBERS
 from desk.storage.tables import callbacks
 from desk.vault import index_version_of

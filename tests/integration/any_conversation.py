@@ -13,10 +13,10 @@ from desk.callbacks import Priority, Registration, WhyEnded
 from desk.callers import Standing
 from desk.choice import Choice, Topic
 from desk.clock import OSLO
+from desk.database.engine import Database
 from desk.departments import Department, Departments, HalfDay, Policy
 from desk.desk import Desk
 from desk.paths import ROOT
-from desk.storage.database import Database
 from desk.storage.tables import promises
 from ivr.prompts.catalogue import load_catalogue
 from tests.integration.desk_world import DEPARTMENTS as PLAIN

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from desk.callbacks import CallKey
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.departments import load_departments
 from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.wire import make_vault
 from tests.synthetic import synthetic_identity

@@ -17,12 +17,12 @@ from api.parts import Parts
 from desk.access import Role
 from desk.agents import Agents
 from desk.callbacks import Callback, CallKey
+from desk.database.engine import Database
 from desk.departments import Department, Departments, Policy
 from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.environment import UNLIMITED
 from tests.fakes import FakeClock

@@ -8,7 +8,7 @@ import itertools
 import sys
 
 from desk.clock import SystemClock
-from desk.storage.database import Database
+from desk.database.engine import Database
 from tests.integration.audit_world import entry, make_audit
 
 

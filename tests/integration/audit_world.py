@@ -10,9 +10,9 @@ from desk.audit import Audit, AuditEntry, Outcome
 from desk.audit_chain import Anchor
 from desk.audit_verify import Fault, Verifying
 from desk.clock import Clock
+from desk.database.engine import Database
 from desk.storage import audit as rows
 from desk.storage.audit import AuditRow
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.integration.desk_world import KEYS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.paths import ROOT
-from desk.storage.database import Database
 from ivr.prompts.build import build
 from ops.machine import tree
 from tests.fakes import FakeClock

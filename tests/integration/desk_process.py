@@ -11,8 +11,8 @@ import sys
 from desk.access import EVERYTHING
 from desk.callbacks import CallKey
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.desk import Desk
-from desk.storage.database import Database
 from tests.integration.desk_world import make_desk, person, phone
 
 

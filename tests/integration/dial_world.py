@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from desk.access import EVERYTHING
 from desk.callbacks import Callback
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.dialling import Caps, Dial
 from desk.dials import Dials
-from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, call, make_desk, phone
 

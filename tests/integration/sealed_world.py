@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import insert, select
 
 from desk.clock import Clock
-from desk.storage.database import Database
+from desk.database.engine import Database
 from desk.storage.provider_tables import people_of_providers
 from desk.storage.sealed import SEALED
 from desk.storage.tables import agents, answers, audit_patients, callbacks, outbox, recordings, second_factors

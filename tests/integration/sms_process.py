@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from desk.storage.database import Database
+from desk.database.engine import Database
 from tests.fakes import FakeClock
 from tests.integration.sms_world import Office, link
 from tests.link_gateway import LinkGateway

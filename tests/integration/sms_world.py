@@ -13,6 +13,7 @@ from api.link_mobility import LinkMobility
 from desk.access import EVERYTHING
 from desk.callbacks import Callback, CallKey
 from desk.callers import Callers
+from desk.database.engine import Database
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
@@ -23,7 +24,6 @@ from desk.outbox import Outbox
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.sms_texts import load_sms_texts
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person

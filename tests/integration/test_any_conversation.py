@@ -21,11 +21,11 @@ from desk.access import EVERYTHING, Scope
 from desk.callbacks import ClosedReason, Outcome, Status
 from desk.callers import Callers
 from desk.clock import OSLO
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.room import CLOSURE_TEXTS
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback

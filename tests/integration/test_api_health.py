@@ -18,9 +18,9 @@ from api.metrics import Metrics
 from api.readiness import REFUSED
 from desk.access import Permission
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.paths import ROOT
 from desk.settings import Settings
-from desk.storage.database import Database
 from tests.integration.api_world import KEYS, World, open_world
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from desk.audit import Outcome
 from desk.audit_chain import Anchor
 from desk.audit_verify import MOST_FAULTS, Verifying
+from desk.database.engine import Conflict, Database
 from desk.desk import Desk
 from desk.errors import BadCursor, StorageUnavailable
 from desk.storage.audit import AuditFilter, AuditRow
-from desk.storage.database import Conflict, Database
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from desk.audit_retention import AuditRetention
+from desk.database.engine import Database
 from desk.errors import StorageUnavailable
-from desk.storage.database import Database
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration.audit_world import entry, everything, faults, make_audit, unguarded

@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 
-from desk.storage.database import Database
+from desk.database.engine import Database
 from tests.integration.audit_world import everything, faults
 
 ROWS = 40

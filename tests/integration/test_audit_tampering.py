@@ -12,9 +12,9 @@ from sqlalchemy import Table, delete, insert, select, update
 
 from desk.audit_chain import Anchor
 from desk.audit_verify import Fault, What
+from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.storage.audit import NUMBER
-from desk.storage.database import Connection, Database
 from desk.storage.tables import audit, audit_callbacks, audit_patients
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, faults, make_audit, unguarded

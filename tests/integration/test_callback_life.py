@@ -25,11 +25,11 @@ from hypothesis.stateful import (
 
 from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason, Outcome, Priority, Status
+from desk.database.engine import Database
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, DeskError, IllegalMove
-from desk.storage.database import Database
 from desk.storage.tables import metadata, promises
 from desk.vault import Vault
 from tests.fakes import FakeClock

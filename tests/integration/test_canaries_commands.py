@@ -24,9 +24,9 @@ import typer
 from typer.testing import CliRunner
 
 from desk.audit import Audit, AuditEntry
+from desk.database.engine import Database
 from desk.logging.log import Scrubber
 from desk.paths import ROOT
-from desk.storage.database import Database
 from innringing import app
 from tests.canaries import Checker, Find, identities, identity_spellings, phones
 from tests.canary_places import in_files, in_the_tables

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from desk.database.engine import Database
 from desk.errors import SettingsError, StorageUnavailable
 from desk.settings import Settings
-from desk.storage.database import Database
 from desk.tls import client_context
 from ops.commands.migrate import app
 from ops.machine import postgres

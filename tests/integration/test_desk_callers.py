@@ -8,9 +8,9 @@ import pytest
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Priority, Status, WhyEnded
 from desk.callers import Callers
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

@@ -8,10 +8,10 @@ from sqlalchemy import func, select
 
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import ClosedReason, IncompleteStep, Outcome, Priority, Status
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
 from desk.storage import tables
-from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone
 

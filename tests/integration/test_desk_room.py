@@ -8,11 +8,11 @@ import pytest
 
 from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason, Registration
+from desk.database.engine import Database
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
 from desk.room import Later
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

@@ -7,6 +7,7 @@ import pytest
 
 from desk.access import EVERYTHING
 from desk.callbacks import Outcome, Status
+from desk.database.engine import Database
 from desk.dialling import Caps, DialReason, DialState
 from desk.errors import (
     AlreadyClaimed,
@@ -22,7 +23,6 @@ from desk.errors import (
     OutsideRingingHours,
 )
 from desk.numbers.phone_number import parse_phone
-from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call
 from tests.integration.dial_world import DialWorld, make_dials

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from api.demo import ensure_demo_agent, ensure_demo_password
 from desk.access import Role
 from desk.agents import Agents
+from desk.database.engine import Database
 from desk.issuance import Issuance
 from desk.logins import Logins
 from desk.passwords import Passwords
 from desk.sessions import LoginSource, Sessions
-from desk.storage.database import Database
 from desk.storage.migrate import config, migrate
 from desk.vault import Vault
 from ops.commands.migrate import app

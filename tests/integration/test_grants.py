@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.agents import Agent, Agents
+from desk.database.engine import Database
 from desk.errors import AgentNotFound, GrantNotFound
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.tokens import hashed
 from ops.commands.migrate import app

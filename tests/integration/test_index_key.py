@@ -16,6 +16,7 @@ from desk.access import EVERYTHING
 from desk.answers import Answer, Answers
 from desk.callbacks import CallKey, ClosedReason, Status
 from desk.callers import Callers
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import IllegalMove, SettingsError
 from desk.keyring import Keyring
@@ -23,7 +24,6 @@ from desk.rights import Rights
 from desk.rotation import Rotation
 from desk.storage import callbacks as callback_rows
 from desk.storage.callbacks import Stored
-from desk.storage.database import Database
 from desk.storage.migrate import migrate
 from desk.storage.tables import answers, callbacks
 from desk.storage.vault_keys import KeyKind

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import LargeBinary, func, select, update
 from typer.testing import CliRunner
 
+from desk.database.engine import Connection, Database
 from desk.errors import CannotOpen, SettingsError
 from desk.keyring import Keyring
 from desk.rotation import Progress, Rotation, StillSealing
 from desk.storage import sealed
-from desk.storage.database import Connection, Database
 from desk.storage.sealed import NOT_SEALED, SEALED
 from desk.storage.tables import callbacks, metadata, vault_keys
 from desk.storage.vault_keys import KeyKind

@@ -12,11 +12,11 @@ from sqlalchemy import select, text
 from desk.access import EVERYTHING
 from desk.callbacks import Change, Status
 from desk.changes import Changes, Tail
+from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.errors import StorageUnavailable
 from desk.storage import history, tables
 from desk.storage.changes import LOCK, unfinished
-from desk.storage.database import Connection, Database
 from desk.storage.history import Entry
 from desk.storage.migrate import migrate
 from tests.fakes import FakeClock

@@ -10,12 +10,12 @@ from sqlalchemy import event, select
 
 from desk.access import Role
 from desk.agents import Agents
+from desk.database.engine import Database
 from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.logins import LoggedIn, Logins
 from desk.passwords import Passwords
 from desk.sessions import LoginSource, Sessions
 from desk.storage import tables
-from desk.storage.database import Database
 from desk.throttling import LONGEST
 from desk.vault import Vault
 from tests.fakes import FakeClock

@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
+from desk.database.engine import Database
 from desk.errors import StorageUnavailable
-from desk.storage.database import Database
 from desk.storage.migrate import is_current, migrate
 from desk.storage.tables import metadata
 

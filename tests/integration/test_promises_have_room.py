@@ -8,12 +8,12 @@ import pytest
 
 from desk.access import EVERYTHING
 from desk.callbacks import Callback, ClosedReason, Outcome, Status
+from desk.database.engine import Database
 from desk.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import PromiseNotPossible
 from desk.room import Later
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

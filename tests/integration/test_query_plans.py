@@ -19,12 +19,12 @@ from desk.access import EVERYTHING, Scope
 from desk.callbacks import Priority, Status, Wanted
 from desk.changes import Changes
 from desk.clock import SystemClock
+from desk.database.engine import Database
 from desk.desk import LEASE
 from desk.ledger import Ledger
 from desk.numbers.phone_number import PhoneNumber
 from desk.storage import audit, callbacks, changes, claims, outbox
 from desk.storage.audit import AuditRow, Look, Seen
-from desk.storage.database import Database
 from tests.filled import fill
 from tests.integration.desk_world import DEPARTMENTS, make_desk
 from tests.servers import copied

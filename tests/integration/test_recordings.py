@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select, update
 
 from desk.access import EVERYTHING
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
 from desk.recordings import Recordings
 from desk.sound import as_wav, is_silent
-from desk.storage.database import Database
 from desk.storage.tables import recordings
 from desk.vault import Vault
 from tests.fakes import FakeClock

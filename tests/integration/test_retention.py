@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from api.repeating import repeating
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import CallKey, ClosedReason, IncompleteStep, Outcome
+from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
 from desk.retention import SILENT, Retention, Rules
 from desk.rights import Rights
 from desk.storage import retention as nights
-from desk.storage.database import Connection, Database
 from desk.storage.personal import NOT_PERSONAL, PERSONAL
 from desk.storage.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
 from innringing import app

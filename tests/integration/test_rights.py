@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from desk.access import EVERYTHING
 from desk.callbacks import ClosedReason, IncompleteStep
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
 from desk.recordings import Recordings
 from desk.rights import Rights
 from desk.sound import as_wav
 from desk.storage import history
-from desk.storage.database import Database
 from desk.storage.tables import answers, metadata, recordings
 from innringing import app
 from tests.fakes import FakeClock

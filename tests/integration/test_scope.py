@@ -12,13 +12,13 @@ import pytest
 from desk.access import EVERYTHING, Scope
 from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Status
 from desk.changes import Changes
+from desk.database.engine import Database
 from desk.desk import Desk
 from desk.dials import Dials
 from desk.errands import Errands
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.ledger import Ledger
 from desk.recordings import Recordings
-from desk.storage.database import Database
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, make_desk, person, phone

@@ -8,9 +8,9 @@ import sys
 from aiohttp import web
 
 from desk.access import EVERYTHING
+from desk.database.engine import Database
 from desk.outbox import LEASE
 from desk.paths import ROOT
-from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.sms_world import Office, link
 from tests.link_gateway import link_gateway

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from desk.storage.database import Database
+from desk.database.engine import Database
 from desk.storage.migrate import migrate
 
 ID = "0f8fad5bd9cb469fa16570867728950e"

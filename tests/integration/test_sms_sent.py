@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from desk.access import EVERYTHING
+from desk.database.engine import Database
 from desk.logging.log import configure_logging
 from desk.numbers.phone_number import PhoneNumber
 from desk.outbox import LEASE, Outbox
 from desk.settings import Settings
 from desk.sms import SmsState, TryLater
 from desk.storage import outbox as rows
-from desk.storage.database import Database
 from tests.fakes import FakeClock
 from tests.integration.sms_world import MOBILE, Office, databases, link
 from tests.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies

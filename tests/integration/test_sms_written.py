@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from desk.access import EVERYTHING, Scope
+from desk.database.engine import Conflict, Connection, Database
 from desk.departments import Departments
 from desk.errors import StorageUnavailable
 from desk.numbers.phone_number import parse_phone
 from desk.storage import outbox as rows
-from desk.storage.database import Conflict, Connection, Database
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, person
 from tests.integration.sms_world import LANDLINE, MOBILE, OTHER_MOBILE, RECEIPTS, Office, another_call

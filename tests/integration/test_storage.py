@@ -10,10 +10,10 @@ from sqlalchemy import event, select, text, update
 from desk.access import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.agents import Agent, AgentExists, Agents
 from desk.callbacks import Outcome, Status
+from desk.database.engine import Conflict, Database
 from desk.desk import Desk
 from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
 from desk.storage import tables
-from desk.storage.database import Conflict, Database
 from desk.storage.migrate import migrate
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from desk.access import Permission, Role
 from desk.agents import Agents
+from desk.database.engine import Database
 from desk.errors import AgentNotFound, TokenNotFound, TooManyTokens
-from desk.storage.database import Database
 from desk.tokens import MOST_TOKENS, TokenScope
 from ops.commands.migrate import app
 from tests.fakes import FakeClock

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from desk.at_once import MOST, AtOnce
+from desk.database.batching import MOST, AtOnce
 from desk.errors import StorageUnavailable
 
 UNLUCKY = -13

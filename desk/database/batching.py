@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from desk.units import uncut
+from desk.database.unit_of_work import uncut
 
 MOST = 50
 

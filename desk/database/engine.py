@@ -17,9 +17,9 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from desk.database.notify import TOLD, Herald
+from desk.database.tls import advice, tls_of
 from desk.errors import StorageUnavailable
-from desk.storage.herald import TOLD, Herald
-from desk.storage.tls import advice, tls_of
 
 Connection: TypeAlias = AsyncConnection
 

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 from desk.access import Scope
 from desk.clock import Clock
+from desk.database.engine import Conflict, Connection, Database
 from desk.departments import Department, Departments
 from desk.errors import StorageUnavailable
 from desk.notices import Notices
-from desk.storage.database import Conflict, Connection, Database
 from desk.vault import Vault
 
 TRIES = 5
