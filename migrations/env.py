@@ -6,8 +6,8 @@ from alembic import context
 from sqlalchemy.engine import Connection
 
 from desk.database.engine import Database
+from desk.schema.tables import metadata
 from desk.settings import Settings
-from desk.storage.tables import metadata
 
 
 def run(connection: Connection) -> None:

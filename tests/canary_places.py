@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from desk.database.engine import Database
-from desk.storage.tables import metadata
+from desk.schema.tables import metadata
 from tests.canaries import Checker, Find
 
 PHONES_IN_CLEAR = {

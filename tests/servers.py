@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from desk.schema.migrate import migrate
 from desk.settings import Settings
-from desk.storage.migrate import migrate
 from ops.machine import asterisk, postgres
 from tests.ports import free_port, free_rtp_range
 

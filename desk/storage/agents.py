@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.access import Scope
 from desk.database.engine import Connection
+from desk.schema.tables import agents, grants
 from desk.storage import second_factors
-from desk.storage.tables import agents, grants
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from sqlalchemy import delete, func, insert, select, update
 
 from desk.database.engine import Connection
-from desk.storage.tables import answers
+from desk.schema.tables import answers
 
 c = answers.c
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, or_, select, text
 
 from desk.database.engine import Connection
-from desk.storage.audit_tables import audit, audit_callbacks, audit_patients
-from desk.storage.scoped import one_of
-from desk.storage.tables import callbacks
+from desk.schema.audit_tables import audit, audit_callbacks, audit_patients
+from desk.schema.scope import one_of
+from desk.schema.tables import callbacks
 
 CHAIN: Final = 0x1AA121D7
 """PostgreSQL advisory lock: who holds it is the only one to add to the chain. SQLite has one writer anyway."""

@@ -17,9 +17,9 @@ from desk.errors import CallbackNotFound
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import Promise, PromiseReason
+from desk.schema.scope import in_department, one_of, within
+from desk.schema.tables import attempts, callbacks, promises
 from desk.sms import SmsState
-from desk.storage.scoped import in_department, one_of, within
-from desk.storage.tables import attempts, callbacks, promises
 
 c = callbacks.c
 

@@ -10,8 +10,8 @@ from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
 from desk.database import cursors
 from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage.scoped import within
-from desk.storage.tables import calls
+from desk.schema.scope import within
+from desk.schema.tables import calls
 
 c = calls.c
 

@@ -18,8 +18,8 @@ from desk.callbacks import Change, Status
 from desk.database.engine import FAILURES, Connection, Database
 from desk.database.notify import CHANNEL
 from desk.errors import StorageUnavailable
-from desk.storage.scoped import within
-from desk.storage.tables import history
+from desk.schema.scope import within
+from desk.schema.tables import history
 
 LOCK = 0x1AA1_21D7
 """The advisory lock writers of history share; the migration that makes the trigger says the same number."""

@@ -8,10 +8,10 @@ from sqlalchemy import func, literal, or_, select, tuple_, update
 from desk.access import Scope
 from desk.callbacks import Callback, Status
 from desk.database.engine import Connection
+from desk.schema.scope import in_department, within
+from desk.schema.tables import callbacks
 from desk.storage import callbacks as rows
 from desk.storage.callbacks import RANK, Stored, shown
-from desk.storage.scoped import in_department, within
-from desk.storage.tables import callbacks
 
 c = callbacks.c
 

@@ -9,8 +9,8 @@ from sqlalchemy import func, insert, not_, or_, select, update
 from desk.access import Scope
 from desk.callbacks import ClosedReason
 from desk.database.engine import Connection
-from desk.storage.scoped import in_department
-from desk.storage.tables import callbacks, closures
+from desk.schema.scope import in_department
+from desk.schema.tables import callbacks, closures
 
 GIVEN_BACK = (ClosedReason.CANCELLED_BY_CALLER.value, ClosedReason.DUPLICATE.value)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, update
 
 from desk.database.engine import Connection
-from desk.storage.tables import devices
+from desk.schema.tables import devices
 
 d = devices.c
 

@@ -10,8 +10,8 @@ from desk.access import Scope
 from desk.database.engine import Connection
 from desk.dialling import Dial, DialReason, DialState
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage.scoped import of_callback, within
-from desk.storage.tables import dials
+from desk.schema.scope import of_callback, within
+from desk.schema.tables import dials
 
 c = dials.c
 

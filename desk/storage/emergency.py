@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, upd
 
 from desk.access import Scope
 from desk.database.engine import Connection
-from desk.storage.scoped import within
-from desk.storage.tables import agents, emergency_access
+from desk.schema.scope import within
+from desk.schema.tables import agents, emergency_access
 
 c = emergency_access.c
 

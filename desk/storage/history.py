@@ -10,8 +10,8 @@ from desk.access import Scope
 from desk.callbacks import HistoryRow, Status
 from desk.database.engine import Connection
 from desk.database.notify import TOLD
-from desk.storage.scoped import of_callback as of_that_callback
-from desk.storage.tables import callbacks, history
+from desk.schema.scope import of_callback as of_that_callback
+from desk.schema.tables import callbacks, history
 
 CALLER = "caller"
 SYSTEM = "system"

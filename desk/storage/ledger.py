@@ -14,12 +14,12 @@ from desk.database.engine import Connection
 from desk.departments import Policy
 from desk.forecast import Given
 from desk.promises import Promise, PromiseReason
+from desk.schema.scope import in_department
+from desk.schema.scope import of_callback as of_that_callback
+from desk.schema.tables import attempts, callbacks, history, promises, warnings
 from desk.storage import callbacks as rows
 from desk.storage.claims import ORDER
 from desk.storage.history import CALLER, SYSTEM
-from desk.storage.scoped import in_department
-from desk.storage.scoped import of_callback as of_that_callback
-from desk.storage.tables import attempts, callbacks, history, promises, warnings
 
 c = callbacks.c
 

@@ -10,8 +10,8 @@ from desk.callbacks import Callback, Page, Status, Wanted
 from desk.database import cursors
 from desk.database.engine import Connection
 from desk.database.instant import Instant
+from desk.schema.scope import within
 from desk.storage.callbacks import RANK, c, kept, shown, with_attempts
-from desk.storage.scoped import within
 
 MOST_BRANCHES = 100
 

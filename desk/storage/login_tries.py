@@ -10,7 +10,7 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.database.engine import Conflict, Connection
-from desk.storage.tables import login_tries
+from desk.schema.tables import login_tries
 from desk.throttling import Count
 
 t = login_tries.c

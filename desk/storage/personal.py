@@ -14,9 +14,9 @@ from sqlalchemy import Column, String, case, cast, delete, func, select, update
 from desk.callbacks import Status
 from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
+from desk.schema.tables import answers, attempts, callbacks, calls, dials, outbox
 from desk.storage import recordings
 from desk.storage.callbacks import kept
-from desk.storage.tables import answers, attempts, callbacks, calls, dials, outbox
 
 
 @dataclass(frozen=True, eq=False)

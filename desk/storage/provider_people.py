@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import delete, insert, or_, select, update
 
 from desk.database.engine import Connection
-from desk.storage.scoped import one_of
-from desk.storage.tables import people_of_providers, taken_once
+from desk.schema.scope import one_of
+from desk.schema.tables import people_of_providers, taken_once
 
 REFRESH_TOKEN = "people_of_providers.refresh_token"
 """What a sealed refresh token is bound to, with its row."""

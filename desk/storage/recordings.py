@@ -7,8 +7,8 @@ from sqlalchemy import delete, insert, select, update
 
 from desk.access import Scope
 from desk.database.engine import Connection
-from desk.storage.scoped import of_callback
-from desk.storage.tables import callbacks, recordings
+from desk.schema.scope import of_callback
+from desk.schema.tables import callbacks, recordings
 
 r = recordings.c
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from desk.database.engine import Connection
-from desk.storage.tables import retention_runs
+from desk.schema.tables import retention_runs
 
 c = retention_runs.c
 

@@ -7,10 +7,10 @@ from sqlalchemy import Table, select
 
 from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage.audit_tables import audit_callbacks
+from desk.schema.audit_tables import audit_callbacks
+from desk.schema.tables import answers, callbacks, calls, metadata, recordings
 from desk.storage.callbacks import kept
 from desk.storage.sealed import NOT_SEALED
-from desk.storage.tables import answers, callbacks, calls, metadata, recordings
 
 c = callbacks.c
 

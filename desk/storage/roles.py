@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import text
 
 from desk.database.engine import Connection, Database
-from desk.storage.tables import audit, audit_callbacks, audit_patients, metadata
+from desk.schema.tables import audit, audit_callbacks, audit_patients, metadata
 
 ALL = "select, insert, update, delete"
 LESS = {

@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from desk.database.engine import Connection
-from desk.storage.tables import (
+from desk.schema.tables import (
     answers,
     audit_patients,
     callbacks,

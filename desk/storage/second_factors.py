@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 
 from desk.database.engine import Connection
-from desk.storage.tables import agents, recovery_codes, second_factors
+from desk.schema.tables import agents, recovery_codes, second_factors
 
 SECRET: Final = "second_factors.secret"
 """What a sealed secret is bound to, with its row."""

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
 from desk.access import Scope
 from desk.database.engine import Connection
+from desk.schema.scope import one_of
+from desk.schema.tables import agents, grants, tokens
 from desk.storage import emergency
 from desk.storage.agents import AgentRow, agents_within
-from desk.storage.scoped import one_of
-from desk.storage.tables import agents, grants, tokens
 
 t = tokens.c
 

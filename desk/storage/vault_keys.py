@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import insert, select, update
 
 from desk.database.engine import Connection
-from desk.storage.tables import vault_keys
+from desk.schema.tables import vault_keys
 
 c = vault_keys.c
 

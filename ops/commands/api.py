@@ -25,8 +25,8 @@ from desk.database.engine import Database
 from desk.demo_departments import refuse_demo_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.logging.outlets import guard_output
+from desk.schema.migrate import is_current, migrate
 from desk.settings import PREFIX, Settings
-from desk.storage.migrate import is_current, migrate
 
 SECONDS_TO_FINISH = 10
 """How long requests under way may take once the process is told to stop."""

@@ -2,8 +2,8 @@
 
 import typer
 
+from desk.schema import migrate as migrations
 from desk.settings import Settings
-from desk.storage import migrate as migrations
 from desk.storage import roles
 from ops.commands import agents as agents_cli
 from ops.commands import audit as audit_cli

@@ -20,8 +20,8 @@ from rich.console import Console
 from desk.departments import load_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.paths import ROOT
+from desk.schema.migrate import migrate
 from desk.settings import Settings
-from desk.storage.migrate import migrate
 from ops.commands.prompts import build_with_progress
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError

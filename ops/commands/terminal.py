@@ -13,8 +13,8 @@ import typer
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError, SettingsError, StorageUnavailable
+from desk.schema import migrate as migrations
 from desk.settings import KEYS_FILE, PREFIX, SQLITE, Settings
-from desk.storage import migrate as migrations
 from desk.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
 

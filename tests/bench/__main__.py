@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from desk.paths import ROOT
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from ops.machine import asterisk, postgres, tree
 from tests import sipp
 from tests.callers import ringing

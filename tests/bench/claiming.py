@@ -17,7 +17,7 @@ from desk.access import Role
 from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
 from tests.filled import waiting

@@ -21,7 +21,7 @@ from desk.access import EVERYTHING, Role
 from desk.callbacks import Callback, Status
 from desk.clock import OSLO
 from desk.dialling import DialReason, DialState, may_ring
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from tests.integration.api_world import DEPARTMENTS, World, open_world
 
 PEOPLE = 50

@@ -28,7 +28,7 @@ from desk.database.engine import Database
 from desk.desk import Desk
 from desk.keyring import Keyring
 from desk.paths import ROOT
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from ops.machine import postgres
 from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone

@@ -12,7 +12,7 @@ from desk.callbacks import Status, Wanted
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.desk import Desk
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.filled import fill
 from tests.integration.desk_world import make_desk

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from desk.database.engine import Database
 from desk.paths import ROOT
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.bench.contenders import (
     CONTENDERS,

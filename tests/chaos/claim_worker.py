@@ -19,9 +19,9 @@ from desk.clock import SystemClock
 from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.errors import DeskError, StorageUnavailable
+from desk.schema.tables import callbacks
 from desk.storage import callbacks as rows
 from desk.storage import claims, together
-from desk.storage.tables import callbacks
 from tests.chaos.claim_history import LOST, OK, Journal
 from tests.integration.desk_world import make_desk
 

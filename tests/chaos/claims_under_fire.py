@@ -18,8 +18,8 @@ from pathlib import Path
 from sqlalchemy import and_, func, or_, select
 
 from desk.database.engine import Database
-from desk.storage.migrate import migrate
-from desk.storage.tables import callbacks, history
+from desk.schema.migrate import migrate
+from desk.schema.tables import callbacks, history
 from ops.machine import postgres
 from tests.chaos import claim_worker
 from tests.chaos.claim_history import LOST, OK, Operation, Stored, faults, operations

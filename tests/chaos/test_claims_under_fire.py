@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from tests.chaos.claim_history import LOST, OK, Operation, Stored, faults
 from tests.chaos.claims_under_fire import under_fire
 

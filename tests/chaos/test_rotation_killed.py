@@ -18,8 +18,8 @@ from desk.desk import Desk
 from desk.keyring import Keyring
 from desk.paths import ROOT
 from desk.rates import Rate
+from desk.schema.tables import callbacks
 from desk.storage.sealed import NUMBERS
-from desk.storage.tables import callbacks
 from desk.vault import index_version_of
 from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone

@@ -17,7 +17,7 @@ from desk.database.engine import Database
 from desk.departments import Department, Departments, HalfDay, Policy
 from desk.desk import Desk
 from desk.paths import ROOT
-from desk.storage.tables import promises
+from desk.schema.tables import promises
 from ivr.prompts.catalogue import load_catalogue
 from tests.integration.desk_world import DEPARTMENTS as PLAIN
 from tests.integration.exchange import Done, Exchange, Line, told_time

@@ -11,8 +11,8 @@ from desk.departments import load_departments
 from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
+from desk.schema.migrate import migrate
 from desk.settings import Settings
-from desk.storage.migrate import migrate
 from desk.wire import make_vault
 from tests.synthetic import synthetic_identity
 

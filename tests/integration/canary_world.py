@@ -10,7 +10,7 @@ from desk.access import Role
 from desk.callbacks import Callback, CallKey, IncompleteStep
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
-from desk.storage.tables import outbox
+from desk.schema.tables import outbox
 from desk.vault import Vault
 from tests.canaries import identities, phones
 from tests.integration import sealed_world

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from desk.access import Role
-from desk.storage.access_tables import agents
-from desk.storage.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
+from desk.schema.access_tables import agents
+from desk.schema.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
 from tests.integration.api_process import environment, running_api
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from tests.integration.api_process import environment, own_departments, refused_start, running_api
 from tests.ports import free_port
 

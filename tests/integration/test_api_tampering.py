@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from desk.storage.tables import callbacks
+from desk.schema.tables import callbacks
 from tests.integration.api_world import World, open_world
 
 c = callbacks.c

@@ -14,8 +14,8 @@ from desk.audit_chain import Anchor
 from desk.audit_verify import Fault, What
 from desk.database.engine import Connection, Database
 from desk.desk import Desk
+from desk.schema.tables import audit, audit_callbacks, audit_patients
 from desk.storage.audit import NUMBER
-from desk.storage.tables import audit, audit_callbacks, audit_patients
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, faults, make_audit, unguarded
 from tests.integration.desk_world import call, person, phone

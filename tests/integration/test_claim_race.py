@@ -13,8 +13,8 @@ from sqlalchemy import func, insert, select
 from desk.access import EVERYTHING
 from desk.database.engine import Database
 from desk.paths import ROOT
-from desk.storage import tables
-from desk.storage.migrate import migrate
+from desk.schema import tables
+from desk.schema.migrate import migrate
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone
 

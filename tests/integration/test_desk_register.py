@@ -11,7 +11,7 @@ from desk.callbacks import ClosedReason, IncompleteStep, Outcome, Priority, Stat
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
-from desk.storage import tables
+from desk.schema import tables
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone
 

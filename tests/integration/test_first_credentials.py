@@ -18,8 +18,8 @@ from desk.database.engine import Database
 from desk.issuance import Issuance
 from desk.logins import Logins
 from desk.passwords import Passwords
+from desk.schema.migrate import config, migrate
 from desk.sessions import LoginSource, Sessions
-from desk.storage.migrate import config, migrate
 from desk.vault import Vault
 from ops.commands.migrate import app
 from tests.fakes import FakeClock

@@ -11,7 +11,7 @@ from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.agents import Agent, Agents
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, GrantNotFound
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from desk.tokens import hashed
 from ops.commands.migrate import app
 from tests.fakes import FakeClock

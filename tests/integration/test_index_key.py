@@ -22,10 +22,10 @@ from desk.errors import IllegalMove, SettingsError
 from desk.keyring import Keyring
 from desk.rights import Rights
 from desk.rotation import Rotation
+from desk.schema.migrate import migrate
+from desk.schema.tables import answers, callbacks
 from desk.storage import callbacks as callback_rows
 from desk.storage.callbacks import Stored
-from desk.storage.migrate import migrate
-from desk.storage.tables import answers, callbacks
 from desk.storage.vault_keys import KeyKind
 from desk.vault import Vault, index_version_of
 from innringing import app

@@ -12,9 +12,9 @@ from desk.database.engine import Connection, Database
 from desk.errors import CannotOpen, SettingsError
 from desk.keyring import Keyring
 from desk.rotation import Progress, Rotation, StillSealing
+from desk.schema.tables import callbacks, metadata, vault_keys
 from desk.storage import sealed
 from desk.storage.sealed import NOT_SEALED, SEALED
-from desk.storage.tables import callbacks, metadata, vault_keys
 from desk.storage.vault_keys import KeyKind
 from desk.vault import Vault
 from innringing import app

@@ -11,7 +11,7 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.keyring import Keyring
 from desk.paths import ROOT
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 from tests.integration.api_process import environment, own_departments
 from tests.integration.sealed_world import OLD, new_vault, old_vault, variables, written
 

@@ -15,10 +15,11 @@ from desk.changes import Changes, Tail
 from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.errors import StorageUnavailable
-from desk.storage import history, tables
+from desk.schema import tables
+from desk.schema.migrate import migrate
+from desk.storage import history
 from desk.storage.changes import LOCK, unfinished
 from desk.storage.history import Entry
-from desk.storage.migrate import migrate
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone
 

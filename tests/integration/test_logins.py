@@ -14,8 +14,8 @@ from desk.database.engine import Database
 from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.logins import LoggedIn, Logins
 from desk.passwords import Passwords
+from desk.schema import tables
 from desk.sessions import LoginSource, Sessions
-from desk.storage import tables
 from desk.throttling import LONGEST
 from desk.vault import Vault
 from tests.fakes import FakeClock

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from desk.database.engine import Database
 from desk.errors import StorageUnavailable
-from desk.storage.migrate import is_current, migrate
-from desk.storage.tables import metadata
+from desk.schema.migrate import is_current, migrate
+from desk.schema.tables import metadata
 
 TABLES = {
     *("audit", "audit_callbacks", "audit_patients"),

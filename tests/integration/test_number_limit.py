@@ -11,7 +11,7 @@ from sqlalchemy import select
 from desk.access import EVERYTHING, Permission, Role
 from desk.changes import Changes
 from desk.errors import TooManyNumbers
-from desk.storage import tables
+from desk.schema import tables
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything
 

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.provider_people import BETWEEN_TRIES, ProviderPeople
+from desk.schema.tables import people_of_providers
 from desk.session_limits import Limits
 from desk.sessions import LoginSource, ProviderLogin, Sessions
-from desk.storage.tables import people_of_providers
 from desk.vault import Vault
 from tests.fakes import FakeClock
 

@@ -11,8 +11,8 @@ from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
 from desk.recordings import Recordings
+from desk.schema.tables import recordings
 from desk.sound import as_wav, is_silent
-from desk.storage.tables import recordings
 from desk.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import KEYS, call, person, phone

@@ -18,9 +18,9 @@ from desk.desk import Desk
 from desk.errors import CallbackNotFound
 from desk.retention import SILENT, Retention, Rules
 from desk.rights import Rights
+from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
 from desk.storage import retention as nights
 from desk.storage.personal import NOT_PERSONAL, PERSONAL
-from desk.storage.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world

@@ -15,9 +15,9 @@ from desk.desk import Desk
 from desk.errors import CallbackNotFound
 from desk.recordings import Recordings
 from desk.rights import Rights
+from desk.schema.tables import answers, metadata, recordings
 from desk.sound import as_wav
 from desk.storage import history
-from desk.storage.tables import answers, metadata, recordings
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world

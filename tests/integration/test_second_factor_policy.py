@@ -9,8 +9,8 @@ import pytest
 from alembic.command import downgrade
 
 from desk.access import Grant, Role
+from desk.schema.migrate import config, migrate
 from desk.settings import Settings
-from desk.storage.migrate import config, migrate
 from tests.integration.api_world import World, refused
 from tests.integration.second_factor_world import opened, person
 from tests.integration.shut_routes import refused_everywhere

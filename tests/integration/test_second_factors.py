@@ -17,9 +17,9 @@ from desk.logging.log import configure_logging
 from desk.logins import Logins
 from desk.passwords import Passwords
 from desk.rotation import Rotation
+from desk.schema import tables
+from desk.schema.tables import metadata
 from desk.sessions import LoginSource, Sessions
-from desk.storage import tables
-from desk.storage.tables import metadata
 from desk.vault import Vault
 from ops.commands.migrate import app
 from tests.integration.api_world import KEYS, World, refused

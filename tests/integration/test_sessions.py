@@ -11,9 +11,9 @@ from desk.access import Grant, Permission, Role
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
+from desk.schema import tables
 from desk.session_limits import Limits
 from desk.sessions import LoginSource, Opened, ProviderLogin, Sessions, csrf_of, is_csrf_of
-from desk.storage import tables
 from desk.tokens import hashed
 from tests.fakes import FakeClock
 

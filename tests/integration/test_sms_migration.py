@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from desk.database.engine import Database
-from desk.storage.migrate import migrate
+from desk.schema.migrate import migrate
 
 ID = "0f8fad5bd9cb469fa16570867728950e"
 AT = "'2026-11-24 08:00:00'"

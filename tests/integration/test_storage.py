@@ -13,8 +13,8 @@ from desk.callbacks import Outcome, Status
 from desk.database.engine import Conflict, Database
 from desk.desk import Desk
 from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
-from desk.storage import tables
-from desk.storage.migrate import migrate
+from desk.schema import tables
+from desk.schema.migrate import migrate
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone
 

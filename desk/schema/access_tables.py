@@ -1,4 +1,4 @@
-"""The tables of who may use the web door. Part of the tables in desk/storage/tables.py."""
+"""The tables of who may use the web door. Part of the tables in desk/schema/tables.py."""
 
 from typing import Any
 

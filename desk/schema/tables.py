@@ -31,20 +31,20 @@ from sqlalchemy import (
 from desk.database.instant import Instant
 from desk.database.metadata import metadata as metadata
 from desk.database.metadata import serial, where
-from desk.storage.access_tables import agents as agents
-from desk.storage.access_tables import devices as devices
-from desk.storage.access_tables import emergency_access as emergency_access
-from desk.storage.access_tables import grants as grants
-from desk.storage.access_tables import login_tries as login_tries
-from desk.storage.access_tables import recovery_codes as recovery_codes
-from desk.storage.access_tables import second_factors as second_factors
-from desk.storage.access_tables import sessions as sessions
-from desk.storage.access_tables import tokens as tokens
-from desk.storage.audit_tables import audit as audit
-from desk.storage.audit_tables import audit_callbacks as audit_callbacks
-from desk.storage.audit_tables import audit_patients as audit_patients
-from desk.storage.provider_tables import people_of_providers as people_of_providers
-from desk.storage.provider_tables import taken_once as taken_once
+from desk.schema.access_tables import agents as agents
+from desk.schema.access_tables import devices as devices
+from desk.schema.access_tables import emergency_access as emergency_access
+from desk.schema.access_tables import grants as grants
+from desk.schema.access_tables import login_tries as login_tries
+from desk.schema.access_tables import recovery_codes as recovery_codes
+from desk.schema.access_tables import second_factors as second_factors
+from desk.schema.access_tables import sessions as sessions
+from desk.schema.access_tables import tokens as tokens
+from desk.schema.audit_tables import audit as audit
+from desk.schema.audit_tables import audit_callbacks as audit_callbacks
+from desk.schema.audit_tables import audit_patients as audit_patients
+from desk.schema.provider_tables import people_of_providers as people_of_providers
+from desk.schema.provider_tables import taken_once as taken_once
 
 
 def _callback(*, nullable: bool = False) -> Column[Any]:

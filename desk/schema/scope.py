@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, sel
 
 from desk.access import Scope
 from desk.database.engine import Connection
-from desk.storage.tables import callbacks
+from desk.schema.tables import callbacks
 
 
 def within(connection: Connection, column: ColumnElement[Any], scope: Scope) -> list[ColumnElement[bool]]:

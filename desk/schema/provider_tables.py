@@ -1,4 +1,4 @@
-"""The tables of single sign-on. Part of the tables in desk/storage/tables.py."""
+"""The tables of single sign-on. Part of the tables in desk/schema/tables.py."""
 
 from sqlalchemy import Column, Index, LargeBinary, String, Table
 
