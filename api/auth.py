@@ -18,8 +18,8 @@ from api.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, Secon
 from api.parts import Parts, parts_of
 from api.schemas import PLAIN_TEXT
 from api.trace import trace_of
-from desk.access import Permission, Scope
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Permission, Scope
 from desk.sessions import Session
 
 bearer = HTTPBearer(

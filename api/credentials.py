@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from api import cookies
 from api.errors import CrossSite, NotSignedIn
 from api.parts import Parts
-from desk.agent import Agent
+from desk.access.agent import Agent
 from desk.sessions import Session, is_csrf_of
 from desk.tokens import hashed
 

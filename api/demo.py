@@ -6,7 +6,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from desk.access import ALL_DEPARTMENTS, Role
+from desk.access.permissions import ALL_DEPARTMENTS, Role
 from desk.agents import AgentExists, Agents
 from desk.errors import AgentNotFound
 from desk.logins import Logins

@@ -14,7 +14,7 @@ from enum import StrEnum
 import structlog
 
 from api.errors import TooManyReaders
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Change
 from desk.changes import POLL_SECONDS, Changes, Tail
 from desk.errors import StorageUnavailable

@@ -14,7 +14,7 @@ from api.oidc_provider import Provider
 from api.oidc_tokens import OLDEST, Tokens
 from api.oidc_wire import Wire
 from api.readiness import Component
-from desk.agent import Agent
+from desk.access.agent import Agent
 from desk.agents import Agents
 from desk.clock import Clock
 from desk.database.engine import Database

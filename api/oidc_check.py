@@ -16,7 +16,7 @@ import structlog
 from api.errors import NotSignedIn
 from api.oidc_errors import GroupsNotTold, LoginError, NoRole, ProviderUnavailable
 from api.oidc_login import Login, Person
-from desk.agent import Agent
+from desk.access.agent import Agent
 from desk.agents import Agents
 from desk.clock import Clock
 from desk.database.batching import Shared

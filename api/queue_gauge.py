@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Status
 from desk.clock import Clock
 from desk.departments import Departments

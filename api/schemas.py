@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from desk.access import Grant, Role
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Grant, Role
 from desk.callbacks import (
     Attempt,
     Callback,

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field
 
 from api.schemas import PLAIN_TEXT, Body, MeOut, Slug
-from desk.access import Permission
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Permission
 from desk.issuance import LONGEST
 from desk.second_factors import State
 from desk.sessions import Listed, LoginSource, Session

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 
 KEY = "innringing.trace"
 

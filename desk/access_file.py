@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from desk.access import ALL_DEPARTMENTS, Grant, Role
+from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
 from desk.errors import AccessFileError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines

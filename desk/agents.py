@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from desk.access import Grant, Role
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Grant, Role
 from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound, StorageUnavailable

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desk import moves
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
 from desk.database.engine import Connection
 from desk.database.unit_of_work import QueueWork

@@ -13,7 +13,7 @@ from uuid import uuid4
 import structlog
 
 from desk import moves
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork

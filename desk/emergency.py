@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from desk.access import WIDENED, Permission
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import WIDENED, Permission
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.database import cursors

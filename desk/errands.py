@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from desk import moves
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Callback, Priority, Registration, Status
 from desk.database.engine import Connection
 from desk.database.unit_of_work import QueueWork

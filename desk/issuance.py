@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from desk.access import Permission
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Permission
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.database import cursors

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from desk import forecast
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Page, Priority, Status
 from desk.clock import Clock
 from desk.database import cursors

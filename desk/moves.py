@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
 from desk.database.engine import Connection
 from desk.departments import Department

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.numbers.identity_number import IdentityNumber
 from desk.rates import Rate, use

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from desk import moves
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, Status
 from desk.clock import Clock
 from desk.database.engine import Connection, Database

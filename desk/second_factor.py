@@ -15,7 +15,7 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 
 DIGITS: Final = 6
 STEP: Final = 30

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from desk.access import Permission
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Permission
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork

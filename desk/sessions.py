@@ -15,8 +15,8 @@ from typing import Final
 
 import structlog
 
-from desk.access import Permission
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Permission
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.engine import Connection, Database

@@ -9,8 +9,8 @@ from typing import Any
 
 import structlog
 
-from desk.access import Grant, Permission, Role
-from desk.agent import Agent
+from desk.access.agent import Agent
+from desk.access.permissions import Grant, Permission, Role
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.engine import Connection, Database

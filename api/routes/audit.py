@@ -16,7 +16,7 @@ from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.schemas import PLAIN_TEXT, Body
 from api.trace import trace_of
-from desk.access import Permission
+from desk.access.permissions import Permission
 from desk.audit import Outcome
 from desk.audit_extract import ExtractLine, as_csv, lines
 from desk.numbers.identity_number import parse_identity

@@ -10,7 +10,7 @@ from api.event_stream import HEARTBEAT_SECONDS, EventStream
 from api.live import Reader as LiveReader
 from api.openapi import API, problems
 from api.routes.callbacks import DepartmentQuery
-from desk.access import Permission
+from desk.access.permissions import Permission
 
 router = APIRouter(prefix=f"{API}/events", tags=["events"])
 

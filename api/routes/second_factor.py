@@ -7,7 +7,7 @@ from api.auth import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
 from api.session_schemas import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut, SessionOut
 from api.trace import trace_of
-from desk.access import Permission
+from desk.access.permissions import Permission
 
 router = APIRouter(prefix=f"{API}/second-factor", tags=["session"])
 

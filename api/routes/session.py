@@ -11,7 +11,7 @@ from api.openapi import API, problems
 from api.parts import Parts, parts_of
 from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.trace import trace_of
-from desk.access import Permission
+from desk.access.permissions import Permission
 from desk.errors import SecondFactorNeeded
 from desk.logins import LoggedIn
 from desk.sessions import Session, csrf_of

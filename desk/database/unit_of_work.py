@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
 from desk.departments import Department, Departments

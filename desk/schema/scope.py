@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, select
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.schema.tables import callbacks
 

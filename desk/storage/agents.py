@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.schema.tables import agents, grants
 from desk.storage import second_factors

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments import Policy

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Change, Status
 from desk.database.engine import FAILURES, Connection, Database
 from desk.database.notify import CHANNEL

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, literal, or_, select, tuple_, update
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Callback, Status
 from desk.database.engine import Connection
 from desk.schema.scope import in_department, within

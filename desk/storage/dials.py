@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, or_, select, update
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.dialling import Dial, DialReason, DialState
 from desk.numbers.phone_number import PhoneNumber

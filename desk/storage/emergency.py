@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.schema.scope import within
 from desk.schema.tables import agents, emergency_access

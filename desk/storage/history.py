@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, insert, select
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import HistoryRow, Status
 from desk.database.engine import Connection
 from desk.database.notify import TOLD

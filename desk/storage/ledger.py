@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Attempt, Outcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments import Policy

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Callback, Page, Status, Wanted
 from desk.database import cursors
 from desk.database.engine import Connection

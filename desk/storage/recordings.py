@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.schema.scope import of_callback
 from desk.schema.tables import callbacks, recordings

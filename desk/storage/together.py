@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import Attempt, ClosedReason, Outcome
 from desk.database.engine import Connection
 from desk.database.notify import TOLD

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.schema.scope import one_of
 from desk.schema.tables import agents, grants, tokens

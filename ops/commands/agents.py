@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from desk.access import ALL_DEPARTMENTS, Grant, Role
+from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
 from desk.agents import AgentExists, Agents
 from desk.clock import SystemClock
 from desk.departments import load_departments

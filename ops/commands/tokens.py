@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from desk.access import Permission
+from desk.access.permissions import Permission
 from desk.clock import SystemClock
 from desk.tokens import Token, TokenScope, in_words
 from ops.commands.agents import Name, changed, chosen_departments, with_agents

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from desk.access import ALL_DEPARTMENTS, Role
+from desk.access.permissions import ALL_DEPARTMENTS, Role
 from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.wire import open_database

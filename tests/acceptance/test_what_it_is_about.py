@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.clock import OSLO, SystemClock
 from desk.database.engine import Database

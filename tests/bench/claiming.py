@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from rich.table import Table
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.clock import SystemClock
 from desk.database.engine import Database

@@ -19,7 +19,7 @@ from pgqueuer import QueueManager
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from desk.access import EVERYTHING, Role
+from desk.access.permissions import EVERYTHING, Role
 from desk.callbacks import Callback, Status
 from desk.clock import OSLO
 from desk.dialling import DialReason, DialState, may_ring

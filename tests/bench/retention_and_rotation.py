@@ -21,7 +21,7 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database

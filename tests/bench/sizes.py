@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Status, Wanted
 from desk.clock import SystemClock
 from desk.database.engine import Database

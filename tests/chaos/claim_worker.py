@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from desk import moves
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Connection, Database

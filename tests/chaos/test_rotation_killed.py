@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy import insert, select
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database

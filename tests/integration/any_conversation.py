@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Priority, Registration, WhyEnded
 from desk.callers import Standing
 from desk.choice import Choice, Topic

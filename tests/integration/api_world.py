@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from api.app import create_app, put_together
 from api.metrics import Metrics
 from api.parts import Parts
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.callbacks import Callback, CallKey
 from desk.database.engine import Database

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi.routing import iter_route_contexts
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.logging.log import configure_logging
 from tests.canaries import Checker, Find, identities, identity_spellings, phone_spellings, phones
 from tests.canary_places import in_the_tables

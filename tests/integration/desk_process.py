@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import sys
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import CallKey
 from desk.clock import SystemClock
 from desk.database.engine import Database

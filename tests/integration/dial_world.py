@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback
 from desk.database.engine import Database
 from desk.desk import Desk

@@ -17,7 +17,7 @@ import uvicorn
 from sqlalchemy import func, select
 
 from api.errors import NotSignedIn
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 from desk.clock import SystemClock
 from desk.schema.tables import sessions
 from desk.sessions import Session

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from api.link_mobility import LinkMobility
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, CallKey
 from desk.callers import Callers
 from desk.database.engine import Database

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from api.audit import EXEMPT, LISTS
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.audit import Audit, AuditEntry
 from desk.audit_words import ACTIONS, OUTCOMES, ROLES
 from desk.errors import StorageUnavailable

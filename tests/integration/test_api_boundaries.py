@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.schema.access_tables import agents
 from desk.schema.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
 from tests.integration.api_process import environment, running_api

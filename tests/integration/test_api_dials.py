@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.problems import URN
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.dialling import DialReason
 from tests.integration.api_world import World, open_world
 

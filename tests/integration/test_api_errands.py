@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.numbers.phone_number import PhoneNumber
 from tests.integration.api_world import World, ids, open_world, refused
 from tests.synthetic import synthetic_identity

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.access import Role
+from desk.access.permissions import Role
 from tests.integration.api_world import World, open_world, refused
 
 SPEECH = b"\x2a\xaa" * 8000

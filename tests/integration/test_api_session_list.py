@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.sessions import LoginSource
 from tests.integration.api_world import World, open_world, refused
 

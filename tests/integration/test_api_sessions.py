@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api.cookies import CSRF_HEADER
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import World, open_world, refused
 

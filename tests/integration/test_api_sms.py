@@ -13,7 +13,7 @@ import pytest
 
 from api.app import beside_requests, open_parts
 from api.metrics import Metrics
-from desk.access import EVERYTHING, Role
+from desk.access.permissions import EVERYTHING, Role
 from desk.clock import SystemClock
 from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from desk.access import Grant, Permission, Role
+from desk.access.permissions import Grant, Permission, Role
 from desk.errors import ProvidersPerson
 from desk.sessions import LoginSource
 from desk.tokens import TokenScope

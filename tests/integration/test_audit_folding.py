@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.audit import Audit, AuditEntry, Outcome
 from desk.audit_chain import chain_keys
 from desk.callbacks import Callback

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import ClosedReason, Outcome, Priority, Status
 from desk.database.engine import Database
 from desk.departments import Departments

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.paths import ROOT
 from desk.schema import tables

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Priority, Status, WhyEnded
 from desk.callers import Callers
 from desk.database.engine import Database

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, ClosedReason, Outcome, Priority, Status
 from desk.desk import Desk
 from desk.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove

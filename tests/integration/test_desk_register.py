@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import ClosedReason, IncompleteStep, Outcome, Priority, Status
 from desk.database.engine import Database
 from desk.desk import Desk

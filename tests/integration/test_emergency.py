@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desk.access import Grant, Permission, Role
+from desk.access.permissions import Grant, Permission, Role
 from desk.sessions import LoginSource, Sessions
 from desk.tokens import TokenScope
 from tests.integration.api_world import World, ids, open_world, refused

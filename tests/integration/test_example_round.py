@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from desk.access import Scope
+from desk.access.permissions import Scope
 from desk.callbacks import ClosedReason, Status
 from desk.paths import ROOT
 from tests.integration.api_process import environment, running_api

@@ -12,7 +12,7 @@ from alembic.command import downgrade
 from typer.testing import CliRunner
 
 from api.demo import ensure_demo_agent, ensure_demo_password
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.issuance import Issuance

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from desk.access import ALL_DEPARTMENTS, Grant, Permission, Role
+from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.agents import Agent, Agents
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, GrantNotFound

@@ -12,7 +12,7 @@ from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
 from desk import moves
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.answers import Answer, Answers
 from desk.callbacks import CallKey, ClosedReason, Status
 from desk.callers import Callers

@@ -15,7 +15,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from api.event_stream import EventStream
 from api.live import MOST_READERS, Ending, Reader
-from desk.access import Grant, Role, Scope
+from desk.access.permissions import Grant, Role, Scope
 from desk.changes import Tail
 from desk.errors import CannotOpen, StorageUnavailable
 from desk.sessions import LoginSource

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event, select
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from desk.access import EVERYTHING, Permission, Role
+from desk.access.permissions import EVERYTHING, Permission, Role
 from desk.changes import Changes
 from desk.errors import TooManyNumbers
 from desk.schema import tables

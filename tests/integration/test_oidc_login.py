@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 from desk.sessions import LoginSource
 from tests.integration.api_world import refused
 from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, still

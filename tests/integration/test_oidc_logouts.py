@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.errors import NotSignedIn
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 from desk.errors import StorageUnavailable
 from desk.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import refused

@@ -27,7 +27,7 @@ from api.oidc_login import Answer, Begun, Login, Person
 from api.oidc_provider import Provider
 from api.oidc_tokens import Tokens
 from api.oidc_wire import Wire
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 from desk.access_file import load_access
 from desk.clock import SystemClock
 from desk.settings import Settings

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api.errors import NotSignedIn
-from desk.access import Role
+from desk.access.permissions import Role
 from tests.integration.api_world import open_world, refused
 from tests.integration.oidc_house import CHECK, CLICKED, KIRURGI, LOGIN, Opens, still
 from tests.oidc_world import PEOPLE, Running, provided

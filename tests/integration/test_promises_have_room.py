@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, ClosedReason, Outcome, Status
 from desk.database.engine import Database
 from desk.departments import Departments

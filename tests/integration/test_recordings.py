@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import Status
 from desk.storage.audit import AuditRow
 from tests.integration.api_world import World, open_world, refused

@@ -11,7 +11,7 @@ from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
 from typer.testing import CliRunner
 
 from api.repeating import repeating
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import CallKey, ClosedReason, IncompleteStep, Outcome
 from desk.database.engine import Connection, Database
 from desk.desk import Desk

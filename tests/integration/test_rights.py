@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.callbacks import ClosedReason, IncompleteStep
 from desk.database.engine import Database
 from desk.desk import Desk

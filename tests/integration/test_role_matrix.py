@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.sessions import LoginSource
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity

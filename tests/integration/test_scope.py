@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Status
 from desk.changes import Changes
 from desk.database.engine import Database

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from alembic.command import downgrade
 
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 from desk.schema.migrate import config, migrate
 from desk.settings import Settings
 from tests.integration.api_world import World, refused

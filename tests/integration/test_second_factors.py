@@ -12,7 +12,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from api.cookies import SESSION
-from desk.access import Role
+from desk.access.permissions import Role
 from desk.logging.log import configure_logging
 from desk.logins import Logins
 from desk.passwords import Passwords

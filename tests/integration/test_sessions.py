@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from desk.access import Grant, Permission, Role
+from desk.access.permissions import Grant, Permission, Role
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound

@@ -7,7 +7,7 @@ import sys
 
 from aiohttp import web
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.outbox import LEASE
 from desk.paths import ROOT

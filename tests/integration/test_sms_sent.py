@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desk.access import EVERYTHING
+from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.logging.log import configure_logging
 from desk.numbers.phone_number import PhoneNumber

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from desk.access import EVERYTHING, Scope
+from desk.access.permissions import EVERYTHING, Scope
 from desk.database.engine import Conflict, Connection, Database
 from desk.departments import Departments
 from desk.errors import StorageUnavailable

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
-from desk.access import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
+from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.agents import Agent, AgentExists, Agents
 from desk.callbacks import Outcome, Status
 from desk.database.engine import Conflict, Database

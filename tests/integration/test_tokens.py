@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from desk.access import Permission, Role
+from desk.access.permissions import Permission, Role
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, TokenNotFound, TooManyTokens

@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+import desk.storage.tables as tables
 import pytest
 
-import desk.storage.tables as tables
-from desk.access import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
+from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
 from desk.changes import Changes
 from desk.desk import Desk
 from desk.dials import Dials

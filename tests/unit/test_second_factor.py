@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from desk.access import Grant, Role
+from desk.access.permissions import Grant, Role
 from desk.second_factor import (
     STEP,
     SecondFactorPolicy,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from desk.access import ALL_DEPARTMENTS, PERMISSIONS, WIDENED, Grant, Permission, Role, Scope, scope_of
+from desk.access.permissions import ALL_DEPARTMENTS, PERMISSIONS, WIDENED, Grant, Permission, Role, Scope, scope_of
 
 CHIEF: Final = (Role.ADMIN, Role.LEADER, Role.AGENT, Role.AUDITOR, Role.OPERATOR)
 """Which of several roles is told where there is room for one."""
