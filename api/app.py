@@ -67,7 +67,7 @@ from desk.recordings import Recordings
 from desk.second_factors import SecondFactors
 from desk.sessions import Sessions
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from desk.wire import (
     check_keys,
     make_audit_retention,

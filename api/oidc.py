@@ -22,7 +22,7 @@ from desk.files.reload import AccessFile
 from desk.provider_people import ProviderPeople
 from desk.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 REMEMBERED: Final = OLDEST + timedelta(minutes=5)
 """A logout token older than that is refused by its age, and need not be remembered."""

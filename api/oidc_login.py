@@ -31,7 +31,7 @@ from desk.clock import Clock
 from desk.errors import CannotOpen
 from desk.oidc_settings import is_local_path
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 LASTS: Final = timedelta(minutes=10)
 LONGEST_COOKIE: Final = 4000

@@ -24,7 +24,7 @@ from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.storage import audit as rows
 from desk.storage.audit import AuditFilter, AuditRow, Look, Seen
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from desk.storage.audit import AuditRow
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 PURPOSE: Final = "innringing audit chain"
 HASH_BYTES: Final = 32

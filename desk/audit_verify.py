@@ -16,7 +16,7 @@ from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
 from desk.storage import audit as rows
 from desk.storage.audit import GENESIS, NUMBER, AuditRow
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000
 BEFORE_ALL = -(2**63)

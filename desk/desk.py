@@ -39,7 +39,7 @@ from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims, closures, history, lists
 from desk.storage.together import Claim, Completion
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 LEASE = timedelta(minutes=15)
 MOST_AT_ONCE = 200

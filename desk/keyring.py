@@ -15,7 +15,7 @@ from desk.storage import audit, indexed, sealed, vault_keys
 from desk.storage.indexed import INDEXED
 from desk.storage.sealed import FIRST_FORMAT, SEALED
 from desk.storage.vault_keys import CANARY, KeyKind, Known
-from desk.vault import Vault, version_of
+from desk.vault.vault import Vault, version_of
 
 TELLTALE = "innringing"
 IDENTITY_KEY = "INNRINGING_IDENTITY_KEY"

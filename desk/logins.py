@@ -28,7 +28,7 @@ from desk.storage import devices, login_tries, sessions
 from desk.storage.agents import AgentRow
 from desk.throttling import BUSY_ADDRESS, FORGOTTEN, FREE, Lane, after_try, code_lane, lanes, network, seconds_to_wait
 from desk.tokens import TOKEN_BYTES, hashed
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 DEVICE_PREFIX: Final = "inn_d_"
 DEVICE: Final = re.compile(re.escape(DEVICE_PREFIX) + r"[A-Za-z0-9_-]{43}")

@@ -18,7 +18,7 @@ from desk.storage import callbacks as rows
 from desk.storage import history
 from desk.storage.callbacks import RANK, Stored
 from desk.storage.history import CALLER, SYSTEM, Details, Entry
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 CLOSING = {Outcome.REACHED: ClosedReason.REACHED, Outcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}
 

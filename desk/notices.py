@@ -17,7 +17,7 @@ from desk.sms_texts import SmsTexts
 from desk.storage import history, outbox
 from desk.storage.history import SYSTEM, Entry
 from desk.storage.outbox import SmsRow
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 
 class Notices:

@@ -19,7 +19,7 @@ from desk.rates import Rate, use
 from desk.storage import callbacks, history, login_tries
 from desk.storage.history import Entry
 from desk.throttling import FORGOTTEN, Count
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 AN_HOUR: Final = Rate(300, FORGOTTEN)
 REACHED: Final = "number_limit_reached"

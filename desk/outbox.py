@@ -20,7 +20,7 @@ from desk.numbers.phone_number import PhoneNumber
 from desk.sms import Refused, SmsGateway, SmsState, TryLater
 from desk.storage import outbox as rows
 from desk.storage.outbox import SmsRow, Taken
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 LEASE = timedelta(seconds=60)
 """A gateway answers well within this. One whose sender died is taken again after it."""

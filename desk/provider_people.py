@@ -12,7 +12,7 @@ from desk.session_limits import Limits
 from desk.storage import provider_people as rows
 from desk.storage import sessions
 from desk.storage.sessions import Oldest
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 ASKING: Final = timedelta(seconds=15)
 """Whoever asks the provider has its answer by then, or has died."""

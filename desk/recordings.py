@@ -26,7 +26,7 @@ from desk.storage import callbacks as callback_rows
 from desk.storage import history
 from desk.storage import recordings as rows
 from desk.storage.history import CALLER, Entry
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 KEY_BYTES = 32
 NONCE_BYTES = 12

@@ -29,7 +29,7 @@ from desk.storage.answers import ANSWER
 from desk.storage.history import Entry
 from desk.storage.rights import Row
 from desk.storage.sealed import SEALED
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 Person = IdentityNumber | PhoneNumber
 

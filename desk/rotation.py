@@ -20,7 +20,7 @@ from desk.errors import CannotOpen
 from desk.storage import indexed, sealed
 from desk.storage.indexed import PATIENT, Stale
 from desk.storage.sealed import SEALED, Sealed, Value
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000
 MOST_PASSES = 10

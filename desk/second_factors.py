@@ -29,7 +29,7 @@ from desk.storage import sessions
 from desk.storage.agents import AgentRow
 from desk.storage.second_factors import SECRET, Row
 from desk.tokens import hashed
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 SET_UP_WITHIN: Final = timedelta(minutes=15)
 

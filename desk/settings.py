@@ -16,7 +16,6 @@ from pydantic_settings import SettingsConfigDict
 from desk.connections import check_connections
 from desk.dialling import Caps
 from desk.errors import SettingsError
-from desk.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 from desk.limit_settings import LimitSettings
 from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
@@ -25,6 +24,7 @@ from desk.second_factor import SecondFactorPolicy
 from desk.session_limits import Limits
 from desk.sms_settings import SmsSettings
 from desk.trust_settings import TrustSettings, with_files
+from desk.vault.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 
 """The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
 
@@ -83,7 +83,7 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     dials_an_agent_a_day: Annotated[int, Field(ge=1)] = 300
 
     identity_key: SecretStr | None = None
-    """The keys that seal personal data, as desk/keys.py reads them: base64 of 32 bytes, or several by version."""
+    """The keys that seal personal data, as desk/vault/keys.py reads them: base64 of 32 bytes, or several by version."""
     index_key: SecretStr | None = None
     """The keys a person is found by, written the same way."""
 

@@ -18,7 +18,7 @@ from desk.promises import public_holidays
 from desk.recordings import Recordings
 from desk.retention import Retention, Rules
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 
 @asynccontextmanager

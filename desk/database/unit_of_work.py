@@ -12,7 +12,7 @@ from desk.database.engine import Conflict, Connection, Database
 from desk.departments import Department, Departments
 from desk.errors import StorageUnavailable
 from desk.notices import Notices
-from desk.vault import Vault
+from desk.vault.vault import Vault
 
 TRIES = 5
 

@@ -22,8 +22,8 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import Processor
 
-from desk.keys import words_to_hide
 from desk.settings import Settings
+from desk.vault.keys import words_to_hide
 
 HIDDEN = "***"
 SHORTEST_SECRET = 4

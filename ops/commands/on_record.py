@@ -10,7 +10,7 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from ops.commands.terminal import unlocked_database
 
 

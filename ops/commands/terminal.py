@@ -15,7 +15,7 @@ from desk.database.engine import Database
 from desk.errors import DeskError, SettingsError, StorageUnavailable
 from desk.schema import migrate as migrations
 from desk.settings import KEYS_FILE, PREFIX, SQLITE, Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
 
 T = TypeVar("T")

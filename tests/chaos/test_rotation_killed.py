@@ -20,7 +20,7 @@ from desk.paths import ROOT
 from desk.rates import Rate
 from desk.schema.tables import callbacks
 from desk.storage.sealed import NUMBERS
-from desk.vault import index_version_of
+from desk.vault.vault import index_version_of
 from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone
 from tests.integration.sealed_world import (

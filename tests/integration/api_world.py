@@ -23,7 +23,7 @@ from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.environment import UNLIMITED
 from tests.fakes import FakeClock
 from tests.synthetic import synthetic_identity

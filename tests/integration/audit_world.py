@@ -13,7 +13,7 @@ from desk.clock import Clock
 from desk.database.engine import Database
 from desk.storage import audit as rows
 from desk.storage.audit import AuditRow
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.integration.desk_world import KEYS
 
 VAULT = Vault(**KEYS)

@@ -11,7 +11,7 @@ from desk.callbacks import Callback, CallKey, IncompleteStep
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.tables import outbox
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.canaries import identities, phones
 from tests.integration import sealed_world
 from tests.integration.api_world import World

@@ -9,7 +9,7 @@ from desk.departments import Department, Departments, Policy
 from desk.desk import Desk
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.synthetic import synthetic_identity
 
 KEYS = {"identity_key": bytes(range(32)), "index_key": bytes(range(32, 64))}

@@ -14,7 +14,7 @@ from desk.database.engine import Database
 from desk.schema.provider_tables import people_of_providers
 from desk.schema.tables import agents, answers, audit_patients, callbacks, outbox, recordings, second_factors
 from desk.storage.sealed import SEALED
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.integration.desk_world import KEYS, person
 
 OLD, NEW = KEYS["identity_key"], b"n" * 32

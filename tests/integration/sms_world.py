@@ -24,7 +24,7 @@ from desk.outbox import Outbox
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.sms_texts import load_sms_texts
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person
 from tests.link_gateway import LinkGateway

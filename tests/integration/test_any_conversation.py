@@ -26,7 +26,7 @@ from desk.desk import Desk
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.room import CLOSURE_TEXTS
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
 from ivr.rehearsal.virtual_time import VirtualTimeLoop

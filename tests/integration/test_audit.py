@@ -15,7 +15,7 @@ from desk.database.engine import Conflict, Database
 from desk.desk import Desk
 from desk.errors import BadCursor, StorageUnavailable
 from desk.storage.audit import AuditFilter, AuditRow
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded
 from tests.integration.desk_world import KEYS, call, person, phone

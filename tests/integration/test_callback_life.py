@@ -31,7 +31,7 @@ from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, DeskError, IllegalMove
 from desk.schema.tables import metadata, promises
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
 

@@ -25,7 +25,7 @@ from api.metrics import Metrics
 from desk.logging.log import Scrubber
 from desk.numbers.identity_number import IdentityNumber
 from desk.paths import ROOT
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from ops.machine.postgres import Postgres
 from tests.canaries import Checker, Find, identities, identity_spellings, phone_spellings, phones
 from tests.canary_places import in_a_dump, in_files

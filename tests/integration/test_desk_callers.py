@@ -11,7 +11,7 @@ from desk.callers import Callers
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
 

@@ -13,7 +13,7 @@ from desk.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
 from desk.room import Later
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
 

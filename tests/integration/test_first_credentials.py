@@ -20,7 +20,7 @@ from desk.logins import Logins
 from desk.passwords import Passwords
 from desk.schema.migrate import config, migrate
 from desk.sessions import LoginSource, Sessions
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS, World, open_world, refused

@@ -27,7 +27,7 @@ from desk.schema.tables import answers, callbacks
 from desk.storage import callbacks as callback_rows
 from desk.storage.callbacks import Stored
 from desk.storage.vault_keys import KeyKind
-from desk.vault import Vault, index_version_of
+from desk.vault.vault import Vault, index_version_of
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, call, person, phone

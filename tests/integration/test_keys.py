@@ -16,7 +16,7 @@ from desk.schema.tables import callbacks, metadata, vault_keys
 from desk.storage import sealed
 from desk.storage.sealed import NOT_SEALED, SEALED
 from desk.storage.vault_keys import KeyKind
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world

@@ -17,7 +17,7 @@ from desk.passwords import Passwords
 from desk.schema import tables
 from desk.sessions import LoginSource, Sessions
 from desk.throttling import LONGEST
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 
 PASSWORD = "ta trikken til Frogner"

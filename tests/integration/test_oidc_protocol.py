@@ -31,7 +31,7 @@ from desk.access.permissions import Grant, Role
 from desk.access_file import load_access
 from desk.clock import SystemClock
 from desk.settings import Settings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.oidc_world import ACCESS, REDIRECT_URI, Running, forger, log_in_at, provided
 from tests.ports import free_port

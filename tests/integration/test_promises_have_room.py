@@ -14,7 +14,7 @@ from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import PromiseNotPossible
 from desk.room import Later
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
 

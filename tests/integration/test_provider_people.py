@@ -12,7 +12,7 @@ from desk.provider_people import BETWEEN_TRIES, ProviderPeople
 from desk.schema.tables import people_of_providers
 from desk.session_limits import Limits
 from desk.sessions import LoginSource, ProviderLogin, Sessions
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 
 KARI = ("https://login.example.no", "kari")

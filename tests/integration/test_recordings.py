@@ -13,7 +13,7 @@ from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
 from desk.recordings import Recordings
 from desk.schema.tables import recordings
 from desk.sound import as_wav, is_silent
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import KEYS, call, person, phone
 

@@ -19,7 +19,7 @@ from desk.errands import Errands
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.ledger import Ledger
 from desk.recordings import Recordings
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, make_desk, person, phone
 

@@ -20,7 +20,7 @@ from desk.rotation import Rotation
 from desk.schema import tables
 from desk.schema.tables import metadata
 from desk.sessions import LoginSource, Sessions
-from desk.vault import Vault
+from desk.vault.vault import Vault
 from ops.commands.migrate import app
 from tests.integration.api_world import KEYS, World, refused
 from tests.integration.second_factor_world import ONE_STEP, PASSWORD, Person, opened, person

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from desk.errors import SettingsError
-from desk.keys import Keys
 from desk.logging.log import Scrubber, _secrets
 from desk.paths import ROOT
 from desk.settings import Settings
+from desk.vault.keys import Keys
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from desk.errors import CannotOpen
-from desk.vault import Vault, index_version_of, version_of
+from desk.vault.vault import Vault, index_version_of, version_of
 from tests.synthetic import synthetic_identity
 
 COLUMN = "callbacks.patient_number"

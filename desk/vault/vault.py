@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from desk.errors import CannotOpen
-from desk.keys import KEY_BYTES
+from desk.vault.keys import KEY_BYTES
 
 FORMAT = 2
 FIRST_FORMAT = 1
