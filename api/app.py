@@ -51,7 +51,7 @@ from desk.audit import Audit
 from desk.changes import Changes
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import LEASE, Desk
 from desk.dials import Dials
 from desk.emergency import Emergencies

@@ -18,7 +18,7 @@ from desk.audit import Audit
 from desk.audit_retention import AuditRetention
 from desk.clock import Clock
 from desk.database.batching import Shared
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.dials import Dials
 from desk.emergency import Emergencies

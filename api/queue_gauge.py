@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import Status
 from desk.clock import Clock
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 
 OPEN = (Status.WAITING, Status.CLAIMED, Status.UNREACHABLE)

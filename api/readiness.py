@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.settings import Settings

@@ -20,7 +20,7 @@ from desk.callbacks import (
     Status,
     WhyEnded,
 )
-from desk.departments import Department, Policy
+from desk.departments.departments import Department, Policy
 from desk.numbers.identity_number import IdentityKind, IdentityNumber, holds_identity
 from desk.room import Closure
 from desk.sms import SmsState

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from desk.callbacks import UNANSWERED, Callback, ClosedReason, Outcome, Status
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.promises import attempts_note, spoken_text
 
 _CLOSED = {ClosedReason.REACHED: "avsluttet: nådd", ClosedReason.WRONG_NUMBER: "avsluttet: feil nummer"}

@@ -27,7 +27,7 @@ from desk.callbacks import (
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import QueueWork, uncut
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
 from desk.line import Line
 from desk.notices import Notices

@@ -11,7 +11,7 @@ from typing import Final
 
 from desk.callbacks import Outcome
 from desk.clock import OSLO
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import is_workday
 

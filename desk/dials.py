@@ -17,7 +17,7 @@ from desk.access.permissions import EVERYTHING, Scope
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.dialling import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
 from desk.errors import (

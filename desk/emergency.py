@@ -17,7 +17,7 @@ from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
 from desk.storage import agents, history, tokens
 from desk.storage import emergency as rows

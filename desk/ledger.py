@@ -18,7 +18,7 @@ from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.forecast import Deed, InLine, PromiseState
 from desk.promises import due
 from desk.sms import UNTOLD, SmsState

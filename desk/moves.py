@@ -8,7 +8,7 @@ from uuid import uuid4
 from desk.access.permissions import Scope
 from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
 from desk.database.engine import Connection
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber

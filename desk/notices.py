@@ -10,7 +10,7 @@ from datetime import datetime
 
 from desk.callbacks import Callback
 from desk.database.engine import Connection
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.numbers.phone_number import PhoneNumber
 from desk.sms import SmsKind, SmsState
 from desk.sms_texts import SmsTexts

@@ -16,7 +16,7 @@ import holidays
 
 from desk.callbacks import Status
 from desk.clock import OSLO
-from desk.departments import Department, Policy
+from desk.departments.departments import Department, Policy
 from desk.errors import PromiseNotPossible
 
 OPENS = time(8)

@@ -12,7 +12,7 @@ from typing import Any
 
 from desk.callbacks import Callback
 from desk.database.engine import Connection
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.promises import NextStep, Promise, Room, after_unanswered, promise_by_hand, promise_for, stands
 from desk.storage import closures
 

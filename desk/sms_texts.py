@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from desk import gsm7
-from desk.departments import LANGUAGES, Department
+from desk.departments.departments import LANGUAGES, Department
 from desk.errors import SmsTextsError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines

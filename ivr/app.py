@@ -13,7 +13,7 @@ import uvloop
 
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.demo_departments import refuse_demo_departments
+from desk.departments.demo import refuse_demo_departments
 from desk.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
 from desk.files.reload import DepartmentsFile

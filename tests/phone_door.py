@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from desk.callbacks import CallKey, IncompleteStep, WhyEnded
-from desk.departments import Department, Departments, Policy
+from desk.departments.departments import Department, Departments, Policy
 from desk.numbers.phone_number import PhoneNumber
 from ivr.asterisk.ari import Ari
 from ivr.calls.controller import Controller, Conversation

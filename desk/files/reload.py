@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 import structlog
 
 from desk.access_file import GroupsToRoles, load_access
-from desk.departments import Departments, load_departments
+from desk.departments.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, OperatorsFileError, SmsTextsError
 from desk.sms_texts import SmsTexts, load_sms_texts
 

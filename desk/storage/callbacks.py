@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from desk.access.permissions import Scope
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.database.engine import Connection
-from desk.departments import Policy
+from desk.departments.departments import Policy
 from desk.errors import CallbackNotFound
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, insert, select
 from desk.access.permissions import Scope
 from desk.callbacks import Attempt, Outcome, Priority, Status
 from desk.database.engine import Connection
-from desk.departments import Policy
+from desk.departments.departments import Policy
 from desk.forecast import Given
 from desk.promises import Promise, PromiseReason
 from desk.schema.scope import in_department

@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from desk.callbacks import CallKey, IncompleteStep, WhyEnded
-from desk.departments import Department, Departments
+from desk.departments.departments import Department, Departments
 from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone

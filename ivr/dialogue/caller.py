@@ -8,9 +8,9 @@ import structlog
 
 from desk.callbacks import IncompleteStep, WhyEnded
 from desk.callers import Callers
-from desk.choice import Choice
 from desk.clock import Clock, SystemClock
-from desk.departments import Department
+from desk.departments.choice import Choice
+from desk.departments.departments import Department
 from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber

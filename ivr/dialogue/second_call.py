@@ -5,7 +5,7 @@ from typing import Final
 from desk.callbacks import Registration, Status
 from desk.callers import Callers, Standing
 from desk.clock import Clock
-from desk.departments import Department
+from desk.departments.departments import Department
 from ivr.calls.call import Call
 from ivr.dialogue.speech import number_told, receipt, sms_told, standing_hinted, standing_told
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, ask_another_number, pressed

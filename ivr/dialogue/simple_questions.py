@@ -5,7 +5,7 @@ from typing import Final
 import structlog
 
 from desk.callbacks import IncompleteStep, WhyEnded
-from desk.choice import Choice
+from desk.departments.choice import Choice
 from desk.desk import Desk
 from desk.errors import DeskError
 from desk.numbers.phone_number import PhoneNumber

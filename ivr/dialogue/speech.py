@@ -10,9 +10,9 @@ from typing import Final
 
 from desk.callbacks import Callback, Registration
 from desk.callers import Standing
-from desk.choice import Choice, Topic
 from desk.clock import OSLO
-from desk.departments import Department, Policy
+from desk.departments.choice import Choice, Topic
+from desk.departments.departments import Department, Policy
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import Promise
 from desk.room import Later

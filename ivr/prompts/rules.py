@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
 
-from desk.departments import Department, Departments, Policy
+from desk.departments.departments import Department, Departments, Policy
 from desk.files.faults import Fault
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import OWN_ANSWER

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.numbers.identity_number import LENGTH
 from ivr.rehearsal import people
 from ivr.rehearsal.stage import Actor, Answer, Question, Stage, Story

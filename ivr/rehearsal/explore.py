@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.numbers.identity_number import LENGTH
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from desk.callbacks import CallKey, Registration, WhyEnded
 from desk.callers import Callers
 from desk.database.engine import Database
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile
 from desk.numbers.identity_number import parse_identity

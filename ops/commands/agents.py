@@ -13,7 +13,7 @@ from rich.table import Table
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
 from desk.agents import AgentExists, Agents
 from desk.clock import SystemClock
-from desk.departments import load_departments
+from desk.departments.departments import load_departments
 from desk.errors import DeskError
 from desk.logins import Logins
 from desk.passwords import made_up

@@ -22,7 +22,7 @@ from api.metrics import Metrics
 from api.tls import CertificateFault, server_context
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.demo_departments import refuse_demo_departments
+from desk.departments.demo import refuse_demo_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate

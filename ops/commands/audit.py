@@ -16,7 +16,7 @@ from desk.audit_extract import ExtractLine, as_csv, as_json, lines
 from desk.audit_retention import AuditRetention, Pruned
 from desk.audit_verify import Verified, Verifying
 from desk.clock import SystemClock
-from desk.departments import Departments, load_departments
+from desk.departments.departments import Departments, load_departments
 from desk.errors import DeskError, InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.settings import Settings

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from desk.access_file import unknown_departments
-from desk.departments import Departments, load_departments
+from desk.departments.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
 from desk.files.faults import Fault, of_departments, shown
 from desk.files.toml_lines import key_lines

@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from desk.clock import OSLO
-from desk.departments import Department
+from desk.departments.departments import Department
 from desk.errors import DeskError
 from desk.settings import Settings
 from ivr.prompts.catalogue import PromptsError

@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from desk.departments import load_departments
+from desk.departments.departments import load_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.paths import ROOT
 from desk.schema.migrate import migrate

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from desk.demo_departments import demo_departments
+from desk.departments.demo import demo_departments
 from desk.errors import DepartmentsFileError
 from desk.files.faults import Fault, of_departments, shown
 

@@ -20,7 +20,7 @@ from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.clock import OSLO, SystemClock
 from desk.database.engine import Database
-from desk.departments import Policy
+from desk.departments.departments import Policy
 from desk.paths import ROOT
 from desk.promises import Promise
 from ivr.dialogue.speech import promise_prompts

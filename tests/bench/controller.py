@@ -14,7 +14,7 @@ from typing import TextIO
 
 import uvloop
 
-from desk.departments import Department, load_departments
+from desk.departments.departments import Department, load_departments
 from desk.desk import Desk
 from desk.logging.log import configure_logging
 from desk.numbers.identity_number import parse_identity

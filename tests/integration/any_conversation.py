@@ -11,10 +11,10 @@ from sqlalchemy import text
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import Priority, Registration, WhyEnded
 from desk.callers import Standing
-from desk.choice import Choice, Topic
 from desk.clock import OSLO
 from desk.database.engine import Database
-from desk.departments import Department, Departments, HalfDay, Policy
+from desk.departments.choice import Choice, Topic
+from desk.departments.departments import Department, Departments, HalfDay, Policy
 from desk.desk import Desk
 from desk.paths import ROOT
 from desk.schema.tables import promises

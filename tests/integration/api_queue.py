@@ -7,7 +7,7 @@ from pathlib import Path
 from desk.callbacks import CallKey
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.departments import load_departments
+from desk.departments.departments import load_departments
 from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone

@@ -18,7 +18,7 @@ from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.callbacks import Callback, CallKey
 from desk.database.engine import Database
-from desk.departments import Department, Departments, Policy
+from desk.departments.departments import Department, Departments, Policy
 from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone

@@ -14,7 +14,7 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, CallKey
 from desk.callers import Callers
 from desk.database.engine import Database
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.ledger import Ledger

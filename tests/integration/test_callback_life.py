@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import ClosedReason, Outcome, Priority, Status
 from desk.database.engine import Database
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, DeskError, IllegalMove

@@ -9,7 +9,7 @@ import pytest
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import ClosedReason, Registration
 from desk.database.engine import Database
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
 from desk.room import Later

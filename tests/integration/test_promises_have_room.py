@@ -9,7 +9,7 @@ import pytest
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import Callback, ClosedReason, Outcome, Status
 from desk.database.engine import Database
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import PromiseNotPossible

@@ -8,7 +8,7 @@ import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.database.engine import Conflict, Connection, Database
-from desk.departments import Departments
+from desk.departments.departments import Departments
 from desk.errors import StorageUnavailable
 from desk.numbers.phone_number import parse_phone
 from desk.storage import outbox as rows

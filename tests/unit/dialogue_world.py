@@ -9,7 +9,7 @@ from typing import Any
 
 from desk.callbacks import Callback, CallKey, ClosedReason, IncompleteStep, Priority, Registration, Status, WhyEnded
 from desk.callers import Standing
-from desk.departments import Department, Policy
+from desk.departments.departments import Department, Policy
 from desk.errors import DeskError
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone

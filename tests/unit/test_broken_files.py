@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from desk.departments import load_departments
+from desk.departments.departments import load_departments
 from desk.files.faults import Fault
 from desk.paths import ROOT
 from desk.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from desk.departments import Departments, HalfDay, Policy, load_departments
+from desk.departments.departments import Departments, HalfDay, Policy, load_departments
 from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.files.toml_lines import key_lines
 from desk.paths import ROOT

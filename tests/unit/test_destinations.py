@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 import pytest
 
 from desk.clock import OSLO
-from desk.departments import Department, Policy
+from desk.departments.departments import Department, Policy
 from desk.dialling import may_ring
 from desk.errors import InvalidPhone, InvalidPhoneName
 from desk.numbers.endpoints import agent_endpoint, check_phone_name, patient_endpoint

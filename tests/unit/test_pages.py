@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from api.pages import page_json
 from api.schemas import CallbackOut, CallbackPage
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
-from desk.departments import Policy
+from desk.departments.departments import Policy
 from desk.numbers.identity_number import IdentityKind
 from desk.promises import Promise
 from desk.sms import SmsState

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from desk.callbacks import Status
 from desk.clock import OSLO
-from desk.departments import Department, HalfDay, Policy
+from desk.departments.departments import Department, HalfDay, Policy
 from desk.numbers.phone_number import parse_phone
 from desk.promises import (
     NextStep,

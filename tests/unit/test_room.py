@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from desk import moves
 from desk.callbacks import Registration
 from desk.clock import OSLO
-from desk.departments import Department, Policy, load_departments
+from desk.departments.departments import Department, Policy, load_departments
 from desk.errors import DepartmentsFileError, PromiseNotPossible
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desk import gsm7
-from desk.departments import LANGUAGES, Policy, load_departments
+from desk.departments.departments import LANGUAGES, Policy, load_departments
 from desk.errors import SmsTextsError
 from desk.files.reload import SmsTextsFile
 from desk.numbers.phone_number import PhoneNumber, parse_phone

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.clock import OSLO
-from desk.departments import Department, Policy
+from desk.departments.departments import Department, Policy
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
 from desk.promises import Promise, promise_for, spoken_text

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from desk.departments import Department, Departments
+from desk.departments.departments import Department, Departments
 from desk.files.faults import Fault, shown
 from ops.commands.dialplan.parser import Dialplan, Place, Step
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from desk.departments_table import Table
+from desk.departments.table import Table
 
 ANSWER = re.compile(r"answer_[a-z0-9_]{1,60}")
 KINDS = ("questions", "urgent")

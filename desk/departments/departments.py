@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast
 
-from desk.choice import Choice, read_choice
-from desk.departments_table import Table
+from desk.departments.choice import Choice, read_choice
+from desk.departments.table import Table
 from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
