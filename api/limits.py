@@ -19,8 +19,8 @@ from api.errors import TooManyRequests
 from api.metrics import Metrics
 from api.trace import trace_of
 from desk.clock import Clock
-from desk.rates import Rate, use
-from desk.throttling import network
+from desk.limits.backoff import network
+from desk.limits.rate import Rate, use
 from desk.tokens import hashed
 
 Key = TypeVar("Key", bound=Hashable)

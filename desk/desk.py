@@ -29,11 +29,11 @@ from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import QueueWork, uncut
 from desk.departments.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
+from desk.limits.rate import Rate
 from desk.line import Line
 from desk.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.rates import Rate
 from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from desk.rates import Rate
+from desk.limits.rate import Rate
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Logging in with a password, and changing it. How fast passwords may be tried stands in desk/throttling.py."""
+"""Logging in with a password, and changing it. How fast passwords may be tried stands in desk/limits/backoff.py."""
 
 import hashlib
 import re
@@ -20,13 +20,24 @@ from desk.errors import (
     WrongLogin,
     WrongPassword,
 )
+from desk.limits import repository as login_tries
+from desk.limits.backoff import (
+    BUSY_ADDRESS,
+    FORGOTTEN,
+    FREE,
+    Lane,
+    after_try,
+    code_lane,
+    lanes,
+    network,
+    seconds_to_wait,
+)
 from desk.passwords import PasswordProblem, Passwords, normal
 from desk.second_factors import Proof, SecondFactors
 from desk.sessions import LoginSource, Opened, Session, Sessions
 from desk.storage import agents as agent_rows
-from desk.storage import devices, login_tries, sessions
+from desk.storage import devices, sessions
 from desk.storage.agents import AgentRow
-from desk.throttling import BUSY_ADDRESS, FORGOTTEN, FREE, Lane, after_try, code_lane, lanes, network, seconds_to_wait
 from desk.tokens import TOKEN_BYTES, hashed
 from desk.vault.vault import Vault
 

@@ -16,8 +16,8 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.keyring import Keyring
+from desk.limits.rate import Rate
 from desk.paths import ROOT
-from desk.rates import Rate
 from desk.schema.tables import callbacks
 from desk.storage.sealed import NUMBERS
 from desk.vault.vault import index_version_of

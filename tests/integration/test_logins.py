@@ -12,11 +12,11 @@ from desk.access.permissions import Role
 from desk.agents import Agents
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.limits.backoff import LONGEST
 from desk.logins import LoggedIn, Logins
 from desk.passwords import Passwords
 from desk.schema import tables
 from desk.sessions import LoginSource, Sessions
-from desk.throttling import LONGEST
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from desk.common_passwords import FILE, shortened
 from desk.errors import LoginsBusy, WeakPassword
+from desk.limits.backoff import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
 from desk.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
-from desk.throttling import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
 from ops.machine.common_passwords import long_enough, write
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.errors import SettingsError
-from desk.rates import Rate, use
+from desk.limits.rate import Rate, use
 from desk.settings import Settings
 
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)

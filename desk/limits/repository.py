@@ -10,8 +10,8 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.database.engine import Conflict, Connection
+from desk.limits.backoff import Count
 from desk.schema.tables import login_tries
-from desk.throttling import Count
 
 t = login_tries.c
 
