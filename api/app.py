@@ -46,7 +46,6 @@ from api.routes import (
 )
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
-from desk.answers import Answers
 from desk.audit import Audit
 from desk.changes import Changes
 from desk.clock import Clock, SystemClock
@@ -58,6 +57,7 @@ from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
+from desk.idempotency.answers import Answers
 from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins

@@ -1,6 +1,6 @@
 """Requests that may be sent twice: with an Idempotency-Key the second is answered as the first was, and does nothing.
 
-A key holds for 24 hours and for one agent. See desk/answers.py.
+A key holds for 24 hours and for one agent. See desk/idempotency/answers.py.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from api.auth import Access, Worker
-from desk.answers import Answer
+from desk.idempotency.answers import Answer
 
 REPLAYED = "Idempotency-Replayed"
 

@@ -13,7 +13,6 @@ from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.sending import Sender
 from desk.agents import Agents
-from desk.answers import Answers
 from desk.audit import Audit
 from desk.audit_retention import AuditRetention
 from desk.clock import Clock
@@ -23,6 +22,7 @@ from desk.desk import Desk
 from desk.dials import Dials
 from desk.emergency import Emergencies
 from desk.errands import Errands
+from desk.idempotency.answers import Answers
 from desk.issuance import Issuance
 from desk.ledger import Ledger
 from desk.logins import Logins

@@ -14,10 +14,10 @@ from datetime import date, datetime, time, timedelta
 
 import structlog
 
-from desk.answers import KEPT_FOR as ANSWERS_KEPT_FOR
 from desk.clock import OSLO, Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
+from desk.idempotency.answers import KEPT_FOR as ANSWERS_KEPT_FOR
 from desk.storage import personal
 from desk.storage import retention as rows
 from desk.storage.retention import Run

@@ -31,9 +31,9 @@ from api.schemas import (
     ReleaseIn,
 )
 from api.wording import what_happens_next
-from desk.answers import Answer
 from desk.callbacks import Callback, Priority, Status, Wanted
 from desk.errors import TooManyNumbers
+from desk.idempotency.answers import Answer
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 

@@ -14,7 +14,7 @@ from api.once import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT, NOT_FOUND
 from api.schemas import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
-from desk.answers import Answer
+from desk.idempotency.answers import Answer
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 

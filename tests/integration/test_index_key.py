@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from desk import moves
 from desk.access.permissions import EVERYTHING
-from desk.answers import Answer, Answers
 from desk.callbacks import CallKey, ClosedReason, Status
 from desk.callers import Callers
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import IllegalMove, SettingsError
+from desk.idempotency.answers import Answer, Answers
 from desk.keyring import Keyring
 from desk.rights import Rights
 from desk.rotation import Rotation

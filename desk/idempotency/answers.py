@@ -14,7 +14,7 @@ from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CallbackNotFound, KeyUsedBefore
-from desk.storage import answers as rows
+from desk.idempotency import repository as rows
 from desk.vault.vault import Vault
 
 KEPT_FOR = timedelta(hours=24)
