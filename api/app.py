@@ -47,7 +47,6 @@ from api.routes import (
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
 from desk.audit import Audit
-from desk.changes import Changes
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
@@ -57,6 +56,7 @@ from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
+from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.issuance import Issuance
 from desk.ledger import Ledger

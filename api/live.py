@@ -16,8 +16,8 @@ import structlog
 from api.errors import TooManyReaders
 from desk.access.permissions import Scope
 from desk.callbacks import Change
-from desk.changes import POLL_SECONDS, Changes, Tail
 from desk.errors import StorageUnavailable
+from desk.history.feed import POLL_SECONDS, Changes, Tail
 
 BUFFER = 1000
 """Changes kept for a reader that doesn't read."""

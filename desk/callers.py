@@ -10,13 +10,13 @@ from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
 from desk.database.engine import Connection
 from desk.database.unit_of_work import QueueWork
 from desk.errors import CallbackNotFound, IllegalMove
+from desk.history.history import CALLER
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
 from desk.storage import claims
 from desk.storage.callbacks import Stored
-from desk.storage.history import CALLER
 
 
 @dataclass(frozen=True)

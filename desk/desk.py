@@ -29,6 +29,7 @@ from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import QueueWork, uncut
 from desk.departments.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
+from desk.history import history
 from desk.limits.rate import Rate
 from desk.line import Line
 from desk.notices import Notices
@@ -37,7 +38,7 @@ from desk.numbers.phone_number import PhoneNumber
 from desk.room import Closure, Later, next_promise
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
-from desk.storage import claims, closures, history, lists
+from desk.storage import claims, closures, lists
 from desk.storage.together import Claim, Completion
 from desk.vault.vault import Vault
 

@@ -33,11 +33,12 @@ from desk.errors import (
     OutsideRingingHours,
     StorageUnavailable,
 )
+from desk.history import feed_repository as changes
+from desk.history import history
+from desk.history.history import SYSTEM, Details, Entry
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
 from desk.storage import callbacks as callback_rows
-from desk.storage import changes, history
 from desk.storage import dials as rows
-from desk.storage.history import SYSTEM, Details, Entry
 
 UNTAKEN: Final = timedelta(seconds=30)
 """A wish nobody took within this is dropped: an agent's phone that rings later is a riddle."""

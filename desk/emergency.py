@@ -19,10 +19,11 @@ from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
 from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
-from desk.storage import agents, history, tokens
+from desk.history import history
+from desk.history.history import Entry
+from desk.storage import agents, tokens
 from desk.storage import emergency as rows
 from desk.storage.emergency import EmergencyRow
-from desk.storage.history import Entry
 from desk.tokens import hashed
 
 __all__ = ["Emergencies", "EmergencyRow"]

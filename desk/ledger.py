@@ -20,12 +20,13 @@ from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
 from desk.forecast import Deed, InLine, PromiseState
+from desk.history import history
+from desk.history.history import SYSTEM, Entry
 from desk.promises import due
 from desk.sms import UNTOLD, SmsState
 from desk.storage import callbacks as rows
-from desk.storage import history, outbox
 from desk.storage import ledger as ledger_rows
-from desk.storage.history import SYSTEM, Entry
+from desk.storage import outbox
 from desk.storage.ledger import LineRow, PromiseRow, WarningRow
 
 LONGEST_LOOK_BACK = timedelta(days=31)

@@ -10,14 +10,14 @@ from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority,
 from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
+from desk.history import history
+from desk.history.history import CALLER, SYSTEM, Details, Entry
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import PromiseReason, attempts_note, due, spoken_text
 from desk.room import Given, next_promise, unanswered
 from desk.storage import callbacks as rows
-from desk.storage import history
 from desk.storage.callbacks import RANK, Stored
-from desk.storage.history import CALLER, SYSTEM, Details, Entry
 from desk.vault.vault import Vault
 
 CLOSING = {Outcome.REACHED: ClosedReason.REACHED, Outcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}

@@ -11,11 +11,12 @@ from datetime import datetime
 from desk.callbacks import Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Department
+from desk.history import history
+from desk.history.history import SYSTEM, Entry
 from desk.numbers.phone_number import PhoneNumber
 from desk.sms import SmsKind, SmsState
 from desk.sms_texts import SmsTexts
-from desk.storage import history, outbox
-from desk.storage.history import SYSTEM, Entry
+from desk.storage import outbox
 from desk.storage.outbox import SmsRow
 from desk.vault.vault import Vault
 

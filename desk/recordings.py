@@ -21,11 +21,11 @@ from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen, RecordingNotFound
+from desk.history import history
+from desk.history.history import CALLER, Entry
 from desk.sound import as_wav, seconds
 from desk.storage import callbacks as callback_rows
-from desk.storage import history
 from desk.storage import recordings as rows
-from desk.storage.history import CALLER, Entry
 from desk.vault.vault import Vault
 
 KEY_BYTES = 32

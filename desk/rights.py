@@ -18,15 +18,16 @@ from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
+from desk.history import history
+from desk.history.history import Entry
 from desk.idempotency.repository import ANSWER
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import opened
 from desk.sound import as_wav
 from desk.storage import callbacks as callback_rows
-from desk.storage import history, personal, recordings
+from desk.storage import personal, recordings
 from desk.storage import rights as rows
-from desk.storage.history import Entry
 from desk.storage.rights import Row
 from desk.storage.sealed import SEALED
 from desk.vault.vault import Vault

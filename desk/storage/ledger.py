@@ -13,13 +13,13 @@ from desk.callbacks import Attempt, Outcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.forecast import Given
+from desk.history.history import CALLER, SYSTEM
 from desk.promises import Promise, PromiseReason
 from desk.schema.scope import in_department
 from desk.schema.scope import of_callback as of_that_callback
 from desk.schema.tables import attempts, callbacks, history, promises, warnings
 from desk.storage import callbacks as rows
 from desk.storage.claims import ORDER
-from desk.storage.history import CALLER, SYSTEM
 
 c = callbacks.c
 

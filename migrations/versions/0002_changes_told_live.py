@@ -1,6 +1,6 @@
 """Changes told live: each history row names the callback's version, and PostgreSQL tells of new rows.
 
-The trigger runs before a row's id is drawn. See desk/storage/changes.py for what the lock is for.
+The trigger runs before a row's id is drawn. See desk/history/feed_repository.py for what the lock is for.
 """
 
 import sqlalchemy as sa

@@ -16,7 +16,7 @@ from api.app import create_app
 from api.cookies import SESSION
 from api.live import Live
 from desk.access.permissions import Role
-from desk.changes import Changes
+from desk.history.feed import Changes
 from desk.settings import Settings
 from tests.integration.api_world import KEYS, World, open_world
 

@@ -11,15 +11,15 @@ from sqlalchemy import select, text
 
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import Change, Status
-from desk.changes import Changes, Tail
 from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.errors import StorageUnavailable
+from desk.history import history
+from desk.history.feed import Changes, Tail
+from desk.history.feed_repository import LOCK, unfinished
+from desk.history.history import Entry
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from desk.storage import history
-from desk.storage.changes import LOCK, unfinished
-from desk.storage.history import Entry
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone
 

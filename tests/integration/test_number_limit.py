@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from desk.access.permissions import EVERYTHING, Permission, Role
-from desk.changes import Changes
 from desk.errors import TooManyNumbers
+from desk.history.feed import Changes
 from desk.schema import tables
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything

@@ -17,13 +17,14 @@ from sqlalchemy import event, text
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Priority, Status, Wanted
-from desk.changes import Changes
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.desk import LEASE
+from desk.history import feed_repository as changes
+from desk.history.feed import Changes
 from desk.ledger import Ledger
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage import audit, callbacks, changes, claims, outbox
+from desk.storage import audit, callbacks, claims, outbox
 from desk.storage.audit import AuditRow, Look, Seen
 from tests.filled import fill
 from tests.integration.desk_world import DEPARTMENTS, make_desk

@@ -13,11 +13,11 @@ from desk.callbacks import ClosedReason, IncompleteStep
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import CallbackNotFound
+from desk.history import history
 from desk.recordings import Recordings
 from desk.rights import Rights
 from desk.schema.tables import answers, metadata, recordings
 from desk.sound import as_wav
-from desk.storage import history
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world

@@ -11,12 +11,12 @@ import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Status
-from desk.changes import Changes
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.dials import Dials
 from desk.errands import Errands
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
+from desk.history.feed import Changes
 from desk.ledger import Ledger
 from desk.recordings import Recordings
 from desk.vault.vault import Vault

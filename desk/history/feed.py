@@ -1,6 +1,6 @@
 """What happens to callbacks, as it happens: history rows in id order, none left out, none twice.
 
-See desk/storage/changes.py for why an id that is missing can't simply be passed over.
+See desk/history/feed_repository.py for why an id that is missing can't simply be passed over.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from desk.callbacks import Change
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import StorageUnavailable
-from desk.storage import changes as rows
+from desk.history import feed_repository as rows
 
 POLL_SECONDS = 0.5
 """The guarantee: nothing that wakes us is trusted for longer than this."""
