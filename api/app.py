@@ -46,7 +46,7 @@ from api.routes import (
 )
 from api.sending import Sender, open_gateway, sending
 from desk.agents import Agents
-from desk.audit import Audit
+from desk.audit.audit import Audit
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Departments

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, URN, problem_response
 from api.trace import KEY, Trace
-from desk.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, Outcome
 from desk.errors import StorageUnavailable
 
 EXEMPT: Final[Mapping[str, str]] = {
@@ -278,7 +278,7 @@ def _watched(scope: Scope, status: int) -> bool:
 
 
 def _action(scope: Scope) -> str:
-    """The name of the route: what words go by (desk/audit_words.py)."""
+    """The name of the route: what words go by (desk/audit/actions.py)."""
     return str(scope["route"].name)
 
 

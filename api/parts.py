@@ -13,8 +13,8 @@ from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.sending import Sender
 from desk.agents import Agents
-from desk.audit import Audit
-from desk.audit_retention import AuditRetention
+from desk.audit.audit import Audit
+from desk.audit.retention import AuditRetention
 from desk.clock import Clock
 from desk.database.batching import Shared
 from desk.departments.departments import Departments

@@ -7,11 +7,12 @@ sealed. At every start each key given must open its canary, and each key the dat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from desk.audit import repository as audit
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen, SettingsError
-from desk.storage import audit, indexed, sealed, vault_keys
+from desk.storage import indexed, sealed, vault_keys
 from desk.storage.indexed import INDEXED
 from desk.storage.sealed import FIRST_FORMAT, SEALED
 from desk.storage.vault_keys import CANARY, KeyKind, Known

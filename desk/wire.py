@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from desk.audit import Audit
-from desk.audit_retention import AuditRetention
+from desk.audit.audit import Audit
+from desk.audit.retention import AuditRetention
 from desk.callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database

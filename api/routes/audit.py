@@ -17,10 +17,10 @@ from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.schemas import PLAIN_TEXT, Body
 from api.trace import trace_of
 from desk.access.permissions import Permission
-from desk.audit import Outcome
-from desk.audit_extract import ExtractLine, as_csv, lines
+from desk.audit.audit import Outcome
+from desk.audit.extract import ExtractLine, as_csv, lines
+from desk.audit.repository import AuditFilter, AuditRow
 from desk.numbers.identity_number import parse_identity
-from desk.storage.audit import AuditFilter, AuditRow
 
 router = APIRouter(prefix=f"{API}/audit", tags=["audit"])
 

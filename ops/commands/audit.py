@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from desk.audit import Audit
-from desk.audit_chain import Anchor
-from desk.audit_extract import ExtractLine, as_csv, as_json, lines
-from desk.audit_retention import AuditRetention, Pruned
-from desk.audit_verify import Verified, Verifying
+from desk.audit.audit import Audit
+from desk.audit.chain import Anchor
+from desk.audit.extract import ExtractLine, as_csv, as_json, lines
+from desk.audit.retention import AuditRetention, Pruned
+from desk.audit.verify import Verified, Verifying
 from desk.clock import SystemClock
 from desk.departments.departments import Departments, load_departments
 from desk.errors import DeskError, InvalidIdentity

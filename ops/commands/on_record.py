@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from desk.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, Outcome
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import text
 
-from desk.audit import Audit, AuditEntry, Outcome
-from desk.audit_chain import Anchor
-from desk.audit_verify import Fault, Verifying
+from desk.audit import repository as rows
+from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.chain import Anchor
+from desk.audit.repository import AuditRow
+from desk.audit.verify import Fault, Verifying
 from desk.clock import Clock
 from desk.database.engine import Database
-from desk.storage import audit as rows
-from desk.storage.audit import AuditRow
 from desk.vault.vault import Vault
 from tests.integration.desk_world import KEYS
 

@@ -15,10 +15,10 @@ from fastapi.routing import iter_route_contexts
 
 from api.audit import EXEMPT, LISTS
 from desk.access.permissions import Role
-from desk.audit import Audit, AuditEntry
-from desk.audit_words import ACTIONS, OUTCOMES, ROLES
+from desk.audit.actions import ACTIONS, OUTCOMES, ROLES
+from desk.audit.audit import Audit, AuditEntry
+from desk.audit.repository import AuditRow
 from desk.errors import StorageUnavailable
-from desk.storage.audit import AuditRow
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything
 from tests.synthetic import synthetic_identity

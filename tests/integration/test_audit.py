@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from desk.audit import Outcome
-from desk.audit_chain import Anchor
-from desk.audit_verify import MOST_FAULTS, Verifying
+from desk.audit.audit import Outcome
+from desk.audit.chain import Anchor
+from desk.audit.repository import AuditFilter, AuditRow
+from desk.audit.verify import MOST_FAULTS, Verifying
 from desk.database.engine import Conflict, Database
 from desk.desk import Desk
 from desk.errors import BadCursor, StorageUnavailable
-from desk.storage.audit import AuditFilter, AuditRow
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from desk.audit_retention import AuditRetention
+from desk.audit.retention import AuditRetention
 from desk.database.engine import Database
 from desk.errors import StorageUnavailable
 from innringing import app
@@ -67,7 +67,7 @@ async def test_a_deleting_that_was_interrupted_is_no_fault_and_is_done_later(
         steps.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("desk.audit_retention.asyncio.sleep", dies)
+    monkeypatch.setattr("desk.audit.audit.retention.asyncio.sleep", dies)
     with pytest.raises(KeyboardInterrupt):
         await stopped.run()
     monkeypatch.undo()

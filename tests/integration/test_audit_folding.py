@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import event, text
 
 from desk.access.permissions import Role
-from desk.audit import Audit, AuditEntry, Outcome
-from desk.audit_chain import chain_keys
+from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.chain import chain_keys
+from desk.audit.repository import GENESIS, AuditRow
 from desk.callbacks import Callback
 from desk.database.engine import Database
 from desk.desk import Desk
-from desk.storage.audit import GENESIS, AuditRow
 from tests.fakes import FakeClock
 from tests.integration.api_world import open_world
 from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Table, delete, insert, select, update
 
-from desk.audit_chain import Anchor
-from desk.audit_verify import Fault, What
+from desk.audit.chain import Anchor
+from desk.audit.repository import NUMBER
+from desk.audit.verify import Fault, What
 from desk.database.engine import Connection, Database
 from desk.desk import Desk
 from desk.schema.tables import audit, audit_callbacks, audit_patients
-from desk.storage.audit import NUMBER
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, faults, make_audit, unguarded
 from tests.integration.desk_world import call, person, phone

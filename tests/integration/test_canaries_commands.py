@@ -23,7 +23,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from desk.audit import Audit, AuditEntry
+from desk.audit.audit import Audit, AuditEntry
 from desk.database.engine import Database
 from desk.logging.log import Scrubber
 from desk.paths import ROOT

@@ -16,6 +16,8 @@ import pytest
 from sqlalchemy import event, text
 
 from desk.access.permissions import EVERYTHING, Scope
+from desk.audit import repository as audit
+from desk.audit.repository import AuditRow, Look, Seen
 from desk.callbacks import Priority, Status, Wanted
 from desk.clock import SystemClock
 from desk.database.engine import Database
@@ -24,8 +26,7 @@ from desk.history import feed_repository as changes
 from desk.history.feed import Changes
 from desk.ledger import Ledger
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage import audit, callbacks, claims, outbox
-from desk.storage.audit import AuditRow, Look, Seen
+from desk.storage import callbacks, claims, outbox
 from tests.filled import fill
 from tests.integration.desk_world import DEPARTMENTS, make_desk
 from tests.servers import copied

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import EVERYTHING
+from desk.audit.repository import AuditRow
 from desk.callbacks import Status
-from desk.storage.audit import AuditRow
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything
 

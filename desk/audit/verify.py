@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from desk.audit_chain import Anchor, chain_keys, digest, digests
+from desk.audit import repository as rows
+from desk.audit.chain import Anchor, chain_keys, digest, digests
+from desk.audit.repository import GENESIS, NUMBER, AuditRow
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
-from desk.storage import audit as rows
-from desk.storage.audit import GENESIS, NUMBER, AuditRow
 from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000

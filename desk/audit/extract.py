@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from desk.audit_words import OUTCOMES, action_in_words, roles_in_words
+from desk.audit.actions import OUTCOMES, action_in_words, roles_in_words
+from desk.audit.repository import AuditRow
 from desk.clock import OSLO
-from desk.storage.audit import AuditRow
 
 WHAT: Final = ("Tidspunkt", "Navn", "Rolle", "Avdeling", "Handling", "Resultat")
 HEADINGS: Final = (*WHAT, "Nødrett", "Begrunnelse", "Gjentatt")

@@ -1,6 +1,6 @@
 """The audit: who saw or did what, when, about which patient, why, from where, and what came of it.
 
-Rows are added one after another, each chained to the one before (desk/audit_chain.py), and never changed. What is asked
+Rows are added one after another, each chained to the one before (desk/audit/chain.py), and never changed. What is asked
 at the same time is written by one unit of work, under a lock that all processes share.
 
 A list that is looked at again and again would fill it with the same callbacks. So a look at a list leaves its row each
@@ -15,15 +15,15 @@ from enum import StrEnum
 
 import structlog
 
-from desk.audit_chain import Anchor, chain_keys, chained
+from desk.audit import repository as rows
+from desk.audit.chain import Anchor, chain_keys, chained
+from desk.audit.repository import AuditFilter, AuditRow, Look, Seen
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.cursors import after_audit, audit_place
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.storage import audit as rows
-from desk.storage.audit import AuditFilter, AuditRow, Look, Seen
 from desk.vault.vault import Vault
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
-from desk.storage.audit import AuditRow
+from desk.audit.repository import AuditRow
 from desk.vault.vault import Vault
 
 PURPOSE: Final = "innringing audit chain"

@@ -10,12 +10,12 @@ from datetime import datetime, time, timedelta
 
 import structlog
 
-from desk.audit import Audit, AuditEntry, Outcome
-from desk.audit_chain import Anchor
+from desk.audit import repository as rows
+from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.chain import Anchor
 from desk.clock import OSLO, Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.storage import audit as rows
 
 ROWS_A_STEP = 200
 REST_SECONDS = 0.02
