@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, With
 
 from api.schemas import MAX_LIMIT, MAX_NOTE, PLAIN_TEXT, Body, Fence, Note, Slug
 from desk.callbacks import Priority
-from desk.room import LONGEST_CLOSURE
+from desk.promises.availability import LONGEST_CLOSURE
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)

@@ -22,7 +22,7 @@ from desk.callbacks import (
 )
 from desk.departments.departments import Department, Policy
 from desk.numbers.identity_number import IdentityKind, IdentityNumber, holds_identity
-from desk.room import Closure
+from desk.promises.availability import Closure
 from desk.sms import SmsState
 
 MAX_LIMIT = 200

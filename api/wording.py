@@ -4,7 +4,7 @@ from datetime import datetime
 
 from desk.callbacks import UNANSWERED, Callback, ClosedReason, Outcome, Status
 from desk.departments.departments import Department
-from desk.promises import attempts_note, spoken_text
+from desk.promises.rules import attempts_note, spoken_text
 
 _CLOSED = {ClosedReason.REACHED: "avsluttet: nådd", ClosedReason.WRONG_NUMBER: "avsluttet: feil nummer"}
 

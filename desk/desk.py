@@ -35,10 +35,11 @@ from desk.line import Line
 from desk.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.room import Closure, Later, next_promise
+from desk.promises import closures_repository as closures
+from desk.promises.availability import Closure, Later, next_promise
 from desk.storage import callbacks as rows
 from desk.storage import calls as call_rows
-from desk.storage import claims, closures, lists
+from desk.storage import claims, lists
 from desk.storage.together import Claim, Completion
 from desk.vault.vault import Vault
 

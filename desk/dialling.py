@@ -13,7 +13,7 @@ from desk.callbacks import Outcome
 from desk.clock import OSLO
 from desk.departments.departments import Department
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises import is_workday
+from desk.promises.rules import is_workday
 
 MIDNIGHT: Final = time(0)
 

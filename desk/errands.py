@@ -16,8 +16,8 @@ from desk.database.unit_of_work import QueueWork
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises import PromiseReason
-from desk.room import next_promise, promise_at, taken_over
+from desk.promises.availability import next_promise, promise_at, taken_over
+from desk.promises.rules import PromiseReason
 from desk.storage import callbacks as rows
 from desk.storage.callbacks import RANK, Stored
 

@@ -22,7 +22,7 @@ from desk.departments.departments import Departments
 from desk.forecast import Deed, InLine, PromiseState
 from desk.history import history
 from desk.history.history import SYSTEM, Entry
-from desk.promises import due
+from desk.promises.rules import due
 from desk.sms import UNTOLD, SmsState
 from desk.storage import callbacks as rows
 from desk.storage import ledger as ledger_rows

@@ -14,8 +14,8 @@ from desk.history import history
 from desk.history.history import CALLER, SYSTEM, Details, Entry
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises import PromiseReason, attempts_note, due, spoken_text
-from desk.room import Given, next_promise, unanswered
+from desk.promises.availability import Given, next_promise, unanswered
+from desk.promises.rules import PromiseReason, attempts_note, due, spoken_text
 from desk.storage import callbacks as rows
 from desk.storage.callbacks import RANK, Stored
 from desk.vault.vault import Vault

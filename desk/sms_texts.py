@@ -16,7 +16,7 @@ from desk.departments.departments import LANGUAGES, Department
 from desk.errors import SmsTextsError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
-from desk.promises import Promise, spoken_text
+from desk.promises.rules import Promise, spoken_text
 from desk.sms import SmsKind
 
 NEEDED: Final = ("nb", "en")

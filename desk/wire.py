@@ -14,7 +14,7 @@ from desk.keyring import Keyring
 from desk.leaked_passwords import LeakedPasswords
 from desk.notices import Notices
 from desk.passwords import Passwords
-from desk.promises import public_holidays
+from desk.promises.rules import public_holidays
 from desk.recordings import Recordings
 from desk.retention import Retention, Rules
 from desk.settings import Settings

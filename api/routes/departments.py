@@ -8,7 +8,7 @@ from api.auth import Closer, SignedIn, SignedInAnyhow
 from api.bodies import ClosureIn
 from api.openapi import API, problems
 from api.schemas import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
-from desk.room import Later
+from desk.promises.availability import Later
 
 router = APIRouter(prefix=API)
 

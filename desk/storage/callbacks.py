@@ -16,7 +16,7 @@ from desk.departments.departments import Policy
 from desk.errors import CallbackNotFound
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises import Promise, PromiseReason
+from desk.promises.rules import Promise, PromiseReason
 from desk.schema.scope import in_department, one_of, within
 from desk.schema.tables import attempts, callbacks, promises
 from desk.sms import SmsState

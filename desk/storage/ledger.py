@@ -14,7 +14,7 @@ from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.forecast import Given
 from desk.history.history import CALLER, SYSTEM
-from desk.promises import Promise, PromiseReason
+from desk.promises.rules import Promise, PromiseReason
 from desk.schema.scope import in_department
 from desk.schema.scope import of_callback as of_that_callback
 from desk.schema.tables import attempts, callbacks, history, promises, warnings

@@ -14,8 +14,8 @@ from desk.clock import OSLO
 from desk.departments.choice import Choice, Topic
 from desk.departments.departments import Department, Policy
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises import Promise
-from desk.room import Later
+from desk.promises.availability import Later
+from desk.promises.rules import Promise
 from desk.sms import SmsState
 from ivr.prompts.keys import (
     MOST_AHEAD_COUNTED,

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from desk.callbacks import CallKey
 from desk.desk import Desk
-from desk.promises import public_holidays
+from desk.promises.rules import public_holidays
 from ops.machine import postgres
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue

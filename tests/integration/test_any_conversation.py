@@ -24,7 +24,7 @@ from desk.clock import OSLO
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
-from desk.room import CLOSURE_TEXTS
+from desk.promises.availability import CLOSURE_TEXTS
 from desk.settings import Settings
 from desk.vault.vault import Vault
 from ivr.calls.controller import Controller

@@ -12,7 +12,7 @@ from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentNotFound
-from desk.room import Later
+from desk.promises.availability import Later
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

@@ -13,7 +13,7 @@ from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.errors import PromiseNotPossible
-from desk.room import Later
+from desk.promises.availability import Later
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

@@ -7,7 +7,7 @@ from api.schemas import CallbackOut, CallbackPage
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
 from desk.departments.departments import Policy
 from desk.numbers.identity_number import IdentityKind
-from desk.promises import Promise
+from desk.promises.rules import Promise
 from desk.sms import SmsState
 from tests.integration.desk_world import phone
 

@@ -14,7 +14,7 @@ from desk.callbacks import Status
 from desk.clock import OSLO
 from desk.departments.departments import Department, HalfDay, Policy
 from desk.numbers.phone_number import parse_phone
-from desk.promises import (
+from desk.promises.rules import (
     NextStep,
     Promise,
     after_unanswered,

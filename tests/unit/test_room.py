@@ -17,8 +17,8 @@ from desk.departments.departments import Department, Policy, load_departments
 from desk.errors import DepartmentsFileError, PromiseNotPossible
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from desk.promises import Room, after_unanswered, is_workday, promise_by_hand, promise_for
-from desk.room import CLOSURE_TEXTS, Given, Later
+from desk.promises.availability import CLOSURE_TEXTS, Given, Later
+from desk.promises.rules import Room, after_unanswered, is_workday, promise_by_hand, promise_for
 from ivr.dialogue.speech import LATER, receipt
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import HOSPITAL, KIRURGI, OWN_NUMBER, World
@@ -165,7 +165,7 @@ def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
 
 
 def test_promises_are_given_in_one_place() -> None:
-    """Who stores a promise needs a `Given`, and only desk/room.py makes one: none forgets closed times and capacity."""
+    """Who stores a promise needs a `Given`, and only desk/promises/availability.py makes one: none forgets closed times and capacity."""
     private = {"promise_for", "promise_by_hand", "after_unanswered", "Given"}
     for file in [*(ROOT / "desk").rglob("*.py"), *(ROOT / "api").rglob("*.py"), *(ROOT / "ivr").rglob("*.py")]:
         nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))

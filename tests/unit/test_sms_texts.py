@@ -11,7 +11,7 @@ from desk.errors import SmsTextsError
 from desk.files.reload import SmsTextsFile
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
-from desk.promises import Promise
+from desk.promises.rules import Promise
 from desk.sms import SmsKind
 from desk.sms_texts import LONGEST, NUMBER, WHEN, load_sms_texts, telling_names, written_text
 

@@ -11,7 +11,7 @@ from desk.clock import OSLO
 from desk.departments.departments import Department, Policy
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
-from desk.promises import Promise, promise_for, spoken_text
+from desk.promises.rules import Promise, promise_for, spoken_text
 from ivr.dialogue.speech import (
     number_told,
     phone_prompts,

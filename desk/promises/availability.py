@@ -1,6 +1,6 @@
 """Every promise is given here: past closed times and what is full, found in the unit of work that gives it.
 
-The rules in desk/promises.py are told of closed times and capacity from here and nowhere else. What is stored is a
+The rules in desk/promises/rules.py are told of closed times and capacity from here and nowhere else. What is stored is a
 `Given`, which only this module makes: no one who promises can forget to ask.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 from desk.callbacks import Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Department
-from desk.promises import NextStep, Promise, Room, after_unanswered, promise_by_hand, promise_for, stands
-from desk.storage import closures
+from desk.promises import closures_repository as closures
+from desk.promises.rules import NextStep, Promise, Room, after_unanswered, promise_by_hand, promise_for, stands
 
 LONGEST_CLOSURE = timedelta(days=31)
 
