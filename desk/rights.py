@@ -21,6 +21,7 @@ from desk.errors import CannotOpen
 from desk.history import history
 from desk.history.history import Entry
 from desk.idempotency.repository import ANSWER
+from desk.key_rotation.sealed_columns import SEALED
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import opened
@@ -29,7 +30,6 @@ from desk.storage import callbacks as callback_rows
 from desk.storage import personal, recordings
 from desk.storage import rights as rows
 from desk.storage.rights import Row
-from desk.storage.sealed import SEALED
 from desk.vault.vault import Vault
 
 Person = IdentityNumber | PhoneNumber

@@ -10,7 +10,7 @@ from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile, SmsTextsFile
-from desk.keyring import Keyring
+from desk.key_rotation.keyring import Keyring
 from desk.leaked_passwords import LeakedPasswords
 from desk.notices import Notices
 from desk.passwords import Passwords

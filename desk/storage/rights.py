@@ -6,11 +6,11 @@ from typing import Any, Final
 from sqlalchemy import Table, select
 
 from desk.database.engine import Connection
+from desk.key_rotation.sealed_columns import NOT_SEALED
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.audit_tables import audit_callbacks
 from desk.schema.tables import answers, callbacks, calls, metadata, recordings
 from desk.storage.callbacks import kept
-from desk.storage.sealed import NOT_SEALED
 
 c = callbacks.c
 

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from desk.clock import SystemClock
-from desk.keyring import Count, Keyring
-from desk.rotation import Progress, Rotation, StillSealing
+from desk.key_rotation.keyring import Count, Keyring
+from desk.key_rotation.repository import KeyKind
+from desk.key_rotation.rotation import Progress, Rotation, StillSealing
 from desk.settings import Settings
-from desk.storage.vault_keys import KeyKind
 from ops.commands.on_record import on_record
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 

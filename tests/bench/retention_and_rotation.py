@@ -26,7 +26,7 @@ from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.desk import Desk
-from desk.keyring import Keyring
+from desk.key_rotation.keyring import Keyring
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from ops.machine import postgres

@@ -15,11 +15,11 @@ from desk.callbacks import CallKey, ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.desk import Desk
-from desk.keyring import Keyring
+from desk.key_rotation.keyring import Keyring
+from desk.key_rotation.sealed_columns import NUMBERS
 from desk.limits.rate import Rate
 from desk.paths import ROOT
 from desk.schema.tables import callbacks
-from desk.storage.sealed import NUMBERS
 from desk.vault.vault import index_version_of
 from tests.environment import without_ours
 from tests.integration.desk_world import DEPARTMENTS, person, phone

@@ -11,9 +11,9 @@ from sqlalchemy import insert, select
 
 from desk.clock import Clock
 from desk.database.engine import Database
+from desk.key_rotation.sealed_columns import SEALED
 from desk.schema.provider_tables import people_of_providers
 from desk.schema.tables import agents, answers, audit_patients, callbacks, outbox, recordings, second_factors
-from desk.storage.sealed import SEALED
 from desk.vault.vault import Vault
 from tests.integration.desk_world import KEYS, person
 

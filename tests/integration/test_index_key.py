@@ -19,14 +19,14 @@ from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import IllegalMove, SettingsError
 from desk.idempotency.answers import Answer, Answers
-from desk.keyring import Keyring
+from desk.key_rotation.keyring import Keyring
+from desk.key_rotation.repository import KeyKind
+from desk.key_rotation.rotation import Rotation
 from desk.rights import Rights
-from desk.rotation import Rotation
 from desk.schema.migrate import migrate
 from desk.schema.tables import answers, callbacks
 from desk.storage import callbacks as callback_rows
 from desk.storage.callbacks import Stored
-from desk.storage.vault_keys import KeyKind
 from desk.vault.vault import Vault, index_version_of
 from innringing import app
 from tests.fakes import FakeClock

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from desk.database.engine import Connection, Database
 from desk.errors import CannotOpen, SettingsError
-from desk.keyring import Keyring
-from desk.rotation import Progress, Rotation, StillSealing
+from desk.key_rotation import sealed_columns as sealed
+from desk.key_rotation.keyring import Keyring
+from desk.key_rotation.repository import KeyKind
+from desk.key_rotation.rotation import Progress, Rotation, StillSealing
+from desk.key_rotation.sealed_columns import NOT_SEALED, SEALED
 from desk.schema.tables import callbacks, metadata, vault_keys
-from desk.storage import sealed
-from desk.storage.sealed import NOT_SEALED, SEALED
-from desk.storage.vault_keys import KeyKind
 from desk.vault.vault import Vault
 from innringing import app
 from tests.fakes import FakeClock
@@ -56,7 +56,9 @@ def test_every_column_of_bytes_is_declared() -> None:
         for column in table.columns
         if isinstance(column.type, LargeBinary)
     }
-    assert binary == {of.name for of in SEALED} | NOT_SEALED, "say in desk/storage/sealed.py what the column holds"
+    assert binary == {of.name for of in SEALED} | NOT_SEALED, (
+        "say in desk/key_rotation/sealed_columns.py what the column holds"
+    )
     assert all(len(of.column.table.primary_key.columns) == 1 for of in SEALED)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.keyring import Keyring
+from desk.key_rotation.keyring import Keyring
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from tests.integration.api_process import environment, own_departments

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from api.cookies import SESSION
 from desk.access.permissions import Role
+from desk.key_rotation.rotation import Rotation
 from desk.logging.log import configure_logging
 from desk.logins import Logins
 from desk.passwords import Passwords
-from desk.rotation import Rotation
 from desk.schema import tables
 from desk.schema.tables import metadata
 from desk.sessions import LoginSource, Sessions

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from desk.key_rotation.sealed_columns import SEALED
 from desk.storage.personal import NOT_PERSONAL, PERSONAL
-from desk.storage.sealed import SEALED
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent

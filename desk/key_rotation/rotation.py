@@ -17,9 +17,10 @@ from functools import partial
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen
-from desk.storage import indexed, sealed
-from desk.storage.indexed import PATIENT, Stale
-from desk.storage.sealed import SEALED, Sealed, Value
+from desk.key_rotation import indexed_columns as indexed
+from desk.key_rotation import sealed_columns as sealed
+from desk.key_rotation.indexed_columns import PATIENT, Stale
+from desk.key_rotation.sealed_columns import SEALED, Sealed, Value
 from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000

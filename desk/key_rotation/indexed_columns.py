@@ -11,9 +11,9 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, and_, case, func, literal, select, update
 
 from desk.database.engine import Connection
+from desk.key_rotation import sealed_columns as sealed
+from desk.key_rotation.sealed_columns import Sealed, Value
 from desk.schema.tables import answers, audit, audit_callbacks, callbacks
-from desk.storage import sealed
-from desk.storage.sealed import Sealed, Value
 
 VERSIONED_BYTES = 34
 VERSION_BYTES = 2
