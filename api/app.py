@@ -45,27 +45,27 @@ from api.routes import (
     tokens,
 )
 from api.sending import Sender, open_gateway, sending
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.emergency_access import Emergencies
+from desk.accounts.login import Logins
+from desk.accounts.oidc_identities import ProviderPeople
+from desk.accounts.second_factors import SecondFactors
+from desk.accounts.sessions import Sessions
+from desk.accounts.token_management import Issuance
 from desk.audit.audit import Audit
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.desk import LEASE, Desk
 from desk.dials import Dials
-from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
-from desk.issuance import Issuance
 from desk.ledger import Ledger
-from desk.logins import Logins
 from desk.outbox import Outbox
-from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
-from desk.second_factors import SecondFactors
-from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import (

@@ -20,7 +20,7 @@ from api.schemas import PLAIN_TEXT
 from api.trace import trace_of
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope
-from desk.sessions import Session
+from desk.accounts.sessions import Session
 
 bearer = HTTPBearer(
     auto_error=False,

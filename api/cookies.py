@@ -11,7 +11,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from desk.logins import DEVICE_LASTS
+from desk.accounts.login import DEVICE_LASTS
 from desk.settings import Settings
 
 SESSION: Final = "innringing"

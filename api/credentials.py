@@ -16,8 +16,8 @@ from api import cookies
 from api.errors import CrossSite, NotSignedIn
 from api.parts import Parts
 from desk.access.agent import Agent
-from desk.sessions import Session, is_csrf_of
-from desk.tokens import hashed
+from desk.accounts.sessions import Session, is_csrf_of
+from desk.accounts.tokens import hashed
 
 MAX_TOKEN: Final = 200
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from desk.access.permissions import ALL_DEPARTMENTS, Role
-from desk.agents import AgentExists, Agents
+from desk.accounts.agents import AgentExists, Agents
+from desk.accounts.login import Logins
 from desk.errors import AgentNotFound
-from desk.logins import Logins
 
 NAME = "demo"
 PHONE = "demo-phone"

@@ -18,10 +18,10 @@ from fastapi import Request
 from api.errors import TooManyRequests
 from api.metrics import Metrics
 from api.trace import trace_of
+from desk.accounts.tokens import hashed
 from desk.clock import Clock
 from desk.limits.backoff import network
 from desk.limits.rate import Rate, use
-from desk.tokens import hashed
 
 Key = TypeVar("Key", bound=Hashable)
 

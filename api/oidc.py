@@ -15,12 +15,12 @@ from api.oidc_tokens import OLDEST, Tokens
 from api.oidc_wire import Wire
 from api.readiness import Component
 from desk.access.agent import Agent
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.oidc_identities import ProviderPeople
+from desk.accounts.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.files.reload import AccessFile
-from desk.provider_people import ProviderPeople
-from desk.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.settings import Settings
 from desk.vault.vault import Vault
 

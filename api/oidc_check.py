@@ -17,12 +17,12 @@ from api.errors import NotSignedIn
 from api.oidc_errors import GroupsNotTold, LoginError, NoRole, ProviderUnavailable
 from api.oidc_login import Login, Person
 from desk.access.agent import Agent
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.oidc_identities import Known, ProviderPeople
+from desk.accounts.sessions import ProviderLogin, Session, Sessions
 from desk.clock import Clock
 from desk.database.batching import Shared
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
-from desk.provider_people import Known, ProviderPeople
-from desk.sessions import ProviderLogin, Session, Sessions
 
 log = structlog.get_logger(__name__)
 

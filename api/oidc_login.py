@@ -26,7 +26,7 @@ from api.oidc_provider import Metadata, Provider
 from api.oidc_strength import Strength
 from api.oidc_tokens import Claims, Tokens
 from desk.access.permissions import Grant
-from desk.access_file import GroupsToRoles
+from desk.accounts.groups_file import GroupsToRoles
 from desk.clock import Clock
 from desk.errors import CannotOpen
 from desk.oidc_settings import is_local_path

@@ -12,7 +12,13 @@ from api.oidc import SingleSignOn
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.sending import Sender
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.emergency_access import Emergencies
+from desk.accounts.login import Logins
+from desk.accounts.oidc_identities import ProviderPeople
+from desk.accounts.second_factors import SecondFactors
+from desk.accounts.sessions import Sessions
+from desk.accounts.token_management import Issuance
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.clock import Clock
@@ -20,18 +26,12 @@ from desk.database.batching import Shared
 from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.dials import Dials
-from desk.emergency import Emergencies
 from desk.errands import Errands
 from desk.idempotency.answers import Answers
-from desk.issuance import Issuance
 from desk.ledger import Ledger
-from desk.logins import Logins
 from desk.outbox import Outbox
-from desk.provider_people import ProviderPeople
 from desk.recordings import Recordings
 from desk.retention import Retention
-from desk.second_factors import SecondFactors
-from desk.sessions import Sessions
 from desk.settings import Settings
 
 

@@ -24,7 +24,7 @@ class LimitSettings(BaseSettings):
     """Whole identity numbers shown to one person."""
 
     leaked_passwords: Path | None = None
-    """A list of passwords that have leaked, as desk/leaked_passwords.py reads it; None: none is asked."""
+    """A list of passwords that have leaked, as desk/accounts/leaked_passwords.py reads it; None: none is asked."""
 
     @property
     def request_rate(self) -> Rate:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from desk.accounts.session_limits import Limits
+from desk.accounts.totp import SecondFactorPolicy
 from desk.connections import check_connections
 from desk.dialling import Caps
 from desk.errors import SettingsError
@@ -20,8 +22,6 @@ from desk.limit_settings import LimitSettings
 from desk.network_settings import NetworkSettings
 from desk.oidc_settings import OidcSettings
 from desk.paths import ROOT
-from desk.second_factor import SecondFactorPolicy
-from desk.session_limits import Limits
 from desk.sms_settings import SmsSettings
 from desk.trust_settings import TrustSettings, with_files
 from desk.vault.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret

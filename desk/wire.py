@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from desk.accounts.leaked_passwords import LeakedPasswords
+from desk.accounts.passwords import Passwords
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callers import Callers
@@ -11,9 +13,7 @@ from desk.database.engine import Database
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.key_rotation.keyring import Keyring
-from desk.leaked_passwords import LeakedPasswords
 from desk.notices import Notices
-from desk.passwords import Passwords
 from desk.promises.rules import public_holidays
 from desk.recordings import Recordings
 from desk.retention import Retention, Rules

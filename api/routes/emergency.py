@@ -13,7 +13,7 @@ from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.routes.tokens import bearer_of
 from api.schemas import PLAIN_TEXT, Body, Slug
 from api.trace import trace_of
-from desk.emergency import EmergencyRow
+from desk.accounts.emergency_access import EmergencyRow
 
 router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])
 

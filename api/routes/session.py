@@ -12,9 +12,9 @@ from api.parts import Parts, parts_of
 from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.trace import trace_of
 from desk.access.permissions import Permission
+from desk.accounts.login import LoggedIn
+from desk.accounts.sessions import Session, csrf_of
 from desk.errors import SecondFactorNeeded
-from desk.logins import LoggedIn
-from desk.sessions import Session, csrf_of
 
 router = APIRouter(prefix=API, tags=["session"])
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 import structlog
 
-from desk.access_file import GroupsToRoles, load_access
+from desk.accounts.groups_file import GroupsToRoles, load_access
 from desk.departments.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, OperatorsFileError, SmsTextsError
 from desk.sms_texts import SmsTexts, load_sms_texts

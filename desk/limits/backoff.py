@@ -1,4 +1,4 @@
-"""How fast passwords may be tried: growing delays, never a lock. Pure; desk/logins.py keeps the counts.
+"""How fast passwords may be tried: growing delays, never a lock. Pure; desk/accounts/login.py keeps the counts.
 
 Tries are counted in lanes, and a try must be free in each of its lanes. From a device its agent has logged in from
 before there is one lane, the device's own: what others do with the account's name doesn't touch it. From anywhere

@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
-from desk.agents import AgentExists, Agents
+from desk.accounts.agents import AgentExists, Agents
+from desk.accounts.login import Logins
+from desk.accounts.passwords import made_up
+from desk.accounts.second_factors import SecondFactors
+from desk.accounts.sessions import Sessions
 from desk.clock import SystemClock
 from desk.departments.departments import load_departments
 from desk.errors import DeskError
-from desk.logins import Logins
-from desk.passwords import made_up
-from desk.second_factors import SecondFactors
-from desk.sessions import Sessions
 from desk.settings import Settings
 from desk.wire import make_passwords
 from ops.commands.on_record import on_record

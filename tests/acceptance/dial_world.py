@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from desk.access.permissions import ALL_DEPARTMENTS, Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
 from desk.clock import SystemClock
 from desk.wire import open_database
 from ops.softphone.phone import Phone

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Role, Scope
-from desk.agents import Agents
+from desk.accounts.agents import Agents
 from desk.callbacks import Callback, Status
 from desk.clock import SystemClock
 from desk.database.engine import Database

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from desk.access.permissions import Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
 from desk.clock import OSLO, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Policy

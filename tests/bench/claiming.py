@@ -14,7 +14,7 @@ import psutil
 from rich.table import Table
 
 from desk.access.permissions import Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.schema.migrate import migrate

@@ -15,7 +15,7 @@ from api.app import create_app, put_together
 from api.metrics import Metrics
 from api.parts import Parts
 from desk.access.permissions import Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
 from desk.callbacks import Callback, CallKey
 from desk.database.engine import Database
 from desk.departments.departments import Department, Departments, Policy

@@ -18,9 +18,9 @@ from sqlalchemy import func, select
 
 from api.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
+from desk.accounts.sessions import Session
 from desk.clock import SystemClock
 from desk.schema.tables import sessions
-from desk.sessions import Session
 from tests.integration.api_world import World, open_world
 from tests.oidc_world import ACCESS, OURS, PEOPLE, Running, forger, log_in_at, provided
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from desk.access.permissions import Role
-from desk.second_factor import STEP, code_at, step_of
+from desk.accounts.totp import STEP, code_at, step_of
 from tests.integration.api_world import World, open_world
 
 PASSWORD = "ta trikken til Frogner"

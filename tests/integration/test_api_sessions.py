@@ -12,7 +12,7 @@ import pytest
 
 from api.cookies import CSRF_HEADER
 from desk.access.permissions import Role
-from desk.sessions import LoginSource, ProviderLogin
+from desk.accounts.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"

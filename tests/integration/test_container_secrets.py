@@ -17,10 +17,10 @@ import asyncpg
 import pytest
 import yaml
 
+from desk.accounts.grants_repository import role_of
 from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings import Settings
-from desk.storage.roles import role_of
 from ops.commands import compose
 from ops.machine import container_secrets, postgres, tree
 from tests.environment import without_ours

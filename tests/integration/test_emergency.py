@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import Grant, Permission, Role
-from desk.sessions import LoginSource, Sessions
-from desk.tokens import TokenScope
+from desk.accounts.sessions import LoginSource, Sessions
+from desk.accounts.tokens import TokenScope
 from tests.integration.api_world import World, ids, open_world, refused
 from tests.integration.audit_world import everything
 from tests.integration.live_world import listening_to, served

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from api.demo import ensure_demo_agent, ensure_demo_password
 from desk.access.permissions import Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.login import Logins
+from desk.accounts.passwords import Passwords
+from desk.accounts.sessions import LoginSource, Sessions
+from desk.accounts.token_management import Issuance
 from desk.database.engine import Database
-from desk.issuance import Issuance
-from desk.logins import Logins
-from desk.passwords import Passwords
 from desk.schema.migrate import config, migrate
-from desk.sessions import LoginSource, Sessions
 from desk.vault.vault import Vault
 from ops.commands.migrate import app
 from tests.fakes import FakeClock

@@ -8,11 +8,11 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role
-from desk.agents import Agent, Agents
+from desk.accounts.agents import Agent, Agents
+from desk.accounts.tokens import hashed
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, GrantNotFound
 from desk.schema.migrate import migrate
-from desk.tokens import hashed
 from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS, open_world, refused

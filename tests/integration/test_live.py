@@ -16,11 +16,11 @@ from sqlalchemy import event as sqlalchemy_event
 from api.event_stream import EventStream
 from api.live import MOST_READERS, Ending, Reader
 from desk.access.permissions import Grant, Role, Scope
+from desk.accounts.sessions import LoginSource
 from desk.errors import CannotOpen, StorageUnavailable
 from desk.history import history
 from desk.history.feed import Tail
 from desk.history.history import Entry
-from desk.sessions import LoginSource
 from tests.integration.api_world import World
 from tests.integration.live_world import SECONDS, Served, listening_to, parsed, served
 

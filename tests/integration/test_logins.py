@@ -9,14 +9,14 @@ from argon2 import PasswordHasher
 from sqlalchemy import event, select
 
 from desk.access.permissions import Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.login import LoggedIn, Logins
+from desk.accounts.passwords import Passwords
+from desk.accounts.sessions import LoginSource, Sessions
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.limits.backoff import LONGEST
-from desk.logins import LoggedIn, Logins
-from desk.passwords import Passwords
 from desk.schema import tables
-from desk.sessions import LoginSource, Sessions
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from desk.access.permissions import Grant, Role
-from desk.sessions import LoginSource
+from desk.accounts.sessions import LoginSource
 from tests.integration.api_world import refused
 from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, still
 from tests.oidc_world import GROUPS, PEOPLE, Running, log_in_at, provided

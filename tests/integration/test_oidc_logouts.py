@@ -9,8 +9,8 @@ import pytest
 
 from api.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
+from desk.accounts.sessions import LoginSource, ProviderLogin
 from desk.errors import StorageUnavailable
-from desk.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import refused
 from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
 from tests.oidc_world import CLIENT_ID, GROUPS, PEOPLE, Running, provided

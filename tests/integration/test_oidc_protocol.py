@@ -28,7 +28,7 @@ from api.oidc_provider import Provider
 from api.oidc_tokens import Tokens
 from api.oidc_wire import Wire
 from desk.access.permissions import Grant, Role
-from desk.access_file import load_access
+from desk.accounts.groups_file import load_access
 from desk.clock import SystemClock
 from desk.settings import Settings
 from desk.vault.vault import Vault

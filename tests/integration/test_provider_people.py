@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.oidc_identities import BETWEEN_TRIES, ProviderPeople
+from desk.accounts.session_limits import Limits
+from desk.accounts.sessions import LoginSource, ProviderLogin, Sessions
 from desk.database.engine import Database
-from desk.provider_people import BETWEEN_TRIES, ProviderPeople
 from desk.schema.tables import people_of_providers
-from desk.session_limits import Limits
-from desk.sessions import LoginSource, ProviderLogin, Sessions
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from desk.access.permissions import Role
-from desk.sessions import LoginSource
+from desk.accounts.sessions import LoginSource
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity
 

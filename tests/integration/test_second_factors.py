@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from api.cookies import SESSION
 from desk.access.permissions import Role
+from desk.accounts.login import Logins
+from desk.accounts.passwords import Passwords
+from desk.accounts.sessions import LoginSource, Sessions
 from desk.key_rotation.rotation import Rotation
 from desk.logging.log import configure_logging
-from desk.logins import Logins
-from desk.passwords import Passwords
 from desk.schema import tables
 from desk.schema.tables import metadata
-from desk.sessions import LoginSource, Sessions
 from desk.vault.vault import Vault
 from ops.commands.migrate import app
 from tests.integration.api_world import KEYS, World, refused

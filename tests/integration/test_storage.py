@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, select, text, update
 
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
-from desk.agents import Agent, AgentExists, Agents
+from desk.accounts.agents import Agent, AgentExists, Agents
 from desk.callbacks import Outcome, Status
 from desk.database.engine import Conflict, Database
 from desk.desk import Desk

@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from desk.access.permissions import Permission, Role
-from desk.agents import Agents
+from desk.accounts.agents import Agents
+from desk.accounts.tokens import MOST_TOKENS, TokenScope
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, TokenNotFound, TooManyTokens
-from desk.tokens import MOST_TOKENS, TokenScope
 from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from desk.access.permissions import Grant, Role
-from desk.access_file import load_access, unknown_departments
+from desk.accounts.groups_file import load_access, unknown_departments
 from desk.errors import AccessFileError
 from desk.files.reload import AccessFile
 from desk.paths import ROOT

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("ivr", "desk", "api")
 SIP_DIGEST = "ops/softphone/sip.py"
 """MD5 by the standard of SIP, in the test phone."""
-LEAKED = "desk/leaked_passwords.py"
+LEAKED = "desk/accounts/leaked_passwords.py"
 """SHA-1 is what the list of leaked passwords names them by; it protects nothing."""
 JITTER = {"ivr/asterisk/ari.py", "desk/outbox.py"}
 """Chance that only spreads retries in time."""

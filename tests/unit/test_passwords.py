@@ -10,10 +10,10 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.common_passwords import FILE, shortened
+from desk.accounts.common_passwords import FILE, shortened
+from desk.accounts.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
 from desk.errors import LoginsBusy, WeakPassword
 from desk.limits.backoff import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
-from desk.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
 from ops.machine.common_passwords import long_enough, write
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

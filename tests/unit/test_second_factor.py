@@ -8,8 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from desk.access.permissions import Grant, Role
-from desk.limits.backoff import FORGOTTEN, LONGEST_CODES, after_try, code_lane, seconds_to_wait
-from desk.second_factor import (
+from desk.accounts.totp import (
     STEP,
     SecondFactorPolicy,
     address,
@@ -21,6 +20,7 @@ from desk.second_factor import (
     step_of,
     step_shown,
 )
+from desk.limits.backoff import FORGOTTEN, LONGEST_CODES, after_try, code_lane, seconds_to_wait
 
 VECTORS = {
     59: "94287082",

@@ -1,6 +1,6 @@
 """Tokens as their holders make, see and end them; and leaders of access those of agents within their departments.
 
-What a token opens is held to its agent's grants at each moment (desk/tokens.py). Here is refused what would be wider or
+What a token opens is held to its agent's grants at each moment (desk/accounts/tokens.py). Here is refused what would be wider or
 last longer than what it is made with from the start, and what nobody could take back: see docs/security.md, «Tokens».
 """
 
@@ -10,6 +10,9 @@ from typing import Final
 
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
+from desk.accounts import agents_repository as agent_rows
+from desk.accounts import tokens_repository as rows
+from desk.accounts.tokens import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.database import cursors
@@ -22,9 +25,6 @@ from desk.errors import (
     TokenOutlives,
     TokenTooWide,
 )
-from desk.storage import agents as agent_rows
-from desk.storage import tokens as rows
-from desk.tokens import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
 
 USUAL: Final = timedelta(days=90)
 LONGEST: Final = timedelta(days=365)

@@ -17,18 +17,18 @@ import structlog
 
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
+from desk.accounts import agents_repository as agent_rows
+from desk.accounts import sessions_repository as rows
+from desk.accounts.agents_repository import AgentRow
+from desk.accounts.session_limits import Limits
+from desk.accounts.sessions_repository import Oldest, ProviderRow, SessionRow
+from desk.accounts.tokens import TOKEN_BYTES, agent_of, hashed
+from desk.accounts.totp import SecondFactorPolicy
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import AgentNotFound, LogInAgain, SessionNotFound, StorageUnavailable
-from desk.second_factor import SecondFactorPolicy
-from desk.session_limits import Limits
-from desk.storage import agents as agent_rows
-from desk.storage import sessions as rows
-from desk.storage.agents import AgentRow
-from desk.storage.sessions import Oldest, ProviderRow, SessionRow
-from desk.tokens import TOKEN_BYTES, agent_of, hashed
 
 SESSION_PREFIX: Final = "inn_s_"
 """Begins as a token does: the log hides both by that."""

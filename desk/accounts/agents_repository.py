@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.access.permissions import Scope
+from desk.accounts import second_factors_repository as second_factors
 from desk.database.engine import Connection
 from desk.schema.tables import agents, grants
-from desk.storage import second_factors
 
 
 @dataclass(frozen=True)

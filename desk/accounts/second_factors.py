@@ -1,6 +1,6 @@
 """Second factors of local accounts: set up by their holders, shown at each log-in, removed by who manages access.
 
-What the codes are stands in desk/second_factor.py. The secret is sealed; of recovery codes only hashes are kept.
+What the codes are stands in desk/accounts/totp.py. The secret is sealed; of recovery codes only hashes are kept.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,14 @@ from uuid import uuid4
 
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
+from desk.accounts import agents_repository as agent_rows
+from desk.accounts import second_factors_repository as rows
+from desk.accounts import sessions_repository as sessions
+from desk.accounts.agents_repository import AgentRow
+from desk.accounts.second_factors_repository import SECRET, Row
+from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
+from desk.accounts.tokens import hashed
+from desk.accounts.totp import RECOVERY_CODES, address, is_timed, new_recovery_code, new_secret, plain, step_shown
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
@@ -21,14 +29,6 @@ from desk.errors import (
     SecondFactorNotStarted,
     WrongCode,
 )
-from desk.second_factor import RECOVERY_CODES, address, is_timed, new_recovery_code, new_secret, plain, step_shown
-from desk.sessions import LoginSource, Opened, Session, Sessions
-from desk.storage import agents as agent_rows
-from desk.storage import second_factors as rows
-from desk.storage import sessions
-from desk.storage.agents import AgentRow
-from desk.storage.second_factors import SECRET, Row
-from desk.tokens import hashed
 from desk.vault.vault import Vault
 
 SET_UP_WITHIN: Final = timedelta(minutes=15)

@@ -6,14 +6,15 @@ from datetime import datetime
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
+from desk.accounts import agents_repository as rows
+from desk.accounts import devices_repository as devices
+from desk.accounts import sessions_repository as sessions
+from desk.accounts.agents_repository import AgentRow
+from desk.accounts.tokens import Tokens, agent_of, hashed
 from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound, StorageUnavailable
 from desk.numbers.endpoints import check_phone_name
-from desk.storage import agents as rows
-from desk.storage import devices, sessions
-from desk.storage.agents import AgentRow
-from desk.tokens import Tokens, agent_of, hashed
 
 __all__ = ["Agent", "AgentExists", "Agents", "hashed"]
 

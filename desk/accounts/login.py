@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from desk.accounts import agents_repository as agent_rows
+from desk.accounts import devices_repository as devices
+from desk.accounts import sessions_repository as sessions
+from desk.accounts.agents_repository import AgentRow
+from desk.accounts.passwords import PasswordProblem, Passwords, normal
+from desk.accounts.second_factors import Proof, SecondFactors
+from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
+from desk.accounts.tokens import TOKEN_BYTES, hashed
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
@@ -32,13 +40,6 @@ from desk.limits.backoff import (
     network,
     seconds_to_wait,
 )
-from desk.passwords import PasswordProblem, Passwords, normal
-from desk.second_factors import Proof, SecondFactors
-from desk.sessions import LoginSource, Opened, Session, Sessions
-from desk.storage import agents as agent_rows
-from desk.storage import devices, sessions
-from desk.storage.agents import AgentRow
-from desk.tokens import TOKEN_BYTES, hashed
 from desk.vault.vault import Vault
 
 DEVICE_PREFIX: Final = "inn_d_"

@@ -1,6 +1,6 @@
 """Emergency access («nødrett»): a look into a department not one's own, for a short time, with a reason, told at once.
 
-It ends by itself: what is open is asked with each request (desk/storage/emergency.py), in the statement that looks the
+It ends by itself: what is open is asked with each request (desk/accounts/emergency_repository.py), in the statement that looks the
 agent up. Opening and ending are rows of the history, so all who follow the department's changes are told live.
 """
 
@@ -12,6 +12,11 @@ import structlog
 
 from desk.access.agent import Agent
 from desk.access.permissions import WIDENED, Permission
+from desk.accounts import agents_repository as agents
+from desk.accounts import emergency_repository as rows
+from desk.accounts import tokens_repository as tokens
+from desk.accounts.emergency_repository import EmergencyRow
+from desk.accounts.tokens import hashed
 from desk.callbacks import Page
 from desk.clock import Clock
 from desk.database import cursors
@@ -21,10 +26,6 @@ from desk.departments.departments import Departments
 from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
 from desk.history import history
 from desk.history.history import Entry
-from desk.storage import agents, tokens
-from desk.storage import emergency as rows
-from desk.storage.emergency import EmergencyRow
-from desk.tokens import hashed
 
 __all__ = ["Emergencies", "EmergencyRow"]
 

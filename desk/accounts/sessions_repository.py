@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
 from desk.access.permissions import Scope
+from desk.accounts import emergency_repository as emergency
+from desk.accounts import second_factors_repository as second_factors
+from desk.accounts.agents_repository import AgentRow, agents_within
 from desk.database.engine import Connection
 from desk.schema.scope import one_of
 from desk.schema.tables import agents, grants, sessions
-from desk.storage import emergency, second_factors
-from desk.storage.agents import AgentRow, agents_within
 
 s = sessions.c
 

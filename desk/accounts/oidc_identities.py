@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from desk.accounts import oidc_identities_repository as rows
+from desk.accounts import sessions_repository as sessions
+from desk.accounts.session_limits import Limits
+from desk.accounts.sessions_repository import Oldest
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.session_limits import Limits
-from desk.storage import provider_people as rows
-from desk.storage import sessions
-from desk.storage.sessions import Oldest
 from desk.vault.vault import Vault
 
 ASKING: Final = timedelta(seconds=15)

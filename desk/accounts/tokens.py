@@ -11,14 +11,14 @@ import structlog
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Permission, Role
+from desk.accounts import agents_repository as agent_rows
+from desk.accounts import tokens_repository as rows
+from desk.accounts.agents_repository import AgentRow
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import AgentNotFound, ProvidersPerson, StorageUnavailable, TokenNotFound, TooManyTokens
-from desk.storage import agents as agent_rows
-from desk.storage import tokens as rows
-from desk.storage.agents import AgentRow
 
 TOKEN_PREFIX = "inn_"
 TOKEN_BYTES = 32
