@@ -44,7 +44,6 @@ from api.routes import (
     sms,
     tokens,
 )
-from api.sending import Sender, open_gateway, sending
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
@@ -64,7 +63,8 @@ from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.ledger import Ledger
-from desk.outbox import Outbox
+from desk.messages.outbox import Outbox
+from desk.messages.sender import Sender, open_gateway, sending
 from desk.recordings import Recordings
 from desk.settings import Settings
 from desk.vault.vault import Vault

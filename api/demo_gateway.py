@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from desk.clock import Clock
+from desk.messages.model import TryLater
 from desk.numbers.phone_number import PhoneNumber
-from desk.sms import TryLater
 
 FILE = "sms.jsonl"
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from desk.callbacks import Priority
 from desk.forecast import PromiseState
 from desk.ledger import Deadline, DepartmentPromises, Intake, IntakeGroup, JudgedPromise, Outlook
+from desk.messages.model import SmsState
 from desk.promises.rules import PromiseReason
-from desk.sms import SmsState
 from desk.storage.ledger import WarningRow
 
 

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from desk.messages.model import Refused, SmsState, TryLater
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings import Settings
-from desk.sms import Refused, SmsState, TryLater
 from desk.sms_settings import LOOPBACK
 from desk.tls import client_context
 

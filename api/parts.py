@@ -11,7 +11,6 @@ from api.metrics import Metrics
 from api.oidc import SingleSignOn
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
-from api.sending import Sender
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
@@ -29,7 +28,8 @@ from desk.dials import Dials
 from desk.errands import Errands
 from desk.idempotency.answers import Answers
 from desk.ledger import Ledger
-from desk.outbox import Outbox
+from desk.messages.outbox import Outbox
+from desk.messages.sender import Sender
 from desk.recordings import Recordings
 from desk.retention import Retention
 from desk.settings import Settings

@@ -21,9 +21,9 @@ from desk.callbacks import (
     WhyEnded,
 )
 from desk.departments.departments import Department, Policy
+from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind, IdentityNumber, holds_identity
 from desk.promises.availability import Closure
-from desk.sms import SmsState
 
 MAX_LIMIT = 200
 MAX_NOTE = 1000

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from desk.errors import IllegalMove
 
 if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import each other when they run
+    from desk.messages.model import SmsState
     from desk.numbers.identity_number import IdentityKind
     from desk.numbers.phone_number import PhoneNumber
     from desk.promises.availability import Later
     from desk.promises.rules import Promise
-    from desk.sms import SmsState
 
 T = TypeVar("T")
 

@@ -99,7 +99,7 @@ class Callers(QueueWork):
     async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
         """Ring that number instead, for the callback this call was joined to.
 
-        Texts follow it (desk/notices.py). Raises `CallbackNotFound` if the call was joined to none, `IllegalMove` if an
+        Texts follow it (desk/messages/notices.py). Raises `CallbackNotFound` if the call was joined to none, `IllegalMove` if an
         agent has closed it meanwhile.
         """
 

@@ -32,7 +32,7 @@ from desk.errors import IllegalMove, TooManyNumbers
 from desk.history import history
 from desk.limits.rate import Rate
 from desk.line import Line
-from desk.notices import Notices
+from desk.messages.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import closures_repository as closures

@@ -22,11 +22,11 @@ from desk.departments.departments import Departments
 from desk.forecast import Deed, InLine, PromiseState
 from desk.history import history
 from desk.history.history import SYSTEM, Entry
+from desk.messages import repository as outbox
+from desk.messages.model import UNTOLD, SmsState
 from desk.promises.rules import due
-from desk.sms import UNTOLD, SmsState
 from desk.storage import callbacks as rows
 from desk.storage import ledger as ledger_rows
-from desk.storage import outbox
 from desk.storage.ledger import LineRow, PromiseRow, WarningRow
 
 LONGEST_LOOK_BACK = timedelta(days=31)

@@ -13,7 +13,7 @@ from desk.database.engine import Database
 from desk.desk import Desk
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.key_rotation.keyring import Keyring
-from desk.notices import Notices
+from desk.messages.notices import Notices
 from desk.promises.rules import public_holidays
 from desk.recordings import Recordings
 from desk.retention import Retention, Rules

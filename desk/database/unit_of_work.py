@@ -11,7 +11,7 @@ from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
 from desk.departments.departments import Department, Departments
 from desk.errors import StorageUnavailable
-from desk.notices import Notices
+from desk.messages.notices import Notices
 from desk.vault.vault import Vault
 
 TRIES = 5

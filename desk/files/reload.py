@@ -14,7 +14,7 @@ import structlog
 from desk.accounts.groups_file import GroupsToRoles, load_access
 from desk.departments.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, OperatorsFileError, SmsTextsError
-from desk.sms_texts import SmsTexts, load_sms_texts
+from desk.messages.texts import SmsTexts, load_sms_texts
 
 log = structlog.get_logger(__name__)
 

@@ -14,12 +14,12 @@ from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, S
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.errors import CallbackNotFound
+from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.rules import Promise, PromiseReason
 from desk.schema.scope import in_department, one_of, within
 from desk.schema.tables import attempts, callbacks, promises
-from desk.sms import SmsState
 
 c = callbacks.c
 

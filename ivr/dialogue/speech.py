@@ -13,10 +13,10 @@ from desk.callers import Standing
 from desk.clock import OSLO
 from desk.departments.choice import Choice, Topic
 from desk.departments.departments import Department, Policy
+from desk.messages.model import SmsState
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.availability import Later
 from desk.promises.rules import Promise
-from desk.sms import SmsState
 from ivr.prompts.keys import (
     MOST_AHEAD_COUNTED,
     Prompt,

@@ -18,9 +18,9 @@ from desk.departments.departments import Departments, load_departments
 from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
 from desk.files.faults import Fault, of_departments, shown
 from desk.files.toml_lines import key_lines
+from desk.messages.texts import load_sms_texts, telling_names
 from desk.paths import ROOT
 from desk.settings import Settings
-from desk.sms_texts import load_sms_texts, telling_names
 from desk.variables import unread
 from ivr.prompts import rules, voices
 from ivr.prompts.build import Source, find_sources, missing_recordings

@@ -18,12 +18,12 @@ from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errands import Errands
 from desk.ledger import Ledger
-from desk.notices import Notices
+from desk.messages.notices import Notices
+from desk.messages.outbox import Outbox
+from desk.messages.texts import load_sms_texts
 from desk.numbers.phone_number import PhoneNumber, parse_phone
-from desk.outbox import Outbox
 from desk.paths import ROOT
 from desk.settings import Settings
-from desk.sms_texts import load_sms_texts
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person

@@ -227,7 +227,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 async def test_the_running_api_sends_what_is_written_and_ends_quietly(
     migrated_url: str, tmp_path: Path, gateway: LinkGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.sending.EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("desk.messages.sender.EVERY_SECONDS", 0.05)
     given = {"database_url": migrated_url, "var_dir": tmp_path, "ari_port": 1, **KEYS, **gateway.settings()}
     settings = Settings.load(environment="demo", **given)
     async with open_parts(settings, metrics=Metrics(), clock=SystemClock()) as parts, beside_requests(parts):

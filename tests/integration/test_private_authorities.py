@@ -18,9 +18,9 @@ from api.oidc_errors import ProviderUnavailable
 from api.oidc_wire import Wire
 from api.readiness import Asterisk
 from desk.errors import SettingsError
+from desk.messages.model import TryLater
 from desk.paths import ROOT
 from desk.settings import Settings
-from desk.sms import TryLater
 from desk.tls import client_context
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import AriMistrusted

@@ -25,8 +25,9 @@ from desk.desk import LEASE
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
 from desk.ledger import Ledger
+from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage import callbacks, claims, outbox
+from desk.storage import callbacks, claims
 from tests.filled import fill
 from tests.integration.desk_world import DEPARTMENTS, make_desk
 from tests.servers import copied

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
-from desk.outbox import LEASE
+from desk.messages.outbox import LEASE
 from desk.paths import ROOT
 from tests.fakes import FakeClock
 from tests.integration.sms_world import Office, link

@@ -12,11 +12,11 @@ import pytest
 from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.logging.log import configure_logging
+from desk.messages import repository as rows
+from desk.messages.model import SmsState, TryLater
+from desk.messages.outbox import LEASE, Outbox
 from desk.numbers.phone_number import PhoneNumber
-from desk.outbox import LEASE, Outbox
 from desk.settings import Settings
-from desk.sms import SmsState, TryLater
-from desk.storage import outbox as rows
 from tests.fakes import FakeClock
 from tests.integration.sms_world import MOBILE, Office, databases, link
 from tests.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies

@@ -10,8 +10,8 @@ from desk.access.permissions import EVERYTHING, Scope
 from desk.database.engine import Conflict, Connection, Database
 from desk.departments.departments import Departments
 from desk.errors import StorageUnavailable
+from desk.messages import repository as rows
 from desk.numbers.phone_number import parse_phone
-from desk.storage import outbox as rows
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, person
 from tests.integration.sms_world import LANDLINE, MOBILE, OTHER_MOBILE, RECEIPTS, Office, another_call

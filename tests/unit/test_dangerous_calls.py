@@ -12,7 +12,7 @@ SIP_DIGEST = "ops/softphone/sip.py"
 """MD5 by the standard of SIP, in the test phone."""
 LEAKED = "desk/accounts/leaked_passwords.py"
 """SHA-1 is what the list of leaked passwords names them by; it protects nothing."""
-JITTER = {"ivr/asterisk/ari.py", "desk/outbox.py"}
+JITTER = {"ivr/asterisk/ari.py", "desk/messages/outbox.py"}
 """Chance that only spreads retries in time."""
 
 RUNS_TEXT = {"eval", "exec", "compile", "__import__"}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from desk.sms import SmsState
+from desk.messages.model import SmsState
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import IDENTITY, OTHER_DIGITS, OTHER_NUMBER, RECEIPT, FakeDesk, World
 

@@ -6,9 +6,9 @@ from api.pages import page_json
 from api.schemas import CallbackOut, CallbackPage
 from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
 from desk.departments.departments import Policy
+from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.promises.rules import Promise
-from desk.sms import SmsState
 from tests.integration.desk_world import phone
 
 NOW = datetime(2026, 11, 22, 7, 30, 15, 123456, tzinfo=UTC)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from desk import gsm7
 from desk.departments.departments import LANGUAGES, Policy, load_departments
 from desk.errors import SmsTextsError
 from desk.files.reload import SmsTextsFile
+from desk.messages import gsm7
+from desk.messages.model import SmsKind
+from desk.messages.texts import LONGEST, NUMBER, WHEN, load_sms_texts, telling_names, written_text
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
 from desk.promises.rules import Promise
-from desk.sms import SmsKind
-from desk.sms_texts import LONGEST, NUMBER, WHEN, load_sms_texts, telling_names, written_text
 
 FILE = ROOT / "prompts" / "sms.toml"
 TEXT = FILE.read_text("utf-8").partition("\n\n")[2]

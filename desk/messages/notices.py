@@ -13,11 +13,11 @@ from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.history import history
 from desk.history.history import SYSTEM, Entry
+from desk.messages import repository as outbox
+from desk.messages.model import SmsKind, SmsState
+from desk.messages.repository import SmsRow
+from desk.messages.texts import SmsTexts
 from desk.numbers.phone_number import PhoneNumber
-from desk.sms import SmsKind, SmsState
-from desk.sms_texts import SmsTexts
-from desk.storage import outbox
-from desk.storage.outbox import SmsRow
 from desk.vault.vault import Vault
 
 

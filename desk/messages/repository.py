@@ -10,8 +10,8 @@ from sqlalchemy import func, insert, select, update
 
 from desk.callbacks import Status
 from desk.database.engine import Connection
+from desk.messages.model import SmsKind, SmsState
 from desk.schema.tables import callbacks, outbox, promises
-from desk.sms import SmsKind, SmsState
 
 PHONE: Final = "outbox.phone"
 TEXT: Final = "outbox.text"

@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from desk import gsm7
 from desk.departments.departments import LANGUAGES, Department
 from desk.errors import SmsTextsError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
+from desk.messages import gsm7
+from desk.messages.model import SmsKind
 from desk.promises.rules import Promise, spoken_text
-from desk.sms import SmsKind
 
 NEEDED: Final = ("nb", "en")
 WHEN: Final = "{when}"

@@ -14,9 +14,9 @@ from api.readiness import Component
 from desk.clock import Clock
 from desk.errors import StorageUnavailable
 from desk.files.reload import SmsTextsFile
-from desk.outbox import Outbox
+from desk.messages.model import SmsGateway, TryLater
+from desk.messages.outbox import Outbox
 from desk.settings import Settings
-from desk.sms import SmsGateway, TryLater
 
 EVERY_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 60.0

@@ -15,11 +15,11 @@ from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork, uncut
 from desk.errors import CannotOpen
-from desk.notices import note_down
+from desk.messages import repository as rows
+from desk.messages.model import Refused, SmsGateway, SmsState, TryLater
+from desk.messages.notices import note_down
+from desk.messages.repository import SmsRow, Taken
 from desk.numbers.phone_number import PhoneNumber
-from desk.sms import Refused, SmsGateway, SmsState, TryLater
-from desk.storage import outbox as rows
-from desk.storage.outbox import SmsRow, Taken
 from desk.vault.vault import Vault
 
 LEASE = timedelta(seconds=60)
