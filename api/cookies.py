@@ -12,7 +12,7 @@ from typing import Final
 from fastapi import Request, Response
 
 from desk.accounts.login import DEVICE_LASTS
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 SESSION: Final = "innringing"
 DEVICE: Final = "innringing-device"

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.forwarding import Forwarding, Hop
 from api.problems import problem_response
-from desk.network_settings import Network
+from desk.settings.network import Network
 
 YEAR = 365 * 24 * 3600
 

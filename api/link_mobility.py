@@ -19,8 +19,8 @@ import httpx
 
 from desk.messages.model import Refused, SmsState, TryLater
 from desk.numbers.phone_number import PhoneNumber
-from desk.settings import Settings
-from desk.sms_settings import LOOPBACK
+from desk.settings.settings import Settings
+from desk.settings.sms import LOOPBACK
 from desk.tls import client_context
 
 SECONDS: Final = 10.0

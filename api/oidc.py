@@ -21,7 +21,7 @@ from desk.accounts.sessions import LoginSource, Opened, ProviderLogin, Session, 
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.files.reload import AccessFile
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 
 REMEMBERED: Final = OLDEST + timedelta(minutes=5)

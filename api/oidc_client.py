@@ -19,7 +19,7 @@ from api.oidc_provider import Metadata, Provider
 from api.oidc_wire import Told, Wire
 from desk.clock import Clock
 from desk.errors import SettingsError
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -29,8 +29,8 @@ from desk.access.permissions import Grant
 from desk.accounts.groups_file import GroupsToRoles
 from desk.clock import Clock
 from desk.errors import CannotOpen
-from desk.oidc_settings import is_local_path
-from desk.settings import Settings
+from desk.settings.oidc import is_local_path
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 
 LASTS: Final = timedelta(minutes=10)

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from api.oidc_errors import LoginError
 from desk.errors import DeskError
-from desk.oidc_settings import is_local_path
+from desk.settings.oidc import is_local_path
 
 BEGIN = "/api/v1/login/oidc"
 OTHERS = {

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from api.oidc_errors import LoginRefused, ProviderUnavailable
 from api.oidc_wire import Wire
 from desk.database.batching import Shared
-from desk.oidc_settings import is_safe
+from desk.settings.oidc import is_safe
 
 FRESH: Final = 3600.0
 STALE: Final = 86400.0

@@ -7,7 +7,7 @@ from typing import Any, Final
 from api.oidc_errors import LoginRefused, LoginTooWeak
 from api.oidc_tokens import Claims
 from desk.clock import Clock
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 CONTEXTS: Final = "acrs"
 """Entra ID's authentication contexts: asked for by the parameter `claims`, one at a time, and told as a list."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from api.oidc_errors import ProviderUnavailable
-from desk.oidc_settings import LOOPBACK
+from desk.settings.oidc import LOOPBACK
 from desk.tls import client_context
 
 SECONDS: Final = 5.0

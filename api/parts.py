@@ -32,7 +32,7 @@ from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender
 from desk.recordings import Recordings
 from desk.retention import Retention
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

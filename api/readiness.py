@@ -10,7 +10,7 @@ import httpx
 from desk.departments.departments import Departments
 from desk.desk import Desk
 from desk.errors import DepartmentsFileError, StorageUnavailable
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.tls import client_context
 
 ASTERISK_SECONDS = 2.0

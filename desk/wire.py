@@ -17,7 +17,7 @@ from desk.messages.notices import Notices
 from desk.promises.rules import public_holidays
 from desk.recordings import Recordings
 from desk.retention import Retention, Rules
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 
 

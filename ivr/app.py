@@ -19,7 +19,7 @@ from desk.errors import DeskError, StorageUnavailable
 from desk.files.reload import DepartmentsFile
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate
-from desk.settings import PREFIX, Settings
+from desk.settings.settings import PREFIX, Settings
 from desk.tls import client_context
 from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database
 from ivr.asterisk.ari import Ari

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from desk.database.engine import Database
 from desk.schema.tables import metadata
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 
 def run(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.prompts.catalogue import load_catalogue
 from ops.softphone.listening import OPENING, Heard, Listener
 from ops.softphone.phone import Phone

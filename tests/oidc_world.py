@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 from joserfc import jwk
 
-from desk.oidc_settings import CALLBACK_PATH
+from desk.settings.oidc import CALLBACK_PATH
 from ops.machine import identity_provider
 from tests.ports import free_port
 

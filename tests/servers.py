@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from desk.schema.migrate import migrate
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine import asterisk, postgres
 from tests.ports import free_port, free_rtp_range
 

@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine import asterisk
 from tests.environment import UNLIMITED, without_ours
 from tests.servers import machine_settings

@@ -14,8 +14,8 @@ from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import URL, make_url
 
 from desk.errors import SettingsError
+from desk.settings.trust import FILES, is_verified
 from desk.tls import PREFIX, client_context, distrust
-from desk.trust_settings import FILES, is_verified
 
 PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], Any]
 

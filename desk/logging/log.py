@@ -22,7 +22,7 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import Processor
 
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.keys import words_to_hide
 
 HIDDEN = "***"

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from desk.logging.log import configure_logging, scrubber, tell_uncaught
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 STDOUT, STDERR = 1, 2
 CHUNK = 65_536

@@ -16,7 +16,7 @@ from desk.errors import StorageUnavailable
 from desk.files.reload import SmsTextsFile
 from desk.messages.model import SmsGateway, TryLater
 from desk.messages.outbox import Outbox
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 EVERY_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 60.0

@@ -15,7 +15,7 @@ from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.calls.call import Call
 from ivr.dialogue.recording import Recorder, say_what_it_is_about
 from ivr.dialogue.second_call import tell_standing

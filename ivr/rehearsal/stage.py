@@ -26,7 +26,7 @@ from desk.files.reload import DepartmentsFile
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.migrate import migrate
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.wire import make_callers, make_desk
 from ivr.calls.call import Call, CallerHungUp, CallerId, Keys
 from ivr.dialogue.caller import request_callback

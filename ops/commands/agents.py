@@ -19,7 +19,7 @@ from desk.accounts.sessions import Sessions
 from desk.clock import SystemClock
 from desk.departments.departments import load_departments
 from desk.errors import DeskError
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.wire import make_passwords
 from ops.commands.on_record import on_record
 from ops.commands.terminal import current_database, fail, load_settings, run, say

@@ -26,7 +26,7 @@ from desk.departments.demo import refuse_demo_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate
-from desk.settings import PREFIX, Settings
+from desk.settings.settings import PREFIX, Settings
 
 SECONDS_TO_FINISH = 10
 """How long requests under way may take once the process is told to stop."""

@@ -19,7 +19,7 @@ from desk.clock import SystemClock
 from desk.departments.departments import Departments, load_departments
 from desk.errors import DeskError, InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.commands.on_record import on_record, operating_user
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 

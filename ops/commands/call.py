@@ -16,7 +16,7 @@ from rich.markup import escape
 from desk.errors import SettingsError
 from desk.logging.log import Scrubber
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
 from ops.softphone.errors import PhoneError
 from ops.softphone.listening import Heard, Listener

@@ -20,8 +20,8 @@ from desk.files.faults import Fault, of_departments, shown
 from desk.files.toml_lines import key_lines
 from desk.messages.texts import load_sms_texts, telling_names
 from desk.paths import ROOT
-from desk.settings import Settings
-from desk.variables import unread
+from desk.settings.settings import Settings
+from desk.settings.variables import unread
 from ivr.prompts import rules, voices
 from ivr.prompts.build import Source, find_sources, missing_recordings
 from ivr.prompts.catalogue import (

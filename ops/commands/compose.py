@@ -18,7 +18,7 @@ from rich.console import Console
 from desk.departments.departments import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
-from desk.settings import SECRETS, Settings
+from desk.settings.settings import SECRETS, Settings
 from ops.commands.prompts import build_with_progress
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError

@@ -11,7 +11,7 @@ from desk.clock import SystemClock
 from desk.key_rotation.keyring import Count, Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import Progress, Rotation, StillSealing
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.commands.on_record import on_record
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 

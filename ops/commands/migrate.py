@@ -4,7 +4,7 @@ import typer
 
 from desk.accounts import grants_repository as roles
 from desk.schema import migrate as migrations
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.commands import agents as agents_cli
 from ops.commands import audit as audit_cli
 from ops.commands import keys as keys_cli

@@ -9,7 +9,7 @@ from desk.audit.audit import Audit, AuditEntry, Outcome
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from ops.commands.terminal import unlocked_database
 

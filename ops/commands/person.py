@@ -19,7 +19,7 @@ from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.retention import Retention
 from desk.rights import Erased, Person, Rights, as_text
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.storage.retention import Run
 from desk.wire import make_retention
 from ops.commands.on_record import OnRecord, on_record

@@ -15,7 +15,7 @@ import typer
 from desk.clock import OSLO
 from desk.departments.departments import Department
 from desk.errors import DeskError
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
 from ivr.rehearsal.cast import ROLES, Role, Scene, hanging_up, rehearse
 from ivr.rehearsal.explore import explore, mermaid

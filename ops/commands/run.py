@@ -21,7 +21,7 @@ from desk.departments.departments import load_departments
 from desk.errors import DeskError, StorageUnavailable
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.commands.prompts import build_with_progress
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError

@@ -14,7 +14,7 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError, SettingsError, StorageUnavailable
 from desk.schema import migrate as migrations
-from desk.settings import KEYS_FILE, PREFIX, SQLITE, Settings
+from desk.settings.settings import KEYS_FILE, PREFIX, SQLITE, Settings
 from desk.vault.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
 

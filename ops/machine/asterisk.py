@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine import engine, images, tree
 from ops.machine.instance import Instance, configuration_of, drop_recordings, make_recordings, prepare
 from ops.machine.ready import ari_finds

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from desk.errors import SettingsError
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine import sip_security
 
 DIALPLAN = ROOT / "dialplan"

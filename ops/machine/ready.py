@@ -6,7 +6,7 @@ import base64
 import ssl
 import urllib.request
 
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 APPLICATION = "innringing"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from api.tls import CertificateFault, server_context
 from desk.errors import SettingsError
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 CERTIFICATE, KEY, AUTHORITIES = "sip-certificate.pem", "sip-key.pem", "sip-authorities.pem"
 CIPHERS = ",".join(

@@ -19,7 +19,7 @@ from desk.desk import Desk
 from desk.logging.log import configure_logging
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.wire import open_desk
 from ivr.asterisk.ari import Ari
 from ivr.calls.call import Call

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from tests.servers import machine_settings
 from tests.system import System, run
 

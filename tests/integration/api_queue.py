@@ -12,7 +12,7 @@ from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.migrate import migrate
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.wire import make_vault
 from tests.synthetic import synthetic_identity
 

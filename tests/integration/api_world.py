@@ -22,7 +22,7 @@ from desk.departments.departments import Department, Departments, Policy
 from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from tests.environment import UNLIMITED
 from tests.fakes import FakeClock

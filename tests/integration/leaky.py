@@ -170,7 +170,7 @@ WAYS: tuple[Callable[[str], None], ...] = (
 
 def main(number: str, guarded: str) -> None:
     from desk.logging.outlets import guard_output
-    from desk.settings import Settings
+    from desk.settings.settings import Settings
 
     if guarded == "guarded":
         guard_output(Settings(environment="production"))

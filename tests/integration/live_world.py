@@ -17,7 +17,7 @@ from api.cookies import SESSION
 from api.live import Live
 from desk.access.permissions import Role
 from desk.history.feed import Changes
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from tests.integration.api_world import KEYS, World, open_world
 
 SECONDS = 60.0

@@ -23,7 +23,7 @@ from desk.messages.outbox import Outbox
 from desk.messages.texts import load_sms_texts
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person

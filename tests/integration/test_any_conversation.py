@@ -25,7 +25,7 @@ from desk.database.engine import Database
 from desk.desk import Desk
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.promises.availability import CLOSURE_TEXTS
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback

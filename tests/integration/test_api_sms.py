@@ -16,7 +16,7 @@ from api.metrics import Metrics
 from desk.access.permissions import EVERYTHING, Role
 from desk.clock import SystemClock
 from desk.numbers.phone_number import parse_phone
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from tests.integration.api_world import KEYS, World, open_world, refused
 from tests.integration.desk_world import call
 from tests.link_gateway import SECRET, LinkGateway, link_gateway, says

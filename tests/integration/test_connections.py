@@ -16,7 +16,7 @@ from api import connections
 from api.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_WAITING, bounded
 from api.hardening import HEADERS, Doorway
 from api.tls import CertificateFault, server_context
-from desk.network_settings import NetworkSettings
+from desk.settings.network import NetworkSettings
 from tests.certificates import make_certificate
 from tests.integration.api_process import environment, refused_start, running_api
 

@@ -20,7 +20,7 @@ import yaml
 from desk.accounts.grants_repository import role_of
 from desk.errors import SettingsError
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.commands import compose
 from ops.machine import container_secrets, postgres, tree
 from tests.environment import without_ours

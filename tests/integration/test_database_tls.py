@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from desk.database.engine import Database
 from desk.errors import SettingsError, StorageUnavailable
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.tls import client_context
 from ops.commands.migrate import app
 from ops.machine import postgres

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from innringing import app
 from ops.machine.postgres import Postgres
 from tests.environment import without_ours

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine.ready import doors_are_open
 from tests.servers import machine_settings
 

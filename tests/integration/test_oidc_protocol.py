@@ -30,7 +30,7 @@ from api.oidc_wire import Wire
 from desk.access.permissions import Grant, Role
 from desk.accounts.groups_file import load_access
 from desk.clock import SystemClock
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.oidc_world import ACCESS, REDIRECT_URI, Running, forger, log_in_at, provided

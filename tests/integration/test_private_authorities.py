@@ -20,7 +20,7 @@ from api.readiness import Asterisk
 from desk.errors import SettingsError
 from desk.messages.model import TryLater
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.tls import client_context
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import AriMistrusted

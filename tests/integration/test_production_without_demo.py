@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine import asterisk, instance
 from ops.machine.demo_parts import demo_parts
 from ops.softphone.errors import Refused

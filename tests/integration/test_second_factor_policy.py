@@ -10,7 +10,7 @@ from alembic.command import downgrade
 
 from desk.access.permissions import Grant, Role
 from desk.schema.migrate import config, migrate
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from tests.integration.api_world import World, refused
 from tests.integration.second_factor_world import opened, person
 from tests.integration.shut_routes import refused_everywhere

@@ -16,7 +16,7 @@ from desk.messages import repository as rows
 from desk.messages.model import SmsState, TryLater
 from desk.messages.outbox import LEASE, Outbox
 from desk.numbers.phone_number import PhoneNumber
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from tests.fakes import FakeClock
 from tests.integration.sms_world import MOBILE, Office, databases, link
 from tests.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies

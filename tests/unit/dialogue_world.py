@@ -14,7 +14,7 @@ from desk.errors import DeskError
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.promises.rules import promise_for, spoken_text
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.calls.call import Call, CallerHungUp
 from ivr.dialogue.caller import request_callback
 from ivr.dialogue.recording import Fate

@@ -13,7 +13,7 @@ import pytest
 from desk.departments.departments import load_departments
 from desk.files.faults import Fault
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.prompts import voices
 from ops.commands.check import faults, sms_off
 from ops.machine import tree

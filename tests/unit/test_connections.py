@@ -2,9 +2,9 @@
 
 import pytest
 
-from desk.connections import check_connections
 from desk.errors import SettingsError
-from desk.settings import Settings
+from desk.settings.outgoing import check_connections
+from desk.settings.settings import Settings
 
 HERE = "postgresql+asyncpg://u:secret@127.0.0.1/innringing"
 ARI = "http://127.0.0.1:8088"

@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 
 from api.problems import PLAIN_TITLES, STATUS_OF
 from desk.paths import ROOT
-from desk.settings import PREFIX, Settings
-from desk.variables import BESIDE, known, unread
+from desk.settings.settings import PREFIX, Settings
+from desk.settings.variables import BESIDE, known, unread
 from innringing import app
 from ops.commands import compose
 from ops.commands.run import STOP_LIMIT

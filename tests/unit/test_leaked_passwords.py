@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from desk.accounts.leaked_passwords import LeakedPasswords
 from desk.accounts.passwords import PasswordProblem, Passwords
 from desk.errors import LeakedPasswordsFault, WeakPassword
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.commands.check import leaked_passwords
 
 LEAKED = "ta trikken til Frogner"

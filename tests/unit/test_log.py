@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from desk.logging.log import Scrubber, configure_logging
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from tests.synthetic import synthetic_identity
 
 SENTINEL = synthetic_identity(113)

@@ -7,8 +7,8 @@ import pytest
 
 from desk.errors import SettingsError
 from desk.logging.log import _secrets
-from desk.oidc_settings import CALLBACK_PATH, is_local_path, is_safe
-from desk.settings import Settings
+from desk.settings.oidc import CALLBACK_PATH, is_local_path, is_safe
+from desk.settings.settings import Settings
 
 SECRET = "a-secret-nobody-may-read"
 WHOLE = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desk.callbacks import CallKey
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ivr.app import sounds_now
 from ivr.calls.call import Call, CallerId
 from ivr.rehearsal.line import FakeChannel

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from desk.errors import SettingsError
 from desk.limits.rate import Rate, use
-from desk.settings import Settings
+from desk.settings.settings import Settings
 
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)
 SIXTY = Rate(60, timedelta(minutes=1))

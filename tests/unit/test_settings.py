@@ -10,7 +10,7 @@ import pytest
 from desk.errors import SettingsError
 from desk.logging.log import Scrubber, _secrets
 from desk.paths import ROOT
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from desk.vault.keys import Keys
 
 KEY = base64.b64encode(bytes(range(32))).decode()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desk.errors import SettingsError
-from desk.settings import Settings
+from desk.settings.settings import Settings
 from ops.machine import sip_security
 from tests.certificates import Authority, Certificate
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
-from desk.settings import PREFIX, SECRETS, Settings
+from desk.settings.settings import PREFIX, SECRETS, Settings
 
 BESIDE: Final = frozenset(
     {

@@ -15,15 +15,15 @@ from pydantic_settings import SettingsConfigDict
 
 from desk.accounts.session_limits import Limits
 from desk.accounts.totp import SecondFactorPolicy
-from desk.connections import check_connections
 from desk.dialling import Caps
 from desk.errors import SettingsError
-from desk.limit_settings import LimitSettings
-from desk.network_settings import NetworkSettings
-from desk.oidc_settings import OidcSettings
 from desk.paths import ROOT
-from desk.sms_settings import SmsSettings
-from desk.trust_settings import TrustSettings, with_files
+from desk.settings.limits import LimitSettings
+from desk.settings.network import NetworkSettings
+from desk.settings.oidc import OidcSettings
+from desk.settings.outgoing import check_connections
+from desk.settings.sms import SmsSettings
+from desk.settings.trust import TrustSettings, with_files
 from desk.vault.keys import KEY_ADVICE, KEY_BYTES, Keys, parse_keys, read_secret
 
 """The checkout: dialplan/, prompts/ and migrations/ are there, and var/ by default."""
