@@ -52,12 +52,12 @@ from desk.accounts.second_factors import SecondFactors
 from desk.accounts.sessions import Sessions
 from desk.accounts.token_management import Issuance
 from desk.audit.audit import Audit
+from desk.callbacks.edits import Errands
+from desk.callbacks.queue import LEASE, Desk
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.desk import LEASE, Desk
 from desk.dials import Dials
-from desk.errands import Errands
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from api.schemas import MAX_LIMIT, MAX_NOTE, PLAIN_TEXT, Body, Fence, Note, Slug
-from desk.callbacks import Priority
+from desk.callbacks.model import Priority
 from desk.promises.availability import LONGEST_CLOSURE
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

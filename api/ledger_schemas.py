@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from desk.callbacks import Priority
+from desk.callbacks.model import Priority
 from desk.forecast import PromiseState
 from desk.ledger import Deadline, DepartmentPromises, Intake, IntakeGroup, JudgedPromise, Outlook
 from desk.messages.model import SmsState

@@ -1,7 +1,7 @@
 """How much may be asked, by one log-in or token, and from one address by who shows nothing that opens.
 
 Kept in this process' memory: with several processes each gives as much, and a restart begins anew. What must hold over
-all of them, how many identity numbers somebody is shown, is kept in the database (desk/number_looks.py).
+all of them, how many identity numbers somebody is shown, is kept in the database (desk/callbacks/identity_reveal.py).
 
 A credential that has used up its share is refused before the database is asked for anything. Where nothing that opens
 was shown, the request would be refused in any case: the limit only makes that cheaper, and leaves no row of the audit

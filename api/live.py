@@ -15,7 +15,7 @@ import structlog
 
 from api.errors import TooManyReaders
 from desk.access.permissions import Scope
-from desk.callbacks import Change
+from desk.callbacks.model import Change
 from desk.errors import StorageUnavailable
 from desk.history.feed import POLL_SECONDS, Changes, Tail
 

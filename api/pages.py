@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from desk.callbacks import Attempt, Callback, Page
+from desk.callbacks.model import Attempt, Callback, Page
 
 
 def page_json(page: Page[Callback]) -> str:

@@ -20,12 +20,12 @@ from desk.accounts.sessions import Sessions
 from desk.accounts.token_management import Issuance
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
+from desk.callbacks.edits import Errands
+from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.batching import Shared
 from desk.departments.departments import Departments
-from desk.desk import Desk
 from desk.dials import Dials
-from desk.errands import Errands
 from desk.idempotency.answers import Answers
 from desk.ledger import Ledger
 from desk.messages.outbox import Outbox

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from desk.callbacks.queue import Desk
 from desk.departments.departments import Departments
-from desk.desk import Desk
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.settings.settings import Settings
 from desk.tls import client_context

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
-from desk.callbacks import (
+from desk.callbacks.model import (
     Attempt,
     Callback,
     ClosedReason,

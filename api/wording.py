@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from desk.callbacks import UNANSWERED, Callback, ClosedReason, Outcome, Status
+from desk.callbacks.model import UNANSWERED, Callback, ClosedReason, Outcome, Status
 from desk.departments.departments import Department
 from desk.promises.rules import attempts_note, spoken_text
 

@@ -9,7 +9,7 @@ from datetime import datetime, time
 from enum import StrEnum
 from typing import Final
 
-from desk.callbacks import Outcome
+from desk.callbacks.model import Outcome
 from desk.clock import OSLO
 from desk.departments.departments import Department
 from desk.numbers.phone_number import PhoneNumber

@@ -12,13 +12,14 @@ from uuid import uuid4
 
 import structlog
 
-from desk import moves
 from desk.access.permissions import EVERYTHING, Scope
+from desk.callbacks import repository as callback_rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
-from desk.desk import Desk
 from desk.dialling import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
 from desk.errors import (
     AlreadyClaimed,
@@ -37,7 +38,6 @@ from desk.history import feed_repository as changes
 from desk.history import history
 from desk.history.history import SYSTEM, Details, Entry
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
-from desk.storage import callbacks as callback_rows
 from desk.storage import dials as rows
 
 UNTAKEN: Final = timedelta(seconds=30)

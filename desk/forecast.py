@@ -10,7 +10,7 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from statistics import median
 
-from desk.callbacks import Attempt, Outcome
+from desk.callbacks.model import Attempt, Outcome
 
 ON_DUTY_FOR = timedelta(minutes=15)
 """An agent is on duty this long after a claim, a heartbeat or anything else done to a callback."""

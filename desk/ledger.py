@@ -13,7 +13,8 @@ import structlog
 
 from desk import forecast
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import Page, Priority, Status
+from desk.callbacks import repository as rows
+from desk.callbacks.model import Page, Priority, Status
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
@@ -25,7 +26,6 @@ from desk.history.history import SYSTEM, Entry
 from desk.messages import repository as outbox
 from desk.messages.model import UNTOLD, SmsState
 from desk.promises.rules import due
-from desk.storage import callbacks as rows
 from desk.storage import ledger as ledger_rows
 from desk.storage.ledger import LineRow, PromiseRow, WarningRow
 

@@ -15,8 +15,9 @@ from collections.abc import Collection
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from desk import moves
 from desk.access.permissions import EVERYTHING, Scope
+from desk.callbacks import repository as callback_rows
+from desk.callbacks import transitions as moves
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
@@ -24,7 +25,6 @@ from desk.errors import CannotOpen, RecordingNotFound
 from desk.history import history
 from desk.history.history import CALLER, Entry
 from desk.sound import as_wav, seconds
-from desk.storage import callbacks as callback_rows
 from desk.storage import recordings as rows
 from desk.vault.vault import Vault
 

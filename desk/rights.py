@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from desk import moves
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Callback, Status
+from desk.callbacks import repository as callback_rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.model import Callback, Status
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
@@ -26,7 +27,6 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import opened
 from desk.sound import as_wav
-from desk.storage import callbacks as callback_rows
 from desk.storage import personal, recordings
 from desk.storage import rights as rows
 from desk.storage.rights import Row

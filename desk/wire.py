@@ -7,10 +7,10 @@ from desk.accounts.leaked_passwords import LeakedPasswords
 from desk.accounts.passwords import Passwords
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
-from desk.callers import Callers
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from desk.callbacks import CallKey, IncompleteStep, WhyEnded
+from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
 from desk.departments.departments import Department, Departments, Policy
 from desk.numbers.phone_number import PhoneNumber
 from ivr.asterisk.ari import Ari

@@ -31,7 +31,7 @@ from api.schemas import (
     ReleaseIn,
 )
 from api.wording import what_happens_next
-from desk.callbacks import Callback, Priority, Status, Wanted
+from desk.callbacks.model import Callback, Priority, Status, Wanted
 from desk.errors import TooManyNumbers
 from desk.idempotency.answers import Answer
 

@@ -17,7 +17,7 @@ from desk.accounts import emergency_repository as rows
 from desk.accounts import tokens_repository as tokens
 from desk.accounts.emergency_repository import EmergencyRow
 from desk.accounts.tokens import hashed
-from desk.callbacks import Page
+from desk.callbacks.model import Page
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database

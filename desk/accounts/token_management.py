@@ -13,7 +13,7 @@ from desk.access.permissions import Permission
 from desk.accounts import agents_repository as agent_rows
 from desk.accounts import tokens_repository as rows
 from desk.accounts.tokens import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
-from desk.callbacks import Page
+from desk.callbacks.model import Page
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database

@@ -18,7 +18,7 @@ import structlog
 from desk.audit import repository as rows
 from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.repository import AuditFilter, AuditRow, Look, Seen
-from desk.callbacks import Page
+from desk.callbacks.model import Page
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.cursors import after_audit, audit_place

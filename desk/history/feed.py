@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import Change
+from desk.callbacks.model import Change
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import StorageUnavailable

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from desk.access.permissions import Scope
-from desk.callbacks import Change, Status
+from desk.callbacks.model import Change, Status
 from desk.database.engine import FAILURES, Connection, Database
 from desk.database.notify import CHANNEL
 from desk.errors import StorageUnavailable

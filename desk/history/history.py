@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, insert, select
 
 from desk.access.permissions import Scope
-from desk.callbacks import HistoryRow, Status
+from desk.callbacks.model import HistoryRow, Status
 from desk.database.engine import Connection
 from desk.database.notify import TOLD
 from desk.schema.scope import of_callback as of_that_callback

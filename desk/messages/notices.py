@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.history import history

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, update
 
-from desk.callbacks import Status
+from desk.callbacks.model import Status
 from desk.database.engine import Connection
 from desk.messages.model import SmsKind, SmsState
 from desk.schema.tables import callbacks, outbox, promises

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.promises import closures_repository as closures

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, insert, not_, or_, select, update
 
 from desk.access.permissions import Scope
-from desk.callbacks import ClosedReason
+from desk.callbacks.model import ClosedReason
 from desk.database.engine import Connection
 from desk.schema.scope import in_department
 from desk.schema.tables import callbacks, closures

@@ -14,7 +14,7 @@ from typing import Final
 
 import holidays
 
-from desk.callbacks import Status
+from desk.callbacks.model import Status
 from desk.clock import OSLO
 from desk.departments.departments import Department, Policy
 from desk.errors import PromiseNotPossible

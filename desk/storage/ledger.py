@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, select
 
 from desk.access.permissions import Scope
-from desk.callbacks import Attempt, Outcome, Priority, Status
+from desk.callbacks import repository as rows
+from desk.callbacks.claims_repository import ORDER
+from desk.callbacks.model import Attempt, Outcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.forecast import Given
@@ -18,8 +20,6 @@ from desk.promises.rules import Promise, PromiseReason
 from desk.schema.scope import in_department
 from desk.schema.scope import of_callback as of_that_callback
 from desk.schema.tables import attempts, callbacks, history, promises, warnings
-from desk.storage import callbacks as rows
-from desk.storage.claims import ORDER
 
 c = callbacks.c
 

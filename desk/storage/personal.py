@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
-from desk.callbacks import Status
+from desk.callbacks.model import Status
+from desk.callbacks.repository import kept
 from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, outbox
 from desk.storage import recordings
-from desk.storage.callbacks import kept
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import Table, select
 
+from desk.callbacks.repository import kept
 from desk.database.engine import Connection
 from desk.key_rotation.sealed_columns import NOT_SEALED
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.audit_tables import audit_callbacks
 from desk.schema.tables import answers, callbacks, calls, metadata, recordings
-from desk.storage.callbacks import kept
 
 c = callbacks.c
 

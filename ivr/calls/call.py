@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import structlog
 
-from desk.callbacks import CallKey, IncompleteStep
+from desk.callbacks.model import CallKey, IncompleteStep
 from ivr.asterisk.channel import CallerId as CallerId
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.channel import Keys as Keys

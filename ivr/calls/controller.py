@@ -14,9 +14,9 @@ from uuid import uuid4
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from desk.callbacks import CallKey, IncompleteStep, WhyEnded
+from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
+from desk.callbacks.queue import Desk
 from desk.departments.departments import Department, Departments
-from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from ivr.asterisk.ari import Reconcile, Route

@@ -6,12 +6,12 @@ from typing import Final
 
 import structlog
 
-from desk.callbacks import IncompleteStep, WhyEnded
-from desk.callers import Callers
+from desk.callbacks.model import IncompleteStep, WhyEnded
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
 from desk.departments.departments import Department
-from desk.desk import Desk
 from desk.errors import DeskError, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from desk.callbacks import Registration, Status
-from desk.callers import Callers, Standing
+from desk.callbacks.model import Registration, Status
+from desk.callbacks.repeat_callers import Callers, Standing
 from desk.clock import Clock
 from desk.departments.departments import Department
 from ivr.calls.call import Call

@@ -4,9 +4,9 @@ from typing import Final
 
 import structlog
 
-from desk.callbacks import IncompleteStep, WhyEnded
+from desk.callbacks.model import IncompleteStep, WhyEnded
+from desk.callbacks.queue import Desk
 from desk.departments.choice import Choice
-from desk.desk import Desk
 from desk.errors import DeskError
 from desk.numbers.phone_number import PhoneNumber
 from ivr.calls.call import Call

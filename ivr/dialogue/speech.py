@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from desk.callbacks import Callback, Registration
-from desk.callers import Standing
+from desk.callbacks.model import Callback, Registration
+from desk.callbacks.repeat_callers import Standing
 from desk.clock import OSLO
 from desk.departments.choice import Choice, Topic
 from desk.departments.departments import Department, Policy

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
 from ivr.asterisk.errors import AriError, ChannelGone
 from ivr.calls.call import KEY_TONE, PAUSE, Call, CallerId
 

@@ -17,11 +17,11 @@ from typing import Any, Final, cast
 
 from pydantic import SecretStr
 
-from desk.callbacks import CallKey, Registration, WhyEnded
-from desk.callers import Callers
+from desk.callbacks.model import CallKey, Registration, WhyEnded
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
 from desk.database.engine import Database
 from desk.departments.departments import Department
-from desk.desk import Desk
 from desk.files.reload import DepartmentsFile
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
 from desk.clock import SystemClock
 from desk.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber, parse_identity

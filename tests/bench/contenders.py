@@ -20,7 +20,7 @@ from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import ClosedReason
+from desk.callbacks.model import ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from tests.integration.desk_world import make_desk

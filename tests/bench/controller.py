@@ -14,8 +14,8 @@ from typing import TextIO
 
 import uvloop
 
+from desk.callbacks.queue import Desk
 from desk.departments.departments import Department, load_departments
-from desk.desk import Desk
 from desk.logging.log import configure_logging
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone

@@ -20,8 +20,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from desk.callbacks import CallKey
-from desk.desk import Desk
+from desk.callbacks.model import CallKey
+from desk.callbacks.queue import Desk
 from desk.promises.rules import public_holidays
 from ops.machine import postgres
 from tests.integration.api_process import ApiProcess, environment, running_api

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from desk.access.permissions import EVERYTHING, Role
-from desk.callbacks import Callback, Status
+from desk.callbacks.model import Callback, Status
 from desk.clock import OSLO
 from desk.dialling import DialReason, DialState, may_ring
 from desk.schema.migrate import migrate

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import Status, Wanted
+from desk.callbacks.model import Status, Wanted
+from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.filled import fill

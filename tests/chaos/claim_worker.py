@@ -12,16 +12,17 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from desk import moves
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import ClosedReason
+from desk.callbacks import batched_claims_sql as together
+from desk.callbacks import claims_repository as claims
+from desk.callbacks import repository as rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.model import ClosedReason
+from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Connection, Database
-from desk.desk import Desk
 from desk.errors import DeskError, StorageUnavailable
 from desk.schema.tables import callbacks
-from desk.storage import callbacks as rows
-from desk.storage import claims, together
 from tests.chaos.claim_history import LOST, OK, Journal
 from tests.integration.desk_world import make_desk
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
+from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import load_departments
-from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.migrate import migrate

@@ -16,10 +16,10 @@ from api.metrics import Metrics
 from api.parts import Parts
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
-from desk.callbacks import Callback, CallKey
+from desk.callbacks.model import Callback, CallKey
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Department, Departments, Policy
-from desk.desk import Desk
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from desk.access.permissions import Role
-from desk.callbacks import Callback, CallKey, IncompleteStep
+from desk.callbacks.model import Callback, CallKey, IncompleteStep
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.tables import outbox

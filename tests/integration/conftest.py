@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.paths import ROOT
 from ivr.prompts.build import build
 from ops.machine import tree

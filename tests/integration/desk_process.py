@@ -9,10 +9,10 @@ import itertools
 import sys
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
+from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.desk import Desk
 from tests.integration.desk_world import make_desk, person, phone
 
 

@@ -2,11 +2,11 @@
 
 from datetime import time, timedelta
 
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
+from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Department, Departments, Policy
-from desk.desk import Desk
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.vault.vault import Vault

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.dialling import Caps, Dial
 from desk.dials import Dials
 from tests.fakes import FakeClock

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from inspect import iscoroutinefunction
 from typing import Any, NoReturn, cast
 
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
 from desk.clock import OSLO
 from ivr.asterisk.ari import Reconcile, Route
 from ivr.asterisk.errors import ChannelGone

@@ -11,12 +11,12 @@ from sqlalchemy import text
 
 from api.link_mobility import LinkMobility
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Callback, CallKey
-from desk.callers import Callers
+from desk.callbacks.edits import Errands
+from desk.callbacks.model import Callback, CallKey
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.desk import Desk
-from desk.errands import Errands
 from desk.ledger import Ledger
 from desk.messages.notices import Notices
 from desk.messages.outbox import Outbox

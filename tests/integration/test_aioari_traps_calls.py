@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from desk.callbacks import IncompleteStep
+from desk.callbacks.model import IncompleteStep
 from ivr.calls.call import Call, Keys
 from tests.fake_ari import FakeAri, channel_json, serving
 from tests.integration.aioari_world import LITTLE, one_prompt, stock, stock_running

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from structlog.testing import capture_logs
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import ClosedReason, Outcome, Status
-from desk.callers import Callers
+from desk.callbacks.model import ClosedReason, Outcome, Status
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
 from desk.clock import OSLO
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.promises.availability import CLOSURE_TEXTS
 from desk.settings.settings import Settings

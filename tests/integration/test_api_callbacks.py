@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from desk.callbacks import CallKey, IncompleteStep
+from desk.callbacks.model import CallKey, IncompleteStep
 from desk.numbers.phone_number import parse_phone
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from api.repeating import repeating
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
 from desk.errors import StorageUnavailable
 from desk.ledger import Ledger
 from tests.integration.api_world import DEPARTMENTS, World, open_world

@@ -11,7 +11,7 @@ import structlog
 
 from api.problems import STATUS_OF
 from api.requests import MAX_BODY_BYTES
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
 from desk.database.engine import Database
 from desk.errors import DepartmentsFileError, DeskError, OperatorsFileError, SettingsError, StorageUnavailable
 from tests.integration.api_world import World, open_world

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from desk.callbacks import IncompleteStep
+from desk.callbacks.model import IncompleteStep
 from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari
 from ivr.calls.call import Call

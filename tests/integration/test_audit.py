@@ -12,8 +12,8 @@ from desk.audit.audit import Outcome
 from desk.audit.chain import Anchor
 from desk.audit.repository import AuditFilter, AuditRow
 from desk.audit.verify import MOST_FAULTS, Verifying
+from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
-from desk.desk import Desk
 from desk.errors import BadCursor, StorageUnavailable
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock

@@ -18,9 +18,9 @@ from desk.access.permissions import Role
 from desk.audit.audit import Audit, AuditEntry, Outcome
 from desk.audit.chain import chain_keys
 from desk.audit.repository import GENESIS, AuditRow
-from desk.callbacks import Callback
+from desk.callbacks.model import Callback
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from tests.fakes import FakeClock
 from tests.integration.api_world import open_world
 from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded

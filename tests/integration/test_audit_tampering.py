@@ -13,8 +13,8 @@ from sqlalchemy import Table, delete, insert, select, update
 from desk.audit.chain import Anchor
 from desk.audit.repository import NUMBER
 from desk.audit.verify import Fault, What
+from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
-from desk.desk import Desk
 from desk.schema.tables import audit, audit_callbacks, audit_patients
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, faults, make_audit, unguarded

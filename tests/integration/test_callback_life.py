@@ -24,11 +24,11 @@ from hypothesis.stateful import (
 )
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import ClosedReason, Outcome, Priority, Status
+from desk.callbacks.edits import Errands
+from desk.callbacks.model import ClosedReason, Outcome, Priority, Status
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.desk import Desk
-from desk.errands import Errands
 from desk.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, DeskError, IllegalMove
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Priority, Status, WhyEnded
-from desk.callers import Callers
+from desk.callbacks.model import Callback, ClosedReason, IncompleteStep, Outcome, Priority, Status, WhyEnded
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.errors import CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Callback, ClosedReason, Outcome, Priority, Status
-from desk.desk import Desk
+from desk.callbacks.model import Callback, ClosedReason, Outcome, Priority, Status
+from desk.callbacks.queue import Desk
 from desk.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, person, phone

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, select
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import ClosedReason, IncompleteStep, Outcome, Priority, Status
+from desk.callbacks.model import ClosedReason, IncompleteStep, Outcome, Priority, Status
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.errors import DepartmentNotFound
 from desk.schema import tables
 from tests.fakes import FakeClock

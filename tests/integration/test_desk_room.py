@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import ClosedReason, Registration
+from desk.callbacks.model import ClosedReason, Registration
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.desk import Desk
 from desk.errors import DepartmentNotFound
 from desk.promises.availability import Later
 from desk.vault.vault import Vault

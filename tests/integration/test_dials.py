@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Outcome, Status
+from desk.callbacks.model import Outcome, Status
 from desk.database.engine import Database
 from desk.dialling import Caps, DialReason, DialState
 from desk.errors import (

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from desk.access.permissions import Scope
-from desk.callbacks import ClosedReason, Status
+from desk.callbacks.model import ClosedReason, Status
 from desk.paths import ROOT
 from tests.integration.api_process import environment, running_api
 from tests.integration.api_queue import open_queue, people_ring

@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
-from desk import moves
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import CallKey, ClosedReason, Status
-from desk.callers import Callers
+from desk.callbacks import repository as callback_rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.model import CallKey, ClosedReason, Status
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repository import Stored
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.errors import IllegalMove, SettingsError
 from desk.idempotency.answers import Answer, Answers
 from desk.key_rotation.keyring import Keyring
@@ -25,8 +27,6 @@ from desk.key_rotation.rotation import Rotation
 from desk.rights import Rights
 from desk.schema.migrate import migrate
 from desk.schema.tables import answers, callbacks
-from desk.storage import callbacks as callback_rows
-from desk.storage.callbacks import Stored
 from desk.vault.vault import Vault, index_version_of
 from innringing import app
 from tests.fakes import FakeClock
@@ -211,7 +211,7 @@ async def test_who_comes_second_waits_and_joins(
         return await make(*given, **more)
 
     make = moves.make
-    monkeypatch.setattr("desk.moves.make", held)
+    monkeypatch.setattr("desk.callbacks.transitions.make", held)
     async with processes(migrated_url, clock, [STEP_1, STEP_2]) as (one, other), asyncio.TaskGroup() as calls:
         first = calls.create_task(one.register(call(1), "kirurgi", person(1), phone(1)))
         await looked.wait()
@@ -238,7 +238,7 @@ async def test_the_unique_index_alone_would_let_two_through(
         return await make(*given, **more)
 
     make = moves.make
-    monkeypatch.setattr("desk.moves.make", held)
+    monkeypatch.setattr("desk.callbacks.transitions.make", held)
     monkeypatch.setattr(callback_rows, "_one_at_a_time", unlocked)
     async with processes(postgres_url, clock, [STEP_1, STEP_2]) as desks:
         await asyncio.gather(*(d.register(call(n), "kirurgi", person(1), phone(1)) for n, d in enumerate(desks)))

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select, text
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Change, Status
+from desk.callbacks.model import Change, Status
+from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
-from desk.desk import Desk
 from desk.errors import StorageUnavailable
 from desk.history import history
 from desk.history.feed import Changes, Tail

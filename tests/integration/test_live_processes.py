@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
 from tests.integration.api_process import ApiProcess, environment, running_api
 from tests.integration.api_queue import open_queue, people_ring
 from tests.integration.desk_world import person, phone

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Callback, ClosedReason, Outcome, Status
+from desk.callbacks.edits import Errands
+from desk.callbacks.model import Callback, ClosedReason, Outcome, Status
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.desk import Desk
-from desk.errands import Errands
 from desk.errors import PromiseNotPossible
 from desk.promises.availability import Later
 from desk.vault.vault import Vault

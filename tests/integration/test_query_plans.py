@@ -18,16 +18,17 @@ from sqlalchemy import event, text
 from desk.access.permissions import EVERYTHING, Scope
 from desk.audit import repository as audit
 from desk.audit.repository import AuditRow, Look, Seen
-from desk.callbacks import Priority, Status, Wanted
+from desk.callbacks import claims_repository as claims
+from desk.callbacks import repository as callbacks
+from desk.callbacks.model import Priority, Status, Wanted
+from desk.callbacks.queue import LEASE
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.desk import LEASE
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
 from desk.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage import callbacks, claims
 from tests.filled import fill
 from tests.integration.desk_world import DEPARTMENTS, make_desk
 from tests.servers import copied

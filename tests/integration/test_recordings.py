@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select, update
 
 from desk.access.permissions import EVERYTHING
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
 from desk.recordings import Recordings
 from desk.schema.tables import recordings

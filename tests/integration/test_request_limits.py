@@ -9,7 +9,7 @@ import pytest
 
 from desk.access.permissions import EVERYTHING
 from desk.audit.repository import AuditRow
-from desk.callbacks import Status
+from desk.callbacks.model import Status
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from api.repeating import repeating
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import CallKey, ClosedReason, IncompleteStep, Outcome
+from desk.callbacks.model import CallKey, ClosedReason, IncompleteStep, Outcome
+from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
-from desk.desk import Desk
 from desk.errors import CallbackNotFound
 from desk.retention import SILENT, Retention, Rules
 from desk.rights import Rights

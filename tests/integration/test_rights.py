@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import ClosedReason, IncompleteStep
+from desk.callbacks.model import ClosedReason, IncompleteStep
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.errors import CallbackNotFound
 from desk.history import history
 from desk.recordings import Recordings

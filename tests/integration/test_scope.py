@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import Callback, ClosedReason, IncompleteStep, Outcome, Status
+from desk.callbacks.edits import Errands
+from desk.callbacks.model import Callback, ClosedReason, IncompleteStep, Outcome, Status
+from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.desk import Desk
 from desk.dials import Dials
-from desk.errands import Errands
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger import Ledger

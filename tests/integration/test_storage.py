@@ -9,9 +9,9 @@ from sqlalchemy import event, select, text, update
 
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.accounts.agents import Agent, AgentExists, Agents
-from desk.callbacks import Outcome, Status
+from desk.callbacks.model import Outcome, Status
+from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
-from desk.desk import Desk
 from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
 from desk.schema import tables
 from desk.schema.migrate import migrate

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from typing import Any
 
-from desk.callbacks import Callback, CallKey, ClosedReason, IncompleteStep, Priority, Registration, Status, WhyEnded
-from desk.callers import Standing
+from desk.callbacks.model import (
+    Callback,
+    CallKey,
+    ClosedReason,
+    IncompleteStep,
+    Priority,
+    Registration,
+    Status,
+    WhyEnded,
+)
+from desk.callbacks.repeat_callers import Standing
 from desk.departments.departments import Department, Policy
 from desk.errors import DeskError
 from desk.numbers.identity_number import IdentityNumber, parse_identity

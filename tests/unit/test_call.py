@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from desk.callbacks import IncompleteStep
+from desk.callbacks.model import IncompleteStep
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.calls.call import CallerHungUp, CallerId, Keys
 from ivr.rehearsal.line import FakeChannel

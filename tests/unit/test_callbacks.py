@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks import TRANSITIONS, CallKey, Outcome, Status, move
+from desk.callbacks.model import TRANSITIONS, CallKey, Outcome, Status, move
 from desk.errors import IllegalMove
 
 ALLOWED = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from desk.callbacks import CallKey, IncompleteStep
+from desk.callbacks.model import CallKey, IncompleteStep
 from desk.errors import StorageUnavailable
 from ivr.asterisk.errors import AriUnavailable, ChannelGone
 from ivr.asterisk.events import (

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from desk.callbacks import IncompleteStep
+from desk.callbacks.model import IncompleteStep
 from desk.errors import DepartmentNotFound, StorageUnavailable
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from desk.callbacks import IncompleteStep, WhyEnded
+from desk.callbacks.model import IncompleteStep, WhyEnded
 from desk.departments.choice import Choice, Topic
 from desk.errors import StorageUnavailable
 from desk.numbers.phone_number import parse_phone

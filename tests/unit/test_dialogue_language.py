@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from desk.callbacks import IncompleteStep, WhyEnded
+from desk.callbacks.model import IncompleteStep, WhyEnded
 from desk.errors import StorageUnavailable
 from ivr.dialogue.caller import language_keys
 from ivr.rehearsal.virtual_time import on_virtual_time

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from desk.callbacks import Status
+from desk.callbacks.model import Status
 from desk.errors import IllegalMove
 from desk.numbers.phone_number import parse_phone
 from ivr.prompts.keys import ahead

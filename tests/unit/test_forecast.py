@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks import Attempt, Outcome
+from desk.callbacks.model import Attempt, Outcome
 from desk.forecast import (
     USUAL_HANDLING,
     Deed,

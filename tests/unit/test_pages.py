@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.pages import page_json
 from api.schemas import CallbackOut, CallbackPage
-from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
+from desk.callbacks.model import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
 from desk.departments.departments import Policy
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks import Status
+from desk.callbacks.model import Status
 from desk.clock import OSLO
 from desk.departments.departments import Department, HalfDay, Policy
 from desk.numbers.phone_number import parse_phone

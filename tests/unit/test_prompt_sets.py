@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.callbacks import CallKey
+from desk.callbacks.model import CallKey
 from desk.settings.settings import Settings
 from ivr.app import sounds_now
 from ivr.calls.call import Call, CallerId

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk import moves
-from desk.callbacks import Registration
+from desk.callbacks import transitions as moves
+from desk.callbacks.model import Registration
 from desk.clock import OSLO
 from desk.departments.departments import Department, Policy, load_departments
 from desk.errors import DepartmentsFileError, PromiseNotPossible

@@ -9,9 +9,9 @@ import desk.storage.tables as tables
 import pytest
 
 from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
-from desk.desk import Desk
+from desk.callbacks.edits import Errands
+from desk.callbacks.queue import Desk
 from desk.dials import Dials
-from desk.errands import Errands
 from desk.errors import DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger import Ledger

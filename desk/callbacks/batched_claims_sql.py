@@ -1,6 +1,6 @@
 """Claims and completions of several agents in one statement, which is a unit of work by itself. PostgreSQL only.
 
-The same moves as in desk/moves.py, for the case that nothing stands in their way: what does is left to be told there.
+The same moves as in desk/callbacks/transitions.py, for the case that nothing stands in their way: what does is left to be told there.
 Condition, lock, fence, history and attempts are all in the one statement, so it is done whole or not at all.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
 from desk.access.permissions import Scope
-from desk.callbacks import Attempt, ClosedReason, Outcome
+from desk.callbacks.model import Attempt, ClosedReason, Outcome
+from desk.callbacks.repository import Stored, read, shown
 from desk.database.engine import Connection
 from desk.database.notify import TOLD
-from desk.storage.callbacks import Stored, read, shown
 
 _SHOWN = ", ".join(f"c.{each.name}" for each in shown)
 _MINE = ", ".join(each.name for each in shown)

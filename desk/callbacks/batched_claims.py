@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from desk.callbacks import Callback
+from desk.callbacks import batched_claims_sql as together
+from desk.callbacks.batched_claims_sql import Claim, Completion
+from desk.callbacks.model import Callback
+from desk.callbacks.repository import uuid
 from desk.clock import Clock
 from desk.database.batching import AtOnce
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.storage import together
-from desk.storage.callbacks import uuid
-from desk.storage.together import Claim, Completion
 
 
 class Line(UnitsOfWork):

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from desk import moves
 from desk.access.permissions import EVERYTHING
-from desk.callbacks import Callback, CallKey, ClosedReason, RecordedCall, Status
+from desk.callbacks import calls_repository as call_rows
+from desk.callbacks import claims_repository as claims
+from desk.callbacks import repository as rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.model import Callback, CallKey, ClosedReason, RecordedCall, Status
+from desk.callbacks.repository import Stored
 from desk.database.engine import Connection
 from desk.database.unit_of_work import QueueWork
 from desk.errors import CallbackNotFound, IllegalMove
 from desk.history.history import CALLER
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.storage import callbacks as rows
-from desk.storage import calls as call_rows
-from desk.storage import claims
-from desk.storage.callbacks import Stored
 
 
 @dataclass(frozen=True)

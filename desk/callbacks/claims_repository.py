@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import func, literal, or_, select, tuple_, update
 
 from desk.access.permissions import Scope
-from desk.callbacks import Callback, Status
+from desk.callbacks import repository as rows
+from desk.callbacks.model import Callback, Status
+from desk.callbacks.repository import RANK, Stored, shown
 from desk.database.engine import Connection
 from desk.schema.scope import in_department, within
 from desk.schema.tables import callbacks
-from desk.storage import callbacks as rows
-from desk.storage.callbacks import RANK, Stored, shown
 
 c = callbacks.c
 

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
 
 from desk.access.permissions import Scope
-from desk.callbacks import Callback, Page, Status, Wanted
+from desk.callbacks.model import Callback, Page, Status, Wanted
+from desk.callbacks.repository import RANK, c, kept, shown, with_attempts
 from desk.database import cursors
 from desk.database.engine import Connection
 from desk.database.instant import Instant
 from desk.schema.scope import within
-from desk.storage.callbacks import RANK, c, kept, shown, with_attempts
 
 MOST_BRANCHES = 100
 

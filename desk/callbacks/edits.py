@@ -1,6 +1,6 @@
 """What agents do to callbacks besides ringing: book one for somebody, mend it, send it on, promise anew.
 
-Every method is one unit of work, as in desk/desk.py.
+Every method is one unit of work, as in desk/callbacks/queue.py.
 """
 
 from collections.abc import Collection
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from desk import moves
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import Callback, Priority, Registration, Status
+from desk.callbacks import repository as rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.model import Callback, Priority, Registration, Status
+from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
 from desk.database.unit_of_work import QueueWork
 from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
@@ -18,8 +20,6 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.availability import next_promise, promise_at, taken_over
 from desk.promises.rules import PromiseReason
-from desk.storage import callbacks as rows
-from desk.storage.callbacks import RANK, Stored
 
 SWITCHBOARD = "switchboard"
 

@@ -8,9 +8,16 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from desk import moves, number_looks
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import (
+from desk.callbacks import calls_repository as call_rows
+from desk.callbacks import claims_repository as claims
+from desk.callbacks import identity_reveal as number_looks
+from desk.callbacks import lists_repository as lists
+from desk.callbacks import repository as rows
+from desk.callbacks import transitions as moves
+from desk.callbacks.batched_claims import Line
+from desk.callbacks.batched_claims_sql import Claim, Completion
+from desk.callbacks.model import (
     Callback,
     CallKey,
     ClosedReason,
@@ -31,16 +38,11 @@ from desk.departments.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
 from desk.history import history
 from desk.limits.rate import Rate
-from desk.line import Line
 from desk.messages.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import closures_repository as closures
 from desk.promises.availability import Closure, Later, next_promise
-from desk.storage import callbacks as rows
-from desk.storage import calls as call_rows
-from desk.storage import claims, lists
-from desk.storage.together import Claim, Completion
 from desk.vault.vault import Vault
 
 LEASE = timedelta(minutes=15)

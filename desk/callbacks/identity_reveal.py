@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from desk.access.permissions import Scope
+from desk.callbacks import repository as callbacks
 from desk.database.engine import Connection
 from desk.history import history
 from desk.history.history import Entry
@@ -20,7 +21,6 @@ from desk.limits import repository as login_tries
 from desk.limits.backoff import FORGOTTEN, Count
 from desk.limits.rate import Rate, use
 from desk.numbers.identity_number import IdentityNumber
-from desk.storage import callbacks
 from desk.vault.vault import Vault
 
 AN_HOUR: Final = Rate(300, FORGOTTEN)

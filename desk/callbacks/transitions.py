@@ -6,7 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 from desk.access.permissions import Scope
-from desk.callbacks import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
+from desk.callbacks import repository as rows
+from desk.callbacks.model import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
+from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
@@ -16,8 +18,6 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.availability import Given, next_promise, unanswered
 from desk.promises.rules import PromiseReason, attempts_note, due, spoken_text
-from desk.storage import callbacks as rows
-from desk.storage.callbacks import RANK, Stored
 from desk.vault.vault import Vault
 
 CLOSING = {Outcome.REACHED: ClosedReason.REACHED, Outcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
 from desk.access.permissions import Scope
-from desk.callbacks import Attempt, Callback, ClosedReason, Outcome, Priority, Status
+from desk.callbacks.model import Attempt, Callback, ClosedReason, Outcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.errors import CallbackNotFound

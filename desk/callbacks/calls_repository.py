@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from desk.access.permissions import Scope
-from desk.callbacks import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
+from desk.callbacks.model import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
 from desk.database import cursors
 from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
