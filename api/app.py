@@ -65,7 +65,7 @@ from desk.idempotency.answers import Answers
 from desk.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender, open_gateway, sending
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import (

@@ -30,7 +30,7 @@ from desk.idempotency.answers import Answers
 from desk.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
 from desk.retention import Retention
 from desk.settings.settings import Settings
 

@@ -15,7 +15,7 @@ from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
 from desk.promises.rules import public_holidays
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
 from desk.retention import Retention, Rules
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault

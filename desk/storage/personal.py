@@ -15,8 +15,8 @@ from desk.callbacks.model import Status
 from desk.callbacks.repository import kept
 from desk.database.engine import Connection
 from desk.numbers.phone_number import PhoneNumber
+from desk.recordings import repository as recordings
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, outbox
-from desk.storage import recordings
 
 
 @dataclass(frozen=True, eq=False)

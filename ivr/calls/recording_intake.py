@@ -15,7 +15,7 @@ from typing import Final, NoReturn, Protocol
 import structlog
 
 from desk.errors import CallbackNotFound, DeskError
-from desk.sound import is_silent
+from desk.recordings.sound import is_silent
 from ivr.asterisk.errors import AriError
 from ivr.asterisk.recordings import callback_of, name_of
 from ivr.dialogue.recording import LONGEST_SECONDS, Fate

@@ -10,9 +10,9 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
+from desk.recordings.sound import as_wav, is_silent
 from desk.schema.tables import recordings
-from desk.sound import as_wav, is_silent
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import KEYS, call, person, phone

@@ -14,10 +14,10 @@ from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.errors import CallbackNotFound
 from desk.history import history
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
+from desk.recordings.sound import as_wav
 from desk.rights import Rights
 from desk.schema.tables import answers, metadata, recordings
-from desk.sound import as_wav
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world

@@ -18,7 +18,7 @@ from desk.dials import Dials
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger import Ledger
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, make_desk, person, phone

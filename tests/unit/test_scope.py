@@ -16,7 +16,7 @@ from desk.errors import DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger import Ledger
 from desk.paths import ROOT
-from desk.recordings import Recordings
+from desk.recordings.recordings import Recordings
 
 STORAGE = ROOT / "desk" / "storage"
 

@@ -24,8 +24,8 @@ from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import CannotOpen, RecordingNotFound
 from desk.history import history
 from desk.history.history import CALLER, Entry
-from desk.sound import as_wav, seconds
-from desk.storage import recordings as rows
+from desk.recordings import repository as rows
+from desk.recordings.sound import as_wav, seconds
 from desk.vault.vault import Vault
 
 KEY_BYTES = 32
