@@ -57,7 +57,7 @@ from desk.callbacks.queue import LEASE, Desk
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.dials import Dials
+from desk.dials.dials import Dials
 from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes

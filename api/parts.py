@@ -25,7 +25,7 @@ from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.batching import Shared
 from desk.departments.departments import Departments
-from desk.dials import Dials
+from desk.dials.dials import Dials
 from desk.idempotency.answers import Answers
 from desk.ledger import Ledger
 from desk.messages.outbox import Outbox

@@ -14,7 +14,7 @@ import uvloop
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.departments.demo import refuse_demo_departments
-from desk.dials import Dials
+from desk.dials.dials import Dials
 from desk.errors import DeskError, StorageUnavailable
 from desk.files.reload import DepartmentsFile
 from desk.logging.outlets import guard_output

@@ -11,7 +11,7 @@ from api.auth import Reader, Worker
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT
 from api.schemas import Body, Fence
-from desk.dialling import Dial, DialReason, DialState
+from desk.dials.model import Dial, DialReason, DialState
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])
 

@@ -15,7 +15,7 @@ from pydantic_settings import SettingsConfigDict
 
 from desk.accounts.session_limits import Limits
 from desk.accounts.totp import SecondFactorPolicy
-from desk.dialling import Caps
+from desk.dials.model import Caps
 from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings.limits import LimitSettings

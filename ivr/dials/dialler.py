@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import structlog
 
-from desk.dialling import Dial, DialReason, DialState
-from desk.dials import Dials
+from desk.dials.dials import Dials
+from desk.dials.model import Dial, DialReason, DialState
 from desk.errors import DeskError
 from ivr.asterisk.errors import AriError
 from ivr.asterisk.events import ChannelDestroyed, Event, StasisStart

@@ -16,8 +16,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from desk.dialling import Dial, DialReason, DialState
-from desk.dials import Dials
+from desk.dials.dials import Dials
+from desk.dials.model import Dial, DialReason, DialState
 from desk.errors import DepartmentNotFound, DeskError, DialLost, InvalidPhone, InvalidPhoneName, StorageUnavailable
 from desk.numbers.endpoints import agent_endpoint
 from ivr.asterisk.errors import AriError, NotReachable

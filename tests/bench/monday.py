@@ -20,7 +20,7 @@ import structlog
 from desk.access.permissions import EVERYTHING, Role
 from desk.callbacks.model import Callback, Status
 from desk.clock import OSLO
-from desk.dialling import DialReason, DialState, may_ring
+from desk.dials.model import DialReason, DialState, may_ring
 from desk.schema.migrate import migrate
 from tests.integration.api_world import DEPARTMENTS, World, open_world
 

@@ -6,8 +6,8 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks.model import Callback
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.dialling import Caps, Dial
-from desk.dials import Dials
+from desk.dials.dials import Dials
+from desk.dials.model import Caps, Dial
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, call, make_desk, phone
 

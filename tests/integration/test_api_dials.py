@@ -8,7 +8,7 @@ import pytest
 
 from api.problems import URN
 from desk.access.permissions import Role
-from desk.dialling import DialReason
+from desk.dials.model import DialReason
 from tests.integration.api_world import World, open_world
 
 ME = "asterisk-1/a"

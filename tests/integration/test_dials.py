@@ -8,7 +8,7 @@ import pytest
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.model import Outcome, Status
 from desk.database.engine import Database
-from desk.dialling import Caps, DialReason, DialState
+from desk.dials.model import Caps, DialReason, DialState
 from desk.errors import (
     AlreadyClaimed,
     CallbackNotFound,

@@ -14,7 +14,7 @@ from desk.callbacks.edits import Errands
 from desk.callbacks.model import Callback, ClosedReason, IncompleteStep, Outcome, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.dials import Dials
+from desk.dials.dials import Dials
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger import Ledger

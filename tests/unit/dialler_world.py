@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from desk.dialling import Dial, DialReason, DialState
+from desk.dials.model import Dial, DialReason, DialState
 from desk.errors import DialLost, InvalidPhone, StorageUnavailable
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem
 from ivr.asterisk.errors import ChannelGone

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from desk.dialling import DialState
+from desk.dials.model import DialState
 from ivr.asterisk.errors import AriUnavailable, NotReachable
 from ivr.asterisk.events import ChannelDestroyed
 from ivr.dials.outbound import Leg, leg_of

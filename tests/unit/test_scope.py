@@ -11,7 +11,7 @@ import pytest
 from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
 from desk.callbacks.edits import Errands
 from desk.callbacks.queue import Desk
-from desk.dials import Dials
+from desk.dials.dials import Dials
 from desk.errors import DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger import Ledger

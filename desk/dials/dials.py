@@ -20,7 +20,8 @@ from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
-from desk.dialling import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
+from desk.dials import repository as rows
+from desk.dials.model import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
 from desk.errors import (
     AlreadyClaimed,
     CallbackNotFound,
@@ -38,7 +39,6 @@ from desk.history import feed_repository as changes
 from desk.history import history
 from desk.history.history import SYSTEM, Details, Entry
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
-from desk.storage import dials as rows
 
 UNTAKEN: Final = timedelta(seconds=30)
 """A wish nobody took within this is dropped: an agent's phone that rings later is a riddle."""

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, or_, select, update
 
 from desk.access.permissions import Scope
 from desk.database.engine import Connection
-from desk.dialling import Dial, DialReason, DialState
+from desk.dials.model import Dial, DialReason, DialState
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.scope import of_callback, within
 from desk.schema.tables import dials
