@@ -62,7 +62,7 @@ from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender, open_gateway, sending
 from desk.recordings.recordings import Recordings

@@ -27,7 +27,7 @@ from desk.database.batching import Shared
 from desk.departments.departments import Departments
 from desk.dials.dials import Dials
 from desk.idempotency.answers import Answers
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender
 from desk.recordings.recordings import Recordings

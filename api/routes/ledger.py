@@ -20,7 +20,7 @@ from api.once import answered, respond
 from api.openapi import API, problems
 from api.routes.callbacks import NOT_FOUND, Cursor, Limit
 from api.schemas import SLUG
-from desk.forecast import PromiseState
+from desk.ledger.forecast import PromiseState
 
 router = APIRouter(prefix=API, tags=["promises"])
 

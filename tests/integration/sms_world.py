@@ -17,7 +17,7 @@ from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import Callers
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from desk.messages.notices import Notices
 from desk.messages.outbox import Outbox
 from desk.messages.texts import load_sms_texts

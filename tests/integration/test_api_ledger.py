@@ -12,7 +12,7 @@ import structlog
 from api.repeating import repeating
 from desk.callbacks.model import Callback
 from desk.errors import StorageUnavailable
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from tests.integration.api_world import DEPARTMENTS, World, open_world
 
 MINUTE = timedelta(minutes=1)

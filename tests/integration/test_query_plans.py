@@ -26,7 +26,7 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
 from tests.filled import fill

@@ -17,7 +17,7 @@ from desk.database.engine import Database
 from desk.dials.dials import Dials
 from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.history.feed import Changes
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from desk.recordings.recordings import Recordings
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.callbacks.model import Attempt, Outcome
-from desk.forecast import (
+from desk.ledger.forecast import (
     USUAL_HANDLING,
     Deed,
     Given,

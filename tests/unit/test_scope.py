@@ -14,7 +14,7 @@ from desk.callbacks.queue import Desk
 from desk.dials.dials import Dials
 from desk.errors import DepartmentNotAllowed
 from desk.history.feed import Changes
-from desk.ledger import Ledger
+from desk.ledger.ledger import Ledger
 from desk.paths import ROOT
 from desk.recordings.recordings import Recordings
 

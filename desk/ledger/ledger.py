@@ -1,7 +1,7 @@
 """The ledger of promises: which were kept, which are broken, which will be, and whom that is told.
 
 States are reckoned from rows that are only ever added; nothing about a promise is overwritten. The rules are pure, in
-desk/forecast.py.
+desk/ledger/forecast.py.
 """
 
 from collections import Counter
@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from desk import forecast
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
 from desk.callbacks.model import Page, Priority, Status
@@ -20,14 +19,15 @@ from desk.database import cursors
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
-from desk.forecast import Deed, InLine, PromiseState
 from desk.history import history
 from desk.history.history import SYSTEM, Entry
+from desk.ledger import forecast
+from desk.ledger import repository as ledger_rows
+from desk.ledger.forecast import Deed, InLine, PromiseState
+from desk.ledger.repository import LineRow, PromiseRow, WarningRow
 from desk.messages import repository as outbox
 from desk.messages.model import UNTOLD, SmsState
 from desk.promises.rules import due
-from desk.storage import ledger as ledger_rows
-from desk.storage.ledger import LineRow, PromiseRow, WarningRow
 
 LONGEST_LOOK_BACK = timedelta(days=31)
 RECENT = timedelta(days=7)

@@ -14,8 +14,8 @@ from desk.callbacks.claims_repository import ORDER
 from desk.callbacks.model import Attempt, Outcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
-from desk.forecast import Given
 from desk.history.history import CALLER, SYSTEM
+from desk.ledger.forecast import Given
 from desk.promises.rules import Promise, PromiseReason
 from desk.schema.scope import in_department
 from desk.schema.scope import of_callback as of_that_callback
