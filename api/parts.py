@@ -30,8 +30,8 @@ from desk.idempotency.answers import Answers
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender
+from desk.privacy.retention import Retention
 from desk.recordings.recordings import Recordings
-from desk.retention import Retention
 from desk.settings.settings import Settings
 
 

@@ -14,9 +14,9 @@ from desk.database.engine import Database
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
+from desk.privacy.retention import Retention, Rules
 from desk.promises.rules import public_holidays
 from desk.recordings.recordings import Recordings
-from desk.retention import Retention, Rules
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 

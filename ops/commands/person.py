@@ -17,10 +17,10 @@ from desk.clock import SystemClock
 from desk.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import parse_phone
-from desk.retention import Retention
-from desk.rights import Erased, Person, Rights, as_text
+from desk.privacy.retention import Retention
+from desk.privacy.retention_repository import Run
+from desk.privacy.subject_access import Erased, Person, Rights, as_text
 from desk.settings.settings import Settings
-from desk.storage.retention import Run
 from desk.wire import make_retention
 from ops.commands.on_record import OnRecord, on_record
 from ops.commands.terminal import current_database, fail, load_settings, run, say

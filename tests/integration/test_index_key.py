@@ -24,7 +24,7 @@ from desk.idempotency.answers import Answer, Answers
 from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import Rotation
-from desk.rights import Rights
+from desk.privacy.subject_access import Rights
 from desk.schema.migrate import migrate
 from desk.schema.tables import answers, callbacks
 from desk.vault.vault import Vault, index_version_of

@@ -16,11 +16,11 @@ from desk.callbacks.model import CallKey, ClosedReason, IncompleteStep, Outcome
 from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
 from desk.errors import CallbackNotFound
-from desk.retention import SILENT, Retention, Rules
-from desk.rights import Rights
+from desk.privacy import retention_repository as nights
+from desk.privacy.personal_columns import NOT_PERSONAL, PERSONAL
+from desk.privacy.retention import SILENT, Retention, Rules
+from desk.privacy.subject_access import Rights
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
-from desk.storage import retention as nights
-from desk.storage.personal import NOT_PERSONAL, PERSONAL
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration import sealed_world
@@ -87,7 +87,9 @@ def test_every_column_that_could_tell_who_somebody_is_is_declared() -> None:
         or (isinstance(column.type, String) and ("phone" in column.name or "patient" in column.name))
     }
     deleted = {f"{each.of.table.name}.{name}" for each in PERSONAL for name in each.left}
-    assert suspicious <= deleted | set(NOT_PERSONAL), "say in desk/storage/personal.py what becomes of the column"
+    assert suspicious <= deleted | set(NOT_PERSONAL), (
+        "say in desk/privacy/personal_columns.py what becomes of the column"
+    )
     assert not deleted & set(NOT_PERSONAL)
 
 

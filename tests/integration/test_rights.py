@@ -14,9 +14,9 @@ from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.errors import CallbackNotFound
 from desk.history import history
+from desk.privacy.subject_access import Rights
 from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav
-from desk.rights import Rights
 from desk.schema.tables import answers, metadata, recordings
 from innringing import app
 from tests.fakes import FakeClock

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from desk.key_rotation.sealed_columns import SEALED
-from desk.storage.personal import NOT_PERSONAL, PERSONAL
+from desk.privacy.personal_columns import NOT_PERSONAL, PERSONAL
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -157,10 +157,10 @@ def impact_rows() -> dict[str, list[str]]:
 
 
 def test_the_impact_sheet_tells_each_column_as_it_is_stored() -> None:
-    """Each declared column of desk/storage/personal.py has a line in docs/dpia.md, and no other has one."""
+    """Each declared column of desk/privacy/personal_columns.py has a line in docs/dpia.md, and no other has one."""
     deleted = {f"{each.of.table.name}.{name}" for each in PERSONAL for name in each.left}
     told = impact_rows()
-    assert set(told) == deleted | set(NOT_PERSONAL), "docs/dpia.md and desk/storage/personal.py differ"
+    assert set(told) == deleted | set(NOT_PERSONAL), "docs/dpia.md and desk/privacy/personal_columns.py differ"
     sealed = {of.name for of in SEALED} | SEALED_BY_ITS_OWN_KEY
     for name, (what, whose, stored, until) in told.items():
         assert what and whose and until, name

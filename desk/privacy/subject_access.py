@@ -25,12 +25,12 @@ from desk.idempotency.repository import ANSWER
 from desk.key_rotation.sealed_columns import SEALED
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
+from desk.privacy import personal_columns as personal
+from desk.privacy import subject_repository as rows
+from desk.privacy.subject_repository import Row
 from desk.recordings import repository as recordings
 from desk.recordings.recordings import opened
 from desk.recordings.sound import as_wav
-from desk.storage import personal
-from desk.storage import rights as rows
-from desk.storage.rights import Row
 from desk.vault.vault import Vault
 
 Person = IdentityNumber | PhoneNumber

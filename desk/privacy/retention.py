@@ -18,9 +18,9 @@ from desk.clock import OSLO, Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.idempotency.answers import KEPT_FOR as ANSWERS_KEPT_FOR
-from desk.storage import personal
-from desk.storage import retention as rows
-from desk.storage.retention import Run
+from desk.privacy import personal_columns as personal
+from desk.privacy import retention_repository as rows
+from desk.privacy.retention_repository import Run
 
 ROWS_A_STEP = 500
 REST_SECONDS = 0.02
