@@ -9,21 +9,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.audit import Audited
 from api.demo import ensure_demo_agent, ensure_demo_password
-from api.hardening import Doorway, KnownHosts
-from api.limits import RequestLimits
-from api.live import Live
-from api.metrics import Metrics
 from api.oidc import single_sign_on
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
 from api.parts import Parts
-from api.problems import use_problem_documents
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
-from api.repeating import repeating
-from api.requests import AroundRequests
 from api.routes import (
     audit as audit_routes,
 )
@@ -44,6 +36,14 @@ from api.routes import (
     sms,
     tokens,
 )
+from api.web.background import repeating
+from api.web.events.live import Live
+from api.web.metrics import Metrics
+from api.web.middleware.audit import Audited
+from api.web.middleware.hardening import Doorway, KnownHosts
+from api.web.middleware.limits import RequestLimits
+from api.web.middleware.requests import AroundRequests
+from api.web.problems import use_problem_documents
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins

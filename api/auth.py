@@ -14,10 +14,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.cookies import SESSION
 from api.credentials import Credential, credential_of
-from api.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.parts import Parts, parts_of
 from api.schemas import PLAIN_TEXT
-from api.trace import trace_of
+from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
+from api.web.middleware.trace import trace_of
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope
 from desk.accounts.sessions import Session

@@ -13,8 +13,8 @@ from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
 from api import cookies
-from api.errors import CrossSite, NotSignedIn
 from api.parts import Parts
+from api.web.errors import CrossSite, NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.sessions import Session, is_csrf_of
 from desk.accounts.tokens import hashed

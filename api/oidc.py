@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from api.errors import NotSignedIn
 from api.oidc_check import RoleCheck
 from api.oidc_client import Client
 from api.oidc_errors import LoginNotValid, LogoutTokenNotValid
@@ -14,6 +13,7 @@ from api.oidc_provider import Provider
 from api.oidc_tokens import OLDEST, Tokens
 from api.oidc_wire import Wire
 from api.readiness import Component
+from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
 from desk.accounts.oidc_identities import ProviderPeople

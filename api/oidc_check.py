@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 
-from api.errors import NotSignedIn
 from api.oidc_errors import GroupsNotTold, LoginError, NoRole, ProviderUnavailable
 from api.oidc_login import Login, Person
+from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
 from desk.accounts.oidc_identities import Known, ProviderPeople

@@ -5,7 +5,7 @@
 
 from typing import ClassVar
 
-from api.errors import ApiError
+from api.web.errors import ApiError
 
 
 class LoginError(ApiError):

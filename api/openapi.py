@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, Response
 
-from api.problems import MEDIA_TYPE, Problem
+from api.web.problems import MEDIA_TYPE, Problem
 
 API = "/api/v1"
 """What every path of this version begins with. In each router, not in one around them: logs name the whole route."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from api.limits import RequestLimits
-from api.live import Live
-from api.metrics import Metrics
 from api.oidc import SingleSignOn
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
+from api.web.events.live import Live
+from api.web.metrics import Metrics
+from api.web.middleware.limits import RequestLimits
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins

@@ -15,7 +15,7 @@ from api.bodies import Moment
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.schemas import PLAIN_TEXT, Body
-from api.trace import trace_of
+from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 from desk.audit.audit import Outcome
 from desk.audit.extract import ExtractLine, as_csv, lines

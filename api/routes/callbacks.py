@@ -10,7 +10,6 @@ from pydantic import AfterValidator
 
 from api.auth import Reader, Worker
 from api.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
-from api.errors import NoPatient
 from api.once import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.pages import page_json
@@ -30,7 +29,8 @@ from api.schemas import (
     HistoryRowOut,
     ReleaseIn,
 )
-from api.wording import what_happens_next
+from api.web.errors import NoPatient
+from api.web.wording import what_happens_next
 from desk.callbacks.model import Callback, Priority, Status, Wanted
 from desk.errors import TooManyNumbers
 from desk.idempotency.answers import Answer

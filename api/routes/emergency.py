@@ -12,7 +12,7 @@ from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.routes.tokens import bearer_of
 from api.schemas import PLAIN_TEXT, Body, Slug
-from api.trace import trace_of
+from api.web.middleware.trace import trace_of
 from desk.accounts.emergency_access import EmergencyRow
 
 router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])

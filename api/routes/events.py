@@ -6,10 +6,10 @@ from fastapi import APIRouter, Header, Query
 from pydantic import WithJsonSchema
 
 from api.auth import Reader
-from api.event_stream import HEARTBEAT_SECONDS, EventStream
-from api.live import Reader as LiveReader
 from api.openapi import API, problems
 from api.routes.callbacks import DepartmentQuery
+from api.web.events.live import Reader as LiveReader
+from api.web.events.stream import HEARTBEAT_SECONDS, EventStream
 from desk.access.permissions import Permission
 
 router = APIRouter(prefix=f"{API}/events", tags=["events"])

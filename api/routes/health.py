@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from api.metrics import CONTENT_TYPE
 from api.parts import Parts, parts_of
 from api.readiness import check_database
 from api.schemas import ComponentOut, ReadyOut
+from api.web.metrics import CONTENT_TYPE
 from desk.errors import StorageUnavailable
 
 router = APIRouter(tags=["health"])

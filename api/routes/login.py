@@ -14,8 +14,8 @@ from api.oidc_login import LASTS, Answer
 from api.oidc_pages import page, question, wants_page
 from api.openapi import API
 from api.parts import Parts, parts_of
-from api.problems import STATUS_OF
-from api.trace import trace_of
+from api.web.middleware.trace import trace_of
+from api.web.problems import STATUS_OF
 from desk.errors import AgentDisabled, AgentNameTaken, DeskError
 
 LOGIN_COOKIE: Final = "innringing-login"

@@ -6,7 +6,7 @@ from api import cookies
 from api.auth import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
 from api.session_schemas import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut, SessionOut
-from api.trace import trace_of
+from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 
 router = APIRouter(prefix=f"{API}/second-factor", tags=["session"])

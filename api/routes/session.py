@@ -10,7 +10,7 @@ from api.credentials import check_same_site
 from api.openapi import API, problems
 from api.parts import Parts, parts_of
 from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
-from api.trace import trace_of
+from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 from desk.accounts.login import LoggedIn
 from desk.accounts.sessions import Session, csrf_of

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, BeforeValidator, Field
 
-from api.errors import NotSignedIn
 from api.link_mobility import reported
 from api.openapi import problems
 from api.parts import Parts, parts_of
-from api.trace import trace_of
+from api.web.errors import NotSignedIn
+from api.web.middleware.trace import trace_of
 
 router = APIRouter(prefix="/sms", tags=["sms"])
 

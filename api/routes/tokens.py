@@ -8,7 +8,7 @@ from api.auth import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, Limit
 from api.session_schemas import TokenIn, TokenMadeOut, TokenOut, TokenPage
-from api.trace import trace_of
+from api.web.middleware.trace import trace_of
 from desk.accounts.tokens import in_words
 
 router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])

@@ -17,9 +17,9 @@ import uvicorn
 import uvloop
 
 from api.app import beside_requests, create_app, open_parts
-from api.connections import bounded
-from api.metrics import Metrics
-from api.tls import CertificateFault, server_context
+from api.web.metrics import Metrics
+from api.web.server.protocol import bounded
+from api.web.server.tls import CertificateFault, server_context
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.departments.demo import refuse_demo_departments
@@ -102,7 +102,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
             uvicorn.Config(
                 app,
                 http=bounded(settings.api_connections),
-                proxy_headers=False,  # by itself uvicorn believes whoever is on this machine; see api/forwarding.py
+                proxy_headers=False,  # by itself uvicorn believes whoever is on this machine; see api/web/middleware/forwarding.py
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
                 ws="none",
                 log_config=None,

@@ -6,7 +6,7 @@ import os
 import ssl
 from pathlib import Path
 
-from api.tls import CertificateFault, server_context
+from api.web.server.tls import CertificateFault, server_context
 from desk.errors import SettingsError
 from desk.settings.settings import Settings
 

@@ -12,8 +12,8 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app, put_together
-from api.metrics import Metrics
 from api.parts import Parts
+from api.web.metrics import Metrics
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.callbacks.model import Callback, CallKey

@@ -14,7 +14,7 @@ import uvicorn
 
 from api.app import create_app
 from api.cookies import SESSION
-from api.live import Live
+from api.web.events.live import Live
 from desk.access.permissions import Role
 from desk.history.feed import Changes
 from desk.settings.settings import Settings

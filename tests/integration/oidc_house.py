@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from api.errors import NotSignedIn
+from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
 from desk.accounts.sessions import Session
 from desk.clock import SystemClock

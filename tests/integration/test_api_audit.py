@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from api.audit import EXEMPT, LISTS
+from api.web.middleware.audit import EXEMPT, LISTS
 from desk.access.permissions import Role
 from desk.audit.actions import ACTIONS, OUTCOMES, ROLES
 from desk.audit.audit import Audit, AuditEntry

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.problems import URN
+from api.web.problems import URN
 from desk.access.permissions import Role
 from desk.dials.model import DialReason
 from tests.integration.api_world import World, open_world

@@ -14,8 +14,8 @@ import pytest
 
 from api.app import create_app, open_parts
 from api.demo import ensure_demo_agent, ensure_demo_password
-from api.metrics import Metrics
 from api.readiness import REFUSED
+from api.web.metrics import Metrics
 from desk.access.permissions import Permission
 from desk.clock import SystemClock
 from desk.database.engine import Database

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from api.repeating import repeating
+from api.web.background import repeating
 from desk.callbacks.model import Callback
 from desk.errors import StorageUnavailable
 from desk.ledger.ledger import Ledger

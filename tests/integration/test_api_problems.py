@@ -9,8 +9,8 @@ import httpx
 import pytest
 import structlog
 
-from api.problems import STATUS_OF
-from api.requests import MAX_BODY_BYTES
+from api.web.middleware.requests import MAX_BODY_BYTES
+from api.web.problems import STATUS_OF
 from desk.callbacks.model import Callback
 from desk.database.engine import Database
 from desk.errors import DepartmentsFileError, DeskError, OperatorsFileError, SettingsError, StorageUnavailable

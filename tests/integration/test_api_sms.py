@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.app import beside_requests, open_parts
-from api.metrics import Metrics
+from api.web.metrics import Metrics
 from desk.access.permissions import EVERYTHING, Role
 from desk.clock import SystemClock
 from desk.numbers.phone_number import parse_phone

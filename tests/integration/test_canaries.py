@@ -20,8 +20,9 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 
-from api import problems, requests
-from api.metrics import Metrics
+from api.web import problems
+from api.web.metrics import Metrics
+from api.web.middleware import requests
 from desk.logging.log import Scrubber
 from desk.numbers.identity_number import IdentityNumber
 from desk.paths import ROOT

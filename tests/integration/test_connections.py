@@ -12,10 +12,10 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
-from api import connections
-from api.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_WAITING, bounded
-from api.hardening import HEADERS, Doorway
-from api.tls import CertificateFault, server_context
+from api.web.middleware.hardening import HEADERS, Doorway
+from api.web.server import protocol as connections
+from api.web.server.protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_WAITING, bounded
+from api.web.server.tls import CertificateFault, server_context
 from desk.settings.network import NetworkSettings
 from tests.certificates import make_certificate
 from tests.integration.api_process import environment, refused_start, running_api

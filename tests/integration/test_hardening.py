@@ -11,9 +11,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Route
 
-from api.hardening import ANSWER_POLICY, nonce_of, page_policy
 from api.openapi import DOCS_PATH, POLICY
-from api.requests import MAX_BODY_BYTES
+from api.web.middleware.hardening import ANSWER_POLICY, nonce_of, page_policy
+from api.web.middleware.requests import MAX_BODY_BYTES
 from desk.access.permissions import Role
 from tests.integration.api_world import World, open_world, refused
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from api.event_stream import EventStream
-from api.live import MOST_READERS, Ending, Reader
+from api.web.events.live import MOST_READERS, Ending, Reader
+from api.web.events.stream import EventStream
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions import LoginSource
 from desk.errors import CannotOpen, StorageUnavailable

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.errors import NotSignedIn
+from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
 from desk.accounts.sessions import LoginSource, ProviderLogin
 from desk.errors import StorageUnavailable

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from api.errors import NotSignedIn
+from api.web.errors import NotSignedIn
 from desk.access.permissions import Role
 from tests.integration.api_world import open_world, refused
 from tests.integration.oidc_house import CHECK, CLICKED, KIRURGI, LOGIN, Opens, still

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
 from typer.testing import CliRunner
 
-from api.repeating import repeating
+from api.web.background import repeating
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.model import CallKey, ClosedReason, IncompleteStep, Outcome
 from desk.callbacks.queue import Desk

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from api.problems import PLAIN_TITLES, STATUS_OF
+from api.web.problems import PLAIN_TITLES, STATUS_OF
 from desk.paths import ROOT
 from desk.settings.settings import PREFIX, Settings
 from desk.settings.variables import BESIDE, known, unread

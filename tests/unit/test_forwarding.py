@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.forwarding import Forwarding, Hop
+from api.web.middleware.forwarding import Forwarding, Hop
 
 PROXY = "10.0.0.1"
 OTHER_PROXY = "10.0.0.2"

@@ -14,7 +14,7 @@ import structlog
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from api.live import Ending, Live, Reader
+from api.web.events.live import Ending, Live, Reader
 from desk.callbacks.model import Change
 
 HEARTBEAT_SECONDS = 15.0

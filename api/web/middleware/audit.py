@@ -1,6 +1,6 @@
 """Every request leaves its row in the audit before its answer leaves the house: this is the one place that writes it.
 
-All but one: of the requests a limit refuses (api/limits.py), the first in a minute stands for the others.
+All but one: of the requests a limit refuses (api/web/middleware/limits.py), the first in a minute stands for the others.
 
 It stands around all routes, so a new one can't forget it, and goes by what leaves: the callbacks and the identity
 number in an answer's JSON are what was seen, whatever the route thought to show. What can't be written down isn't
@@ -19,8 +19,8 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, URN, problem_response
-from api.trace import KEY, Trace
+from api.web.middleware.trace import KEY, Trace
+from api.web.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, URN, problem_response
 from desk.audit.audit import Audit, AuditEntry, Outcome
 from desk.errors import StorageUnavailable
 

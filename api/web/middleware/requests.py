@@ -11,8 +11,8 @@ import structlog
 from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.metrics import Metrics
-from api.problems import internal_error
+from api.web.metrics import Metrics
+from api.web.problems import internal_error
 from desk.logging.log import Scrubber
 
 MAX_BODY_BYTES = 64 * 1024

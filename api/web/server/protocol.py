@@ -1,6 +1,6 @@
 """What the server itself holds against a connection: how many there are, how large a head may be, how long it may take.
 
-uvicorn bounds none of these with httptools. Bodies are bounded by api/requests.py, answers by the socket's own limit.
+uvicorn bounds none of these with httptools. Bodies are bounded by api/web/middleware/requests.py, answers by the socket's own limit.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.hardening import ANSWER_POLICY, HEADERS
+from api.web.middleware.hardening import ANSWER_POLICY, HEADERS
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100

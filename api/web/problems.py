@@ -17,18 +17,6 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.errors import (
-    ApiError,
-    CrossSite,
-    NoPatient,
-    NotSignedIn,
-    PasswordMustBeChanged,
-    RoleNotAllowed,
-    SecondFactorMustBeAdded,
-    TooManyReaders,
-    TooManyRequests,
-    VersionNeeded,
-)
 from api.oidc_client import GrantOver
 from api.oidc_errors import (
     GroupsNotTold,
@@ -41,6 +29,18 @@ from api.oidc_errors import (
     ProviderRefused,
     ProviderUnavailable,
     SingleSignOnOff,
+)
+from api.web.errors import (
+    ApiError,
+    CrossSite,
+    NoPatient,
+    NotSignedIn,
+    PasswordMustBeChanged,
+    RoleNotAllowed,
+    SecondFactorMustBeAdded,
+    TooManyReaders,
+    TooManyRequests,
+    VersionNeeded,
 )
 from desk import errors as desk_errors
 

@@ -15,9 +15,9 @@ from typing import Final, NoReturn, TypeVar
 
 from fastapi import Request
 
-from api.errors import TooManyRequests
-from api.metrics import Metrics
-from api.trace import trace_of
+from api.web.errors import TooManyRequests
+from api.web.metrics import Metrics
+from api.web.middleware.trace import trace_of
 from desk.accounts.tokens import hashed
 from desk.clock import Clock
 from desk.limits.backoff import network

@@ -1,7 +1,7 @@
 """What protects every answer: who really asks, which name was asked for, and the headers browsers obey.
 
 `Doorway` is the outermost layer, so that its headers are on every answer the application gives, also on refusals and
-crashes. What the server answers by itself, before any application, is in api/connections.py.
+crashes. What the server answers by itself, before any application, is in api/web/server/protocol.py.
 """
 
 import secrets
@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.forwarding import Forwarding, Hop
-from api.problems import problem_response
+from api.web.middleware.forwarding import Forwarding, Hop
+from api.web.problems import problem_response
 from desk.settings.network import Network
 
 YEAR = 365 * 24 * 3600

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import structlog
 
-from api.errors import TooManyReaders
+from api.web.errors import TooManyReaders
 from desk.access.permissions import Scope
 from desk.callbacks.model import Change
 from desk.errors import StorageUnavailable
