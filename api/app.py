@@ -9,8 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
-from api.oidc import single_sign_on
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
 from api.parts import Parts

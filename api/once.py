@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from api.auth import Access, Worker
+from api.auth.access import Access, Worker
 from desk.idempotency.answers import Answer
 
 REPLAYED = "Idempotency-Replayed"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from api.oidc import SingleSignOn
+from api.auth.oidc.single_sign_on import SingleSignOn
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.web.events.live import Live

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, Field
 
-from api.auth import Access, signed_in
+from api.auth.access import Access, signed_in
 from api.bodies import Moment
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit

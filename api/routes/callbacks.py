@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from api.auth import Reader, Worker
+from api.auth.access import Reader, Worker
 from api.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
 from api.once import Idempotent, answered, respond
 from api.openapi import API, problems

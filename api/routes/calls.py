@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth import Reader
+from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.schemas import CallOut, CallPage

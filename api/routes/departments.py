@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth import Closer, SignedIn, SignedInAnyhow
+from api.auth.access import Closer, SignedIn, SignedInAnyhow
 from api.bodies import ClosureIn
 from api.openapi import API, problems
 from api.schemas import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut

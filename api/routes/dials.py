@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from api.auth import Reader, Worker
+from api.auth.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT
 from api.schemas import Body, Fence

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from fastapi.responses import Response
 
-from api.auth import Worker
+from api.auth.access import Worker
 from api.bodies import AmendIn, BookIn, ExtendIn, PromiseIn, TransferIn
 from api.once import Idempotent, answered, respond
 from api.openapi import API, problems

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from pydantic import WithJsonSchema
 
-from api.auth import Reader
+from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import DepartmentQuery
 from api.web.events.live import Reader as LiveReader

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from api.auth import Reader
+from api.auth.access import Reader
 from api.bodies import Moment
 from api.ledger_schemas import (
     CallbackPromises,

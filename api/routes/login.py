@@ -7,11 +7,11 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api import cookies
-from api.oidc import SingleSignOn
-from api.oidc_errors import LoginError, LoginNotAskedFor, LogoutTokenNotValid, SingleSignOnOff
-from api.oidc_login import LASTS, Answer
-from api.oidc_pages import page, question, wants_page
+from api.auth import cookies
+from api.auth.oidc.errors import LoginError, LoginNotAskedFor, LogoutTokenNotValid, SingleSignOnOff
+from api.auth.oidc.login import LASTS, Answer
+from api.auth.oidc.pages import page, question, wants_page
+from api.auth.oidc.single_sign_on import SingleSignOn
 from api.openapi import API
 from api.parts import Parts, parts_of
 from api.web.middleware.trace import trace_of

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.auth import Worker
+from api.auth.access import Worker
 from api.openapi import API, problems
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])

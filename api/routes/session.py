@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api import cookies
-from api.auth import AgentQuery, InAnySession, InSession, check_manages
-from api.credentials import check_same_site
+from api.auth import cookies
+from api.auth.access import AgentQuery, InAnySession, InSession, check_manages
+from api.auth.credentials import check_same_site
 from api.openapi import API, problems
 from api.parts import Parts, parts_of
 from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 
-from api.auth import Access, AgentQuery, SignedIn, check_manages
+from api.auth.access import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, Limit
 from api.session_schemas import TokenIn, TokenMadeOut, TokenOut, TokenPage

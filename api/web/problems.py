@@ -17,8 +17,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.oidc_client import GrantOver
-from api.oidc_errors import (
+from api.auth.oidc.client import GrantOver
+from api.auth.oidc.errors import (
     GroupsNotTold,
     LoginNotAskedFor,
     LoginNotValid,

@@ -13,7 +13,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
-from api.cookies import SESSION
+from api.auth.cookies import SESSION
 from api.web.events.live import Live
 from desk.access.permissions import Role
 from desk.history.feed import Changes

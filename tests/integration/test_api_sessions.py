@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.cookies import CSRF_HEADER
+from api.auth.cookies import CSRF_HEADER
 from desk.access.permissions import Role
 from desk.accounts.sessions import LoginSource, ProviderLogin
 from tests.integration.api_world import World, open_world, refused

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from api.oidc_client import Client, GrantOver
-from api.oidc_errors import (
+from api.auth.oidc.client import Client, GrantOver
+from api.auth.oidc.errors import (
     GroupsNotTold,
     LoginError,
     LoginNotValid,
@@ -23,10 +23,10 @@ from api.oidc_errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from api.oidc_login import Answer, Begun, Login, Person
-from api.oidc_provider import Provider
-from api.oidc_tokens import Tokens
-from api.oidc_wire import Wire
+from api.auth.oidc.login import Answer, Begun, Login, Person
+from api.auth.oidc.provider import Provider
+from api.auth.oidc.tokens import Tokens
+from api.auth.oidc.wire import Wire
 from desk.access.permissions import Grant, Role
 from desk.accounts.groups_file import load_access
 from desk.clock import SystemClock

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from api.auth.oidc.errors import ProviderUnavailable
+from api.auth.oidc.wire import Wire
 from api.link_mobility import LinkMobility
-from api.oidc_errors import ProviderUnavailable
-from api.oidc_wire import Wire
 from api.readiness import Asterisk
 from desk.errors import SettingsError
 from desk.messages.model import TryLater

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from api.cookies import SESSION
+from api.auth.cookies import SESSION
 from desk.access.permissions import Role
 from desk.accounts.login import Logins
 from desk.accounts.passwords import Passwords

@@ -8,8 +8,8 @@ import pytest
 from joserfc import jwk, jwt
 from joserfc.errors import SecurityWarning
 
-from api.oidc_proof import ClientKey, Possession
-from api.oidc_provider import _public_key
+from api.auth.oidc.proof import ClientKey, Possession
+from api.auth.oidc.provider import _public_key
 from desk.errors import SettingsError
 from tests.fakes import FakeClock
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from api.oidc_errors import GroupsNotTold, LoginError, NoRole, ProviderUnavailable
-from api.oidc_login import Login, Person
+from api.auth.oidc.errors import GroupsNotTold, LoginError, NoRole, ProviderUnavailable
+from api.auth.oidc.login import Login, Person
 from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents

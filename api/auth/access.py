@@ -12,8 +12,8 @@ import structlog
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from api.cookies import SESSION
-from api.credentials import Credential, credential_of
+from api.auth.cookies import SESSION
+from api.auth.credentials import Credential, credential_of
 from api.parts import Parts, parts_of
 from api.schemas import PLAIN_TEXT
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded

@@ -9,8 +9,8 @@ from joserfc import jwk
 from joserfc.errors import JoseError, SecurityWarning
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.oidc_errors import LoginRefused, ProviderUnavailable
-from api.oidc_wire import Wire
+from api.auth.oidc.errors import LoginRefused, ProviderUnavailable
+from api.auth.oidc.wire import Wire
 from desk.database.batching import Shared
 from desk.settings.oidc import is_safe
 

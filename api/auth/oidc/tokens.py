@@ -10,8 +10,8 @@ from joserfc.errors import ClaimError, JoseError
 from joserfc.jws import extract_compact
 from joserfc.jwt import JWTClaimsRegistry
 
-from api.oidc_errors import LoginRefused, LogoutTokenNotValid
-from api.oidc_provider import Provider
+from api.auth.oidc.errors import LoginRefused, LogoutTokenNotValid
+from api.auth.oidc.provider import Provider
 from desk.clock import Clock
 
 ALGORITHMS: Final = ("PS256", "ES256", "PS384", "ES384", "PS512", "ES512", "RS256", "RS384", "RS512")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
-from api import cookies
+from api.auth import cookies
 from api.parts import Parts
 from api.web.errors import CrossSite, NotSignedIn
 from desk.access.agent import Agent

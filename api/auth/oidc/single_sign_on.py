@@ -5,13 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from api.oidc_check import RoleCheck
-from api.oidc_client import Client
-from api.oidc_errors import LoginNotValid, LogoutTokenNotValid
-from api.oidc_login import LASTS, Answer, Begun, Login
-from api.oidc_provider import Provider
-from api.oidc_tokens import OLDEST, Tokens
-from api.oidc_wire import Wire
+from api.auth.oidc.check import RoleCheck
+from api.auth.oidc.client import Client
+from api.auth.oidc.errors import LoginNotValid, LogoutTokenNotValid
+from api.auth.oidc.login import LASTS, Answer, Begun, Login
+from api.auth.oidc.provider import Provider
+from api.auth.oidc.tokens import OLDEST, Tokens
+from api.auth.oidc.wire import Wire
 from api.readiness import Component
 from api.web.errors import NotSignedIn
 from desk.access.agent import Agent

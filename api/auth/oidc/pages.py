@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from api.oidc_errors import LoginError
+from api.auth.oidc.errors import LoginError
 from desk.errors import DeskError
 from desk.settings.oidc import is_local_path
 

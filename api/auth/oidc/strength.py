@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from api.oidc_errors import LoginRefused, LoginTooWeak
-from api.oidc_tokens import Claims
+from api.auth.oidc.errors import LoginRefused, LoginTooWeak
+from api.auth.oidc.tokens import Claims
 from desk.clock import Clock
 from desk.settings.settings import Settings
 

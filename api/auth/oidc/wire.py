@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from api.oidc_errors import ProviderUnavailable
+from api.auth.oidc.errors import ProviderUnavailable
 from desk.settings.oidc import LOOPBACK
 from desk.tls import client_context
 

@@ -13,10 +13,10 @@ from urllib.parse import quote_plus
 import httpx
 import structlog
 
-from api.oidc_errors import LoginRefused, ProviderUnavailable
-from api.oidc_proof import ASSERTION_TYPE, ClientKey, Possession
-from api.oidc_provider import Metadata, Provider
-from api.oidc_wire import Told, Wire
+from api.auth.oidc.errors import LoginRefused, ProviderUnavailable
+from api.auth.oidc.proof import ASSERTION_TYPE, ClientKey, Possession
+from api.auth.oidc.provider import Metadata, Provider
+from api.auth.oidc.wire import Told, Wire
 from desk.clock import Clock
 from desk.errors import SettingsError
 from desk.settings.settings import Settings

@@ -19,12 +19,19 @@ from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from api.oidc_client import Client, Issued
-from api.oidc_errors import GroupsNotTold, LoginNotValid, LoginRefused, NoRole, ProviderRefused, ProviderUnavailable
-from api.oidc_proof import Possession
-from api.oidc_provider import Metadata, Provider
-from api.oidc_strength import Strength
-from api.oidc_tokens import Claims, Tokens
+from api.auth.oidc.client import Client, Issued
+from api.auth.oidc.errors import (
+    GroupsNotTold,
+    LoginNotValid,
+    LoginRefused,
+    NoRole,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from api.auth.oidc.proof import Possession
+from api.auth.oidc.provider import Metadata, Provider
+from api.auth.oidc.strength import Strength
+from api.auth.oidc.tokens import Claims, Tokens
 from desk.access.permissions import Grant
 from desk.accounts.groups_file import GroupsToRoles
 from desk.clock import Clock
