@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, BeforeValidator, Field
 
-from api.link_mobility import reported
+from api.messaging.link_mobility import reported
 from api.openapi import problems
 from api.parts import Parts, parts_of
 from api.web.errors import NotSignedIn

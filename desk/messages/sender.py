@@ -8,8 +8,8 @@ from typing import Protocol
 
 import structlog
 
-from api.demo_gateway import DemoGateway
-from api.link_mobility import LinkMobility
+from api.messaging.demo import DemoGateway
+from api.messaging.link_mobility import LinkMobility
 from api.readiness import Component
 from desk.clock import Clock
 from desk.errors import StorageUnavailable

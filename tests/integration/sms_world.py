@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from api.link_mobility import LinkMobility
+from api.messaging.link_mobility import LinkMobility
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.edits import Errands
 from desk.callbacks.model import Callback, CallKey

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from api.auth.oidc.errors import ProviderUnavailable
 from api.auth.oidc.wire import Wire
-from api.link_mobility import LinkMobility
+from api.messaging.link_mobility import LinkMobility
 from api.readiness import Asterisk
 from desk.errors import SettingsError
 from desk.messages.model import TryLater
