@@ -13,7 +13,6 @@ from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
-from api.parts import Parts
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.routes import (
@@ -36,6 +35,7 @@ from api.routes import (
     sms,
     tokens,
 )
+from api.services import Parts
 from api.web.background import repeating
 from api.web.events.live import Live
 from api.web.metrics import Metrics

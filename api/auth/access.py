@@ -14,8 +14,8 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.auth.cookies import SESSION
 from api.auth.credentials import Credential, credential_of
-from api.parts import Parts, parts_of
-from api.schemas import PLAIN_TEXT
+from api.schemas.common import PLAIN_TEXT
+from api.services import Parts, parts_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
 from desk.access.agent import Agent

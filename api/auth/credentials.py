@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
 from api.auth import cookies
-from api.parts import Parts
+from api.services import Parts
 from api.web.errors import CrossSite, NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.sessions import Session, is_csrf_of

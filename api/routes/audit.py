@@ -11,10 +11,10 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from api.auth.access import Access, signed_in
-from api.bodies import Moment
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
-from api.schemas import PLAIN_TEXT, Body
+from api.schemas.bodies import Moment
+from api.schemas.common import PLAIN_TEXT, Body
 from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 from desk.audit.audit import Outcome

@@ -9,11 +9,11 @@ from fastapi.responses import Response
 from pydantic import AfterValidator
 
 from api.auth.access import Reader, Worker
-from api.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
-from api.once import Idempotent, answered, respond
+from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.pages import page_json
-from api.schemas import (
+from api.schemas.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
+from api.schemas.common import (
     MAX_LIMIT,
     PLAIN_TEXT,
     SLUG,

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from api.auth.access import Closer, SignedIn, SignedInAnyhow
-from api.bodies import ClosureIn
 from api.openapi import API, problems
-from api.schemas import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
+from api.schemas.bodies import ClosureIn
+from api.schemas.common import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
 from desk.promises.availability import Later
 
 router = APIRouter(prefix=API)

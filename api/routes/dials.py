@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from api.auth.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT
-from api.schemas import Body, Fence
+from api.schemas.common import Body, Fence
 from desk.dials.model import Dial, DialReason, DialState
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])

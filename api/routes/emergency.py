@@ -11,7 +11,7 @@ from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.routes.tokens import bearer_of
-from api.schemas import PLAIN_TEXT, Body, Slug
+from api.schemas.common import PLAIN_TEXT, Body, Slug
 from api.web.middleware.trace import trace_of
 from desk.accounts.emergency_access import EmergencyRow
 

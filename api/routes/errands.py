@@ -8,11 +8,11 @@ from fastapi import APIRouter, Header
 from fastapi.responses import Response
 
 from api.auth.access import Worker
-from api.bodies import AmendIn, BookIn, ExtendIn, PromiseIn, TransferIn
-from api.once import Idempotent, answered, respond
+from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT, NOT_FOUND
-from api.schemas import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
+from api.schemas.bodies import AmendIn, BookIn, ExtendIn, PromiseIn, TransferIn
+from api.schemas.common import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
 from api.web.errors import VersionNeeded
 from desk.idempotency.answers import Answer
 from desk.numbers.identity_number import parse_identity

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from api.parts import Parts, parts_of
 from api.readiness import check_database
-from api.schemas import ComponentOut, ReadyOut
+from api.schemas.common import ComponentOut, ReadyOut
+from api.services import Parts, parts_of
 from api.web.metrics import CONTENT_TYPE
 from desk.errors import StorageUnavailable
 

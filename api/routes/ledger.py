@@ -7,8 +7,12 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from api.auth.access import Reader
-from api.bodies import Moment
-from api.ledger_schemas import (
+from api.idempotency import answered, respond
+from api.openapi import API, problems
+from api.routes.callbacks import NOT_FOUND, Cursor, Limit
+from api.schemas.bodies import Moment
+from api.schemas.common import SLUG
+from api.schemas.ledger import (
     CallbackPromises,
     DepartmentPromisesOut,
     GivenPromiseOut,
@@ -16,10 +20,6 @@ from api.ledger_schemas import (
     WarningOut,
     WarningPage,
 )
-from api.once import answered, respond
-from api.openapi import API, problems
-from api.routes.callbacks import NOT_FOUND, Cursor, Limit
-from api.schemas import SLUG
 from desk.ledger.forecast import PromiseState
 
 router = APIRouter(prefix=API, tags=["promises"])

@@ -13,7 +13,7 @@ from api.auth.oidc.login import LASTS, Answer
 from api.auth.oidc.pages import page, question, wants_page
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.openapi import API
-from api.parts import Parts, parts_of
+from api.services import Parts, parts_of
 from api.web.middleware.trace import trace_of
 from api.web.problems import STATUS_OF
 from desk.errors import AgentDisabled, AgentNameTaken, DeskError

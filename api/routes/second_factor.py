@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from api.auth import cookies
 from api.auth.access import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
-from api.session_schemas import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut, SessionOut
+from api.schemas.sessions import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut, SessionOut
 from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 

@@ -8,8 +8,8 @@ from api.auth import cookies
 from api.auth.access import AgentQuery, InAnySession, InSession, check_manages
 from api.auth.credentials import check_same_site
 from api.openapi import API, problems
-from api.parts import Parts, parts_of
-from api.session_schemas import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
+from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
+from api.services import Parts, parts_of
 from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 from desk.accounts.login import LoggedIn

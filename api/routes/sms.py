@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from api.messaging.link_mobility import reported
 from api.openapi import problems
-from api.parts import Parts, parts_of
+from api.services import Parts, parts_of
 from api.web.errors import NotSignedIn
 from api.web.middleware.trace import trace_of
 

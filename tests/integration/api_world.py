@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app, put_together
-from api.parts import Parts
+from api.services import Parts
 from api.web.metrics import Metrics
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents

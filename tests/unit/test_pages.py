@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from api.pages import page_json
-from api.schemas import CallbackOut, CallbackPage
+from api.schemas.common import CallbackOut, CallbackPage
 from desk.callbacks.model import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
 from desk.departments.departments import Policy
 from desk.messages.model import SmsState

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas import PLAIN_TEXT, Body, MeOut, Slug
+from api.schemas.common import PLAIN_TEXT, Body, MeOut, Slug
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
 from desk.accounts.second_factors import State

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from api.schemas import MAX_LIMIT, MAX_NOTE, PLAIN_TEXT, Body, Fence, Note, Slug
+from api.schemas.common import MAX_LIMIT, MAX_NOTE, PLAIN_TEXT, Body, Fence, Note, Slug
 from desk.callbacks.model import Priority
 from desk.promises.availability import LONGEST_CLOSURE
 
