@@ -35,7 +35,7 @@ from api.routes import (
     sms,
     tokens,
 )
-from api.services import Parts
+from api.services import Services
 from api.web.background import repeating
 from api.web.events.live import Live
 from api.web.metrics import Metrics
@@ -52,7 +52,7 @@ from desk.accounts.second_factors import SecondFactors
 from desk.accounts.sessions import Sessions
 from desk.accounts.token_management import Issuance
 from desk.audit.audit import Audit
-from desk.callbacks.edits import Errands
+from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import LEASE, Desk
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
@@ -84,13 +84,13 @@ HOUR = 3600.0
 def create_app(
     settings: Settings,
     *,
-    parts: Parts | None = None,
+    services: Services | None = None,
 ) -> FastAPI:
     """The application. Without `parts` it opens its own from `settings` at start-up and closes them at the end.
 
-    Given parts are the giver's to close, and need no start-up: see `open_parts` and `put_together`.
+    Given services are the giver's to close, and need no start-up: see `open_services` and `build_services`.
     """
-    metrics = parts.metrics if parts is not None else Metrics()
+    metrics = services.metrics if services is not None else Metrics()
     app = FastAPI(
         title="Innringing",
         version=version("innringing"),
@@ -98,10 +98,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # an address with a slash too many is none; nothing is led by what Host says
-        lifespan=_own_parts(settings, metrics) if parts is None else None,
+        lifespan=_own_services(settings, metrics) if services is None else None,
     )
-    if parts is not None:
-        app.state.parts = parts
+    if services is not None:
+        app.state.services = services
     # The last one added is the outermost.
     app.add_middleware(Audited)
     app.add_middleware(KnownHosts, hosts=settings.hosts)
@@ -143,19 +143,19 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(docs)
 
 
-def _own_parts(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _own_services(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings, metrics=metrics, clock=SystemClock()) as parts:
-            app.state.parts = parts
-            async with beside_requests(parts):
+        async with open_services(settings, metrics=metrics, clock=SystemClock()) as services:
+            app.state.services = services
+            async with beside_requests(services):
                 yield
 
     return lifespan
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> AsyncIterator[Parts]:
+async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -> AsyncIterator[Services]:
     """Database, desk and agents from `settings`; in demo with the demo agent.
 
     Raises DepartmentsFileError, SettingsError, StorageUnavailable.
@@ -173,7 +173,7 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
         notices=notices,
         numbers=settings.number_rate,
     )
-    parts = put_together(
+    services = build_services(
         settings,
         database=database,
         vault=vault,
@@ -189,34 +189,34 @@ async def open_parts(settings: Settings, *, metrics: Metrics, clock: Clock) -> A
         await desk.ping()
         await check_keys(database, vault, clock)
         if settings.demo:
-            await ensure_demo_agent(parts.agents, settings.var_dir)
-            await ensure_demo_password(parts.logins, settings.var_dir)
-        yield parts
+            await ensure_demo_agent(services.agents, settings.var_dir)
+            await ensure_demo_password(services.logins, settings.var_dir)
+        yield services
     finally:
-        await parts.close()
+        await services.close()
         await database.close()
 
 
 @asynccontextmanager
-async def beside_requests(parts: Parts) -> AsyncIterator[None]:
+async def beside_requests(services: Services) -> AsyncIterator[None]:
     """Inside the block promises are watched, texts sent, and at night is deleted what has been kept long enough."""
-    watched = repeating(parts.ledger.warn, not_done="promises not watched")
-    deleted = repeating(parts.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
-    pruned = repeating(parts.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
-    anchored = repeating(parts.audit.log_anchor, not_done="audit anchor not told", every=HOUR)
-    async with watched, sending(parts.sender), deleted, pruned, anchored, _absent_forgotten(parts):
+    watched = repeating(services.ledger.warn, not_done="promises not watched")
+    deleted = repeating(services.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
+    pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
+    anchored = repeating(services.audit.log_anchor, not_done="audit anchor not told", every=HOUR)
+    async with watched, sending(services.sender), deleted, pruned, anchored, _absent_forgotten(services):
         yield
     with suppress(StorageUnavailable):
-        await parts.audit.log_anchor()
+        await services.audit.log_anchor()
 
 
-def _absent_forgotten(parts: Parts) -> AbstractAsyncContextManager[None]:
+def _absent_forgotten(services: Services) -> AbstractAsyncContextManager[None]:
     """Also while there is no provider: what the last one gave is not kept."""
-    forget = partial(parts.provider_people.forget_absent, parts.settings.session_limits)
+    forget = partial(services.provider_people.forget_absent, services.settings.session_limits)
     return repeating(forget, not_done="refresh tokens of who is logged in no more not deleted", every=HOUR)
 
 
-def put_together(
+def build_services(
     settings: Settings,
     *,
     database: Database,
@@ -228,8 +228,8 @@ def put_together(
     clock: Clock,
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
-) -> Parts:
-    """Parts around a desk that is open already. Close them before its database."""
+) -> Services:
+    """Services around a desk that is open already. Close them before its database."""
     texts = texts or sms_texts(settings)
     notices = make_notices(settings, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
@@ -241,11 +241,11 @@ def put_together(
     )
     passwords = make_passwords(settings)
     limits = RequestLimits(clock=clock, metrics=metrics, requests=settings.request_rate, refusals=settings.refusal_rate)
-    return Parts(
+    return Services(
         settings=settings,
         desk=desk,
         dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
-        errands=Errands(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
+        errands=CallbackEdits(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),

@@ -59,7 +59,7 @@ class Once:
             return respond(await work())
         body = (await self.request.body()).decode("latin-1")
         asked = f"{self.request.method} {self.request.url.path}\n{body}"
-        answer, replayed = await self.access.parts.answers.once(
+        answer, replayed = await self.access.services.answers.once(
             self.access.agent.name, self.key, asked, work, scope=self.access.scope
         )
         return respond(answer, replayed=replayed)

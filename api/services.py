@@ -20,10 +20,10 @@ from desk.accounts.sessions import Sessions
 from desk.accounts.token_management import Issuance
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
-from desk.callbacks.edits import Errands
+from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import Desk
 from desk.clock import Clock
-from desk.database.batching import Shared
+from desk.database.batching import SingleFlight
 from desk.departments.departments import Departments
 from desk.dials.dials import Dials
 from desk.idempotency.answers import Answers
@@ -36,13 +36,13 @@ from desk.settings.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class Services:
     """Everything behind the web door."""
 
     settings: Settings
     desk: Desk
     dials: Dials
-    errands: Errands
+    errands: CallbackEdits
     recordings: Recordings
     answers: Answers
     ledger: Ledger
@@ -67,7 +67,7 @@ class Parts:
     provider_people: ProviderPeople
     audit: Audit
     audit_retention: AuditRetention
-    pages: Shared[Hashable, str] = field(default_factory=Shared)
+    pages: SingleFlight[Hashable, str] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:
         """End what works in the background, and its connections; the database is closed after it, by who opened it."""
@@ -78,11 +78,11 @@ class Parts:
             await self.single_sign_on.close()
 
 
-async def parts_of(request: Request) -> Parts:
-    """The parts of the application that answers; they are there from start-up on.
+async def services_of(request: Request) -> Services:
+    """The services of the application that answers; they are there from start-up on.
 
     A coroutine, since FastAPI runs a plain function in a thread: a request would wait for two of them.
     """
-    parts = request.app.state.parts
-    assert isinstance(parts, Parts)
-    return parts
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services

@@ -8,7 +8,7 @@ from desk.accounts.passwords import Passwords
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.files.reload import DepartmentsFile, SmsTextsFile
@@ -95,11 +95,11 @@ def make_desk(database: Database, settings: Settings, clock: Clock, departments:
     return Desk(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
-def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> Callers:
+def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> RepeatCallers:
     """What callers may do with their open callback, on that database."""
     vault = make_vault(settings)
     notices = make_notices(settings, vault)
-    return Callers(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+    return RepeatCallers(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
 def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:

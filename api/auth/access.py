@@ -15,7 +15,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from api.auth.cookies import SESSION
 from api.auth.credentials import Credential, credential_of
 from api.schemas.common import PLAIN_TEXT
-from api.services import Parts, parts_of
+from api.services import Services, services_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
 from desk.access.agent import Agent
@@ -37,19 +37,19 @@ cookie = APIKeyCookie(
 
 @dataclass(frozen=True)
 class Access:
-    """A signed-in agent, and the parts of the house seen with that agent's eyes.
+    """A signed-in agent, and the services of the house seen with that agent's eyes.
 
     `scope` is where the agent has the permission the route asks for.
     """
 
     agent: Agent
-    parts: Parts
+    services: Services
     scope: Scope
     credential: Credential
 
     def departments(self) -> Sequence[str]:
         """The agent's departments, in the order of the file."""
-        return [slug for slug in self.parts.departments() if self.scope.covers(slug)]
+        return [slug for slug in self.services.departments() if self.scope.covers(slug)]
 
     def looking(self, asked: str | Sequence[str] | None = None) -> Scope:
         """The scope of a look at those departments, else at all the agent has.
@@ -62,7 +62,7 @@ class Access:
         named = [asked] if isinstance(asked, str) else asked
         for slug in named:
             self.scope.require(slug)
-            self.parts.departments().get(slug)
+            self.services.departments().get(slug)
         return self.scope.within(named)
 
 
@@ -104,11 +104,11 @@ def signed_in(permission: Permission, *, open_to: OpenTo = WHOLE) -> Callable[..
 
     async def dependency(
         request: Request,
-        parts: Annotated[Parts, Depends(parts_of)],
+        services: Annotated[Services, Depends(services_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
         _cookie: Annotated[str | None, Security(cookie)],  # for the OpenAPI document
     ) -> Access:
-        credential = await credential_of(request, parts, credentials)
+        credential = await credential_of(request, services, credentials)
         agent = credential.agent
         scope = agent.scope(permission)
         trace(request, credential, scope)
@@ -116,7 +116,7 @@ def signed_in(permission: Permission, *, open_to: OpenTo = WHOLE) -> Callable[..
         if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
-        return Access(agent, parts, scope, credential)
+        return Access(agent, services, scope, credential)
 
     return dependency
 
@@ -126,13 +126,13 @@ class PersonsAccess:
     """Somebody logged in at a browser, whatever their roles: for what concerns only their own access."""
 
     agent: Agent
-    parts: Parts
+    services: Services
     session: Session
     secret: str
 
     def require_recent(self) -> None:
         """Raises LogInAgain unless the log-in is recent: who finds a session open may not do what asks this."""
-        self.parts.sessions.require_recent(self.session)
+        self.services.sessions.require_recent(self.session)
 
 
 def logged_in(open_to: OpenTo = WHOLE) -> Callable[..., Awaitable[PersonsAccess]]:
@@ -143,17 +143,17 @@ def logged_in(open_to: OpenTo = WHOLE) -> Callable[..., Awaitable[PersonsAccess]
 
     async def dependency(
         request: Request,
-        parts: Annotated[Parts, Depends(parts_of)],
+        services: Annotated[Services, Depends(services_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
         _cookie: Annotated[str | None, Security(cookie)],
     ) -> PersonsAccess:
-        credential = await credential_of(request, parts, credentials)
+        credential = await credential_of(request, services, credentials)
         if credential.session is None:
             raise NotSignedIn
         trace(request, credential, None)
         open_to.check(credential.session)
         structlog.contextvars.bind_contextvars(agent=credential.agent.name)
-        return PersonsAccess(credential.agent, parts, credential.session, credential.secret)
+        return PersonsAccess(credential.agent, services, credential.session, credential.secret)
 
     return dependency
 

@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 
 from api.auth import cookies
-from api.services import Parts
+from api.services import Services
 from api.web.errors import CrossSite, NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.sessions import Session, is_csrf_of
@@ -39,22 +39,24 @@ class Credential:
         return f"session:{self.session.id}" if self.session else f"token:{hashed(self.secret).hex()[:12]}"
 
 
-async def credential_of(request: Request, parts: Parts, credentials: HTTPAuthorizationCredentials | None) -> Credential:
+async def credential_of(
+    request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None
+) -> Credential:
     """Raises NotSignedIn, and CrossSite for a change that another site may have made the browser ask for.
 
     Raises TooManyRequests, to who has used up what one credential may ask before anything is looked up.
     """
     by_token = "authorization" in request.headers
     given = credentials.credentials if credentials else ""
-    secret = given if by_token else cookies.read(request, parts.settings, cookies.SESSION) or ""
-    known = parts.limits.take(request, secret)
+    secret = given if by_token else cookies.read(request, services.settings, cookies.SESSION) or ""
+    known = services.limits.take(request, secret)
     try:
-        found = await (_by_token(parts, secret) if by_token else _by_cookie(parts, secret))
+        found = await (_by_token(services, secret) if by_token else _by_cookie(services, secret))
     except NotSignedIn:
-        parts.limits.opened_nothing(request)
+        services.limits.opened_nothing(request)
         raise
     if not known:
-        parts.limits.opened(secret, who=found.agent.name, name=found.name)
+        services.limits.opened(secret, who=found.agent.name, name=found.name)
     if found.session is not None and request.method not in SAFE_METHODS:
         check_same_site(request)
         if not is_csrf_of(secret, request.headers.get(cookies.CSRF_HEADER, "")):
@@ -72,40 +74,40 @@ def check_same_site(request: Request) -> None:
         raise CrossSite
 
 
-async def _by_cookie(parts: Parts, secret: str) -> Credential:
-    found = await _by_session(parts, secret) if secret else None
+async def _by_cookie(services: Services, secret: str) -> Credential:
+    found = await _by_session(services, secret) if secret else None
     if found is None:
         raise NotSignedIn
     session, agent = found
 
     async def still() -> Agent | None:
-        found = await _by_session(parts, secret, in_use=False)
+        found = await _by_session(services, secret, in_use=False)
         return found[1] if found else None
 
     return Credential(agent, session, secret, still)
 
 
-async def _by_session(parts: Parts, secret: str, *, in_use: bool = True) -> tuple[Session, Agent] | None:
+async def _by_session(services: Services, secret: str, *, in_use: bool = True) -> tuple[Session, Agent] | None:
     """The session and whose it is now; None: it is over, also by the word of the provider it was begun at.
 
     So is one begun at a provider while there is none: nobody can say whether its roles still hold.
     """
-    session = await parts.sessions.verify(secret, in_use=in_use)
-    if session is None or (session.login is not None and parts.single_sign_on is None):
+    session = await services.sessions.verify(secret, in_use=in_use)
+    if session is None or (session.login is not None and services.single_sign_on is None):
         return None
-    if session.login is None or parts.single_sign_on is None:
+    if session.login is None or services.single_sign_on is None:
         return session, session.agent
     try:
-        return session, await parts.single_sign_on.still(session)
+        return session, await services.single_sign_on.still(session)
     except NotSignedIn:
         return None
 
 
-async def _by_token(parts: Parts, secret: str) -> Credential:
-    agent = await parts.agents.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
+async def _by_token(services: Services, secret: str) -> Credential:
+    agent = await services.agents.verify(secret) if 0 < len(secret) <= MAX_TOKEN else None
     if agent is None:
         raise NotSignedIn
-    return Credential(agent, None, secret, lambda: parts.agents.verify(secret))
+    return Credential(agent, None, secret, lambda: services.agents.verify(secret))
 
 
 def _is_ours(origin: str, request: Request) -> bool:

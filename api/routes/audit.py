@@ -17,7 +17,7 @@ from api.schemas.bodies import Moment
 from api.schemas.common import PLAIN_TEXT, Body
 from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
-from desk.audit.audit import Outcome
+from desk.audit.audit import AuditOutcome
 from desk.audit.extract import ExtractLine, as_csv, lines
 from desk.audit.repository import AuditFilter, AuditRow
 from desk.numbers.identity_number import parse_identity
@@ -55,7 +55,7 @@ class AuditRowOut(BaseModel):
     )
     patient_named: bool = Field(description="The whole identity number was shown or asked for.")
     why: str | None
-    outcome: Outcome
+    outcome: AuditOutcome
     status: int | None
     problem: str | None
     source: str = Field(description="The address it came from; `cli:` and a user's name for commands.")
@@ -77,7 +77,7 @@ class AuditRowOut(BaseModel):
             named_until=row.named_until,
             patient_named=row.patient_index is not None,
             why=row.why,
-            outcome=Outcome(row.outcome),
+            outcome=AuditOutcome(row.outcome),
             status=row.status,
             problem=row.problem,
             source=row.source,
@@ -153,7 +153,7 @@ async def list_audit(
     action: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$", description="As `get_patient`.")] = None,
     department: DepartmentQuery = None,
     callback: UUID | None = None,
-    outcome: Outcome | None = None,
+    outcome: AuditOutcome | None = None,
     emergency: Annotated[bool | None, Query(description="Only (true) or none (false) of emergency access.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -176,7 +176,7 @@ async def list_audit(
         outcome=outcome.value if outcome is not None else None,
         emergency=emergency,
     )
-    page = await access.parts.audit.page(wanted, cursor=cursor, limit=limit)
+    page = await access.services.audit.page(wanted, cursor=cursor, limit=limit)
     return AuditPage(items=[AuditRowOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
@@ -193,7 +193,7 @@ async def list_audit(
 )
 async def extract_audit(body: ExtractIn, access: Auditor, request: Request) -> Response:
     """Who has looked at one patient's callbacks, newest first, as the patient may read it («innsyn i logg»)."""
-    parts = access.parts
+    parts = access.services
     number = parse_identity(
         body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.enable_h_numbers
     ).value

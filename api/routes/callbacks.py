@@ -31,7 +31,7 @@ from api.schemas.common import (
 )
 from api.web.errors import NoPatient
 from api.web.wording import what_happens_next
-from desk.callbacks.model import Callback, Priority, Status, Wanted
+from desk.callbacks.model import Callback, CallbackFilter, Priority, Status
 from desk.errors import TooManyNumbers
 from desk.idempotency.answers import Answer
 
@@ -90,7 +90,7 @@ async def list_callbacks(
     A page begins where the one before ended, whatever has happened between: none is shown twice, none left out.
     """
     scope = access.looking(department)
-    wanted = Wanted(
+    wanted = CallbackFilter(
         status=_statuses(status, unreachable),
         due_before=due_before,
         priority=priority,
@@ -102,11 +102,11 @@ async def list_callbacks(
     async def look() -> str:
         asked = wanted
         if at_risk is not None:
-            late = await access.parts.ledger.at_risk(scope=scope)
+            late = await access.services.ledger.at_risk(scope=scope)
             asked = replace(wanted, ids=late) if at_risk else replace(wanted, other_than=late)
-        return page_json(await access.parts.desk.list(scope=scope, wanted=asked, cursor=cursor, limit=limit))
+        return page_json(await access.services.desk.list(scope=scope, wanted=asked, cursor=cursor, limit=limit))
 
-    page = await access.parts.pages.look((scope, wanted, at_risk, cursor, limit), look)
+    page = await access.services.pages.look((scope, wanted, at_risk, cursor, limit), look)
     return respond(Answer(200, page))
 
 
@@ -129,10 +129,10 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
     access.scope.require(body.department)
 
     async def work() -> Answer:
-        claimed = await access.parts.desk.claim(
+        claimed = await access.services.desk.claim(
             body.department, access.agent.name, scope=access.scope, limit=body.limit, due_before=body.due_before
         )
-        access.parts.metrics.count_claims(body.department, len(claimed))
+        access.services.metrics.count_claims(body.department, len(claimed))
         return answered(ClaimedCallbacks(items=[_claimed(callback) for callback in claimed]), of=body.department)
 
     return await once(work)
@@ -141,7 +141,7 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
 @router.get("/{id:uuid}", response_model=CallbackOut, responses=problems(NOT_FOUND))
 async def get_callback(id: UUID, access: Reader) -> Response:
     """One callback as it stands. Its ETag is what PATCH asks for as If-Match."""
-    return respond(_as_it_stands(await access.parts.desk.get(str(id), scope=access.scope)))
+    return respond(_as_it_stands(await access.services.desk.get(str(id), scope=access.scope)))
 
 
 @router.get(
@@ -157,9 +157,9 @@ async def get_callback(id: UUID, access: Reader) -> Response:
 async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
     """The whole national identity number. Each read is recorded in the callback's history, with your name."""
     try:
-        patient = await access.parts.desk.patient(str(id), access.agent.name, scope=access.scope)
+        patient = await access.services.desk.patient(str(id), access.agent.name, scope=access.scope)
     except TooManyNumbers:
-        access.parts.metrics.count_limited("numbers")
+        access.services.metrics.count_limited("numbers")
         raise
     if patient is None:
         raise NoPatient
@@ -169,7 +169,7 @@ async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
 @router.get("/{id:uuid}/history", responses=problems(NOT_FOUND))
 async def get_history(id: UUID, access: Reader) -> HistoryOut:
     """Everything that has happened to the callback, oldest first."""
-    rows = await access.parts.desk.history(str(id), scope=access.scope)
+    rows = await access.services.desk.history(str(id), scope=access.scope)
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
 
@@ -178,8 +178,8 @@ async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     """Take this callback. A colleague's claim may be taken over once its lease has run out."""
 
     async def work() -> Answer:
-        claimed = await access.parts.desk.claim_named(str(id), access.agent.name, scope=access.scope)
-        access.parts.metrics.count_claims(claimed.department, 1)
+        claimed = await access.services.desk.claim_named(str(id), access.agent.name, scope=access.scope)
+        access.services.metrics.count_claims(claimed.department, 1)
         return answered(_claimed(claimed), version=claimed.version, of=claimed.department)
 
     return await once(work)
@@ -190,7 +190,7 @@ async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -
     """Let go of a claim: the callback waits again, in its old place."""
 
     async def work() -> Answer:
-        desk = access.parts.desk
+        desk = access.services.desk
         return _as_it_stands(await desk.release(str(id), access.agent.name, body.fence, scope=access.scope))
 
     return await once(work)
@@ -201,11 +201,11 @@ async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempo
     """Tell how an attempt went; `next` says what happens now."""
 
     async def work() -> Answer:
-        after = await access.parts.desk.record_attempt(
+        after = await access.services.desk.record_attempt(
             str(id), access.agent.name, body.fence, body.outcome, note=body.note, scope=access.scope
         )
-        department = access.parts.departments().get(after.department)
-        words = what_happens_next(after, department, access.parts.clock.now())
+        department = access.services.departments().get(after.department)
+        words = what_happens_next(after, department, access.services.clock.now())
         return answered(AttemptedCallback.of(after, next=words), version=after.version, of=after.department)
 
     return await once(work)
@@ -216,7 +216,7 @@ async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Re
     """Close a callback. One that is claimed is closed by its claimer, with the `fence`."""
 
     async def work() -> Answer:
-        closed = await access.parts.desk.close(
+        closed = await access.services.desk.close(
             str(id), access.agent.name, body.reason, scope=access.scope, fence=body.fence, note=body.note
         )
         return _as_it_stands(closed)
@@ -230,7 +230,7 @@ async def reopen(id: UUID, access: Worker, once: Idempotent, body: ReopenIn | No
 
     async def work() -> Answer:
         cut_off = body is not None and body.cut_off
-        desk = access.parts.desk
+        desk = access.services.desk
         return _as_it_stands(await desk.reopen(str(id), access.agent.name, scope=access.scope, cut_off=cut_off))
 
     return await once(work)

@@ -21,7 +21,7 @@ async def list_calls(
     limit: Limit = 50,
 ) -> CallPage:
     """Calls, oldest first."""
-    page = await access.parts.desk.calls(
+    page = await access.services.desk.calls(
         scope=access.looking(department), incomplete=incomplete, cursor=cursor, limit=limit
     )
     return CallPage(items=[CallOut.of(call) for call in page.items], next_cursor=page.next_cursor)

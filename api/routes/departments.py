@@ -8,7 +8,7 @@ from api.auth.access import Closer, SignedIn, SignedInAnyhow
 from api.openapi import API, problems
 from api.schemas.bodies import ClosureIn
 from api.schemas.common import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
-from desk.promises.availability import Later
+from desk.promises.availability import DelayReason
 
 router = APIRouter(prefix=API)
 
@@ -21,7 +21,7 @@ async def list_departments(
     ] = False,
 ) -> DepartmentList:
     """Your departments and when they ring."""
-    departments = access.parts.departments()
+    departments = access.services.departments()
     slugs = list(departments) if everywhere else access.departments()
     return DepartmentList(items=[DepartmentOut.of(departments.get(slug)) for slug in slugs])
 
@@ -36,8 +36,8 @@ async def close_queue(
     access: Closer, slug: Annotated[str, Path(max_length=64, pattern=SLUG)], closure: ClosureIn
 ) -> ClosureOut:
     """Close the queue for a time. It takes the place of closures it overlaps: a shorter one ends an earlier."""
-    text = Later(closure.text_key) if closure.text_key else Later.CLOSED_TODAY
-    closed = await access.parts.desk.close_queue(
+    text = DelayReason(closure.text_key) if closure.text_key else DelayReason.CLOSED_TODAY
+    closed = await access.services.desk.close_queue(
         slug, access.agent.name, scope=access.scope, from_=closure.from_, until=closure.until, text=text
     )
     return ClosureOut.of(closed)

@@ -63,17 +63,17 @@ async def dial(id: UUID, body: DialIn, access: Worker) -> DialOut:
     Busy, no answer and a line that is cut off are recorded as attempts by themselves. Once the patient has answered,
     the outcome is yours to tell. The same request again gives the dial in progress.
     """
-    agent, dials = access.agent, access.parts.dials
+    agent, dials = access.agent, access.services.dials
     return DialOut.of(await dials.request(str(id), agent.name, body.fence, agent.phone, scope=access.scope))
 
 
 @router.get("/{id:uuid}/dial", responses=problems(NO_DIAL))
 async def get_dial(id: UUID, access: Reader) -> DialOut:
     """The newest dial of the callback."""
-    return DialOut.of(await access.parts.dials.latest(str(id), scope=access.scope))
+    return DialOut.of(await access.services.dials.latest(str(id), scope=access.scope))
 
 
 @router.delete("/{id:uuid}/dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
 async def cancel_dial(id: UUID, access: Worker) -> DialOut:
     """End my dial, whatever it has come to: both are hung up. `state` is `ended` once that is done."""
-    return DialOut.of(await access.parts.dials.cancel(str(id), access.agent.name, scope=access.scope))
+    return DialOut.of(await access.services.dials.cancel(str(id), access.agent.name, scope=access.scope))

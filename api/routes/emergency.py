@@ -90,7 +90,7 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
     """
     trace_of(request).department = body.department
     lasting = timedelta(minutes=body.minutes)
-    given = await access.parts.emergencies.open(
+    given = await access.services.emergencies.open(
         access.agent, body.department, body.reason, lasting=lasting, by=bearer_of(access)
     )
     trace_of(request).why = f"emergency_access:{given.id}"
@@ -104,13 +104,13 @@ async def list_emergencies(
     """Who had or has emergency access to the departments you lead or audit, and your own; newest first."""
     if department is not None:
         access.looking(department)
-    page = await access.parts.emergencies.list(access.agent, department=department, cursor=cursor, limit=limit)
+    page = await access.services.emergencies.list(access.agent, department=department, cursor=cursor, limit=limit)
     return EmergencyPage(items=[EmergencyOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.delete("/{number:int}", responses=problems((404, "There is no such emergency access of yours to end.")))
 async def end_emergency(number: Annotated[int, Path(ge=0, le=MOST)], access: Reader, request: Request) -> EmergencyOut:
     """End it before its time: your own, or one in a department you lead. Ended again, it stays as it was."""
-    ended = await access.parts.emergencies.end(number, access.agent)
+    ended = await access.services.emergencies.end(number, access.agent)
     trace_of(request).department, trace_of(request).why = ended.department, f"emergency_access:{ended.id}"
     return EmergencyOut.of(ended)

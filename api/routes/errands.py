@@ -50,7 +50,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
     access.scope.require(body.department)
 
     async def work() -> Answer:
-        parts = access.parts
+        parts = access.services
         rules = parts.departments().get(body.department)
         patient = None
         if body.identity is not None:
@@ -85,7 +85,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
 async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
     """Change priority or note of the version you read. Claims and their leases don't stand in the way."""
     given = body.model_fields_set
-    amended = await access.parts.errands.amend(
+    amended = await access.services.errands.amend(
         str(id),
         access.agent.name,
         scope=access.scope,
@@ -104,7 +104,7 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
     """
 
     async def work() -> Answer:
-        sent = await access.parts.errands.transfer(
+        sent = await access.services.errands.transfer(
             str(id),
             access.agent.name,
             body.department,
@@ -122,7 +122,7 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
 @router.post("/{id:uuid}/extend", response_model=ClaimedCallback, responses=problems(NOT_FOUND, CONFLICT))
 async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
     """Heartbeat: a full lease from now. `version` stays. Sending it twice does no harm."""
-    held = await access.parts.desk.extend(str(id), access.agent.name, body.fence, scope=access.scope)
+    held = await access.services.desk.extend(str(id), access.agent.name, body.fence, scope=access.scope)
     return respond(answered(ClaimedCallback.of(held, fence=held.fence), version=held.version))
 
 
@@ -131,7 +131,7 @@ async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempote
     """Give a new promise, kept beside those given before, and tell the patient by SMS."""
 
     async def work() -> Answer:
-        given = await access.parts.errands.promise_anew(
+        given = await access.services.errands.promise_anew(
             str(id), access.agent.name, scope=access.scope, by=body.by, fence=body.fence, sms=body.sms
         )
         out = PromisedCallback.of(given.callback, sms_queued=given.sms_queued)

@@ -69,6 +69,6 @@ async def events(
         agent = await access.credential.still()
         return agent is not None and all(map(agent.scope(Permission.READ).covers, scope.departments or ()))
 
-    reader, live = LiveReader(scope, still), access.parts.live
+    reader, live = LiveReader(scope, still), access.services.live
     await live.open()
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)

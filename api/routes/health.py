@@ -8,13 +8,13 @@ from pydantic import BaseModel
 
 from api.readiness import check_database
 from api.schemas.common import ComponentOut, ReadyOut
-from api.services import Parts, parts_of
+from api.services import Services, services_of
 from api.web.metrics import CONTENT_TYPE
 from desk.errors import StorageUnavailable
 
 router = APIRouter(tags=["health"])
 
-Inside = Annotated[Parts, Depends(parts_of)]
+Inside = Annotated[Services, Depends(services_of)]
 
 
 class AliveOut(BaseModel):
@@ -28,21 +28,21 @@ async def alive() -> AliveOut:
 
 
 @router.get("/readyz", responses={503: {"model": ReadyOut, "description": "Something depended on does not answer."}})
-async def ready(parts: Inside, response: Response) -> ReadyOut:
+async def ready(services: Inside, response: Response) -> ReadyOut:
     """The database and Asterisk answer; 503 when one doesn't, and which.
 
     A mistake in an operator's file and trouble with SMS are told here too, but callers are served: nothing is unready.
     """
-    database, asterisk = await asyncio.gather(check_database(parts.desk), parts.asterisk.check())
+    database, asterisk = await asyncio.gather(check_database(services.desk), services.asterisk.check())
     components = {
         "database": database,
         "asterisk": asterisk,
-        "departments": parts.files.departments(),
-        "prompts": await asyncio.to_thread(parts.files.prompts),
-        "sms": await parts.sender.check(),
+        "departments": services.files.departments(),
+        "prompts": await asyncio.to_thread(services.files.prompts),
+        "sms": await services.sender.check(),
     }
-    if parts.single_sign_on is not None:
-        components["groups"] = parts.single_sign_on.groups()
+    if services.single_sign_on is not None:
+        components["groups"] = services.single_sign_on.groups()
     answer = ReadyOut(
         ready=database.ok and asterisk.ok,
         components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},
@@ -53,10 +53,10 @@ async def ready(parts: Inside, response: Response) -> ReadyOut:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(parts: Inside) -> Response:
+async def metrics(services: Inside) -> Response:
     """For Prometheus: requests, claims, and the queue by department and status; no queue while the database is away."""
     try:
-        parts.metrics.set_callbacks(await parts.queue.counts(parts.departments()))
+        services.metrics.set_callbacks(await services.queue.counts(services.departments()))
     except StorageUnavailable:
-        parts.metrics.set_callbacks({})
-    return Response(parts.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+        services.metrics.set_callbacks({})
+    return Response(services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})

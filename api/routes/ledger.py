@@ -40,7 +40,7 @@ async def department_promises(
     limit: Limit = 50,
 ) -> Response:
     """The ledger: each promise given and what became of it, by when it is due; the share kept; how the line will go."""
-    found = await access.parts.ledger.promises(
+    found = await access.services.ledger.promises(
         slug, scope=access.scope, since=since, state=state, cursor=cursor, limit=limit
     )
     return respond(answered(DepartmentPromisesOut.of(found)))
@@ -49,7 +49,7 @@ async def department_promises(
 @router.get("/departments/{slug}/warnings", response_model=WarningPage, responses=problems(NO_DEPARTMENT))
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Promises that were seen to be at risk, oldest first: one warning for each, before it breaks."""
-    page = await access.parts.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
+    page = await access.services.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
     items = [WarningOut.of(row) for row in page.items]
     return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
 
@@ -61,11 +61,11 @@ async def department_intake(
     since: Annotated[Moment | None, Query(description="Rang since then; without it, all that wait.")] = None,
 ) -> Response:
     """The Monday view: who waits, by urgency and by what is known of them, the deadlines ahead, and when it is done."""
-    return respond(answered(IntakeOut.of(await access.parts.ledger.intake(slug, since, scope=access.scope))))
+    return respond(answered(IntakeOut.of(await access.services.ledger.intake(slug, since, scope=access.scope))))
 
 
 @router.get("/callbacks/{id:uuid}/promises", response_model=CallbackPromises, responses=problems(NOT_FOUND))
 async def callback_promises(id: UUID, access: Reader) -> Response:
     """Every promise given for this callback, the first first, each judged by itself."""
-    judged = await access.parts.ledger.of_callback(str(id), scope=access.scope)
+    judged = await access.services.ledger.of_callback(str(id), scope=access.scope)
     return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

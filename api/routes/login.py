@@ -13,7 +13,7 @@ from api.auth.oidc.login import LASTS, Answer
 from api.auth.oidc.pages import page, question, wants_page
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.openapi import API
-from api.services import Parts, parts_of
+from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
 from api.web.problems import STATUS_OF
 from desk.errors import AgentDisabled, AgentNameTaken, DeskError
@@ -24,30 +24,30 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix=f"{API}/login/oidc", tags=["login"], include_in_schema=False)
 
-Inside = Annotated[Parts, Depends(parts_of)]
+Inside = Annotated[Services, Depends(services_of)]
 Short = Annotated[str | None, Query(max_length=500)]
 Long = Annotated[str | None, Query(max_length=4000)]
 
 
 @router.get("")
-async def begin_log_in(request: Request, parts: Inside, after: Short = None) -> Response:
+async def begin_log_in(request: Request, services: Inside, after: Short = None) -> Response:
     """To the provider, for who clicked on a page of ours; others get such a page. `after`: the page to come back to.
 
     Else any page, or a mail, could begin a session in somebody's browser by a link, where the provider asks nothing.
     """
     try:
-        single_sign_on = _single_sign_on(parts)
+        single_sign_on = _single_sign_on(services)
         if not was_clicked_here(request):
             if wants_page(request):
                 return question(after)
             raise LoginNotAskedFor("not-asked-for")
         # Now, for the browser does not bring the session's cookie when another site, the provider, sends it back.
-        before = cookies.read(request, parts.settings, cookies.SESSION)
+        before = cookies.read(request, services.settings, cookies.SESSION)
         begun = await single_sign_on.begin(after, before)
     except LoginError as error:
         return _refused(request, error)
     answer = RedirectResponse(begun.address, status_code=303)
-    name, secure = _cookie(parts)
+    name, secure = _cookie(services)
     answer.set_cookie(
         name, begun.cookie, max_age=int(LASTS.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
     )
@@ -57,32 +57,32 @@ async def begin_log_in(request: Request, parts: Inside, after: Short = None) -> 
 @router.get("/callback")
 async def finish_log_in(
     request: Request,
-    parts: Inside,
+    services: Inside,
     code: Long = None,
     state: Short = None,
     iss: Short = None,
     error: Short = None,
 ) -> Response:
     """Back from the provider, and on at once to an address without code and state."""
-    name, secure = _cookie(parts)
+    name, secure = _cookie(services)
     try:
         answered = Answer(state=state, code=code, iss=iss, error=error)
-        finished = await _single_sign_on(parts).finish(answered, request.cookies.get(name))
+        finished = await _single_sign_on(services).finish(answered, request.cookies.get(name))
     except (LoginError, AgentDisabled, AgentNameTaken) as refusal:
         answer = _refused(request, refusal)
     else:
         trace_of(request).who = finished.opened.session.agent.name
         log.info("logged in at the provider", agent=finished.opened.session.agent.name)
         answer = RedirectResponse(finished.after, status_code=303)
-        cookies.keep_session(answer, request, parts.settings, finished.opened.token)
+        cookies.keep_session(answer, request, services.settings, finished.opened.token)
     answer.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
     return answer
 
 
 @router.post("/backchannel-logout")
-async def log_out_from_provider(request: Request, parts: Inside) -> Response:
+async def log_out_from_provider(request: Request, services: Inside) -> Response:
     """The provider tells that somebody logged out there (OpenID Connect Back-Channel Logout 1.0)."""
-    single_sign_on = _single_sign_on(parts)
+    single_sign_on = _single_sign_on(services)
     try:
         given = parse_qs((await request.body()).decode("ascii")).get("logout_token", [])
         if len(given) != 1:
@@ -106,10 +106,10 @@ def was_clicked_here(request: Request) -> bool:
     return told.get("sec-fetch-site") == "same-origin" and told.get("sec-fetch-user") == "?1"
 
 
-def _single_sign_on(parts: Parts) -> SingleSignOn:
-    if parts.single_sign_on is None:
+def _single_sign_on(services: Services) -> SingleSignOn:
+    if services.single_sign_on is None:
         raise SingleSignOnOff("off")
-    return parts.single_sign_on
+    return services.single_sign_on
 
 
 def _refused(request: Request, error: LoginError | DeskError) -> Response:
@@ -122,7 +122,7 @@ def _refused(request: Request, error: LoginError | DeskError) -> Response:
     return page(request, error, STATUS_OF[type(error)])
 
 
-def _cookie(parts: Parts) -> tuple[str, bool]:
+def _cookie(services: Services) -> tuple[str, bool]:
     """(name, whether Secure) of the cookie of a log-in under way: only over http on this machine without Secure."""
-    secure = parts.settings.oidc_redirect_uri.startswith("https://")
+    secure = services.settings.oidc_redirect_uri.startswith("https://")
     return (f"__Host-{LOGIN_COOKIE}" if secure else LOGIN_COOKIE), secure

@@ -18,7 +18,7 @@ NO_AGENT = (404, "There is no such agent within your departments.")
 async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondFactorOut:
     """Whether your log-in needs a second factor, and how many recovery codes are left."""
     check_manages(access.agent, agent)
-    return SecondFactorOut.of(await access.parts.second_factors.state(access.agent, agent))
+    return SecondFactorOut.of(await access.services.second_factors.state(access.agent, agent))
 
 
 @router.post("", status_code=201, responses=problems())
@@ -27,7 +27,7 @@ async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
 
     Needs a log-in of the last ten minutes. One you have holds until then, and is replaced by this one.
     """
-    started = await access.parts.second_factors.start(access.session)
+    started = await access.services.second_factors.start(access.session)
     return SecondFactorStartedOut(secret=started.secret, address=started.address)
 
 
@@ -36,11 +36,11 @@ async def confirm_second_factor(
     access: InOneToAdd, body: CodeIn, request: Request, response: Response
 ) -> SecondFactorAddedOut:
     """The code your authenticator shows: your log-in needs one from now on. All your sessions end; here is another."""
-    confirmed = await access.parts.second_factors.confirm(access.session, body.code)
+    confirmed = await access.services.second_factors.confirm(access.session, body.code)
     opened = confirmed.opened
-    cookies.keep_session(response, request, access.parts.settings, opened.token)
+    cookies.keep_session(response, request, access.services.settings, opened.token)
     scope = opened.session.agent.scope(Permission.SIGN_IN)
-    departments = [slug for slug in access.parts.departments() if scope.covers(slug)]
+    departments = [slug for slug in access.services.departments() if scope.covers(slug)]
     told = SessionOut.of_session(opened.session, opened.session.agent, departments, opened.csrf)
     return SecondFactorAddedOut(**dict(told), recovery_codes=confirmed.recovery_codes)
 
@@ -57,6 +57,6 @@ async def remove_second_factor(
     access.require_recent()
     name = agent or access.agent.name
     trace_of(request).why = f"second factor of {name}"
-    await access.parts.second_factors.remove(name, by=access.agent)
+    await access.services.second_factors.remove(name, by=access.agent)
     if name == access.agent.name:
-        cookies.forget_session(response, request, access.parts.settings)
+        cookies.forget_session(response, request, access.services.settings)

@@ -9,7 +9,7 @@ from api.auth.access import AgentQuery, InAnySession, InSession, check_manages
 from api.auth.credentials import check_same_site
 from api.openapi import API, problems
 from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
-from api.services import Parts, parts_of
+from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 from desk.accounts.login import LoggedIn
@@ -26,20 +26,20 @@ TOO_MANY = (429, "Too many failed tries: wait for as long as Retry-After says.")
 
 @router.post("/session", status_code=201, responses=problems(TOO_MANY))
 async def log_in(
-    body: LogInIn, request: Request, response: Response, parts: Annotated[Parts, Depends(parts_of)]
+    body: LogInIn, request: Request, response: Response, services: Annotated[Services, Depends(services_of)]
 ) -> SessionOut:
     """Log in with a password, and a code where the account has a second factor: else 401 `second-factor-needed`.
 
     A session the browser had before ends; the new one has a secret of its own.
     """
     check_same_site(request)
-    before = cookies.read(request, parts.settings, cookies.SESSION)
+    before = cookies.read(request, services.settings, cookies.SESSION)
     try:
-        logged_in = await parts.logins.by_password(
+        logged_in = await services.logins.by_password(
             body.name,
             body.password,
             address=request.client.host if request.client else UNKNOWN_ADDRESS,
-            device=cookies.read(request, parts.settings, cookies.DEVICE),
+            device=cookies.read(request, services.settings, cookies.DEVICE),
             code=body.code,
         )
     except SecondFactorNeeded:
@@ -49,36 +49,36 @@ async def log_in(
     if logged_in.by_recovery_code:
         trace_of(request).why = "recovery-code"
     if before is not None:
-        await parts.sessions.end(before)
-    return _kept(response, request, parts, logged_in)
+        await services.sessions.end(before)
+    return _kept(response, request, services, logged_in)
 
 
 @router.get("/session", responses=problems())
 async def current(access: InAnySession) -> SessionOut:
     """Who is logged in here, until when, and the CSRF token of this session."""
-    return _told(access.parts, access.session, csrf_of(access.secret))
+    return _told(access.services, access.session, csrf_of(access.secret))
 
 
 @router.delete("/session", status_code=204, responses=problems())
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out here."""
-    await access.parts.sessions.end(access.secret)
-    cookies.forget_session(response, request, access.parts.settings)
+    await access.services.sessions.end(access.secret)
+    cookies.forget_session(response, request, access.services.settings)
 
 
 @router.delete("/sessions", status_code=204, responses=problems())
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
     """Log out here and everywhere else: needs a log-in of the last ten minutes."""
     access.require_recent()
-    await access.parts.sessions.end_all(access.agent.name)
-    cookies.forget_session(response, request, access.parts.settings)
+    await access.services.sessions.end_all(access.agent.name)
+    cookies.forget_session(response, request, access.services.settings)
 
 
 @router.get("/sessions", responses=problems((404, "There is no such agent within your departments.")))
 async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionList:
     """Where you are logged in, newest first; the 200 newest."""
     check_manages(access.agent, agent)
-    found = await access.parts.sessions.list(access.agent, agent)
+    found = await access.services.sessions.list(access.agent, agent)
     return SessionList(items=[SessionListedOut.of(each, access.session.id) for each in found])
 
 
@@ -96,28 +96,28 @@ async def end_session(
     here = number == access.session.id
     if not here:
         access.require_recent()
-    await access.parts.sessions.end_one(number, access.agent)
+    await access.services.sessions.end_one(number, access.agent)
     if here:
-        cookies.forget_session(response, request, access.parts.settings)
+        cookies.forget_session(response, request, access.services.settings)
 
 
 @router.post("/session/password", responses=problems(TOO_MANY))
 async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
     """Change your own password. All your sessions end; the answer brings a new one."""
-    departments = access.parts.departments()
+    departments = access.services.departments()
     words = [word for slug in departments for word in (slug, departments.get(slug).name)]
-    changed = await access.parts.logins.change(access.session, body.old, body.new, words=words)
-    return _kept(response, request, access.parts, changed)
+    changed = await access.services.logins.change(access.session, body.old, body.new, words=words)
+    return _kept(response, request, access.services, changed)
 
 
-def _kept(response: Response, request: Request, parts: Parts, logged_in: LoggedIn) -> SessionOut:
+def _kept(response: Response, request: Request, services: Services, logged_in: LoggedIn) -> SessionOut:
     opened = logged_in.opened
-    cookies.keep_session(response, request, parts.settings, opened.token)
-    cookies.keep_device(response, request, parts.settings, logged_in.device)
-    return _told(parts, opened.session, opened.csrf)
+    cookies.keep_session(response, request, services.settings, opened.token)
+    cookies.keep_device(response, request, services.settings, logged_in.device)
+    return _told(services, opened.session, opened.csrf)
 
 
-def _told(parts: Parts, session: Session, csrf: str) -> SessionOut:
+def _told(services: Services, session: Session, csrf: str) -> SessionOut:
     scope = session.agent.scope(Permission.SIGN_IN)
-    departments = [slug for slug in parts.departments() if scope.covers(slug)]
+    departments = [slug for slug in services.departments() if scope.covers(slug)]
     return SessionOut.of_session(session, session.agent, departments, csrf)

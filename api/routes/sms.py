@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from api.messaging.link_mobility import reported
 from api.openapi import problems
-from api.services import Parts, parts_of
+from api.services import Services, services_of
 from api.web.errors import NotSignedIn
 from api.web.middleware.trace import trace_of
 
@@ -50,28 +50,28 @@ class ReceivedOut(BaseModel):
 
 def from_gateway(
     request: Request,
-    parts: Annotated[Parts, Depends(parts_of)],
+    services: Annotated[Services, Depends(services_of)],
     authorization: Annotated[str | None, Security(secret_header)],
-) -> Parts:
-    """The parts, for who shows the secret: as a bearer, or as the password of any user.
+) -> Services:
+    """The services, for who shows the secret: as a bearer, or as the password of any user.
 
     Raises NotSignedIn, and TooManyRequests to who does not too often.
     """
-    secret = parts.settings.sms_report_secret
+    secret = services.settings.sms_report_secret
     shown = _shown(authorization or "")
     if secret is None or shown is None or not hmac.compare_digest(shown, secret.get_secret_value().encode()):
-        parts.limits.opened_nothing(request)
+        services.limits.opened_nothing(request)
         raise NotSignedIn
     trace_of(request).who = "sms-gateway"
-    return parts
+    return services
 
 
 @router.post("/reports", responses=problems())
-async def report(body: ReportIn, parts: Annotated[Parts, Depends(from_gateway)]) -> ReceivedOut:
+async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceivedOut:
     """What became of a text. The same answer whether we know the text or not; sent again, it changes nothing."""
     if body.refId is not None:
         read = reported(body.id, body.resultCode)
-        await parts.outbox.report(body.refId, read.part, read.state, read.reason)
+        await services.outbox.report(body.refId, read.part, read.state, read.reason)
     return ReceivedOut(received=True)
 
 

@@ -26,7 +26,7 @@ async def list_tokens(
     Also those that have expired or were revoked. What opens is in none.
     """
     check_manages(access.agent, agent)
-    page = await access.parts.issuance.page(access.agent, agent=agent, cursor=cursor, limit=limit)
+    page = await access.services.issuance.page(access.agent, agent=agent, cursor=cursor, limit=limit)
     return TokenPage(items=[TokenOut.of(token) for token in page.items], next_cursor=page.next_cursor)
 
 
@@ -42,10 +42,10 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
     People of a provider make none.
     """
     if access.credential.session is not None:
-        access.parts.sessions.require_recent(access.credential.session)
+        access.services.sessions.require_recent(access.credential.session)
     if body.departments is not None:
         access.looking(body.departments)
-    issued = await access.parts.issuance.issue(
+    issued = await access.services.issuance.issue(
         access.agent, body.label, scope=body.scope, lasting=body.lasting, by=bearer_of(access)
     )
     trace_of(request).why = f"token:{issued.token.id} {in_words(issued.token.scope)}"
@@ -56,7 +56,7 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
 async def revoke_token(number: Annotated[int, Path(ge=0, le=MOST)], access: SignedIn, request: Request) -> None:
     """End it at once, and what was made with it: your own, or with `manage` one of an agent within your departments."""
     trace_of(request).why = f"token:{number}"
-    ended = await access.parts.issuance.revoke(number, access.agent, by=bearer_of(access))
+    ended = await access.services.issuance.revoke(number, access.agent, by=bearer_of(access))
     trace_of(request).why = f"token:{ended.id} of {ended.agent}"
 
 

@@ -10,11 +10,11 @@ from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
 from desk.callbacks.model import (
     Attempt,
+    AttemptOutcome,
     Callback,
     ClosedReason,
     HistoryRow,
     IncompleteStep,
-    Outcome,
     Priority,
     RecordedCall,
     Status,
@@ -63,7 +63,7 @@ class ReleaseIn(Body):
 
 class AttemptIn(Body):
     fence: Fence
-    outcome: Outcome
+    outcome: AttemptOutcome
     note: Note | None = None
 
 
@@ -93,7 +93,7 @@ class PromiseOut(BaseModel):
 class AttemptOut(BaseModel):
     at: datetime
     agent: str
-    outcome: Outcome
+    outcome: AttemptOutcome
     counted: bool = Field(description="False: before the promised time or too soon after another; the promise stands.")
     note: str | None
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from desk.callbacks.model import UNANSWERED, Callback, ClosedReason, Outcome, Status
+from desk.callbacks.model import UNANSWERED, AttemptOutcome, Callback, ClosedReason, Status
 from desk.departments.departments import Department
 from desk.promises.rules import attempts_note, spoken_text
 
@@ -12,7 +12,7 @@ _CLOSED = {ClosedReason.REACHED: "avsluttet: nådd", ClosedReason.WRONG_NUMBER: 
 def what_happens_next(callback: Callback, department: Department, now: datetime) -> str:
     """«ringes igjen i dag klokken 13», or «ikke nådd, ringt x3: …» to paste into the record."""
     last = callback.attempts[-1] if callback.attempts else None
-    if callback.status is Status.WAITING and last and last.outcome is Outcome.DROPPED:
+    if callback.status is Status.WAITING and last and last.outcome is AttemptOutcome.DROPPED:
         return "brutt: først i køen, ring opp igjen nå"
     if callback.status is Status.WAITING:
         uncounted = " (dette forsøket teller ikke)" if last and last.outcome in UNANSWERED and not last.counted else ""

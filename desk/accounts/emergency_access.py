@@ -1,6 +1,7 @@
 """Emergency access («nødrett»): a look into a department not one's own, for a short time, with a reason, told at once.
 
-It ends by itself: what is open is asked with each request (desk/accounts/emergency_repository.py), in the statement that looks the
+It ends by itself: what is open is asked with each request (desk/accounts/emergency_repository.py), in the statement
+that looks the
 agent up. Opening and ending are rows of the history, so all who follow the department's changes are told live.
 """
 

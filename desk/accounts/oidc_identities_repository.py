@@ -8,13 +8,13 @@ from sqlalchemy import delete, insert, or_, select, update
 
 from desk.database.engine import Connection
 from desk.schema.scope import one_of
-from desk.schema.tables import people_of_providers, taken_once
+from desk.schema.tables import external_identities, used_nonces
 
-REFRESH_TOKEN = "people_of_providers.refresh_token"
+REFRESH_TOKEN = "external_identities.refresh_token"
 """What a sealed refresh token is bound to, with its row."""
 SWEPT_AT_ONCE = 50
 
-c = people_of_providers.c
+c = external_identities.c
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Row:
 async def put(connection: Connection, id: str, refresh_token: bytes | None, check_by: datetime) -> None:
     """What the newest look at the provider gave, in place of the one before."""
     values = {"refresh_token": refresh_token, "check_by": check_by, "asked_until": None, "retry_at": None}
-    changed = await connection.execute(update(people_of_providers).where(c.id == id).values(**values))
+    changed = await connection.execute(update(external_identities).where(c.id == id).values(**values))
     if not changed.rowcount:
-        await connection.execute(insert(people_of_providers).values(id=id, **values))
+        await connection.execute(insert(external_identities).values(id=id, **values))
 
 
 async def find(connection: Connection, id: str) -> Row | None:
@@ -44,18 +44,18 @@ async def find(connection: Connection, id: str) -> Row | None:
 async def take(connection: Connection, id: str, now: datetime, until: datetime) -> bool:
     """Whether it is ours to ask the provider, until then: it is due, and nobody else does."""
     free = or_(c.asked_until.is_(None), c.asked_until <= now)
-    mine = update(people_of_providers).where(c.id == id, c.check_by <= now, free).values(asked_until=until)
+    mine = update(external_identities).where(c.id == id, c.check_by <= now, free).values(asked_until=until)
     return bool((await connection.execute(mine)).rowcount)
 
 
 async def retry(connection: Connection, id: str, at: datetime) -> None:
     """The provider could not be asked: not again before then."""
-    await connection.execute(update(people_of_providers).where(c.id == id).values(asked_until=None, retry_at=at))
+    await connection.execute(update(external_identities).where(c.id == id).values(asked_until=None, retry_at=at))
 
 
 async def remove(connection: Connection, id: str) -> None:
     """Forget the person."""
-    await connection.execute(delete(people_of_providers).where(c.id == id))
+    await connection.execute(delete(external_identities).where(c.id == id))
 
 
 async def due(connection: Connection, now: datetime) -> set[str]:
@@ -66,19 +66,19 @@ async def due(connection: Connection, now: datetime) -> set[str]:
 async def remove_due(connection: Connection, ids: Collection[str], now: datetime) -> int:
     """Forget those of them who are due still. How many."""
     mine = one_of(connection, c.id, sorted(ids))
-    return int((await connection.execute(delete(people_of_providers).where(mine, c.check_by <= now))).rowcount)
+    return int((await connection.execute(delete(external_identities).where(mine, c.check_by <= now))).rowcount)
 
 
 async def take_once(connection: Connection, hash: bytes, now: datetime, until: datetime) -> bool:
     """Whether nobody took it before; `Conflict` when another takes it now. Some that have run out are swept away."""
-    old = select(taken_once.c.hash).where(taken_once.c.until <= now).limit(SWEPT_AT_ONCE)
-    await connection.execute(delete(taken_once).where(taken_once.c.hash.in_(old)))
+    old = select(used_nonces.c.hash).where(used_nonces.c.until <= now).limit(SWEPT_AT_ONCE)
+    await connection.execute(delete(used_nonces).where(used_nonces.c.hash.in_(old)))
     taken = await connection.execute(
-        select(taken_once.c.hash).where(taken_once.c.hash == hash, taken_once.c.until > now)
+        select(used_nonces.c.hash).where(used_nonces.c.hash == hash, used_nonces.c.until > now)
     )
     if taken.first():
         return False
     # only one that has run out: another's, taken since the look above, stands in the way of ours
-    await connection.execute(delete(taken_once).where(taken_once.c.hash == hash, taken_once.c.until <= now))
-    await connection.execute(insert(taken_once).values(hash=hash, until=until))
+    await connection.execute(delete(used_nonces).where(used_nonces.c.hash == hash, used_nonces.c.until <= now))
+    await connection.execute(insert(used_nonces).values(hash=hash, until=until))
     return True

@@ -25,7 +25,7 @@ from desk.accounts.sessions_repository import Oldest, ProviderRow, SessionRow
 from desk.accounts.tokens import TOKEN_BYTES, agent_of, hashed
 from desk.accounts.totp import SecondFactorPolicy
 from desk.clock import Clock
-from desk.database.batching import AtOnce
+from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import AgentNotFound, LogInAgain, SessionNotFound, StorageUnavailable
@@ -117,7 +117,7 @@ class Sessions(UnitsOfWork):
         self._clock = clock
         self._limits = limits or Limits()
         self._policy = policy
-        self._asked: AtOnce[tuple[bytes, bool], Session | None] = AtOnce(self._of_hashes)
+        self._asked: Batcher[tuple[bytes, bool], Session | None] = Batcher(self._of_hashes)
 
     async def open(self, agent: str, *, source: LoginSource, login: ProviderLogin | None = None) -> Opened:
         """A new session of that agent, with a secret of its own whatever the browser held before.
@@ -169,14 +169,14 @@ class Sessions(UnitsOfWork):
         """Log out. Whether there was such a session."""
         return await self._write(lambda connection: rows.end(connection, hashed(token)))
 
-    async def end_all(self, agent: str, *, but: str | None = None) -> int:
+    async def end_all(self, agent: str, *, excluding: str | None = None) -> int:
         """Log out everywhere, perhaps but for the session of that token. How many sessions. Raises AgentNotFound."""
 
         async def work(connection: Connection) -> int:
             row = await agent_rows.by_name(connection, agent)
             if row is None:
                 raise AgentNotFound
-            return await rows.end_of_agent(connection, row.id, but=hashed(but) if but else None)
+            return await rows.end_of_agent(connection, row.id, excluding=hashed(excluding) if excluding else None)
 
         return await self._write(work)
 

@@ -144,9 +144,9 @@ async def end(connection: Connection, hash: bytes) -> bool:
     return bool((await connection.execute(delete(sessions).where(s.hash == hash))).rowcount)
 
 
-async def end_of_agent(connection: Connection, agent_id: int, *, but: bytes | None = None) -> int:
+async def end_of_agent(connection: Connection, agent_id: int, *, excluding: bytes | None = None) -> int:
     """All of that agent's, perhaps but for one. How many."""
-    others = [] if but is None else [s.hash != but]
+    others = [] if excluding is None else [s.hash != excluding]
     return int((await connection.execute(delete(sessions).where(s.agent_id == agent_id, *others))).rowcount)
 
 

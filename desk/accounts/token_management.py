@@ -1,6 +1,7 @@
 """Tokens as their holders make, see and end them; and leaders of access those of agents within their departments.
 
-What a token opens is held to its agent's grants at each moment (desk/accounts/tokens.py). Here is refused what would be wider or
+What a token opens is held to its agent's grants at each moment (desk/accounts/tokens.py). Here is refused what would
+be wider or
 last longer than what it is made with from the start, and what nobody could take back: see docs/security.md, «Tokens».
 """
 

@@ -15,7 +15,7 @@ from desk.accounts import agents_repository as agent_rows
 from desk.accounts import tokens_repository as rows
 from desk.accounts.agents_repository import AgentRow
 from desk.clock import Clock
-from desk.database.batching import AtOnce
+from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.errors import AgentNotFound, ProvidersPerson, StorageUnavailable, TokenNotFound, TooManyTokens
@@ -69,7 +69,7 @@ class Tokens(UnitsOfWork):
     def __init__(self, *, database: Database, clock: Clock) -> None:
         super().__init__(database)
         self._clock = clock
-        self._asked: AtOnce[bytes, Agent | None] = AtOnce(self._of_hashes)
+        self._asked: Batcher[bytes, Agent | None] = Batcher(self._of_hashes)
 
     async def verify(self, secret: str) -> Agent | None:
         """Who holds it, with no more than its scope; None: unknown, malformed, expired or revoked."""

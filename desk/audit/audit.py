@@ -20,7 +20,7 @@ from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.repository import AuditFilter, AuditRow, Look, Seen
 from desk.callbacks.model import Page
 from desk.clock import Clock
-from desk.database.batching import AtOnce
+from desk.database.batching import Batcher
 from desk.database.cursors import after_audit, audit_place
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
@@ -34,7 +34,7 @@ LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class Outcome(StrEnum):
+class AuditOutcome(StrEnum):
     """What came of it."""
 
     DONE = "done"
@@ -56,7 +56,7 @@ class AuditEntry:
 
     who: str | None
     action: str
-    outcome: Outcome
+    outcome: AuditOutcome
     source: str
     role: str | None = None
     department: str | None = None
@@ -85,7 +85,7 @@ class Audit(UnitsOfWork):
         self._fold = fold
         self._keys = chain_keys(vault)
         self._key_version = vault.index_version
-        self._entries: AtOnce[AuditEntry, None] = AtOnce(self._append)
+        self._entries: Batcher[AuditEntry, None] = Batcher(self._append)
 
     async def record(self, entry: AuditEntry) -> None:
         """Committed when this returns. Raises StorageUnavailable: then nothing may be shown, or said to be done."""
@@ -147,7 +147,7 @@ class Audit(UnitsOfWork):
 
     def _look(self, entry: AuditEntry) -> Look | None:
         """What makes a look the same as an earlier one; None for whatever is written out whole each time."""
-        plain = entry.listed and entry.outcome is Outcome.DONE and not entry.emergency and entry.patient is None
+        plain = entry.listed and entry.outcome is AuditOutcome.DONE and not entry.emergency and entry.patient is None
         if not plain or not self._fold or entry.who is None or entry.session is None:
             return None
         return Look(entry.who[:128], entry.session, entry.action[:64])

@@ -11,7 +11,7 @@ from datetime import datetime, time, timedelta
 import structlog
 
 from desk.audit import repository as rows
-from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.chain import Anchor
 from desk.clock import OSLO, Clock
 from desk.database.engine import Database
@@ -63,7 +63,7 @@ class AuditRetention(UnitsOfWork):
             return None
         if due is not None:
             await self._audit.record(
-                AuditEntry(who=who, action="audit_pruned", outcome=Outcome.DONE, source=source, through=due)
+                AuditEntry(who=who, action="audit_pruned", outcome=AuditOutcome.DONE, source=source, through=due)
             )
             through = due.seq
         deleted = await self._delete(through)

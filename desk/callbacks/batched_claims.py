@@ -1,4 +1,6 @@
-"""The busiest moves, for many agents at once: claimed, and completed. desk/database/batching.py is how they come together."""
+"""The busiest moves, for many agents at once: claimed, and completed. desk/database/batching.py is how they come
+together.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,27 +11,27 @@ from desk.callbacks.batched_claims_sql import Claim, Completion
 from desk.callbacks.model import Callback
 from desk.callbacks.repository import uuid
 from desk.clock import Clock
-from desk.database.batching import AtOnce
+from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 
 
-class Line(UnitsOfWork):
+class BatchedClaims(UnitsOfWork):
     """One database's line, for those who are not part of a greater unit of work. On SQLite it does nothing."""
 
     def __init__(self, *, database: Database, clock: Clock, lease: Callable[[], timedelta]) -> None:
         super().__init__(database)
         self._clock = clock
         self._lease = lease
-        self._claims: dict[str, AtOnce[Claim, list[Callback]]] = {}
-        self._completions: AtOnce[Completion, Callback | None] = AtOnce(self._complete)
+        self._claims: dict[str, Batcher[Claim, list[Callback]]] = {}
+        self._completions: Batcher[Completion, Callback | None] = Batcher(self._complete)
 
     async def claim(self, department: str, asked: Claim) -> list[Callback]:
         """The next in line, leased; an empty list also when there is more to see to first: ask the desk then."""
         if not self._is_here():
             return []
         if department not in self._claims:
-            self._claims[department] = AtOnce(lambda those: self._claim(department, those))
+            self._claims[department] = Batcher(lambda those: self._claim(department, those))
         return await self._claims[department].ask(asked)
 
     async def complete(self, completion: Completion) -> Callback | None:

@@ -1,6 +1,7 @@
 """Claims and completions of several agents in one statement, which is a unit of work by itself. PostgreSQL only.
 
-The same moves as in desk/callbacks/transitions.py, for the case that nothing stands in their way: what does is left to be told there.
+The same moves as in desk/callbacks/transitions.py, for the case that nothing stands in their way: what does is left
+to be told there.
 Condition, lock, fence, history and attempts are all in the one statement, so it is done whole or not at all.
 """
 
@@ -12,10 +13,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import Attempt, ClosedReason, Outcome
+from desk.callbacks.model import Attempt, AttemptOutcome, ClosedReason
 from desk.callbacks.repository import Stored, read, shown
 from desk.database.engine import Connection
-from desk.database.notify import TOLD
+from desk.database.notify import HISTORY_WRITTEN
 
 _SHOWN = ", ".join(f"c.{each.name}" for each in shown)
 _MINE = ", ".join(each.name for each in shown)
@@ -111,7 +112,7 @@ class Completion:
     reason: ClosedReason
     scope: Scope
     note: str | None = None
-    outcome: Outcome | None = None
+    outcome: AttemptOutcome | None = None
     tried_note: str | None = None
 
 
@@ -150,12 +151,12 @@ async def complete(connection: Connection, asked: Sequence[Completion], now: dat
 async def _run(connection: Connection, query: TextualSelect, given: dict[str, Any]) -> list[tuple[int, Stored]]:
     rows = (await connection.execute(query, given)).all()
     if rows:
-        connection.info[TOLD] = True
+        connection.info[HISTORY_WRITTEN] = True
     return [(row.n, read(row, [_attempt(*each) for each in row.tried or ()])) for row in rows]
 
 
 def _attempt(at: str, agent: str, outcome: str, counted: bool, note: str | None) -> Attempt:
-    return Attempt(datetime.fromisoformat(at).astimezone(UTC), agent, Outcome(outcome), counted, note)
+    return Attempt(datetime.fromisoformat(at).astimezone(UTC), agent, AttemptOutcome(outcome), counted, note)
 
 
 def _with_attempt(stored: Stored | None, asked: Completion, now: datetime) -> Stored | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.model import Callback, Priority, Registration, Status
 from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
@@ -25,7 +25,7 @@ SWITCHBOARD = "switchboard"
 
 
 @dataclass(frozen=True)
-class Transferred:
+class Transfer:
     """A callback in its new department. `promise_kept` false: the caller was promised another time, and now this."""
 
     callback: Callback
@@ -34,14 +34,14 @@ class Transferred:
 
 
 @dataclass(frozen=True)
-class PromisedAnew:
+class NewPromise:
     """A callback with a newer promise. `sms_queued`: a text that tells of it is in the outbox."""
 
     callback: Callback
     sms_queued: bool
 
 
-class Errands(QueueWork):
+class CallbackEdits(QueueWork):
     """Changes to callbacks by agents."""
 
     async def book(
@@ -71,7 +71,7 @@ class Errands(QueueWork):
             there = await rows.find_open(connection, department, indexes, phone, scope=scope)
             if there is None:
                 given = await next_promise(connection, rules, now)
-                made = await moves.make(
+                made = await transitions.add_callback(
                     *(connection, rules, self._vault, patient, phone, language, now),
                     actor=agent,
                     priority=priority,
@@ -80,10 +80,10 @@ class Errands(QueueWork):
                     given=given,
                 )
                 return Registration(made.callback, created=True, later=given.later)
-            changed: dict[str, Any] = {"note": moves.joined(there.callback.note, note)}
+            changed: dict[str, Any] = {"note": transitions.joined(there.callback.note, note)}
             if priority is Priority.URGENT:
                 changed["priority"] = RANK[priority]
-            again = await moves.rang_again(
+            again = await transitions.rang_again(
                 *(connection, rules, there, phone, language, now),
                 actor=agent,
                 changed=changed,
@@ -123,7 +123,7 @@ class Errands(QueueWork):
             if not changes:
                 return stored.callback
             details = {"note": "note" in changes, "priority": priority.value if "priority" in changes else None}  # type: ignore[union-attr]
-            changed = await moves.shift(
+            changed = await transitions.transition(
                 connection, stored, "amended", agent, self._clock.now(), details=details, **changes
             )
             return changed.callback
@@ -140,7 +140,7 @@ class Errands(QueueWork):
         keep_promise: bool,
         fence: int | None,
         note: str | None = None,
-    ) -> Transferred:
+    ) -> Transfer:
         """Send an open callback on to another department, where it waits with its attempts counted from the start.
 
         `scope` is asked of where it is now: who may work there may send it anywhere, also out of their own sight.
@@ -151,40 +151,40 @@ class Errands(QueueWork):
         """
         rules = self._departments().get(department)
 
-        async def work(connection: Connection) -> Transferred:
+        async def work(connection: Connection) -> Transfer:
             now = self._clock.now()
             stored = await self._free(connection, await rows.locked(connection, id, scope=scope), agent, fence, now)
             callback = stored.callback
             if callback.department == department:
                 raise IllegalMove("it is in that department already")
-            indexes = await moves.indexes(connection, self._vault, stored)
+            indexes = await transitions.indexes(connection, self._vault, stored)
             if await rows.find_open(connection, department, indexes, callback.phone, scope=EVERYTHING):
                 raise AlreadyOpenThere
             if keep_promise:
-                given, kept = await taken_over(connection, rules, callback.promise, now, but=callback.id)
+                given, kept = await taken_over(connection, rules, callback.promise, now, excluding=callback.id)
             else:
                 given, kept = await next_promise(connection, rules, now), False
             told = "kept" if kept else "recomputed"
-            await moves.note_down(
+            await transitions.record_event(
                 connection, stored, "transferred_out", agent, now, details={"to": department, "promise": told}
             )
-            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.TRANSFERRED, given)
-            changes |= {"department": department, "attempts_from": now, "note": moves.joined(callback.note, note)}
+            changes = await transitions.renew_promise(connection, rules, stored, now, PromiseReason.TRANSFERRED, given)
+            changes |= {"department": department, "attempts_from": now, "note": transitions.joined(callback.note, note)}
             if not kept:
                 changes["not_before"] = None
-            moved = await moves.shift(
+            moved = await transitions.transition(
                 *(connection, stored, "transferred_in", agent, now),
                 to=Status.WAITING if callback.status is not Status.WAITING else None,
                 details={"from": callback.department, "promise": told},
                 **changes,
             )
-            return Transferred(moved.callback, kept, sent_from=callback.department)
+            return Transfer(moved.callback, kept, sent_from=callback.department)
 
         return await self._write(work)
 
     async def promise_anew(
         self, id: str, agent: str, *, scope: Scope, by: datetime | None, fence: int | None, sms: bool
-    ) -> PromisedAnew:
+    ) -> NewPromise:
         """Give an open callback a new promise beside those it has: `by` that moment, or by the rules as of now.
 
         It isn't handed out before the new promise begins. With `sms` a text that tells of it is queued with the
@@ -192,7 +192,7 @@ class Errands(QueueWork):
         (unreachable or closed: reopen it), ClaimLost, AlreadyClaimed.
         """
 
-        async def work(connection: Connection) -> PromisedAnew:
+        async def work(connection: Connection) -> NewPromise:
             now = self._clock.now()
             stored = await self._free(connection, await rows.locked(connection, id, scope=scope), agent, fence, now)
             callback = stored.callback
@@ -200,20 +200,20 @@ class Errands(QueueWork):
                 raise IllegalMove("reopen it")
             rules = self._departments().get(callback.department)
             if by:
-                given = await promise_at(connection, rules, by, now, but=callback.id)
+                given = await promise_at(connection, rules, by, now, excluding=callback.id)
             else:
-                given = await next_promise(connection, rules, now, but=callback.id)
-            changes = await moves.promise_anew(connection, rules, stored, now, PromiseReason.BY_AGENT, given)
+                given = await next_promise(connection, rules, now, excluding=callback.id)
+            changes = await transitions.renew_promise(connection, rules, stored, now, PromiseReason.BY_AGENT, given)
             queued = sms and self._notices.reaches(rules, callback.phone)
-            changed = await moves.shift(
+            changed = await transitions.transition(
                 *(connection, stored, "promised_anew", agent, now),
                 details={"sms": queued},
                 not_before=given.promise.from_,
                 **changes,
             )
             if not queued:
-                return PromisedAnew(changed.callback, False)
-            return PromisedAnew(await self._notices.new_promise(connection, rules, changed.callback, now), True)
+                return NewPromise(changed.callback, False)
+            return NewPromise(await self._notices.new_promise(connection, rules, changed.callback, now), True)
 
         return await self._write(work)
 
@@ -222,9 +222,9 @@ class Errands(QueueWork):
     ) -> Stored:
         """The callback if this agent may change it: claimed with that fence, or under nobody's claim, and open."""
         if fence is not None:
-            moves.require_claim(stored, agent, fence)
+            transitions.require_claim(stored, agent, fence)
         else:
-            stored = await moves.unclaimed(connection, stored, agent, now)
+            stored = await transitions.unclaimed(connection, stored, agent, now)
         if stored.callback.status is Status.CLOSED:
             raise IllegalMove("it is closed")
         return stored

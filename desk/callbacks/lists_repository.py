@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import Callback, Page, Status, Wanted
+from desk.callbacks.model import Callback, CallbackFilter, Page, Status
 from desk.callbacks.repository import RANK, c, kept, shown, with_attempts
 from desk.database import cursors
 from desk.database.engine import Connection
@@ -17,7 +17,7 @@ MOST_BRANCHES = 100
 
 
 async def page(
-    connection: Connection, *, scope: Scope, wanted: Wanted, cursor: str | None, limit: int
+    connection: Connection, *, scope: Scope, wanted: CallbackFilter, cursor: str | None, limit: int
 ) -> Page[Callback]:
     """Callbacks of these departments, oldest first. Arrival never changes, so a page never repeats or skips one."""
     conditions = _conditions(wanted)
@@ -40,7 +40,7 @@ async def open_counts(connection: Connection, *, scope: Scope) -> dict[tuple[str
     return {(department, Status(status)): count for department, status, count in found}
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(wanted: CallbackFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [kept]
     if wanted.priority is not None:
         conditions.append(c.priority == RANK[wanted.priority])

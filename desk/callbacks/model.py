@@ -1,6 +1,6 @@
 """The callback, its states and the moves between them. Pure: no storage, no clock, no telephony.
 
-`TRANSITIONS` is the only table of moves and `move` the only function that makes one.
+`TRANSITIONS` is the only table of moves and `next_status` the only function that makes one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import
     from desk.messages.model import SmsState
     from desk.numbers.identity_number import IdentityKind
     from desk.numbers.phone_number import PhoneNumber
-    from desk.promises.availability import Later
+    from desk.promises.availability import DelayReason
     from desk.promises.rules import Promise
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class ClosedReason(StrEnum):
     OTHER = "other"
 
 
-class Outcome(StrEnum):
+class AttemptOutcome(StrEnum):
     """How one attempt ended. `DROPPED`: reached, but the line was cut off."""
 
     REACHED = "reached"
@@ -93,10 +93,10 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.CLOSED: frozenset({Status.WAITING}),
 }
 
-UNANSWERED = frozenset({Outcome.NO_ANSWER, Outcome.BUSY, Outcome.VOICEMAIL})
+UNANSWERED = frozenset({AttemptOutcome.NO_ANSWER, AttemptOutcome.BUSY, AttemptOutcome.VOICEMAIL})
 
 
-def move(current: Status, to: Status) -> Status:
+def next_status(current: Status, to: Status) -> Status:
     """`to`, when a callback may go there from `current`; else `IllegalMove`."""
     if to not in TRANSITIONS[current]:
         raise IllegalMove(f"{current} -> {to}")
@@ -117,7 +117,7 @@ class Attempt:
 
     at: datetime
     agent: str
-    outcome: Outcome
+    outcome: AttemptOutcome
     counted: bool
     note: str | None
 
@@ -154,7 +154,7 @@ class Callback:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class CallbackFilter:
     """Which callbacks a list is to hold; None is no wish. `due_before`: promised by that moment or earlier.
 
     `text` is looked for in the note, letter case aside. `ids` may be in the list, `other_than` may not.
@@ -179,14 +179,14 @@ class Registration:
 
     callback: Callback
     created: bool
-    later: Later | None = None
+    later: DelayReason | None = None
 
 
 @dataclass(frozen=True)
 class HistoryRow:
     """One thing that happened to a callback. `id` grows; `actor` is an agent's name, `caller` or `system`.
 
-    `from_status` and `to_status` are set on the row of a move. `details` hold no personal data.
+    `from_status` and `to_status` are set on the row of a next_status. `details` hold no personal data.
     """
 
     id: int

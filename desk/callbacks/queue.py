@@ -14,26 +14,26 @@ from desk.callbacks import claims_repository as claims
 from desk.callbacks import identity_reveal as number_looks
 from desk.callbacks import lists_repository as lists
 from desk.callbacks import repository as rows
-from desk.callbacks import transitions as moves
-from desk.callbacks.batched_claims import Line
+from desk.callbacks import transitions
+from desk.callbacks.batched_claims import BatchedClaims
 from desk.callbacks.batched_claims_sql import Claim, Completion
 from desk.callbacks.model import (
+    AttemptOutcome,
     Callback,
+    CallbackFilter,
     CallKey,
     ClosedReason,
     HistoryRow,
     IncompleteStep,
-    Outcome,
     Page,
     RecordedCall,
     Registration,
     Status,
-    Wanted,
     WhyEnded,
 )
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import QueueWork, uncut
+from desk.database.unit_of_work import QueueWork, shielded
 from desk.departments.departments import Departments
 from desk.errors import IllegalMove, TooManyNumbers
 from desk.history import history
@@ -42,7 +42,7 @@ from desk.messages.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises import closures_repository as closures
-from desk.promises.availability import Closure, Later, next_promise
+from desk.promises.availability import Closure, DelayReason, next_promise
 from desk.vault.vault import Vault
 
 LEASE = timedelta(minutes=15)
@@ -70,7 +70,7 @@ class Desk(QueueWork):
         super().__init__(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
         self._lease = lease
         self._numbers = numbers
-        self._line = Line(database=database, clock=clock, lease=lambda: self._lease)
+        self._line = BatchedClaims(database=database, clock=clock, lease=lambda: self._lease)
 
     # --- callers
 
@@ -101,10 +101,12 @@ class Desk(QueueWork):
             there = await rows.find_open(connection, department, indexes, phone, scope=EVERYTHING)
             given = None
             if there:
-                stored = await moves.rang_again(connection, rules, there, phone, language, now)
+                stored = await transitions.rang_again(connection, rules, there, phone, language, now)
             else:
                 given = await next_promise(connection, rules, now)
-                stored = await moves.make(connection, rules, self._vault, patient, phone, language, now, given=given)
+                stored = await transitions.add_callback(
+                    connection, rules, self._vault, patient, phone, language, now, given=given
+                )
             id = stored.callback.id
             await call_rows.keep(
                 connection, known, key=call, department=department, at=now, phone=phone, callback_id=id
@@ -154,7 +156,7 @@ class Desk(QueueWork):
         scope: Scope,
         from_: datetime,
         until: datetime,
-        text: Later = Later.CLOSED_TODAY,
+        text: DelayReason = DelayReason.CLOSED_TODAY,
     ) -> Closure:
         """Who rings from `from_` until `until` is promised what follows, and told so with `text`.
 
@@ -191,7 +193,7 @@ class Desk(QueueWork):
         async def work(connection: Connection) -> Claimed:
             now = self._clock.now()
             for stored in await claims.expired(connection, now, scope=scope.within([department])):
-                await moves.expire(connection, stored, now)
+                await transitions.expire(connection, stored, now)
             taken = await claims.take_next(
                 connection,
                 department,
@@ -202,7 +204,7 @@ class Desk(QueueWork):
                 lease_until=now + self._lease,
                 due_before=due_before,
             )
-            await moves.note_claims(connection, taken, agent, now)
+            await transitions.record_claims(connection, taken, agent, now)
             return [stored.callback for stored in taken]
 
         return await self._write(work)
@@ -217,10 +219,10 @@ class Desk(QueueWork):
             now = self._clock.now()
             lease_until = now + self._lease
             stored = await rows.locked(connection, id, scope=scope)
-            if stored.callback.claimed_by == agent and moves.is_live(stored, now):
+            if stored.callback.claimed_by == agent and transitions.is_live(stored, now):
                 return (await rows.lengthen(connection, stored, lease_until)).callback
-            stored = await moves.unclaimed(connection, stored, agent, now)
-            taken = await moves.shift(
+            stored = await transitions.unclaimed(connection, stored, agent, now)
+            taken = await transitions.transition(
                 connection,
                 stored,
                 "claimed",
@@ -240,7 +242,7 @@ class Desk(QueueWork):
 
         async def work(connection: Connection) -> Callback:
             stored = await rows.locked(connection, id, scope=scope)
-            moves.require_claim(stored, agent, fence)
+            transitions.require_claim(stored, agent, fence)
             lease_until = self._clock.now() + self._lease
             return (await rows.lengthen(connection, stored, lease_until)).callback
 
@@ -251,32 +253,34 @@ class Desk(QueueWork):
 
         async def work(connection: Connection) -> Callback:
             stored = await rows.locked(connection, id, scope=scope)
-            moves.require_claim(stored, agent, fence)
+            transitions.require_claim(stored, agent, fence)
             now = self._clock.now()
-            return (await moves.shift(connection, stored, "released", agent, now, to=Status.WAITING)).callback
+            return (
+                await transitions.transition(connection, stored, "released", agent, now, to=Status.WAITING)
+            ).callback
 
         return await self._write(work)
 
     async def record_attempt(
-        self, id: str, agent: str, fence: int, outcome: Outcome, note: str | None = None, *, scope: Scope
+        self, id: str, agent: str, fence: int, outcome: AttemptOutcome, note: str | None = None, *, scope: Scope
     ) -> Callback:
         """Write down how a try went. `ClaimLost` if the claim that gave `fence` is over.
 
         Reached and wrong number close the callback. Unanswered, it waits for its next promise, or is unreachable after
         the department's last attempt. A dropped line puts it first in line.
         """
-        if outcome in moves.CLOSING:
-            reason = moves.CLOSING[outcome]
+        if outcome in transitions.CLOSING:
+            reason = transitions.CLOSING[outcome]
             completion = Completion(id, agent, fence, reason, scope, outcome=outcome, tried_note=note)
             if done := await self._line.complete(completion):
                 return done
 
         async def work(connection: Connection) -> Callback:
             stored = await rows.locked(connection, id, scope=scope)
-            moves.require_claim(stored, agent, fence)
+            transitions.require_claim(stored, agent, fence)
             rules = self._departments().get(stored.callback.department)
             now = self._clock.now()
-            return (await moves.attempt(connection, rules, stored, agent, outcome, note, now)).callback
+            return (await transitions.attempt(connection, rules, stored, agent, outcome, note, now)).callback
 
         return await self._write(work)
 
@@ -296,10 +300,10 @@ class Desk(QueueWork):
             now = self._clock.now()
             stored = await rows.locked(connection, id, scope=scope)
             if fence is not None:
-                moves.require_claim(stored, agent, fence)
+                transitions.require_claim(stored, agent, fence)
             else:
-                stored = await moves.unclaimed(connection, stored, agent, now)
-            return (await moves.close(connection, stored, agent, reason, note, now)).callback
+                stored = await transitions.unclaimed(connection, stored, agent, now)
+            return (await transitions.close(connection, stored, agent, reason, note, now)).callback
 
         return await self._write(work)
 
@@ -313,13 +317,15 @@ class Desk(QueueWork):
         async def work(connection: Connection) -> Callback:
             stored = await rows.locked(connection, id, scope=scope)
             callback = stored.callback
-            same = await moves.indexes(connection, self._vault, stored)
+            same = await transitions.indexes(connection, self._vault, stored)
             if callback.status is Status.CLOSED and await rows.find_open(
                 connection, callback.department, same, callback.phone, scope=scope
             ):
                 raise IllegalMove("another callback of the same person is open")
             rules = self._departments().get(callback.department)
-            return (await moves.reopen(connection, rules, stored, agent, self._clock.now(), cut_off=cut_off)).callback
+            return (
+                await transitions.reopen(connection, rules, stored, agent, self._clock.now(), cut_off=cut_off)
+            ).callback
 
         return await self._write(work)
 
@@ -330,7 +336,7 @@ class Desk(QueueWork):
             now = self._clock.now()
             expired = await claims.expired(connection, now, scope=EVERYTHING)
             for stored in expired:
-                await moves.expire(connection, stored, now)
+                await transitions.expire(connection, stored, now)
             return len(expired)
 
         return await self._write(work)
@@ -371,14 +377,14 @@ class Desk(QueueWork):
         cursor: str | None,
         limit: int,
         status: Collection[Status] | None = None,
-        wanted: Wanted | None = None,
+        wanted: CallbackFilter | None = None,
     ) -> Page[Callback]:
         """Callbacks of these departments, all `wanted` or of these statuses, oldest first, 200 at most.
 
         Raises `BadCursor`.
         """
         limit = max(1, min(limit, MOST_AT_ONCE))
-        wanted = wanted or Wanted(status=status)
+        wanted = wanted or CallbackFilter(status=status)
         return await self._read(
             lambda connection: lists.page(connection, scope=scope, wanted=wanted, cursor=cursor, limit=limit)
         )
@@ -400,4 +406,4 @@ class Desk(QueueWork):
 
     async def ping(self) -> None:
         """Raises `StorageUnavailable` unless the database answers."""
-        await uncut(self._database.ping())
+        await shielded(self._database.ping())

@@ -8,7 +8,7 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks import calls_repository as call_rows
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.model import Callback, CallKey, ClosedReason, RecordedCall, Status
 from desk.callbacks.repository import Stored
 from desk.database.engine import Connection
@@ -36,7 +36,7 @@ class Standing:
     anew: bool
 
 
-class Callers(QueueWork):
+class RepeatCallers(QueueWork):
     """Second calls. A call reaches only the callback it was joined to by `rang_again`."""
 
     async def rang_again(
@@ -67,7 +67,7 @@ class Callers(QueueWork):
                 return None
             number = before.callback.phone
             named = self._patient(patient, before.callback.id) if patient and before.patient_index is None else None
-            stored = await moves.rang_again(connection, rules, before, number, language, now, changed=named)
+            stored = await transitions.rang_again(connection, rules, before, number, language, now, changed=named)
             await call_rows.keep(
                 connection,
                 known,
@@ -92,14 +92,15 @@ class Callers(QueueWork):
             if stored.callback.status is Status.CLOSED:
                 return stored.callback
             reason = ClosedReason.CANCELLED_BY_CALLER
-            return (await moves.close(connection, stored, CALLER, reason, None, self._clock.now())).callback
+            return (await transitions.close(connection, stored, CALLER, reason, None, self._clock.now())).callback
 
         return await self._write(work)
 
     async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
         """Ring that number instead, for the callback this call was joined to.
 
-        Texts follow it (desk/messages/notices.py). Raises `CallbackNotFound` if the call was joined to none, `IllegalMove` if an
+        Texts follow it (desk/messages/notices.py). Raises `CallbackNotFound` if the call was joined to none,
+        `IllegalMove` if an
         agent has closed it meanwhile.
         """
 
@@ -111,7 +112,7 @@ class Callers(QueueWork):
                 return stored.callback
             changes: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
             now = self._clock.now()
-            changed = await moves.shift(connection, stored, "phone_changed", CALLER, now, **changes)
+            changed = await transitions.transition(connection, stored, "phone_changed", CALLER, now, **changes)
             rules = self._departments().get(changed.callback.department)
             return await self._notices.follow(connection, rules, changed.callback, now)
 
@@ -132,7 +133,7 @@ class Callers(QueueWork):
             callback=stored.callback,
             known_person=indexes is not None and before.patient_index in indexes,
             ahead=await claims.ahead_of(connection, stored.callback, now, scope=EVERYTHING) if waits else None,
-            tried_in_vain=moves.tried_in_vain(before),
+            tried_in_vain=transitions.tried_in_vain(before),
             late=before.callback.promise.by <= now,
             anew=anew,
         )

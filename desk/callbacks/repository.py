@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import Attempt, Callback, ClosedReason, Outcome, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.errors import CallbackNotFound
@@ -212,7 +212,7 @@ async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Sto
     tried: dict[str, list[Attempt]] = {row.id: [] for row in rows}
     query = select(attempts).where(one_of(connection, attempts.c.callback_id, list(tried))).order_by(attempts.c.id)
     for row in await connection.execute(query):
-        attempt = Attempt(row.at, row.agent, Outcome(row.outcome), row.counted, row.note)
+        attempt = Attempt(row.at, row.agent, AttemptOutcome(row.outcome), row.counted, row.note)
         tried[row.callback_id].append(attempt)
     return [read(row, tried[row.id]) for row in rows]
 

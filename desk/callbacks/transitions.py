@@ -1,4 +1,6 @@
-"""What happens to one callback inside a unit of work: made, moved, promised anew. Each move leaves one history row."""
+"""What happens to one callback inside a unit of work: made, moved, promised anew. Each next_status leaves one
+history row.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +9,7 @@ from uuid import uuid4
 
 from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
-from desk.callbacks.model import UNANSWERED, Attempt, ClosedReason, Outcome, Priority, Status, move
+from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, ClosedReason, Priority, Status, next_status
 from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
 from desk.departments.departments import Department
@@ -16,14 +18,14 @@ from desk.history import history
 from desk.history.history import CALLER, SYSTEM, Details, Entry
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.availability import Given, next_promise, unanswered
+from desk.promises.availability import PromiseOffer, next_promise, unanswered
 from desk.promises.rules import PromiseReason, attempts_note, due, spoken_text
 from desk.vault.vault import Vault
 
-CLOSING = {Outcome.REACHED: ClosedReason.REACHED, Outcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}
+CLOSING = {AttemptOutcome.REACHED: ClosedReason.REACHED, AttemptOutcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}
 
 
-async def make(
+async def add_callback(
     connection: Connection,
     rules: Department,
     vault: Vault,
@@ -36,7 +38,7 @@ async def make(
     priority: Priority = Priority.NORMAL,
     note: str | None = None,
     details: Details | None = None,
-    given: Given | None = None,
+    given: PromiseOffer | None = None,
 ) -> Stored:
     """A new callback with its first promise, the next there is room for unless given: the caller's, or `actor`'s."""
     given = given or await next_promise(connection, rules, now)
@@ -60,7 +62,7 @@ async def make(
         **rows.promise_columns(given.promise, spoken),
     )
     await _keep_promise(connection, stored, rules, now, given, spoken, PromiseReason.REGISTERED)
-    await note_down(connection, stored, "registered", actor, now, to_status=Status.WAITING, details=details)
+    await record_event(connection, stored, "registered", actor, now, to_status=Status.WAITING, details=details)
     return stored
 
 
@@ -111,15 +113,17 @@ async def rang_again(
     to = None
     if callback.status is Status.UNREACHABLE:
         to = Status.WAITING
-        changes |= await promise_anew(connection, rules, stored, now, PromiseReason.RANG_AGAIN) | {"attempts_from": now}
+        changes |= await renew_promise(connection, rules, stored, now, PromiseReason.RANG_AGAIN) | {
+            "attempts_from": now
+        }
     elif callback.promise.by <= now:
-        changes |= await promise_anew(connection, rules, stored, now, PromiseReason.RANG_AGAIN)
+        changes |= await renew_promise(connection, rules, stored, now, PromiseReason.RANG_AGAIN)
         changes["priority"] = RANK[Priority.URGENT]
         details["promise_broken"] = True
     if tried_in_vain(stored):
         changes["priority"] = RANK[Priority.URGENT]
     changes |= changed or {}
-    return await shift(connection, stored, "rang_again", actor, now, to=to, details=details, **changes)
+    return await transition(connection, stored, "rang_again", actor, now, to=to, details=details, **changes)
 
 
 async def reopen(
@@ -131,12 +135,12 @@ async def reopen(
     """
     if stored.callback.status is Status.CLAIMED:
         raise IllegalMove("it is claimed")  # to go back to waiting is its agent's to decide
-    to = move(stored.callback.status, Status.WAITING)
-    changes = await promise_anew(connection, rules, stored, now, PromiseReason.REOPENED)
+    to = next_status(stored.callback.status, Status.WAITING)
+    changes = await renew_promise(connection, rules, stored, now, PromiseReason.REOPENED)
     changes |= {"attempts_from": now, "not_before": None}
     if cut_off:
         changes["priority"] = RANK[Priority.URGENT]
-    return await shift(connection, stored, "reopened", agent, now, to=to, details={"cut_off": cut_off}, **changes)
+    return await transition(connection, stored, "reopened", agent, now, to=to, details={"cut_off": cut_off}, **changes)
 
 
 async def attempt(
@@ -144,11 +148,11 @@ async def attempt(
     rules: Department,
     stored: Stored,
     agent: str,
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     note: str | None,
     now: datetime,
 ) -> Stored:
-    """Write down a try to reach the patient, and make the move it leads to."""
+    """Write down a try to reach the patient, and add_callback the next_status it leads to."""
     step = given = None
     if outcome in UNANSWERED:
         step, given = await unanswered(connection, rules, stored.callback, stored.counted, now)
@@ -156,25 +160,25 @@ async def attempt(
     stored = await rows.add_attempt(connection, stored, Attempt(now, agent, outcome, counted, note))
     details: Details = {"outcome": outcome.value, "counted": counted}
     if outcome in CLOSING:
-        await note_down(connection, stored, "attempt", agent, now, details=details)
+        await record_event(connection, stored, "attempt", agent, now, details=details)
         return await close(connection, stored, agent, CLOSING[outcome], None, now)
     if step and step.status is Status.UNREACHABLE:
-        await note_down(connection, stored, "attempt", agent, now, details=details)
+        await record_event(connection, stored, "attempt", agent, now, details=details)
         ready = joined(stored.callback.note, attempts_note(stored.counted))
-        return await shift(connection, stored, "unreachable", agent, now, to=Status.UNREACHABLE, note=ready)
+        return await transition(connection, stored, "unreachable", agent, now, to=Status.UNREACHABLE, note=ready)
     changes: dict[str, Any] = {"priority": RANK[Priority.URGENT], "not_before": None}  # cut off: first in line
     if step:
         changes = {"not_before": (given.promise if given else stored.callback.promise).from_}
         if given:
-            changes |= await promise_anew(connection, rules, stored, now, PromiseReason.ATTEMPT, given)
-    return await shift(connection, stored, "attempt", agent, now, to=Status.WAITING, details=details, **changes)
+            changes |= await renew_promise(connection, rules, stored, now, PromiseReason.ATTEMPT, given)
+    return await transition(connection, stored, "attempt", agent, now, to=Status.WAITING, details=details, **changes)
 
 
 async def close(
     connection: Connection, stored: Stored, agent: str, reason: ClosedReason, note: str | None, now: datetime
 ) -> Stored:
     """Closed, for that reason. Nothing is deleted; it may be reopened."""
-    return await shift(
+    return await transition(
         connection,
         stored,
         "closed",
@@ -191,10 +195,10 @@ async def close(
 async def expire(connection: Connection, stored: Stored, now: datetime) -> Stored:
     """The lease ran out: waiting again."""
     details: Details = {"agent": stored.callback.claimed_by}
-    return await shift(connection, stored, "lease_expired", SYSTEM, now, to=Status.WAITING, details=details)
+    return await transition(connection, stored, "lease_expired", SYSTEM, now, to=Status.WAITING, details=details)
 
 
-async def shift(
+async def transition(
     connection: Connection,
     stored: Stored,
     event: str,
@@ -205,22 +209,22 @@ async def shift(
     details: Details | None = None,
     **changes: Any,
 ) -> Stored:
-    """Change a locked callback and, with `to`, move it; one history row. Raises `IllegalMove`."""
+    """Change a locked callback and, with `to`, next_status it; one history row. Raises `IllegalMove`."""
     was = stored.callback.status
     if to is not None:
-        changes["status"] = move(was, to).value
+        changes["status"] = next_status(was, to).value
         if was is Status.CLAIMED:
             changes |= {"claimed_by": None, "lease_until": None}
         if was is Status.CLOSED:
             changes |= {"closed_reason": None, "closed_at": None}
     changed = await rows.change(connection, stored, **changes)
-    await note_down(
+    await record_event(
         connection, changed, event, actor, now, from_status=was if to else None, to_status=to, details=details
     )
     return changed
 
 
-async def note_down(
+async def record_event(
     connection: Connection,
     stored: Stored,
     event: str,
@@ -237,7 +241,7 @@ async def note_down(
     await history.append(connection, [entry])
 
 
-async def note_claims(connection: Connection, taken: Sequence[Stored], agent: str, now: datetime) -> None:
+async def record_claims(connection: Connection, taken: Sequence[Stored], agent: str, now: datetime) -> None:
     """A history row for each of the callbacks just claimed."""
     entries = [
         Entry(each.callback.id, each.callback.department, now, "claimed", agent, Status.WAITING, Status.CLAIMED)
@@ -282,16 +286,16 @@ def joined(note: str | None, more: str | None) -> str | None:
     return "\n".join(part for part in (note, more) if part) or None
 
 
-async def promise_anew(
+async def renew_promise(
     connection: Connection,
     rules: Department,
     stored: Stored,
     now: datetime,
     reason: PromiseReason,
-    given: Given | None = None,
+    given: PromiseOffer | None = None,
 ) -> dict[str, Any]:
     """Keep a new promise (the next there is room for unless given) and return the callback's columns for it."""
-    given = given or await next_promise(connection, rules, now, but=stored.callback.id)
+    given = given or await next_promise(connection, rules, now, excluding=stored.callback.id)
     spoken = spoken_text(given.promise, rules, now, stored.callback.language)
     await _keep_promise(connection, stored, rules, now, given, spoken, reason)
     return rows.promise_columns(given.promise, spoken)
@@ -302,7 +306,7 @@ async def _keep_promise(
     stored: Stored,
     rules: Department,
     now: datetime,
-    given: Given,
+    given: PromiseOffer,
     spoken: str,
     reason: PromiseReason,
 ) -> None:

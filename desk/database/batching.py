@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from desk.database.unit_of_work import uncut
+from desk.database.unit_of_work import shielded
 
 MOST = 50
 
@@ -18,7 +18,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-class AtOnce(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """`answer` gets up to `MOST` questions, in the order they were asked, and gives as many answers, or raises."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:
@@ -32,7 +32,7 @@ class AtOnce(Generic[Q, A]):
         self._waiting.append((question, future))
         if self._under_way is None:
             self._go()
-        return await uncut(_of(future))
+        return await shielded(_of(future))
 
     @property
     def idle(self) -> bool:
@@ -60,18 +60,18 @@ class AtOnce(Generic[Q, A]):
                 self._go()
 
 
-class Shared(Generic[K, A]):
+class SingleFlight(Generic[K, A]):
     """Looks that many want at the same moment, as all screens do when one callback has changed.
 
     A look is shared by those who asked before it began: nobody gets anything older than the question.
     """
 
     def __init__(self) -> None:
-        self._looks: dict[K, AtOnce[Callable[[], Awaitable[A]], A]] = {}
+        self._looks: dict[K, Batcher[Callable[[], Awaitable[A]], A]] = {}
 
     async def look(self, key: K, work: Callable[[], Awaitable[A]]) -> A:
         """What `work` gives, or that of another who asked with the same `key`. Raises what it raised."""
-        looks = self._looks.setdefault(key, AtOnce(_one_for_all))
+        looks = self._looks.setdefault(key, Batcher(_one_for_all))
         try:
             return await looks.ask(work)
         finally:

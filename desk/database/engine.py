@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from desk.database.notify import TOLD, Herald
+from desk.database.notify import HISTORY_WRITTEN, Notifier
 from desk.database.tls import advice, tls_of
 from desk.errors import StorageUnavailable
 
@@ -56,7 +56,7 @@ class Database:
         self._readers = (
             self.engine.execution_options(sqlite_begin="BEGIN") if self.dialect == "sqlite" else self._autocommit()
         )
-        self._herald = Herald(self._autocommit()) if self.dialect == "postgresql" else None
+        self._herald = Notifier(self._autocommit()) if self.dialect == "postgresql" else None
         self._watchers: list[Callable[[], None]] = []
 
     @asynccontextmanager
@@ -67,9 +67,9 @@ class Database:
         """
         written = False
         async with self._one_writer, self._named_failures(), self.engine.begin() as connection:
-            connection.info.pop(TOLD, None)
+            connection.info.pop(HISTORY_WRITTEN, None)
             yield connection
-            written = connection.info.pop(TOLD, False)
+            written = connection.info.pop(HISTORY_WRITTEN, False)
         self._wake(written)
 
     @asynccontextmanager
@@ -79,9 +79,9 @@ class Database:
         Raises as `begin` does.
         """
         async with self._named_failures(), self._readers.connect() as connection:
-            connection.info.pop(TOLD, None)
+            connection.info.pop(HISTORY_WRITTEN, None)
             yield connection
-            written = connection.info.pop(TOLD, False)
+            written = connection.info.pop(HISTORY_WRITTEN, False)
         self._wake(written)
 
     @asynccontextmanager

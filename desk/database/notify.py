@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 CHANNEL = "innringing_history"
-TOLD = "history was written"
+HISTORY_WRITTEN = "history was written"
 """What the connection of a unit of work remembers until its commit."""
 PAUSE_SECONDS = 0.005
 """Between two tellings: what was written meanwhile is told by the second."""
@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.005
 _NOTIFY = text("select pg_notify(:channel, '')")
 
 
-class Herald:
+class Notifier:
     """One for each `Database` on PostgreSQL."""
 
     def __init__(self, engine: AsyncEngine) -> None:

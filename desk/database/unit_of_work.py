@@ -23,7 +23,7 @@ _outer: Final[ContextVar[tuple[Database, Connection] | None]] = ContextVar(
 )
 
 
-async def uncut(work: Coroutine[Any, Any, T]) -> T:
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` to its end even when the awaiting task is cancelled; the cancellation goes on afterwards.
 
     A caller who hangs up cancels a dialogue. Were that to reach a statement or a commit, the driver would drop the
@@ -69,11 +69,11 @@ class UnitsOfWork:
         """Run `work` in one unit of work and commit; again from its start when another one got there first."""
         if outer := self._part_of():
             return await work(outer)
-        return await uncut(_again(self._database.begin, work))
+        return await shielded(_again(self._database.begin, work))
 
     async def _one_statement(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """As `_write`, for `work` that runs one statement, which commits by itself: two trips less."""
-        return await uncut(_again(self._database.alone, work))
+        return await shielded(_again(self._database.alone, work))
 
     async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         if outer := self._part_of():
@@ -83,7 +83,7 @@ class UnitsOfWork:
             async with self._database.read() as connection:
                 return await work(connection)
 
-        return await uncut(in_one_look())
+        return await shielded(in_one_look())
 
     def _part_of(self) -> Connection | None:
         """The connection of the unit of work this one is part of, on the same database."""

@@ -14,7 +14,7 @@ import structlog
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as callback_rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
@@ -84,9 +84,9 @@ class Dials(UnitsOfWork):
         async def work(connection: Connection) -> Dial:
             now = self._clock.now()
             stored = await callback_rows.locked(connection, callback_id, scope=scope)
-            moves.require_claim(stored, agent, fence)
+            transitions.require_claim(stored, agent, fence)
             callback = stored.callback
-            if not moves.is_live(stored, now):
+            if not transitions.is_live(stored, now):
                 raise ClaimLost
             # The agent's own dial stands in the way wherever it is.
             for other in await rows.active(connection, callback_id=callback.id, agent=agent, scope=EVERYTHING):
@@ -168,10 +168,10 @@ class Dials(UnitsOfWork):
 
         return await self._write(work)
 
-    async def inherit(self, by: str, *, of: str, but: Collection[str]) -> list[Dial]:
+    async def inherit(self, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
         """Those an earlier controller (its name began with `of`) left in progress: `by`'s own from now on."""
         now = self._clock.now()
-        return await self._write(lambda connection: rows.inherit(connection, by, of=of, but=but, now=now))
+        return await self._write(lambda connection: rows.inherit(connection, by, of=of, excluding=excluding, now=now))
 
     async def live(self, by: str) -> frozenset[str]:
         """Say that `by` lives; ids of those still its own."""

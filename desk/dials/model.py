@@ -9,7 +9,7 @@ from datetime import datetime, time
 from enum import StrEnum
 from typing import Final
 
-from desk.callbacks.model import Outcome
+from desk.callbacks.model import AttemptOutcome
 from desk.clock import OSLO
 from desk.departments.departments import Department
 from desk.numbers.phone_number import PhoneNumber
@@ -47,10 +47,10 @@ class DialReason(StrEnum):
     LOST = "lost"  # the exchange or its controller went away
 
 
-OUTCOME_OF: Final[Mapping[DialReason, Outcome]] = {
-    DialReason.BUSY: Outcome.BUSY,
-    DialReason.NO_ANSWER: Outcome.NO_ANSWER,
-    DialReason.DROPPED: Outcome.DROPPED,
+OUTCOME_OF: Final[Mapping[DialReason, AttemptOutcome]] = {
+    DialReason.BUSY: AttemptOutcome.BUSY,
+    DialReason.NO_ANSWER: AttemptOutcome.NO_ANSWER,
+    DialReason.DROPPED: AttemptOutcome.DROPPED,
 }
 """What is recorded as an attempt by itself. All else is the agent's to tell, or was no attempt."""
 

@@ -88,11 +88,11 @@ async def take(connection: Connection, by: str, *, limit: int, now: datetime) ->
     return [read(row) for row in await connection.execute(statement)]
 
 
-async def inherit(connection: Connection, by: str, *, of: str, but: Collection[str], now: datetime) -> list[Dial]:
-    """Make `by`'s own whatever any taker whose name begins with `of` has in progress, save those in `but`."""
+async def inherit(connection: Connection, by: str, *, of: str, excluding: Collection[str], now: datetime) -> list[Dial]:
+    """Make `by`'s own whatever any taker whose name begins with `of` has in progress, save those in `excluding`."""
     statement = (
         update(dials)
-        .where(_active, c.taken_by.startswith(of, autoescape=True), c.id.not_in(list(but)))
+        .where(_active, c.taken_by.startswith(of, autoescape=True), c.id.not_in(list(excluding)))
         .values(taken_by=by, seen_at=now)
         .returning(*c)
     )

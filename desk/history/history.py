@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select
 from desk.access.permissions import Scope
 from desk.callbacks.model import HistoryRow, Status
 from desk.database.engine import Connection
-from desk.database.notify import TOLD
+from desk.database.notify import HISTORY_WRITTEN
 from desk.schema.scope import of_callback as of_that_callback
 from desk.schema.tables import callbacks, history
 
@@ -40,7 +40,7 @@ _VERSION = select(callbacks.c.version).where(callbacks.c.id == _OF).scalar_subqu
 async def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add the rows in this order."""
     if entries:
-        connection.info[TOLD] = True
+        connection.info[HISTORY_WRITTEN] = True
         await connection.execute(
             insert(history).values(version=_VERSION),
             [

@@ -29,7 +29,8 @@ class Kept:
 async def one_at_a_time(connection: Connection, agent: str, keys: Sequence[str]) -> None:
     """While the index key is changed, a key may be written in two ways, of which the unique index knows nothing.
 
-    So who has such a key waits for whoever else has it, as in desk/callbacks/repository.py. SQLite has one writer anyway.
+    So who has such a key waits for whoever else has it, as in desk/callbacks/repository.py. SQLite has one writer
+    anyway.
     """
     if len(keys) == 1 or connection.dialect.name != "postgresql":
         return

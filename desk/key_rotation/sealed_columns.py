@@ -16,8 +16,8 @@ from desk.schema.tables import (
     answers,
     audit_patients,
     callbacks,
+    external_identities,
     outbox,
-    people_of_providers,
     recordings,
     second_factors,
 )
@@ -57,7 +57,7 @@ SEALED: Final[tuple[Sealed, ...]] = (
     Sealed(outbox.c.text, busy=outbox.c.state == "queued"),
     Sealed(recordings.c.key, busy=_NEVER),
     Sealed(audit_patients.c.number, busy=_NEVER),
-    Sealed(people_of_providers.c.refresh_token, busy=_NEVER),
+    Sealed(external_identities.c.refresh_token, busy=_NEVER),
     Sealed(second_factors.c.secret, busy=_NEVER),
 )
 
@@ -66,7 +66,7 @@ NOT_SEALED: Final = frozenset(
         *("callbacks.patient_index", "answers.fingerprint", "tokens.hash", "vault_keys.canary"),
         *("recordings.sound", "audit.patient_index", "audit.through_hash", "audit.hash"),
         *("audit_callbacks.patient_index", "audit_patients.patient_index"),
-        *("sessions.hash", "devices.hash", "taken_once.hash", "recovery_codes.hash"),
+        *("sessions.hash", "devices.hash", "used_nonces.hash", "recovery_codes.hash"),
     }
 )
 """Columns of bytes that hold an HMAC, a hash, a canary, or what is sealed with a key that is in the row, sealed."""

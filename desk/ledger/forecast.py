@@ -10,7 +10,7 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from statistics import median
 
-from desk.callbacks.model import Attempt, Outcome
+from desk.callbacks.model import Attempt, AttemptOutcome
 
 ON_DUTY_FOR = timedelta(minutes=15)
 """An agent is on duty this long after a claim, a heartbeat or anything else done to a callback."""
@@ -25,7 +25,7 @@ LONGEST_HANDLING = timedelta(minutes=30)
 FEWEST_SAMPLES = 3
 MOST_SAMPLES = 50
 
-ANSWERED = frozenset({Outcome.REACHED, Outcome.WRONG_NUMBER, Outcome.DROPPED})
+ANSWERED = frozenset({AttemptOutcome.REACHED, AttemptOutcome.WRONG_NUMBER, AttemptOutcome.DROPPED})
 
 
 class PromiseState(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, insert, select
 from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
 from desk.callbacks.claims_repository import ORDER
-from desk.callbacks.model import Attempt, Outcome, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.history.history import CALLER, SYSTEM
@@ -87,7 +87,7 @@ async def tries(connection: Connection, found: Sequence[PromiseRow]) -> Mapping[
     """The attempts of those promises' callbacks, by callback."""
     made: dict[str, list[Attempt]] = defaultdict(list)
     for row in await connection.execute(select(attempts).where(_of(attempts.c.callback_id, found))):
-        made[row.callback_id].append(Attempt(row.at, row.agent, Outcome(row.outcome), row.counted, row.note))
+        made[row.callback_id].append(Attempt(row.at, row.agent, AttemptOutcome(row.outcome), row.counted, row.note))
     return made
 
 

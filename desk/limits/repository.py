@@ -1,6 +1,7 @@
 """How often logging in has failed, by lane. Keys are HMACs: neither names nor addresses are told by them.
 
-How many identity numbers somebody was shown is counted here too, under keys of its own (desk/callbacks/identity_reveal.py).
+How many identity numbers somebody was shown is counted here too, under keys of its own
+(desk/callbacks/identity_reveal.py).
 """
 
 from collections.abc import Mapping, Sequence

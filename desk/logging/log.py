@@ -4,7 +4,8 @@ Messages are static and ids go in fields, so no patient's number should ever com
 in a library's message or a traceback, it is scrubbed from the finished line: what a line says matters less than that.
 
 There is one handler, and every record goes to it whatever a library does to its loggers (`_one_way`). What is written
-past logging (print, a child's stderr) is scrubbed at the process's own descriptors: desk/logging/outlets.py. Why so, and what
+past logging (print, a child's stderr) is scrubbed at the process's own descriptors: desk/logging/outlets.py. Why so,
+and what
 is not reached: docs/decisions/0012.
 """
 

@@ -1,6 +1,7 @@
 """Texts to patients: what there is to send, where each stands, and the port they leave by.
 
-A text is written into the outbox in the unit of work that makes it true (desk/messages/notices.py), and handed to the hospital's
+A text is written into the outbox in the unit of work that makes it true (desk/messages/notices.py), and handed to
+the hospital's
 gateway afterwards (desk/messages/outbox.py).
 """
 

@@ -13,7 +13,7 @@ import structlog
 
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork, uncut
+from desk.database.unit_of_work import UnitsOfWork, shielded
 from desk.errors import CannotOpen
 from desk.messages import repository as rows
 from desk.messages.model import Refused, SmsGateway, SmsState, TryLater
@@ -63,7 +63,7 @@ class Outbox(UnitsOfWork):
         Once begun it is ended, also when the awaiting task is cancelled. Raises TryLater when the gateway did not take
         it (it waits, longer each time) and StorageUnavailable.
         """
-        return await uncut(self._send_next(gateway))
+        return await shielded(self._send_next(gateway))
 
     async def report(self, key: str, part: str, state: SmsState, reason: str | None = None) -> bool:
         """Note what the gateway says became of a text, or of one `part` of it; False for a key we don't know.

@@ -13,7 +13,7 @@ from typing import Any
 
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.model import Callback, Status
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
@@ -110,7 +110,7 @@ class Rights(UnitsOfWork):
     async def _held(self, id: str, by: str, event: str, case: str | None) -> Callback:
         async def work(connection: Connection) -> Callback:
             stored = await callback_rows.locked(connection, id, scope=EVERYTHING)
-            held = await moves.shift(connection, stored, event, by, self._clock.now(), legal_hold=case)
+            held = await transitions.transition(connection, stored, event, by, self._clock.now(), legal_hold=case)
             return held.callback
 
         return await self._write(work)

@@ -1,7 +1,8 @@
 """Every promise is given here: past closed times and what is full, found in the unit of work that gives it.
 
-The rules in desk/promises/rules.py are told of closed times and capacity from here and nowhere else. What is stored is a
-`Given`, which only this module makes: no one who promises can forget to ask.
+The rules in desk/promises/rules.py are told of closed times and capacity from here and nowhere else. What is stored
+is a
+`PromiseOffer`, which only this module makes: no one who promises can forget to ask.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,12 @@ from desk.callbacks.model import Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.promises import closures_repository as closures
-from desk.promises.rules import NextStep, Promise, Room, after_unanswered, promise_by_hand, promise_for, stands
+from desk.promises.rules import Availability, NextStep, Promise, after_unanswered, promise_by_hand, promise_for, stands
 
 LONGEST_CLOSURE = timedelta(days=31)
 
 
-class Later(StrEnum):
+class DelayReason(StrEnum):
     """Why a caller is promised a later time than the hours alone would give: the prompt that tells it.
 
     The closed ones are a department's own words for a closure; operators may change each text.
@@ -31,7 +32,7 @@ class Later(StrEnum):
     QUEUE_FULL = "queue_full"
 
 
-CLOSURE_TEXTS = (Later.CLOSED_TODAY, Later.CLOSED_COURSE, Later.CLOSED_ILLNESS)
+CLOSURE_TEXTS = (DelayReason.CLOSED_TODAY, DelayReason.CLOSED_COURSE, DelayReason.CLOSED_ILLNESS)
 
 
 @dataclass(frozen=True)
@@ -42,64 +43,68 @@ class Closure:
     department: str
     from_: datetime
     until: datetime
-    text: Later
+    text: DelayReason
 
 
 @dataclass(frozen=True)
-class Given:
+class PromiseOffer:
     """A promise to give now. `later` is set when the queue is closed now, or what came before is full."""
 
     promise: Promise
-    later: Later | None = None
+    later: DelayReason | None = None
 
 
-async def next_promise(connection: Connection, rules: Department, now: datetime, *, but: str | None = None) -> Given:
-    """The first promise that is open and has room. `but`: the callback it is for, if it has a place already."""
-    closures_ahead, room = await _room(connection, rules, now, but)
+async def next_promise(
+    connection: Connection, rules: Department, now: datetime, *, excluding: str | None = None
+) -> PromiseOffer:
+    """The first promise that is open and has room. `excluding`: the callback it is for, if it has a place already."""
+    closures_ahead, room = await _room(connection, rules, now, excluding)
     promise = promise_for(rules, now, room)
-    later = next((Later(row.text) for row in closures_ahead if row.from_at <= now), None)
-    if later is None and promise != promise_for(rules, now, Room(room.closed)):
-        later = Later.QUEUE_FULL
-    return Given(promise, later)
+    later = next((DelayReason(row.text) for row in closures_ahead if row.from_at <= now), None)
+    if later is None and promise != promise_for(rules, now, Availability(room.closed)):
+        later = DelayReason.QUEUE_FULL
+    return PromiseOffer(promise, later)
 
 
-async def promise_at(connection: Connection, rules: Department, by: datetime, now: datetime, *, but: str) -> Given:
-    """The promise an agent gives the callback `but` by hand. Raises PromiseNotPossible."""
-    _, room = await _room(connection, rules, now, but)
-    return Given(promise_by_hand(rules, by, now, room))
+async def promise_at(
+    connection: Connection, rules: Department, by: datetime, now: datetime, *, excluding: str
+) -> PromiseOffer:
+    """The promise an agent gives the callback `excluding` by hand. Raises PromiseNotPossible."""
+    _, room = await _room(connection, rules, now, excluding)
+    return PromiseOffer(promise_by_hand(rules, by, now, room))
 
 
 async def taken_over(
-    connection: Connection, rules: Department, promise: Promise, now: datetime, *, but: str
-) -> tuple[Given, bool]:
+    connection: Connection, rules: Department, promise: Promise, now: datetime, *, excluding: str
+) -> tuple[PromiseOffer, bool]:
     """Another department's promise and True, where this one can keep it; else a new one and False.
 
     It is kept where all is promised, too: the patient has heard it.
     """
-    _, room = await _room(connection, rules, now, but)
+    _, room = await _room(connection, rules, now, excluding)
     if stands(rules, promise, now, room):
-        return Given(promise), True
-    return await next_promise(connection, rules, now, but=but), False
+        return PromiseOffer(promise), True
+    return await next_promise(connection, rules, now, excluding=excluding), False
 
 
 async def unanswered(
     connection: Connection, rules: Department, callback: Callback, counted: Sequence[datetime], now: datetime
-) -> tuple[NextStep, Given | None]:
+) -> tuple[NextStep, PromiseOffer | None]:
     """What an attempt that nobody answered leads to, and the new promise, where there is one."""
     _, room = await _room(connection, rules, now, callback.id)
     step = after_unanswered(rules, callback.promise, counted, now, room)
     anew = step.next_promise
-    return step, Given(anew) if anew and anew != callback.promise else None
+    return step, PromiseOffer(anew) if anew and anew != callback.promise else None
 
 
 async def _room(
-    connection: Connection, rules: Department, now: datetime, but: str | None
-) -> tuple[Sequence[Any], Room]:
+    connection: Connection, rules: Department, now: datetime, excluding: str | None
+) -> tuple[Sequence[Any], Availability]:
     """The department's closures that are not over, and its room.
 
     Where it has a capacity, others who are promised something there wait for this unit of work to end: two at once do
     not both get the last place.
     """
     rows = await closures.ahead(connection, rules.slug, now)
-    taken = {} if rules.capacity is None else await closures.promised(connection, rules.slug, now, but=but)
-    return rows, Room([(row.from_at, row.until_at) for row in rows], taken)
+    taken = {} if rules.capacity is None else await closures.promised(connection, rules.slug, now, excluding=excluding)
+    return rows, Availability([(row.from_at, row.until_at) for row in rows], taken)

@@ -50,9 +50,10 @@ async def add(
 
 
 async def promised(
-    connection: Connection, department: str, now: datetime, *, but: str | None = None
+    connection: Connection, department: str, now: datetime, *, excluding: str | None = None
 ) -> Mapping[datetime, int]:
-    """How many callbacks are promised for each moment ahead; those given back by their callers, and `but`, left out.
+    """How many callbacks are promised for each moment ahead; those given back by their callers, and `excluding`,
+    left out.
 
     On PostgreSQL nobody else learns it for this department before this unit of work ends; SQLite has one writer.
     """
@@ -66,6 +67,6 @@ async def promised(
         .where(or_(c.closed_reason.is_(None), not_(given_back)))
         .group_by(c.promise_by)
     )
-    if but is not None:
-        query = query.where(c.id != but)
+    if excluding is not None:
+        query = query.where(c.id != excluding)
     return {by: count for by, count in await connection.execute(query)}

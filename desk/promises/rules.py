@@ -43,7 +43,7 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class Room:
+class Availability:
     """What narrows promises beside the hours: `closed` times (from, until), and how many are `taken` for a moment."""
 
     closed: Sequence[tuple[datetime, datetime]] = ()
@@ -58,7 +58,7 @@ class Room:
         return department.capacity is not None and self.taken.get(promise.by, 0) >= department.capacity
 
 
-UNLIMITED: Final = Room()
+UNLIMITED: Final = Availability()
 
 
 class PromiseReason(StrEnum):
@@ -86,7 +86,7 @@ def due(department: Department, promise: Promise) -> datetime:
     return promise.by + department.round_length if promise.policy is Policy.ROUNDS else promise.by
 
 
-def promise_by_hand(department: Department, by: datetime, now: datetime, room: Room = UNLIMITED) -> Promise:
+def promise_by_hand(department: Department, by: datetime, now: datetime, room: Availability = UNLIMITED) -> Promise:
     """The promise an agent gives: by that moment, or in rounds at it. Raises PromiseNotPossible.
 
     It lies ahead, within two months, on a day the department rings, in no closed time, and there is room for it.
@@ -108,7 +108,7 @@ def promise_by_hand(department: Department, by: datetime, now: datetime, room: R
     return promise
 
 
-def stands(department: Department, promise: Promise, now: datetime, room: Room) -> bool:
+def stands(department: Department, promise: Promise, now: datetime, room: Availability) -> bool:
     """Whether a department can keep a promise that another gave: ahead, on a day it rings, in no closed time."""
     rings = is_workday(department, promise.by.astimezone(OSLO).date())
     return promise.by > now and rings and room.closed_until(max(promise.from_, now)) is None
@@ -125,7 +125,7 @@ def public_holidays(year: int) -> dict[date, str]:
     return dict(holidays.country_holidays("NO", years=year, language="no"))
 
 
-def promise_for(department: Department, now: datetime, room: Room = UNLIMITED) -> Promise:
+def promise_for(department: Department, now: datetime, room: Availability = UNLIMITED) -> Promise:
     """The promise for someone who rings at `now`, past closed times and what is full.
 
     The cutoff and the start of a round are too late: who rings at 10:00:00 is not promised the round at 10:00. Who
@@ -145,7 +145,9 @@ def promise_for(department: Department, now: datetime, room: Room = UNLIMITED) -
     return _with_room(department, first, after, room)
 
 
-def _with_room(department: Department, first: Promise, after: Callable[[datetime], Promise], room: Room) -> Promise:
+def _with_room(
+    department: Department, first: Promise, after: Callable[[datetime], Promise], room: Availability
+) -> Promise:
     """`first`, or the first one after it that begins in no closed time and is not full."""
     promise, full = first, 0
     while True:
@@ -162,7 +164,7 @@ def after_unanswered(
     callback_promise: Promise,
     previous_counted: Sequence[datetime],
     now: datetime,
-    room: Room = UNLIMITED,
+    room: Availability = UNLIMITED,
 ) -> NextStep:
     """What an attempt at `now` that nobody answered leads to.
 
@@ -214,7 +216,7 @@ def _next_round(department: Department, now: datetime) -> Promise:
     raise AssertionError("workdays never end")
 
 
-def _promise_after_attempt(department: Department, now: datetime, room: Room) -> Promise:
+def _promise_after_attempt(department: Department, now: datetime, room: Availability) -> Promise:
     """The next round; or `min_spacing` from now if that is before the day's deadline, else the next workday's."""
 
     def after(moment: datetime) -> Promise:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as callback_rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
@@ -55,7 +55,9 @@ class Recordings(UnitsOfWork):
             sealed_key = self._vault.seal(base64.b64encode(key).decode(), rows.KEY, id)
             await rows.add(connection, id, now, key=sealed_key, sound=_sealed(alaw, key, id))
             details = {"seconds": round(seconds(alaw))}
-            await moves.shift(connection, stored, "recorded", CALLER, now, details=details, has_recording=True)
+            await transitions.transition(
+                connection, stored, "recorded", CALLER, now, details=details, has_recording=True
+            )
             return True
 
         return await self._write(work)

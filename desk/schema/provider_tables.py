@@ -5,8 +5,8 @@ from sqlalchemy import Column, Index, LargeBinary, String, Table
 from desk.database.instant import Instant
 from desk.database.metadata import metadata
 
-people_of_providers = Table(
-    "people_of_providers",
+external_identities = Table(
+    "external_identities",
     metadata,
     Column("id", String(64), primary_key=True),  # SHA-256 of issuer and subject, in hex
     Column("refresh_token", LargeBinary),  # sealed; none where the provider gave none
@@ -15,10 +15,10 @@ people_of_providers = Table(
     Column("retry_at", Instant),  # the provider could not be asked
 )
 
-taken_once = Table(
-    "taken_once",
+used_nonces = Table(
+    "used_nonces",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
     Column("until", Instant, nullable=False),
 )
-Index("ix_taken_once_until", taken_once.c.until)
+Index("ix_used_nonces_until", used_nonces.c.until)

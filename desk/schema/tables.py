@@ -43,8 +43,8 @@ from desk.schema.access_tables import tokens as tokens
 from desk.schema.audit_tables import audit as audit
 from desk.schema.audit_tables import audit_callbacks as audit_callbacks
 from desk.schema.audit_tables import audit_patients as audit_patients
-from desk.schema.provider_tables import people_of_providers as people_of_providers
-from desk.schema.provider_tables import taken_once as taken_once
+from desk.schema.provider_tables import external_identities as external_identities
+from desk.schema.provider_tables import used_nonces as used_nonces
 
 
 def _callback(*, nullable: bool = False) -> Column[Any]:

@@ -8,7 +8,7 @@ import structlog
 
 from desk.callbacks.model import IncompleteStep, WhyEnded
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
 from desk.departments.departments import Department
@@ -77,7 +77,7 @@ async def request_callback(
     desk: Desk,
     department: Department,
     *,
-    callers: Callers,
+    callers: RepeatCallers,
     settings: Settings,
     clock: Clock = SYSTEM_CLOCK,
     recorder: Recorder | None = None,
@@ -105,7 +105,7 @@ async def request_callback(
         await _urgent(call, desk, rules, emergency=wanted.emergency)
 
 
-async def _until_requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, clock: Clock) -> None:
+async def _until_requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
     """Hold the request, over again in another language, or after the answers to simple questions."""
     while True:
         try:
@@ -137,7 +137,7 @@ def language_keys(department: Department, current: str) -> Mapping[str, str]:
     return {key: language for key, language in wanted.items() if language in offered}
 
 
-async def _requested(call: Call, desk: Desk, callers: Callers, rules: _Rules, clock: Clock) -> None:
+async def _requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
     patient = await _opening(call, rules)
     try:
         with call.at(IncompleteStep.PHONE):
@@ -181,7 +181,7 @@ async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
 
 
 async def _on_list_already(
-    call: Call, callers: Callers, rules: _Rules, patient: IdentityNumber | None, clock: Clock
+    call: Call, callers: RepeatCallers, rules: _Rules, patient: IdentityNumber | None, clock: Clock
 ) -> bool:
     """Join the call to the open callback of this caller, if there is one, and say where it stands."""
     phone = _own_number(call, rules)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from desk.callbacks.model import Registration, Status
-from desk.callbacks.repeat_callers import Callers, Standing
+from desk.callbacks.repeat_callers import RepeatCallers, Standing
 from desk.clock import Clock
 from desk.departments.departments import Department
 from ivr.calls.call import Call
@@ -17,7 +17,7 @@ MOST_ASKED: Final = 3
 
 async def tell_standing(
     call: Call,
-    callers: Callers,
+    callers: RepeatCallers,
     department: Department,
     standing: Standing,
     *,
@@ -56,7 +56,7 @@ async def tell_standing(
         told = []
 
 
-async def _cancel(call: Call, callers: Callers, lone: LoneKeys) -> None:
+async def _cancel(call: Call, callers: RepeatCallers, lone: LoneKeys) -> None:
     """Asked twice, and a key held or pressed double is one answer."""
     call.forget_keys(stray=STRAY_SECONDS)
     keys = await pressed(call, Prompt.CONFIRM_CANCEL, digits=1, patience=CHOICE, lone=lone)
@@ -67,7 +67,7 @@ async def _cancel(call: Call, callers: Callers, lone: LoneKeys) -> None:
     await call.play(Prompt.CANCELLED)
 
 
-async def _change_number(call: Call, callers: Callers, *, allow_foreign: bool, lone: LoneKeys) -> None:
+async def _change_number(call: Call, callers: RepeatCallers, *, allow_foreign: bool, lone: LoneKeys) -> None:
     phone = await ask_another_number(call, allow_foreign=allow_foreign, lone=lone)
     if phone is None:
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)

@@ -15,7 +15,7 @@ from desk.departments.choice import Choice, Topic
 from desk.departments.departments import Department, Policy
 from desk.messages.model import SmsState
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.availability import Later
+from desk.promises.availability import DelayReason
 from desk.promises.rules import Promise
 from ivr.prompts.keys import (
     MOST_AHEAD_COUNTED,
@@ -31,11 +31,11 @@ from ivr.prompts.keys import (
     weekday,
 )
 
-LATER: Final[Mapping[Later, Prompt]] = {
-    Later.CLOSED_TODAY: Prompt.CLOSED_TODAY,
-    Later.CLOSED_COURSE: Prompt.CLOSED_COURSE,
-    Later.CLOSED_ILLNESS: Prompt.CLOSED_ILLNESS,
-    Later.QUEUE_FULL: Prompt.QUEUE_FULL,
+LATER: Final[Mapping[DelayReason, Prompt]] = {
+    DelayReason.CLOSED_TODAY: Prompt.CLOSED_TODAY,
+    DelayReason.CLOSED_COURSE: Prompt.CLOSED_COURSE,
+    DelayReason.CLOSED_ILLNESS: Prompt.CLOSED_ILLNESS,
+    DelayReason.QUEUE_FULL: Prompt.QUEUE_FULL,
 }
 
 TOPICS: Final[Mapping[Topic, Prompt]] = {

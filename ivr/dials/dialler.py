@@ -1,6 +1,7 @@
 """Click to call: takes dials off the desk, rings the agent, then the patient, and tells the desk how it goes.
 
-Each dial is one task and one straight line (ivr/dials/outbound.py). Here is what is around them: taking, events, cancelling,
+Each dial is one task and one straight line (ivr/dials/outbound.py). Here is what is around them: taking, events,
+cancelling,
 and what an earlier controller or a restarted Asterisk has left behind.
 """
 
@@ -159,7 +160,7 @@ class Dialler:
         for outbound in list(self._outbound.values()):
             outbound.tell(Reconnected(present, started))
         asterisk = f"{self._lines.asterisk_id}/"
-        for dial in await self._dials.inherit(self.name, of=asterisk, but=list(self._outbound)):
+        for dial in await self._dials.inherit(self.name, of=asterisk, excluding=list(self._outbound)):
             log.info("A dial is taken up again", dial_id=dial.id)
             self._begin(dial, talking=True)
             self._outbound[dial.id].tell(Reconnected(present, started))

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from desk.callbacks.model import CallKey, Registration, WhyEnded
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.departments.departments import Department
 from desk.files.reload import DepartmentsFile
@@ -215,7 +215,7 @@ class Stage:
         departments: DepartmentsFile,
         catalogue: Catalogue,
         desk: Desk,
-        callers: Callers,
+        callers: RepeatCallers,
         clock: StageClock,
     ) -> None:
         self.departments = departments

@@ -16,7 +16,7 @@ import typer
 import uvicorn
 import uvloop
 
-from api.app import beside_requests, create_app, open_parts
+from api.app import beside_requests, create_app, open_services
 from api.web.metrics import Metrics
 from api.web.server.protocol import bounded
 from api.web.server.tls import CertificateFault, server_context
@@ -95,14 +95,15 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         refuse_demo_departments(settings.departments_file)
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
-    async with open_parts(settings, metrics=metrics, clock=clock) as parts:
+    async with open_services(settings, metrics=metrics, clock=clock) as services:
         guard_output(settings)
-        app = create_app(settings, parts=parts)
+        app = create_app(settings, services=services)
         server = _Server(
             uvicorn.Config(
                 app,
                 http=bounded(settings.api_connections),
-                proxy_headers=False,  # by itself uvicorn believes whoever is on this machine; see api/web/middleware/forwarding.py
+                # by itself uvicorn believes whoever is on this machine; see api/web/middleware/forwarding.py
+                proxy_headers=False,
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
                 ws="none",
                 log_config=None,
@@ -110,7 +111,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
                 server_header=False,
                 timeout_graceful_shutdown=SECONDS_TO_FINISH,
             ),
-            before_stopping=parts.live.stop,
+            before_stopping=services.live.stop,
         )
         _stop_quietly(server)
         host, port = listening.getsockname()[:2]
@@ -119,7 +120,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
                 "no list of leaked passwords: only the commonest are refused", setting=f"{PREFIX}LEAKED_PASSWORDS"
             )
         structlog.get_logger("api").info("listening", host=host, port=port, tls=tls is not None)
-        async with beside_requests(parts):
+        async with beside_requests(services):
             await server.serve(sockets=[listening])
 
 
@@ -167,10 +168,10 @@ async def make_database_current(settings: Settings) -> None:
 
 def database_place(settings: Settings) -> str:
     """The database in words, without user or password."""
-    parts = urlsplit(settings.database_url)
-    if parts.scheme.startswith("sqlite"):
-        return f"The database {parts.path.removeprefix('/')}"
-    return f"The database at {parts.hostname}:{parts.port or 5432}"
+    services = urlsplit(settings.database_url)
+    if services.scheme.startswith("sqlite"):
+        return f"The database {services.path.removeprefix('/')}"
+    return f"The database at {services.hostname}:{services.port or 5432}"
 
 
 def _fail(reason: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError
@@ -36,13 +36,13 @@ async def on_record(
     user = operating_user()
     async with unlocked_database(settings) as (database, vault):
         work = OnRecord(database, vault, Audit(database=database, vault=vault, clock=SystemClock()))
-        outcome = Outcome.FAILED
+        outcome = AuditOutcome.FAILED
         problem = None
         try:
             yield work
-            outcome = Outcome.DONE
+            outcome = AuditOutcome.DONE
         except DeskError as error:
-            outcome, problem = Outcome.REFUSED, error.id
+            outcome, problem = AuditOutcome.REFUSED, error.id
             raise
         finally:
             await work.audit.record(

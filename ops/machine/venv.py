@@ -1,6 +1,7 @@
 """Make the virtual environment on a machine that has Python 3.11 or newer, even where pip and ensurepip are missing.
 
-Only the standard library. `python3 -m ops.machine.venv` makes or refreshes `.venv`; with `bench` it adds what only the bench
+Only the standard library. `python3 -m ops.machine.venv` makes or refreshes `.venv`; with `bench` it adds what only
+the bench
 needs. pip reads the user's own settings, so a hospital's own index is used where it is configured.
 """
 

@@ -66,16 +66,16 @@ async def ring_next(world: World, agent: str, department: str, told: Told, dice:
         told.refused[reason] = told.refused.get(reason, 0) + 1
         (await world.as_(agent, "POST", f"/callbacks/{id}/release", json={"fence": fence})).raise_for_status()
         return LOOKING
-    (dial,) = await world.parts.dials.take(EXCHANGE, limit=1)
-    dial = await world.parts.dials.advance(dial, EXCHANGE, DialState.PATIENT_RINGING)
+    (dial,) = await world.services.dials.take(EXCHANGE, limit=1)
+    dial = await world.services.dials.advance(dial, EXCHANGE, DialState.PATIENT_RINGING)
     told.dials += 1
     told.first_rung.setdefault(id, world.clock.now())
     told.rung_outside_hours += not may_ring(DEPARTMENTS.get(department), world.clock.now())
     if dice.random() < (SILENT_LATER if items[0]["attempts"] else SILENT_FIRST):
-        await world.parts.dials.end(dial, EXCHANGE, DialReason.NO_ANSWER)
+        await world.services.dials.end(dial, EXCHANGE, DialReason.NO_ANSWER)
         return RINGING
-    dial = await world.parts.dials.advance(dial, EXCHANGE, DialState.BRIDGED)
-    await world.parts.dials.end(dial, EXCHANGE, DialReason.ANSWERED)
+    dial = await world.services.dials.advance(dial, EXCHANGE, DialState.BRIDGED)
+    await world.services.dials.end(dial, EXCHANGE, DialReason.ANSWERED)
     outcome = {"fence": fence, "outcome": "reached"}
     (await world.as_(agent, "POST", f"/callbacks/{id}/attempts", json=outcome)).raise_for_status()
     return TALKING
@@ -89,7 +89,7 @@ async def play(folder: Path) -> tuple[Told, list[Callback], list[Callback]]:
     async with open_world(url, folder) as world:
         for agent, department in AGENTS:
             phone = f"{agent}-phone"
-            world.tokens[agent] = await world.parts.agents.add(agent, Role.AGENT, [department], phone=phone)
+            world.tokens[agent] = await world.services.agents.add(agent, Role.AGENT, [department], phone=phone)
         promised = await weekend(world)
         free = [(MONDAY - timedelta(minutes=30) + n * timedelta(seconds=20), n) for n in range(len(AGENTS))]
         while free[0][0] < LAST_DAY and await _somebody_waits(world):
@@ -97,12 +97,12 @@ async def play(folder: Path) -> tuple[Told, list[Callback], list[Callback]]:
             world.clock.set(now)
             again = now + await ring_next(world, *AGENTS[n], told, dice)
             heapq.heappush(free, (_at_work(again), n))
-        after = [await world.parts.desk.get(callback.id, scope=EVERYTHING) for callback in promised]
+        after = [await world.services.desk.get(callback.id, scope=EVERYTHING) for callback in promised]
     return told, promised, after
 
 
 async def _somebody_waits(world: World) -> bool:
-    waiting = await world.parts.desk.counts(scope=EVERYTHING)
+    waiting = await world.services.desk.counts(scope=EVERYTHING)
     return any(count for (_, status), count in waiting.items() if status in (Status.WAITING, Status.CLAIMED))
 
 

@@ -30,20 +30,20 @@ PARTS = ("throughput", "listing", "claiming", "sizes")
 
 async def run(console: Console, given: argparse.Namespace) -> None:
     with postgres.start(durable=True) as server:
-        if "throughput" in given.parts:
+        if "throughput" in given.services:
             work = {"jobs": given.jobs, "processes": given.processes, "at_once": given.at_once}
             runs = await throughput.measure(server, repeats=given.repeats, **work)
             console.print(throughput.shown(runs, **work))
             console.print(throughput.verdict(runs))
-        if "listing" in given.parts:
+        if "listing" in given.services:
             lists = await listing.measure(server, seconds=given.seconds / 4, repeats=given.repeats)
             console.print(listing.shown(lists))
             console.print(listing.verdict(lists))
-        if "claiming" in given.parts:
+        if "claiming" in given.services:
             load = {"agents": 50, "rate": 100.0}
             claims = [await claiming.measure(server, seconds=given.seconds, **load) for _ in range(given.repeats)]
             console.print(claiming.shown(claims, **load))
-        if "sizes" in given.parts:
+        if "sizes" in given.services:
             console.print(sizes.shown(await sizes.measure(server)))
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=12.0)
     asked.add_argument("--repeats", type=int, default=3)
     given = asked.parse_args()
-    if unknown := set(given.parts) - set(PARTS):
+    if unknown := set(given.services) - set(PARTS):
         asked.error(f"no such part: {', '.join(sorted(unknown))}")
     console = Console(width=None if sys.stdout.isatty() else 130)
     public_holidays(datetime.now().year)  # the calendar takes a second to load: not inside a unit of work

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import Status, Wanted
+from desk.callbacks.model import CallbackFilter, Status
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
@@ -36,7 +36,7 @@ def things(desk: Desk) -> dict[str, Callable[[], Awaitable[object]]]:
     """What is asked, with the desk alone: HTTP costs the same at any size."""
 
     def listed(**wanted: object) -> Callable[[], Awaitable[object]]:
-        return lambda: desk.list(scope=Scope.of(["kirurgi"]), wanted=Wanted(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
+        return lambda: desk.list(scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
 
     async def claimed() -> None:
         (callback,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)

@@ -16,7 +16,7 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks import batched_claims_sql as together
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.model import ClosedReason
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
@@ -95,7 +95,7 @@ def no_condition() -> None:
 
 def no_fencing() -> None:
     """Whoever says that it is theirs is believed."""
-    moves.require_claim = lambda *_given: None  # type: ignore[assignment]
+    transitions.require_claim = lambda *_given: None  # type: ignore[assignment]
     together.COMPLETE = together.statement(str(together.COMPLETE.element).replace("and c.fence = asked.fence", ""))
 
 

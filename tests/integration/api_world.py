@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from api.app import create_app, put_together
-from api.services import Parts
+from api.app import build_services, create_app
+from api.services import Services
 from api.web.metrics import Metrics
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
@@ -62,7 +62,7 @@ class World:
     """One api, and hands to reach behind it."""
 
     app: FastAPI
-    parts: Parts
+    services: Services
     database: Database
     clock: FakeClock
     client: httpx.AsyncClient
@@ -72,7 +72,7 @@ class World:
     async def token(self, name: str, role: Role = Role.AGENT, departments: Iterable[str] = ("*",)) -> str:
         """The token of that agent, who is added the first time."""
         if name not in self.tokens:
-            self.tokens[name] = await self.parts.agents.add(name, role, departments)
+            self.tokens[name] = await self.services.agents.add(name, role, departments)
         return self.tokens[name]
 
     async def as_(self, name: str, method: str, path: str, **more: Any) -> httpx.Response:
@@ -97,7 +97,7 @@ class World:
         key = CallKey("node-1", f"channel-{self._calls}")
         patient = parse_identity(synthetic_identity(n), allow_test=True, allow_h=False) if with_identity else None
         phone = parse_phone(f"+476805{n:04}")
-        return (await self.parts.desk.register(key, department, patient, phone)).callback
+        return (await self.services.desk.register(key, department, patient, phone)).callback
 
 
 @asynccontextmanager
@@ -116,7 +116,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         lease=timedelta(minutes=15),
         numbers=given.number_rate,
     )
-    parts = put_together(
+    services = build_services(
         given,
         database=database,
         vault=vault,
@@ -126,13 +126,13 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         metrics=Metrics(),
         clock=clock,
     )
-    app = create_app(given, parts=parts)
+    app = create_app(given, services=services)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
-            yield World(app, parts, database, clock, client)
+            yield World(app, services, database, clock, client)
     finally:
-        await parts.close()
+        await services.close()
         await database.close()
 
 

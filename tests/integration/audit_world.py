@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from desk.audit import repository as rows
-from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.chain import Anchor
 from desk.audit.repository import AuditRow
 from desk.audit.verify import Fault, Verifying
@@ -27,7 +27,7 @@ def entry(action: str = "get_callback", **more: Any) -> AuditEntry:
     given: dict[str, Any] = {
         "who": "kari",
         "role": "agent",
-        "outcome": Outcome.DONE,
+        "outcome": AuditOutcome.DONE,
         "source": "127.0.0.1",
         "status": 200,
     }

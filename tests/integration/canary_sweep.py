@@ -132,7 +132,7 @@ class Run:
 async def through_every_route(world: World, checker: Checker, *, only: Callable[[Route], bool] = lambda _: True) -> Run:
     """Send canaries to each place of each route, with the rights to be heard, and look through what comes of it."""
     log = io.StringIO()
-    configure_logging(world.parts.settings, level=logging.DEBUG, stream=log)
+    configure_logging(world.services.settings, level=logging.DEBUG, stream=log)
     for name in list(logging.root.manager.loggerDict):
         logging.getLogger(name).setLevel(logging.DEBUG)
     run = Run(log)
@@ -142,7 +142,7 @@ async def through_every_route(world: World, checker: Checker, *, only: Callable[
         for given in requests_of(world, route, run.numbers, id):
             await sent(world, checker, run, route, role, given)
     run.finds += checker.both("the log", log.getvalue())
-    run.finds += checker.both("metrics", world.parts.metrics.exposition())
+    run.finds += checker.both("metrics", world.services.metrics.exposition())
     run.finds += await in_the_tables(world.database, checker)
     return run
 

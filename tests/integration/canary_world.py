@@ -25,7 +25,7 @@ async def rings(world: World, n: int, *, department: str = "kirurgi") -> Callbac
     world.clock.advance(timedelta(seconds=1))
     patient = parse_identity(identities()[n], allow_test=True, allow_h=False)
     call = CallKey("node-1", f"canary-{n}")
-    return (await world.parts.desk.register(call, department, patient, parse_phone(phones()[n]))).callback
+    return (await world.services.desk.register(call, department, patient, parse_phone(phones()[n]))).callback
 
 
 async def lived(world: World, first: int, count: int) -> list[str]:
@@ -36,14 +36,14 @@ async def lived(world: World, first: int, count: int) -> list[str]:
     for n in range(first, first + count):
         callback = await rings(world, n)
         ids.append(callback.id)
-        await world.parts.recordings.keep(callback.id, SPEECH)
+        await world.services.recordings.keep(callback.id, SPEECH)
         text = sealed_world.text(1000 + n, callback.id, world.clock.now(), vault)
         text["phone"] = vault.seal(phones()[n], "outbox.phone", 1001 + n)
         text["text"] = vault.seal(f"Vi ringer {phones()[n]}", "outbox.text", 1001 + n)
         async with world.database.begin() as connection:
             await connection.execute(insert(outbox).values(text))
         await _worked_on(world, callback.id, phones()[n])
-        await world.parts.desk.record_call(
+        await world.services.desk.record_call(
             CallKey("node-1", f"gone-{n}"), "kirurgi", phone=parse_phone(phones()[n]), step=IncompleteStep.WELCOME
         )
     await _booked(world, first + count)
@@ -53,7 +53,7 @@ async def lived(world: World, first: int, count: int) -> list[str]:
 async def secrets(world: World) -> list[str]:
     """A password somebody logs in with, the secrets of the session, and tokens: given out, and kept as hashes only."""
     await _everybody(world)
-    await world.parts.logins.set_password("kari", PASSWORD)
+    await world.services.logins.set_password("kari", PASSWORD)
     given = {"name": "kari", "password": PASSWORD}
     headers = {"Origin": "http://api.test", "Sec-Fetch-Site": "same-origin"}
     answer = await world.client.post("/api/v1/session", json=given, headers=headers)

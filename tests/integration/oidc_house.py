@@ -83,7 +83,7 @@ class House:
         return found
 
     async def found(self, browser: httpx.AsyncClient) -> Session | None:
-        return await self.world.parts.sessions.verify(browser.cookies[SESSION])
+        return await self.world.services.sessions.verify(browser.cookies[SESSION])
 
     def passes(self, time: timedelta) -> None:
         """So much time goes by, at the provider as here."""
@@ -113,7 +113,7 @@ def opens(migrated_url: str, tmp_path: Path) -> Opens:
 
 async def still(house: House, browser: httpx.AsyncClient) -> frozenset[Grant]:
     """What the one in that browser may do at the next request."""
-    single_sign_on = house.world.parts.single_sign_on
+    single_sign_on = house.world.services.single_sign_on
     assert single_sign_on is not None
     found = await house.found(browser)
     if found is None:

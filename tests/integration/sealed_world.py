@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.key_rotation.sealed_columns import SEALED
-from desk.schema.provider_tables import people_of_providers
+from desk.schema.provider_tables import external_identities
 from desk.schema.tables import agents, answers, audit_patients, callbacks, outbox, recordings, second_factors
 from desk.vault.vault import Vault
 from tests.integration.desk_world import KEYS, person
@@ -109,9 +109,9 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
             shown, number = str(uuid4()), f"number {n}"
             named = {"patient_index": vault.index(number), "number": vault.seal(number, "audit_patients.number", shown)}
             await connection.execute(insert(audit_patients), [{"id": shown, **named}])
-            token = vault.seal(f"token {n}", "people_of_providers.refresh_token", f"{n}")
+            token = vault.seal(f"token {n}", "external_identities.refresh_token", f"{n}")
             await connection.execute(
-                insert(people_of_providers), [{"id": f"{n}", "refresh_token": token, "check_by": now}]
+                insert(external_identities), [{"id": f"{n}", "refresh_token": token, "check_by": now}]
             )
             await connection.execute(insert(agents), [{"id": 1000 + n, "name": f"agent {n}", "created_at": now}])
             secret = vault.seal(f"secret {n}", "second_factors.secret", f"{n}")

@@ -72,7 +72,7 @@ async def person(
     """Somebody with that role, whose password is `PASSWORD`; another browser of theirs when they are there already."""
     if name not in world.tokens:
         await world.token(name, role, departments)
-        await world.parts.logins.set_password(name, PASSWORD)
+        await world.services.logins.set_password(name, PASSWORD)
     transport = httpx.ASGITransport(app=world.app)
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
         yield Person(world, name, client)

@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from api.messaging.link_mobility import LinkMobility
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.edits import Errands
+from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.model import Callback, CallKey
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.ledger.ledger import Ledger
@@ -59,7 +59,7 @@ class Office:
         notices = Notices(vault=vault, texts=lambda: TEXTS if self.on else None)
         common = {"database": self.database, "departments": lambda: self.departments, "vault": vault}
         common |= {"clock": self.clock, "notices": notices}
-        self.desk, self.callers, self.errands = Desk(**common), Callers(**common), Errands(**common)
+        self.desk, self.callers, self.errands = Desk(**common), RepeatCallers(**common), CallbackEdits(**common)
         self.outbox = self.another_outbox(self.database)
         self.ledger = Ledger(
             database=self.database, departments=lambda: self.departments, clock=self.clock, lease=timedelta(minutes=15)

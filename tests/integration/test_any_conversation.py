@@ -1,4 +1,5 @@
-"""Callers at random against what must hold for each of them: any keys, pauses and hang-ups, on any day, many at once.
+"""RepeatCallers at random against what must hold for each of them: any keys, pauses and hang-ups, on any day, many
+at once.
 
 The real controller, conversation and desk, on SQLite and virtual time. What callers heard is held against what is
 stored, and what is promised against a calendar of the test's own. Nothing here knows how a conversation goes.
@@ -18,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from structlog.testing import capture_logs
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import ClosedReason, Outcome, Status
+from desk.callbacks.model import AttemptOutcome, ClosedReason, Status
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import OSLO
 from desk.database.engine import Database
 from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
@@ -65,7 +66,7 @@ PLANS = st.builds(
     hangs_up=st.none() | SECONDS,
     begins=st.sampled_from([0.0, 0.0, 0.1, 3.0, 20.0]),
 )
-AGENTS_DO = st.sampled_from(["claim", "claim", "release", "close", "reopen", *Outcome])
+AGENTS_DO = st.sampled_from(["claim", "claim", "release", "close", "reopen", *AttemptOutcome])
 DAYS = (
     *(date(2026, 10, 23), date(2026, 10, 25), date(2026, 12, 23), date(2026, 12, 24), date(2026, 12, 31)),
     *(date(2027, 3, 24), date(2027, 3, 25), date(2027, 3, 28), date(2027, 5, 5), date(2027, 5, 14), date(2027, 10, 31)),
@@ -92,7 +93,7 @@ class AnyConversation(RuleBasedStateMachine):
         self.exchange = Exchange(clock, slowness)
         parts: Any = {"database": self.database, "departments": lambda: DEPARTMENTS, "vault": Vault(**KEYS)}
         self.desk = Desk(**parts, clock=clock)
-        callers = self.exchange.noting(Callers(**parts, clock=clock))
+        callers = self.exchange.noting(RepeatCallers(**parts, clock=clock))
         rules = Settings(environment="demo")
         self.controller = Controller(
             ari=self.exchange,
@@ -123,7 +124,9 @@ class AnyConversation(RuleBasedStateMachine):
         department=SLUGS,
         person=st.integers(1, 3),
         phones=st.tuples(PHONES, PHONES),
-        between=st.sampled_from([(), (), ("claim",), ("claim", Outcome.NO_ANSWER), ("claim", Outcome.DROPPED)]),
+        between=st.sampled_from(
+            [(), (), ("claim",), ("claim", AttemptOutcome.NO_ANSWER), ("claim", AttemptOutcome.DROPPED)]
+        ),
         pause=st.sampled_from([1, 5, 200, 1500]),
         then=st.sampled_from(["", "1,1", "1,1", "1", "2,right", "2,right,1,right", "2", "5,5", "0"]),
         hangs_up=st.none() | SECONDS,
@@ -224,7 +227,7 @@ class AnyConversation(RuleBasedStateMachine):
                 self.kept.ended.discard(reopened.id)
             case "release" if self.held:
                 await self.desk.release(*self.of_kari(self.held.pop(0)), scope=EVERYTHING)
-            case Outcome() if self.held:
+            case AttemptOutcome() if self.held:
                 tried = await self.desk.record_attempt(*self.of_kari(self.held.pop(0)), what, scope=EVERYTHING)
                 if tried.status is Status.CLOSED:
                     self.kept.ended.add(tried.id)

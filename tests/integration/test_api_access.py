@@ -43,7 +43,7 @@ async def test_without_a_valid_token_nothing_opens(world: World, authorization: 
 
 async def test_a_revoked_token_opens_nothing_from_then_on(world: World) -> None:
     assert (await world.as_("kari", "GET", "/me")).status_code == 200
-    await world.parts.agents.revoke("kari")
+    await world.services.agents.revoke("kari")
     assert (await world.as_("kari", "GET", "/me")).status_code == 401
 
 
@@ -109,7 +109,7 @@ async def test_whether_there_is_such_a_callback_elsewhere_is_not_told(world: Wor
 async def test_an_agent_here_who_is_leader_there_does_each_in_its_place(world: World) -> None:
     here, there = await world.rings(1, department="kirurgi"), await world.rings(2, department="hjerte")
     await world.token("lise", Role.AGENT, ["kirurgi"])
-    await world.parts.agents.grant("lise", [Grant(Role.LEADER, "hjerte")])
+    await world.services.agents.grant("lise", [Grant(Role.LEADER, "hjerte")])
     assert set(await ids(world, "lise")) == {here.id, there.id}
     assert (await world.as_("lise", "POST", f"/callbacks/{here.id}/claim")).status_code == 200
     refused(await world.as_("lise", "POST", f"/callbacks/{there.id}/claim"), 404, "callback-not-found")
@@ -136,7 +136,7 @@ async def test_an_answer_is_not_told_again_to_who_may_no_longer_see_it(world: Wo
     for key, answer in first.items():
         again = await ask(key)
         assert (again.text, again.headers["idempotency-replayed"]) == (answer.text, "true")
-    await world.parts.agents.withdraw("ola", [Grant(Role.AGENT, "kirurgi")])
+    await world.services.agents.withdraw("ola", [Grant(Role.AGENT, "kirurgi")])
     for key in asked:
         refusal = await ask(key)
         assert refusal.status_code == (404 if key == "claim" else 403), key

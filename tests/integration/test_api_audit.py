@@ -117,7 +117,7 @@ async def test_a_number_shown_is_sealed_into_the_row(world: World) -> None:
     row = await last(world)
     assert shown["number"] == synthetic_identity(1)
     assert (row.action, row.patient_index) == ("get_patient", row.seen[0].patient_index)
-    found = await world.parts.audit.of_patient(synthetic_identity(1), None)
+    found = await world.services.audit.of_patient(synthetic_identity(1), None)
     assert [each.action for each in found.items] == ["get_patient"]
 
 
@@ -197,8 +197,8 @@ class Away(Audit):
 async def test_what_can_not_be_written_down_is_not_shown(world: World) -> None:
     callback = await world.rings(1)
     await world.token("kari")
-    away = Away(database=world.database, vault=world.parts.desk._vault, clock=world.clock)
-    world.app.state.parts = dataclasses.replace(world.parts, audit=away)
+    away = Away(database=world.database, vault=world.services.desk._vault, clock=world.clock)
+    world.app.state.services = dataclasses.replace(world.services, audit=away)
     for path in ("/callbacks", f"/callbacks/{callback.id}", f"/callbacks/{callback.id}/patient", "/events?seconds=0"):
         answer = await world.as_("kari", "GET", path)
         refused(answer, 503, "storage-unavailable")
@@ -212,7 +212,7 @@ async def test_a_crash_leaves_a_row_too(world: World, monkeypatch: pytest.Monkey
     async def crash(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(world.parts.desk, "list", crash)
+    monkeypatch.setattr(world.services.desk, "list", crash)
     answer = await world.as_("kari", "GET", "/callbacks")
     assert answer.status_code == 500
     assert in_words(await last(world)) == ("kari", "list_callbacks", "failed", 500, None)
@@ -307,7 +307,7 @@ async def test_a_patients_extract_is_in_words_and_within_the_auditors_department
     assert (row.who, row.action, row.patient_index) == (
         "alf",
         "extract_audit",
-        world.parts.desk._vault.index(asked["identity"]),
+        world.services.desk._vault.index(asked["identity"]),
     )
     assert (await world.as_("vera", "POST", "/audit/extract", json=asked)).json()["items"] == []
     csv = await world.as_("alf", "POST", "/audit/extract", json={**asked, "format": "csv", "limit": 2})

@@ -213,7 +213,7 @@ async def test_one_that_is_not_there(world: World) -> None:
 async def test_incomplete_calls_are_listed(world: World) -> None:
     await world.rings(1)
     hung_up = CallKey("node-1", "hung-up")
-    await world.parts.desk.record_call(
+    await world.services.desk.record_call(
         hung_up, "kirurgi", phone=parse_phone("+4768050042"), step=IncompleteStep.IDENTITY
     )
     (call,) = (await world.get("/calls", params={"incomplete": "true", "department": "kirurgi"}))["items"]

@@ -22,7 +22,7 @@ async def claimed(world: World, agent: str = "kari", n: int = 1) -> tuple[str, d
 
 
 async def at_a_phone(world: World, name: str = "kari") -> None:
-    world.tokens[name] = await world.parts.agents.add(name, Role.AGENT, ["*"], phone=f"{name}-phone")
+    world.tokens[name] = await world.services.agents.add(name, Role.AGENT, ["*"], phone=f"{name}-phone")
 
 
 async def test_asked_for_looked_at_and_cancelled(migrated_url: str, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_only_agents_dial_and_readers_look(migrated_url: str, tmp_path: Pa
         for method, more in (("POST", {"json": body}), ("DELETE", {})):
             assert (await world.as_("reader", method, path, **more)).status_code == 403
         assert (await world.as_("reader", "GET", path)).json() == dial
-        world.tokens["elsewhere"] = await world.parts.agents.add("elsewhere", Role.AGENT, ["hjerte"])
+        world.tokens["elsewhere"] = await world.services.agents.add("elsewhere", Role.AGENT, ["hjerte"])
         assert (await world.as_("elsewhere", "GET", path)).status_code == 404
 
 
@@ -102,8 +102,8 @@ async def test_each_step_is_in_the_history_without_a_number(migrated_url: str, t
         await at_a_phone(world)
         path, body = await claimed(world)
         await world.as_("kari", "POST", path, json=body)
-        (dial,) = await world.parts.dials.take(ME, limit=1)
-        await world.parts.dials.end(dial, ME, DialReason.BUSY)
+        (dial,) = await world.services.dials.take(ME, limit=1)
+        await world.services.dials.end(dial, ME, DialReason.BUSY)
         history = await world.get(path.removesuffix("/dial") + "/history")
         assert [row["event"] for row in history["items"]][-3:] == ["dial_requested", "dial_ended", "attempt"]
         ended = history["items"][-2]

@@ -196,7 +196,7 @@ async def test_a_new_promise_stands_beside_the_first_and_is_told_by_sms(world: W
             ("torsdag innen klokken 13", "by_agent"),
         ]
     gateway = FakeSms()
-    assert [await world.parts.outbox.send_next(gateway) for _ in range(2)] == [True, False]
+    assert [await world.services.outbox.send_next(gateway) for _ in range(2)] == [True, False]
     ((to, told),) = gateway.out
     assert to == MOBILE
     assert "torsdag 26. november innen klokken 13" in told

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.app import create_app, open_parts
+from api.app import create_app, open_services
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.readiness import REFUSED
 from api.web.metrics import Metrics
@@ -125,7 +125,7 @@ async def test_not_ready_when_asterisk_is_gone(migrated_url: str, tmp_path: Path
 
 async def test_not_ready_when_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Database("postgresql+asyncpg://innringing:hush@127.0.0.1:1/none")
-    monkeypatch.setattr(world.parts.desk, "_database", away)
+    monkeypatch.setattr(world.services.desk, "_database", away)
     answer = await world.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["components"]["database"] == {"ok": False, "detail": "the database can't be reached"}
@@ -149,16 +149,16 @@ async def test_an_operators_mistake_is_told_and_makes_nothing_unready(migrated_u
         ari_port=1,
         **KEYS,
     )
-    async with open_parts(settings, metrics=Metrics(), clock=SystemClock()) as parts:
+    async with open_services(settings, metrics=Metrics(), clock=SystemClock()) as services:
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=create_app(settings, parts=parts)), base_url="http://api.test"
+            transport=httpx.ASGITransport(app=create_app(settings, services=services)), base_url="http://api.test"
         )
         async with client:
             text = file.read_text("utf-8")
             file.write_text(text.replace('cutoff = "14:00"', 'cutoff = "25:00"'), "utf-8")
             os.utime(file, (1, 1))  # as if it had been left alone for a while
             (prompts / "build" / REFUSED).write_text("catalogue.toml:7: [nb] welcome has no text", "utf-8")
-            parts.departments._looked_at -= 2  # type: ignore[attr-defined]
+            services.departments._looked_at -= 2  # type: ignore[attr-defined]
             components = (await client.get("/readyz")).json()["components"]
             told = (await client.get("/api/v1/departments", headers={"Authorization": "Bearer inn_none"})).status_code
     line = 1 + text[: text.index("cutoff =")].count("\n")
@@ -189,33 +189,33 @@ async def test_the_figures_count_requests_claims_and_the_queue(world: World) -> 
 
 
 async def test_the_demo_agent_keeps_its_token_between_starts_in_a_private_file(world: World, tmp_path: Path) -> None:
-    file = await ensure_demo_agent(world.parts.agents, tmp_path)
+    file = await ensure_demo_agent(world.services.agents, tmp_path)
     token = file.read_text().strip()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file == tmp_path / "demo-token"
-    agent = await world.parts.agents.verify(token)
+    agent = await world.services.agents.verify(token)
     assert agent is not None
     assert (agent.name, agent.role, agent.scope(Permission.READ).covers("hjerte")) == ("demo", "agent", True)
-    await ensure_demo_agent(world.parts.agents, tmp_path)
+    await ensure_demo_agent(world.services.agents, tmp_path)
     assert file.read_text().strip() == token
 
 
 async def test_the_demo_agent_has_a_password_in_a_private_file(world: World, tmp_path: Path) -> None:
-    await ensure_demo_agent(world.parts.agents, tmp_path)
-    file = await ensure_demo_password(world.parts.logins, tmp_path)
+    await ensure_demo_agent(world.services.agents, tmp_path)
+    file = await ensure_demo_password(world.services.logins, tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     body = {"name": "demo", "password": file.read_text().strip()}
     assert (await world.client.post("/api/v1/session", json=body)).status_code == 201
-    await ensure_demo_password(world.parts.logins, tmp_path)
+    await ensure_demo_password(world.services.logins, tmp_path)
     assert file.read_text().strip() == body["password"]
 
 
 async def test_a_lost_demo_token_is_made_anew_and_the_old_one_opens_no_more(world: World, tmp_path: Path) -> None:
-    file = await ensure_demo_agent(world.parts.agents, tmp_path)
+    file = await ensure_demo_agent(world.services.agents, tmp_path)
     old = file.read_text().strip()
     file.unlink()
-    await ensure_demo_agent(world.parts.agents, tmp_path)
+    await ensure_demo_agent(world.services.agents, tmp_path)
     new = file.read_text().strip()
     assert new != old
-    assert await world.parts.agents.verify(old) is None
-    assert await world.parts.agents.verify(new) is not None
+    assert await world.services.agents.verify(old) is None
+    assert await world.services.agents.verify(new) is not None

@@ -130,8 +130,8 @@ async def test_leaders_are_warned_once_before_it_breaks(world: World) -> None:
     rest = (await world.get("/callbacks", params={"at_risk": "false", "limit": 200}))["items"]
     assert [item["id"] for item in rest] == [callback.id for callback in callbacks[:21]]
     with structlog.testing.capture_logs() as logs:
-        assert await world.parts.ledger.warn() == 9
-        assert await world.parts.ledger.warn() == 0
+        assert await world.services.ledger.warn() == 9
+        assert await world.services.ledger.warn() == 0
     assert [(line["event"], line["log_level"], line["callback"]) for line in logs] == [
         ("promise at risk", "warning", id) for id in late
     ]
@@ -162,9 +162,9 @@ async def test_more_agents_take_the_risk_away(world: World) -> None:
 async def test_with_nobody_on_duty_the_leader_hears_an_hour_before(world: World) -> None:
     await world.rings(1)
     world.clock.set(oslo(24, 13, 59))
-    assert await world.parts.ledger.warn() == 0
+    assert await world.services.ledger.warn() == 0
     world.clock.set(oslo(24, 14, 1))
-    assert await world.parts.ledger.warn() == 1
+    assert await world.services.ledger.warn() == 1
     (warning,) = (await world.get("/departments/kirurgi/warnings"))["items"]
     assert warning["predicted_at"] is None
 

@@ -97,7 +97,7 @@ async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch:
 
     registered = await world.rings(1)
     await world.token("kari")
-    monkeypatch.setattr(world.parts.desk, "get", crash)
+    monkeypatch.setattr(world.services.desk, "get", crash)
     with structlog.testing.capture_logs() as lines:
         answer = await world.as_("kari", "GET", f"/callbacks/{registered.id}")
     check_problem(answer, 500, "internal-error")
@@ -111,7 +111,7 @@ async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch:
 async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.token("kari")
     away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
-    for part in (world.parts.agents, world.parts.agents.tokens):
+    for part in (world.services.agents, world.services.agents.tokens):
         monkeypatch.setattr(part, "_database", away)
     answer = await world.as_("kari", "GET", "/callbacks")
     check_problem(answer, 503, "storage-unavailable")
@@ -129,7 +129,7 @@ async def test_a_fault_of_ours_keeps_its_detail_to_itself(world: World, monkeypa
     async def faulty(**_: Any) -> None:
         raise DepartmentsFileError("/etc/inside/departments.toml", 3, "secret")
 
-    monkeypatch.setattr(world.parts.desk, "list", faulty)
+    monkeypatch.setattr(world.services.desk, "list", faulty)
     answer = await world.as_("kari", "GET", "/callbacks")
     check_problem(answer, 500, "internal-error")
     assert "inside" not in answer.text

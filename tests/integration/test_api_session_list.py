@@ -26,7 +26,7 @@ class Browser:
 
     @classmethod
     async def of(cls, world: World, name: str, source: LoginSource = LoginSource.PASSWORD) -> "Browser":
-        opened = await world.parts.sessions.open(name, source=source)
+        opened = await world.services.sessions.open(name, source=source)
         return cls(world, name, opened.token, opened.csrf)
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:

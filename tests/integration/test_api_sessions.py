@@ -48,7 +48,7 @@ class Browser:
 async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(migrated_url, tmp_path) as world:
         await world.token("kari", Role.AGENT, ["kirurgi"])
-        await world.parts.logins.set_password("kari", PASSWORD)
+        await world.services.logins.set_password("kari", PASSWORD)
         yield world
 
 
@@ -128,7 +128,7 @@ async def test_a_name_no_database_can_hold_is_nobodys_and_no_fault(browser: Brow
 async def test_a_log_in_at_a_provider_that_is_no_more_opens_nothing(world: World, browser: Browser) -> None:
     """Single sign-on is off here: nobody could be asked whether its roles still hold."""
     login = ProviderLogin("https://idp.test", "subject-1", None, world.clock.now() + timedelta(hours=1))
-    opened = await world.parts.sessions.open("kari", source=LoginSource.OIDC, login=login)
+    opened = await world.services.sessions.open("kari", source=LoginSource.OIDC, login=login)
     browser.client.cookies.set(COOKIE, opened.token)
     refused(await browser.ask("GET", "/callbacks"), 401, "not-signed-in")
 
@@ -154,7 +154,7 @@ async def test_a_session_planted_before_the_log_in_is_worth_nothing_after_it(wor
         answer = await browser.ask("POST", "/session", csrf=False, json={"name": "kari", "password": PASSWORD})
         fresh = answer.headers["set-cookie"].split(";")[0].partition("=")[2]
         assert fresh.startswith("inn_s_") and fresh != value
-        assert await world.parts.sessions.verify(value) is None
+        assert await world.services.sessions.verify(value) is None
     await other.client.aclose()
 
 
@@ -283,8 +283,8 @@ async def test_a_new_password_brings_a_new_session(world: World, browser: Browse
 
 async def test_who_has_lost_every_role_can_still_log_out(world: World, browser: Browser) -> None:
     await browser.logs_in()
-    kari = await world.parts.agents.get("kari")
-    await world.parts.agents.withdraw("kari", kari.grants)
+    kari = await world.services.agents.get("kari")
+    await world.services.agents.withdraw("kari", kari.grants)
     refused(await browser.ask("GET", "/callbacks"), 403, "role-not-allowed")
     assert (await browser.ask("GET", "/session")).json()["grants"] == []
     assert (await browser.ask("DELETE", "/session")).status_code == 204

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api.app import beside_requests, open_parts
+from api.app import beside_requests, open_services
 from api.web.metrics import Metrics
 from desk.access.permissions import EVERYTHING, Role
 from desk.clock import SystemClock
@@ -35,7 +35,7 @@ async def gateway() -> AsyncIterator[LinkGateway]:
 async def world(migrated_url: str, tmp_path: Path, gateway: LinkGateway) -> AsyncIterator[World]:
     async with open_world(migrated_url, tmp_path, **gateway.settings()) as world:
         yield world
-        await world.parts.sender.close()
+        await world.services.sender.close()
 
 
 async def promised_anew(world: World) -> dict[str, Any]:
@@ -48,7 +48,7 @@ async def promised_anew(world: World) -> dict[str, Any]:
 
 async def send(world: World, gateway: LinkGateway) -> str:
     """Let the text leave; its key."""
-    await world.parts.sender.send_all(world.parts.sender._gateway)  # type: ignore[arg-type]
+    await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
     return gateway.keys[-1]
 
 
@@ -179,11 +179,11 @@ async def test_readiness_tells_of_trouble_with_the_gateway(world: World, gateway
     assert await component(world) == (True, "texts leave")
     await promised_anew(world)
     gateway.answers = [says(503, {})]
-    await world.parts.sender.send_all(world.parts.sender._gateway)  # type: ignore[arg-type]
+    await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
     assert await component(world) == (False, "the gateway does not take texts now (http_503)")
     gateway.answers = [says(401, {})]
     world.clock.advance(timedelta(minutes=1))
-    await world.parts.sender.send_all(world.parts.sender._gateway)  # type: ignore[arg-type]
+    await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
     ok, detail = await component(world)
     assert not ok and detail.startswith("the gateway won't have us: see INNRINGING_SMS_USER")
     world.clock.advance(timedelta(minutes=5))
@@ -230,14 +230,14 @@ async def test_the_running_api_sends_what_is_written_and_ends_quietly(
     monkeypatch.setattr("desk.messages.sender.EVERY_SECONDS", 0.05)
     given = {"database_url": migrated_url, "var_dir": tmp_path, "ari_port": 1, **KEYS, **gateway.settings()}
     settings = Settings.load(environment="demo", **given)
-    async with open_parts(settings, metrics=Metrics(), clock=SystemClock()) as parts, beside_requests(parts):
-        assert parts.departments().get("kirurgi").sms_receipt
-        registration = await parts.desk.register(call(1), "kirurgi", None, parse_phone(MOBILE))
+    async with open_services(settings, metrics=Metrics(), clock=SystemClock()) as services, beside_requests(services):
+        assert services.departments().get("kirurgi").sms_receipt
+        registration = await services.desk.register(call(1), "kirurgi", None, parse_phone(MOBILE))
         callback = registration.callback
         assert callback.sms == "queued"
 
         async def sent() -> bool:
-            return (await parts.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
+            return (await services.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
 
         await until(sent)
     assert len(gateway.taken) == 1
@@ -246,7 +246,7 @@ async def test_the_running_api_sends_what_is_written_and_ends_quietly(
 async def test_the_demos_texts_stand_in_a_private_file_with_masked_numbers(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         id = (await promised_anew(world))["id"]
-        sender = world.parts.sender
+        sender = world.services.sender
         assert await component(world) == (True, "demo: written to var/sms.jsonl")
         await sender.send_all(sender._gateway)  # type: ignore[arg-type]
         assert (await world.get(f"/callbacks/{id}"))["sms"] == "sent"

@@ -68,7 +68,7 @@ async def test_a_narrow_token_opens_what_it_says_and_its_secret_is_told_once(wor
 
 
 async def test_no_token_is_wider_than_who_makes_it(world: World) -> None:
-    await world.parts.agents.grant("ola", [Grant(Role.LEADER, "hjerte")])
+    await world.services.agents.grant("ola", [Grant(Role.LEADER, "hjerte")])
 
     async def no(status: int, id: str, **body: Any) -> None:
         answer = await world.as_("ola", "POST", "/tokens", json={"label": "veggskjerm", **body})
@@ -98,7 +98,7 @@ async def test_an_emergency_access_gives_no_token(world: World) -> None:
 
 async def test_a_token_never_outlives_the_one_it_is_made_with(world: World) -> None:
     until = world.clock.now() + 10 * DAY
-    world.tokens["kari"] = (await world.parts.agents.tokens.issue("kari", "short", expires_at=until)).secret
+    world.tokens["kari"] = (await world.services.agents.tokens.issue("kari", "short", expires_at=until)).secret
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x", "days": 11}), 403, "token-outlives")
     assert lasting(await makes(world, days=10)) == 10 * DAY
     assert lasting(await makes(world)) == 10 * DAY
@@ -111,7 +111,7 @@ async def test_a_token_never_outlives_the_one_it_is_made_with(world: World) -> N
     ids=["departments", "permissions"],
 )
 async def test_a_narrowed_token_makes_and_ends_none(world: World, scope: TokenScope) -> None:
-    narrow = await world.parts.agents.tokens.issue("kari", "narrow", scope=scope)
+    narrow = await world.services.agents.tokens.issue("kari", "narrow", scope=scope)
     world.tokens["kari"] = narrow.secret
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x"}), 403, "narrowed-token")
     for token in await listed(world, "kari"):
@@ -122,7 +122,7 @@ async def test_what_was_made_with_a_token_ends_with_it(world: World) -> None:
     child = await makes(world, label="barn")
     first, world.tokens["kari"] = world.tokens["kari"], child["token"]
     grandchild = await makes(world, label="barnebarn")
-    other = await world.parts.agents.tokens.issue("kari", "other")
+    other = await world.services.agents.tokens.issue("kari", "other")
     world.tokens["kari"] = other.secret
     number = next(token["id"] for token in await listed(world, "kari") if token["label"] == "first")
     assert (await world.as_("kari", "DELETE", f"/tokens/{number}")).status_code == 204
@@ -147,14 +147,14 @@ async def test_only_one_s_own_unless_one_looks_after_access(world: World) -> Non
     assert (await world.as_("ada", "DELETE", f"/tokens/{of_ola['id']}")).status_code == 204
     assert await opens(world, of_ola["token"]) == 401 and await opens(world, of_kari["token"]) == 200
     assert {token["agent"] for token in await listed(world, "alma")} == {"kari", "ola", "ada", "alma"}
-    await world.parts.agents.add("idle", Role.AGENT, [])
+    await world.services.agents.add("idle", Role.AGENT, [])
     refused(await world.as_("ada", "GET", "/tokens", params={"agent": "idle"}), 404, "agent-not-found")
     assert len(await listed(world, "alma", agent="idle")) == 1
 
 
 async def test_a_name_given_anew_shows_nothing_of_who_had_it(world: World) -> None:
     await makes(world, "ola", label="gammel")
-    await world.parts.agents.revoke("ola")
+    await world.services.agents.revoke("ola")
     del world.tokens["ola"]
     await world.token("ola", Role.AGENT, ["kirurgi"])
     assert [token["label"] for token in await listed(world, "ola")] == ["first"]
@@ -191,21 +191,21 @@ async def test_what_is_no_token_is_refused(world: World, body: dict[str, Any]) -
 
 async def test_too_many_are_refused(world: World) -> None:
     for _ in range(49):
-        await world.parts.agents.tokens.issue("kari", "x")
+        await world.services.agents.tokens.issue("kari", "x")
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x"}), 409, "too-many-tokens")
 
 
 async def test_a_log_in_makes_one_and_a_provider_s_person_does_not(world: World) -> None:
     grants = [Grant(Role.AGENT, "kirurgi")]
-    await world.parts.agents.from_provider("https://idp.test", "subject-1", "grete", grants)
+    await world.services.agents.from_provider("https://idp.test", "subject-1", "grete", grants)
     for name, source in (("kari", LoginSource.PASSWORD), ("grete", LoginSource.OIDC)):
-        opened = await world.parts.sessions.open(name, source=source)
+        opened = await world.services.sessions.open(name, source=source)
         headers = {"Cookie": f"{COOKIE}={opened.token}", CSRF_HEADER: opened.csrf}
         answer = await world.client.post("/api/v1/tokens", json={"label": "x"}, headers=headers)
         if name == "grete":
             refused(answer, 403, "providers-person")
             with pytest.raises(ProvidersPerson):  # nor does an operator make her one
-                await world.parts.agents.tokens.issue(name, "x")
+                await world.services.agents.tokens.issue(name, "x")
         else:
             assert answer.status_code == 201 and await opens(world, answer.json()["token"]) == 200
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from desk.audit.audit import Outcome
+from desk.audit.audit import AuditOutcome
 from desk.audit.chain import Anchor
 from desk.audit.repository import AuditFilter, AuditRow
 from desk.audit.verify import MOST_FAULTS, Verifying
@@ -134,7 +134,7 @@ async def test_a_page_is_what_was_asked_for_newest_first(database: Database, des
         {"callbacks": [mine.id]},
         {"callbacks": [theirs.id], "who": "ola"},
         {"callbacks": [mine.id, theirs.id], "action": "list_callbacks"},
-        {"who": None, "role": None, "action": "me", "outcome": Outcome.REFUSED, "status": 401},
+        {"who": None, "role": None, "action": "me", "outcome": AuditOutcome.REFUSED, "status": 401},
         {"department": "kirurgi", "emergency": True, "action": "claim_next"},
     ]
     for n, more in enumerate(told, 1):

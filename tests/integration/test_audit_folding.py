@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event, text
 
 from desk.access.permissions import Role
-from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.chain import chain_keys
 from desk.audit.repository import GENESIS, AuditRow
 from desk.callbacks.model import Callback
@@ -141,7 +141,7 @@ async def test_what_is_no_look_at_a_list_is_written_whole_and_folds_nothing(
     database: Database, audit: Audit, three: list[Callback]
 ) -> None:
     exact: list[dict[str, Any]] = [
-        *({"listed": False}, {"emergency": True}, {"patient": person(1).value}, {"outcome": Outcome.REFUSED}),
+        *({"listed": False}, {"emergency": True}, {"patient": person(1).value}, {"outcome": AuditOutcome.REFUSED}),
         *({"session": None}, {"who": None}),
     ]
     whole = ({callback.id for callback in three}, None)

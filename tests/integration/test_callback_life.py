@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 )
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.edits import Errands
-from desk.callbacks.model import ClosedReason, Outcome, Priority, Status
+from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.model import AttemptOutcome, ClosedReason, Priority, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
@@ -67,7 +67,9 @@ class CallbackLife(RuleBasedStateMachine):
         self.desk = Desk(
             database=self.database, departments=lambda: departments, vault=vault, clock=self.clock, lease=LEASE
         )
-        self.errands = Errands(database=self.database, departments=lambda: departments, vault=vault, clock=self.clock)
+        self.errands = CallbackEdits(
+            database=self.database, departments=lambda: departments, vault=vault, clock=self.clock
+        )
         self.lives: dict[str, Life] = {}
         self.calls = itertools.count()
         self.closures: dict[str, list[tuple[datetime, datetime]]] = {"kirurgi": [], "hjerte": []}
@@ -176,7 +178,7 @@ class CallbackLife(RuleBasedStateMachine):
         which=st.integers(0),
         agent=AGENTS,
         stale=st.sampled_from([0, 0, 0, 1]),
-        what=st.sampled_from([*Outcome, "release", "extend"]),
+        what=st.sampled_from([*AttemptOutcome, "release", "extend"]),
     )
     def reports(self, which: int, agent: str, stale: int, what: Any) -> None:
         id, life = self.some(which)
@@ -195,9 +197,9 @@ class CallbackLife(RuleBasedStateMachine):
             if callback:
                 life.attempts += 1
                 ends = {
-                    Outcome.REACHED: {Status.CLOSED},
-                    Outcome.WRONG_NUMBER: {Status.CLOSED},
-                    Outcome.DROPPED: {Status.WAITING},
+                    AttemptOutcome.REACHED: {Status.CLOSED},
+                    AttemptOutcome.WRONG_NUMBER: {Status.CLOSED},
+                    AttemptOutcome.DROPPED: {Status.WAITING},
                 }
                 assert callback.status in ends.get(what, {Status.WAITING, Status.UNREACHABLE})
         if callback:

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import Callback, ClosedReason, IncompleteStep, Outcome, Priority, Status, WhyEnded
+from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, IncompleteStep, Priority, Status, WhyEnded
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.errors import CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
 from desk.vault.vault import Vault
@@ -19,8 +19,8 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def callers(database: Database, clock: FakeClock) -> Callers:
-    return Callers(database=database, departments=lambda: DEPARTMENTS, vault=Vault(**KEYS), clock=clock)
+def callers(database: Database, clock: FakeClock) -> RepeatCallers:
+    return RepeatCallers(database=database, departments=lambda: DEPARTMENTS, vault=Vault(**KEYS), clock=clock)
 
 
 async def registered(desk: Desk, n: int = 1, *, nameless: bool = False) -> Callback:
@@ -33,10 +33,10 @@ async def rows_of(desk: Desk) -> list[Callback]:
 
 async def rung_in_vain(desk: Desk, id: str) -> None:
     claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
-    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
+    await desk.record_attempt(id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
 
 
-async def test_nobody_on_the_list_joins_nothing(callers: Callers, desk: Desk) -> None:
+async def test_nobody_on_the_list_joins_nothing(callers: RepeatCallers, desk: Desk) -> None:
     assert await callers.rang_again(call(1), "kirurgi", person(1), phone(1)) is None
     await registered(desk, 2)
     assert await callers.rang_again(call(1), "kirurgi", person(1), phone(1)) is None
@@ -47,7 +47,7 @@ async def test_nobody_on_the_list_joins_nothing(callers: Callers, desk: Desk) ->
         await callers.rang_again(call(1), "nowhere", None, phone(1))
 
 
-async def test_found_by_person_from_any_phone_and_the_number_stays(callers: Callers, desk: Desk) -> None:
+async def test_found_by_person_from_any_phone_and_the_number_stays(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(9), language="en")
     assert standing
@@ -60,7 +60,7 @@ async def test_found_by_person_from_any_phone_and_the_number_stays(callers: Call
     assert [row.event for row in await desk.history(first.id, scope=EVERYTHING)] == ["registered", "rang_again"]
 
 
-async def test_the_same_call_again_counts_once(callers: Callers, desk: Desk) -> None:
+async def test_the_same_call_again_counts_once(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     for anew in (True, False, False):
         standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
@@ -68,19 +68,19 @@ async def test_the_same_call_again_counts_once(callers: Callers, desk: Desk) -> 
     assert (await desk.get(first.id, scope=EVERYTHING)).call_count == 2
 
 
-async def test_by_phone_alone_it_is_found_but_not_as_a_known_person(callers: Callers, desk: Desk) -> None:
+async def test_by_phone_alone_it_is_found_but_not_as_a_known_person(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     standing = await callers.rang_again(call(2), "kirurgi", None, phone(1))
     assert standing and (standing.callback.id, standing.known_person) == (first.id, False)
     assert standing.callback.patient_masked == person(1).masked
 
 
-async def test_another_person_on_the_same_phone_is_another(callers: Callers, desk: Desk) -> None:
+async def test_another_person_on_the_same_phone_is_another(callers: RepeatCallers, desk: Desk) -> None:
     await registered(desk)
     assert await callers.rang_again(call(2), "kirurgi", person(2), phone(1)) is None
 
 
-async def test_of_two_people_on_one_phone_nobody_is_guessed(callers: Callers, desk: Desk) -> None:
+async def test_of_two_people_on_one_phone_nobody_is_guessed(callers: RepeatCallers, desk: Desk) -> None:
     await desk.register(call(1), "kirurgi", person(1), phone(1))
     await desk.register(call(2), "kirurgi", person(2), phone(1))
     assert await callers.rang_again(call(3), "kirurgi", None, phone(1)) is None
@@ -88,7 +88,7 @@ async def test_of_two_people_on_one_phone_nobody_is_guessed(callers: Callers, de
     assert standing and standing.known_person
 
 
-async def test_who_gave_no_identity_first_gives_it_to_the_same_callback(callers: Callers, desk: Desk) -> None:
+async def test_who_gave_no_identity_first_gives_it_to_the_same_callback(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk, nameless=True)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     assert standing and (standing.callback.id, standing.known_person) == (first.id, False)  # it is no match yet
@@ -97,7 +97,7 @@ async def test_who_gave_no_identity_first_gives_it_to_the_same_callback(callers:
     assert third and (third.callback.id, third.known_person) == (first.id, True)
 
 
-async def test_how_many_are_before(callers: Callers, desk: Desk, clock: FakeClock) -> None:
+async def test_how_many_are_before(callers: RepeatCallers, desk: Desk, clock: FakeClock) -> None:
     for n in (1, 2, 3, 4):
         await registered(desk, n)
         clock.advance(MINUTE)
@@ -111,16 +111,16 @@ async def test_how_many_are_before(callers: Callers, desk: Desk, clock: FakeCloc
     assert [standing and standing.ahead for standing in again] == [None, 1]
 
 
-async def test_it_counts_while_an_agent_has_it_and_the_claim_lasts(callers: Callers, desk: Desk) -> None:
+async def test_it_counts_while_an_agent_has_it_and_the_claim_lasts(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     claimed = await desk.claim_named(first.id, "kari", scope=EVERYTHING)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     assert standing and standing.ahead is None
     assert (standing.callback.status, standing.callback.call_count) == (Status.CLAIMED, 2)
-    await desk.record_attempt(first.id, "kari", claimed.fence, Outcome.REACHED, scope=EVERYTHING)
+    await desk.record_attempt(first.id, "kari", claimed.fence, AttemptOutcome.REACHED, scope=EVERYTHING)
 
 
-async def test_after_a_missed_attempt_it_is_first_in_line(callers: Callers, desk: Desk, clock: FakeClock) -> None:
+async def test_after_a_missed_attempt_it_is_first_in_line(callers: RepeatCallers, desk: Desk, clock: FakeClock) -> None:
     first = await registered(desk)
     clock.advance(MINUTE)
     await registered(desk, 2)
@@ -131,7 +131,9 @@ async def test_after_a_missed_attempt_it_is_first_in_line(callers: Callers, desk
     assert [each.id for each in await desk.claim("kirurgi", "kari", scope=EVERYTHING)] == [first.id]
 
 
-async def test_an_unreachable_one_waits_again_first_in_line(callers: Callers, desk: Desk, clock: FakeClock) -> None:
+async def test_an_unreachable_one_waits_again_first_in_line(
+    callers: RepeatCallers, desk: Desk, clock: FakeClock
+) -> None:
     first = await registered(desk)
     for _ in range(3):
         await rung_in_vain(desk, first.id)
@@ -143,7 +145,9 @@ async def test_an_unreachable_one_waits_again_first_in_line(callers: Callers, de
     assert standing.callback.promise.by > clock.now()
 
 
-async def test_a_broken_promise_is_told_as_late_with_a_new_one(callers: Callers, desk: Desk, clock: FakeClock) -> None:
+async def test_a_broken_promise_is_told_as_late_with_a_new_one(
+    callers: RepeatCallers, desk: Desk, clock: FakeClock
+) -> None:
     first = await registered(desk)
     clock.set(first.promise.by)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
@@ -151,7 +155,7 @@ async def test_a_broken_promise_is_told_as_late_with_a_new_one(callers: Callers,
     assert standing.callback.promise.by > clock.now()
 
 
-async def test_cancelled_by_the_caller_also_while_an_agent_has_it(callers: Callers, desk: Desk) -> None:
+async def test_cancelled_by_the_caller_also_while_an_agent_has_it(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     claimed = await desk.claim_named(first.id, "kari", scope=EVERYTHING)
     await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
@@ -161,13 +165,13 @@ async def test_cancelled_by_the_caller_also_while_an_agent_has_it(callers: Calle
     assert [row.event for row in await desk.history(first.id, scope=EVERYTHING)].count("closed") == 1
     assert (await desk.history(first.id, scope=EVERYTHING))[-1].actor == "caller"
     with pytest.raises(ClaimLost):
-        await desk.record_attempt(first.id, "kari", claimed.fence, Outcome.REACHED, scope=EVERYTHING)
+        await desk.record_attempt(first.id, "kari", claimed.fence, AttemptOutcome.REACHED, scope=EVERYTHING)
     with pytest.raises(IllegalMove):
         await callers.change_phone(call(2), phone(3))
     assert (await desk.register(call(3), "kirurgi", person(1), phone(1))).created
 
 
-async def test_another_number_for_the_same_callback(callers: Callers, desk: Desk) -> None:
+async def test_another_number_for_the_same_callback(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     for _ in range(2):
@@ -180,7 +184,7 @@ async def test_another_number_for_the_same_callback(callers: Callers, desk: Desk
     ]
 
 
-async def test_a_call_joined_to_nothing_reaches_nothing(callers: Callers, desk: Desk) -> None:
+async def test_a_call_joined_to_nothing_reaches_nothing(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     await desk.record_call(call(2), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
     for key in (call(2), call(3)):
@@ -191,7 +195,7 @@ async def test_a_call_joined_to_nothing_reaches_nothing(callers: Callers, desk: 
     assert await desk.get(first.id, scope=EVERYTHING) == first
 
 
-async def test_second_calls_at_once_are_each_counted(callers: Callers, desk: Desk) -> None:
+async def test_second_calls_at_once_are_each_counted(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     await asyncio.gather(*(callers.rang_again(call(n), "kirurgi", person(1), phone(1)) for n in range(2, 8)))
     assert (await desk.get(first.id, scope=EVERYTHING)).call_count == 7

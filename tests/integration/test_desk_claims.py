@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import Callback, ClosedReason, Outcome, Priority, Status
+from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Priority, Status
 from desk.callbacks.queue import Desk
 from desk.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
 from tests.fakes import FakeClock
@@ -40,7 +40,7 @@ async def test_claims_come_by_promise_then_arrival_and_urgent_first(desk: Desk, 
     third = await registered(desk, 3)
     clock.set(datetime(2026, 11, 24, 13, 30, tzinfo=UTC))  # after the cutoff: tomorrow's promise
     tomorrow = await registered(desk, 4)
-    await desk.record_attempt(cut_off.id, "kari", cut_off.fence, Outcome.DROPPED, scope=EVERYTHING)
+    await desk.record_attempt(cut_off.id, "kari", cut_off.fence, AttemptOutcome.DROPPED, scope=EVERYTHING)
     taken = await desk.claim("kirurgi", "ole", limit=10, scope=EVERYTHING)
     assert [callback.id for callback in taken] == [cut_off.id, second.id, third.id, tomorrow.id]
     assert taken[0].priority is Priority.URGENT
@@ -99,7 +99,7 @@ async def test_what_is_not_a_callback_is_not_found(desk: Desk, id: str) -> None:
         desk.release(id, "kari", 1, scope=EVERYTHING),
         desk.reopen(id, "kari", scope=EVERYTHING),
         desk.close(id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING),
-        desk.record_attempt(id, "kari", 1, Outcome.REACHED, scope=EVERYTHING),
+        desk.record_attempt(id, "kari", 1, AttemptOutcome.REACHED, scope=EVERYTHING),
     ):
         with pytest.raises(CallbackNotFound):
             await ask
@@ -130,7 +130,7 @@ async def test_a_stale_fence_or_another_agent_can_do_nothing(desk: Desk) -> None
         for ask in (
             desk.release(callback.id, agent, fence, scope=EVERYTHING),
             desk.extend(callback.id, agent, fence, scope=EVERYTHING),
-            desk.record_attempt(callback.id, agent, fence, Outcome.REACHED, scope=EVERYTHING),
+            desk.record_attempt(callback.id, agent, fence, AttemptOutcome.REACHED, scope=EVERYTHING),
             desk.close(callback.id, agent, ClosedReason.OTHER, fence=fence, scope=EVERYTHING),
         ):
             with pytest.raises(ClaimLost):
@@ -150,7 +150,7 @@ async def test_an_expired_lease_passes_to_the_next_agent_and_history_shows_it(de
         ("claimed", "ole", "waiting", "claimed"),
     ]
     with pytest.raises(ClaimLost):
-        await desk.record_attempt(callback.id, "kari", 1, Outcome.REACHED, scope=EVERYTHING)
+        await desk.record_attempt(callback.id, "kari", 1, AttemptOutcome.REACHED, scope=EVERYTHING)
 
 
 async def test_an_expired_named_one_may_be_taken_over_and_a_late_report_counts_if_nobody_did(
@@ -179,9 +179,9 @@ async def test_expire_leases_ends_those_of_every_department(desk: Desk, clock: F
 
 @pytest.mark.parametrize(
     ("outcome", "reason"),
-    [(Outcome.REACHED, ClosedReason.REACHED), (Outcome.WRONG_NUMBER, ClosedReason.WRONG_NUMBER)],
+    [(AttemptOutcome.REACHED, ClosedReason.REACHED), (AttemptOutcome.WRONG_NUMBER, ClosedReason.WRONG_NUMBER)],
 )
-async def test_reached_and_wrong_number_close(desk: Desk, outcome: Outcome, reason: ClosedReason) -> None:
+async def test_reached_and_wrong_number_close(desk: Desk, outcome: AttemptOutcome, reason: ClosedReason) -> None:
     callback = await claimed(desk)
     after = await desk.record_attempt(callback.id, "kari", 1, outcome, note="snakket med pårørende", scope=EVERYTHING)
     assert (after.status, after.closed_reason, after.claimed_by) == (Status.CLOSED, reason, None)
@@ -197,7 +197,7 @@ async def test_reached_and_wrong_number_close(desk: Desk, outcome: Outcome, reas
 
 async def test_unanswered_it_waits_for_its_next_promise(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
-    after = await desk.record_attempt(callback.id, "kari", 1, Outcome.NO_ANSWER, scope=EVERYTHING)
+    after = await desk.record_attempt(callback.id, "kari", 1, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
     assert after.status is Status.WAITING
     assert after.promise.from_ == clock.now() + timedelta(hours=2)
     assert await desk.claim("kirurgi", "ole", scope=EVERYTHING) == []  # not handed out at once to be rung in vain again
@@ -210,7 +210,7 @@ async def test_unanswered_it_waits_for_its_next_promise(desk: Desk, clock: FakeC
 async def test_an_early_try_is_kept_and_not_counted(desk: Desk) -> None:
     callback = await registered(desk, 1, "hjerte")
     [early] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
-    after = await desk.record_attempt(callback.id, "kari", early.fence, Outcome.BUSY, scope=EVERYTHING)
+    after = await desk.record_attempt(callback.id, "kari", early.fence, AttemptOutcome.BUSY, scope=EVERYTHING)
     assert [attempt.counted for attempt in after.attempts] == [False]
     assert (after.status, after.promise) == (Status.WAITING, callback.promise)
 
@@ -220,7 +220,7 @@ async def test_after_the_last_attempt_it_is_unreachable_with_a_note_to_paste(des
     for when in ("2026-11-24T09:02", "2026-11-24T12:05", "2026-11-25T09:01"):
         clock.set(datetime.fromisoformat(f"{when}+00:00"))
         [turn] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
-        after = await desk.record_attempt(id, "kari", turn.fence, Outcome.VOICEMAIL, scope=EVERYTHING)
+        after = await desk.record_attempt(id, "kari", turn.fence, AttemptOutcome.VOICEMAIL, scope=EVERYTHING)
     assert after.status is Status.UNREACHABLE
     assert after.note == "ringt x3: tir 10:02, tir 13:05, ons 10:01"
     assert [attempt.counted for attempt in after.attempts] == [True, True, True]
@@ -236,7 +236,7 @@ async def test_a_cut_off_call_goes_first_in_line(desk: Desk, clock: FakeClock) -
     clock.advance(MINUTE)
     id = (await registered(desk, 1)).id
     turn = await desk.claim_named(id, "kari", scope=EVERYTHING)
-    after = await desk.record_attempt(id, "kari", turn.fence, Outcome.DROPPED, scope=EVERYTHING)
+    after = await desk.record_attempt(id, "kari", turn.fence, AttemptOutcome.DROPPED, scope=EVERYTHING)
     assert (after.status, after.priority) == (Status.WAITING, Priority.URGENT)
     assert [attempt.counted for attempt in after.attempts] == [False]
     assert [callback.id for callback in await desk.claim("kirurgi", "ole", scope=EVERYTHING)] == [id]
@@ -297,7 +297,7 @@ async def test_reopening_beside_an_open_one_of_the_same_person_is_refused(desk: 
 
 async def test_every_move_left_one_history_row_in_order(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
-    await desk.record_attempt(callback.id, "kari", 1, Outcome.DROPPED, scope=EVERYTHING)
+    await desk.record_attempt(callback.id, "kari", 1, AttemptOutcome.DROPPED, scope=EVERYTHING)
     await desk.claim("kirurgi", "ole", scope=EVERYTHING)
     clock.advance(15 * MINUTE)
     await desk.expire_leases()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import ClosedReason, IncompleteStep, Outcome, Priority, Status
+from desk.callbacks.model import AttemptOutcome, ClosedReason, IncompleteStep, Priority, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.errors import DepartmentNotFound
@@ -28,7 +28,7 @@ async def events(desk: Desk, id: str) -> list[str]:
 async def unreachable(desk: Desk, clock: FakeClock, id: str) -> None:
     for _ in range(3):
         claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
-        await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
+        await desk.record_attempt(id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
         clock.advance(timedelta(hours=2))
     assert (await desk.get(id, scope=EVERYTHING)).status is Status.UNREACHABLE
 
@@ -118,7 +118,7 @@ async def test_an_unreachable_person_who_rings_waits_again_with_new_attempts(des
     clock.set(again.callback.promise.from_)
     claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
     assert (
-        await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
+        await desk.record_attempt(id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
     ).status is Status.WAITING
 
 

@@ -12,7 +12,7 @@ from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.errors import DepartmentNotFound
-from desk.promises.availability import Later
+from desk.promises.availability import DelayReason
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
@@ -35,7 +35,13 @@ async def test_a_full_round_promises_the_next_and_tells_so(database: Database, c
     desk = narrow(database, clock, 2)
     told = [await rings(desk, n) for n in range(1, 6)]
     assert [each.callback.promise.by for each in told] == [TEN, TEN, THIRTEEN, THIRTEEN, TEN + 24 * HOUR]
-    assert [each.later for each in told] == [None, None, Later.QUEUE_FULL, Later.QUEUE_FULL, Later.QUEUE_FULL]
+    assert [each.later for each in told] == [
+        None,
+        None,
+        DelayReason.QUEUE_FULL,
+        DelayReason.QUEUE_FULL,
+        DelayReason.QUEUE_FULL,
+    ]
     assert told[2].callback.promise_spoken == "i dag klokken 13"
 
 
@@ -51,7 +57,7 @@ async def test_a_place_given_back_is_free_again_one_used_up_is_not(database: Dat
     desk = narrow(database, clock, 2)
     first, second = [await rings(desk, n) for n in (1, 2)]
     await desk.close(first.callback.id, "kari", ClosedReason.REACHED, fence=None, scope=EVERYTHING)
-    assert (await rings(desk, 3)).later is Later.QUEUE_FULL
+    assert (await rings(desk, 3)).later is DelayReason.QUEUE_FULL
     await desk.close(second.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, scope=EVERYTHING)
     assert (await rings(desk, 4)).callback.promise.by == TEN
 
@@ -78,9 +84,11 @@ async def test_two_desks_at_once_never_overbook(database: Database, clock: FakeC
 async def test_a_closed_queue_promises_the_next_workday_and_tells_why(desk: Desk, clock: FakeClock) -> None:
     now = clock.now()
     before = await rings(desk, 1)
-    await desk.close_queue("hjerte", "lise", from_=now, until=MIDNIGHT, text=Later.CLOSED_ILLNESS, scope=EVERYTHING)
+    await desk.close_queue(
+        "hjerte", "lise", from_=now, until=MIDNIGHT, text=DelayReason.CLOSED_ILLNESS, scope=EVERYTHING
+    )
     told = await rings(desk, 2)
-    assert (told.later, told.callback.promise.by) == (Later.CLOSED_ILLNESS, TEN + 24 * HOUR)
+    assert (told.later, told.callback.promise.by) == (DelayReason.CLOSED_ILLNESS, TEN + 24 * HOUR)
     assert told.callback.promise_spoken == "i morgen klokken 10"
     assert (await desk.get(before.callback.id, scope=EVERYTHING)).promise.by == TEN  # what was promised stands
     assert (await rings(desk, 3, "kirurgi")).later is None  # another department is not closed

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import Outcome, Status
+from desk.callbacks.model import AttemptOutcome, Status
 from desk.database.engine import Database
 from desk.dials.model import Caps, DialReason, DialState
 from desk.errors import (
@@ -63,9 +63,9 @@ async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: 
 @pytest.mark.parametrize(
     ("reason", "outcome"),
     [
-        (DialReason.BUSY, Outcome.BUSY),
-        (DialReason.NO_ANSWER, Outcome.NO_ANSWER),
-        (DialReason.DROPPED, Outcome.DROPPED),
+        (DialReason.BUSY, AttemptOutcome.BUSY),
+        (DialReason.NO_ANSWER, AttemptOutcome.NO_ANSWER),
+        (DialReason.DROPPED, AttemptOutcome.DROPPED),
         (DialReason.AGENT_NO_ANSWER, None),
         (DialReason.AGENT_HUNG_UP, None),
         (DialReason.FAILED, None),
@@ -73,7 +73,7 @@ async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: 
     ],
 )
 async def test_what_an_end_says_of_the_patient_is_recorded(
-    world: DialWorld, reason: DialReason, outcome: Outcome | None
+    world: DialWorld, reason: DialReason, outcome: AttemptOutcome | None
 ) -> None:
     dial = await world.requested(1)
     await world.dials.take(ME, limit=1)
@@ -213,8 +213,8 @@ async def test_the_next_controller_of_an_asterisk_inherits(world: DialWorld) -> 
     dial = await world.requested(1)
     other = await world.requested(2, "ola")
     await world.dials.take(ME, limit=2)
-    assert await world.dials.inherit("asterisk-2/c", of="asterisk-2/", but=()) == []
-    (inherited,) = await world.dials.inherit(COLLEAGUE, of="asterisk-1/", but=[other.id])
+    assert await world.dials.inherit("asterisk-2/c", of="asterisk-2/", excluding=()) == []
+    (inherited,) = await world.dials.inherit(COLLEAGUE, of="asterisk-1/", excluding=[other.id])
     assert inherited.id == dial.id
     with pytest.raises(DialLost):
         await world.dials.advance(dial, ME, DialState.AGENT_RINGING)

@@ -47,7 +47,7 @@ async def test_it_opens_at_once_for_reading_and_working_and_ends_by_itself(world
     refused(await world.as_("kari", "GET", "/callbacks?department=hjerte"), 403, "department-not-allowed")
     given = await opened(world)
     assert (given["agent"], given["department"], given["reason"]) == ("kari", "hjerte", REASON)
-    assert world.parts.clock.now() + timedelta(minutes=15) == _instant(given["until"])
+    assert world.services.clock.now() + timedelta(minutes=15) == _instant(given["until"])
     assert (await world.as_("kari", "GET", path)).status_code == 200
     assert await ids(world, "kari", department="hjerte") == await ids(world, "kari") == [there.id]
     claimed = (await world.as_("kari", "POST", f"{path}/claim")).json()
@@ -74,7 +74,7 @@ async def test_whoever_may_only_read_may_only_read_there_and_nothing_else_is_ope
 
 async def test_a_leader_there_who_is_an_agent_elsewhere_may_work_there_in_an_emergency(world: World) -> None:
     there = await world.rings(1, department="hjerte")
-    await world.parts.agents.grant("lise", [Grant(Role.AGENT, "kirurgi")])
+    await world.services.agents.grant("lise", [Grant(Role.AGENT, "kirurgi")])
     refused(await world.as_("lise", "POST", f"/callbacks/{there.id}/claim"), 404, "callback-not-found")
     await opened(world, "lise")
     assert (await world.as_("lise", "POST", f"/callbacks/{there.id}/claim")).status_code == 200
@@ -173,9 +173,9 @@ async def test_what_only_it_opened_is_marked_in_the_audit(world: World) -> None:
 
 
 async def test_a_token_narrowed_to_a_department_is_not_widened_and_a_session_is(world: World) -> None:
-    narrow = await world.parts.agents.tokens.issue("kari", "narrow", scope=TokenScope(frozenset({"kirurgi"})))
+    narrow = await world.services.agents.tokens.issue("kari", "narrow", scope=TokenScope(frozenset({"kirurgi"})))
     await opened(world)
-    agent = await world.parts.agents.verify(narrow.secret)
+    agent = await world.services.agents.verify(narrow.secret)
     assert agent is not None and not agent.scope(Permission.READ).covers("hjerte")
     sessions = Sessions(database=world.database, clock=world.clock)
     login = await sessions.open("kari", source=LoginSource.PASSWORD)
@@ -193,7 +193,7 @@ async def test_a_token_narrowed_to_a_department_is_not_widened_and_a_session_is(
 async def test_a_narrowed_token_opens_none(world: World, scope: TokenScope) -> None:
     """Whoever finds the wall screen's token reads what the wall screen shows, and no other department."""
     there = await world.rings(1, department="hjerte")
-    world.tokens["wall-screen"] = (await world.parts.agents.tokens.issue("kari", "wall-screen", scope=scope)).secret
+    world.tokens["wall-screen"] = (await world.services.agents.tokens.issue("kari", "wall-screen", scope=scope)).secret
     answer = await world.as_("wall-screen", "POST", EMERGENCY, json={"department": "hjerte", "reason": REASON})
     refused(answer, 403, "narrowed-token")
     refused(await world.as_("wall-screen", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
@@ -212,7 +212,7 @@ async def test_asked_for_many_times_at_once_it_is_one_that_one_ends(world: World
 
 async def test_a_name_given_anew_shows_no_reasons_of_who_had_it(world: World) -> None:
     given = await opened(world)
-    await world.parts.agents.revoke("kari")
+    await world.services.agents.revoke("kari")
     del world.tokens["kari"]
     await world.token("kari", Role.AGENT, ["kirurgi"])
     assert (await world.as_("kari", "GET", EMERGENCY)).json()["items"] == []

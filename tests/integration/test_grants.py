@@ -1,18 +1,14 @@
 """Roles per department: stored, given and taken away; what an older database held is kept. On both engines."""
 
-import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 from typer.testing import CliRunner
 
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.accounts.agents import Agent, Agents
-from desk.accounts.tokens import hashed
 from desk.database.engine import Database
 from desk.errors import AgentNotFound, GrantNotFound
-from desk.schema.migrate import migrate
 from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS, open_world, refused
@@ -66,7 +62,7 @@ async def test_a_withdrawal_of_several_is_whole_or_not_at_all(agents: Agents) ->
 async def test_me_tells_roles_per_department(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await world.token("ola", Role.AGENT, ["hjerte"])
-        await world.parts.agents.grant("ola", [Grant(Role.LEADER, "kirurgi")])
+        await world.services.agents.grant("ola", [Grant(Role.LEADER, "kirurgi")])
         assert (await world.as_("ola", "GET", "/me")).json() == {
             "name": "ola",
             "role": "leader",
@@ -91,47 +87,6 @@ def test_narrowing_never_gives_more() -> None:
         False,
     )
     assert reads.scope(Permission.WORK).departments == frozenset()
-
-
-async def test_whoever_could_come_in_before_still_can(database_url: str, clock: FakeClock) -> None:
-    await migrate(database_url, "0011")
-    await old_agents(database_url)
-    await migrate(database_url)
-    database = Database(database_url)
-    agents = Agents(database=database, clock=clock)
-    kari, ola = await agents.verify("inn_kari"), await agents.verify("inn_ola")
-    assert kari == Agent("kari", frozenset({Grant(Role.AGENT, "hjerte"), Grant(Role.AGENT, "kirurgi")}), "demo-phone")
-    assert ola == Agent("ola", frozenset({Grant(Role.LEADER, "*")}))
-    assert await agents.verify("inn_gone") is None
-    await agents.add("gone", Role.AGENT, ["*"])  # ids go on after those there were
-    await database.close()
-
-
-async def test_and_after_a_way_back(database_url: str) -> None:
-    await migrate(database_url, "0011")
-    await old_agents(database_url)
-    await migrate(database_url)
-    await migrate(database_url, "base")
-    await migrate(database_url)
-
-
-async def old_agents(url: str) -> None:
-    """Three agents as they were stored at first; the third was revoked."""
-    database = Database(url)
-    people = (
-        ("kari", "agent", ["kirurgi", "hjerte"], "'demo-phone'", "null"),
-        ("ola", "leader", ["*"], "null", "null"),
-        ("gone", "agent", ["*"], "null", AT),
-    )
-    statement = (
-        "insert into agents (name, role, departments, phone, token_hash, created_at, revoked_at) "
-        "values (:name, :role, :departments, {phone}, :hash, {at}, {revoked})"
-    )
-    async with database.begin() as connection:
-        for name, role, departments, phone, revoked in people:
-            values = {"name": name, "role": role, "departments": json.dumps(departments), "hash": hashed(f"inn_{name}")}
-            await connection.execute(text(statement.format(phone=phone, at=AT, revoked=revoked)), values)
-    await database.close()
 
 
 @pytest.fixture

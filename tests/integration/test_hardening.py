@@ -85,8 +85,8 @@ async def test_on_refusals_and_crashes(world: World, monkeypatch: pytest.MonkeyP
 
     await world.token("kari")
     large = b"x" * (MAX_BODY_BYTES + 1)
-    monkeypatch.setattr(world.parts.desk, "ping", crash)
-    monkeypatch.setattr(world.parts.desk, "list", crash)
+    monkeypatch.setattr(world.services.desk, "ping", crash)
+    monkeypatch.setattr(world.services.desk, "list", crash)
     answers = [
         await world.client.get("/nowhere", headers=ELSEWHERE),
         await world.client.get("/api/v1/me", headers=ELSEWHERE),

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.model import CallKey, ClosedReason, Status
 from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import Callers
+from desk.callbacks.repeat_callers import RepeatCallers
 from desk.callbacks.repository import Stored
 from desk.database.engine import Database
 from desk.errors import IllegalMove, SettingsError
@@ -72,7 +72,7 @@ async def test_the_same_person_is_found_whichever_key_wrote(
 
 async def test_a_second_call_knows_its_person_and_nobody_else(database: Database, clock: FakeClock) -> None:
     await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
-    callers = Callers(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*STEP_2), clock=clock)
+    callers = RepeatCallers(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*STEP_2), clock=clock)
     known = await callers.rang_again(call(2), "kirurgi", person(1), phone(2))
     assert known is not None
     assert known.known_person
@@ -210,7 +210,7 @@ async def test_who_comes_second_waits_and_joins(
         await go_on.wait()
         return await make(*given, **more)
 
-    make = moves.make
+    make = transitions.add_callback
     monkeypatch.setattr("desk.callbacks.transitions.make", held)
     async with processes(migrated_url, clock, [STEP_1, STEP_2]) as (one, other), asyncio.TaskGroup() as calls:
         first = calls.create_task(one.register(call(1), "kirurgi", person(1), phone(1)))
@@ -237,7 +237,7 @@ async def test_the_unique_index_alone_would_let_two_through(
         await both.wait()
         return await make(*given, **more)
 
-    make = moves.make
+    make = transitions.add_callback
     monkeypatch.setattr("desk.callbacks.transitions.make", held)
     monkeypatch.setattr(callback_rows, "_one_at_a_time", unlocked)
     async with processes(postgres_url, clock, [STEP_1, STEP_2]) as desks:

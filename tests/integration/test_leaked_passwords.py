@@ -24,7 +24,7 @@ async def test_it_is_not_taken_over_the_web(migrated_url: str, tmp_path: Path) -
     file = listed(tmp_path / "list.txt", LEAKED, "x")
     async with open_world(migrated_url, tmp_path, leaked_passwords=file) as world:
         await world.token("kari")
-        await world.parts.logins.set_password("kari", PASSWORD)
+        await world.services.logins.set_password("kari", PASSWORD)
         browser = browser_of(world)
         await browser.logs_in()
         change = {"old": PASSWORD, "new": LEAKED}

@@ -208,7 +208,7 @@ async def test_a_revoked_token_ends_its_streams_and_no_others(migrated_url: str,
         async with listening_to(api.url, theirs) as revoked, listening_to(api.url, mine) as other:
             await revoked.opened()
             await other.opened()
-            await api.world.parts.agents.revoke("ola")
+            await api.world.services.agents.revoke("ola")
             await revoked.rest()
             assert revoked.ended
             await api.world.rings(1)
@@ -226,7 +226,7 @@ async def test_one_reader_that_can_not_be_asked_about_keeps_nobody_in(migrated_u
             with api.live.reading(unlucky):
                 await asyncio.wait_for(unlucky.ended.wait(), SECONDS)
             assert unlucky.ending is Ending.ACCESS_ENDED
-            await api.world.parts.agents.withdraw("ola", [Grant(Role.AGENT, "*")])
+            await api.world.services.agents.withdraw("ola", [Grant(Role.AGENT, "*")])
             await withdrawn.rest()
             assert withdrawn.ended
 
@@ -234,7 +234,7 @@ async def test_one_reader_that_can_not_be_asked_about_keeps_nobody_in(migrated_u
 async def test_a_stream_left_open_keeps_no_log_in_from_ending(migrated_url: str, tmp_path: Path) -> None:
     async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
         await api.token("kari")
-        login = await api.world.parts.sessions.open("kari", source=LoginSource.PASSWORD)
+        login = await api.world.services.sessions.open("kari", source=LoginSource.PASSWORD)
         async with listening_to(api.url, cookie=login.token) as stream:
             await stream.opened()
             (reader,) = api.live.readers

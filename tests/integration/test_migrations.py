@@ -16,7 +16,7 @@ from desk.schema.tables import metadata
 TABLES = {
     *("audit", "audit_callbacks", "audit_patients"),
     *("second_factors", "recovery_codes"),
-    *("devices", "login_tries", "people_of_providers", "sessions", "taken_once"),
+    *("devices", "login_tries", "external_identities", "sessions", "used_nonces"),
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "grants", "history", "outbox"),
     *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings"),
 }

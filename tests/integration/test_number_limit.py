@@ -43,7 +43,7 @@ async def test_so_many_numbers_and_then_one_every_few_minutes(world: World) -> N
     row = (await everything(world.database))[-1]
     assert (row.who, row.action, row.status, row.problem) == ("kari", "get_patient", 429, "too-many-numbers")
     assert 'innringing_limited_requests_total{limit="numbers"} 1.0' in (await world.client.get("/metrics")).text
-    history = await world.parts.desk.history(ids[10], scope=EVERYTHING)
+    history = await world.services.desk.history(ids[10], scope=EVERYTHING)
     assert "patient_viewed" not in [each.event for each in history]
     assert (await world.as_("ola", "GET", f"/callbacks/{ids[10]}/patient")).status_code == 200
     assert (await world.as_("kari", "GET", f"/callbacks/{ids[10]}")).status_code == 200
@@ -88,7 +88,7 @@ async def test_many_at_once_are_no_way_around_nor_is_another_process(
     (id,) = await ring(world, 1)
     async with open_world(migrated_url, tmp_path / "other", numbers_an_hour=10) as other:
         other.clock.set(world.clock.now())
-        desks = [world.parts.desk, other.parts.desk]
+        desks = [world.services.desk, other.services.desk]
         looks = [desks[n % 2].patient(id, "kari", scope=EVERYTHING) for n in range(30)]
         answers = await asyncio.gather(*looks, return_exceptions=True)
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 10
@@ -102,13 +102,13 @@ async def test_many_at_once_are_no_way_around_nor_is_another_process(
 async def test_logging_in_meanwhile_forgets_none_of_it(world: World) -> None:
     (id,) = await ring(world, 1)
     await world.token("kari")
-    await world.parts.logins.set_password("kari", PASSWORD)
+    await world.services.logins.set_password("kari", PASSWORD)
     await uses(world, id, 11)
     world.clock.advance(timedelta(minutes=5))
-    await world.parts.logins.by_password("kari", PASSWORD, address="192.0.2.1")
+    await world.services.logins.by_password("kari", PASSWORD, address="192.0.2.1")
     refused(await world.as_("kari", "GET", f"/callbacks/{id}/patient"), 429, "too-many-numbers")
     world.clock.advance(timedelta(minutes=65))
-    await world.parts.logins.by_password("kari", PASSWORD, address="192.0.2.1")
+    await world.services.logins.by_password("kari", PASSWORD, address="192.0.2.1")
     await world.get(f"/callbacks/{id}/patient")
 
 
@@ -118,7 +118,7 @@ async def test_only_whom_it_concerns_is_told(world: World) -> None:
     (id,) = await ring(world, 1)
     await uses(world, id, 11)
     for name, count in (("lise", 1), ("nils", 0)):
-        agent = await world.parts.agents.verify(world.tokens[name])
+        agent = await world.services.agents.verify(world.tokens[name])
         assert agent is not None
         changes = await Changes(database=world.database).between(0, 10**6, scope=agent.scope(Permission.READ))
         assert [each.event for each in changes].count("number_limit_reached") == count

@@ -42,7 +42,7 @@ async def test_the_second_time_it_is_the_same_agent_under_a_new_secret(opens: Op
         assert (await browser.get(back)).status_code == 303
         second = await house.session(browser)
         assert browser.cookies[SESSION] != before
-        assert (await house.world.parts.sessions.verify(before)) is None, "the old secret opens nothing any more"
+        assert (await house.world.services.sessions.verify(before)) is None, "the old secret opens nothing any more"
         assert second.agent == first.agent
 
 

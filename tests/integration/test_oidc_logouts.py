@@ -43,7 +43,7 @@ async def test_who_is_in_no_group_any_more_is_out_everywhere(opens: Opens, as_th
         with pytest.raises(NotSignedIn):
             await still(house, browser)
         assert await house.open_sessions() == 0
-        assert (await house.world.parts.agents.get("Kari Nordmann")).grants == frozenset()
+        assert (await house.world.services.agents.get("Kari Nordmann")).grants == frozenset()
         answer = await browser.get(await house.goes(browser))
         assert answer.status_code == 403
 
@@ -130,7 +130,7 @@ async def test_a_logout_the_database_could_not_take_is_taken_when_it_comes_again
             raise StorageUnavailable
 
         with monkeypatch.context() as patched:
-            patched.setattr(house.world.parts.sessions, "end_of_provider", away)
+            patched.setattr(house.world.services.sessions, "end_of_provider", away)
             answer = await house.world.client.post(f"{LOGIN}/backchannel-logout", data=token)
             refused(answer, 503, "storage-unavailable")
         assert (await house.world.client.post(f"{LOGIN}/backchannel-logout", data=token)).status_code == 200
@@ -140,7 +140,7 @@ async def test_a_logout_the_database_could_not_take_is_taken_when_it_comes_again
 async def test_who_was_known_to_another_provider_is_out_and_told_nobody(opens: Opens, as_they_were: Running) -> None:
     async with opens(as_they_were) as house, house.browser() as browser:
         await house.logs_in(browser)
-        parts, before = house.world.parts, as_they_were.asked("/token")
+        parts, before = house.world.services, as_they_were.asked("/token")
         login = ProviderLogin("https://before.test", "kari", None, house.world.clock.now() - CHECK)
         await parts.provider_people.looked_at(login.issuer, login.subject, "the other's refresh token", login.check_by)
         opened = await parts.sessions.open("Kari Nordmann", source=LoginSource.OIDC, login=login)
@@ -157,6 +157,6 @@ async def test_an_emergency_access_goes_on_while_the_provider_is_asked_again(
     async with opens(as_they_were) as house, house.browser() as browser:
         agent = (await house.logs_in(browser)).agent
         reason, lasting = "Pasienten er på vei inn", timedelta(hours=1)
-        await house.world.parts.emergencies.open(agent, "hjerte", reason, lasting=lasting)
+        await house.world.services.emergencies.open(agent, "hjerte", reason, lasting=lasting)
         house.passes(CHECK)
         assert (await browser.get("/api/v1/callbacks", params={"department": "hjerte"})).status_code == 200

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.edits import Errands
-from desk.callbacks.model import Callback, ClosedReason, Outcome, Status
+from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.errors import PromiseNotPossible
-from desk.promises.availability import Later
+from desk.promises.availability import DelayReason
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
@@ -29,7 +29,7 @@ class Office:
     """A department with two places in a round or day, at nine on a Tuesday, and how callbacks come about in it."""
 
     desk: Desk
-    errands: Errands
+    errands: CallbackEdits
     clock: FakeClock
     rung: int = 0
 
@@ -51,7 +51,7 @@ def office(database: Database, clock: FakeClock) -> Office:
     departments = Departments(replace(each, capacity=2) for each in DEPARTMENTS.all())
     vault = Vault(**KEYS)
     desk = Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
-    errands = Errands(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    errands = CallbackEdits(database=database, departments=lambda: departments, vault=vault, clock=clock)
     return Office(desk, errands, clock)
 
 
@@ -110,7 +110,9 @@ async def test_closed_after_a_full_round(office: Office, way: Way) -> None:
 
 async def tried(office: Office, callback: Callback) -> Callback:
     (claimed,) = [await office.desk.claim_named(callback.id, "kari", scope=EVERYTHING)]
-    return await office.desk.record_attempt(claimed.id, "kari", claimed.fence, Outcome.NO_ANSWER, scope=EVERYTHING)
+    return await office.desk.record_attempt(
+        claimed.id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, scope=EVERYTHING
+    )
 
 
 async def test_after_an_unanswered_attempt_a_closed_round_is_passed_over(office: Office) -> None:
@@ -186,7 +188,7 @@ async def test_an_agent_promises_by_hand_neither_a_closed_nor_a_full_time(office
 
 async def test_booked_while_closed_the_switchboard_is_told_the_promise_and_why(office: Office) -> None:
     await office.desk.close_queue(
-        "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=Later.CLOSED_ILLNESS, scope=EVERYTHING
+        "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=DelayReason.CLOSED_ILLNESS, scope=EVERYTHING
     )
     made = await office.errands.book("kirurgi", "kari", None, phone(5), scope=EVERYTHING)
-    assert (made.later, made.callback.promise_spoken) == (Later.CLOSED_ILLNESS, "i morgen innen klokken 15")
+    assert (made.later, made.callback.promise_spoken) == (DelayReason.CLOSED_ILLNESS, "i morgen innen klokken 15")

@@ -11,7 +11,7 @@ from desk.accounts.oidc_identities import BETWEEN_TRIES, ProviderPeople
 from desk.accounts.session_limits import Limits
 from desk.accounts.sessions import LoginSource, ProviderLogin, Sessions
 from desk.database.engine import Database
-from desk.schema.tables import people_of_providers
+from desk.schema.tables import external_identities
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 
@@ -37,7 +37,7 @@ async def test_somebody_is_due_when_the_time_has_come(
     assert (found.refresh_token, found.check_by) == ("a refresh token", clock.now())
     assert "a refresh token" not in repr(found)
     async with database.read() as connection:
-        row = (await connection.execute(select(people_of_providers))).one()
+        row = (await connection.execute(select(external_identities))).one()
     assert b"refresh" not in row.refresh_token
     assert "kari" not in row.id
 

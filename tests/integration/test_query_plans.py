@@ -20,7 +20,7 @@ from desk.audit import repository as audit
 from desk.audit.repository import AuditRow, Look, Seen
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as callbacks
-from desk.callbacks.model import Priority, Status, Wanted
+from desk.callbacks.model import CallbackFilter, Priority, Status
 from desk.callbacks.queue import LEASE
 from desk.clock import SystemClock
 from desk.database.engine import Database
@@ -96,10 +96,12 @@ async def expire_in_a_department(database: Database) -> None:
 def listed(found: int = 1, **wanted: Any) -> Work:
     async def work(database: Database) -> None:
         desk = make_desk(database, CLOCK)
-        page = await desk.list(scope=Scope.of(["kirurgi"]), wanted=Wanted(**wanted), cursor=None, limit=50)
+        page = await desk.list(scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=None, limit=50)
         assert len(page.items) >= found
         if page.next_cursor:
-            await desk.list(scope=Scope.of(["kirurgi"]), wanted=Wanted(**wanted), cursor=page.next_cursor, limit=50)
+            await desk.list(
+                scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=page.next_cursor, limit=50
+            )
 
     return work
 

@@ -58,9 +58,9 @@ async def test_one_token_is_stopped_and_its_colleagues_are_not(world: World) -> 
 
 async def test_a_log_in_is_stopped_too_and_a_new_one_begins_anew(world: World) -> None:
     await world.token("kari")
-    await world.parts.logins.set_password("kari", PASSWORD)
+    await world.services.logins.set_password("kari", PASSWORD)
     for _ in range(2):
-        entered = await world.parts.logins.by_password("kari", PASSWORD, address="192.0.2.1")
+        entered = await world.services.logins.by_password("kari", PASSWORD, address="192.0.2.1")
         cookie = {"Cookie": f"innringing={entered.opened.token}"}
         answers = [await world.client.get("/api/v1/session", headers=cookie) for _ in range(61)]
         assert [answer.status_code for answer in answers] == [200] * 60 + [429]
@@ -71,7 +71,7 @@ async def test_a_claim_too_many_is_refused_before_anything_is_done(world: World)
     await uses_up(world, "kari")
     body = {"department": "kirurgi", "limit": 1}
     refused(await world.as_("kari", "POST", "/callbacks/claim", json=body), 429, "too-many-requests")
-    assert (await world.parts.desk.get(callback.id, scope=EVERYTHING)).status is Status.WAITING
+    assert (await world.services.desk.get(callback.id, scope=EVERYTHING)).status is Status.WAITING
     world.clock.advance(SECOND)
     claimed = await world.post("/callbacks/claim", body)
     assert [each["id"] for each in claimed["items"]] == [callback.id]
@@ -108,7 +108,7 @@ async def test_what_opens_nothing_is_told_so_only_so_often(world: World) -> None
     assert await limited(world, "address") == 3
     # Who has something that opens comes in from there all the same, and so does who logs in.
     assert (await world.as_("kari", "GET", "/me")).status_code == 200
-    await world.parts.logins.set_password("kari", PASSWORD)
+    await world.services.logins.set_password("kari", PASSWORD)
     answer = await world.client.post("/api/v1/session", json={"name": "kari", "password": PASSWORD})
     assert answer.status_code == 201
     wrong = await world.client.post("/sms/reports", json={"resultCode": 1}, headers={"Authorization": "Bearer x"})
@@ -122,5 +122,5 @@ async def test_what_opens_nothing_is_told_so_only_so_often(world: World) -> None
 
 async def test_a_token_that_was_revoked_counts_as_one_that_opens_nothing(world: World) -> None:
     await world.as_("kari", "GET", "/me")
-    await world.parts.agents.revoke("kari")
+    await world.services.agents.revoke("kari")
     assert (await world.as_("kari", "GET", "/me")).status_code == 401

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.web.background import repeating
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import CallKey, ClosedReason, IncompleteStep, Outcome
+from desk.callbacks.model import AttemptOutcome, CallKey, ClosedReason, IncompleteStep
 from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
 from desk.errors import CallbackNotFound
@@ -55,7 +55,7 @@ async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -
     registered = await desk.register(call(n), "kirurgi", person(n), phone(n))
     id = registered.callback.id
     claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
-    await desk.record_attempt(id, "kari", claimed.fence, Outcome.NO_ANSWER, note=NOTE, scope=EVERYTHING)
+    await desk.record_attempt(id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, note=NOTE, scope=EVERYTHING)
     now = desk._clock.now()
     async with database.begin() as connection:
         await connection.execute(

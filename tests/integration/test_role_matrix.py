@@ -186,14 +186,14 @@ class Asker:
     @classmethod
     async def of(cls, world: World, role: str) -> "Asker":
         """Somebody with that role in one department, and with every credential there is."""
-        agents, name = world.parts.agents, f"{role}-in-{OWN}"
+        agents, name = world.services.agents, f"{role}-in-{OWN}"
         token = await agents.add(name, Role(role if role != "none" else "operator"), [OWN] if role != "none" else [])
         expired = await agents.tokens.issue(name, "expired", expires_at=world.clock.now() + timedelta(seconds=1))
         revoked = await agents.tokens.issue(name, "revoked")
         await agents.tokens.revoke(revoked.token.id)
         world.clock.advance(timedelta(seconds=2))
         old, over = [await agents_session(world, name) for _ in range(2)]
-        await world.parts.sessions.end(over["Cookie"].partition("=")[2])
+        await world.services.sessions.end(over["Cookie"].partition("=")[2])
         world.clock.advance(timedelta(minutes=31))
         secrets = {"token": token, "expired token": expired.secret, "revoked token": revoked.secret}
         cookies = {"expired cookie": old, "cookie logged out": over}
@@ -235,7 +235,7 @@ class Asker:
 
 async def agents_session(world: World, name: str) -> dict[str, str]:
     """The headers of a browser that has just logged in as that agent."""
-    opened = await world.parts.sessions.open(name, source=LoginSource.PASSWORD)
+    opened = await world.services.sessions.open(name, source=LoginSource.PASSWORD)
     return {"Cookie": f"{COOKIE}={opened.token}", "X-CSRF-Token": opened.csrf}
 
 

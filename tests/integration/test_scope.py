@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.edits import Errands
-from desk.callbacks.model import Callback, ClosedReason, IncompleteStep, Outcome, Status
+from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, IncompleteStep, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.dials.dials import Dials
@@ -33,7 +33,7 @@ class House:
 
     database: Database
     desk: Desk
-    errands: Errands
+    errands: CallbackEdits
     dials: Dials
     ledger: Ledger
     recordings: Recordings
@@ -51,7 +51,7 @@ def house(database: Database, clock: FakeClock) -> House:
     return House(
         database,
         desk,
-        Errands(**queue, vault=vault),
+        CallbackEdits(**queue, vault=vault),
         Dials(**queue, desk=desk),
         Ledger(**queue, lease=timedelta(minutes=15)),
         Recordings(database=database, vault=vault, clock=clock),
@@ -70,14 +70,16 @@ OF_A_CALLBACK: dict[str, Ask] = {
     "Desk.claim_named": lambda on, it, scope: on.desk.claim_named(it.id, "kari", scope=scope),
     "Desk.extend": lambda on, it, scope: on.desk.extend(it.id, "kari", 1, scope=scope),
     "Desk.release": lambda on, it, scope: on.desk.release(it.id, "kari", 1, scope=scope),
-    "Desk.record_attempt": lambda on, it, scope: on.desk.record_attempt(it.id, "kari", 1, Outcome.REACHED, scope=scope),
+    "Desk.record_attempt": lambda on, it, scope: on.desk.record_attempt(
+        it.id, "kari", 1, AttemptOutcome.REACHED, scope=scope
+    ),
     "Desk.close": lambda on, it, scope: on.desk.close(it.id, "kari", ClosedReason.OTHER, fence=1, scope=scope),
     "Desk.reopen": lambda on, it, scope: on.desk.reopen(it.id, "kari", scope=scope),
-    "Errands.amend": lambda on, it, scope: on.errands.amend(it.id, "kari", scope=scope, versions=None, note="ny"),
-    "Errands.transfer": lambda on, it, scope: on.errands.transfer(
+    "CallbackEdits.amend": lambda on, it, scope: on.errands.amend(it.id, "kari", scope=scope, versions=None, note="ny"),
+    "CallbackEdits.transfer": lambda on, it, scope: on.errands.transfer(
         it.id, "kari", "hjerte", scope=scope, keep_promise=True, fence=1
     ),
-    "Errands.promise_anew": lambda on, it, scope: on.errands.promise_anew(
+    "CallbackEdits.promise_anew": lambda on, it, scope: on.errands.promise_anew(
         it.id, "kari", scope=scope, by=None, fence=1, sms=False
     ),
     "Dials.request": lambda on, it, scope: on.dials.request(it.id, "kari", 1, "kari", scope=scope),
@@ -89,7 +91,7 @@ OF_A_CALLBACK: dict[str, Ask] = {
 OF_A_DEPARTMENT: dict[str, Ask] = {
     "Desk.claim": lambda on, it, scope: on.desk.claim(it.department, "per", scope=scope),
     "Desk.close_queue": lambda on, it, scope: on.desk.close_queue(it.department, "per", scope=scope, **NOW_AND_LATER),
-    "Errands.book": lambda on, it, scope: on.errands.book(it.department, "per", person(1), phone(9), scope=scope),
+    "CallbackEdits.book": lambda on, it, scope: on.errands.book(it.department, "per", person(1), phone(9), scope=scope),
     "Ledger.promises": lambda on, it, scope: on.ledger.promises(
         it.department, scope=scope, since=None, state=None, cursor=None, limit=9
     ),
@@ -106,7 +108,7 @@ LISTS: dict[str, Ask] = {
 
 
 def test_every_method_that_takes_a_scope_is_tried_here() -> None:
-    classes = (Desk, Errands, Dials, Ledger, Recordings, Changes)
+    classes = (Desk, CallbackEdits, Dials, Ledger, Recordings, Changes)
     taking = {
         f"{of.__name__}.{name}"
         for of in classes
@@ -140,12 +142,12 @@ async def test_within_the_scope_each_does_its_work(house: House, scope: Scope) -
     it = await house.rings()
     await house.recordings.keep(it.id, bytes(800))
     order = ("Desk.claim_named", "Desk.extend", "Dials.request", "Dials.latest", "Dials.cancel", "Recordings.hear")
-    order += ("Desk.get", "Desk.history", "Desk.patient", "Ledger.of_callback", "Errands.amend", "Desk.close")
+    order += ("Desk.get", "Desk.history", "Desk.patient", "Ledger.of_callback", "CallbackEdits.amend", "Desk.close")
     for name in (*order, "Desk.reopen"):
         await OF_A_CALLBACK[name](house, it, scope)
     claimed = await house.desk.claim("kirurgi", "kari", scope=scope)
     assert [each.id for each in claimed] == [it.id]
-    done = await house.desk.record_attempt(it.id, "kari", claimed[0].fence, Outcome.REACHED, scope=scope)
+    done = await house.desk.record_attempt(it.id, "kari", claimed[0].fence, AttemptOutcome.REACHED, scope=scope)
     assert done.status is Status.CLOSED
 
 

@@ -3,13 +3,10 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic.command import downgrade
 
 from desk.access.permissions import Grant, Role
-from desk.schema.migrate import config, migrate
 from desk.settings.settings import Settings
 from tests.integration.api_world import World, refused
 from tests.integration.second_factor_world import opened, person
@@ -35,29 +32,29 @@ async def test_until_there_is_one_it_opens_nothing_else(world: World) -> None:
         assert (await kari.logs_in()).json()["second_factor_to_add"] is False, "an agent is not asked"
         assert (await lise.logs_in()).json()["second_factor_to_add"] is True
         problem = "second-factor-must-be-added"
-        assert await refused_everywhere(world, lise.ask, problem, but=STAYS_OPEN) > 30
+        assert await refused_everywhere(world, lise.ask, problem, excluding=STAYS_OPEN) > 30
         for path in ("/session", "/me", "/second-factor"):
             assert (await lise.ask("GET", path)).status_code == 200
         await lise.starts()
         assert (await lise.confirms()).json()["second_factor_to_add"] is False
         assert (await lise.ask("GET", "/callbacks")).status_code == 200
         assert (await world.as_("lise", "GET", "/callbacks")).status_code == 200, "a token is no log-in"
-        await world.parts.second_factors.remove("lise")
+        await world.services.second_factors.remove("lise")
         assert (await lise.logs_in()).json()["second_factor_to_add"] is True, "removed, and to be added anew"
 
 
 async def test_who_becomes_a_leader_is_asked_at_once(world: World) -> None:
     async with person(world, "kari") as kari:
         await kari.logs_in()
-        await world.parts.agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
+        await world.services.agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
         refused(await kari.ask("GET", "/callbacks"), 403, "second-factor-must-be-added")
-        await world.parts.agents.withdraw("kari", [Grant(Role.LEADER, "hjerte")])
+        await world.services.agents.withdraw("kari", [Grant(Role.LEADER, "hjerte")])
         assert (await kari.ask("GET", "/callbacks")).status_code == 200
 
 
 async def test_a_first_password_is_changed_before(world: World) -> None:
     async with person(world, "lise", Role.LEADER) as lise:
-        await world.parts.logins.set_password("lise", "fikk denne av drift", first_for=timedelta(days=7))
+        await world.services.logins.set_password("lise", "fikk denne av drift", first_for=timedelta(days=7))
         told = (await lise.logs_in(password="fikk denne av drift")).json()
         assert (told["password_to_change"], told["second_factor_to_add"]) == (True, True)
         refused(await lise.starts(), 403, "password-must-be-changed")
@@ -83,19 +80,3 @@ def test_what_is_asked_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Settings(environment="demo").second_factor_policy == "off"
     monkeypatch.setenv("INNRINGING_SECOND_FACTOR", "off")
     assert Settings(environment="production").second_factor_policy == "off"
-
-
-async def test_a_way_back_leaves_no_account_that_opens_by_half(world: World, migrated_url: str) -> None:
-    """Of an earlier edition the password alone would open it: it opens nothing there, and others go on."""
-
-    def back(connection: Any) -> None:
-        made = config()
-        made.attributes["connection"] = connection
-        downgrade(made, "0018")
-
-    async with person(world, "lise", Role.LEADER) as lise, person(world, "kari"):
-        await lise.enrols()
-        async with world.database.begin() as connection:
-            await connection.run_sync(back)
-        await migrate(migrated_url)
-        assert [await world.parts.logins.has_password(name) for name in ("lise", "kari")] == [False, True]

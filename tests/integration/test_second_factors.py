@@ -62,7 +62,7 @@ async def test_set_up_and_asked_for_from_then_on(world: World, kari: Person) -> 
     refused(await kari.confirms("000000" if kari.code() != "000000" else "000001"), 403, "wrong-code")
     confirmed = await kari.confirms()
     assert (confirmed.status_code, len(set(kari.recovery_codes))) == (200, 10)
-    assert await world.parts.sessions.verify(before) is None, "all sessions end"
+    assert await world.services.sessions.verify(before) is None, "all sessions end"
     assert (await kari.ask("GET", "/callbacks")).status_code == 200, "and this is a new one"
     state = (await kari.ask("GET", "/second-factor")).json()
     assert (state["since"] is not None, state["recovery_codes_left"]) == (True, 10)
@@ -198,17 +198,17 @@ async def test_another_password_leaves_the_second_factor_and_the_account_s_end_t
     world: World, kari: Person
 ) -> None:
     await kari.enrols()
-    await world.parts.logins.set_password("kari", "fikk denne av drift")
+    await world.services.logins.set_password("kari", "fikk denne av drift")
     refused(await kari.logs_in(password="fikk denne av drift"), 401, "second-factor-needed")
     assert (await kari.logs_in(kari.code(), password="fikk denne av drift")).status_code == 201
-    await world.parts.agents.revoke("kari")
+    await world.services.agents.revoke("kari")
     async with world.database.read() as connection:
         for table in (tables.second_factors, tables.recovery_codes):
             assert (await connection.execute(select(table))).all() == []
 
 
 async def test_who_logs_in_at_a_provider_has_it_there(world: World, kari: Person) -> None:
-    session = await world.parts.sessions.open("kari", source=LoginSource.OIDC)
+    session = await world.services.sessions.open("kari", source=LoginSource.OIDC)
     kari.client.cookies.set(COOKIE, session.token)
     kari.csrf = session.csrf
     refused(await kari.starts(), 403, "second-factor-elsewhere")
@@ -230,7 +230,7 @@ async def test_it_survives_a_new_key(world: World, kari: Person) -> None:
 async def test_no_secret_and_no_code_is_in_clear_anywhere(world: World, kari: Person) -> None:
     """With every logger at its lowest level, also when the address is logged by mistake; and as a backup holds it."""
     log = io.StringIO()
-    configure_logging(world.parts.settings, level=logging.DEBUG, stream=log)
+    configure_logging(world.services.settings, level=logging.DEBUG, stream=log)
     for name in list(logging.root.manager.loggerDict):
         logging.getLogger(name).setLevel(logging.DEBUG)
     await kari.logs_in()
@@ -247,7 +247,7 @@ async def test_no_secret_and_no_code_is_in_clear_anywhere(world: World, kari: Pe
     assert "qr otpauth***" in logged and len(logged) > 10_000
     async with world.database.read() as connection:
         rows = [(await connection.execute(select(table))).all() for table in metadata.sorted_tables]
-    kept = repr(rows) + world.parts.metrics.exposition().decode()
+    kept = repr(rows) + world.services.metrics.exposition().decode()
     plain = [code.replace("-", "") for code in kari.recovery_codes]
     for secret in (kari.secret, *kari.recovery_codes, *plain):
         assert secret not in logged + kept

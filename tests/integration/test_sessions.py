@@ -145,7 +145,7 @@ async def test_logging_out_everywhere(agents: Agents, sessions: Sessions, elsewh
     await agents.add("ola", Role.LEADER, ["*"])
     mine = [await opened(each) for each in (sessions, elsewhere, sessions)]
     other = await opened(sessions, "ola")
-    assert await elsewhere.end_all("kari", but=mine[0].token) == 2
+    assert await elsewhere.end_all("kari", excluding=mine[0].token) == 2
     assert [await sessions.verify(each.token) is not None for each in mine] == [True, False, False]
     assert await sessions.end_all("kari") == 1
     assert await sessions.verify(mine[0].token) is None

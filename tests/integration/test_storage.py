@@ -9,7 +9,7 @@ from sqlalchemy import event, select, text, update
 
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.accounts.agents import Agent, AgentExists, Agents
-from desk.callbacks.model import Outcome, Status
+from desk.callbacks.model import AttemptOutcome, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
 from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
@@ -92,7 +92,7 @@ async def test_a_list_takes_two_statements_however_long(desk: Desk, database: Da
     for n in range(6):
         await desk.register(call(n), "kirurgi", None, phone(n))
         [taken] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
-        await desk.record_attempt(taken.id, "kari", 1, Outcome.NO_ANSWER, scope=EVERYTHING)
+        await desk.record_attempt(taken.id, "kari", 1, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
     statements: list[str] = []
     event.listen(
         database.engine.sync_engine,

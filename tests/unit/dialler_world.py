@@ -126,7 +126,7 @@ class FakeDials:
         taken, self.asked = self.asked[:limit], self.asked[limit:]
         return taken
 
-    async def inherit(self, by: str, *, of: str, but: Collection[str]) -> list[Dial]:
+    async def inherit(self, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
         self._fails()
         left, self.left = self.left, []
         return left

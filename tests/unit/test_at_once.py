@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from desk.database.batching import MOST, AtOnce
+from desk.database.batching import MOST, Batcher
 from desk.errors import StorageUnavailable
 
 UNLUCKY = -13
@@ -31,7 +31,7 @@ class Desk:
 
 async def test_one_alone_is_answered_alone() -> None:
     desk = Desk()
-    at_once = AtOnce(desk.answer)
+    at_once = Batcher(desk.answer)
     assert [await at_once.ask(n) for n in range(3)] == [0, 2, 4]
     assert desk.asked == [[0], [1], [2]]
 
@@ -39,7 +39,7 @@ async def test_one_alone_is_answered_alone() -> None:
 async def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer() -> None:
     desk = Desk()
     desk.open.clear()
-    at_once = AtOnce(desk.answer)
+    at_once = Batcher(desk.answer)
     asked = [asyncio.create_task(at_once.ask(0))]
     await desk.called.wait()
     asked += [asyncio.create_task(at_once.ask(n)) for n in range(1, MOST + 3)]
@@ -50,7 +50,7 @@ async def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer()
 
 
 async def test_an_error_is_told_to_all_who_shared_it_and_to_nobody_else() -> None:
-    at_once = AtOnce(Desk().answer)
+    at_once = Batcher(Desk().answer)
     told = await asyncio.gather(*(at_once.ask(n) for n in (UNLUCKY, 1)), return_exceptions=True)
     assert [type(each) for each in told] == [StorageUnavailable, StorageUnavailable]
     assert await at_once.ask(4) == 8
@@ -59,7 +59,7 @@ async def test_an_error_is_told_to_all_who_shared_it_and_to_nobody_else() -> Non
 async def test_who_is_cancelled_waits_for_the_end_and_the_others_get_their_answers() -> None:
     desk = Desk()
     desk.open.clear()
-    at_once = AtOnce(desk.answer)
+    at_once = Batcher(desk.answer)
     first, second = (asyncio.create_task(at_once.ask(n)) for n in (1, 2))
     await asyncio.sleep(0)
     first.cancel()

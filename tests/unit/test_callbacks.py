@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks.model import TRANSITIONS, CallKey, Outcome, Status, move
+from desk.callbacks.model import TRANSITIONS, AttemptOutcome, CallKey, Status, next_status
 from desk.errors import IllegalMove
 
 ALLOWED = {
@@ -23,10 +23,10 @@ ALLOWED = {
 @pytest.mark.parametrize("to", Status)
 def test_only_the_designed_moves_are_made(current: Status, to: Status) -> None:
     if (current.value, to.value) in ALLOWED:
-        assert move(current, to) is to
+        assert next_status(current, to) is to
     else:
         with pytest.raises(IllegalMove, match=f"{current} -> {to}"):
-            move(current, to)
+            next_status(current, to)
 
 
 @given(st.lists(st.sampled_from(Status), max_size=30))
@@ -35,7 +35,7 @@ def test_any_walk_stays_in_the_table_and_closed_leads_only_to_waiting(wishes: li
     for wish in wishes:
         before = current
         try:
-            current = move(current, wish)
+            current = next_status(current, wish)
         except IllegalMove:
             assert wish not in TRANSITIONS[before]
             continue
@@ -50,7 +50,7 @@ def test_every_status_has_a_way_out_and_none_leads_to_itself() -> None:
 
 
 def test_codes_are_stable() -> None:
-    assert [outcome.value for outcome in Outcome] == [
+    assert [outcome.value for outcome in AttemptOutcome] == [
         "reached",
         "no_answer",
         "busy",

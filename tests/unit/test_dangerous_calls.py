@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("ivr", "desk", "api")
+PACKAGES = ("ivr", "desk", "api", "ops")
 SIP_DIGEST = "ops/softphone/sip.py"
 """MD5 by the standard of SIP, in the test phone."""
 LEAKED = "desk/accounts/leaked_passwords.py"

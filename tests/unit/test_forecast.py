@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks.model import Attempt, Outcome
+from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.ledger.forecast import (
     USUAL_HANDLING,
     Deed,
@@ -26,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 GIVEN = Given(at=NINE, due=NINE + 60 * MINUTE)
 
 
-def tried(minutes: float, outcome: Outcome = Outcome.NO_ANSWER, *, counted: bool = True) -> Attempt:
+def tried(minutes: float, outcome: AttemptOutcome = AttemptOutcome.NO_ANSWER, *, counted: bool = True) -> Attempt:
     return Attempt(NINE + minutes * MINUTE, "kari", outcome, counted, None)
 
 
@@ -37,14 +37,14 @@ def tried(minutes: float, outcome: Outcome = Outcome.NO_ANSWER, *, counted: bool
         ([], [], 60.01, PromiseState.BROKEN),
         ([tried(60)], [], 90, PromiseState.KEPT),
         ([tried(60.01)], [], 90, PromiseState.BROKEN),
-        ([tried(0, Outcome.REACHED, counted=True)], [0], 0, PromiseState.KEPT),
+        ([tried(0, AttemptOutcome.REACHED, counted=True)], [0], 0, PromiseState.KEPT),
         ([tried(-1)], [], 10, PromiseState.OPEN),  # belongs to the promise before
         ([tried(10, counted=False)], [], 90, PromiseState.BROKEN),  # too early to count
-        ([tried(10, Outcome.DROPPED, counted=False)], [], 90, PromiseState.KEPT),  # somebody answered
+        ([tried(10, AttemptOutcome.DROPPED, counted=False)], [], 90, PromiseState.KEPT),  # somebody answered
         ([tried(70), tried(30)], [], 90, PromiseState.KEPT),
         ([], [30], 90, PromiseState.WITHDRAWN),
         ([], [61], 90, PromiseState.BROKEN),  # closing it afterwards mends nothing
-        ([tried(61, Outcome.REACHED)], [61], 90, PromiseState.BROKEN),
+        ([tried(61, AttemptOutcome.REACHED)], [61], 90, PromiseState.BROKEN),
         ([tried(20)], [30], 90, PromiseState.KEPT),
     ],
 )

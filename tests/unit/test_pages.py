@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.pages import page_json
 from api.schemas.common import CallbackOut, CallbackPage
-from desk.callbacks.model import Attempt, Callback, ClosedReason, Outcome, Page, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Page, Priority, Status
 from desk.departments.departments import Policy
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
@@ -44,8 +44,8 @@ FULL = Callback(
     promise=Promise(Policy.ROUNDS, NOW, NOW),
     promise_spoken="i morgen klokken 10",
     attempts=(
-        Attempt(NOW, "kari", Outcome.NO_ANSWER, True, 'Prøvde «to» ganger\n\tog \u2028 "til" \\ 😀'),
-        Attempt(NOW, "ola", Outcome.REACHED, False, None),
+        Attempt(NOW, "kari", AttemptOutcome.NO_ANSWER, True, 'Prøvde «to» ganger\n\tog \u2028 "til" \\ 😀'),
+        Attempt(NOW, "ola", AttemptOutcome.REACHED, False, None),
     ),
     call_count=3,
     language="nn",

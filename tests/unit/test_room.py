@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks import transitions as moves
+from desk.callbacks import transitions
 from desk.callbacks.model import Registration
 from desk.clock import OSLO
 from desk.departments.departments import Department, Policy, load_departments
 from desk.errors import DepartmentsFileError, PromiseNotPossible
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from desk.promises.availability import CLOSURE_TEXTS, Given, Later
-from desk.promises.rules import Room, after_unanswered, is_workday, promise_by_hand, promise_for
+from desk.promises.availability import CLOSURE_TEXTS, DelayReason, PromiseOffer
+from desk.promises.rules import Availability, after_unanswered, is_workday, promise_by_hand, promise_for
 from ivr.dialogue.speech import LATER, receipt
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import HOSPITAL, KIRURGI, OWN_NUMBER, World
@@ -55,7 +55,7 @@ def test_promises_pass_closed_times(
     department: Department, now: str, closed: tuple[str, str], begins: str, by: str
 ) -> None:
     from_, until = (at(f"2026-11-{each}") for each in closed)
-    promise = promise_for(department, at(f"2026-11-{now}"), Room([(from_, until)]))
+    promise = promise_for(department, at(f"2026-11-{now}"), Availability([(from_, until)]))
     assert (promise.from_, promise.by) == (at(f"2026-11-{begins}"), at(f"2026-11-{by}"))
 
 
@@ -70,14 +70,14 @@ MOMENTS = st.datetimes(datetime(2026, 10, 1), datetime(2027, 4, 30)).map(lambda 
 def test_whatever_is_closed_a_promise_comes_and_on_an_open_day(
     now: datetime, closed: list[tuple[datetime, datetime]], department: Department
 ) -> None:
-    promise = promise_for(department, now, Room(closed))
+    promise = promise_for(department, now, Availability(closed))
     assert promise.from_ <= promise.by and promise.by > now
     assert is_workday(department, promise.by.astimezone(OSLO).date())
     assert not any(from_ <= promise.from_ < until for from_, until in closed)
 
 
 def test_each_reason_has_its_own_prompt() -> None:
-    assert set(LATER) == set(Later)
+    assert set(LATER) == set(DelayReason)
     assert [LATER[text].value for text in CLOSURE_TEXTS] == [text.value for text in CLOSURE_TEXTS]
 
 
@@ -85,7 +85,7 @@ def test_each_reason_has_its_own_prompt() -> None:
 async def test_why_it_is_later_is_said_between_the_receipt_and_the_promise() -> None:
     world = World()
     callback = world.desk.new(parse_phone(OWN_NUMBER))
-    registration = Registration(callback, created=True, later=Later.CLOSED_COURSE)
+    registration = Registration(callback, created=True, later=DelayReason.CLOSED_COURSE)
     said = receipt(registration, KIRURGI, known_person=False, now=callback.created_at)
     assert said[:4] == ["received", "closed_course", "we_ring", "today_by"]
     assert said[-len(HOSPITAL) - 2 : -2] == HOSPITAL
@@ -138,12 +138,12 @@ def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
     data: st.DataObject,
 ) -> None:
     """Ringing, unanswered attempts and agents' own promises, one after another."""
-    rules, room, now = replace(department, capacity=capacity, max_attempts=20), Room(closed), first
+    rules, room, now = replace(department, capacity=capacity, max_attempts=20), Availability(closed), first
     promise, counted = promise_for(rules, now), list[datetime]()
     for gap in gaps:
         now += gap
         some = st.dictionaries(st.sampled_from([promise.by, promise_for(rules, now).by]), st.integers(0, 3))
-        room = Room(closed, data.draw(some))
+        room = Availability(closed, data.draw(some))
         way = data.draw(st.sampled_from(["rings", "unanswered", "by hand"]))
         if way == "rings":
             given = promise_for(rules, now, room)
@@ -165,8 +165,10 @@ def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
 
 
 def test_promises_are_given_in_one_place() -> None:
-    """Who stores a promise needs a `Given`, and only desk/promises/availability.py makes one: none forgets closed times and capacity."""
-    private = {"promise_for", "promise_by_hand", "after_unanswered", "Given"}
+    """Who stores a promise needs a `PromiseOffer`, and only desk/promises/availability.py makes one: none forgets
+    closed times and capacity.
+    """
+    private = {"promise_for", "promise_by_hand", "after_unanswered", "PromiseOffer"}
     for file in [*(ROOT / "desk").rglob("*.py"), *(ROOT / "api").rglob("*.py"), *(ROOT / "ivr").rglob("*.py")]:
         nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
         imported = {
@@ -177,5 +179,8 @@ def test_promises_are_given_in_one_place() -> None:
         }
         called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         assert file.name == "room.py" or not imported & called & private, file
-    asked = inspect.signature(moves.promise_anew).parameters["given"], inspect.signature(moves.make).parameters["given"]
-    assert {each.annotation for each in asked} == {Given | None}
+    asked = (
+        inspect.signature(transitions.renew_promise).parameters["given"],
+        inspect.signature(transitions.add_callback).parameters["given"],
+    )
+    assert {each.annotation for each in asked} == {PromiseOffer | None}

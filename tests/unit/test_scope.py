@@ -5,11 +5,10 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-import desk.storage.tables as tables
 import pytest
 
 from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
-from desk.callbacks.edits import Errands
+from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import Desk
 from desk.dials.dials import Dials
 from desk.errors import DepartmentNotAllowed
@@ -17,87 +16,94 @@ from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.paths import ROOT
 from desk.recordings.recordings import Recordings
+from desk.schema import tables
 
-STORAGE = ROOT / "desk" / "storage"
+DESK = ROOT / "desk"
 
 WITHOUT = {
     "adds a row and reads none": (
-        "callbacks.add",
-        "callbacks.add_attempt",
-        "callbacks.add_promise",
-        "calls.keep",
-        "dials.add",
-        "emergency.add",
-        "history.append",
-        "ledger.warn",
-        "outbox.add",
-        "outbox.fill",
-        "recordings.add",
+        "callbacks/repository.add",
+        "callbacks/repository.add_attempt",
+        "callbacks/repository.add_promise",
+        "callbacks/calls_repository.keep",
+        "dials/repository.add",
+        "accounts/emergency_repository.add",
+        "history/history.append",
+        "ledger/repository.warn",
+        "messages/repository.add",
+        "messages/repository.fill",
+        "recordings/repository.add",
     ),
     "goes on from rows that a look within a scope gave": (
-        "callbacks.change",
-        "callbacks.lengthen",
-        "callbacks.with_attempts",
-        "emergency.end",
-        "ledger.closings",
-        "ledger.tries",
-        "ledger.unwarned",
-        "outbox.of_promises",
-        "recordings.exists",
+        "callbacks/repository.change",
+        "callbacks/repository.lengthen",
+        "callbacks/repository.with_attempts",
+        "accounts/emergency_repository.end",
+        "ledger/repository.closings",
+        "ledger/repository.tries",
+        "ledger/repository.unwarned",
+        "messages/repository.of_promises",
+        "recordings/repository.exists",
     ),
-    "each question it is asked brings the scope of who asks": ("together.claim", "together.complete"),
+    "each question it is asked brings the scope of who asks": (
+        "callbacks/batched_claims_sql.claim",
+        "callbacks/batched_claims_sql.complete",
+    ),
     "tells a number or a time, the same whoever asks: promises are given, and limits kept, for the whole house": (
-        "changes.newest",
-        "changes.unfinished",
-        "closures.ahead",
-        "closures.promised",
-        "dials.asked_since",
-        "dials.rung_since",
-        "outbox.backlog",
+        "history/feed_repository.newest",
+        "history/feed_repository.unfinished",
+        "promises/closures_repository.ahead",
+        "promises/closures_repository.promised",
+        "dials/repository.asked_since",
+        "dials/repository.rung_since",
+        "messages/repository.backlog",
     ),
-    "one's own": ("emergency.live", "emergency.one_at_a_time"),
+    "one's own": ("accounts/emergency_repository.live", "accounts/emergency_repository.one_at_a_time"),
     "the controller's, which rings for all departments": (
-        "dials.cancel",
-        "dials.change",
-        "dials.forgotten",
-        "dials.inherit",
-        "dials.requested",
-        "dials.seen",
-        "dials.take",
-        "dials.to_cancel",
+        "dials/repository.cancel",
+        "dials/repository.change",
+        "dials/repository.forgotten",
+        "dials/repository.inherit",
+        "dials/repository.requested",
+        "dials/repository.seen",
+        "dials/repository.take",
+        "dials/repository.to_cancel",
     ),
     "the text service's own, which sends for all departments and reads no callback": (
-        "outbox.change",
-        "outbox.locked",
-        "outbox.note",
-        "outbox.postpone",
-        "outbox.take",
-        "outbox.waiting",
+        "messages/repository.change",
+        "messages/repository.locked",
+        "messages/repository.note",
+        "messages/repository.postpone",
+        "messages/repository.take",
+        "messages/repository.waiting",
     ),
     "deletes what has been kept long enough, in all departments": (
-        "personal.delete_answers",
-        "personal.delete_these_answers",
-        "personal.due",
-        "personal.forget",
-        "personal.forget_calls_of_phone",
-        "personal.forget_incomplete_calls",
-        "personal.held",
-        "recordings.remove",
+        "privacy/personal_columns.delete_answers",
+        "privacy/personal_columns.delete_these_answers",
+        "privacy/personal_columns.due",
+        "privacy/personal_columns.forget",
+        "privacy/personal_columns.forget_calls_of_phone",
+        "privacy/personal_columns.forget_incomplete_calls",
+        "privacy/personal_columns.held",
+        "recordings/repository.remove",
     ),
     "operators' commands for one person's rights, in all departments": (
-        "rights.belonging",
-        "rights.incomplete_calls",
-        "rights.of_person",
-        "rights.of_phone",
-        "rights.sealed_answers",
+        "privacy/subject_repository.belonging",
+        "privacy/subject_repository.incomplete_calls",
+        "privacy/subject_repository.of_person",
+        "privacy/subject_repository.of_phone",
+        "privacy/subject_repository.sealed_answers",
     ),
 }
 """Functions over the queue's tables that take no scope, by the reason."""
 
 WHOLE_MODULES = {
-    **dict.fromkeys(("__init__", "metadata", "migrate", "scoped", "tables"), "has no statements"),
-    **dict.fromkeys(("indexed", "sealed"), "keys are changed for all departments at once, and nothing is shown"),
-    "audit": "rows about those who looked: a page of them is asked for with the auditor's departments",
+    **dict.fromkeys(("database/metadata", "schema/migrate", "schema/scope", "schema/tables"), "has no statements"),
+    **dict.fromkeys(
+        ("key_rotation/indexed_columns", "key_rotation/sealed_columns"),
+        "keys are changed for all departments at once, and nothing is shown",
+    ),
+    "audit/repository": "rows about those who looked: a page of them is asked for with the auditor's departments",
 }
 """Modules whose functions take no scope, and why."""
 
@@ -121,7 +127,7 @@ def looks(source: str) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    if not names & queue and "from desk.storage import callbacks" not in source:
+    if "sqlalchemy" not in source or not names & (queue | {"rows", "callback_rows"}):
         return
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
@@ -139,9 +145,9 @@ def looks(source: str) -> Iterator[tuple[str, bool]]:
 def forgetful(folder: Path) -> set[str]:
     """Those that ask for none."""
     return {
-        f"{path.stem}.{name}"
-        for path in sorted(folder.glob("*.py"))
-        if path.stem not in WHOLE_MODULES
+        f"{module}.{name}"
+        for path in sorted(folder.rglob("*.py"))
+        if (module := path.relative_to(folder).with_suffix("").as_posix()) not in WHOLE_MODULES
         for name, asks in looks(path.read_text("utf-8"))
         if not asks
     }
@@ -150,7 +156,7 @@ def forgetful(folder: Path) -> set[str]:
 def test_every_storage_function_over_the_queue_asks_for_a_scope_or_says_why_not() -> None:
     excepted = [name for names in WITHOUT.values() for name in names]
     assert len(excepted) == len(set(excepted))
-    found = forgetful(STORAGE)
+    found = forgetful(DESK)
     assert found - set(excepted) == set(), "asks for no scope: add `*, scope: Scope`, or its reason to WITHOUT"
     assert set(excepted) - found == set(), "no longer an exception"
 
@@ -165,14 +171,14 @@ def test_every_storage_function_over_the_queue_asks_for_a_scope_or_says_why_not(
 )
 def test_a_storage_function_that_forgets_is_found(tmp_path: Path, signature: str) -> None:
     """Without a scope, with a default, or with one it does nothing with."""
-    imports = "from desk.storage.tables import callbacks\n\n\n"
+    imports = "from sqlalchemy import select\n\nfrom desk.schema.tables import callbacks\n\n\n"
     (tmp_path / "new.py").write_text(
         f"{imports}async def every({signature}) -> None:\n    select(callbacks)\n", "utf-8"
     )
     assert forgetful(tmp_path) == {"new.every"}
 
 
-@pytest.mark.parametrize("of", [Desk, Errands, Dials, Ledger, Recordings, Changes], ids=lambda of: of.__name__)
+@pytest.mark.parametrize("of", [Desk, CallbackEdits, Dials, Ledger, Recordings, Changes], ids=lambda of: of.__name__)
 def test_no_method_of_the_desk_has_a_scope_by_default(of: type) -> None:
     taking = 0
     for name, method in inspect.getmembers(of, inspect.isfunction):
@@ -185,7 +191,7 @@ def test_no_method_of_the_desk_has_a_scope_by_default(of: type) -> None:
 
 def test_the_web_doors_routes_make_no_scope_of_their_own() -> None:
     """What they hand on is the one the signed-in agent came with, or less of it."""
-    for path in [*(ROOT / "api" / "routes").glob("*.py"), ROOT / "api" / "auth.py", ROOT / "api" / "once.py"]:
+    for path in [*(ROOT / "api" / "routes").glob("*.py"), ROOT / "api/auth/access.py", ROOT / "api/idempotency.py"]:
         names = {node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)}
         assert "EVERYTHING" not in names, path.name
         calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]

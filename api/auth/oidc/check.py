@@ -21,7 +21,7 @@ from desk.accounts.agents import Agents
 from desk.accounts.oidc_identities import Known, ProviderPeople
 from desk.accounts.sessions import ProviderLogin, Session, Sessions
 from desk.clock import Clock
-from desk.database.batching import Shared
+from desk.database.batching import SingleFlight
 from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class RoleCheck:
         self._clock = clock
         self._every = every
         self._unreachable = unreachable
-        self._asked: Shared[tuple[str, str], datetime | None] = Shared()
+        self._asked: SingleFlight[tuple[str, str], datetime | None] = SingleFlight()
 
     async def still(self, session: Session) -> Agent:
         """The session's agent, with the roles the provider gives now. Raises NotSignedIn: the session is over."""

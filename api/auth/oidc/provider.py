@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.auth.oidc.errors import LoginRefused, ProviderUnavailable
 from api.auth.oidc.wire import Wire
-from desk.database.batching import Shared
+from desk.database.batching import SingleFlight
 from desk.settings.oidc import is_safe
 
 FRESH: Final = 3600.0
@@ -54,7 +54,7 @@ class Kept(Generic[T]):
     def __init__(self, look: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> None:
         self._look = look
         self._seconds = seconds
-        self._shared: Shared[str, T] = Shared()
+        self._shared: SingleFlight[str, T] = SingleFlight()
         self._found: tuple[float, T] | None = None
 
     async def get(self, no_older_than: float = FRESH) -> T:

@@ -1,6 +1,7 @@
 """Every request leaves its row in the audit before its answer leaves the house: this is the one place that writes it.
 
-All but one: of the requests a limit refuses (api/web/middleware/limits.py), the first in a minute stands for the others.
+All but one: of the requests a limit refuses (api/web/middleware/limits.py), the first in a minute stands for the
+others.
 
 It stands around all routes, so a new one can't forget it, and goes by what leaves: the callbacks and the identity
 number in an answer's JSON are what was seen, whatever the route thought to show. What can't be written down isn't
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.middleware.trace import KEY, Trace
 from api.web.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, URN, problem_response
-from desk.audit.audit import Audit, AuditEntry, Outcome
+from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.errors import StorageUnavailable
 
 EXEMPT: Final[Mapping[str, str]] = {
@@ -210,7 +211,7 @@ class _Held:
 
     @property
     def _audit(self) -> Audit:
-        audit = self._scope["app"].state.parts.audit
+        audit = self._scope["app"].state.services.audit
         assert isinstance(audit, Audit)
         return audit
 
@@ -246,7 +247,7 @@ class _Held:
             session=trace.session,
             action=f"{_action(self._scope)}_told",
             callbacks=frozenset(told),
-            outcome=Outcome.DONE,
+            outcome=AuditOutcome.DONE,
             status=200,
             source=_source(self._scope),
             request_id=self._scope.get("request_id"),
@@ -286,10 +287,10 @@ def _slug(text: str) -> str | None:
     return text if SLUG.fullmatch(text) else None
 
 
-def _outcome(status: int) -> Outcome:
+def _outcome(status: int) -> AuditOutcome:
     if status < 400:
-        return Outcome.DONE
-    return Outcome.REFUSED if status < 500 else Outcome.FAILED
+        return AuditOutcome.DONE
+    return AuditOutcome.REFUSED if status < 500 else AuditOutcome.FAILED
 
 
 def _ids(body: bytes) -> set[str]:

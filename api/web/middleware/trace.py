@@ -1,4 +1,6 @@
-"""What a request tells the audit of itself: who asked, and what about. See api/web/middleware/audit.py, which writes it."""
+"""What a request tells the audit of itself: who asked, and what about. See api/web/middleware/audit.py, which
+writes it.
+"""
 
 from dataclasses import dataclass, field
 

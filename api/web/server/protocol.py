@@ -1,6 +1,7 @@
 """What the server itself holds against a connection: how many there are, how large a head may be, how long it may take.
 
-uvicorn bounds none of these with httptools. Bodies are bounded by api/web/middleware/requests.py, answers by the socket's own limit.
+uvicorn bounds none of these with httptools. Bodies are bounded by api/web/middleware/requests.py, answers by the
+socket's own limit.
 """
 
 import asyncio
