@@ -72,17 +72,21 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
 
 def recorded(path: Path) -> Samples:
     """Read a recording of any format ffmpeg knows (WAV without it). Raises PromptsError with the file's name."""
-    pydub = _pydub()
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None and path.suffix.lower() != ".wav":
+    is_wav = path.suffix.lower() == ".wav"
+    ffmpeg = shutil.which("ffmpeg") if shutil.which("ffprobe") else None  # pydub needs both
+    if ffmpeg is None and not is_wav:
         raise ProgramMissing(f"{path}: ffmpeg is missing, and is needed to read this recording: apt install ffmpeg")
-    pydub.AudioSegment.converter = ffmpeg or "ffmpeg"
     if _cut_off(path):
         raise PromptsError(f"{path}: the recording is cut off: the file is shorter than it says it is")
+    pydub = _pydub()
     try:
         with path.open("rb") as file:  # given a path, pydub leaves it open
-            sound = pydub.AudioSegment.from_file(file, path.suffix.lower().lstrip("."))
-    except (pydub.exceptions.PydubException, OSError, ValueError, KeyError, IndexError, EOFError):
+            if ffmpeg is None:
+                sound = pydub.AudioSegment(file)
+            else:
+                pydub.AudioSegment.converter = ffmpeg
+                sound = pydub.AudioSegment.from_file(file, path.suffix.lower().lstrip("."))
+    except (pydub.exceptions.PydubException, OSError, ValueError, KeyError, IndexError, EOFError, struct.error):
         raise PromptsError(f"{path}: the recording could not be read as sound") from None
     if sound.duration_seconds > LONGEST_RECORDING:
         raise PromptsError(f"{path}: the recording is longer than {LONGEST_RECORDING:g} s")
