@@ -56,9 +56,10 @@ from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import LEASE, Desk
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
+from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
+from desk.departments.errors import DepartmentsFileError
 from desk.dials.dials import Dials
-from desk.errors import DepartmentsFileError, StorageUnavailable
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers

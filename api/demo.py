@@ -8,8 +8,8 @@ from pathlib import Path
 
 from desk.access.permissions import ALL_DEPARTMENTS, Role
 from desk.accounts.agents import AgentExists, Agents
+from desk.accounts.errors import AgentNotFound
 from desk.accounts.login import Logins
-from desk.errors import AgentNotFound
 
 NAME = "demo"
 PHONE = "demo-phone"

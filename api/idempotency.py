@@ -12,7 +12,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from api.auth.access import Access, Worker
+from desk.callbacks.errors import CallbackNotFound
 from desk.idempotency.answers import Answer
+from desk.idempotency.errors import AnswerNotVisible
 
 REPLAYED = "Idempotency-Replayed"
 
@@ -54,14 +56,17 @@ class Once:
     key: str | None
 
     async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Response:
-        """Answer with what `work` gives. Raises what it raises, and KeyUsedBefore."""
+        """Answer with what `work` gives. Raises what it raises, KeyUsedBefore and CallbackNotFound."""
         if self.key is None:
             return respond(await work())
         body = (await self.request.body()).decode("latin-1")
         asked = f"{self.request.method} {self.request.url.path}\n{body}"
-        answer, replayed = await self.access.services.answers.once(
-            self.access.agent.name, self.key, asked, work, scope=self.access.scope
-        )
+        try:
+            answer, replayed = await self.access.services.answers.once(
+                self.access.agent.name, self.key, asked, work, scope=self.access.scope
+            )
+        except AnswerNotVisible:
+            raise CallbackNotFound from None  # as for any callback outside the caller's departments
         return respond(answer, replayed=replayed)
 
 

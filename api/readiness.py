@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 
 from desk.callbacks.queue import Desk
+from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
-from desk.errors import DepartmentsFileError, StorageUnavailable
+from desk.departments.errors import DepartmentsFileError
 from desk.settings.settings import Settings
 from desk.tls import client_context
 

@@ -13,9 +13,10 @@ import uvloop
 
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.database.errors import StorageUnavailable
 from desk.departments.demo import refuse_demo_departments
 from desk.dials.dials import Dials
-from desk.errors import DeskError, StorageUnavailable
+from desk.errors import DeskError
 from desk.files.reload import DepartmentsFile
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate

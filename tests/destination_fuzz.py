@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from desk.errors import InvalidPhone
 from desk.numbers.endpoints import patient_endpoint
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 
 Build = Callable[[PhoneNumber, Sequence[str]], str]

@@ -31,8 +31,8 @@ from api.schemas.common import (
 )
 from api.web.errors import NoPatient
 from api.web.wording import what_happens_next
+from desk.callbacks.errors import TooManyNumbers
 from desk.callbacks.model import Callback, CallbackFilter, Priority, Status
-from desk.errors import TooManyNumbers
 from desk.idempotency.answers import Answer
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])

@@ -10,7 +10,7 @@ from api.readiness import check_database
 from api.schemas.common import ComponentOut, ReadyOut
 from api.services import Services, services_of
 from api.web.metrics import CONTENT_TYPE
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 
 router = APIRouter(tags=["health"])
 

@@ -16,7 +16,8 @@ from api.openapi import API
 from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
 from api.web.problems import STATUS_OF
-from desk.errors import AgentDisabled, AgentNameTaken, DeskError
+from desk.accounts.errors import AgentDisabled, AgentNameTaken
+from desk.errors import DeskError
 
 LOGIN_COOKIE: Final = "innringing-login"
 

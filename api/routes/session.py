@@ -12,9 +12,9 @@ from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListed
 from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
+from desk.accounts.errors import SecondFactorNeeded
 from desk.accounts.login import LoggedIn
 from desk.accounts.sessions import Session, csrf_of
-from desk.errors import SecondFactorNeeded
 
 router = APIRouter(prefix=API, tags=["session"])
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 
 EVERY_SECONDS = 60.0
 

@@ -42,7 +42,61 @@ from api.web.errors import (
     TooManyRequests,
     VersionNeeded,
 )
-from desk import errors as desk_errors
+from desk.access.errors import DepartmentNotAllowed
+from desk.accounts.errors import (
+    AgentDisabled,
+    AgentNameTaken,
+    AgentNotFound,
+    EmergencyNotFound,
+    EmergencyNotNeeded,
+    GrantNotFound,
+    LeakedPasswordsFault,
+    LogInAgain,
+    LoginsBusy,
+    NarrowedToken,
+    ProvidersPerson,
+    SecondFactorElsewhere,
+    SecondFactorNeeded,
+    SecondFactorNotFound,
+    SecondFactorNotStarted,
+    SessionNotFound,
+    TokenNotFound,
+    TokenOutlives,
+    TokenTooWide,
+    TooManyTokens,
+    TooManyTries,
+    WeakPassword,
+    WrongCode,
+    WrongLogin,
+    WrongPassword,
+)
+from desk.callbacks.errors import (
+    AlreadyClaimed,
+    AlreadyOpenThere,
+    CallbackNotFound,
+    ClaimLost,
+    IdentityNotTaken,
+    IllegalMove,
+    TooManyNumbers,
+    VersionConflict,
+)
+from desk.database.errors import BadCursor, StorageUnavailable
+from desk.departments.errors import DepartmentNotFound
+from desk.dials.errors import (
+    DialCapReached,
+    DialInProgress,
+    DialLost,
+    DialNotFound,
+    DialOver,
+    NoAgentPhone,
+    OutsideRingingHours,
+)
+from desk.errors import DeskError
+from desk.idempotency.errors import KeyUsedBefore
+from desk.numbers.errors import InvalidIdentity, InvalidPhone, InvalidPhoneName
+from desk.promises.errors import PromiseNotPossible
+from desk.recordings.errors import RecordingNotFound
+from desk.vault.errors import CannotOpen
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:innringing:problem:"
@@ -54,7 +108,7 @@ STATUS_OF: Mapping[type[Exception], int] = {
     CrossSite: 403,
     PasswordMustBeChanged: 403,
     SecondFactorMustBeAdded: 403,
-    desk_errors.DepartmentNotAllowed: 403,
+    DepartmentNotAllowed: 403,
     NoPatient: 404,
     TooManyReaders: 503,
     TooManyRequests: 429,
@@ -69,57 +123,57 @@ STATUS_OF: Mapping[type[Exception], int] = {
     ProviderRefused: 403,
     NoRole: 403,
     GroupsNotTold: 403,
-    desk_errors.CallbackNotFound: 404,
-    desk_errors.DialNotFound: 404,
-    desk_errors.RecordingNotFound: 404,
-    desk_errors.DialInProgress: 409,
-    desk_errors.DialOver: 409,
-    desk_errors.DialLost: 409,
-    desk_errors.OutsideRingingHours: 409,
-    desk_errors.NoAgentPhone: 409,
-    desk_errors.DialCapReached: 429,
-    desk_errors.DepartmentNotFound: 404,
-    desk_errors.AgentNotFound: 404,
-    desk_errors.EmergencyNotFound: 404,
-    desk_errors.EmergencyNotNeeded: 409,
-    desk_errors.WrongLogin: 401,
-    desk_errors.WrongPassword: 403,
-    desk_errors.SecondFactorNeeded: 401,
-    desk_errors.WrongCode: 403,
-    desk_errors.SecondFactorNotStarted: 409,
-    desk_errors.SecondFactorNotFound: 404,
-    desk_errors.SecondFactorElsewhere: 403,
-    desk_errors.WeakPassword: 422,
-    desk_errors.TooManyTries: 429,
-    desk_errors.TooManyNumbers: 429,
-    desk_errors.LeakedPasswordsFault: 503,
-    desk_errors.LoginsBusy: 503,
-    desk_errors.AgentDisabled: 403,
-    desk_errors.AgentNameTaken: 409,
-    desk_errors.GrantNotFound: 404,
-    desk_errors.TokenNotFound: 404,
-    desk_errors.TooManyTokens: 409,
-    desk_errors.SessionNotFound: 404,
-    desk_errors.LogInAgain: 403,
-    desk_errors.NarrowedToken: 403,
-    desk_errors.TokenTooWide: 403,
-    desk_errors.TokenOutlives: 403,
-    desk_errors.ProvidersPerson: 403,
-    desk_errors.IllegalMove: 409,
-    desk_errors.ClaimLost: 409,
-    desk_errors.AlreadyClaimed: 409,
-    desk_errors.AlreadyOpenThere: 409,
-    desk_errors.KeyUsedBefore: 409,
-    desk_errors.VersionConflict: 412,
+    CallbackNotFound: 404,
+    DialNotFound: 404,
+    RecordingNotFound: 404,
+    DialInProgress: 409,
+    DialOver: 409,
+    DialLost: 409,
+    OutsideRingingHours: 409,
+    NoAgentPhone: 409,
+    DialCapReached: 429,
+    DepartmentNotFound: 404,
+    AgentNotFound: 404,
+    EmergencyNotFound: 404,
+    EmergencyNotNeeded: 409,
+    WrongLogin: 401,
+    WrongPassword: 403,
+    SecondFactorNeeded: 401,
+    WrongCode: 403,
+    SecondFactorNotStarted: 409,
+    SecondFactorNotFound: 404,
+    SecondFactorElsewhere: 403,
+    WeakPassword: 422,
+    TooManyTries: 429,
+    TooManyNumbers: 429,
+    LeakedPasswordsFault: 503,
+    LoginsBusy: 503,
+    AgentDisabled: 403,
+    AgentNameTaken: 409,
+    GrantNotFound: 404,
+    TokenNotFound: 404,
+    TooManyTokens: 409,
+    SessionNotFound: 404,
+    LogInAgain: 403,
+    NarrowedToken: 403,
+    TokenTooWide: 403,
+    TokenOutlives: 403,
+    ProvidersPerson: 403,
+    IllegalMove: 409,
+    ClaimLost: 409,
+    AlreadyClaimed: 409,
+    AlreadyOpenThere: 409,
+    KeyUsedBefore: 409,
+    VersionConflict: 412,
     VersionNeeded: 428,
-    desk_errors.IdentityNotTaken: 422,
-    desk_errors.PromiseNotPossible: 422,
-    desk_errors.BadCursor: 422,
-    desk_errors.InvalidIdentity: 422,
-    desk_errors.InvalidPhone: 422,
-    desk_errors.InvalidPhoneName: 422,
-    desk_errors.CannotOpen: 500,
-    desk_errors.StorageUnavailable: 503,
+    IdentityNotTaken: 422,
+    PromiseNotPossible: 422,
+    BadCursor: 422,
+    InvalidIdentity: 422,
+    InvalidPhone: 422,
+    InvalidPhoneName: 422,
+    CannotOpen: 500,
+    StorageUnavailable: 503,
 }
 """Anything else of the DeskError family is our fault: 500, without its detail (it may name files)."""
 
@@ -193,13 +247,13 @@ def internal_error(request: Request) -> Response:
 def use_problem_documents(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
     app.add_exception_handler(ApiError, _of_own_family)
-    app.add_exception_handler(desk_errors.DeskError, _of_own_family)
+    app.add_exception_handler(DeskError, _of_own_family)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
 
 
 async def _of_own_family(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError | desk_errors.DeskError):
+    if not isinstance(error, ApiError | DeskError):
         raise error
     status = STATUS_OF.get(type(error))
     if status is None:
@@ -216,7 +270,7 @@ async def _of_own_family(request: Request, error: Exception) -> Response:
 
 
 def _headers_for(status: int, error: Exception, *, with_token: bool) -> dict[str, str]:
-    if isinstance(error, desk_errors.TooManyTries | desk_errors.TooManyNumbers | TooManyRequests):
+    if isinstance(error, TooManyTries | TooManyNumbers | TooManyRequests):
         return {"Retry-After": str(error.retry_after)}
     if status == 401:
         # RFC 6750: an error code only where a token was sent.

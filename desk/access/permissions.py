@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from desk.errors import DepartmentNotAllowed
+from desk.access.errors import DepartmentNotAllowed
 
 ALL_DEPARTMENTS = "*"
 

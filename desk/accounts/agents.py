@@ -10,10 +10,11 @@ from desk.accounts import agents_repository as rows
 from desk.accounts import devices_repository as devices
 from desk.accounts import sessions_repository as sessions
 from desk.accounts.agents_repository import AgentRow
+from desk.accounts.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound
 from desk.accounts.tokens import Tokens, agent_of, hashed
 from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
-from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound, StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.numbers.endpoints import check_phone_name
 
 __all__ = ["Agent", "AgentExists", "Agents", "hashed"]

@@ -17,6 +17,7 @@ from desk.accounts import agents_repository as agents
 from desk.accounts import emergency_repository as rows
 from desk.accounts import tokens_repository as tokens
 from desk.accounts.emergency_repository import EmergencyRow
+from desk.accounts.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
 from desk.accounts.tokens import hashed
 from desk.callbacks.model import Page
 from desk.clock import Clock
@@ -24,7 +25,6 @@ from desk.database import cursors
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
-from desk.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
 from desk.history import history
 from desk.history.history import Entry
 

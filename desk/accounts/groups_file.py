@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
-from desk.errors import AccessFileError
+from desk.accounts.errors import AccessFileError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
 

@@ -12,7 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
-from desk.errors import LeakedPasswordsFault
+from desk.accounts.errors import LeakedPasswordsFault
 
 LINE: Final = re.compile(rb"([0-9A-Fa-f]{40}):[0-9]{1,12}(?:\r?\n)?")
 LONGEST_LINE: Final = 56

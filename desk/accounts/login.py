@@ -12,14 +12,7 @@ from desk.accounts import agents_repository as agent_rows
 from desk.accounts import devices_repository as devices
 from desk.accounts import sessions_repository as sessions
 from desk.accounts.agents_repository import AgentRow
-from desk.accounts.passwords import PasswordProblem, Passwords, normal
-from desk.accounts.second_factors import Proof, SecondFactors
-from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
-from desk.accounts.tokens import TOKEN_BYTES, hashed
-from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import (
+from desk.accounts.errors import (
     AgentNotFound,
     ProvidersPerson,
     SecondFactorNeeded,
@@ -28,6 +21,13 @@ from desk.errors import (
     WrongLogin,
     WrongPassword,
 )
+from desk.accounts.passwords import PasswordProblem, Passwords, normal
+from desk.accounts.second_factors import Proof, SecondFactors
+from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
+from desk.accounts.tokens import TOKEN_BYTES, hashed
+from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.limits import repository as login_tries
 from desk.limits.backoff import (
     BUSY_ADDRESS,

@@ -14,14 +14,7 @@ from desk.accounts import agents_repository as agent_rows
 from desk.accounts import second_factors_repository as rows
 from desk.accounts import sessions_repository as sessions
 from desk.accounts.agents_repository import AgentRow
-from desk.accounts.second_factors_repository import SECRET, Row
-from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
-from desk.accounts.tokens import hashed
-from desk.accounts.totp import RECOVERY_CODES, address, is_timed, new_recovery_code, new_secret, plain, step_shown
-from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import (
+from desk.accounts.errors import (
     AgentNotFound,
     SecondFactorElsewhere,
     SecondFactorNeeded,
@@ -29,6 +22,13 @@ from desk.errors import (
     SecondFactorNotStarted,
     WrongCode,
 )
+from desk.accounts.second_factors_repository import SECRET, Row
+from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
+from desk.accounts.tokens import hashed
+from desk.accounts.totp import RECOVERY_CODES, address, is_timed, new_recovery_code, new_secret, plain, step_shown
+from desk.clock import Clock
+from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import UnitsOfWork
 from desk.vault.vault import Vault
 
 SET_UP_WITHIN: Final = timedelta(minutes=15)

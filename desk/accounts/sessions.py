@@ -20,6 +20,7 @@ from desk.access.permissions import Permission
 from desk.accounts import agents_repository as agent_rows
 from desk.accounts import sessions_repository as rows
 from desk.accounts.agents_repository import AgentRow
+from desk.accounts.errors import AgentNotFound, LogInAgain, SessionNotFound
 from desk.accounts.session_limits import Limits
 from desk.accounts.sessions_repository import Oldest, ProviderRow, SessionRow
 from desk.accounts.tokens import TOKEN_BYTES, agent_of, hashed
@@ -27,8 +28,8 @@ from desk.accounts.totp import SecondFactorPolicy
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database
+from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import AgentNotFound, LogInAgain, SessionNotFound, StorageUnavailable
 
 SESSION_PREFIX: Final = "inn_s_"
 """Begins as a token does: the log hides both by that."""

@@ -14,11 +14,12 @@ from desk.access.permissions import Grant, Permission, Role
 from desk.accounts import agents_repository as agent_rows
 from desk.accounts import tokens_repository as rows
 from desk.accounts.agents_repository import AgentRow
+from desk.accounts.errors import AgentNotFound, ProvidersPerson, TokenNotFound, TooManyTokens
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database
+from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import AgentNotFound, ProvidersPerson, StorageUnavailable, TokenNotFound, TooManyTokens
 
 TOKEN_PREFIX = "inn_"
 TOKEN_BYTES = 32

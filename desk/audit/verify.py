@@ -15,7 +15,7 @@ from desk.audit.chain import Anchor, chain_keys, digest, digests
 from desk.audit.repository import GENESIS, NUMBER, AuditRow
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import CannotOpen
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000

@@ -11,11 +11,11 @@ from typing import Any
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
+from desk.callbacks.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.callbacks.model import Callback, Priority, Registration, Status
 from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
 from desk.database.unit_of_work import QueueWork
-from desk.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.availability import next_promise, promise_at, taken_over

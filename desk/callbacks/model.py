@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from desk.errors import IllegalMove
+from desk.callbacks.errors import IllegalMove
 
 if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import each other when they run
     from desk.messages.model import SmsState

@@ -17,6 +17,7 @@ from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.batched_claims import BatchedClaims
 from desk.callbacks.batched_claims_sql import Claim, Completion
+from desk.callbacks.errors import IllegalMove, TooManyNumbers
 from desk.callbacks.model import (
     AttemptOutcome,
     Callback,
@@ -35,7 +36,6 @@ from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import QueueWork, shielded
 from desk.departments.departments import Departments
-from desk.errors import IllegalMove, TooManyNumbers
 from desk.history import history
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices

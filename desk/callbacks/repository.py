@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
 from desk.access.permissions import Scope
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Priority, Status
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
-from desk.errors import CallbackNotFound
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber

@@ -9,17 +9,18 @@ from uuid import uuid4
 
 from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
+from desk.callbacks.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, ClosedReason, Priority, Status, next_status
 from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
 from desk.departments.departments import Department
-from desk.errors import AlreadyClaimed, CannotOpen, ClaimLost, IllegalMove
 from desk.history import history
 from desk.history.history import CALLER, SYSTEM, Details, Entry
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.availability import PromiseOffer, next_promise, unanswered
 from desk.promises.rules import PromiseReason, attempts_note, due, spoken_text
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 CLOSING = {AttemptOutcome.REACHED: ClosedReason.REACHED, AttemptOutcome.WRONG_NUMBER: ClosedReason.WRONG_NUMBER}

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from uuid import UUID
 
-from desk.errors import BadCursor
+from desk.database.errors import BadCursor
 
 MAX_LENGTH = 200
 

@@ -17,9 +17,9 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from desk.database.errors import StorageUnavailable
 from desk.database.notify import HISTORY_WRITTEN, Notifier
 from desk.database.tls import advice, tls_of
-from desk.errors import StorageUnavailable
 
 Connection: TypeAlias = AsyncConnection
 

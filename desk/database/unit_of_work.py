@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 from desk.access.permissions import Scope
 from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
+from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Department, Departments
-from desk.errors import StorageUnavailable
 from desk.messages.notices import Notices
 from desk.vault.vault import Vault
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from desk.departments.departments import load_departments
-from desk.errors import DepartmentsFileError
+from desk.departments.errors import DepartmentsFileError
 from desk.files.toml_files import read_text
 from desk.files.toml_lines import key_lines
 

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from desk.departments.choice import Choice, read_choice
+from desk.departments.errors import DepartmentNotFound, DepartmentsFileError
 from desk.departments.table import Table
-from desk.errors import DepartmentNotFound, DepartmentsFileError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
 from desk.numbers.phone_number import PhoneNumber

@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from desk.errors import DepartmentsFileError, InvalidPhone
+from desk.departments.errors import DepartmentsFileError
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 
 _TYPE_NAMES = {str: "text in quotes", bool: "true or false", int: "a whole number", list: "a list", dict: "a table"}

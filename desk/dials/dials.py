@@ -15,17 +15,15 @@ import structlog
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
+from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost
 from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
+from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
 from desk.dials import repository as rows
-from desk.dials.model import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
-from desk.errors import (
-    AlreadyClaimed,
-    CallbackNotFound,
-    ClaimLost,
+from desk.dials.errors import (
     DialCapReached,
     DialInProgress,
     DialLost,
@@ -33,8 +31,8 @@ from desk.errors import (
     DialOver,
     NoAgentPhone,
     OutsideRingingHours,
-    StorageUnavailable,
 )
+from desk.dials.model import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
 from desk.history import feed_repository as changes
 from desk.history import history
 from desk.history.history import SYSTEM, Details, Entry

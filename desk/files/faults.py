@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from desk.errors import DepartmentsFileError
+from desk.files.errors import OperatorsFileError
 
 
 @dataclass(frozen=True, order=True)
@@ -28,6 +28,6 @@ def shown(file: Path, root: Path) -> str:
     return str(file.relative_to(root) if file.is_relative_to(root) else file)
 
 
-def of_departments(error: DepartmentsFileError, root: Path) -> Fault:
-    """The fault behind a departments file that was refused."""
+def of_file(error: OperatorsFileError, root: Path) -> Fault:
+    """Return the fault for which a file was refused."""
     return Fault(shown(Path(error.file), root), error.line, error.reason)

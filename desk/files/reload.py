@@ -11,9 +11,12 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 import structlog
 
+from desk.accounts.errors import AccessFileError
 from desk.accounts.groups_file import GroupsToRoles, load_access
 from desk.departments.departments import Departments, load_departments
-from desk.errors import AccessFileError, DepartmentsFileError, OperatorsFileError, SmsTextsError
+from desk.departments.errors import DepartmentsFileError
+from desk.files.errors import OperatorsFileError
+from desk.messages.errors import SmsTextsError
 from desk.messages.texts import SmsTexts, load_sms_texts
 
 log = structlog.get_logger(__name__)

@@ -13,8 +13,8 @@ import structlog
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.model import Change
 from desk.database.engine import Database
+from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import StorageUnavailable
 from desk.history import feed_repository as rows
 
 POLL_SECONDS = 0.5

@@ -16,8 +16,8 @@ from sqlalchemy import func, select, text
 from desk.access.permissions import Scope
 from desk.callbacks.model import Change, Status
 from desk.database.engine import FAILURES, Connection, Database
+from desk.database.errors import StorageUnavailable
 from desk.database.notify import CHANNEL
-from desk.errors import StorageUnavailable
 from desk.schema.scope import within
 from desk.schema.tables import history
 

@@ -13,8 +13,8 @@ from desk.access.permissions import Scope
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import CallbackNotFound, KeyUsedBefore
 from desk.idempotency import repository as rows
+from desk.idempotency.errors import AnswerNotVisible, KeyUsedBefore
 from desk.vault.vault import Vault
 
 KEPT_FOR = timedelta(hours=24)
@@ -55,7 +55,7 @@ class Answers(UnitsOfWork):
 
         What `work` does and its answer are committed together. Where it raises, nothing is kept and the key is free.
         Two at once: the second waits for the first. Raises KeyUsedBefore when the key came with another request, and
-        CallbackNotFound when the answer given before is outside the scope now.
+        AnswerNotVisible when the answer given before is outside the scope now.
         """
         fingerprints = self._vault.indexes(request)
         keys = [index.hex() for index in self._vault.indexes(f"{PURPOSE}\0{key}")]
@@ -70,7 +70,7 @@ class Answers(UnitsOfWork):
                     raise KeyUsedBefore
                 given = Answer(**json.loads(self._vault.open(kept.answer, rows.ANSWER, kept.id)))
                 if not given.may_be_seen(scope):
-                    raise CallbackNotFound
+                    raise AnswerNotVisible
                 if given.department is not None:
                     scope.touch(given.department)
                 return given, True

@@ -11,13 +11,14 @@ from desk.audit import repository as audit
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import CannotOpen, SettingsError
+from desk.errors import SettingsError
 from desk.key_rotation import indexed_columns as indexed
 from desk.key_rotation import repository as vault_keys
 from desk.key_rotation import sealed_columns as sealed
 from desk.key_rotation.indexed_columns import INDEXED
 from desk.key_rotation.repository import CANARY, KeyKind, Known
 from desk.key_rotation.sealed_columns import FIRST_FORMAT, SEALED
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault, version_of
 
 TELLTALE = "innringing"

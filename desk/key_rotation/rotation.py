@@ -16,11 +16,11 @@ from functools import partial
 
 from desk.database.engine import Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import CannotOpen
 from desk.key_rotation import indexed_columns as indexed
 from desk.key_rotation import sealed_columns as sealed
 from desk.key_rotation.indexed_columns import PATIENT, Stale
 from desk.key_rotation.sealed_columns import SEALED, Sealed, Value
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000

@@ -14,12 +14,12 @@ import structlog
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork, shielded
-from desk.errors import CannotOpen
 from desk.messages import repository as rows
 from desk.messages.model import Refused, SmsGateway, SmsState, TryLater
 from desk.messages.notices import note_down
 from desk.messages.repository import SmsRow, Taken
 from desk.numbers.phone_number import PhoneNumber
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 LEASE = timedelta(seconds=60)

@@ -12,7 +12,7 @@ from api.messaging.demo import DemoGateway
 from api.messaging.link_mobility import LinkMobility
 from api.readiness import Component
 from desk.clock import Clock
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.files.reload import SmsTextsFile
 from desk.messages.model import SmsGateway, TryLater
 from desk.messages.outbox import Outbox

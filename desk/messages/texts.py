@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from desk.departments.departments import LANGUAGES, Department
-from desk.errors import SmsTextsError
 from desk.files.toml_files import parse, read_text
 from desk.files.toml_lines import key_lines
 from desk.messages import gsm7
+from desk.messages.errors import SmsTextsError
 from desk.messages.model import SmsKind
 from desk.promises.rules import Promise, spoken_text
 

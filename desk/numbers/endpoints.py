@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from desk.errors import InvalidPhone, InvalidPhoneName
+from desk.numbers.errors import InvalidPhone, InvalidPhoneName
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 
 TRUNK: Final = "trunk"

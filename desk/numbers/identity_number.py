@@ -19,7 +19,7 @@ from calendar import monthrange
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from desk.errors import InvalidIdentity
+from desk.numbers.errors import InvalidIdentity
 
 LENGTH = 11
 FIRST_WEIGHTS = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)

@@ -7,7 +7,7 @@ from enum import StrEnum
 import phonenumbers
 from phonenumbers import PhoneNumberType as Type
 
-from desk.errors import InvalidPhone
+from desk.numbers.errors import InvalidPhone
 
 REGION = "NO"
 COUNTRY_CODE = 47

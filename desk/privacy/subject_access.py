@@ -18,7 +18,6 @@ from desk.callbacks.model import Callback, Status
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import CannotOpen
 from desk.history import history
 from desk.history.history import Entry
 from desk.idempotency.repository import ANSWER
@@ -31,6 +30,7 @@ from desk.privacy.subject_repository import Row
 from desk.recordings import repository as recordings
 from desk.recordings.recordings import opened
 from desk.recordings.sound import as_wav
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 Person = IdentityNumber | PhoneNumber

@@ -17,7 +17,7 @@ import holidays
 from desk.callbacks.model import Status
 from desk.clock import OSLO
 from desk.departments.departments import Department, Policy
-from desk.errors import PromiseNotPossible
+from desk.promises.errors import PromiseNotPossible
 
 OPENS = time(8)
 """When a department starts ringing on a day that begins with promises already given (deadline policy)."""

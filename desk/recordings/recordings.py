@@ -21,11 +21,12 @@ from desk.callbacks import transitions
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
-from desk.errors import CannotOpen, RecordingNotFound
 from desk.history import history
 from desk.history.history import CALLER, Entry
 from desk.recordings import repository as rows
+from desk.recordings.errors import RecordingNotFound
 from desk.recordings.sound import as_wav, seconds
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 KEY_BYTES = 32

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection as SyncConnection
 
 from desk.database.engine import Conflict, Database
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.paths import ROOT
 
 ONE_AT_A_TIME = 0x1AA121D6  # PostgreSQL advisory lock: two services starting together don't migrate side by side

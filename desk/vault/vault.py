@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from desk.errors import CannotOpen
+from desk.vault.errors import CannotOpen
 from desk.vault.keys import KEY_BYTES
 
 FORMAT = 2

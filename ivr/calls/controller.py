@@ -17,7 +17,8 @@ from structlog.contextvars import bound_contextvars
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
 from desk.callbacks.queue import Desk
 from desk.departments.departments import Department, Departments
-from desk.errors import DeskError, InvalidPhone
+from desk.errors import DeskError
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from ivr.asterisk.ari import Reconcile, Route
 from ivr.asterisk.channel import Channel

@@ -14,7 +14,8 @@ from typing import Final, NoReturn, Protocol
 
 import structlog
 
-from desk.errors import CallbackNotFound, DeskError
+from desk.callbacks.errors import CallbackNotFound
+from desk.errors import DeskError
 from desk.recordings.sound import is_silent
 from ivr.asterisk.errors import AriError
 from ivr.asterisk.recordings import callback_of, name_of

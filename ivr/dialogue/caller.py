@@ -12,7 +12,8 @@ from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
 from desk.departments.departments import Department
-from desk.errors import DeskError, InvalidPhone
+from desk.errors import DeskError
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from desk.errors import InvalidIdentity, InvalidPhone
+from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import LENGTH, IdentityNumber, IdentityProblem, parse_identity
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from ivr.calls.call import Call, Keys

@@ -16,10 +16,14 @@ from typing import Final, Protocol
 
 import structlog
 
+from desk.database.errors import StorageUnavailable
+from desk.departments.errors import DepartmentNotFound
 from desk.dials.dials import Dials
+from desk.dials.errors import DialLost
 from desk.dials.model import Dial, DialReason, DialState
-from desk.errors import DepartmentNotFound, DeskError, DialLost, InvalidPhone, InvalidPhoneName, StorageUnavailable
+from desk.errors import DeskError
 from desk.numbers.endpoints import agent_endpoint
+from desk.numbers.errors import InvalidPhone, InvalidPhoneName
 from ivr.asterisk.errors import AriError, NotReachable
 
 log = structlog.get_logger(__name__)

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from desk.errors import InvalidIdentity
+from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import parse_identity
 
 FIRST_NUMBER = 68_050_000

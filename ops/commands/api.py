@@ -22,8 +22,9 @@ from api.web.server.protocol import bounded
 from api.web.server.tls import CertificateFault, server_context
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.database.errors import StorageUnavailable
 from desk.departments.demo import refuse_demo_departments
-from desk.errors import DeskError, StorageUnavailable
+from desk.errors import DeskError
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate
 from desk.settings.settings import PREFIX, Settings

@@ -17,7 +17,8 @@ from desk.audit.retention import AuditRetention, Pruned
 from desk.audit.verify import Verified, Verifying
 from desk.clock import SystemClock
 from desk.departments.departments import Departments, load_departments
-from desk.errors import DeskError, InvalidIdentity
+from desk.errors import DeskError
+from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.settings.settings import Settings
 from ops.commands.on_record import on_record, operating_user

@@ -12,12 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from desk.accounts.errors import AccessFileError, LeakedPasswordsFault
 from desk.accounts.groups_file import unknown_departments
 from desk.accounts.leaked_passwords import LeakedPasswords
 from desk.departments.departments import Departments, load_departments
-from desk.errors import AccessFileError, DepartmentsFileError, LeakedPasswordsFault, SettingsError, SmsTextsError
-from desk.files.faults import Fault, of_departments, shown
+from desk.departments.errors import DepartmentsFileError
+from desk.errors import SettingsError
+from desk.files.faults import Fault, of_file, shown
 from desk.files.toml_lines import key_lines
+from desk.messages.errors import SmsTextsError
 from desk.messages.texts import load_sms_texts, telling_names
 from desk.paths import ROOT
 from desk.settings.settings import Settings
@@ -78,7 +81,7 @@ def faults(
     try:
         departments = load_departments(departments_file)
     except DepartmentsFileError as error:
-        found.append(of_departments(error, root))
+        found.append(of_file(error, root))
     try:
         catalogue = load_catalogue(rules.texts_file(prompts_dir))
     except CatalogueError as error:

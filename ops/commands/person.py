@@ -14,7 +14,7 @@ from rich.table import Table
 
 from desk.callbacks.model import Callback
 from desk.clock import SystemClock
-from desk.errors import InvalidIdentity, InvalidPhone
+from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.privacy.retention import Retention

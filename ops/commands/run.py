@@ -17,8 +17,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from desk.database.errors import StorageUnavailable
 from desk.departments.departments import load_departments
-from desk.errors import DeskError, StorageUnavailable
+from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from desk.settings.settings import Settings

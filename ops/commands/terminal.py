@@ -12,7 +12,8 @@ import typer
 
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.errors import DeskError, SettingsError, StorageUnavailable
+from desk.database.errors import StorageUnavailable
+from desk.errors import DeskError, SettingsError
 from desk.schema import migrate as migrations
 from desk.settings.settings import KEYS_FILE, PREFIX, SQLITE, Settings
 from desk.vault.vault import Vault

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from desk.departments.demo import demo_departments
-from desk.errors import DepartmentsFileError
-from desk.files.faults import Fault, of_departments, shown
+from desk.departments.errors import DepartmentsFileError
+from desk.files.faults import Fault, of_file, shown
 
 PHONE = re.compile(r"\bPJSIP/demo-phone\b")
 MATCH = re.compile(r"\s*match\s*=")
@@ -21,7 +21,7 @@ def demo_parts(departments_file: Path, dialplan: Path, *, root: Path) -> list[Fa
     """
     found: list[Fault] = []
     with suppress(DepartmentsFileError):
-        found += [of_departments(fault, root) for fault in demo_departments(departments_file)]
+        found += [of_file(fault, root) for fault in demo_departments(departments_file)]
     extensions, pjsip = dialplan / "extensions.conf", dialplan / "pjsip.conf"
     for number, line in enumerate(_lines(extensions), start=1):
         if PHONE.search(line):

@@ -21,7 +21,8 @@ from desk.callbacks.model import ClosedReason
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Connection, Database
-from desk.errors import DeskError, StorageUnavailable
+from desk.database.errors import StorageUnavailable
+from desk.errors import DeskError
 from desk.schema.tables import callbacks
 from tests.chaos.claim_history import LOST, OK, Journal
 from tests.integration.desk_world import make_desk

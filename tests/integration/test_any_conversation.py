@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from structlog.testing import capture_logs
 
 from desk.access.permissions import EVERYTHING, Scope
+from desk.callbacks.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.callbacks.model import AttemptOutcome, ClosedReason, Status
 from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import OSLO
 from desk.database.engine import Database
-from desk.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.promises.availability import CLOSURE_TEXTS
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault

@@ -18,7 +18,7 @@ from desk.access.permissions import Role
 from desk.audit.actions import ACTIONS, OUTCOMES, ROLES
 from desk.audit.audit import Audit, AuditEntry
 from desk.audit.repository import AuditRow
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from tests.integration.api_world import World, open_world, refused
 from tests.integration.audit_world import everything
 from tests.synthetic import synthetic_identity

@@ -11,7 +11,7 @@ import structlog
 
 from api.web.background import repeating
 from desk.callbacks.model import Callback
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.ledger.ledger import Ledger
 from tests.integration.api_world import DEPARTMENTS, World, open_world
 

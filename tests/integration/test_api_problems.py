@@ -1,6 +1,8 @@
 """Every refusal is a problem document, and none repeats what was sent or tells what is inside."""
 
+import importlib
 import json
+import pkgutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,16 @@ import httpx
 import pytest
 import structlog
 
+import desk
 from api.web.middleware.requests import MAX_BODY_BYTES
 from api.web.problems import STATUS_OF
 from desk.callbacks.model import Callback
 from desk.database.engine import Database
-from desk.errors import DepartmentsFileError, DeskError, OperatorsFileError, SettingsError, StorageUnavailable
+from desk.database.errors import StorageUnavailable
+from desk.departments.errors import DepartmentsFileError
+from desk.errors import DeskError, SettingsError
+from desk.files.errors import OperatorsFileError
+from desk.idempotency.errors import AnswerNotVisible
 from tests.integration.api_world import World, open_world
 from tests.synthetic import synthetic_identity
 
@@ -120,8 +127,11 @@ async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, m
 
 
 def test_every_error_of_the_desk_has_a_status_or_is_our_own_fault() -> None:
-    ours_to_mend = {SettingsError, OperatorsFileError}
-    assert {error for error in DeskError.__subclasses__() if error not in STATUS_OF} == ours_to_mend
+    for module in pkgutil.walk_packages(desk.__path__, "desk."):
+        if module.name.endswith(".errors"):
+            importlib.import_module(module.name)
+    ours = {SettingsError, OperatorsFileError, AnswerNotVisible}
+    assert {error for error in DeskError.__subclasses__() if error not in STATUS_OF} == ours
     assert STATUS_OF[StorageUnavailable] == 503
 
 

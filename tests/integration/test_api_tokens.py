@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import Grant, Permission, Role
+from desk.accounts.errors import ProvidersPerson
 from desk.accounts.sessions import LoginSource
 from desk.accounts.tokens import TokenScope
-from desk.errors import ProvidersPerson
 from tests.integration.api_world import World, open_world, refused
 
 DAY = timedelta(days=1)

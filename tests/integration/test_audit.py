@@ -14,7 +14,7 @@ from desk.audit.repository import AuditFilter, AuditRow
 from desk.audit.verify import MOST_FAULTS, Verifying
 from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
-from desk.errors import BadCursor, StorageUnavailable
+from desk.database.errors import BadCursor, StorageUnavailable
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded

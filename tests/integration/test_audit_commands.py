@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from desk.audit.retention import AuditRetention
 from desk.database.engine import Database
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from innringing import app
 from tests.fakes import FakeClock
 from tests.integration.audit_world import entry, everything, faults, make_audit, unguarded

@@ -25,11 +25,12 @@ from hypothesis.stateful import (
 
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove
 from desk.callbacks.model import AttemptOutcome, ClosedReason, Priority, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, DeskError, IllegalMove
+from desk.errors import DeskError
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from desk.database.engine import Database
-from desk.errors import SettingsError, StorageUnavailable
+from desk.database.errors import StorageUnavailable
+from desk.errors import SettingsError
 from desk.settings.settings import Settings
 from desk.tls import client_context
 from ops.commands.migrate import app

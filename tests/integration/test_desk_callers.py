@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
+from desk.callbacks.errors import CallbackNotFound, ClaimLost, IllegalMove
 from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, IncompleteStep, Priority, Status, WhyEnded
 from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
-from desk.errors import CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
+from desk.departments.errors import DepartmentNotFound
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

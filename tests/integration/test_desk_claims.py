@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
+from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, IllegalMove
 from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Priority, Status
 from desk.callbacks.queue import Desk
-from desk.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, DepartmentNotFound, IllegalMove
+from desk.departments.errors import DepartmentNotFound
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, person, phone
 

@@ -10,7 +10,7 @@ from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.model import AttemptOutcome, ClosedReason, IncompleteStep, Priority, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.errors import DepartmentNotFound
+from desk.departments.errors import DepartmentNotFound
 from desk.schema import tables
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call, make_desk, person, phone

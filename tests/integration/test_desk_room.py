@@ -11,7 +11,7 @@ from desk.callbacks.model import ClosedReason, Registration
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.errors import DepartmentNotFound
+from desk.departments.errors import DepartmentNotFound
 from desk.promises.availability import DelayReason
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock

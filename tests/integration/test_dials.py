@@ -6,22 +6,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
+from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost
 from desk.callbacks.model import AttemptOutcome, Status
 from desk.database.engine import Database
-from desk.dials.model import Caps, DialReason, DialState
-from desk.errors import (
-    AlreadyClaimed,
-    CallbackNotFound,
-    ClaimLost,
+from desk.dials.errors import (
     DialCapReached,
     DialInProgress,
     DialLost,
     DialNotFound,
     DialOver,
-    InvalidPhone,
     NoAgentPhone,
     OutsideRingingHours,
 )
+from desk.dials.model import Caps, DialReason, DialState
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import parse_phone
 from tests.fakes import FakeClock
 from tests.integration.desk_world import call

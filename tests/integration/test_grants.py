@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.accounts.agents import Agent, Agents
+from desk.accounts.errors import AgentNotFound, GrantNotFound
 from desk.database.engine import Database
-from desk.errors import AgentNotFound, GrantNotFound
 from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS, open_world, refused

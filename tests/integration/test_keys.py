@@ -9,13 +9,14 @@ from sqlalchemy import LargeBinary, func, select, update
 from typer.testing import CliRunner
 
 from desk.database.engine import Connection, Database
-from desk.errors import CannotOpen, SettingsError
+from desk.errors import SettingsError
 from desk.key_rotation import sealed_columns as sealed
 from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import Progress, Rotation, StillSealing
 from desk.key_rotation.sealed_columns import NOT_SEALED, SEALED
 from desk.schema.tables import callbacks, metadata, vault_keys
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 from innringing import app
 from tests.fakes import FakeClock

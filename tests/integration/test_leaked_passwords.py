@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from desk.errors import LeakedPasswordsFault
+from desk.accounts.errors import LeakedPasswordsFault
 from innringing import app
 from tests.integration.api_world import open_world, refused
 from tests.integration.test_api_sessions import PASSWORD, browser_of

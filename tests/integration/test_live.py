@@ -17,10 +17,11 @@ from api.web.events.live import MOST_READERS, Ending, Reader
 from api.web.events.stream import EventStream
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions import LoginSource
-from desk.errors import CannotOpen, StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.history import history
 from desk.history.feed import Tail
 from desk.history.history import Entry
+from desk.vault.errors import CannotOpen
 from tests.integration.api_world import World
 from tests.integration.live_world import SECONDS, Served, listening_to, parsed, served
 

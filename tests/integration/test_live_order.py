@@ -13,7 +13,7 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks.model import Change, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.history import history
 from desk.history.feed import Changes, Tail
 from desk.history.feed_repository import LOCK, unfinished

@@ -10,11 +10,11 @@ from sqlalchemy import event, select
 
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.accounts.login import LoggedIn, Logins
 from desk.accounts.passwords import Passwords
 from desk.accounts.sessions import LoginSource, Sessions
 from desk.database.engine import Database
-from desk.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.limits.backoff import LONGEST
 from desk.schema import tables
 from desk.vault.vault import Vault

@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from desk.database.engine import Database
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.schema.migrate import is_current, migrate
 from desk.schema.tables import metadata
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from desk.access.permissions import EVERYTHING, Permission, Role
-from desk.errors import TooManyNumbers
+from desk.callbacks.errors import TooManyNumbers
 from desk.history.feed import Changes
 from desk.schema import tables
 from tests.integration.api_world import World, open_world, refused

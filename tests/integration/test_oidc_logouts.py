@@ -10,7 +10,7 @@ import pytest
 from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
 from desk.accounts.sessions import LoginSource, ProviderLogin
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from tests.integration.api_world import refused
 from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
 from tests.oidc_world import CLIENT_ID, GROUPS, PEOPLE, Running, provided

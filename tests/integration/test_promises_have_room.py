@@ -12,8 +12,8 @@ from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.errors import PromiseNotPossible
 from desk.promises.availability import DelayReason
+from desk.promises.errors import PromiseNotPossible
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone

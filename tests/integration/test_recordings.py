@@ -7,12 +7,14 @@ import pytest
 from sqlalchemy import select, update
 
 from desk.access.permissions import EVERYTHING
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.errors import CallbackNotFound, CannotOpen, RecordingNotFound
+from desk.recordings.errors import RecordingNotFound
 from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav, is_silent
 from desk.schema.tables import recordings
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 from tests.fakes import FakeClock
 from tests.integration.desk_world import KEYS, call, person, phone

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from desk.access.permissions import EVERYTHING
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import ClosedReason, IncompleteStep
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from desk.errors import CallbackNotFound
 from desk.history import history
 from desk.privacy.subject_access import Rights
 from desk.recordings.recordings import Recordings

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, IncompleteStep, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.dials.dials import Dials
-from desk.errors import CallbackNotFound, DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.recordings.recordings import Recordings

@@ -9,11 +9,11 @@ from sqlalchemy import select
 
 from desk.access.permissions import Grant, Permission, Role
 from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentDisabled, AgentNameTaken, AgentNotFound
 from desk.accounts.session_limits import Limits
 from desk.accounts.sessions import LoginSource, Opened, ProviderLogin, Sessions, csrf_of, is_csrf_of
 from desk.accounts.tokens import hashed
 from desk.database.engine import Database
-from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
 from desk.schema import tables
 from tests.fakes import FakeClock
 

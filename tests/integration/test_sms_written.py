@@ -8,8 +8,8 @@ import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.database.engine import Conflict, Connection, Database
+from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
-from desk.errors import StorageUnavailable
 from desk.messages import repository as rows
 from desk.numbers.phone_number import parse_phone
 from tests.fakes import FakeClock

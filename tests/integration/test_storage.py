@@ -9,10 +9,11 @@ from sqlalchemy import event, select, text, update
 
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.accounts.agents import Agent, AgentExists, Agents
+from desk.accounts.errors import AgentNotFound
 from desk.callbacks.model import AttemptOutcome, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
-from desk.errors import AgentNotFound, BadCursor, StorageUnavailable
+from desk.database.errors import BadCursor, StorageUnavailable
 from desk.schema import tables
 from desk.schema.migrate import migrate
 from tests.fakes import FakeClock

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from desk.access.permissions import Permission, Role
 from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentNotFound, TokenNotFound, TooManyTokens
 from desk.accounts.tokens import MOST_TOKENS, TokenScope
 from desk.database.engine import Database
-from desk.errors import AgentNotFound, TokenNotFound, TooManyTokens
 from ops.commands.migrate import app
 from tests.fakes import FakeClock
 from tests.integration.api_world import KEYS

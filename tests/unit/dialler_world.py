@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from desk.database.errors import StorageUnavailable
+from desk.dials.errors import DialLost
 from desk.dials.model import Dial, DialReason, DialState
-from desk.errors import DialLost, InvalidPhone, StorageUnavailable
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem
 from ivr.asterisk.errors import ChannelGone
 from ivr.asterisk.events import ChannelDestroyed, StasisStart

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from desk.database.batching import MOST, Batcher
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 
 UNLUCKY = -13
 

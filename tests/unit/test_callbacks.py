@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desk.callbacks.errors import IllegalMove
 from desk.callbacks.model import TRANSITIONS, AttemptOutcome, CallKey, Status, next_status
-from desk.errors import IllegalMove
 
 ALLOWED = {
     ("waiting", "claimed"),

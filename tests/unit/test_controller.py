@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from desk.callbacks.model import CallKey, IncompleteStep
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from ivr.asterisk.errors import AriUnavailable, ChannelGone
 from ivr.asterisk.events import (
     ApplicationReplaced,

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from desk.departments.departments import Departments, HalfDay, Policy, load_departments
-from desk.errors import DepartmentNotFound, DepartmentsFileError
+from desk.departments.errors import DepartmentNotFound, DepartmentsFileError
 from desk.files.toml_lines import key_lines
 from desk.paths import ROOT
 

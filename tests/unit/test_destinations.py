@@ -8,8 +8,8 @@ import pytest
 from desk.clock import OSLO
 from desk.departments.departments import Department, Policy
 from desk.dials.model import may_ring
-from desk.errors import InvalidPhone, InvalidPhoneName
 from desk.numbers.endpoints import agent_endpoint, check_phone_name, patient_endpoint
+from desk.numbers.errors import InvalidPhone, InvalidPhoneName
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from tests.destination_fuzz import fuzz
 

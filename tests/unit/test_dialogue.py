@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from desk.callbacks.model import IncompleteStep
-from desk.errors import DepartmentNotFound, StorageUnavailable
+from desk.database.errors import StorageUnavailable
+from desk.departments.errors import DepartmentNotFound
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
 from ivr.dialogue import caller, recording, second_call, simple_questions, speech, steps

@@ -7,8 +7,8 @@ from types import MappingProxyType
 import pytest
 
 from desk.callbacks.model import IncompleteStep, WhyEnded
+from desk.database.errors import StorageUnavailable
 from desk.departments.choice import Choice, Topic
-from desk.errors import StorageUnavailable
 from desk.numbers.phone_number import parse_phone
 from ivr.asterisk.errors import WrongState
 from ivr.rehearsal.virtual_time import on_virtual_time

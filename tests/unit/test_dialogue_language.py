@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from desk.callbacks.model import IncompleteStep, WhyEnded
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from ivr.dialogue.caller import language_keys
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.unit.dialogue_world import (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.dialogue.recording import Fate
 from ivr.rehearsal.virtual_time import on_virtual_time

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.errors import InvalidIdentity
+from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityKind, IdentityNumber, IdentityProblem, parse_identity
 from tests.synthetic import synthetic_identity, with_control_digits
 

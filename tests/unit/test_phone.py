@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from desk.errors import InvalidPhone
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneProblem, parse_phone
 
 MOBILE = "+4740612345"  # phonenumbers' example of a Norwegian mobile number

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from desk.errors import CallbackNotFound, DeskError, StorageUnavailable
+from desk.callbacks.errors import CallbackNotFound
+from desk.database.errors import StorageUnavailable
+from desk.errors import DeskError
 from ivr.asterisk.errors import AriError, AriUnavailable
 from ivr.calls.recording_intake import TOLD_WITHIN, Intake
 from ivr.dialogue.recording import Fate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from desk.errors import DepartmentsFileError
+from desk.departments.errors import DepartmentsFileError
 from desk.files.reload import DepartmentsFile
 
 GOOD = """\

@@ -14,10 +14,11 @@ from desk.callbacks import transitions
 from desk.callbacks.model import Registration
 from desk.clock import OSLO
 from desk.departments.departments import Department, Policy, load_departments
-from desk.errors import DepartmentsFileError, PromiseNotPossible
+from desk.departments.errors import DepartmentsFileError
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
 from desk.promises.availability import CLOSURE_TEXTS, DelayReason, PromiseOffer
+from desk.promises.errors import PromiseNotPossible
 from desk.promises.rules import Availability, after_unanswered, is_workday, promise_by_hand, promise_for
 from ivr.dialogue.speech import LATER, receipt
 from ivr.rehearsal.virtual_time import on_virtual_time

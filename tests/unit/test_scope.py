@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import Desk
 from desk.dials.dials import Dials
-from desk.errors import DepartmentNotAllowed
 from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.paths import ROOT

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from desk.departments.departments import LANGUAGES, Policy, load_departments
-from desk.errors import SmsTextsError
 from desk.files.reload import SmsTextsFile
 from desk.messages import gsm7
+from desk.messages.errors import SmsTextsError
 from desk.messages.model import SmsKind
 from desk.messages.texts import LONGEST, NUMBER, WHEN, load_sms_texts, telling_names, written_text
 from desk.numbers.phone_number import PhoneNumber, parse_phone

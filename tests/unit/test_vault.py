@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from desk.errors import CannotOpen
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault, index_version_of, version_of
 from tests.synthetic import synthetic_identity
 

@@ -18,11 +18,11 @@ from api.auth.oidc.login import Login, Person
 from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentDisabled, AgentNameTaken, AgentNotFound
 from desk.accounts.oidc_identities import Known, ProviderPeople
 from desk.accounts.sessions import ProviderLogin, Session, Sessions
 from desk.clock import Clock
 from desk.database.batching import SingleFlight
-from desk.errors import AgentDisabled, AgentNameTaken, AgentNotFound
 
 log = structlog.get_logger(__name__)
 

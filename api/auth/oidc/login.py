@@ -35,9 +35,9 @@ from api.auth.oidc.tokens import Claims, Tokens
 from desk.access.permissions import Grant
 from desk.accounts.groups_file import GroupsToRoles
 from desk.clock import Clock
-from desk.errors import CannotOpen
 from desk.settings.oidc import is_local_path
 from desk.settings.settings import Settings
+from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 LASTS: Final = timedelta(minutes=10)

@@ -16,7 +16,7 @@ import structlog
 from api.web.errors import TooManyReaders
 from desk.access.permissions import Scope
 from desk.callbacks.model import Change
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 from desk.history.feed import POLL_SECONDS, Changes, Tail
 
 BUFFER = 1000

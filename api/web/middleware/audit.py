@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.web.middleware.trace import KEY, Trace
 from api.web.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, URN, problem_response
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
-from desk.errors import StorageUnavailable
+from desk.database.errors import StorageUnavailable
 
 EXEMPT: Final[Mapping[str, str]] = {
     "/healthz": "says only that the process lives; asked every few seconds, by machines",

@@ -1,0 +1,9 @@
+"""Errors of SMS; each docstring is the message."""
+
+from desk.files.errors import OperatorsFileError
+
+
+class SmsTextsError(OperatorsFileError):
+    """The texts of SMS can't be used:"""
+
+    id = "sms-texts-error"
