@@ -18,8 +18,10 @@ from api.schemas.common import PLAIN_TEXT
 from api.services import Services, services_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
+from desk.access.actor import Actor
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope
+from desk.access.trail import Trail
 from desk.accounts.sessions import Session
 
 bearer = HTTPBearer(
@@ -46,6 +48,16 @@ class Access:
     services: Services
     scope: Scope
     credential: Credential
+    trail: Trail
+
+    @property
+    def actor(self) -> Actor:
+        """The agent as the desk's services take them: bounded by `scope`, leaving the request's trail."""
+        return Actor(self.agent.name, self.scope, self.trail)
+
+    def reading(self, asked: str | Sequence[str] | None = None) -> Actor:
+        """The actor within `looking(asked)`; raises what that raises."""
+        return self.actor.within(self.looking(asked))
 
     def departments(self) -> Sequence[str]:
         """The agent's departments, in the order of the file."""
@@ -116,7 +128,7 @@ def signed_in(permission: Permission, *, open_to: OpenTo = WHOLE) -> Callable[..
         if not agent.may(permission):
             raise RoleNotAllowed
         structlog.contextvars.bind_contextvars(agent=agent.name)
-        return Access(agent, services, scope, credential)
+        return Access(agent, services, scope, credential, trace_of(request).trail)
 
     return dependency
 

@@ -31,5 +31,5 @@ async def get_recording(id: UUID, access: Worker) -> Response:
 
     Keep no copy: it is deleted with the callback's other data.
     """
-    sound = await access.services.recordings.hear(str(id), access.agent.name, scope=access.scope)
+    sound = await access.services.recordings.hear(access.actor, str(id))
     return Response(sound, media_type=WAV, headers={"Cache-Control": "no-store", "Content-Disposition": NAMED})

@@ -14,7 +14,9 @@ from typing import Final, NoReturn, Protocol
 
 import structlog
 
+from desk.access.actor import CALLER, Actor
 from desk.callbacks.errors import CallbackNotFound
+from desk.database.unit_of_work import Unit
 from desk.errors import DeskError
 from desk.recordings.sound import is_silent
 from ivr.asterisk.errors import AriError
@@ -31,7 +33,7 @@ MOST_BYTES: Final = (LONGEST_SECONDS + 5) * 8000
 class Kept(Protocol):
     """What is needed of `desk.recordings.Recordings`."""
 
-    async def keep(self, callback_id: str, alaw: bytes) -> bool: ...
+    async def keep(self, by: Actor | Unit, /, callback_id: str, alaw: bytes) -> bool: ...
 
 
 class ClearFiles(Protocol):
@@ -135,7 +137,7 @@ class Intake:
         if is_silent(sound):
             return Fate.EMPTY
         try:
-            await self._recordings.keep(callback_id, sound[:MOST_BYTES])
+            await self._recordings.keep(CALLER, callback_id, sound[:MOST_BYTES])
         except CallbackNotFound:
             log.error("A recording belongs to no callback, and is deleted", callback_id=callback_id)
             return Fate.LOST

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from desk.access.actor import CALLER
 from desk.access.permissions import Role
 from desk.callbacks.model import Callback, CallKey, IncompleteStep
 from desk.numbers.identity_number import parse_identity
@@ -36,7 +37,7 @@ async def lived(world: World, first: int, count: int) -> list[str]:
     for n in range(first, first + count):
         callback = await rings(world, n)
         ids.append(callback.id)
-        await world.services.recordings.keep(callback.id, SPEECH)
+        await world.services.recordings.keep(CALLER, callback.id, SPEECH)
         text = sealed_world.text(1000 + n, callback.id, world.clock.now(), vault)
         text["phone"] = vault.seal(phones()[n], "outbox.phone", 1001 + n)
         text["text"] = vault.seal(f"Vi ringer {phones()[n]}", "outbox.text", 1001 + n)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from desk.access.actor import CALLER
 from desk.access.permissions import Role
 from tests.integration.api_world import World, open_world, refused
 
@@ -22,7 +23,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 async def test_an_agent_hears_what_it_is_about_and_the_history_says_who(world: World) -> None:
     callback = await world.rings()
     assert (await world.get(f"/callbacks/{callback.id}"))["has_recording"] is False
-    await world.services.recordings.keep(callback.id, SPEECH)
+    await world.services.recordings.keep(CALLER, callback.id, SPEECH)
     assert (await world.get(f"/callbacks/{callback.id}"))["has_recording"] is True
     (listed,) = (await world.get("/callbacks"))["items"]
     assert listed["has_recording"] is True
@@ -38,7 +39,7 @@ async def test_an_agent_hears_what_it_is_about_and_the_history_says_who(world: W
 
 async def test_only_the_departments_agents_hear_it(world: World) -> None:
     callback = await world.rings()
-    await world.services.recordings.keep(callback.id, SPEECH)
+    await world.services.recordings.keep(CALLER, callback.id, SPEECH)
     await world.token("liv", departments=["hjerte"])
     await world.token("lise", Role.LEADER)
     path = f"/callbacks/{callback.id}/recording"

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
+from desk.access.actor import CALLER, SYSTEM, Actor
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
+from desk.database.unit_of_work import Unit
 from desk.recordings.errors import RecordingNotFound
 from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav, is_silent
@@ -20,6 +22,7 @@ from tests.fakes import FakeClock
 from tests.integration.desk_world import KEYS, call, person, phone
 
 SPEECH = bytes(range(256)) * 40
+KARI = Actor("kari", EVERYTHING)
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -35,8 +38,8 @@ async def registered(desk: Desk, n: int = 1) -> str:
 async def test_kept_and_heard_each_with_a_row_in_the_history(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
     before = await desk.get(id, scope=EVERYTHING)
-    assert await kept.keep(id, SPEECH)
-    assert await kept.hear(id, "kari", scope=EVERYTHING) == as_wav(SPEECH)
+    assert await kept.keep(CALLER, id, SPEECH)
+    assert await kept.hear(KARI, id) == as_wav(SPEECH)
     after = await desk.get(id, scope=EVERYTHING)
     assert after == replace(before, has_recording=True, version=before.version + 1)
     rows = [(row.event, row.actor, dict(row.details)) for row in await desk.history(id, scope=EVERYTHING)]
@@ -45,17 +48,17 @@ async def test_kept_and_heard_each_with_a_row_in_the_history(desk: Desk, kept: R
 
 async def test_taken_in_twice_it_is_kept_once_and_the_first_stays(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
-    assert [await kept.keep(id, SPEECH), await kept.keep(id, SPEECH[::-1])] == [True, False]
-    assert await kept.hear(id, "kari", scope=EVERYTHING) == as_wav(SPEECH)
+    assert [await kept.keep(CALLER, id, SPEECH), await kept.keep(CALLER, id, SPEECH[::-1])] == [True, False]
+    assert await kept.hear(KARI, id) == as_wav(SPEECH)
     other = await registered(desk, 2)
-    at_once = await asyncio.gather(*(kept.keep(other, SPEECH) for _ in range(4)))
+    at_once = await asyncio.gather(*(kept.keep(CALLER, other, SPEECH) for _ in range(4)))
     assert sorted(at_once) == [False, False, False, True]
 
 
 async def test_at_rest_nothing_of_it_is_in_clear(desk: Desk, kept: Recordings, database: Database) -> None:
     id, other = await registered(desk), await registered(desk, 2)
-    await kept.keep(id, SPEECH)
-    await kept.keep(other, SPEECH)
+    await kept.keep(CALLER, id, SPEECH)
+    await kept.keep(CALLER, other, SPEECH)
     async with database.read() as connection:
         rows = (await connection.execute(select(recordings))).all()
     assert all(SPEECH[:64] not in bytes(row.sound) and len(row.sound) == len(SPEECH) + 28 for row in rows)
@@ -66,54 +69,54 @@ async def test_moved_to_another_callback_or_changed_it_does_not_open(
     desk: Desk, kept: Recordings, database: Database
 ) -> None:
     id, other = await registered(desk), await registered(desk, 2)
-    await kept.keep(id, SPEECH)
-    await kept.keep(other, SPEECH)
+    await kept.keep(CALLER, id, SPEECH)
+    await kept.keep(CALLER, other, SPEECH)
     r = recordings.c
     async with database.begin() as connection:
         mine = (await connection.execute(select(recordings).where(r.callback_id == id))).one()
         await connection.execute(update(recordings).where(r.callback_id == other).values(key=mine.key))
     with pytest.raises(CannotOpen):
-        await kept.hear(other, "kari", scope=EVERYTHING)
+        await kept.hear(KARI, other)
     async with database.begin() as connection:
         changed = bytes(mine.sound[:-1]) + bytes([mine.sound[-1] ^ 1])
         await connection.execute(update(recordings).where(r.callback_id == id).values(sound=changed))
     with pytest.raises(CannotOpen):
-        await kept.hear(id, "kari", scope=EVERYTHING)
+        await kept.hear(KARI, id)
     assert [row.event for row in await desk.history(id, scope=EVERYTHING)][-1] == "recorded"  # nobody heard it
 
 
 async def test_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> None:
     id, other = await registered(desk), await registered(desk, 2)
-    await kept.keep(id, SPEECH)
-    await kept.keep(other, SPEECH)
-    assert await kept.delete([id, NOBODY]) == 1
+    await kept.keep(CALLER, id, SPEECH)
+    await kept.keep(CALLER, other, SPEECH)
+    assert await kept.delete(SYSTEM, [id, NOBODY]) == 1
     with pytest.raises(RecordingNotFound):
-        await kept.hear(id, "kari", scope=EVERYTHING)
+        await kept.hear(KARI, id)
     assert [(await desk.get(each, scope=EVERYTHING)).has_recording for each in (id, other)] == [False, True]
-    assert await kept.delete([]) == 0
+    assert await kept.delete(SYSTEM, []) == 0
 
 
 async def test_deleting_is_a_part_of_a_larger_unit_of_work(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
-    await kept.keep(id, SPEECH)
+    await kept.keep(CALLER, id, SPEECH)
 
-    async def work(connection: object) -> None:
-        await kept.delete([id])
+    async def work(unit: Unit) -> None:
+        await kept.delete(unit, [id])
         raise RecordingNotFound  # whatever else went wrong
 
     with pytest.raises(RecordingNotFound):
-        await kept.together(work)
-    assert await kept.hear(id, "kari", scope=EVERYTHING)
+        await kept.together(SYSTEM, work)
+    assert await kept.hear(KARI, id)
 
 
 async def test_without_a_callback_there_is_nothing_to_keep_it_with(kept: Recordings, desk: Desk) -> None:
     for nobody in (NOBODY, "no uuid"):
         with pytest.raises(CallbackNotFound):
-            await kept.keep(nobody, SPEECH)
+            await kept.keep(CALLER, nobody, SPEECH)
         with pytest.raises(CallbackNotFound):
-            await kept.hear(nobody, "kari", scope=EVERYTHING)
+            await kept.hear(KARI, nobody)
     with pytest.raises(RecordingNotFound):
-        await kept.hear(await registered(desk), "kari", scope=EVERYTHING)
+        await kept.hear(KARI, await registered(desk))
 
 
 def test_silence_is_told_from_speech() -> None:

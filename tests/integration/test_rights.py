@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from desk.access.actor import CALLER
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import ClosedReason, IncompleteStep
@@ -34,7 +35,7 @@ def rights(database: Database, clock: FakeClock) -> Rights:
 async def test_everything_held_is_told(desk: Desk, database: Database, rights: Rights) -> None:
     mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
     alaw = bytes(range(256)) * 40
-    await Recordings(database=database, vault=old_vault(), clock=desk._clock).keep(mine, alaw)
+    await Recordings(database=database, vault=old_vault(), clock=desk._clock).keep(CALLER, mine, alaw)
     told = await rights.export(person(1), "kari")
     (callback,) = told["callbacks"]
     assert callback["id"] == mine
@@ -68,7 +69,7 @@ async def test_the_export_tells_what_does_not_open(desk: Desk, database: Databas
 async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database, rights: Rights) -> None:
     ids = [await lived(desk, database, 1)]
     heard = Recordings(database=database, vault=old_vault(), clock=desk._clock)
-    await heard.keep(ids[0], b"\xd5" * 8000)
+    await heard.keep(CALLER, ids[0], b"\xd5" * 8000)
     ids.append((await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id)
     await desk.close(ids[1], "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     other = await lived(desk, database, 2)

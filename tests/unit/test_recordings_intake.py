@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from desk.access.actor import Actor
 from desk.callbacks.errors import CallbackNotFound
 from desk.database.errors import StorageUnavailable
+from desk.database.unit_of_work import Unit
 from desk.errors import DeskError
 from ivr.asterisk.errors import AriError, AriUnavailable
 from ivr.calls.recording_intake import TOLD_WITHIN, Intake
@@ -55,7 +57,7 @@ class FakeRecordings:
     kept: dict[str, bytes] = field(default_factory=dict)
     failing: DeskError | None = None
 
-    async def keep(self, callback_id: str, alaw: bytes) -> bool:
+    async def keep(self, by: Actor | Unit, /, callback_id: str, alaw: bytes) -> bool:
         if self.failing:
             raise self.failing
         return self.kept.setdefault(callback_id, alaw) is alaw

@@ -15,7 +15,6 @@ from desk.dials.dials import Dials
 from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.paths import ROOT
-from desk.recordings.recordings import Recordings
 from desk.schema import tables
 
 DESK = ROOT / "desk"
@@ -178,7 +177,7 @@ def test_a_storage_function_that_forgets_is_found(tmp_path: Path, signature: str
     assert forgetful(tmp_path) == {"new.every"}
 
 
-@pytest.mark.parametrize("of", [Desk, CallbackEdits, Dials, Ledger, Recordings, Changes], ids=lambda of: of.__name__)
+@pytest.mark.parametrize("of", [Desk, CallbackEdits, Dials, Ledger, Changes], ids=lambda of: of.__name__)
 def test_no_method_of_the_desk_has_a_scope_by_default(of: type) -> None:
     taking = 0
     for name, method in inspect.getmembers(of, inspect.isfunction):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 
 from desk.access.permissions import Scope
+from desk.access.trail import Trail
 
 KEY = "innringing.trace"
 
@@ -31,6 +32,7 @@ class Trace:
     scope: Scope | None = None
     callbacks: set[str] = field(default_factory=set)
     untold: bool = False
+    trail: Trail = field(default_factory=Trail)
 
     @property
     def emergency(self) -> bool:

@@ -1,0 +1,33 @@
+"""Who acts: the name for the history, the departments they may reach, and the trail of what they were shown."""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from desk.access.permissions import EVERYTHING, Scope
+from desk.access.trail import NO_TRAIL, Trail
+
+
+@dataclass(frozen=True)
+class Actor:
+    """An agent at the web door, a caller, a command or the service itself.
+
+    `name` is what the history shows. `scope` bounds every statement of a unit of work.
+    """
+
+    name: str
+    scope: Scope
+    trail: Trail = field(default_factory=Trail, compare=False, repr=False)
+
+    def within(self, scope: Scope) -> "Actor":
+        """The same actor, reaching only those departments. The trail is shared."""
+        return replace(self, scope=scope)
+
+    def require(self, department: str) -> None:
+        """Raises DepartmentNotAllowed unless the department is within the actor's scope."""
+        self.scope.require(department)
+
+
+CALLER: Final = Actor("caller", EVERYTHING, NO_TRAIL)
+"""A patient on the line. What may be said to a caller is decided by the dialogue, not by a scope."""
+SYSTEM: Final = Actor("system", EVERYTHING, NO_TRAIL)
+"""The service's own work: leases that end, nightly deletion, deduplication."""
