@@ -9,7 +9,8 @@ import structlog
 
 from desk.logging.log import as_before
 
-pytest_plugins = ["tests.servers", "tests.systems"]
+pytest.register_assert_rewrite("tests.support")
+pytest_plugins = ["tests.support.machine.servers", "tests.support.machine.systems"]
 
 
 LONGEST_FIRST = ("acceptance", "chaos", "integration", "unit")

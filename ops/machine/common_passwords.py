@@ -19,8 +19,8 @@ from desk.accounts.passwords import LONGEST, SHORTEST, normal
 COUNT = 10_000
 HEAD = """\
 # The {count} commonest passwords of {shortest} characters and more: the beginning of each SHA-256, in that order.
-# Facts from SecLists' million commonest, copyright (c) Daniel Miessler, MIT licence. Made by
-# ops/machine/common_passwords.py
+# Facts from SecLists' million commonest, copyright (c) Daniel Miessler, MIT licence. Made by \
+ops/machine/common_passwords.py
 """
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from tests.callers import ringing
-from tests.synthetic import synthetic_identity
-from tests.system import System
+from tests.support.machine.system import System
+from tests.support.phone.callers import ringing
+from tests.support.synthetic import synthetic_identity
 
 CALLER = "+4768050101"
 LOOK_EVERY = 0.001

@@ -1,22 +1,22 @@
 """Callers of every kind over real SIP, all at once: what each heard, in order, and what was stored.
 
-The stories are in callers_*.py beside this file. They are told once, together, because most of a call is waiting.
+The stories are in tests/support/stories. They run once, side by side, because most of a call is waiting.
 """
 
 import asyncio
 
 import pytest
 
-from tests.acceptance import callers_again, callers_barging_in, callers_keying, callers_leaving, callers_numbers
-from tests.acceptance.floor import Floor, Story
-from tests.system import System
+from tests.support.machine.system import System
+from tests.support.phone.floor import Floor, Story
+from tests.support.stories import barging_in, calling_again, keying, leaving, numbers
 
 STORIES: tuple[Story, ...] = (
-    *callers_keying.STORIES,
-    *callers_numbers.STORIES,
-    *callers_again.STORIES,
-    *callers_leaving.STORIES,
-    *callers_barging_in.STORIES,
+    *keying.STORIES,
+    *numbers.STORIES,
+    *calling_again.STORIES,
+    *leaving.STORIES,
+    *barging_in.STORIES,
 )
 LINES = 20
 """Calls at once: more would measure the machine."""

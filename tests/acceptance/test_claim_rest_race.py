@@ -15,8 +15,8 @@ from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.paths import ROOT
-from tests.integration.api_process import ApiProcess, environment, running_api
-from tests.integration.api_queue import open_queue, people_ring
+from tests.support.web.api_process import ApiProcess, environment, running_api
+from tests.support.web.api_queue import open_queue, people_ring
 
 PROCESSES = 8
 CALLBACKS = 1000
@@ -42,7 +42,7 @@ async def claim_at_once(api: ApiProcess, tokens: dict[str, str]) -> dict[str, Cl
     """Start a claimer for each agent, let them all go at the same moment, and gather what each got."""
     claimers = {
         name: await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.acceptance.claimer"),
+            *(sys.executable, "-m", "tests.support.claims.claimer"),
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

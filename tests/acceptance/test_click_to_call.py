@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from ops.softphone.phone import Phone
-from tests.acceptance.dial_world import PATIENCE, Case, Exchange, called, running_exchange, shown, soon
+from tests.support.phone.dial_system import PATIENCE, Case, Exchange, called, running_exchange, shown, soon
 
 ALL_STEPS = ["dial_requested", "dial_agent_ringing", "dial_patient_ringing", "dial_bridged", "dial_ended"]
 

@@ -10,11 +10,11 @@ import pytest
 
 from ops.softphone.errors import NobodyThere, Refused
 from ops.softphone.phone import Phone
-from tests.callers import Caller
-from tests.certificates import Certificate, make_certificate
-from tests.ports import free_port
-from tests.synthetic import synthetic_identity
-from tests.system import System, run, running_system
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.machine.system import System, run, running_system
+from tests.support.phone.callers import Caller
+from tests.support.ports import free_port
+from tests.support.synthetic import synthetic_identity
 
 CALLER = "+4768050777"
 ENOUGH = 30.0

@@ -12,10 +12,10 @@ import pytest
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from ops.softphone.rtp import RATE, decode_alaw
-from tests.acceptance.dial_world import shown
-from tests.callers import PATIENCE, Caller, ringing
-from tests.synthetic import synthetic_identity
-from tests.system import System, running_system
+from tests.support.machine.system import System, running_system
+from tests.support.phone.callers import PATIENCE, Caller, ringing
+from tests.support.phone.dial_system import shown
+from tests.support.synthetic import synthetic_identity
 
 DEPARTMENTS = """
 [kirurgi]

@@ -26,9 +26,9 @@ from desk.promises.rules import Promise
 from ivr.dialogue.speech import promise_prompts
 from ops.softphone.listening import Listener
 from ops.softphone.rtp import RATE, Samples, decode_alaw
-from tests.callers import PATIENCE, Caller, ringing
-from tests.synthetic import synthetic_identity
-from tests.system import System, running_system
+from tests.support.machine.system import System, running_system
+from tests.support.phone.callers import PATIENCE, Caller, ringing
+from tests.support.synthetic import synthetic_identity
 
 SAID, EARLIER = "rescue", "switchboard_unavailable"
 """Sentences of the catalogue that no caller hears in these calls: they stand for what callers say."""

@@ -34,12 +34,12 @@ from rich.table import Table
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from ops.machine import asterisk, postgres, tree
-from tests import sipp
-from tests.callers import ringing
-from tests.servers import free_port, machine_settings
-from tests.synthetic import synthetic_identity
-from tests.system import run, until, variables
-from tests.systems import create_database
+from tests.support.machine.servers import free_port, machine_settings
+from tests.support.machine.system import run, until, variables
+from tests.support.machine.systems import create_database
+from tests.support.phone import sipp
+from tests.support.phone.callers import ringing
+from tests.support.synthetic import synthetic_identity
 
 DIALPLAN = """
 [departments](+)

@@ -27,10 +27,10 @@ from rich.table import Table
 from ivr.prompts.files import RATE
 from ivr.prompts.voices import WORDS_A_MINUTE, draft, programs_from
 from ops.machine import tree
-from tests.callers import Caller, ringing
-from tests.servers import machine_settings
-from tests.synthetic import synthetic_identity
-from tests.system import System, run, running_system
+from tests.support.machine.servers import machine_settings
+from tests.support.machine.system import System, run, running_system
+from tests.support.phone.callers import Caller, ringing
+from tests.support.synthetic import synthetic_identity
 
 GOAL = 35.0
 KEYS = 11

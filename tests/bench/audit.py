@@ -30,9 +30,9 @@ from rich.table import Table
 from ops.machine import postgres
 from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
-from tests.integration.api_process import environment, running_api
-from tests.integration.api_queue import open_queue, people_ring
-from tests.systems import create_database
+from tests.support.machine.systems import create_database
+from tests.support.web.api_process import environment, running_api
+from tests.support.web.api_queue import open_queue, people_ring
 
 WITHOUT, OURS, WHOLE = "without", "ours", "ours, nothing folded"
 ME, LIST = "/api/v1/me", "/api/v1/callbacks?department=kirurgi&status=waiting&limit=50"

@@ -20,9 +20,9 @@ from desk.database.engine import Database
 from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
-from tests.filled import waiting
-from tests.integration.api_process import environment, running_api
-from tests.systems import create_database
+from tests.support.desk.filled import waiting
+from tests.support.machine.systems import create_database
+from tests.support.web.api_process import environment, running_api
 
 BODY = b'{"department": "kirurgi", "limit": 1}'
 

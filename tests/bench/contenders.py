@@ -23,7 +23,7 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks.model import ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from tests.integration.desk_world import make_desk
+from tests.support.desk.desk import make_desk
 
 OURS, OURS_TEN, PROCRASTINATE, PGQUEUER, PGQUEUER_TEN = "ours", "ours ×10", "procrastinate", "pgqueuer", "pgqueuer ×10"
 DEPARTMENT = "kirurgi"

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from tests.destination_fuzz import fuzz
+from tests.support.phone.destination_fuzz import fuzz
 
 COUNT = 1_000_000
 SEED = 20261122

@@ -25,10 +25,10 @@ from starlette.routing import Route
 from desk.paths import ROOT
 from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
-from tests.integration.api_process import ApiProcess, environment, running_api
-from tests.integration.api_queue import open_queue, people_ring
-from tests.ports import free_port
-from tests.systems import create_database
+from tests.support.machine.systems import create_database
+from tests.support.ports import free_port
+from tests.support.web.api_process import ApiProcess, environment, running_api
+from tests.support.web.api_queue import open_queue, people_ring
 
 PATH = "/api/v1/callbacks?department=kirurgi&status=waiting&limit=50"
 OURS, STATIC = "list of 50", "the same bytes, static"

@@ -24,10 +24,10 @@ from desk.callbacks.model import CallKey
 from desk.callbacks.queue import Desk
 from desk.promises.rules import public_holidays
 from ops.machine import postgres
-from tests.integration.api_process import ApiProcess, environment, running_api
-from tests.integration.api_queue import open_queue
-from tests.integration.desk_world import person, phone
-from tests.systems import create_database
+from tests.support.desk.desk import person, phone
+from tests.support.machine.systems import create_database
+from tests.support.web.api_process import ApiProcess, environment, running_api
+from tests.support.web.api_queue import open_queue
 
 
 @dataclass

@@ -22,7 +22,7 @@ from desk.callbacks.model import Callback, Status
 from desk.clock import OSLO
 from desk.dials.model import DialReason, DialState, may_ring
 from desk.schema.migrate import migrate
-from tests.integration.api_world import DEPARTMENTS, World, open_world
+from tests.support.web.api import DEPARTMENTS, World, open_world
 
 PEOPLE = 50
 AGENTS = (("kari", "kirurgi"), ("ola", "kirurgi"), ("liv", "hjerte"), ("per", "hjerte"))

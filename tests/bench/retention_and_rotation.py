@@ -30,10 +30,10 @@ from desk.key_rotation.keyring import Keyring
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from ops.machine import postgres
-from tests.environment import without_ours
-from tests.integration.desk_world import DEPARTMENTS, person, phone
-from tests.integration.sealed_world import INDEX, NEW, NEW_INDEX, OLD, changing_vault, old_vault, variables, written
-from tests.systems import create_database
+from tests.support.desk.desk import DEPARTMENTS, person, phone
+from tests.support.desk.sealed_database import INDEX, NEW, NEW_INDEX, OLD, changing_vault, old_vault, variables, written
+from tests.support.environment import without_ours
+from tests.support.machine.systems import create_database
 
 AGO = timedelta(days=40)
 COPIED_AT_ONCE = 50_000

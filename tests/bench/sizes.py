@@ -14,9 +14,9 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
-from tests.filled import fill
-from tests.integration.desk_world import make_desk
-from tests.systems import create_database
+from tests.support.desk.desk import make_desk
+from tests.support.desk.filled import fill
+from tests.support.machine.systems import create_database
 
 SIZES = (1_000, 100_000, 1_000_000)
 TIMES = 200

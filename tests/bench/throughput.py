@@ -28,8 +28,8 @@ from tests.bench.contenders import (
     plain,
     procrastinate_app,
 )
-from tests.filled import waiting
-from tests.systems import create_database
+from tests.support.desk.filled import waiting
+from tests.support.machine.systems import create_database
 
 LEFT = {
     "ours": "select count(*) from callbacks c where status <> 'closed' or "

@@ -21,10 +21,10 @@ from desk.database.engine import Database
 from desk.schema.migrate import migrate
 from desk.schema.tables import callbacks, history
 from ops.machine import postgres
-from tests.chaos import claim_worker
-from tests.chaos.claim_history import LOST, OK, Operation, Stored, faults, operations
-from tests.filled import waiting
-from tests.systems import create_database
+from tests.support.claims import worker
+from tests.support.claims.history import LOST, OK, Operation, Stored, faults, operations
+from tests.support.desk.filled import waiting
+from tests.support.machine.systems import create_database
 
 PROCESSES = 8
 AGENTS = 5
@@ -54,7 +54,7 @@ async def under_fire(
     database = Database(url)
     names = (f"agent-{n}" for n in itertools.count())
     forks = multiprocessing.get_context("forkserver")  # forked ready: the next kill must not meet one that only starts
-    forks.set_forkserver_preload(["tests.chaos.claim_worker"])
+    forks.set_forkserver_preload(["tests.support.claims.worker"])
     running: list[tuple[Process, Path]] = []
     chance = random.Random(4711)
     try:
@@ -62,9 +62,7 @@ async def under_fire(
 
         def start() -> tuple[Process, Path]:
             journals = [folder / f"{next(names)}.jsonl" for _ in range(agents)]
-            process = forks.Process(
-                target=claim_worker.run, args=(url, journals, lease, slow_one_in, mutant), daemon=True
-            )
+            process = forks.Process(target=worker.run, args=(url, journals, lease, slow_one_in, mutant), daemon=True)
             process.start()
             return process, journals[-1]
 

@@ -4,9 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from tests.callers import ringing
-from tests.synthetic import synthetic_identity
-from tests.system import System, running_system
+from tests.support.machine.system import System, running_system
+from tests.support.phone.callers import ringing
+from tests.support.synthetic import synthetic_identity
 
 WITHIN = 10.0  # seconds after Asterisk is back: what is promised
 

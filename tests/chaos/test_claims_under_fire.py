@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from desk.schema.migrate import migrate
-from tests.chaos.claim_history import LOST, OK, Operation, Stored, faults
 from tests.chaos.claims_under_fire import under_fire
+from tests.support.claims.history import LOST, OK, Operation, Stored, faults
 
 LEASE = 10.0
 

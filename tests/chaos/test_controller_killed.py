@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 from ops.softphone.phone import Phone
-from tests.callers import ringing
-from tests.synthetic import synthetic_identity
-from tests.system import System, running_system, until
+from tests.support.machine.system import System, running_system, until
+from tests.support.phone.callers import ringing
+from tests.support.synthetic import synthetic_identity
 
 
 def switchboard(system: System) -> Phone:

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 from ops.machine import postgres
-from tests.callers import ringing
-from tests.servers import machine_settings
-from tests.synthetic import synthetic_identity
-from tests.system import run, running_system
-from tests.systems import create_database
+from tests.support.machine.servers import machine_settings
+from tests.support.machine.system import run, running_system
+from tests.support.machine.systems import create_database
+from tests.support.phone.callers import ringing
+from tests.support.synthetic import synthetic_identity
 
 
 async def test_a_caller_hears_no_receipt_when_nothing_can_be_stored(prompts: None, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from desk.settings.settings import Settings
-from tests.servers import machine_settings
-from tests.system import System, run
+from tests.support.machine.servers import machine_settings
+from tests.support.machine.system import System, run
 
 FAULTY = '[kirurgi]\nname = "Kirurgi"\nextension = "1000"\nhospital_number = "+4768050001"\npolicy = "sometimes"\n'
 

@@ -21,9 +21,8 @@ from desk.limits.rate import Rate
 from desk.paths import ROOT
 from desk.schema.tables import callbacks
 from desk.vault.vault import index_version_of
-from tests.environment import without_ours
-from tests.integration.desk_world import DEPARTMENTS, person, phone
-from tests.integration.sealed_world import (
+from tests.support.desk.desk import DEPARTMENTS, person, phone
+from tests.support.desk.sealed_database import (
     INDEX,
     NEW,
     NEW_INDEX,
@@ -39,6 +38,7 @@ from tests.integration.sealed_world import (
     variables,
     written,
 )
+from tests.support.environment import without_ours
 
 c = callbacks.c
 ROWS = 3000

@@ -17,10 +17,10 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.canaries import Checker, Find
-from tests.canary_places import in_wide_characters
-from tests.chaos.canary_calls import BY_COMMAND, KEYED, LINES, STORED_BY_A_FEW, STORED_BY_MANY, Calls, a_few, many
-from tests.system import System, run, until
+from tests.support.canaries.calls import BY_COMMAND, KEYED, LINES, STORED_BY_A_FEW, STORED_BY_MANY, Calls, a_few, many
+from tests.support.canaries.numbers import Checker, Find
+from tests.support.canaries.places import in_wide_characters
+from tests.support.machine.system import System, run, until
 
 BY_COMMAND_FROM = "+4768050704"
 KEYED_DIGIT = re.compile(rb"""\bDTMF\b|\bdigit["']?\s*[=:]\s*["']?[0-9*#]""", re.IGNORECASE)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests import sipp
-from tests.synthetic import synthetic_identity
-from tests.system import System
+from tests.support.machine.system import System
+from tests.support.phone import sipp
+from tests.support.synthetic import synthetic_identity
 
 CALLERS = {f"+47680506{n:02}": synthetic_identity(600 + n) for n in range(30)}
 

@@ -11,13 +11,13 @@ from desk.database.engine import Database
 from desk.paths import ROOT
 from ivr.prompts.build import build
 from ops.machine import tree
-from tests.fakes import FakeClock
-from tests.integration.desk_world import make_desk
-from tests.integration.oidc_house import as_they_were as as_they_were
-from tests.integration.oidc_house import forging as forging
-from tests.integration.oidc_house import opens as opens
-from tests.integration.oidc_house import provider as provider
-from tests.integration.prompts_world import KEYS
+from tests.support.desk.desk import make_desk
+from tests.support.fakes import FakeClock
+from tests.support.oidc.house import as_they_were as as_they_were
+from tests.support.oidc.house import forging as forging
+from tests.support.oidc.house import opens as opens
+from tests.support.oidc.house import provider as provider
+from tests.support.phone.prompts import KEYS
 
 
 @pytest.fixture

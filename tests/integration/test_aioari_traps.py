@@ -12,9 +12,9 @@ from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari, aioari
 from ivr.asterisk.events import WANTED
 from ivr.calls.call import Call
-from tests.fake_ari import USER, FakeAri, channel_json, serving
-from tests.integration.aioari_world import LITTLE, nothing, one_prompt, silence, stock, stock_running
-from tests.phone_door import open_door, until
+from tests.support.phone.fake_ari import USER, FakeAri, channel_json, serving
+from tests.support.phone.phone_door import open_door, until
+from tests.support.phone.plain_aioari import LITTLE, nothing, one_prompt, silence, stock, stock_running
 
 
 @pytest.mark.parametrize("politely", [True, False])

@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 
 from desk.callbacks.model import IncompleteStep
 from ivr.calls.call import Call, Keys
-from tests.fake_ari import FakeAri, channel_json, serving
-from tests.integration.aioari_world import LITTLE, one_prompt, stock, stock_running
-from tests.phone_door import open_door, until
+from tests.support.phone.fake_ari import FakeAri, channel_json, serving
+from tests.support.phone.phone_door import open_door, until
+from tests.support.phone.plain_aioari import LITTLE, one_prompt, stock, stock_running
 
 
 async def test_trap_09_a_playback_that_ends_before_it_is_answered_is_not_missed() -> None:

@@ -31,9 +31,9 @@ from desk.vault.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
-from tests.integration.any_conversation import DEPARTMENTS, Kept, holds, kept_promises_hold, nothing_personal
-from tests.integration.desk_world import KEYS
-from tests.integration.exchange import Answer, Clock, Exchange, Line, Plan, no_time_passes
+from tests.support.desk.desk import KEYS
+from tests.support.phone.any_conversation import DEPARTMENTS, Kept, holds, kept_promises_hold, nothing_personal
+from tests.support.phone.exchange import Answer, Clock, Exchange, Line, Plan, no_time_passes
 
 SECONDS = st.integers(0, 900).map(lambda tenths: tenths / 10)
 SLUGS = st.sampled_from([department.slug for department in DEPARTMENTS.all()])

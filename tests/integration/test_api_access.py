@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import Grant, Role
-from tests.integration.api_world import World, ids, open_world, refused
+from tests.support.web.api import World, ids, open_world, refused
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 READS = ("", "/history")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.api_world import World, amended, ids, open_world, refused
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, amended, ids, open_world, refused
 
 MOBILE = "+4740612345"
 AFTER_CUTOFF = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)

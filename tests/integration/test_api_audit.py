@@ -19,9 +19,9 @@ from desk.audit.actions import ACTIONS, OUTCOMES, ROLES
 from desk.audit.audit import Audit, AuditEntry
 from desk.audit.repository import AuditRow
 from desk.database.errors import StorageUnavailable
-from tests.integration.api_world import World, open_world, refused
-from tests.integration.audit_world import everything
-from tests.synthetic import synthetic_identity
+from tests.support.desk.audit import everything
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, open_world, refused
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from sqlalchemy import select
 from desk.access.permissions import Role
 from desk.schema.access_tables import agents
 from desk.schema.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
-from tests.integration.api_process import environment, running_api
-from tests.integration.api_world import World, open_world, refused
-from tests.integration.audit_world import everything
+from tests.support.desk.audit import everything
+from tests.support.web.api import World, open_world, refused
+from tests.support.web.api_process import environment, running_api
 
 SQLITE = "sqlite+aiosqlite:///api.db"
 HOST = "127.0.0.1"

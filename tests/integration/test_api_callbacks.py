@@ -10,8 +10,8 @@ import pytest
 
 from desk.callbacks.model import CallKey, IncompleteStep
 from desk.numbers.phone_number import parse_phone
-from tests.integration.api_world import World, open_world
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, open_world
 
 FIELDS = {
     *("id", "department", "status", "priority", "phone", "patient", "promise", "attempts", "call_count", "language"),

@@ -9,7 +9,7 @@ import pytest
 from api.web.problems import URN
 from desk.access.permissions import Role
 from desk.dials.model import DialReason
-from tests.integration.api_world import World, open_world
+from tests.support.web.api import World, open_world
 
 ME = "asterisk-1/a"
 

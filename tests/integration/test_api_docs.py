@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.api_world import World, open_world
+from tests.support.web.api import World, open_world
 
 SURFACE = {
     *(("GET", f"/api/v1/{noun}") for noun in ("callbacks", "calls", "departments", "me")),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.integration.api_world import World, amended, open_world, refused
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, amended, open_world, refused
 
 MOBILE = "+4740612345"
 AFTER_CUTOFF = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from desk.access.permissions import Role
 from desk.numbers.phone_number import PhoneNumber
-from tests.integration.api_world import World, ids, open_world, refused
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, ids, open_world, refused
 
 MOBILE = "+4740612345"
 AFTER_CUTOFF = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)

@@ -21,7 +21,7 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.paths import ROOT
 from desk.settings.settings import Settings
-from tests.integration.api_world import KEYS, World, open_world
+from tests.support.web.api import KEYS, World, open_world
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -13,7 +13,7 @@ from api.web.background import repeating
 from desk.callbacks.model import Callback
 from desk.database.errors import StorageUnavailable
 from desk.ledger.ledger import Ledger
-from tests.integration.api_world import DEPARTMENTS, World, open_world
+from tests.support.web.api import DEPARTMENTS, World, open_world
 
 MINUTE = timedelta(minutes=1)
 

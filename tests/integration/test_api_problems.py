@@ -21,8 +21,8 @@ from desk.departments.errors import DepartmentsFileError
 from desk.errors import DeskError, SettingsError
 from desk.files.errors import OperatorsFileError
 from desk.idempotency.errors import AnswerNotVisible
-from tests.integration.api_world import World, open_world
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, open_world
 
 JSON = {"content-type": "application/json"}
 SENTINEL = synthetic_identity(99)

@@ -9,7 +9,7 @@ import pytest
 
 from desk.access.actor import CALLER
 from desk.access.permissions import Role
-from tests.integration.api_world import World, open_world, refused
+from tests.support.web.api import World, open_world, refused
 
 SPEECH = b"\x2a\xaa" * 8000
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.api_process import ApiProcess, environment, running_api
-from tests.integration.api_queue import open_queue, people_ring
-from tests.link_gateway import SECRET
+from tests.support.sms.link_gateway import SECRET
+from tests.support.web.api_process import ApiProcess, environment, running_api
+from tests.support.web.api_queue import open_queue, people_ring
 
 EXAMPLES = 20
 CURSORS = """

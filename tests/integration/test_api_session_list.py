@@ -11,7 +11,7 @@ import pytest
 
 from desk.access.permissions import Role
 from desk.accounts.sessions import LoginSource
-from tests.integration.api_world import World, open_world, refused
+from tests.support.web.api import World, open_world, refused
 
 FIELDS = {"id", "agent", "source", "created_at", "seen_at", "ends_at", "current"}
 OLD = timedelta(minutes=10)

@@ -13,7 +13,7 @@ import pytest
 from api.auth.cookies import CSRF_HEADER
 from desk.access.permissions import Role
 from desk.accounts.sessions import LoginSource, ProviderLogin
-from tests.integration.api_world import World, open_world, refused
+from tests.support.web.api import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"
 HOST = "https://innringing.test"

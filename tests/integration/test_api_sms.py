@@ -17,9 +17,9 @@ from desk.access.permissions import EVERYTHING, Role
 from desk.clock import SystemClock
 from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings
-from tests.integration.api_world import KEYS, World, open_world, refused
-from tests.integration.desk_world import call
-from tests.link_gateway import SECRET, LinkGateway, link_gateway, says
+from tests.support.desk.desk import call
+from tests.support.sms.link_gateway import SECRET, LinkGateway, link_gateway, says
+from tests.support.web.api import KEYS, World, open_world, refused
 
 MOBILE = "+4740612345"
 BEARER = {"Authorization": f"Bearer {SECRET}"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from desk.schema.migrate import migrate
-from tests.integration.api_process import environment, own_departments, refused_start, running_api
-from tests.ports import free_port
+from tests.support.ports import free_port
+from tests.support.web.api_process import environment, own_departments, refused_start, running_api
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
 

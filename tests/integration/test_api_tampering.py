@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from desk.schema.tables import callbacks
-from tests.integration.api_world import World, open_world
+from tests.support.web.api import World, open_world
 
 c = callbacks.c
 PEOPLE = 20

@@ -11,7 +11,7 @@ from desk.access.permissions import Grant, Permission, Role
 from desk.accounts.errors import ProvidersPerson
 from desk.accounts.sessions import LoginSource
 from desk.accounts.tokens import TokenScope
-from tests.integration.api_world import World, open_world, refused
+from tests.support.web.api import World, open_world, refused
 
 DAY = timedelta(days=1)
 COOKIE, CSRF_HEADER = "innringing", "X-CSRF-Token"

@@ -9,9 +9,9 @@ from desk.callbacks.model import IncompleteStep
 from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari
 from ivr.calls.call import Call
-from tests.fake_ari import PASSWORD, USER, FakeAri, channel_json, serving
-from tests.integration.aioari_world import nothing, one_prompt, silence, stock, stock_running
-from tests.phone_door import Door, open_door, until
+from tests.support.phone.fake_ari import PASSWORD, USER, FakeAri, channel_json, serving
+from tests.support.phone.phone_door import Door, open_door, until
+from tests.support.phone.plain_aioari import nothing, one_prompt, silence, stock, stock_running
 
 BAD_MESSAGES = [
     "",

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from ivr.asterisk.events import WANTED
 from ivr.calls.call import Call, Keys
-from tests.fake_ari import channel_json, serving
-from tests.phone_door import open_door, until
+from tests.support.phone.fake_ari import channel_json, serving
+from tests.support.phone.phone_door import open_door, until
 
 EVENTS = 10_000
 SEED = 20270324

@@ -13,9 +13,9 @@ from ivr.asterisk.errors import AriUnavailable, ChannelGone, NotReachable
 from ivr.asterisk.events import ChannelDestroyed, parse
 from ivr.calls.inbound import Inbound
 from ivr.dials.dialler import Dialler
-from tests.fake_ari import PASSWORD, USER, FakeAri, serving
-from tests.phone_door import until
-from tests.unit.dialler_world import ID, FakeDials, a_dial
+from tests.support.phone.dialler import ID, FakeDials, a_dial
+from tests.support.phone.fake_ari import PASSWORD, USER, FakeAri, serving
+from tests.support.phone.phone_door import until
 
 CHANNEL = f"dial-{ID.format(1)}-patient"
 ENDPOINT = "PJSIP/+4768050001@trunk"

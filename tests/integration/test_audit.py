@@ -16,9 +16,9 @@ from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded
-from tests.integration.desk_world import KEYS, call, person, phone
+from tests.support.desk.audit import VAULT, entry, everything, faults, make_audit, unguarded
+from tests.support.desk.desk import KEYS, call, person, phone
+from tests.support.fakes import FakeClock
 
 NEW_INDEX = b"j" * 32
 REFUSED = (Conflict, StorageUnavailable)

@@ -15,10 +15,10 @@ from desk.audit.retention import AuditRetention
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from innringing import app
-from tests.fakes import FakeClock
-from tests.integration.audit_world import entry, everything, faults, make_audit, unguarded
-from tests.integration.desk_world import call, make_desk, person, phone
-from tests.integration.sealed_world import variables
+from tests.support.desk.audit import entry, everything, faults, make_audit, unguarded
+from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.desk.sealed_database import variables
+from tests.support.fakes import FakeClock
 
 DAYS = 1827
 

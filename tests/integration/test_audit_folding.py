@@ -21,10 +21,10 @@ from desk.audit.repository import GENESIS, AuditRow
 from desk.callbacks.model import Callback
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from tests.fakes import FakeClock
-from tests.integration.api_world import open_world
-from tests.integration.audit_world import VAULT, entry, everything, faults, make_audit, unguarded
-from tests.integration.desk_world import call, person, phone
+from tests.support.desk.audit import VAULT, entry, everything, faults, make_audit, unguarded
+from tests.support.desk.desk import call, person, phone
+from tests.support.fakes import FakeClock
+from tests.support.web.api import open_world
 
 FOLD = timedelta(minutes=15)
 ADDED_LATER = {"again", "named_until"}

@@ -7,14 +7,14 @@ from asyncio.subprocess import PIPE, Process
 from collections import Counter
 
 from desk.database.engine import Database
-from tests.integration.audit_world import everything, faults
+from tests.support.desk.audit import everything, faults
 
 ROWS = 40
 
 
 async def started(url: str, name: str) -> Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.integration.audit_process", url, name), stdout=PIPE
+        *(sys.executable, "-m", "tests.support.desk.audit_process", url, name), stdout=PIPE
     )
 
 

@@ -16,9 +16,9 @@ from desk.audit.verify import Fault, What
 from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
 from desk.schema.tables import audit, audit_callbacks, audit_patients
-from tests.fakes import FakeClock
-from tests.integration.audit_world import VAULT, entry, faults, make_audit, unguarded
-from tests.integration.desk_world import call, person, phone
+from tests.support.desk.audit import VAULT, entry, faults, make_audit, unguarded
+from tests.support.desk.desk import call, person, phone
+from tests.support.fakes import FakeClock
 
 ROWS = 40
 TABLES = (audit, audit_callbacks, audit_patients)

@@ -33,8 +33,8 @@ from desk.departments.departments import Departments
 from desk.errors import DeskError
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.fakes import FakeClock
 
 LEASE = timedelta(minutes=15)
 PEOPLE, AGENTS, SLUGS = st.integers(1, 3), st.sampled_from(["kari", "ola"]), st.sampled_from(["kirurgi", "hjerte"])

@@ -28,11 +28,11 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.paths import ROOT
 from desk.vault.vault import Vault
 from ops.machine.postgres import Postgres
-from tests.canaries import Checker, Find, identities, identity_spellings, phone_spellings, phones
-from tests.canary_places import in_a_dump, in_files
-from tests.integration.api_world import open_world
-from tests.integration.canary_sweep import Numbers, Route, routes, sent, through_every_route
-from tests.integration.canary_world import lived, secrets
+from tests.support.canaries.numbers import Checker, Find, identities, identity_spellings, phone_spellings, phones
+from tests.support.canaries.patients import lived, secrets
+from tests.support.canaries.places import in_a_dump, in_files
+from tests.support.canaries.sweep import Numbers, Route, routes, sent, through_every_route
+from tests.support.web.api import open_world
 
 
 @pytest.fixture(scope="module")

@@ -28,14 +28,14 @@ from desk.database.engine import Database
 from desk.logging.log import Scrubber
 from desk.paths import ROOT
 from innringing import app
-from tests.canaries import Checker, Find, identities, identity_spellings, phones
-from tests.canary_places import in_files, in_the_tables
-from tests.environment import without_ours
-from tests.integration.api_process import environment
-from tests.integration.api_world import KEYS, open_world
-from tests.integration.canary_world import PASSWORD, lived
-from tests.ports import free_port
-from tests.system import COMMAND
+from tests.support.canaries.numbers import Checker, Find, identities, identity_spellings, phones
+from tests.support.canaries.patients import PASSWORD, lived
+from tests.support.canaries.places import in_files, in_the_tables
+from tests.support.environment import without_ours
+from tests.support.machine.system import COMMAND
+from tests.support.ports import free_port
+from tests.support.web.api import KEYS, open_world
+from tests.support.web.api_process import environment
 
 SEEN = 300
 """Whom the commands are about: the canaries from this one on are in the database."""

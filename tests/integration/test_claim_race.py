@@ -15,8 +15,8 @@ from desk.database.engine import Database
 from desk.paths import ROOT
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call, make_desk, person, phone
+from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.fakes import FakeClock
 
 PROCESSES = 8
 CALLBACKS = 1000
@@ -26,7 +26,7 @@ async def start(*arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.integration.desk_process",
+        "tests.support.desk.desk_process",
         *arguments,
         stdin=PIPE,
         stdout=PIPE,

@@ -17,8 +17,8 @@ from api.web.server import protocol as connections
 from api.web.server.protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_WAITING, bounded
 from api.web.server.tls import CertificateFault, server_context
 from desk.settings.network import NetworkSettings
-from tests.certificates import make_certificate
-from tests.integration.api_process import environment, refused_start, running_api
+from tests.support.certificates import make_certificate
+from tests.support.web.api_process import environment, refused_start, running_api
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"

@@ -23,9 +23,9 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ops.commands import compose
 from ops.machine import container_secrets, postgres, tree
-from tests.environment import without_ours
-from tests.link_gateway import LinkGateway
-from tests.ports import free_port
+from tests.support.environment import without_ours
+from tests.support.ports import free_port
+from tests.support.sms.link_gateway import LinkGateway
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
 TABLE = ROOT / "docs" / "security.md"

@@ -18,8 +18,8 @@ from desk.settings.settings import Settings
 from desk.tls import client_context
 from ops.commands.migrate import app
 from ops.machine import postgres
-from tests.certificates import Authority, Certificate
-from tests.environment import without_ours
+from tests.support.certificates import Authority, Certificate
+from tests.support.environment import without_ours
 
 APP, OWNER = "innringing_app", "innringing_owner"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ops.machine import dependency_audit as audit
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 TODAY = date(2026, 11, 24)
 NONE = "ignored = []\n"

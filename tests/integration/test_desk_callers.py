@@ -13,8 +13,8 @@ from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.departments.errors import DepartmentNotFound
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.fakes import FakeClock
 
 MINUTE = timedelta(minutes=1)
 

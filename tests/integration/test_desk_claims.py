@@ -10,8 +10,8 @@ from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, I
 from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Priority, Status
 from desk.callbacks.queue import Desk
 from desk.departments.errors import DepartmentNotFound
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call, person, phone
+from tests.support.desk.desk import call, person, phone
+from tests.support.fakes import FakeClock
 
 MINUTE = timedelta(minutes=1)
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

@@ -12,8 +12,8 @@ from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.errors import DepartmentNotFound
 from desk.schema import tables
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call, make_desk, person, phone
+from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.fakes import FakeClock
 
 
 async def count(database: Database, table: str) -> int:

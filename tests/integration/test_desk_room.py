@@ -14,8 +14,8 @@ from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentNotFound
 from desk.promises.availability import DelayReason
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.fakes import FakeClock
 
 HOUR = timedelta(hours=1)
 TEN, THIRTEEN = datetime(2026, 11, 24, 9, tzinfo=UTC), datetime(2026, 11, 24, 12, tzinfo=UTC)  # rounds, in UTC

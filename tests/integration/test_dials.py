@@ -21,9 +21,9 @@ from desk.dials.errors import (
 from desk.dials.model import Caps, DialReason, DialState
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import parse_phone
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call
-from tests.integration.dial_world import DialWorld, make_dials
+from tests.support.desk.desk import call
+from tests.support.desk.dials import DialWorld, make_dials
+from tests.support.fakes import FakeClock
 
 ME, COLLEAGUE = "asterisk-1/a", "asterisk-1/b"
 

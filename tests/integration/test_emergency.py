@@ -12,9 +12,9 @@ import pytest
 from desk.access.permissions import Grant, Permission, Role
 from desk.accounts.sessions import LoginSource, Sessions
 from desk.accounts.tokens import TokenScope
-from tests.integration.api_world import World, ids, open_world, refused
-from tests.integration.audit_world import everything
-from tests.integration.live_world import listening_to, served
+from tests.support.desk.audit import everything
+from tests.support.web.api import World, ids, open_world, refused
+from tests.support.web.live import listening_to, served
 
 REASON = "Hjerte har ingen på vakt, og pasienten er på vei inn"
 EMERGENCY = "/emergency-access"

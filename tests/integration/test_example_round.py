@@ -8,8 +8,8 @@ from pathlib import Path
 from desk.access.permissions import Scope
 from desk.callbacks.model import ClosedReason, Status
 from desk.paths import ROOT
-from tests.integration.api_process import environment, running_api
-from tests.integration.api_queue import open_queue, people_ring
+from tests.support.web.api_process import environment, running_api
+from tests.support.web.api_queue import open_queue, people_ring
 
 EXAMPLE = ROOT / "docs" / "examples" / "round.py"
 ANSWERS = "reached\nnonsense\nbusy\ndropped\nreached\nwrong_number\n"

@@ -14,8 +14,8 @@ from api.demo import ensure_demo_agent, ensure_demo_password
 from desk.access.permissions import Role
 from desk.accounts.sessions import LoginSource
 from ops.commands.migrate import app
-from tests.integration.api_world import KEYS, World, open_world, refused
-from tests.integration.shut_routes import refused_everywhere
+from tests.support.web.api import KEYS, World, open_world, refused
+from tests.support.web.closed_routes import refused_everywhere
 
 FIRST, OWN = "fikk denne av drift", "ta trikken til Frogner"
 WEEK = timedelta(days=7)

@@ -19,7 +19,7 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings
 from innringing import app
 from ops.machine.postgres import Postgres
-from tests.environment import without_ours
+from tests.support.environment import without_ours
 
 CHECKLIST = ROOT / "docs" / "security.md"
 STEPS = 4

@@ -10,8 +10,8 @@ from desk.accounts.agents import Agent, Agents
 from desk.accounts.errors import AgentNotFound, GrantNotFound
 from desk.database.engine import Database
 from ops.commands.migrate import app
-from tests.fakes import FakeClock
-from tests.integration.api_world import KEYS, open_world, refused
+from tests.support.fakes import FakeClock
+from tests.support.web.api import KEYS, open_world, refused
 
 AT = "'2026-11-20 08:00:00+00:00'"
 

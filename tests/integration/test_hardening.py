@@ -15,7 +15,7 @@ from api.openapi import DOCS_PATH, POLICY
 from api.web.middleware.hardening import ANSWER_POLICY, nonce_of, page_policy
 from api.web.middleware.requests import MAX_BODY_BYTES
 from desk.access.permissions import Role
-from tests.integration.api_world import World, open_world, refused
+from tests.support.web.api import World, open_world, refused
 
 ALWAYS = {
     "x-content-type-options": "nosniff",

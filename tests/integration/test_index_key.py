@@ -30,9 +30,9 @@ from desk.schema.migrate import migrate
 from desk.schema.tables import answers, callbacks
 from desk.vault.vault import Vault, index_version_of
 from innringing import app
-from tests.fakes import FakeClock
-from tests.integration.desk_world import DEPARTMENTS, call, person, phone
-from tests.integration.sealed_world import INDEX, NEW_INDEX, OLD, fill, index_vault, variables, written
+from tests.support.desk.desk import DEPARTMENTS, call, person, phone
+from tests.support.desk.sealed_database import INDEX, NEW_INDEX, OLD, fill, index_vault, variables, written
+from tests.support.fakes import FakeClock
 
 c = callbacks.c
 UNCLAIMED: Any = {"fence": None, "scope": EVERYTHING}

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from desk.paths import ROOT
-from tests.fake_ari import FakeAri, serving
-from tests.integration.api_process import environment
-from tests.phone_door import until
-from tests.ports import free_port
+from tests.support.phone.fake_ari import FakeAri, serving
+from tests.support.phone.phone_door import until
+from tests.support.ports import free_port
+from tests.support.web.api_process import environment
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
 

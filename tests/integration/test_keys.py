@@ -19,9 +19,8 @@ from desk.schema.tables import callbacks, metadata, vault_keys
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 from innringing import app
-from tests.fakes import FakeClock
-from tests.integration import sealed_world
-from tests.integration.sealed_world import (
+from tests.support.desk import sealed_database
+from tests.support.desk.sealed_database import (
     INDEX,
     NEW,
     OLD,
@@ -34,6 +33,7 @@ from tests.integration.sealed_world import (
     values,
     written,
 )
+from tests.support.fakes import FakeClock
 
 c = callbacks.c
 
@@ -252,7 +252,7 @@ async def test_no_changed_value_opens_and_none_ends_anything(database: Database,
 
 @pytest.fixture
 def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    for name, value in sealed_world.variables(migrated_url, identity_key=written(v2=NEW, v1=OLD)).items():
+    for name, value in sealed_database.variables(migrated_url, identity_key=written(v2=NEW, v1=OLD)).items():
         monkeypatch.setenv(name, value)
     return CliRunner()
 

@@ -12,8 +12,8 @@ from desk.database.engine import Database
 from desk.key_rotation.keyring import Keyring
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
-from tests.integration.api_process import environment, own_departments
-from tests.integration.sealed_world import OLD, new_vault, old_vault, variables, written
+from tests.support.desk.sealed_database import OLD, new_vault, old_vault, variables, written
+from tests.support.web.api_process import environment, own_departments
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from desk.accounts.errors import LeakedPasswordsFault
 from innringing import app
-from tests.integration.api_world import open_world, refused
 from tests.integration.test_api_sessions import PASSWORD, browser_of
+from tests.support.web.api import open_world, refused
 
 LEAKED, OWN = "en ny og lang setning", "en annen lang setning"
 

@@ -22,8 +22,8 @@ from desk.history import history
 from desk.history.feed import Tail
 from desk.history.history import Entry
 from desk.vault.errors import CannotOpen
-from tests.integration.api_world import World
-from tests.integration.live_world import SECONDS, Served, listening_to, parsed, served
+from tests.support.web.api import World
+from tests.support.web.live import SECONDS, Served, listening_to, parsed, served
 
 FIELDS = {"id", "event", "at", "callback", "department", "actor", "from_status", "to_status", "version"}
 

@@ -20,8 +20,8 @@ from desk.history.feed_repository import LOCK, unfinished
 from desk.history.history import Entry
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call, make_desk, person, phone
+from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.fakes import FakeClock
 
 NEVER = 3600.0
 WRITERS = 8

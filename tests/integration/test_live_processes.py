@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from desk.callbacks.model import CallKey
-from tests.integration.api_process import ApiProcess, environment, running_api
-from tests.integration.api_queue import open_queue, people_ring
-from tests.integration.desk_world import person, phone
-from tests.integration.live_world import listening_to
+from tests.support.desk.desk import person, phone
+from tests.support.web.api_process import ApiProcess, environment, running_api
+from tests.support.web.api_queue import open_queue, people_ring
+from tests.support.web.live import listening_to
 
 CALLERS = 8
 CALLS_EACH = 10

@@ -10,8 +10,8 @@ import pytest
 from desk.logging.log import Scrubber
 from desk.logging.outlets import LONGEST_LINE
 from desk.paths import ROOT
-from tests.environment import without_ours
-from tests.synthetic import synthetic_identity
+from tests.support.environment import without_ours
+from tests.support.synthetic import synthetic_identity
 
 NUMBER = synthetic_identity(555_001)
 WORDS = (
@@ -26,7 +26,7 @@ def said(folder: Path, guarded: str) -> tuple[bytes, bytes]:
     """What the leaky service writes on its descriptors, and in a file of a library's own."""
     file = folder / "library.log"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.leaky", NUMBER, guarded],
+        [sys.executable, "-m", "tests.support.canaries.leaky", NUMBER, guarded],
         cwd=ROOT,
         env={**without_ours(), "LEAK_FILE": str(file)},
         stdout=subprocess.PIPE,
@@ -60,7 +60,8 @@ async def test_each_way_is_one_where_nothing_stands_in_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize("length", [0, 11, LONGEST_LINE - 5, LONGEST_LINE, LONGEST_LINE * 3])
 async def test_a_line_of_any_length_is_scrubbed_and_its_end_not_lost(length: int, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom desk.outlets import Outlets\nfrom desk.log import Scrubber\nOutlets(Scrubber())\n"
+        "import sys\nfrom desk.logging.outlets import Outlets\nfrom desk.logging.log import Scrubber\n"
+        "Outlets(Scrubber())\n"
         f"sys.stdout.write('x' * {length} + ' {NUMBER} ' + 'y' * {length} + ' {NUMBER} the end')"
     )
     process = await asyncio.create_subprocess_exec(

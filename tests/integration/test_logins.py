@@ -18,7 +18,7 @@ from desk.database.engine import Database
 from desk.limits.backoff import LONGEST
 from desk.schema import tables
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 PASSWORD = "ta trikken til Frogner"
 HOSPITAL, ELSEWHERE = "192.0.2.10", "203.0.113.5"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.machine import asterisk
-from tests.servers import machine_settings
+from tests.support.machine.servers import machine_settings
 
 StartAsterisk = Callable[..., asterisk.Asterisk]
 

@@ -12,8 +12,8 @@ import pytest
 from ops.machine import asterisk
 from ops.softphone.errors import Refused
 from ops.softphone.phone import Phone
-from tests.certificates import make_certificate
-from tests.ports import free_port
+from tests.support.certificates import make_certificate
+from tests.support.ports import free_port
 
 StartAsterisk = Callable[..., asterisk.Asterisk]
 READER = "look-and-no-more"
@@ -38,7 +38,7 @@ def listens_on(running: asterisk.Asterisk) -> set[tuple[str, str, int]]:
 
 
 def chosen_by_system() -> int:
-    """The lowest port the system gives to who asks for any. Ours lie below it: see tests/ports.py."""
+    """The lowest port the system gives to who asks for any. Ours lie below it: see tests/support/ports.py."""
     return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 

@@ -16,7 +16,7 @@ import pytest
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ops.machine.ready import doors_are_open
-from tests.servers import machine_settings
+from tests.support.machine.servers import machine_settings
 
 pytestmark = pytest.mark.usefixtures("prompts")
 SECONDS = 120  # the machine may be busy

@@ -12,8 +12,8 @@ from desk.access.permissions import EVERYTHING, Permission, Role
 from desk.callbacks.errors import TooManyNumbers
 from desk.history.feed import Changes
 from desk.schema import tables
-from tests.integration.api_world import World, open_world, refused
-from tests.integration.audit_world import everything
+from tests.support.desk.audit import everything
+from tests.support.web.api import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"
 

@@ -8,9 +8,9 @@ import pytest
 
 from desk.access.permissions import Grant, Role
 from desk.accounts.sessions import LoginSource
-from tests.integration.api_world import refused
-from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, still
-from tests.oidc_world import GROUPS, PEOPLE, Running, log_in_at, provided
+from tests.support.oidc.house import CHECK, KIRURGI, LOGIN, SESSION, Opens, still
+from tests.support.oidc.providers import GROUPS, PEOPLE, Running, log_in_at, provided
+from tests.support.web.api import refused
 
 
 async def test_there_and_back_again(opens: Opens, provider: Running) -> None:

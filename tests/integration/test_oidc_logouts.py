@@ -11,10 +11,10 @@ from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
 from desk.accounts.sessions import LoginSource, ProviderLogin
 from desk.database.errors import StorageUnavailable
-from tests.integration.api_world import refused
-from tests.integration.oidc_house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
-from tests.oidc_world import CLIENT_ID, GROUPS, PEOPLE, Running, provided
-from tests.ports import free_port
+from tests.support.oidc.house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
+from tests.support.oidc.providers import CLIENT_ID, GROUPS, PEOPLE, Running, provided
+from tests.support.ports import free_port
+from tests.support.web.api import refused
 
 
 async def test_a_role_that_is_taken_away_is_gone_within_the_stated_time(opens: Opens, as_they_were: Running) -> None:

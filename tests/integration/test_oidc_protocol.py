@@ -32,9 +32,9 @@ from desk.accounts.groups_file import load_access
 from desk.clock import SystemClock
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.oidc_world import ACCESS, REDIRECT_URI, Running, forger, log_in_at, provided
-from tests.ports import free_port
+from tests.support.fakes import FakeClock
+from tests.support.oidc.providers import ACCESS, REDIRECT_URI, Running, forger, log_in_at, provided
+from tests.support.ports import free_port
 
 VAULT = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
 KIRURGI = Grant(Role.AGENT, "kirurgi")

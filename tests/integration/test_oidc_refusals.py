@@ -9,9 +9,9 @@ import pytest
 
 from api.web.errors import NotSignedIn
 from desk.access.permissions import Role
-from tests.integration.api_world import open_world, refused
-from tests.integration.oidc_house import CHECK, CLICKED, KIRURGI, LOGIN, Opens, still
-from tests.oidc_world import PEOPLE, Running, provided
+from tests.support.oidc.house import CHECK, CLICKED, KIRURGI, LOGIN, Opens, still
+from tests.support.oidc.providers import PEOPLE, Running, provided
+from tests.support.web.api import open_world, refused
 
 MEDDLED: Final = [
     ({"state": "another"}, 400, "login-not-valid"),

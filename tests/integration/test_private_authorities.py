@@ -25,11 +25,11 @@ from desk.tls import client_context
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import AriMistrusted
 from ops.machine import asterisk
-from tests.certificates import THIS_MACHINE, Authority, Certificate
-from tests.integration.sms_world import MOBILE
-from tests.link_gateway import LinkGateway
-from tests.ports import free_port
-from tests.servers import machine_settings
+from tests.support.certificates import THIS_MACHINE, Authority, Certificate
+from tests.support.machine.servers import machine_settings
+from tests.support.ports import free_port
+from tests.support.sms.link_gateway import LinkGateway
+from tests.support.sms.outbox import MOBILE
 
 EXAMPLE = ROOT / "docs" / "examples" / "asterisk-http.conf"
 HOUR = timedelta(hours=1)

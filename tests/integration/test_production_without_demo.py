@@ -15,10 +15,10 @@ from ops.machine import asterisk, instance
 from ops.machine.demo_parts import demo_parts
 from ops.softphone.errors import Refused
 from ops.softphone.phone import Phone
-from tests.integration.api_process import environment
 from tests.integration.test_ivr_start import SQLITE, last_words
-from tests.servers import machine_settings
-from tests.system import run
+from tests.support.machine.servers import machine_settings
+from tests.support.machine.system import run
+from tests.support.web.api_process import environment
 
 KEYS: dict[str, Any] = {
     "environment": "production",

@@ -15,8 +15,8 @@ from desk.departments.departments import Departments
 from desk.promises.availability import DelayReason
 from desk.promises.errors import PromiseNotPossible
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.desk_world import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.fakes import FakeClock
 
 HOUR = timedelta(hours=1)
 DAY = 24 * HOUR

@@ -13,7 +13,7 @@ from ivr.prompts.catalogue import ProgramMissing, PromptsError, load_catalogue
 from ivr.prompts.check import check
 from ivr.prompts.levels import loudness, true_peak
 from ops.commands import prompts as cli
-from tests.integration.prompts_world import KEYS, edit, narrow, one, record, stamps, wide
+from tests.support.phone.prompts import KEYS, edit, narrow, one, record, stamps, wide
 
 
 def test_every_prompt_is_built_and_at_its_level(built: Path) -> None:

@@ -11,7 +11,7 @@ from ivr.prompts.build import build
 from ivr.prompts.catalogue import PromptsError
 from ivr.prompts.check import check
 from ivr.prompts.levels import loudness, true_peak
-from tests.integration.prompts_world import narrow, one, record, wide
+from tests.support.phone.prompts import narrow, one, record, wide
 
 
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "flac", "ogg"])

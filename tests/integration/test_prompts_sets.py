@@ -11,7 +11,7 @@ from ivr.prompts import sets
 from ivr.prompts.build import REFUSED, build
 from ivr.prompts.catalogue import PromptsError
 from ops.commands import prompts as cli
-from tests.integration.prompts_world import KEYS, edit, narrow, record, stamps, texts, wide
+from tests.support.phone.prompts import KEYS, edit, narrow, record, stamps, texts, wide
 
 
 def test_a_build_that_turned_out_bad_is_taken_back_and_forward_again(folder: Path, tools: Path) -> None:

@@ -13,7 +13,7 @@ from desk.accounts.sessions import LoginSource, ProviderLogin, Sessions
 from desk.database.engine import Database
 from desk.schema.tables import external_identities
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 KARI = ("https://login.example.no", "kari")
 QUARTER = timedelta(minutes=15)

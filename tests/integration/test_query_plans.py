@@ -29,9 +29,9 @@ from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
-from tests.filled import fill
-from tests.integration.desk_world import DEPARTMENTS, make_desk
-from tests.servers import copied
+from tests.support.desk.desk import DEPARTMENTS, make_desk
+from tests.support.desk.filled import fill
+from tests.support.machine.servers import copied
 
 ROWS = 20_000
 BIG = {"callbacks", "history", "promises", "attempts", "outbox"}

@@ -18,8 +18,8 @@ from desk.recordings.sound import as_wav, is_silent
 from desk.schema.tables import recordings
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.desk_world import KEYS, call, person, phone
+from tests.support.desk.desk import KEYS, call, person, phone
+from tests.support.fakes import FakeClock
 
 SPEECH = bytes(range(256)) * 40
 KARI = Actor("kari", EVERYTHING)

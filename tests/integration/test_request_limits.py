@@ -10,8 +10,8 @@ import pytest
 from desk.access.permissions import EVERYTHING
 from desk.audit.repository import AuditRow
 from desk.callbacks.model import Status
-from tests.integration.api_world import World, open_world, refused
-from tests.integration.audit_world import everything
+from tests.support.desk.audit import everything
+from tests.support.web.api import World, open_world, refused
 
 SECOND = timedelta(seconds=1)
 PASSWORD = "ta trikken til Frogner"

@@ -22,10 +22,10 @@ from desk.privacy.retention import SILENT, Retention, Rules
 from desk.privacy.subject_access import Rights
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
 from innringing import app
-from tests.fakes import FakeClock
-from tests.integration import sealed_world
-from tests.integration.desk_world import call, person, phone
-from tests.integration.sealed_world import old_vault
+from tests.support.desk import sealed_database
+from tests.support.desk.desk import call, person, phone
+from tests.support.desk.sealed_database import old_vault
+from tests.support.fakes import FakeClock
 
 DAYS = timedelta(days=30)
 NOTE = "ringer om kneet"
@@ -65,7 +65,7 @@ async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -
                 **{"requested_at": now, "ended_at": now},
             )
         )
-        await connection.execute(insert(outbox).values(sealed_world.text(1000 + n, id, now, old_vault())))
+        await connection.execute(insert(outbox).values(sealed_database.text(1000 + n, id, now, old_vault())))
     if close:
         await desk.close(id, "kari", ClosedReason.OTHER, fence=None, note=NOTE, scope=EVERYTHING)
     return id
@@ -217,7 +217,7 @@ async def test_incomplete_calls_go_after_a_day_and_are_still_counted(
 
 
 async def test_answers_to_repeated_requests_go_after_a_day(database: Database, clock: FakeClock) -> None:
-    await sealed_world.fill(database, clock, 30)
+    await sealed_database.fill(database, clock, 30)
     clock.advance(timedelta(hours=25))
     run = await retention(database, clock, rows_a_step=2).run_if_due()
     assert run is not None
@@ -313,7 +313,7 @@ async def test_it_runs_beside_the_requests(desk: Desk, database: Database, clock
 
 @pytest.fixture
 def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    for name, value in sealed_world.variables(migrated_url).items():
+    for name, value in sealed_database.variables(migrated_url).items():
         monkeypatch.setenv(name, value)
     return CliRunner()
 

@@ -20,11 +20,11 @@ from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav
 from desk.schema.tables import answers, metadata, recordings
 from innringing import app
-from tests.fakes import FakeClock
-from tests.integration import sealed_world
-from tests.integration.desk_world import call, person, phone
-from tests.integration.sealed_world import old_vault
 from tests.integration.test_retention import NOTE, count, everything, lived, traces
+from tests.support.desk import sealed_database
+from tests.support.desk.desk import call, person, phone
+from tests.support.desk.sealed_database import old_vault
+from tests.support.fakes import FakeClock
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_everything_held_is_told(desk: Desk, database: Database, rights: R
 
 async def test_the_export_tells_what_does_not_open(desk: Desk, database: Database, clock: FakeClock) -> None:
     await lived(desk, database, 1)
-    wrong = sealed_world.Vault(identity_key=b"w" * 32, index_key=sealed_world.INDEX)
+    wrong = sealed_database.Vault(identity_key=b"w" * 32, index_key=sealed_database.INDEX)
     told = await Rights(database=database, vault=wrong, clock=clock).export(person(1), "kari")
     assert "doesn't open" in told["callbacks"][0]["patient_number"]
 
@@ -114,7 +114,7 @@ async def test_a_phone_stands_for_those_who_named_nobody(desk: Desk, database: D
 
 
 async def test_copies_kept_for_repeated_requests_go_too(database: Database, clock: FakeClock, rights: Rights) -> None:
-    ids = await sealed_world.fill(database, clock, 11)
+    ids = await sealed_database.fill(database, clock, 11)
     async with database.begin() as connection:
         for n, about in ((1, ids[1]), (2, ids[3])):
             body = old_vault().seal(json.dumps({"id": about}), "answers.answer", n)
@@ -128,7 +128,7 @@ async def test_copies_kept_for_repeated_requests_go_too(database: Database, cloc
 
 @pytest.fixture
 def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    for name, value in sealed_world.variables(migrated_url, environment="demo").items():
+    for name, value in sealed_database.variables(migrated_url, environment="demo").items():
         monkeypatch.setenv(name, value)
     return CliRunner()
 

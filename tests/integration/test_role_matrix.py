@@ -17,8 +17,8 @@ from fastapi.routing import iter_route_contexts
 
 from desk.access.permissions import Role
 from desk.accounts.sessions import LoginSource
-from tests.integration.api_world import World, open_world
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
+from tests.support.web.api import World, open_world
 
 API = "/api/v1"
 OWN, OTHER = "kirurgi", "hjerte"

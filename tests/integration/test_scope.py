@@ -22,8 +22,8 @@ from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.recordings.recordings import Recordings
 from desk.vault.vault import Vault
-from tests.fakes import FakeClock
-from tests.integration.desk_world import DEPARTMENTS, KEYS, call, make_desk, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, call, make_desk, person, phone
+from tests.support.fakes import FakeClock
 
 FOREIGN = (Scope.of(["hjerte"]), Scope.of(["hjerte", "lunge"]), Scope.of([]))
 OWN = (Scope.of(["kirurgi"]), Scope.of(["hjerte", "kirurgi"]), EVERYTHING)

@@ -8,9 +8,9 @@ import pytest
 
 from desk.access.permissions import Grant, Role
 from desk.settings.settings import Settings
-from tests.integration.api_world import World, refused
-from tests.integration.second_factor_world import opened, person
-from tests.integration.shut_routes import refused_everywhere
+from tests.support.web.api import World, refused
+from tests.support.web.closed_routes import refused_everywhere
+from tests.support.web.second_factors import opened, person
 
 STAYS_OPEN = {
     *("GET /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/session", "POST /api/v1/session/password"),

@@ -22,8 +22,8 @@ from desk.schema import tables
 from desk.schema.tables import metadata
 from desk.vault.vault import Vault
 from ops.commands.migrate import app
-from tests.integration.api_world import KEYS, World, refused
-from tests.integration.second_factor_world import ONE_STEP, PASSWORD, Person, opened, person
+from tests.support.web.api import KEYS, World, refused
+from tests.support.web.second_factors import ONE_STEP, PASSWORD, Person, opened, person
 
 COOKIE = f"__Host-{SESSION}"
 

@@ -15,7 +15,7 @@ from desk.accounts.sessions import LoginSource, Opened, ProviderLogin, Sessions,
 from desk.accounts.tokens import hashed
 from desk.database.engine import Database
 from desk.schema import tables
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 MINUTE = timedelta(minutes=1)
 ISSUER = "https://id.test"

@@ -11,9 +11,9 @@ from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.messages.outbox import LEASE
 from desk.paths import ROOT
-from tests.fakes import FakeClock
-from tests.integration.sms_world import Office, link
-from tests.link_gateway import link_gateway
+from tests.support.fakes import FakeClock
+from tests.support.sms.link_gateway import link_gateway
+from tests.support.sms.outbox import Office, link
 
 
 async def test_the_next_sender_sends_it_again_under_the_same_key(
@@ -23,7 +23,7 @@ async def test_the_next_sender_sends_it_again_under_the_same_key(
     callback = await office.rings()
     async with link_gateway() as gateway:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.integration.sms_process", migrated_url, gateway.url), cwd=ROOT
+            *(sys.executable, "-m", "tests.support.sms.sender_process", migrated_url, gateway.url), cwd=ROOT
         )
 
         async def kills_the_sender(request: web.Request) -> web.StreamResponse:

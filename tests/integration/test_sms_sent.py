@@ -17,9 +17,9 @@ from desk.messages.model import SmsState, TryLater
 from desk.messages.outbox import LEASE, Outbox
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.settings import Settings
-from tests.fakes import FakeClock
-from tests.integration.sms_world import MOBILE, Office, databases, link
-from tests.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies
+from tests.support.fakes import FakeClock
+from tests.support.sms.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies
+from tests.support.sms.outbox import MOBILE, Office, databases, link
 
 TOO_SHORT = 0.2
 """Seconds given to a gateway that hangs."""

@@ -12,9 +12,9 @@ from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.messages import repository as rows
 from desk.numbers.phone_number import parse_phone
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call, person
-from tests.integration.sms_world import LANDLINE, MOBILE, OTHER_MOBILE, RECEIPTS, Office, another_call
+from tests.support.desk.desk import call, person
+from tests.support.fakes import FakeClock
+from tests.support.sms.outbox import LANDLINE, MOBILE, OTHER_MOBILE, RECEIPTS, Office, another_call
 
 
 @pytest.fixture

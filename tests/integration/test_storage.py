@@ -16,8 +16,8 @@ from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from tests.fakes import FakeClock
-from tests.integration.desk_world import call, make_desk, person, phone
+from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.fakes import FakeClock
 
 SENTINEL = phone(4711)
 

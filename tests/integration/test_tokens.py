@@ -11,8 +11,8 @@ from desk.accounts.errors import AgentNotFound, TokenNotFound, TooManyTokens
 from desk.accounts.tokens import MOST_TOKENS, TokenScope
 from desk.database.engine import Database
 from ops.commands.migrate import app
-from tests.fakes import FakeClock
-from tests.integration.api_world import KEYS
+from tests.support.fakes import FakeClock
+from tests.support.web.api import KEYS
 
 READ = frozenset({Permission.READ})
 SECOND = timedelta(seconds=1)

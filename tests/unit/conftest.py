@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.environment import without_ours
+from tests.support.environment import without_ours
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from ivr.calls.call import Call
 from ivr.calls.controller import Controller, Conversation
 from ivr.rehearsal.line import FakeChannel
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.fake_ari import channel_json
-from tests.phone_door import NotingDesk, controller_of
+from tests.support.phone.fake_ari import channel_json
+from tests.support.phone.phone_door import NotingDesk, controller_of
 
 NUMBER = "+4768050001"
 

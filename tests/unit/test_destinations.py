@@ -11,7 +11,7 @@ from desk.dials.model import may_ring
 from desk.numbers.endpoints import agent_endpoint, check_phone_name, patient_endpoint
 from desk.numbers.errors import InvalidPhone, InvalidPhoneName
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
-from tests.destination_fuzz import fuzz
+from tests.support.phone.destination_fuzz import fuzz
 
 NORWAY = ("+47",)
 

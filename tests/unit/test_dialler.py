@@ -12,7 +12,7 @@ from ivr.asterisk.errors import AriUnavailable, NotReachable
 from ivr.asterisk.events import ChannelDestroyed
 from ivr.dials.outbound import Leg, leg_of
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialler_world import AGENT_RINGS, ID, MORNING, PATIENT_RINGS, DialRoom, a_dial, dial_room
+from tests.support.phone.dialler import AGENT_RINGS, ID, MORNING, PATIENT_RINGS, DialRoom, a_dial, dial_room
 
 RUNG_AGENT = "originate PJSIP/kari-phone"
 RUNG_PATIENT = "originate PJSIP/+4768050001@trunk"

@@ -14,8 +14,7 @@ from desk.paths import ROOT
 from ivr.dialogue import caller, recording, second_call, simple_questions, speech, steps
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.synthetic import synthetic_identity
-from tests.unit.dialogue_world import (
+from tests.support.phone.dialogue import (
     IDENTITY,
     KIRURGI,
     OPENING,
@@ -26,6 +25,7 @@ from tests.unit.dialogue_world import (
     WRONG_IDENTITY,
     World,
 )
+from tests.support.synthetic import synthetic_identity
 
 AGAIN = ["ask_identity_slow", "skip_identity"]
 

@@ -12,8 +12,7 @@ from desk.departments.choice import Choice, Topic
 from desk.numbers.phone_number import parse_phone
 from ivr.asterisk.errors import WrongState
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.synthetic import synthetic_identity
-from tests.unit.dialogue_world import (
+from tests.support.phone.dialogue import (
     IDENTITY,
     KIRURGI,
     OPENING,
@@ -24,6 +23,7 @@ from tests.unit.dialogue_world import (
     WRONG_IDENTITY,
     World,
 )
+from tests.support.synthetic import synthetic_identity
 
 ANSWERS = {Topic.ADDRESS: "welcome", Topic.HOURS: "recovered"}  # any prompts: what they say is the operator's
 ASKING = replace(KIRURGI, choice=Choice(answers=MappingProxyType(ANSWERS)))

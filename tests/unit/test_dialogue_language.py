@@ -8,7 +8,7 @@ from desk.callbacks.model import IncompleteStep, WhyEnded
 from desk.database.errors import StorageUnavailable
 from ivr.dialogue.caller import language_keys
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialogue_world import (
+from tests.support.phone.dialogue import (
     IDENTITY,
     KIRURGI,
     OPENING,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialogue_world import (
+from tests.support.phone.dialogue import (
     IDENTITY,
     KIRURGI,
     OPENING,

@@ -8,7 +8,7 @@ from desk.database.errors import StorageUnavailable
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
 from ivr.dialogue.recording import Fate
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialogue_world import IDENTITY, KIRURGI, OWN_NUMBER, RECEIPT, World
+from tests.support.phone.dialogue import IDENTITY, KIRURGI, OWN_NUMBER, RECEIPT, World
 
 RECORDING = replace(KIRURGI, recording=True)
 NAME = "innringing-0f8fad5b-d9cb-469f-a165-70867728950e"

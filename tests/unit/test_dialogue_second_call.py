@@ -10,7 +10,7 @@ from desk.callbacks.model import Status
 from desk.numbers.phone_number import parse_phone
 from ivr.prompts.keys import ahead
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialogue_world import (
+from tests.support.phone.dialogue import (
     IDENTITY,
     OPENING,
     OTHER_DIGITS,

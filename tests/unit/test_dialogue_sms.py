@@ -6,7 +6,7 @@ import pytest
 
 from desk.messages.model import SmsState
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialogue_world import IDENTITY, OTHER_DIGITS, OTHER_NUMBER, RECEIPT, FakeDesk, World
+from tests.support.phone.dialogue import IDENTITY, OTHER_DIGITS, OTHER_NUMBER, RECEIPT, FakeDesk, World
 
 TEXTED = [*RECEIPT[:-1], "sms_receipt", "may_hang_up"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityKind, IdentityNumber, IdentityProblem, parse_identity
-from tests.synthetic import synthetic_identity, with_control_digits
+from tests.support.synthetic import synthetic_identity, with_control_digits
 
 # github.com/navikt/fnrvalidator, tests/fnr.spec.ts
 NAVIKT = [

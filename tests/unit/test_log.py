@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from desk.logging.log import Scrubber, configure_logging
 from desk.settings.settings import Settings
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
 
 SENTINEL = synthetic_identity(113)
 PASSWORD = 'p&ss "word"/ø'

@@ -11,7 +11,7 @@ from joserfc.errors import SecurityWarning
 from api.auth.oidc.proof import ClientKey, Possession
 from api.auth.oidc.provider import _public_key
 from desk.errors import SettingsError
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 ISSUER = "https://helseid-sts.test.nhn.no"
 

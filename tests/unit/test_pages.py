@@ -9,7 +9,7 @@ from desk.departments.departments import Policy
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.promises.rules import Promise
-from tests.integration.desk_world import phone
+from tests.support.desk.desk import phone
 
 NOW = datetime(2026, 11, 22, 7, 30, 15, 123456, tzinfo=UTC)
 BARE = Callback(

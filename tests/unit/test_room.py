@@ -22,7 +22,7 @@ from desk.promises.errors import PromiseNotPossible
 from desk.promises.rules import Availability, after_unanswered, is_workday, promise_by_hand, promise_for
 from ivr.dialogue.speech import LATER, receipt
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.unit.dialogue_world import HOSPITAL, KIRURGI, OWN_NUMBER, World
+from tests.support.phone.dialogue import HOSPITAL, KIRURGI, OWN_NUMBER, World
 
 HJERTE = replace(KIRURGI, slug="hjerte", policy=Policy.ROUNDS, cutoff=None, answer_by=None, rounds=(time(10), time(13)))
 

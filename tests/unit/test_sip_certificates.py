@@ -8,7 +8,7 @@ import pytest
 from desk.errors import SettingsError
 from desk.settings.settings import Settings
 from ops.machine import sip_security
-from tests.certificates import Authority, Certificate
+from tests.support.certificates import Authority, Certificate
 
 
 @pytest.fixture

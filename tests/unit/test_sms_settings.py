@@ -7,7 +7,7 @@ import pytest
 from desk.errors import SettingsError
 from desk.logging.log import _secrets
 from desk.settings.settings import Settings
-from tests.link_gateway import PASSWORD, SECRET, LinkGateway
+from tests.support.sms.link_gateway import PASSWORD, SECRET, LinkGateway
 
 WHOLE = LinkGateway(url="https://n-eu.linkmobility.io/sms/send").settings()
 

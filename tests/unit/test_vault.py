@@ -7,7 +7,7 @@ import pytest
 
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault, index_version_of, version_of
-from tests.synthetic import synthetic_identity
+from tests.support.synthetic import synthetic_identity
 
 COLUMN = "callbacks.patient_number"
 ROW = "8b1c0f0e-0000-4000-8000-000000000001"

@@ -1,0 +1,138 @@
+"""Agents in a process of their own: claim, work a moment, complete; again for ever, until the process is killed.
+
+One callback in so many takes the first two who claim it longer than their lease, so that what they then complete is
+another's by rights. A mutant is the desk with one fault, which the checker must see.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from desk.access.permissions import EVERYTHING
+from desk.callbacks import batched_claims_sql as together
+from desk.callbacks import claims_repository as claims
+from desk.callbacks import repository as rows
+from desk.callbacks import transitions
+from desk.callbacks.model import ClosedReason
+from desk.callbacks.queue import Desk
+from desk.clock import SystemClock
+from desk.database.engine import Connection, Database
+from desk.database.errors import StorageUnavailable
+from desk.errors import DeskError
+from desk.schema.tables import callbacks
+from tests.support.claims.history import LOST, OK, Journal
+from tests.support.desk.desk import make_desk
+
+c = callbacks.c
+
+
+async def work_for_ever(desk: Desk, journal: Journal, agent: str, lease: float, slow_one_in: int) -> None:
+    while True:
+        journal.asked("claim")
+        try:
+            taken = await desk.claim("kirurgi", agent, scope=EVERYTHING)
+        except StorageUnavailable:
+            continue  # nobody knows
+        if not taken:
+            journal.answered(LOST)
+            await asyncio.sleep(0.05)
+            continue
+        (callback,) = taken
+        journal.answered(OK, callback.id, callback.fence)
+        slow = callback.fence < 3 and int(callback.id[:8], 16) % slow_one_in == 0
+        await asyncio.sleep(lease * 1.5 if slow else 0)
+        journal.asked("complete", callback.id, callback.fence)
+        try:
+            await desk.close(callback.id, agent, ClosedReason.REACHED, fence=callback.fence, scope=EVERYTHING)
+            journal.answered(OK)
+        except StorageUnavailable:
+            continue
+        except DeskError:
+            journal.answered(LOST)
+
+
+# --- mutants
+
+_STILL_WAITS = "and c.id = numbered.id and c.status = 'waiting'"
+
+
+def no_condition() -> None:
+    """The next in line is looked up without a lock, and taken without looking again."""
+
+    async def take_next(
+        connection: Connection,
+        department: str,
+        agent: str,
+        *,
+        limit: int,
+        now: datetime,
+        lease_until: datetime,
+        **_: Any,
+    ) -> list[rows.Stored]:
+        query = select(c.id).where(c.department == department, c.status == "waiting").order_by(*claims.ORDER)
+        ids = (await connection.execute(query.limit(limit))).scalars().all()
+        statement = (
+            update(callbacks)
+            .where(c.id.in_(ids))
+            .values(
+                status="claimed", claimed_by=agent, lease_until=lease_until, fence=c.fence + 1, version=c.version + 1
+            )
+        )
+        taken = (await connection.execute(statement.returning(*rows.shown))).all()
+        return await rows.with_attempts(connection, taken)
+
+    claims.take_next = take_next  # type: ignore[assignment]
+    unlocked = (
+        str(together.CLAIM.element)
+        .replace("for update skip locked", "")
+        .replace(_STILL_WAITS, "and c.id = numbered.id")
+    )
+    together.CLAIM = together.statement(unlocked)
+
+
+def no_fencing() -> None:
+    """Whoever says that it is theirs is believed."""
+    transitions.require_claim = lambda *_given: None  # type: ignore[assignment]
+    together.COMPLETE = together.statement(str(together.COMPLETE.element).replace("and c.fence = asked.fence", ""))
+
+
+def not_atomic() -> None:
+    """A claim in two commits: first the callback is taken, then who has it until when is written."""
+    claim = Desk.claim
+
+    async def in_two(self: Desk, department: str, agent: str, **more: Any) -> Any:
+        lease, self._lease = self._lease, timedelta(days=1)
+        taken = await claim(self, department, agent, **more)
+        self._lease = lease
+        await asyncio.sleep(0.2)  # as if it had something else to see to first: time for many a kill
+        async with self._database.begin() as connection:
+            for callback in taken:
+                lease_until = datetime.now(UTC) + lease
+                await connection.execute(update(callbacks).where(c.id == callback.id).values(lease_until=lease_until))
+        return taken
+
+    Desk.claim = in_two  # type: ignore[method-assign, assignment]
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    "none": lambda: None,
+    "no-condition": no_condition,
+    "no-fencing": no_fencing,
+    "not-atomic": not_atomic,
+}
+
+
+async def claim_for_ever(url: str, journals: list[Path], lease: float, slow_one_in: int) -> None:
+    database = Database(url, pool_size=2)  # a killed process is soon replaced: connecting must cost little
+    desk = make_desk(database, SystemClock(), lease=timedelta(seconds=lease))
+    await asyncio.gather(*(work_for_ever(desk, Journal(each), each.stem, lease, slow_one_in) for each in journals))
+
+
+def run(url: str, journals: list[Path], lease: float, slow_one_in: int, mutant: str) -> None:
+    """The whole life of the process, with an agent for each journal; it ends by being killed."""
+    MUTANTS[mutant]()
+    asyncio.run(claim_for_ever(url, journals, lease, slow_one_in))

@@ -1,0 +1,58 @@
+"""What the tests of the audit share: an audit, entries to write, and the rows as they stand."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from desk.audit import repository as rows
+from desk.audit.audit import Audit, AuditEntry, AuditOutcome
+from desk.audit.chain import Anchor
+from desk.audit.repository import AuditRow
+from desk.audit.verify import Fault, Verifying
+from desk.clock import Clock
+from desk.database.engine import Database
+from desk.vault.vault import Vault
+from tests.support.desk.desk import KEYS
+
+VAULT = Vault(**KEYS)
+
+
+def make_audit(database: Database, clock: Clock, vault: Vault = VAULT, *, fold: timedelta = timedelta(0)) -> Audit:
+    return Audit(database=database, vault=vault, clock=clock, fold=fold)
+
+
+def entry(action: str = "get_callback", **more: Any) -> AuditEntry:
+    given: dict[str, Any] = {
+        "who": "kari",
+        "role": "agent",
+        "outcome": AuditOutcome.DONE,
+        "source": "127.0.0.1",
+        "status": 200,
+    }
+    return AuditEntry(action=action, **{**given, **more})
+
+
+async def everything(database: Database) -> list[AuditRow]:
+    """All rows, the oldest first."""
+    async with database.read() as connection:
+        return await rows.after(connection, -(2**63), 1_000_000)
+
+
+async def faults(database: Database, *anchors: Anchor, vault: Vault = VAULT, step: int = 1000) -> Sequence[Fault]:
+    """What verifying finds."""
+    return (await Verifying(database=database, vault=vault, rows_a_step=step).verify(anchors)).faults
+
+
+async def unguarded(database: Database, *statements: str, **values: Any) -> None:
+    """Run SQL as somebody who is master of the database: without the triggers, which stay off."""
+    async with database.begin() as connection:
+        for table in ("audit", "audit_callbacks"):
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text(f"alter table {table} disable trigger user"))
+                continue
+            for kind in ("update", "delete", "replace"):
+                await connection.execute(text(f"drop trigger if exists {table}_{kind}"))
+        for statement in statements:
+            await connection.execute(text(statement), values)

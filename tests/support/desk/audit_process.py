@@ -1,0 +1,23 @@
+"""An audit in a process of its own, for tests that race or kill one: `python -m tests.support.desk.audit_process …`.
+
+<url> <name>   adds rows four at a time, for ever, and prints how many there are once they are committed
+"""
+
+import asyncio
+import itertools
+import sys
+
+from desk.clock import SystemClock
+from desk.database.engine import Database
+from tests.support.desk.audit import entry, make_audit
+
+
+async def main(url: str, name: str) -> None:
+    audit = make_audit(Database(url, pool_size=2), SystemClock())
+    for n in itertools.count(1):
+        await asyncio.gather(*(audit.record(entry(f"step_{n}", who=name)) for _ in range(4)))
+        print(4 * n, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

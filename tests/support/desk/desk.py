@@ -1,0 +1,56 @@
+"""What the tests of the desk share: departments, people, phones, calls, and a desk put together from them."""
+
+from datetime import time, timedelta
+
+from desk.callbacks.model import CallKey
+from desk.callbacks.queue import Desk
+from desk.clock import Clock
+from desk.database.engine import Database
+from desk.departments.departments import Department, Departments, Policy
+from desk.numbers.identity_number import IdentityNumber, parse_identity
+from desk.numbers.phone_number import PhoneNumber, parse_phone
+from desk.vault.vault import Vault
+from tests.support.synthetic import synthetic_identity
+
+KEYS = {"identity_key": bytes(range(32)), "index_key": bytes(range(32, 64))}
+
+
+def phone(n: int) -> PhoneNumber:
+    """One of the ten thousand numbers kept for fiction."""
+    return parse_phone(f"6805{n:04}")
+
+
+def person(n: int) -> IdentityNumber:
+    """A synthetic person."""
+    return parse_identity(synthetic_identity(n), allow_test=True, allow_h=False)
+
+
+def call(n: int) -> CallKey:
+    return CallKey("asterisk-1", f"channel-{n}")
+
+
+DEPARTMENTS = Departments(
+    [
+        Department(
+            slug="kirurgi",
+            name="Kirurgisk poliklinikk",
+            extension="1000",
+            policy=Policy.DEADLINE,
+            hospital_number=phone(0),
+            cutoff=time(14),
+            answer_by=time(15),
+        ),
+        Department(
+            slug="hjerte",
+            name="Hjertepoliklinikken",
+            extension="2000",
+            policy=Policy.ROUNDS,
+            hospital_number=phone(0),
+            rounds=(time(10), time(13)),
+        ),
+    ]
+)
+
+
+def make_desk(database: Database, clock: Clock, *, lease: timedelta = timedelta(minutes=15)) -> Desk:
+    return Desk(database=database, departments=lambda: DEPARTMENTS, vault=Vault(**KEYS), clock=clock, lease=lease)

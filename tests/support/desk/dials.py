@@ -1,0 +1,46 @@
+"""Dials on a real database, with a clock that stands still: a Tuesday, 09:00 in Oslo."""
+
+from dataclasses import dataclass
+
+from desk.access.permissions import EVERYTHING
+from desk.callbacks.model import Callback
+from desk.callbacks.queue import Desk
+from desk.database.engine import Database
+from desk.dials.dials import Dials
+from desk.dials.model import Caps, Dial
+from tests.support.desk.desk import DEPARTMENTS, call, make_desk, phone
+from tests.support.fakes import FakeClock
+
+
+@dataclass
+class DialWorld:
+    """A desk, its dials and the clock of both."""
+
+    desk: Desk
+    dials: Dials
+    clock: FakeClock
+
+    async def claimed(self, n: int, agent: str = "kari") -> Callback:
+        """Person `n` has rung, and that agent holds the callback."""
+        registered = await self.desk.register(call(n), "kirurgi", None, phone(n))
+        return await self.desk.claim_named(registered.callback.id, agent, scope=EVERYTHING)
+
+    async def requested(self, n: int, agent: str = "kari") -> Dial:
+        """And has asked for the dial."""
+        callback = await self.claimed(n, agent)
+        return await self.dials.request(callback.id, agent, callback.fence, f"{agent}-phone", scope=EVERYTHING)
+
+    async def events(self, callback_id: str) -> list[str]:
+        """What the history tells of the dial, reasons and outcomes behind a colon."""
+        rows = await self.desk.history(callback_id, scope=EVERYTHING)
+        told = [row for row in rows if row.event.startswith("dial_") or row.event == "attempt"]
+        return [
+            ":".join([row.event, *(str(row.details[key]) for key in ("reason", "outcome") if key in row.details)])
+            for row in told
+        ]
+
+
+def make_dials(database: Database, clock: FakeClock, caps: Caps | None = None) -> DialWorld:
+    desk = make_desk(database, clock)
+    dials = Dials(database=database, desk=desk, departments=lambda: DEPARTMENTS, clock=clock, caps=caps)
+    return DialWorld(desk, dials, clock)

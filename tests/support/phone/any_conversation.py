@@ -1,0 +1,216 @@
+"""What must hold for any conversation, looked up after it: departments, a calendar, and the checks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy import text
+
+from desk.access.permissions import EVERYTHING
+from desk.callbacks.model import Priority, Registration, WhyEnded
+from desk.callbacks.queue import Desk
+from desk.callbacks.repeat_callers import Standing
+from desk.clock import OSLO
+from desk.database.engine import Database
+from desk.departments.choice import Choice, Topic
+from desk.departments.departments import Department, Departments, HalfDay, Policy
+from desk.paths import ROOT
+from desk.schema.tables import promises
+from ivr.prompts.catalogue import load_catalogue
+from tests.support.desk.desk import DEPARTMENTS as PLAIN
+from tests.support.phone.exchange import Done, Exchange, Line, told_time
+from tests.support.synthetic import synthetic_identity
+
+EVE, LAST, EASTER_WEDNESDAY = date(2026, 12, 24), date(2026, 12, 31), date(2027, 3, 24)
+DEPARTMENTS = Departments(
+    [
+        replace(
+            PLAIN["kirurgi"],
+            languages=("nb", "en"),
+            choice=Choice({Topic.ADDRESS: "answer_address", Topic.HOURS: "answer_hours"}),
+            closed_days=frozenset({LAST}),
+            half_days={
+                EVE: HalfDay(cutoff=time(10), answer_by=time(11)),
+                EASTER_WEDNESDAY: HalfDay(cutoff=time(11), answer_by=time(12)),
+            },
+        ),
+        replace(
+            PLAIN["hjerte"],
+            languages=("nb", "nn", "en"),
+            identity="required",
+            choice=Choice(urgent=True),
+            capacity=2,
+            closed_days=frozenset({EVE, LAST}),
+            half_days={EASTER_WEDNESDAY: HalfDay(rounds=(time(10),))},
+        ),
+        replace(
+            PLAIN["kirurgi"],
+            slug="oye",
+            cutoff=time(12, 30),
+            answer_by=time(14, 30),
+            identity="off",
+            languages=("en", "nb"),
+            allow_foreign=True,
+            capacity=3,
+        ),
+    ]
+)
+HOLIDAYS = {
+    *(date(2026, 12, 25), date(2026, 12, 26), date(2027, 1, 1)),
+    *(date(2027, 3, 25), date(2027, 3, 26), date(2027, 3, 28), date(2027, 3, 29)),  # Easter 2027 is 28 March
+    *(date(2027, 5, 1), date(2027, 5, 6), date(2027, 5, 16), date(2027, 5, 17)),  # 6: Ascension; 17: Whit Monday too
+}
+"""Norwegian public holidays of the months the test plays in, from an almanac."""
+CATALOGUE = load_catalogue(ROOT / "prompts" / "catalogue.toml")
+
+
+@dataclass
+class Kept:
+    """What must not be lost: callbacks whose receipt was begun, less those `ended` by agents or their callers.
+
+    `closures` are (department, from, until) as they stand, `promises` how many rows of promises were looked at.
+    """
+
+    confirmed: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    closures: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    promises: int = 0
+
+    def close(self, department: str, from_: datetime, until: datetime) -> None:
+        """A closure takes the place of those it overlaps."""
+        apart = [each for each in self.closures if each[0] != department or each[2] <= from_ or until <= each[1]]
+        self.closures = [*apart, (department, from_, until)]
+
+
+async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, kept: Kept) -> None:
+    """One call is over: it ended somewhere, is on record, and nothing said in it was untrue."""
+    done = exchange.done[line.id]
+    async with database.read() as connection:
+        query = text("select callback_id, incomplete, step, why from calls where channel_id = :id")
+        rows = (await connection.execute(query, {"id": line.id})).all()
+    assert len(rows) == 1, "each call is on record, once"
+    (row,) = rows
+    if row.callback_id is None:
+        assert row.incomplete and row.step and row.why, "a call without a callback is kept with its step and reason"
+        assert not line.hung_up or row.why == WhyEnded.ANSWERED, "nobody is hung up on without a callback or an answer"
+        assert row.why != WhyEnded.HUNG_UP or line.left_to is None
+        assert row.why != WhyEnded.TROUBLE
+        assert not {"received", "already_on_list", "we_ring", "cancelled"} & set(line.prompts)
+        return
+    callback = await desk.get(str(row.callback_id), scope=EVERYTHING)
+    _receipt_is_true(line, done, kept)
+    _promises_told_are_stored(line, done)
+    _number_told_is_stored(line, done)
+    for each in done:
+        if each.method == "cancel":
+            kept.ended.add(callback.id)
+        if isinstance(each.result, Standing) and each.result.tried_in_vain:
+            assert each.result.callback.priority is Priority.URGENT, "who was rung in vain is first in line"
+
+
+def _receipt_is_true(line: Line, done: Sequence[Done], kept: Kept) -> None:
+    """It is said after it is so."""
+    stored = [each for each in done if isinstance(each.result, Registration | Standing)]
+    for at, prompt, _ in line.spoken:
+        if prompt in ("received", "already_on_list", "we_ring"):
+            assert stored and stored[0].at <= at, "said before it was stored"
+        if prompt == "cancelled":
+            assert [each for each in done if each.method == "cancel" and each.at <= at]
+        if prompt == "received":
+            kept.confirmed.add(stored[0].result.callback.id)
+
+
+def _promises_told_are_stored(line: Line, done: Sequence[Done]) -> None:
+    spoken = line.spoken
+    for place, (heard_at, prompt, language) in enumerate(spoken):
+        words = [word for _, word, _ in takewhile(lambda said: said[1] != "pause", spoken[place + 1 :])]
+        if prompt != "we_ring" or place + len(words) + 1 == len(spoken):
+            continue  # broken off by a hang-up or a key
+        last = [each for each in done if isinstance(each.result, Registration | Standing) and each.at <= heard_at][-1]
+        promise = last.result.callback.promise
+        is_by, when = told_time(words, last.at)
+        assert is_by == (promise.policy is Policy.DEADLINE)
+        assert when == promise.by.astimezone(OSLO), f"told {when}, stored {promise.by.astimezone(OSLO)}"
+        if isinstance(last.result, Registration) and last.result.created:
+            assert _written(words, language) == last.result.callback.promise_spoken
+
+
+def _written(words: Sequence[str], language: str) -> str:
+    """Spoken prompts as one would write them: «tirsdag 30. mars klokken 10»."""
+    english, parts = language == "en", []
+    for word in words:
+        family, _, number = word.rpartition("_")
+        match family:
+            case "oclock":
+                parts.append(f"{number}:00" if english else number)
+            case "hour":
+                parts.append(number)
+            case "minute":
+                parts[-1] += f":{number:0>2}" if english else f".{number:0>2}"
+            case "date":
+                parts.append(number if english else f"{number}.")
+            case _:
+                parts.append(CATALOGUE.text(language, word))
+    return " ".join(parts)
+
+
+def _number_told_is_stored(line: Line, done: Sequence[Done]) -> None:
+    """The number last read back before the receipt is the one that is rung."""
+    stored = next((each.result for each in done if isinstance(each.result, Registration)), None)
+    if stored is None or "ring_number" not in line.prompts or "received" not in line.prompts:
+        return
+    before = line.prompts[: line.prompts.index("received")]
+    told = before[len(before) - before[::-1].index("ring_number") :]
+    digits = "".join(prompt.removeprefix("digit_") for prompt in told if prompt.startswith("digit_"))
+    assert digits in f"00{stored.callback.phone.e164[1:]}"
+    keyed = "".join([*(answer.keys for answer in line.plan.answers), *(key for _, key in line.plan.strays)])
+    assert digits or "#" in keyed or "ended" in keyed, "stored, and never read back"
+
+
+async def kept_promises_hold(database: Database, kept: Kept, now: datetime) -> None:
+    """Promises given since the last look are for an open hour of an open day; nobody waits twice; no room is overfull.
+
+    Called after each step, so that the closures known here are those the promises were given under.
+    """
+    async with database.read() as connection:
+        query = promises.select().order_by(promises.c.id).offset(kept.promises)
+        for row in (await connection.execute(query)).all():
+            kept.promises += 1
+            _is_open(DEPARTMENTS[row.department], row, kept)
+        for column in ("patient_index", "phone"):
+            alone = "patient_index is not null" if column == "patient_index" else "patient_index is null"
+            twice = f"select 1 from callbacks where status <> 'closed' and {alone} group by department, {column}"
+            assert (await connection.execute(text(f"{twice} having count(*) > 1"))).all() == []
+        full = "select department, count(*) as n from callbacks where promise_by > :now and status <> 'closed'"
+        for row in await connection.execute(
+            text(f"{full} group by department, promise_by"), {"now": now.isoformat(" ")}
+        ):
+            capacity = DEPARTMENTS[row.department].capacity
+            assert capacity is None or row.n <= capacity, "more are promised than there is room for"
+
+
+def _is_open(department: Department, row: Any, kept: Kept) -> None:
+    local = row.promise_by.astimezone(OSLO)
+    half = department.half_days.get(local.date())
+    hours = half.rounds if half else department.rounds
+    if department.policy is Policy.DEADLINE:
+        answer_by = half.answer_by if half else department.answer_by
+        hours = (answer_by,) if answer_by else ()
+    assert row.promise_by > row.at, "promised in the past"
+    assert local.weekday() < 5 and local.date() not in HOLIDAYS | department.closed_days, (
+        f"closed on {local:%a %d %b %Y}"
+    )
+    assert local.time() in hours, f"promised at {local:%H:%M}"
+    for slug, from_, until in kept.closures:
+        assert slug != department.slug or not from_ <= row.promise_from < until, "promised into a closed time"
+
+
+def nothing_personal(logs: Sequence[Any]) -> None:
+    """No digits of a person or a phone in what was logged; and nothing but what may go wrong."""
+    told = [str(entry) for entry in logs]
+    secrets = [synthetic_identity(n) for n in range(1, 4)] + ["6805000", "6805100", "701740605", "82900000"]
+    assert not [entry for entry in told for secret in secrets if secret in entry], "a log holds what was keyed"
+    allowed = {"A callback could not be stored"}  # the caller's wish, after an agent has closed it
+    assert not [each for each in logs if each["log_level"] in ("error", "critical") and each["event"] not in allowed]

@@ -1,0 +1,252 @@
+"""A caller, a department and a desk that notes what it is given: the surroundings of a conversation under test."""
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import time
+from typing import Any
+
+from desk.callbacks.model import (
+    Callback,
+    CallKey,
+    ClosedReason,
+    IncompleteStep,
+    Priority,
+    Registration,
+    Status,
+    WhyEnded,
+)
+from desk.callbacks.repeat_callers import Standing
+from desk.departments.departments import Department, Policy
+from desk.errors import DeskError
+from desk.numbers.identity_number import IdentityNumber, parse_identity
+from desk.numbers.phone_number import PhoneNumber, parse_phone
+from desk.promises.rules import promise_for, spoken_text
+from desk.settings.settings import Settings
+from ivr.calls.call import Call, CallerHungUp
+from ivr.dialogue.caller import request_callback
+from ivr.dialogue.recording import Fate
+from ivr.prompts.keys import all_keys
+from ivr.rehearsal.line import FakeChannel
+from tests.support.fakes import FakeClock
+from tests.support.synthetic import synthetic_identity
+
+IDENTITY = synthetic_identity(1)
+WRONG_IDENTITY = IDENTITY[:-1] + str((int(IDENTITY[-1]) + 1) % 10)
+OWN_NUMBER = "+4768050123"
+OTHER_NUMBER = "68059876"
+COMMIT_SECONDS = 2.5
+
+KIRURGI = Department(
+    slug="kirurgi",
+    name="Kirurgisk poliklinikk",
+    extension="1000",
+    policy=Policy.DEADLINE,
+    hospital_number=parse_phone("+4768050001"),
+    cutoff=time(14),
+    answer_by=time(15),
+)
+
+# What is said, as prompts, for the numbers above.
+OPENING = ["welcome", "emergency", "ask_identity"]
+OWN_DIGITS = ["digit_6", "digit_8", "pause", "digit_0", "digit_5", "pause", "digit_0", "digit_1", "pause"]
+OWN_DIGITS += ["digit_2", "digit_3"]
+OTHER_DIGITS = ["digit_6", "digit_8", "pause", "digit_0", "digit_5", "pause", "digit_9", "digit_8", "pause"]
+OTHER_DIGITS += ["digit_7", "digit_6"]
+HOSPITAL = ["digit_6", "digit_8", "pause", "digit_0", "digit_5", "pause", "digit_0", "digit_0", "pause"]
+HOSPITAL += ["digit_0", "digit_1"]
+READ_BACK_OWN = ["ring_number", "pause", *OWN_DIGITS, "pause", "change_number"]
+READ_BACK_OTHER = ["ring_number", "pause", *OTHER_DIGITS, "pause", "change_number"]
+TODAY_BY_15 = ["we_ring", "today_by", "oclock_15", "pause", "from_number", "pause", *HOSPITAL, "pause"]
+RECEIPT = ["received", *TODAY_BY_15, "may_hang_up"]
+CONFIRMING = {"received", "already_on_list", "we_ring", "we_ring_as_told", "delayed", "cancelled"}
+
+
+@dataclass
+class FakeDesk:
+    """Registers after COMMIT_SECONDS, or raises `failing` then. `committed_at` is the second it was stored."""
+
+    clock: FakeClock
+    registered: list[tuple[CallKey, str, IdentityNumber | None, PhoneNumber, str]] = field(default_factory=list)
+    failing: DeskError | None = None
+    open: Callback | None = None
+    committed_at: float | None = None
+    ended: list[tuple[IncompleteStep, WhyEnded, str | None]] = field(default_factory=list)
+
+    async def record_call(
+        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep, why: WhyEnded
+    ) -> None:
+        if self.failing:
+            raise self.failing
+        self.ended.append((step, why, phone.e164 if phone else None))
+
+    async def register(
+        self,
+        call: CallKey,
+        department: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber,
+        *,
+        language: str = "nb",
+    ) -> Registration:
+        await asyncio.sleep(COMMIT_SECONDS)
+        if self.failing:
+            raise self.failing
+        self.registered.append((call, department, patient, phone, language))
+        self.committed_at = asyncio.get_running_loop().time()
+        created = self.open is None
+        if self.open:
+            self.open = replace(self.open, call_count=self.open.call_count + 1, phone=phone)
+        else:
+            self.open = self.new(phone, patient)
+        return Registration(self.open, created)
+
+    def new(self, phone: PhoneNumber, patient: IdentityNumber | None = None, *, call_count: int = 1) -> Callback:
+        now = self.clock.now()
+        promise = promise_for(KIRURGI, now)
+        return Callback(
+            id="0f8fad5b-d9cb-469f-a165-70867728950e",
+            department=KIRURGI.slug,
+            status=Status.WAITING,
+            priority=Priority.NORMAL,
+            phone=phone,
+            patient_kind=patient.kind if patient else None,
+            patient_masked=patient.masked if patient else None,
+            promise=promise,
+            promise_spoken=spoken_text(promise, KIRURGI, now),
+            attempts=(),
+            call_count=call_count,
+            language="nb",
+            created_at=now,
+            claimed_by=None,
+            lease_until=None,
+            fence=0,
+            version=1,
+            closed_reason=None,
+            note=None,
+        )
+
+
+@dataclass
+class FakeCallers:
+    """Joins the call to `standing`, if there is one, and notes what the caller wishes."""
+
+    desk: FakeDesk
+    standing: Standing | None = None
+    asked: list[tuple[str | None, str | None, str]] = field(default_factory=list)
+    cancelled: int = 0
+    changed_to: list[str] = field(default_factory=list)
+    failing: DeskError | None = None
+
+    async def rang_again(
+        self,
+        call: CallKey,
+        department: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber | None,
+        *,
+        language: str = "nb",
+    ) -> Standing | None:
+        self.asked.append((patient.value if patient else None, phone.e164 if phone else None, language))
+        self.desk.committed_at = self.standing and asyncio.get_running_loop().time()
+        return self.standing
+
+    async def cancel(self, call: CallKey) -> Callback:
+        if self.failing:
+            raise self.failing
+        assert self.standing
+        self.cancelled += 1
+        reason = ClosedReason.CANCELLED_BY_CALLER
+        return replace(self.standing.callback, status=Status.CLOSED, closed_reason=reason)
+
+    async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
+        if self.failing:
+            raise self.failing
+        assert self.standing
+        self.changed_to.append(phone.e164)
+        return replace(self.standing.callback, phone=phone)
+
+    def already(self, **changes: Any) -> None:
+        """The caller is on the list since now, known by person, with two before them; `changes` to that."""
+        patient = parse_identity(IDENTITY, allow_test=True, allow_h=False)
+        callback = self.desk.new(parse_phone(OWN_NUMBER), patient, call_count=2)
+        standing = Standing(callback, known_person=True, ahead=2, tried_in_vain=False, late=False, anew=True)
+        self.standing = replace(standing, **changes)
+
+
+class FakeRecorder:
+    """Tells `fate` of every recording, a tenth of a second after it has ended."""
+
+    def __init__(self) -> None:
+        self.fate = Fate.KEPT
+        self.expected: list[str] = []
+
+    def name_of(self, callback_id: str) -> str:
+        return f"innringing-{callback_id}"
+
+    @contextmanager
+    def expecting(self, callback_id: str) -> Iterator[Awaitable[Fate]]:
+        self.expected.append(callback_id)
+        told = asyncio.sleep(0.1, self.fate)
+        try:
+            yield told
+        finally:
+            told.close()
+
+
+class World:
+    """One call to one department. Script `caller`, then `await ring()`; `prompts`, `stored` and `call` tell the rest.
+
+    Every prompt lasts one second. Time starts at Tuesday 09:00 in Oslo.
+    """
+
+    def __init__(
+        self,
+        *,
+        number: str | None = OWN_NUMBER,
+        withheld: bool = False,
+        department: Department = KIRURGI,
+        environment: str = "demo",
+        **settings: bool,
+    ) -> None:
+        self.clock = FakeClock()
+        self.desk = FakeDesk(self.clock)
+        self.callers = FakeCallers(self.desk)
+        self.caller = FakeChannel()
+        self.recorder = FakeRecorder()
+        self.department = department
+        self.settings = Settings(environment=environment, **settings)
+        self.call: Call = self.caller.call(department=department.slug, number=number, withheld=withheld)
+        self.hung_up = False
+
+    async def ring(self) -> None:
+        """Hold the conversation to its end, and check what holds for each one of them."""
+        try:
+            await request_callback(
+                self.call,
+                self.desk,
+                self.department,
+                callers=self.callers,  # type: ignore[arg-type]
+                settings=self.settings,
+                clock=self.clock,  # type: ignore[arg-type]
+                recorder=self.recorder,
+            )
+        except CallerHungUp:
+            self.hung_up = True
+        assert set(self.prompts) <= all_keys()
+        said = [second for second, prompt in self.caller.heard if prompt in CONFIRMING]
+        assert not said or (self.desk.committed_at is not None and min(said) >= self.desk.committed_at)
+
+    @property
+    def prompts(self) -> list[str]:
+        return self.caller.prompts
+
+    @property
+    def stored(self) -> tuple[str | None, str] | None:
+        """(identity number, phone) of the one registration; None when nothing was registered."""
+        if not self.desk.registered:
+            return None
+        ((_, department, patient, phone, _),) = self.desk.registered
+        assert department == self.department.slug
+        return patient.value if patient else None, phone.e164

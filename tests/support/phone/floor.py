@@ -1,0 +1,154 @@
+"""Where callers' stories are played: a running system, lines to ring on, and the agents' lists to look at."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from desk.clock import OSLO
+from tests.support.machine.system import System
+from tests.support.phone.callers import Caller, listener_of, ringing
+from tests.support.phone.exchange import told_time
+from tests.support.synthetic import synthetic_identity
+
+MOST_TRIES = 6
+OPENING = ("welcome", "emergency", "ask_identity")
+"""Any of them tells that keys are taken: on a busy machine the first may be torn."""
+STRAY = 2.0
+"""A key this long after a whole number answers what is asked next: sooner, it is taken for one too many."""
+TIMES = frozenset(
+    {
+        *("today_by", "today_at", "tomorrow_by", "tomorrow_at", "by_clock", "at_clock", "we_ring", "from_number"),
+        *(f"weekday_{n}" for n in range(7)),
+        *(f"date_{n}" for n in range(1, 32)),
+        *(f"month_{n}" for n in range(1, 13)),
+        *(f"oclock_{n}" for n in range(8, 16)),
+    }
+)
+
+
+@dataclass
+class Floor:
+    """What a story has: `rings` makes a call, `callback` and `call` look up what was kept for a number."""
+
+    system: System
+    lines: asyncio.Semaphore
+    ears: asyncio.Semaphore
+
+    @asynccontextmanager
+    async def rings(
+        self, number: str, extension: str = "1000", *, withheld: bool = False, language: str = "nb"
+    ) -> AsyncIterator[Caller]:
+        async with self.lines, ringing(self.system.settings, extension, number, withheld=withheld) as caller:
+            caller.ears = self.ears
+            yield speaking(caller, language)
+
+    @asynccontextmanager
+    async def cuts(
+        self, prompt: str, key: str, number: str, before: "Before | None" = None, *, withheld: bool = False
+    ) -> AsyncIterator[Caller]:
+        """A call in which `key` broke that prompt off. On a busy machine a key may come late: then ring again."""
+        for _ in range(MOST_TRIES):
+            async with self.rings(number, withheld=withheld) as caller:
+                if before:
+                    await before(caller)
+                begun = await caller.hears(prompt)
+                await caller.keys(key)
+                await asyncio.sleep(0.4)
+                samples = caller.call.heard.samples(begun.first_sample)
+                listener = listener_of(caller.prompts, frozenset({prompt}))
+                heard = await asyncio.to_thread(listener.recognise, samples)
+                if heard and not heard[0].whole:
+                    yield caller
+                    return
+        raise AssertionError(f"{prompt} was never broken off by a key")
+
+    async def registers(self, number: str, person: int, extension: str = "1000") -> dict[str, Any]:
+        """Somebody who knows what to do; the callback stored."""
+        async with self.rings(number, extension) as caller:
+            await caller.hears(*OPENING)
+            await caller.keys(synthetic_identity(person))
+            await caller.hears("received")  # and hangs up at once: it is stored
+        return await self.callback(number)
+
+    async def callbacks(self, number: str) -> list[dict[str, Any]]:
+        items = (await self.api("GET", "/callbacks?limit=200"))["items"]
+        return [item for item in items if item["phone"] == number]
+
+    async def callback(self, number: str) -> dict[str, Any]:
+        """The one callback of that number."""
+        (item,) = await self.callbacks(number)
+        return dict(item)
+
+    async def calls(self, number: str | None) -> list[dict[str, Any]]:
+        """The calls of that number kept without a callback, once the last has been."""
+        items = (await self.api("GET", "/calls?incomplete=true&limit=200"))["items"]
+        return [item for item in items if item["phone"] == number]
+
+    async def call(self, number: str | None, step: str, *, department: str = "") -> dict[str, Any]:
+        """The one call of that number that ended at `step`: written a moment after the caller has hung up."""
+        async with asyncio.timeout(30):
+            while True:
+                calls = [item for item in await self.calls(number) if item["step"] == step]
+                found = [item for item in calls if item["department"] == (department or item["department"])]
+                if found:
+                    (item,) = found
+                    return dict(item)
+                await asyncio.sleep(0.3)
+
+    async def api(self, method: str, path: str, body: Any = None) -> Any:
+        async with self.system.client() as agent:
+            answer = await agent.request(method, path, json=body)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+
+Story = Callable[[Floor], Awaitable[None]]
+Before = Callable[[Caller], Awaitable[None]]
+
+
+def speaking(caller: Caller, language: str) -> Caller:
+    """The same caller, who is spoken to in that language from now."""
+    return replace(caller, prompts=caller.prompts.parent / language)
+
+
+async def to_the_end(caller: Caller) -> list[str]:
+    """Listen until we are hung up on; what was heard from first to last."""
+    await caller.ends()
+    heard = await caller.heard()
+    assert "rescue" not in heard, "the dialplan took over a call that was being served"
+    return heard
+
+
+async def received(caller: Caller) -> list[str]:
+    """Listen to the receipt, and to the end."""
+    await caller.hears("received")
+    return await to_the_end(caller)
+
+
+def in_order(heard: Sequence[str], *expected: str) -> bool:
+    """Whether these were heard in this order, whatever was heard between them."""
+    rest = iter(heard)
+    return all(key in rest for key in expected)
+
+
+async def promise_heard_is_stored(caller: Caller, callback: dict[str, Any], *, after: str = "received") -> None:
+    """The day and hour spoken after that prompt are the ones the agents see."""
+    begun = await caller.hears(after)
+    async with caller.ears:
+        samples = caller.call.heard.samples(begun.first_sample)
+        found = await asyncio.to_thread(listener_of(caller.prompts, TIMES).recognise, samples)
+    words = [heard.key for heard in found]
+    assert "we_ring" in words and "from_number" in words, words
+    told = words[words.index("we_ring") + 1 : words.index("from_number")]
+    by, when = told_time(told, datetime.fromisoformat(callback["created_at"]))
+    stored = datetime.fromisoformat(callback["promise"]["by"])
+    assert when == stored.astimezone(OSLO), (told, callback["promise"])
+    assert by == (callback["promise"]["from"] != callback["promise"]["by"])
+
+
+def masked(person: int) -> dict[str, str]:
+    """A synthetic person as agents see them."""
+    return {"kind": "tenor", "masked": synthetic_identity(person)[:6] + "*****"}

@@ -1,0 +1,78 @@
+"""The phone door, wired to a fake Asterisk and a desk that only takes notes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
+from desk.departments.departments import Department, Departments, Policy
+from desk.numbers.phone_number import PhoneNumber
+from ivr.asterisk.ari import Ari
+from ivr.calls.controller import Controller, Conversation
+from tests.support.phone.fake_ari import PASSWORD, USER, FakeAri
+
+DEPARTMENT = Department(
+    slug="kirurgi",
+    name="Kirurgisk poliklinikk",
+    extension="1000",
+    policy=Policy.DEADLINE,
+    hospital_number=PhoneNumber("+4768050000", mobile=False),
+)
+
+
+@dataclass
+class NotingDesk:
+    """Notes the incomplete calls it is given, as `desk.Desk` would keep them."""
+
+    incomplete: list[tuple[CallKey, str, str | None, IncompleteStep]] = field(default_factory=list)
+    failing: Exception | None = None
+
+    async def record_call(
+        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep, why: WhyEnded
+    ) -> None:
+        await asyncio.sleep(0)
+        if self.failing:
+            raise self.failing
+        self.incomplete.append((call, department, phone.e164 if phone else None, step))
+
+
+@dataclass
+class Door:
+    """A running phone door."""
+
+    ari: Ari
+    controller: Controller
+    desk: NotingDesk
+    stopping: asyncio.Event
+    serving: asyncio.Task[None]
+
+
+def controller_of(ari: Any, desk: Any, conversation: Conversation, grace: float = 0.2) -> Controller:
+    return Controller(
+        ari=ari, desk=desk, departments=lambda: Departments([DEPARTMENT]), conversation=conversation, grace=grace
+    )
+
+
+@asynccontextmanager
+async def open_door(fake: FakeAri, conversation: Conversation, **limits: float) -> AsyncIterator[Door]:
+    """Serve calls with `conversation` and wait until connected."""
+    ari = Ari(base_url=fake.url, user=USER, password=PASSWORD, **limits)
+    desk = NotingDesk()
+    controller = controller_of(ari, desk, conversation)
+    stopping = asyncio.Event()
+    serving = asyncio.create_task(controller.serve(stopping))
+    try:
+        await until(lambda: ari.connected or serving.done())
+        yield Door(ari, controller, desk, stopping, serving)
+    finally:
+        stopping.set()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+    """Wait for something to come true. Raises TimeoutError; the limit is only there to end a failing test."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # anything may be waited for here
+            await asyncio.sleep(0.005)

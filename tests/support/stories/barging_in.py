@@ -1,0 +1,153 @@
+"""Callers who don't wait for a prompt to end: a key ends it wherever one is asked for, and the receipt nowhere."""
+
+import asyncio
+
+from tests.support.phone.callers import Caller
+from tests.support.phone.floor import OPENING, STRAY, Before, Floor, Story, in_order, masked, received, to_the_end
+from tests.support.synthetic import synthetic_identity
+
+
+async def into_the_welcome(floor: Floor) -> None:
+    identity = synthetic_identity(204)
+    async with floor.cuts("welcome", identity[0], "+4768050204") as caller:
+        await caller.keys(identity[1:])
+        heard = await received(caller)
+    assert heard == ["welcome", "change_number", "received", "may_hang_up"], "nothing but what was asked next"
+    assert (await floor.callback("+4768050204"))["patient"] == masked(204)
+
+
+async def into_the_emergency_notice(floor: Floor) -> None:
+    identity = synthetic_identity(261)
+    async with floor.cuts("emergency", identity[0], "+4768050261") as caller:
+        await caller.keys(identity[1:])
+        heard = await received(caller)
+    assert heard == ["welcome", "emergency", "change_number", "received", "may_hang_up"]
+    assert (await floor.callback("+4768050261"))["patient"] == masked(261)
+
+
+async def into_the_request(floor: Floor) -> None:
+    identity = synthetic_identity(262)
+    async with floor.cuts("ask_identity", identity[0], "+4768050262") as caller:
+        await caller.keys(identity[1:])
+        heard = await received(caller)
+    assert heard[:3] == ["welcome", "emergency", "ask_identity"]
+    assert heard[-3:] == ["change_number", "received", "may_hang_up"]
+    assert (await floor.callback("+4768050262"))["patient"] == masked(262)
+
+
+async def _mistypes(caller: Caller) -> None:
+    await caller.hears("ask_identity")
+    await caller.keys("12345678901")
+
+
+async def into_what_was_wrong(floor: Floor) -> None:
+    identity = synthetic_identity(263)
+    async with floor.cuts("identity_wrong", identity[0], "+4768050263", _mistypes) as caller:
+        await caller.keys(identity[1:])
+        heard = await received(caller)
+    assert in_order(heard, "ask_identity", "identity_wrong", "change_number", "received")
+    assert "ask_identity_slow" not in heard
+    assert (await floor.callback("+4768050263"))["patient"] == masked(263)
+
+
+async def into_the_slow_request(floor: Floor) -> None:
+    identity = synthetic_identity(264)
+    async with floor.cuts("ask_identity_slow", identity[0], "+4768050264", _mistypes) as caller:
+        await caller.keys(identity[1:])
+        heard = await received(caller)
+    assert in_order(heard, "identity_wrong", "ask_identity_slow", "change_number", "received")
+    assert "skip_identity" not in heard
+    assert (await floor.callback("+4768050264"))["patient"] == masked(264)
+
+
+def _says_who(person: int) -> Before:
+    async def says(caller: Caller) -> None:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(person))
+
+    return says
+
+
+async def into_the_request_for_a_number(floor: Floor) -> None:
+    async with floor.cuts("ask_phone", "6", "+4768050992", _says_who(265), withheld=True) as caller:
+        await caller.keys("8050265")
+        heard = await received(caller)
+    assert in_order(heard, "phone_withheld", "ask_phone", "change_number", "received")
+    assert (await floor.callback("+4768050265"))["patient"] == masked(265)
+
+
+async def into_the_slow_request_for_a_number(floor: Floor) -> None:
+    async def mistypes(caller: Caller) -> None:
+        await _says_who(266)(caller)
+        await caller.hears("ask_phone")
+        await caller.keys("82900000")
+
+    async with floor.cuts("ask_phone_slow", "6", "+4768050991", mistypes, withheld=True) as caller:
+        await caller.keys("8050266")
+        heard = await received(caller)
+    assert in_order(heard, "phone_premium", "ask_phone_slow", "change_number", "received")
+    assert (await floor.callback("+4768050266"))["patient"] == masked(266)
+
+
+async def into_the_number_read_back(floor: Floor) -> None:
+    async with floor.cuts("change_number", "1", "+4768050267", _says_who(267)) as caller:
+        await caller.hears("ask_phone")
+        await caller.keys("68050268")
+        heard = await received(caller)
+    assert in_order(heard, "change_number", "ask_phone", "change_number", "received")
+    assert (await floor.callback("+4768050268"))["patient"] == masked(267)
+
+
+async def into_where_one_stands(floor: Floor) -> None:
+    await floor.registers("+4768050269", 269)
+    async with floor.rings("+4768050269") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(269))
+        await caller.hears("already_on_list")
+        await asyncio.sleep(STRAY)
+        await caller.keys("2")
+        await caller.hears("ask_phone")
+        await caller.keys("68050270")
+        heard = await to_the_end(caller)
+    assert in_order(heard, "already_on_list", "ask_phone", "change_number", "may_hang_up")
+    assert "cancel_or_change" not in heard, "the menu was known already"
+    assert (await floor.callback("+4768050270"))["call_count"] == 2
+
+
+async def into_the_menu(floor: Floor) -> None:
+    await floor.registers("+4768050271", 271)
+    async with floor.cuts("cancel_or_change", "1", "+4768050271", _says_who(271)) as caller:
+        await caller.hears("confirm_cancel")
+        await asyncio.sleep(STRAY)
+        await caller.keys("1")
+        heard = await to_the_end(caller)
+    assert heard[-3:] == ["cancel_or_change", "confirm_cancel", "cancelled"]
+    assert (await floor.callback("+4768050271"))["status"] == "closed"
+
+
+async def the_receipt_is_heard_whatever_is_keyed(floor: Floor) -> None:
+    async with floor.rings("+4768050272") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(272))
+        await caller.hears("received")
+        await caller.keys("1#0*9")
+        await caller.ends()
+        sentences = {heard.key: heard for heard in await caller.sentences()}
+    assert sentences["received"].whole and sentences["may_hang_up"].whole
+    callback = await floor.callback("+4768050272")
+    assert (callback["status"], callback["patient"]) == ("waiting", masked(272))
+
+
+STORIES: tuple[Story, ...] = (
+    into_the_welcome,
+    into_the_emergency_notice,
+    into_the_request,
+    into_what_was_wrong,
+    into_the_slow_request,
+    into_the_request_for_a_number,
+    into_the_slow_request_for_a_number,
+    into_the_number_read_back,
+    into_where_one_stands,
+    into_the_menu,
+    the_receipt_is_heard_whatever_is_keyed,
+)

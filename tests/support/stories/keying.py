@@ -1,0 +1,206 @@
+"""Callers who key their identity number: right, wrong, late, not at all; in two languages, by two transports."""
+
+from tests.support.phone.floor import (
+    OPENING,
+    Floor,
+    Story,
+    in_order,
+    masked,
+    promise_heard_is_stored,
+    received,
+    speaking,
+)
+from tests.support.synthetic import synthetic_identity
+
+
+async def a_wrong_control_digit_is_asked_for_again(floor: Floor) -> None:
+    right = synthetic_identity(201)
+    async with floor.rings("+4768050201") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(right[:10] + str((int(right[10]) + 1) % 10))
+        wrong = await caller.hears("identity_wrong")
+        await caller.hears("ask_identity_slow", after=wrong.start)
+        await caller.keys(right)
+        heard = await received(caller)
+    assert in_order(heard, "welcome", "emergency", "ask_identity", "identity_wrong", "ask_identity_slow", "received")
+    assert (await floor.callback("+4768050201"))["patient"] == masked(201)
+
+
+async def a_date_that_does_not_exist_is_asked_for_again(floor: Floor) -> None:
+    right = synthetic_identity(221)
+    async with floor.rings("+4768050221") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("39" + right[2:])
+        await caller.hears("ask_identity_slow")
+        await caller.keys(right)
+        heard = await received(caller)
+    assert in_order(heard, "ask_identity", "identity_wrong", "ask_identity_slow", "change_number", "received")
+    assert (await floor.callback("+4768050221"))["patient"] == masked(221)
+
+
+async def silence_twice_registers_the_number_alone(floor: Floor) -> None:
+    async with floor.rings("+4768050202") as caller:
+        heard = await received(caller)
+    assert in_order(heard, "ask_identity", "no_keys", "ask_identity_slow", "without_identity", "change_number")
+    assert heard[-2:] == ["received", "may_hang_up"]
+    callback = await floor.callback("+4768050202")
+    assert (callback["patient"], callback["status"]) == (None, "waiting")
+
+
+async def five_digits_and_a_long_pause_are_counted_aloud(floor: Floor) -> None:
+    async with floor.rings("+4768050222") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(222)[:5])
+        await caller.hears("digits_5")
+        await caller.hears("should_be_eleven")
+        await caller.hears("ask_identity_slow")
+        await caller.keys(synthetic_identity(222))
+        heard = await received(caller)
+    assert in_order(heard, "ask_identity", "ask_identity_slow", "change_number", "received")
+    assert (await floor.callback("+4768050222"))["patient"] == masked(222)
+
+
+async def nine_digits_are_counted_aloud_and_a_twelfth_answers_nothing(floor: Floor) -> None:
+    async with floor.rings("+4768050217") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(217)[:9] + "#")
+        await caller.hears("digits_9")
+        await caller.hears("ask_identity_slow")
+        await caller.keys(synthetic_identity(217) + "1")
+        heard = await received(caller)
+    assert in_order(heard, "ask_identity", "ask_identity_slow", "change_number", "received")
+    assert "ask_phone" not in heard
+    assert (await floor.callback("+4768050217"))["patient"] == masked(217)
+
+
+async def wrong_twice_goes_on_without_a_number(floor: Floor) -> None:
+    right = synthetic_identity(223)
+    wrong = right[:10] + str((int(right[10]) + 1) % 10)
+    async with floor.rings("+4768050223") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(wrong)
+        await caller.hears("ask_identity_slow")
+        await caller.keys(wrong)
+        heard = await received(caller)
+    assert in_order(heard, "identity_wrong", "ask_identity_slow", "without_identity", "change_number", "received")
+    assert (await floor.callback("+4768050223"))["patient"] is None
+
+
+async def star_starts_the_number_over(floor: Floor) -> None:
+    right = synthetic_identity(224)
+    async with floor.rings("+4768050224") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(f"{right[5:9]}*{right}")
+        heard = await received(caller)
+    assert "ask_identity_slow" not in heard
+    assert (await floor.callback("+4768050224"))["patient"] == masked(224)
+
+
+async def hash_alone_skips_the_number_and_hash_ends_one(floor: Floor) -> None:
+    async with floor.rings("+4768050225") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("#")
+        heard = await received(caller)
+    assert in_order(heard, "ask_identity", "without_identity", "change_number", "received")
+    async with floor.rings("+4768050226") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(226) + "#")
+        heard = await received(caller)
+    assert "without_identity" not in heard
+    assert heard.count("change_number") == 1, "the hash has not answered what is asked next"
+    assert (await floor.callback("+4768050225"))["patient"] is None
+    assert (await floor.callback("+4768050226"))["patient"] == masked(226)
+
+
+async def digits_by_sip_info_count(floor: Floor) -> None:
+    async with floor.rings("+4768050205") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(205), info=True)
+        heard = await received(caller)
+    assert in_order(heard, "welcome", "emergency", "change_number", "received", "may_hang_up")
+    assert (await floor.callback("+4768050205"))["patient"] == masked(205)
+
+
+async def a_person_is_reached_with_a_lone_zero(floor: Floor) -> None:
+    async with floor.rings("+4768050215") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("0")
+        await caller.hears("to_switchboard")
+        await caller.hears("switchboard_unavailable")
+        heard = await caller.heard()
+    assert in_order(heard, "ask_identity", "to_switchboard", "switchboard_unavailable")
+    assert await floor.callbacks("+4768050215") == []
+    call = await floor.call("+4768050215", "identity")
+    assert (call["department"], call["why"], call["incomplete"]) == ("kirurgi", "asked_for_person", True)
+
+
+async def the_deadline_told_is_the_deadline_stored(floor: Floor) -> None:
+    async with floor.rings("+4768050227") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(227))
+        heard = await received(caller)
+        callback = await floor.callback("+4768050227")
+        await promise_heard_is_stored(caller, callback)
+    assert heard[-2:] == ["received", "may_hang_up"]
+    assert "innen klokken" in callback["promise"]["spoken"]
+
+
+async def the_round_told_is_the_round_stored(floor: Floor) -> None:
+    async with floor.rings("+4768050209", "2000") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(209))
+        heard = await received(caller)
+        callback = await floor.callback("+4768050209")
+        await promise_heard_is_stored(caller, callback)
+    assert heard[-2:] == ["received", "may_hang_up"]
+    assert (callback["department"], callback["promise"]["from"]) == ("hjerte", callback["promise"]["by"])
+    assert callback["promise"]["spoken"].endswith(("klokken 10", "klokken 13"))
+    assert "innen" not in callback["promise"]["spoken"]
+
+
+async def english_to_the_end_with_a_deadline(floor: Floor) -> None:
+    async with floor.rings("+4768050216") as norwegian:
+        await norwegian.hears("ask_identity")
+        await norwegian.keys("9")
+        caller = speaking(norwegian, "en")
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(216))
+        heard = await received(caller)
+        callback = await floor.callback("+4768050216")
+        await promise_heard_is_stored(caller, callback)
+    assert in_order(heard, "welcome", "ask_identity", "change_number", "received", "may_hang_up")
+    assert (callback["language"], callback["patient"]) == ("en", masked(216))
+    assert callback["promise"]["spoken"].endswith("by 15:00")
+
+
+async def english_rounds_by_sip_info(floor: Floor) -> None:
+    async with floor.rings("+4768050228", "2000") as norwegian:
+        await norwegian.hears("ask_identity")
+        await norwegian.keys("9", info=True)
+        caller = speaking(norwegian, "en")
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(228), info=True)
+        heard = await received(caller)
+        callback = await floor.callback("+4768050228")
+        await promise_heard_is_stored(caller, callback)
+    assert in_order(heard, "welcome", "ask_identity", "change_number", "received", "may_hang_up")
+    assert (callback["language"], callback["department"]) == ("en", "hjerte")
+    assert callback["promise"]["spoken"].endswith(("at 10:00", "at 13:00"))
+
+
+STORIES: tuple[Story, ...] = (
+    silence_twice_registers_the_number_alone,
+    a_wrong_control_digit_is_asked_for_again,
+    a_date_that_does_not_exist_is_asked_for_again,
+    five_digits_and_a_long_pause_are_counted_aloud,
+    nine_digits_are_counted_aloud_and_a_twelfth_answers_nothing,
+    wrong_twice_goes_on_without_a_number,
+    star_starts_the_number_over,
+    hash_alone_skips_the_number_and_hash_ends_one,
+    digits_by_sip_info_count,
+    a_person_is_reached_with_a_lone_zero,
+    the_deadline_told_is_the_deadline_stored,
+    the_round_told_is_the_round_stored,
+    english_to_the_end_with_a_deadline,
+    english_rounds_by_sip_info,
+)

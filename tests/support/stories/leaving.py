@@ -1,0 +1,130 @@
+"""Callers who hang up: at every step it is kept how far they came, and what was confirmed stays."""
+
+import asyncio
+
+from tests.support.phone.floor import OPENING, STRAY, Floor, Story, in_order
+from tests.support.synthetic import synthetic_identity
+
+
+async def hangs_up_in_the_welcome(floor: Floor) -> None:
+    async with floor.rings("+4768050251") as caller:
+        await caller.hears("welcome")
+        await caller.hangs_up()
+        assert (await caller.heard())[:1] == ["welcome"]
+    call = await floor.call("+4768050251", "welcome")
+    assert (call["department"], call["why"], call["incomplete"]) == ("kirurgi", "hung_up", True)
+    assert await floor.callbacks("+4768050251") == []
+
+
+async def hangs_up_after_five_digits(floor: Floor) -> None:
+    async with floor.rings("+4768050203") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(203)[:5])
+        await asyncio.sleep(0.5)
+        await caller.hangs_up()
+        assert "received" not in await caller.heard()
+    call = await floor.call("+4768050203", "identity")
+    assert (call["department"], call["why"], call["incomplete"]) == ("kirurgi", "hung_up", True)
+    assert await floor.callbacks("+4768050203") == []
+
+
+async def hangs_up_when_asked_again(floor: Floor) -> None:
+    async with floor.rings("+4768050252", "2000") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("12345678901")
+        await caller.hears("ask_identity_slow")
+        await caller.hangs_up()
+        assert in_order(await caller.heard(), "ask_identity", "identity_wrong", "ask_identity_slow")
+    call = await floor.call("+4768050252", "identity")
+    assert (call["department"], call["why"]) == ("hjerte", "hung_up")
+
+
+async def hangs_up_when_the_number_is_read_back(floor: Floor) -> None:
+    async with floor.rings("+4768050253") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(253))
+        await caller.hears("ring_number")
+        await caller.hangs_up()
+    call = await floor.call("+4768050253", "phone")
+    assert (call["why"], call["incomplete"]) == ("hung_up", True)
+    assert await floor.callbacks("+4768050253") == []
+
+
+async def hangs_up_when_asked_for_a_number(floor: Floor) -> None:
+    async with floor.rings("+4768050993", "2000", withheld=True) as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(254))
+        await caller.hears("ask_phone")
+        await caller.keys("680")
+        await caller.hangs_up()
+        assert in_order(await caller.heard(), "phone_withheld", "ask_phone")
+    call = await floor.call(None, "phone", department="hjerte")
+    assert (call["why"], call["incomplete"]) == ("hung_up", True)
+
+
+async def hangs_up_in_the_receipt_and_is_rung_all_the_same(floor: Floor) -> None:
+    callback = await floor.registers("+4768050255", 255)
+    assert (callback["status"], callback["call_count"]) == ("waiting", 1)
+    assert await floor.calls("+4768050255") == [], "it is no incomplete call"
+
+
+async def hangs_up_when_told_so(floor: Floor) -> None:
+    async with floor.rings("+4768050256") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(256))
+        await caller.hears("may_hang_up")
+        await caller.hangs_up()
+        assert in_order(await caller.heard(), "change_number", "received")
+    assert (await floor.callback("+4768050256"))["status"] == "waiting"
+    assert await floor.calls("+4768050256") == []
+
+
+async def hangs_up_in_the_menu_of_a_second_call(floor: Floor) -> None:
+    await floor.registers("+4768050257", 257)
+    async with floor.rings("+4768050257") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(257))
+        await caller.hears("cancel_or_change")
+        await caller.hangs_up()
+        assert in_order(await caller.heard(), "already_on_list", "cancel_or_change")
+    callback = await floor.callback("+4768050257")
+    assert (callback["status"], callback["call_count"]) == ("waiting", 2)
+    assert await floor.calls("+4768050257") == []
+
+
+async def hangs_up_when_asked_whether_to_cancel(floor: Floor) -> None:
+    await floor.registers("+4768050258", 258)
+    async with floor.rings("+4768050258") as caller:
+        await caller.hears(*OPENING)
+        await caller.keys(synthetic_identity(258))
+        await caller.hears("cancel_or_change")
+        await caller.keys("1")
+        await caller.hears("confirm_cancel")
+        await asyncio.sleep(STRAY)
+        await caller.hangs_up()
+        assert "cancelled" not in await caller.heard()
+    assert (await floor.callback("+4768050258"))["status"] == "waiting"
+
+
+async def hangs_up_on_the_way_to_the_switchboard(floor: Floor) -> None:
+    async with floor.rings("+4768050259") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("0")
+        await caller.hears("to_switchboard")
+        await caller.hangs_up()
+    call = await floor.call("+4768050259", "identity")
+    assert call["why"] == "asked_for_person"
+
+
+STORIES: tuple[Story, ...] = (
+    hangs_up_in_the_welcome,
+    hangs_up_after_five_digits,
+    hangs_up_when_asked_again,
+    hangs_up_when_the_number_is_read_back,
+    hangs_up_when_asked_for_a_number,
+    hangs_up_in_the_receipt_and_is_rung_all_the_same,
+    hangs_up_when_told_so,
+    hangs_up_in_the_menu_of_a_second_call,
+    hangs_up_when_asked_whether_to_cancel,
+    hangs_up_on_the_way_to_the_switchboard,
+)

@@ -1,0 +1,109 @@
+"""The api as a process of its own, as an operator starts it."""
+
+import asyncio
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from desk.paths import ROOT
+from tests.support.environment import UNLIMITED, without_ours
+from tests.support.ports import free_port
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ApiProcess:
+    """A running api. `token` is the demo agent's."""
+
+    url: str
+    token: str
+    pid: int
+    log: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def own_departments(folder: Path) -> str:
+    """A hospital's own file: the demo's with numbers that are somebody's."""
+    text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
+    (folder / "own.toml").write_text(text.replace("+47680500", "+47680599"), "utf-8")
+    return str(folder / "own.toml")
+
+
+def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]:
+    """This process' variables with none of INNRINGING_ but these. Demo, so that keys and token are made."""
+    given = {
+        "environment": "demo",
+        "database_url": database_url,
+        "var_dir": str(var_dir),
+        "api_port": str(free_port(socket.SOCK_STREAM)),
+        "ari_port": "1",
+        **{name: str(limit) for name, limit in UNLIMITED.items()},
+        **more,
+    }
+    return {**without_ours(), **{f"INNRINGING_{name.upper()}": value for name, value in given.items()}}
+
+
+@contextmanager
+def running_api(
+    variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None, module: str = "api", log: str = "api.log"
+) -> Iterator[ApiProcess]:
+    """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0.
+
+    `trust`: whose certificates are believed, where it speaks TLS itself. `log`: a file in its folder.
+    """
+    var_dir = Path(variables["INNRINGING_VAR_DIR"])
+    url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
+    file = var_dir / log
+    with file.open("wb") as out:
+        child = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
+    try:
+        _wait_until_it_answers(url, child, file, trust)
+        yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, file)
+        child.terminate()
+        assert child.wait(STOP_SECONDS) == 0, file.read_text()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _wait_until_it_answers(url: str, child: subprocess.Popen[bytes], log: Path, trust: ssl.SSLContext | None) -> None:
+    end = time.monotonic() + START_SECONDS
+    while child.poll() is None and time.monotonic() < end:
+        try:
+            if httpx.get(f"{url}/healthz", trust_env=False, timeout=5, verify=trust or True).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"the api did not start: {log.read_text()}")
+
+
+async def refused_start(variables: Mapping[str, str]) -> tuple[int, str, str]:
+    """Start it, expecting it to give up: exit code, stdout, stderr."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api"),
+        cwd=ROOT,
+        env=dict(variables),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(child.communicate(), START_SECONDS)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    assert child.returncode is not None
+    return child.returncode, out.decode(), err.decode()

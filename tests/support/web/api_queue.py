@@ -1,0 +1,46 @@
+"""Callbacks put into a database from outside, as the phone door does, before an api is started on it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from desk.callbacks.model import CallKey
+from desk.callbacks.queue import Desk
+from desk.clock import SystemClock
+from desk.database.engine import Database
+from desk.departments.departments import load_departments
+from desk.numbers.identity_number import parse_identity
+from desk.numbers.phone_number import parse_phone
+from desk.schema.migrate import migrate
+from desk.settings.settings import Settings
+from desk.wire import make_vault
+from tests.support.synthetic import synthetic_identity
+
+
+@asynccontextmanager
+async def open_queue(database_url: str, var_dir: Path) -> AsyncIterator[Desk]:
+    """A desk on that database, migrated, with the keys an api in the same folder uses."""
+    settings = Settings.load(environment="demo", database_url=database_url, var_dir=var_dir)
+    departments = load_departments(settings.departments_file)
+    await migrate(settings.database_url)
+    database = Database(settings.database_url)
+    try:
+        yield Desk(
+            database=database,
+            departments=lambda: departments,
+            vault=make_vault(settings),
+            clock=SystemClock(),
+        )
+    finally:
+        await database.close()
+
+
+async def people_ring(desk: Desk, department: str, people: int) -> set[str]:
+    """That many different people ring; the ids of their callbacks."""
+    ids = set()
+    for n in range(people):
+        patient = parse_identity(synthetic_identity(n), allow_test=True, allow_h=False)
+        phone = parse_phone(f"+476805{n:04}")
+        registration = await desk.register(CallKey("node-1", f"{department}-{n}"), department, patient, phone)
+        ids.add(registration.callback.id)
+    return ids

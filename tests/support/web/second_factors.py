@@ -1,0 +1,85 @@
+"""Accounts with a second factor at the web door, and the phone of who has one."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from desk.access.permissions import Role
+from desk.accounts.totp import STEP, code_at, step_of
+from tests.support.web.api import World, open_world
+
+PASSWORD = "ta trikken til Frogner"
+HOST = "https://innringing.test"
+ONE_STEP = timedelta(seconds=STEP)
+
+
+@dataclass
+class Person:
+    """Somebody with an account and a password, a browser, and a phone once it has been given a secret."""
+
+    world: World
+    name: str
+    client: httpx.AsyncClient
+    csrf: str = ""
+    secret: str = field(default="", repr=False)
+    recovery_codes: list[str] = field(default_factory=list, repr=False)
+
+    async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"X-CSRF-Token": self.csrf, **more.pop("headers", {})}
+        return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
+
+    async def logs_in(self, code: str | None = None, password: str = PASSWORD) -> httpx.Response:
+        body = {"name": self.name, "password": password} | ({} if code is None else {"code": code})
+        answer = await self.ask("POST", "/session", json=body)
+        if answer.status_code == 201:
+            self.csrf = answer.json()["csrf"]
+        return answer
+
+    def code(self, after: timedelta = timedelta()) -> str:
+        """What the phone shows, `after` from now."""
+        return code_at(self.secret, step_of(self.world.clock.now() + after))
+
+    async def starts(self) -> httpx.Response:
+        answer = await self.ask("POST", "/second-factor")
+        if answer.status_code == 201:
+            self.secret = answer.json()["secret"]
+        return answer
+
+    async def confirms(self, code: str | None = None) -> httpx.Response:
+        answer = await self.ask("POST", "/second-factor/confirm", json={"code": code or self.code()})
+        if answer.status_code == 200:
+            self.csrf, self.recovery_codes = answer.json()["csrf"], answer.json()["recovery_codes"]
+        return answer
+
+    async def enrols(self) -> "Person":
+        """Logs in and sets up a second factor; a step goes by, so that its next code is a new one."""
+        assert (await self.logs_in()).status_code == 201
+        assert (await self.starts()).status_code == 201
+        assert (await self.confirms()).status_code == 200
+        self.world.clock.advance(ONE_STEP)
+        return self
+
+
+@asynccontextmanager
+async def person(
+    world: World, name: str = "kari", role: Role = Role.AGENT, departments: Iterable[str] = ("kirurgi",)
+) -> AsyncIterator[Person]:
+    """Somebody with that role, whose password is `PASSWORD`; another browser of theirs when they are there already."""
+    if name not in world.tokens:
+        await world.token(name, role, departments)
+        await world.services.logins.set_password(name, PASSWORD)
+    transport = httpx.ASGITransport(app=world.app)
+    async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
+        yield Person(world, name, client)
+
+
+@asynccontextmanager
+async def opened(database_url: str, var_dir: Path, **settings: Any) -> AsyncIterator[World]:
+    """A world whose web door has a name of its own."""
+    async with open_world(database_url, var_dir, allowed_hosts="innringing.test", **settings) as world:
+        yield world
