@@ -1,4 +1,4 @@
-"""The phone door as a process: puts its parts together and serves calls until told to stop."""
+"""The phone door as a process: build its services and serve calls until it is stopped."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from ivr.asterisk.errors import IvrError
 from ivr.asterisk.recordings import Spool
 from ivr.calls.call import SOUNDS
 from ivr.calls.controller import Controller
-from ivr.calls.inbound import Inbound
-from ivr.calls.recording_intake import Intake
+from ivr.calls.recording_intake import RecordingIntake
 from ivr.dialogue.caller import request_callback
 from ivr.dials.dialler import Dialler
+from ivr.event_router import EventRouter
 from ivr.prompts.sets import in_use
 
 log = structlog.get_logger(__name__)
 
 
 class TablesOutdated(IvrError):
-    """The database's tables are not those of this version. Run: innringing migrate"""
+    """The database schema does not match this version. Run: innringing migrate"""
 
 
 def main() -> None:
-    """Serve calls until SIGTERM or SIGINT. What stops it from serving is said in one line, with exit code 1."""
+    """Serve calls until SIGTERM or SIGINT. Print a fatal error as one line and exit with code 1."""
     try:
         settings = Settings.load()
         guard_output(settings)
@@ -50,13 +50,13 @@ def main() -> None:
     except* StorageUnavailable as errors:
         error = _first(errors)
         advice = error.advice if isinstance(error, StorageUnavailable) else ""
-        _fail(f"The database can't be reached, or refuses us. {advice or f'See {PREFIX}DATABASE_URL.'}")
+        _fail(f"Cannot connect to the database. {advice or f'See {PREFIX}DATABASE_URL.'}")
     except* (DeskError, IvrError) as errors:
         _fail(_first_line(errors))
 
 
 async def serve(settings: Settings) -> None:
-    """Take calls. Raises DeskError, AriRefused, AriReplaced and TablesOutdated; waits for Asterisk if it is not up."""
+    """Serve calls, and wait for Asterisk if it is not up. Raises DeskError, AriRefused, AriReplaced, TablesOutdated."""
     departments = DepartmentsFile(settings.departments_file)
     if not settings.demo:
         refuse_demo_departments(settings.departments_file)
@@ -73,14 +73,14 @@ async def serve(settings: Settings) -> None:
         callers = make_callers(database, settings, clock, departments)
         desk = make_desk(database, settings, clock, departments)
         dialler = Dialler(
-            lines=ari,
+            channels=ari,
             dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
             agent_rings=settings.agent_rings,
             patient_rings=settings.patient_rings,
         )
-        intake = Intake(spool=Spool(ari), recordings=make_recordings(database, settings, clock))
+        intake = RecordingIntake(spool=Spool(ari), recordings=make_recordings(database, settings, clock))
         controller = Controller(
-            ari=Inbound(ari=ari, dialler=dialler, intake=intake),
+            ari=EventRouter(ari=ari, dialler=dialler, intake=intake),
             desk=desk,
             departments=departments,
             held=departments.held,
@@ -90,19 +90,20 @@ async def serve(settings: Settings) -> None:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        beside = [asyncio.create_task(departments.keep_looking()), asyncio.create_task(intake.serve())]
+        background = [asyncio.create_task(departments.keep_looking()), asyncio.create_task(intake.serve())]
         try:
             await _serve_both(controller, dialler, stopping)
         finally:
-            for task in beside:
+            for task in background:
                 task.cancel()
     log.info("Stopped")
 
 
 def sounds_now(settings: Settings) -> str:
-    """Where a call that begins now finds its prompts: in the set of the last build, which no later build changes.
+    """Return the prompt folder for a new call: the set of the last build, which later builds do not change.
 
-    An Asterisk on another machine has its own copy, of which we can't see whether the set has arrived.
+    An Asterisk on another machine has its own copy of the prompts. We cannot see if it has this set, so we do not use
+    it there.
     """
     here = urlsplit(settings.ari_url).hostname in ("127.0.0.1", "::1", "localhost")
     newest = in_use(settings.prompts_dir) if here else None
@@ -110,7 +111,7 @@ def sounds_now(settings: Settings) -> str:
 
 
 async def _serve_both(controller: Controller, dialler: Dialler, stopping: asyncio.Event) -> None:
-    """Calls and dials until `stopping` is set. The connection is the controller's, so it ends last."""
+    """Serve calls and dials until `stopping` is set. The controller owns the connection, so it ends last."""
     no_more_dials = asyncio.Event()
     async with asyncio.TaskGroup() as both:
         both.create_task(controller.serve(no_more_dials))
@@ -119,7 +120,7 @@ async def _serve_both(controller: Controller, dialler: Dialler, stopping: asynci
 
 
 async def _check_tables(settings: Settings) -> None:
-    """Migrate the embedded database; a server's is migrated by its operator."""
+    """Migrate an embedded database. The operator migrates a database server."""
     if settings.database_url.startswith("sqlite"):
         await migrate(settings.database_url)
         return

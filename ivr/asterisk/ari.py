@@ -1,7 +1,7 @@
-"""The connection to Asterisk, and the only importer of aioari.
+"""The connection to Asterisk. Only this module imports aioari.
 
-aioari is the transport. What it lacks is built around it here: a header instead of the password in addresses, time
-limits, a heartbeat, our errors, a connection that comes back, and a filter on what Asterisk sends.
+aioari is the transport. This module adds what it lacks: authentication in a header instead of in the URL, timeouts, a
+heartbeat, our own errors, reconnection, and an event filter.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from ivr.asterisk.errors import (
 from ivr.asterisk.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
 from ivr.asterisk.transport import Http, Reply
 
-with warnings.catch_warnings():  # their escapes in plain strings warn when first compiled
+with warnings.catch_warnings():  # invalid escape sequences in their source warn when first compiled
     warnings.simplefilter("ignore")
     import aioari
 
 log = structlog.get_logger(__name__)
 
 REST_TIMEOUT: Final = 4.0  # seconds
-HEARTBEAT: Final = 10.0  # seconds between pings; half of it is waited for the pong
+HEARTBEAT: Final = 10.0  # seconds between pings; the pong must arrive within half of it
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 2.0
-RECORDED_AS: Final = "alaw"  # as it is on the line; without a header that a crash could leave unfinished
-SAY_EVERY: Final = 20  # failed tries between two log lines
+RECORDING_FORMAT: Final = "alaw"  # as on the line, and without a header that a crash could leave incomplete
+LOG_EVERY: Final = 20  # failed attempts between two log lines
 
 Route = Callable[[Event], None]
 Reconcile = Callable[[], Awaitable[None]]
 
 
 class Ari:
-    """Asterisk, connected for as long as `run` runs. Every request raises an AriError when it fails."""
+    """A client of Asterisk, connected while `run` runs. Every request raises an AriError when it fails."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Ari:
         heartbeat: float = HEARTBEAT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`base_url`: Asterisk's HTTP server, with or without `/ari` at its end. Limits are in seconds.
+        """`base_url` is Asterisk's HTTP server, with or without a trailing `/ari`. Time limits are in seconds.
 
-        `tls` is for https, where its certificate is an authority's that this machine does not know.
+        `tls` is for https with a certificate from an authority that this machine does not trust by default.
         """
         self._base_url = base_url.rstrip("/").removesuffix("/ari") + "/"
         self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -74,20 +74,20 @@ class Ari:
         self._asterisk_id = ""
         self._replaced = False
         self.connected = False
-        for name in ("aioari", "aioswagger11"):  # they log whole events and requests, digits and all
+        for name in ("aioari", "aioswagger11"):  # they log whole events and requests, including digits
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     @property
     def asterisk_id(self) -> str:
-        """The name of the Asterisk connected to; it keeps it when restarted. Empty before the first connection."""
+        """The id of the connected Asterisk, which survives its restarts. Empty before the first connection."""
         return self._asterisk_id
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
-        """Stay connected for ever. `route` gets every event and must not wait; `reconcile` runs after each connect.
+        """Stay connected forever. `route` gets every event and must not block; `reconcile` runs after each connect.
 
-        Raises AriRefused if Asterisk refuses the password before it ever accepted it, AriMistrusted if its certificate
-        isn't believed before it ever was, AriReplaced if another controller takes our place. Nothing else ends it:
-        Asterisk may come and go.
+        Raises AriReplaced if another controller takes our place. Raises AriRefused for a wrong password and
+        AriMistrusted for an untrusted certificate, but only before the first successful connection. It survives
+        everything else, including restarts of Asterisk.
         """
         accepted = False
         tries = 0
@@ -105,18 +105,18 @@ class Ari:
                 error = failed
             if self.connected:
                 accepted, tries, self.connected = True, 0, False
-                log.warning("The connection to Asterisk is lost", error=str(error))
-            elif tries % SAY_EVERY == 0:
+                log.warning("Lost the connection to Asterisk", error=str(error))
+            elif tries % LOG_EVERY == 0:
                 log.warning("Waiting for Asterisk", address=self._base_url, error=str(error))
             await asyncio.sleep(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries, 8)) * random.uniform(0.5, 1))
             tries += 1
 
     def channel(self, channel_id: str) -> AriChannel:
-        """The line with this id, whether it exists or not."""
+        """Return the channel with this id. It need not exist."""
         return AriChannel(self, channel_id)
 
     async def channel_ids(self) -> frozenset[str]:
-        """The channels that are in the application now."""
+        """Return the ids of the channels that are in the application now."""
         application = await self.request("applications", "get", applicationName=APP_NAME)
         match application:
             case {"channel_ids": [*ids]}:
@@ -125,22 +125,22 @@ class Ari:
                 return frozenset()
 
     async def found(self, channel_id: str) -> StasisStart | None:
-        """What a channel in the application said when it came in; None if it is not in it (any more)."""
+        """Rebuild the StasisStart of a channel in the application. None if the channel is not in it any more."""
         try:
             return parse_channel(await self.request("channels", "get", channelId=channel_id), self._asterisk_id)
         except ChannelGone:
             return None
 
     async def channels(self) -> frozenset[str]:
-        """Every channel there is, in the application or not."""
+        """Return the ids of all channels, also those outside the application."""
         return _ids(await self.request("channels", "list"))
 
     async def bridges(self) -> frozenset[str]:
-        """Every bridge there is."""
+        """Return the ids of all bridges."""
         return _ids(await self.request("bridges", "list"))
 
     async def started_at(self) -> datetime:
-        """When this Asterisk was started, aware UTC."""
+        """Return when this Asterisk started, as aware UTC."""
         match await self.request("asterisk", "getInfo", only="status"):
             case {"status": {"startup_time": str(moment)}}:
                 try:
@@ -153,10 +153,10 @@ class Ari:
     async def originate(
         self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, seconds: int, longest: int
     ) -> None:
-        """Ring an endpoint for up to `seconds`; when it answers it enters the application with `args`.
+        """Ring an endpoint for up to `seconds`. When it answers, it enters the application with `args`.
 
-        `longest` is how many seconds the call may last at most. Raises NotReachable when there is nothing to ring.
-        The endpoint goes in the body: it holds a number, which no address may.
+        `longest` is the maximum length of the call in seconds. Raises NotReachable when there is nothing to ring.
+        The endpoint is sent in the body because it contains a phone number, which must not appear in a URL.
         """
         if self._http is None or self._client is None:
             raise AriUnavailable
@@ -171,37 +171,37 @@ class Ari:
         try:
             await self._http.post(f"channels/{channel_id}", body)
         except AriUnavailable as error:
-            if (error.detail or "").startswith("HTTP 5"):  # Asterisk's answer where no such phone is registered
+            if (error.detail or "").startswith("HTTP 5"):  # Asterisk's response when the phone is not registered
                 raise NotReachable from None
             raise
         except AriError as error:
             raise NotReachable(error.detail) from None
 
     async def ring(self, channel_id: str) -> None:
-        """Let a channel hear that it rings at the other end."""
+        """Play the ringing tone to a channel."""
         await self.request("channels", "ring", channelId=channel_id)
 
     async def ring_stop(self, channel_id: str) -> None:
         await self.request("channels", "ringStop", channelId=channel_id)
 
-    async def join(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
-        """Let these channels hear each other, in a bridge of that id."""
+    async def bridge(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
+        """Connect these channels in a new bridge with this id."""
         await self.request("bridges", "createWithId", bridgeId=bridge_id, type="mixing")
         await self.request("bridges", "addChannel", bridgeId=bridge_id, channel=list(channel_ids))
 
-    async def part(self, bridge_id: str) -> None:
-        """Take the bridge away; its channels stay."""
+    async def destroy_bridge(self, bridge_id: str) -> None:
+        """Destroy the bridge. Its channels stay up."""
         await self.request("bridges", "destroy", bridgeId=bridge_id)
 
     async def hangup(self, channel_id: str) -> None:
         await self.channel(channel_id).hangup()
 
     async def fetch(self, resource: str, operation: str, **parameters: Any) -> bytes:
-        """As `request`, for what is no JSON."""
+        """Like `request`, but return the raw body."""
         return (await self._send(resource, operation, **parameters)).body
 
     async def request(self, resource: str, operation: str, **parameters: Any) -> Any:
-        """Send one request by its name in ARI's own description; returns the JSON answered, or None."""
+        """Send a request named as in ARI's API description, and return the JSON of the response, or None."""
         return (await self._send(resource, operation, **parameters)).json()
 
     async def _send(self, resource: str, operation: str, **parameters: Any) -> Reply:
@@ -210,7 +210,7 @@ class Ari:
         send = self._client.swagger.get_resource(resource).get_operation(operation)
         try:
             reply: Reply = await send(**parameters)
-        except (TypeError, ValueError) as error:  # no such parameter, or text that no address can hold
+        except (TypeError, ValueError) as error:  # an unknown parameter, or text that does not fit in a URL
             raise AriError(f"{operation}: {type(error).__name__}") from None
         return reply
 
@@ -221,7 +221,7 @@ class Ari:
             try:
                 await client.init()
             except (ChannelGone, KeyError, TypeError, ValueError) as error:
-                raise AriUnavailable("this is not ARI, or not yet") from error
+                raise AriUnavailable("no ARI at this address, or it is not ready yet") from error
             client.exception_handler = _routing_failed
             client.on_event("*", self._router(client, route))
             await self._listen(client, http, reconcile)
@@ -230,7 +230,7 @@ class Ari:
             await http.close()
 
     async def _listen(self, client: aioari.Client, http: Http, reconcile: Reconcile) -> None:
-        """Read events until the connection ends; set the filter and reconcile beside that, once it is open."""
+        """Read events until the connection ends. Set the filter and reconcile concurrently, once it is open."""
         reading = asyncio.create_task(client.run(APP_NAME))
         greeting = asyncio.create_task(self._greet(client, http, reconcile))
         try:
@@ -264,7 +264,7 @@ class Ari:
                 closing: Awaitable[None] = client.close()
                 return closing
             if event is None:
-                log.debug("An event was skipped", event_type=str(message.get("type"))[:40])
+                log.debug("Skipped an event", event_type=str(message.get("type"))[:40])
             else:
                 route(event)
             return None
@@ -273,7 +273,7 @@ class Ari:
 
 
 class AriChannel:
-    """The caller's line, as `ivr.call.Channel` wants it."""
+    """A channel in Asterisk. Implements `ivr.asterisk.channel.Channel`."""
 
     __slots__ = ("_ari", "id")
 
@@ -302,7 +302,7 @@ class AriChannel:
             "record",
             channelId=self.id,
             name=name,
-            format=RECORDED_AS,
+            format=RECORDING_FORMAT,
             maxDurationSeconds=longest,
             maxSilenceSeconds=silence,
             ifExists="fail",
@@ -327,7 +327,7 @@ class AriChannel:
 
 
 def _ids(found: Any) -> frozenset[str]:
-    """The ids in a list of channels or bridges."""
+    """Return the ids in a list of channels or bridges."""
     match found:
         case [*each]:
             return frozenset(one["id"] for one in each if isinstance(one, dict) and isinstance(one.get("id"), str))
@@ -336,4 +336,4 @@ def _ids(found: Any) -> frozenset[str]:
 
 
 def _routing_failed(error: Exception) -> None:
-    log.error("An event could not be routed", error=type(error).__name__)
+    log.error("Could not route an event", error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""The caller's line as a call sees it: what it can be told to do, who rings, what is keyed."""
+"""The caller's channel as a call uses it: its commands, the caller id and the keys pressed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal, Protocol
 
 
 class Channel(Protocol):
-    """The caller's line in Asterisk. Every method may raise an AriError of ivr.errors."""
+    """The caller's channel in Asterisk. Every method may raise an AriError."""
 
     @property
     def id(self) -> str: ...
 
     async def play(self, playback_id: str, media: Sequence[str], language: str) -> None:
-        """Start playing `media` (URIs as `sound:innringing/welcome`) one after another, as one playback."""
+        """Start playing `media` (URIs like `sound:innringing/welcome`) in order, as one playback."""
 
     async def stop(self, playback_id: str) -> None: ...
 
@@ -23,26 +23,23 @@ class Channel(Protocol):
         ...
 
     async def record(self, name: str, *, longest: int, silence: int) -> None:
-        """Start recording what is heard from the caller, under that name; for how long, and how silent, in seconds.
-
-        Any key ends it, and so does hanging up.
-        """
+        """Start recording the caller. Ends after `longest` seconds, `silence` silent seconds, a key or a hang-up."""
 
     async def stop_recording(self, name: str) -> None:
-        """End it; what was recorded is kept."""
+        """End the recording and keep its file."""
 
     async def hangup(self) -> None: ...
 
     async def leave(self, context: str, extension: str) -> None:
-        """Go on in the dialplan there, at priority 1."""
+        """Continue in the dialplan at this extension, priority 1."""
 
     async def set_rescue(self, seconds: int) -> None:
-        """Let the dialplan take the caller over `seconds` from now, unless this is called again before that."""
+        """Let the dialplan take over the caller in `seconds`, unless this is called again before that."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerId:
-    """Who rings, as the trunk says. `number` is None when there is none or when it may not be shown (`withheld`)."""
+    """The caller's number as sent by the trunk. `number` is None when there is none, or when it is `withheld`."""
 
     number: str | None = field(repr=False)
     withheld: bool = False
@@ -50,7 +47,7 @@ class CallerId:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What the caller keyed, and what ended it. The repr shows only how many."""
+    """The digits a caller keyed, and what ended the input. The repr shows only how many digits."""
 
     digits: str
     ended: Literal["complete", "hash", "timeout", "silence"]

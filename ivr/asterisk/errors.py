@@ -1,4 +1,4 @@
-"""What can go wrong at the phone door. The class docstring is the message, and holds no number and no digit."""
+"""Errors of the phone door. The class docstring is the error message. It never contains personal data."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import inspect
 
 
 class IvrError(Exception):
-    """The phone door met an error."""
+    """The phone door failed."""
 
     def __init__(self, detail: str | None = None) -> None:
-        """`detail` is shown to the operator after the message; never put personal data in it."""
+        """`detail` is shown to the operator after the message. It must not contain personal data."""
         message = inspect.cleandoc(type(self).__doc__ or "")
         super().__init__(f"{message} ({detail})" if detail else message)
         self.detail = detail
 
 
 class AriError(IvrError):
-    """Asterisk answered a request with an error."""
+    """Asterisk responded with an error."""
 
 
 class ChannelGone(AriError):
-    """The channel or playback does not exist any more."""
+    """The channel or playback no longer exists."""
 
 
 class NotInStasis(AriError):
-    """The channel is alive, but the dialplan has it and not this application."""
+    """The channel is in the dialplan, not in this application."""
 
 
 class WrongState(AriError):
-    """The channel is in a state in which this cannot be done."""
+    """The channel is in the wrong state for this request."""
 
 
 class NotReachable(AriError):
-    """Nothing can be rung at that endpoint: nobody is registered there, or it is not set up."""
+    """The endpoint cannot be called: no phone is registered there, or it is not configured."""
 
 
 class AriUnavailable(AriError):
-    """Asterisk does not answer."""
+    """Asterisk does not respond."""
 
 
 class AriMistrusted(AriUnavailable):
-    """The certificate that Asterisk shows at INNRINGING_ARI_URL is not believed."""
+    """The certificate of Asterisk at INNRINGING_ARI_URL is not trusted."""
 
 
 class AriRefused(AriError):
@@ -48,4 +48,4 @@ class AriRefused(AriError):
 
 
 class AriReplaced(AriError):
-    """Another controller connected to Asterisk under the same application name: only one may run, so this one stops."""
+    """Another controller connected to Asterisk with the same application name. Only one may run, so this one stops."""

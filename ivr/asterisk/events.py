@@ -1,6 +1,6 @@
-"""What Asterisk tells, as typed events. `parse` takes any JSON value and never raises.
+"""Asterisk's events as types. `parse` takes any JSON value and never raises.
 
-Shapes: the events model of ARI 10 (`rest-api/api-docs/events.json` of Asterisk 22).
+The shapes follow the events model of ARI 10 (`rest-api/api-docs/events.json` in Asterisk 22).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ APP_NAME: Final = "innringing"
 
 @dataclass(frozen=True, slots=True)
 class StasisStart:
-    """A channel entered the application with the arguments the dialplan gave."""
+    """A channel entered the application with arguments from the dialplan."""
 
     asterisk_id: str
     channel_id: str
@@ -25,21 +25,21 @@ class StasisStart:
 
 @dataclass(frozen=True, slots=True)
 class StasisEnd:
-    """A channel left the application: into the dialplan, or because it is ending."""
+    """A channel left the application, either for the dialplan or because it ends."""
 
     channel_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelHangupRequest:
-    """The caller hung up, or somebody hung up on them."""
+    """The caller hung up, or was hung up on."""
 
     channel_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelDestroyed:
-    """A channel does not exist any more. `cause` is Q.850's, 0 where none was told: 16 is an ordinary hang-up."""
+    """A channel no longer exists. `cause` is a Q.850 code: 16 is a normal hang-up, 0 means that none was reported."""
 
     channel_id: str
     cause: int = 0
@@ -64,7 +64,7 @@ class PlaybackFinished:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnded:
-    """A recording of a channel is over, its file written as far as it came; `failed` where Asterisk says so."""
+    """A recording of a channel ended and its file is written. `failed` is as reported by Asterisk."""
 
     channel_id: str
     name: str
@@ -73,7 +73,7 @@ class RecordingEnded:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationReplaced:
-    """Another connection took the application's name; no more events come here."""
+    """Another connection took over the application's name. No more events arrive here."""
 
 
 ChannelEvent = (
@@ -101,7 +101,7 @@ WANTED: Final = (
 
 
 def parse(message: Any) -> Event | None:
-    """The event in a message, or None for one that is not wanted or not well-formed."""
+    """Parse a message. None for events that we do not use and for malformed ones."""
     match message:
         case {"type": "ChannelDtmfReceived", "channel": {"id": str(channel)}, "digit": str(digit)}:
             event: ChannelEvent | None = ChannelDtmfReceived(channel, digit)
@@ -130,7 +130,7 @@ def parse(message: Any) -> Event | None:
 
 
 def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:
-    """The StasisStart that a channel found in the application must once have sent, from its JSON; else None."""
+    """Rebuild the StasisStart of a channel from its JSON. None if the channel is not in the application."""
     match json:
         case {"id": str(channel), "dialplan": {"app_name": "Stasis", "app_data": str(data)}}:
             name, *args = data.split(",")

@@ -1,4 +1,4 @@
-"""Recordings as Asterisk keeps them for a moment: files in clear, reached over ARI."""
+"""Asterisk's recordings: unencrypted files that exist briefly and are read over ARI."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import ChannelGone
 
 PREFIX: Final = "innringing-"
-"""What our recordings' names begin with; any others are somebody else's."""
+"""The prefix of our recordings' names. Other recordings are not ours."""
 
 
 class Spool:
-    """Asterisk's recordings of ours, by the id of the callback each belongs to. Methods raise AriError."""
+    """Our recordings in Asterisk, named by callback id. Methods raise AriError."""
 
     def __init__(self, ari: Ari) -> None:
         self._ari = ari
 
     async def names(self) -> list[str]:
-        """Those there are, finished or not."""
+        """Return the names of all stored recordings, also unfinished ones."""
         match await self._ari.request("recordings", "listStored"):
             case [*found]:
                 names = [each.get("name") for each in found if isinstance(each, dict)]
@@ -28,7 +28,7 @@ class Spool:
                 return []
 
     async def is_live(self, name: str) -> bool:
-        """Whether it is still being recorded."""
+        """Whether the recording is still in progress."""
         try:
             await self._ari.request("recordings", "getLive", recordingName=name)
         except ChannelGone:
@@ -36,23 +36,23 @@ class Spool:
         return True
 
     async def read(self, name: str) -> bytes | None:
-        """Its sound, A-law; None when there is no such file."""
+        """Return the sound as A-law. None if there is no such file."""
         try:
             return await self._ari.fetch("recordings", "getStoredFile", recordingName=name)
         except ChannelGone:
             return None
 
     async def delete(self, name: str) -> None:
-        """Delete the file. Quiet if it is gone."""
+        """Delete the file, if it exists."""
         with suppress(ChannelGone):
             await self._ari.request("recordings", "deleteStored", recordingName=name)
 
 
 def name_of(callback_id: str) -> str:
-    """What the recording for that callback is called in Asterisk."""
+    """Return the name of the callback's recording in Asterisk."""
     return PREFIX + callback_id
 
 
 def callback_of(name: str) -> str:
-    """The callback's id in a recording's name."""
+    """Return the callback id in a recording's name."""
     return name.removeprefix(PREFIX)

@@ -1,7 +1,7 @@
-"""HTTP and websocket to Asterisk, as aioari wants to be given them, with what its own client lacks.
+"""HTTP and websocket to Asterisk: the client that we hand to aioari in place of its own.
 
-A header carries the password (never an address), requests and the socket have time limits, errors are ours, and a
-message that cannot be read never reaches the reader.
+It sends the password in a header instead of in the URL, sets timeouts on requests and the socket, raises our own
+errors, and drops messages that cannot be parsed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ log = structlog.get_logger(__name__)
 
 POOL: Final = 32  # connections; Asterisk's `sessionlimit` is 100
 KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
-BIGGEST_MESSAGE: Final = 64 << 20  # bytes; above it the websocket is closed and opened again
+BIGGEST_MESSAGE: Final = 64 << 20  # bytes; a bigger message closes the websocket, and we reconnect
 BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
 CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
 
 
 class Reply:
-    """An answer, read to its end so that its connection is free again."""
+    """A response, read to its end so that its connection is free again."""
 
     __slots__ = ("body", "status")
 
@@ -57,7 +57,7 @@ class Reply:
 
 
 class Http:
-    """The HTTP client given to aioari (it has the methods of aioswagger11's HttpClient): our header, limits, errors."""
+    """The HTTP client for aioari, with the interface of aioswagger11's HttpClient and our header, limits and errors."""
 
     def __init__(
         self, base_url: str, authorization: str, rest_timeout: float, heartbeat: float, tls: ssl.SSLContext | None
@@ -107,13 +107,13 @@ class Http:
         return Events(socket)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
-        """POST a JSON body to ARI's `path`: what no address may hold goes this way."""
+        """POST a JSON body to ARI's `path`. Use it for data that must not appear in a URL."""
         return await self.request(
             "POST", f"{self._base_url}ari/{path}", data=json.dumps(body), headers={"Content-Type": "application/json"}
         )
 
     async def set_filter(self, types: Sequence[str]) -> None:
-        """Ask for these events only. aioari wraps the body in a way that Asterisk ignores."""
+        """Subscribe to these event types only. aioari's own call wraps the body in a way that Asterisk ignores."""
         allowed = {"allowed": [{"type": type_} for type_ in types]}
         address = f"{self._base_url}ari/applications/{APP_NAME}/eventFilter"
         await self.request("PUT", address, data=json.dumps(allowed), headers={"Content-Type": "application/json"})
@@ -122,12 +122,12 @@ class Http:
         await self._session.close()
 
     def _address(self, url: str) -> str:
-        """Asterisk describes itself with an address of its own making; the one we were given is the one to use."""
+        """Replace the host in a URL from Asterisk's API description by the configured one, which is reachable."""
         return self._base_url + "ari/" + urlsplit(url).path.partition("/ari/")[2]
 
 
 class Events:
-    """A websocket from which aioari only ever reads events it can digest."""
+    """A websocket that passes only well-formed events on to aioari."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -141,16 +141,16 @@ class Events:
                 case aiohttp.WSMsgType.ERROR:
                     log.warning("The websocket failed", error=type(message.data).__name__)
                     return CLOSED
-                case aiohttp.WSMsgType.TEXT if _digestible(message.data):
+                case aiohttp.WSMsgType.TEXT if _is_event(message.data):
                     return message
                 case _:
-                    log.warning("An event that cannot be read was skipped")
+                    log.warning("Skipped a malformed event")
 
     async def close(self) -> None:
         await self._socket.close()
 
 
-def _digestible(text: str) -> bool:
+def _is_event(text: str) -> bool:
     if len(text) > BIGGEST_EVENT:
         return False
     try:

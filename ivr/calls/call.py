@@ -1,4 +1,4 @@
-"""A call: what a dialogue can do with a caller. Knows neither ARI nor the desk's storage."""
+"""A call as a dialogue uses it: play, ask, record, hand over. Independent of ARI and of storage."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ log = structlog.get_logger(__name__)
 
 SOUNDS: Final = "innringing"
 KEYS: Final = frozenset("0123456789*#")
-CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before Asterisk is asked if it still plays
+CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before we ask Asterisk if it still plays
 CHECK_EVERY: Final = 5.0
 LONGEST_PLAYBACK: Final = 90.0
-MOST_AT_ONCE: Final = 10  # prompts in one playback: Asterisk puts a time limit ahead only between playbacks
-LONE_KEY: Final = 4.0  # seconds without a further key after which keys that mean something alone are taken to be alone
+MOST_AT_ONCE: Final = 10  # prompts in one playback: Asterisk can extend a time limit only between playbacks
+LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
 KEY_TONE: Final = "key_tone"
 PAUSE: Final = "pause"
-HELD_PAUSES: Final = 40  # of silence after a key's tone: ten seconds, longer than any next key is waited for
-RECORDING_GRACE: Final = 5.0  # seconds after which the end of a recording, if not told, is brought about
-RESCUE_AFTER_RECORDING: Final = 30  # seconds; while it records, Asterisk takes no longer time limit for a channel
-LATE_HASH: Final = 2.0  # seconds in which a '#' keyed after the last digit still belongs to the number before it
+HELD_PAUSES: Final = 40  # pauses after a key tone: ten seconds, longer than any wait for the next key
+RECORDING_GRACE: Final = 5.0  # seconds to wait for the event that ends a recording, before we stop it ourselves
+RESCUE_AFTER_RECORDING: Final = 30  # seconds; Asterisk cannot extend a channel's time limit while it records
+LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
 class CallerHungUp(Exception):
-    """The caller is gone. Raised by every telephony await; only the controller catches it."""
+    """The caller hung up. Raised by every telephony await and caught only by the controller."""
 
 
 @dataclass(slots=True)
@@ -47,10 +47,10 @@ class _Playback:
 
 
 class Call:
-    """One caller on the line. Digits are kept from the first to the last moment, also those keyed between prompts.
+    """One caller on the line. Keys are buffered during the whole call, also between prompts.
 
-    A dialogue uses it from one task. `key_pressed`, `playback_finished`, `events_lost` and `ended` are the
-    controller's: they never wait.
+    A dialogue uses it from one task. The controller calls `key_pressed`, `playback_finished`, `recording_ended`,
+    `events_lost` and `ended`, which never block.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class Call:
         caller: CallerId,
         sounds: str = SOUNDS,
     ) -> None:
-        """`sounds` is the folder of prompts, under Asterisk's sounds, that this call hears from first to last."""
+        """`sounds` is the prompt folder, under Asterisk's sounds folder, for the whole call."""
         self.key = key
         self.department = department
         self.language = language
         self.caller = caller
         self.interrupted_at: IncompleteStep | None = None
         self.key_tone = False
-        """Whether the caller hears a soft tone for each key taken."""
+        """Whether to play a soft tone for each accepted key."""
         self._channel = channel
         self._sounds = sounds
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
-        self._held: str | None = None  # the playback that holds the line open between keys
+        self._held: str | None = None  # the playback that keeps the line open between keys
         self._recording: tuple[str, asyncio.Future[str]] | None = None  # name, and how it ended: done, lost, gone
         self._number_ended_at = float("-inf")
         self._stray_until = float("-inf")
@@ -87,30 +87,30 @@ class Call:
 
     @property
     def idle(self) -> float:
-        """Seconds since the caller last heard or could key anything; 0 while they do."""
+        """Seconds since the caller last heard a prompt or could press a key. 0 during a prompt or a question."""
         return 0.0 if self._waits else asyncio.get_running_loop().time() - self._idle_since
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the caller is being recorded: until that ends, Asterisk carries out nothing else for the channel."""
+        """Whether a recording is in progress. Until it ends, Asterisk runs no other command for the channel."""
         return self._recording is not None
 
     @property
     def live(self) -> bool:
-        """Whether the caller is still on the line and with us."""
+        """Whether the caller is still on the line, in this application."""
         return not self._gone
 
     @contextmanager
     def at(self, step: IncompleteStep) -> Iterator[None]:
-        """Name the part of the conversation inside, so that a hang-up in it can be told by where it happened."""
+        """Mark a part of the conversation, so that a hang-up inside it is recorded with this step."""
         try:
             yield
         except Exception:
-            self.interrupted_at = self.interrupted_at or step  # the innermost counts
+            self.interrupted_at = self.interrupted_at or step  # the innermost step wins
             raise
 
     async def play(self, *prompts: str, barge_in: bool = False) -> None:
-        """Play prompts until heard; with `barge_in` a key ends or skips them. What fails is logged and passed over."""
+        """Play prompts to their end. With `barge_in` a key ends or skips them. A failed prompt is logged."""
         self._check()
         for first in range(0, len(prompts), MOST_AT_ONCE):
             if not (barge_in and self._keys):
@@ -118,7 +118,7 @@ class Call:
 
     async def _play_in_one(self, *prompts: str, barge_in: bool) -> None:
         playback = _Playback(uuid4().hex, barge_in, asyncio.get_running_loop().create_future())
-        self._playback = playback  # before the request: its end may be told before the request is answered
+        self._playback = playback  # set before the request: the end event may arrive before the response
         try:
             media = [f"sound:{self._sounds}/{prompt}" for prompt in prompts]
             try:
@@ -126,7 +126,7 @@ class Call:
             except AriUnavailable:
                 raise
             except AriError as error:
-                log.error("A prompt could not be played", prompts=prompts, error=str(error))
+                log.error("Could not play a prompt", prompts=prompts, error=str(error))
                 return
             finally:
                 await self._let_go()
@@ -139,14 +139,14 @@ class Call:
                 await self._hold_line(*(PAUSE,) * HELD_PAUSES)
             await self._stop(playback.id)
         elif outcome == "failed":
-            log.error("A prompt could not be played", prompts=prompts, error="playback failed")
+            log.error("Could not play a prompt", prompts=prompts, error="playback failed")
         self._check()
 
     async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
-        """Take up to `digits` keys: `first` seconds for the first one, `between` for each next one.
+        """Collect up to `digits` keys. Wait `first` seconds for the first key and `between` seconds for each next one.
 
-        '#' ends, '*' starts over. Keys pressed earlier and not yet taken come first. After one of `alone` (keys that
-        mean something by themselves: «0», «113») the next key is waited for LONE_KEY seconds, however patient we are.
+        '#' ends the input and '*' restarts it. Buffered keys come first. After one of `alone` (input with a meaning of
+        its own, such as «0» or «113») the wait for the next key is at most LONE_KEY seconds.
         """
         keyed = ""
         while len(keyed) < digits:
@@ -166,24 +166,15 @@ class Call:
         return Keys(keyed, "complete")
 
     async def ask(self, *prompts: str, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
-        """Play prompts, which the first key ends, and collect the answer."""
+        """Play prompts until the first key, and collect the answer."""
         await self.play(*prompts, barge_in=True)
         return await self.collect(digits=digits, first=first, between=between, alone=alone)
 
-    async def menu(self, *prompts: str, choices: str, tries: int, first: float) -> str | None:
-        """Ask for one key of `choices`, up to `tries` times. None: silence or wrong keys to the last."""
-        for _ in range(tries):
-            keys = await self.ask(*prompts, digits=1, first=first, between=first)
-            key = "#" if keys.ended == "hash" else keys.digits
-            if key and key in choices:
-                return key
-        return None
-
     async def record(self, name: str, *, longest: int, silence: int) -> None:
-        """Record what the caller says from now on, and wait for the end: `longest` seconds, `silence` seconds, a key.
+        """Record the caller. Ends after `longest` seconds, `silence` silent seconds, or any key.
 
-        Asterisk keeps it under `name`, also when the caller hangs up. What it holds, if anything, is not told here. No
-        key can be heard in it: what was keyed before is gone, and whatever is pressed ends it and is no answer.
+        Asterisk stores it under `name`, also when the caller hangs up. The recording may be empty. It contains no key
+        tones: earlier keys are dropped, and a key pressed during it only ends it.
         """
         self._check()
         self.forget_keys()
@@ -197,65 +188,65 @@ class Call:
             if not done or outcome.result() == "lost":
                 await self._stop_recording(name)
         except AriError as error:
-            log.error("A caller could not be recorded", error=str(error))
-            await self._stop_recording(name)  # it may have begun, though we were not told
+            log.error("Could not record a caller", error=str(error))
+            await self._stop_recording(name)  # it may have started anyway
         finally:
             self._recording = None
         self.forget_keys()
         self._check()
 
     def forget_keys(self, *, stray: float = 0.0) -> None:
-        """Drop what was keyed ahead, so that the next prompt is heard («that was wrong, once more»).
+        """Drop buffered keys, so that they do not cut off the next prompt.
 
-        Keys less than `stray` seconds from now, or from the last such key, are let go by too: a digit too many belongs
-        to the number before it and answers nothing.
+        Keys within `stray` seconds from now, or from the last such key, are dropped too: a surplus digit belongs to
+        the previous number and does not answer the next question.
         """
         self._keys.clear()
         self._stray_seconds = stray
         self._stray_until = asyncio.get_running_loop().time() + stray
 
     async def hangup(self) -> None:
-        """Hang up. Quiet if the caller was faster."""
+        """Hang up. Does nothing if the caller has already hung up."""
         if self._gone:
             return
         try:
             await self._channel.hangup()
         except AriError as error:
-            log.info("Hanging up was not needed or not possible", error=str(error))
+            log.info("Could not hang up a channel", error=str(error))
         self.ended()
 
     async def to_switchboard(self) -> None:
-        """Hand the caller over to the switchboard; the conversation is over after it."""
+        """Transfer the caller to the switchboard. This ends the conversation."""
         await self._leave("switchboard", "s")
 
     async def to_urgent_line(self) -> None:
-        """Hand the caller over to those who answer the department's urgent calls; the conversation is over after it."""
+        """Transfer the caller to the department's urgent line. This ends the conversation."""
         await self._leave("urgent-line", self.department)
 
     async def _leave(self, context: str, extension: str) -> None:
         self._check()
         if self._recording:
-            await self._stop_recording(self._recording[0])  # until it ends, Asterisk lets no one go
+            await self._stop_recording(self._recording[0])  # Asterisk does not release a channel that it records
         try:
             await self._channel.leave(context, extension)
         except (ChannelGone, NotInStasis):
             self.ended()
             self._check()
-        self.ended()  # that the channel left may be told before this request is answered: no hang-up
+        self.ended()  # the StasisEnd event may arrive before the response: it is no hang-up
 
     async def keep_from_rescue(self, seconds: int) -> None:
-        """Put the dialplan's rescue of this caller `seconds` ahead from now. The controller's."""
+        """Postpone the dialplan's rescue of this caller to `seconds` from now. Called by the controller."""
         try:
             await self._channel.set_rescue(seconds)
         except (ChannelGone, NotInStasis):
             self.ended()
 
     def key_pressed(self, key: str) -> None:
-        """The caller pressed a key: kept first, then the prompt playing is ended if it may be."""
-        if key not in KEYS:  # A to D exist in DTMF, not on a telephone
+        """Buffer a key that the caller pressed, and stop the current prompt if it allows barge-in."""
+        if key not in KEYS:  # DTMF has A to D, telephones do not
             return
         if key == "#" and asyncio.get_running_loop().time() - self._number_ended_at < LATE_HASH:
-            self._number_ended_at = float("-inf")  # ends a number that was complete already
+            self._number_ended_at = float("-inf")  # it ends a number that was already complete
             return
         if asyncio.get_running_loop().time() < self._stray_until:
             self._stray_until = asyncio.get_running_loop().time() + self._stray_seconds
@@ -266,24 +257,24 @@ class Call:
         _resolve(self._key_waiter, None)
 
     def playback_finished(self, playback_id: str, state: str) -> None:
-        """Asterisk finished a playback; `state` is done, failed or cancelled. Old ones do not matter."""
+        """Handle the end of a playback. `state` is done, failed or cancelled. Earlier playbacks are ignored."""
         if self._playback and self._playback.id == playback_id:
             _resolve(self._playback.outcome, state)
 
     def recording_ended(self, name: str) -> None:
-        """Asterisk has ended a recording, and its file is whole."""
+        """Handle the end of a recording. Its file is complete."""
         if self._recording and self._recording[0] == name:
             _resolve(self._recording[1], "done")
 
     def events_lost(self) -> None:
-        """The connection to Asterisk was gone for a while: what was awaited may have happened unseen."""
+        """Handle a lost connection to Asterisk: the awaited event may have been missed."""
         if self._recording:
             _resolve(self._recording[1], "lost")
         if self._playback:
             _resolve(self._playback.outcome, "lost")
 
     def ended(self) -> None:
-        """The caller hung up or is in the dialplan now. Once is enough; more does nothing."""
+        """Mark the call as over: the caller hung up or is in the dialplan. Idempotent."""
         self._gone = True
         if self._playback:
             _resolve(self._playback.outcome, "gone")
@@ -292,7 +283,7 @@ class Call:
         _resolve(self._key_waiter, None)
 
     async def _playback_end(self, playback: _Playback) -> str:
-        """Wait for the end; where no event tells, ask Asterisk, and give up on one that never ends."""
+        """Wait for the end of a playback. Without an event, ask Asterisk; after LONGEST_PLAYBACK, stop it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + LONGEST_PLAYBACK
         wait = CHECK_AFTER
@@ -323,22 +314,23 @@ class Call:
         return self._keys.popleft()
 
     async def _sound_key(self, *, last: bool) -> None:
-        """A tone for the key just taken, unless more keys wait already; silence after it, unless it is the `last`."""
+        """Play a tone for the key just taken, unless more keys are buffered; then silence, unless it is the `last`."""
         if self.key_tone and not self._keys:
             await self._hold_line(KEY_TONE, *(() if last else (PAUSE,) * HELD_PAUSES))
             self._held = None if last else self._held
 
     async def _hold_line(self, *sounds: str) -> None:
-        """Play these in place of what held the line: queued first, then that is stopped. Silence counts as playing.
+        """Keep the line open with these sounds: queue them first, then stop the previous ones.
 
-        Where Asterisk begins or ends to play in the middle of a key press, it may tell the key twice (22.10.1).
+        Silence counts as playing. When a playback starts or ends during a key press, Asterisk 22.10.1 may report the
+        key twice.
         """
         before, self._held = self._held, uuid4().hex
         try:
             await self._channel.play(self._held, [f"sound:{self._sounds}/{sound}" for sound in sounds], self.language)
-        except AriError as error:  # if the caller is gone or Asterisk is, the next await tells
+        except AriError as error:  # if the caller or Asterisk is gone, the next await raises
             self._held = None
-            log.info("A key was not sounded", error=str(error))
+            log.info("Could not play a key tone", error=str(error))
         if before:
             await self._stop(before)
 
@@ -357,7 +349,7 @@ class Call:
             self._idle_since = asyncio.get_running_loop().time()
 
     def _number_ended(self) -> None:
-        """Many end a full number with '#' though it is complete: that key must not answer the next question."""
+        """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""
         if not self._keys:
             self._number_ended_at = asyncio.get_running_loop().time()
         elif self._keys[0] == "#":
@@ -367,17 +359,17 @@ class Call:
         try:
             await self._channel.stop(playback_id)
         except ChannelGone:
-            pass  # it ended by itself a moment ago
+            pass  # it ended in the meantime
         except AriError as error:
-            log.warning("A prompt could not be stopped", error=str(error))
+            log.warning("Could not stop a prompt", error=str(error))
 
     async def _stop_recording(self, name: str) -> None:
         try:
             await self._channel.stop_recording(name)
         except ChannelGone:
-            pass  # it is over, or never began
+            pass  # it ended, or never started
         except AriError as error:
-            log.warning("A recording could not be stopped", error=str(error))
+            log.warning("Could not stop a recording", error=str(error))
 
     async def _command(self, command: Awaitable[None]) -> None:
         try:

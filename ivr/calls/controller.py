@@ -1,4 +1,4 @@
-"""One task for each call: routes what Asterisk tells, recovers calls after a reconnect, ends each call once."""
+"""Run one task per call: route Asterisk's events, recover calls after a reconnect, end each call exactly once."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from ivr.calls.call import SOUNDS, Call, CallerHungUp, CallerId
 
 log = structlog.get_logger(__name__)
 
-RESCUE_AFTER: Final = 30  # seconds without us, then the dialplan takes the caller; extensions.conf starts with the same
+RESCUE_AFTER: Final = 30  # seconds without us until the dialplan takes the caller; extensions.conf sets the same limit
 REARM_AFTER: Final = 10.0
 REARM_TICK: Final = 5.0
-STUCK_AFTER: Final = 20.0  # seconds in which a caller hears nothing and is asked nothing: then the rescue may come
-SETTLING: Final = 0.3  # seconds for events on their way when the connection opened
-GRACE: Final = 8.0  # seconds running calls get when we are told to stop
+STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
+SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
+GRACE: Final = 8.0  # seconds for running calls to end when we stop
 LAST_WRITES: Final = 4.0
 
 Conversation = Callable[[Call, Desk, Department], Awaitable[None]]
 
 
-class Asterisk(Protocol):
-    """What the controller needs of `ivr.ari.Ari`."""
+class InboundChannels(Protocol):
+    """The part of `ivr.asterisk.ari.Ari` that the controller uses."""
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn: ...
 
@@ -61,19 +61,19 @@ class Asterisk(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Served:
+class _ActiveCall:
     call: Call
     armed_at: float
     task: asyncio.Task[None] | None = None
 
 
 class Controller:
-    """Takes every call that enters the application and holds one conversation with each."""
+    """Accepts every call that enters the application and runs one conversation with each."""
 
     def __init__(
         self,
         *,
-        ari: Asterisk,
+        ari: InboundChannels,
         desk: Desk,
         departments: Callable[[], Departments],
         conversation: Conversation,
@@ -81,8 +81,9 @@ class Controller:
         held: Callable[[], AbstractContextManager[None]] = nullcontext,
         sounds: Callable[[], str] = lambda: SOUNDS,
     ) -> None:
-        """`held` keeps the departments as they are for the task that enters it, `sounds` names the folder of the
-        prompts that a call beginning now hears: one call, one set of rules, one voice.
+        """`held` freezes the departments for the task that enters it. `sounds` returns the prompt folder of a new call.
+
+        Both make sure that rules and prompts do not change during a call.
         """
         self._ari = ari
         self._desk = desk
@@ -91,17 +92,17 @@ class Controller:
         self._grace = grace
         self._held = held
         self._sounds = sounds
-        self._served: dict[str, _Served] = {}
+        self._active: dict[str, _ActiveCall] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = False
 
     @property
     def calls(self) -> int:
-        """How many calls are being served."""
-        return len(self._served)
+        """The number of active calls."""
+        return len(self._active)
 
     async def serve(self, stopping: asyncio.Event) -> None:
-        """Serve calls until `stopping` is set, then let those running end. Raises AriRefused and AriReplaced."""
+        """Serve calls until `stopping` is set, then let active calls end. Raises AriRefused and AriReplaced."""
         async with asyncio.TaskGroup() as self._tasks:
             ours = [
                 self._tasks.create_task(self._stay_connected()),
@@ -113,43 +114,43 @@ class Controller:
                 task.cancel()
 
     def route(self, event: Event) -> None:
-        """Pass an event on to its call. Never waits, never raises; events of unknown calls do not matter."""
+        """Pass an event to its call. Never blocks and never raises. Events of unknown calls are ignored."""
         if isinstance(event, StasisStart):
             self._begin(event, recovered=False)
             return
-        served = self._served.get(getattr(event, "channel_id", ""))
-        if served is None:
+        active = self._active.get(getattr(event, "channel_id", ""))
+        if active is None:
             return
         match event:
             case ChannelDtmfReceived(digit=digit):
-                served.call.key_pressed(digit)
+                active.call.key_pressed(digit)
             case PlaybackFinished(playback_id=playback_id, state=state):
-                served.call.playback_finished(playback_id, state)
+                active.call.playback_finished(playback_id, state)
             case RecordingEnded(name=name):
-                served.call.recording_ended(name)
+                active.call.recording_ended(name)
             case StasisEnd() | ChannelHangupRequest() | ChannelDestroyed():
-                served.call.ended()  # gone, or in the dialplan's hands: over for us, and once is enough
+                active.call.ended()  # idempotent: more than one of these events may arrive
 
     async def reconcile(self) -> None:
-        """After a (re)connect: forget calls that are gone, take up those that are in the application unserved."""
-        before = dict(self._served)
+        """After a (re)connect, end calls whose channel is gone and take over channels that have no call."""
+        before = dict(self._active)
         present = await self._ari.channel_ids()
-        for channel_id, served in before.items():
+        for channel_id, active in before.items():
             if channel_id in present:
-                served.call.events_lost()
+                active.call.events_lost()
             else:
-                served.call.ended()
+                active.call.ended()
         await asyncio.sleep(SETTLING)
         for channel_id in sorted(present):
             if not self._is_served(channel_id):
                 start = await self._ari.found(channel_id)
                 if start and not self._is_served(channel_id):
-                    log.info("A call is taken up again", channel_id=channel_id)
+                    log.info("Recovered a call", channel_id=channel_id)
                     self._begin(start, recovered=True)
 
     def _is_served(self, channel_id: str) -> bool:
-        served = self._served.get(channel_id)
-        return served is not None and served.call.live
+        active = self._active.get(channel_id)
+        return active is not None and active.call.live
 
     def _begin(self, start: StasisStart, *, recovered: bool) -> None:
         if self._tasks is None or self._is_served(start.channel_id):
@@ -170,30 +171,30 @@ class Controller:
             sounds=self._sounds(),
         )
         now = asyncio.get_running_loop().time()
-        served = _Served(call, now - REARM_AFTER if recovered else now)
-        self._served[start.channel_id] = served
-        served.task = self._tasks.create_task(self._serve(served, recovered=recovered))
+        active = _ActiveCall(call, now - REARM_AFTER if recovered else now)
+        self._active[start.channel_id] = active
+        active.task = self._tasks.create_task(self._serve(active, recovered=recovered))
 
-    async def _serve(self, served: _Served, *, recovered: bool) -> None:
-        """Hold the conversation, and whatever becomes of it, end the call once and leave nobody in silence."""
-        call = served.call
+    async def _serve(self, active: _ActiveCall, *, recovered: bool) -> None:
+        """Run the conversation. In every outcome, end the call once and never leave the caller in silence."""
+        call = active.call
         with bound_contextvars(channel_id=call.key.channel_id, department=call.department), self._held():
             try:
                 await self._converse(call, recovered=recovered)
             except CallerHungUp:
                 await self._record(call, WhyEnded.HUNG_UP)
             except AriUnavailable as error:
-                log.warning("Asterisk was lost during a conversation", error=str(error))
+                log.warning("Lost Asterisk during a conversation", error=str(error))
                 await self._to_switchboard(call)
                 await self._record(call, WhyEnded.TROUBLE)
-            except Exception as error:  # whatever it is, it is this call's and no other's
+            except Exception as error:  # must not affect other calls
                 log.error("A conversation failed", error_id=uuid4().hex, **_described(error))
                 await self._to_switchboard(call)
                 await self._record(call, WhyEnded.TROUBLE)
             finally:
                 call.ended()
-                if self._served.get(call.key.channel_id) is served:
-                    del self._served[call.key.channel_id]
+                if self._active.get(call.key.channel_id) is active:
+                    del self._active[call.key.channel_id]
 
     async def _converse(self, call: Call, *, recovered: bool) -> None:
         if self._closing:
@@ -211,20 +212,20 @@ class Controller:
             await call.to_switchboard()
         except CallerHungUp:
             pass
-        except Exception as error:  # then the time limit in the dialplan does it
-            log.error("A caller could not be sent to the switchboard", **_described(error))
+        except Exception as error:  # the dialplan's time limit transfers the caller instead
+            log.error("Could not transfer a caller to the switchboard", **_described(error))
 
     async def _record(self, call: Call, why: WhyEnded) -> None:
-        """Keep an incomplete call. A registered one stays as it is: the desk sees to that."""
+        """Record an incomplete call. The desk leaves a call that has been registered unchanged."""
         try:
             phone = self._phone(call)
             step = call.interrupted_at or IncompleteStep.WELCOME
-            kept = self._desk.record_call(call.key, call.department, phone=phone, step=step, why=why)
-            await asyncio.shield(kept)
+            record = self._desk.record_call(call.key, call.department, phone=phone, step=step, why=why)
+            await asyncio.shield(record)
         except DeskError as error:
-            log.error("An incomplete call could not be kept", error=error.id)
+            log.error("Could not record an incomplete call", error=error.id)
         except Exception as error:
-            log.error("An incomplete call could not be kept", **_described(error))
+            log.error("Could not record an incomplete call", **_described(error))
 
     def _phone(self, call: Call) -> PhoneNumber | None:
         try:
@@ -236,53 +237,53 @@ class Controller:
         try:
             await self._ari.run(self.route, self.reconcile)
         except AriReplaced:
-            for served in self._served.values():  # the other one serves them now
-                served.call.ended()
+            for active in self._active.values():  # the other controller serves them now
+                active.call.ended()
             await self._ended(LAST_WRITES)
             raise
 
     async def _keep_from_rescue(self) -> None:
-        """Tell the dialplan again and again that each caller is being served. Dead or stuck, we do not."""
+        """Keep postponing the dialplan's rescue of each caller. It stops for a stuck call, or when we die."""
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(REARM_TICK)
             due = [
-                served
-                for served in self._served.values()
-                if served.call.live
-                and clock() - served.armed_at >= REARM_AFTER
-                and served.call.idle < STUCK_AFTER
-                and not served.call.is_recorded
+                active
+                for active in self._active.values()
+                if active.call.live
+                and clock() - active.armed_at >= REARM_AFTER
+                and active.call.idle < STUCK_AFTER
+                and not active.call.is_recorded
             ]
-            await asyncio.gather(*(self._rearm(served) for served in due))
+            await asyncio.gather(*(self._rearm(active) for active in due))
 
-    async def _rearm(self, served: _Served) -> None:
+    async def _rearm(self, active: _ActiveCall) -> None:
         try:
-            await served.call.keep_from_rescue(RESCUE_AFTER)
+            await active.call.keep_from_rescue(RESCUE_AFTER)
         except AriError as error:
-            log.warning("A caller's time limit could not be renewed", error=str(error))
+            log.warning("Could not extend a caller's time limit", error=str(error))
         else:
-            served.armed_at = asyncio.get_running_loop().time()
+            active.armed_at = asyncio.get_running_loop().time()
 
     async def _close(self) -> None:
-        """Take no more calls, wait for those running, hand the rest to the switchboard."""
+        """Accept no new calls, wait for the active ones, and transfer the rest to the switchboard."""
         self._closing = True
         log.info("Stopping", calls=self.calls)
         await self._ended(self._grace)
-        await asyncio.gather(*(self._to_switchboard(served.call) for served in list(self._served.values())))
+        await asyncio.gather(*(self._to_switchboard(active.call) for active in list(self._active.values())))
         await self._ended(LAST_WRITES)
-        for served in self._served.values():
-            if served.task:
-                served.task.cancel()
+        for active in self._active.values():
+            if active.task:
+                active.task.cancel()
 
     async def _ended(self, seconds: float) -> None:
-        tasks = [served.task for served in self._served.values() if served.task]
+        tasks = [active.task for active in self._active.values() if active.task]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """What went wrong and where, without the error's words: they may hold what the caller keyed."""
+    """Describe an error by type and place. Leave its message out: it may contain digits that the caller keyed."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return {"error": type(error).__name__, "where": where}

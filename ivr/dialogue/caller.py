@@ -1,4 +1,4 @@
-"""The caller's conversation: from the welcome to a receipt that is true."""
+"""The caller's conversation, from the welcome to the receipt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,16 +18,17 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.settings import Settings
 from ivr.calls.call import Call
-from ivr.dialogue.recording import Recorder, say_what_it_is_about
-from ivr.dialogue.second_call import tell_standing
+from ivr.calls.recording import Recorder
+from ivr.dialogue.recording import say_what_it_is_about
+from ivr.dialogue.second_call import announce_standing
 from ivr.dialogue.simple_questions import answer_questions
 from ivr.dialogue.speech import choice_offer, receipt
 from ivr.dialogue.steps import (
-    ChoiceWanted,
-    LanguageWanted,
+    ChoiceRequest,
+    LanguageRequest,
     LoneKeys,
-    SwitchboardWanted,
-    UrgentWanted,
+    SwitchboardRequest,
+    UrgentRequest,
     ask_identity,
     ask_phone_number,
     own_number,
@@ -38,12 +39,12 @@ log = structlog.get_logger(__name__)
 
 SYSTEM_CLOCK: Final = SystemClock()
 MOST_LANGUAGES: Final = 4
-"""After so many changes of language its keys are keys like any other: no call goes round for ever."""
+"""After this many changes the language keys are ignored, so that no call loops forever."""
 
 
 @dataclass(frozen=True)
 class _Rules:
-    """What holds for this call. `choice`: the department's, as long as it is offered. `welcomed`: has been, already."""
+    """The rules of this call. `choice` is the department's, while it is still offered. `welcomed`: skip the welcome."""
 
     department: Department
     allow_test: bool
@@ -56,7 +57,7 @@ class _Rules:
 
     @property
     def offer(self) -> tuple[str, ...]:
-        """The words that offer the choice."""
+        """The prompts that offer the choice."""
         return tuple(choice_offer(self.choice)) if self.choice else ()
 
     @property
@@ -64,7 +65,7 @@ class _Rules:
         return self.department.identity != "off"
 
     def lone(self, language: str, *, asking_identity: bool) -> LoneKeys:
-        """The lone keys: the choice's wherever it is offered, and the urgent line's at every question."""
+        """Return the lone keys: the choice where it is offered, and the urgent line at every question."""
         offered = asking_identity or not self.asks_identity
         return LoneKeys(
             languages=language_keys(self.department, language) if self.languages_left else {},
@@ -83,10 +84,10 @@ async def request_callback(
     clock: Clock = SYSTEM_CLOCK,
     recorder: Recorder | None = None,
 ) -> None:
-    """The caller leaves a number and hears when we ring back. Returns when all is said; hanging up is the controller's.
+    """Register a callback and say when we call back. Returns at the end of the conversation, before the hang-up.
 
-    Where no receipt would be true (nothing stored, no number to ring) or a person is wanted, the switchboard takes
-    the caller. Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
+    Transfers the caller to the switchboard if the callback could not be stored, if there is no number to call back, or
+    if the caller asks for a person. Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
     """
     call.language = department.languages[0]
     call.key_tone = department.key_tone
@@ -100,28 +101,28 @@ async def request_callback(
     )
     try:
         await _until_requested(call, desk, callers, rules, clock)
-    except SwitchboardWanted:
+    except SwitchboardRequest:
         await _switchboard(call, desk, rules, WhyEnded.ASKED_FOR_PERSON)
-    except UrgentWanted as wanted:
-        await _urgent(call, desk, rules, emergency=wanted.emergency)
+    except UrgentRequest as request:
+        await _urgent(call, desk, rules, emergency=request.emergency)
 
 
 async def _until_requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
-    """Hold the request, over again in another language, or after the answers to simple questions."""
+    """Run the request. Start over in another language, and after the answers to simple questions."""
     while True:
         try:
             await _requested(call, desk, callers, rules, clock)
             return
-        except LanguageWanted as wanted:
-            call.language = wanted.language
+        except LanguageRequest as request:
+            call.language = request.language
             call.interrupted_at = None  # the request starts over
             call.forget_keys()
             rules = replace(rules, languages_left=rules.languages_left - 1, welcomed=False)
             continue
-        except ChoiceWanted:
+        except ChoiceRequest:
             choice = rules.choice
         if choice is None or choice.urgent:
-            raise UrgentWanted(emergency=False)
+            raise UrgentRequest(emergency=False)
         call.interrupted_at = None
         if not await answer_questions(call, desk, choice, rules.department.slug, _own_number(call, rules)):
             return
@@ -129,7 +130,7 @@ async def _until_requested(call: Call, desk: Desk, callers: RepeatCallers, rules
 
 
 def language_keys(department: Department, current: str) -> Mapping[str, str]:
-    """The lone keys that change the language: 9 to English and back, 8 between bokmål and nynorsk."""
+    """Return the lone keys that change the language: 9 to English and back, 8 between bokmål and nynorsk."""
     offered = department.languages
     norwegian = next((language for language in offered if language != "en"), None)
     nine = norwegian if current == "en" else "en"
@@ -152,19 +153,19 @@ async def _requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rul
         with call.at(IncompleteStep.CONFIRMATION):
             slug = rules.department.slug
             registration = await desk.register(call.key, slug, patient, phone, language=call.language)
-            # A new promise is spoken from the moment it was stored for: the caller hears what the desk noted.
+            # Speak a new promise relative to its storage time, so that the caller hears exactly what was stored.
             now = registration.callback.created_at if registration.created else clock.now()
             await call.play(*receipt(registration, rules.department, known_person=patient is not None, now=now))
         if rules.recorder and registration.created:
             await say_what_it_is_about(call, rules.recorder, registration.callback.id)
-    except DeskError as error:  # whatever the reason, it is not stored, and is not said to be
-        log.error("A callback could not be stored", error=error.id)
+    except DeskError as error:  # nothing is stored, so the caller gets no receipt
+        log.error("Could not store a callback", error=error.id)
         await call.play(Prompt.STORAGE_DOWN, Prompt.TO_SWITCHBOARD)
         await call.to_switchboard()
 
 
 async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
-    """The welcome, and the identity number where the department asks for it; then the choice, after the request."""
+    """Play the welcome and ask for the identity number, if the department uses it. The choice is offered last."""
     with call.at(IncompleteStep.WELCOME):
         welcome = () if rules.welcomed else (Prompt.WELCOME, Prompt.EMERGENCY)
         question = (Prompt.ASK_IDENTITY, *rules.offer) if rules.asks_identity else ()
@@ -184,13 +185,13 @@ async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
 async def _on_list_already(
     call: Call, callers: RepeatCallers, rules: _Rules, patient: IdentityNumber | None, clock: Clock
 ) -> bool:
-    """Join the call to the open callback of this caller, if there is one, and say where it stands."""
+    """Add the call to this caller's open callback, if there is one, and say its status."""
     phone = _own_number(call, rules)
     slug = rules.department.slug
     standing = await callers.rang_again(call.key, slug, patient, phone, language=call.language)
     if standing is None:
         return False
-    await tell_standing(
+    await announce_standing(
         call,
         callers,
         rules.department,
@@ -210,7 +211,7 @@ def _own_number(call: Call, rules: _Rules) -> PhoneNumber | None:
 
 
 async def _urgent(call: Call, desk: Desk, rules: _Rules, *, emergency: bool) -> None:
-    """Put through at once, whatever is open: to the urgent line, or the switchboard where there is none."""
+    """Transfer the caller at once, at any hour: to the urgent line, or to the switchboard where there is none."""
     reason = (Prompt.EMERGENCY,) if emergency else ()
     if not rules.department.has_urgent_line:
         await _switchboard(call, desk, rules, WhyEnded.URGENT, *reason)
@@ -223,7 +224,7 @@ async def _urgent(call: Call, desk: Desk, rules: _Rules, *, emergency: bool) -> 
 
 
 async def _switchboard(call: Call, desk: Desk, rules: _Rules, why: WhyEnded, *reason: str) -> None:
-    """Say why, and that a person takes over; hand the caller over, and keep the call for the department to see."""
+    """Say the reason, transfer the caller to the switchboard, and record the call for the department."""
     try:
         await call.play(*reason, Prompt.TO_SWITCHBOARD)
         await call.to_switchboard()
@@ -232,9 +233,9 @@ async def _switchboard(call: Call, desk: Desk, rules: _Rules, why: WhyEnded, *re
 
 
 async def _keep(call: Call, desk: Desk, rules: _Rules, why: WhyEnded) -> None:
-    """Keep the call with the reason it left us, for the department to see."""
+    """Record the call for the department, with the reason why it was transferred."""
     step = call.interrupted_at or IncompleteStep.PHONE
     try:
         await desk.record_call(call.key, rules.department.slug, phone=_own_number(call, rules), step=step, why=why)
     except DeskError as error:
-        log.error("A call that was put through could not be kept", error=error.id)
+        log.error("Could not record a transferred call", error=error.id)

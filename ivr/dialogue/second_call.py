@@ -1,4 +1,4 @@
-"""Someone rings who is on the list already: where they stand, and what they may do about it."""
+"""A call from someone with an open callback: its status, and how to cancel it or change its number."""
 
 from typing import Final
 
@@ -7,7 +7,13 @@ from desk.callbacks.repeat_callers import RepeatCallers, Standing
 from desk.clock import Clock
 from desk.departments.departments import Department
 from ivr.calls.call import Call
-from ivr.dialogue.speech import number_told, receipt, sms_told, standing_hinted, standing_told
+from ivr.dialogue.speech import (
+    brief_standing_prompts,
+    callback_number_prompts,
+    full_standing_prompts,
+    receipt,
+    sms_prompts,
+)
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, ask_another_number, pressed
 from ivr.prompts.keys import Prompt
 
@@ -15,7 +21,7 @@ CHOICE: Final = Patience(first=6, between=6)
 MOST_ASKED: Final = 3
 
 
-async def tell_standing(
+async def announce_standing(
     call: Call,
     callers: RepeatCallers,
     department: Department,
@@ -25,25 +31,25 @@ async def tell_standing(
     lone: LoneKeys,
     clock: Clock,
 ) -> None:
-    """Say where the callback stands. Whoever keyed its identity number hears all, and may cancel or change the number.
+    """Say the status of the callback. A caller who keyed its identity number hears all and may cancel or change it.
 
-    Silence, or hanging up at any moment, leaves it on the list. Raises DeskError when a wish could not be stored.
+    Silence, or a hang-up at any point, leaves the callback open. Raises DeskError when a change could not be stored.
     """
     now = clock.now()
-    if standing.callback.status is Status.CLOSED:  # taken up again after it was cancelled in this very call
+    if standing.callback.status is Status.CLOSED:  # this call was recovered after it cancelled the callback
         await call.play(Prompt.CANCELLED)
         return
-    if not standing.anew and standing.callback.call_count == 1:  # taken up again after it was stored in this very call
+    if not standing.anew and standing.callback.call_count == 1:  # this call was recovered after it stored the callback
         stored = Registration(standing.callback, created=False)
         await call.play(*receipt(stored, department, known_person=standing.known_person, now=now))
         return
     if not standing.known_person:
-        await call.play(*standing_hinted(standing))
+        await call.play(*brief_standing_prompts(standing))
         return
     call.forget_keys(stray=STRAY_SECONDS)
-    told = standing_told(standing, department, now)
+    prompts = full_standing_prompts(standing, department, now)
     for _ in range(MOST_ASKED):
-        keys = await pressed(call, *told, Prompt.CANCEL_OR_CHANGE, digits=1, patience=CHOICE, lone=lone)
+        keys = await pressed(call, *prompts, Prompt.CANCEL_OR_CHANGE, digits=1, patience=CHOICE, lone=lone)
         match keys.digits:
             case "":
                 return
@@ -53,11 +59,11 @@ async def tell_standing(
             case "2":
                 await _change_number(call, callers, allow_foreign=allow_foreign, lone=lone)
                 return
-        told = []
+        prompts = []
 
 
 async def _cancel(call: Call, callers: RepeatCallers, lone: LoneKeys) -> None:
-    """Asked twice, and a key held or pressed double is one answer."""
+    """Cancel the callback after a second confirmation. A key that is held down or pressed twice counts once."""
     call.forget_keys(stray=STRAY_SECONDS)
     keys = await pressed(call, Prompt.CONFIRM_CANCEL, digits=1, patience=CHOICE, lone=lone)
     if keys.digits != "1":
@@ -73,4 +79,4 @@ async def _change_number(call: Call, callers: RepeatCallers, *, allow_foreign: b
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
         return
     changed = await callers.change_phone(call.key, phone)
-    await call.play(*number_told(phone), Prompt.PAUSE, *sms_told(changed), Prompt.MAY_HANG_UP)
+    await call.play(*callback_number_prompts(phone), Prompt.PAUSE, *sms_prompts(changed), Prompt.MAY_HANG_UP)

@@ -1,4 +1,4 @@
-"""Simple questions: where, parking, when. Answered without any number, and then asked whether we shall still ring."""
+"""Answer simple questions (address, parking, opening hours), then ask if the caller still wants a callback."""
 
 from typing import Final
 
@@ -20,9 +20,10 @@ MOST_ASKED: Final = 2
 
 
 async def answer_questions(call: Call, desk: Desk, choice: Choice, department: str, phone: PhoneNumber | None) -> bool:
-    """Say the answers, and ask. True: the request goes on, for who keys 1, and for who can't or doesn't key at all.
+    """Play the answers, then ask if the caller still wants a callback. True if the request goes on.
 
-    Who keys 2, or hangs up, is kept as an answered call, rung from `phone`. Raises SwitchboardWanted on a lone 0.
+    The request goes on for a caller who presses 1, a wrong key or nothing. When the caller presses 2 or hangs up, the
+    call from `phone` is recorded as an answered call. Raises SwitchboardRequest on a lone 0.
     """
     goes_on = False
     try:
@@ -37,7 +38,7 @@ async def answer_questions(call: Call, desk: Desk, choice: Choice, department: s
 
 
 async def _still_wanted(call: Call, choice: Choice) -> bool:
-    call.forget_keys(stray=STRAY_SECONDS)  # the choice's key held, or pressed double
+    call.forget_keys(stray=STRAY_SECONDS)  # the choice key may be held down or pressed twice
     question: list[str] = []
     for answer in choice.answers.values():
         question += [answer, Prompt.PAUSE]
@@ -54,4 +55,4 @@ async def _keep(call: Call, desk: Desk, department: str, phone: PhoneNumber | No
         step, why = IncompleteStep.QUESTIONS, WhyEnded.ANSWERED
         await desk.record_call(call.key, department, phone=phone, step=step, why=why)
     except DeskError as error:
-        log.error("An answered call could not be kept", error=error.id)
+        log.error("Could not record an answered call", error=error.id)

@@ -1,6 +1,6 @@
-"""What is said, as prompt keys in the order they are played. Pure.
+"""Build the announcements: lists of prompt keys in playing order. Pure functions.
 
-The order is the same in every language; each language's own words are in prompts/catalogue.toml.
+The order is the same in every language. The words of each language are in prompts/catalogue.toml.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +46,9 @@ TOPICS: Final[Mapping[Topic, Prompt]] = {
 
 
 def promise_prompts(promise: Promise, now: datetime) -> list[str]:
-    """When we ring: «i dag innen klokken» «femten»; «tirsdag» «trettiende» «mars» «klokken» «ti».
+    """Say when we call: «i dag innen klokken» «femten»; «tirsdag» «trettiende» «mars» «klokken» «ti».
 
-    The same words as desk.promises.spoken_text: a weekday alone reaches six days ahead, further off the date is said.
+    The words match desk.promises.rules.spoken_text. Up to six days ahead only the weekday is said, later the date too.
     """
     when = promise.by.astimezone(OSLO)
     away = (when.date() - now.astimezone(OSLO).date()).days
@@ -64,24 +64,24 @@ def promise_prompts(promise: Promise, now: datetime) -> list[str]:
 
 
 def time_prompts(when: datetime) -> list[str]:
-    """A time of day on the clock of `when`: «femten», «femten» «tretti»."""
+    """Say the time of day of `when`: «femten», «femten» «tretti»."""
     if when.minute == 0:
         return [oclock(when.hour)]
     return [hour(when.hour), minute(when.minute)]
 
 
 def phone_prompts(phone: PhoneNumber) -> list[str]:
-    """The digits one at a time, with a pause between groups: «9 1 2, 3 4, 5 6 7»."""
+    """Say the digits one by one, with a pause between groups: «9 1 2, 3 4, 5 6 7»."""
     groups = [[digit(int(character)) for character in group] for group in phone.national_groups]
     return list(chain.from_iterable([*group, str(Prompt.PAUSE)] for group in groups))[:-1]
 
 
-def read_back(phone: PhoneNumber) -> list[str]:
+def read_back_prompts(phone: PhoneNumber) -> list[str]:
     """«Vi ringer deg på 9 1 2, 3 4, 5 6 7. Vil du ha et annet nummer, tast én.»"""
-    return [*number_told(phone), Prompt.PAUSE, Prompt.CHANGE_NUMBER]
+    return [*callback_number_prompts(phone), Prompt.PAUSE, Prompt.CHANGE_NUMBER]
 
 
-def number_told(phone: PhoneNumber) -> list[str]:
+def callback_number_prompts(phone: PhoneNumber) -> list[str]:
     """«Vi ringer deg på 9 1 2, 3 4, 5 6 7.»"""
     return [Prompt.RING_NUMBER, Prompt.PAUSE, *phone_prompts(phone)]
 
@@ -92,20 +92,20 @@ def too_short(keyed: int, should_be: Prompt) -> list[str]:
 
 
 def language_offers(languages: Mapping[str, str]) -> list[str]:
-    """«For English, press nine.» for each lone key that changes the language."""
+    """Offer each lone key that changes the language: «For English, press nine.»"""
     offers = {"9": Prompt.OTHER_LANGUAGE, "8": Prompt.OTHER_NORWEGIAN}
     return [offer for key, offer in offers.items() if key in languages]
 
 
 def choice_offer(choice: Choice) -> list[str]:
-    """«Gjelder det» «adresse» «parkering» «tast fem.»; or what the urgent line is for, and its key."""
+    """Offer the department's choice: «Gjelder det» «adresse» «parkering» «tast fem.», or the urgent line."""
     if choice.urgent:
         return [Prompt.OFFER_URGENT]
     return [Prompt.OFFER_QUESTIONS, *(TOPICS[topic] for topic in choice.answers), Prompt.PRESS_FIVE]
 
 
 def since_prompts(since: datetime, now: datetime) -> list[str]:
-    """How long someone has been on the list: «i går klokken» «ni» «tretti», «mandag» «klokken» «ni»."""
+    """Say when the callback was registered: «i går klokken» «ni» «tretti», «mandag» «klokken» «ni»."""
     when = since.astimezone(OSLO)
     ago = (now.astimezone(OSLO).date() - when.date()).days
     if ago == 0:
@@ -118,25 +118,25 @@ def since_prompts(since: datetime, now: datetime) -> list[str]:
     return [*day, *time_prompts(when)]
 
 
-def standing_told(standing: Standing, department: Department, now: datetime) -> list[str]:
-    """Where a caller's open callback stands, for one whose identity number matched: since when, when, how many before.
+def full_standing_prompts(standing: Standing, department: Department, now: datetime) -> list[str]:
+    """Say the status of an open callback to a caller whose identity number matched: since when, until when, the place.
 
-    That a promise was not kept is said before the new one.
+    A broken promise is mentioned before the new one.
     """
     callback = standing.callback
-    told: list[str] = [Prompt.ALREADY_ON_LIST, Prompt.ON_LIST_SINCE, *since_prompts(callback.created_at, now)]
-    told += [Prompt.PAUSE]
+    prompts: list[str] = [Prompt.ALREADY_ON_LIST, Prompt.ON_LIST_SINCE, *since_prompts(callback.created_at, now)]
+    prompts += [Prompt.PAUSE]
     if standing.tried_in_vain:
-        told += [Prompt.TRIED_IN_VAIN]
+        prompts += [Prompt.TRIED_IN_VAIN]
     elif standing.late:
-        told += [Prompt.DELAYED]
+        prompts += [Prompt.DELAYED]
     if callback.promise.by > now:
-        told += _promised(callback.promise, department, now)
-    return [*told, _place(standing), Prompt.PAUSE, *number_told(callback.phone), Prompt.PAUSE]
+        prompts += _promise_announcement(callback.promise, department, now)
+    return [*prompts, _place(standing), Prompt.PAUSE, *callback_number_prompts(callback.phone), Prompt.PAUSE]
 
 
-def standing_hinted(standing: Standing) -> list[str]:
-    """The same for someone known by phone alone: a phone can be in another's hand, so nothing of when or how long."""
+def brief_standing_prompts(standing: Standing) -> list[str]:
+    """Say the status to a caller known by phone only, without times: someone else may be using the phone."""
     then = Prompt.RING_AGAIN_SOON if standing.tried_in_vain or standing.late else Prompt.WE_RING_AS_TOLD
     return [Prompt.ALREADY_ON_LIST, then, Prompt.MAY_HANG_UP]
 
@@ -150,32 +150,32 @@ def _place(standing: Standing) -> str:
 
 
 def receipt(registration: Registration, department: Department, *, known_person: bool, now: datetime) -> list[str]:
-    """What the caller is told once the callback is stored: that we have it, when we ring, and from which number.
+    """Build the receipt for a stored callback: we have it, when we call, and from which number.
 
-    Someone who was on the list already hears when we ring only if they keyed their identity number (`known_person`):
-    a phone can be in another's hand. A promise that was not kept is not given once more.
+    A caller who already had a callback hears the time only after keying the identity number (`known_person`), since
+    someone else may be using the phone. A broken promise is not repeated.
     """
     callback = registration.callback
-    if registration.created or callback.call_count == 1:  # the first call; perhaps one taken up again half-way
+    if registration.created or callback.call_count == 1:  # the first call, possibly a recovered one
         later = [str(LATER[registration.later])] if registration.later else []
-        promised = _promised(callback.promise, department, now)
-        texted = sms_told(callback, also_sent=True)
-        return [Prompt.RECEIVED, *later, *promised, *texted, Prompt.MAY_HANG_UP]
+        promise = _promise_announcement(callback.promise, department, now)
+        sms = sms_prompts(callback, also_sent=True)
+        return [Prompt.RECEIVED, *later, *promise, *sms, Prompt.MAY_HANG_UP]
     if not known_person:
-        return [Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, *sms_told(callback), Prompt.MAY_HANG_UP]
+        return [Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, *sms_prompts(callback), Prompt.MAY_HANG_UP]
     if callback.promise.by <= now:
         return [Prompt.ALREADY_ON_LIST, Prompt.DELAYED, Prompt.MAY_HANG_UP]
-    promised = _promised(callback.promise, department, now)
-    return [Prompt.ALREADY_ON_LIST, *promised, *sms_told(callback), Prompt.MAY_HANG_UP]
+    promise = _promise_announcement(callback.promise, department, now)
+    return [Prompt.ALREADY_ON_LIST, *promise, *sms_prompts(callback), Prompt.MAY_HANG_UP]
 
 
-def sms_told(callback: Callback, *, also_sent: bool = False) -> list[str]:
-    """That a text message comes; `also_sent` of one that has left already (it may have gone to an earlier number)."""
-    left = also_sent and callback.sms in (SmsState.SENT, SmsState.DELIVERED)
-    return [Prompt.SMS_RECEIPT] if callback.sms is SmsState.QUEUED or left else []
+def sms_prompts(callback: Callback, *, also_sent: bool = False) -> list[str]:
+    """Say that a text message is coming. `also_sent` includes one already sent, perhaps to an earlier number."""
+    sent = also_sent and callback.sms in (SmsState.SENT, SmsState.DELIVERED)
+    return [Prompt.SMS_RECEIPT] if callback.sms is SmsState.QUEUED or sent else []
 
 
-def _promised(promise: Promise, department: Department, now: datetime) -> Sequence[str]:
+def _promise_announcement(promise: Promise, department: Department, now: datetime) -> Sequence[str]:
     hospital = phone_prompts(department.hospital_number)
     return [
         Prompt.WE_RING,

@@ -1,4 +1,4 @@
-"""Parts of a conversation: each asks for one thing and returns it, typed. They say what was wrong, in words."""
+"""The steps of a conversation. Each step asks for one thing and returns it as a typed value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import LENGTH, IdentityNumber, IdentityProblem, parse_identity
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from ivr.calls.call import Call, Keys
-from ivr.dialogue.speech import language_offers, number_told, read_back, too_short
+from ivr.dialogue.speech import callback_number_prompts, language_offers, read_back_prompts, too_short
 from ivr.prompts.keys import Prompt
 
 EMERGENCY_NUMBERS: Final = frozenset({"110", "112", "113"})
 CHOICE_KEY: Final = "5"
-"""The middle key, with a dot to feel on most telephones."""
+"""The middle key, which has a tactile dot on most telephones."""
 
 
 @dataclass(frozen=True)
 class LoneKeys:
-    """What a key means when no further one follows, besides 0, which is a person.
+    """The keys that have a meaning when no other key follows. A lone 0 always asks for a person.
 
-    `languages`: those that change the language, and to which: «9» to English. `choice`: whether CHOICE_KEY is the
-    department's one choice here; `offer` are the words that say so, where it has not been said before the question.
+    `languages` maps keys to languages, such as «9» to English. `choice`: whether CHOICE_KEY selects the department's
+    choice. `offer` are the prompts that offer it, unless they were played before the question.
     """
 
     languages: Mapping[str, str] = field(default_factory=dict)
@@ -33,24 +33,24 @@ class LoneKeys:
         return frozenset({"0", *self.languages}) | ({CHOICE_KEY} if self.choice else set())
 
 
-class SwitchboardWanted(Exception):
-    """The caller keyed a lone 0: a person is wanted."""
+class SwitchboardRequest(Exception):
+    """The caller pressed a lone 0 and wants a person."""
 
 
-class LanguageWanted(Exception):
-    """The caller keyed a lone key of another language: the request starts over in it."""
+class LanguageRequest(Exception):
+    """The caller pressed the lone key of another language. The request starts over in it."""
 
     def __init__(self, language: str) -> None:
         super().__init__(language)
         self.language = language
 
 
-class ChoiceWanted(Exception):
-    """The caller keyed a lone CHOICE_KEY: the department's one choice after the request."""
+class ChoiceRequest(Exception):
+    """The caller pressed a lone CHOICE_KEY, the department's choice."""
 
 
-class UrgentWanted(Exception):
-    """It can't wait: the caller keyed an emergency number, or chose the urgent line."""
+class UrgentRequest(Exception):
+    """The caller keyed an emergency number, or chose the urgent line."""
 
     def __init__(self, *, emergency: bool) -> None:
         super().__init__()
@@ -59,19 +59,19 @@ class UrgentWanted(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds we wait for the first key and between keys."""
+    """How many seconds to wait for the first key and between keys."""
 
     first: float
     between: float
 
 
 ONCE_AND_AGAIN: Final = (Patience(first=8, between=4), Patience(first=12, between=6))
-"""Asked twice, the second time with more patience. A lone key is alone after the same time at both (Call.collect)."""
+"""Each question is asked twice, the second time with more patience. The limit for lone keys is fixed (Call.collect)."""
 
 OBJECTION_SECONDS: Final = 3.0
 STILL_KEYING_SECONDS: Final = 2.0
 STRAY_SECONDS: Final = 1.5
-"""A key this soon after a whole number is one too many, no answer to what is said next."""
+"""A key this soon after a complete number is a surplus digit, not an answer to the next question."""
 MOST_READ_BACKS: Final = 3
 MOST_CHANGES: Final = 3
 NORWEGIAN_DIGITS: Final = 8
@@ -90,18 +90,18 @@ PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
 async def ask_identity(
     call: Call, *, required: bool, allow_test: bool, allow_h: bool, lone: LoneKeys
 ) -> IdentityNumber | None:
-    """Take the identity number the opening has just asked for; ask once more when it is wrong or missing.
+    """Collect the identity number that the opening asked for. Ask a second time if it is wrong or missing.
 
-    None: skipped with '#', or failed or silent twice. Nobody is turned away for want of a number, also not where the
-    department calls it `required`: there '#' does not skip it, and it is asked for again. Raises UrgentWanted when an
-    emergency number is keyed instead, and what `pressed` raises.
+    None if the caller skipped it with '#', or failed or stayed silent twice. No caller is turned away.
+    Where the department has it as `required`, '#' does not skip it but repeats the question. Raises UrgentRequest when
+    the caller keys an emergency number, and the errors of `pressed`.
     """
     question: tuple[str, ...] = ()
     skip = () if required else (Prompt.SKIP_IDENTITY,)
     for patience in ONCE_AND_AGAIN:
         keys = await pressed(call, *question, digits=LENGTH, patience=patience, lone=lone, alone=EMERGENCY_NUMBERS)
         if keys.digits in EMERGENCY_NUMBERS:
-            raise UrgentWanted(emergency=True)
+            raise UrgentRequest(emergency=True)
         if keys.ended == "hash" and not keys.digits and not required:
             break
         try:
@@ -109,15 +109,15 @@ async def ask_identity(
         except InvalidIdentity as refused:
             problem = _identity_problem(refused, len(keys.digits))
         question = (Prompt.ASK_IDENTITY_SLOW, *skip, *language_offers(lone.languages), *lone.offer)
-        question = await _told(call, keys, problem, question, last=patience is ONCE_AND_AGAIN[-1])
+        question = await _next_question(call, keys, problem, question, last=patience is ONCE_AND_AGAIN[-1])
     await call.play(Prompt.WITHOUT_IDENTITY)
     return None
 
 
 async def ask_phone_number(call: Call, *, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber | None:
-    """The number we ring: the caller's own if it can be rung, read back before it is taken; else the one keyed.
+    """Determine the number to call back: the caller's own if possible, else one that the caller keys. Read it back.
 
-    None: there is no number we could ring, after asking twice.
+    None if there is no usable number after asking twice.
     """
     try:
         phone = own_number(call, allow_foreign=allow_foreign)
@@ -128,13 +128,13 @@ async def ask_phone_number(call: Call, *, allow_foreign: bool, lone: LoneKeys) -
 
 
 async def ask_another_number(call: Call, *reason: str, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber | None:
-    """A number the caller keys, read back before it is taken. None: no number we could ring, after asking twice."""
+    """Ask for another number and read it back. None if there is no usable number after asking twice."""
     phone = await _keyed_phone(call, *reason, allow_foreign=allow_foreign, lone=lone)
     return phone and await _agreed(call, phone, allow_foreign=allow_foreign, lone=lone)
 
 
 def own_number(call: Call, *, allow_foreign: bool) -> PhoneNumber:
-    """The number the caller rings from. Raises InvalidPhone when there is none, or none we ring."""
+    """Return the number the caller calls from. Raises InvalidPhone when there is none, or none that we call back."""
     if call.caller.withheld:
         raise InvalidPhone(PhoneProblem.WITHHELD)
     return parse_phone(call.caller.number, allow_foreign=allow_foreign)
@@ -148,34 +148,34 @@ async def pressed(
     lone: LoneKeys,
     alone: frozenset[str] = frozenset(),
 ) -> Keys:
-    """Ask, and collect up to `digits`. `alone` are keys that stand for themselves besides the lone ones.
+    """Ask, and collect up to `digits` keys. `alone` adds input with a meaning of its own to the lone keys.
 
-    Raises SwitchboardWanted on a lone 0, LanguageWanted on a language's key, ChoiceWanted on the choice's.
+    Raises SwitchboardRequest on a lone 0, LanguageRequest on a language key, ChoiceRequest on the choice key.
     """
     keys = await call.ask(
         *question, digits=digits, first=patience.first, between=patience.between, alone=lone.keys | alone
     )
     if keys.digits == "0":
-        raise SwitchboardWanted
+        raise SwitchboardRequest
     if keys.digits in lone.languages:
-        raise LanguageWanted(lone.languages[keys.digits])
+        raise LanguageRequest(lone.languages[keys.digits])
     if lone.choice and keys.digits == CHOICE_KEY:
-        raise ChoiceWanted
+        raise ChoiceRequest
     return keys
 
 
 async def _agreed(call: Call, phone: PhoneNumber, *, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber:
-    """The number as the caller lets it stand, or the one they change it to."""
+    """Read the number back until the caller accepts it, and return the accepted number."""
     for _ in range(MOST_CHANGES):
         if await _accepted(call, phone, lone):
             return phone
         phone = await _keyed_phone(call, allow_foreign=allow_foreign, lone=lone) or phone
-    await call.play(*number_told(phone))  # changed that often, it is said once more and not asked
+    await call.play(*callback_number_prompts(phone))  # after that many changes we say it without asking
     return phone
 
 
 async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool, lone: LoneKeys) -> PhoneNumber | None:
-    """Ask for a number, after the reason, and once more; None after two that can't be rung."""
+    """Say the reason and ask for a number, at most twice. None if neither can be called."""
     question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE, *lone.offer)
     for patience in ONCE_AND_AGAIN:
         keys = await pressed(call, *question, digits=NORWEGIAN_DIGITS, patience=patience, lone=lone)
@@ -184,14 +184,14 @@ async def _keyed_phone(call: Call, *reason: str, allow_foreign: bool, lone: Lone
             return parse_phone(digits, allow_foreign=allow_foreign)
         except InvalidPhone as refused:
             problem = _phone_problem(refused, digits)
-        question = await _told(
+        question = await _next_question(
             call, keys, problem, (Prompt.ASK_PHONE_SLOW, *lone.offer), last=patience is ONCE_AND_AGAIN[-1]
         )
     return None
 
 
 async def _rest_from_abroad(call: Call, keys: Keys, patience: Patience) -> str:
-    """Eight digits are a whole Norwegian number; after 00 comes a country code, and more digits than that."""
+    """Collect the rest of a foreign number: one that starts with 00 has more than the eight Norwegian digits."""
     if keys.ended != "complete" or not keys.digits.startswith("00"):
         return ""
     length = 2 + 2 + NORWEGIAN_DIGITS if keys.digits.startswith("0047") else LONGEST_ABROAD
@@ -200,14 +200,14 @@ async def _rest_from_abroad(call: Call, keys: Keys, patience: Patience) -> str:
 
 
 async def _accepted(call: Call, phone: PhoneNumber, lone: LoneKeys) -> bool:
-    """Read the number back. Silence (or '#') accepts, 1 does not, any other key has it read once more."""
-    call.forget_keys(stray=STRAY_SECONDS)  # nobody can have answered before hearing the number
+    """Read the number back. Silence or '#' accepts it, 1 rejects it, and any other key repeats it."""
+    call.forget_keys(stray=STRAY_SECONDS)  # no one can answer before hearing the number
     patience = Patience(OBJECTION_SECONDS, OBJECTION_SECONDS)
     for _ in range(MOST_READ_BACKS):
-        keys = await pressed(call, *read_back(phone), *lone.offer, digits=1, patience=patience, lone=lone)
+        keys = await pressed(call, *read_back_prompts(phone), *lone.offer, digits=1, patience=patience, lone=lone)
         if keys.digits in ("", "1"):
             return not keys.digits
-    await call.play(*number_told(phone))  # broken off by keys each time, it is heard at least once
+    await call.play(*callback_number_prompts(phone))  # keys cut it off each time: play it once to the end
     return True
 
 
@@ -220,18 +220,17 @@ def _identity_problem(refused: InvalidIdentity, keyed: int) -> Sequence[str]:
 def _phone_problem(refused: InvalidPhone, digits: str) -> Sequence[str]:
     if not digits:
         return (Prompt.NO_KEYS,)
-    if refused.problem == PhoneProblem.SHORT_NUMBER and digits[0] != "1":  # 113 and 116117 are numbers; this is not
+    if refused.problem == PhoneProblem.SHORT_NUMBER and digits[0] != "1":  # 113 and 116117 are real numbers
         return too_short(len(digits), Prompt.SHOULD_BE_EIGHT)
     return (PHONE_PROBLEMS[refused.problem],)
 
 
-async def _told(
+async def _next_question(
     call: Call, keys: Keys, problem: Sequence[str], question: tuple[str, ...], *, last: bool
 ) -> tuple[str, ...]:
-    """The next question, with what was wrong before it, and without digits left over from the last answer.
+    """Return the next question, preceded by the problem, and drop digits left over from the last answer.
 
-    A caller who was only slow may still be keying the rest. It is no new answer: the problem is told to its end, and
-    the rest let go by.
+    A slow caller may still be keying the rest of the number. Play the problem to its end and ignore those digits.
     """
     if last:
         return ()

@@ -1,7 +1,7 @@
-"""One dial as it goes: the agent is rung, then the patient, they talk, somebody hangs up. Read it from top to bottom.
+"""One dial from start to end: call the agent, call the patient, connect them, wait for a hang-up.
 
-No patient hears silence: the agent is on the line before the patient is rung. Whatever happens, both are hung up at the
-end, and the desk is told why.
+The agent is on the line before the patient is called, so no patient hears silence. In every outcome both are hung up at
+the end, and the desk gets the reason.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ivr.asterisk.errors import AriError, NotReachable
 
 log = structlog.get_logger(__name__)
 
-LONGEST: Final = 2 * 60 * 60  # seconds a call may last, whatever becomes of us
-CUT_OFF_WITHIN: Final = 3.0  # seconds: a patient gone so soon after the answer was cut off, or heard nothing
-LATER: Final = 5  # seconds by which Asterisk's own limit on ringing lies behind ours
-AGAIN: Final = 1.0
+LONGEST: Final = 2 * 60 * 60  # seconds a call may last, enforced by Asterisk even if we die
+CUT_OFF_WITHIN: Final = 3.0  # seconds: a patient who hangs up this soon after answering was cut off or heard nothing
+EXTRA_RINGING: Final = 5  # seconds that Asterisk's own ringing limit is longer than ours
+RETRY_AFTER: Final = 1.0
 CHANNEL: Final = re.compile(r"dial-([0-9a-f-]{36})-(agent|patient)", re.ASCII)
 
-NORMAL: Final = frozenset({0, 16, 31})  # Q.850: none told, normal clearing, normal unspecified
+NORMAL: Final = frozenset({0, 16, 31})  # Q.850: no cause reported, normal clearing, normal unspecified
 REASON_OF_CAUSE: Final[Mapping[int, DialReason]] = {
     17: DialReason.BUSY,
-    21: DialReason.BUSY,  # rejected: the patient pressed the red button
+    21: DialReason.BUSY,  # call rejected by the patient
     18: DialReason.NO_ANSWER,
     19: DialReason.NO_ANSWER,
     20: DialReason.NO_ANSWER,  # switched off, or out of coverage
@@ -45,7 +45,7 @@ REASON_OF_CAUSE: Final[Mapping[int, DialReason]] = {
     22: DialReason.NOT_IN_USE,
     28: DialReason.NOT_IN_USE,
 }
-"""A call that ends unanswered by any other cause failed on its way."""
+"""The reasons for Q.850 causes of an unanswered call. Any other cause means that the call failed."""
 
 
 class Leg(StrEnum):
@@ -55,8 +55,8 @@ class Leg(StrEnum):
     PATIENT = "patient"
 
 
-class Lines(Protocol):
-    """What a dial needs of `ivr.ari.Ari`. Every method may raise an AriError."""
+class OutboundChannels(Protocol):
+    """The part of `ivr.asterisk.ari.Ari` that dials use. Every method may raise an AriError."""
 
     @property
     def asterisk_id(self) -> str: ...
@@ -73,9 +73,9 @@ class Lines(Protocol):
 
     async def ring_stop(self, channel_id: str) -> None: ...
 
-    async def join(self, bridge_id: str, channel_ids: Sequence[str]) -> None: ...
+    async def bridge(self, bridge_id: str, channel_ids: Sequence[str]) -> None: ...
 
-    async def part(self, bridge_id: str) -> None: ...
+    async def destroy_bridge(self, bridge_id: str) -> None: ...
 
     async def channels(self) -> frozenset[str]: ...
 
@@ -85,64 +85,70 @@ class Lines(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class LegAnswer:
+    """One end answered."""
+
     leg: Leg
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class LegHangup:
+    """One end hung up or was not reached. `cause` is a Q.850 code."""
+
     leg: Leg
     cause: int
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class DialCancellation:
+    """The dial must end now."""
+
     reason: DialReason
 
 
 @dataclass(frozen=True, slots=True)
-class Reconnected:
-    """Asterisk was away, or we were: these channels are there now, and it was started then."""
+class Reconnection:
+    """The connection to Asterisk was lost and is back: the channels that exist, and when Asterisk started."""
 
     channels: frozenset[str]
     started_at: datetime
 
 
-Happening = Answered | Gone | Cancelled | Reconnected
+DialEvent = LegAnswer | LegHangup | DialCancellation | Reconnection
 
 
-class _Over(Exception):
-    """The dial is over."""
+class _DialEnd(Exception):
+    """Ends the dial with a reason."""
 
     def __init__(self, reason: DialReason) -> None:
         super().__init__(reason.value)
         self.reason = reason
 
 
-class Outbound:
+class OutboundDial:
     """One dial and its two channels."""
 
     def __init__(
-        self, dial: Dial, *, lines: Lines, dials: Dials, by: str, agent_rings: float, patient_rings: float
+        self, dial: Dial, *, channels: OutboundChannels, dials: Dials, by: str, agent_rings: float, patient_rings: float
     ) -> None:
         self.dial = dial
-        self._lines = lines
+        self._channels = channels
         self._dials = dials
         self._by = by
         self._agent_rings = agent_rings
         self._patient_rings = patient_rings
-        self._happenings: asyncio.Queue[Happening] = asyncio.Queue()
+        self._events: asyncio.Queue[DialEvent] = asyncio.Queue()
         self._bridge = f"dial-{dial.id}"
         self._agent, self._patient = (f"{self._bridge}-{leg}" for leg in Leg)
 
-    def tell(self, happening: Happening) -> None:
-        """Something happened to the dial. Never waits."""
-        self._happenings.put_nowait(happening)
+    def notify(self, event: DialEvent) -> None:
+        """Pass an event to the dial. Never blocks."""
+        self._events.put_nowait(event)
 
     async def run(self, *, talking: bool = False) -> None:
-        """From the first ring to the last hang-up. `talking`: they may be at it already; the rest is told.
+        """Run the dial to its end. With `talking` it starts in the connected state, to recover a dial.
 
-        Cancelled, it leaves the channels as they are: another controller goes on.
+        Cancelling the task leaves the channels as they are, for another controller to continue.
         """
         try:
             if not talking:
@@ -150,13 +156,13 @@ class Outbound:
                 await self._ring_patient()
                 await self._connect()
             await self._talk()
-        except _Over as over:
+        except _DialEnd as end:
             await self._hang_up()
-            await self._end(over.reason)
+            await self._end(end.reason)
         except DialLost:
             await self._hang_up()
         except (AriError, DeskError) as error:
-            log.error("A dial broke off", dial_id=self.dial.id, error=type(error).__name__)
+            log.error("A dial failed", dial_id=self.dial.id, error=type(error).__name__)
             await self._hang_up()
             await self._end(DialReason.LOST)
 
@@ -165,96 +171,96 @@ class Outbound:
             endpoint = agent_endpoint(self.dial.agent_phone)
             _, shown = self._dials.destination(self.dial)
         except (InvalidPhone, InvalidPhoneName, DepartmentNotFound):
-            raise _Over(DialReason.REFUSED) from None
+            raise _DialEnd(DialReason.REFUSED) from None
         await self._advance(DialState.AGENT_RINGING)
         try:
             await self._ring(Leg.AGENT, endpoint, shown, self._agent_rings)
         except NotReachable:
-            raise _Over(DialReason.AGENT_UNAVAILABLE) from None
+            raise _DialEnd(DialReason.AGENT_UNAVAILABLE) from None
         match await self._next(self._agent_rings):
-            case Answered(Leg.AGENT):
+            case LegAnswer(Leg.AGENT):
                 return
-            case Gone(_, cause) if REASON_OF_CAUSE.get(cause) is not DialReason.NO_ANSWER:
-                raise _Over(DialReason.AGENT_UNAVAILABLE)
+            case LegHangup(_, cause) if REASON_OF_CAUSE.get(cause) is not DialReason.NO_ANSWER:
+                raise _DialEnd(DialReason.AGENT_UNAVAILABLE)
             case _:
-                raise _Over(DialReason.AGENT_NO_ANSWER)
+                raise _DialEnd(DialReason.AGENT_NO_ANSWER)
 
     async def _ring_patient(self) -> None:
-        """Only now, and only if it is still allowed: the agent may have taken a while to answer."""
+        """Call the patient, if it is still allowed: the agent may have taken a while to answer."""
         if not self._dials.may_ring(self.dial):
-            raise _Over(DialReason.OUTSIDE_HOURS)
+            raise _DialEnd(DialReason.OUTSIDE_HOURS)
         try:
             endpoint, shown = self._dials.destination(self.dial)
         except (InvalidPhone, DepartmentNotFound):
-            raise _Over(DialReason.REFUSED) from None
-        await self._advance(DialState.PATIENT_RINGING)  # before it is true, so that none goes uncounted
+            raise _DialEnd(DialReason.REFUSED) from None
+        await self._advance(DialState.PATIENT_RINGING)  # store it first, so that every call is counted
         try:
-            await self._lines.ring(self._agent)
+            await self._channels.ring(self._agent)
             await self._ring(Leg.PATIENT, endpoint, shown, self._patient_rings)
         except NotReachable:
-            raise _Over(DialReason.FAILED) from None
+            raise _DialEnd(DialReason.FAILED) from None
         match await self._next(self._patient_rings):
-            case Answered(Leg.PATIENT):
+            case LegAnswer(Leg.PATIENT):
                 return
-            case Gone(Leg.AGENT, _):
-                raise _Over(DialReason.AGENT_HUNG_UP)
-            case Gone(_, cause):
-                raise _Over(REASON_OF_CAUSE.get(cause, DialReason.FAILED))
+            case LegHangup(Leg.AGENT, _):
+                raise _DialEnd(DialReason.AGENT_HUNG_UP)
+            case LegHangup(_, cause):
+                raise _DialEnd(REASON_OF_CAUSE.get(cause, DialReason.FAILED))
             case _:
-                raise _Over(DialReason.NO_ANSWER)
+                raise _DialEnd(DialReason.NO_ANSWER)
 
     async def _connect(self) -> None:
         try:
-            await self._lines.ring_stop(self._agent)
-            await self._lines.join(self._bridge, (self._agent, self._patient))
-        except AriError:  # one of them went in the very moment the patient answered
-            raise _Over(DialReason.DROPPED) from None
+            await self._channels.ring_stop(self._agent)
+            await self._channels.bridge(self._bridge, (self._agent, self._patient))
+        except AriError:  # one of them hung up just as the patient answered
+            raise _DialEnd(DialReason.DROPPED) from None
         await self._advance(DialState.BRIDGED)
 
     async def _talk(self) -> None:
-        """Until one of them hangs up."""
+        """Wait until one of them hangs up."""
         began = asyncio.get_running_loop().time()
         while True:
             match await self._next():
-                case Gone(leg, cause):
+                case LegHangup(leg, cause):
                     soon = asyncio.get_running_loop().time() - began < CUT_OFF_WITHIN
                     cut_off = cause not in NORMAL or (leg is Leg.PATIENT and soon)
-                    raise _Over(DialReason.DROPPED if cut_off else DialReason.ANSWERED)
+                    raise _DialEnd(DialReason.DROPPED if cut_off else DialReason.ANSWERED)
 
-    async def _next(self, seconds: float | None = None) -> Happening | None:
-        """What happens next; None when nothing does. Raises _Over for what ends a dial in any state."""
+    async def _next(self, seconds: float | None = None) -> DialEvent | None:
+        """Wait for the next event. None after `seconds`. Raises _DialEnd for an event that ends a dial in any state."""
         try:
             async with asyncio.timeout(seconds):
-                happening = await self._happenings.get()
+                event = await self._events.get()
         except TimeoutError:
-            if not self._lines.connected:  # then nobody knows what happened
-                raise _Over(DialReason.LOST) from None
+            if not self._channels.connected:  # the outcome is unknown
+                raise _DialEnd(DialReason.LOST) from None
             return None
-        match happening:
-            case Cancelled(reason):
-                raise _Over(reason)
-            case Reconnected(channels, started_at):
+        match event:
+            case DialCancellation(reason):
+                raise _DialEnd(reason)
+            case Reconnection(channels, started_at):
                 self._check(channels, started_at)
                 return await self._next(seconds)
             case _:
-                return happening
+                return event
 
     def _check(self, channels: frozenset[str], started_at: datetime) -> None:
-        """After a gap: those who talk go on if both are there; else what happened meanwhile is told by what is left."""
+        """After a reconnect, continue if both channels still exist. Otherwise end with the most likely reason."""
         if self.dial.bridged_at is None:
-            raise _Over(DialReason.LOST)
+            raise _DialEnd(DialReason.LOST)
         if started_at > self.dial.bridged_at:
-            raise _Over(DialReason.DROPPED)  # Asterisk went down under them
+            raise _DialEnd(DialReason.DROPPED)  # Asterisk restarted during the call
         if not {self._agent, self._patient} <= channels:
-            raise _Over(DialReason.ANSWERED)
+            raise _DialEnd(DialReason.ANSWERED)
 
     async def _ring(self, leg: Leg, endpoint: str, shown: str, seconds: float) -> None:
-        await self._lines.originate(
+        await self._channels.originate(
             f"{self._bridge}-{leg}",
             endpoint,
             args=("dial", self.dial.id, leg.value),
             caller_id=shown,
-            seconds=int(seconds) + LATER,
+            seconds=int(seconds) + EXTRA_RINGING,
             longest=LONGEST,
         )
 
@@ -262,32 +268,32 @@ class Outbound:
         self.dial = await self._dials.advance(self.dial, self._by, state)
 
     async def _hang_up(self) -> None:
-        """Both ends, whether they are there or not. What can't be reached now is found after the next connection."""
+        """Hang up both ends, if they exist. After a failure here, the next reconnect cleans up."""
         for channel in (self._patient, self._agent):
             try:
-                await self._lines.hangup(channel)
+                await self._channels.hangup(channel)
             except AriError as error:
-                log.debug("Hanging up was not needed or not possible", error=type(error).__name__)
+                log.debug("Could not hang up a channel", error=type(error).__name__)
         try:
-            await self._lines.part(self._bridge)
+            await self._channels.destroy_bridge(self._bridge)
         except AriError as error:
-            log.debug("There was no bridge", error=type(error).__name__)
+            log.debug("Could not destroy a bridge", error=type(error).__name__)
 
     async def _end(self, reason: DialReason) -> None:
-        """Tell the desk, for as long as it takes: a dial that never ends keeps the callback from being dialled."""
+        """Report the end to the desk. Retry until stored: an open dial blocks further dials of the callback."""
         while True:
             try:
                 await self._dials.end(self.dial, self._by, reason)
             except StorageUnavailable:
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_AFTER)
                 continue
             except DeskError as error:
-                log.error("A dial's end could not be recorded", dial_id=self.dial.id, error=error.id)
+                log.error("Could not record the end of a dial", dial_id=self.dial.id, error=error.id)
             log.info("A dial ended", dial_id=self.dial.id, reason=reason.value)
             return
 
 
 def leg_of(channel_id: str) -> tuple[str, Leg] | None:
-    """(the dial's id, which end) of a channel of ours; None for any other."""
+    """Return the dial id and the leg of one of our channels. None for any other channel."""
     match = CHANNEL.fullmatch(channel_id)
     return (match[1], Leg(match[2])) if match else None

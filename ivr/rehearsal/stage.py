@@ -29,8 +29,8 @@ from desk.schema.migrate import migrate
 from desk.settings.settings import Settings
 from desk.wire import make_callers, make_desk
 from ivr.calls.call import Call, CallerHungUp, CallerId, Keys
+from ivr.calls.recording import RecordingOutcome
 from ivr.dialogue.caller import request_callback
-from ivr.dialogue.recording import Fate
 from ivr.prompts.catalogue import Catalogue, load_catalogue
 from ivr.prompts.files import RATE, read_manifest
 from ivr.rehearsal import people
@@ -182,17 +182,17 @@ class StageRecorder:
         return callback_id
 
     @contextmanager
-    def expecting(self, callback_id: str) -> Iterator[Awaitable[Fate]]:
+    def expecting(self, callback_id: str) -> Iterator[Awaitable[RecordingOutcome]]:
         told = self._told()
         try:
             yield told
         finally:
             told.close()
 
-    async def _told(self) -> Fate:
+    async def _told(self) -> RecordingOutcome:
         spoken = bool(self._line.recorded and self._line.recorded[-1][1])
         self._line.note("desk", "the recording is kept" if spoken else "nothing was said: no recording is kept")
-        return Fate.KEPT if spoken else Fate.EMPTY
+        return RecordingOutcome.STORED if spoken else RecordingOutcome.EMPTY
 
 
 class StageClock:

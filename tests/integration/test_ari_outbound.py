@@ -11,8 +11,8 @@ import pytest
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import AriUnavailable, ChannelGone, NotReachable
 from ivr.asterisk.events import ChannelDestroyed, parse
-from ivr.calls.inbound import Inbound
 from ivr.dials.dialler import Dialler
+from ivr.event_router import EventRouter
 from tests.support.phone.dialler import ID, FakeDials, a_dial
 from tests.support.phone.fake_ari import PASSWORD, USER, FakeAri, serving
 from tests.support.phone.phone_door import until
@@ -73,16 +73,16 @@ async def test_two_are_joined_and_parted() -> None:
         await ring(ari)
         await ari.ring(CHANNEL)
         await ari.ring_stop(CHANNEL)
-        await ari.join("dial-1", (CHANNEL, "other"))
+        await ari.bridge("dial-1", (CHANNEL, "other"))
         assert fake.bridges == {"dial-1": [CHANNEL, "other"]}
         assert await ari.bridges() == {"dial-1"}
         assert await ari.channels() == {CHANNEL}
         assert await ari.started_at() == datetime(2026, 11, 24, 8, tzinfo=UTC)
-        await ari.part("dial-1")
+        await ari.destroy_bridge("dial-1")
         await ari.hangup(CHANNEL)
         assert (fake.bridges, fake.channels) == ({}, {})
         with pytest.raises(ChannelGone):
-            await ari.part("dial-1")
+            await ari.destroy_bridge("dial-1")
 
 
 def test_why_a_channel_ended_is_read() -> None:
@@ -95,8 +95,8 @@ async def test_the_controller_sees_no_dial_and_the_dialler_no_call() -> None:
     async with serving() as fake:
         dials = FakeDials()
         ari = Ari(base_url=fake.url, user=USER, password=PASSWORD)
-        dialler = Dialler(lines=ari, dials=dials, agent_rings=5, patient_rings=5)  # type: ignore[arg-type]
-        inbound = Inbound(ari=ari, dialler=dialler)
+        dialler = Dialler(channels=ari, dials=dials, agent_rings=5, patient_rings=5)  # type: ignore[arg-type]
+        inbound = EventRouter(ari=ari, dialler=dialler)
         seen: list[object] = []
         connections = 0
 

@@ -156,24 +156,11 @@ async def test_keys_that_no_telephone_has_are_ignored() -> None:
 
 
 @on_virtual_time
-async def test_menu_owns_its_tries() -> None:
-    caller = FakeChannel()
-    call = caller.call()
-    caller.answers("choose", "7", after=0.5)
-    caller.answers("choose", "2", after=0.5)
-    assert await call.menu("choose", choices="12", tries=3, first=4) == "2"
-    assert caller.prompts == ["choose", "choose"]
-    assert await call.menu("choose", choices="12", tries=2, first=4) is None
-    assert caller.prompts == ["choose"] * 4
-
-
-@on_virtual_time
 async def test_hanging_up_is_raised_from_whatever_the_dialogue_waits_for() -> None:
     for wait in (
         lambda call: call.play("welcome"),
         lambda call: call.collect(digits=11, first=60, between=60),
         lambda call: call.ask("welcome", digits=11, first=60, between=60),
-        lambda call: call.menu("welcome", choices="1", tries=9, first=60),
     ):
         caller = FakeChannel(durations={"welcome": 4.0})
         call = caller.call()

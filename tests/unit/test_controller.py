@@ -205,7 +205,7 @@ async def test_a_desk_that_cannot_keep_an_incomplete_call_ends_nothing() -> None
                 controller.route(ChannelDestroyed("1.1"))
                 await asyncio.sleep(1)
                 assert controller.calls == 0
-        assert "An incomplete call could not be kept" in [log["event"] for log in logs]
+        assert "Could not record an incomplete call" in [log["event"] for log in logs]
         assert "01015012345" not in str(logs)
 
 

@@ -43,7 +43,7 @@ async def test_the_agent_first_then_the_patient_then_they_talk() -> None:
         assert room.lines.said == [RUNG_AGENT, "ring agent", RUNG_PATIENT]
         assert set(room.lines.shown.values()) == {"+4768059000"}
         await room.answers("patient")
-        assert room.lines.said[3:] == ["ring_stop agent", "join"]
+        assert room.lines.said[3:] == ["ring_stop agent", "bridge"]
         await asyncio.sleep(600)
         assert room.dials.extended >= 4
         await room.goes("patient")

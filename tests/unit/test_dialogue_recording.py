@@ -6,7 +6,7 @@ import pytest
 
 from desk.database.errors import StorageUnavailable
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis, WrongState
-from ivr.dialogue.recording import Fate
+from ivr.calls.recording import RecordingOutcome
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import IDENTITY, KIRURGI, OWN_NUMBER, RECEIPT, World
 
@@ -48,12 +48,12 @@ async def test_recording_begins_when_all_is_said_and_nothing_is_keyed_in_it() ->
 @pytest.mark.parametrize(
     ("fate", "said"),
     [
-        (Fate.EMPTY, ["say_what_about", "may_hang_up"]),
-        (Fate.UNKNOWN, ["say_what_about", "may_hang_up"]),
-        (Fate.LOST, ["say_what_about", "recording_lost", "may_hang_up"]),
+        (RecordingOutcome.EMPTY, ["say_what_about", "may_hang_up"]),
+        (RecordingOutcome.UNKNOWN, ["say_what_about", "may_hang_up"]),
+        (RecordingOutcome.LOST, ["say_what_about", "recording_lost", "may_hang_up"]),
     ],
 )
-def test_the_caller_is_thanked_only_for_what_is_kept(fate: Fate, said: list[str]) -> None:
+def test_the_caller_is_thanked_only_for_what_is_kept(fate: RecordingOutcome, said: list[str]) -> None:
     @on_virtual_time
     async def ring() -> None:
         world = calling()
@@ -71,7 +71,7 @@ def test_a_recording_that_cannot_begin_takes_nothing_from_the_receipt(error: Ari
     async def ring() -> None:
         world = calling()
         world.caller.failing["record"] = error
-        world.recorder.fate = Fate.UNKNOWN
+        world.recorder.fate = RecordingOutcome.UNKNOWN
         await world.ring()
         assert world.prompts[-2:] == ["say_what_about", "may_hang_up"]
         assert world.caller.left_to is None

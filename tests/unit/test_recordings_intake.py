@@ -13,8 +13,8 @@ from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import Unit
 from desk.errors import DeskError
 from ivr.asterisk.errors import AriError, AriUnavailable
-from ivr.calls.recording_intake import TOLD_WITHIN, Intake
-from ivr.dialogue.recording import Fate
+from ivr.calls.recording import RecordingOutcome
+from ivr.calls.recording_intake import OUTCOME_WITHIN, RecordingIntake
 from ivr.rehearsal.virtual_time import on_virtual_time
 
 SPEECH, SILENCE = b"\x2a\xaa" * 8000, b"\xd5" * 8000
@@ -64,8 +64,8 @@ class FakeRecordings:
 
 
 @asynccontextmanager
-async def at_work(spool: FakeSpool, recordings: FakeRecordings) -> AsyncIterator[Intake]:
-    intake = Intake(spool=spool, recordings=recordings)
+async def at_work(spool: FakeSpool, recordings: FakeRecordings) -> AsyncIterator[RecordingIntake]:
+    intake = RecordingIntake(spool=spool, recordings=recordings)
     serving = asyncio.create_task(intake.serve())
     await asyncio.sleep(0)
     try:
@@ -76,7 +76,7 @@ async def at_work(spool: FakeSpool, recordings: FakeRecordings) -> AsyncIterator
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def fate_of(intake: Intake, spool: FakeSpool, name: str, sound: bytes | None) -> Fate:
+async def fate_of(intake: RecordingIntake, spool: FakeSpool, name: str, sound: bytes | None) -> RecordingOutcome:
     """A recording ends with that in its file: what its caller is told."""
     with intake.expecting(name.removeprefix("innringing-")) as fate:
         if sound is not None:
@@ -89,7 +89,7 @@ async def fate_of(intake: Intake, spool: FakeSpool, name: str, sound: bytes | No
 async def test_what_was_said_is_kept_and_its_file_deleted() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
-        assert await fate_of(intake, spool, NAME, SPEECH) is Fate.KEPT
+        assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.STORED
     assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
 
 
@@ -97,8 +97,8 @@ async def test_what_was_said_is_kept_and_its_file_deleted() -> None:
 async def test_silence_is_not_kept_and_what_is_not_there_is_lost() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
-        assert await fate_of(intake, spool, NAME, SILENCE) is Fate.EMPTY
-        assert await fate_of(intake, spool, NAME, None) is Fate.LOST
+        assert await fate_of(intake, spool, NAME, SILENCE) is RecordingOutcome.EMPTY
+        assert await fate_of(intake, spool, NAME, None) is RecordingOutcome.LOST
     assert (recordings.kept, spool.files) == ({}, {})
 
 
@@ -121,7 +121,7 @@ def test_what_asterisk_refuses_is_tried_again_within_a_minute(request_: str, err
         spool, recordings = FakeSpool(failing={request_: error}), FakeRecordings()
         async with at_work(spool, recordings) as intake:
             told = await fate_of(intake, spool, NAME, SPEECH)
-            assert told is (Fate.KEPT if request_ == "delete" else Fate.UNKNOWN)
+            assert told is (RecordingOutcome.STORED if request_ == "delete" else RecordingOutcome.UNKNOWN)
             assert spool.files
             spool.failing.clear()
             await asyncio.sleep(61)
@@ -134,7 +134,7 @@ def test_what_asterisk_refuses_is_tried_again_within_a_minute(request_: str, err
 async def test_while_the_database_is_away_the_file_stays() -> None:
     spool, recordings = FakeSpool(), FakeRecordings(failing=StorageUnavailable())
     async with at_work(spool, recordings) as intake:
-        assert await fate_of(intake, spool, NAME, SPEECH) is Fate.UNKNOWN
+        assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.UNKNOWN
         await asyncio.sleep(200)
         assert spool.files == {NAME: SPEECH}
         recordings.failing = None
@@ -146,7 +146,7 @@ async def test_while_the_database_is_away_the_file_stays() -> None:
 async def test_one_that_belongs_to_no_callback_is_deleted() -> None:
     spool, recordings = FakeSpool(), FakeRecordings(failing=CallbackNotFound())
     async with at_work(spool, recordings) as intake:
-        assert await fate_of(intake, spool, NAME, SPEECH) is Fate.LOST
+        assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.LOST
     assert spool.files == {}
 
 
@@ -156,8 +156,8 @@ async def test_an_end_that_is_never_told_keeps_nobody_waiting() -> None:
     async with at_work(spool, FakeRecordings()) as intake:
         began = asyncio.get_running_loop().time()
         with intake.expecting("a") as fate:
-            assert await fate is Fate.UNKNOWN
-        assert asyncio.get_running_loop().time() - began == TOLD_WITHIN
+            assert await fate is RecordingOutcome.UNKNOWN
+        assert asyncio.get_running_loop().time() - began == OUTCOME_WITHIN
         await asyncio.sleep(61)
     assert spool.files == {}
 
@@ -183,5 +183,5 @@ async def test_at_each_connection_leftovers_are_taken_in_but_none_still_recorded
 async def test_no_more_than_was_asked_for_is_kept() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
-        assert await fate_of(intake, spool, NAME, SPEECH * 100) is Fate.KEPT
+        assert await fate_of(intake, spool, NAME, SPEECH * 100) is RecordingOutcome.STORED
     assert len(recordings.kept["a"]) == 65 * 8000

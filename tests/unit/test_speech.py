@@ -13,10 +13,10 @@ from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
 from desk.promises.rules import Promise, promise_for, spoken_text
 from ivr.dialogue.speech import (
-    number_told,
+    callback_number_prompts,
     phone_prompts,
     promise_prompts,
-    read_back,
+    read_back_prompts,
     since_prompts,
     time_prompts,
     too_short,
@@ -155,8 +155,8 @@ def test_phone_numbers_are_read_in_groups(number: PhoneNumber, spoken: str) -> N
 
 def test_sentences_around_a_number() -> None:
     phone = parse_phone("40612345")
-    assert words(number_told(phone)) == "Vi ringer deg på fire null seks én to tre fire fem"
-    assert words(read_back(phone)).endswith("tre fire fem Vil du ha et annet nummer, tast én.")
+    assert words(callback_number_prompts(phone)) == "Vi ringer deg på fire null seks én to tre fire fem"
+    assert words(read_back_prompts(phone)).endswith("tre fire fem Vil du ha et annet nummer, tast én.")
     assert words(phone_prompts(phone), "en") == "four zero six one two three four five"
 
 

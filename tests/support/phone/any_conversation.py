@@ -212,5 +212,5 @@ def nothing_personal(logs: Sequence[Any]) -> None:
     told = [str(entry) for entry in logs]
     secrets = [synthetic_identity(n) for n in range(1, 4)] + ["6805000", "6805100", "701740605", "82900000"]
     assert not [entry for entry in told for secret in secrets if secret in entry], "a log holds what was keyed"
-    allowed = {"A callback could not be stored"}  # the caller's wish, after an agent has closed it
+    allowed = {"Could not store a callback"}  # a change by the caller, after an agent has closed it
     assert not [each for each in logs if each["log_level"] in ("error", "critical") and each["event"] not in allowed]

@@ -75,13 +75,13 @@ class FakeLines:
     async def ring_stop(self, channel_id: str) -> None:
         self._request(f"ring_stop {channel_id[42:]}")
 
-    async def join(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
-        self._request("join")
+    async def bridge(self, bridge_id: str, channel_ids: Sequence[str]) -> None:
+        self._request("bridge")
         if not self.there.issuperset(channel_ids):
             raise ChannelGone
         self.spans.add(bridge_id)
 
-    async def part(self, bridge_id: str) -> None:
+    async def destroy_bridge(self, bridge_id: str) -> None:
         if bridge_id not in self.spans:
             raise ChannelGone
         self.spans.discard(bridge_id)
@@ -201,7 +201,7 @@ async def dial_room(**given: Any) -> AsyncIterator[DialRoom]:
     lines = FakeLines(**{key: value for key, value in given.items() if hasattr(FakeLines(), key)})
     dials = FakeDials(**{key: value for key, value in given.items() if hasattr(FakeDials(), key)})
     dialler = Dialler(
-        lines=lines,
+        channels=lines,
         dials=dials,  # type: ignore[arg-type]
         agent_rings=AGENT_RINGS,
         patient_rings=PATIENT_RINGS,

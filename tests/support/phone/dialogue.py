@@ -25,8 +25,8 @@ from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.promises.rules import promise_for, spoken_text
 from desk.settings.settings import Settings
 from ivr.calls.call import Call, CallerHungUp
+from ivr.calls.recording import RecordingOutcome
 from ivr.dialogue.caller import request_callback
-from ivr.dialogue.recording import Fate
 from ivr.prompts.keys import all_keys
 from ivr.rehearsal.line import FakeChannel
 from tests.support.fakes import FakeClock
@@ -179,14 +179,14 @@ class FakeRecorder:
     """Tells `fate` of every recording, a tenth of a second after it has ended."""
 
     def __init__(self) -> None:
-        self.fate = Fate.KEPT
+        self.fate = RecordingOutcome.STORED
         self.expected: list[str] = []
 
     def name_of(self, callback_id: str) -> str:
         return f"innringing-{callback_id}"
 
     @contextmanager
-    def expecting(self, callback_id: str) -> Iterator[Awaitable[Fate]]:
+    def expecting(self, callback_id: str) -> Iterator[Awaitable[RecordingOutcome]]:
         self.expected.append(callback_id)
         told = asyncio.sleep(0.1, self.fate)
         try:

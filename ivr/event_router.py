@@ -1,6 +1,4 @@
-"""One connection to Asterisk, and who lives off it: calls that come in are the controller's, dials are the dialler's,
-recordings that have ended are the intake's.
-"""
+"""Share one connection to Asterisk: calls go to the controller, dials to the dialler, recordings to the intake."""
 
 from __future__ import annotations
 
@@ -9,35 +7,35 @@ from typing import NoReturn
 from ivr.asterisk.ari import Ari, Reconcile, Route
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.events import Event, RecordingEnded, StasisStart
-from ivr.calls.recording_intake import Intake
+from ivr.calls.recording_intake import RecordingIntake
 from ivr.dials.dialler import Dialler
 from ivr.dials.outbound import leg_of
 
 
-class Inbound:
-    """Asterisk as the controller sees it: without the channels of dials, whose events go to the dialler."""
+class EventRouter:
+    """Asterisk as the controller sees it, without the channels of dials. Implements `InboundChannels`."""
 
-    def __init__(self, *, ari: Ari, dialler: Dialler, intake: Intake | None = None) -> None:
+    def __init__(self, *, ari: Ari, dialler: Dialler, intake: RecordingIntake | None = None) -> None:
         self._ari = ari
         self._dialler = dialler
         self._intake = intake
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
-        """As `Ari.run`, with events sorted."""
+        """Run the connection like `Ari.run`, but pass on only events of inbound calls."""
 
-        def sorted_route(event: Event) -> None:
+        def route_event(event: Event) -> None:
             if self._intake and isinstance(event, RecordingEnded):
                 self._intake.ended(event.name)
             if not self._dialler.route(event):
                 route(event)
 
-        async def both() -> None:
+        async def reconcile_all() -> None:
             self._dialler.reconnected()
             await reconcile()
             if self._intake:
                 self._intake.reconnected()
 
-        await self._ari.run(sorted_route, both)
+        await self._ari.run(route_event, reconcile_all)
 
     def channel(self, channel_id: str) -> Channel:
         return self._ari.channel(channel_id)
