@@ -16,6 +16,7 @@ from desk.settings.variables import BESIDE, known, unread
 from innringing import app
 from ops.commands import compose
 from ops.commands.run import STOP_LIMIT
+from tests.support.sources import DOORS_AND_DESK, PRODUCT, python_files
 
 DOCUMENTS = sorted(
     [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
@@ -80,7 +81,7 @@ def test_every_setting_stands_in_the_documents() -> None:
 def test_every_variable_named_anywhere_is_read() -> None:
     """Also by what is not our own document: the messages, the examples, the operators' files."""
     places = [*DOCUMENTS, *(ROOT / "dialplan").iterdir(), *(ROOT / "prompts").glob("*.toml"), ROOT / "Makefile"]
-    places += [path for part in ("desk", "api", "ivr") for path in (ROOT / part).rglob("*.py")]
+    places += python_files(*DOORS_AND_DESK, at_least=200)
     lost = {
         f"{path.name}: {name}"
         for path in places
@@ -156,11 +157,14 @@ def test_what_is_not_there_would_be_found() -> None:
     assert {("agents", "add"), ("audit", "verify"), ("keys", "rotate"), ("person", "erase")} <= named
 
 
-@pytest.mark.parametrize("part", ["desk", "api", "ivr", "docker"])
-def test_every_command_a_message_advises_is_there(part: str) -> None:
-    for path in (ROOT / part).rglob("*.py"):
-        for advised in re.findall(r"(?:[Rr]un|See|[Ff]irst|until): innringing ([a-z]+(?: [a-z]+)?)", text_of(path)):
-            assert fault_of(advised.split()) is None, f"{path.name}: innringing {advised}"
+def test_every_command_a_message_advises_is_there() -> None:
+    advised = [
+        (path.name, words)
+        for path in python_files(*PRODUCT, at_least=250)
+        for words in re.findall(r"(?:: |[Rr]un )innringing ([a-z]+(?: [a-z]+)?)", text_of(path))
+    ]
+    assert len(advised) >= 10, "too few were found: do messages still advise in this form?"
+    assert [(name, words) for name, words in advised if fault_of(words.split())] == []
 
 
 def test_every_target_named_is_in_the_makefile() -> None:

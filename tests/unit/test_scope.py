@@ -16,6 +16,7 @@ from desk.history.feed import Changes
 from desk.ledger.ledger import Ledger
 from desk.paths import ROOT
 from desk.schema import tables
+from tests.support.sources import parsed
 
 DESK = ROOT / "desk"
 
@@ -141,21 +142,27 @@ def looks(source: str) -> Iterator[tuple[str, bool]]:
             yield node.name, "scope" in required and used
 
 
-def forgetful(folder: Path) -> set[str]:
-    """Those that ask for none."""
+def storage_functions(folder: Path) -> dict[str, bool]:
+    """Each function over the queue's tables in `folder`, and whether it asks for a scope."""
     return {
-        f"{module}.{name}"
+        f"{module}.{name}": asks
         for path in sorted(folder.rglob("*.py"))
         if (module := path.relative_to(folder).with_suffix("").as_posix()) not in WHOLE_MODULES
         for name, asks in looks(path.read_text("utf-8"))
-        if not asks
     }
+
+
+def without_scope(functions: dict[str, bool]) -> set[str]:
+    return {name for name, asks in functions.items() if not asks}
 
 
 def test_every_storage_function_over_the_queue_asks_for_a_scope_or_says_why_not() -> None:
     excepted = [name for names in WITHOUT.values() for name in names]
     assert len(excepted) == len(set(excepted))
-    found = forgetful(DESK)
+    functions = storage_functions(DESK)
+    assert len(functions) > 80, "too few functions were read: does the search still find the repositories?"
+    assert all((DESK / f"{module}.py").is_file() for module in WHOLE_MODULES)
+    found = without_scope(functions)
     assert found - set(excepted) == set(), "asks for no scope: add `*, scope: Scope`, or its reason to WITHOUT"
     assert set(excepted) - found == set(), "no longer an exception"
 
@@ -174,7 +181,7 @@ def test_a_storage_function_that_forgets_is_found(tmp_path: Path, signature: str
     (tmp_path / "new.py").write_text(
         f"{imports}async def every({signature}) -> None:\n    select(callbacks)\n", "utf-8"
     )
-    assert forgetful(tmp_path) == {"new.every"}
+    assert without_scope(storage_functions(tmp_path)) == {"new.every"}
 
 
 @pytest.mark.parametrize("of", [Desk, CallbackEdits, Dials, Ledger, Changes], ids=lambda of: of.__name__)
@@ -190,11 +197,11 @@ def test_no_method_of_the_desk_has_a_scope_by_default(of: type) -> None:
 
 def test_the_web_doors_routes_make_no_scope_of_their_own() -> None:
     """What they hand on is the one the signed-in agent came with, or less of it."""
-    for path in [*(ROOT / "api" / "routes").glob("*.py"), ROOT / "api/auth/access.py", ROOT / "api/idempotency.py"]:
-        names = {node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)}
-        assert "EVERYTHING" not in names, path.name
-        calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
-        assert not [call for call in calls if ast.unparse(call) in ("Scope", "Scope.of", "scope_of")], path.name
+    for path, tree in parsed("api/routes", "api/auth", "api/idempotency.py", at_least=25):
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert "EVERYTHING" not in names, path
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert not [call for call in calls if ast.unparse(call) in ("Scope", "Scope.of", "scope_of")], path
 
 
 def test_a_scope_is_where_a_permission_is_granted() -> None:
