@@ -17,14 +17,18 @@ class LimitSettings(BaseSettings):
     """The part of `Settings` that keeps machines, and whoever has stolen a log-in, from asking without end."""
 
     requests_a_minute: Annotated[int, Field(ge=60)] = 1200
-    """Requests by one log-in or token. An agent's screen sends a few a second at most."""
+    """Requests a minute by one log-in or token (docs/security.md#limits-of-requests). An agent's screen sends a few a
+    second at most.
+    """
     refusals_a_minute: Annotated[int, Field(ge=60)] = 600
-    """Requests from one address that show nothing that opens; who shows something is not counted."""
+    """Requests a minute from one address without a valid log-in or token."""
     numbers_an_hour: Annotated[int, Field(ge=10)] = 300
-    """Whole identity numbers shown to one person."""
+    """Whole identity numbers an hour shown to one person."""
 
     leaked_passwords: Path | None = None
-    """A list of passwords that have leaked, as desk/accounts/leaked_passwords.py reads it; None: none is asked."""
+    """A file with leaked passwords, which are refused (docs/operator.md#passord-som-har-lekket). Unset: only the most
+    common passwords are refused.
+    """
 
     @property
     def request_rate(self) -> Rate:

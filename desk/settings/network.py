@@ -20,26 +20,37 @@ class NetworkSettings(BaseSettings):
     """The part of `Settings` that is about who may speak to us, and how."""
 
     trusted_proxies: str = ""
-    """Addresses and networks of our own proxies, with commas between: only they are believed about who asks."""
+    """Addresses and networks of your own proxies, separated by commas: only their forwarded headers are believed
+    (docs/security.md#proxies).
+    """
     forwarded_header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
-    """Which kind of header those proxies write; the other kind is a client's own words, and never read."""
+    """Which headers those proxies write: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`) or `forwarded` (RFC
+    7239). The other kind is ignored.
+    """
     allowed_hosts: str = ""
-    """Names the web door answers to, with commas between. The address that was reached, and localhost, always are."""
+    """Host names the web door answers to, separated by commas; `*.` before a name stands for one label. The address
+    that was reached and `localhost` are always allowed.
+    """
 
     tls_cert_file: Path | None = None
-    """The web door's certificate with its chain (PEM); None: a proxy speaks TLS for us."""
+    """The web door's certificate with its chain (PEM), for TLS without a proxy."""
     tls_key_file: Path | None = None
+    """The key of TLS_CERT_FILE."""
     api_connections: Annotated[int, Field(ge=8, le=60_000)] = 2000
     """Connections the web door holds at once; each open event stream is one."""
 
     sip_encryption: Encryption = "off"
-    """Whose calls must be encrypted (SIP over TLS, SRTP): nobody's, the phones', or the trunk's too."""
+    """Which calls must use TLS and SRTP: `off`, `phones`, or `all`, the trunk included (docs/security.md#calls-over-
+    tls-and-srtp).
+    """
     sip_tls_port: Annotated[int, Field(ge=1, le=65535)] = 5061
+    """The port Asterisk takes SIP over TLS on."""
     sip_tls_cert_file: Path | None = None
     """Asterisk's certificate with its chain (PEM)."""
     sip_tls_key_file: Path | None = None
+    """The key of SIP_TLS_CERT_FILE."""
     sip_tls_ca_file: Path | None = None
-    """Who vouches for the trunk's certificate (PEM); None: whom this machine trusts."""
+    """The authority that issues the trunk's certificate (PEM). Unset: the authorities of this machine."""
 
     @property
     def proxies(self) -> tuple[Network, ...]:

@@ -24,35 +24,44 @@ class OidcSettings(BaseSettings):
     """Which of the provider's groups give which role in which department."""
 
     oidc_issuer: str = ""
-    """The provider's name, which is also its address; empty: no single sign-on."""
+    """The provider's name, which is also its address: `https://…`, letter by letter as it writes it. Empty: no single
+    sign-on.
+    """
     oidc_profile: Literal["plain", "helseid"] = "plain"
-    """`helseid`: the client signs with its key, pushes its requests (PAR) and proves possession (DPoP)."""
+    """`helseid`: the client signs with its key, pushes its requests (PAR) and proves possession of its tokens (DPoP)."""
     oidc_client_id: str = ""
+    """The client as the provider registered it."""
     oidc_client_secret: SecretStr | None = None
+    """Its secret: this or OIDC_CLIENT_KEY."""
     oidc_client_key: SecretStr | None = None
-    """A private JWK (EC or RSA, with `kid`), as JSON: the client signs with it instead of showing a secret."""
+    """A private JWK (EC or RSA, with `kid`) as JSON: the client signs with it instead of sending a secret. Required for
+    HelseID.
+    """
     oidc_redirect_uri: str = ""
-    """Where the provider sends people back to, exactly as it is registered there."""
+    """`https://<your host>/api/v1/login/oidc/callback`, exactly as the provider registered it."""
     oidc_scopes: str = "openid profile offline_access"
+    """Keep `openid`. Without a refresh token (often `offline_access`) people log in again after OIDC_CHECK_MINUTES."""
     oidc_after_login: str = "/"
-    """The page people come to when nothing else was asked for."""
+    """The page people reach after a log-in."""
     oidc_check_minutes: Annotated[int, Field(ge=1, le=60)] = 15
-    """So long after the last look the provider is asked whether somebody still has their groups."""
+    """Minutes after which the provider is asked again whether somebody still has their groups."""
     oidc_unreachable_minutes: Annotated[int, Field(ge=0, le=720)] = 240
-    """So long those who are logged in go on while the provider can't be asked."""
+    """Minutes that log-ins last beyond that while the provider does not answer."""
     oidc_clock_skew: Annotated[int, Field(ge=0, le=120)] = 30
-    """Seconds the provider's clock and ours may differ."""
+    """Seconds that the provider's clock and ours may differ."""
 
     oidc_acr: str = ""
-    """How strong a log-in must be, in the provider's words, space between; it is asked for one of them. Empty: any."""
+    """How strong a log-in must be, in the provider's words, separated by spaces (docs/single-sign-on.md#how-strong-a-
+    log-in-must-be). Empty: any log-in is accepted.
+    """
     oidc_acr_claim: str = "acr"
-    """Where the provider says how strong it was. `acrs`, Entra ID's list of contexts, is asked for in its own way."""
+    """The claim in which the provider reports it; `acrs` for Entra ID's authentication contexts."""
     oidc_acr_accepted: str = ""
-    """What must stand there, where that is another word than what is asked for; empty: one of `oidc_acr`."""
+    """The values that claim must have, where they differ from OIDC_ACR."""
     oidc_amr: str = ""
-    """Methods of which one at least must have been used, by the provider's `amr`, space between. Empty: any."""
+    """Methods of which `amr` must contain at least one, separated by spaces. Empty: any."""
     oidc_max_age_minutes: Annotated[int, Field(ge=1, le=10080)] | None = None
-    """How long ago somebody may have shown the provider who they are; None: as the provider has it."""
+    """Minutes since the person authenticated at the provider, at most. Unset: the provider decides."""
 
     @property
     def single_sign_on(self) -> bool:

@@ -49,64 +49,98 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
 
     environment: Literal["production", "demo"] = "production"
+    """`demo` accepts synthetic identity numbers and makes its own keys; `make run` sets it."""
     # var_dir and ari_port stand before the addresses made from them: fields are validated in this order.
     departments_file: Path = Path("dialplan/departments.toml")
+    """The departments: numbers, hours, promises (docs/operator.md)."""
     prompts_dir: Path = Path("prompts")
+    """The folder with the catalogue, the recordings and sms.toml."""
     var_dir: Path = Path("var")
+    """The folder for what the service writes. A second copy on the same machine needs its own folder and its own ports."""
     runner: Literal["auto", "docker", "tree"] = "auto"
+    """How `make run` and the tests start Asterisk: `docker`, or `tree`, from a folder of unpacked packages. `auto` uses
+    Docker if there is an engine.
+    """
 
     database_url: str = Field(default=f"{SQLITE}innringing.db", repr=False)
-    """`sqlite+aiosqlite:///name.db` (a relative name is under var_dir) or `postgresql+asyncpg://…`."""
+    """`sqlite+aiosqlite:///name.db` (a relative name is under VAR_DIR), or
+    `postgresql+asyncpg://user:password@host/name`; on another machine with `?ssl=verify-full` at its end.
+    """
 
     ari_port: Port = 8088
+    """The port of the Asterisk that `make run` starts."""
     ari_url: str = ""
-    """Base of Asterisk's HTTP server, without the last slash and `/ari`. Empty means this machine, `ari_port`."""
+    """Base address of Asterisk's HTTP server, without `/ari`. Empty: this machine, ARI_PORT."""
     ari_user: str = "innringing"
+    """The ARI user of the phone door."""
     ari_password: SecretStr | None = None
+    """Its password. The demo makes one."""
     ari_reader: str = "innringing-reader"
-    """A user of ARI that may only look (`read_only`); the web door uses it where its password is given."""
+    """An ARI user with read access only, for the web door (docs/security.md#network-and-tls). Used where its password
+    is set.
+    """
     ari_reader_password: SecretStr | None = None
+    """The password of ARI_READER."""
 
     api_host: str = "127.0.0.1"
+    """The address the web door listens on."""
     api_port: Port = 8000
+    """The port the web door listens on."""
     sip_host: str = "127.0.0.1"
-    """The address Asterisk takes SIP on: this machine only, unless said. 0.0.0.0 for a trunk or phones elsewhere."""
+    """The address Asterisk takes SIP on. `0.0.0.0` lets a trunk or phones on other machines in."""
     sip_port: Port = 5060
+    """The UDP port Asterisk takes SIP on."""
     rtp_ports: str = "10000-10999"
+    """First and last UDP port for sound."""
 
     trunk: str = ""
-    """Where the telephone company takes our calls, `host` or `host:port`; empty: patients can't be rung from here."""
+    """`host` or `host:port` of the telephone company's SIP trunk, used by click to call (docs/api.md#click-to-call).
+    Empty: patients can't be called from here.
+    """
     agent_rings: Seconds = 25
-    """How long an agent's phone rings for a dial, and a patient's."""
+    """Seconds that click to call rings the agent's phone."""
     patient_rings: Seconds = 40
+    """Seconds that click to call rings the patient's phone."""
     dials_a_number_a_day: Annotated[int, Field(ge=1)] = 6
+    """How often one number may be dialled in a day."""
     dials_an_agent_a_day: Annotated[int, Field(ge=1)] = 300
+    """How often one agent may dial in a day."""
 
     identity_key: SecretStr | None = None
-    """The keys that seal personal data, as desk/vault/keys.py reads them: base64 of 32 bytes, or several by version."""
+    """32 random bytes in base64 (`openssl rand -base64 32`), or several by version, that encrypt personal data.
+    Production refuses to start without it (docs/security.md#keys).
+    """
     index_key: SecretStr | None = None
-    """The keys a person is found by, written the same way."""
+    """Written the same way: a person is found again by this key. It must differ from IDENTITY_KEY."""
 
     session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
-    """How long a log-in lasts without a request."""
+    """Minutes a log-in lasts without a request (docs/security.md#signing-in)."""
     session_hours: Annotated[int, Field(ge=1, le=24)] = 12
-    """How long a log-in lasts in all."""
+    """Hours a log-in lasts in all."""
     second_factor: SecondFactorPolicy | None = None
-    """Whose log-in with a password must have one; unless it is said `privileged`, and in the demo nobody's."""
+    """Which accounts with a password need a second factor: `off`, `privileged` or `all` (docs/security.md#a-second-
+    factor). Unset: `privileged`; `off` in the demo.
+    """
 
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    """How long after closing what tells who somebody was is kept."""
+    """Days after closing until personal data are deleted (docs/security.md#how-long-things-are-kept)."""
     retention_at: time = time(3, 30)
-    """When at night it is looked at: wall time in Oslo."""
+    """When the nightly deletion runs: time of day in Oslo."""
     audit_retention_days: Annotated[int, Field(ge=90, le=36500)] = 1827
-    """How long it is kept who saw and did what: five years, unless the hospital says otherwise."""
+    """Days that the audit is kept (docs/security.md#audit). The default is five years."""
     audit_fold_minutes: Annotated[int, Field(ge=0, le=60)] = 15
-    """For so long callbacks in a list are not written down again when the same person looks again; 0: each time."""
+    """Minutes in which a list that the same person views again adds only its new callbacks to the audit; 0: every view
+    adds all of them.
+    """
     migration_url: str = Field(default="", repr=False)
-    """The database as the tables' owner reaches it, on PostgreSQL where the service itself has fewer rights."""
+    """The PostgreSQL database with the role that owns the tables, for `innringing migrate` and the deletion of old
+    audit rows. Empty: DATABASE_URL.
+    """
 
     allow_foreign: bool = False
+    """Whether foreign phone numbers are accepted."""
     enable_h_numbers: bool = False
+    """Whether identity numbers that a hospital has issued itself (H-numbers) are accepted."""
 
     @classmethod
     def load(cls, *, need_keys: bool = True, **given: Any) -> Self:

@@ -28,19 +28,27 @@ class SmsSettings(BaseSettings):
     prompts_dir: Path = Path("prompts")
 
     sms_gateway: Gateway | None = None
-    """None: `demo` in the demo, else `off`. `elsewhere`: texts are written here, and another process sends them."""
+    """`off`; `demo` writes texts to a file under VAR_DIR; `link` sends them through LINK Mobility (docs/operator.md);
+    `elsewhere`: another process sends what this one stores. Unset: `demo` in the demo, else `off`.
+    """
     sms_url: str = ""
-    """Base of LINK Mobility's API, as https://n-eu.linkmobility.io: without /sms/send."""
+    """Base address of LINK Mobility's API, as https://n-eu.linkmobility.io, without `/sms/send`. `link` needs this and
+    the next five.
+    """
     sms_user: str = ""
+    """The user name at the gateway."""
     sms_password: SecretStr | None = None
+    """The password at the gateway."""
     sms_sender: str = ""
-    """What phones show as the sender. It is the hospital's, never a department's."""
+    """The sender that phones show: the hospital's, never a department's."""
     sms_platform_id: str = ""
+    """The platform id from LINK Mobility."""
     sms_partner_id: str = ""
+    """The partner id from LINK Mobility."""
     sms_gate_id: str = ""
-    """The gate LINK Mobility reports deliveries through; empty: none are wanted."""
+    """The gate through which LINK Mobility reports deliveries to `/sms/reports`. Set this and the next, or neither."""
     sms_report_secret: SecretStr | None = None
-    """What the gateway shows when it reports."""
+    """The secret the gateway sends with its reports: 16 characters or more."""
 
     @property
     def sms(self) -> Gateway:

@@ -18,14 +18,21 @@ class TrustSettings(BaseSettings):
     """The part of `Settings` with authorities and certificates, each a file in PEM."""
 
     database_ca: Path | None = None
-    """Who issues the database's certificate; nobody else is believed. None: whom this machine trusts."""
+    """The authority that issues the database's certificate (PEM), and the only one believed (docs/security.md#tls-to-
+    others). Unset: the authorities of this machine.
+    """
     database_certificate: Path | None = None
-    """What we show the database instead of a password, with its chain. The next connection takes a renewed one up."""
+    """A certificate with its chain (PEM) that we show the database instead of a password. A renewed file is used from
+    the next connection.
+    """
     database_key: Path | None = None
+    """The key of DATABASE_CERTIFICATE."""
     ari_ca: Path | None = None
-    """Who issues the certificate of Asterisk's HTTP server."""
+    """The authority that issues the certificate of Asterisk's HTTP server (PEM)."""
     sms_ca: Path | None = None
+    """The authority that issues the SMS gateway's certificate (PEM)."""
     oidc_ca: Path | None = None
+    """The authority that issues the identity provider's certificate (PEM)."""
 
     def check_trust(self, *, database_url: str, ari_url: str, sms_url: str, oidc_issuer: str) -> None:
         """Raises SettingsError: a file that can't be used, or one given where nothing would look at it."""
