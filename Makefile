@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test check bench chaos up down clean venv bench-venv tree images identity-provider
+.PHONY: run test check docs bench chaos up down clean venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -22,7 +22,10 @@ check: venv ## style, types, layers, the operators' files, and known weaknesses 
 	$(BIN)/innringing check
 	@$(BIN)/python -m ops.machine.dependency_audit
 
-bench: bench-venv tree images ## the calls beside plain dialplan, the agents' queue beside other queues, live
+docs: venv ## the pages of docs/ that are written from the code
+	@$(BIN)/python -m ops.machine.reference
+
+bench: bench-venv tree images ## calls compared with a plain dialplan, the queue compared with other queues, live events
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.queue
 	$(BIN)/python -m tests.bench.live

@@ -1,12 +1,23 @@
 """What Prometheus reads. One registry for each application, made by create_app: nothing global, nothing personal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics import MetricWrapperBase
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class MetricDescription(NamedTuple):
+    """What a metric counts, for the documentation."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
 
 
 class Metrics:
@@ -54,6 +65,14 @@ class Metrics:
         self._callbacks.clear()
         for (department, status), count in counts.items():
             self._callbacks.labels(department, status).set(count)
+
+    def descriptions(self) -> Iterator[MetricDescription]:
+        """Every metric, in the order of their definition."""
+        for metric in vars(self).values():
+            if isinstance(metric, MetricWrapperBase):
+                (family,) = metric.describe()
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                yield MetricDescription(name, family.type, tuple(metric._labelnames), family.documentation)
 
     def exposition(self) -> bytes:
         return generate_latest(self._registry)

@@ -184,6 +184,13 @@ PLAIN_TITLES: Mapping[int, tuple[str, str]] = {
     413: ("body-too-large", "The request body is too large."),
 }
 
+OWN_PROBLEMS: Mapping[str, tuple[int, str]] = {
+    "internal-error": (500, "Something went wrong on our side."),
+    "invalid-input": (422, "The request is not valid."),
+    "unknown-host": (421, "This service does not answer to that name. Its names are set by INNRINGING_ALLOWED_HOSTS."),
+}
+"""Problems that no class of error stands for: status and title by id."""
+
 SAFE_MESSAGES = frozenset(
     {
         *("missing", "extra_forbidden", "enum", "literal_error", "string_type", "int_type", "bool_type", "list_type"),
@@ -241,7 +248,8 @@ def problem_response(
 
 def internal_error(request: Request) -> Response:
     """A fault of ours: says nothing of what is inside."""
-    return problem_response(request, status=500, id="internal-error", title="Something went wrong on our side.")
+    status, title = OWN_PROBLEMS["internal-error"]
+    return problem_response(request, status=status, id="internal-error", title=title)
 
 
 def use_problem_documents(app: FastAPI) -> None:
@@ -283,11 +291,12 @@ def _headers_for(status: int, error: Exception, *, with_token: bool) -> dict[str
 async def _of_validation(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
+    status, title = OWN_PROBLEMS["invalid-input"]
     return problem_response(
         request,
-        status=422,
+        status=status,
         id="invalid-input",
-        title="The request is not valid.",
+        title=title,
         errors=[_fault(item) for item in error.errors()],
     )
 

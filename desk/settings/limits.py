@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 
 class LimitSettings(BaseSettings):
-    """The part of `Settings` that keeps machines, and whoever has stolen a log-in, from asking without end."""
+    """Limits of requests: for programs that loop, and for a stolen log-in."""
 
     requests_a_minute: Annotated[int, Field(ge=60)] = 1200
     """Requests a minute by one log-in or token (docs/security.md#limits-of-requests). An agent's screen sends a few a

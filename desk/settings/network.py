@@ -17,7 +17,7 @@ HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]+\]",
 
 
 class NetworkSettings(BaseSettings):
-    """The part of `Settings` that is about who may speak to us, and how."""
+    """Network: proxies, host names, TLS, encrypted calls."""
 
     trusted_proxies: str = ""
     """Addresses and networks of your own proxies, separated by commas: only their forwarded headers are believed
@@ -40,8 +40,8 @@ class NetworkSettings(BaseSettings):
     """Connections the web door holds at once; each open event stream is one."""
 
     sip_encryption: Encryption = "off"
-    """Which calls must use TLS and SRTP: `off`, `phones`, or `all`, the trunk included (docs/security.md#calls-over-
-    tls-and-srtp).
+    """Which calls must use TLS and SRTP: `off`, `phones`, or `all`, the trunk included
+    (docs/security.md#calls-over-tls-and-srtp).
     """
     sip_tls_port: Annotated[int, Field(ge=1, le=65535)] = 5061
     """The port Asterisk takes SIP over TLS on."""

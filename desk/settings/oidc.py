@@ -18,7 +18,7 @@ SECRETS = ("client_secret", "client_key")
 
 
 class OidcSettings(BaseSettings):
-    """The part of `Settings` that is about single sign-on. Secrets hide in `repr`."""
+    """Single sign-on: log-in at the hospital's OpenID provider. `repr` hides the secrets."""
 
     access_file: Path = Path("dialplan/access.toml")
     """Which of the provider's groups give which role in which department."""
@@ -28,7 +28,7 @@ class OidcSettings(BaseSettings):
     sign-on.
     """
     oidc_profile: Literal["plain", "helseid"] = "plain"
-    """`helseid`: the client signs with its key, pushes its requests (PAR) and proves possession of its tokens (DPoP)."""
+    """`helseid`: the client signs with its key, pushes its requests (PAR) and proves possession (DPoP)."""
     oidc_client_id: str = ""
     """The client as the provider registered it."""
     oidc_client_secret: SecretStr | None = None
@@ -51,8 +51,8 @@ class OidcSettings(BaseSettings):
     """Seconds that the provider's clock and ours may differ."""
 
     oidc_acr: str = ""
-    """How strong a log-in must be, in the provider's words, separated by spaces (docs/single-sign-on.md#how-strong-a-
-    log-in-must-be). Empty: any log-in is accepted.
+    """How strong a log-in must be, in the provider's words, separated by spaces
+    (docs/single-sign-on.md#how-strong-a-log-in-must-be). Empty: any log-in is accepted.
     """
     oidc_acr_claim: str = "acr"
     """The claim in which the provider reports it; `acrs` for Entra ID's authentication contexts."""

@@ -44,7 +44,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitSettings):
-    """Every setting there is, checked and made absolute. Secrets hide in `repr`. Build it with `Settings.load()`."""
+    """General: every setting, checked, with absolute paths. Build it with `Settings.load()`; `repr` hides secrets."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, validate_default=True)
 
@@ -56,7 +56,7 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     prompts_dir: Path = Path("prompts")
     """The folder with the catalogue, the recordings and sms.toml."""
     var_dir: Path = Path("var")
-    """The folder for what the service writes. A second copy on the same machine needs its own folder and its own ports."""
+    """The folder for what the service writes. A second copy on the same machine needs another, and ports of its own."""
     runner: Literal["auto", "docker", "tree"] = "auto"
     """How `make run` and the tests start Asterisk: `docker`, or `tree`, from a folder of unpacked packages. `auto` uses
     Docker if there is an engine.
@@ -118,8 +118,8 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     session_hours: Annotated[int, Field(ge=1, le=24)] = 12
     """Hours a log-in lasts in all."""
     second_factor: SecondFactorPolicy | None = None
-    """Which accounts with a password need a second factor: `off`, `privileged` or `all` (docs/security.md#a-second-
-    factor). Unset: `privileged`; `off` in the demo.
+    """Which accounts with a password need a second factor: `off`, `privileged` or `all`
+    (docs/security.md#a-second-factor). Unset: `privileged`; `off` in the demo.
     """
 
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30

@@ -22,7 +22,7 @@ REPORTS = ("gate_id", "report_secret")
 
 
 class SmsSettings(BaseSettings):
-    """The part of `Settings` that is about SMS. Secrets hide in `repr`."""
+    """Text messages: the SMS gateway. `repr` hides the secrets."""
 
     environment: Literal["production", "demo"] = "production"
     prompts_dir: Path = Path("prompts")

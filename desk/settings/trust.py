@@ -15,11 +15,11 @@ FILES = {"database_ca": "sslrootcert", "database_certificate": "sslcert", "datab
 
 
 class TrustSettings(BaseSettings):
-    """The part of `Settings` with authorities and certificates, each a file in PEM."""
+    """Certificates for connections to others: each a file in PEM."""
 
     database_ca: Path | None = None
-    """The authority that issues the database's certificate (PEM), and the only one believed (docs/security.md#tls-to-
-    others). Unset: the authorities of this machine.
+    """The authority that issues the database's certificate (PEM), and the only one believed
+    (docs/security.md#tls-to-others). Unset: the authorities of this machine.
     """
     database_certificate: Path | None = None
     """A certificate with its chain (PEM) that we show the database instead of a password. A renewed file is used from

@@ -9,13 +9,13 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from api.web.problems import PLAIN_TITLES, STATUS_OF
 from desk.paths import ROOT
 from desk.settings.settings import PREFIX, Settings
-from desk.settings.variables import BESIDE, known, unread
+from desk.settings.variables import TOOL_VARIABLES, known, unread
 from innringing import app
 from ops.commands import compose
 from ops.commands.run import STOP_LIMIT
+from ops.machine import reference
 from tests.support.sources import DOORS_AND_DESK, PRODUCT, python_files
 
 DOCUMENTS = sorted(
@@ -25,8 +25,6 @@ DOCUMENTS = sorted(
 API = ROOT / "docs" / "api.md"
 SECURITY = ROOT / "docs" / "security.md"
 SINGLE_SIGN_ON = ROOT / "docs" / "single-sign-on.md"
-OUR_OWN_IDS = {"internal-error", "invalid-input", "unknown-host"}
-"""Problems that no class of error stands for."""
 
 GATEWAY = {
     **{"sms_gateway": "link", "sms_url": "https://sms.example", "sms_user": "u", "sms_password": "p"},
@@ -63,19 +61,25 @@ def test_the_systemd_unit_runs_what_the_checklist_made() -> None:
     assert int(Settings.model_fields["api_port"].default) > 1023
 
 
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_reference_page_is_what_the_code_says(name: str) -> None:
+    assert text_of(ROOT / "docs" / name) == reference.PAGES[name](), "run: make docs"
+
+
+def test_every_setting_is_described() -> None:
+    page = text_of(ROOT / "docs" / "settings.md")
+    rows = re.findall(r"(?m)^\| `([A-Z0-9_]+)` \| [^|]*\| (.+?) \|$", page)
+    described = {name for name, meaning in rows if meaning.strip()}
+    assert described == {name.upper() for name in Settings.model_fields} | set(TOOL_VARIABLES)
+
+
 def first_cells(text: str) -> str:
     return "\n".join(line.split("|")[1] for line in text.splitlines() if line.lstrip().startswith("|"))
 
 
-def test_every_setting_stands_in_the_documents() -> None:
-    """In README's table; those of single sign-on in the table of their own."""
-    in_readme = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", first_cells(section(ROOT / "README.md", "Settings"))))
-    of_oidc = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", first_cells(section(SINGLE_SIGN_ON, "Set it up"))))
-    told = in_readme | {f"OIDC_{name}" for name in of_oidc}
-    settings = {name.upper() for name in Settings.model_fields}
-    assert settings - told == set()
-    assert BESIDE - {"API", "TOKEN"} - told == set()
-    assert told - known() == set()
+def test_single_sign_on_names_only_variables_that_are_read() -> None:
+    named = re.findall(r"`([A-Z][A-Z0-9_]+)`", first_cells(section(SINGLE_SIGN_ON, "Set it up")))
+    assert {f"OIDC_{name}" for name in named} - known() == set()
 
 
 def test_every_variable_named_anywhere_is_read() -> None:
@@ -102,7 +106,7 @@ def test_a_misspelt_variable_is_told_and_its_value_is_not() -> None:
     assert lines == [
         "INNRINGING_RETENTON_DAYS is set, and nothing reads it: did you mean INNRINGING_RETENTION_DAYS?",
         "INNRINGING_SMS_USER_FILE is set, and nothing reads it: did you mean INNRINGING_SMS_USER?",
-        "INNRINGING_ZZZZ is set, and nothing reads it: take it out, or see the settings in README.md",
+        "INNRINGING_ZZZZ is set, and nothing reads it: take it out, or see docs/settings.md",
     ]
 
 
@@ -178,18 +182,11 @@ def test_every_target_named_is_in_the_makefile() -> None:
     assert {"run", "test", "up"} <= named <= targets
 
 
-def test_every_refusal_stands_in_the_document_of_the_api() -> None:
-    ids = {str(getattr(kind, "id", "")) for kind in STATUS_OF} | {id for id, _ in PLAIN_TITLES.values()} | OUR_OWN_IDS
-    told = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text_of(API)))
-    assert ids - told == set()
-    table = first_table_row_cells(section(API, "When it is refused"))
-    assert table - ids == set()
-
-
-def first_table_row_cells(text: str) -> set[str]:
-    """The ids in the table of refusals."""
-    rows = [line.split("|")[2] for line in text.splitlines() if re.match(r"\| \d", line)]
-    return set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", "\n".join(rows)))
+def test_every_problem_the_api_page_names_exists() -> None:
+    ids = set(re.findall(r"(?m)^\| `([a-z-]+)` ", text_of(ROOT / "docs" / "problems.md")))
+    assert {"claim-lost", "not-found", "internal-error"} <= ids
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section(API, "When it is refused")))
+    assert named - ids == set()
 
 
 def test_containers_are_given_every_setting_or_refuse_it(

@@ -123,7 +123,8 @@ def anchors(path: Path) -> set[str]:
     "document",
     [
         *("docs/asvs.md", "docs/threat-model.md", "docs/dpia.md", "docs/inventories.md", "docs/security.md"),
-        *("SECURITY.md", "README.md"),
+        *("docs/settings.md", "docs/problems.md", "docs/api.md", "docs/agent-api.md", "docs/operator.md"),
+        *("SECURITY.md", "README.md", "CONTRIBUTING.md"),
     ],
 )
 def test_every_link_leads_somewhere(document: str) -> None:

@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.middleware.forwarding import Forwarding, Hop
-from api.web.problems import problem_response
+from api.web.problems import OWN_PROBLEMS, problem_response
 from desk.settings.network import Network
 
 YEAR = 365 * 24 * 3600
@@ -115,12 +115,8 @@ class KnownHosts:
         if scope["type"] != "http" or self._is_ours(scope):
             await self.app(scope, receive, send)
             return
-        answer = problem_response(
-            Request(scope),
-            status=421,
-            id="unknown-host",
-            title="This service does not answer to that name. Its names are set by INNRINGING_ALLOWED_HOSTS.",
-        )
+        status, title = OWN_PROBLEMS["unknown-host"]
+        answer = problem_response(Request(scope), status=status, id="unknown-host", title=title)
         await answer(scope, receive, send)
 
     def _is_ours(self, scope: Scope) -> bool:
