@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from desk.callbacks.model import Attempt, Callback, Page
+from desk.callbacks.model import Attempt, Callback
+from desk.database.pages import Page
 
 
 def page_json(page: Page[Callback]) -> str:

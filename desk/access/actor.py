@@ -19,12 +19,19 @@ class Actor:
     trail: Trail = field(default_factory=Trail, compare=False, repr=False)
 
     def within(self, scope: Scope) -> "Actor":
-        """The same actor, reaching only those departments. The trail is shared."""
+        """The same actor, about to read only those departments. The trail is shared."""
+        self.trail.used_emergency_access(scope.borrowed)
         return replace(self, scope=scope)
 
     def require(self, department: str) -> None:
         """Raises DepartmentNotAllowed unless the department is within the actor's scope."""
         self.scope.require(department)
+        self.reached(department)
+
+    def reached(self, department: str) -> None:
+        """Record that something of this department is read or changed, if only an emergency access opens it."""
+        if department in self.scope.borrowed:
+            self.trail.used_emergency_access([department])
 
 
 CALLER: Final = Actor("caller", EVERYTHING, NO_TRAIL)

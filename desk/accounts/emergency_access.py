@@ -19,10 +19,10 @@ from desk.accounts import tokens_repository as tokens
 from desk.accounts.emergency_repository import EmergencyRow
 from desk.accounts.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
 from desk.accounts.tokens import hashed
-from desk.callbacks.model import Page
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
+from desk.database.pages import Page
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
 from desk.history import history

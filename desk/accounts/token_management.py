@@ -15,10 +15,10 @@ from desk.accounts import agents_repository as agent_rows
 from desk.accounts import tokens_repository as rows
 from desk.accounts.errors import AgentNotFound, NarrowedToken, TokenNotFound, TokenOutlives, TokenTooWide
 from desk.accounts.tokens import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
-from desk.callbacks.model import Page
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
+from desk.database.pages import Page
 from desk.database.unit_of_work import UnitsOfWork
 
 USUAL: Final = timedelta(days=90)

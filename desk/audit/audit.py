@@ -18,11 +18,11 @@ import structlog
 from desk.audit import repository as rows
 from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.repository import AuditFilter, AuditRow, Look, Seen
-from desk.callbacks.model import Page
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.cursors import after_audit, audit_place
 from desk.database.engine import Connection, Database
+from desk.database.pages import Page
 from desk.database.unit_of_work import UnitsOfWork
 from desk.vault.vault import Vault
 

@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import CallKey, IncompleteStep, Page, RecordedCall, WhyEnded
+from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
 from desk.database.engine import Connection
+from desk.database.pages import Page
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.scope import within
 from desk.schema.tables import calls

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from desk.callbacks.errors import IllegalMove
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import
     from desk.numbers.phone_number import PhoneNumber
     from desk.promises.availability import DelayReason
     from desk.promises.rules import Promise
-
-T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -232,11 +230,3 @@ class RecordedCall:
     incomplete: bool
     callback_id: str | None
     why: WhyEnded | None = None
-
-
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """A slice of a list; `next_cursor` is None on the last one."""
-
-    items: list[T]
-    next_cursor: str | None

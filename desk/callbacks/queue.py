@@ -26,7 +26,6 @@ from desk.callbacks.model import (
     ClosedReason,
     HistoryRow,
     IncompleteStep,
-    Page,
     RecordedCall,
     Registration,
     Status,
@@ -34,6 +33,7 @@ from desk.callbacks.model import (
 )
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
+from desk.database.pages import Page
 from desk.database.unit_of_work import QueueWork, shielded
 from desk.departments.departments import Departments
 from desk.history import history

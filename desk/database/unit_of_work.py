@@ -66,6 +66,11 @@ class Unit:
         """The departments the actor may reach."""
         return self.actor.scope
 
+    def saw(self, callback_id: str, department: str) -> None:
+        """Record that this callback of this department is shown or changed."""
+        self.trail.saw(callback_id)
+        self.actor.reached(department)
+
     def as_system(self) -> "Unit":
         """The same unit of work for steps that show the actor nothing and reach every department."""
         return self.acting_as(SYSTEM)

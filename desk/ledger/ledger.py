@@ -13,10 +13,11 @@ import structlog
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
-from desk.callbacks.model import Page, Priority, Status
+from desk.callbacks.model import Priority, Status
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
+from desk.database.pages import Page
 from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
 from desk.history import history

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from api.pages import page_json
 from api.schemas.common import CallbackOut, CallbackPage
-from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Page, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Priority, Status
+from desk.database.pages import Page
 from desk.departments.departments import Policy
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
