@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import Status
 from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.departments.departments import Departments
+from desk.inquiries.model import Status
 
 OPEN = (Status.WAITING, Status.CLAIMED, Status.UNREACHABLE)
 FRESH_FOR = timedelta(seconds=10)

@@ -11,11 +11,11 @@ from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
+from desk.departments.calendar import public_holidays
 from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
 from desk.privacy.retention import Retention, Rules
-from desk.promises.rules import public_holidays
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault

@@ -32,8 +32,9 @@ from api.schemas.common import (
 from api.web.errors import NoPatient
 from api.web.wording import what_happens_next
 from desk.callbacks.errors import TooManyNumbers
-from desk.callbacks.model import Callback, CallbackFilter, Priority, Status
+from desk.callbacks.model import Callback, CallbackFilter
 from desk.idempotency.answers import Answer
+from desk.inquiries.model import Priority, Status
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 

@@ -8,7 +8,7 @@ from api.auth.access import Closer, SignedIn, SignedInAnyhow
 from api.openapi import API, problems
 from api.schemas.bodies import ClosureIn
 from api.schemas.common import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
-from desk.promises.availability import DelayReason
+from desk.promises.model import DelayReason
 
 router = APIRouter(prefix=API)
 

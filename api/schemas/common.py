@@ -8,22 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
-from desk.callbacks.model import (
-    Attempt,
-    AttemptOutcome,
-    Callback,
-    ClosedReason,
-    HistoryRow,
-    IncompleteStep,
-    Priority,
-    RecordedCall,
-    Status,
-    WhyEnded,
-)
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback, IncompleteStep, RecordedCall, WhyEnded
 from desk.departments.departments import Department, Policy
+from desk.history.model import HistoryRow
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind, IdentityNumber, holds_identity
-from desk.promises.availability import Closure
+from desk.promises.model import Closure
 
 MAX_LIMIT = 200
 MAX_NOTE = 1000
@@ -217,8 +208,8 @@ class HistoryRowOut(BaseModel):
             at=row.at,
             event=row.event,
             actor=row.actor,
-            from_status=row.from_status,
-            to_status=row.to_status,
+            from_status=Status(row.from_status) if row.from_status else None,
+            to_status=Status(row.to_status) if row.to_status else None,
             details=dict(row.details),
         )
 

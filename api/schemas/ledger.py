@@ -5,12 +5,12 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from desk.callbacks.model import Priority
+from desk.inquiries.model import Priority
 from desk.ledger.forecast import PromiseState
 from desk.ledger.ledger import Deadline, DepartmentPromises, Intake, IntakeGroup, JudgedPromise, Outlook
 from desk.ledger.repository import WarningRow
 from desk.messages.model import SmsState
-from desk.promises.rules import PromiseReason
+from desk.promises.model import PromiseReason
 
 
 class GivenPromiseOut(BaseModel):

@@ -70,16 +70,7 @@ from desk.accounts.errors import (
     WrongLogin,
     WrongPassword,
 )
-from desk.callbacks.errors import (
-    AlreadyClaimed,
-    AlreadyOpenThere,
-    CallbackNotFound,
-    ClaimLost,
-    IdentityNotTaken,
-    IllegalMove,
-    TooManyNumbers,
-    VersionConflict,
-)
+from desk.callbacks.errors import CallbackNotFound, IdentityNotTaken, TooManyNumbers
 from desk.database.errors import BadCursor, StorageUnavailable
 from desk.departments.errors import DepartmentNotFound
 from desk.dials.errors import (
@@ -93,6 +84,7 @@ from desk.dials.errors import (
 )
 from desk.errors import DeskError
 from desk.idempotency.errors import KeyUsedBefore
+from desk.inquiries.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove, VersionConflict
 from desk.numbers.errors import InvalidIdentity, InvalidPhone, InvalidPhoneName
 from desk.promises.errors import PromiseNotPossible
 from desk.recordings.errors import RecordingNotFound

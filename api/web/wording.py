@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from desk.callbacks.model import UNANSWERED, AttemptOutcome, Callback, ClosedReason, Status
+from desk.callbacks.model import UNANSWERED, AttemptOutcome, Callback
 from desk.departments.departments import Department
+from desk.inquiries.model import ClosedReason, Status
 from desk.promises.rules import attempts_note, spoken_text
 
 _CLOSED = {ClosedReason.REACHED: "avsluttet: nådd", ClosedReason.WRONG_NUMBER: "avsluttet: feil nummer"}

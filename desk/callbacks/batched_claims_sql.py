@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import Attempt, AttemptOutcome, ClosedReason
+from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.callbacks.repository import Stored, read, shown
 from desk.database.engine import Connection
 from desk.database.notify import HISTORY_WRITTEN
+from desk.inquiries.model import ClosedReason
 
 _SHOWN = ", ".join(f"c.{each.name}" for each in shown)
 _MINE = ", ".join(each.name for each in shown)

@@ -7,9 +7,10 @@ from sqlalchemy import func, literal, or_, select, tuple_, update
 
 from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
-from desk.callbacks.model import Callback, Status
+from desk.callbacks.model import Callback
 from desk.callbacks.repository import RANK, Stored, shown
 from desk.database.engine import Connection
+from desk.inquiries.model import Status
 from desk.schema.scope import in_department, within
 from desk.schema.tables import callbacks
 

@@ -11,15 +11,17 @@ from typing import Any
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.errors import AlreadyOpenThere, IdentityNotTaken, IllegalMove, VersionConflict
-from desk.callbacks.model import Callback, Priority, Registration, Status
+from desk.callbacks.errors import IdentityNotTaken
+from desk.callbacks.model import Callback, Registration
 from desk.callbacks.repository import RANK, Stored
+from desk.callbacks.service import QueueWork
 from desk.database.engine import Connection
-from desk.database.unit_of_work import QueueWork
+from desk.inquiries.availability import next_promise, promise_at, taken_over
+from desk.inquiries.errors import AlreadyOpenThere, IllegalMove, VersionConflict
+from desk.inquiries.model import Priority, Status
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.availability import next_promise, promise_at, taken_over
-from desk.promises.rules import PromiseReason
+from desk.promises.model import PromiseReason
 
 SWITCHBOARD = "switchboard"
 

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import Callback, CallbackFilter, Status
+from desk.callbacks.model import Callback, CallbackFilter
 from desk.callbacks.repository import RANK, c, kept, shown, with_attempts
 from desk.database import cursors
 from desk.database.engine import Connection
 from desk.database.instant import Instant
 from desk.database.pages import Page
+from desk.inquiries.model import Status
 from desk.schema.scope import within
 
 MOST_BRANCHES = 100

@@ -1,44 +1,15 @@
-"""The callback, its states and the moves between them. Pure: no storage, no clock, no telephony.
+"""The callback: what a caller is waiting for. Pure: no storage, no clock, no telephony."""
 
-`TRANSITIONS` is the only table of moves and `next_status` the only function that makes one.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from desk.callbacks.errors import IllegalMove
-
-if TYPE_CHECKING:  # promises.py needs Status from here, so the two can't import each other when they run
-    from desk.messages.model import SmsState
-    from desk.numbers.identity_number import IdentityKind
-    from desk.numbers.phone_number import PhoneNumber
-    from desk.promises.availability import DelayReason
-    from desk.promises.rules import Promise
-
-
-class Status(StrEnum):
-    """Where a callback stands."""
-
-    WAITING = "waiting"
-    CLAIMED = "claimed"
-    UNREACHABLE = "unreachable"
-    CLOSED = "closed"
-
-
-class ClosedReason(StrEnum):
-    """Why a callback was closed."""
-
-    REACHED = "reached"
-    CANCELLED_BY_CALLER = "cancelled_by_caller"
-    UNREACHABLE = "unreachable"
-    WRONG_NUMBER = "wrong_number"
-    DUPLICATE = "duplicate"
-    OTHER = "other"
+from desk.inquiries.model import ClosedReason, Priority, Status
+from desk.messages.model import SmsState
+from desk.numbers.identity_number import IdentityKind
+from desk.numbers.phone_number import PhoneNumber
+from desk.promises.model import DelayReason, Promise
 
 
 class AttemptOutcome(StrEnum):
@@ -50,13 +21,6 @@ class AttemptOutcome(StrEnum):
     VOICEMAIL = "voicemail"
     WRONG_NUMBER = "wrong_number"
     DROPPED = "dropped"
-
-
-class Priority(StrEnum):
-    """Urgent callbacks are handed out before all normal ones."""
-
-    URGENT = "urgent"
-    NORMAL = "normal"
 
 
 class IncompleteStep(StrEnum):
@@ -84,21 +48,7 @@ class WhyEnded(StrEnum):
     TROUBLE = "trouble"
 
 
-TRANSITIONS: Mapping[Status, frozenset[Status]] = {
-    Status.WAITING: frozenset({Status.CLAIMED, Status.CLOSED}),
-    Status.CLAIMED: frozenset({Status.WAITING, Status.UNREACHABLE, Status.CLOSED}),
-    Status.UNREACHABLE: frozenset({Status.WAITING, Status.CLOSED}),
-    Status.CLOSED: frozenset({Status.WAITING}),
-}
-
 UNANSWERED = frozenset({AttemptOutcome.NO_ANSWER, AttemptOutcome.BUSY, AttemptOutcome.VOICEMAIL})
-
-
-def next_status(current: Status, to: Status) -> Status:
-    """`to`, when a callback may go there from `current`; else `IllegalMove`."""
-    if to not in TRANSITIONS[current]:
-        raise IllegalMove(f"{current} -> {to}")
-    return to
 
 
 @dataclass(frozen=True)
@@ -178,40 +128,6 @@ class Registration:
     callback: Callback
     created: bool
     later: DelayReason | None = None
-
-
-@dataclass(frozen=True)
-class HistoryRow:
-    """One thing that happened to a callback. `id` grows; `actor` is an agent's name, `caller` or `system`.
-
-    `from_status` and `to_status` are set on the row of a next_status. `details` hold no personal data.
-    """
-
-    id: int
-    at: datetime
-    event: str
-    actor: str
-    from_status: Status | None
-    to_status: Status | None
-    details: Mapping[str, str | int | bool | None]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A history row as a live reader is told of it: no details. `version` is the callback's at that moment.
-
-    None for rows older than the column. Without a callback it is the department's as a whole.
-    """
-
-    id: int
-    at: datetime
-    event: str
-    actor: str
-    callback_id: str | None
-    department: str
-    from_status: Status | None
-    to_status: Status | None
-    version: int | None
 
 
 @dataclass(frozen=True)

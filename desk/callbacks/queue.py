@@ -17,32 +17,34 @@ from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.batched_claims import BatchedClaims
 from desk.callbacks.batched_claims_sql import Claim, Completion
-from desk.callbacks.errors import IllegalMove, TooManyNumbers
+from desk.callbacks.errors import TooManyNumbers
 from desk.callbacks.model import (
     AttemptOutcome,
     Callback,
     CallbackFilter,
     CallKey,
-    ClosedReason,
-    HistoryRow,
     IncompleteStep,
     RecordedCall,
     Registration,
-    Status,
     WhyEnded,
 )
+from desk.callbacks.service import QueueWork
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.pages import Page
-from desk.database.unit_of_work import QueueWork, shielded
+from desk.database.unit_of_work import shielded
 from desk.departments.departments import Departments
 from desk.history import history
+from desk.history.model import HistoryRow
+from desk.inquiries.availability import next_promise
+from desk.inquiries.errors import IllegalMove
+from desk.inquiries.model import ClosedReason, Status
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises import closures_repository as closures
-from desk.promises.availability import Closure, DelayReason, next_promise
+from desk.promises import repository as closures
+from desk.promises.model import Closure, DelayReason
 from desk.vault.vault import Vault
 
 LEASE = timedelta(minutes=15)

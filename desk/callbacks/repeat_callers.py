@@ -9,12 +9,14 @@ from desk.callbacks import calls_repository as call_rows
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.errors import CallbackNotFound, IllegalMove
-from desk.callbacks.model import Callback, CallKey, ClosedReason, RecordedCall, Status
+from desk.callbacks.errors import CallbackNotFound
+from desk.callbacks.model import Callback, CallKey, RecordedCall
 from desk.callbacks.repository import Stored
+from desk.callbacks.service import QueueWork
 from desk.database.engine import Connection
-from desk.database.unit_of_work import QueueWork
 from desk.history.history import CALLER
+from desk.inquiries.errors import IllegalMove
+from desk.inquiries.model import ClosedReason, Status
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 

@@ -11,13 +11,14 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
 from desk.access.permissions import Scope
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.rules import Promise, PromiseReason
+from desk.promises.model import Promise, PromiseReason
 from desk.schema.scope import in_department, one_of, within
 from desk.schema.tables import attempts, callbacks, promises
 

@@ -9,17 +9,19 @@ from uuid import uuid4
 
 from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
-from desk.callbacks.errors import AlreadyClaimed, ClaimLost, IllegalMove
-from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, ClosedReason, Priority, Status, next_status
+from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome
 from desk.callbacks.repository import RANK, Stored
 from desk.database.engine import Connection
 from desk.departments.departments import Department
 from desk.history import history
 from desk.history.history import CALLER, SYSTEM, Details, Entry
+from desk.inquiries.availability import next_promise, unanswered
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
+from desk.inquiries.model import ClosedReason, Priority, Status, next_status
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.availability import PromiseOffer, next_promise, unanswered
-from desk.promises.rules import PromiseReason, attempts_note, due, spoken_text
+from desk.promises.model import PromiseOffer, PromiseReason
+from desk.promises.rules import attempts_note, due, spoken_text
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
@@ -156,14 +158,15 @@ async def attempt(
     """Write down a try to reach the patient, and add_callback the next_status it leads to."""
     step = given = None
     if outcome in UNANSWERED:
-        step, given = await unanswered(connection, rules, stored.callback, stored.counted, now)
+        held = stored.callback
+        step, given = await unanswered(connection, rules, held.promise, stored.counted, now, excluding=held.id)
     counted = step.counted if step else outcome in CLOSING
     stored = await rows.add_attempt(connection, stored, Attempt(now, agent, outcome, counted, note))
     details: Details = {"outcome": outcome.value, "counted": counted}
     if outcome in CLOSING:
         await record_event(connection, stored, "attempt", agent, now, details=details)
         return await close(connection, stored, agent, CLOSING[outcome], None, now)
-    if step and step.status is Status.UNREACHABLE:
+    if step and step.is_last:
         await record_event(connection, stored, "attempt", agent, now, details=details)
         ready = joined(stored.callback.note, attempts_note(stored.counted))
         return await transition(connection, stored, "unreachable", agent, now, to=Status.UNREACHABLE, note=ready)

@@ -15,7 +15,7 @@ import structlog
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
-from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.queue import Desk
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
@@ -32,10 +32,12 @@ from desk.dials.errors import (
     NoAgentPhone,
     OutsideRingingHours,
 )
-from desk.dials.model import OUTCOME_OF, Caps, Dial, DialReason, DialState, day_start, may_ring
+from desk.dials.model import OUTCOME_OF, Dial, DialReason, DialState, day_start, may_ring
 from desk.history import feed_repository as changes
 from desk.history import history
 from desk.history.history import SYSTEM, Details, Entry
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost
+from desk.limits.dial_caps import DialCaps
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
 
 UNTAKEN: Final = timedelta(seconds=30)
@@ -61,14 +63,14 @@ class Dials(UnitsOfWork):
         desk: Desk,
         departments: Callable[[], Departments],
         clock: Clock,
-        caps: Caps | None = None,
+        caps: DialCaps | None = None,
     ) -> None:
         super().__init__(database)
         self._database = database
         self._desk = desk
         self._departments = departments
         self._clock = clock
-        self._caps = caps or Caps()
+        self._caps = caps or DialCaps()
 
     # --- agents
 

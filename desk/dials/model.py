@@ -11,9 +11,9 @@ from typing import Final
 
 from desk.callbacks.model import AttemptOutcome
 from desk.clock import OSLO
+from desk.departments.calendar import is_workday
 from desk.departments.departments import Department
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.rules import is_workday
 
 MIDNIGHT: Final = time(0)
 
@@ -75,14 +75,6 @@ class Dial:
     taken_by: str | None
     bridged_at: datetime | None
     ended_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Caps:
-    """How often may be rung in one day (Europe/Oslo): one patient's number, and by one agent."""
-
-    number: int = 6
-    agent: int = 300
 
 
 def may_ring(department: Department, now: datetime) -> bool:

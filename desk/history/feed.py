@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import structlog
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import Change
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import UnitsOfWork
 from desk.history import feed_repository as rows
+from desk.history.model import Change
 
 POLL_SECONDS = 0.5
 """The guarantee: nothing that wakes us is trusted for longer than this."""

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import Change, Status
 from desk.database.engine import FAILURES, Connection, Database
 from desk.database.errors import StorageUnavailable
 from desk.database.notify import CHANNEL
+from desk.history.model import Change
 from desk.schema.scope import within
 from desk.schema.tables import history
 
@@ -74,7 +74,7 @@ def _change(row: Any) -> Change:
         actor=row.actor,
         callback_id=row.callback_id,
         department=row.department,
-        from_status=Status(row.from_status) if row.from_status else None,
-        to_status=Status(row.to_status) if row.to_status else None,
+        from_status=row.from_status,
+        to_status=row.to_status,
         version=row.version,
     )

@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, insert, select
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import HistoryRow, Status
 from desk.database.engine import Connection
 from desk.database.notify import HISTORY_WRITTEN
+from desk.history.model import HistoryRow
 from desk.schema.scope import of_callback as of_that_callback
 from desk.schema.tables import callbacks, history
 
@@ -28,8 +28,8 @@ class Entry:
     at: datetime
     event: str
     actor: str
-    from_status: Status | None = None
-    to_status: Status | None = None
+    from_status: str | None = None
+    to_status: str | None = None
     details: Details = field(default_factory=dict)
 
 
@@ -69,8 +69,8 @@ async def of_callback(connection: Connection, id: str, *, scope: Scope) -> list[
             at=row.at,
             event=row.event,
             actor=row.actor,
-            from_status=Status(row.from_status) if row.from_status else None,
-            to_status=Status(row.to_status) if row.to_status else None,
+            from_status=row.from_status,
+            to_status=row.to_status,
             details=row.details,
         )
         for row in await connection.execute(query.order_by(history.c.id))

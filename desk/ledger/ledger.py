@@ -13,7 +13,6 @@ import structlog
 
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
-from desk.callbacks.model import Priority, Status
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
@@ -22,6 +21,7 @@ from desk.database.unit_of_work import UnitsOfWork
 from desk.departments.departments import Departments
 from desk.history import history
 from desk.history.history import SYSTEM, Entry
+from desk.inquiries.model import Priority, Status
 from desk.ledger import forecast
 from desk.ledger import repository as ledger_rows
 from desk.ledger.forecast import Deed, InLine, PromiseState

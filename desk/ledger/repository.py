@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, insert, select
 from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
 from desk.callbacks.claims_repository import ORDER
-from desk.callbacks.model import Attempt, AttemptOutcome, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.database.engine import Connection
 from desk.departments.departments import Policy
 from desk.history.history import CALLER, SYSTEM
+from desk.inquiries.model import Priority, Status
 from desk.ledger.forecast import Given
-from desk.promises.rules import Promise, PromiseReason
+from desk.promises.model import Promise, PromiseReason
 from desk.schema.scope import in_department
 from desk.schema.scope import of_callback as of_that_callback
 from desk.schema.tables import attempts, callbacks, history, promises, warnings

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, insert, select, update
 
-from desk.callbacks.model import Status
 from desk.database.engine import Connection
+from desk.inquiries.model import Status
 from desk.messages.model import SmsKind, SmsState
 from desk.schema.tables import callbacks, outbox, promises
 

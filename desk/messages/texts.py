@@ -17,7 +17,8 @@ from desk.files.toml_lines import key_lines
 from desk.messages import gsm7
 from desk.messages.errors import SmsTextsError
 from desk.messages.model import SmsKind
-from desk.promises.rules import Promise, spoken_text
+from desk.promises.model import Promise
+from desk.promises.rules import spoken_text
 
 NEEDED: Final = ("nb", "en")
 WHEN: Final = "{when}"

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
-from desk.callbacks.model import Status
 from desk.callbacks.repository import kept
 from desk.database.engine import Connection
+from desk.inquiries.model import Status
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import repository as recordings
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, outbox

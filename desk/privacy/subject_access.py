@@ -14,13 +14,14 @@ from typing import Any
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
-from desk.callbacks.model import Callback, Status
+from desk.callbacks.model import Callback
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork
 from desk.history import history
 from desk.history.history import Entry
 from desk.idempotency.repository import ANSWER
+from desk.inquiries.model import Status
 from desk.key_rotation.sealed_columns import SEALED
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber

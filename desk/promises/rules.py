@@ -4,25 +4,20 @@ Hours are wall time in Europe/Oslo, instants are aware UTC. Workdays are Monday 
 holidays and the department's own closed days.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
-from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
-import holidays
-
-from desk.callbacks.model import Status
 from desk.clock import OSLO
+from desk.departments.calendar import is_workday
 from desk.departments.departments import Department, Policy
 from desk.promises.errors import PromiseNotPossible
+from desk.promises.model import UNLIMITED, Availability, NextStep, Promise
 
 OPENS = time(8)
 """When a department starts ringing on a day that begins with promises already given (deadline policy)."""
 
-SATURDAY = 5
 
 FURTHEST = timedelta(days=62)
 """How far ahead an agent may promise."""
@@ -31,54 +26,6 @@ MOST_FULL: Final = 250
 """Promises looked at. When all of them are full the last one takes one more: nobody is turned away."""
 
 INSTANT: Final = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class Promise:
-    """When we ring: at a round (`from_` == `by`), or within a window that closes at the deadline. Aware UTC."""
-
-    policy: Policy
-    from_: datetime
-    by: datetime
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What narrows promises beside the hours: `closed` times (from, until), and how many are `taken` for a moment."""
-
-    closed: Sequence[tuple[datetime, datetime]] = ()
-    taken: Mapping[datetime, int] = field(default_factory=lambda: MappingProxyType({}))
-
-    def closed_until(self, moment: datetime) -> datetime | None:
-        """When the queue opens again; None if it is open at that moment."""
-        return max((until for from_, until in self.closed if from_ <= moment < until), default=None)
-
-    def is_full(self, department: Department, promise: Promise) -> bool:
-        """Whether as many are promised that as the department takes."""
-        return department.capacity is not None and self.taken.get(promise.by, 0) >= department.capacity
-
-
-UNLIMITED: Final = Availability()
-
-
-class PromiseReason(StrEnum):
-    """What a promise was given for."""
-
-    REGISTERED = "registered"
-    RANG_AGAIN = "rang_again"
-    ATTEMPT = "attempt"
-    REOPENED = "reopened"
-    TRANSFERRED = "transferred"
-    BY_AGENT = "by_agent"
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """What follows an unanswered attempt: whether it counts, where the callback goes, and the promise it then has."""
-
-    counted: bool
-    status: Status
-    next_promise: Promise | None
 
 
 def due(department: Department, promise: Promise) -> datetime:
@@ -112,17 +59,6 @@ def stands(department: Department, promise: Promise, now: datetime, room: Availa
     """Whether a department can keep a promise that another gave: ahead, on a day it rings, in no closed time."""
     rings = is_workday(department, promise.by.astimezone(OSLO).date())
     return promise.by > now and rings and room.closed_until(max(promise.from_, now)) is None
-
-
-def is_workday(department: Department, day: date) -> bool:
-    """Whether the department rings anyone that day, half days included."""
-    return day.weekday() < SATURDAY and day not in department.closed_days and day not in public_holidays(day.year)
-
-
-@lru_cache(maxsize=64)
-def public_holidays(year: int) -> dict[date, str]:
-    """Norwegian public holidays of one year and their names in Bokmål."""
-    return dict(holidays.country_holidays("NO", years=year, language="no"))
 
 
 def promise_for(department: Department, now: datetime, room: Availability = UNLIMITED) -> Promise:
@@ -174,11 +110,11 @@ def after_unanswered(
     """
     if now < callback_promise.from_ or _too_soon(department, previous_counted, now):
         kept = callback_promise if callback_promise.by > now else promise_for(department, now, room)
-        return NextStep(counted=False, status=Status.WAITING, next_promise=kept)
+        return NextStep(counted=False, is_last=False, next_promise=kept)
     if len(previous_counted) + 1 >= department.max_attempts:
-        return NextStep(counted=True, status=Status.UNREACHABLE, next_promise=None)
+        return NextStep(counted=True, is_last=True, next_promise=None)
     anew = _promise_after_attempt(department, now, room)
-    return NextStep(counted=True, status=Status.WAITING, next_promise=anew)
+    return NextStep(counted=True, is_last=False, next_promise=anew)
 
 
 def attempts_note(times: Sequence[datetime]) -> str:

@@ -15,8 +15,8 @@ from pydantic_settings import SettingsConfigDict
 
 from desk.accounts.session_limits import Limits
 from desk.accounts.totp import SecondFactorPolicy
-from desk.dials.model import Caps
 from desk.errors import SettingsError
+from desk.limits.dial_caps import DialCaps
 from desk.paths import ROOT
 from desk.settings.limits import LimitSettings
 from desk.settings.network import NetworkSettings
@@ -200,9 +200,9 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
         return usual if self.second_factor is None else self.second_factor
 
     @property
-    def dial_caps(self) -> Caps:
+    def dial_caps(self) -> DialCaps:
         """How often may be rung in one day."""
-        return Caps(number=self.dials_a_number_a_day, agent=self.dials_an_agent_a_day)
+        return DialCaps(number=self.dials_a_number_a_day, agent=self.dials_an_agent_a_day)
 
     def keys(self) -> tuple[Keys, Keys]:
         """(identity keys, index keys). Raises SettingsError when one is missing."""

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from desk.callbacks.model import Registration, Status
+from desk.callbacks.model import Registration
 from desk.callbacks.repeat_callers import RepeatCallers, Standing
 from desk.clock import Clock
 from desk.departments.departments import Department
+from desk.inquiries.model import Status
 from ivr.calls.call import Call
 from ivr.dialogue.speech import (
     brief_standing_prompts,

@@ -15,8 +15,7 @@ from desk.departments.choice import Choice, Topic
 from desk.departments.departments import Department, Policy
 from desk.messages.model import SmsState
 from desk.numbers.phone_number import PhoneNumber
-from desk.promises.availability import DelayReason
-from desk.promises.rules import Promise
+from desk.promises.model import DelayReason, Promise
 from ivr.prompts.keys import (
     MOST_AHEAD_COUNTED,
     Prompt,

@@ -10,10 +10,11 @@ import httpx
 
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Role, Scope
 from desk.accounts.agents import Agents
-from desk.callbacks.model import Callback, Status
+from desk.callbacks.model import Callback
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.inquiries.model import Status
 from desk.paths import ROOT
 from tests.support.web.api_process import ApiProcess, environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring

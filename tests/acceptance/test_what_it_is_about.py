@@ -22,7 +22,7 @@ from desk.clock import OSLO, SystemClock
 from desk.database.engine import Database
 from desk.departments.departments import Policy
 from desk.paths import ROOT
-from desk.promises.rules import Promise
+from desk.promises.model import Promise
 from ivr.dialogue.speech import promise_prompts
 from ops.softphone.listening import Listener
 from ops.softphone.rtp import RATE, Samples, decode_alaw

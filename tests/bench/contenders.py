@@ -20,9 +20,9 @@ from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import ClosedReason
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.inquiries.model import ClosedReason
 from tests.support.desk.desk import make_desk
 
 OURS, OURS_TEN, PROCRASTINATE, PGQUEUER, PGQUEUER_TEN = "ours", "ours ×10", "procrastinate", "pgqueuer", "pgqueuer ×10"

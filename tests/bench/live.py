@@ -22,7 +22,7 @@ from rich.table import Table
 
 from desk.callbacks.model import CallKey
 from desk.callbacks.queue import Desk
-from desk.promises.rules import public_holidays
+from desk.departments.calendar import public_holidays
 from ops.machine import postgres
 from tests.support.desk.desk import person, phone
 from tests.support.machine.systems import create_database

@@ -18,9 +18,10 @@ from pathlib import Path
 import structlog
 
 from desk.access.permissions import EVERYTHING, Role
-from desk.callbacks.model import Callback, Status
+from desk.callbacks.model import Callback
 from desk.clock import OSLO
 from desk.dials.model import DialReason, DialState, may_ring
+from desk.inquiries.model import Status
 from desk.schema.migrate import migrate
 from tests.support.web.api import DEPARTMENTS, World, open_world
 

@@ -21,7 +21,7 @@ from datetime import datetime
 import uvloop
 from rich.console import Console
 
-from desk.promises.rules import public_holidays
+from desk.departments.calendar import public_holidays
 from ops.machine import postgres
 from tests.bench import claiming, listing, sizes, throughput
 

@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import CallKey, ClosedReason
+from desk.callbacks.model import CallKey
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.inquiries.model import ClosedReason
 from desk.key_rotation.keyring import Keyring
 from desk.paths import ROOT
 from desk.schema.migrate import migrate

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import CallbackFilter, Status
+from desk.callbacks.model import CallbackFilter
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.inquiries.model import Status
 from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.support.desk.desk import make_desk

@@ -11,10 +11,11 @@ from datetime import timedelta
 from sqlalchemy import insert, select
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import CallKey, ClosedReason
+from desk.callbacks.model import CallKey
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.inquiries.model import ClosedReason
 from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.sealed_columns import NUMBERS
 from desk.limits.rate import Rate

@@ -19,13 +19,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from structlog.testing import capture_logs
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.errors import AlreadyClaimed, ClaimLost, IllegalMove
-from desk.callbacks.model import AttemptOutcome, ClosedReason, Status
+from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import OSLO
 from desk.database.engine import Database
-from desk.promises.availability import CLOSURE_TEXTS
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
+from desk.inquiries.model import ClosedReason, Status
+from desk.promises.model import DelayReason
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from ivr.calls.controller import Controller
@@ -177,7 +178,7 @@ class AnyConversation(RuleBasedStateMachine):
         department=SLUGS,
         begins=st.sampled_from([0, 0, 1, 20]),
         hours=st.sampled_from([1, 5, 30, 100]),
-        words=st.sampled_from(CLOSURE_TEXTS),
+        words=st.sampled_from([each for each in DelayReason if each is not DelayReason.QUEUE_FULL]),
     )
     def closes_the_queue(self, department: str, begins: int, hours: int, words: Any) -> None:
         self.run(self.closes(department, begins, hours, words))

@@ -25,12 +25,13 @@ from hypothesis.stateful import (
 
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.edits import CallbackEdits
-from desk.callbacks.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove
-from desk.callbacks.model import AttemptOutcome, ClosedReason, Priority, Status
+from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.errors import DeskError
+from desk.inquiries.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault
 from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
@@ -290,8 +291,8 @@ class CallbackLife(RuleBasedStateMachine):
             rows = self.loop.run(self.desk.history(id, scope=EVERYTHING))
             moves = [row for row in rows if row.to_status]
             chain = list(itertools.pairwise(moves))
-            assert all(later.from_status is earlier.to_status for earlier, later in chain)
-            assert moves[-1].to_status is life.status
+            assert all(later.from_status == earlier.to_status for earlier, later in chain)
+            assert moves[-1].to_status == life.status
             assert [row.id for row in rows][: len(life.seen)] == life.seen, "history only grows"
             life.seen = [row.id for row in rows]
 

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.errors import CallbackNotFound, ClaimLost, IllegalMove
-from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, IncompleteStep, Priority, Status, WhyEnded
+from desk.callbacks.errors import CallbackNotFound
+from desk.callbacks.model import AttemptOutcome, Callback, IncompleteStep, WhyEnded
 from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.departments.errors import DepartmentNotFound
+from desk.inquiries.errors import ClaimLost, IllegalMove
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.vault.vault import Vault
 from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
 from tests.support.fakes import FakeClock

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost, IllegalMove
-from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Priority, Status
+from desk.callbacks.errors import CallbackNotFound
+from desk.callbacks.model import AttemptOutcome, Callback
 from desk.callbacks.queue import Desk
 from desk.departments.errors import DepartmentNotFound
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
+from desk.inquiries.model import ClosedReason, Priority, Status
 from tests.support.desk.desk import call, person, phone
 from tests.support.fakes import FakeClock
 
@@ -308,4 +310,4 @@ async def test_every_move_left_one_history_row_in_order(desk: Desk, clock: FakeC
     chain = [row for row in rows if row.to_status]
     assert [row.from_status for row in chain[1:]] == [row.to_status for row in chain[:-1]]
     assert [row.id for row in rows] == sorted({row.id for row in rows})
-    assert chain[-1].to_status is (await desk.get(callback.id, scope=EVERYTHING)).status
+    assert chain[-1].to_status == (await desk.get(callback.id, scope=EVERYTHING)).status

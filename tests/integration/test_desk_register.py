@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import func, select
 
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.model import AttemptOutcome, ClosedReason, IncompleteStep, Priority, Status
+from desk.callbacks.model import AttemptOutcome, IncompleteStep
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.errors import DepartmentNotFound
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.schema import tables
 from tests.support.desk.desk import call, make_desk, person, phone
 from tests.support.fakes import FakeClock

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import ClosedReason, Registration
+from desk.callbacks.model import Registration
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentNotFound
-from desk.promises.availability import DelayReason
+from desk.inquiries.model import ClosedReason
+from desk.promises.model import DelayReason
 from desk.vault.vault import Vault
 from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
 from tests.support.fakes import FakeClock

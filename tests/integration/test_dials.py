@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.errors import AlreadyClaimed, CallbackNotFound, ClaimLost
-from desk.callbacks.model import AttemptOutcome, Status
+from desk.callbacks.errors import CallbackNotFound
+from desk.callbacks.model import AttemptOutcome
 from desk.database.engine import Database
 from desk.dials.errors import (
     DialCapReached,
@@ -18,7 +18,10 @@ from desk.dials.errors import (
     NoAgentPhone,
     OutsideRingingHours,
 )
-from desk.dials.model import Caps, DialReason, DialState
+from desk.dials.model import DialReason, DialState
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost
+from desk.inquiries.model import Status
+from desk.limits.dial_caps import DialCaps
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import parse_phone
 from tests.support.desk.desk import call
@@ -155,7 +158,7 @@ async def test_the_hour_strikes_before_the_patient_is_rung(world: DialWorld) -> 
 
 
 async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: FakeClock) -> None:
-    world = make_dials(database, clock, Caps(number=2, agent=3))
+    world = make_dials(database, clock, DialCaps(number=2, agent=3))
     callback = await world.claimed(1)
 
     async def dialled() -> None:

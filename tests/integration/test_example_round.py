@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import ClosedReason, Status
+from desk.inquiries.model import ClosedReason, Status
 from desk.paths import ROOT
 from tests.support.web.api_process import environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring

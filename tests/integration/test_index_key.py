@@ -14,14 +14,15 @@ from typer.testing import CliRunner
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
-from desk.callbacks.errors import IllegalMove
-from desk.callbacks.model import CallKey, ClosedReason, Status
+from desk.callbacks.model import CallKey
 from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.callbacks.repository import Stored
 from desk.database.engine import Database
 from desk.errors import SettingsError
 from desk.idempotency.answers import Answer, Answers
+from desk.inquiries.errors import IllegalMove
+from desk.inquiries.model import ClosedReason, Status
 from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import Rotation

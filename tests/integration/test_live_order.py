@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select, text
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import Change, Status
 from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
 from desk.database.errors import StorageUnavailable
@@ -18,6 +17,8 @@ from desk.history import history
 from desk.history.feed import Changes, Tail
 from desk.history.feed_repository import LOCK, unfinished
 from desk.history.history import Entry
+from desk.history.model import Change
+from desk.inquiries.model import Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
 from tests.support.desk.desk import call, make_desk, person, phone

@@ -8,12 +8,13 @@ import pytest
 
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.edits import CallbackEdits
-from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, Status
+from desk.callbacks.model import AttemptOutcome, Callback
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.departments.departments import Departments
-from desk.promises.availability import DelayReason
+from desk.inquiries.model import ClosedReason, Status
 from desk.promises.errors import PromiseNotPossible
+from desk.promises.model import DelayReason
 from desk.vault.vault import Vault
 from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
 from tests.support.fakes import FakeClock

@@ -20,12 +20,13 @@ from desk.audit import repository as audit
 from desk.audit.repository import AuditRow, Look, Seen
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as callbacks
-from desk.callbacks.model import CallbackFilter, Priority, Status
+from desk.callbacks.model import CallbackFilter
 from desk.callbacks.queue import LEASE
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
+from desk.inquiries.model import Priority, Status
 from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber

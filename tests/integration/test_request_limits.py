@@ -9,7 +9,7 @@ import pytest
 
 from desk.access.permissions import EVERYTHING
 from desk.audit.repository import AuditRow
-from desk.callbacks.model import Status
+from desk.inquiries.model import Status
 from tests.support.desk.audit import everything
 from tests.support.web.api import World, open_world, refused
 

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from api.web.background import repeating
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.model import AttemptOutcome, CallKey, ClosedReason, IncompleteStep
+from desk.callbacks.model import AttemptOutcome, CallKey, IncompleteStep
 from desk.callbacks.queue import Desk
 from desk.database.engine import Connection, Database
+from desk.inquiries.model import ClosedReason
 from desk.privacy import retention_repository as nights
 from desk.privacy.personal_columns import NOT_PERSONAL, PERSONAL
 from desk.privacy.retention import SILENT, Retention, Rules

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 from desk.access.actor import CALLER
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.model import ClosedReason, IncompleteStep
+from desk.callbacks.model import IncompleteStep
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.history import history
+from desk.inquiries.model import ClosedReason
 from desk.privacy.subject_access import Rights
 from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav

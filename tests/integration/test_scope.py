@@ -14,11 +14,12 @@ from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.model import AttemptOutcome, Callback, ClosedReason, IncompleteStep, Status
+from desk.callbacks.model import AttemptOutcome, Callback, IncompleteStep
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.dials.dials import Dials
 from desk.history.feed import Changes
+from desk.inquiries.model import ClosedReason, Status
 from desk.ledger.ledger import Ledger
 from desk.recordings.recordings import Recordings
 from desk.vault.vault import Vault

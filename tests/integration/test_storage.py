@@ -10,10 +10,11 @@ from sqlalchemy import event, select, text, update
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
 from desk.accounts.agents import Agent, AgentExists, Agents
 from desk.accounts.errors import AgentNotFound
-from desk.callbacks.model import AttemptOutcome, Status
+from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
+from desk.inquiries.model import Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
 from tests.support.desk.desk import call, make_desk, person, phone

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks.errors import IllegalMove
-from desk.callbacks.model import TRANSITIONS, AttemptOutcome, CallKey, Status, next_status
+from desk.callbacks.model import AttemptOutcome, CallKey
+from desk.inquiries.errors import IllegalMove
+from desk.inquiries.model import TRANSITIONS, Status, next_status
 
 ALLOWED = {
     ("waiting", "claimed"),

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from desk.callbacks.errors import IllegalMove
-from desk.callbacks.model import Status
+from desk.inquiries.errors import IllegalMove
+from desk.inquiries.model import Status
 from desk.numbers.phone_number import parse_phone
 from ivr.prompts.keys import ahead
 from ivr.rehearsal.virtual_time import on_virtual_time

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 from api.pages import page_json
 from api.schemas.common import CallbackOut, CallbackPage
-from desk.callbacks.model import Attempt, AttemptOutcome, Callback, ClosedReason, Priority, Status
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback
 from desk.database.pages import Page
 from desk.departments.departments import Policy
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
-from desk.promises.rules import Promise
+from desk.promises.model import Promise
 from tests.support.desk.desk import phone
 
 NOW = datetime(2026, 11, 22, 7, 30, 15, 123456, tzinfo=UTC)

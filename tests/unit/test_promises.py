@@ -10,20 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks.model import Status
 from desk.clock import OSLO
+from desk.departments.calendar import is_workday, public_holidays
 from desk.departments.departments import Department, HalfDay, Policy
 from desk.numbers.phone_number import parse_phone
-from desk.promises.rules import (
-    NextStep,
-    Promise,
-    after_unanswered,
-    attempts_note,
-    is_workday,
-    promise_for,
-    public_holidays,
-    spoken_text,
-)
+from desk.promises.model import NextStep, Promise
+from desk.promises.rules import after_unanswered, attempts_note, promise_for, spoken_text
 
 DEADLINE = Department(
     slug="kirurgi",
@@ -222,7 +214,13 @@ def attempts(department: Department, first_rang: str, tries: Sequence[str]) -> l
             counted.append(moment)
         if step.next_promise:
             promise = step.next_promise
-        steps.append((step.counted, step.status.value, wall(step.next_promise.by) if step.next_promise else None))
+        steps.append(
+            (
+                step.counted,
+                "unreachable" if step.is_last else "waiting",
+                wall(step.next_promise.by) if step.next_promise else None,
+            )
+        )
     return steps
 
 
@@ -256,7 +254,7 @@ def test_one_attempt_counts_in_each_round() -> None:
 def test_a_second_try_in_a_round_is_not_counted_even_under_an_overdue_promise() -> None:
     overdue = promise_for(ROUNDS, oslo("2026-11-23T09:00"))
     step = after_unanswered(ROUNDS, overdue, [oslo("2026-11-23T10:02")], oslo("2026-11-23T10:40"))
-    assert step == NextStep(False, Status.WAITING, promise_for(ROUNDS, oslo("2026-11-23T10:40")))
+    assert step == NextStep(False, False, promise_for(ROUNDS, oslo("2026-11-23T10:40")))
 
 
 def test_a_late_attempt_counts_for_its_round_and_the_next_round_is_promised() -> None:
@@ -294,7 +292,7 @@ def test_a_try_on_the_day_before_the_promised_one_is_not_counted() -> None:
 def test_a_clinic_may_set_two_attempts_or_one() -> None:
     promise = promise_for(ROUNDS, oslo("2026-11-23T09:00"))
     once = after_unanswered(replace(ROUNDS, max_attempts=1), promise, [], oslo("2026-11-23T10:00"))
-    assert once == NextStep(counted=True, status=Status.UNREACHABLE, next_promise=None)
+    assert once == NextStep(counted=True, is_last=True, next_promise=None)
     two = replace(ROUNDS, max_attempts=2)
     assert attempts(two, "2026-11-23T09:00", ["2026-11-23T10:02", "2026-11-23T13:05"])[-1] == (
         True,
@@ -307,7 +305,7 @@ def test_an_early_last_try_does_not_make_a_patient_unreachable() -> None:
     promise = promise_for(ROUNDS, oslo("2026-11-24T09:00"))
     earlier = [oslo("2026-11-23T10:02"), oslo("2026-11-23T13:05")]
     step = after_unanswered(ROUNDS, promise, earlier, oslo("2026-11-24T09:10"))
-    assert step == NextStep(counted=False, status=Status.WAITING, next_promise=promise)
+    assert step == NextStep(counted=False, is_last=False, next_promise=promise)
 
 
 def test_a_spacing_longer_than_a_night_skips_the_morning() -> None:
@@ -326,11 +324,10 @@ def test_whatever_the_tries_a_waiting_patient_always_has_a_promise_ahead(
         step = after_unanswered(department, promise, counted, now)
         if step.counted:
             counted.append(now)
-        if step.status is Status.UNREACHABLE:
+        if step.is_last:
             assert step.next_promise is None
             assert len(counted) == department.max_attempts
             return
-        assert step.status is Status.WAITING
         assert step.next_promise is not None
         assert step.next_promise.by > now
         promise = step.next_promise

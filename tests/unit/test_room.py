@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from desk.callbacks import transitions
 from desk.callbacks.model import Registration
 from desk.clock import OSLO
+from desk.departments.calendar import is_workday
 from desk.departments.departments import Department, Policy, load_departments
 from desk.departments.errors import DepartmentsFileError
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from desk.promises.availability import CLOSURE_TEXTS, DelayReason, PromiseOffer
 from desk.promises.errors import PromiseNotPossible
-from desk.promises.rules import Availability, after_unanswered, is_workday, promise_by_hand, promise_for
+from desk.promises.model import Availability, DelayReason, PromiseOffer
+from desk.promises.rules import after_unanswered, promise_by_hand, promise_for
 from ivr.dialogue.speech import LATER, receipt
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import HOSPITAL, KIRURGI, OWN_NUMBER, World
@@ -80,7 +81,8 @@ def test_whatever_is_closed_a_promise_comes_and_on_an_open_day(
 
 def test_each_reason_has_its_own_prompt() -> None:
     assert set(LATER) == set(DelayReason)
-    assert [LATER[text].value for text in CLOSURE_TEXTS] == [text.value for text in CLOSURE_TEXTS]
+    closures = set(DelayReason) - {DelayReason.QUEUE_FULL}
+    assert all(LATER[text].value == text.value for text in closures)
 
 
 @on_virtual_time
@@ -167,7 +169,7 @@ def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
 
 
 def test_promises_are_given_in_one_place() -> None:
-    """Who stores a promise needs a `PromiseOffer`, and only desk/promises/availability.py makes one: none forgets
+    """Who stores a promise needs a `PromiseOffer`, and only desk/inquiries/availability.py makes one: none forgets
     closed times and capacity.
     """
     private = {"promise_for", "promise_by_hand", "after_unanswered", "PromiseOffer"}

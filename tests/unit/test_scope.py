@@ -52,8 +52,8 @@ WITHOUT = {
     "tells a number or a time, the same whoever asks: promises are given, and limits kept, for the whole house": (
         "history/feed_repository.newest",
         "history/feed_repository.unfinished",
-        "promises/closures_repository.ahead",
-        "promises/closures_repository.promised",
+        "promises/repository.ahead",
+        "inquiries/repository.promised",
         "dials/repository.asked_since",
         "dials/repository.rung_since",
         "messages/repository.backlog",

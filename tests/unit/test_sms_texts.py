@@ -13,7 +13,7 @@ from desk.messages.model import SmsKind
 from desk.messages.texts import LONGEST, NUMBER, WHEN, load_sms_texts, telling_names, written_text
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
-from desk.promises.rules import Promise
+from desk.promises.model import Promise
 
 FILE = ROOT / "prompts" / "sms.toml"
 TEXT = FILE.read_text("utf-8").partition("\n\n")[2]

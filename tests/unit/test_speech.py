@@ -11,7 +11,8 @@ from desk.clock import OSLO
 from desk.departments.departments import Department, Policy
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
-from desk.promises.rules import Promise, promise_for, spoken_text
+from desk.promises.model import Promise
+from desk.promises.rules import promise_for, spoken_text
 from ivr.dialogue.speech import (
     callback_number_prompts,
     phone_prompts,

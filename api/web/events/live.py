@@ -15,9 +15,9 @@ import structlog
 
 from api.web.errors import TooManyReaders
 from desk.access.permissions import Scope
-from desk.callbacks.model import Change
 from desk.database.errors import StorageUnavailable
 from desk.history.feed import POLL_SECONDS, Changes, Tail
+from desk.history.model import Change
 
 BUFFER = 1000
 """Changes kept for a reader that doesn't read."""

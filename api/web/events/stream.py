@@ -15,7 +15,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from api.web.events.live import Ending, Live, Reader
-from desk.callbacks.model import Change
+from desk.history.model import Change
 
 HEARTBEAT_SECONDS = 15.0
 SEND_SECONDS = 30.0

@@ -17,12 +17,12 @@ from desk.callbacks import batched_claims_sql as together
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.model import ClosedReason
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Connection, Database
 from desk.database.errors import StorageUnavailable
 from desk.errors import DeskError
+from desk.inquiries.model import ClosedReason
 from desk.schema.tables import callbacks
 from tests.support.claims.history import LOST, OK, Journal
 from tests.support.desk.desk import make_desk

@@ -7,7 +7,8 @@ from desk.callbacks.model import Callback
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
 from desk.dials.dials import Dials
-from desk.dials.model import Caps, Dial
+from desk.dials.model import Dial
+from desk.limits.dial_caps import DialCaps
 from tests.support.desk.desk import DEPARTMENTS, call, make_desk, phone
 from tests.support.fakes import FakeClock
 
@@ -40,7 +41,7 @@ class DialWorld:
         ]
 
 
-def make_dials(database: Database, clock: FakeClock, caps: Caps | None = None) -> DialWorld:
+def make_dials(database: Database, clock: FakeClock, caps: DialCaps | None = None) -> DialWorld:
     desk = make_desk(database, clock)
     dials = Dials(database=database, desk=desk, departments=lambda: DEPARTMENTS, clock=clock, caps=caps)
     return DialWorld(desk, dials, clock)

@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import text
 
 from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import Priority, Registration, WhyEnded
+from desk.callbacks.model import Registration, WhyEnded
 from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import Standing
 from desk.clock import OSLO
 from desk.database.engine import Database
 from desk.departments.choice import Choice, Topic
 from desk.departments.departments import Department, Departments, HalfDay, Policy
+from desk.inquiries.model import Priority
 from desk.paths import ROOT
 from desk.schema.tables import promises
 from ivr.prompts.catalogue import load_catalogue

@@ -7,19 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from typing import Any
 
-from desk.callbacks.model import (
-    Callback,
-    CallKey,
-    ClosedReason,
-    IncompleteStep,
-    Priority,
-    Registration,
-    Status,
-    WhyEnded,
-)
+from desk.callbacks.model import Callback, CallKey, IncompleteStep, Registration, WhyEnded
 from desk.callbacks.repeat_callers import Standing
 from desk.departments.departments import Department, Policy
 from desk.errors import DeskError
+from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.promises.rules import promise_for, spoken_text

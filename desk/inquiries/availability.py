@@ -6,52 +6,15 @@ is a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from desk.callbacks.model import Callback
 from desk.database.engine import Connection
 from desk.departments.departments import Department
-from desk.promises import closures_repository as closures
-from desk.promises.rules import Availability, NextStep, Promise, after_unanswered, promise_by_hand, promise_for, stands
-
-LONGEST_CLOSURE = timedelta(days=31)
-
-
-class DelayReason(StrEnum):
-    """Why a caller is promised a later time than the hours alone would give: the prompt that tells it.
-
-    The closed ones are a department's own words for a closure; operators may change each text.
-    """
-
-    CLOSED_TODAY = "closed_today"
-    CLOSED_COURSE = "closed_course"
-    CLOSED_ILLNESS = "closed_illness"
-    QUEUE_FULL = "queue_full"
-
-
-CLOSURE_TEXTS = (DelayReason.CLOSED_TODAY, DelayReason.CLOSED_COURSE, DelayReason.CLOSED_ILLNESS)
-
-
-@dataclass(frozen=True)
-class Closure:
-    """A department's queue closed from an instant until another: who rings then is promised what follows."""
-
-    id: int
-    department: str
-    from_: datetime
-    until: datetime
-    text: DelayReason
-
-
-@dataclass(frozen=True)
-class PromiseOffer:
-    """A promise to give now. `later` is set when the queue is closed now, or what came before is full."""
-
-    promise: Promise
-    later: DelayReason | None = None
+from desk.inquiries import repository as rows
+from desk.promises import repository as closures
+from desk.promises.model import Availability, DelayReason, NextStep, Promise, PromiseOffer
+from desk.promises.rules import after_unanswered, promise_by_hand, promise_for, stands
 
 
 async def next_promise(
@@ -88,13 +51,19 @@ async def taken_over(
 
 
 async def unanswered(
-    connection: Connection, rules: Department, callback: Callback, counted: Sequence[datetime], now: datetime
+    connection: Connection,
+    rules: Department,
+    promise: Promise,
+    counted: Sequence[datetime],
+    now: datetime,
+    *,
+    excluding: str,
 ) -> tuple[NextStep, PromiseOffer | None]:
     """What an attempt that nobody answered leads to, and the new promise, where there is one."""
-    _, room = await _room(connection, rules, now, callback.id)
-    step = after_unanswered(rules, callback.promise, counted, now, room)
+    _, room = await _room(connection, rules, now, excluding)
+    step = after_unanswered(rules, promise, counted, now, room)
     anew = step.next_promise
-    return step, PromiseOffer(anew) if anew and anew != callback.promise else None
+    return step, PromiseOffer(anew) if anew and anew != promise else None
 
 
 async def _room(
@@ -105,6 +74,6 @@ async def _room(
     Where it has a capacity, others who are promised something there wait for this unit of work to end: two at once do
     not both get the last place.
     """
-    rows = await closures.ahead(connection, rules.slug, now)
-    taken = {} if rules.capacity is None else await closures.promised(connection, rules.slug, now, excluding=excluding)
-    return rows, Availability([(row.from_at, row.until_at) for row in rows], taken)
+    closed = await closures.ahead(connection, rules.slug, now)
+    taken = {} if rules.capacity is None else await rows.promised(connection, rules.slug, now, excluding=excluding)
+    return closed, Availability([(row.from_at, row.until_at) for row in closed], taken)
