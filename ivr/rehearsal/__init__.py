@@ -1,1 +1,1 @@
-"""Simulated callers, who hold every conversation there is with the files on disk, in virtual time."""
+"""Rehearse conversations with simulated callers, in virtual time and without Asterisk."""

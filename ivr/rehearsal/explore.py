@@ -1,7 +1,7 @@
-"""Everything a caller can meet, found by trying: the conversation is held over and over, answered otherwise each time.
+"""Explore every path of a conversation by running it with different answers, and draw the result with Mermaid.
 
-What is found is drawn as a Mermaid flowchart. Nothing here knows the conversation: a question is what was said before
-the keys were waited for, and where the same is said again, the same is met.
+The explorer does not know the conversation. A question is identified by the prompts played before it waits for keys:
+the same prompts mean the same question.
 """
 
 import re
@@ -17,7 +17,7 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal import people
 from ivr.rehearsal.cast import PHONE_DIGITS, SPEAKS, SPEECH
-from ivr.rehearsal.stage import Answer, Question, Stage, Story, Undecided
+from ivr.rehearsal.stage import CallerAnswer, OpenQuestion, Question, Stage, Story
 from ivr.rehearsal.transcript import faults, words
 
 OFFERS: Final = frozenset({Prompt.PRESS_FIVE, Prompt.OFFER_URGENT})
@@ -28,20 +28,20 @@ _OPEN = "…"
 
 Said = tuple[str, ...]
 Node = tuple[str, Said]
-"""The language, and what was said, numbers left open."""
+"""The language and the prompts of a question, with numbers left out."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One thing a caller may answer, with the words it goes by in the picture."""
+class PossibleAnswer:
+    """An answer to try, with its label in the diagram."""
 
     words: str
-    answer: Answer
+    answer: CallerAnswer
 
 
 @dataclass
-class Map:
-    """What was met. An edge leads from node to node by the words of an answer; `ends` tells how a node's call ended."""
+class ConversationMap:
+    """The explored conversation. Edges are labelled with answers. `ends` has the outcomes of calls by last node."""
 
     start: Node | None = None
     edges: dict[tuple[Node, Node], list[str]] = field(default_factory=dict)
@@ -55,43 +55,45 @@ class Map:
         return list(dict.fromkeys(found))
 
 
-def choices(question: Question, person: int) -> list[Choice]:
-    """What may be answered to a question, by the number of digits it waits for."""
-    silence = Choice("ingenting", Answer())
-    five = [Choice("5", Answer("5"))] if OFFERS.intersection(question.prompts) else []
+def possible_answers(question: Question, person: int) -> list[PossibleAnswer]:
+    """List the answers to try for a question, by the number of digits it expects."""
+    silence = PossibleAnswer("ingenting", CallerAnswer())
+    five = [PossibleAnswer("5", CallerAnswer("5"))] if OFFERS.intersection(question.prompts) else []
     if question.digits == SPEECH:
         return [
-            Choice("sier noe", SPEAKS),
-            Choice("sier ikke noe", Answer()),
-            Choice("sier noe og legger på", Answer(speaks=30.0, after=3.0, hangs_up=True)),
+            PossibleAnswer("sier noe", SPEAKS),
+            PossibleAnswer("sier ikke noe", CallerAnswer()),
+            PossibleAnswer("sier noe og legger på", CallerAnswer(speaks=30.0, after=3.0, hangs_up=True)),
         ]
     if question.digits == LENGTH:
         right, wrong = people.identity(person), people.wrong_identity(person)
         return [
-            Choice("riktig fødselsnummer", Answer(right)),
-            Choice("feil nummer", Answer(wrong)),
-            Choice("for få siffer", Answer(right[:9])),
+            PossibleAnswer("riktig fødselsnummer", CallerAnswer(right)),
+            PossibleAnswer("feil nummer", CallerAnswer(wrong)),
+            PossibleAnswer("for få siffer", CallerAnswer(right[:9])),
             silence,
-            Choice("firkant", Answer("#")),
-            Choice("0", Answer("0")),
-            Choice("9", Answer("9")),
-            Choice("113", Answer("113")),
+            PossibleAnswer("firkant", CallerAnswer("#")),
+            PossibleAnswer("0", CallerAnswer("0")),
+            PossibleAnswer("9", CallerAnswer("9")),
+            PossibleAnswer("113", CallerAnswer("113")),
             *five,
         ]
     if question.digits == PHONE_DIGITS:
         return [
-            Choice("et nummer", Answer(people.number(person + 5_000).removeprefix("+47"))),
-            Choice("ikke et nummer", Answer("00000")),
+            PossibleAnswer("et nummer", CallerAnswer(people.number(person + 5_000).removeprefix("+47"))),
+            PossibleAnswer("ikke et nummer", CallerAnswer("00000")),
             silence,
-            Choice("0", Answer("0")),
+            PossibleAnswer("0", CallerAnswer("0")),
             *five,
         ]
-    return [silence, *(Choice(key, Answer(key)) for key in "1230"), *five]
+    return [silence, *(PossibleAnswer(key, CallerAnswer(key)) for key in "1230"), *five]
 
 
-async def explore(stage: Stage, department: Department, *, on_list: bool = False, withheld: bool = False) -> Map:
-    """Ring until nothing new is met (or MOST_CALLS). With `on_list` the caller has rung before."""
-    found = Map()
+async def explore(
+    stage: Stage, department: Department, *, on_list: bool = False, withheld: bool = False
+) -> ConversationMap:
+    """Make calls until no new questions appear, at most MOST_CALLS. With `on_list` the caller has a callback."""
+    found = ConversationMap()
     waiting: deque[tuple[int, ...]] = deque([()])
     seen: set[tuple[Node, int]] = set()
     while waiting and found.calls < MOST_CALLS:
@@ -99,11 +101,11 @@ async def explore(stage: Stage, department: Department, *, on_list: bool = False
         person = stage.new_person()
         if on_list:
             await stage.register(department, person)
-        walk = _Walk(path, person)
+        walk = _PathScript(path, person)
         try:
             story = await stage.ring(department, walk, person=person, withheld=withheld)
-        except Undecided as undecided:
-            story, question = None, undecided.question
+        except OpenQuestion as reached:
+            story, question = None, reached.question
         found.calls += 1
         nodes = [_node(each) for each in walk.asked]
         if story is None:
@@ -112,7 +114,7 @@ async def explore(stage: Stage, department: Department, *, on_list: bool = False
             other_language = nodes[-1][0] != nodes[0][0]
             if visit not in seen and len(path) < MOST_ANSWERS and not other_language:
                 seen.add(visit)
-                waiting.extend((*path, number) for number in range(len(choices(question, person))))
+                waiting.extend((*path, number) for number in range(len(possible_answers(question, person))))
         else:
             _end(found, nodes, walk, story, stage.catalogue)
         found.start = found.start or nodes[0]
@@ -123,8 +125,8 @@ async def explore(stage: Stage, department: Department, *, on_list: bool = False
     return found
 
 
-class _Walk:
-    """Answers by number, and breaks off at the first question it has no answer to."""
+class _PathScript:
+    """A caller who gives the answers of a path, and stops at the first question after it."""
 
     def __init__(self, path: Sequence[int], person: int) -> None:
         self._path = path
@@ -132,17 +134,17 @@ class _Walk:
         self.asked: list[Question] = []
         self.words: list[str] = []
 
-    def __call__(self, question: Question) -> Answer:
+    def __call__(self, question: Question) -> CallerAnswer:
         if len(self.asked) == len(self._path):
-            raise Undecided(question)
-        choice = choices(question, self._person)[self._path[len(self.asked)]]
+            raise OpenQuestion(question)
+        choice = possible_answers(question, self._person)[self._path[len(self.asked)]]
         self.asked.append(question)
         self.words.append(choice.words)
         return choice.answer
 
 
-def _end(found: Map, nodes: list[Node], walk: _Walk, story: Story, catalogue: Catalogue) -> None:
-    """What was said after the last answer is a node too: the call ended there."""
+def _end(found: ConversationMap, nodes: list[Node], walk: _PathScript, story: Story, catalogue: Catalogue) -> None:
+    """Add a last node for the prompts after the last answer, where the call ended."""
     rest = story.said()[sum(len(question.prompts) for question in walk.asked) :]
     spoken = [event.language for event in story.events if event.kind == "says"]
     nodes.append((spoken[-1] if spoken else "", _open(rest)))
@@ -155,7 +157,7 @@ def _node(question: Question) -> Node:
 
 
 def _open(prompts: Sequence[str]) -> Said:
-    """Numbers, hours and dates left open, pauses left out."""
+    """Replace numbers, hours and dates by a placeholder, and drop pauses."""
     said: list[str] = []
     for prompt in prompts:
         name = _OPEN if _NUMBERED.fullmatch(prompt) else prompt
@@ -164,8 +166,8 @@ def _open(prompts: Sequence[str]) -> Said:
     return tuple(said)
 
 
-def mermaid(found: Map, catalogue: Catalogue) -> str:
-    """The map as a Mermaid flowchart, in Markdown's fence."""
+def mermaid(found: ConversationMap, catalogue: Catalogue) -> str:
+    """Draw the map as a Mermaid flowchart in a Markdown code fence."""
     names: Mapping[Node, str] = {node: f"n{number}" for number, node in enumerate(found.nodes())}
     lines = ["```mermaid", "flowchart TD"]
     for node, name in names.items():

@@ -1,4 +1,4 @@
-"""A caller's line without Asterisk: plays prompts in virtual time, and a scripted caller keys and hangs up."""
+"""A fake channel with a scripted caller. It plays prompts in virtual time, without Asterisk."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from ivr.calls.call import KEY_TONE, PAUSE, Call, CallerId
 PREFIX = "sound:innringing/"
 
 
-class Listener(Protocol):
-    """Who is told what happens on the line: a Call, or what leads to one."""
+class ChannelListener(Protocol):
+    """Receives the events of a channel, as a Call does."""
 
     def key_pressed(self, key: str) -> None: ...
 
@@ -24,18 +24,18 @@ class Listener(Protocol):
 
 
 class FakeChannel:
-    """`ivr.call.Channel` with a script.
+    """An implementation of `ivr.asterisk.channel.Channel` with a script.
 
     >>> caller = FakeChannel(durations={"welcome": 3.0})
     >>> call = caller.call(department="kirurgi", number="+4768050001")
-    >>> caller.keys("12345", at=2.0)          # from now, half a second apart
-    >>> caller.answers("menu", "1", after=1)  # one second into each playing of the prompt `menu`
-    >>> caller.speaks = 6.0                   # seconds, when asked to say something
+    >>> caller.keys("12345", at=2.0)          # two seconds from now, half a second apart
+    >>> caller.answers("menu", "1", after=1)  # one second into the next playback of the prompt `menu`
+    >>> caller.speaks = 6.0                   # seconds of speech in a recording
     >>> caller.hangs_up(at=20)
 
-    `heard` holds (second, prompt) for each prompt begun, `stopped` the seconds at which playing was broken off; `tones`
-    the seconds of the tones for keys, and `holding` what holds the line open between them (see Call);
-    `recorded` (name, seconds) for each recording that ended.
+    `heard` has (second, prompt) for each prompt started, `stopped` the times at which a playback was stopped, `tones`
+    the times of key tones, `holding` the playbacks that keep the line open between keys (see Call), and `recorded`
+    (name, seconds) for each ended recording.
     """
 
     def __init__(self, channel_id: str = "1790000000.1", *, durations: Mapping[str, float] | None = None) -> None:
@@ -51,25 +51,23 @@ class FakeChannel:
         self.hung_up = False
         self.speaks = 0.0
         self.recorded: list[tuple[str, float]] = []
-        self.failing: dict[
-            str, AriError
-        ] = {}  # request -> what it raises: play, stop, playing, hangup, leave, set_rescue, record, stop_recording
-        self.silent_failures: set[str] = set()  # prompts whose playing ends without any event
+        self.failing: dict[str, AriError] = {}  # the error that a method raises, by the method's name
+        self.silent_failures: set[str] = set()  # prompts whose playback ends without an event
         self.failed_prompts: set[str] = set()  # prompts that Asterisk cannot play
         self.rescue_at: float | None = None
         self._answers: dict[str, list[tuple[str, float]]] = {}
         self._playing: dict[str, list[asyncio.TimerHandle]] = {}
         self._recording: tuple[str, float, asyncio.TimerHandle] | None = None
-        self._call: Listener | None = None
+        self._call: ChannelListener | None = None
 
-    def attach(self, listener: "Listener") -> None:
-        """Tell another than `call()` made what happens on the line."""
+    def attach(self, listener: ChannelListener) -> None:
+        """Send the channel's events to this listener."""
         self._call = listener
 
     def call(
         self, *, department: str = "kirurgi", language: str = "nb", number: str | None = None, withheld: bool = False
     ) -> Call:
-        """The Call that a controller would have made of this line."""
+        """Make a Call for this channel, as the controller does."""
         key = CallKey("asterisk-1", self.id)
         call = Call(self, key=key, department=department, language=language, caller=CallerId(number, withheld))
         self.attach(call)
@@ -77,7 +75,7 @@ class FakeChannel:
 
     @property
     def prompts(self) -> list[str]:
-        """The prompts heard, in order, without their times."""
+        """The prompts played, in order, without their times."""
         return [prompt for _, prompt in self.heard]
 
     def keys(self, keys: str, *, at: float = 0.0, gap: float = 0.5) -> None:
@@ -86,7 +84,7 @@ class FakeChannel:
             self._loop.call_later(at + index * gap, self._press, key)
 
     def answers(self, prompt: str, keys: str, *, after: float = 0.0) -> None:
-        """Press keys `after` seconds into the next playing of a prompt; given again, for the one after that."""
+        """Press keys `after` seconds into the next playback of a prompt. A second call is for the playback after it."""
         self._answers.setdefault(prompt, []).append((keys, after))
 
     def hangs_up(self, *, at: float = 0.0) -> None:

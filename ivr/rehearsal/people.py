@@ -1,4 +1,4 @@
-"""People and numbers for rehearsals. None of them can be anybody's."""
+"""Synthetic identity numbers and phone numbers for rehearsals. None of them can belong to a real person."""
 
 from itertools import count
 
@@ -7,11 +7,11 @@ from desk.numbers.identity_number import parse_identity
 
 FIRST_NUMBER = 68_050_000
 NUMBERS = 10_000
-"""+47 680 50 000 and on are kept for fiction."""
+"""Numbers from +47 680 50 000 on are reserved for fiction."""
 
 
 def identity(n: int) -> str:
-    """The n-th synthetic identity number: 80 is added to the month, so that no person has it."""
+    """Return the n-th synthetic identity number. Its month has 80 added, so no real person has it."""
     for individual in count(n):
         nine = f"{1 + n % 28:02}{81 + n // 28 % 12:02}{n // 336 % 100:02}{500 + individual % 400:03}"
         for ending in range(100):
@@ -23,11 +23,11 @@ def identity(n: int) -> str:
 
 
 def wrong_identity(n: int) -> str:
-    """One with its last digit mistyped."""
+    """Return the n-th identity number with a wrong last digit."""
     right = identity(n)
     return right[:-1] + str((int(right[-1]) + 1) % 10)
 
 
 def number(n: int) -> str:
-    """The n-th fictional number, E.164."""
+    """Return the n-th fictional phone number, E.164."""
     return f"+47{FIRST_NUMBER + n % NUMBERS}"

@@ -1,6 +1,4 @@
-"""Where conversations are rehearsed: the departments, texts and sounds on disk, the real conversation and the real
-desk, on a database of its own that is thrown away; and no Asterisk, no waiting, no telephone.
-"""
+"""The stage of a rehearsal: the real conversation, desk and files, with a temporary database and without Asterisk."""
 
 import asyncio
 import base64
@@ -38,17 +36,17 @@ from ivr.rehearsal.line import FakeChannel
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 SECONDS_A_LETTER: Final = 0.065
-"""How long a prompt not built yet is taken to be."""
+"""Estimates the length of a prompt that is not built yet."""
 LONGEST_CALL: Final = 900.0
 OUTCOMES: Final = {"switchboard": "switchboard", "urgent-line": "urgent"}
-"""What it means that a caller left for a context of the dialplan."""
+"""The outcome for each dialplan context that a caller can be transferred to."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a caller is asked: the prompts since the last answer, and how many digits are waited for; 0 to speak.
+    """A question to the caller: the prompts since the last answer, and the number of digits expected; 0 for speech.
 
-    `number` counts the questions of the call, from 0.
+    `number` counts the questions of the call from 0.
     """
 
     prompts: tuple[str, ...]
@@ -58,8 +56,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the caller does then: keys, `after` seconds and `gap` seconds apart; speaks so long; hangs up; nothing."""
+class CallerAnswer:
+    """A caller's reaction: keys after `after` seconds, `gap` seconds apart; `speaks` seconds of speech; a hang-up."""
 
     keys: str = ""
     after: float = 1.0
@@ -68,20 +66,20 @@ class Answer:
     speaks: float = 0.0
 
 
-class Undecided(Exception):
-    """The actor has not made up its mind: the call is broken off at this question."""
+class OpenQuestion(Exception):
+    """The script has no answer to this question. The call stops here."""
 
     def __init__(self, question: Question) -> None:
         super().__init__()
         self.question = question
 
 
-Actor = Callable[[Question], Answer]
+CallerScript = Callable[[Question], CallerAnswer]
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something in a call: `kind` is says, keys, waits, speaks, desk or ends. `language`: where something is said."""
+class StoryEvent:
+    """An event of a call. `kind` is says, keys, waits, speaks, desk or ends. `language` is set where a prompt plays."""
 
     second: float
     kind: str
@@ -91,18 +89,19 @@ class Event:
 
 @dataclass
 class Story:
-    """One rehearsed call. `outcome` is done, hung-up or one of OUTCOMES; `failure` is what broke, if anything did."""
+    """One rehearsed call. `outcome` is done, hung-up or one of OUTCOMES. `failure` describes an error, if any."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[StoryEvent] = field(default_factory=list)
     outcome: str = ""
     failure: str | None = None
 
     def said(self) -> list[str]:
+        """Return the keys of the prompts played."""
         return [event.what for event in self.events if event.kind == "says"]
 
 
 class StageLine(FakeChannel):
-    """A caller's line that writes the story down."""
+    """A fake channel that records the story."""
 
     def __init__(self, channel_id: str, durations: Mapping[tuple[str, str], float], story: Story) -> None:
         super().__init__(channel_id)
@@ -121,7 +120,7 @@ class StageLine(FakeChannel):
 
     def note(self, kind: str, what: str) -> None:
         language = self._language if kind == "says" else ""
-        self._story.events.append(Event(asyncio.get_running_loop().time(), kind, what, language))
+        self._story.events.append(StoryEvent(asyncio.get_running_loop().time(), kind, what, language))
 
     def _begin_prompt(self, prompt: str) -> None:
         self.note("says", prompt)
@@ -133,12 +132,12 @@ class StageLine(FakeChannel):
 
 
 class StageCall(Call):
-    """A call whose caller answers when asked. Keys come as on a real line: in time, one by one."""
+    """A call whose caller answers questions by a script. Keys arrive one by one, as on a real line."""
 
-    def __init__(self, line: StageLine, actor: Actor, *, story: Story, **known: Any) -> None:
+    def __init__(self, line: StageLine, script: CallerScript, *, story: Story, **known: Any) -> None:
         super().__init__(line, **known)
         self._line = line
-        self._actor = actor
+        self._script = script
         self._story = story
         self._answered = 0
         self._questions = 0
@@ -158,14 +157,14 @@ class StageCall(Call):
         await super().record(name, longest=longest, silence=silence)
 
     def _asked(self) -> tuple[str, ...]:
-        """What was said since the last answer."""
+        """The prompts since the last answer."""
         return tuple(self._story.said()[self._answered :])
 
-    def _answer(self, asked: tuple[str, ...], digits: int) -> Answer:
-        """The caller's answer to a question, its keys and hanging up under way."""
+    def _answer(self, asked: tuple[str, ...], digits: int) -> CallerAnswer:
+        """Get the script's answer to a question, and schedule its keys and its hang-up."""
         question = Question(asked, digits, self.language, self._questions)
         self._answered, self._questions = self._answered + len(asked), self._questions + 1
-        answer = self._actor(question)
+        answer = self._script(question)
         if answer.hangs_up:
             self._line.hangs_up(at=answer.after)
         self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
@@ -173,7 +172,7 @@ class StageCall(Call):
 
 
 class StageRecorder:
-    """Keeps what a caller says on this line."""
+    """A recorder that stores every recording with speech in it."""
 
     def __init__(self, line: StageLine) -> None:
         self._line = line
@@ -183,20 +182,20 @@ class StageRecorder:
 
     @contextmanager
     def expecting(self, callback_id: str) -> Iterator[Awaitable[RecordingOutcome]]:
-        told = self._told()
+        outcome = self._outcome()
         try:
-            yield told
+            yield outcome
         finally:
-            told.close()
+            outcome.close()
 
-    async def _told(self) -> RecordingOutcome:
+    async def _outcome(self) -> RecordingOutcome:
         spoken = bool(self._line.recorded and self._line.recorded[-1][1])
-        self._line.note("desk", "the recording is kept" if spoken else "nothing was said: no recording is kept")
+        self._line.note("desk", "recording stored" if spoken else "no speech: recording not stored")
         return RecordingOutcome.STORED if spoken else RecordingOutcome.EMPTY
 
 
 class StageClock:
-    """The day and hour of the rehearsal, moved by the loop's virtual seconds."""
+    """The clock of a rehearsal, driven by the loop's virtual time."""
 
     def __init__(self, start: datetime) -> None:
         self._start = start
@@ -206,7 +205,7 @@ class StageClock:
 
 
 class Stage:
-    """Calls to one set of departments. Use `open_stage`, on a VirtualTimeLoop."""
+    """Makes rehearsed calls to the departments. Open it with `open_stage`, on a VirtualTimeLoop."""
 
     def __init__(
         self,
@@ -228,21 +227,21 @@ class Stage:
         self._durations = _durations(settings.prompts_dir, catalogue)
 
     def new_person(self) -> int:
-        """The number of somebody who has not rung yet."""
+        """Return the number of a new person, who has not called before."""
         self._calls += 1
         return self._calls
 
     async def ring(
         self,
         department: Department,
-        actor: Actor,
+        script: CallerScript,
         *,
         person: int,
         withheld: bool = False,
         interrupts: Mapping[str, str] | None = None,
         hangs_up_at: float | None = None,
     ) -> Story:
-        """One call, to its end. `interrupts` are keys pressed half a second into a prompt, by the prompt's key."""
+        """Run one call to its end. `interrupts` maps prompts to keys pressed half a second into the prompt."""
         self._calls += 1
         story = Story()
         line = StageLine(f"rehearsal.{self._calls}", self._durations, story)
@@ -250,7 +249,7 @@ class Stage:
             line.answers(prompt, keys, after=0.5)
         call = StageCall(
             line,
-            actor,
+            script,
             story=story,
             key=CallKey("rehearsal", line.id),
             department=department.slug,
@@ -263,12 +262,12 @@ class Stage:
         began = asyncio.get_running_loop().time()
         await self._hold(call, line, department, story)
         story.events[:] = [
-            Event(event.second - began, event.kind, event.what, event.language) for event in story.events
+            StoryEvent(event.second - began, event.kind, event.what, event.language) for event in story.events
         ]
         return story
 
     async def _hold(self, call: Call, line: StageLine, department: Department, story: Story) -> None:
-        desk, callers = (cast(Any, _Still(each, line)) for each in (self._desk, self._callers))
+        desk, callers = (cast(Any, _DeskProxy(each, line)) for each in (self._desk, self._callers))
         try:
             async with asyncio.timeout(LONGEST_CALL):
                 await request_callback(
@@ -282,20 +281,20 @@ class Stage:
         except CallerHungUp:
             story.outcome = "hung-up"
             line.note("ends", f"hung up at {call.interrupted_at or 'the end'}")
-        except Undecided:
+        except OpenQuestion:
             raise
         except TimeoutError:
             story.failure = f"the call did not end within {LONGEST_CALL:.0f} seconds"
-        except Exception as error:  # a rehearsal is there to find it
+        except Exception as error:  # finding such errors is the purpose of a rehearsal
             frame = traceback.extract_tb(error.__traceback__)[-1]
             story.failure = (
-                f"the conversation broke: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+                f"the conversation failed: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
             )
         finally:
             call.ended()
 
     async def register(self, department: Department, person: int) -> Registration:
-        """Somebody who rang earlier and waits to be rung."""
+        """Register a callback for someone who called earlier."""
         self._calls += 1
         with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
             return await self._desk.register(
@@ -307,8 +306,8 @@ class Stage:
             )
 
 
-class _Still:
-    """The desk, during whose work no time passes in the story, and which tells the story what it did."""
+class _DeskProxy:
+    """Wraps the desk: stops the virtual clock during each call, and records the call in the story."""
 
     def __init__(self, desk: object, line: StageLine) -> None:
         self._desk = desk
@@ -323,29 +322,29 @@ class _Still:
         async def still(*args: Any, **kwargs: Any) -> Any:
             with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
                 result = await method(*args, **kwargs)
-            self._line.note("desk", _told(name, result, kwargs.get("why")))
+            self._line.note("desk", _description(name, result, kwargs.get("why")))
             return result
 
         return still
 
 
-def _told(method: str, result: object, why: WhyEnded | None) -> str:
+def _description(method: str, result: object, why: WhyEnded | None) -> str:
     if isinstance(result, Registration):
         callback = result.callback
         again = "" if result.created else f" (call {callback.call_count})"
-        return f"stored: rung back {callback.promise_spoken}{again}"
+        return f"stored: call back {callback.promise_spoken}{again}"
     words = {
         "rang_again": "on the list already" if result else "",
         "cancel": "cancelled",
         "change_phone": "number changed",
-        "record_call": "kept as an answered call" if why is WhyEnded.ANSWERED else "kept as an incomplete call",
+        "record_call": "recorded as an answered call" if why is WhyEnded.ANSWERED else "recorded as an incomplete call",
     }
     return words.get(method, method)
 
 
 @asynccontextmanager
 async def open_stage(*, departments_file: Path, prompts_dir: Path, at: datetime) -> AsyncIterator[Stage]:
-    """A stage for the files given; `at` is the moment it opens (aware). Raises DepartmentsFileError, PromptsError."""
+    """Open a stage with these files. `at` is its start time (aware). Raises DepartmentsFileError, PromptsError."""
     loop = cast(VirtualTimeLoop, asyncio.get_running_loop())
     departments, catalogue = DepartmentsFile(departments_file), load_catalogue(prompts_dir / "catalogue.toml")
     with tempfile.TemporaryDirectory(prefix="innringing-rehearsal-") as folder:
@@ -377,7 +376,7 @@ async def open_stage(*, departments_file: Path, prompts_dir: Path, at: datetime)
 
 
 def _durations(prompts_dir: Path, catalogue: Catalogue) -> dict[tuple[str, str], float]:
-    """Seconds of each (language, prompt): as built, else by its letters."""
+    """Return the seconds of each (language, prompt): as built, or estimated from the text."""
     manifest = read_manifest(prompts_dir / "build")
     found = {}
     for language in catalogue.languages:

@@ -1,29 +1,29 @@
-"""Rehearsed calls in words: what was said, keyed and stored, second by second; and what was wrong with them. Pure."""
+"""Transcripts of rehearsed calls, and the faults found in them. Pure functions."""
 
 from collections.abc import Iterator
 
 from ivr.prompts.catalogue import Catalogue
-from ivr.rehearsal.stage import OUTCOMES, Event, Story
+from ivr.rehearsal.stage import OUTCOMES, Story, StoryEvent
 
 ENDINGS = {
-    "done": "the call ends: all was said",
-    "switchboard": "the caller goes to the switchboard",
-    "urgent": "the caller goes to the urgent line",
+    "done": "the call ends normally",
+    "switchboard": "the caller is transferred to the switchboard",
+    "urgent": "the caller is transferred to the urgent line",
 }
 MARKS = {"says": "»", "keys": "caller keys", "waits": "caller presses nothing", "speaks": "caller says"}
 RECEIPTS = frozenset({"received"})
 
 
 def lines(story: Story, catalogue: Catalogue) -> Iterator[str]:
-    """One line for each thing said, keyed or stored: `  0:07  » Velkommen …`."""
+    """Write one line per event: `  0:07  » Velkommen …`."""
     for second, kind, text in _merged(story.events, catalogue):
         mark = MARKS.get(kind, "·")
         yield f"  {int(second) // 60}:{int(second) % 60:02}  {mark} {text}".rstrip()
     yield f"        = {story.failure or ENDINGS.get(story.outcome, 'the caller has hung up')}"
 
 
-def _merged(events: list[Event], catalogue: Catalogue) -> Iterator[tuple[float, str, str]]:
-    """Prompts said in a row are one sentence, keys in a row one number."""
+def _merged(events: list[StoryEvent], catalogue: Catalogue) -> Iterator[tuple[float, str, str]]:
+    """Join consecutive prompts to one sentence and consecutive keys to one number."""
     pending: tuple[float, str, str] | None = None
     for event in events:
         if (event.kind == "desk" and not event.what) or (event.kind == "ends" and event.what in OUTCOMES):
@@ -42,14 +42,14 @@ def _merged(events: list[Event], catalogue: Catalogue) -> Iterator[tuple[float, 
 
 
 def words(catalogue: Catalogue, language: str, prompt: str) -> str:
-    """What a prompt says; empty for a pause."""
+    """Return the text of a prompt. Empty for a pause."""
     if language not in catalogue.texts or prompt not in catalogue.keys(language):
         return f"[no text: {language}/{prompt}]"
     return catalogue.text(language, prompt)
 
 
 def faults(story: Story, catalogue: Catalogue) -> list[str]:
-    """What must not happen in any call: a crash, no end, a prompt without words, a receipt before the commit."""
+    """Find faults in a call: a crash, a call that never ends, a prompt without text, a receipt before the commit."""
     found = [story.failure] if story.failure else []
     stored = False
     for event in story.events:
@@ -59,5 +59,5 @@ def faults(story: Story, catalogue: Catalogue) -> list[str]:
         if event.language not in catalogue.texts or event.what not in catalogue.keys(event.language):
             found.append(f"there is no text for {event.what} in {event.language}")
         if event.what in RECEIPTS and not stored:
-            found.append("a receipt was given before anything was stored")
+            found.append("the receipt was played before the callback was stored")
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer when nothing else is to be done: minutes pass in no time."""
+"""An event loop with a virtual clock, which jumps to the next timer when the loop is idle."""
 
 import asyncio
 import functools
@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_LOOK_AGAIN = 0.05  # real seconds between looks while the clock stands still
+_POLL = 0.05  # real seconds between polls while the clock is stopped
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Seconds are counted from 0 and pass only while everything waits for a timer."""
+    """A loop whose time starts at 0 and passes only while everything waits for a timer."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -23,7 +23,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """No time passes inside: for work done outside the loop, in another thread, that takes none in the story."""
+        """Stop the clock inside the block: work in another thread, such as the database's, takes no virtual time."""
         self._standing += 1
         try:
             yield
@@ -31,7 +31,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._standing -= 1
 
     def _jump(self, seconds: float) -> bool:
-        """Let the time pass; False while it stands still."""
+        """Advance the clock. False while it is stopped."""
         if self._standing:
             return False
         self._now += seconds
@@ -48,9 +48,9 @@ class _JumpingSelector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         if not self._jump(timeout or 0.0):
-            return super().select(_LOOK_AGAIN)
+            return super().select(_POLL)
         if timeout is None:
-            raise RuntimeError("everything waits for something that will never happen")
+            raise RuntimeError("deadlock: the loop is idle and no timer is pending")
         return ready
 
 

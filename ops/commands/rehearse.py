@@ -1,4 +1,4 @@
-"""`innringing rehearse`: every department's conversation held with simulated callers, on the files as they are."""
+"""`innringing rehearse`: run each department's conversation with simulated callers, using the files on disk."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from desk.departments.departments import Department
 from desk.errors import DeskError
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
-from ivr.rehearsal.cast import ROLES, Role, Scene, hanging_up, rehearse
+from ivr.rehearsal.cast import CALLERS, Scene, SimulatedCaller, hanging_up, rehearse
 from ivr.rehearsal.explore import explore, mermaid
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.transcript import faults, lines
@@ -28,29 +28,28 @@ TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), 
 
 def rehearse_command(
     departments: Annotated[list[str] | None, typer.Argument(help="slugs; every department when left out")] = None,
-    caller: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(role.name for role in ROLES)}")] = None,
-    at: Annotated[str | None, typer.Option(help="when they ring, as 2026-12-24T09:00; now when left out")] = None,
-    diagram: Annotated[Path | None, typer.Option(help="write what a caller can meet to this Markdown file")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="only what is wrong")] = False,
+    caller: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(each.name for each in CALLERS)}")] = None,
+    at: Annotated[str | None, typer.Option(help="when they call, as 2026-12-24T09:00; default: now")] = None,
+    diagram: Annotated[Path | None, typer.Option(help="draw all paths of the conversation in this file")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print only what is wrong")] = False,
 ) -> None:
-    """Let simulated callers ring every department, in seconds and without Asterisk, and print what they hear.
+    """Let simulated callers call every department, in seconds and without Asterisk, and print what they hear.
 
-    Exit code 1 when a conversation breaks, never ends, or wants a prompt that has no text.
+    Exit code 1 when a conversation fails, never ends, or needs a prompt that has no text.
     """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
-    )  # the story tells what went wrong
+    # The transcript shows what went wrong, so logging is off.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        roles = _roles(caller or [])
+        callers = _callers(caller or [])
         when = _moment(at)
         settings = Settings.load(need_keys=False)
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             wrong, pictures = runner.run(
-                _rehearse(settings, departments or [], roles, when, quiet=quiet, draw=diagram is not None)
+                _rehearse(settings, departments or [], callers, when, quiet=quiet, draw=diagram is not None)
             )
         if diagram:
             diagram.write_text("\n\n".join(pictures) + "\n", "utf-8")
-            print(f"What a caller can meet is drawn in {diagram}.")
+            print(f"All paths of the conversation are drawn in {diagram}.")
     except (DeskError, PromptsError, ValueError, OSError) as error:
         print(f"innringing rehearse: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -59,18 +58,24 @@ def rehearse_command(
 
 
 async def _rehearse(
-    settings: Settings, slugs: Sequence[str], roles: tuple[Role, ...], at: datetime, *, quiet: bool, draw: bool
+    settings: Settings,
+    slugs: Sequence[str],
+    callers: tuple[SimulatedCaller, ...],
+    at: datetime,
+    *,
+    quiet: bool,
+    draw: bool,
 ) -> tuple[int, list[str]]:
-    """How many calls went wrong, and the pictures."""
+    """Return how many calls went wrong, and the diagrams."""
     pictures: list[str] = []
     began, calls, wrong = time.monotonic(), 0, 0
     files = {"departments_file": settings.departments_file, "prompts_dir": settings.prompts_dir}
     async with open_stage(**files, at=at) as stage:
         chosen = [stage.departments().get(slug) for slug in slugs] or stage.departments().all()
         for department in chosen:
-            async for scene in rehearse(stage, department, roles):
+            async for scene in rehearse(stage, department, callers):
                 calls, wrong = calls + 1, wrong + _show(department, scene, stage, quiet=quiet)
-            if roles == ROLES:
+            if callers == CALLERS:
                 async for scene in hanging_up(stage, department):
                     calls, wrong = calls + 1, wrong + _show(department, scene, stage, quiet=True)
         for department in chosen if draw else ():
@@ -83,7 +88,7 @@ async def _rehearse(
 
 
 def _show(department: Department, scene: Scene, stage: Stage, *, quiet: bool) -> int:
-    """Print the call, if it is to be seen or went wrong. 1 when it did."""
+    """Print the call unless it is fine and `quiet`. Return 1 if it went wrong, else 0."""
     found = faults(scene.story, stage.catalogue)
     if found or not quiet:
         print(f"\n[{department.slug}] {scene.title}")
@@ -94,7 +99,7 @@ def _show(department: Department, scene: Scene, stage: Stage, *, quiet: bool) ->
 
 
 async def _picture(stage: Stage, department: Department) -> tuple[str, int]:
-    """The department's pictures in Markdown, and how much was wrong in what they show."""
+    """Return the department's diagrams in Markdown, and the number of faults found while drawing them."""
     parts, wrong = [f"## {department.name}"], 0
     for title, on_list, withheld in TITLES:
         if on_list and department.identity == "off":
@@ -107,11 +112,11 @@ async def _picture(stage: Stage, department: Department) -> tuple[str, int]:
     return "\n\n".join(parts), wrong
 
 
-def _roles(names: Sequence[str]) -> tuple[Role, ...]:
-    known = {role.name: role for role in ROLES}
+def _callers(names: Sequence[str]) -> tuple[SimulatedCaller, ...]:
+    known = {caller.name: caller for caller in CALLERS}
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"there is no caller {unknown[0]}: there are {', '.join(known)}")
-    return tuple(known[name] for name in names) or ROLES
+        raise ValueError(f"there is no caller {unknown[0]}; choose from {', '.join(known)}")
+    return tuple(known[name] for name in names) or CALLERS
 
 
 def _moment(at: str | None) -> datetime:
@@ -120,5 +125,5 @@ def _moment(at: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:
-        raise ValueError(f"«{at}» is no moment such as 2026-12-24T09:00") from None
+        raise ValueError(f"«{at}» is not a time like 2026-12-24T09:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=OSLO)

@@ -13,12 +13,13 @@ from desk.clock import OSLO
 from desk.paths import ROOT
 from innringing import app
 from ivr.rehearsal import people, transcript
-from ivr.rehearsal.cast import ROLES, Scene, hanging_up, rehearse
-from ivr.rehearsal.explore import Map, explore, mermaid
-from ivr.rehearsal.stage import Event, Stage, Story, open_stage
+from ivr.rehearsal.cast import CALLERS, Scene, hanging_up, rehearse
+from ivr.rehearsal.explore import ConversationMap, explore, mermaid
+from ivr.rehearsal.stage import Stage, Story, StoryEvent, open_stage
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
+FAILURE = "the conversation failed: KeyError at caller.py:1"
 TUESDAY = datetime(2026, 11, 24, 9, 0, tzinfo=OSLO)
 FILES = {"departments_file": ROOT / "dialplan" / "departments.toml", "prompts_dir": ROOT / "prompts"}
 
@@ -34,22 +35,22 @@ def on_stage(work: Callable[[Stage], Awaitable[T]]) -> T:
 
 @pytest.fixture(scope="module")
 def scenes() -> dict[str, Scene]:
-    """The calls of every role to kirurgi, by role."""
+    """The calls of all simulated callers to kirurgi, by name."""
 
     async def work(stage: Stage) -> dict[str, Scene]:
         department = stage.departments().get("kirurgi")
-        return {role.name: scene async for role, scene in _with_roles(stage, department)}
+        return {caller.name: scene async for caller, scene in _with_callers(stage, department)}
 
-    async def _with_roles(stage: Stage, department):  # type: ignore[no-untyped-def]
-        for role in ROLES:
-            async for scene in rehearse(stage, department, (role,)):
-                yield role, scene
+    async def _with_callers(stage: Stage, department):  # type: ignore[no-untyped-def]
+        for caller in CALLERS:
+            async for scene in rehearse(stage, department, (caller,)):
+                yield caller, scene
 
     return on_stage(work)
 
 
-def test_no_call_goes_wrong(scenes: dict[str, Scene]) -> None:
-    assert set(scenes) == {role.name for role in ROLES if not role.needs}
+def test_calls_of_all_simulated_callers_have_no_faults(scenes: dict[str, Scene]) -> None:
+    assert set(scenes) == {caller.name for caller in CALLERS if not caller.needs}
     catalogue = on_stage(_catalogue)
     assert [fault for scene in scenes.values() for fault in transcript.faults(scene.story, catalogue)] == []
 
@@ -59,34 +60,36 @@ async def _catalogue(stage: Stage):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize(
-    ("role", "outcome", "told"),
+    ("caller", "outcome", "record"),
     [
-        ("quick", "done", "stored: rung back i dag innen klokken 15"),
-        ("slow", "done", "stored: rung back i dag innen klokken 15"),
-        ("mistyping", "done", "stored: rung back i dag innen klokken 15"),
-        ("silent", "done", "stored: rung back i dag innen klokken 15"),
-        ("withheld", "done", "stored: rung back i dag innen klokken 15"),
-        ("skipping", "done", "stored: rung back i dag innen klokken 15"),
-        ("person", "switchboard", "kept as an incomplete call"),
-        ("english", "done", "stored: rung back today by 15:00"),
+        ("quick", "done", "stored: call back i dag innen klokken 15"),
+        ("slow", "done", "stored: call back i dag innen klokken 15"),
+        ("mistyping", "done", "stored: call back i dag innen klokken 15"),
+        ("silent", "done", "stored: call back i dag innen klokken 15"),
+        ("withheld", "done", "stored: call back i dag innen klokken 15"),
+        ("skipping", "done", "stored: call back i dag innen klokken 15"),
+        ("person", "switchboard", "recorded as an incomplete call"),
+        ("english", "done", "stored: call back today by 15:00"),
         ("again", "done", "on the list already"),
         ("cancelling", "done", "cancelled"),
     ],
 )
-def test_each_caller_gets_where_they_should(scenes: dict[str, Scene], role: str, outcome: str, told: str) -> None:
-    story = scenes[role].story
+def test_each_caller_reaches_the_expected_outcome(
+    scenes: dict[str, Scene], caller: str, outcome: str, record: str
+) -> None:
+    story = scenes[caller].story
     assert story.outcome == outcome
-    assert told in [event.what for event in story.events if event.kind == "desk"]
+    assert record in [event.what for event in story.events if event.kind == "desk"]
 
 
-def test_the_quick_one_keys_into_the_prompt_and_is_done_before_the_slow_one(scenes: dict[str, Scene]) -> None:
+def test_quick_caller_interrupts_the_prompt_and_ends_before_the_slow_caller(scenes: dict[str, Scene]) -> None:
     quick, slow = scenes["quick"].story, scenes["slow"].story
     assert "caller presses nothing" not in quick.said()
     assert quick.events[-1].second < slow.events[-1].second - 20
     assert [event.what for event in slow.events if event.kind == "keys"] != []
 
 
-def test_hanging_up_at_each_step_is_told_by_its_step() -> None:
+def test_hang_up_at_each_step_is_recorded_with_that_step() -> None:
     async def work(stage: Stage) -> list[Scene]:
         return [scene async for scene in hanging_up(stage, stage.departments().get("hjerte"))]
 
@@ -97,8 +100,8 @@ def test_hanging_up_at_each_step_is_told_by_its_step() -> None:
     assert {"hung up at welcome", "hung up at phone", "hung up at confirmation"} <= ends
 
 
-def test_exploring_meets_every_way_out_and_draws_it() -> None:
-    async def work(stage: Stage) -> tuple[Map, Map, str]:
+def test_exploration_finds_and_draws_every_outcome() -> None:
+    async def work(stage: Stage) -> tuple[ConversationMap, ConversationMap, str]:
         department = stage.departments().get("kirurgi")
         found = await explore(stage, department)
         return found, await explore(stage, department, on_list=True), mermaid(found, stage.catalogue)
@@ -129,51 +132,51 @@ def test_a_choice_after_the_request_is_rehearsed_and_drawn(tmp_path: Path) -> No
     file = tmp_path / "departments.toml"
     file.write_text(FILES["departments_file"].read_text("utf-8") + CHOICES, "utf-8")
 
-    async def run() -> tuple[dict[str, Scene], list[Map], str]:
+    async def run() -> tuple[dict[str, Scene], list[ConversationMap], str]:
         async with open_stage(departments_file=file, prompts_dir=FILES["prompts_dir"], at=TUESDAY) as stage:
             kirurgi, hjerte = stage.departments().all()
-            roles = tuple(role for role in ROLES if role.needs)
+            callers = tuple(caller for caller in CALLERS if caller.needs)
             scenes = {}
             for department in (kirurgi, hjerte):
-                async for scene in rehearse(stage, department, roles):
+                async for scene in rehearse(stage, department, callers):
                     scenes[scene.title.partition(":")[0]] = scene
             maps = [await explore(stage, kirurgi), await explore(stage, hjerte)]
             return scenes, maps, mermaid(maps[0], stage.catalogue)
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         scenes, maps, picture = runner.run(run())
-    told = {name: [e.what for e in scene.story.events if e.kind == "desk"] for name, scene in scenes.items()}
+    records = {name: [e.what for e in scene.story.events if e.kind == "desk"] for name, scene in scenes.items()}
     assert {name: scene.story.outcome for name, scene in scenes.items()} == {
         "asking": "done",
         "unsure": "done",
         "urgent": "urgent",
     }
-    assert told["asking"] == ["kept as an answered call"]
-    assert "stored: rung back i dag innen klokken 15" in told["unsure"]
+    assert records["asking"] == ["recorded as an answered call"]
+    assert "stored: call back i dag innen klokken 15" in records["unsure"]
     assert [each.faults for each in maps] == [[], []]
     assert "Vi holder til på Sykehusveien én" in picture and '|"5"|' in picture
     assert {outcome for outcomes in maps[1].ends.values() for outcome in outcomes} == {"done", "switchboard", "urgent"}
 
 
-def test_a_conversation_that_breaks_is_wrong_and_so_is_a_receipt_too_early() -> None:
+def test_failed_conversation_and_early_receipt_are_faults() -> None:
     catalogue = on_stage(_catalogue)
-    early = Story([Event(0, "says", "received", "nb"), Event(1, "desk", "stored: …")], "done")
-    assert transcript.faults(early, catalogue) == ["a receipt was given before anything was stored"]
-    dumb = Story([Event(0, "says", "no_such_prompt", "nb")], "", "the conversation broke: KeyError at caller.py:1")
+    early = Story([StoryEvent(0, "says", "received", "nb"), StoryEvent(1, "desk", "stored: …")], "done")
+    assert transcript.faults(early, catalogue) == ["the receipt was played before the callback was stored"]
+    dumb = Story([StoryEvent(0, "says", "no_such_prompt", "nb")], "", FAILURE)
     assert transcript.faults(dumb, catalogue) == [
-        "the conversation broke: KeyError at caller.py:1",
+        FAILURE,
         "there is no text for no_such_prompt in nb",
     ]
 
 
-def test_people_are_nobodys_and_all_different() -> None:
+def test_synthetic_people_are_fictional_and_all_different() -> None:
     numbers = {people.identity(n) for n in range(500)}
     assert len(numbers) == 500
     assert all(int(number[2:4]) > 80 for number in numbers)
     assert people.wrong_identity(7) not in numbers
 
 
-def test_the_command_prints_what_was_said_and_follows_the_files(
+def test_rehearse_command_prints_the_transcript_and_uses_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, picture = tmp_path / "departments.toml", tmp_path / "picture.md"
@@ -190,7 +193,7 @@ def test_the_command_prints_what_was_said_and_follows_the_files(
     for wrong, reason in (
         (["rehearse", "medisin"], "There is no such department."),
         (["rehearse", "--caller", "angry"], "there is no caller angry"),
-        (["rehearse", "--at", "noon"], "«noon» is no moment"),
+        (["rehearse", "--at", "noon"], "«noon» is not a time"),
     ):
         run = CliRunner().invoke(app, wrong)
         assert run.exit_code == 1
