@@ -15,15 +15,16 @@ SPOKEN_FRAMES: Final = 10  # 0.2 s: less is a click
 
 
 def _linear(code: int) -> int:
-    """The 16-bit value of one A-law byte."""
+    """Decode one A-law byte to a 16-bit value. Its even bits are inverted on the line."""
     code ^= 0x55
     exponent, mantissa = (code >> 4) & 7, code & 15
     value = (mantissa << 4) + 8 if exponent == 0 else ((mantissa << 4) + 0x108) << (exponent - 1)
     return value if code & 0x80 else -value
 
 
-_LINEAR: Final = tuple(_linear(code) for code in range(256))
-_AUDIBLE: Final = bytes(abs(value) >= AUDIBLE for value in _LINEAR)
+ALAW_LEVELS: Final = tuple(_linear(code) for code in range(256))
+"""The 16-bit value of each A-law byte (ITU-T G.711, table 1). This is the only A-law table in the product."""
+_AUDIBLE: Final = bytes(abs(value) >= AUDIBLE for value in ALAW_LEVELS)
 
 
 def seconds(alaw: bytes) -> float:
@@ -40,7 +41,7 @@ def is_silent(alaw: bytes) -> bool:
 
 def as_wav(alaw: bytes) -> bytes:
     """A WAV file of it that every player knows: 16 bit, 8 kHz, mono."""
-    samples = array("h", map(_LINEAR.__getitem__, alaw))
+    samples = array("h", map(ALAW_LEVELS.__getitem__, alaw))
     if sys.byteorder == "big":
         samples.byteswap()
     file = io.BytesIO()

@@ -1,7 +1,7 @@
-"""Build what Asterisk plays: prompts/build/<language>/<key>.alaw (8 kHz) and .sln16 (16 kHz) under one base name.
+"""Build the sound files for Asterisk: prompts/build/<language>/<key>.alaw (8 kHz) and .sln16 (16 kHz).
 
-A sentence is brought to −20 LUFS on its own; the fragments of one language and one voice share one gain. What has not
-changed since the last build (text, recording, voice, recipe) is kept: prompts/build/manifest.json remembers.
+Each sentence is normalised to −20 LUFS. The fragments of one language and voice share one gain. Prompts whose text,
+recording, voice and recipe have not changed since the last build are not rebuilt (see prompts/build/manifest.json).
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import numpy as np
 
 from ivr.prompts import sets, voices
 from ivr.prompts.catalogue import Catalogue, ProgramMissing, PromptsError, load_catalogue
-from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, Built, Kind, read_manifest, recording_files, write_whole
+from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, Kind, ManifestEntry, read_manifest, recording_files, write_whole
 from ivr.prompts.levels import (
     TARGET_LUFS,
     Samples,
@@ -33,18 +33,18 @@ from ivr.prompts.levels import (
     trimmed,
 )
 
-RECIPE = 1  # raise it when the sound made from the same source changes
+RECIPE = 1  # increase it when the same source gives a different sound
 ALAW_RATE = 8_000
 LEAD_SECONDS = 0.02
 SENTENCE_TAIL_SECONDS = 0.25
 FRAGMENT_TAIL_SECONDS = 0.04
 REFUSED = "refused.txt"
-"""Why the last build was refused; the api's /readyz reads it. Gone once a build succeeds."""
+"""The error of the last build, read by the api's /readyz. Deleted when a build succeeds."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where one prompt comes from. `fingerprint` changes whenever its sound might."""
+    """The source of one prompt. `fingerprint` changes whenever the sound may change."""
 
     language: str
     key: str
@@ -61,8 +61,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Report:
-    """How many prompts were built, kept as they were, removed; and how many of all are a draft voice's."""
+class BuildReport:
+    """How many prompts were built, unchanged and removed, and how many have a draft voice."""
 
     built: int
     kept: int
@@ -76,11 +76,11 @@ def build(
     tools: Path | None = None,
     on_step: Callable[[int, int], None] | None = None,
     production: bool = False,
-) -> Report:
-    """Build the prompts of `folder` (it holds catalogue.toml). `on_step` hears how many steps are done, of how many.
+) -> BuildReport:
+    """Build the prompts of `folder`, which has catalogue.toml. `on_step` gets the number of finished and of all steps.
 
-    `tools` is a folder with espeak-ng, ffmpeg and ffprobe where they are not on PATH; they are needed only for what
-    is built. In production a draft is refused. Raises PromptsError, one line, and then callers hear what they heard.
+    `tools` is a folder with espeak-ng, ffmpeg and ffprobe where they are not on PATH. They are needed only to build
+    changed prompts. In production drafts are refused. Raises PromptsError, and then the last build stays in use.
     """
     note = folder / "build" / REFUSED
     try:
@@ -95,7 +95,7 @@ def build(
     return report
 
 
-def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], None], production: bool) -> Report:
+def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], None], production: bool) -> BuildReport:
     sources = find_sources(folder, load_catalogue(folder / "catalogue.toml"))
     if production:
         _refuse_drafts(sources)
@@ -104,7 +104,7 @@ def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], N
     kept = {s.name: manifest[s.name] for s in sources if _is_current(output, s, manifest.get(s.name))}
     pending = [source for source in sources if source.name not in kept]
     if pending:
-        _write_manifest(output, kept)  # a build broken off must not leave new sound under an old fingerprint
+        _write_manifest(output, kept)  # an aborted build must not leave a new sound with an old fingerprint
         with voices.programs_from(tools):
             kept |= _build(output, pending, on_step)
     removed = _remove_stale(output, {source.name for source in sources})
@@ -112,18 +112,18 @@ def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], N
         _write_manifest(output, kept)
     sets.keep(folder)
     drafts = sum(source.kind == "draft" for source in sources)
-    return Report(built=len(pending), kept=len(sources) - len(pending), removed=removed, drafts=drafts)
+    return BuildReport(built=len(pending), kept=len(sources) - len(pending), removed=removed, drafts=drafts)
 
 
 def _refuse_drafts(sources: Iterable[Source]) -> None:
     if drafts := [source.name for source in sources if source.kind == "draft"]:
         more = f" and {len(drafts) - 3} more" if len(drafts) > 3 else ""
         names = f"{', '.join(drafts[:3])}{more}"
-        raise PromptsError(f"no recording of {names}: innringing prompts script lists what is to be read in")
+        raise PromptsError(f"no recording of {names}: innringing prompts script lists what must be recorded")
 
 
 def find_sources(folder: Path, catalogue: Catalogue) -> list[Source]:
-    """One source for each prompt of each language: a recording where there is one, else the draft voice."""
+    """Return a source for each prompt of each language: its recording, or else the draft voice."""
     sources = []
     for language in catalogue.languages:
         recordings = _recordings(folder / language, catalogue.keys(language))
@@ -133,7 +133,7 @@ def find_sources(folder: Path, catalogue: Catalogue) -> list[Source]:
 
 
 def missing_recordings(folder: Path) -> list[str]:
-    """Prompts (`nb/welcome`) that the last build took from a recording which is not there any more."""
+    """Return prompts (`nb/welcome`) that the last build took from a recording which no longer exists."""
     built = read_manifest(folder / "build")
     languages = {name.partition("/")[0] for name in built}
     there = {f"{language}/{path.stem}" for language in languages for path in recording_files(folder / language)}
@@ -147,7 +147,7 @@ def _recordings(folder: Path, keys: Iterable[str]) -> dict[str, Path]:
         if path.stem not in known:
             raise PromptsError(f"{path}: there is no prompt with this key in the catalogue")
         if path.stem in found:
-            raise PromptsError(f"{path}: a second recording, beside {found[path.stem].name}: keep one")
+            raise PromptsError(f"{path}: a second recording, in addition to {found[path.stem].name}: keep one")
         found[path.stem] = path
     return found
 
@@ -175,7 +175,7 @@ def _source(catalogue: Catalogue, language: str, key: str, recording: Path | Non
 
 
 def _bound_by_voice(sources: list[Source]) -> list[Source]:
-    """Fragments of one voice share a gain: each one's fingerprint also stands for all the others of its voice."""
+    """Include all fragments of a voice in the fingerprint of each, since they share one gain."""
     whole = {voice: _digest([s.fingerprint for s in members]) for voice, members in _voices(sources).items()}
     return [
         Source(**{**vars(s), "fingerprint": _digest([s.fingerprint, whole[s.language, s.kind]])}) if s.fragment else s
@@ -195,7 +195,7 @@ def _digest(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def _is_current(output: Path, source: Source, built: Built | None) -> bool:
+def _is_current(output: Path, source: Source, built: ManifestEntry | None) -> bool:
     if built is None or built.fingerprint != source.fingerprint:
         return False
     alaw, wide = (output / f"{source.name}{suffix}" for suffix in SUFFIXES)
@@ -205,8 +205,8 @@ def _is_current(output: Path, source: Source, built: Built | None) -> bool:
         return False
 
 
-def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], None]) -> dict[str, Built]:
-    """Two rounds, since a shared gain is known only when the whole voice has been heard."""
+def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], None]) -> dict[str, ManifestEntry]:
+    """Build in two rounds, since the shared gain of a voice needs all its sounds."""
     steps = 2 * len(pending)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         try:
@@ -215,13 +215,13 @@ def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], No
                 raw[source.name] = samples
                 on_step(len(raw), steps)
             gains = _gains(pending, raw)
-            built: dict[str, Built] = {}
+            built: dict[str, ManifestEntry] = {}
 
             def finish(source: Source) -> int:
                 return _write(output, source, raw[source.name], gains[source.name])
 
             for source, count in zip(pending, pool.map(finish, pending), strict=True):
-                built[source.name] = Built(fingerprint=source.fingerprint, kind=source.kind, samples=count)
+                built[source.name] = ManifestEntry(fingerprint=source.fingerprint, kind=source.kind, samples=count)
                 on_step(len(pending) + len(built), steps)
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -230,7 +230,7 @@ def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], No
 
 
 def _sound(source: Source) -> Samples:
-    """The source's sound at RATE, cut to length, not yet levelled."""
+    """Make the source's sound at RATE: trimmed, not yet normalised."""
     if source.kind == "silence":
         return np.zeros(round(source.seconds * RATE))
     if source.kind == "tone":
@@ -244,7 +244,7 @@ def _sound(source: Source) -> Samples:
 
 
 def _gains(pending: list[Source], raw: Mapping[str, Samples]) -> dict[str, float]:
-    """dB for each prompt: its own way to the target, or its voice's."""
+    """Return the gain in dB for each prompt: its own, or that of its voice."""
     gains = {
         source.name: 0.0 if source.kind in WORDLESS else _gain(raw[source.name], source.name)
         for source in pending
@@ -265,7 +265,7 @@ def _gain(samples: Samples, name: str) -> float:
 
 
 def _write(output: Path, source: Source, samples: Samples, gain: float) -> int:
-    """Level, limit and write both files, each in one go. Returns the number of samples at RATE."""
+    """Normalise, limit and write both files. Return the number of samples at RATE."""
     levelled = gained(samples, gain)
     wide = limited(levelled, RATE)
     narrow = limited(resampled(levelled, RATE, ALAW_RATE), ALAW_RATE)
@@ -274,14 +274,14 @@ def _write(output: Path, source: Source, samples: Samples, gain: float) -> int:
     return len(wide)
 
 
-def _write_manifest(output: Path, built: Mapping[str, Built]) -> None:
+def _write_manifest(output: Path, built: Mapping[str, ManifestEntry]) -> None:
     prompts = {name: asdict(built[name]) for name in sorted(built)}
     text = json.dumps({"recipe": RECIPE, "prompts": prompts}, indent=1)
     write_whole(output / "manifest.json", text.encode())
 
 
 def _remove_stale(output: Path, names: set[str]) -> int:
-    """Sound files no prompt has any more."""
+    """Delete sound files that belong to no prompt, and return how many prompts they were."""
     stale = [
         path
         for path in output.glob("*/*")

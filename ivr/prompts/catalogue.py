@@ -1,4 +1,4 @@
-"""prompts/catalogue.toml read and checked: what is said for each key, in each language."""
+"""Read and validate prompts/catalogue.toml: the text of each key in each language."""
 
 import re
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ TONE = "tone"
 FRAGMENTS = "fragments"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_PAUSE = 5.0
-_LONGEST_TONE = 0.08  # keys come 100 ms apart from a quick hand, and each is to have its own
-# What somebody meant to fill in. Texts have no placeholders: times and numbers are spoken from fragments.
+_LONGEST_TONE = 0.08  # fast callers press keys 100 ms apart, and each key has its own tone
+# Leftover placeholders. Texts have none: times and numbers are spoken from fragments.
 _PLACEHOLDER = re.compile(r"\{[^}]*\}?|\[[^\]]*\]?|<[^>]*>?|%[sd]|\$\w+|\b(?:TODO|FIXME|XXX+)\b|_{2,}|\.{3}|…")
 
 
@@ -26,7 +26,7 @@ class PromptsError(Exception):
 
 
 class CatalogueError(PromptsError):
-    """The catalogue can't be used: file, line (from 1; None without a place) and reason."""
+    """The catalogue is invalid: file, line (from 1, or None) and reason."""
 
     def __init__(self, file: Path, line: int | None, reason: str) -> None:
         super().__init__(f"{file}:{line}: {reason}" if line is not None else f"{file}: {reason}")
@@ -36,15 +36,15 @@ class CatalogueError(PromptsError):
 
 
 class ProgramMissing(PromptsError):
-    """A program that makes or reads sound is not on this machine."""
+    """A program that generates or reads sound is not installed."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Texts by language and key. `fragments` are pieces of sentences, `silences` and `tones` last some seconds.
+    """Texts by language and key. `fragments` are parts of sentences. `silences` and `tones` have lengths in seconds.
 
-    A language holds exactly the keys of `ivr.prompts.keys` (pauses and tones are common to all), and the operators'
-    own answers.
+    A language has exactly the keys of `ivr.prompts.keys` (pauses and tones are shared), plus the operators' own
+    answers.
     """
 
     texts: Mapping[str, Mapping[str, str]]
@@ -57,11 +57,11 @@ class Catalogue:
         return tuple(self.texts)
 
     def keys(self, language: str) -> frozenset[str]:
-        """Every key of a language, pauses and tones included."""
+        """Return every key of a language, including pauses and tones."""
         return frozenset(self.texts[language]) | frozenset(self.silences) | frozenset(self.tones)
 
     def text(self, language: str, key: str) -> str:
-        """The words of a prompt; empty for a pause or a tone."""
+        """Return the text of a prompt. Empty for a pause or a tone."""
         return "" if key in self.silences or key in self.tones else self.texts[language][key]
 
     def is_fragment(self, language: str, key: str) -> bool:
@@ -69,14 +69,14 @@ class Catalogue:
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Raise CatalogueError, one line with file, line and reason, when the file is not a complete catalogue."""
+    """Load the catalogue. Raises CatalogueError, with file, line and reason, when it is invalid or incomplete."""
     text = _read(path)
     document = parse(path, text, CatalogueError)
-    return _Reader(path, text).catalogue(document)
+    return _CatalogueReader(path, text).catalogue(document)
 
 
 def catalogue_lines(path: Path) -> Mapping[tuple[str, str], int]:
-    """The line of each (language, key) in a catalogue that can be read."""
+    """Return the line of each (language, key) in a valid catalogue."""
     return {(place[0], place[-1]): line for place, line in key_lines(_read(path)).items() if len(place) > 1}
 
 
@@ -84,8 +84,8 @@ def _read(path: Path) -> str:
     return read_text(path, CatalogueError, missing="the catalogue of prompts is missing", not_utf8="not UTF-8 text")
 
 
-class _Reader:
-    """Checks a catalogue table by table; the first fault ends it, at its line."""
+class _CatalogueReader:
+    """Validates a catalogue table by table. Stops at the first fault, with its line."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
@@ -132,10 +132,7 @@ class _Reader:
         return texts
 
     def _complete(self, language: str, found: set[str]) -> None:
-        """The two lists match both ways: what may be said has a text, and no text is left that nothing says.
-
-        Operators' own answers are theirs to name.
-        """
+        """Check that every key has a text and every text has a key. Operators choose the keys of their own answers."""
         if missing := sorted(all_keys() - found):
             self._refuse(f"[{language}] lacks {_some(missing)}", language)
         if unknown := sorted(key for key in found - all_keys() if not key.startswith(OWN_ANSWER)):

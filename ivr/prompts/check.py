@@ -1,4 +1,4 @@
-"""Measure the prompts as built: is every one there, whole, and at the right level?"""
+"""Check that every built prompt exists, is complete and has the right level."""
 
 import math
 from dataclasses import dataclass
@@ -23,22 +23,22 @@ from ivr.prompts.levels import (
 
 TOLERANCE_LU = 1.0
 LONGEST_END_SECONDS = 0.4
-"""Silence at an end beyond this: the caller waits, or thinks the line is dead."""
+"""With more silence at an end, the caller waits or thinks that the line is dead."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """One line of the table. `problems` is empty when the prompt may be played."""
+class PromptCheck:
+    """The result for one prompt. `problems` is empty when the prompt may be played."""
 
     source: Source
     levels: Levels | None
     problems: tuple[str, ...]
 
 
-def check(folder: Path, *, production: bool = False) -> list[Checked]:
-    """Measure every prompt of the catalogue in `folder`. In production a draft voice is a problem too.
+def check(folder: Path, *, production: bool = False) -> list[PromptCheck]:
+    """Check every prompt of the catalogue in `folder`. In production a draft voice is a problem too.
 
-    Raises PromptsError when the catalogue or the recordings can't be used at all.
+    Raises PromptsError when the catalogue or the recordings cannot be used at all.
     """
     sources = find_sources(folder, load_catalogue(folder / "catalogue.toml"))
     output = folder / "build"
@@ -49,7 +49,7 @@ def check(folder: Path, *, production: bool = False) -> list[Checked]:
     for source in sources:
         found = sounds[source.name]
         if found is None:
-            lines.append(Checked(source, None, ("missing: run innringing prompts build",)))
+            lines.append(PromptCheck(source, None, ("missing: run innringing prompts build",)))
             continue
         wide, narrow = found
         levels = measure(wide, RATE)
@@ -59,12 +59,12 @@ def check(folder: Path, *, production: bool = False) -> list[Checked]:
             problems.append("changed since it was built: run innringing prompts build")
         if production and source.kind == "draft":
             problems.append("a draft voice, not for patients: record it")
-        lines.append(Checked(source, levels, tuple(problems)))
+        lines.append(PromptCheck(source, levels, tuple(problems)))
     return lines
 
 
 def _read(output: Path, source: Source) -> tuple[Samples, Samples] | None:
-    """The 16 kHz and the 8 kHz sound; None when a file is missing or empty."""
+    """Read the 16 kHz and the 8 kHz sound. None when a file is missing or empty."""
     alaw, wide = (output / f"{source.name}{suffix}" for suffix in SUFFIXES)
     try:
         sounds = from_pcm16(wide.read_bytes()), from_alaw(alaw.read_bytes())
@@ -91,7 +91,7 @@ def _problems(source: Source, levels: Levels, narrow_peak: float, uneven: frozen
 def _uneven_voices(
     sources: list[Source], sounds: dict[str, tuple[Samples, Samples] | None]
 ) -> frozenset[tuple[str, str]]:
-    """The voices whose fragments, heard one after another, are off the target."""
+    """Return the voices whose fragments, measured together, are off the target."""
     heard: dict[tuple[str, str], list[Samples]] = {}
     for source in sources:
         if source.fragment and (sound := sounds[source.name]):

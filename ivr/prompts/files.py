@@ -1,4 +1,4 @@
-"""The files of prompts/build and the recordings they are made from: how they are found, read and replaced."""
+"""The files in prompts/build and the recordings: find, read and replace them."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 RATE = 16_000
-"""Samples a second of the wide sound (.sln16), and of all work on it."""
+"""Samples per second of the wideband sound (.sln16), used in all processing."""
 
 RECORDING_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aiff")
 SUFFIXES = (".alaw", ".sln16")
@@ -18,32 +18,32 @@ WORDLESS = ("silence", "tone")
 
 
 @dataclass(frozen=True)
-class Built:
-    """A line of the manifest. `samples` counts those of the .sln16 file."""
+class ManifestEntry:
+    """A prompt in the manifest. `samples` is the length of the .sln16 file."""
 
     fingerprint: str
     kind: Kind
     samples: int
 
 
-def read_manifest(output: Path) -> dict[str, Built]:
-    """What the last build made; empty when there was none or its manifest is of no use."""
+def read_manifest(output: Path) -> dict[str, ManifestEntry]:
+    """Read the manifest of the last build. Empty when it is missing or invalid."""
     try:
         document = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
-        return {name: Built(**entry) for name, entry in document["prompts"].items()}
+        return {name: ManifestEntry(**entry) for name, entry in document["prompts"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
 def recording_files(folder: Path) -> list[Path]:
-    """The recordings of one language, by name; none where the folder isn't there."""
+    """List the recordings in a folder by name. Empty when the folder does not exist."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in RECORDING_SUFFIXES)
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file in one step: Asterisk may be playing the old one."""
+    """Replace a file atomically: Asterisk may be playing the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
         try:

@@ -1,7 +1,7 @@
-"""The closed list of what may be said: one name for each prompt in prompts/catalogue.toml.
+"""The complete list of prompt keys in prompts/catalogue.toml.
 
-`Prompt` holds what dialogues and the dialplan name themselves. Numbers, days and months are spoken from fragments
-whose keys are made by the functions below. `all_keys()` is both together: the catalogue must hold exactly those.
+`Prompt` has the keys that dialogues and the dialplan use by name. The functions below make the keys of fragments for
+numbers, days and months. `all_keys()` returns both: the catalogue must contain exactly these.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Family: TypeAlias = Callable[[int], str]
 
 
 class Prompt(StrEnum):
-    """Whole sentences and the sentence pieces that are named one by one."""
+    """Sentences, and the fragments with a name of their own."""
 
     # the caller's conversation
     WELCOME = "welcome"
@@ -64,12 +64,12 @@ class Prompt(StrEnum):
     TO_URGENT_LINE = "to_urgent_line"
     STORAGE_DOWN = "storage_down"
     TO_SWITCHBOARD = "to_switchboard"
-    # said after trouble, by the dialplan or the controller
+    # after errors, played by the dialplan or the controller
     LINE_UNANSWERED = "line_unanswered"
     SWITCHBOARD_UNAVAILABLE = "switchboard_unavailable"
     RESCUE = "rescue"
     RECOVERED = "recovered"
-    # pieces of a sentence
+    # fragments
     RING_NUMBER = "ring_number"
     WE_RING = "we_ring"
     FROM_NUMBER = "from_number"
@@ -90,60 +90,60 @@ class Prompt(StrEnum):
     TOPIC_HOURS = "topic_hours"
     PRESS_FIVE = "press_five"
     PAUSE = "pause"
-    # no words: a soft tone
+    # a soft tone, without words
     KEY_TONE = "key_tone"
 
 
 OWN_ANSWER = "answer_"
-"""What operators' own prompts begin with: answers to simple questions, named in departments.toml."""
+"""The prefix of operators' own prompts: answers to simple questions, named in departments.toml."""
 
 
 MOST_AHEAD_COUNTED = 20
-"""More than these before a caller are not counted aloud."""
+"""The highest position that is said as a number."""
 
 
 def digit(value: int) -> str:
-    """One digit, 0-9."""
+    """Key of a digit, 0-9."""
     return _key("digit", value, range(10))
 
 
 def oclock(hour: int) -> str:
-    """A whole hour, 0-23, last in its sentence."""
+    """Key of a whole hour, 0-23, at the end of a sentence."""
     return _key("oclock", hour, range(24))
 
 
 def hour(value: int) -> str:
-    """The hour, 0-23, when minutes follow."""
+    """Key of an hour, 0-23, with minutes after it."""
     return _key("hour", value, range(24))
 
 
 def minute(value: int) -> str:
-    """Minutes after the hour, 1-59."""
+    """Key of the minutes after the hour, 1-59."""
     return _key("minute", value, range(1, 60))
 
 
 def weekday(value: int) -> str:
-    """A day of the week, 0 = Monday."""
+    """Key of a day of the week, 0 = Monday."""
     return _key("weekday", value, range(7))
 
 
 def day_of_month(value: int) -> str:
-    """A date as an ordinal, 1-31."""
+    """Key of a day of the month as an ordinal, 1-31."""
     return _key("date", value, range(1, 32))
 
 
 def month(value: int) -> str:
-    """A month, 1-12."""
+    """Key of a month, 1-12."""
     return _key("month", value, range(1, 13))
 
 
 def digits_keyed(count: int) -> str:
-    """How many digits came, 1-10: «ni siffer»."""
+    """Key of a number of digits, 1-10: «ni siffer»."""
     return _key("digits", count, range(1, 11))
 
 
 def ahead(count: int) -> str:
-    """How many are before the caller, 1-20: «Det er tre før deg.»"""
+    """Key of the number of people ahead in the queue, 1-20: «Det er tre før deg.»"""
     return _key("ahead", count, range(1, MOST_AHEAD_COUNTED + 1))
 
 
@@ -154,7 +154,7 @@ def _key(family: str, value: int, allowed: range) -> str:
 
 
 def all_keys() -> frozenset[str]:
-    """Every key that can be played, in any language."""
+    """Return every key that can be played, in any language."""
     numbered = {
         *map(digit, range(10)),
         *map(oclock, range(24)),

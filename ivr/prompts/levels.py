@@ -1,6 +1,6 @@
-"""Loudness, peaks and silence of a prompt, and the A-law of G.711. Pure; samples are mono float64 within -1…1.
+"""Loudness, peaks and silence of a prompt, and A-law encoding. Pure functions on mono float64 samples within -1…1.
 
-Loudness is ITU-R BS.1770 (pyloudnorm), true peak its annex 2: four times oversampled.
+Loudness follows ITU-R BS.1770 (pyloudnorm). True peak follows its annex 2, with four times oversampling.
 """
 
 import math
@@ -12,16 +12,18 @@ import pyloudnorm
 from numpy.typing import NDArray
 from scipy.signal import resample_poly  # type: ignore[import-untyped]
 
+from desk.recordings.sound import ALAW_LEVELS
+
 Samples = NDArray[np.float64]
 
 TARGET_LUFS = -20.0
 PEAK_DBTP = -3.0
 LIMIT_DBTP = -3.3
-"""Where the limiter stops: A-law's own rounding may lift a peak by 0.15 dB."""
+"""The limiter's ceiling. It leaves a margin, since A-law rounding can raise a peak by 0.15 dB."""
 
 TONE_HZ = 440.0
 TONE_AMPLITUDE = 0.08
-"""22 dB below full scale: beneath the voice, above the line's noise."""
+"""22 dB below full scale: softer than the voice, louder than line noise."""
 
 _MEASURED_SECONDS = 1.2
 _FRAME_SECONDS = 0.005
@@ -31,7 +33,7 @@ _LOOKAHEAD_SECONDS = 0.004
 
 @dataclass(frozen=True)
 class Levels:
-    """What `prompts check` shows: seconds, LUFS (-inf when silent), dBTP, and the seconds of silence at both ends."""
+    """The measurements of a prompt: length, LUFS (-inf when silent), dBTP, and seconds of silence at both ends."""
 
     seconds: float
     lufs: float
@@ -41,7 +43,7 @@ class Levels:
 
 
 def soft_tone(seconds: float, rate: int) -> Samples:
-    """One soft tone that swells and fades, so that it doesn't click; far from every pair of tones that means a key."""
+    """Make a soft tone that fades in and out without clicks. Its frequency is far from all DTMF tones."""
     count = round(seconds * rate)
     swell = np.sin(np.pi * np.arange(count) / max(1, count - 1))
     tone: Samples = TONE_AMPLITUDE * swell * np.sin(2 * np.pi * TONE_HZ * np.arange(count) / rate)
@@ -49,7 +51,7 @@ def soft_tone(seconds: float, rate: int) -> Samples:
 
 
 def measure(samples: Samples, rate: int) -> Levels:
-    """Measure a whole prompt. An empty one has no length and no loudness."""
+    """Measure a prompt. An empty one has no length and no loudness."""
     start, end = sounding(samples, rate)
     return Levels(
         seconds=len(samples) / rate,
@@ -61,9 +63,9 @@ def measure(samples: Samples, rate: int) -> Levels:
 
 
 def loudness(samples: Samples, rate: int) -> float:
-    """Integrated loudness in LUFS, of the sounding part only.
+    """Measure the integrated loudness in LUFS, without the silence at the ends.
 
-    BS.1770 gates blocks of 0.4 s, so a single word has no loudness of its own there: short sound is repeated.
+    BS.1770 measures blocks of 0.4 s, which is too long for a single word, so short sounds are repeated.
     """
     start, end = sounding(samples, rate)
     if start == end:
@@ -71,32 +73,32 @@ def loudness(samples: Samples, rate: int) -> float:
     part = samples[start:end]
     part = np.tile(part, math.ceil(_MEASURED_SECONDS * rate / len(part)))
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
-        warnings.simplefilter("ignore")  # pyloudnorm warns about sound too quiet to measure: -inf says so already
+        warnings.simplefilter("ignore")  # pyloudnorm warns about very quiet sound, which -inf already expresses
         return float(pyloudnorm.Meter(rate).integrated_loudness(part))
 
 
 def true_peak(samples: Samples) -> float:
-    """The highest peak between the samples too, in dBTP; -inf when silent."""
+    """Measure the highest peak, also between samples, in dBTP. -inf when silent."""
     peak = float(np.max(np.abs(_oversampled(samples)))) if len(samples) else 0.0
     return 20 * math.log10(peak) if peak > 0 else -math.inf
 
 
 def sounding(samples: Samples, rate: int) -> tuple[int, int]:
-    """Where the sound starts and ends (sample numbers): frames no more than 40 dB below the loudest frame."""
+    """Find the first and last sample of the sound: frames at most 40 dB below the loudest frame."""
     frame = max(1, int(_FRAME_SECONDS * rate))
     whole = len(samples) // frame * frame
     if not whole:
         return 0, 0
     power = np.mean(samples[:whole].reshape(-1, frame) ** 2, axis=1)
     loudest = float(np.max(power))
-    if loudest <= 1e-9:  # -90 dB: nothing there
+    if loudest <= 1e-9:  # -90 dB: silent
         return 0, 0
     heard = np.flatnonzero(power >= loudest * 10 ** (_SILENT_DB / 10))
     return int(heard[0]) * frame, min(len(samples), (int(heard[-1]) + 1) * frame)
 
 
 def trimmed(samples: Samples, rate: int, *, lead: float, tail: float) -> Samples:
-    """Cut to the sound and give both ends a fixed silence, with 2 ms fades so that nothing clicks."""
+    """Trim silence, then add a fixed silence at both ends, with 2 ms fades to avoid clicks."""
     start, end = sounding(samples, rate)
     part = samples[start:end].copy()
     fade = min(int(0.002 * rate), len(part) // 2)
@@ -108,7 +110,7 @@ def trimmed(samples: Samples, rate: int, *, lead: float, tail: float) -> Samples
 
 
 def resampled(samples: Samples, rate: int, to: int) -> Samples:
-    """Band-limited change of sample rate."""
+    """Change the sample rate, band-limited."""
     if rate == to:
         return samples
     common = math.gcd(rate, to)
@@ -120,9 +122,9 @@ def gained(samples: Samples, db: float) -> Samples:
 
 
 def limited(samples: Samples, rate: int) -> Samples:
-    """Hold the true peak at LIMIT_DBTP by turning down smoothly around each peak, 4 ms before to 4 ms after."""
+    """Limit the true peak to LIMIT_DBTP by smoothly reducing the gain from 4 ms before to 4 ms after each peak."""
     ceiling = 10 ** (LIMIT_DBTP / 20)
-    for _ in range(3):  # turning down moves a peak between samples a little: once more removes what is left
+    for _ in range(3):  # reducing the gain shifts peaks between samples a little, so repeat
         if not len(samples) or true_peak(samples) <= LIMIT_DBTP:
             return samples
         oversampled = np.abs(_oversampled(samples))[: 4 * len(samples)].reshape(-1, 4).max(axis=1)
@@ -134,7 +136,7 @@ def limited(samples: Samples, rate: int) -> Samples:
 
 
 def to_pcm16(samples: Samples) -> bytes:
-    """Signed 16-bit little-endian: the bytes of `.sln16` at 16 kHz."""
+    """Encode as signed 16-bit little-endian, the format of `.sln16` at 16 kHz."""
     return np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes()
 
 
@@ -143,7 +145,7 @@ def from_pcm16(data: bytes) -> Samples:
 
 
 def to_alaw(samples: Samples) -> bytes:
-    """Eight-bit A-law: the bytes of `.alaw` at 8 kHz. Each sample becomes the nearest of the 256 levels."""
+    """Encode as A-law, the format of `.alaw` at 8 kHz. Each sample becomes the nearest of the 256 levels."""
     order = np.argsort(_ALAW)
     levels = _ALAW[order]
     above = np.clip(np.searchsorted(levels, samples), 1, len(levels) - 1)
@@ -155,18 +157,7 @@ def from_alaw(data: bytes) -> Samples:
     return np.asarray(_ALAW[np.frombuffer(data, dtype=np.uint8)], dtype=np.float64)
 
 
-def _alaw_levels() -> Samples:
-    """ITU-T G.711, table 1: the value of each of the 256 codes (even bits inverted), scaled to -1…1."""
-    levels = np.zeros(256)
-    for code in range(256):
-        bits = code ^ 0x55
-        segment, step = (bits >> 4) & 7, bits & 15
-        value = (step << 4) + 8 if segment == 0 else ((step << 4) + 0x108) << (segment - 1)
-        levels[code] = (value if bits & 0x80 else -value) / 32768
-    return levels
-
-
-_ALAW = _alaw_levels()
+_ALAW: Samples = np.array(ALAW_LEVELS) / 32768
 
 
 def _oversampled(samples: Samples) -> Samples:

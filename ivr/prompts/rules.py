@@ -1,7 +1,7 @@
-"""Texts against the departments' rules: no prompt may promise an hour that a department does not keep. Pure.
+"""Compare the texts with the departments' rules: no prompt may promise an hour that no rule keeps. Pure functions.
 
-Hours are spoken from fragments, as the promise is. A text that names an hour itself is right only as long as every
-department that speaks the language keeps to that hour.
+Promises are spoken from fragments. A text with an hour of its own is correct only if it matches the rules of every
+department that offers the language.
 """
 
 import re
@@ -22,14 +22,14 @@ _BEFORE = {
 _AFTER = {"en": r"o'clock|a\.?m\.?|p\.?m\.?"}
 _EN_HOURS = 12
 _LEAST_ALONE = 7
-"""«innen femten» is an hour; «etter to pip» is none."""
+"""Smaller numbers may be something else: «innen femten» is an hour, «etter to pip» is not."""
 _SURE = r"\bkl|\bat\b|o'clock"
 
 
 def contradictions(
     file: str, catalogue: Catalogue, lines: Mapping[tuple[str, str], int], departments: Departments
 ) -> list[Fault]:
-    """One fault for each hour that a text names and some department of that language does not keep."""
+    """Find hours in the texts that do not match the rules of a department that offers the language."""
     faults = []
     for language in catalogue.languages:
         words = _hour_words(catalogue, language)
@@ -47,12 +47,12 @@ def contradictions(
 def missing_languages(
     file: str, catalogue: Catalogue, departments: Departments, lines: Mapping[tuple[str, ...], int]
 ) -> list[Fault]:
-    """Departments that offer a language the catalogue has no texts in."""
+    """Find departments that offer a language without texts in the catalogue."""
     return [
         Fault(
             file,
             lines.get((department.slug, "languages"), lines.get((department.slug,))),
-            f"[{department.slug}] offers {language}, and the catalogue has no [{language}]",
+            f"[{department.slug}] offers {language}, but the catalogue has no [{language}]",
         )
         for department in departments.all()
         for language in department.languages
@@ -63,7 +63,7 @@ def missing_languages(
 def missing_answers(
     file: str, catalogue: Catalogue, departments: Departments, lines: Mapping[tuple[str, ...], int]
 ) -> list[Fault]:
-    """Answers to simple questions that a department names, and that have no text in a language it offers."""
+    """Find answers to simple questions that have no text in a language the department offers."""
     return [
         Fault(
             file,
@@ -78,7 +78,7 @@ def missing_answers(
 
 
 def _hour_words(catalogue: Catalogue, language: str) -> dict[str, time]:
-    """The words of whole hours, as the fragments have them: «femten» -> 15:00; in English also «three» -> 3:00."""
+    """Map the words for whole hours, from the fragments, to times: «femten» -> 15:00, in English «three» -> 3:00."""
     words: dict[str, time] = {}
     for hour in range(24):
         word = catalogue.text(language, f"oclock_{hour}").lower()
@@ -87,7 +87,7 @@ def _hour_words(catalogue: Catalogue, language: str) -> dict[str, time]:
 
 
 def _hours(text: str, language: str, words: Mapping[str, time]) -> Iterator[tuple[str, time]]:
-    """Each hour that a text names, as it is said and as a time: after a word such as «klokken», or «15:00» anywhere."""
+    """Find each hour in a text, as words and as a time: after a word like «klokken», or «15:00» anywhere."""
     lowered = " ".join(text.lower().split())
     named = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
     figures = r"\d{1,2}(?:[:.]\d{2})?"
@@ -114,12 +114,12 @@ def _clock(figures: str) -> time | None:
 
 
 def _keeps(department: Department, named: time, language: str) -> bool:
-    kept = _kept(department)
+    hours = _promised_hours(department)
     twelve_hours = language == "en" and 1 <= named.hour <= _EN_HOURS  # «at three» is 3 or 15
-    return named in kept or (twelve_hours and time((named.hour + 12) % 24, named.minute) in kept)
+    return named in hours or (twelve_hours and time((named.hour + 12) % 24, named.minute) in hours)
 
 
-def _kept(department: Department) -> set[time]:
+def _promised_hours(department: Department) -> set[time]:
     if department.policy is Policy.ROUNDS:
         return set(department.rounds)
     return {each for each in (department.cutoff, department.answer_by) if each}
@@ -127,10 +127,10 @@ def _kept(department: Department) -> set[time]:
 
 def _rule(department: Department) -> str:
     if department.policy is Policy.ROUNDS:
-        return f"rings at {', '.join(f'{each:%H:%M}' for each in department.rounds)}"
-    return f"takes calls until {department.cutoff:%H:%M} and rings by {department.answer_by:%H:%M}"
+        return f"calls back at {', '.join(f'{each:%H:%M}' for each in department.rounds)}"
+    return f"accepts calls until {department.cutoff:%H:%M} and calls back by {department.answer_by:%H:%M}"
 
 
 def texts_file(prompts_dir: Path) -> Path:
-    """Where the texts are."""
+    """Return the path of the catalogue."""
     return prompts_dir / "catalogue.toml"

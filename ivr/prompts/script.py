@@ -1,4 +1,4 @@
-"""Prompts as people read and hear them: a list, a script for the voice talent, and one prompt aloud."""
+"""Prompts for people: a list, a script for the voice talent, and playback of one prompt."""
 
 import csv
 import io
@@ -21,8 +21,8 @@ LONGEST_PLAYING = 120.0
 
 
 @dataclass(frozen=True)
-class Row:
-    """One prompt. `seconds` is how long it is as built, None before that."""
+class ScriptRow:
+    """One prompt of the script. `seconds` is its length, None before the first build."""
 
     language: str
     key: str
@@ -32,14 +32,14 @@ class Row:
     text: str
 
 
-def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> list[Row]:
-    """The prompts of one language or all, all or only drafts. Raises PromptsError."""
+def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> list[ScriptRow]:
+    """List the prompts of one or all languages; with `drafts` only those without a recording. Raises PromptsError."""
     catalogue = load_catalogue(folder / "catalogue.toml")
     if language is not None:
         _known_language(catalogue, language)
     manifest = read_manifest(folder / "build")
     return [
-        Row(
+        ScriptRow(
             source.language,
             source.key,
             source.kind,
@@ -52,10 +52,10 @@ def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> 
     ]
 
 
-def write_csv(rows: Sequence[Row], out: Path | None) -> None:
-    """Semicolons between the columns, as Norwegian spreadsheets expect; to standard output where `out` is None.
+def write_csv(rows: Sequence[ScriptRow], out: Path | None) -> None:
+    """Write the script as CSV, to standard output if `out` is None. Columns are separated by semicolons, as in Norway.
 
-    A piece of a sentence is marked: it is read as the middle of one, without the fall of a last word.
+    Fragments are marked, since they must be read like the middle of a sentence, without a falling tone at the end.
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
@@ -68,13 +68,13 @@ def write_csv(rows: Sequence[Row], out: Path | None) -> None:
         sys.stdout.write(text.getvalue().replace("\r\n", "\n"))
         return
     try:
-        write_whole(out, text.getvalue().encode("utf-8-sig"))  # the mark tells a spreadsheet that this is UTF-8
+        write_whole(out, text.getvalue().encode("utf-8-sig"))  # spreadsheets detect UTF-8 by its byte order mark
     except OSError as error:
         raise PromptsError(f"{out}: it can't be written: {error.strerror}") from None
 
 
 def say(folder: Path, language: str, keys: Sequence[str], out: Path) -> tuple[str, Path, float]:
-    """Write the prompts, one after another as built, to the WAV file `out`; gives their words, the file, seconds."""
+    """Write the built prompts, one after another, to the WAV file `out`. Return their text, the file and seconds."""
     catalogue = load_catalogue(folder / "catalogue.toml")
     _known_language(catalogue, language)
     sound, words = b"", []
@@ -99,7 +99,7 @@ def say(folder: Path, language: str, keys: Sequence[str], out: Path) -> tuple[st
 
 
 def play(file: Path) -> None:
-    """Play a WAV by the first player there is. Raises PromptsError."""
+    """Play a WAV with the first player that is installed. Raises PromptsError."""
     for program, *options in PLAYERS:
         if found := shutil.which(program):
             try:

@@ -1,9 +1,8 @@
-"""Every build is kept as a set, under a name of its own: a call ends with the voice it began with, and a build that
-turns out bad is taken back in one command.
+"""Store every build as a prompt set, so that prompts do not change during a call and a build can be undone.
 
-A set is prompts/build/<language>/<id>/: the sounds (hard links, so that they cost nothing) and, in recordings/, the
-recordings they were made from; and prompts/build/set-<id>.json with the catalogue and the manifest. sets.json names
-the sets, the one in use first.
+A set is the folder prompts/build/<language>/<id>/ with the sounds (as hard links) and their recordings (recordings/),
+and the file prompts/build/set-<id>.json with the catalogue and the manifest. sets.json lists the sets, the current one
+first.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from ivr.prompts.catalogue import PromptsError
 from ivr.prompts.files import SUFFIXES, read_manifest, recording_files, write_whole
 
 KEPT: Final = 3
-"""A call that began before the last two builds has long ended."""
+"""No call lasts longer than two builds."""
 
 LIST: Final = "sets.json"
 RECORDINGS: Final = "recordings"
@@ -29,7 +28,7 @@ SET_ASIDE: Final = "set-aside"
 
 @dataclass(frozen=True)
 class PromptSet:
-    """One build. `built` is when, ISO 8601 in UTC; `drafts` counts prompts spoken by a machine."""
+    """One build. `built` is its time, ISO 8601 in UTC. `drafts` counts prompts with a draft voice."""
 
     id: str
     built: str
@@ -38,7 +37,7 @@ class PromptSet:
 
 
 def sets(folder: Path) -> list[PromptSet]:
-    """The sets that are kept, the one in use first; none before the first build. `folder` holds catalogue.toml."""
+    """List the stored sets, the current one first. Empty before the first build. `folder` has catalogue.toml."""
     try:
         entries = json.loads((folder / "build" / LIST).read_text("utf-8"))
         return [PromptSet(**entry) for entry in entries]
@@ -47,13 +46,13 @@ def sets(folder: Path) -> list[PromptSet]:
 
 
 def in_use(folder: Path) -> str | None:
-    """The id of the set that new calls hear; None before the first build."""
+    """Return the id of the set for new calls. None before the first build."""
     found = sets(folder)
     return found[0].id if found else None
 
 
 def keep(folder: Path) -> PromptSet:
-    """Keep what prompts/build holds now as a set, and let new calls hear it. The same again changes nothing."""
+    """Store the current content of prompts/build as a set and use it for new calls. Idempotent."""
     build = folder / "build"
     manifest = read_manifest(build)
     languages = sorted({name.partition("/")[0] for name in manifest})
@@ -75,24 +74,24 @@ def keep(folder: Path) -> PromptSet:
 
 
 def rollback(folder: Path) -> tuple[PromptSet, PromptSet, Path | None]:
-    """Go back to the set before: sounds, recordings and catalogue. Once more goes forward again.
+    """Go back to the previous set: sounds, recordings and catalogue. A second rollback undoes the first.
 
-    Gives the set now in use, the one left, and the folder to which texts and recordings changed since the last build
-    were moved, if any were. Raises PromptsError where there is nothing to go back to.
+    Returns the set now in use, the set left behind, and the folder with texts and recordings that were changed since
+    the last build, if any. Raises PromptsError where there is no previous set.
     """
     build, known = folder / "build", sets(folder)
     if len(known) < 2:
-        raise PromptsError("there is no earlier set to go back to: the first build is in use")
+        raise PromptsError("there is no previous set: the first build is in use")
     left, back, *rest = known
     try:
         content = json.loads((build / f"set-{back.id}.json").read_text("utf-8"))
         names: list[str] = list(content["prompts"])
         catalogue: str = content["catalogue"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise PromptsError(f"{build}/set-{back.id}.json can't be read: the set before is lost") from None
+        raise PromptsError(f"{build}/set-{back.id}.json can't be read: the previous set is lost") from None
     languages = sorted({name.partition("/")[0] for name in names})
     if lost := [language for language in languages if not (build / language / back.id).is_dir()]:
-        raise PromptsError(f"{build}/{lost[0]}/{back.id} is gone: the set before is lost")
+        raise PromptsError(f"{build}/{lost[0]}/{back.id} is missing: the previous set is lost")
     aside = _set_aside(folder, left.id)
     write_whole(folder / "catalogue.toml", catalogue.encode())
     for language in languages:
@@ -118,7 +117,7 @@ def _identity(folder: Path, languages: Iterable[str]) -> str:
 
 
 def _link_set(folder: Path, language: str, identity: str, keys: Iterable[str]) -> None:
-    """Make the whole set under a hidden name first: half a set is never heard."""
+    """Build the set under a hidden name and rename it, so that no call uses an incomplete set."""
     home = folder / "build" / language
     making, made = home / f".{identity}", home / identity
     shutil.rmtree(making, ignore_errors=True)
@@ -135,7 +134,7 @@ def _link_set(folder: Path, language: str, identity: str, keys: Iterable[str]) -
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # a file system without hard links
+    except OSError:  # the file system has no hard links
         shutil.copy2(source, target)
 
 
@@ -147,7 +146,7 @@ def _replace_by_link(source: Path, target: Path) -> None:
 
 
 def _use(build: Path, known: list[PromptSet]) -> None:
-    """Name the sets, first the one in use, and clear away the oldest."""
+    """Write the list of sets, the current one first, and delete the oldest."""
     kept, old = known[:KEPT], known[KEPT:]
     write_whole(build / LIST, json.dumps([asdict(each) for each in kept], indent=1).encode())
     for each in old:
@@ -157,7 +156,7 @@ def _use(build: Path, known: list[PromptSet]) -> None:
 
 
 def _set_aside(folder: Path, current: str) -> Path | None:
-    """Move texts and recordings that no set holds out of the way, so that nobody's work is lost."""
+    """Copy texts and recordings that are in no set to a folder, so that no work is lost."""
     languages = sorted(path.parent.name for path in (folder / "build").glob(f"*/{current}"))
     saved = folder / "build" / f"set-{current}.json"
     try:

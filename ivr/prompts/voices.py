@@ -1,4 +1,4 @@
-"""Where a prompt's sound comes from: a person's recording, or the draft voice of espeak-ng. Mono float64 at RATE."""
+"""The sources of prompts: a recording, or the draft voice of espeak-ng. Sound is mono float64 at RATE."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from ivr.prompts.files import RATE
 from ivr.prompts.levels import Samples, resampled, sounding
 
 LONGEST_RECORDING = 20.0
-"""Seconds. Asterisk puts a call's time limit ahead only between playbacks: a longer one could meet the rescue."""
+"""Seconds. Asterisk extends a call's time limit only between playbacks, so a longer prompt could trigger the rescue."""
 
 DRAFT_VOICES = {"nb": "nb", "nn": "nb", "en": "en-gb"}
 WORDS_A_MINUTE = 150
@@ -39,18 +39,18 @@ def programs_from(tools: Path | None) -> Iterator[None]:
 
 
 def draft_pace(key: str) -> int:
-    """Words a minute: prompts that ask once more are spoken slower."""
+    """Return the words per minute. Prompts that repeat a question are slower."""
     return SLOW_WORDS_A_MINUTE if key.endswith("_slow") else WORDS_A_MINUTE
 
 
 def draft(text: str, *, language: str, pace: int) -> Samples:
-    """Let espeak-ng say the text. Raises PromptsError when it is missing, fails or knows no such language."""
+    """Let espeak-ng say the text. Raises PromptsError when espeak-ng is missing, fails or lacks the language."""
     voice = DRAFT_VOICES.get(language)
     if voice is None:
-        raise PromptsError(f"no draft voice speaks '{language}': record its prompts")
+        raise PromptsError(f"there is no draft voice for '{language}': record its prompts")
     program = shutil.which("espeak-ng")
     if program is None:
-        raise ProgramMissing("espeak-ng is missing, and prompts without a recording need it: apt install espeak-ng")
+        raise ProgramMissing("espeak-ng is missing; prompts without a recording need it: apt install espeak-ng")
     try:
         done = subprocess.run(
             [program, "-v", voice, "-s", str(pace), "-b", "1", "--stdin", "--stdout"],
@@ -61,7 +61,7 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PromptsError(f"espeak-ng did not run: {error}") from None
-    # The header of a WAV on standard output has no true sizes: 44 bytes, then samples to the end.
+    # The header of a WAV on standard output has no real sizes: skip its 44 bytes and read samples to the end.
     if done.returncode or len(done.stdout) <= 44 or done.stdout[:4] != b"RIFF":
         reason = done.stderr.decode(errors="replace").strip().splitlines() or ["no sound came out"]
         raise PromptsError(f"espeak-ng could not speak: {reason[-1]}")
@@ -71,16 +71,16 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
 
 
 def recorded(path: Path) -> Samples:
-    """Read a recording of any format ffmpeg knows (WAV without it). Raises PromptsError with the file's name."""
+    """Read a recording. Formats other than WAV need ffmpeg. Raises PromptsError with the file name."""
     is_wav = path.suffix.lower() == ".wav"
     ffmpeg = shutil.which("ffmpeg") if shutil.which("ffprobe") else None  # pydub needs both
     if ffmpeg is None and not is_wav:
-        raise ProgramMissing(f"{path}: ffmpeg is missing, and is needed to read this recording: apt install ffmpeg")
-    if _cut_off(path):
-        raise PromptsError(f"{path}: the recording is cut off: the file is shorter than it says it is")
+        raise ProgramMissing(f"{path}: ffmpeg is missing; this recording needs it: apt install ffmpeg")
+    if _is_truncated(path):
+        raise PromptsError(f"{path}: the recording is cut off: the file is shorter than its header says")
     pydub = _pydub()
     try:
-        with path.open("rb") as file:  # given a path, pydub leaves it open
+        with path.open("rb") as file:  # pydub does not close files that it opens
             if ffmpeg is None:
                 sound = pydub.AudioSegment(file)
             else:
@@ -96,14 +96,12 @@ def recorded(path: Path) -> Samples:
     return samples
 
 
-def _cut_off(path: Path) -> bool:
-    """Whether a WAV holds less sound than its header promises; one without true sizes (written to a pipe) promises
-    nothing.
-    """
+def _is_truncated(path: Path) -> bool:
+    """Whether a WAV has less sound than its header says. Headers of piped files, without real sizes, are ignored."""
     try:
         data = path.read_bytes()
     except OSError:
-        return False  # read once more, and told of, by its caller
+        return False  # the caller reads it again and reports the error
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return False
     place = 12
@@ -128,9 +126,7 @@ def _even(data: bytes) -> bytes:
 
 
 def _pydub() -> Any:
-    """pydub, imported here because merely importing it warns: of audioop (deprecated in Python 3.11), of its own
-    regular expressions, and of a missing ffmpeg, which is told properly above.
-    """
+    """Import pydub without its warnings: about audioop, its own regular expressions, and a missing ffmpeg."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pydub

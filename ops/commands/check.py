@@ -35,7 +35,7 @@ from ivr.prompts.catalogue import (
     catalogue_lines,
     load_catalogue,
 )
-from ivr.prompts.check import Checked
+from ivr.prompts.check import PromptCheck
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
 from ops.commands.dialplan.rules import Dialled
@@ -216,7 +216,7 @@ def _recording_fault(folder: str, source: Source, reason: str, *, note: bool = F
     return Fault(f"{folder}/{source.language}/{name}", None, reason, note=note)
 
 
-def _each(folder: str, line: Checked) -> list[Fault]:
+def _each(folder: str, line: PromptCheck) -> list[Fault]:
     return [Fault(f"{folder}/{line.source.name}", None, problem) for problem in line.problems]
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from desk.paths import ROOT
 from ivr.prompts import script, sets
-from ivr.prompts.build import Report, build
+from ivr.prompts.build import BuildReport, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
-from ivr.prompts.check import Checked, check
+from ivr.prompts.check import PromptCheck, check
 from ivr.prompts.files import WORDLESS
 from ops.machine import tree
 from ops.machine.apt import AptError
@@ -154,7 +154,7 @@ def build_with_progress(
     console.print(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
 
 
-def _build(folder: Path, tools: Path | None, console: Console, production: bool) -> Report:
+def _build(folder: Path, tools: Path | None, console: Console, production: bool) -> BuildReport:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("prompts", total=None)
@@ -166,7 +166,7 @@ def _build(folder: Path, tools: Path | None, console: Console, production: bool)
         )
 
 
-def table(lines: list[Checked]) -> Table:
+def table(lines: list[PromptCheck]) -> Table:
     """The measurements, one row a prompt."""
     shown = Table(title="Prompts")
     for heading in ("language", "key", "source"):

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from desk.recordings.sound import ALAW_LEVELS
 from ops.softphone.srtp import Srtp, new_key
 
 Samples = NDArray[np.int16]
@@ -33,19 +34,11 @@ EVENTS: Final = "0123456789*#"  # the position is the RFC 4733 event code
 _KERNEL_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS on Linux: struct timespec beside each datagram
 
 
-def _alaw_table() -> Samples:
-    """ITU-T G.711 A-law: the linear value of each of the 256 codes, 16 bit."""
-    code = np.arange(256, dtype=np.int32) ^ 0x55
-    exponent, mantissa = (code >> 4) & 7, code & 15
-    value = np.where(exponent == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(exponent - 1, 0))
-    return np.where(code & 0x80, value, -value).astype(np.int16)
-
-
-_ALAW: Final = _alaw_table()
+_ALAW: Final[Samples] = np.array(ALAW_LEVELS, dtype=np.int16)
 
 
 def decode_alaw(data: bytes) -> Samples:
-    """A-law bytes as 16-bit samples, 8 kHz."""
+    """Decode A-law bytes to 16-bit samples, 8 kHz."""
     return _ALAW[np.frombuffer(data, dtype=np.uint8)]
 
 

@@ -137,7 +137,7 @@ def test_a_missing_program_is_named_with_what_to_do(folder: Path, monkeypatch: p
 def test_a_language_nobody_speaks_must_be_recorded(both: Path, tools: Path) -> None:
     edit(both, "[en]", "[de]")
     edit(both, "[en.fragments]", "[de.fragments]")
-    with pytest.raises(PromptsError, match="no draft voice speaks 'de'"):
+    with pytest.raises(PromptsError, match="there is no draft voice for 'de'"):
         build(both, tools=tools)
 
 

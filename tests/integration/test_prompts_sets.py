@@ -42,7 +42,7 @@ def test_a_build_that_turned_out_bad_is_taken_back_and_forward_again(folder: Pat
 
 def test_without_an_earlier_build_there_is_nothing_to_take_back(folder: Path, tools: Path) -> None:
     build(folder, tools=tools)
-    with pytest.raises(PromptsError, match="no earlier set"):
+    with pytest.raises(PromptsError, match="no previous set"):
         sets.rollback(folder)
     run = CliRunner().invoke(cli.app, ["rollback", "--prompts-dir", str(folder)])
     assert run.exit_code == 1

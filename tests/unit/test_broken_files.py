@@ -162,7 +162,7 @@ BROKEN_TEXTS = [
         "an hour not kept",
         '"Du kan legge på nå."',
         '"Vi ringer klokken 17."',
-        "but [kirurgi] takes calls",
+        "but [kirurgi] accepts calls",
         "may_hang_up =",
     ),
 ]
@@ -212,7 +212,7 @@ def test_two_recordings_of_one_prompt(root: Path) -> None:
     for name in ("welcome.wav", "welcome.mp3"):
         (root / "prompts" / "nb" / name).write_bytes(tone())
     (fault,) = checked(root)
-    assert "a second recording, beside welcome.mp3: keep one" in fault.reason
+    assert "a second recording, in addition to welcome.mp3: keep one" in fault.reason
 
 
 def test_a_recording_that_the_last_build_used_and_that_is_gone(root: Path) -> None:

@@ -61,7 +61,7 @@ def test_an_hour_the_department_does_not_keep(
     (fault,) = found
     assert (fault.file, fault.line) == (FILE, 27)
     assert said in fault.reason
-    assert fault.reason.endswith("but [kirurgi] takes calls until 14:00 and rings by 15:00")
+    assert fault.reason.endswith("but [kirurgi] accepts calls until 14:00 and calls back by 15:00")
 
 
 def test_a_department_that_does_not_offer_the_language_is_not_asked(departments: Departments) -> None:
@@ -73,4 +73,4 @@ def test_a_department_that_does_not_offer_the_language_is_not_asked(departments:
 def test_a_language_without_texts(departments: Departments) -> None:
     object.__setattr__(departments.all()[0], "languages", ("nb", "nn"))
     (fault,) = missing_languages("departments.toml", catalogue(), departments, {("kirurgi", "languages"): 9})
-    assert (fault.line, fault.reason) == (9, "[kirurgi] offers nn, and the catalogue has no [nn]")
+    assert (fault.line, fault.reason) == (9, "[kirurgi] offers nn, but the catalogue has no [nn]")

@@ -7,7 +7,7 @@ import numpy as np
 
 from desk.paths import ROOT
 from ivr.prompts.catalogue import load_catalogue
-from ivr.prompts.check import Checked
+from ivr.prompts.check import PromptCheck
 from ivr.prompts.levels import Samples, from_alaw, from_pcm16
 
 KEYS = len(load_catalogue(ROOT / "prompts" / "catalogue.toml").keys("nb"))
@@ -48,7 +48,7 @@ def stamps(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in (folder / "build").glob("*/*") if path.is_file()}
 
 
-def one(lines: list[Checked], name: str) -> Checked:
+def one(lines: list[PromptCheck], name: str) -> PromptCheck:
     (line,) = [line for line in lines if line.source.name == name]
     return line
 
