@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test check docs bench chaos up down clean venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs bench chaos up down clean venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
 
 test: venv tree images identity-provider ## every test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+unit: venv ## the tests of single parts: under 90 s on two cores, with no server and no container
+	$(BIN)/pytest -n $(PROCESSES) tests/unit
 
 check: venv ## style, types, layers, the operators' files, and known weaknesses of what we depend on
 	$(BIN)/ruff check .

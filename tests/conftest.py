@@ -10,7 +10,7 @@ import structlog
 from desk.logging.log import as_before
 
 pytest.register_assert_rewrite("tests.support")
-pytest_plugins = ["tests.support.machine.servers", "tests.support.machine.systems"]
+pytest_plugins = ["tests.support.machine.reaping", "tests.support.machine.servers", "tests.support.machine.systems"]
 
 
 LONGEST_FIRST = ("acceptance", "chaos", "integration", "unit")

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from desk.paths import ROOT
@@ -27,6 +28,11 @@ def python_files(*places: str, at_least: int, root: Path = ROOT) -> list[Path]:
 
 
 def parsed(*places: str, at_least: int) -> Iterator[tuple[str, ast.Module]]:
-    """The path of each file, relative to the repository, with its syntax tree."""
+    """The path of each file, relative to the repository, with its syntax tree. Each file is parsed once."""
     for path in python_files(*places, at_least=at_least):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+        yield path.relative_to(ROOT).as_posix(), _tree(path)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
