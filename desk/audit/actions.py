@@ -92,7 +92,7 @@ OUTCOMES: Final[Mapping[str, str]] = {"done": "utført", "refused": "avvist", "f
 
 
 def action_in_words(action: str) -> str:
-    """What was done; an action of an earlier edition is told by its own name."""
+    """What was done; an unknown action by its own name."""
     return ACTIONS.get(action, action)
 
 

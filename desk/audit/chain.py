@@ -20,8 +20,6 @@ from desk.vault.vault import Vault
 
 PURPOSE: Final = "innringing audit chain"
 HASH_BYTES: Final = 32
-LATER: Final = frozenset({"again", "named_until"})
-"""Columns of a later edition, left out of a row's bytes while they hold nothing: rows of before keep their hash."""
 _NIBBLES: Final = "abcdefghijklmnop"
 _ANCHOR: Final = re.compile(r"([0-9]{1,19}):([a-p]{64})", re.ASCII)
 
@@ -50,7 +48,7 @@ def chained(row: AuditRow, before: bytes, key: bytes) -> AuditRow:
 def canonical(row: AuditRow) -> bytes:
     """The same bytes for the same row on either engine: JSON of its columns by name, and of its callbacks by id."""
     columns = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in ("hash", "seen")}
-    told = {name: _plain(value) for name, value in columns.items() if value is not None or name not in LATER}
+    told = {name: _plain(value) for name, value in columns.items()}
     seen = sorted((each.callback_id, each.department, _plain(each.patient_index)) for each in row.seen)
     return json.dumps([told, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 

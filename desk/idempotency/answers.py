@@ -64,7 +64,7 @@ class Answers(UnitsOfWork):
             now = self._clock.now()
             await rows.one_at_a_time(connection, agent, keys)
             await rows.forget(connection, agent, keys, now - KEPT_FOR)
-            kept = await rows.find(connection, agent, [*keys, key])  # in clear: from before they were kept as HMACs
+            kept = await rows.find(connection, agent, keys)
             if kept is not None:
                 if kept.fingerprint not in fingerprints:
                     raise KeyUsedBefore

@@ -1,39 +1,38 @@
-"""Every column whose values the vault's index key makes, in this one place: they are counted and made anew from here.
+"""The columns of indexes the vault makes: this one list is what counting and renewing go by.
 
-Whoever adds such a column adds it to `INDEXED`. Only callbacks can be made anew, from the sealed numbers beside them:
-the others' key is needed until their rows are gone.
+Add every new index column to `INDEXED`. Only the indexes of callbacks can be renewed, from the sealed number in the
+same row. The key of the others is needed until their rows are deleted.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, and_, case, func, literal, select, update
+from sqlalchemy import Column, ColumnElement, func, literal, select, update
 
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.key_rotation import sealed_columns as sealed
-from desk.key_rotation.sealed_columns import Sealed, Value
+from desk.key_rotation.sealed_columns import SealedColumn, SealedValue
 from desk.schema.tables import answers, audit, audit_callbacks, callbacks
-
-VERSIONED_BYTES = 34
-VERSION_BYTES = 2
-FIRST_VERSION = 1
+from desk.vault.vault import VERSION_BYTES
 
 c = callbacks.c
 
 PATIENT: Final = c.patient_index
 INDEXED: Final[tuple[Column[Any], ...]] = (
-    *(PATIENT, answers.c.fingerprint),
-    *(audit.c.patient_index, audit_callbacks.c.patient_index),
+    PATIENT,
+    answers.c.fingerprint,
+    audit.c.patient_index,
+    audit_callbacks.c.patient_index,
 )
 
 _OPEN: Final = c.status != "closed"
-_PATIENTS: Final = Sealed(PATIENT, busy=_OPEN)
+_PATIENTS: Final = SealedColumn(PATIENT, busy=_OPEN)
 
 
 @dataclass(frozen=True)
-class Stale:
-    """The index in a callback's row, and the sealed number it is made from. `busy`: the callback is open."""
+class OldIndex:
+    """A callback's index under an older key, and the sealed number it is made from. `busy`: the callback is open."""
 
     row: str
     number: bytes
@@ -41,37 +40,42 @@ class Stale:
     busy: bool
 
 
-async def stale(connection: Connection, version: int, after: str | None, limit: int) -> Sequence[Stale]:
-    """The next callbacks whose index isn't of that key version, by primary key."""
+async def page_of_old(unit: Unit, version: int, after: str | None, limit: int) -> Sequence[OldIndex]:
+    """The next callbacks whose index is of another key version than this, by primary key."""
     query = select(c.id, c.patient_number, PATIENT, _OPEN.label("busy"))
     query = query.where(PATIENT.is_not(None), ~_of_version(PATIENT, version))
     if after is not None:
         query = query.where(c.id > after)
-    found = await connection.execute(query.order_by(c.id).limit(limit))
-    return [Stale(row.id, bytes(row.patient_number), bytes(row.patient_index), row.busy) for row in found]
+    found = await unit.connection.execute(query.order_by(c.id).limit(limit))
+    return [OldIndex(row.id, bytes(row.patient_number), bytes(row.patient_index), row.busy) for row in found]
 
 
-async def exchange(connection: Connection, anew: Sequence[tuple[Stale, bytes]]) -> None:
-    """Put new indexes in place of those of closed callbacks; a row changed meanwhile is left alone."""
-    await sealed.exchange(connection, _PATIENTS, [(Value(old.row, old.index, old.busy), new) for old, new in anew])
+async def replace(unit: Unit, new_indexes: Sequence[tuple[OldIndex, bytes]]) -> None:
+    """Replace the indexes of closed callbacks. A row that has changed meanwhile is left alone."""
+    values = [(SealedValue(old.row, old.index, old.busy), new) for old, new in new_indexes]
+    await sealed.replace(unit, _PATIENTS, values)
 
 
-async def exchange_open(connection: Connection, old: Stale, new: bytes) -> bool:
-    """The same for one open callback. False, and left alone, while its person has another open there, under `new`."""
+async def replace_of_open(unit: Unit, old: OldIndex, new: bytes) -> bool:
+    """Replace the index of one open callback.
+
+    False, and nothing is changed, while the person has another open callback in the department under the index `new`.
+    """
     other = callbacks.alias()
-    same = (other.c.department == c.department, other.c.status != "closed", other.c.patient_index == new)
-    twice = select(literal(1)).where(*same).correlate(callbacks).exists()
-    mine = (c.id == old.row, c.patient_index == old.index)
-    done = await connection.execute(update(callbacks).where(*mine, ~twice).values({PATIENT: new}))
-    return done.rowcount > 0 or (await connection.execute(select(c.id).where(*mine))).one_or_none() is None
+    same_person = (other.c.department == c.department, other.c.status != "closed", other.c.patient_index == new)
+    has_another = select(literal(1)).where(*same_person).correlate(callbacks).exists()
+    unchanged = (c.id == old.row, c.patient_index == old.index)
+    replaced = await unit.connection.execute(update(callbacks).where(*unchanged, ~has_another).values({PATIENT: new}))
+    if replaced.rowcount:
+        return True
+    return (await unit.connection.execute(select(c.id).where(*unchanged))).one_or_none() is None
 
 
-async def counts(connection: Connection, column: Column[Any]) -> dict[int, int]:
-    """How many indexes there are by the version of their key."""
-    version = case((func.length(column) == VERSIONED_BYTES, func.substr(column, 1, VERSION_BYTES))).label("version")
+async def counts(unit: Unit, column: Column[Any]) -> dict[int, int]:
+    """The number of indexes by the version of their key."""
+    version = _version(column).label("version")
     query = select(version, func.count()).where(column.is_not(None)).group_by(version)
-    found = await connection.execute(query)
-    return {int.from_bytes(begins, "big") if begins else FIRST_VERSION: count for begins, count in found}
+    return {int.from_bytes(begins, "big"): count for begins, count in await unit.connection.execute(query)}
 
 
 def name(column: Column[Any]) -> str:
@@ -79,9 +83,9 @@ def name(column: Column[Any]) -> str:
     return f"{column.table.name}.{column.name}"
 
 
+def _version(column: Column[Any]) -> ColumnElement[bytes]:
+    return func.substr(column, 1, VERSION_BYTES)
+
+
 def _of_version(column: Column[Any], version: int) -> ColumnElement[bool]:
-    versioned = func.length(column) == VERSIONED_BYTES
-    if version == FIRST_VERSION:
-        return ~versioned
-    begins = version.to_bytes(VERSION_BYTES, "big")
-    return and_(versioned, func.substr(column, 1, VERSION_BYTES) == literal(begins))
+    return _version(column) == literal(version.to_bytes(VERSION_BYTES, "big"))

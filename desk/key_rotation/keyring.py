@@ -1,161 +1,148 @@
-"""The database's keys against the settings': nothing starts with a wrong one, and one is missed before it is needed.
+"""Compares the keys in the settings with those the database was sealed with, at every start.
 
 Each key leaves a canary in the database the first time it is used there: a known value that only this key can have
-sealed. At every start each key given must open its canary, and each key the database still needs must be given.
+made. At every start each key in the settings must fit its canary, and each key the database still needs must be there.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from desk.access.actor import SYSTEM
 from desk.audit import repository as audit
 from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.errors import SettingsError
 from desk.key_rotation import indexed_columns as indexed
-from desk.key_rotation import repository as vault_keys
+from desk.key_rotation import repository as rows
 from desk.key_rotation import sealed_columns as sealed
 from desk.key_rotation.indexed_columns import INDEXED
-from desk.key_rotation.repository import CANARY, KeyKind, Known
-from desk.key_rotation.sealed_columns import FIRST_FORMAT, SEALED
+from desk.key_rotation.repository import CANARY, KeyKind, KeyRecord
+from desk.key_rotation.sealed_columns import SEALED
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault, version_of
 
-TELLTALE = "innringing"
+KNOWN_VALUE = "innringing"
 IDENTITY_KEY = "INNRINGING_IDENTITY_KEY"
 INDEX_KEY = "INNRINGING_INDEX_KEY"
 
-Keyhole = Mapping[tuple[KeyKind, int], Known]
-
 
 @dataclass(frozen=True)
-class Count:
-    """How many values of a column one key made. `version` None: they are not sealed at all.
-
-    `first_format`: bound to their column only, as the first edition did.
-    """
+class KeyUse:
+    """How many values of a column one key made. `version` is None for values that are not sealed at all."""
 
     column: str
+    kind: KeyKind
     version: int | None
-    first_format: bool
     rows: int
-    kind: KeyKind = KeyKind.IDENTITY
 
 
-class Keyring(UnitsOfWork):
+class Keyring(Service):
     """The keys of one database."""
 
     def __init__(self, *, database: Database, vault: Vault, clock: Clock) -> None:
-        super().__init__(database)
+        super().__init__(database=database, clock=clock)
         self._vault = vault
-        self._clock = clock
 
     async def check(self) -> None:
-        """Raises `SettingsError` when a key is wrong or missing. New keys are made known here."""
-        if not await self._read(self._untold):
-            return
+        """Add canaries of new keys. Raises `SettingsError` when a key is wrong or missing."""
+        if await self._is_incomplete(SYSTEM):
+            await self._complete(SYSTEM)
 
-        async def work(connection: Connection) -> None:
-            now = self._clock.now()
-            known = await vault_keys.known(connection)
-            for kind, version in await self._untold(connection):
-                if (kind, version) in known:
-                    await vault_keys.retire(connection, kind, version, None)
-                else:
-                    await vault_keys.add(connection, kind, version, self._canary(kind, version), now)
-
-        await self._write(work)
-
-    async def counts(self) -> list[Count]:
-        """What each key has sealed, or made an index of, by column."""
-        found = []
+    async def counts(self) -> list[KeyUse]:
+        """How many values each key has sealed or indexed, by column."""
+        found: list[KeyUse] = []
         for of in SEALED:
-            for begins, rows in (await self._read(lambda connection, of=of: sealed.counts(connection, of))).items():  # type: ignore[misc]
-                version = version_of(begins + b"\0")
-                found.append(Count(of.name, version, begins == FIRST_FORMAT, rows))
-        for column in INDEXED:
-            versions = await self._read(lambda connection, column=column: indexed.counts(connection, column))  # type: ignore[misc]
-            found += [Count(indexed.name(column), each, False, rows, KeyKind.INDEX) for each, rows in versions.items()]
-        chained = await self._read(audit.key_versions)
-        found += [Count("audit.hash", version, False, rows, KeyKind.INDEX) for version, rows in chained.items()]
-        return sorted(found, key=lambda each: (each.column, each.version or 0, not each.first_format))
+            found += await self._counts_of_sealed(SYSTEM, of)
+        found += await self._counts_of_indexes(SYSTEM)
+        return sorted(found, key=lambda each: (each.column, each.version or 0))
 
     async def retire_unused(self) -> list[tuple[KeyKind, int]]:
-        """Tell the database which older keys nothing was made with any more; their kinds and versions."""
-        used = {(each.kind, each.version) for each in await self.counts()} | self._in_use
+        """Retire the older keys that no value needs any longer. Returns their kinds and versions."""
+        needed = {(each.kind, each.version) for each in await self.counts() if each.version is not None}
+        return await self._retire_all_but(SYSTEM, needed | self._in_use)
 
-        async def work(connection: Connection) -> list[tuple[KeyKind, int]]:
-            known = await vault_keys.known(connection)
-            unused = [each for each, key in known.items() if each not in used and key.retired_at is None]
-            for kind, version in unused:
-                await vault_keys.retire(connection, kind, version, self._clock.now())
-            return sorted(unused)
+    @reading
+    async def _is_incomplete(self, unit: Unit) -> bool:
+        return bool(await self._to_record(unit))
 
-        return await self._write(work)
+    @unit_of_work
+    async def _complete(self, unit: Unit) -> None:
+        known = await rows.all_keys(unit)
+        for kind, version in await self._to_record(unit):
+            if (kind, version) in known:
+                await rows.reinstate(unit, kind, version)
+            else:
+                await rows.add(unit, kind, version, self._canary(kind, version))
 
-    async def _untold(self, connection: Connection) -> list[tuple[KeyKind, int]]:
-        """Keys of the vault the database is to be told of: they are new to it, or retired and in use again.
+    @reading
+    async def _counts_of_sealed(self, unit: Unit, of: sealed.SealedColumn) -> list[KeyUse]:
+        by_header = await sealed.counts(unit, of)
+        return [
+            KeyUse(of.name, KeyKind.IDENTITY, version_of(header + b"\0"), count) for header, count in by_header.items()
+        ]
 
-        Raises `SettingsError` when one given isn't the one known, or one needed isn't given.
+    @reading
+    async def _counts_of_indexes(self, unit: Unit) -> list[KeyUse]:
+        by_column = {indexed.name(column): await indexed.counts(unit, column) for column in INDEXED}
+        by_column["audit.hash"] = await audit.key_versions(unit.connection)
+        return [
+            KeyUse(column, KeyKind.INDEX, version, count)
+            for column, versions in by_column.items()
+            for version, count in versions.items()
+        ]
+
+    @unit_of_work
+    async def _retire_all_but(self, unit: Unit, needed: set[tuple[KeyKind, int]]) -> list[tuple[KeyKind, int]]:
+        known = await rows.all_keys(unit)
+        unused = sorted(key for key, record in known.items() if key not in needed and record.retired_at is None)
+        for kind, version in unused:
+            await rows.retire(unit, kind, version)
+        return unused
+
+    async def _to_record(self, unit: Unit) -> list[tuple[KeyKind, int]]:
+        """Keys of the settings that are new to the database, or retired and in use again.
+
+        Raises `SettingsError` when a key differs from the one the database knows, or one it needs is missing.
         """
-        known = await vault_keys.known(connection)
-        if not any(kind is KeyKind.IDENTITY for kind, _ in known):
-            await self._try_on_values(connection)
-        for (kind, version), key in known.items():
-            self._compare(kind, version, key)
+        known = await rows.all_keys(unit)
+        for (kind, version), record in known.items():
+            self._compare(kind, version, record)
         ours = [(KeyKind.IDENTITY, version) for version in sorted(self._vault.versions)]
         ours += [(KeyKind.INDEX, version) for version in sorted(self._vault.index_versions)]
-        again = [each for each in sorted(self._in_use) if each in known and known[each].retired_at]
-        return [*(each for each in ours if each not in known), *again]
+        again = [key for key in sorted(self._in_use) if key in known and known[key].retired_at]
+        return [*(key for key in ours if key not in known), *again]
 
     @property
     def _in_use(self) -> set[tuple[KeyKind, int]]:
-        """The keys new values get."""
+        """The keys for new values."""
         return {(KeyKind.IDENTITY, self._vault.version), (KeyKind.INDEX, self._vault.index_version)}
 
-    def _compare(self, kind: KeyKind, version: int, key: Known) -> None:
-        given = self._vault.versions if kind is KeyKind.IDENTITY else self._vault.index_versions
-        if version not in given:
-            if key.retired_at is None:
+    def _compare(self, kind: KeyKind, version: int, record: KeyRecord) -> None:
+        variable = IDENTITY_KEY if kind is KeyKind.IDENTITY else INDEX_KEY
+        if version not in (self._vault.versions if kind is KeyKind.IDENTITY else self._vault.index_versions):
+            if record.retired_at is None:
                 raise SettingsError(
-                    f"{IDENTITY_KEY if kind is KeyKind.IDENTITY else INDEX_KEY} has no key of version {version}, "
-                    f"and this database still needs it: "
+                    f"{variable} has no key of version {version}, and this database still needs it: "
                     f"write the new key first and the old one after it, «2:<new> {version}:<old>»."
                 )
-            return
-        if kind is KeyKind.INDEX:
-            if self._vault.index(TELLTALE, version=version) != key.canary:
-                raise SettingsError(_wrong_index(version))
-            return
-        try:
-            self._vault.open(key.canary, CANARY, version)
-        except CannotOpen:
+        elif not self._fits(kind, version, record.canary):
             raise SettingsError(
-                f"{IDENTITY_KEY}: its key of version {version} is not the one this database was sealed with. {_CHANGED}"
-            ) from None
+                f"{variable}: its key of version {version} is not the one this database was made with. {_ADVICE}"
+            )
+
+    def _fits(self, kind: KeyKind, version: int, canary: bytes) -> bool:
+        if kind is KeyKind.INDEX:
+            return self._vault.index(KNOWN_VALUE, version=version) == canary
+        try:
+            self._vault.open(canary, CANARY, version)
+        except CannotOpen:
+            return False
+        return True
 
     def _canary(self, kind: KeyKind, version: int) -> bytes:
         if kind is KeyKind.INDEX:
-            return self._vault.index(TELLTALE, version=version)
-        return self._vault.seal(TELLTALE, CANARY, version, version=version)
-
-    async def _try_on_values(self, connection: Connection) -> None:
-        """A database from before there were canaries: the keys must open what is in it already."""
-        try:
-            for of in SEALED:
-                if value := await sealed.one(connection, of):
-                    self._vault.open(value.sealed, of.name, value.row)
-            if sample := await sealed.sample_of_index(connection):
-                value, index = sample
-                if index not in self._vault.indexes(self._vault.open(value.sealed, SEALED[0].name, value.row)):
-                    raise SettingsError(_wrong_index(1))
-        except CannotOpen:
-            raise SettingsError(f"{IDENTITY_KEY} does not open what is in this database. {_CHANGED}") from None
+            return self._vault.index(KNOWN_VALUE, version=version)
+        return self._vault.seal(KNOWN_VALUE, CANARY, version, version=version)
 
 
-def _wrong_index(version: int) -> str:
-    which = "" if version == 1 else f"its key of version {version} "
-    return f"{INDEX_KEY}{':' if which else ''} {which}is not the key by which this database finds people. {_CHANGED}"
-
-
-_CHANGED = "Give back the key it was made with; docs/security.md says how a key is changed."
+_ADVICE = "Set that key; docs/security.md says how to change to another one."

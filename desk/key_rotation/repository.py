@@ -1,4 +1,4 @@
-"""Which keys a database knows, each by something only that key can have made (a canary)."""
+"""The keys a database knows, each by a canary: a value that only this key can have made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import insert, select, update
 
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.schema.tables import vault_keys
 
 c = vault_keys.c
@@ -24,25 +24,39 @@ class KeyKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Known:
-    """A key the database knows. Retired: nothing made with it was left."""
+class KeyRecord:
+    """A key the database knows. It is retired once no value made with it is left."""
 
     canary: bytes
     retired_at: datetime | None
 
 
-async def known(connection: Connection) -> Mapping[tuple[KeyKind, int], Known]:
-    """Every key known, by kind and version."""
-    found = await connection.execute(select(vault_keys))
-    return {(KeyKind(row.kind), row.version): Known(bytes(row.canary), row.retired_at) for row in found}
+KeyRecords = Mapping[tuple[KeyKind, int], KeyRecord]
+"""By kind and version."""
 
 
-async def add(connection: Connection, kind: KeyKind, version: int, canary: bytes, now: datetime) -> None:
-    """One more key. `Conflict` if another process has just added it."""
-    await connection.execute(insert(vault_keys).values(kind=kind.value, version=version, canary=canary, made_at=now))
+async def all_keys(unit: Unit) -> KeyRecords:
+    """Every key the database knows."""
+    found = await unit.connection.execute(select(vault_keys))
+    return {(KeyKind(row.kind), row.version): KeyRecord(bytes(row.canary), row.retired_at) for row in found}
 
 
-async def retire(connection: Connection, kind: KeyKind, version: int, at: datetime | None) -> None:
-    """Nothing made with that key is left (or, with None, it is in use again)."""
-    mine = (c.kind == kind.value, c.version == version)
-    await connection.execute(update(vault_keys).where(*mine).values(retired_at=at))
+async def add(unit: Unit, kind: KeyKind, version: int, canary: bytes) -> None:
+    """Add a key. Raises `Conflict` if another process has just added it."""
+    values = {"kind": kind.value, "version": version, "canary": canary, "made_at": unit.now}
+    await unit.connection.execute(insert(vault_keys).values(values))
+
+
+async def retire(unit: Unit, kind: KeyKind, version: int) -> None:
+    """Record that no value made with that key is left."""
+    await _set_retired(unit, kind, version, unit.now)
+
+
+async def reinstate(unit: Unit, kind: KeyKind, version: int) -> None:
+    """Record that a retired key is in use again."""
+    await _set_retired(unit, kind, version, None)
+
+
+async def _set_retired(unit: Unit, kind: KeyKind, version: int, at: datetime | None) -> None:
+    key = (c.kind == kind.value, c.version == version)
+    await unit.connection.execute(update(vault_keys).where(*key).values(retired_at=at))

@@ -1,120 +1,122 @@
-"""Seals everything anew with the key in use, in small steps, while calls are taken and callbacks claimed.
+"""Re-seals every value with the key in use, in small steps, while calls are taken and callbacks claimed.
 
-The indexes people are found by are made anew the same way, from the sealed numbers beside them.
+The indexes people are found by are renewed the same way, from the sealed number in the same row.
 
-A value is opened and sealed again outside the unit of work that puts it back, and put back only where it hasn't changed
-meanwhile: each value opens at every moment, under the one key or the other. So it can be stopped, killed and started
-again at will; what is done is passed over. Rows that callers and agents are at work with are locked one at a time and
-for one statement, so that no claim passes one over.
+A value is opened and sealed outside the unit of work that writes it, and written only if it hasn't changed meanwhile.
+So each value opens at every moment, with one key or the other, and a rotation may be stopped, killed and run again: it
+skips what is done. Rows that callers and agents are using are locked one at a time, each for one statement, so that no
+claim skips them.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
+from desk.access.actor import SYSTEM
+from desk.clock import Clock
 from desk.database.engine import Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.key_rotation import indexed_columns as indexed
 from desk.key_rotation import sealed_columns as sealed
-from desk.key_rotation.indexed_columns import PATIENT, Stale
-from desk.key_rotation.sealed_columns import SEALED, Sealed, Value
+from desk.key_rotation.indexed_columns import PATIENT, OldIndex
+from desk.key_rotation.sealed_columns import SEALED, SealedColumn, SealedValue
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000
 MOST_PASSES = 10
 REST = 0.5
-"""After each step it rests for this share of the time the step took: the database is others' first."""
+"""Pause after each step, as a share of the time the step took, to leave the database to others."""
 
 
 @dataclass
 class Progress:
-    """How far a rotation has come: values looked at and sealed anew, indexes made anew.
+    """How far a rotation has come: values read, values re-sealed, indexes renewed.
 
-    `broken`: (column, row) of those that don't open. `twice`: open callbacks of people who have another open one in the
-    department, found under the newer index; they keep the older one.
+    `broken`: (column, row) of values that don't open. `twice`: open callbacks of people who have another open callback
+    in the department under the newer index; they keep the older one.
     """
 
     column: str = ""
-    looked_at: int = 0
+    read: int = 0
     sealed: int = 0
     indexed: int = 0
     broken: set[tuple[str, str | int]] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
 
 
-class StillSealing(Exception):
-    """Values are still being made with an older key: restart every process with the new key first, then go on."""
+Report = Callable[[Progress], None]
 
 
-class Rotation(UnitsOfWork):
-    """Brings every sealed value to the vault's key in use."""
+class OlderKeyInUse(Exception):
+    """Values are still being sealed with an older key: restart every process with the new key, then run this again."""
 
-    def __init__(self, *, database: Database, vault: Vault, rows_a_step: int = ROWS_A_STEP, rest: float = REST) -> None:
-        super().__init__(database)
+
+class Rotation(Service):
+    """Re-seals every value with the vault's key in use."""
+
+    def __init__(
+        self, *, database: Database, vault: Vault, clock: Clock, rows_a_step: int = ROWS_A_STEP, rest: float = REST
+    ) -> None:
+        super().__init__(database=database, clock=clock)
         self._vault = vault
         self._rows_a_step = rows_a_step
         self._rest = rest
 
-    async def rotate(self, told: Callable[[Progress], None] = lambda progress: None) -> Progress:
-        """Pass over every sealed column until nothing is left to do; `told` hears how it goes after each step.
+    async def rotate(self, report: Report = lambda progress: None) -> Progress:
+        """Go through every sealed column until nothing is left to do; `report` is called after each step.
 
-        Raises StillSealing when another process goes on with an older key.
+        Raises OlderKeyInUse when another process keeps sealing with an older key.
         """
         progress = Progress()
         for _ in range(MOST_PASSES):
             before = progress.sealed, progress.indexed
-            progress.looked_at = 0
+            progress.read = 0
             for of in SEALED:
                 progress.column = of.name
-                await self._column(of, progress, told)
+                await self._rotate_column(of, progress, report)
             progress.column = indexed.name(PATIENT)
-            await self._indexes(progress, told)
+            await self._renew_indexes(progress, report)
             if (progress.sealed, progress.indexed) == before:
                 return progress
-        raise StillSealing
+        raise OlderKeyInUse
 
-    async def _column(self, of: Sealed, progress: Progress, told: Callable[[Progress], None]) -> None:
+    async def _rotate_column(self, of: SealedColumn, progress: Progress, report: Report) -> None:
         after: str | int | None = None
         while True:
-            begun = time.perf_counter()
-            values = await self._page(of, after)
+            started = time.perf_counter()
+            values = await self._page(SYSTEM, of, after)
             if not values:
                 return
-            stale = [value for value in values if not value.sealed.startswith(self._vault.header)]
-            anew = [(value, fresh) for value in stale if (fresh := self._anew(of, value, progress)) is not None]
-            await self._put_back(of, anew)
-            progress.looked_at += len(values)
-            progress.sealed += len(anew)
-            told(progress)
+            old = [value for value in values if not value.sealed.startswith(self._vault.header)]
+            new = [(value, sealed) for value in old if (sealed := self._resealed(of, value, progress)) is not None]
+            await self._write(of, new)
+            progress.read += len(values)
+            progress.sealed += len(new)
+            report(progress)
             after = values[-1].row
-            if anew:
-                await asyncio.sleep(self._rest * (time.perf_counter() - begun))
+            if new:
+                await asyncio.sleep(self._rest * (time.perf_counter() - started))
 
-    async def _indexes(self, progress: Progress, told: Callable[[Progress], None]) -> None:
-        version = self._vault.index_version
+    async def _renew_indexes(self, progress: Progress, report: Report) -> None:
         progress.twice.clear()
         after: str | None = None
         while True:
-            begun = time.perf_counter()
-            found = await self._read(partial(indexed.stale, version=version, after=after, limit=self._rows_a_step))
-            if not found:
+            started = time.perf_counter()
+            old = await self._old_indexes(SYSTEM, after)
+            if not old:
                 return
-            anew = [(old, index) for old in found if (index := self._index_anew(old, progress)) is not None]
-            left = await self._put_indexes(anew)
-            progress.twice |= left
-            progress.looked_at += len(found)
-            progress.indexed += len(anew) - len(left)
-            told(progress)
-            after = found[-1].row
-            await asyncio.sleep(self._rest * (time.perf_counter() - begun))
+            new = [(each, index) for each in old if (index := self._new_index(each, progress)) is not None]
+            kept = await self._write_indexes(new)
+            progress.twice |= kept
+            progress.read += len(old)
+            progress.indexed += len(new) - len(kept)
+            report(progress)
+            after = old[-1].row
+            await asyncio.sleep(self._rest * (time.perf_counter() - started))
 
-    async def _page(self, of: Sealed, after: str | int | None) -> Sequence[Value]:
-        return await self._read(lambda connection: sealed.page(connection, of, after, self._rows_a_step))
-
-    def _anew(self, of: Sealed, value: Value, progress: Progress) -> bytes | None:
+    def _resealed(self, of: SealedColumn, value: SealedValue, progress: Progress) -> bytes | None:
         try:
             clear = self._vault.open(value.sealed, of.name, value.row)
         except CannotOpen:
@@ -122,25 +124,45 @@ class Rotation(UnitsOfWork):
             return None
         return self._vault.seal(clear, of.name, value.row)
 
-    def _index_anew(self, old: Stale, progress: Progress) -> bytes | None:
+    def _new_index(self, old: OldIndex, progress: Progress) -> bytes | None:
         try:
             return self._vault.index(self._vault.open(old.number, sealed.NUMBERS.name, old.row))
         except CannotOpen:
             progress.broken.add((sealed.NUMBERS.name, old.row))
             return None
 
-    async def _put_indexes(self, anew: Sequence[tuple[Stale, bytes]]) -> set[str]:
-        """The callbacks left with the index they had."""
-        if quiet := [each for each in anew if not each[0].busy]:
-            await self._write(partial(indexed.exchange, anew=quiet))
-        left = set()
-        for old, new in anew:
-            if old.busy and not await self._write(partial(indexed.exchange_open, old=old, new=new)):
-                left.add(old.row)
-        return left
-
-    async def _put_back(self, of: Sealed, anew: Sequence[tuple[Value, bytes]]) -> None:
-        quiet = [each for each in anew if not each[0].busy]
-        for some in (quiet, *([each] for each in anew if each[0].busy)):
+    async def _write(self, of: SealedColumn, values: Sequence[tuple[SealedValue, bytes]]) -> None:
+        idle = [each for each in values if not each[0].busy]
+        for some in (idle, *([each] for each in values if each[0].busy)):
             if some:
-                await self._write(partial(sealed.exchange, of=of, anew=some))
+                await self._replace(SYSTEM, of, some)
+
+    async def _write_indexes(self, indexes: Sequence[tuple[OldIndex, bytes]]) -> set[str]:
+        """Returns the callbacks that keep the index they had."""
+        if idle := [each for each in indexes if not each[0].busy]:
+            await self._replace_indexes(SYSTEM, idle)
+        kept = set()
+        for old, new in indexes:
+            if old.busy and not await self._replace_index_of_open(SYSTEM, old, new):
+                kept.add(old.row)
+        return kept
+
+    @reading
+    async def _page(self, unit: Unit, of: SealedColumn, after: str | int | None) -> Sequence[SealedValue]:
+        return await sealed.page(unit, of, after, self._rows_a_step)
+
+    @reading
+    async def _old_indexes(self, unit: Unit, after: str | None) -> Sequence[OldIndex]:
+        return await indexed.page_of_old(unit, self._vault.index_version, after, self._rows_a_step)
+
+    @unit_of_work
+    async def _replace(self, unit: Unit, of: SealedColumn, values: Sequence[tuple[SealedValue, bytes]]) -> None:
+        await sealed.replace(unit, of, values)
+
+    @unit_of_work
+    async def _replace_indexes(self, unit: Unit, indexes: Sequence[tuple[OldIndex, bytes]]) -> None:
+        await indexed.replace(unit, indexes)
+
+    @unit_of_work
+    async def _replace_index_of_open(self, unit: Unit, old: OldIndex, new: bytes) -> bool:
+        return await indexed.replace_of_open(unit, old, new)

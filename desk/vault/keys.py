@@ -1,7 +1,7 @@
-"""Keys as an operator writes them: one, or several by version, the one in use first.
+"""Keys as an operator writes them: one, or several with their versions, the one in use first.
 
 `<base64>` is version 1; `2:<base64> 1:<base64>` seals with version 2 and still opens what version 1 sealed. A key may
-stand in a file instead (a Docker or Kubernetes secret), named by the variable with _FILE at its end.
+be in a file instead (a Docker or Kubernetes secret), named by the variable that ends with _FILE.
 """
 
 import base64
@@ -21,7 +21,7 @@ _VERSIONED = re.compile(r"(?:(?P<version>[0-9]{1,5}):)?(?P<key>[A-Za-z0-9+/]+={0
 
 @dataclass(frozen=True, repr=False)
 class Keys:
-    """Keys of one kind by version; `current` is the one new values get, the others are kept for old ones."""
+    """Keys of one kind by version. `current` is used for new values, the others for old ones."""
 
     current: int
     by_version: Mapping[int, bytes]
@@ -41,7 +41,7 @@ class Keys:
 
 
 def parse_keys(text: str) -> Keys:
-    """The keys written in `text`. Raises ValueError, which says what to mend and never holds a key."""
+    """Read the keys in `text`. Raises ValueError, whose message says what to fix and never holds a key."""
     found: dict[int, bytes] = {}
     for word in text.replace(",", " ").split():
         match = _VERSIONED.fullmatch(word)
@@ -49,7 +49,7 @@ def parse_keys(text: str) -> Keys:
         if not 1 <= version <= NEWEST_VERSION:
             raise ValueError(f"a key's version is 1 to {NEWEST_VERSION}")
         if version in found:
-            raise ValueError(f"there are two keys of version {version}: write 2:<base64> 1:<base64>, each once")
+            raise ValueError(f"there are two keys of version {version}: give each its own, 2:<base64> 1:<base64>")
         found[version] = _decoded(match["key"] if match else "")
     if not found:
         raise ValueError(f"it must be base64 of {KEY_BYTES} bytes; {KEY_ADVICE}")
@@ -59,12 +59,12 @@ def parse_keys(text: str) -> Keys:
 
 
 def words_to_hide(text: str) -> list[str]:
-    """Each key in `text` as it is written, to be kept out of logs."""
+    """Each key as written in `text`, for the log to hide."""
     return [word.rpartition(":")[2] for word in text.replace(",", " ").split()]
 
 
 def read_secret(path: Path) -> str:
-    """What stands in a secret's file, without the space around it. Raises ValueError saying what is wrong."""
+    """Read a secret's file, without surrounding white space. Raises ValueError saying what is wrong."""
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_FILE + 1).decode()

@@ -1,14 +1,11 @@
 """Personal data at rest: sealed with AES-256-GCM, and found again by HMAC-SHA-256 under a second key.
 
-A sealed value is: the seal's format (1 byte, 2), the version of its key (2 bytes), a nonce (12), ciphertext and tag
-(16). Format, version, column and row are authenticated with it, so a value moved to another column or row doesn't open.
+A sealed value is: the format (1 byte), the version of its key (2 bytes), a nonce (12), ciphertext and tag (16). Format,
+version, column and row are authenticated with it, so a value moved to another column or row doesn't open.
 
-Format 1 is what the first edition wrote: key version 1, bound to its column only. It still opens while that key is
-here, and `innringing keys rotate` seals it anew; with key version 1 retired no such value is taken any more.
-
-A bare hash of eleven digits is guessed in seconds: hence the index's own key. An index is 32 bytes under index key
-version 1, and begins with the version (2 bytes) under any later one. While the key is changed there are several: new
-values get the first, and are found by any of them.
+An index is the version of its key (2 bytes) and an HMAC (32). It has a key of its own, because a bare hash of eleven
+digits is guessed in seconds. While that key is changed, a value has several indexes: new rows get the first, and are
+found by any of them.
 """
 
 import hashlib
@@ -25,20 +22,19 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from desk.vault.errors import CannotOpen
 from desk.vault.keys import KEY_BYTES
 
-FORMAT = 2
-FIRST_FORMAT = 1
+FORMAT = 1
 FIRST_VERSION = 1
-HEADER_BYTES = 3
+VERSION_BYTES = 2
+HEADER_BYTES = 1 + VERSION_BYTES
 NONCE_BYTES = 12
-VERSIONED_INDEX_BYTES = 34
 
 log = structlog.get_logger(__name__)
 
 
 class Vault:
-    """Seals under `identity_key`, of version `version`; opens also what `older` keys sealed. Keys are 32 bytes each.
+    """Seals with `identity_key`, of version `version`; opens also what `older` keys sealed. Keys are 32 bytes each.
 
-    Indexes are made under `index_key`, of version `index_version`; `older_index` keys find what they once made.
+    Indexes are made with `index_key`, of version `index_version`; `older_index` keys find the rows they indexed.
     """
 
     def __init__(
@@ -72,13 +68,13 @@ class Vault:
 
     @property
     def header(self) -> bytes:
-        """What each value sealed now begins with: any other is to be sealed anew."""
+        """The first bytes of each value sealed now. A value with another header is due for rotation."""
         return _header(self.version)
 
     def seal(self, value: str, column: str, row: str | int, *, version: int | None = None) -> bytes:
-        """`value` sealed for `column` ("table.column") of the row with that primary key; each time other bytes.
+        """`value` sealed for `column` ("table.column") of the row with that primary key; different bytes each time.
 
-        By the key in use, unless another `version` is asked for.
+        Uses the key of that `version`, or by default the key in use.
         """
         nonce = os.urandom(NONCE_BYTES)
         header = self.header if version is None else _header(version)
@@ -93,59 +89,49 @@ class Vault:
         version = version_of(sealed)
         cipher = self._ciphers.get(version) if version is not None else None
         if cipher is not None:
-            first = sealed[0] == FIRST_FORMAT
-            start = 1 if first else HEADER_BYTES
-            bound = bytes([FIRST_FORMAT]) + column.encode() if first else _bound(sealed[:HEADER_BYTES], column, row)
-            nonce, rest = sealed[start : start + NONCE_BYTES], sealed[start + NONCE_BYTES :]
+            header, rest = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
             try:
-                return cipher.decrypt(nonce, rest, bound).decode()
+                return cipher.decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _bound(header, column, row)).decode()
             except (InvalidTag, ValueError):  # ValueError: too short for a nonce or a tag
                 pass
-        log.error("a sealed value does not open", column=column, row=str(row), version=version)
+        log.error("sealed value does not open", column=column, row=str(row), version=version)
         raise CannotOpen
 
     @property
     def index_versions(self) -> frozenset[int]:
-        """The versions of the index key whose indexes are looked for."""
+        """The versions of the index keys by which values are found."""
         return frozenset(self._index_keys)
 
     def index(self, value: str, *, version: int | None = None) -> bytes:
-        """The same bytes for the same value: what a sealed value is found by. By the key in use, or another `version`.
+        """The index of `value`, by which its row is found: the same 34 bytes each time.
 
-        32 bytes, after 2 with the version unless that is 1.
+        Uses the key of that `version`, or by default the key in use.
         """
         version = self.index_version if version is None else version
-        made = hmac.new(self._index_keys[version], value.encode(), hashlib.sha256).digest()
-        return made if version == FIRST_VERSION else version.to_bytes(2, "big") + made
+        hmac_of_value = hmac.new(self._index_keys[version], value.encode(), hashlib.sha256).digest()
+        return version.to_bytes(VERSION_BYTES, "big") + hmac_of_value
 
     def indexes(self, value: str) -> tuple[bytes, ...]:
-        """Every index the value may stand under, the one new rows get first."""
+        """Every index the value may have, the one for new rows first."""
         return tuple(self.index(value, version=version) for version in self._index_keys)
 
     def derived(self, purpose: str) -> dict[int, bytes]:
-        """A key of 32 bytes for `purpose` from each index key (HKDF-SHA-256), by version, the one in use first."""
+        """A 32-byte key for `purpose` derived from each index key (HKDF-SHA-256), by version, the one in use first."""
         return {
             version: HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(key)
             for version, key in self._index_keys.items()
         }
 
 
-def index_version_of(index: bytes) -> int:
-    """The version of the key that made this index."""
-    return int.from_bytes(index[:2], "big") if len(index) == VERSIONED_INDEX_BYTES else FIRST_VERSION
-
-
 def version_of(sealed: bytes) -> int | None:
-    """The key version a value says it was sealed with; None when it doesn't look sealed at all."""
-    if sealed[:1] == bytes([FIRST_FORMAT]):
-        return FIRST_VERSION
+    """The key version in a sealed value's header; None when the value doesn't look sealed."""
     if len(sealed) > HEADER_BYTES and sealed[0] == FORMAT:
         return int.from_bytes(sealed[1:HEADER_BYTES], "big")
     return None
 
 
 def _header(version: int) -> bytes:
-    return bytes([FORMAT]) + version.to_bytes(2, "big")
+    return bytes([FORMAT]) + version.to_bytes(VERSION_BYTES, "big")
 
 
 def _bound(header: bytes, column: str, row: str | int) -> bytes:

@@ -1,13 +1,10 @@
 """A list looked at again and again: each look leaves its row, and a callback is named anew only after a while."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +13,16 @@ from sqlalchemy import event, text
 
 from desk.access.permissions import Role
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
-from desk.audit.chain import chain_keys
-from desk.audit.repository import GENESIS, AuditRow
+from desk.audit.repository import AuditRow
 from desk.callbacks.model import Callback
 from desk.callbacks.queue import Desk
 from desk.database.engine import Database
-from tests.support.desk.audit import VAULT, entry, everything, faults, make_audit, unguarded
+from tests.support.desk.audit import entry, everything, faults, make_audit, unguarded
 from tests.support.desk.desk import call, person, phone
 from tests.support.fakes import FakeClock
 from tests.support.web.api import open_world
 
 FOLD = timedelta(minutes=15)
-ADDED_LATER = {"again", "named_until"}
 
 
 def look(*callbacks: Callback, action: str = "list_callbacks", **more: Any) -> AuditEntry:
@@ -222,51 +217,6 @@ async def test_what_was_counted_is_found_when_it_is_changed(
         "update audit set named_until = at where seq = 5",
     )
     assert [fault.seq for fault in await faults(database)] == [1, 5]
-
-
-async def test_rows_of_before_verify_and_fold_nothing(
-    database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
-) -> None:
-    """Written by a service that knew nothing of it, by the formula it had."""
-    async with database.begin() as connection:
-        before = GENESIS
-        for seq in (1, 2):
-            hash = hashed_as_before(clock.now(), seq, three[0], before)
-            await connection.execute(
-                text(
-                    "insert into audit (seq, at, who, role, action, outcome, status, source, session, emergency, "
-                    "key_version, hash) values (:seq, :at, 'kari', 'agent', 'list_callbacks', 'done', 200, "
-                    "'127.0.0.1', 'token:1', false, 1, :hash)"
-                ),
-                {
-                    "seq": seq,
-                    "hash": hash,
-                    "at": clock.now().strftime("%Y-%m-%d %H:%M:%S.%f") if database.dialect == "sqlite" else clock.now(),
-                },
-            )
-            index = VAULT.index(person(0).value)
-            id = three[0].id.replace("-", "") if database.dialect == "sqlite" else three[0].id
-            await connection.execute(
-                text("insert into audit_callbacks values (:seq, :id, 'kirurgi', :index)"),
-                {"seq": seq, "id": id, "index": index},
-            )
-            before = hash
-    assert await faults(database) == []
-    await audit.record(look(*three))
-    assert told(await newest(database)) == ({callback.id for callback in three}, None)
-    assert await faults(database) == []
-
-
-def hashed_as_before(at: datetime, seq: int, callback: Callback, before: bytes) -> bytes:
-    columns: dict[str, Any] = {field.name: None for field in fields(AuditRow)}
-    for name in ("hash", "seen", *ADDED_LATER):
-        columns.pop(name)
-    columns |= {"seq": seq, "at": at.isoformat(timespec="microseconds"), "who": "kari", "role": "agent"}
-    columns |= {"action": "list_callbacks", "outcome": "done", "status": 200, "source": "127.0.0.1"}
-    columns |= {"session": "token:1", "emergency": False, "key_version": 1}
-    seen = [[callback.id, "kirurgi", VAULT.index(person(0).value).hex()]]
-    plain = json.dumps([columns, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    return hmac.new(chain_keys(VAULT)[1], before + plain, hashlib.sha256).digest()
 
 
 async def test_twenty_at_once_cost_the_statements_of_one(

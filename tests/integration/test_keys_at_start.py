@@ -33,8 +33,14 @@ async def used(tmp_path: Path) -> str:
     ("keys", "said"),
     [
         ({"identity_key": written(v1=OLD)}, "has no key of version 2, and this database still needs it"),
-        ({"identity_key": written(v2=b"w" * 32, v1=OLD)}, "its key of version 2 is not the one this database was"),
-        ({"index_key": base64.b64encode(b"w" * 32).decode()}, "INNRINGING_INDEX_KEY is not the key by which"),
+        (
+            {"identity_key": written(v2=b"w" * 32, v1=OLD)},
+            "its key of version 2 is not the one this database was",
+        ),
+        (
+            {"index_key": base64.b64encode(b"w" * 32).decode()},
+            "INNRINGING_INDEX_KEY: its key of version 1 is not",
+        ),
         ({"identity_key": ""}, "INNRINGING_IDENTITY_KEY is not set"),
     ],
 )
@@ -42,7 +48,7 @@ async def test_one_line(used: str, tmp_path: Path, door: str, keys: dict[str, st
     given = {"identity_key": written(v2=b"n" * 32, v1=OLD), "ari_password": "not-a-real-one", **keys}
     given["departments_file"] = str(own_departments(tmp_path))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", door),
+        *(sys.executable, "-m", "innringing", door),
         cwd=ROOT,
         env={**environment(used, tmp_path), **variables(used, **given)},
         stdout=asyncio.subprocess.PIPE,

@@ -219,7 +219,7 @@ async def test_it_survives_a_new_key(world: World, kari: Person) -> None:
     await kari.enrols()
     keys = {"index_key": b"x" * 32, "version": 2}
     both = Vault(identity_key=b"n" * 32, older={1: b"i" * 32}, **keys)  # type: ignore[arg-type]
-    assert (await Rotation(database=world.database, vault=both, rest=0).rotate()).sealed > 0
+    assert (await Rotation(database=world.database, vault=both, clock=world.clock, rest=0).rotate()).sealed > 0
     newest = Vault(identity_key=b"n" * 32, **keys)  # type: ignore[arg-type]
     sessions = Sessions(database=world.database, clock=world.clock)
     parts = {"database": world.database, "vault": newest, "clock": world.clock, "sessions": sessions}

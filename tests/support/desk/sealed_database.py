@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import insert, select
 
 from desk.clock import Clock
@@ -70,13 +69,7 @@ def variables(url: str, **more: str) -> dict[str, str]:
     return {f"INNRINGING_{name.upper()}": value for name, value in given.items()}
 
 
-def first_edition(value: str, column: str) -> bytes:
-    """Sealed as the first edition did: bound to its column only."""
-    nonce = bytes(12)
-    return b"\x01" + nonce + AESGCM(OLD).encrypt(nonce, value.encode(), b"\x01" + column.encode())
-
-
-def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting", first: bool = False) -> dict[str, Any]:
+def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting") -> dict[str, Any]:
     """The columns of the n-th person's callback, registered n seconds ago."""
     id, who, at = str(uuid4()), person(n), now - timedelta(seconds=n)
     number = vault.seal(who.value, "callbacks.patient_number", id)
@@ -84,7 +77,7 @@ def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting", fi
         **{"id": id, "department": "kirurgi", "status": status, "priority": 1, "language": "nb"},
         **{"phone": f"+476805{n % 10_000:04}", "phone_mobile": False},
         **{"patient_kind": who.kind.value, "patient_masked": who.masked, "patient_index": vault.index(who.value)},
-        "patient_number": first_edition(who.value, "callbacks.patient_number") if first else number,
+        "patient_number": number,
         **{"promise_policy": "deadline", "promise_from": at, "promise_by": at, "promise_spoken": "i dag"},
         **{"call_count": 1, "created_at": at, "attempts_from": at, "fence": 0, "version": 1},
         **{"closed_reason": "reached" if status == "closed" else None, "closed_at": at if status == "closed" else None},
@@ -92,12 +85,9 @@ def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting", fi
 
 
 async def fill(database: Database, clock: Clock, count: int) -> list[str]:
-    """Callbacks by turns waiting, closed and closed as the first edition sealed them; the rest each ten."""
+    """`count` callbacks, every third waiting and the others closed; one row in each other table for every ten."""
     now, vault = clock.now(), old_vault()
-    rows = [
-        callback(n, now, vault=vault, status="waiting" if n % 3 == 0 else "closed", first=n % 3 == 2)
-        for n in range(count)
-    ]
+    rows = [callback(n, now, vault=vault, status="waiting" if n % 3 == 0 else "closed") for n in range(count)]
     async with database.begin() as connection:
         await connection.execute(insert(callbacks), rows)
         for n, row in enumerate(rows[::10]):
@@ -121,7 +111,7 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
             await connection.execute(
                 insert(answers),
                 [
-                    {"id": n + 1, "agent": "kari", "key": str(n), "fingerprint": b"f", "at": now}
+                    {"id": n + 1, "agent": "kari", "key": str(n), "fingerprint": vault.index("request"), "at": now}
                     | {"answer": vault.seal(f"answer {n}", "answers.answer", n + 1)}
                 ],
             )
