@@ -40,9 +40,11 @@ from api.web.background import repeating
 from api.web.events.live import Live
 from api.web.metrics import Metrics
 from api.web.middleware.audit import Audited
-from api.web.middleware.hardening import Doorway, KnownHosts
+from api.web.middleware.forwarding import ForwardedMiddleware
+from api.web.middleware.hosts import AllowedHostsMiddleware
 from api.web.middleware.limits import RequestLimits
-from api.web.middleware.requests import AroundRequests
+from api.web.middleware.requests import RequestMiddleware
+from api.web.middleware.security_headers import SecurityHeadersMiddleware
 from api.web.problems import use_problem_documents
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
@@ -105,9 +107,10 @@ def create_app(
         app.state.services = services
     # The last one added is the outermost.
     app.add_middleware(Audited)
-    app.add_middleware(KnownHosts, hosts=settings.hosts)
-    app.add_middleware(AroundRequests, metrics=metrics)
-    app.add_middleware(Doorway, proxies=settings.proxies, forwarded_header=settings.forwarded_header)
+    app.add_middleware(AllowedHostsMiddleware, hosts=settings.hosts)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(ForwardedMiddleware, proxies=settings.proxies, header=settings.forwarded_header)
     use_problem_documents(app)
     _add_routes(app)
     document: dict[str, Any] = {}

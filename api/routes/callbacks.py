@@ -11,7 +11,6 @@ from pydantic import AfterValidator
 from api.auth.access import Reader, Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
-from api.pages import page_json
 from api.schemas.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
 from api.schemas.common import (
     MAX_LIMIT,
@@ -105,7 +104,8 @@ async def list_callbacks(
         if at_risk is not None:
             late = await access.services.ledger.at_risk(scope=scope)
             asked = replace(wanted, ids=late) if at_risk else replace(wanted, other_than=late)
-        return page_json(await access.services.desk.list(scope=scope, wanted=asked, cursor=cursor, limit=limit))
+        found = await access.services.desk.list(scope=scope, wanted=asked, cursor=cursor, limit=limit)
+        return CallbackPage.of(found).model_dump_json(by_alias=True)
 
     page = await access.services.pages.look((scope, wanted, at_risk, cursor, limit), look)
     return respond(Answer(200, page))

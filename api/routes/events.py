@@ -8,7 +8,7 @@ from pydantic import WithJsonSchema
 from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import DepartmentQuery
-from api.web.events.live import Reader as LiveReader
+from api.web.events.live import EventReader
 from api.web.events.stream import HEARTBEAT_SECONDS, EventStream
 from desk.access.permissions import Permission
 
@@ -69,6 +69,6 @@ async def events(
         agent = await access.credential.still()
         return agent is not None and all(map(agent.scope(Permission.READ).covers, scope.departments or ()))
 
-    reader, live = LiveReader(scope, still), access.services.live
+    reader, live = EventReader(scope, still), access.services.live
     await live.open()
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)

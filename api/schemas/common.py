@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback, IncompleteStep, RecordedCall, WhyEnded
+from desk.database.pages import Page
 from desk.departments.departments import Department, Policy
 from desk.history.model import HistoryRow
 from desk.inquiries.model import ClosedReason, Priority, Status
@@ -177,6 +178,10 @@ class PromisedCallback(CallbackOut):
 class CallbackPage(BaseModel):
     items: list[CallbackOut]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+    @classmethod
+    def of(cls, page: Page[Callback]) -> Self:
+        return cls(items=[CallbackOut.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 class ClaimedCallbacks(BaseModel):

@@ -103,7 +103,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
             uvicorn.Config(
                 app,
                 http=bounded(settings.api_connections),
-                # by itself uvicorn believes whoever is on this machine; see api/web/middleware/forwarding.py
+                # uvicorn trusts every peer on this machine by default; see api/web/middleware/forwarding.py
                 proxy_headers=False,
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
                 ws="none",

@@ -177,6 +177,16 @@ async def test_pages_hold_every_callback_once(world: World) -> None:
     assert seen == registered
 
 
+async def test_note_with_quotes_and_control_characters_is_listed_unchanged(world: World) -> None:
+    note = 'Prøvde «to» ganger\n\tog \u2028 "til" \\ </script> 😀'
+    registered = await world.rings(1)
+    answer = await world.as_(
+        "kari", "PATCH", f"/callbacks/{registered.id}", json={"note": note}, headers={"If-Match": "*"}
+    )
+    assert answer.status_code == 200
+    assert [item["note"] for item in (await world.get("/callbacks"))["items"]] == [note]
+
+
 async def test_the_list_is_narrowed_by_department_and_status(world: World) -> None:
     kirurgi, hjerte = await world.rings(1), await world.rings(2, department="hjerte")
     await world.post(f"/callbacks/{hjerte.id}/claim")

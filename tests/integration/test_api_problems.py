@@ -86,7 +86,7 @@ async def test_what_is_not_json_and_what_is_not_an_id(world: World) -> None:
     check_problem(answer, 400, "unreadable-body")
 
 
-async def test_a_body_too_large_is_refused_told_or_untold(world: World) -> None:
+async def test_oversized_body_is_refused_with_or_without_its_length(world: World) -> None:
     large = b'{"department": "' + b"x" * MAX_BODY_BYTES + b'"}'
     check_problem(await world.as_("kari", "POST", "/callbacks/claim", content=large), 413, "body-too-large")
 

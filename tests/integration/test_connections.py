@@ -12,7 +12,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
-from api.web.middleware.hardening import HEADERS, Doorway
+from api.web.middleware.forwarding import ForwardedMiddleware
+from api.web.middleware.security_headers import SecurityHeadersMiddleware
+from api.web.security_headers import HEADERS
 from api.web.server import protocol as connections
 from api.web.server.protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_WAITING, bounded
 from api.web.server.tls import CertificateFault, server_context
@@ -35,7 +37,8 @@ async def served(*, most: int = 100, proxies: str = "") -> AsyncIterator[int]:
         await request.body()
         return {"client": request.client.host if request.client else "", "scheme": request.url.scheme}
 
-    app.add_middleware(Doorway, proxies=NetworkSettings(trusted_proxies=proxies).proxies)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(ForwardedMiddleware, proxies=NetworkSettings(trusted_proxies=proxies).proxies)
     config = uvicorn.Config(
         app, http=bounded(most), lifespan="off", log_config=None, proxy_headers=False, server_header=False
     )

@@ -12,8 +12,9 @@ from fastapi.responses import HTMLResponse
 from starlette.routing import BaseRoute, Route
 
 from api.openapi import DOCS_PATH, POLICY
-from api.web.middleware.hardening import ANSWER_POLICY, nonce_of, page_policy
 from api.web.middleware.requests import MAX_BODY_BYTES
+from api.web.middleware.security_headers import nonce_of
+from api.web.security_headers import DEFAULT_POLICY, page_policy
 from desk.access.permissions import Role
 from tests.support.web.api import World, open_world, refused
 
@@ -59,7 +60,7 @@ def check(answer: httpx.Response) -> None:
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy, where
     assert "unsafe" not in policy, where
     if not answer.headers.get("content-type", "").startswith("text/html"):
-        assert policy == ANSWER_POLICY, where
+        assert policy == DEFAULT_POLICY, where
     if answer.request.url.path not in KEPT or answer.status_code != 200:
         assert answer.headers["cache-control"] == "no-store", where
     assert "server" not in answer.headers, where
@@ -165,7 +166,7 @@ ASKED_FOR = {
 }
 
 
-async def test_names_that_are_not_ours_are_refused(world: World) -> None:
+async def test_unknown_host_is_refused(world: World) -> None:
     for host, ours in ASKED_FOR.items():
         answer = await world.client.get("/healthz", headers={"Host": host})
         assert answer.status_code == (200 if ours else 421), host

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from api.web.events.live import MOST_READERS, Ending, Reader
+from api.web.events.live import MOST_READERS, Ending, EventReader
 from api.web.events.stream import EventStream
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions import LoginSource
@@ -159,7 +159,7 @@ async def test_thousands_missed_come_whole(api: Served) -> None:
     assert [each["event"] for each in told] == ["registered", *(f"event-{n}" for n in range(2_500))]
 
 
-async def test_a_reader_that_does_not_read_is_cut_off_and_can_go_on(api: Served) -> None:
+async def test_reader_that_does_not_read_is_cut_off_and_can_resume(api: Served) -> None:
     callback = await api.world.rings(1)
     token = await api.token()
     lazy = socket.socket()
@@ -221,7 +221,7 @@ async def test_one_reader_that_can_not_be_asked_about_keeps_nobody_in(migrated_u
         raise CannotOpen
 
     async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
-        unlucky = Reader(Scope.of([]), broken)
+        unlucky = EventReader(Scope.of([]), broken)
         async with listening_to(api.url, await api.token("ola")) as withdrawn:
             await withdrawn.opened()
             with api.live.reading(unlucky):
@@ -263,7 +263,7 @@ async def test_stopping_ends_every_stream_and_lets_no_new_one_in(api: Served) ->
 
 
 async def test_a_process_takes_only_so_many_readers(api: Served) -> None:
-    api.live.readers.update(Reader(Scope.of([])) for _ in range(MOST_READERS))
+    api.live.readers.update(EventReader(Scope.of([])) for _ in range(MOST_READERS))
     async with httpx.AsyncClient(trust_env=False) as client:
         headers = {"Authorization": f"Bearer {await api.token()}"}
         answer = await client.get(f"{api.url}/api/v1/events", headers=headers)
@@ -308,7 +308,7 @@ async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_is(api: Serve
         await asyncio.Event().wait()
         raise AssertionError
 
-    stream = EventStream(api.live, Reader(Scope.of(["kirurgi"])), after=None, heartbeat_seconds=0.05)
+    stream = EventStream(api.live, EventReader(Scope.of(["kirurgi"])), after=None, heartbeat_seconds=0.05)
     streaming = asyncio.create_task(stream({"type": "http"}, never, send))
     start = await said(sent, b"id: ")
     first = await said(sent, b": ")

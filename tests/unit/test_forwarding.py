@@ -60,7 +60,7 @@ def test_with_no_proxies_nobody_is_believed() -> None:
         (",,,", None),
     ],
 )
-def test_the_right_most_that_is_not_ours_is_the_client(chain: str, client: str | None) -> None:
+def test_client_is_the_rightmost_address_that_is_no_proxy(chain: str, client: str | None) -> None:
     hop = heard(("X-Forwarded-For", chain))
     assert (hop.address if hop else None) == client
     quoted = ", ".join(f'for="{each.strip()}"' for each in chain.split(","))
@@ -80,7 +80,7 @@ def test_the_kind_our_proxies_do_not_write_is_a_clients_own() -> None:
     assert heard(*mixed, kind="forwarded") == Hop(CLIENT, None, None)
 
 
-def test_scheme_and_host_are_what_the_nearest_proxy_wrote() -> None:
+def test_scheme_and_host_are_those_the_nearest_proxy_wrote() -> None:
     hop = heard(
         ("X-Forwarded-For", CLIENT),
         ("X-Forwarded-Proto", "ftp, http, https"),
@@ -91,7 +91,7 @@ def test_scheme_and_host_are_what_the_nearest_proxy_wrote() -> None:
     assert heard(("X-Forwarded-For", CLIENT), ("X-Forwarded-Host", "a b\tc")) == Hop(CLIENT, None, None)
 
 
-def test_forwarded_tells_them_of_the_hop_that_counts() -> None:
+def test_forwarded_is_read_at_the_hop_that_counts() -> None:
     text = (
         f"for={LIAR};proto=http;host=elsewhere.example, "
         f'For={CLIENT};Proto=https;Host="innringing.sykehus.example", for={OTHER_PROXY};proto=http;host=inside'

@@ -47,7 +47,7 @@ def test_another_certificates_key_and_what_is_none_end_in_one_line(tmp_path: Pat
     words.write_text("hunter22")
     wrong = [
         (issued.certificate, other.key, "is not the key of the certificate"),
-        (broken, issued.key, "is no certificate and key in PEM"),
+        (broken, issued.key, "is not a certificate and key in PEM"),
         (tmp_path / "none.pem", issued.key, "can't be read: No such file or directory"),
         (words, issued.key, "is not PEM"),
     ]

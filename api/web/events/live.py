@@ -1,7 +1,7 @@
-"""Changes to callbacks, told to every reader as they happen: one tail of the history for the process, fanned out.
+"""Live changes to callbacks: one tail of the history per process, sent to every reader.
 
-Each reader has a buffer of its own; one that doesn't keep up is cut off, never waited for. Positions are history ids,
-so a reader that was cut off, or whose process died, goes on from the last id it got, at any process.
+Each reader has its own buffer. A reader that does not keep up is cut off; nothing waits for it. Positions are history
+ids, so a reader that was cut off, or whose process died, resumes after its last id, at any process.
 """
 
 import asyncio
@@ -20,19 +20,19 @@ from desk.history.feed import POLL_SECONDS, Changes, Tail
 from desk.history.model import Change
 
 BUFFER = 1000
-"""Changes kept for a reader that doesn't read."""
+"""Changes buffered for a reader that does not read."""
 MOST_READERS = 1000
 RECHECK_SECONDS = 10.0
-"""How often it is asked again who may read: whose access has ended or become narrower is told nothing after this."""
+"""How often each reader's access is checked again. A reader that lost access gets nothing after the next check."""
 PAUSE_SECONDS = 0.01
-"""Between looks at the history: many changes at once are told in few looks, and readers get their turn."""
-TRY_AGAIN_SECONDS = 1.0
+"""Pause between reads of the history: bursts are read in few queries, and readers get their turn."""
+RETRY_SECONDS = 1.0
 
 log = structlog.get_logger("api.live")
 
 
 class Ending(StrEnum):
-    """Why a stream ended from our side."""
+    """Why the server ended a stream."""
 
     TOO_SLOW = "too_slow"
     ACCESS_ENDED = "access_ended"
@@ -41,19 +41,19 @@ class Ending(StrEnum):
 
 
 @dataclass(eq=False)
-class Reader:
-    """One stream. `scope`: what it may see. `still`: asks whether it may; None is never asked again."""
+class EventReader:
+    """One stream. `scope` limits what it sees; `still` checks its access again, and None disables the check."""
 
     scope: Scope
     still: Callable[[], Awaitable[bool]] | None = None
     follows: bool = False
-    """Whether it has caught up, and is to be offered what happens from now on."""
+    """Whether it has caught up and receives new changes."""
     changes: asyncio.Queue[Change] = field(default_factory=lambda: asyncio.Queue(BUFFER))
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     ending: Ending | None = None
 
     def offer(self, change: Change) -> None:
-        """Never waits: a full buffer is the end of it."""
+        """Buffer a change. Never waits: a full buffer ends the reader."""
         if not self.follows or not self.scope.covers(change.department):
             return
         try:
@@ -67,7 +67,7 @@ class Reader:
             self.ended.set()
 
     async def next(self, seconds: float) -> list[Change]:
-        """All that has come, as soon as something has; an empty list when nothing came in so many seconds."""
+        """Return all buffered changes as soon as there is one; an empty list after `seconds` without any."""
         try:
             async with asyncio.timeout(seconds):
                 found = [await self.changes.get()]
@@ -87,21 +87,21 @@ class Live:
         self.changes = changes
         self._poll_seconds = poll_seconds
         self._recheck_seconds = recheck_seconds
-        self.readers: set[Reader] = set()
+        self.readers: set[EventReader] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._opened: asyncio.Future[None] | None = None
         self._stopping = False
         self.position = 0
-        """Every change up to and with this id has been offered to the readers. Only once opened."""
+        """The id of the last change offered to the readers. Valid once opened."""
 
     async def open(self) -> None:
-        """Be ready for one more reader. Raises TooManyReaders, also while stopping, and StorageUnavailable."""
+        """Prepare for another reader. Raises TooManyReaders, also while stopping, and StorageUnavailable."""
         if self._stopping or len(self.readers) >= MOST_READERS:
             raise TooManyReaders
         if self._opened is None:
             opened = self._opened = asyncio.get_running_loop().create_future()
-            opened.add_done_callback(_seen)
-            # In a context of their own: what they log is not part of the request that happened to come first.
+            opened.add_done_callback(_retrieve_exception)
+            # In a context of their own: their log lines do not belong to the request that happened to come first.
             self._tasks = [
                 asyncio.create_task(self._follow(opened), context=Context()),
                 asyncio.create_task(self._recheck(), context=Context()),
@@ -109,8 +109,8 @@ class Live:
         await asyncio.shield(self._opened)
 
     @contextmanager
-    def reading(self, reader: Reader) -> Iterator[None]:
-        """Inside the block `reader` is offered every change above `position`, once it follows; and may be ended."""
+    def reading(self, reader: EventReader) -> Iterator[None]:
+        """Inside the block `reader` is offered every change after `position`, once it follows, and can be ended."""
         self.readers.add(reader)
         if self._stopping:
             reader.end(Ending.STOPPING)
@@ -120,12 +120,12 @@ class Live:
             self.readers.discard(reader)
 
     def stop(self) -> None:
-        """End every stream, now; none begins after this."""
+        """End every stream now, and refuse new ones."""
         self._stopping = True
         self._end_all(Ending.STOPPING)
 
     async def close(self) -> None:
-        """Stop, and give back what the tail holds."""
+        """Stop, and release the tail."""
         self.stop()
         for task in self._tasks:
             task.cancel()
@@ -142,9 +142,9 @@ class Live:
                 self.position = tail.position
                 opened.set_result(None)
                 while True:
-                    await self._tell(tail)
+                    await self._publish(tail)
         except StorageUnavailable:
-            pass  # it could not even be opened: the next reader tries again
+            pass  # the tail could not be opened: the next reader tries again
         except Exception as crash:
             log.error("live changes failed", error=type(crash).__name__)
         finally:
@@ -154,39 +154,39 @@ class Live:
             self._tasks[1].cancel()
             self._end_all(Ending.FAILED)
 
-    async def _tell(self, tail: Tail) -> None:
-        """Offer what is new, wait for more. While the database is away the streams stay, and go on when it is back."""
+    async def _publish(self, tail: Tail) -> None:
+        """Offer new changes, then wait for more. Streams stay open while the database is away."""
         try:
             self._offer(await tail.next())
         except StorageUnavailable:
             log.warning("live readers wait for the database")
-            await asyncio.sleep(TRY_AGAIN_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
         await asyncio.sleep(PAUSE_SECONDS)
         await tail.wait()
 
     def _offer(self, changes: Sequence[Change]) -> None:
-        """Without a break: whoever looks at `position` and then follows gets each change once."""
+        """Never awaits: a reader that reads `position` and then follows gets each change exactly once."""
         for change in changes:
             for reader in self.readers:
                 reader.offer(change)
             self.position = change.id
 
     async def _recheck(self) -> None:
-        """Cut off whoever may no longer read. Asked all at once, so that their questions share statements."""
+        """End the readers that lost access. All are checked at once, so that their queries share statements."""
         while True:
             await asyncio.sleep(self._recheck_seconds)
-            asked = [(reader, reader.still) for reader in self.readers if reader.still is not None]
-            answers = await asyncio.gather(*(still() for _, still in asked), return_exceptions=True)
-            for (reader, _), still in zip(asked, answers, strict=True):
-                if isinstance(still, StorageUnavailable):
-                    continue  # asked again soon; nothing can be told meanwhile anyway
-                if isinstance(still, BaseException):  # one reader's trouble is not the others', and opens nothing
-                    log.error("a live reader could not be asked about", error=type(still).__name__)
-                if still is not True:
+            checked = [(reader, reader.still) for reader in self.readers if reader.still is not None]
+            results = await asyncio.gather(*(still() for _, still in checked), return_exceptions=True)
+            for (reader, _), result in zip(checked, results, strict=True):
+                if isinstance(result, StorageUnavailable):
+                    continue  # checked again soon; without the database nothing is sent anyway
+                if isinstance(result, BaseException):  # an error grants no access, and concerns this reader only
+                    log.error("access of a live reader could not be checked", error=type(result).__name__)
+                if result is not True:
                     reader.end(Ending.ACCESS_ENDED)
 
 
-def _seen(opened: asyncio.Future[None]) -> None:
-    """An error nobody waited for any more is no news."""
+def _retrieve_exception(opened: asyncio.Future[None]) -> None:
+    """Keep asyncio from reporting an error that no reader waits for."""
     if not opened.cancelled():
         opened.exception()

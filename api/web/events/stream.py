@@ -1,7 +1,10 @@
-"""A reader's changes as server-sent events (WHATWG HTML, section 9.2), from where it left off.
+"""A reader's changes as server-sent events (WHATWG HTML, section 9.2), starting after the last one it received.
 
-First what it missed, out of the database; then, from the very change after, what the tail offers. Each block has an
-`id`, heartbeats too: a client which comes back says how far it had got even when its departments were quiet.
+The stream first sends what the reader missed, from the database, and then what the tail offers. Every block has an
+`id`, heartbeats too, so a reader that reconnects resumes at the right place even if its own departments were quiet.
+
+FastAPI encodes the events. It can't run the stream: a generator that waits for a client which takes nothing in is never
+resumed, so the reader could not be cut off (`test_reader_that_does_not_read_is_cut_off_and_can_resume`).
 """
 
 import asyncio
@@ -12,26 +15,28 @@ from functools import lru_cache
 
 import structlog
 from fastapi import Response
+from fastapi.sse import format_sse_event
 from starlette.types import Receive, Scope, Send
 
-from api.web.events.live import Ending, Live, Reader
+from api.web.events.live import Ending, EventReader, Live
 from desk.history.model import Change
 
 HEARTBEAT_SECONDS = 15.0
 SEND_SECONDS = 30.0
-"""How long one block may wait for a reader that takes nothing in."""
+"""How long one block may wait for a client that takes nothing in."""
 LAST_SECONDS = 1.0
 RETRY_MILLISECONDS = 2000
 MOST_MISSED = 10_000
-"""How far back one may go on from, in ids. Further, it is quicker to ask for the lists anew."""
+"""The largest gap, in ids, that a stream fills. Beyond it, reading the lists again is quicker."""
 
 log = structlog.get_logger("api.live")
 
 
 class EventStream(Response):
-    """The answer to GET /events, of a `live` that is open. `after`: the last id the client got; None begins now.
+    """The response to GET /events. `live` must be open.
 
-    With `seconds` it ends after so long; with 0 as soon as all there is has been told.
+    `after` is the last id the client received; None starts with the next change. With `seconds` the stream ends after
+    that time, and with 0 as soon as everything known has been sent.
     """
 
     media_type = "text/event-stream"
@@ -40,7 +45,7 @@ class EventStream(Response):
     def __init__(
         self,
         live: Live,
-        reader: Reader,
+        reader: EventReader,
         *,
         after: int | None,
         seconds: float | None = None,
@@ -56,16 +61,16 @@ class EventStream(Response):
         self._heartbeat_seconds = heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Write until the client is gone, the reader is ended, or the time is up: whichever comes first."""
+        """Write until the client leaves, the reader is ended or the time is up."""
         with self._live.reading(self._reader):
-            await self._answer(receive, send)
+            await self._respond(receive, send)
         if self._reader.ending:
             log.info("live reader ended", why=self._reader.ending.value)
 
-    async def _answer(self, receive: Receive, send: Send) -> None:
+    async def _respond(self, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         writing = asyncio.create_task(self._write(send))
-        others = [asyncio.create_task(_gone(receive)), asyncio.create_task(self._reader.ended.wait())]
+        others = [asyncio.create_task(_disconnected(receive)), asyncio.create_task(self._reader.ended.wait())]
         try:
             await asyncio.wait([writing, *others], timeout=self._seconds or None, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -74,7 +79,7 @@ class EventStream(Response):
             await asyncio.gather(writing, *others, return_exceptions=True)
         if not writing.cancelled() and isinstance(error := writing.exception(), Exception):
             raise error
-        with suppress(TimeoutError):  # one that is stuck is left to the server to close
+        with suppress(TimeoutError):  # a client that is stuck is left to the server to close
             async with asyncio.timeout(LAST_SECONDS):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -90,7 +95,7 @@ class EventStream(Response):
 
     async def _blocks(self) -> AsyncGenerator[bytes, None]:
         after = self._position if self._after is None else self._after
-        yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
+        yield format_sse_event(retry=RETRY_MILLISECONDS)
         if not 0 <= self._position - after <= MOST_MISSED:
             after = self._position
             yield reset(after)
@@ -100,28 +105,25 @@ class EventStream(Response):
             missed = await self._live.changes.between(after, upto, scope=self._reader.scope)
             yield b"".join(map(event, missed))
             after = missed[-1].id if missed else upto
-        self._reader.follows = True  # nothing was awaited since the look at the position: no gap, nothing twice
+        self._reader.follows = True  # nothing was awaited since `position` was read: no gap and no duplicate
         if self._seconds == 0:
             yield mark(after)
             return
         while True:
             changes = await self._reader.next(self._heartbeat_seconds)
-            # With nothing waiting for it, the reader has all there is up to the position.
+            # An empty buffer means that the reader has everything up to the position.
             yield b"".join(map(event, changes)) if changes else heartbeat(self._live.position)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
 
 
 @lru_cache(maxsize=256)
 def event(change: Change) -> bytes:
-    """One change, written once for all who read it.
-
-    Nothing of the patient is in it: who may know more asks for the callback.
-    """
-    told = {
+    """Encode one change, once for all its readers. It holds nothing about the patient."""
+    data = {
         "id": change.id,
         "event": change.event,
         "at": change.at.isoformat().replace("+00:00", "Z"),
@@ -132,18 +134,19 @@ def event(change: Change) -> bytes:
         "to_status": change.to_status,
         "version": change.version,
     }
-    return f"id: {change.id}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n".encode()
+    return format_sse_event(id=str(change.id), data_str=json.dumps(data, ensure_ascii=False))
 
 
 def mark(position: int) -> bytes:
-    """How far the client has got; clients take note and show nothing."""
-    return f"id: {position}\n\n".encode()
+    """Encode how far the client has received; it updates Last-Event-ID and dispatches no event."""
+    return format_sse_event(id=str(position))
 
 
 def heartbeat(position: int) -> bytes:
-    return b": still here\n" + mark(position)
+    """Encode a mark with a comment, which keeps a quiet connection open."""
+    return format_sse_event(id=str(position), comment="still here")
 
 
 def reset(position: int) -> bytes:
-    """What was missed can't be told: ask for the lists anew."""
-    return f"id: {position}\nevent: reset\ndata: {{}}\n\n".encode()
+    """Encode that the missed changes are not available: the client must read the lists again."""
+    return format_sse_event(id=str(position), event="reset", data_str="{}")

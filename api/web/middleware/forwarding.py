@@ -1,17 +1,19 @@
-"""Who asked, through our own proxies: read from what they write, and from nobody else's words. Pure.
+"""Read who sent a request from the headers of our own proxies, and from no one else's.
 
-Each proxy adds whom it heard from at the right end. From there we go left for as long as the address is one of our own
-proxies'; the first that is not is the client. What stands further left the client may have made up.
+Each proxy appends the address it heard from at the right end. The walk goes left from there for as long as the address
+is one of our proxies; the first that is not is the client. Anything further left may be the client's own invention.
+
+uvicorn's ProxyHeadersMiddleware can't replace this: it takes `unknown` for a client's address and reads neither a list
+in X-Forwarded-Proto, nor X-Forwarded-Host, nor Forwarded (`test_client_is_the_rightmost_address_that_is_no_proxy`,
+`test_scheme_and_host_are_those_the_nearest_proxy_wrote`, `test_forwarded_is_read_at_the_hop_that_counts`).
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from starlette.types import Scope
-
-from desk.settings.network import Network
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 MOST_HOPS = 32
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))\s*')
@@ -19,11 +21,29 @@ _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0
 _SCHEMES = ("http", "https")
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class ForwardedMiddleware:
+    """Sets `client`, `scheme` and Host to what the outermost of our proxies received."""
+
+    def __init__(self, app: ASGIApp, *, proxies: Sequence[Network] = (), header: str = "x-forwarded") -> None:
+        self.app = app
+        self._forwarding = Forwarding(proxies, header)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (hop := self._forwarding.hop(scope)):
+            scope["client"] = (hop.address, 0)
+            scope["scheme"] = hop.scheme or scope["scheme"]
+            if hop.host:
+                others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+                scope["headers"] = [(b"host", hop.host.encode("latin-1")), *others]
+        await self.app(scope, receive, send)
 
 
 @dataclass(frozen=True)
 class Hop:
-    """The request as the outermost of our proxies got it. Scheme and host are None where it did not say."""
+    """The request as the outermost of our proxies received it. Scheme and host are None where it did not say."""
 
     address: str
     scheme: str | None
@@ -31,9 +51,9 @@ class Hop:
 
 
 class Forwarding:
-    """`proxies` are ours. `header` is what they write: `x-forwarded` (…-For, -Proto, -Host) or `forwarded` (RFC 7239).
+    """Reads the headers of our `proxies`: `x-forwarded` (…-For, -Proto, -Host) or `forwarded` (RFC 7239).
 
-    Only that one is read: a proxy that writes the one passes a client's own of the other kind on untouched.
+    Only one kind is read: a proxy that writes one passes the client's own headers of the other kind on untouched.
     """
 
     def __init__(self, proxies: Sequence[Network], header: str = "x-forwarded") -> None:
@@ -41,55 +61,55 @@ class Forwarding:
         self._header = header
 
     def hop(self, scope: Scope) -> Hop | None:
-        """What our proxies say; None when it was no proxy of ours that connected, or it said nothing of use."""
+        """Return what our proxies say; None when the peer is not one of them, or said nothing of use."""
         peer = scope.get("client")
-        if not self._proxies or peer is None or not self._is_ours(_address(peer[0])):
+        if not self._proxies or peer is None or not self._is_proxy(_address(peer[0])):
             return None
         headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         return self._by_forwarded(headers) if self._header == "forwarded" else self._by_x_forwarded(headers)
 
-    def _is_ours(self, address: Address | None) -> bool:
+    def _is_proxy(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)
 
     def _by_x_forwarded(self, headers: Sequence[tuple[bytes, str]]) -> Hop | None:
-        """Of -Proto and -Host the last value counts: it is the one the nearest proxy wrote."""
-        heard = [_address(part) for part in _listed(headers, b"x-forwarded-for")]
-        index = self._outermost(heard)
+        """The last value of -Proto and -Host counts: the nearest proxy wrote it."""
+        path = [_address(part) for part in _values(headers, b"x-forwarded-for")]
+        index = self._client(path)
         if index is None:
             return None
-        scheme = next(iter(reversed(_listed(headers, b"x-forwarded-proto"))), None)
-        host = next(iter(reversed(_listed(headers, b"x-forwarded-host"))), None)
-        return Hop(str(heard[index]), _scheme(scheme), _host(host))
+        scheme = next(iter(reversed(_values(headers, b"x-forwarded-proto"))), None)
+        host = next(iter(reversed(_values(headers, b"x-forwarded-host"))), None)
+        return Hop(str(path[index]), _scheme(scheme), _host(host))
 
     def _by_forwarded(self, headers: Sequence[tuple[bytes, str]]) -> Hop | None:
-        elements = [_pairs(part) for part in _listed(headers, b"forwarded")]
-        heard = [_address(element.get("for", "")) for element in elements]
-        index = self._outermost(heard)
+        elements = [_pairs(part) for part in _values(headers, b"forwarded")]
+        path = [_address(element.get("for", "")) for element in elements]
+        index = self._client(path)
         if index is None:
             return None
         element = elements[index]
-        return Hop(str(heard[index]), _scheme(element.get("proto")), _host(element.get("host")))
+        return Hop(str(path[index]), _scheme(element.get("proto")), _host(element.get("host")))
 
-    def _outermost(self, heard: Sequence[Address | None]) -> int | None:
-        """Where the client stands: the right-most address that is not ours, else the left-most of ours.
+    def _client(self, path: Sequence[Address | None]) -> int | None:
+        """The index of the rightmost address that is no proxy of ours, else of the leftmost proxy.
 
-        What can't be read stops the walk: the hop after it is the last one known.
+        An unreadable address ends the walk: the hop to the right of it is the last one known.
         """
         found = None
-        for index in range(len(heard) - 1, max(-1, len(heard) - 1 - MOST_HOPS), -1):
-            address = heard[index]
+        for index in range(len(path) - 1, max(-1, len(path) - 1 - MOST_HOPS), -1):
+            address = path[index]
             if address is None:
                 return found
             found = index
-            if not self._is_ours(address):
+            if not self._is_proxy(address):
                 return found
         return found
 
 
-def _listed(headers: Iterable[tuple[bytes, str]], wanted: bytes) -> list[str]:
-    """All values of a header, however many lines it came in; commas in quotes don't part them.
+def _values(headers: Iterable[tuple[bytes, str]], wanted: bytes) -> list[str]:
+    """Return all values of a header, over all its lines; a comma in quotes separates nothing.
 
-    Read from the right, where our own proxies write: a quote that a client leaves open swallows nothing of theirs.
+    The text is read from the right, where our proxies write: a quote that a client left open hides nothing of theirs.
     """
     text = ",".join(value for name, value in headers if name == wanted)
     parts, end, quoted = [], len(text), False
@@ -109,7 +129,7 @@ def _is_escaped(text: str, at: int) -> bool:
 
 
 def _pairs(element: str) -> dict[str, str]:
-    """One element of Forwarded; empty when it is not one."""
+    """Parse one element of Forwarded; empty when it is not one."""
     pairs: dict[str, str] = {}
     for part in re.findall(r'((?:"(?:[^"\\]|\\.)*"|[^;"])+)', element):
         found = _PAIR.fullmatch(part)
@@ -120,9 +140,9 @@ def _pairs(element: str) -> dict[str, str]:
 
 
 def _address(text: str) -> Address | None:
-    """An address with or without port, IPv6 with or without brackets; None for `unknown` and whatever else it says.
+    """Parse an address with or without port, IPv6 with or without brackets; None for `unknown` and anything else.
 
-    An IPv4 address that came over an IPv6 socket is the IPv4 address.
+    An IPv4 address mapped to IPv6 becomes the IPv4 address.
     """
     text = text.strip()
     if text.startswith("["):

@@ -1,4 +1,4 @@
-"""What surrounds each request: its id, its line in the access log, its limits, its metrics."""
+"""The middleware around each request: its id, its access log line, its body limit and its metrics."""
 
 import re
 import time
@@ -17,18 +17,19 @@ from desk.logging.log import Scrubber
 
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = re.compile(r"(?=[0-9-]*[A-Za-z])[A-Za-z0-9-]{16,64}")
-"""A request id from outside is taken when it looks like one (a UUID, a trace id); never bare digits."""
+"""A client's request id is accepted when it looks like one (a UUID, a trace id); never digits alone."""
+UNMATCHED = "unmatched"
 
 _SCRUB: Final = Scrubber()
 
 log = structlog.get_logger("api.access")
 
 
-class AroundRequests:
-    """Gives every request an id, bounds its body, logs and counts it, and turns a crash into a bare 500.
+class RequestMiddleware:
+    """Gives each request an id, limits its body, logs and counts it, and turns a crash into a bare 500.
 
-    The log line names the route (`/api/v1/callbacks/{id}`), never the address or the query: what a client writes
-    there may be personal data. A crash is logged by its type and places in the code, without its message.
+    The log line names the route (`/api/v1/callbacks/{id}`), never the address or the query, which may hold personal
+    data. A crash is logged by its type and its places in the code, without its message.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
@@ -41,19 +42,19 @@ class AroundRequests:
             return
         request = Request(scope)
         scope["request_id"] = _request_id(request.headers.get("x-request-id"))
-        answer = _Answer(send, scope["request_id"])
+        response = _ResponseWatch(send, scope["request_id"])
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
             try:
-                await self.app(scope, _bounded(request, receive), answer.send)
+                await self.app(scope, _bounded(request, receive), response.send)
             except Exception as crash:
                 log.error("request crashed", error=type(crash).__name__, places=_places(crash))
-                if answer.status:
-                    # Too late for another answer; the server closes the connection, the crash is already logged.
-                    raise _AnswerCutOff from None
-                await internal_error(request)(scope, receive, answer.send)
+                if response.status:
+                    # Too late for another response: the server closes the connection. The crash is already logged.
+                    raise _ResponseCutOff from None
+                await internal_error(request)(scope, receive, response.send)
             finally:
-                self._account(scope, answer.status, time.perf_counter() - started)
+                self._account(scope, response.status, time.perf_counter() - started)
                 structlog.contextvars.unbind_contextvars("agent")
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
@@ -65,21 +66,18 @@ class AroundRequests:
         write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
-UNMATCHED = "unmatched"
-
-
 def route_of(scope: Scope) -> str:
-    """The template of the route taken, or "unmatched"."""
+    """Return the template of the matched route, or "unmatched"."""
     route = scope.get("route")
     return str(getattr(route, "path", UNMATCHED))
 
 
-class _AnswerCutOff(Exception):
-    """The answer broke off half-way."""
+class _ResponseCutOff(Exception):
+    """The response broke off half-way."""
 
 
-class _Answer:
-    """Remembers the status sent and adds the request id; status 0 until the answer has begun."""
+class _ResponseWatch:
+    """Adds the request id to the response and remembers its status; 0 until the response starts."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -90,31 +88,33 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = message.setdefault("headers", [])
-            message["headers"] = [
-                *headers,
-                (b"x-request-id", self._request_id),
-            ]
+            message["headers"] = [*headers, (b"x-request-id", self._request_id)]
         await self._send(message)
 
 
-def _request_id(given: str | None) -> str:
-    """The id given, unless it could be, or hold, a number of a person's: it is logged and kept."""
-    return given if given and REQUEST_ID.fullmatch(given) and _SCRUB(given) == given else str(uuid4())
+def _request_id(proposed: str | None) -> str:
+    """The client's id, unless it could be or hold a personal number: the id is logged and stored."""
+    usable = proposed and REQUEST_ID.fullmatch(proposed) and _SCRUB(proposed) == proposed
+    return proposed if proposed and usable else str(uuid4())
 
 
 def _bounded(request: Request, receive: Receive) -> Receive:
-    """`receive` that stops at MAX_BODY_BYTES, whether the length was told beforehand or not."""
+    """Wrap `receive` so that it fails beyond MAX_BODY_BYTES, whether the length was declared or not.
+
+    Not FastAPI's `max_body_size`, which replaces the problem document by plain text where the length was declared
+    (`test_oversized_body_is_refused_with_or_without_its_length`).
+    """
     declared = request.headers.get("content-length", "0")
-    taken = int(declared) if declared.isdecimal() else 0
-    seen = 0
+    length = int(declared) if declared.isdecimal() else 0
+    received = 0
 
     async def bounded() -> Message:
-        nonlocal seen
-        if taken > MAX_BODY_BYTES:
+        nonlocal received
+        if length > MAX_BODY_BYTES:
             raise HTTPException(413, headers={"Connection": "close"})
         message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
             raise HTTPException(413, headers={"Connection": "close"})
         return message
 

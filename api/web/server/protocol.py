@@ -1,7 +1,7 @@
-"""What the server itself holds against a connection: how many there are, how large a head may be, how long it may take.
+"""Limits of the server itself: the number of connections, the size of a request head, and how long one may take.
 
-uvicorn bounds none of these with httptools. Bodies are bounded by api/web/middleware/requests.py, answers by the
-socket's own limit.
+uvicorn limits none of these with httptools. Bodies are limited by api/web/middleware/requests.py, responses by the
+socket's own timeout.
 """
 
 import asyncio
@@ -11,22 +11,22 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.web.middleware.hardening import ANSWER_POLICY, HEADERS
+from api.web.security_headers import DEFAULT_POLICY, HEADERS
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 REQUEST_SECONDS = 20.0
-"""How long the head and the body of a request may take to come, each."""
+"""How long the head and the body of a request may take, each."""
 MAX_WAITING = 8
-"""Requests a client may send on one connection before the first is answered (pipelining)."""
+"""Requests a client may pipeline on one connection before the first gets its response."""
 
 log = structlog.get_logger("api.connections")
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Too many, too much or too slow ends it, with a bare answer where one can still be given.
+    """One connection. Too many, too large or too slow ends it, with a bare response where one can still be sent.
 
-    Server-sent events are no exception: their request has come whole, and the limit is over.
+    Server-sent events are not affected: their request is complete, so its time limit is over.
     """
 
     max_connections = 2000
@@ -35,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._limit: asyncio.TimerHandle | None = None
         self._head_bytes = 0
-        self._unfinished = 0  # bytes since the parser last told of a whole head or a piece of body: it keeps them
+        self._unfinished = 0  # bytes the parser holds since it last reported a complete head or a piece of body
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -112,31 +112,31 @@ class BoundedProtocol(HttpToolsProtocol):
             self._limit = None
 
     def _too_slow(self) -> None:
-        self._refuse(408, "The request took too long to come.")
+        self._refuse(408, "The request took too long to arrive.")
 
     def _refuse(self, status: int, reason: str) -> None:
-        """End the connection; say why unless an answer is under way."""
+        """End the connection, and say why unless a response is being sent."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
         self._no_limit()
         log.info("connection refused", status=status)
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_bare_answer(status, reason))
+            self.transport.write(_bare_response(status, reason))
         self.transport.close()
 
 
 def bounded(max_connections: int) -> type[BoundedProtocol]:
-    """The protocol of a server that holds so many connections at once."""
+    """Return the protocol of a server that holds at most `max_connections` at once."""
     return type("BoundedProtocol", (BoundedProtocol,), {"max_connections": max_connections})
 
 
-def _bare_answer(status: int, reason: str) -> bytes:
-    """An answer that no application made, with the headers every answer has."""
+def _bare_response(status: int, reason: str) -> bytes:
+    """Build a response that no application made, with the security headers of all others."""
     body = reason.encode("ascii")
     headers = [
         *HEADERS,
-        (b"content-security-policy", ANSWER_POLICY.encode("ascii")),
+        (b"content-security-policy", DEFAULT_POLICY.encode("ascii")),
         (b"cache-control", b"no-store"),
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),

@@ -1,4 +1,4 @@
-"""TLS of the web door, where no proxy speaks it for us."""
+"""TLS of the web door, where no proxy terminates it."""
 
 import ssl
 from pathlib import Path
@@ -8,11 +8,11 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class CertificateFault(Exception):
-    """The certificate or its key can't be used; the message says which, and why."""
+    """The certificate or its key can't be used; the message says which and why."""
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 and newer with this certificate (PEM, its chain after it). Raises CertificateFault."""
+    """Build a context for TLS 1.2 and newer with this certificate (PEM, then its chain). Raises CertificateFault."""
     for path in (certificate, key):
         try:
             path.read_bytes()
@@ -23,18 +23,18 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     try:
-        context.load_cert_chain(certificate, key, password=_none_is_known)
+        context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise CertificateFault(f"{key} is not the key of the certificate {certificate}") from None
-        raise CertificateFault(f"{certificate} with {key} is no certificate and key in PEM") from None
+        raise CertificateFault(f"{certificate} with {key} is not a certificate and key in PEM") from None
     except ValueError:
         raise CertificateFault(
-            f"{key} is locked by a password: give the key without one, readable by us alone"
+            f"{key} is encrypted: use a key without a password that only this service can read"
         ) from None
     return context
 
 
-def _none_is_known() -> str:
-    """Without this OpenSSL would ask at the terminal."""
+def _no_password() -> str:
+    """Without this OpenSSL would ask for one at the terminal."""
     raise ValueError

@@ -58,7 +58,7 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
 
 @contextmanager
 def running_api(
-    variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None, module: str = "api", log: str = "api.log"
+    variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None, command: Sequence[str] = API, log: str = "api.log"
 ) -> Iterator[ApiProcess]:
     """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0.
 
@@ -68,7 +68,7 @@ def running_api(
     url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
     file = var_dir / log
     with file.open("wb") as out:
-        child = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
+        child = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
     try:
         _wait_until_it_answers(url, child, file, trust)
         yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, file)
@@ -93,7 +93,7 @@ def _wait_until_it_answers(url: str, child: subprocess.Popen[bytes], log: Path, 
 async def refused_start(variables: Mapping[str, str]) -> tuple[int, str, str]:
     """Start it, expecting it to give up: exit code, stdout, stderr."""
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api"),
+        *(sys.executable, "-m", *API),
         cwd=ROOT,
         env=dict(variables),
         stdout=asyncio.subprocess.PIPE,
