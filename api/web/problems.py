@@ -179,7 +179,7 @@ PLAIN_TITLES: Mapping[int, tuple[str, str]] = {
 OWN_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "internal-error": (500, "Something went wrong on our side."),
     "invalid-input": (422, "The request is not valid."),
-    "unknown-host": (421, "This service does not answer to that name. Its names are set by INNRINGING_ALLOWED_HOSTS."),
+    "unknown-host": (421, "This host name is not served here. INNRINGING_ALLOWED_HOSTS lists the names that are."),
 }
 """Problems that no class of error stands for: status and title by id."""
 

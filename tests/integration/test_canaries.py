@@ -172,7 +172,7 @@ def _logged(patch: pytest.MonkeyPatch) -> None:
     def account(self: Any, scope: Any, status: int, seconds: float) -> None:
         logging.getLogger("sqlalchemy.engine").debug("asked for %s", scope["query_string"].decode())
 
-    patch.setattr(requests.AroundRequests, "_account", account)
+    patch.setattr(requests.RequestMiddleware, "_account", account)
     patch.setattr(Scrubber, "__call__", lambda self, line: line)
 
 

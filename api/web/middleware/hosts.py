@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.web.problems import problem_response
+from api.web.problems import OWN_PROBLEMS, problem_response
 
 LOCALHOST = "localhost"
 
@@ -30,12 +30,8 @@ class AllowedHostsMiddleware:
         if scope["type"] != "http" or self._is_allowed(scope):
             await self.app(scope, receive, send)
             return
-        response = problem_response(
-            Request(scope),
-            status=421,
-            id="unknown-host",
-            title="This host name is not served here. INNRINGING_ALLOWED_HOSTS lists the names that are.",
-        )
+        status, title = OWN_PROBLEMS["unknown-host"]
+        response = problem_response(Request(scope), status=status, id="unknown-host", title=title)
         await response(scope, receive, send)
 
     def _is_allowed(self, scope: Scope) -> bool:
