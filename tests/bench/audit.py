@@ -31,7 +31,7 @@ from ops.machine import postgres
 from ops.machine.postgres import Postgres
 from tests.bench.requests import Asker
 from tests.support.machine.systems import create_database
-from tests.support.web.api_process import environment, running_api
+from tests.support.web.api_process import API, environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring
 
 WITHOUT, OURS, WHOLE = "without", "ours", "ours, nothing folded"
@@ -67,13 +67,13 @@ async def measure(url: str, *, turns: int, requests: int, at_once: int) -> Waits
             await people_ring(desk, "kirurgi", 60)
         askers: dict[str, list[Asker]] = {}
         async with AsyncExitStack() as open_:
-            for contender, module, minutes in (
-                (WITHOUT, "tests.bench.without_audit", 15),
-                (OURS, "api", 15),
-                (WHOLE, "api", 0),
+            for contender, command, minutes in (
+                (WITHOUT, ("tests.bench.without_audit",), 15),
+                (OURS, API, 15),
+                (WHOLE, API, 0),
             ):
                 variables = environment(url, folder, audit_fold_minutes=str(minutes))
-                started = running_api(variables, module=module, log=f"{len(askers)}.log")
+                started = running_api(variables, command=command, log=f"{len(askers)}.log")
                 server = await asyncio.to_thread(running.enter_context, started)
                 asked = [Asker(server.url, server.token) for _ in range(at_once)]
                 askers[contender] = [await open_.enter_async_context(asker) for asker in asked]

@@ -22,7 +22,7 @@ SQLITE = "sqlite+aiosqlite:///innringing.db"
 @asynccontextmanager
 async def ivr(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ivr", cwd=ROOT, env=variables, stdout=-1, stderr=-1
+        sys.executable, "-m", "innringing", "ivr", cwd=ROOT, env=variables, stdout=-1, stderr=-1
     )
     try:
         yield process

@@ -180,7 +180,7 @@ async def test_reader_that_does_not_read_is_cut_off_and_can_resume(api: Served) 
         assert [each["event"] for each in told] == [f"event-{n}" for n in range(4_000)]
         await until_readers(api, 1)
         got = begun.decode() + await asyncio.to_thread(all_that_is_left, lazy)
-        ids = [json.loads(text.partition("data: ")[2])["id"] for text in got.split("\n\n") if '"version"' in text]
+        ids = [parsed(text).data["id"] for text in got.split("\n\n") if '"version"' in text]
         assert 0 < len(ids) < 4_000
     async with listening_to(api.url, token, after=ids[-2], query="?seconds=0") as again:
         rest = [block.data["id"] for block in await again.rest() if block.is_change]

@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from desk.paths import ROOT
 from tests.support.environment import UNLIMITED, without_ours
 from tests.support.ports import free_port
 
+API = ("innringing", "api")
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
@@ -58,7 +59,11 @@ def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]
 
 @contextmanager
 def running_api(
-    variables: Mapping[str, str], *, trust: ssl.SSLContext | None = None, command: Sequence[str] = API, log: str = "api.log"
+    variables: Mapping[str, str],
+    *,
+    trust: ssl.SSLContext | None = None,
+    command: Sequence[str] = API,
+    log: str = "api.log",
 ) -> Iterator[ApiProcess]:
     """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0.
 
@@ -68,7 +73,9 @@ def running_api(
     url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
     file = var_dir / log
     with file.open("wb") as out:
-        child = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=dict(variables), stdout=out, stderr=out)
+        child = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=ROOT, env=dict(variables), stdout=out, stderr=out
+        )
     try:
         _wait_until_it_answers(url, child, file, trust)
         yield ApiProcess(url, (var_dir / "demo-token").read_text().strip(), child.pid, file)
