@@ -27,6 +27,7 @@ check: venv ## style, types, layers, the operators' files, and known weaknesses 
 
 docs: venv ## the pages of docs/ that are written from the code
 	@$(BIN)/python -m ops.machine.reference
+	@$(BIN)/innringing rehearse kirurgi --at 2026-11-24T09:00 --quiet --diagram docs/call-flow.md
 
 bench: bench-venv tree images ## calls compared with a plain dialplan, the queue compared with other queues, live events
 	$(BIN)/python -m tests.bench
