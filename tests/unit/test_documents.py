@@ -182,10 +182,13 @@ def test_every_target_named_is_in_the_makefile() -> None:
     assert {"run", "test", "up"} <= named <= targets
 
 
-def test_every_problem_the_api_page_names_exists() -> None:
+def test_every_problem_the_documents_name_exists() -> None:
     ids = set(re.findall(r"(?m)^\| `([a-z-]+)` ", text_of(ROOT / "docs" / "problems.md")))
     assert {"claim-lost", "not-found", "internal-error"} <= ids
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", section(API, "When it is refused")))
+    for document in DOCUMENTS:
+        named |= set(re.findall(r"\b[45]\d\d,? `([a-z]+(?:-[a-z]+)+)`", text_of(document)))
+    assert {"cross-site", "claim-lost", "cannot-open"} <= named
     assert named - ids == set()
 
 
