@@ -21,7 +21,7 @@ class NetworkSettings(BaseSettings):
 
     trusted_proxies: str = ""
     """Addresses and networks of your own proxies, separated by commas: only their forwarded headers are believed
-    (docs/security.md#proxies).
+    (docs/network.md#proxies).
     """
     forwarded_header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
     """Which headers those proxies write: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`) or `forwarded` (RFC
@@ -41,7 +41,7 @@ class NetworkSettings(BaseSettings):
 
     sip_encryption: Encryption = "off"
     """Which calls must use TLS and SRTP: `off`, `phones`, or `all`, the trunk included
-    (docs/security.md#calls-over-tls-and-srtp).
+    (docs/network.md#calls-over-tls-and-srtp).
     """
     sip_tls_port: Annotated[int, Field(ge=1, le=65535)] = 5061
     """The port Asterisk takes SIP over TLS on."""

@@ -76,7 +76,7 @@ class Settings(SmsSettings, OidcSettings, NetworkSettings, TrustSettings, LimitS
     ari_password: SecretStr | None = None
     """Its password. The demo makes one."""
     ari_reader: str = "innringing-reader"
-    """An ARI user with read access only, for the web door (docs/security.md#network-and-tls). Used where its password
+    """An ARI user with read access only, for the web door (docs/network.md#listeners). Used where its password
     is set.
     """
     ari_reader_password: SecretStr | None = None

@@ -19,7 +19,7 @@ class TrustSettings(BaseSettings):
 
     database_ca: Path | None = None
     """The authority that issues the database's certificate (PEM), and the only one believed
-    (docs/security.md#tls-to-others). Unset: the authorities of this machine.
+    (docs/network.md#tls-to-others). Unset: the authorities of this machine.
     """
     database_certificate: Path | None = None
     """A certificate with its chain (PEM) that we show the database instead of a password. A renewed file is used from

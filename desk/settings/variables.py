@@ -12,7 +12,7 @@ TOOL_VARIABLES: Final[Mapping[str, str]] = {
     "DEBIAN_SNAPSHOT": "A day of Debian's archive, for a mirror with `{snapshot}` in its address.",
     "POSTGRES": "The PostgreSQL of the tests: `local`, `container`, `tree`, or `auto`, the first of them there is.",
     "POSTGRES_PORT": "The port of the PostgreSQL that `make up` starts. Unset: 5432.",
-    "AUDIT": "`required`: `make check` fails where advisories can't be read (docs/security.md#containers).",
+    "AUDIT": "`required`: `make check` fails where advisories can't be read (docs/network.md#containers).",
     "AUDIT_URL": "Where advisories are read. Unset: OSV.",
     "API": "The address of the REST API, for docs/examples/round.py.",
     "TOKEN": "The agent's token, for docs/examples/round.py.",

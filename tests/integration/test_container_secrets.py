@@ -28,7 +28,7 @@ from tests.support.ports import free_port
 from tests.support.sms.link_gateway import LinkGateway
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
-TABLE = ROOT / "docs" / "security.md"
+TABLE = ROOT / "docs" / "network.md"
 SECRET = re.compile(r"hush-[a-z0-9-]+")
 WORDS = {
     "DATABASE_URL": "hush-app",
@@ -83,7 +83,7 @@ def secrets_in(folder: Path) -> set[str]:
 
 
 def table() -> dict[str, set[str]]:
-    """Service -> secrets, as docs/security.md says."""
+    """Service -> secrets, as docs/network.md says."""
     found = re.search(r"(?ms)^\| container \| secrets \|.*?\n\n", TABLE.read_text("utf-8"))
     assert found
     rows = [line.split("|")[1:3] for line in found[0].splitlines()[2:] if line]

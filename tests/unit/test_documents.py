@@ -19,7 +19,7 @@ from ops.machine import reference
 from tests.support.sources import DOORS_AND_DESK, PRODUCT, python_files
 
 DOCUMENTS = sorted(
-    [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     + [path for path in (ROOT / "docs" / "examples").iterdir() if path.is_file()]
 )
 API = ROOT / "docs" / "api.md"
