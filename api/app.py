@@ -49,10 +49,10 @@ from api.web.problems import use_problem_documents
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
-from desk.accounts.oidc_identities import ProviderPeople
-from desk.accounts.second_factors import SecondFactors
-from desk.accounts.sessions import Sessions
-from desk.accounts.token_management import Issuance
+from desk.accounts.oidc.identities import ProviderPeople
+from desk.accounts.second_factor.service import SecondFactors
+from desk.accounts.sessions.service import Sessions
+from desk.accounts.tokens.management import Issuance
 from desk.audit.audit import Audit
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import LEASE, Desk

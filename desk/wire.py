@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from desk.accounts.leaked_passwords import LeakedPasswords
-from desk.accounts.passwords import Passwords
+from desk.accounts.passwords.hashing import Passwords
+from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callbacks.queue import Desk

@@ -22,7 +22,7 @@ from desk.access.actor import Actor
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope
 from desk.access.trail import Trail
-from desk.accounts.sessions import Session
+from desk.accounts.sessions.service import Session
 
 bearer = HTTPBearer(
     auto_error=False,

@@ -16,8 +16,8 @@ from api.auth import cookies
 from api.services import Services
 from api.web.errors import CrossSite, NotSignedIn
 from desk.access.agent import Agent
-from desk.accounts.sessions import Session, is_csrf_of
-from desk.accounts.tokens import hashed
+from desk.accounts.sessions.service import Session, is_csrf_of
+from desk.accounts.tokens.service import hashed
 
 MAX_TOKEN: Final = 200
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -14,7 +14,7 @@ from api.web.middleware.trace import trace_of
 from desk.access.permissions import Permission
 from desk.accounts.errors import SecondFactorNeeded
 from desk.accounts.login import LoggedIn
-from desk.accounts.sessions import Session, csrf_of
+from desk.accounts.sessions.service import Session, csrf_of
 
 router = APIRouter(prefix=API, tags=["session"])
 

@@ -9,7 +9,7 @@ from api.openapi import API, problems
 from api.routes.callbacks import Cursor, Limit
 from api.schemas.sessions import TokenIn, TokenMadeOut, TokenOut, TokenPage
 from api.web.middleware.trace import trace_of
-from desk.accounts.tokens import in_words
+from desk.accounts.tokens.service import in_words
 
 router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
 

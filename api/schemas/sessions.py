@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 from api.schemas.common import PLAIN_TEXT, Body, MeOut, Slug
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
-from desk.accounts.second_factors import State
-from desk.accounts.sessions import Listed, LoginSource, Session
-from desk.accounts.token_management import LONGEST
-from desk.accounts.tokens import Issued, Token, TokenScope
+from desk.accounts.second_factor.service import State
+from desk.accounts.sessions.service import Listed, LoginSource, Session
+from desk.accounts.tokens.management import LONGEST
+from desk.accounts.tokens.service import Issued, Token, TokenScope
 
 MOST_CHARACTERS = 1000
 

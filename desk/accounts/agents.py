@@ -6,12 +6,12 @@ from datetime import datetime
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
-from desk.accounts import agents_repository as rows
 from desk.accounts import devices_repository as devices
-from desk.accounts import sessions_repository as sessions
-from desk.accounts.agents_repository import AgentRow
+from desk.accounts import repository as rows
 from desk.accounts.errors import AgentDisabled, AgentNameTaken, AgentNotFound, GrantNotFound
-from desk.accounts.tokens import Tokens, agent_of, hashed
+from desk.accounts.repository import AgentRow
+from desk.accounts.sessions import repository as sessions
+from desk.accounts.tokens.service import Tokens, agent_of, hashed
 from desk.clock import Clock
 from desk.database.engine import Conflict, Connection, Database
 from desk.database.errors import StorageUnavailable

@@ -13,12 +13,12 @@ import structlog
 
 from desk.access.agent import Agent
 from desk.access.permissions import WIDENED, Permission
-from desk.accounts import agents_repository as agents
 from desk.accounts import emergency_repository as rows
-from desk.accounts import tokens_repository as tokens
+from desk.accounts import repository as agents
 from desk.accounts.emergency_repository import EmergencyRow
 from desk.accounts.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
-from desk.accounts.tokens import hashed
+from desk.accounts.tokens import repository as tokens
+from desk.accounts.tokens.service import hashed
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database

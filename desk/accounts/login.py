@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from desk.accounts import agents_repository as agent_rows
 from desk.accounts import devices_repository as devices
-from desk.accounts import sessions_repository as sessions
-from desk.accounts.agents_repository import AgentRow
+from desk.accounts import repository as agent_rows
 from desk.accounts.errors import (
     AgentNotFound,
     ProvidersPerson,
@@ -21,10 +19,12 @@ from desk.accounts.errors import (
     WrongLogin,
     WrongPassword,
 )
-from desk.accounts.passwords import PasswordProblem, Passwords, normal
-from desk.accounts.second_factors import Proof, SecondFactors
-from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
-from desk.accounts.tokens import TOKEN_BYTES, hashed
+from desk.accounts.passwords.hashing import PasswordProblem, Passwords, normal
+from desk.accounts.repository import AgentRow
+from desk.accounts.second_factor.service import Proof, SecondFactors
+from desk.accounts.sessions import repository as sessions
+from desk.accounts.sessions.service import LoginSource, Opened, Session, Sessions
+from desk.accounts.tokens.service import TOKEN_BYTES, hashed
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork

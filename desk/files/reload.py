@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 import structlog
 
 from desk.accounts.errors import AccessFileError
-from desk.accounts.groups_file import GroupsToRoles, load_access
+from desk.accounts.oidc.groups_file import GroupsToRoles, load_access
 from desk.departments.departments import Departments, load_departments
 from desk.departments.errors import DepartmentsFileError
 from desk.files.errors import OperatorsFileError

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from desk.accounts.session_limits import Limits
-from desk.accounts.totp import SecondFactorPolicy
+from desk.accounts.second_factor.totp import SecondFactorPolicy
+from desk.accounts.sessions.limits import Limits
 from desk.errors import SettingsError
 from desk.limits.dial_caps import DialCaps
 from desk.paths import ROOT

@@ -13,9 +13,9 @@ from rich.table import Table
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
 from desk.accounts.agents import AgentExists, Agents
 from desk.accounts.login import Logins
-from desk.accounts.passwords import made_up
-from desk.accounts.second_factors import SecondFactors
-from desk.accounts.sessions import Sessions
+from desk.accounts.passwords.hashing import made_up
+from desk.accounts.second_factor.service import SecondFactors
+from desk.accounts.sessions.service import Sessions
 from desk.clock import SystemClock
 from desk.departments.departments import load_departments
 from desk.errors import DeskError

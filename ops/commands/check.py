@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from desk.accounts.errors import AccessFileError, LeakedPasswordsFault
-from desk.accounts.groups_file import unknown_departments
-from desk.accounts.leaked_passwords import LeakedPasswords
+from desk.accounts.oidc.groups_file import unknown_departments
+from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.departments.departments import Departments, load_departments
 from desk.departments.errors import DepartmentsFileError
 from desk.errors import SettingsError

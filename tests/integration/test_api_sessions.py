@@ -12,7 +12,7 @@ import pytest
 
 from api.auth.cookies import CSRF_HEADER
 from desk.access.permissions import Role
-from desk.accounts.sessions import LoginSource, ProviderLogin
+from desk.accounts.sessions.service import LoginSource, ProviderLogin
 from tests.support.web.api import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"

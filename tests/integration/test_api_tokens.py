@@ -9,8 +9,8 @@ import pytest
 
 from desk.access.permissions import Grant, Permission, Role
 from desk.accounts.errors import ProvidersPerson
-from desk.accounts.sessions import LoginSource
-from desk.accounts.tokens import TokenScope
+from desk.accounts.sessions.service import LoginSource
+from desk.accounts.tokens.service import TokenScope
 from tests.support.web.api import World, open_world, refused
 
 DAY = timedelta(days=1)

@@ -218,11 +218,11 @@ def _found_by_itself(patch: pytest.MonkeyPatch) -> None:
 
 
 def _kept_secret(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("desk.accounts.tokens.hashed", str.encode)
+    patch.setattr("desk.accounts.tokens.service.hashed", str.encode)
 
 
 def _kept_session(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("desk.accounts.sessions.hashed", str.encode)
+    patch.setattr("desk.accounts.sessions.service.hashed", str.encode)
 
 
 def _in_a_note(patch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ import asyncpg
 import pytest
 import yaml
 
-from desk.accounts.grants_repository import role_of
 from desk.errors import SettingsError
 from desk.paths import ROOT
+from desk.schema.database_roles import role_of
 from desk.settings.settings import Settings
 from ops.commands import compose
 from ops.machine import container_secrets, postgres, tree

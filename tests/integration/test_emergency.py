@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from desk.access.permissions import Grant, Permission, Role
-from desk.accounts.sessions import LoginSource, Sessions
-from desk.accounts.tokens import TokenScope
+from desk.accounts.sessions.service import LoginSource, Sessions
+from desk.accounts.tokens.service import TokenScope
 from tests.support.desk.audit import everything
 from tests.support.web.api import World, ids, open_world, refused
 from tests.support.web.live import listening_to, served

@@ -16,7 +16,7 @@ from sqlalchemy import event as sqlalchemy_event
 from api.web.events.live import MOST_READERS, Ending, EventReader
 from api.web.events.stream import EventStream
 from desk.access.permissions import Grant, Role, Scope
-from desk.accounts.sessions import LoginSource
+from desk.accounts.sessions.service import LoginSource
 from desk.database.errors import StorageUnavailable
 from desk.history import history
 from desk.history.feed import Tail

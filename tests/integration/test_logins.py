@@ -12,8 +12,8 @@ from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
 from desk.accounts.login import LoggedIn, Logins
-from desk.accounts.passwords import Passwords
-from desk.accounts.sessions import LoginSource, Sessions
+from desk.accounts.passwords.hashing import Passwords
+from desk.accounts.sessions.service import LoginSource, Sessions
 from desk.database.engine import Database
 from desk.limits.backoff import LONGEST
 from desk.schema import tables

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from desk.access.permissions import Grant, Role
-from desk.accounts.sessions import LoginSource
+from desk.accounts.sessions.service import LoginSource
 from tests.support.oidc.house import CHECK, KIRURGI, LOGIN, SESSION, Opens, still
 from tests.support.oidc.providers import GROUPS, PEOPLE, Running, log_in_at, provided
 from tests.support.web.api import refused

@@ -9,7 +9,7 @@ import pytest
 
 from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
-from desk.accounts.sessions import LoginSource, ProviderLogin
+from desk.accounts.sessions.service import LoginSource, ProviderLogin
 from desk.database.errors import StorageUnavailable
 from tests.support.oidc.house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
 from tests.support.oidc.providers import CLIENT_ID, GROUPS, PEOPLE, Running, provided

@@ -28,7 +28,7 @@ from api.auth.oidc.provider import Provider
 from api.auth.oidc.tokens import Tokens
 from api.auth.oidc.wire import Wire
 from desk.access.permissions import Grant, Role
-from desk.accounts.groups_file import load_access
+from desk.accounts.oidc.groups_file import load_access
 from desk.clock import SystemClock
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from desk.accounts.agents import Agents
-from desk.accounts.oidc_identities import BETWEEN_TRIES, ProviderPeople
-from desk.accounts.session_limits import Limits
-from desk.accounts.sessions import LoginSource, ProviderLogin, Sessions
+from desk.accounts.oidc.identities import BETWEEN_TRIES, ProviderPeople
+from desk.accounts.sessions.limits import Limits
+from desk.accounts.sessions.service import LoginSource, ProviderLogin, Sessions
 from desk.database.engine import Database
 from desk.schema.tables import external_identities
 from desk.vault.vault import Vault

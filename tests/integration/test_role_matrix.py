@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from desk.access.permissions import Role
-from desk.accounts.sessions import LoginSource
+from desk.accounts.sessions.service import LoginSource
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World, open_world
 

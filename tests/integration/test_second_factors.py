@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from api.auth.cookies import SESSION
 from desk.access.permissions import Role
 from desk.accounts.login import Logins
-from desk.accounts.passwords import Passwords
-from desk.accounts.sessions import LoginSource, Sessions
+from desk.accounts.passwords.hashing import Passwords
+from desk.accounts.sessions.service import LoginSource, Sessions
 from desk.key_rotation.rotation import Rotation
 from desk.logging.log import configure_logging
 from desk.schema import tables

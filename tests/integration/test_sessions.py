@@ -10,9 +10,9 @@ from sqlalchemy import select
 from desk.access.permissions import Grant, Permission, Role
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentDisabled, AgentNameTaken, AgentNotFound
-from desk.accounts.session_limits import Limits
-from desk.accounts.sessions import LoginSource, Opened, ProviderLogin, Sessions, csrf_of, is_csrf_of
-from desk.accounts.tokens import hashed
+from desk.accounts.sessions.limits import Limits
+from desk.accounts.sessions.service import LoginSource, Opened, ProviderLogin, Sessions, csrf_of, is_csrf_of
+from desk.accounts.tokens.service import hashed
 from desk.database.engine import Database
 from desk.schema import tables
 from tests.support.fakes import FakeClock

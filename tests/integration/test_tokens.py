@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from desk.access.permissions import Permission, Role
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNotFound, TokenNotFound, TooManyTokens
-from desk.accounts.tokens import MOST_TOKENS, TokenScope
+from desk.accounts.tokens.service import MOST_TOKENS, TokenScope
 from desk.database.engine import Database
 from ops.commands.migrate import app
 from tests.support.fakes import FakeClock

@@ -6,7 +6,7 @@ import pytest
 
 from desk.access.permissions import Grant, Role
 from desk.accounts.errors import AccessFileError
-from desk.accounts.groups_file import load_access, unknown_departments
+from desk.accounts.oidc.groups_file import load_access, unknown_departments
 from desk.files.reload import AccessFile
 from desk.paths import ROOT
 from ops.commands.check import groups

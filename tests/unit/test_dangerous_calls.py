@@ -9,7 +9,7 @@ from tests.support.sources import PRODUCT, parsed
 
 SIP_DIGEST = "ops/softphone/sip.py"
 """MD5 by the standard of SIP, in the test phone."""
-LEAKED = "desk/accounts/leaked_passwords.py"
+LEAKED = "desk/accounts/passwords/leaked_passwords.py"
 """SHA-1 is what the list of leaked passwords names them by; it protects nothing."""
 JITTER = {"ivr/asterisk/ari.py", "desk/messages/outbox.py"}
 """Chance that only spreads retries in time."""

@@ -10,9 +10,9 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.accounts.common_passwords import FILE, shortened
 from desk.accounts.errors import LoginsBusy, WeakPassword
-from desk.accounts.passwords import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
+from desk.accounts.passwords.common_passwords import FILE, shortened
+from desk.accounts.passwords.hashing import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
 from desk.limits.backoff import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
 from ops.machine.common_passwords import long_enough, write
 

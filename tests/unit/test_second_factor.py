@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from desk.access.permissions import Grant, Role
-from desk.accounts.totp import (
+from desk.accounts.second_factor.totp import (
     STEP,
     SecondFactorPolicy,
     address,

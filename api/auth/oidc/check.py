@@ -19,8 +19,8 @@ from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentDisabled, AgentNameTaken, AgentNotFound
-from desk.accounts.oidc_identities import Known, ProviderPeople
-from desk.accounts.sessions import ProviderLogin, Session, Sessions
+from desk.accounts.oidc.identities import Known, ProviderPeople
+from desk.accounts.sessions.service import ProviderLogin, Session, Sessions
 from desk.clock import Clock
 from desk.database.batching import SingleFlight
 

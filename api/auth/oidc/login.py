@@ -33,7 +33,7 @@ from api.auth.oidc.provider import Metadata, Provider
 from api.auth.oidc.strength import Strength
 from api.auth.oidc.tokens import Claims, Tokens
 from desk.access.permissions import Grant
-from desk.accounts.groups_file import GroupsToRoles
+from desk.accounts.oidc.groups_file import GroupsToRoles
 from desk.clock import Clock
 from desk.settings.oidc import is_local_path
 from desk.settings.settings import Settings

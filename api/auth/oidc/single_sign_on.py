@@ -16,8 +16,8 @@ from api.readiness import Component
 from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
-from desk.accounts.oidc_identities import ProviderPeople
-from desk.accounts.sessions import LoginSource, Opened, ProviderLogin, Session, Sessions
+from desk.accounts.oidc.identities import ProviderPeople
+from desk.accounts.sessions.service import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.files.reload import AccessFile

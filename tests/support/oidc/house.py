@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
-from desk.accounts.sessions import Session
+from desk.accounts.sessions.service import Session
 from desk.clock import SystemClock
 from desk.schema.tables import sessions
 from tests.support.oidc.providers import ACCESS, OURS, PEOPLE, Running, forger, log_in_at, provided

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from desk.access.permissions import Role
-from desk.accounts.totp import STEP, code_at, step_of
+from desk.accounts.second_factor.totp import STEP, code_at, step_of
 from tests.support.web.api import World, open_world
 
 PASSWORD = "ta trikken til Frogner"

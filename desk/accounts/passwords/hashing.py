@@ -18,9 +18,9 @@ import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from desk.accounts.common_passwords import is_common
 from desk.accounts.errors import LeakedPasswordsFault, LoginsBusy, WeakPassword
-from desk.accounts.leaked_passwords import LeakedPasswords
+from desk.accounts.passwords.common_passwords import is_common
+from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 
 SHORTEST: Final = 12
 LONGEST: Final = 128

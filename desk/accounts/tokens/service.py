@@ -11,10 +11,10 @@ import structlog
 
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Permission, Role
-from desk.accounts import agents_repository as agent_rows
-from desk.accounts import tokens_repository as rows
-from desk.accounts.agents_repository import AgentRow
+from desk.accounts import repository as agent_rows
 from desk.accounts.errors import AgentNotFound, ProvidersPerson, TokenNotFound, TooManyTokens
+from desk.accounts.repository import AgentRow
+from desk.accounts.tokens import repository as rows
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database

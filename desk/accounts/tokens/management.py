@@ -1,8 +1,7 @@
 """Tokens as their holders make, see and end them; and leaders of access those of agents within their departments.
 
-What a token opens is held to its agent's grants at each moment (desk/accounts/tokens.py). Here is refused what would
-be wider or
-last longer than what it is made with from the start, and what nobody could take back: see docs/security.md, «Tokens».
+At each request a token is limited to its agent's grants of that moment (service.py). This module refuses tokens that
+would be wider or last longer than the credential they are made with: see docs/security.md, «Tokens».
 """
 
 from dataclasses import replace
@@ -11,10 +10,10 @@ from typing import Final
 
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
-from desk.accounts import agents_repository as agent_rows
-from desk.accounts import tokens_repository as rows
+from desk.accounts import repository as agent_rows
 from desk.accounts.errors import AgentNotFound, NarrowedToken, TokenNotFound, TokenOutlives, TokenTooWide
-from desk.accounts.tokens import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
+from desk.accounts.tokens import repository as rows
+from desk.accounts.tokens.service import WHOLE, Issued, Token, Tokens, TokenScope, hashed, token_of
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database

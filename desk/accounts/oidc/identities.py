@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from desk.accounts import oidc_identities_repository as rows
-from desk.accounts import sessions_repository as sessions
-from desk.accounts.session_limits import Limits
-from desk.accounts.sessions_repository import Oldest
+from desk.accounts.oidc import repository as rows
+from desk.accounts.sessions import repository as sessions
+from desk.accounts.sessions.limits import Limits
+from desk.accounts.sessions.repository import Oldest
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.access.permissions import Scope
-from desk.accounts import second_factors_repository as second_factors
+from desk.accounts.second_factor import repository as second_factors
 from desk.database.engine import Connection
 from desk.schema.tables import agents, grants
 

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 
 from desk.access.permissions import Scope
 from desk.accounts import emergency_repository as emergency
-from desk.accounts import second_factors_repository as second_factors
-from desk.accounts.agents_repository import AgentRow, agents_within
+from desk.accounts.repository import AgentRow, agents_within
+from desk.accounts.second_factor import repository as second_factors
 from desk.database.engine import Connection
 from desk.schema.scope import one_of
 from desk.schema.tables import agents, grants, sessions

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
 from desk.access.permissions import Scope
 from desk.accounts import emergency_repository as emergency
-from desk.accounts.agents_repository import AgentRow, agents_within
+from desk.accounts.repository import AgentRow, agents_within
 from desk.database.engine import Connection
 from desk.schema.scope import one_of
 from desk.schema.tables import agents, grants, tokens

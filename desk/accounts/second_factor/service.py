@@ -1,6 +1,6 @@
 """Second factors of local accounts: set up by their holders, shown at each log-in, removed by who manages access.
 
-What the codes are stands in desk/accounts/totp.py. The secret is sealed; of recovery codes only hashes are kept.
+totp.py has the codes themselves. The secret is sealed; only hashes of the recovery codes are stored.
 """
 
 from dataclasses import dataclass, field
@@ -10,10 +10,7 @@ from uuid import uuid4
 
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
-from desk.accounts import agents_repository as agent_rows
-from desk.accounts import second_factors_repository as rows
-from desk.accounts import sessions_repository as sessions
-from desk.accounts.agents_repository import AgentRow
+from desk.accounts import repository as agent_rows
 from desk.accounts.errors import (
     AgentNotFound,
     SecondFactorElsewhere,
@@ -22,10 +19,21 @@ from desk.accounts.errors import (
     SecondFactorNotStarted,
     WrongCode,
 )
-from desk.accounts.second_factors_repository import SECRET, Row
-from desk.accounts.sessions import LoginSource, Opened, Session, Sessions
-from desk.accounts.tokens import hashed
-from desk.accounts.totp import RECOVERY_CODES, address, is_timed, new_recovery_code, new_secret, plain, step_shown
+from desk.accounts.repository import AgentRow
+from desk.accounts.second_factor import repository as rows
+from desk.accounts.second_factor.repository import SECRET, Row
+from desk.accounts.second_factor.totp import (
+    RECOVERY_CODES,
+    address,
+    is_timed,
+    new_recovery_code,
+    new_secret,
+    plain,
+    step_shown,
+)
+from desk.accounts.sessions import repository as sessions
+from desk.accounts.sessions.service import LoginSource, Opened, Session, Sessions
+from desk.accounts.tokens.service import hashed
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
 from desk.database.unit_of_work import UnitsOfWork

@@ -17,14 +17,14 @@ import structlog
 
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
-from desk.accounts import agents_repository as agent_rows
-from desk.accounts import sessions_repository as rows
-from desk.accounts.agents_repository import AgentRow
+from desk.accounts import repository as agent_rows
 from desk.accounts.errors import AgentNotFound, LogInAgain, SessionNotFound
-from desk.accounts.session_limits import Limits
-from desk.accounts.sessions_repository import Oldest, ProviderRow, SessionRow
-from desk.accounts.tokens import TOKEN_BYTES, agent_of, hashed
-from desk.accounts.totp import SecondFactorPolicy
+from desk.accounts.repository import AgentRow
+from desk.accounts.second_factor.totp import SecondFactorPolicy
+from desk.accounts.sessions import repository as rows
+from desk.accounts.sessions.limits import Limits
+from desk.accounts.sessions.repository import Oldest, ProviderRow, SessionRow
+from desk.accounts.tokens.service import TOKEN_BYTES, agent_of, hashed
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Connection, Database
