@@ -1,1 +1,1 @@
-"""A SIP phone for tests, the bench and `innringing call`: rings, keys digits, answers, and records what it hears."""
+"""A SIP phone for tests, benchmarks and `innringing call`. It makes and answers calls, presses keys and records."""

@@ -1,17 +1,17 @@
-"""What can go wrong with the test phone."""
+"""Errors of the test phone."""
 
 
 class PhoneError(Exception):
-    """The call can't be made."""
+    """The call failed."""
 
 
-class NobodyThere(PhoneError):
-    """Nothing answers SIP at that address."""
+class NoSipResponse(PhoneError):
+    """No SIP server responds at that address."""
 
 
-class Refused(PhoneError):
-    """The exchange said no."""
+class SipRefusal(PhoneError):
+    """The server refused the request."""
 
     def __init__(self, status: int, reason: str) -> None:
-        super().__init__(f"The exchange answered {status} {reason}.")
+        super().__init__(f"The server responded {status} {reason}.")
         self.status = status

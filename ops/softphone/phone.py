@@ -1,7 +1,7 @@
-"""The phone: one SIP account on one UDP port, or one TLS connection. Rings out, registers and answers.
+"""The phone: one SIP account on one UDP port or one TLS connection. It makes calls, registers and answers.
 
-Enough of RFC 3261 for a phone beside its exchange: everything is sent to the one server it was made for, no plain TCP,
-no proxies' routes, no hold. Many phones, and many calls of each, live in one event loop.
+It implements the part of RFC 3261 that a phone with one server needs: no plain TCP, no routing by proxies, no hold.
+Many phones, each with many calls, can run in one event loop.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import ssl
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ops.softphone.errors import NobodyThere, PhoneError, Refused
-from ops.softphone.phone_call import Dialogue, PhoneCall
-from ops.softphone.rtp import Line
+from ops.softphone.dialog import SipDialog
+from ops.softphone.errors import NoSipResponse, PhoneError, SipRefusal
+from ops.softphone.phone_call import PhoneCall
+from ops.softphone.rtp import RtpStream
 from ops.softphone.sip import USER_AGENT, MalformedMessage, Message, authorization, build, parse, tag_of, uri_of
 from ops.softphone.tls import TlsWire
 
-RESEND: Final = 0.5  # seconds until a request without an answer is sent again; doubles up to RESEND_MOST
+RESEND: Final = 0.5  # seconds until an unanswered request is sent again; doubles up to RESEND_MOST
 RESEND_MOST: Final = 4.0
-FAREWELL: Final = 2.0  # seconds to wait for the answer to our BYE
+BYE_TIMEOUT: Final = 2.0  # seconds to wait for the response to our BYE
 
 
 class Phone(asyncio.DatagramProtocol):
@@ -37,20 +38,21 @@ class Phone(asyncio.DatagramProtocol):
         password: str = "",
         own_port: int = 0,
         tls: ssl.SSLContext | None = None,
-        sealed: bool | None = None,
+        encrypted: bool | None = None,
     ) -> None:
-        """`own_port`: where others find us without our registering (0: any free one).
+        """`own_port` is our UDP port, 0 for any free one.
 
-        `tls`: SIP over TLS, with whom it trusts. `sealed`: sound by SRTP; unless said, where SIP is over TLS.
+        With `tls`, SIP runs over TLS, and the context says which certificates to trust. `encrypted` means sound over
+        SRTP; the default is SRTP where SIP runs over TLS.
         """
         self._tls = tls
         self._wire: TlsWire | None = None
-        self._sealed = tls is not None if sealed is None else sealed
+        self._encrypted = tls is not None if encrypted is None else encrypted
         self.transport = "TLS" if tls else "UDP"
         self._own_port = own_port
         self.server = f"{host}:{port}"
         self.user = user
-        self.host, self.port = "127.0.0.1", 0  # our own side of the socket, once it is open
+        self.host, self.port = "127.0.0.1", 0  # our own address, once the socket is open
         self._to = (host, port)
         self._password = password
         self._transport: asyncio.DatagramTransport | None = None
@@ -60,7 +62,7 @@ class Phone(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         if self._tls is not None:
-            self._wire = await TlsWire.open(*self._to, self._tls, self._heard)
+            self._wire = await TlsWire.open(*self._to, self._tls, self._receive)
             self.host, self.port = self._wire.sockname
             return self
         loop = asyncio.get_running_loop()
@@ -72,7 +74,7 @@ class Phone(asyncio.DatagramProtocol):
                 family=socket.AF_INET,
             )
         except OSError as error:
-            raise NobodyThere(f"No SIP at {self.server}: {error.strerror}.") from error
+            raise NoSipResponse(f"No SIP at {self.server}: {error.strerror}.") from error
         self.host, self.port = self._transport.get_extra_info("sockname")[:2]
         return self
 
@@ -81,9 +83,9 @@ class Phone(asyncio.DatagramProtocol):
     ) -> None:
         for call in list(self._calls.values()):
             with contextlib.suppress(PhoneError, TimeoutError):
-                async with asyncio.timeout(FAREWELL):
+                async with asyncio.timeout(BYE_TIMEOUT):
                     await call.hang_up()
-            call.over()
+            call.end()
         if self._transport is not None:
             self._transport.close()
         if self._wire is not None:
@@ -98,10 +100,11 @@ class Phone(asyncio.DatagramProtocol):
         withheld: bool = False,
         patience: float = 10.0,
     ) -> PhoneCall:
-        """Ring this extension and wait until it is answered. Raises NobodyThere, Refused.
+        """Call this extension and wait for the answer. Raises NoSipResponse, SipRefusal.
 
-        `caller` is the number shown (the user part of From), `name` the name beside it. `withheld`: shown as
-        anonymous, with the number only in P-Asserted-Identity beside `Privacy: id`, as a trunk passes a secret one on.
+        `caller` is the number shown (the user part of From), `name` the display name. With `withheld` the caller is
+        anonymous, and the number is only in P-Asserted-Identity with `Privacy: id`, as a trunk passes on a hidden
+        number.
         """
         number = f"sip:{caller or self.user}@{self.server}"
         extra: list[tuple[str, str]] = []
@@ -112,46 +115,46 @@ class Phone(asyncio.DatagramProtocol):
         call = self._new_call(f"sip:{extension}@{self.server}", us=us, them=f"<sip:{extension}@{self.server}>")
         try:
             async with asyncio.timeout(patience):
-                answer = await call.dialogue.ask("INVITE", extra, call.description)
+                answer = await call.dialog.ask("INVITE", extra, call.description)
             if answer.status >= 300:
-                call.dialogue.acknowledge(answer)
-                raise Refused(answer.status, answer.reason)
+                call.dialog.acknowledge(answer)
+                raise SipRefusal(answer.status, answer.reason)
             call.answered(answer)
         except TimeoutError:
-            call.over()
-            raise NobodyThere(f"Nobody answers at {self.server} ({patience:.0f} s).") from None
+            call.end()
+            raise NoSipResponse(f"No answer at {self.server} ({patience:.0f} s).") from None
         except (PhoneError, MalformedMessage):
-            call.over()
+            call.end()
             raise
         return call
 
     async def register(self, *, seconds: int = 300) -> None:
-        """Tell the server where we are, so that it can ring us; 0 takes it back. Raises NobodyThere, Refused."""
+        """Register at the server, so that it can call us. 0 seconds unregisters. Raises NoSipResponse, SipRefusal."""
         us = f"<sip:{self.user}@{self.server}>"
-        dialogue = Dialogue(self, f"sip:{self.server}", us=_tagged(us), them=us)
+        dialog = SipDialog(self, f"sip:{self.server}", us=_tagged(us), them=us)
         try:
             async with asyncio.timeout(10):
-                answer = await dialogue.ask("REGISTER", [("Expires", str(seconds))])
+                answer = await dialog.ask("REGISTER", [("Expires", str(seconds))])
         except TimeoutError:
-            raise NobodyThere(f"Nobody answers at {self.server}.") from None
+            raise NoSipResponse(f"No answer at {self.server}.") from None
         if answer.status >= 300:
-            raise Refused(answer.status, answer.reason)
+            raise SipRefusal(answer.status, answer.reason)
 
-    async def rung(self) -> PhoneCall:
-        """Wait until somebody rings us, and let it ring: see `PhoneCall.answer` and `PhoneCall.refuse`."""
+    async def incoming(self) -> PhoneCall:
+        """Wait for an incoming call, and leave it ringing. Then use `PhoneCall.answer` or `PhoneCall.refuse`."""
         return await self._ringing.get()
 
     async def answer(self) -> PhoneCall:
-        """Wait until somebody rings us, and answer."""
+        """Wait for an incoming call, and answer it."""
         call = await self._ringing.get()
         if call.invite is not None:
             call.accept(call.invite)
         return call
 
     async def transact(self, branch: str, method: str, data: bytes) -> Message:
-        """Send a request until its final response comes. Raises NobodyThere when the port is closed."""
+        """Send a request until the final response arrives. Raises NoSipResponse when the port is closed."""
         answers = self._answers[branch, method] = asyncio.Queue()
-        wait: float | None = None if self._wire else RESEND  # a stream loses nothing
+        wait: float | None = None if self._wire else RESEND  # TLS needs no resending
         try:
             self.send(data)
             while True:
@@ -166,7 +169,7 @@ class Phone(asyncio.DatagramProtocol):
                     raise answer
                 if answer.status >= 200:
                     return answer
-                wait = None if method == "INVITE" else wait  # it rings: now we only wait
+                wait = None if method == "INVITE" else wait  # it is ringing: stop resending
         finally:
             del self._answers[branch, method]
 
@@ -177,7 +180,7 @@ class Phone(asyncio.DatagramProtocol):
             self._transport.sendto(data)
 
     def respond(self, request: Message, status: int, reason: str, *, tag: str = "", body: str = "") -> None:
-        """Answer a request from the server."""
+        """Respond to a request from the server."""
         to = request.header("to")
         if tag and not tag_of(to):
             to += f";tag={tag}"
@@ -196,16 +199,16 @@ class Phone(asyncio.DatagramProtocol):
         return bool(self._password)
 
     def sign(self, challenge: Message, method: str, uri: str) -> tuple[str, str]:
-        """The header that answers a 401 or 407."""
+        """Return the header that answers a 401 or 407."""
         by_proxy = challenge.status == 407
         asked = challenge.header("proxy-authenticate" if by_proxy else "www-authenticate")
         signed = authorization(asked, method=method, uri=uri, user=self.user, password=self._password)
         return ("Proxy-Authorization" if by_proxy else "Authorization"), signed
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        self._heard(data)
+        self._receive(data)
 
-    def _heard(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         try:
             message = parse(data)
         except MalformedMessage:
@@ -216,9 +219,9 @@ class Phone(asyncio.DatagramProtocol):
             self._request(message)
 
     def error_received(self, exc: Exception) -> None:
-        """The server's port is closed (ICMP): nobody will answer what we asked."""
+        """Fail all pending requests: the server's port is closed (ICMP)."""
         for answers in self._answers.values():
-            answers.put_nowait(NobodyThere(f"No SIP at {self.server}: the port is closed."))
+            answers.put_nowait(NoSipResponse(f"No SIP at {self.server}: the port is closed."))
 
     def _response(self, message: Message) -> None:
         waiting = self._answers.get((message.branch, message.sequence[1]))
@@ -226,7 +229,7 @@ class Phone(asyncio.DatagramProtocol):
         if waiting is not None:
             waiting.put_nowait(message)
         elif call is not None and message.sequence[1] == "INVITE" and message.status >= 200:
-            call.dialogue.acknowledge(message)  # our ACK was lost
+            call.dialog.acknowledge(message)  # our ACK was lost
 
     def _request(self, message: Message) -> None:
         call = self._calls.get(message.header("call-id"))
@@ -234,35 +237,36 @@ class Phone(asyncio.DatagramProtocol):
             case "ACK":
                 return
             case "INVITE" if call is None:
-                self._rung(message)
+                self._ring(message)
             case "INVITE" if call is not None and call.is_answered:
                 call.accept(message)
             case "INVITE":
-                return  # sent again while it rings
+                return  # resent while it rings
             case "BYE" if call is not None:
                 self.respond(message, 200, "OK")
-                call.over()
+                call.end()
             case "CANCEL" if call is not None and call.invite is not None:
                 self.respond(message, 200, "OK")
-                self.respond(call.invite, 487, "Request Terminated", tag=tag_of(call.dialogue.us))
-                call.over()
+                self.respond(call.invite, 487, "Request Terminated", tag=tag_of(call.dialog.us))
+                call.end()
             case "BYE" | "CANCEL":
                 self.respond(message, 481, "Call Does Not Exist")
             case _:
                 self.respond(message, 200, "OK", tag=secrets.token_hex(6))
 
-    def _rung(self, invite: Message) -> None:
+    def _ring(self, invite: Message) -> None:
         target = uri_of(invite.header("contact"))
         call = self._new_call(target, us=invite.header("to"), them=invite.header("from"), invite=invite)
-        self.respond(invite, 180, "Ringing", tag=tag_of(call.dialogue.us))
+        self.respond(invite, 180, "Ringing", tag=tag_of(call.dialog.us))
         self._ringing.put_nowait(call)
 
     def _new_call(self, target: str, *, us: str, them: str, invite: Message | None = None) -> PhoneCall:
         call_id = invite.header("call-id") if invite else ""
-        dialogue = Dialogue(self, target, us=_tagged(us), them=them, call_id=call_id)
-        call = self._calls[dialogue.id] = PhoneCall(self, dialogue, Line(self.host, sealed=self._sealed), invite)
+        dialog = SipDialog(self, target, us=_tagged(us), them=them, call_id=call_id)
+        stream = RtpStream(self.host, encrypted=self._encrypted)
+        call = self._calls[dialog.id] = PhoneCall(self, dialog, stream, invite)
         return call
 
 
-def _tagged(who: str) -> str:
-    return f"{who};tag={secrets.token_hex(6)}"
+def _tagged(address: str) -> str:
+    return f"{address};tag={secrets.token_hex(6)}"

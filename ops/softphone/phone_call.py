@@ -1,103 +1,41 @@
-"""One call of the phone: its SIP dialogue and its sound."""
+"""One call of the phone: its SIP dialog and its sound."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from ops.softphone.dialog import SipDialog, SipEndpoint
 from ops.softphone.errors import PhoneError
-from ops.softphone.rtp import Line, Recording
-from ops.softphone.sip import (
-    USER_AGENT,
-    MalformedMessage,
-    Message,
-    build,
-    media_address,
-    new_branch,
-    offer,
-    tag_of,
-    uri_of,
-)
+from ops.softphone.rtp import Recording, RtpStream
+from ops.softphone.sip import MalformedMessage, Message, media_address, offer, tag_of, uri_of
 
-if TYPE_CHECKING:
-    from ops.softphone.phone import Phone
-
-INFO_PRESS: Final = 0.1  # seconds a key is held when sent as SIP INFO
+INFO_PRESS: Final = 0.1  # seconds a key is held down when sent as SIP INFO
 INFO_GAP: Final = 0.1
 
 
-class Dialogue:
-    """The SIP side of a call or a registration: who, where, and the counting of requests."""
-
-    def __init__(self, phone: Phone, target: str, *, us: str, them: str, call_id: str = "") -> None:
-        self.id = call_id or f"{secrets.token_hex(12)}@{phone.host}"
-        self.target = target  # the URI requests go to
-        self.us, self.them = us, them  # From and To as we send them, with tags
-        self._phone = phone
-        self._sequence = 0
-
-    async def ask(
-        self, method: str, extra: list[tuple[str, str]], body: str = "", content_type: str = "application/sdp"
-    ) -> Message:
-        """Send a request until it is answered; a challenge is answered once. Raises NobodyThere."""
-        answer = await self._send(method, extra, body, content_type)
-        if answer.status in (401, 407) and self._phone.has_password:
-            if method == "INVITE":
-                self.acknowledge(answer)
-            answer = await self._send(
-                method, [*extra, self._phone.sign(answer, method, self.target)], body, content_type
-            )
-        return answer
-
-    async def _send(self, method: str, extra: list[tuple[str, str]], body: str, content_type: str) -> Message:
-        self._sequence += 1
-        branch = new_branch()
-        headers = [*self._headers(branch, f"{self._sequence} {method}"), ("Contact", self._phone.contact), *extra]
-        data = build(f"{method} {self.target} SIP/2.0", headers, body, content_type)
-        return await self._phone.transact(branch, method, data)
-
-    def acknowledge(self, answer: Message) -> None:
-        """Send the ACK that a final answer to our INVITE wants: in its own transaction unless the call was refused."""
-        branch = answer.branch if answer.status >= 300 else new_branch()
-        headers = self._headers(branch, f"{answer.sequence[0]} ACK")
-        headers[3] = ("To", answer.header("to"))
-        self._phone.send(build(f"ACK {self.target} SIP/2.0", headers))
-
-    def _headers(self, branch: str, sequence: str) -> list[tuple[str, str]]:
-        return [
-            ("Via", f"SIP/2.0/{self._phone.transport} {self._phone.host}:{self._phone.port};branch={branch};rport"),
-            ("Max-Forwards", "70"),
-            ("From", self.us),
-            ("To", self.them),
-            ("Call-ID", self.id),
-            ("CSeq", sequence),
-            ("User-Agent", USER_AGENT),
-        ]
-
-
 class PhoneCall:
-    """A call, ringing or answered. `ended` is set when it is over, whoever hung up; `ended_at` is Unix time."""
+    """A call, ringing or answered. `ended` is set when either side hangs up. `ended_at` is Unix time."""
 
-    def __init__(self, phone: Phone, dialogue: Dialogue, line: Line, invite: Message | None = None) -> None:
-        self.dialogue = dialogue
-        self.line = line
+    def __init__(self, phone: SipEndpoint, dialog: SipDialog, stream: RtpStream, invite: Message | None = None) -> None:
+        self.dialog = dialog
+        self.stream = stream
         self.ended = asyncio.Event()
         self.ended_at: float | None = None
-        self.invite = invite  # what rang us, when we are the one rung
+        self.invite = invite  # of an incoming call
         self._phone = phone
         self._answered = False
 
     @property
     def heard(self) -> Recording:
-        return self.line.recording
+        return self.stream.recording
 
     def answered(self, answer: Message) -> None:
-        """The other side has answered our INVITE: acknowledge, and start the sound."""
-        self.dialogue.them = answer.header("to")
-        self.dialogue.target = uri_of(answer.header("contact")) or self.dialogue.target
-        self.dialogue.acknowledge(answer)
+        """Handle the answer to our INVITE: acknowledge it and start the sound."""
+        self.dialog.them = answer.header("to")
+        self.dialog.target = uri_of(answer.header("contact")) or self.dialog.target
+        self.dialog.acknowledge(answer)
         self._open(answer.body)
 
     @property
@@ -105,40 +43,40 @@ class PhoneCall:
         return self._answered
 
     def answer(self) -> None:
-        """Answer who rings us."""
+        """Answer an incoming call."""
         if self.invite is not None and not self.ended.is_set():
             self.accept(self.invite)
 
     def refuse(self, status: int = 486, reason: str = "Busy Here") -> None:
-        """Turn away who rings us: 486 is busy, 603 declined, 404 not in use."""
+        """Refuse an incoming call: 486 is busy, 603 declined, 404 not in use."""
         if self.invite is not None and not self._answered:
-            self._phone.respond(self.invite, status, reason, tag=tag_of(self.dialogue.us))
-            self.over()
+            self._phone.respond(self.invite, status, reason, tag=tag_of(self.dialog.us))
+            self.end()
 
     def accept(self, request: Message) -> None:
-        """Answer an INVITE: the first one, or a later one that renegotiates."""
-        self._phone.respond(request, 200, "OK", tag=tag_of(self.dialogue.us), body=self.description)
+        """Accept an INVITE: the first one, or a later one that renegotiates."""
+        self._phone.respond(request, 200, "OK", tag=tag_of(self.dialog.us), body=self.description)
         if request.body:
             self._open(request.body)
 
     @property
     def description(self) -> str:
-        """What we tell the other side of our sound."""
-        return offer(self._phone.host, self.line.port, self.line.key)
+        """Our session description (SDP)."""
+        return offer(self._phone.host, self.stream.port, self.stream.key)
 
     def _open(self, description: str) -> None:
         self._answered = True
-        there = media_address(description)
-        if (there.key is None) != (self.line.key is None):
-            raise MalformedMessage  # one side's sound is sealed, the other's is not
-        self.line.open(there.host, there.port, there.events, there.key)
+        media = media_address(description)
+        if (media.key is None) != (self.stream.key is None):
+            raise MalformedMessage  # only one side encrypts its sound
+        self.stream.open(media.host, media.port, media.events, media.key)
 
     async def key(self, keys: str, *, info: bool = False) -> None:
-        """Key these, as RTP events or each as a SIP INFO. Returns when the last press is over, or the call is.
+        """Press keys, as RTP events or as SIP INFO. Returns after the last key, or when the call ends.
 
-        Raises PhoneError where the other side takes no key presses.
+        Raises PhoneError where the other side accepts no key presses.
         """
-        pressing = asyncio.create_task(self._key_by_info(keys) if info else self.line.press(keys))
+        pressing = asyncio.create_task(self._key_by_info(keys) if info else self.stream.press(keys))
         ended = asyncio.create_task(self.ended.wait())
         try:
             await asyncio.wait((pressing, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -153,21 +91,21 @@ class PhoneCall:
     async def _key_by_info(self, keys: str) -> None:
         for key in keys:
             body = f"Signal={key}\r\nDuration={int(INFO_PRESS * 1000)}\r\n"
-            await self.dialogue.ask("INFO", [], body, "application/dtmf-relay")
+            await self.dialog.ask("INFO", [], body, "application/dtmf-relay")
             await asyncio.sleep(INFO_PRESS)
-            self.line.last_key_at = time.time()
+            self.stream.last_key_at = time.time()
             await asyncio.sleep(INFO_GAP)
 
     async def hang_up(self, *, cause: int = 0) -> None:
-        """End the call, if it isn't over. `cause`: tell that the network did, by Q.850 (38 is out of order)."""
+        """Hang up. `cause` is a Q.850 code for a failure of the network (38 is out of order)."""
         if self.ended.is_set() or not self._answered:
             return
-        self.over()
-        await self.dialogue.ask("BYE", [("Reason", f"Q.850;cause={cause}")] if cause else [])
+        self.end()
+        await self.dialog.ask("BYE", [("Reason", f"Q.850;cause={cause}")] if cause else [])
 
-    def over(self) -> None:
-        """The call has ended: no more sound either way."""
+    def end(self) -> None:
+        """Mark the call as ended and stop the sound."""
         if not self.ended.is_set():
             self.ended_at = time.time()
             self.ended.set()
-            self.line.close()
+            self.stream.close()

@@ -1,4 +1,4 @@
-"""Sound over RTP: A-law both ways, key presses by RFC 4733, and a recording that knows when each sample came."""
+"""Sound over RTP: A-law in both directions, key presses by RFC 4733, and a recording with arrival times."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ops.softphone.srtp import Srtp, new_key
 
 Samples = NDArray[np.int16]
 
-RATE: Final = 8000  # samples a second
-FRAME: Final = 160  # samples a packet: 20 ms
+RATE: Final = 8000  # samples per second
+FRAME: Final = 160  # samples per packet: 20 ms
 SILENCE: Final = b"\xd5" * FRAME  # zero in A-law
 ALAW: Final = 8  # static payload type
 KEY_PACKETS: Final = 5  # 100 ms of key press
 GAP_PACKETS: Final = 4  # 80 ms of silence between keys
 MOST_LATE: Final = 0.02  # seconds
 EVENTS: Final = "0123456789*#"  # the position is the RFC 4733 event code
-_KERNEL_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS on Linux: struct timespec beside each datagram
+_KERNEL_TIMESTAMP: Final = 35  # SO_TIMESTAMPNS on Linux: a struct timespec with each datagram
 
 
 _ALAW: Final[Samples] = np.array(ALAW_LEVELS, dtype=np.int16)
@@ -43,11 +43,10 @@ def decode_alaw(data: bytes) -> Samples:
 
 
 class Recording:
-    """What was heard, in the order of the wire. Sample 0 is the moment the call was answered.
+    """The received sound, in order of arrival. Sample 0 is the moment when the call was answered.
 
-    Packets that follow each other without a gap are laid end to end; after a gap the next one is laid where its
-    arrival says. `instant` gives the arrival of the packet that held a sample, as the kernel saw it, not as late as
-    a busy program did.
+    Consecutive packets are joined. After a gap, the next packet is placed by its arrival time. `instant` returns the
+    kernel's arrival time of a sample's packet, which does not depend on how busy this program is.
     """
 
     def __init__(self, started: float) -> None:
@@ -56,7 +55,7 @@ class Recording:
         self._arrivals: list[float] = []
         self._pieces: list[bytes] = []
         self._end = 0
-        self._next: tuple[int, int] | None = None  # sequence number and timestamp that would follow without a gap
+        self._next: tuple[int, int] | None = None  # the next sequence number and timestamp, if there is no gap
 
     def add(self, sequence: int, timestamp: int, payload: bytes, arrived: float) -> None:
         start = self._end
@@ -69,7 +68,7 @@ class Recording:
         self._next = ((sequence + 1) & 0xFFFF, (timestamp + len(payload)) & 0xFFFFFFFF)
 
     def begin(self, now: float) -> None:
-        """Let sample 0 be now, or what has come already: sound may overtake the answer."""
+        """Make sample 0 now, or the first packet so far: sound may arrive before the answer."""
         self.started = min([now, *self._arrivals[:1]])
         first = self._starts[0] if self._starts else 0
         self._starts = [start - first for start in self._starts]
@@ -80,7 +79,7 @@ class Recording:
         return self._end / RATE
 
     def samples(self, first: int = 0) -> Samples:
-        """What was heard so far, from that sample on; silence where nothing came."""
+        """Return the sound so far, from a sample on, with silence in the gaps."""
         heard = np.zeros(max(self._end - first, 0), dtype=np.int16)
         begin = max(bisect_right(self._starts, first) - 1, 0)
         for start, piece in zip(self._starts[begin:], self._pieces[begin:], strict=True):
@@ -90,7 +89,7 @@ class Recording:
         return heard
 
     def instant(self, sample: int) -> float:
-        """Unix time at which the packet with this sample (or the last one before it) arrived."""
+        """Return the Unix time at which the packet with this sample, or the last one before it, arrived."""
         if not self._starts:
             return self.started
         return self._arrivals[max(bisect_right(self._starts, sample) - 1, 0)]
@@ -107,7 +106,7 @@ class Recording:
 
 @dataclass(slots=True)
 class _Slot:
-    """What is sent in one 20 ms: usually one packet. `back` slots ago is when its key press began."""
+    """The packets of one 20 ms slot, usually one. Its key press started `back` slots ago."""
 
     payloads: list[bytes]
     is_press: bool = False
@@ -115,22 +114,22 @@ class _Slot:
     sent: asyncio.Future[None] | None = None
 
 
-class Line:
-    """One RTP socket on the given address. From `open` to `close` it sends a packet every 20 ms."""
+class RtpStream:
+    """One RTP socket. From `open` to `close` it sends a packet every 20 ms."""
 
-    def __init__(self, host: str, *, sealed: bool = False) -> None:
-        """`sealed`: all that is sent is SRTP, and nothing else is listened to."""
-        self.key = new_key() if sealed else None  # ours, to be told to the other side
-        self._seal = Srtp(self.key) if self.key else None
-        self._unseal: Srtp | None = None
+    def __init__(self, host: str, *, encrypted: bool = False) -> None:
+        """With `encrypted` it sends SRTP and ignores everything else."""
+        self.key = new_key() if encrypted else None  # our key, for the session description
+        self._encryption = Srtp(self.key) if self.key else None
+        self._decryption: Srtp | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
-        with contextlib.suppress(OSError):  # not Linux: the program's own clock has to do
+        with contextlib.suppress(OSError):  # not Linux: use the program's own clock
             self._socket.setsockopt(socket.SOL_SOCKET, _KERNEL_TIMESTAMP, 1)
         self.port: int = self._socket.getsockname()[1]
         self.recording = Recording(time.time())
-        self.last_key_at: float | None = None  # Unix time at which the last press was over
+        self.last_key_at: float | None = None  # Unix time when the last key was released
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._receive)
         self._sender: asyncio.Task[None] | None = None
@@ -140,35 +139,35 @@ class Line:
         self._source = secrets.randbits(32)
 
     def open(self, host: str, port: int, events: int | None, key: bytes | None = None) -> None:
-        """Start sending there, key presses as payload type `events`. What is heard from now on is recorded.
+        """Start sending to this address, with key presses as payload type `events`, and start the recording.
 
-        `key` opens what the other side sends, where both are sealed.
+        `key` decrypts what the other side sends, where sound is encrypted.
         """
         if key is not None:
-            self._unseal = Srtp(key)
+            self._decryption = Srtp(key)
         if self._sender is None:
             self.recording.begin(time.time())
             self._events = events
             self._sender = asyncio.create_task(self._send((host, port)))
 
     async def press(self, keys: str, *, held: int = KEY_PACKETS, gap: int = GAP_PACKETS) -> None:
-        """Key these, each `held` and then let go for so many packets of 20 ms (and one at which the press is over).
+        """Press keys. Each is held for `held` packets of 20 ms, plus one for its end, and followed by `gap` packets.
 
-        Returns when the last press is over. Raises ValueError where the other side takes none.
+        Returns when the last key is released. Raises ValueError where the other side does not accept RTP events.
         """
         if self._events is None:
-            raise ValueError("the other side takes no key presses as RTP events")
+            raise ValueError("the other side does not accept key presses as RTP events")
         pressed: asyncio.Future[None] = self._loop.create_future()
         for place, key in enumerate(keys, 1):
             code = EVENTS.index(key)
             self._slots.extend(_Slot([_event(code, n)], True, n) for n in range(held))
-            over = _event(code, held, over=True)  # said three times, in case one is lost
-            self._slots.append(_Slot([over] * 3, True, held, pressed if place == len(keys) else None))
+            end = _event(code, held, end=True)  # sent three times, in case one is lost
+            self._slots.append(_Slot([end] * 3, True, held, pressed if place == len(keys) else None))
             self._slots.extend(_Slot([SILENCE]) for _ in range(gap))
         await pressed
 
     def say(self, alaw: bytes) -> None:
-        """Let the other side hear this: A-law bytes, 8 kHz."""
+        """Send sound: A-law bytes, 8 kHz."""
         for start in range(0, len(alaw), FRAME):
             self._slots.append(_Slot([alaw[start : start + FRAME].ljust(FRAME, SILENCE[:1])]))
 
@@ -185,21 +184,21 @@ class Line:
     def _receive(self) -> None:
         with contextlib.suppress(OSError):  # nothing more to read, or the other side's port is closed
             while True:
-                data, beside, _, _ = self._socket.recvmsg(2048, 128)
-                self._hear(data, _arrival(beside))
+                data, ancillary, _, _ = self._socket.recvmsg(2048, 128)
+                self._hear(data, _arrival(ancillary))
 
     def _hear(self, data: bytes, arrived: float) -> None:
-        if self._seal is not None:
-            data = (self._unseal.unprotect(data) if self._unseal else None) or b""
+        if self._encryption is not None:
+            data = (self._decryption.unprotect(data) if self._decryption else None) or b""
         if len(data) < 12 or data[0] >> 6 != 2 or data[1] & 0x7F != ALAW:
             return
         sequence, timestamp = struct.unpack("!HI", data[2:8])
         self.recording.add(sequence, timestamp, data[12 + 4 * (data[0] & 15) :], arrived)
 
     async def _send(self, to: tuple[str, int]) -> None:
-        """A slot every 20 ms, by the clock and not by the sum of sleeps.
+        """Send a slot every 20 ms, by the clock and not by the sum of sleeps.
 
-        Who was held up for longer than MOST_LATE does not catch up: keys pressed all in one moment are misread.
+        After a delay of more than MOST_LATE it does not catch up: key presses sent in one burst would be misread.
         """
         due = time.monotonic()
         while True:
@@ -219,18 +218,18 @@ class Line:
         self._sequence = (self._sequence + 1) & 0xFFFF
         timestamp = (self._timestamp - slot.back * FRAME) & 0xFFFFFFFF
         head = struct.pack("!BBHII", 0x80, kind | marker, self._sequence, timestamp, self._source)
-        with contextlib.suppress(OSError):  # a full buffer or a closed port: a lost packet, as on any wire
+        with contextlib.suppress(OSError):  # a full buffer or a closed port is a lost packet
             packet = head + payload
-            self._socket.sendto(self._seal.protect(packet) if self._seal else packet, to)
+            self._socket.sendto(self._encryption.protect(packet) if self._encryption else packet, to)
 
 
-def _event(code: int, n: int, *, over: bool = False) -> bytes:
-    """RFC 4733: event, end bit and volume, duration so far in samples; `n` slots after the press began."""
-    return struct.pack("!BBH", code, 0x8A if over else 0x0A, max(n, 1) * FRAME)
+def _event(code: int, n: int, *, end: bool = False) -> bytes:
+    """Build an RFC 4733 event, `n` slots after the key was pressed: event, end bit and volume, duration in samples."""
+    return struct.pack("!BBH", code, 0x8A if end else 0x0A, max(n, 1) * FRAME)
 
 
-def _arrival(beside: list[tuple[int, int, bytes]]) -> float:
-    for level, kind, data in beside:
+def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == _KERNEL_TIMESTAMP and len(data) >= 16:
             seconds, nanoseconds = struct.unpack("qq", data[:16])
             return float(seconds) + float(nanoseconds) / 1e9

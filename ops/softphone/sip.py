@@ -1,4 +1,4 @@
-"""SIP messages as text: written, read and signed (RFC 3261, digest by RFC 2617). Knows no sockets."""
+"""Build, parse and sign SIP messages (RFC 3261, digest by RFC 2617). Pure functions, without sockets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Message:
     reason: str = ""
 
     def header(self, name: str) -> str:
-        """The first header of this name, or ''."""
+        """Return the first header with this name, or ''."""
         return next((value for found, value in self.headers if found == name), "")
 
     def all(self, name: str) -> list[str]:
@@ -39,19 +39,19 @@ class Message:
 
     @property
     def sequence(self) -> tuple[int, str]:
-        """CSeq: its number, and the method it counts."""
+        """The number and the method of CSeq."""
         number, _, method = self.header("cseq").partition(" ")
         return int(number), method.strip()
 
     @property
     def branch(self) -> str:
-        """What tells one transaction from another: the topmost Via's branch."""
+        """The id of the transaction: the branch of the topmost Via."""
         found = re.search(r"branch=([^;,\s]+)", self.header("via"))
         return found[1] if found else ""
 
 
 def parse(datagram: bytes) -> Message:
-    """Read one datagram. Raises MalformedMessage."""
+    """Parse one datagram. Raises MalformedMessage."""
     try:
         head, _, body = datagram.decode("utf-8").partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
@@ -63,7 +63,7 @@ def parse(datagram: bytes) -> Message:
             method, uri, _ = first.split(" ")
             message = Message(headers, body, method=method, uri=uri)
         _ = message.sequence
-    except ValueError as error:  # UnicodeDecodeError is one too
+    except ValueError as error:  # includes UnicodeDecodeError
         raise MalformedMessage from error
     return message
 
@@ -77,7 +77,7 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def build(first: str, headers: list[tuple[str, str]], body: str = "", content_type: str = "application/sdp") -> bytes:
-    """One datagram from its first line, headers and body."""
+    """Build one datagram from its first line, headers and body."""
     lines = [first, *(f"{name}: {value}" for name, value in headers)]
     if body:
         lines.append(f"Content-Type: {content_type}")
@@ -86,13 +86,13 @@ def build(first: str, headers: list[tuple[str, str]], body: str = "", content_ty
 
 
 def tag_of(header: str) -> str:
-    """The tag parameter of a From or To header, or ''."""
+    """Return the tag parameter of a From or To header, or ''."""
     found = re.search(r";\s*tag=([^;>\s]+)", header)
     return found[1] if found else ""
 
 
 def uri_of(header: str) -> str:
-    """The bare URI of a Contact, From or To header."""
+    """Return the URI of a Contact, From or To header."""
     found = re.search(r"<([^>]+)>", header)
     return found[1] if found else header.split(";")[0].strip()
 
@@ -102,7 +102,7 @@ def new_branch() -> str:
 
 
 def authorization(challenge: str, *, method: str, uri: str, user: str, password: str) -> str:
-    """The answer to a Digest challenge (MD5; with or without qop=auth)."""
+    """Build the response to a Digest challenge (MD5, with or without qop=auth)."""
     asked = {name.lower(): quoted or bare for name, quoted, bare in _CHALLENGE.findall(challenge)}
     realm, nonce = asked.get("realm", ""), asked.get("nonce", "")
     secret, action = _md5(f"{user}:{realm}:{password}"), _md5(f"{method}:{uri}")
@@ -125,7 +125,7 @@ def _md5(text: str) -> str:
 
 
 def offer(host: str, port: int, key: bytes | None = None) -> str:
-    """Session description: A-law and RFC 4733 key presses on payload types 8 and 101; sealed with `key` where given."""
+    """Build a session description: A-law (payload type 8) and RFC 4733 key presses (101), over SRTP with a `key`."""
     lines = [
         "v=0",
         f"o=- {secrets.randbelow(2**31)} 1 IN IP4 {host}",
@@ -145,9 +145,9 @@ def offer(host: str, port: int, key: bytes | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MediaAddress:
-    """Where the other side wants its sound, and the payload type of its key presses (None: it takes none).
+    """The other side's address for sound, and the payload type for key presses (None: it accepts none).
 
-    `key` opens what it sends; None when its sound is not sealed.
+    `key` decrypts its sound. None when it is not encrypted.
     """
 
     host: str
@@ -157,7 +157,7 @@ class MediaAddress:
 
 
 def media_address(description: str) -> MediaAddress:
-    """Read the other side's session description. Raises MalformedMessage when it has no audio."""
+    """Parse the other side's session description. Raises MalformedMessage when it has no audio."""
     host = re.search(r"^c=IN IP4 (\S+)", description, re.MULTILINE)
     audio = re.search(r"^m=audio (\d+) ", description, re.MULTILINE)
     events = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", description, re.MULTILINE | re.IGNORECASE)

@@ -1,6 +1,6 @@
-"""Sealed sound: SRTP (RFC 3711) with AES_CM_128_HMAC_SHA1_80, its key told in the session description (RFC 4568).
+"""Encrypted sound: SRTP (RFC 3711) with AES_CM_128_HMAC_SHA1_80 and keys in the session description (RFC 4568).
 
-What phones and trunks offer first, and all that Asterisk asks for. One `Srtp` is one direction of one call.
+Phones and trunks offer this suite first, and Asterisk requires no other. One `Srtp` is one direction of one call.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _HALF: Final = 1 << 15
 
 
 def new_key() -> bytes:
-    """A master key and salt, 30 bytes."""
+    """Make a master key and salt, 30 bytes."""
     return secrets.token_bytes(KEY + SALT)
 
 
 def crypto_line(key: bytes) -> str:
-    """The line of a session description that tells the other side our key."""
+    """Build the line of a session description with our key."""
     return f"a=crypto:1 {SUITE} inline:{base64.b64encode(key).decode()}"
 
 
 def key_of(description: str) -> bytes | None:
-    """The other side's key; None when it offers none we can use."""
+    """Return the other side's key. None when it offers none that we can use."""
     found = re.search(rf"^a=crypto:\d+ {SUITE} inline:([A-Za-z0-9+/=]+)", description, re.MULTILINE)
     try:
         key = base64.b64decode(found[1], validate=True) if found else b""
@@ -44,39 +44,39 @@ def key_of(description: str) -> bytes | None:
 
 
 class Srtp:
-    """Seals or opens the packets of one direction, from its master key and salt (30 bytes)."""
+    """Encrypts or decrypts the packets of one direction, with its master key and salt (30 bytes)."""
 
     def __init__(self, master: bytes) -> None:
         self._key = _derive(master, _ENCRYPTION, KEY)
         self._authentication = _derive(master, _AUTHENTICATION, 20)
         self._salt = int.from_bytes(_derive(master, _SALTING, SALT), "big") << 16
-        self._rounds = 0  # how often the sequence number has begun anew
+        self._rounds = 0  # how often the sequence number has wrapped around
         self._last: int | None = None
 
     def protect(self, packet: bytes) -> bytes:
-        """An RTP packet -> the same sealed, with its tag. Packets come in the order of their numbers."""
+        """Encrypt an RTP packet and add its tag. Call it in the order of sequence numbers."""
         sequence = int.from_bytes(packet[2:4], "big")
         rounds = self._rounds_of(sequence)
         self._seen(rounds, sequence)
         head = _head_length(packet)
-        sealed = packet[:head] + self._crypt(packet, packet[head:], rounds, sequence)
-        return sealed + self._tag(sealed, rounds)
+        encrypted = packet[:head] + self._crypt(packet, packet[head:], rounds, sequence)
+        return encrypted + self._tag(encrypted, rounds)
 
     def unprotect(self, packet: bytes) -> bytes | None:
-        """The RTP packet again; None when it was not sealed with this key, or was changed."""
-        sealed, tag = packet[:-TAG], packet[-TAG:]
-        if len(sealed) < 12 or len(sealed) < _head_length(sealed):
+        """Decrypt a packet. None when its tag does not match: it has another key or was changed."""
+        encrypted, tag = packet[:-TAG], packet[-TAG:]
+        if len(encrypted) < 12 or len(encrypted) < _head_length(encrypted):
             return None
-        sequence = int.from_bytes(sealed[2:4], "big")
+        sequence = int.from_bytes(encrypted[2:4], "big")
         rounds = self._rounds_of(sequence)
-        if rounds < 0 or not hmac.compare_digest(tag, self._tag(sealed, rounds)):
+        if rounds < 0 or not hmac.compare_digest(tag, self._tag(encrypted, rounds)):
             return None
         self._seen(rounds, sequence)
-        head = _head_length(sealed)
-        return sealed[:head] + self._crypt(sealed, sealed[head:], rounds, sequence)
+        head = _head_length(encrypted)
+        return encrypted[:head] + self._crypt(encrypted, encrypted[head:], rounds, sequence)
 
     def _rounds_of(self, sequence: int) -> int:
-        """Which round this number most likely belongs to: RFC 3711, section 3.3.1."""
+        """Estimate the wrap-around count of a sequence number (RFC 3711, section 3.3.1)."""
         if self._last is None:
             return self._rounds
         ahead = sequence - self._last
@@ -91,12 +91,12 @@ class Srtp:
         start = self._salt ^ (source << 64) ^ ((rounds << 16 | sequence) << 16)
         return _keystream(self._key, start, payload)
 
-    def _tag(self, sealed: bytes, rounds: int) -> bytes:
-        return hmac.digest(self._authentication, sealed + rounds.to_bytes(4, "big"), hashlib.sha1)[:TAG]
+    def _tag(self, encrypted: bytes, rounds: int) -> bytes:
+        return hmac.digest(self._authentication, encrypted + rounds.to_bytes(4, "big"), hashlib.sha1)[:TAG]
 
 
 def _derive(master: bytes, label: int, length: int) -> bytes:
-    """A session key, with a key derivation rate of 0."""
+    """Derive a session key, with a key derivation rate of 0."""
     salt = int.from_bytes(master[KEY:], "big")
     return _keystream(master[:KEY], (salt ^ label << 48) << 16, bytes(length))
 
@@ -106,7 +106,7 @@ def _keystream(key: bytes, start: int, data: bytes) -> bytes:
 
 
 def _head_length(packet: bytes) -> int:
-    """Bytes of the RTP head: sources and an extension follow the first twelve."""
+    """Return the length of the RTP header: 12 bytes, the sources and an extension."""
     length = 12 + 4 * (packet[0] & 15)
     if packet[0] & 0x10 and len(packet) >= length + 4:
         length += 4 + 4 * int.from_bytes(packet[length + 2 : length + 4], "big")

@@ -1,4 +1,4 @@
-"""SIP over TLS (RFC 3261, sections 18 and 26): messages in a stream, parted by their Content-Length."""
+"""SIP over TLS (RFC 3261, sections 18 and 26): messages in a stream, separated by their Content-Length."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import ssl
 from collections.abc import Callable
 from typing import Final, Self
 
-from ops.softphone.errors import NobodyThere
+from ops.softphone.errors import NoSipResponse
 
-FAREWELL: Final = 2.0
-LONGEST: Final = 64 * 1024  # bytes of a message's head
+CLOSE_TIMEOUT: Final = 2.0
+LONGEST: Final = 64 * 1024  # bytes of a message's headers
 _LENGTH: Final = re.compile(rb"^(?:content-length|l)\s*:\s*([0-9]{1,5})\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 class TlsWire:
-    """A connection to the exchange. `heard` is called with each whole message."""
+    """A TLS connection to the server. `receive` is called with each complete message."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Callable[[bytes], None]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, receive: Callable[[bytes], None]
     ) -> None:
         self._writer = writer
-        self._reading = asyncio.create_task(_read(reader, heard))
+        self._reading = asyncio.create_task(_read(reader, receive))
 
     @classmethod
-    async def open(cls, host: str, port: int, context: ssl.SSLContext, heard: Callable[[bytes], None]) -> Self:
-        """Raises NobodyThere: nothing there, or it is not whom `context` trusts."""
+    async def open(cls, host: str, port: int, context: ssl.SSLContext, receive: Callable[[bytes], None]) -> Self:
+        """Connect. Raises NoSipResponse if there is no server, or if `context` does not trust its certificate."""
         try:
             reader, writer = await asyncio.open_connection(host, port, ssl=context, limit=LONGEST)
         except ssl.SSLCertVerificationError as error:
-            raise NobodyThere(f"The certificate at {host}:{port} is not trusted: {error.verify_message}.") from error
+            raise NoSipResponse(f"The certificate at {host}:{port} is not trusted: {error.verify_message}.") from error
         except OSError as error:
-            raise NobodyThere(f"No SIP over TLS at {host}:{port}: {error.strerror or 'no TLS'}.") from error
-        return cls(reader, writer, heard)
+            raise NoSipResponse(f"No SIP over TLS at {host}:{port}: {error.strerror or 'no TLS'}.") from error
+        return cls(reader, writer, receive)
 
     @property
     def sockname(self) -> tuple[str, int]:
@@ -46,21 +46,21 @@ class TlsWire:
             self._writer.write(data)
 
     async def close(self) -> None:
-        """Let go at once: exchanges don't take part in TLS's own farewell, and asyncio would wait half a minute."""
+        """Abort the connection: SIP servers skip the TLS shutdown, and asyncio would wait half a minute for it."""
         self._reading.cancel()
         self._writer.transport.abort()
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._writer.wait_closed()
         await asyncio.gather(self._reading, return_exceptions=True)
 
 
-async def _read(reader: asyncio.StreamReader, heard: Callable[[bytes], None]) -> None:
+async def _read(reader: asyncio.StreamReader, receive: Callable[[bytes], None]) -> None:
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lstrip(b"\r\n")  # empty lines keep a connection alive
             if head:
                 found = _LENGTH.search(head.replace(b"\r\n", b"\n"))
-                heard(head + await reader.readexactly(int(found[1]) if found else 0))
+                receive(head + await reader.readexactly(int(found[1]) if found else 0))
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-        return  # the other side is gone: nobody answers any more
+        return  # the server closed the connection

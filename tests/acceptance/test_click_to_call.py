@@ -30,11 +30,11 @@ async def test_answered_they_talk_and_the_agent_tells_the_outcome(
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050101")
         await case.dial()
-        at_desk = await soon(desk_phone.rung())
+        at_desk = await soon(desk_phone.incoming())
         assert shown(at_desk) == "+4768059000"
         assert patient._ringing.empty()
         at_desk.answer()
-        at_home = await soon(patient.rung())
+        at_home = await soon(patient.incoming())
         assert (called(at_home), shown(at_home)) == ("+4768050101", "+4768059000")
         await case.state("patient_ringing")
         await asyncio.sleep(0.5)
@@ -66,7 +66,7 @@ async def test_a_patient_who_is_not_to_be_had(
         case = await Case.claimed(agent, f"+4768050{status}")
         await case.dial()
         at_desk = await soon(desk_phone.answer())
-        (await soon(patient.rung())).refuse(status, "No")
+        (await soon(patient.incoming())).refuse(status, "No")
         assert await case.ended() == reason
         await asyncio.wait_for(at_desk.ended.wait(), PATIENCE)
         assert await case.outcomes() == outcomes
@@ -80,7 +80,7 @@ async def test_no_answer(exchange: Exchange, phones: tuple[Phone, Phone]) -> Non
         case = await Case.claimed(agent, "+4768050103")
         await case.dial()
         await soon(desk_phone.answer())
-        at_home = await soon(patient.rung())
+        at_home = await soon(patient.incoming())
         assert await case.ended() == "no_answer"
         assert await case.outcomes() == ["no_answer"]
         assert (await case.callback())["status"] == "waiting"
@@ -93,11 +93,11 @@ async def test_an_agent_who_does_not_answer(exchange: Exchange, phones: tuple[Ph
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050104")
         await case.dial()
-        await soon(desk_phone.rung())
+        await soon(desk_phone.incoming())
         assert await case.ended() == "agent_no_answer"
         assert (await case.callback())["status"] == "claimed"
         await case.dial()
-        (await soon(desk_phone.rung())).refuse(486)
+        (await soon(desk_phone.incoming())).refuse(486)
         assert await case.ended() == "agent_unavailable"
         await desk_phone.register(seconds=0)
         await case.dial()
@@ -113,7 +113,7 @@ async def test_the_agent_hangs_up_while_the_patient_rings(exchange: Exchange, ph
         case = await Case.claimed(agent, "+4768050105")
         await case.dial()
         at_desk = await soon(desk_phone.answer())
-        at_home = await soon(patient.rung())
+        at_home = await soon(patient.incoming())
         await at_desk.hang_up()
         assert await case.ended() == "agent_hung_up"
         await asyncio.wait_for(at_home.ended.wait(), PATIENCE)
@@ -146,10 +146,10 @@ async def test_cancelled_in_each_state(exchange: Exchange, phones: tuple[Phone, 
         case = await Case.claimed(agent, "+4768050107")
         for state in ("agent_ringing", "patient_ringing", "bridged"):
             await case.dial()
-            at_desk = await soon(desk_phone.rung())
+            at_desk = await soon(desk_phone.incoming())
             if state != "agent_ringing":
                 at_desk.answer()
-                at_home = await soon(patient.rung())
+                at_home = await soon(patient.incoming())
             if state == "bridged":
                 at_home.answer()
             await case.state(state)
@@ -177,7 +177,7 @@ async def test_two_agents_at_once_on_one_callback(exchange: Exchange, phones: tu
         }
         assert (await ola.delete(path)).json()["type"] == "urn:innringing:problem:already-claimed"
         await soon(desk_phone.answer())
-        (await soon(patient.rung())).refuse()
+        (await soon(patient.incoming())).refuse()
         assert await case.ended() == "busy"
         assert desk_phone._ringing.empty() and patient._ringing.empty()
     await exchange.nothing_is_left()
@@ -201,7 +201,7 @@ async def test_a_controller_killed_while_they_talk_or_ring(exchange: Exchange, p
         ringing = await Case.claimed(agent, "+4768050110")
         await ringing.dial()
         await soon(desk_phone.answer())
-        at_home = await soon(patient.rung())
+        at_home = await soon(patient.incoming())
         exchange.system.ivr.kill()
         await asyncio.to_thread(exchange.system.restart_ivr)
         assert await ringing.ended() == "lost"
@@ -217,10 +217,10 @@ async def test_asterisk_restarted_in_the_middle(exchange: Exchange) -> None:
             ringing = await Case.claimed(agent, "+4768050111")
             await ringing.dial()
             at_desk = await soon(desk_phone.answer())
-            at_home = await soon(patient.rung())
+            at_home = await soon(patient.incoming())
             await asyncio.to_thread(exchange.system.asterisk.kill)
             for call in (at_desk, at_home):
-                call.over()
+                call.end()
         await asyncio.to_thread(exchange.system.asterisk.launch)
         assert await ringing.ended() == "lost"
         assert await ringing.outcomes() == []
@@ -233,7 +233,7 @@ async def test_asterisk_restarted_in_the_middle(exchange: Exchange) -> None:
             await talking.state("bridged")
             await asyncio.to_thread(exchange.system.asterisk.kill)
             for call in (at_desk, at_home):
-                call.over()
+                call.end()
         await asyncio.to_thread(exchange.system.asterisk.launch)
         assert await talking.ended() == "dropped"
         assert await talking.outcomes() == ["dropped"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.softphone.errors import NobodyThere, Refused
+from ops.softphone.errors import NoSipResponse, SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.machine.system import System, run, running_system
@@ -88,32 +88,32 @@ def test_innringing_call_rings_the_same_way(encrypted: System) -> None:
     variables |= {"SIP_TLS_CERT_FILE": str(given.sip_tls_cert_file), "SIP_TLS_KEY_FILE": str(given.sip_tls_key_file)}
     done = run(given, "call", "4711", **variables)  # a number nobody has
     assert "over TLS and SRTP" in done.stdout
-    assert "The exchange answered 404" in done.stderr
+    assert "The server responded 404" in done.stderr
 
 
 async def test_a_wrong_password_is_refused(encrypted: System, certificate: Certificate) -> None:
     async with own_phone(encrypted, certificate, password="wrong") as phone:
-        with pytest.raises(Refused):
+        with pytest.raises(SipRefusal):
             await phone.register()
 
 
 async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: System, certificate: Certificate) -> None:
-    async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate), sealed=False) as phone:
-        with pytest.raises(Refused) as refusal:
+    async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate), encrypted=False) as phone:
+        with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
         assert refusal.value.status == 488
-    async with own_phone(encrypted, certificate, sealed=False) as phone:
-        with pytest.raises(Refused) as refusal:
+    async with own_phone(encrypted, certificate, encrypted=False) as phone:
+        with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", patience=ENOUGH)
         assert refusal.value.status == 488
     async with Phone("127.0.0.1", encrypted.settings.sip_port) as phone:
-        with pytest.raises(NobodyThere):
+        with pytest.raises(NoSipResponse):
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
 
 
 async def test_who_is_not_trusted_is_not_spoken_to(encrypted: System, tmp_path: Path) -> None:
     other = make_certificate(tmp_path)
-    with pytest.raises(NobodyThere, match="not trusted"):
+    with pytest.raises(NoSipResponse, match="not trusted"):
         async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(other)):
             pass
 

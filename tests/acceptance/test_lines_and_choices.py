@@ -63,7 +63,7 @@ class Office:
 
     async def answer(self) -> None:
         while True:
-            call = await self._phone.rung()
+            call = await self._phone.incoming()
             call.answer()
             self._of(shown(call)).set_result(call)
 
@@ -119,7 +119,7 @@ async def asks_where_and_still_wants_to_be_rung(system: System) -> Told:
 async def keys_with_a_fast_hand_and_hears_tones(system: System) -> Told:
     async with ringing(system.settings, "1000", "+4768050404") as caller:
         await caller.hears("ask_identity")
-        await caller.call.line.press(synthetic_identity(404), **FAST)
+        await caller.call.stream.press(synthetic_identity(404), **FAST)
         await caller.hears("received")
         return Told(await caller.heard(), tones=tones_in(caller))
 
@@ -127,7 +127,7 @@ async def keys_with_a_fast_hand_and_hears_tones(system: System) -> Told:
 async def keys_slowly_and_hears_eleven_tones(system: System) -> Told:
     async with ringing(system.settings, "1000", "+4768050405") as caller:
         await caller.hears("offer_urgent")
-        await caller.call.line.press(synthetic_identity(405), held=8, gap=16)
+        await caller.call.stream.press(synthetic_identity(405), held=8, gap=16)
         await caller.hears("received")
         return Told(await caller.heard(), tones=tones_in(caller))
 
@@ -191,7 +191,7 @@ async def talks(system: System, office: Office, extension: str, number: str) -> 
 async def talking(caller: Caller, office: Office, number: str) -> Told:
     """Whoever answers says something, and the caller hears it."""
     call = await office.talks_with(number)
-    call.line.say((caller.prompts / "recovered.alaw").read_bytes())
+    call.stream.say((caller.prompts / "recovered.alaw").read_bytes())
     await caller.hears("recovered")
     return Told(await caller.heard())
 

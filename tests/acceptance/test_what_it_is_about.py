@@ -24,7 +24,7 @@ from desk.departments.departments import Policy
 from desk.paths import ROOT
 from desk.promises.model import Promise
 from ivr.dialogue.speech import promise_prompts
-from ops.softphone.listening import Listener
+from ops.softphone.listening import PromptRecogniser
 from ops.softphone.rtp import RATE, Samples, decode_alaw
 from tests.support.machine.system import System, running_system
 from tests.support.phone.callers import PATIENCE, Caller, ringing
@@ -69,9 +69,9 @@ def in_spool(system: System) -> list[str]:
 async def keys_and_speaks(caller: Caller, system: System, n: int, times: int = TIMES) -> None:
     """Says one thing before keying, keys, and says another from then on."""
     await caller.hears("welcome")
-    caller.call.line.say(sound(system, EARLIER))
+    caller.call.stream.say(sound(system, EARLIER))
     await caller.keys(synthetic_identity(n))
-    caller.call.line.say(sound(system, SAID) * times)
+    caller.call.stream.say(sound(system, SAID) * times)
 
 
 async def speaks(system: System) -> list[str]:
@@ -117,7 +117,9 @@ async def rings_hjerte(system: System, n: int) -> list[str]:
     async with ringing(system.settings, "2000", f"+476805{n:04}") as caller:
         await caller.ends()
         samples = caller.call.heard.samples()
-        return [each.key for each in await asyncio.to_thread(Listener.of_folder(caller.prompts).recognise, samples)]
+        return [
+            each.key for each in await asyncio.to_thread(PromptRecogniser.of_folder(caller.prompts).recognise, samples)
+        ]
 
 
 async def leaders_token(system: System) -> str:
@@ -191,7 +193,7 @@ async def fetched(system: System, n: int) -> Samples:
 
 def holds_what_was_said(system: System, samples: Samples) -> bool:
     """The sentence is in it, from start to end, sample for sample; what was said before is not."""
-    found = Listener.of_folder(system.settings.prompts_dir / "build" / "nb", [SAID, EARLIER]).recognise(samples)
+    found = PromptRecogniser.of_folder(system.settings.prompts_dir / "build" / "nb", [SAID, EARLIER]).recognise(samples)
     assert EARLIER not in [each.key for each in found]
     return any(each.whole and each.score > 0.98 for each in found)
 

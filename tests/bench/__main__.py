@@ -159,7 +159,7 @@ class Bench:
         async with ringing(self.settings, extension, phone, name=identity) as probe:
             await asyncio.sleep(0.5)
             await probe.keys(identity)
-            last = probe.call.line.last_key_at or 0.0
+            last = probe.call.stream.last_key_at or 0.0
             await probe.ends()
             sentences = await probe.sentences()
             received = next(heard for heard in sentences if heard.key == "received")

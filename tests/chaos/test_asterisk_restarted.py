@@ -26,7 +26,7 @@ async def test_calls_work_again_when_asterisk_was_restarted_or_killed(prompts: N
             async with ringing(system.settings, "1000", f"+47680504{n % 100:02}") as cut_off:
                 await cut_off.hears("welcome")
                 await asyncio.to_thread(end)
-                cut_off.call.over()
+                cut_off.call.end()
             await asyncio.to_thread(system.asterisk.launch)
             back = time.monotonic()
             while not system.ivr_is_in_asterisk():

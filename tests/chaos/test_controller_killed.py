@@ -27,7 +27,7 @@ async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: 
             async with ringing(system.settings, "2000", "+4768050312") as caller:
                 answered = await phone.answer()
                 assert await caller.heard() == ["rescue"]
-                await both_are_connected(caller.call.line.say, answered.heard.samples)
+                await both_are_connected(caller.call.stream.say, answered.heard.samples)
                 await caller.hangs_up()
                 await asyncio.wait_for(answered.ended.wait(), 30)
         await asyncio.to_thread(system.restart_ivr)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from ops.machine import asterisk
-from ops.softphone.errors import Refused
+from ops.softphone.errors import SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.certificates import make_certificate
 from tests.support.ports import free_port
@@ -95,7 +95,7 @@ async def test_where_phones_are_encrypted_the_trunk_may_still_be_plain(
     )
     password = running.instance.passwords["demo-phone"]
     async with Phone("127.0.0.1", running.settings.sip_port, user="demo-phone", password=password) as phone:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", patience=30)
         assert refusal.value.status == 488
     async with Phone("127.0.0.1", running.settings.sip_port) as patient:

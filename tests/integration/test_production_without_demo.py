@@ -13,7 +13,7 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ops.machine import asterisk, instance
 from ops.machine.demo_parts import demo_parts
-from ops.softphone.errors import Refused
+from ops.softphone.errors import SipRefusal
 from ops.softphone.phone import Phone
 from tests.integration.test_ivr_start import SQLITE, last_words
 from tests.support.machine.servers import machine_settings
@@ -40,7 +40,7 @@ async def test_asterisk_knows_neither_the_softphone_nor_a_trunk_that_nobody_name
     assert set(running.instance.passwords) == {"switchboard"}
     assert running.instance.complaints() == []
     async with Phone("127.0.0.1", running.settings.sip_port) as stranger:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(SipRefusal) as refusal:
             await stranger.ring("1000", caller="+4768050778", patience=30)
         assert refusal.value.status == 401
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ops.softphone.listening import Listener
+from ops.softphone.listening import PromptRecogniser
 from ops.softphone.rtp import FRAME, RATE, Recording, Samples, decode_alaw
 from ops.softphone.sip import MalformedMessage, authorization, build, media_address, offer, parse, tag_of, uri_of
 
@@ -21,7 +21,7 @@ SILENCE = np.zeros(RATE // 2, dtype=np.int16)
 
 def test_prompts_are_found_in_order_with_their_times() -> None:
     sound = np.concatenate([SILENCE, PROMPTS["welcome"], PROMPTS["digit"], PROMPTS["digit"], SILENCE, PROMPTS["ask"]])
-    heard = Listener(PROMPTS).recognise(sound)
+    heard = PromptRecogniser(PROMPTS).recognise(sound)
     assert [one.key for one in heard] == ["welcome", "digit", "digit", "ask"]
     assert [one.start for one in heard] == pytest.approx([0.5, 3.5, 3.8, 4.6], abs=0.01)
     assert all(one.whole and one.score > 0.99 for one in heard)
@@ -29,7 +29,7 @@ def test_prompts_are_found_in_order_with_their_times() -> None:
 
 def test_a_prompt_cut_short_by_a_key_is_told_from_a_whole_one() -> None:
     sound = np.concatenate([PROMPTS["welcome"][: int(1.2 * RATE)], SILENCE, PROMPTS["received"]])
-    welcome, received = Listener(PROMPTS).recognise(sound)
+    welcome, received = PromptRecogniser(PROMPTS).recognise(sound)
     assert (welcome.key, welcome.whole) == ("welcome", False)
     assert welcome.length == pytest.approx(1.2, abs=0.11)
     assert (received.key, received.whole) == ("received", True)
@@ -37,14 +37,14 @@ def test_a_prompt_cut_short_by_a_key_is_told_from_a_whole_one() -> None:
 
 def test_of_two_prompts_that_begin_alike_the_one_heard_longest_is_told() -> None:
     longer = np.concatenate([PROMPTS["ask"], voice(9, 1)])
-    listener = Listener({"short": PROMPTS["ask"], "long": longer})
+    listener = PromptRecogniser({"short": PROMPTS["ask"], "long": longer})
     assert [one.key for one in listener.recognise(longer)] == ["long"]
     heard = listener.recognise(np.concatenate([PROMPTS["ask"], SILENCE]))
     assert [(one.key, one.whole) for one in heard] == [("short", True)]
 
 
 def test_noise_and_silence_are_no_prompts() -> None:
-    listener = Listener(PROMPTS)
+    listener = PromptRecogniser(PROMPTS)
     assert listener.recognise(voice(77, 5)) == []
     assert listener.recognise(np.zeros(5 * RATE, dtype=np.int16)) == []
     assert listener.recognise(np.zeros(0, dtype=np.int16)) == []

@@ -10,7 +10,7 @@ from typing import Any
 
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import load_catalogue
-from ops.softphone.listening import OPENING, Heard, Listener
+from ops.softphone.listening import OPENING, HeardPrompt, PromptRecogniser
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from ops.softphone.rtp import RATE
@@ -38,7 +38,7 @@ class Caller:
     async def keys(self, digits: str, *, info: bool = False) -> None:
         await self.call.key(digits, info=info)
 
-    async def hears(self, *keys: str, after: float = 0.0) -> Heard:
+    async def hears(self, *keys: str, after: float = 0.0) -> HeardPrompt:
         """Wait until one of these prompts has begun later than `after` seconds into the call."""
         listener = await asyncio.to_thread(listener_of, self.prompts, frozenset(keys))
         assert len(listener) == len(keys), f"not all of {keys} are built"
@@ -71,7 +71,7 @@ class Caller:
         """Every sentence heard so far, in order (single words and digits left out)."""
         return [heard.key for heard in await self.sentences()]
 
-    async def sentences(self) -> list[Heard]:
+    async def sentences(self) -> list[HeardPrompt]:
         """The same with times. In a thread: packets must not wait meanwhile."""
         async with self.ears:
             samples = self.call.heard.samples()
@@ -79,15 +79,15 @@ class Caller:
             found = await asyncio.to_thread(listener.recognise, samples)
         return [heard for heard in found if heard.key not in ALIKE]
 
-    def instant(self, heard: Heard) -> float:
+    def instant(self, heard: HeardPrompt) -> float:
         """Unix time at which the first packet of this prompt arrived."""
         return self.call.heard.instant(heard.first_sample)
 
 
 @cache
-def listener_of(folder: Path, keys: frozenset[str]) -> Listener:
+def listener_of(folder: Path, keys: frozenset[str]) -> PromptRecogniser:
     """Somebody who knows these prompts. Kept: to read them takes longer than to find them in a second of sound."""
-    return Listener.of_folder(folder, keys)
+    return PromptRecogniser.of_folder(folder, keys)
 
 
 @cache
