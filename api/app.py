@@ -107,10 +107,10 @@ def create_app(
         app.state.services = services
     # The last one added is the outermost.
     app.add_middleware(Audited)
-    app.add_middleware(AllowedHostsMiddleware, hosts=settings.hosts)
+    app.add_middleware(AllowedHostsMiddleware, hosts=settings.api.hosts)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_middleware(SecurityHeadersMiddleware)
-    app.add_middleware(ForwardedMiddleware, proxies=settings.proxies, header=settings.forwarded_header)
+    app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)
     use_problem_documents(app)
     _add_routes(app)
     document: dict[str, Any] = {}
@@ -164,18 +164,18 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
 
     Raises DepartmentsFileError, SettingsError, StorageUnavailable.
     """
-    departments = DepartmentsFile(settings.departments_file)
-    vault = make_vault(settings)
-    database = Database(settings.database_url)
-    texts = sms_texts(settings)
-    notices = make_notices(settings, vault, texts)
+    departments = DepartmentsFile(settings.files.departments)
+    vault = make_vault(settings.vault)
+    database = Database(settings.database.url)
+    texts = sms_texts(settings.sms)
+    notices = make_notices(settings.sms, vault, texts)
     desk = Desk(
         database=database,
         departments=departments,
         vault=vault,
         clock=clock,
         notices=notices,
-        numbers=settings.number_rate,
+        numbers=settings.limits.number_rate,
     )
     services = build_services(
         settings,
@@ -193,8 +193,8 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         await desk.ping()
         await check_keys(database, vault, clock)
         if settings.demo:
-            await ensure_demo_agent(services.agents, settings.var_dir)
-            await ensure_demo_password(services.logins, settings.var_dir)
+            await ensure_demo_agent(services.agents, settings.files.var)
+            await ensure_demo_password(services.logins, settings.files.var)
         yield services
     finally:
         await services.close()
@@ -216,7 +216,7 @@ async def beside_requests(services: Services) -> AsyncIterator[None]:
 
 def _absent_forgotten(services: Services) -> AbstractAsyncContextManager[None]:
     """Also while there is no provider: what the last one gave is not kept."""
-    forget = partial(services.provider_people.forget_absent, services.settings.session_limits)
+    forget = partial(services.provider_people.forget_absent, services.settings.login.session_limits)
     return repeating(forget, not_done="refresh tokens of who is logged in no more not deleted", every=HOUR)
 
 
@@ -234,21 +234,23 @@ def build_services(
     texts: SmsTextsFile | None = None,
 ) -> Services:
     """Services around a desk that is open already. Close them before its database."""
-    texts = texts or sms_texts(settings)
-    notices = make_notices(settings, vault, texts)
+    texts = texts or sms_texts(settings.sms)
+    notices = make_notices(settings.sms, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
     gateway = open_gateway(settings, clock)
-    fold = timedelta(minutes=settings.audit_fold_minutes)
+    fold = timedelta(minutes=settings.audit.fold_minutes)
     audit = Audit(database=database, vault=vault, clock=clock, fold=fold)
     sessions = Sessions(
-        database=database, clock=clock, limits=settings.session_limits, policy=settings.second_factor_policy
+        database=database, clock=clock, limits=settings.login.session_limits, policy=settings.login.second_factor_policy
     )
-    passwords = make_passwords(settings)
-    limits = RequestLimits(clock=clock, metrics=metrics, requests=settings.request_rate, refusals=settings.refusal_rate)
+    passwords = make_passwords(settings.login)
+    limits = RequestLimits(
+        clock=clock, metrics=metrics, requests=settings.limits.request_rate, refusals=settings.limits.refusal_rate
+    )
     return Services(
         settings=settings,
         desk=desk,
-        dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
+        dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dials.caps),
         errands=CallbackEdits(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
@@ -260,20 +262,20 @@ def build_services(
         logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=passwords),
         second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
         departments=departments,
-        files=OperatorsFiles(departments, fault, settings.prompts_dir),
+        files=OperatorsFiles(departments, fault, settings.files.prompts),
         clock=clock,
         metrics=metrics,
         queue=QueueGauge(desk=desk, clock=clock),
         limits=limits,
         live=Live(changes=Changes(database=database)),
-        asterisk=Asterisk(settings),
+        asterisk=Asterisk(settings.ari),
         outbox=outbox,
         sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
-        retention=make_retention(database, settings, clock),
+        retention=make_retention(database, settings.retention, clock),
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
         ),
         provider_people=ProviderPeople(database=database, vault=vault, clock=clock),
         audit=audit,
-        audit_retention=make_audit_retention(database, audit, settings, clock),
+        audit_retention=make_audit_retention(database, audit, settings.audit, clock),
     )

@@ -11,7 +11,7 @@ from desk.callbacks.queue import Desk
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
-from desk.settings.settings import Settings
+from desk.settings.ari import AriSettings
 from desk.tls import client_context
 
 ASTERISK_SECONDS = 2.0
@@ -30,17 +30,17 @@ class Component:
 class Asterisk:
     """Asks Asterisk's own HTTP server whether it is there (GET /ari/asterisk/ping), with the password in a header."""
 
-    def __init__(self, settings: Settings) -> None:
-        base = settings.ari_url.rstrip("/").removesuffix("/ari")
-        user, password = (settings.ari_user, settings.ari_password)
-        if settings.ari_reader_password is not None:
-            user, password = (settings.ari_reader, settings.ari_reader_password)
+    def __init__(self, settings: AriSettings) -> None:
+        base = settings.url.rstrip("/").removesuffix("/ari")
+        user, password = (settings.user, settings.password)
+        if settings.reader_password is not None:
+            user, password = (settings.reader, settings.reader_password)
         self._client = httpx.AsyncClient(
             base_url=base,
             auth=httpx.BasicAuth(user, password.get_secret_value() if password else ""),
             timeout=ASTERISK_SECONDS,
             trust_env=False,
-            verify=client_context("ARI", settings.ari_ca) if settings.ari_ca else True,
+            verify=client_context("ARI", settings.ca) if settings.ca else True,
         )
 
     async def check(self) -> Component:

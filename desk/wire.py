@@ -17,21 +17,26 @@ from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
 from desk.privacy.retention import Retention, Rules
 from desk.recordings.recordings import Recordings
+from desk.settings.database import DatabaseSettings
+from desk.settings.login import LoginSettings
+from desk.settings.retention import AuditSettings, RetentionSettings
 from desk.settings.settings import Settings
+from desk.settings.sms import SmsSettings
+from desk.settings.vault import VaultSettings
 from desk.vault.vault import Vault
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
     """The database of the settings, closed at the end. Nothing is connected before it is used."""
-    database = Database(settings.database_url)
+    database = Database(settings.url)
     try:
         yield database
     finally:
         await database.close()
 
 
-def make_vault(settings: Settings) -> Vault:
+def make_vault(settings: VaultSettings) -> Vault:
     """The vault of the settings' keys. Raises `SettingsError` when one is missing."""
     identity, index = settings.keys()
     return Vault(
@@ -44,15 +49,15 @@ def make_vault(settings: Settings) -> Vault:
     )
 
 
-def make_notices(settings: Settings, vault: Vault, texts: SmsTextsFile | None = None) -> Notices:
+def make_notices(settings: SmsSettings, vault: Vault, texts: SmsTextsFile | None = None) -> Notices:
     """What patients are told in writing, by the settings; share `texts` where others look at them too."""
     texts = texts or sms_texts(settings)
     return Notices(vault=vault, texts=texts or (lambda: None))
 
 
-def sms_texts(settings: Settings) -> SmsTextsFile | None:
+def sms_texts(settings: SmsSettings) -> SmsTextsFile | None:
     """The words of texts to patients; None where SMS is off."""
-    return SmsTextsFile(settings.sms_texts) if settings.sms != "off" else None
+    return SmsTextsFile(settings.texts) if settings.active_gateway != "off" else None
 
 
 async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
@@ -60,7 +65,7 @@ async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
     await Keyring(database=database, vault=vault, clock=clock).check()
 
 
-def make_passwords(settings: Settings) -> Passwords:
+def make_passwords(settings: LoginSettings) -> Passwords:
     """How passwords are kept and which are taken, by the settings.
 
     Raises LeakedPasswordsFault when the list of leaked ones is missing, or is no such list.
@@ -72,15 +77,15 @@ def make_passwords(settings: Settings) -> Passwords:
     return Passwords(leaked=leaked)
 
 
-def make_retention(database: Database, settings: Settings, clock: Clock) -> Retention:
+def make_retention(database: Database, settings: RetentionSettings, clock: Clock) -> Retention:
     """The nightly deleting, by the settings."""
-    rules = Rules(days=settings.retention_days, at=settings.retention_at)
+    rules = Rules(days=settings.days, at=settings.at)
     return Retention(database=database, clock=clock, rules=rules)
 
 
-def make_audit_retention(database: Database, audit: Audit, settings: Settings, clock: Clock) -> AuditRetention:
+def make_audit_retention(database: Database, audit: Audit, settings: AuditSettings, clock: Clock) -> AuditRetention:
     """How long the audit is kept, by the settings."""
-    return AuditRetention(database=database, audit=audit, clock=clock, days=settings.audit_retention_days)
+    return AuditRetention(database=database, audit=audit, clock=clock, days=settings.retention_days)
 
 
 def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:
@@ -88,23 +93,23 @@ def make_desk(database: Database, settings: Settings, clock: Clock, departments:
 
     Raises `DepartmentsFileError`.
     """
-    departments = departments or DepartmentsFile(settings.departments_file)
+    departments = departments or DepartmentsFile(settings.files.departments)
     public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
-    vault = make_vault(settings)
-    notices = make_notices(settings, vault)
+    vault = make_vault(settings.vault)
+    notices = make_notices(settings.sms, vault)
     return Desk(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
 def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> RepeatCallers:
     """What callers may do with their open callback, on that database."""
-    vault = make_vault(settings)
-    notices = make_notices(settings, vault)
+    vault = make_vault(settings.vault)
+    notices = make_notices(settings.sms, vault)
     return RepeatCallers(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
 def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:
     """What callers said it is about, on that database."""
-    return Recordings(database=database, vault=make_vault(settings), clock=clock)
+    return Recordings(database=database, vault=make_vault(settings.vault), clock=clock)
 
 
 @asynccontextmanager
@@ -112,5 +117,5 @@ async def open_desk(
     settings: Settings, clock: Clock | None = None, departments: DepartmentsFile | None = None
 ) -> AsyncIterator[Desk]:
     """A desk on the database of the settings. Raises `DepartmentsFileError`; the tables are the caller's care."""
-    async with open_database(settings) as database:
+    async with open_database(settings.database) as database:
         yield make_desk(database, settings, clock or SystemClock(), departments)

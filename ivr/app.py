@@ -20,7 +20,8 @@ from desk.errors import DeskError
 from desk.files.reload import DepartmentsFile
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate
-from desk.settings.settings import PREFIX, Settings
+from desk.settings.group import PREFIX
+from desk.settings.settings import Settings
 from desk.tls import client_context
 from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database
 from ivr.asterisk.ari import Ari
@@ -57,26 +58,26 @@ def main() -> None:
 
 async def serve(settings: Settings) -> None:
     """Serve calls, and wait for Asterisk if it is not up. Raises DeskError, AriRefused, AriReplaced, TablesOutdated."""
-    departments = DepartmentsFile(settings.departments_file)
+    departments = DepartmentsFile(settings.files.departments)
     if not settings.demo:
-        refuse_demo_departments(settings.departments_file)
+        refuse_demo_departments(settings.files.departments)
     ari = Ari(
-        base_url=settings.ari_url,
-        user=settings.ari_user,
-        password=settings.require_ari_password(),
-        tls=client_context("ARI", settings.ari_ca) if settings.ari_ca else None,
+        base_url=settings.ari.url,
+        user=settings.ari.user,
+        password=settings.ari.require_password(),
+        tls=client_context("ARI", settings.ari.ca) if settings.ari.ca else None,
     )
     await _check_tables(settings)
     clock = SystemClock()
-    async with open_database(settings) as database:
-        await check_keys(database, make_vault(settings), clock)
+    async with open_database(settings.database) as database:
+        await check_keys(database, make_vault(settings.vault), clock)
         callers = make_callers(database, settings, clock, departments)
         desk = make_desk(database, settings, clock, departments)
         dialler = Dialler(
             channels=ari,
-            dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dial_caps),
-            agent_rings=settings.agent_rings,
-            patient_rings=settings.patient_rings,
+            dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dials.caps),
+            agent_rings=settings.dials.agent_rings,
+            patient_rings=settings.dials.patient_rings,
         )
         intake = RecordingIntake(spool=Spool(ari), recordings=make_recordings(database, settings, clock))
         controller = Controller(
@@ -85,7 +86,9 @@ async def serve(settings: Settings) -> None:
             departments=departments,
             held=departments.held,
             sounds=partial(sounds_now, settings),
-            conversation=partial(request_callback, callers=callers, settings=settings, clock=clock, recorder=intake),
+            conversation=partial(
+                request_callback, callers=callers, numbers=settings.numbers, clock=clock, recorder=intake
+            ),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,8 +108,8 @@ def sounds_now(settings: Settings) -> str:
     An Asterisk on another machine has its own copy of the prompts. We cannot see if it has this set, so we do not use
     it there.
     """
-    here = urlsplit(settings.ari_url).hostname in ("127.0.0.1", "::1", "localhost")
-    newest = in_use(settings.prompts_dir) if here else None
+    here = urlsplit(settings.ari.url).hostname in ("127.0.0.1", "::1", "localhost")
+    newest = in_use(settings.files.prompts) if here else None
     return f"{SOUNDS}/{newest}" if newest else SOUNDS
 
 
@@ -121,10 +124,10 @@ async def _serve_both(controller: Controller, dialler: Dialler, stopping: asynci
 
 async def _check_tables(settings: Settings) -> None:
     """Migrate an embedded database. The operator migrates a database server."""
-    if settings.database_url.startswith("sqlite"):
-        await migrate(settings.database_url)
+    if settings.database.url.startswith("sqlite"):
+        await migrate(settings.database.url)
         return
-    database = Database(settings.database_url)
+    database = Database(settings.database.url)
     try:
         if not await is_current(database):
             raise TablesOutdated

@@ -17,7 +17,7 @@ def run(connection: Connection) -> None:
 
 
 async def run_from_settings() -> None:
-    database = Database(Settings.load().database_url, pool_size=1)
+    database = Database(Settings.load().database.url, pool_size=1)
     async with database.begin() as connection:
         await connection.run_sync(run)
     await database.close()

@@ -19,8 +19,7 @@ import httpx
 
 from desk.messages.model import Refused, SmsState, TryLater
 from desk.numbers.phone_number import PhoneNumber
-from desk.settings.settings import Settings
-from desk.settings.sms import LOOPBACK
+from desk.settings.sms import LOOPBACK, SmsSettings
 from desk.tls import client_context
 
 SECONDS: Final = 10.0
@@ -46,15 +45,15 @@ REASONS: Final[Mapping[int, str]] = {
 class LinkMobility:
     """The gateway as a `desk.sms.SmsGateway`. Close it at the end."""
 
-    def __init__(self, settings: Settings, *, seconds: float = SECONDS) -> None:
+    def __init__(self, settings: SmsSettings, *, seconds: float = SECONDS) -> None:
         """`settings` name this gateway and all it needs (`Settings.load` has checked that)."""
-        password = settings.sms_password.get_secret_value() if settings.sms_password else ""
+        password = settings.password.get_secret_value() if settings.password else ""
         self._client = httpx.AsyncClient(
-            base_url=settings.sms_url,
-            auth=httpx.BasicAuth(settings.sms_user, password),
+            base_url=settings.url,
+            auth=httpx.BasicAuth(settings.user, password),
             timeout=seconds,
-            trust_env=urlsplit(settings.sms_url).hostname not in LOOPBACK,  # the hospital's proxy is in the environment
-            verify=client_context("SMS", settings.sms_ca) if settings.sms_ca else True,
+            trust_env=urlsplit(settings.url).hostname not in LOOPBACK,  # the hospital's proxy is in the environment
+            verify=client_context("SMS", settings.ca) if settings.ca else True,
         )
         self._same = _same_for_all(settings)
 
@@ -106,18 +105,18 @@ def reported(id: str | None, code: int) -> Reported:
     return Reported(part, SmsState.FAILED, REASONS.get(code, "not_delivered"))
 
 
-def _same_for_all(settings: Settings) -> dict[str, Any]:
+def _same_for_all(settings: SmsSettings) -> dict[str, Any]:
     """What every text is sent with."""
-    sender = settings.sms_sender
+    sender = settings.sender
     name = "SHORTNUMBER" if sender.isdecimal() else "ALPHANUMERIC"
-    gates = {"deliveryReportGates": [settings.sms_gate_id]} if settings.sms_gate_id else {}
+    gates = {"deliveryReportGates": [settings.gate_id]} if settings.gate_id else {}
     return {
         "source": sender,
         "sourceTON": "MSISDN" if sender.startswith("+") else name,
         "destinationTON": "MSISDN",
         "dcs": "TEXT",
-        "platformId": settings.sms_platform_id,
-        "platformPartnerId": settings.sms_partner_id,
+        "platformId": settings.platform_id,
+        "platformPartnerId": settings.partner_id,
         "useDeliveryReport": bool(gates),
         "ignoreResponse": False,
         **gates,

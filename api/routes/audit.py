@@ -195,7 +195,7 @@ async def extract_audit(body: ExtractIn, access: Auditor, request: Request) -> R
     """Who has looked at one patient's callbacks, newest first, as the patient may read it («innsyn i logg»)."""
     parts = access.services
     number = parse_identity(
-        body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.enable_h_numbers
+        body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.numbers.enable_h_numbers
     ).value
     trace_of(request).patient = number
     page = await parts.audit.of_patient(number, access.scope.departments, cursor=body.cursor, limit=body.limit)

@@ -55,9 +55,9 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
         patient = None
         if body.identity is not None:
             patient = parse_identity(
-                body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.enable_h_numbers
+                body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.numbers.enable_h_numbers
             )
-        phone = parse_phone(body.phone, allow_foreign=rules.allow_foreign or parts.settings.allow_foreign)
+        phone = parse_phone(body.phone, allow_foreign=rules.allow_foreign or parts.settings.numbers.allow_foreign)
         booked = await parts.errands.book(
             body.department,
             access.agent.name,

@@ -125,5 +125,5 @@ def _refused(request: Request, error: LoginError | DeskError) -> Response:
 
 def _cookie(services: Services) -> tuple[str, bool]:
     """(name, whether Secure) of the cookie of a log-in under way: only over http on this machine without Secure."""
-    secure = services.settings.oidc_redirect_uri.startswith("https://")
+    secure = services.settings.oidc.redirect_uri.startswith("https://")
     return (f"__Host-{LOGIN_COOKIE}" if secure else LOGIN_COOKIE), secure

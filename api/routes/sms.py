@@ -57,7 +57,7 @@ def from_gateway(
 
     Raises NotSignedIn, and TooManyRequests to who does not too often.
     """
-    secret = services.settings.sms_report_secret
+    secret = services.settings.sms.report_secret
     shown = _shown(authorization or "")
     if secret is None or shown is None or not hmac.compare_digest(shown, secret.get_secret_value().encode()):
         services.limits.opened_nothing(request)

@@ -14,8 +14,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import URL, make_url
 
 from desk.errors import SettingsError
-from desk.settings.trust import FILES, is_verified
-from desk.tls import PREFIX, client_context, distrust
+from desk.tls import DATABASE_FILES, PREFIX, client_context, distrust, is_verified
 
 PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], Any]
 
@@ -27,8 +26,8 @@ class CertificateUnusable(OSError):
 def tls_of(url: str) -> tuple[URL, PutOn | None]:
     """The address without what is ours, and what to do before each connection; None where we don't check."""
     address = make_url(url)
-    authority, certificate, key = (_file(address, name) for name in FILES.values())
-    bare = address.difference_update_query(FILES.values())
+    authority, certificate, key = (_file(address, name) for name in DATABASE_FILES.values())
+    bare = address.difference_update_query(DATABASE_FILES.values())
     if not is_verified(url):
         return bare, None
 

@@ -284,9 +284,14 @@ def _quieten(level: int) -> None:
 def _secrets(settings: Settings | None) -> list[str]:
     if settings is None:
         return []
-    keys = [word for key in (settings.identity_key, settings.index_key) if key for word in words_to_hide(_clear(key))]
-    others = [settings.ari_password, settings.ari_reader_password, settings.sms_password, settings.sms_report_secret]
-    others += [settings.oidc_client_secret, settings.oidc_client_key]
+    keys = [
+        word
+        for key in (settings.vault.identity_key, settings.vault.index_key)
+        if key
+        for word in words_to_hide(_clear(key))
+    ]
+    others = [settings.ari.password, settings.ari.reader_password, settings.sms.password, settings.sms.report_secret]
+    others += [settings.oidc.client_secret, settings.oidc.client_key]
     return keys + [_clear(secret) for secret in others if secret]
 
 

@@ -34,11 +34,11 @@ class Gateway(SmsGateway, Protocol):
 
 def open_gateway(settings: Settings, clock: Clock) -> Gateway | None:
     """The gateway of the settings; None where SMS is off."""
-    match settings.sms:
+    match settings.sms.active_gateway:
         case "link":
-            return LinkMobility(settings)
+            return LinkMobility(settings.sms)
         case "demo":
-            return DemoGateway(settings.var_dir, clock)
+            return DemoGateway(settings.sms.var, clock)
         case _:
             return None
 
@@ -107,7 +107,9 @@ class Sender:
             return Component(False, "the database can't be reached")
         if backlog.oldest and self._clock.now() - backlog.oldest > LATE:
             return Component(False, f"{backlog.waiting} wait, the oldest for more than 10 minutes")
-        return Component(True, "demo: written to var/sms.jsonl" if self._settings.sms == "demo" else "texts leave")
+        return Component(
+            True, "demo: written to var/sms.jsonl" if self._settings.sms.active_gateway == "demo" else "texts leave"
+        )
 
     def _meanwhile(self) -> str:
         return "the last good texts go on" if self._texts and self._texts() else "no texts are written"

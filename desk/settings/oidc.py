@@ -1,143 +1,179 @@
-"""The settings of single sign-on: which provider people log in at, and how it knows us."""
+"""Single sign-on: which provider people log in at, and how it recognises us."""
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field, field_validator
 
 from desk.errors import SettingsError
+from desk.settings.group import Group, Secret, absolute, prefix
+from desk.tls import check_authority
 
-PREFIX = "INNRINGING_OIDC_"
 CALLBACK_PATH = "/api/v1/login/oidc/callback"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-NEEDED = ("client_id", "redirect_uri")
-SECRETS = ("client_secret", "client_key")
+REQUIRED: Final = ("client_id", "redirect_uri")
+CREDENTIALS: Final = ("client_secret", "client_key")
 
 
-class OidcSettings(BaseSettings):
-    """Single sign-on: log-in at the hospital's OpenID provider. `repr` hides the secrets."""
+class OidcSettings(Group):
+    """Single sign-on (OpenID Connect)."""
 
-    access_file: Path = Path("dialplan/access.toml")
-    """Which of the provider's groups give which role in which department."""
+    model_config = prefix("OIDC_")
 
-    oidc_issuer: str = ""
-    """The provider's name, which is also its address: `https://…`, letter by letter as it writes it. Empty: no single
-    sign-on.
-    """
-    oidc_profile: Literal["plain", "helseid"] = "plain"
-    """`helseid`: the client signs with its key, pushes its requests (PAR) and proves possession (DPoP)."""
-    oidc_client_id: str = ""
-    """The client as the provider registered it."""
-    oidc_client_secret: SecretStr | None = None
-    """Its secret: this or OIDC_CLIENT_KEY."""
-    oidc_client_key: SecretStr | None = None
-    """A private JWK (EC or RSA, with `kid`) as JSON: the client signs with it instead of sending a secret. Required for
-    HelseID.
-    """
-    oidc_redirect_uri: str = ""
-    """`https://<your host>/api/v1/login/oidc/callback`, exactly as the provider registered it."""
-    oidc_scopes: str = "openid profile offline_access"
-    """Keep `openid`. Without a refresh token (often `offline_access`) people log in again after OIDC_CHECK_MINUTES."""
-    oidc_after_login: str = "/"
-    """The page people reach after a log-in."""
-    oidc_check_minutes: Annotated[int, Field(ge=1, le=60)] = 15
-    """Minutes after which the provider is asked again whether somebody still has their groups."""
-    oidc_unreachable_minutes: Annotated[int, Field(ge=0, le=720)] = 240
-    """Minutes that log-ins last beyond that while the provider does not answer."""
-    oidc_clock_skew: Annotated[int, Field(ge=0, le=120)] = 30
-    """Seconds that the provider's clock and ours may differ."""
-
-    oidc_acr: str = ""
-    """How strong a log-in must be, in the provider's words, separated by spaces
-    (docs/single-sign-on.md#how-strong-a-log-in-must-be). Empty: any log-in is accepted.
-    """
-    oidc_acr_claim: str = "acr"
-    """The claim in which the provider reports it; `acrs` for Entra ID's authentication contexts."""
-    oidc_acr_accepted: str = ""
-    """The values that claim must have, where they differ from OIDC_ACR."""
-    oidc_amr: str = ""
-    """Methods of which `amr` must contain at least one, separated by spaces. Empty: any."""
-    oidc_max_age_minutes: Annotated[int, Field(ge=1, le=10080)] | None = None
-    """Minutes since the person authenticated at the provider, at most. Unset: the provider decides."""
+    issuer: str = Field(
+        "",
+        description=(
+            "The provider's name, which is also its address: `https://…`, letter by letter as it writes "
+            "it. Empty: no single sign-on."
+        ),
+    )
+    profile: Literal["plain", "helseid"] = Field(
+        "plain",
+        description=(
+            "`helseid`: the client signs with its key, pushes its requests (PAR) and proves possession (DPoP)."
+        ),
+    )
+    client_id: str = Field("", description="The client as the provider registered it.")
+    client_secret: Secret = Field(None, description="Its secret: this or OIDC_CLIENT_KEY.")
+    client_key: Secret = Field(
+        None,
+        description=(
+            "A private JWK (EC or RSA, with `kid`) as JSON: the client signs with it instead of sending a "
+            "secret. Required for HelseID."
+        ),
+    )
+    redirect_uri: str = Field(
+        "",
+        description="`https://<your host>/api/v1/login/oidc/callback`, exactly as the provider registered it.",
+    )
+    scopes: str = Field(
+        "openid profile offline_access",
+        description=(
+            "Keep `openid`. Without a refresh token (often `offline_access`) people log in again after "
+            "OIDC_CHECK_MINUTES."
+        ),
+    )
+    after_login: str = Field("/", description="The page people reach after a log-in.")
+    check_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
+        15, description="Minutes after which the provider is asked again whether somebody still has their groups."
+    )
+    unreachable_minutes: Annotated[int, Field(ge=0, le=720)] = Field(
+        240, description="Minutes that log-ins last beyond that while the provider does not answer."
+    )
+    clock_skew: Annotated[int, Field(ge=0, le=120)] = Field(
+        30, description="Seconds that the provider's clock and ours may differ."
+    )
+    acr: str = Field(
+        "",
+        description=(
+            "How strong a log-in must be, in the provider's words, separated by spaces "
+            "(docs/single-sign-on.md#how-strong-a-log-in-must-be). Empty: any log-in is accepted."
+        ),
+    )
+    acr_claim: str = Field(
+        "acr",
+        description="The claim in which the provider reports it; `acrs` for Entra ID's authentication contexts.",
+    )
+    acr_accepted: str = Field(
+        "",
+        description="The values that claim must have, where they differ from OIDC_ACR.",
+    )
+    amr: str = Field(
+        "",
+        description="Methods of which `amr` must contain at least one, separated by spaces. Empty: any.",
+    )
+    max_age_minutes: Annotated[int, Field(ge=1, le=10080)] | None = Field(
+        None,
+        description=("Minutes since the person authenticated at the provider, at most. Unset: the provider decides."),
+    )
+    ca: Path | None = Field(
+        None,
+        description="The authority that issues the identity provider's certificate (PEM).",
+    )
 
     @property
-    def single_sign_on(self) -> bool:
+    def enabled(self) -> bool:
         """Whether people can log in at a provider."""
-        return bool(self.oidc_issuer)
+        return bool(self.issuer)
 
     @property
-    def oidc_check_every(self) -> timedelta:
-        """How long a role holds without the provider being asked."""
-        return timedelta(minutes=self.oidc_check_minutes)
+    def check_every(self) -> timedelta:
+        """How long a role is valid before the provider is asked again."""
+        return timedelta(minutes=self.check_minutes)
 
     @property
-    def oidc_unreachable_for(self) -> timedelta:
-        """How long a role holds beyond that while the provider can't be asked."""
-        return timedelta(minutes=self.oidc_unreachable_minutes)
+    def unreachable_for(self) -> timedelta:
+        """How much longer a role is valid while the provider can't be reached."""
+        return timedelta(minutes=self.unreachable_minutes)
 
-    def check_oidc(self) -> None:
-        """Raises SettingsError: half a provider is none, and nobody would get in."""
-        given = [name for name in (*NEEDED, *SECRETS) if getattr(self, f"oidc_{name}")]
-        if not self.oidc_issuer:
-            if given:
-                raise SettingsError(f"{_variable(given[0])} is set, but {_variable('issuer')} is not.")
-            return
-        if missing := [_variable(name) for name in NEEDED if name not in given]:
+    def check(self) -> None:
+        """Raise SettingsError: an incomplete provider would let no one in."""
+        present = [field for field in (*REQUIRED, *CREDENTIALS) if getattr(self, field)]
+        if not self.issuer:
+            if present:
+                raise SettingsError(f"{self.variable(present[0])} is set, but {self.variable('issuer')} is not.")
+        elif missing := [self.variable(field) for field in REQUIRED if field not in present]:
             raise SettingsError(f"{', '.join(missing)} not set: single sign-on needs what the provider registered.")
-        if self.oidc_acr_accepted and not self.oidc_acr:
-            raise SettingsError(f"{_variable('acr_accepted')} is set, but {_variable('acr')} is not.")
-        if self.oidc_profile == "helseid" and "client_key" not in given:
-            raise SettingsError(f"{_variable('client_key')} is not set: HelseID knows its clients by their key.")
-        if len([name for name in SECRETS if name in given]) != 1:
-            raise SettingsError(f"Set {_variable('client_secret')} or {_variable('client_key')}: one of the two.")
+        elif self.acr_accepted and not self.acr:
+            raise SettingsError(f"{self.variable('acr_accepted')} is set, but {self.variable('acr')} is not.")
+        elif self.profile == "helseid" and "client_key" not in present:
+            raise SettingsError(f"{self.variable('client_key')} is not set: HelseID knows its clients by their key.")
+        elif len([field for field in CREDENTIALS if field in present]) != 1:
+            one, other = (self.variable(field) for field in CREDENTIALS)
+            raise SettingsError(f"Set {one} or {other}: one of the two.")
+        check_authority("OIDC", self.ca, self.issuer, "OIDC_ISSUER")
 
-    @field_validator("oidc_issuer")
+    @field_validator("issuer")
     @classmethod
-    def _address_of_the_provider(cls, issuer: str) -> str:
+    def _issuer_address(cls, issuer: str) -> str:
         if issuer:
             parts = _split(issuer, "write https://host/path, letter by letter as the provider calls itself")
             if parts.query or parts.fragment:
                 raise ValueError("leave ? and # out: it is the provider's name")
         return issuer
 
-    @field_validator("oidc_redirect_uri")
+    @field_validator("redirect_uri")
     @classmethod
-    def _address_of_ours(cls, uri: str) -> str:
+    def _callback_address(cls, uri: str) -> str:
         if uri and _split(uri, f"write https://host{CALLBACK_PATH}").path != CALLBACK_PATH:
             raise ValueError(f"its path is {CALLBACK_PATH}")
         return uri
 
-    @field_validator("oidc_after_login")
+    @field_validator("after_login")
     @classmethod
-    def _page_of_ours(cls, path: str) -> str:
+    def _local_page(cls, path: str) -> str:
         if not is_local_path(path):
             raise ValueError("write a path of this service, such as /")
         return path
 
-    @field_validator("oidc_acr", "oidc_acr_accepted", "oidc_amr")
+    @field_validator("acr", "acr_accepted", "amr")
     @classmethod
-    def _values(cls, given: str) -> str:
-        return " ".join(given.replace(",", " ").split())
+    def _separated_by_spaces(cls, values: str) -> str:
+        return " ".join(values.replace(",", " ").split())
 
-    @field_validator("oidc_scopes")
+    @field_validator("scopes")
     @classmethod
     def _with_openid(cls, scopes: str) -> str:
         if "openid" not in scopes.split():
-            raise ValueError("openid is one of them: without it nobody is named")
+            raise ValueError("openid is one of them: without it the provider names no one")
         return " ".join(scopes.split())
+
+    @field_validator("ca")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return absolute(path)
 
 
 def is_local_path(path: str) -> bool:
-    """Whether that is an address within this service: a browser must not be led anywhere else."""
+    """Whether it is an address within this service: a browser must not be redirected anywhere else."""
     plain = all("!" <= sign <= "~" and sign != "\\" for sign in path)
     return plain and path.startswith("/") and not path.startswith("//") and len(path) <= 500
 
 
 def is_safe(url: str) -> bool:
-    """Whether secrets may travel to that address: encrypted, or no further than this machine."""
+    """Whether secrets may be sent to that address: it is encrypted, or on this machine."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -152,7 +188,3 @@ def _split(url: str, advice: str) -> SplitResult:
     if not is_safe(url):
         raise ValueError(advice)
     return urlsplit(url)
-
-
-def _variable(name: str) -> str:
-    return f"{PREFIX}{name.upper()}"

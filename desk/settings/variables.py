@@ -1,10 +1,14 @@
-"""The names of our environment variables, and a warning for those that nothing reads."""
+"""The names of our environment variables: to document them, and to report those that nothing reads."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from desk.settings.settings import PREFIX, SECRETS, Settings
+from pydantic.fields import FieldInfo
+
+from desk.settings.group import PREFIX, may_be_in_file
+from desk.settings.settings import group_types, names, secret_names
 
 TOOL_VARIABLES: Final[Mapping[str, str]] = {
     "CACHE": "Where Asterisk and the tools are unpacked: `~/.cache/innringing`, for root `/var/cache/innringing`.",
@@ -20,14 +24,44 @@ TOOL_VARIABLES: Final[Mapping[str, str]] = {
 """What each variable means that is read by the programs around the service; names without INNRINGING_."""
 
 
+@dataclass(frozen=True)
+class Variable:
+    """One variable, for the documents. `group` is the attribute of `Settings` it belongs to."""
+
+    name: str
+    group: str
+    field: FieldInfo
+    may_be_in_file: bool
+
+    @property
+    def description(self) -> str:
+        """What it means, in Markdown."""
+        return self.field.description or ""
+
+
+def variables() -> list[Variable]:
+    """List the variables of the settings by group; one that several groups read is in the first."""
+    found: dict[str, Variable] = {}
+    for group, model in group_types().items():
+        for field, info in model.model_fields.items():
+            name = model.variable(field)
+            found.setdefault(name, Variable(name, group, info, may_be_in_file(info)))
+    return list(found.values())
+
+
 def known() -> frozenset[str]:
-    """Return the name of every variable that is read, without INNRINGING_."""
-    settings = {name.upper() for name in Settings.model_fields}
-    return frozenset({*settings, *(f"{name.upper()}_FILE" for name in SECRETS), *TOOL_VARIABLES})
+    """Return every variable that is read, without INNRINGING_."""
+    return frozenset(
+        {
+            *(name.upper() for name in names()),
+            *(f"{name.upper()}_FILE" for name in secret_names()),
+            *TOOL_VARIABLES,
+        }
+    )
 
 
 def unread(environment: Iterable[str]) -> list[str]:
-    """Return a line for each of our variables in the environment that nothing reads. Values are never shown."""
+    """Return a line for each variable of ours in that environment that nothing reads; never its value."""
     found = sorted(name for name in environment if name.upper().startswith(PREFIX))
     return [_line(name) for name in found if name.upper().removeprefix(PREFIX) not in known()]
 

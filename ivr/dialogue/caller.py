@@ -16,7 +16,7 @@ from desk.errors import DeskError
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
-from desk.settings.settings import Settings
+from desk.settings.numbers import NumberSettings
 from ivr.calls.call import Call
 from ivr.calls.recording import Recorder
 from ivr.dialogue.recording import say_what_it_is_about
@@ -80,7 +80,7 @@ async def request_callback(
     department: Department,
     *,
     callers: RepeatCallers,
-    settings: Settings,
+    numbers: NumberSettings,
     clock: Clock = SYSTEM_CLOCK,
     recorder: Recorder | None = None,
 ) -> None:
@@ -93,9 +93,9 @@ async def request_callback(
     call.key_tone = department.key_tone
     rules = _Rules(
         department,
-        allow_test=settings.demo,
-        allow_h=settings.enable_h_numbers,
-        allow_foreign=settings.allow_foreign or department.allow_foreign,
+        allow_test=numbers.allow_test,
+        allow_h=numbers.enable_h_numbers,
+        allow_foreign=numbers.allow_foreign or department.allow_foreign,
         choice=department.choice,
         recorder=recorder if department.recording else None,
     )

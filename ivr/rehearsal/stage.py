@@ -224,7 +224,7 @@ class Stage:
         self._callers = callers
         self._clock = clock
         self._calls = 0
-        self._durations = _durations(settings.prompts_dir, catalogue)
+        self._durations = _durations(settings.files.prompts, catalogue)
 
     def new_person(self) -> int:
         """Return the number of a new person, who has not called before."""
@@ -273,7 +273,7 @@ class Stage:
                 await request_callback(
                     *(call, desk, department),
                     callers=callers,
-                    settings=self._settings,
+                    numbers=self._settings.numbers,
                     clock=self._clock,
                     recorder=StageRecorder(line),
                 )
@@ -349,7 +349,7 @@ async def open_stage(*, departments_file: Path, prompts_dir: Path, at: datetime)
     departments, catalogue = DepartmentsFile(departments_file), load_catalogue(prompts_dir / "catalogue.toml")
     with tempfile.TemporaryDirectory(prefix="innringing-rehearsal-") as folder:
         key = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
-        settings = Settings(
+        settings = Settings.read(
             environment="demo",
             var_dir=Path(folder),
             departments_file=departments_file,
@@ -359,8 +359,8 @@ async def open_stage(*, departments_file: Path, prompts_dir: Path, at: datetime)
             index_key=SecretStr(next(key)),
         )
         with loop.standing_still():
-            await migrate(settings.database_url)
-        database, clock = Database(settings.database_url), StageClock(at)
+            await migrate(settings.database.url)
+        database, clock = Database(settings.database.url), StageClock(at)
         try:
             yield Stage(
                 settings,

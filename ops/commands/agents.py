@@ -161,7 +161,7 @@ def enable(name: Name) -> None:
 
 def _department_words(settings: Settings) -> list[str]:
     try:
-        departments = load_departments(settings.departments_file)
+        departments = load_departments(settings.files.departments)
     except DeskError as error:
         fail(str(error))
     return [word for slug in departments for word in (slug, departments.get(slug).name)]
@@ -181,7 +181,7 @@ async def _set_password(settings: Settings, name: str, given: str, words: list[s
     clock = SystemClock()
     async with on_record(settings, "agent_password", why=name) as record:
         sessions = Sessions(database=record.database, clock=clock)
-        passwords = make_passwords(settings)
+        passwords = make_passwords(settings.login)
         logins = Logins(
             database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=passwords
         )
@@ -221,10 +221,10 @@ def chosen_departments(settings: Settings, slugs: list[str] | None, everywhere: 
     if not slugs:
         return [ALL_DEPARTMENTS]
     try:
-        departments = load_departments(settings.departments_file)
+        departments = load_departments(settings.files.departments)
     except DeskError as error:
         fail(str(error))
     for slug in slugs:
         if slug not in departments:
-            fail(f"There is no department {slug} in {settings.departments_file.name}: {', '.join(departments)}.")
+            fail(f"There is no department {slug} in {settings.files.departments.name}: {', '.join(departments)}.")
     return slugs

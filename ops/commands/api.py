@@ -27,7 +27,8 @@ from desk.departments.demo import refuse_demo_departments
 from desk.errors import DeskError
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate
-from desk.settings.settings import PREFIX, Settings
+from desk.settings.group import PREFIX
+from desk.settings.settings import Settings
 
 SECONDS_TO_FINISH = 10
 """How long requests under way may take once the process is told to stop."""
@@ -55,7 +56,7 @@ def api() -> None:
 
 def _serve(settings: Settings) -> None:
     with (
-        listen(settings.api_host, settings.api_port) as listening,
+        listen(settings.api.host, settings.api.port) as listening,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         runner.run(serve(settings, listening))
@@ -63,10 +64,10 @@ def _serve(settings: Settings) -> None:
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     """None where a proxy speaks TLS for us. Raises CannotStart."""
-    if settings.tls is None:
+    if settings.api.tls is None:
         return None
     try:
-        return server_context(*settings.tls)
+        return server_context(*settings.api.tls)
     except CertificateFault as fault:
         raise CannotStart(f"{fault}. See {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE") from None
 
@@ -93,7 +94,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     tls = _tls(settings)
     if not settings.demo:
-        refuse_demo_departments(settings.departments_file)
+        refuse_demo_departments(settings.files.departments)
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_services(settings, metrics=metrics, clock=clock) as services:
@@ -102,7 +103,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         server = _Server(
             uvicorn.Config(
                 app,
-                http=bounded(settings.api_connections),
+                http=bounded(settings.api.connections),
                 # uvicorn trusts every peer on this machine by default; see api/web/middleware/forwarding.py
                 proxy_headers=False,
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
@@ -116,7 +117,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         )
         _stop_quietly(server)
         host, port = listening.getsockname()[:2]
-        if settings.leaked_passwords is None and not settings.demo:
+        if settings.login.leaked_passwords is None and not settings.demo:
             structlog.get_logger("api").warning(
                 "no list of leaked passwords: only the commonest are refused", setting=f"{PREFIX}LEAKED_PASSWORDS"
             )
@@ -156,10 +157,10 @@ async def make_database_current(settings: Settings) -> None:
 
     Raises CannotStart when that has not been done, StorageUnavailable.
     """
-    if settings.database_url.startswith("sqlite"):
-        await migrate(settings.database_url)
+    if settings.database.url.startswith("sqlite"):
+        await migrate(settings.database.url)
         return
-    database = Database(settings.database_url)
+    database = Database(settings.database.url)
     try:
         if not await is_current(database):
             raise CannotStart("The database's tables are not those of this version. Run: innringing migrate")
@@ -169,7 +170,7 @@ async def make_database_current(settings: Settings) -> None:
 
 def database_place(settings: Settings) -> str:
     """The database in words, without user or password."""
-    services = urlsplit(settings.database_url)
+    services = urlsplit(settings.database.url)
     if services.scheme.startswith("sqlite"):
         return f"The database {services.path.removeprefix('/')}"
     return f"The database at {services.hostname}:{services.port or 5432}"

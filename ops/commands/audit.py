@@ -101,17 +101,17 @@ async def _extract(settings: Settings, who: IdentityNumber, by: str) -> list[Ext
 
 async def _prune(settings: Settings) -> Pruned | None:
     """As whoever owns the tables."""
-    owner = settings.model_copy(update={"database_url": settings.owner_url})
+    owner = settings.changed(database_url=settings.database.owner_url)
     async with unlocked_database(owner) as (database, vault):
         audit, clock, user = Audit(database=database, vault=vault, clock=SystemClock()), SystemClock(), operating_user()
-        keeping = AuditRetention(database=database, audit=audit, clock=clock, days=settings.audit_retention_days)
+        keeping = AuditRetention(database=database, audit=audit, clock=clock, days=settings.audit.retention_days)
         return await keeping.run(who=user, source=f"cli:{user}")
 
 
 def _departments(settings: Settings) -> Departments | None:
     """For their names; an extract is given without them rather than not at all."""
     try:
-        return load_departments(settings.departments_file)
+        return load_departments(settings.files.departments)
     except DeskError:
         return None
 
@@ -120,6 +120,6 @@ def _ask(settings: Settings) -> IdentityNumber:
     """The number, typed unseen or from stdin. Ends the command, without repeating it, when it is none."""
     given = (getpass("Identity number: ") if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
     try:
-        return parse_identity(given, allow_test=settings.demo, allow_h=settings.enable_h_numbers)
+        return parse_identity(given, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
     except InvalidIdentity as error:
         fail(str(error))

@@ -73,11 +73,11 @@ def call(
             raise PhoneError("--id may only contain digits, * and #.")
         plan = CallPlan(extension, caller, withheld, keys, info)
         tls = _tls(settings)
-        port = port or (settings.sip_tls_port if tls else settings.sip_port)
+        port = port or (settings.sip.tls_port if tls else settings.sip.port)
         shown_extension = escape(Scrubber()(extension))
         console.print(f"Calling {shown_extension} at {host}:{port}{' over TLS and SRTP' if tls else ''} …")
         result = asyncio.run(_ring(plan, host, port, tls))
-        path = out or settings.var_dir / "call.wav"
+        path = out or settings.files.var / "call.wav"
         result.call.heard.save(path)
     except (PhoneError, MalformedMessage, SettingsError, OSError) as error:
         typer.echo(f"innringing call: {error}", err=True)
@@ -99,12 +99,12 @@ def _ask_identity() -> str:
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     """Return a context that trusts exactly Asterisk's certificate, where only encrypted calls are accepted."""
-    if settings.sip_encryption != "all" or settings.sip_tls_cert_file is None:
+    if settings.sip.encryption != "all" or settings.sip.tls_cert_file is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # we call an address, not a name
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(settings.sip_tls_cert_file)
+    context.load_verify_locations(settings.sip.tls_cert_file)
     return context
 
 
@@ -129,13 +129,13 @@ async def _ring(plan: CallPlan, host: str, port: int, tls: ssl.SSLContext | None
 
 def _print_call(console: Console, settings: Settings, result: CallResult, plan: CallPlan) -> bool:
     """Print the call, one line per event. Return whether a receipt was heard. True if that is not known."""
-    folder = settings.prompts_dir / "build" / LANGUAGE
+    folder = settings.files.prompts / "build" / LANGUAGE
     recogniser = PromptRecogniser.of_folder(folder)
     if not len(recogniser):
         console.print("The prompts are not built here, so the call is not shown. Build them: innringing prompts build")
         return True
     heard = recogniser.recognise(result.call.heard.samples())
-    texts = _texts(settings.prompts_dir / "catalogue.toml")
+    texts = _texts(settings.files.prompts / "catalogue.toml")
     lines = [(0.0, "[green]answered[/]")]
     if result.keyed is not None:
         lines.append((result.keyed, f"[cyan]keyed {len(plan.keys)} digits[/] {'by SIP INFO' if plan.info else ''}"))

@@ -55,13 +55,13 @@ def check(
     except SettingsError as error:
         print(f"innringing check: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    found = faults(settings.departments_file, settings.prompts_dir, DIALPLAN, root=ROOT, production=production)
+    found = faults(settings.files.departments, settings.files.prompts, DIALPLAN, root=ROOT, production=production)
     if production or not settings.demo:
-        found += demo_parts(settings.departments_file, DIALPLAN, root=ROOT)
+        found += demo_parts(settings.files.departments, DIALPLAN, root=ROOT)
     found += sms_off(settings)
     found += leaked_passwords(settings)
     found += [Fault("environment", None, each) for each in unread(os.environ)]
-    found += groups(settings.access_file, settings.departments_file, root=ROOT)
+    found += groups(settings.files.access, settings.files.departments, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if found:
         console.print(table(found))
@@ -110,7 +110,7 @@ def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fau
 
 def sms_off(settings: Settings) -> list[Fault]:
     """A note for each department that gives receipts by SMS, where nothing sends them."""
-    file = settings.departments_file
+    file = settings.files.departments
     try:
         departments, lines = load_departments(file), key_lines(_read(file))
     except DepartmentsFileError:
@@ -119,18 +119,18 @@ def sms_off(settings: Settings) -> list[Fault]:
     return [
         Fault(shown(file, ROOT), lines.get((each.slug, "sms_receipt")), f"[{each.slug}] {reason}", note=True)
         for each in departments.all()
-        if each.sms_receipt and settings.sms == "off"
+        if each.sms_receipt and settings.sms.active_gateway == "off"
     ]
 
 
 def leaked_passwords(settings: Settings) -> list[Fault]:
     """What is wrong with the list of leaked passwords; a note in production where none is given."""
     name = "INNRINGING_LEAKED_PASSWORDS"
-    if settings.leaked_passwords is None:
+    if settings.login.leaked_passwords is None:
         reason = "not set: passwords known from leaks are taken, unless they are among the commonest (docs/operator.md)"
         return [] if settings.demo else [Fault(name, None, reason, note=True)]
     try:
-        LeakedPasswords(settings.leaked_passwords).check()
+        LeakedPasswords(settings.login.leaked_passwords).check()
     except LeakedPasswordsFault as error:
         return [Fault(error.file, None, error.reason)]
     return []

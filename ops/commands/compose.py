@@ -18,7 +18,7 @@ from rich.console import Console
 from desk.departments.departments import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
-from desk.settings.settings import SECRETS, Settings
+from desk.settings.settings import Settings, names, secret_names
 from ops.commands.prompts import build_with_progress
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError
@@ -60,15 +60,15 @@ def up(settings: Settings) -> None:
     """Build what is missing, start everything, wait until calls are taken."""
     _check_what_fits(settings)
     folder = _folder(settings)
-    load_departments(settings.departments_file)
-    for fault in [] if settings.demo else demo_parts(settings.departments_file, instance.DIALPLAN, root=ROOT):
+    load_departments(settings.files.departments)
+    for fault in [] if settings.demo else demo_parts(settings.files.departments, instance.DIALPLAN, root=ROOT):
         if not fault.note:
             raise ComposeError(str(fault))
     compose = _compose()
     images.ensure(images.ASTERISK)
     images.ensure(images.POSTGRES)
     app_image.build()
-    build_with_progress(settings.prompts_dir, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
     settings = _with_reader(settings, folder)
     made = instance.prepare(settings, folder / "asterisk", Path("/"))
     engine.give(made.folder, made.run, made.recordings)
@@ -80,8 +80,8 @@ def up(settings: Settings) -> None:
         if time.monotonic() > end:
             raise ComposeError("the services are not ready; see: docker ps, docker logs")
         time.sleep(0.5)
-    print(f"Innringing is up: ring sip:1000@127.0.0.1:{settings.sip_port}, look at")
-    print(f"http://{settings.api_host}:{settings.api_port}/api/docs. `make down` stops it; the database is kept.")
+    print(f"Innringing is up: ring sip:1000@127.0.0.1:{settings.sip.port}, look at")
+    print(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it; the database is kept.")
 
 
 def down(settings: Settings) -> None:
@@ -103,15 +103,16 @@ def prune(settings: Settings) -> None:
 
 
 def _folder(settings: Settings) -> Path:
-    folder = settings.var_dir / "compose"
+    folder = settings.files.var / "compose"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _check_what_fits(settings: Settings) -> None:
     """Raises ComposeError where something is asked for that the containers can't do."""
-    for name in sorted(settings.model_fields_set - NOT_FOR_CONTAINERS):
-        value = getattr(settings, name)
+    values = settings.values()
+    for name in sorted(settings.names_set() - NOT_FOR_CONTAINERS):
+        value = values[name]
         reason = REFUSED.get(name) or (FILE_OF_THIS_MACHINE if isinstance(value, Path) else "")
         if value and reason:
             raise ComposeError(f"INNRINGING_{name.upper()} is set, but {reason}")
@@ -134,19 +135,19 @@ def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dic
         "INNRINGING_COMPOSE": str(folder),
         "INNRINGING_RUN": str(made.run),
         "INNRINGING_RECORDINGS": str(made.recordings),
-        "INNRINGING_PROMPTS": str(settings.prompts_dir),
+        "INNRINGING_PROMPTS": str(settings.files.prompts),
         "INNRINGING_USER": f"{user}:{group}",
-        "INNRINGING_API_PORT": str(settings.api_port),
+        "INNRINGING_API_PORT": str(settings.api.port),
         "INNRINGING_POSTGRES_PORT": os.environ.get("INNRINGING_POSTGRES_PORT", "5432"),
     }
 
 
 def _with_reader(settings: Settings, folder: Path) -> Settings:
     """With a password for the user of ARI that may only look: the web door is given no other."""
-    if settings.ari_reader_password is not None:
+    if settings.ari.reader_password is not None:
         return settings
     password = SecretStr(_kept_password(folder / "ari-reader-password"))
-    return settings.model_copy(update={"ari_reader_password": password})
+    return settings.changed(ari_reader_password=password)
 
 
 def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str]) -> None:
@@ -154,14 +155,14 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
     owner, app = (_kept_password(folder / name) for name in ("postgres-password", "postgres-app-password"))
     place = f"127.0.0.1:{variables['INNRINGING_POSTGRES_PORT']}/innringing"
     given = _service_variables(settings, f"{APP_ROLE}:{app}@{place}")
-    reader = settings.ari_reader_password
-    secret = {name.upper(): given.get(name.upper(), "") for name in SECRETS} | {
+    reader = settings.ari.reader_password
+    secret = {name.upper(): given.get(name.upper(), "") for name in secret_names()} | {
         "MIGRATION_URL": f"postgresql+asyncpg://{OWNER_ROLE}:{owner}@{place}",
         "ARI_READER_PASSWORD": reader.get_secret_value() if reader else "",
         container_secrets.OWNER_PASSWORD: owner,
         container_secrets.APP_PASSWORD: app,
     }
-    given["ARI_READER"] = settings.ari_reader
+    given["ARI_READER"] = settings.ari.reader
     for service, edition in container_secrets.write(folder / "secrets", secret).items():
         own = container_secrets.variables_of(service, given, secret) if service in APP_SERVICES else {}
         _write_private(folder / f"{service}.env", f"SECRETS_EDITION={edition}\n{_lines(own)}")
@@ -172,8 +173,8 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
 
 def _service_variables(settings: Settings, database: str) -> dict[str, str]:
     """What ivr and api run with, by name without INNRINGING_. `database`: user:password@host:port/name."""
-    names = [name for name in Settings.model_fields if name not in NOT_FOR_CONTAINERS and name not in REFUSED]
-    given = {name.upper(): _written(getattr(settings, name)) for name in names}
+    values = settings.values()
+    given = {name.upper(): _written(values[name]) for name in sorted(names() - NOT_FOR_CONTAINERS - REFUSED.keys())}
     return {**given, "DATABASE_URL": f"postgresql+asyncpg://{database}"}
 
 

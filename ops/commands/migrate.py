@@ -31,6 +31,6 @@ def migrate() -> None:
 
 async def _migrate(settings: Settings) -> None:
     """As the owner of the tables; where that is another role than the service's, the service is given its rights."""
-    await migrations.migrate(settings.owner_url)
-    if settings.migration_url:
-        await roles.grant(settings.migration_url, roles.role_of(settings.database_url))
+    await migrations.migrate(settings.database.owner_url)
+    if settings.database.migration_url:
+        await roles.grant(settings.database.migration_url, roles.role_of(settings.database.url))

@@ -73,7 +73,7 @@ def status() -> None:
         finished = f"{night.finished_at:%Y-%m-%d %H:%M} UTC" if night.finished_at else "not yet"
         table.add_row(str(night.night), finished, *counts, night.runner)
     Console().print(table)
-    say(f"{held} callbacks are under legal hold. Kept after closing: {settings.retention_days} days.")
+    say(f"{held} callbacks are under legal hold. Kept after closing: {settings.retention.days} days.")
 
 
 @retention.command("run")
@@ -113,7 +113,7 @@ def _ask(settings: Settings, phone: bool) -> Person:
     try:
         if phone:
             return parse_phone(given, allow_foreign=True)
-        return parse_identity(given, allow_test=settings.demo, allow_h=settings.enable_h_numbers)
+        return parse_identity(given, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
     except (InvalidIdentity, InvalidPhone) as error:
         fail(str(error))
 
@@ -141,7 +141,7 @@ async def _held(
 
 async def _run_now(settings: Settings) -> Run | None:
     async with on_record(settings, "retention_run") as record:
-        return await make_retention(record.database, settings, SystemClock()).run_now()
+        return await make_retention(record.database, settings.retention, SystemClock()).run_now()
 
 
 def _rights(record: OnRecord) -> Rights:
@@ -155,4 +155,4 @@ def _number(who: Person) -> str | None:
 
 async def _with_retention(settings: Settings, work: Callable[[Retention], Awaitable[T]]) -> T:
     async with current_database(settings) as database:
-        return await work(make_retention(database, settings, SystemClock()))
+        return await work(make_retention(database, settings.retention, SystemClock()))

@@ -69,7 +69,7 @@ async def _rehearse(
     """Return how many calls went wrong, and the diagrams."""
     pictures: list[str] = []
     began, calls, wrong = time.monotonic(), 0, 0
-    files = {"departments_file": settings.departments_file, "prompts_dir": settings.prompts_dir}
+    files = {"departments_file": settings.files.departments, "prompts_dir": settings.files.prompts}
     async with open_stage(**files, at=at) as stage:
         chosen = [stage.departments().get(slug) for slug in slugs] or stage.departments().all()
         for department in chosen:

@@ -106,16 +106,16 @@ def run() -> None:
 
 
 def _serve(settings: Settings, stopping: threading.Event) -> None:
-    load_departments(settings.departments_file)
-    for fault in [] if settings.demo else demo_parts(settings.departments_file, instance.DIALPLAN, root=ROOT):
+    load_departments(settings.files.departments)
+    for fault in [] if settings.demo else demo_parts(settings.files.departments, instance.DIALPLAN, root=ROOT):
         if not fault.note:
             raise CannotRun(str(fault))
-    asterisk.make_way(settings, settings.var_dir / "asterisk")
-    if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api_host, settings.api_port):
-        raise CannotRun(f"TCP port {settings.api_port} on {settings.api_host} is taken: set INNRINGING_API_PORT")
-    settings.var_dir.mkdir(parents=True, exist_ok=True)
-    asyncio.run(migrate(settings.database_url))
-    build_with_progress(settings.prompts_dir, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    asterisk.make_way(settings, settings.files.var / "asterisk")
+    if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api.host, settings.api.port):
+        raise CannotRun(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
+    settings.files.var.mkdir(parents=True, exist_ok=True)
+    asyncio.run(migrate(settings.database.url))
+    build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
     doors: list[Door] = []
     server = asterisk.start(settings)
     try:
@@ -151,16 +151,16 @@ def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threa
 
 
 def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:
-    departments = load_departments(settings.departments_file).all()
-    address = f"127.0.0.1:{settings.sip_port}"
-    token = settings.var_dir / "demo-token"
+    departments = load_departments(settings.files.departments).all()
+    address = f"127.0.0.1:{settings.sip.port}"
+    token = settings.files.var / "demo-token"
     phone = server.instance.folder / "phones.json"
     print("\nInnringing is up.")
     for department in departments:
         print(f"  Ring       sip:{department.extension}@{address}   {department.name}")
     if settings.demo:
         print(f"  Or try     innringing call {departments[0].extension} --id <a test identity number>")
-    print(f"  Look       {'https' if settings.tls else 'http'}://{settings.api_host}:{settings.api_port}/api/docs")
+    print(f"  Look       {'https' if settings.api.tls else 'http'}://{settings.api.host}:{settings.api.port}/api/docs")
     if settings.demo:
         print(f"  Token      {_shown(token)}")
         print(f"  Softphone  user demo-phone at {address}, its password in {_shown(phone)}")

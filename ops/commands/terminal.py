@@ -15,7 +15,9 @@ from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.errors import DeskError, SettingsError
 from desk.schema import migrate as migrations
-from desk.settings.settings import KEYS_FILE, PREFIX, SQLITE, Settings
+from desk.settings.group import PREFIX
+from desk.settings.secret_files import KEYS_FILE
+from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
 
@@ -37,8 +39,8 @@ def load_settings(*, need_keys: bool = False) -> Settings:
     """
     try:
         settings = Settings.load(need_keys=False)
-        if not settings.demo and (settings.var_dir / KEYS_FILE).exists() and not _said_which():
-            say(f"This is the demo in {settings.var_dir}, since {PREFIX}ENVIRONMENT is not set.")
+        if not settings.demo and (settings.files.var / KEYS_FILE).exists() and not _said_which():
+            say(f"This is the demo in {settings.files.var}, since {PREFIX}ENVIRONMENT is not set.")
             return Settings.load(need_keys=need_keys, environment="demo")
         return Settings.load(need_keys=True) if need_keys else settings
     except SettingsError as error:
@@ -52,9 +54,9 @@ def _said_which() -> bool:
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
     """The database with the newest tables; the embedded one is brought to them, a server's is its operator's care."""
-    if settings.database_url.startswith(SQLITE):
-        await migrations.migrate(settings.database_url)
-    async with open_database(settings) as database:
+    if settings.database.embedded:
+        await migrations.migrate(settings.database.url)
+    async with open_database(settings.database) as database:
         if not await migrations.is_current(database):
             raise SettingsError("the database's tables are not those of this version. Run: innringing migrate")
         yield database
@@ -64,7 +66,7 @@ async def current_database(settings: Settings) -> AsyncIterator[Database]:
 async def unlocked_database(settings: Settings) -> AsyncIterator[tuple[Database, Vault]]:
     """The database and a vault whose keys are the right ones. Raises SettingsError."""
     async with current_database(settings) as database:
-        vault = make_vault(settings)
+        vault = make_vault(settings.vault)
         await check_keys(database, vault, SystemClock())
         yield database, vault
 

@@ -93,7 +93,7 @@ class ContainerProcess:
                 instance.run: "rw",
                 instance.recordings: "rw",
                 (instance.folder / "etc" / "extensions.conf").resolve().parent: "ro",
-                settings.prompts_dir: "ro",
+                settings.files.prompts: "ro",
             },
         )
 
@@ -212,18 +212,18 @@ def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str,
     if runner == "docker":
         images.ensure(images.ASTERISK)
     installed = Path("/") if runner == "docker" else tree.ensure(tree.ASTERISK)
-    instance = prepare(settings, folder or settings.var_dir / "asterisk", installed, extra=extra)
+    instance = prepare(settings, folder or settings.files.var / "asterisk", installed, extra=extra)
     asterisk = Asterisk(settings, instance, runner)
     asterisk.launch()
     return asterisk
 
 
 def choose_runner(settings: Settings) -> Runner:
-    if settings.runner == "auto":
+    if settings.general.runner == "auto":
         return "docker" if engine.answers() else "tree"
-    if settings.runner == "docker" and not engine.answers():
+    if settings.general.runner == "docker" and not engine.answers():
         raise AsteriskError("no Docker engine answers, and INNRINGING_RUNNER is docker")
-    return settings.runner
+    return settings.general.runner
 
 
 def make_way(settings: Settings, folder: Path) -> None:
@@ -241,11 +241,11 @@ def check_ports(settings: Settings) -> None:
 
 
 def _taken_port(settings: Settings) -> str | None:
-    wanted = [(socket.SOCK_STREAM, "127.0.0.1", settings.ari_port, "INNRINGING_ARI_PORT")]
-    if settings.sip_encryption != "all":
-        wanted.append((socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "INNRINGING_SIP_PORT"))
-    if settings.sip_encryption != "off":
-        wanted.append((socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "INNRINGING_SIP_TLS_PORT"))
+    wanted = [(socket.SOCK_STREAM, "127.0.0.1", settings.ari.port, "INNRINGING_ARI_PORT")]
+    if settings.sip.encryption != "all":
+        wanted.append((socket.SOCK_DGRAM, settings.sip.host, settings.sip.port, "INNRINGING_SIP_PORT"))
+    if settings.sip.encryption != "off":
+        wanted.append((socket.SOCK_STREAM, settings.sip.host, settings.sip.tls_port, "INNRINGING_SIP_TLS_PORT"))
     for kind, host, port, name in wanted:
         if not port_is_free(kind, host, port):
             protocol = "UDP" if kind == socket.SOCK_DGRAM else "TCP"

@@ -89,7 +89,7 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
         (folder / "etc" / DEMO).unlink(missing_ok=True)
     for name in ("rest-api", "documentation", "static-http"):
         _link(folder / "data" / name, installed / "usr/share/asterisk" / name)
-    for path in sorted((settings.prompts_dir / "build").glob("*/")):
+    for path in sorted((settings.files.prompts / "build").glob("*/")):
         sounds = folder / "data" / "sounds" / path.name
         sounds.mkdir(exist_ok=True)
         _link(sounds / "innringing", path)
@@ -127,18 +127,18 @@ mindtmfduration = 20
 
 
 def _local(settings: Settings, instance: Instance) -> dict[str, str]:
-    password = settings.require_ari_password()
+    password = settings.ari.require_password()
     if "\n" in password or password != password.strip():
         raise SettingsError("INNRINGING_ARI_PASSWORD can't begin or end with a space, or hold a line break.")
     escaped = password.replace(";", "\\;")
-    first, last = settings.rtp_range
+    first, last = settings.sip.rtp_range
     auths = "".join(
         f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
         for name, password in instance.passwords.items()
     )
     return {
-        "ari.conf": f"[{settings.ari_user}]\ntype=user\nread_only=no\npassword={escaped}\n" + _reader(settings),
-        "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari_port}\n",
+        "ari.conf": f"[{settings.ari.user}]\ntype=user\nread_only=no\npassword={escaped}\n" + _reader(settings),
+        "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari.port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
         "pjsip.conf": sip_security.transports(settings, instance.folder) + auths,
         "extensions.conf": "; Yours: see [globals] in extensions.conf.\n",
@@ -147,10 +147,10 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
 
 def _reader(settings: Settings) -> str:
     """A second user, for who only asks whether Asterisk is there: it can change nothing and lead no call."""
-    if settings.ari_reader_password is None:
+    if settings.ari.reader_password is None:
         return ""
-    password = settings.ari_reader_password.get_secret_value().replace(";", "\\;")
-    return f"\n[{settings.ari_reader}]\ntype=user\nread_only=yes\npassword={password}\n"
+    password = settings.ari.reader_password.get_secret_value().replace(";", "\\;")
+    return f"\n[{settings.ari.reader}]\ntype=user\nread_only=yes\npassword={password}\n"
 
 
 def phones_of(*files: Path) -> list[str]:

@@ -17,15 +17,15 @@ def doors_are_open(settings: Settings) -> bool:
 
 
 def api_answers(settings: Settings) -> bool:
-    host = "127.0.0.1" if settings.api_host in ("0.0.0.0", "::") else settings.api_host
-    scheme = "https" if settings.tls else "http"
-    return _answers(urllib.request.Request(f"{scheme}://{host}:{settings.api_port}/healthz"))
+    host = "127.0.0.1" if settings.api.host in ("0.0.0.0", "::") else settings.api.host
+    scheme = "https" if settings.api.tls else "http"
+    return _answers(urllib.request.Request(f"{scheme}://{host}:{settings.api.port}/healthz"))
 
 
 def ari_finds(settings: Settings, resource: str) -> bool:
     """Whether the Asterisk of this machine answers a GET of the ARI resource (`asterisk/ping`)."""
-    user = f"{settings.ari_user}:{settings.require_ari_password()}"
-    request = urllib.request.Request(f"http://127.0.0.1:{settings.ari_port}/ari/{resource}")
+    user = f"{settings.ari.user}:{settings.ari.require_password()}"
+    request = urllib.request.Request(f"http://127.0.0.1:{settings.ari.port}/ari/{resource}")
     request.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
     return _answers(request)
 

@@ -6,27 +6,25 @@ from the metrics. A test fails when a page differs from what this module writes.
 
 from __future__ import annotations
 
-import ast
 import enum
 import inspect
 import re
-import textwrap
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import time
 from http import HTTPStatus
-from itertools import pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Union, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from api.web.metrics import Metrics
 from api.web.problems import OWN_PROBLEMS, PLAIN_TITLES, STATUS_OF
 from desk.paths import ROOT
-from desk.settings.settings import PREFIX, SECRETS, Settings
-from desk.settings.variables import TOOL_VARIABLES
+from desk.settings.group import PREFIX
+from desk.settings.settings import group_types, secret_names
+from desk.settings.variables import TOOL_VARIABLES, Variable, variables
 
 DOCS = ROOT / "docs"
 GENERATED = "<!-- Written by `make docs` from {source}: change it there. -->"
@@ -46,10 +44,10 @@ def settings_page() -> str:
         "variable with that prefix that nothing reads.",
         "",
         "A secret can be read from a file, such as a Docker secret: set the variable with `_FILE` at its end to the",
-        "file's name. This works for " + ", ".join(f"`{name.upper()}`" for name in SECRETS) + ".",
+        "file's name. This works for " + ", ".join(f"`{name.upper()}`" for name in secret_names()) + ".",
     ]
-    for title, fields in _groups():
-        lines += ["", f"## {title}", "", *_table(("variable", "default", "meaning"), map(_setting, fields))]
+    for title, settings in _groups():
+        lines += ["", f"## {title}", "", *_table(("variable", "default", "meaning"), map(_setting, settings))]
     rows = ((f"`{name}`", "", _linked(meaning)) for name, meaning in TOOL_VARIABLES.items())
     lines += ["", "## Tools and tests", "", "Read by the programs around the service.", ""]
     lines += _table(("variable", "default", "meaning"), rows)
@@ -97,37 +95,17 @@ def metrics_page() -> str:
 PAGES = {"settings.md": settings_page, "problems.md": problems_page, "metrics.md": metrics_page}
 
 
-def _groups() -> Iterator[tuple[str, list[tuple[str, FieldInfo, str]]]]:
-    """Each group of settings: its title, and its fields with variable and description."""
-    for kind in (Settings, *(base for base in Settings.__mro__[1:] if _has_settings(base))):
-        descriptions = attribute_docstrings(kind)
-        names = [name for name in Settings.model_fields if name in descriptions and name in kind.__annotations__]
-        title = re.split(r"[:.]", inspect.getdoc(kind) or kind.__name__)[0]
-        yield title, [(name.upper(), Settings.model_fields[name], descriptions[name]) for name in names]
+def _groups() -> Iterator[tuple[str, Iterator[Variable]]]:
+    """Each group of settings: its title, and its variables."""
+    for name, group in groupby(variables(), lambda each: each.group):
+        title = re.split(r"[:.]", inspect.getdoc(group_types()[name]) or name)[0]
+        yield title, group
 
 
-def _has_settings(kind: type) -> bool:
-    return issubclass(kind, BaseModel) and kind.__module__.startswith("desk.settings")
-
-
-def attribute_docstrings(kind: type) -> Mapping[str, str]:
-    """The docstring below each attribute of a class, on one line."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
-    return {
-        attribute.target.id: " ".join(text.value.value.split())
-        for attribute, text in pairwise(body)
-        if isinstance(attribute, ast.AnnAssign)
-        and isinstance(attribute.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-        and isinstance(text.value.value, str)
-    }
-
-
-def _setting(setting: tuple[str, FieldInfo, str]) -> tuple[str, str, str]:
-    variable, field, description = setting
-    bounds = _bounds(field)
-    return f"`{variable}`", _default(field), _linked(description) + (f" {bounds}." if bounds else "")
+def _setting(setting: Variable) -> tuple[str, str, str]:
+    bounds = _bounds(setting.field)
+    name = setting.name.removeprefix(PREFIX)
+    return f"`{name}`", _default(setting.field), _linked(setting.description) + (f" {bounds}." if bounds else "")
 
 
 def _default(field: FieldInfo) -> str:

@@ -23,22 +23,22 @@ PLAIN = "media_encryption=no\n"
 
 def transports(settings: Settings, folder: Path) -> str:
     """The transports, the templates of phones and trunk, and where the trunk is."""
-    phones, trunk = settings.sip_encryption != "off", settings.sip_encryption == "all"
+    phones, trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
     if not trunk:  # where all is encrypted nothing listens for UDP
-        parts.append(f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={settings.sip_host}:{settings.sip_port}\n")
+        parts.append(f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={settings.sip.host}:{settings.sip.port}\n")
     if phones:
         parts.append(_tls(settings, folder / "keys"))
     parts.append(f"[phone-security](!)\n{SEALED if phones else PLAIN}")
     parts.append(f"[trunk-security](!)\n{SEALED if trunk else PLAIN}")
-    contact = f"contact=sip:{settings.trunk}{';transport=tls' if trunk else ''}\n" if settings.trunk else ""
+    contact = f"contact=sip:{settings.sip.trunk}{';transport=tls' if trunk else ''}\n" if settings.sip.trunk else ""
     parts.append(f"[trunk]\ntype=aor\n{contact}")
     return "\n".join(parts)
 
 
 def _tls(settings: Settings, keys: Path) -> str:
     return (
-        f"[transport-tls]\ntype=transport\nprotocol=tls\nbind={settings.sip_host}:{settings.sip_tls_port}\n"
+        f"[transport-tls]\ntype=transport\nprotocol=tls\nbind={settings.sip.host}:{settings.sip.tls_port}\n"
         f"cert_file={keys / CERTIFICATE}\npriv_key_file={keys / KEY}\nca_list_file={keys / AUTHORITIES}\n"
         # One version, for it can't be said as a lowest one: all phones know 1.2.
         f"method=tlsv1_2\ncipher={CIPHERS}\n"
@@ -49,12 +49,12 @@ def _tls(settings: Settings, keys: Path) -> str:
 
 def copy_certificates(settings: Settings, folder: Path) -> None:
     """Put what TLS needs where Asterisk can read it, also from inside a container. Raises SettingsError."""
-    if settings.sip_encryption == "off":
+    if settings.sip.encryption == "off":
         return
-    given = settings.sip_tls_ca_file or Path(ssl.get_default_verify_paths().cafile or "")
+    given = settings.sip.tls_ca_file or Path(ssl.get_default_verify_paths().cafile or "")
     for name, source, setting in (
-        (CERTIFICATE, settings.sip_tls_cert_file, "SIP_TLS_CERT_FILE"),
-        (KEY, settings.sip_tls_key_file, "SIP_TLS_KEY_FILE"),
+        (CERTIFICATE, settings.sip.tls_cert_file, "SIP_TLS_CERT_FILE"),
+        (KEY, settings.sip.tls_key_file, "SIP_TLS_KEY_FILE"),
         (AUTHORITIES, given, "SIP_TLS_CA_FILE"),
     ):
         try:
@@ -66,7 +66,7 @@ def copy_certificates(settings: Settings, folder: Path) -> None:
         descriptor = os.open(folder / "keys" / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as out:
             out.write(text)
-    _check_pair(settings.sip_tls_cert_file, settings.sip_tls_key_file)
+    _check_pair(settings.sip.tls_cert_file, settings.sip.tls_key_file)
 
 
 def _check_pair(certificate: Path | None, key: Path | None) -> None:

@@ -64,7 +64,7 @@ async def _watch_postgres(url: str, phone: str) -> Watch:
 
 async def test_the_receipt_is_heard_after_the_commit_and_an_agent_pulls_the_callback(system: System) -> None:
     identity = synthetic_identity(101)
-    watching = asyncio.create_task(asyncio.to_thread(watch, system.settings.database_url, CALLER))
+    watching = asyncio.create_task(asyncio.to_thread(watch, system.settings.database.url, CALLER))
     async with ringing(system.settings, "1000", CALLER) as caller:
         await caller.hears("ask_identity")
         await caller.keys(identity)
@@ -80,7 +80,7 @@ async def test_the_receipt_is_heard_after_the_commit_and_an_agent_pulls_the_call
         # prove the receipt false.
         assert seen.last_absent < caller.instant(receipt)
         print(
-            f"{system.settings.database_url.partition(':')[0]}: to be seen"
+            f"{system.settings.database.url.partition(':')[0]}: to be seen"
             f" {1000 * (caller.instant(receipt) - seen.first_seen):.1f} ms before the receipt was heard"
         )
     async with system.client() as agent:

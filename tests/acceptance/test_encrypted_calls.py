@@ -50,13 +50,13 @@ def own_phone(system: System, certificate: Certificate, **more: object) -> Phone
     """The demo's softphone, with its password, over TLS."""
     password = system.asterisk.instance.passwords["demo-phone"]
     given: dict[str, object] = {"user": "demo-phone", "password": password, "tls": trusting(certificate), **more}
-    return Phone("127.0.0.1", system.settings.sip_tls_port, **given)  # type: ignore[arg-type]
+    return Phone("127.0.0.1", system.settings.sip.tls_port, **given)  # type: ignore[arg-type]
 
 
 async def test_the_receipt_is_heard_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
-    async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate)) as phone:
+    async with Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(certificate)) as phone:
         call = await phone.ring("1000", caller=CALLER, patience=ENOUGH)
-        caller = Caller(call, encrypted.settings.prompts_dir / "build" / "nb")
+        caller = Caller(call, encrypted.settings.files.prompts / "build" / "nb")
         await caller.hears("ask_identity")
         await caller.keys(synthetic_identity(777))
         receipt = await caller.hears("received")
@@ -70,7 +70,7 @@ async def test_the_receipt_is_heard_over_tls_and_srtp(encrypted: System, certifi
 async def test_a_registered_phone_is_rung_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
     async with (
         own_phone(encrypted, certificate) as agent,
-        Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate)) as patient,
+        Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(certificate)) as patient,
     ):
         await agent.register()
         # the urgent line of kirurgi rings the demo's phone at once
@@ -84,8 +84,8 @@ async def test_a_registered_phone_is_rung_over_tls_and_srtp(encrypted: System, c
 
 def test_innringing_call_rings_the_same_way(encrypted: System) -> None:
     given = encrypted.settings
-    variables = {"SIP_ENCRYPTION": "all", "SIP_TLS_PORT": str(given.sip_tls_port)}
-    variables |= {"SIP_TLS_CERT_FILE": str(given.sip_tls_cert_file), "SIP_TLS_KEY_FILE": str(given.sip_tls_key_file)}
+    variables = {"SIP_ENCRYPTION": "all", "SIP_TLS_PORT": str(given.sip.tls_port)}
+    variables |= {"SIP_TLS_CERT_FILE": str(given.sip.tls_cert_file), "SIP_TLS_KEY_FILE": str(given.sip.tls_key_file)}
     done = run(given, "call", "4711", **variables)  # a number nobody has
     assert "over TLS and SRTP" in done.stdout
     assert "The server responded 404" in done.stderr
@@ -98,7 +98,7 @@ async def test_a_wrong_password_is_refused(encrypted: System, certificate: Certi
 
 
 async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: System, certificate: Certificate) -> None:
-    async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(certificate), encrypted=False) as phone:
+    async with Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(certificate), encrypted=False) as phone:
         with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
         assert refusal.value.status == 488
@@ -106,7 +106,7 @@ async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: Syst
         with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", patience=ENOUGH)
         assert refusal.value.status == 488
-    async with Phone("127.0.0.1", encrypted.settings.sip_port) as phone:
+    async with Phone("127.0.0.1", encrypted.settings.sip.port) as phone:
         with pytest.raises(NoSipResponse):
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
 
@@ -114,14 +114,14 @@ async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: Syst
 async def test_who_is_not_trusted_is_not_spoken_to(encrypted: System, tmp_path: Path) -> None:
     other = make_certificate(tmp_path)
     with pytest.raises(NoSipResponse, match="not trusted"):
-        async with Phone("127.0.0.1", encrypted.settings.sip_tls_port, tls=trusting(other)):
+        async with Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(other)):
             pass
 
 
 def test_nothing_older_than_tls_1_2_is_spoken(encrypted: System, certificate: Certificate) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certificate.authority)
-    address = ("127.0.0.1", encrypted.settings.sip_tls_port)
+    address = ("127.0.0.1", encrypted.settings.sip.tls_port)
     with (
         socket.create_connection(address, ENOUGH) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as s,

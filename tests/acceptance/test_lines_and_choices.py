@@ -78,7 +78,7 @@ class Office:
 @asynccontextmanager
 async def office_of(system: System):  # type: ignore[no-untyped-def]
     password = system.asterisk.instance.passwords["demo-phone"]
-    async with Phone(port=system.settings.sip_port, user="demo-phone", password=password) as phone:
+    async with Phone(port=system.settings.sip.port, user="demo-phone", password=password) as phone:
         await phone.register()
         office = Office(phone)
         answering = asyncio.create_task(office.answer())

@@ -49,7 +49,7 @@ def system(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def sound(system: System, sentence: str) -> bytes:
-    return (system.settings.prompts_dir / "build" / "nb" / f"{sentence}.alaw").read_bytes()
+    return (system.settings.files.prompts / "build" / "nb" / f"{sentence}.alaw").read_bytes()
 
 
 async def eventually(holds: Callable[[], object]) -> None:
@@ -123,7 +123,7 @@ async def rings_hjerte(system: System, n: int) -> list[str]:
 
 
 async def leaders_token(system: System) -> str:
-    database = Database(system.settings.database_url)
+    database = Database(system.settings.database.url)
     try:
         return await Agents(database=database, clock=SystemClock()).add("lise", Role.LEADER, ["hjerte"])
     finally:
@@ -193,7 +193,9 @@ async def fetched(system: System, n: int) -> Samples:
 
 def holds_what_was_said(system: System, samples: Samples) -> bool:
     """The sentence is in it, from start to end, sample for sample; what was said before is not."""
-    found = PromptRecogniser.of_folder(system.settings.prompts_dir / "build" / "nb", [SAID, EARLIER]).recognise(samples)
+    found = PromptRecogniser.of_folder(system.settings.files.prompts / "build" / "nb", [SAID, EARLIER]).recognise(
+        samples
+    )
     assert EARLIER not in [each.key for each in found]
     return any(each.whole and each.score > 0.98 for each in found)
 

@@ -108,7 +108,7 @@ class Bench:
         child = subprocess.Popen(
             [sys.executable, "-m", *module],
             cwd=ROOT,
-            env=variables(self.settings, ARI_PASSWORD=self.settings.require_ari_password()),
+            env=variables(self.settings, ARI_PASSWORD=self.settings.ari.require_password()),
             stdin=subprocess.DEVNULL,
         )
         try:
@@ -144,7 +144,7 @@ class Bench:
         self, extension: str, callers: list[tuple[str, str]], rate: float
     ) -> tuple[sipp.Outcome, list[float], list[tuple[str, str]]]:
         folder = self._folder / f"sipp-{time.time():.0f}"
-        load = asyncio.create_task(sipp.ring(folder, self.settings.sip_port, extension, callers, rate=rate, named=True))
+        load = asyncio.create_task(sipp.ring(folder, self.settings.sip.port, extension, callers, rate=rate, named=True))
         probes = [self._caller() for _ in range(PROBES)]
         span = len(callers) / rate
         waits = await asyncio.gather(

@@ -48,8 +48,8 @@ class Conversation:
 async def serve(out: TextIO) -> None:
     settings = Settings.load()
     configure_logging(settings)
-    departments = load_departments(settings.departments_file)
-    ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password())
+    departments = load_departments(settings.files.departments)
+    ari = Ari(base_url=settings.ari.url, user=settings.ari.user, password=settings.ari.require_password())
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -11,7 +11,7 @@ from tests.support.synthetic import synthetic_identity
 
 def switchboard(system: System) -> Phone:
     """The switchboard's own phone."""
-    return Phone("127.0.0.1", system.settings.sip_port, user="switchboard", password=system.switchboard_password)
+    return Phone("127.0.0.1", system.settings.sip.port, user="switchboard", password=system.switchboard_password)
 
 
 async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: None, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ async def test_a_bad_departments_file_in_the_table_of_check(tmp_path: Path, monk
 @pytest.mark.parametrize(("name", "setting"), [("api_port", "API_PORT"), ("ari_port", "ARI_PORT")])
 async def test_a_port_taken(name: str, setting: str, tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
-    with socket.create_server(("127.0.0.1", getattr(settings, name))):
+    with socket.create_server(("127.0.0.1", settings.values()[name])):
         line = await refused(settings, "run")
     assert f"INNRINGING_{setting}" in line
 
@@ -60,5 +60,5 @@ async def test_a_port_taken(name: str, setting: str, tmp_path: Path) -> None:
 async def test_a_call_where_nobody_answers(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     line = await refused(settings, "call", "1000", "--out", str(tmp_path / "call.wav"))
-    assert f"127.0.0.1:{settings.sip_port}" in line
+    assert f"127.0.0.1:{settings.sip.port}" in line
     assert not (tmp_path / "call.wav").exists()

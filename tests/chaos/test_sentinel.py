@@ -43,7 +43,7 @@ def checker() -> Checker:
 
 
 async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: Path, checker: Checker) -> None:
-    embedded = system.settings.database_url.startswith("sqlite")
+    embedded = system.settings.database.url.startswith("sqlite")
     calls = Calls(system, asyncio.Semaphore(LINES))
     async with at_their_most_talkative(system) as seen:
         by_command = asyncio.to_thread(rung_by_command, system, BY_COMMAND, tmp_path)
@@ -119,8 +119,8 @@ def planted(system: System, checker: Checker, person: str) -> None:
     settings = system.settings
     system.asterisk.console(f"database put canary seen {person}")
     system.asterisk.console(f"dialplan set global CANARY {person}")
-    door = (settings.ari_user, settings.require_ari_password())
-    httpx.get(f"{settings.ari_url}/ari/channels/{person}", auth=door, trust_env=False)
+    door = (settings.ari.user, settings.ari.require_password())
+    httpx.get(f"{settings.ari.url}/ari/channels/{person}", auth=door, trust_env=False)
     wanted = {"astdb.sqlite3", "console", FULL}
 
     def found() -> bool:
@@ -176,7 +176,7 @@ def everything_written(system: System) -> Iterator[tuple[str, bytes]]:
 
 async def everything_stored(system: System) -> bytes:
     """Every row of every table."""
-    url = system.settings.database_url
+    url = system.settings.database.url
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.partition("///")[2])
         try:

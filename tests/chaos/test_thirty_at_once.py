@@ -10,7 +10,7 @@ CALLERS = {f"+47680506{n:02}": synthetic_identity(600 + n) for n in range(30)}
 
 
 async def test_thirty_callers_at_once_are_all_stored_right(postgres_system: System, tmp_path: Path) -> None:
-    rung = await sipp.ring(tmp_path, postgres_system.settings.sip_port, "2000", list(CALLERS.items()), rate=30)
+    rung = await sipp.ring(tmp_path, postgres_system.settings.sip.port, "2000", list(CALLERS.items()), rate=30)
     assert (rung.successful, rung.failed) == (30, 0)
     assert rung.most_at_once == 30
     stored: dict[str, str] = {}

@@ -27,7 +27,7 @@ from desk.database.engine import Database
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import ClosedReason, Status
 from desk.promises.model import DelayReason
-from desk.settings.settings import Settings
+from desk.settings.numbers import NumberSettings
 from desk.vault.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
@@ -95,12 +95,12 @@ class AnyConversation(RuleBasedStateMachine):
         parts: Any = {"database": self.database, "departments": lambda: DEPARTMENTS, "vault": Vault(**KEYS)}
         self.desk = Desk(**parts, clock=clock)
         callers = self.exchange.noting(RepeatCallers(**parts, clock=clock))
-        rules = Settings(environment="demo")
+        rules = NumberSettings(environment="demo")
         self.controller = Controller(
             ari=self.exchange,
             desk=self.exchange.noting(self.desk),
             departments=lambda: DEPARTMENTS,
-            conversation=partial(request_callback, callers=callers, settings=rules, clock=clock),
+            conversation=partial(request_callback, callers=callers, numbers=rules, clock=clock),
         )
         self.kept = Kept()
         self.held: list[tuple[str, int]] = []

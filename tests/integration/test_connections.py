@@ -18,7 +18,7 @@ from api.web.security_headers import HEADERS
 from api.web.server import protocol as connections
 from api.web.server.protocol import MAX_HEAD_BYTES, MAX_HEADERS, MAX_WAITING, bounded
 from api.web.server.tls import CertificateFault, server_context
-from desk.settings.network import NetworkSettings
+from desk.settings.api import ApiSettings
 from tests.support.certificates import make_certificate
 from tests.support.web.api_process import environment, refused_start, running_api
 
@@ -38,7 +38,7 @@ async def served(*, most: int = 100, proxies: str = "") -> AsyncIterator[int]:
         return {"client": request.client.host if request.client else "", "scheme": request.url.scheme}
 
     app.add_middleware(SecurityHeadersMiddleware)
-    app.add_middleware(ForwardedMiddleware, proxies=NetworkSettings(trusted_proxies=proxies).proxies)
+    app.add_middleware(ForwardedMiddleware, proxies=ApiSettings(trusted_proxies=proxies).proxies)
     config = uvicorn.Config(
         app, http=bounded(most), lifespan="off", log_config=None, proxy_headers=False, server_header=False
     )

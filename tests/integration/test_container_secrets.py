@@ -157,16 +157,16 @@ def test_each_starts_with_what_it_is_given(
         monkeypatch.setenv(name, value.replace(container_secrets.INSIDE, str(folder / "secrets" / service)))
     settings = Settings.load(need_keys=service != "migrate")
     if service == "migrate":
-        assert "hush-owner" in settings.owner_url and "hush" not in settings.database_url
-        assert role_of(settings.database_url) == "innringing_app"
+        assert "hush-owner" in settings.database.owner_url and "hush" not in settings.database.url
+        assert role_of(settings.database.url) == "innringing_app"
         with pytest.raises(SettingsError):
-            settings.keys()
+            settings.vault.keys()
         return
-    assert settings.keys()[0].key == b"\x01" * 32
+    assert settings.vault.keys()[0].key == b"\x01" * 32
     expected = {"api": ("link", None, "hush-reader"), "ivr": ("elsewhere", "hush-ari", None)}
-    ari = [each and each.get_secret_value() for each in (settings.ari_password, settings.ari_reader_password)]
-    assert (settings.sms, *ari) == expected.get(service, ("off", None, None))
-    assert settings.single_sign_on == (service == "api")
+    ari = [each and each.get_secret_value() for each in (settings.ari.password, settings.ari.reader_password)]
+    assert (settings.sms.active_gateway, *ari) == expected.get(service, ("off", None, None))
+    assert settings.oidc.enabled == (service == "api")
 
 
 def test_the_database_has_an_owner_and_a_role_for_the_service() -> None:

@@ -106,7 +106,7 @@ def test_migrations_and_commands_show_a_certificate_and_no_password(secured: Sec
 
 async def who_we_are(settings: Settings) -> tuple[str, str, bool]:
     """As PostgreSQL sees us: role, the certificate's name, whether TLS is spoken."""
-    database = Database(settings.database_url)
+    database = Database(settings.database.url)
     async with database.read() as connection:
         asked = "select current_user, client_dn, ssl from pg_stat_ssl where pid = pg_backend_pid()"
         row = (await connection.execute(text(asked))).one()
@@ -117,9 +117,9 @@ async def who_we_are(settings: Settings) -> tuple[str, str, bool]:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("the server's authority is another", "not of those INNRINGING_DATABASE_CA vouches for"),
-        ("nobody says who vouches", "not of those INNRINGING_DATABASE_CA vouches for"),
-        ("the address is not the certificate's", "INNRINGING_DATABASE_URL must say a name that stands in it"),
+        ("the server's authority is another", "was not issued by the authority in INNRINGING_DATABASE_CA"),
+        ("nobody says who vouches", "was not issued by the authority in INNRINGING_DATABASE_CA"),
+        ("the address is not the certificate's", "INNRINGING_DATABASE_URL must have a name that is in it"),
         ("in clear", "without TLS (?ssl=verify-full)"),
         ("without a certificate", "(INNRINGING_DATABASE_CERTIFICATE)"),
         ("with another role's certificate", "(INNRINGING_DATABASE_CERTIFICATE)"),
@@ -177,7 +177,7 @@ async def test_a_certificate_that_lives_for_hours_is_renewed_in_place(
 
     show(secured.app)
     given(secured.url(APP), secured.authority, shown)
-    database = Database(Settings.load(need_keys=False).database_url)
+    database = Database(Settings.load(need_keys=False).database.url)
     for spoil in (lambda: show(secured.authority.issue(APP, file="gone", days=-1)), shown.key.unlink):
         show(secured.authority.issue(APP, file="new"))
         await database.ping()
@@ -195,7 +195,7 @@ async def test_a_certificate_that_lives_for_hours_is_renewed_in_place(
     ("ssl", "spoilt", "said"),
     [
         ("verify-full", {"DATABASE_CA": "/nowhere.pem"}, "INNRINGING_DATABASE_CA: /nowhere.pem can't be read"),
-        ("verify-full", {"DATABASE_CA": "{key}"}, "INNRINGING_DATABASE_CA: {key} holds no certificate"),
+        ("verify-full", {"DATABASE_CA": "{key}"}, "INNRINGING_DATABASE_CA: {key} has no certificate"),
         ("verify-full", {"DATABASE_KEY": ""}, "INNRINGING_DATABASE_KEY is not set"),
         ("verify-full", {"DATABASE_CERTIFICATE": ""}, "INNRINGING_DATABASE_CERTIFICATE is not set"),
         ("verify-full", {"DATABASE_KEY": "{other}"}, "{other} is not the key of"),

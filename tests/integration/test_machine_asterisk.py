@@ -64,10 +64,10 @@ def test_a_port_that_is_taken_is_named_with_its_setting(
 ) -> None:
     settings = machine_settings(tmp_path)
     with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("127.0.0.1", getattr(settings, port)))
+        holder.bind(("127.0.0.1", settings.values()[port]))
         if kind == socket.SOCK_STREAM:
             holder.listen()
-        with pytest.raises(asterisk.AsteriskError, match=f"{getattr(settings, port)} .*taken.*{variable}"):
+        with pytest.raises(asterisk.AsteriskError, match=f"{settings.values()[port]} .*taken.*{variable}"):
             asterisk.start(settings)
 
 

@@ -45,7 +45,7 @@ def chosen_by_system() -> int:
 def test_it_listens_for_sip_and_ari_on_this_machine_and_nothing_else(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk()
     settings = running.settings
-    assert listens_on(running) == {("udp", "127.0.0.1", settings.sip_port), ("tcp", "127.0.0.1", settings.ari_port)}
+    assert listens_on(running) == {("udp", "127.0.0.1", settings.sip.port), ("tcp", "127.0.0.1", settings.ari.port)}
 
 
 @pytest.mark.parametrize("encryption", ["phones", "all"])
@@ -63,9 +63,9 @@ def test_with_encryption_it_listens_for_tls_and_where_all_is_encrypted_for_no_ud
         trunk="127.0.0.1:5099",
     )
     settings = running.settings
-    wanted = {("tcp", "127.0.0.1", settings.ari_port), ("tcp", "0.0.0.0", settings.sip_tls_port)}
+    wanted = {("tcp", "127.0.0.1", settings.ari.port), ("tcp", "0.0.0.0", settings.sip.tls_port)}
     if encryption == "phones":
-        wanted.add(("udp", "0.0.0.0", settings.sip_port))
+        wanted.add(("udp", "0.0.0.0", settings.sip.port))
     assert listens_on(running) == wanted
     assert running.instance.complaints() == []
     written = (running.instance.folder / "etc" / "local" / "pjsip.conf").read_text("utf-8")
@@ -94,11 +94,11 @@ async def test_where_phones_are_encrypted_the_trunk_may_still_be_plain(
         sip_tls_key_file=made.key,
     )
     password = running.instance.passwords["demo-phone"]
-    async with Phone("127.0.0.1", running.settings.sip_port, user="demo-phone", password=password) as phone:
+    async with Phone("127.0.0.1", running.settings.sip.port, user="demo-phone", password=password) as phone:
         with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", patience=30)
         assert refusal.value.status == 488
-    async with Phone("127.0.0.1", running.settings.sip_port) as patient:
+    async with Phone("127.0.0.1", running.settings.sip.port) as patient:
         call = await patient.ring("1000", caller="+4768050778", patience=30)
         await call.hang_up()
 
@@ -108,7 +108,7 @@ def test_asterisk_has_no_console_and_no_manager_over_the_network(start_asterisk:
     manager = dict(line.split(":", 1) for line in running.console("manager show settings").splitlines() if ":" in line)
     told = {name.strip(): value.strip() for name, value in manager.items()}
     assert (told["Manager (AMI)"], told["Web Manager (AMI/HTTP)"]) == ("No", "No")
-    base = f"http://127.0.0.1:{running.settings.ari_port}"
+    base = f"http://127.0.0.1:{running.settings.ari.port}"
     with httpx.Client(base_url=base, trust_env=False) as client:
         pages = ("/", "/httpstatus", "/static/", "/rawman", "/manager", "/amanager", "/mxml", "/phoneprov/", "/metrics")
         assert {page: client.get(page).status_code for page in pages} == dict.fromkeys(pages, 404)
@@ -120,7 +120,7 @@ def test_asterisk_has_no_console_and_no_manager_over_the_network(start_asterisk:
 
 def test_the_reader_of_ari_looks_and_no_more(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk(ari_reader_password=READER)
-    base = f"http://127.0.0.1:{running.settings.ari_port}/ari"
+    base = f"http://127.0.0.1:{running.settings.ari.port}/ari"
     with httpx.Client(base_url=base, trust_env=False, auth=("innringing-reader", READER)) as reader:
         assert reader.get("/asterisk/ping").status_code == 200
         for method, path in (

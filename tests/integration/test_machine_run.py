@@ -26,18 +26,18 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     return {
         **os.environ,
         "INNRINGING_ENVIRONMENT": "demo",
-        "INNRINGING_VAR_DIR": str(settings.var_dir),
-        "INNRINGING_ARI_PORT": str(settings.ari_port),
-        "INNRINGING_API_PORT": str(settings.api_port),
-        "INNRINGING_SIP_PORT": str(settings.sip_port),
-        "INNRINGING_RTP_PORTS": settings.rtp_ports,
+        "INNRINGING_VAR_DIR": str(settings.files.var),
+        "INNRINGING_ARI_PORT": str(settings.ari.port),
+        "INNRINGING_API_PORT": str(settings.api.port),
+        "INNRINGING_SIP_PORT": str(settings.sip.port),
+        "INNRINGING_RTP_PORTS": settings.sip.rtp_ports,
         **more,
     }
 
 
 @contextmanager
 def running(settings: Settings) -> Iterator[psutil.Process]:
-    with (settings.var_dir / "run.log").open("wb") as log:
+    with (settings.files.var / "run.log").open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "innringing", "run"], cwd=ROOT, env=environment(settings), stdout=log, stderr=log
         )
@@ -51,7 +51,7 @@ def running(settings: Settings) -> Iterator[psutil.Process]:
 
 
 def said(settings: Settings) -> str:
-    return (settings.var_dir / "run.log").read_text(encoding="utf-8")
+    return (settings.files.var / "run.log").read_text(encoding="utf-8")
 
 
 def wait_until(condition: object) -> None:
@@ -65,7 +65,7 @@ def wait_until(condition: object) -> None:
 def test_it_comes_up_mends_itself_and_leaves_nothing(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     with running(settings) as process:
-        assert f"sip:1000@127.0.0.1:{settings.sip_port}" in said(settings)
+        assert f"sip:1000@127.0.0.1:{settings.sip.port}" in said(settings)
         assert (tmp_path / "demo-token").exists()
         children = process.children(recursive=True)
         [api] = [child for child in children if child.cmdline()[-1] == "api"]
@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path, setting: str) -> None:
     settings = machine_settings(tmp_path)
     kind = socket.SOCK_DGRAM if setting == "sip_port" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as holder:
-        holder.bind(("127.0.0.1", getattr(settings, setting)))
+        holder.bind(("127.0.0.1", settings.values()[setting]))
         if kind == socket.SOCK_STREAM:
             holder.listen()
         assert_refused(settings, f"INNRINGING_{setting.upper()}")
@@ -109,7 +109,7 @@ def test_a_wrong_departments_file_is_one_line(tmp_path: Path) -> None:
 
 def test_a_database_that_is_down_is_one_line(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
-    nobody = f"postgresql+asyncpg://someone:secret-word@127.0.0.1:{settings.ari_port}/none"
+    nobody = f"postgresql+asyncpg://someone:secret-word@127.0.0.1:{settings.ari.port}/none"
     assert_refused(settings, "database", INNRINGING_DATABASE_URL=nobody)
 
 

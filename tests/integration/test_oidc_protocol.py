@@ -86,12 +86,13 @@ class Hands:
 
 @asynccontextmanager
 async def hands(running: Running, folder: Path, *, seconds: float = 5.0, **given: Any) -> AsyncIterator[Hands]:
-    settings = Settings.load(need_keys=False, environment="demo", var_dir=folder, **{**running.settings, **given})
+    given = {**running.settings, **given}
+    settings = Settings.load(need_keys=False, environment="demo", var_dir=folder, **given).oidc
     clock = FakeClock(SystemClock().now())
-    wire = Wire(settings.oidc_issuer, seconds=seconds)
-    provider = Provider(settings.oidc_issuer, wire)
+    wire = Wire(settings.issuer, seconds=seconds)
+    provider = Provider(settings.issuer, wire)
     client = Client(settings, provider=provider, wire=wire, clock=clock)
-    tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.oidc_clock_skew)
+    tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.clock_skew)
     groups = load_access(folder / "access.toml")
     login = Login(
         settings, provider=provider, client=client, tokens=tokens, vault=VAULT, groups=lambda: groups, clock=clock

@@ -68,7 +68,7 @@ async def serving(made: Certificate) -> AsyncIterator[str]:
 async def text_through(url: str, authority: Authority | None) -> str:
     given = LinkGateway(url=url).settings(sms_ca=authority.file if authority else None)
     settings = Settings.load(need_keys=False, environment="demo", **given)
-    async with LinkMobility(settings) as gateway:
+    async with LinkMobility(settings.sms) as gateway:
         return await gateway.send("key", MOBILE, "hei", valid=HOUR)
 
 
@@ -130,14 +130,14 @@ async def test_asterisk_over_tls(own: Authority, other: Authority, tmp_path: Pat
     running = await asyncio.to_thread(asterisk.start, settings, folder, extra={"http.conf": lines})
     try:
         ours = {"ari_url": f"https://localhost:{port}", "ari_ca": own.file}
-        assert await tells_of_itself(settings.model_copy(update=ours)) == running_entity(folder)
-        assert (await readiness(settings.model_copy(update=ours))) == (True, "answers")
+        assert await tells_of_itself(settings.changed(**ours)) == running_entity(folder)
+        assert (await readiness(settings.changed(**ours))) == (True, "answers")
         for wrong, said in (
-            ({"ari_ca": other.file}, "not of those INNRINGING_ARI_CA vouches for"),
-            ({"ari_ca": None}, "not of those INNRINGING_ARI_CA vouches for"),
-            ({"ari_url": f"https://127.0.0.1:{port}"}, "INNRINGING_ARI_URL must say a name that stands in it"),
+            ({"ari_ca": other.file}, "was not issued by the authority in INNRINGING_ARI_CA"),
+            ({"ari_ca": None}, "was not issued by the authority in INNRINGING_ARI_CA"),
+            ({"ari_url": f"https://127.0.0.1:{port}"}, "INNRINGING_ARI_URL must have a name that is in it"),
         ):
-            mistaken = settings.model_copy(update=ours | wrong)
+            mistaken = settings.changed(**ours | wrong)
             with pytest.raises(AriMistrusted) as refused:
                 await tells_of_itself(mistaken)
             assert said in str(refused.value)
@@ -148,8 +148,8 @@ async def test_asterisk_over_tls(own: Authority, other: Authority, tmp_path: Pat
 
 async def tells_of_itself(settings: Settings) -> str:
     """Its own name, told over the connection the phone door makes: requests and websocket."""
-    tls = client_context("ARI", settings.ari_ca) if settings.ari_ca else None
-    ari = Ari(base_url=settings.ari_url, user=settings.ari_user, password=settings.require_ari_password(), tls=tls)
+    tls = client_context("ARI", settings.ari.ca) if settings.ari.ca else None
+    ari = Ari(base_url=settings.ari.url, user=settings.ari.user, password=settings.ari.require_password(), tls=tls)
     connected = asyncio.Event()
 
     async def reconcile() -> None:
@@ -167,7 +167,7 @@ async def tells_of_itself(settings: Settings) -> str:
 
 
 async def readiness(settings: Settings) -> tuple[bool, str]:
-    asked = Asterisk(settings)
+    asked = Asterisk(settings.ari)
     found = await asked.check()
     await asked.close()
     return found.ok, found.detail

@@ -39,7 +39,7 @@ async def test_asterisk_knows_neither_the_softphone_nor_a_trunk_that_nobody_name
     assert "No objects found" in running.console("pjsip show identifies")
     assert set(running.instance.passwords) == {"switchboard"}
     assert running.instance.complaints() == []
-    async with Phone("127.0.0.1", running.settings.sip_port) as stranger:
+    async with Phone("127.0.0.1", running.settings.sip.port) as stranger:
         with pytest.raises(SipRefusal) as refusal:
             await stranger.ring("1000", caller="+4768050778", patience=30)
         assert refusal.value.status == 401

@@ -76,7 +76,7 @@ async def test_everybody_may_be_asked(migrated_url: str, tmp_path: Path) -> None
 
 def test_what_is_asked_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INNRINGING_SECOND_FACTOR", raising=False)
-    assert Settings(environment="production").second_factor_policy == "privileged"
-    assert Settings(environment="demo").second_factor_policy == "off"
+    assert Settings.read(environment="production").login.second_factor_policy == "privileged"
+    assert Settings.read(environment="demo").login.second_factor_policy == "off"
     monkeypatch.setenv("INNRINGING_SECOND_FACTOR", "off")
-    assert Settings(environment="production").second_factor_policy == "off"
+    assert Settings.read(environment="production").login.second_factor_policy == "off"

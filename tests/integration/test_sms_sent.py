@@ -335,7 +335,7 @@ async def test_a_report_of_a_text_we_never_sent(office: Office, key: str) -> Non
 
 async def test_the_log_holds_no_number_no_words_and_no_password(office: Office, gateway: LinkGateway) -> None:
     log = io.StringIO()
-    configure_logging(Settings(environment="demo", **gateway.settings()), stream=log, level=10)
+    configure_logging(Settings.read(environment="demo", **gateway.settings()), stream=log, level=10)
     await office.rings()
     gateway.answers = [says(500, {"to": MOBILE.e164}), hangs, takes_it_and_dies, REFUSED[0][0]]
     for _ in range(3):

@@ -269,11 +269,11 @@ def test_a_mistake_in_the_texts_of_sms(root: Path, old: str, new: str, reason: s
 
 def test_receipts_by_sms_where_nothing_sends_them_are_worth_a_note(root: Path) -> None:
     file = root / "dialplan" / "departments.toml"
-    (note,) = sms_off(Settings(environment="production", departments_file=file))
+    (note,) = sms_off(Settings.read(environment="production", departments_file=file))
     assert note.note
     assert note.line == line_of(DEPARTMENTS, "sms_receipt = ")
     assert "[kirurgi] sms_receipt is true, but SMS is off: set INNRINGING_SMS_GATEWAY" in note.reason
-    assert sms_off(Settings(environment="demo", departments_file=file)) == []
+    assert sms_off(Settings.read(environment="demo", departments_file=file)) == []
 
 
 def test_every_department_is_asked_about_its_dialplan_only_when_it_could_be_read(root: Path) -> None:

@@ -55,4 +55,4 @@ def test_production_asks_and_the_demo_does_not(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError, match="ssl=verify-full"):
         Settings.load(need_keys=False)
     monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:secret@db/innringing?ssl=verify-full")
-    assert Settings.load(need_keys=False).database_url.endswith("ssl=verify-full")
+    assert Settings.load(need_keys=False).database.url.endswith("ssl=verify-full")

@@ -10,7 +10,11 @@ import typer
 from typer.core import TyperGroup
 
 from desk.paths import ROOT
-from desk.settings.settings import PREFIX, Settings
+from desk.settings.api import ApiSettings
+from desk.settings.group import PREFIX
+from desk.settings.settings import Settings
+from desk.settings.settings import names as setting_names
+from desk.settings.sip import SipSettings
 from desk.settings.variables import TOOL_VARIABLES, known, unread
 from innringing import app
 from ops.commands import compose
@@ -57,8 +61,8 @@ def test_the_systemd_unit_runs_what_the_checklist_made() -> None:
     assert f"`{command}`" in checklist
     assert given["ReadWritePaths"] == given["WorkingDirectory"]
     assert int(given["TimeoutStopSec"]) > 3 * STOP_LIMIT  # two doors and Asterisk, one after another
-    assert int(Settings.model_fields["sip_port"].default) > 1023  # without any capability
-    assert int(Settings.model_fields["api_port"].default) > 1023
+    assert int(SipSettings.model_fields["port"].default) > 1023  # without any capability
+    assert int(ApiSettings.model_fields["port"].default) > 1023
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
@@ -70,7 +74,7 @@ def test_every_setting_is_described() -> None:
     page = text_of(ROOT / "docs" / "settings.md")
     rows = re.findall(r"(?m)^\| `([A-Z0-9_]+)` \| [^|]*\| (.+?) \|$", page)
     described = {name for name, meaning in rows if meaning.strip()}
-    assert described == {name.upper() for name in Settings.model_fields} | set(TOOL_VARIABLES)
+    assert described == {name.upper() for name in setting_names()} | set(TOOL_VARIABLES)
 
 
 def first_cells(text: str) -> str:
@@ -200,16 +204,17 @@ def test_containers_are_given_every_setting_or_refuse_it(
     settings = Settings.load(environment="demo", **given, **GATEWAY, **PROVIDER)
     variables = compose._service_variables(settings, "u:p@127.0.0.1:5432/x")
     names = {name.lower() for name in variables}
-    assert names | compose.NOT_FOR_CONTAINERS | set(compose.REFUSED) == set(Settings.model_fields)
+    assert names | compose.NOT_FOR_CONTAINERS | set(compose.REFUSED) == setting_names()
     monkeypatch.undo()
     for line in compose._lines(variables).splitlines():
         name, _, value = line.partition("=")
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
     inside = Settings.load()
-    assert inside.database_url == "postgresql+asyncpg://u:p@127.0.0.1:5432/x"
+    assert inside.database.url == "postgresql+asyncpg://u:p@127.0.0.1:5432/x"
     same = names - {"database_url"}
-    assert {name: getattr(inside, name) for name in same} == {name: getattr(settings, name) for name in same}
+    theirs, ours = inside.values(), settings.values()
+    assert {name: theirs[name] for name in same} == {name: ours[name] for name in same}
 
 
 def test_a_secret_of_several_lines_is_one_line_for_containers() -> None:

@@ -18,8 +18,8 @@ from tests.support.synthetic import synthetic_identity
 SENTINEL = synthetic_identity(113)
 PASSWORD = 'p&ss "word"/ø'
 CALLBACK_ID = "01234567-89ab-4cde-8f01-123456789012"
-PRODUCTION = Settings(environment="production", ari_password=SecretStr(PASSWORD))
-DEMO = Settings(environment="demo", ari_password=SecretStr(PASSWORD))
+PRODUCTION = Settings.read(environment="production", ari_password=SecretStr(PASSWORD))
+DEMO = Settings.read(environment="demo", ari_password=SecretStr(PASSWORD))
 
 
 @pytest.fixture(params=[PRODUCTION, DEMO], ids=["json", "console"])

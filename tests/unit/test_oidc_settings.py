@@ -27,11 +27,11 @@ def load(**given: Any) -> Settings:
 
 
 def test_off_unless_a_provider_is_named() -> None:
-    assert not load().single_sign_on
+    assert not load().oidc.enabled
     settings = load(**WHOLE)
-    assert settings.single_sign_on
-    assert settings.oidc_profile == "plain"
-    assert (settings.oidc_check_every.total_seconds(), settings.oidc_clock_skew) == (900, 30)
+    assert settings.oidc.enabled
+    assert settings.oidc.profile == "plain"
+    assert (settings.oidc.check_every.total_seconds(), settings.oidc.clock_skew) == (900, 30)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_the_secret_may_stand_in_a_file_and_is_shown_nowhere(tmp_path: Path, mon
     file.write_text(f"{SECRET}\n")
     monkeypatch.setenv("INNRINGING_OIDC_CLIENT_SECRET_FILE", str(file))
     settings = load(**{name: value for name, value in WHOLE.items() if name != "oidc_client_secret"})
-    assert settings.oidc_client_secret is not None
-    assert settings.oidc_client_secret.get_secret_value() == SECRET
+    assert settings.oidc.client_secret is not None
+    assert settings.oidc.client_secret.get_secret_value() == SECRET
     assert SECRET not in repr(settings)
     assert SECRET in _secrets(settings)
 

@@ -69,7 +69,7 @@ def test_the_pace_itself_is_never_refused(times: int, count: int) -> None:
 
 
 def test_the_defaults_leave_a_monday_alone(clean_environment: None) -> None:
-    limits = Settings.load(need_keys=False)
+    limits = Settings.load(need_keys=False).limits
     # An agent: two claims a second, each followed by two looks, and a screen that lists every second besides.
     busy = [NOW + n * SECOND / 7 for n in range(7 * 600)]
     assert used(limits.request_rate, busy) == busy
@@ -88,8 +88,8 @@ def test_they_may_be_set_but_not_so_low_that_nobody_could_work(
     monkeypatch.setenv("INNRINGING_REQUESTS_A_MINUTE", "3000")
     monkeypatch.setenv("INNRINGING_NUMBERS_AN_HOUR", "40")
     settings = Settings.load(need_keys=False)
-    assert settings.request_rate == Rate(3000, timedelta(minutes=1))
-    assert settings.number_rate == Rate(40, timedelta(hours=1))
+    assert settings.limits.request_rate == Rate(3000, timedelta(minutes=1))
+    assert settings.limits.number_rate == Rate(40, timedelta(hours=1))
     for name, value in (("REQUESTS_A_MINUTE", "10"), ("REFUSALS_A_MINUTE", "0"), ("NUMBERS_AN_HOUR", "-1")):
         with monkeypatch.context() as wrong, pytest.raises(SettingsError, match=f"INNRINGING_{name}: "):
             wrong.setenv(f"INNRINGING_{name}", value)

@@ -33,22 +33,26 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INNRINGING_VAR_DIR")
     settings = Settings.load()
-    assert settings.environment == "production"
-    assert settings.var_dir == ROOT / "var"
-    assert settings.database_url == f"sqlite+aiosqlite:///{ROOT}/var/innringing.db"
-    assert settings.departments_file == ROOT / "dialplan" / "departments.toml"
-    assert settings.prompts_dir == ROOT / "prompts"
-    assert settings.ari_url == "http://127.0.0.1:8088"
-    assert (settings.ari_user, settings.ari_password) == ("innringing", None)
-    assert (settings.api_host, settings.api_port, settings.ari_port, settings.sip_port) == (
+    assert settings.general.environment == "production"
+    assert settings.files.var == ROOT / "var"
+    assert settings.database.url == f"sqlite+aiosqlite:///{ROOT}/var/innringing.db"
+    assert settings.files.departments == ROOT / "dialplan" / "departments.toml"
+    assert settings.files.prompts == ROOT / "prompts"
+    assert settings.ari.url == "http://127.0.0.1:8088"
+    assert (settings.ari.user, settings.ari.password) == ("innringing", None)
+    assert (settings.api.host, settings.api.port, settings.ari.port, settings.sip.port) == (
         "127.0.0.1",
         8000,
         8088,
         5060,
     )
-    assert settings.rtp_range == (10000, 10999)
-    assert (settings.runner, settings.allow_foreign, settings.enable_h_numbers) == ("auto", False, False)
-    assert settings.keys() == (Keys(1, {1: bytes(range(32))}), Keys(1, {1: bytes(range(32, 64))}))
+    assert settings.sip.rtp_range == (10000, 10999)
+    assert (settings.general.runner, settings.numbers.allow_foreign, settings.numbers.enable_h_numbers) == (
+        "auto",
+        False,
+        False,
+    )
+    assert settings.vault.keys() == (Keys(1, {1: bytes(range(32))}), Keys(1, {1: bytes(range(32, 64))}))
 
 
 @pytest.mark.usefixtures("keys")
@@ -67,7 +71,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_database_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, kept: str) -> None:
     monkeypatch.setenv("INNRINGING_DATABASE_URL", given)
-    assert Settings.load().database_url == kept.format(var=tmp_path / "var")
+    assert Settings.load().database.url == kept.format(var=tmp_path / "var")
 
 
 @pytest.mark.usefixtures("keys")
@@ -82,13 +86,13 @@ def test_database_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, giv
 )
 def test_ari_addresses(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
     monkeypatch.setenv("INNRINGING_ARI_URL", given)
-    assert Settings.load().ari_url == kept
+    assert Settings.load().ari.url == kept
 
 
 @pytest.mark.usefixtures("keys")
 def test_the_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INNRINGING_ARI_PORT", "18088")
-    assert Settings.load().ari_url == "http://127.0.0.1:18088"
+    assert Settings.load().ari.url == "http://127.0.0.1:18088"
 
 
 @pytest.mark.usefixtures("keys")
@@ -148,7 +152,7 @@ def test_production_needs_keys(monkeypatch: pytest.MonkeyPatch, missing: str) ->
     monkeypatch.delenv(f"INNRINGING_{missing}")
     with pytest.raises(SettingsError, match=f"INNRINGING_{missing} is not set; make one with"):
         Settings.load()
-    assert Settings.load(need_keys=False).environment == "production"
+    assert Settings.load(need_keys=False).general.environment == "production"
 
 
 @pytest.mark.usefixtures("keys")
@@ -163,16 +167,16 @@ def test_production_makes_no_secrets(tmp_path: Path) -> None:
     settings = Settings.load()
     assert not (tmp_path / "var").exists()
     with pytest.raises(SettingsError, match="INNRINGING_ARI_PASSWORD is not set"):
-        settings.require_ari_password()
+        settings.ari.require_password()
 
 
 def test_the_demo_makes_its_secrets_once(tmp_path: Path) -> None:
     first = Settings.load(environment="demo")
     second = Settings.load(environment="demo")
-    assert first.keys() == second.keys()
-    identity, index = first.keys()
+    assert first.vault.keys() == second.vault.keys()
+    identity, index = first.vault.keys()
     assert identity.key != index.key
-    assert first.require_ari_password() == second.require_ari_password() != ""
+    assert first.ari.require_password() == second.ari.require_password() != ""
     file = tmp_path / "var" / "keys.env"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [entry.name for entry in file.parent.iterdir()] == ["keys.env"]
@@ -184,12 +188,12 @@ def test_the_environment_wins_over_the_demos_secrets(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("INNRINGING_ARI_PASSWORD", "from outside")
     settings = Settings.load()
     assert settings.demo
-    assert settings.require_ari_password() == "from outside"
-    assert settings.keys() == made.keys()
+    assert settings.ari.require_password() == "from outside"
+    assert settings.vault.keys() == made.vault.keys()
 
 
 def _load_demo(var_dir: str) -> tuple[bytes, bytes]:
-    identity, index = Settings.load(environment="demo", var_dir=var_dir).keys()
+    identity, index = Settings.load(environment="demo", var_dir=var_dir).vault.keys()
     return identity.key, index.key
 
 
@@ -227,13 +231,13 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("keys")
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings.load().api_port = 1  # type: ignore[misc]
+        Settings.load().api.port = 1  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("keys")
 def test_the_trunk_is_a_host_and_perhaps_a_port() -> None:
     for trunk in ("", "sip.example.org", "192.0.2.7:5070"):
-        assert Settings.load(trunk=trunk).trunk == trunk
+        assert Settings.load(trunk=trunk).sip.trunk == trunk
     for wrong in ("sip:example.org", "example.org;transport=tcp", "a b", "example.org:x", "example.org\n[evil]"):
         with pytest.raises(SettingsError, match="INNRINGING_TRUNK"):
             Settings.load(trunk=wrong)
@@ -242,8 +246,8 @@ def test_the_trunk_is_a_host_and_perhaps_a_port() -> None:
 @pytest.mark.usefixtures("keys")
 def test_how_long_and_how_often_may_be_rung() -> None:
     settings = Settings.load()
-    assert (settings.agent_rings, settings.patient_rings) == (25, 40)
-    assert (settings.dial_caps.number, settings.dial_caps.agent) == (6, 300)
+    assert (settings.dials.agent_rings, settings.dials.patient_rings) == (25, 40)
+    assert (settings.dials.caps.number, settings.dials.caps.agent) == (6, 300)
     with pytest.raises(SettingsError, match="INNRINGING_PATIENT_RINGS"):
         Settings.load(patient_rings=0)
 
@@ -254,7 +258,7 @@ def test_several_keys_the_first_is_in_use(monkeypatch: pytest.MonkeyPatch) -> No
     for written in (f"2:{newest} 1:{KEY}", f"2:{newest},{KEY}", f" 2:{newest}\n1:{KEY}\n"):
         monkeypatch.setenv("INNRINGING_IDENTITY_KEY", written)
         settings = Settings.load()
-        identity, _ = settings.keys()
+        identity, _ = settings.vault.keys()
         assert (identity.current, identity.key) == (2, b"n" * 32)
         assert identity.older == {1: bytes(range(32))}
         hidden = Scrubber(_secrets(settings))(f"{newest} {KEY} {OTHER_KEY}")
@@ -277,7 +281,7 @@ def test_secrets_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name:
     file.write_text(f"{written}\n")
     monkeypatch.delenv(f"INNRINGING_{name}", raising=False)
     monkeypatch.setenv(f"INNRINGING_{name}_FILE", str(file))
-    found = getattr(Settings.load(), name.lower())
+    found = Settings.load().values()[name.lower()]
     assert (found if isinstance(found, str) else found.get_secret_value()) == written
     monkeypatch.setenv(f"INNRINGING_{name}", written)
     with pytest.raises(SettingsError, match=f"INNRINGING_{name} and INNRINGING_{name}_FILE are both set: keep one"):
@@ -312,5 +316,5 @@ def test_a_secret_file_that_is_no_good(
 def test_the_demo_makes_no_key_beside_one_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(KEY)
     monkeypatch.setenv("INNRINGING_IDENTITY_KEY_FILE", str(tmp_path / "secret"))
-    identity, _ = Settings.load(environment="demo").keys()
+    identity, _ = Settings.load(environment="demo").vault.keys()
     assert identity.key == bytes(range(32))

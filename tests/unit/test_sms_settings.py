@@ -20,15 +20,15 @@ def load(**given: Any) -> Settings:
 
 
 def test_off_in_production_and_a_file_in_the_demo() -> None:
-    assert load().sms == "off"
-    assert Settings(environment="demo").sms == "demo"
-    assert Settings(environment="demo", sms_gateway="off").sms == "off"
+    assert load().sms.active_gateway == "off"
+    assert Settings.read(environment="demo").sms.active_gateway == "demo"
+    assert Settings.read(environment="demo", sms_gateway="off").sms.active_gateway == "off"
 
 
 def test_a_whole_gateway_is_taken_and_its_address_is_the_base() -> None:
     settings = load(**WHOLE)
-    assert (settings.sms, settings.sms_url) == ("link", "https://n-eu.linkmobility.io")
-    assert settings.sms_texts == settings.prompts_dir / "sms.toml"
+    assert (settings.sms.active_gateway, settings.sms.url) == ("link", "https://n-eu.linkmobility.io")
+    assert settings.sms.texts == settings.files.prompts / "sms.toml"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_whole_gateway_is_taken_and_its_address_is_the_base() -> None:
         ({"sms_gateway": "elsewhere"}, "INNRINGING_SMS_URL is set, but INNRINGING_SMS_GATEWAY is elsewhere"),
         ({"sms_gateway": "demo"}, "INNRINGING_SMS_GATEWAY: demo sends nothing"),
         ({"sms_gateway": "twilio"}, "INNRINGING_SMS_GATEWAY: it should be 'off', 'demo', 'link' or 'elsewhere'"),
-        ({"sms_url": "http://n-eu.linkmobility.io"}, "INNRINGING_SMS_URL: the password would travel in clear"),
+        ({"sms_url": "http://n-eu.linkmobility.io"}, "INNRINGING_SMS_URL: the password would be sent in clear"),
         ({"sms_url": "https://u:p@n-eu.linkmobility.io"}, "INNRINGING_SMS_URL: write https://host"),
         ({"sms_url": "linkmobility"}, "INNRINGING_SMS_URL: write https://host"),
         ({"sms_sender": "Sykehuset Nord"}, "INNRINGING_SMS_SENDER: write 2 to 11 letters and digits"),
@@ -59,12 +59,12 @@ def test_half_a_gateway_is_refused_in_one_line(changes: dict[str, Any], said: st
 
 
 def test_without_reports_neither_gate_nor_secret_is_needed() -> None:
-    assert load(**{**WHOLE, "sms_gate_id": "", "sms_report_secret": None}).sms == "link"
+    assert load(**{**WHOLE, "sms_gate_id": "", "sms_report_secret": None}).sms.active_gateway == "link"
 
 
 @pytest.mark.parametrize("sender", ["Sykehuset", "+4768050000", "2333"])
 def test_senders(sender: str) -> None:
-    assert load(**{**WHOLE, "sms_sender": sender}).sms_sender == sender
+    assert load(**{**WHOLE, "sms_sender": sender}).sms.sender == sender
 
 
 def test_secrets_are_hidden_and_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -75,5 +75,5 @@ def test_secrets_are_hidden_and_may_stand_in_files(monkeypatch: pytest.MonkeyPat
     file.write_text(f"{PASSWORD}\n", "utf-8")
     monkeypatch.setenv("INNRINGING_SMS_PASSWORD_FILE", str(file))
     rest = {name: value for name, value in WHOLE.items() if name != "sms_password"}
-    found = load(**rest).sms_password
+    found = load(**rest).sms.password
     assert found and found.get_secret_value() == PASSWORD

@@ -19,7 +19,7 @@ from api.auth.oidc.provider import Metadata, Provider
 from api.auth.oidc.wire import Told, Wire
 from desk.clock import Clock
 from desk.errors import SettingsError
-from desk.settings.settings import Settings
+from desk.settings.oidc import OidcSettings
 
 log = structlog.get_logger(__name__)
 
@@ -44,17 +44,17 @@ class Issued:
 class Client:
     """One registration at one provider."""
 
-    def __init__(self, settings: Settings, *, provider: Provider, wire: Wire, clock: Clock) -> None:
+    def __init__(self, settings: OidcSettings, *, provider: Provider, wire: Wire, clock: Clock) -> None:
         """Raises SettingsError for a key that can't be used."""
         self._provider = provider
         self._wire = wire
         self._clock = clock
-        self.id = settings.oidc_client_id
-        self._secret = settings.oidc_client_secret
-        self._key = ClientKey(settings.oidc_client_key.get_secret_value()) if settings.oidc_client_key else None
+        self.id = settings.client_id
+        self._secret = settings.client_secret
+        self._key = ClientKey(settings.client_key.get_secret_value()) if settings.client_key else None
         if self._secret is None and self._key is None:
             raise SettingsError("INNRINGING_OIDC_CLIENT_SECRET is not set")
-        self.strict = settings.oidc_profile == "helseid"
+        self.strict = settings.profile == "helseid"
         self._nonce: str | None = None
 
     def possession(self) -> Possession | None:

@@ -35,8 +35,7 @@ from api.auth.oidc.tokens import Claims, Tokens
 from desk.access.permissions import Grant
 from desk.accounts.oidc.groups_file import GroupsToRoles
 from desk.clock import Clock
-from desk.settings.oidc import is_local_path
-from desk.settings.settings import Settings
+from desk.settings.oidc import OidcSettings, is_local_path
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
@@ -99,7 +98,7 @@ class Login:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: OidcSettings,
         *,
         provider: Provider,
         client: Client,
@@ -124,7 +123,7 @@ class Login:
             state=secrets.token_urlsafe(32),
             nonce=secrets.token_urlsafe(32),
             verifier=secrets.token_urlsafe(48),
-            after=after if after is not None and is_local_path(after) else self._settings.oidc_after_login,
+            after=after if after is not None and is_local_path(after) else self._settings.after_login,
             before=before,
             until=self._clock.now() + LASTS,
             possession=possession,
@@ -132,8 +131,8 @@ class Login:
         params = {
             "response_type": "code",
             "client_id": self._client.id,
-            "redirect_uri": self._settings.oidc_redirect_uri,
-            "scope": self._settings.oidc_scopes,
+            "redirect_uri": self._settings.redirect_uri,
+            "scope": self._settings.scopes,
             "state": under_way.state,
             "nonce": under_way.nonce,
             "code_challenge": create_s256_code_challenge(under_way.verifier),
@@ -164,7 +163,7 @@ class Login:
             raise _refused(answer.error)
         if not answer.code:
             raise LoginRefused("no-code")
-        redirect_uri = self._settings.oidc_redirect_uri
+        redirect_uri = self._settings.redirect_uri
         issued = await self._client.redeem(answer.code, under_way.verifier, redirect_uri, under_way.possession)
         claims = await self._tokens.identity(issued.id_token, nonce=under_way.nonce, access_token=issued.access_token)
         self._strength.check(claims)

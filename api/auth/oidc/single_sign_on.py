@@ -21,6 +21,7 @@ from desk.accounts.sessions.service import LoginSource, Opened, ProviderLogin, S
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.files.reload import AccessFile
+from desk.settings.oidc import OidcSettings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 
@@ -41,7 +42,7 @@ class SingleSignOn:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: OidcSettings,
         *,
         database: Database,
         vault: Vault,
@@ -51,12 +52,12 @@ class SingleSignOn:
         clock: Clock,
     ) -> None:
         """Raises SettingsError for a client key that can't be used. The provider is not asked before somebody comes."""
-        self._issuer = settings.oidc_issuer
+        self._issuer = settings.issuer
         self._groups = groups
-        self._wire = Wire(settings.oidc_issuer, authority=settings.oidc_ca)
-        provider = Provider(settings.oidc_issuer, self._wire)
+        self._wire = Wire(settings.issuer, authority=settings.ca)
+        provider = Provider(settings.issuer, self._wire)
         client = Client(settings, provider=provider, wire=self._wire, clock=clock)
-        self._tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.oidc_clock_skew)
+        self._tokens = Tokens(provider=provider, client_id=client.id, clock=clock, skew=settings.clock_skew)
         self._login = Login(
             settings, provider=provider, client=client, tokens=self._tokens, vault=vault, groups=groups, clock=clock
         )
@@ -68,8 +69,8 @@ class SingleSignOn:
             sessions=sessions,
             agents=agents,
             clock=clock,
-            every=settings.oidc_check_every,
-            unreachable=settings.oidc_unreachable_for,
+            every=settings.check_every,
+            unreachable=settings.unreachable_for,
         )
 
     async def begin(self, after: str | None, before: str | None) -> Begun:
@@ -130,9 +131,9 @@ def single_sign_on(
     settings: Settings, *, database: Database, vault: Vault, sessions: Sessions, agents: Agents, clock: Clock
 ) -> SingleSignOn | None:
     """Single sign-on by the settings; None where it is off."""
-    if not settings.single_sign_on:
+    if not settings.oidc.enabled:
         return None
-    groups = AccessFile(settings.access_file)
+    groups = AccessFile(settings.files.access)
     return SingleSignOn(
-        settings, database=database, vault=vault, sessions=sessions, agents=agents, groups=groups, clock=clock
+        settings.oidc, database=database, vault=vault, sessions=sessions, agents=agents, groups=groups, clock=clock
     )

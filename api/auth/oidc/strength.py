@@ -7,7 +7,7 @@ from typing import Any, Final
 from api.auth.oidc.errors import LoginRefused, LoginTooWeak
 from api.auth.oidc.tokens import Claims
 from desk.clock import Clock
-from desk.settings.settings import Settings
+from desk.settings.oidc import OidcSettings
 
 CONTEXTS: Final = "acrs"
 """Entra ID's authentication contexts: asked for by the parameter `claims`, one at a time, and told as a list."""
@@ -16,13 +16,13 @@ CONTEXTS: Final = "acrs"
 class Strength:
     """What the settings ask of log-ins. What the provider doesn't say in its token, it has not vouched for."""
 
-    def __init__(self, settings: Settings, *, clock: Clock) -> None:
-        self._acr = settings.oidc_acr.split()
-        self._claim = settings.oidc_acr_claim
-        self._accepted = set((settings.oidc_acr_accepted or settings.oidc_acr).split())
-        self._amr = settings.oidc_amr.split()
-        self._max_age = None if settings.oidc_max_age_minutes is None else settings.oidc_max_age_minutes * 60
-        self._skew = settings.oidc_clock_skew
+    def __init__(self, settings: OidcSettings, *, clock: Clock) -> None:
+        self._acr = settings.acr.split()
+        self._claim = settings.acr_claim
+        self._accepted = set((settings.acr_accepted or settings.acr).split())
+        self._amr = settings.amr.split()
+        self._max_age = None if settings.max_age_minutes is None else settings.max_age_minutes * 60
+        self._skew = settings.clock_skew
         self._clock = clock
 
     @property

@@ -173,7 +173,7 @@ def main(number: str, guarded: str) -> None:
     from desk.settings.settings import Settings
 
     if guarded == "guarded":
-        guard_output(Settings(environment="production"))
+        guard_output(Settings.read(environment="production"))
     for way in WAYS:
         way(number)
     local = number

@@ -65,7 +65,7 @@ class System:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.folder = settings.var_dir
+        self.folder = settings.files.var
         self._running = contextlib.ExitStack()
         self.api: Program
         self.ivr: Program
@@ -113,14 +113,14 @@ class System:
     def client(self) -> httpx.AsyncClient:
         """The REST API as the demo agent."""
         return httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.settings.api_port}/api/v1",
+            base_url=f"http://127.0.0.1:{self.settings.api.port}/api/v1",
             headers={"Authorization": f"Bearer {self.token}"},
             trust_env=False,
             timeout=30,
         )
 
     def _api_answers(self) -> bool:
-        address = f"http://127.0.0.1:{self.settings.api_port}/healthz"
+        address = f"http://127.0.0.1:{self.settings.api.port}/healthz"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(address, timeout=2):
@@ -139,18 +139,18 @@ def running_system(folder: Path, **given: object) -> Iterator[System]:
 def variables(settings: Settings, **other: str) -> dict[str, str]:
     """The environment of a program with these settings and no others of ours."""
     ours = {
-        "ENVIRONMENT": settings.environment,
-        "VAR_DIR": str(settings.var_dir),
-        "DATABASE_URL": settings.database_url,
-        "DEPARTMENTS_FILE": str(settings.departments_file),
-        "ARI_PORT": str(settings.ari_port),
-        "API_PORT": str(settings.api_port),
-        "SIP_PORT": str(settings.sip_port),
-        "RTP_PORTS": settings.rtp_ports,
-        "TRUNK": settings.trunk,
-        "AGENT_RINGS": str(settings.agent_rings),
-        "PATIENT_RINGS": str(settings.patient_rings),
-        "DIALS_A_NUMBER_A_DAY": str(settings.dials_a_number_a_day),
+        "ENVIRONMENT": settings.general.environment,
+        "VAR_DIR": str(settings.files.var),
+        "DATABASE_URL": settings.database.url,
+        "DEPARTMENTS_FILE": str(settings.files.departments),
+        "ARI_PORT": str(settings.ari.port),
+        "API_PORT": str(settings.api.port),
+        "SIP_PORT": str(settings.sip.port),
+        "RTP_PORTS": settings.sip.rtp_ports,
+        "TRUNK": settings.sip.trunk,
+        "AGENT_RINGS": str(settings.dials.agent_rings),
+        "PATIENT_RINGS": str(settings.dials.patient_rings),
+        "DIALS_A_NUMBER_A_DAY": str(settings.dials.per_number_a_day),
         **{name.upper(): str(limit) for name, limit in UNLIMITED.items()},
     }
     return without_ours() | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}

@@ -20,7 +20,7 @@ def prompts(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What callers hear, built as a hospital would build it; once, when several processes share the tests."""
     tools = str(tree.ensure(tree.ASTERISK) / "bin")
     settings = machine_settings(tmp_path_factory.mktemp("prompts"))
-    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else Path(settings.var_dir)
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else Path(settings.files.var)
     with (shared / "prompts.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = run(settings, "prompts", "build", "--tools", tools, seconds=300)

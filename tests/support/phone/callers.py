@@ -93,7 +93,7 @@ def listener_of(folder: Path, keys: frozenset[str]) -> PromptRecogniser:
 @cache
 def sentences() -> frozenset[str]:
     """The whole sentences of the Bokmål catalogue."""
-    catalogue = load_catalogue(Settings.load(need_keys=False, environment="demo").prompts_dir / "catalogue.toml")
+    catalogue = load_catalogue(Settings.load(need_keys=False, environment="demo").files.prompts / "catalogue.toml")
     return frozenset(key for key in catalogue.texts["nb"] if not catalogue.is_fragment("nb", key))
 
 
@@ -102,7 +102,7 @@ async def ringing(
     settings: Settings, extension: str, caller: str = "", *, withheld: bool = False, name: str = ""
 ) -> AsyncIterator[Caller]:
     """A caller who has just been answered; hangs up at the end of the block, unless it is over."""
-    async with Phone("127.0.0.1", settings.sip_port) as phone:
+    async with Phone("127.0.0.1", settings.sip.port) as phone:
         call = await phone.ring(extension, caller=caller, withheld=withheld, name=name, patience=30)
-        yield Caller(call, settings.prompts_dir / "build" / "nb")
+        yield Caller(call, settings.files.prompts / "build" / "nb")
         await call.hang_up()

@@ -57,7 +57,7 @@ class Exchange:
     async def token(self, agent: str) -> str:
         """The token of that agent, who sits at the demo phone; added the first time."""
         if agent not in self.tokens:
-            async with open_database(self.system.settings) as database:
+            async with open_database(self.system.settings.database) as database:
                 agents = Agents(database=database, clock=SystemClock())
                 self.tokens[agent] = await agents.add(agent, Role.AGENT, [ALL_DEPARTMENTS], phone="demo-phone")
         return self.tokens[agent]
@@ -66,7 +66,7 @@ class Exchange:
     async def agent(self, name: str = "kari") -> AsyncIterator[httpx.AsyncClient]:
         token = await self.token(name)
         async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.system.settings.api_port}/api/v1",
+            base_url=f"http://127.0.0.1:{self.system.settings.api.port}/api/v1",
             headers={"Authorization": f"Bearer {token}"},
             trust_env=False,
             timeout=30,
@@ -76,7 +76,7 @@ class Exchange:
     @asynccontextmanager
     async def phones(self) -> AsyncIterator[tuple[Phone, Phone]]:
         """The agent's phone, registered, and the patient's behind the trunk."""
-        port = self.system.settings.sip_port
+        port = self.system.settings.sip.port
         password = self.system.asterisk.instance.passwords["demo-phone"]
         async with (
             Phone(port=port, user="demo-phone", password=password) as desk_phone,
@@ -87,9 +87,9 @@ class Exchange:
 
     def ari(self, path: str) -> Any:
         settings = self.system.settings
-        secret = f"{settings.ari_user}:{settings.require_ari_password()}"
+        secret = f"{settings.ari.user}:{settings.ari.require_password()}"
         request = urllib.request.Request(
-            f"http://127.0.0.1:{settings.ari_port}/ari/{path}",
+            f"http://127.0.0.1:{settings.ari.port}/ari/{path}",
             headers={"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()},
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

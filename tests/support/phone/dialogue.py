@@ -208,7 +208,7 @@ class World:
         self.caller = FakeChannel()
         self.recorder = FakeRecorder()
         self.department = department
-        self.settings = Settings(environment=environment, **settings)
+        self.settings = Settings.read(environment=environment, **settings)
         self.call: Call = self.caller.call(department=department.slug, number=number, withheld=withheld)
         self.hung_up = False
 
@@ -220,7 +220,7 @@ class World:
                 self.desk,
                 self.department,
                 callers=self.callers,  # type: ignore[arg-type]
-                settings=self.settings,
+                numbers=self.settings.numbers,
                 clock=self.clock,  # type: ignore[arg-type]
                 recorder=self.recorder,
             )

@@ -40,8 +40,8 @@ SOON = 2.0
 
 def link(gateway: LinkGateway, *, seconds: float = SOON) -> LinkMobility:
     """Our side of that gateway."""
-    settings = Settings(environment="demo", **gateway.settings())
-    settings.check_sms()
+    settings = Settings.read(environment="demo", **gateway.settings()).sms
+    settings.check()
     return LinkMobility(settings, seconds=seconds)
 
 

@@ -114,7 +114,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         vault=vault,
         clock=clock,
         lease=timedelta(minutes=15),
-        numbers=given.number_rate,
+        numbers=given.limits.number_rate,
     )
     services = build_services(
         given,

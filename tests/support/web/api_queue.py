@@ -21,14 +21,14 @@ from tests.support.synthetic import synthetic_identity
 async def open_queue(database_url: str, var_dir: Path) -> AsyncIterator[Desk]:
     """A desk on that database, migrated, with the keys an api in the same folder uses."""
     settings = Settings.load(environment="demo", database_url=database_url, var_dir=var_dir)
-    departments = load_departments(settings.departments_file)
-    await migrate(settings.database_url)
-    database = Database(settings.database_url)
+    departments = load_departments(settings.files.departments)
+    await migrate(settings.database.url)
+    database = Database(settings.database.url)
     try:
         yield Desk(
             database=database,
             departments=lambda: departments,
-            vault=make_vault(settings),
+            vault=make_vault(settings.vault),
             clock=SystemClock(),
         )
     finally:

@@ -1,0 +1,66 @@
+"""Where the operators' files and our own are."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from desk.paths import ROOT
+from desk.settings.group import PREFIX, Group
+
+
+class VarGroup(Group):
+    """A group that depends on the folder for files of our own."""
+
+    var: Path = Field(
+        Path("var"),
+        validation_alias=f"{PREFIX}VAR_DIR",
+        description=(
+            "The folder for what the service writes. A second copy on the same machine needs another, and "
+            "ports of its own."
+        ),
+    )
+
+    @field_validator("var")
+    @classmethod
+    def _var_under_root(cls, path: Path) -> Path:
+        return under_root(path)
+
+
+class PromptsGroup(Group):
+    """A group that depends on the folder of prompts."""
+
+    prompts: Path = Field(
+        Path("prompts"),
+        validation_alias=f"{PREFIX}PROMPTS_DIR",
+        description="The folder with the catalogue, the recordings and sms.toml.",
+    )
+
+    @field_validator("prompts")
+    @classmethod
+    def _prompts_under_root(cls, path: Path) -> Path:
+        return under_root(path)
+
+
+class FileSettings(VarGroup, PromptsGroup):
+    """Files and folders. A relative path starts at the folder of the installation."""
+
+    departments: Path = Field(
+        Path("dialplan/departments.toml"),
+        validation_alias=f"{PREFIX}DEPARTMENTS_FILE",
+        description="The departments: numbers, hours, promises (docs/operator.md).",
+    )
+    access: Path = Field(
+        Path("dialplan/access.toml"),
+        validation_alias=f"{PREFIX}ACCESS_FILE",
+        description="Which of the provider's groups give which role in which department.",
+    )
+
+    @field_validator("departments", "access")
+    @classmethod
+    def _under_root(cls, path: Path) -> Path:
+        return under_root(path)
+
+
+def under_root(path: Path) -> Path:
+    """Return the path, relative to the installation where it is not absolute."""
+    return ROOT / path.expanduser()

@@ -1,0 +1,83 @@
+"""SIP and media of the Asterisk that `make run` starts: addresses, ports, trunk, encryption."""
+
+import re
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import Field, field_validator
+
+from desk.errors import SettingsError
+from desk.settings.group import PREFIX, Group, Port, check_both, prefix
+
+Encryption: TypeAlias = Literal["off", "phones", "all"]
+
+
+class SipSettings(Group):
+    """SIP and sound, for the Asterisk that `make run` starts."""
+
+    model_config = prefix("SIP_")
+
+    host: str = Field(
+        "127.0.0.1",
+        description="The address Asterisk takes SIP on. `0.0.0.0` lets a trunk or phones on other machines in.",
+    )
+    port: Port = Field(5060, description="The UDP port Asterisk takes SIP on.")
+    rtp_ports: str = Field(
+        "10000-10999",
+        validation_alias=f"{PREFIX}RTP_PORTS",
+        description="First and last UDP port for sound.",
+    )
+    trunk: str = Field(
+        "",
+        validation_alias=f"{PREFIX}TRUNK",
+        description=(
+            "`host` or `host:port` of the telephone company's SIP trunk, used by click to call "
+            "(docs/api.md#click-to-call). Empty: patients can't be called from here."
+        ),
+    )
+    encryption: Encryption = Field(
+        "off",
+        description=(
+            "Which calls must use TLS and SRTP: `off`, `phones`, or `all`, the trunk included "
+            "(docs/network.md#calls-over-tls-and-srtp)."
+        ),
+    )
+    tls_port: Port = Field(5061, description="The port Asterisk takes SIP over TLS on.")
+    tls_cert_file: Path | None = Field(None, description="Asterisk's certificate with its chain (PEM).")
+    tls_key_file: Path | None = Field(None, description="The key of SIP_TLS_CERT_FILE.")
+    tls_ca_file: Path | None = Field(
+        None,
+        description=(
+            "The authority that issues the trunk's certificate (PEM). Unset: the authorities of this machine."
+        ),
+    )
+
+    @property
+    def rtp_range(self) -> tuple[int, int]:
+        """The first and last RTP port."""
+        first, last = self.rtp_ports.split("-")
+        return int(first), int(last)
+
+    def check(self) -> None:
+        """Raise SettingsError: half a certificate, or encryption without one."""
+        check_both(self, "tls_cert_file", "tls_key_file")
+        if self.encryption != "off" and self.tls_cert_file is None:
+            raise SettingsError(
+                f"{PREFIX}SIP_TLS_CERT_FILE and {PREFIX}SIP_TLS_KEY_FILE are not set: "
+                f"{PREFIX}SIP_ENCRYPTION={self.encryption} needs Asterisk's certificate and its key."
+            )
+
+    @field_validator("trunk")
+    @classmethod
+    def _host_and_port(cls, trunk: str) -> str:
+        if trunk and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", trunk, re.ASCII):
+            raise ValueError("write the host, or host:port, of your telephone company's SIP trunk")
+        return trunk
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _ascending_ports(cls, ports: str) -> str:
+        match = re.fullmatch(r"([0-9]{4,5})-([0-9]{4,5})", ports)
+        if not match or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
+            raise ValueError("write first-last, such as 10000-10999, between 1024 and 65535")
+        return ports
