@@ -1,4 +1,4 @@
-# The phone door and the web door. Built in two steps by docker/app_image.py: `python` makes the wheels, outside of the
+# The phone door and the web door. Built in two steps by ops/machine/app_image.py: `python` makes the wheels, outside of the
 # build, where the host's certificates and index settings hold; the last stage installs them without any network.
 FROM debian:trixie-slim AS python
 RUN apt-get update \

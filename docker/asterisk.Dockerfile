@@ -1,4 +1,4 @@
-# Asterisk 22 LTS of Debian sid. The configuration is mounted: docker/instance.py writes it beside the operators' dialplan/.
+# Asterisk 22 LTS of Debian sid. The configuration is mounted: ops/machine/instance.py adds to the operators' dialplan/.
 FROM debian:sid-slim
 # To pin the day: MIRROR names a snapshot archive with its date, and the mirror of the base image is not used.
 ARG MIRROR=

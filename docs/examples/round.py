@@ -1,8 +1,8 @@
-"""One round at a department, with nothing but Python: claim, ring by hand, tell how it went, see what comes next.
+"""Work through one round of a department with only Python: claim, call by hand, record how it went, see what is next.
 
     INNRINGING_API=http://127.0.0.1:8000 INNRINGING_TOKEN=inn_… python round.py kirurgi
 
-It asks on the terminal how each call went; an empty answer gives the callback back.
+It asks on the terminal how each call went; an empty answer releases the callback.
 """
 
 import json
@@ -19,7 +19,7 @@ OUTCOMES = ("reached", "no_answer", "busy", "voicemail", "wrong_number", "droppe
 
 
 def post(path: str, body: dict[str, Any]) -> Any:
-    """One request. The key makes it safe to send again when an answer is lost: it is then done once all the same."""
+    """Send one request. The key makes it safe to repeat when the answer is lost: it is done only once."""
     headers = {
         "Authorization": f"Bearer {TOKEN}",
         "Content-Type": "application/json",
@@ -40,7 +40,7 @@ def post(path: str, body: dict[str, Any]) -> Any:
 
 
 def ask(callback: dict[str, Any]) -> str:
-    """Show whom to ring, and read how it went."""
+    """Show whom to call, and read how it went."""
     who = callback["patient"]["masked"] if callback["patient"] else "uten fødselsnummer"
     print(f"Ring {callback['phone']} ({who}), lovet {callback['promise']['spoken']}. {callback['note'] or ''}")
     while (outcome := input(f"{'/'.join(OUTCOMES)}: ").strip()) and outcome not in OUTCOMES:
@@ -49,7 +49,7 @@ def ask(callback: dict[str, Any]) -> str:
 
 
 def work(department: str) -> None:
-    """Take one at a time until nobody is left; those not reached come back when they are to be rung again."""
+    """Claim one at a time until the queue is empty; unreached callbacks return at their next promised time."""
     while claimed := post("/callbacks/claim", {"department": department})["items"]:
         callback = claimed[0]
         path, fence = f"/callbacks/{callback['id']}", callback["fence"]
