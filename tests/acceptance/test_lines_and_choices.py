@@ -296,7 +296,7 @@ def test_a_referrer_whom_nobody_answers_is_told_so_and_comes_to_the_switchboard(
     assert rung(is_a_referrer_and_nobody_answers).heard == ["line_unanswered", "switchboard_unavailable"]
 
 
-def test_an_open_callback_does_not_hold_the_urgent_line_up(rung: Rung) -> None:
+def test_open_callback_does_not_delay_the_urgent_line(rung: Rung) -> None:
     one = rung(rings_the_urgent_line)
     assert one.heard == ["recovered"]
     (callback,) = one.callbacks
@@ -311,7 +311,7 @@ def test_nor_when_it_is_reached_by_its_key(rung: Rung) -> None:
     assert [call["why"] for call in one.calls] == [None, "urgent"]
 
 
-def test_who_keys_an_emergency_number_is_told_to_ring_it_and_put_through(rung: Rung) -> None:
+def test_emergency_number_is_announced_and_the_caller_put_through(rung: Rung) -> None:
     one = rung(keys_an_emergency_number)
     assert one.heard == ["welcome", "emergency", "ask_identity", "emergency", "to_urgent_line", "recovered"]
     (call,) = one.calls

@@ -100,7 +100,7 @@ async def test_who_gave_no_identity_first_gives_it_to_the_same_callback(callers:
     assert third and (third.callback.id, third.known_person) == (first.id, True)
 
 
-async def test_how_many_are_before(callers: RepeatCallers, desk: Desk, clock: FakeClock) -> None:
+async def test_number_of_callers_ahead_is_announced(callers: RepeatCallers, desk: Desk, clock: FakeClock) -> None:
     for n in (1, 2, 3, 4):
         await registered(desk, n)
         clock.advance(MINUTE)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of single parts."""
+"""Fixtures for the unit tests."""
 
 import os
 
@@ -9,6 +9,6 @@ from tests.support.environment import without_ours
 
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine the tests run on."""
+    """Remove this machine's INNRINGING_ settings."""
     for name in os.environ.keys() - without_ours().keys():
         monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""access.toml: what a group gives, and where a mistake stands."""
+"""access.toml: the grants of a group, and the line of a mistake."""
 
 from pathlib import Path
 
@@ -32,13 +32,13 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_file_as_it_comes_lets_nobody_in_and_is_in_order() -> None:
+def test_shipped_file_is_valid_and_grants_no_access() -> None:
     given = load_access(FILE)
     assert (given.claim, given.name, given.grants) == ("groups", "name", {})
     assert groups(FILE, DEPARTMENTS, root=ROOT) == []
 
 
-def test_its_examples_are_in_order_too(tmp_path: Path) -> None:
+def test_commented_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
     file = tmp_path / "access.toml"
     head, examples = FILE.read_text("utf-8").split('# [groups."', 1)
     file.write_text(head + "\n".join(line.removeprefix("# ") for line in f'[groups."{examples}'.splitlines()), "utf-8")
@@ -46,7 +46,7 @@ def test_its_examples_are_in_order_too(tmp_path: Path) -> None:
     assert groups(file, DEPARTMENTS, root=ROOT) == []
 
 
-def test_somebody_in_several_groups_gets_what_each_gives(file: Path) -> None:
+def test_member_of_several_groups_gets_the_grants_of_each(file: Path) -> None:
     given = load_access(file)
     assert given.claim == "roles"
     leader = {Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte"), Grant(Role.AUDITOR, "*")}
@@ -68,7 +68,7 @@ def test_somebody_in_several_groups_gets_what_each_gives(file: Path) -> None:
         ('[groups."7a1c"]\n', "[groups]\n7a1c = 1\n", 4, "group '7a1c' is no table"),
     ],
 )
-def test_a_mistake_is_refused_at_its_line(file: Path, old: str, new: str, line: int, said: str) -> None:
+def test_mistake_is_reported_at_its_line(file: Path, old: str, new: str, line: int, said: str) -> None:
     assert old in TEXT
     file.write_text(TEXT.replace(old, new, 1).partition("comment" if "7a1c = 1" in new else "\0")[0], "utf-8")
     with pytest.raises(AccessFileError) as refused:
@@ -77,12 +77,12 @@ def test_a_mistake_is_refused_at_its_line(file: Path, old: str, new: str, line: 
     assert said in refused.value.reason
 
 
-def test_a_missing_file_says_so(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(AccessFileError, match="the file of groups and roles is missing"):
         load_access(tmp_path / "access.toml")
 
 
-def test_a_department_that_is_not_there_is_told_by_the_check(file: Path, tmp_path: Path) -> None:
+def test_check_reports_an_unknown_department(file: Path, tmp_path: Path) -> None:
     file.write_text(TEXT.replace('["kirurgi"]', '["kirugi"]'), "utf-8")
     found = [(5, "there is no department kirugi: did you mean kirurgi?")]
     assert list(unknown_departments(file, ["kirurgi", "hjerte"])) == found
@@ -93,7 +93,7 @@ def test_a_department_that_is_not_there_is_told_by_the_check(file: Path, tmp_pat
     assert fault.line == 1
 
 
-def test_an_edit_takes_effect_and_a_mistake_does_not(tmp_path: Path) -> None:
+def test_valid_edit_takes_effect_and_a_mistake_does_not(tmp_path: Path) -> None:
     file, now = tmp_path / "access.toml", 1_000_000.0
     given = AccessFile(file, seconds=lambda: now, wall=lambda: now)
     assert (given(), given.fault is not None) == (None, True), "no good file yet: nobody is let in"

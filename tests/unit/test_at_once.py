@@ -1,4 +1,4 @@
-"""Questions asked at the same time share one answer's work; one asked alone waits for nobody."""
+"""Requests made at the same time share one piece of work; a single request does not wait."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ UNLUCKY = -13
 
 
 class Desk:
-    """Doubles numbers, when it is let."""
+    """Doubles numbers, once it is allowed to."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -29,14 +29,14 @@ class Desk:
         return [2 * question for question in questions]
 
 
-async def test_one_alone_is_answered_alone() -> None:
+async def test_single_request_is_answered_at_once() -> None:
     desk = Desk()
     at_once = Batcher(desk.answer)
     assert [await at_once.ask(n) for n in range(3)] == [0, 2, 4]
     assert desk.asked == [[0], [1], [2]]
 
 
-async def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer() -> None:
+async def test_requests_that_arrive_meanwhile_share_one_batch() -> None:
     desk = Desk()
     desk.open.clear()
     at_once = Batcher(desk.answer)
@@ -49,14 +49,14 @@ async def test_what_comes_meanwhile_goes_together_and_each_gets_its_own_answer()
     assert [len(each) for each in desk.asked] == [1, MOST, 2]
 
 
-async def test_an_error_is_told_to_all_who_shared_it_and_to_nobody_else() -> None:
+async def test_error_reaches_everyone_in_the_batch_and_no_one_else() -> None:
     at_once = Batcher(Desk().answer)
     told = await asyncio.gather(*(at_once.ask(n) for n in (UNLUCKY, 1)), return_exceptions=True)
     assert [type(each) for each in told] == [StorageUnavailable, StorageUnavailable]
     assert await at_once.ask(4) == 8
 
 
-async def test_who_is_cancelled_waits_for_the_end_and_the_others_get_their_answers() -> None:
+async def test_cancelled_request_waits_for_the_batch_and_the_others_are_answered() -> None:
     desk = Desk()
     desk.open.clear()
     at_once = Batcher(desk.answer)

@@ -1,4 +1,4 @@
-"""Files as operators break them: each is refused with one clear message, at its line, and nothing else is said."""
+"""Operators' files with one mistake each: the check reports that mistake at its line, and nothing else."""
 
 import io
 import shutil
@@ -25,7 +25,7 @@ SMS = (ROOT / "prompts" / "sms.toml").read_text("utf-8")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The operators' files, all in order, nothing built."""
+    """The operators' files, all valid, with no prompts built."""
     shutil.copytree(ROOT / "dialplan", tmp_path / "dialplan")
     (tmp_path / "prompts" / "nb").mkdir(parents=True)
     (tmp_path / "prompts" / "catalogue.toml").write_text(CATALOGUE, "utf-8")
@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def checked(root: Path) -> list[Fault]:
-    """The faults; notes left out."""
+    """The faults without the notes."""
     found = faults(root / "dialplan" / "departments.toml", root / "prompts", root / "dialplan", root=root)
     return [fault for fault in found if not fault.note]
 
@@ -55,7 +55,7 @@ def line_of(text: str, words: str) -> int:
     return 1 + text[: text.index(words)].count("\n")
 
 
-def test_the_files_as_they_come_are_in_order(root: Path) -> None:
+def test_shipped_files_are_valid(root: Path) -> None:
     assert checked(root) == []
 
 
@@ -109,7 +109,9 @@ BROKEN_DEPARTMENTS = [
     ("old", "new", "reason", "place"),
     [pytest.param(*case[1:], id=case[0]) for case in BROKEN_DEPARTMENTS],
 )
-def test_a_broken_departments_file(root: Path, old: str, new: str, reason: str, place: str | None) -> None:
+def test_broken_departments_file_is_reported_at_its_line(
+    root: Path, old: str, new: str, reason: str, place: str | None
+) -> None:
     file = root / "dialplan" / "departments.toml"
     assert old in DEPARTMENTS
     file.write_text(DEPARTMENTS.replace(old, new, 1), "utf-8")
@@ -133,7 +135,7 @@ BROKEN_CHOICES = [
 
 
 @pytest.mark.parametrize(("text", "line", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN_CHOICES])
-def test_a_broken_choice_after_the_request(root: Path, text: str, line: int, reason: str) -> None:
+def test_broken_choice_after_the_request_is_reported(root: Path, text: str, line: int, reason: str) -> None:
     (root / "dialplan" / "departments.toml").write_text(DEPARTMENTS + text, "utf-8")
     first, *others = checked(root)
     assert (first.file, first.line) == ("dialplan/departments.toml", DEPARTMENTS.count("\n") + line)
@@ -141,7 +143,7 @@ def test_a_broken_choice_after_the_request(root: Path, text: str, line: int, rea
     assert {fault.line for fault in others} <= {first.line}  # a text may be missing in several languages
 
 
-def test_departments_in_the_wrong_encoding(root: Path) -> None:
+def test_departments_file_in_the_wrong_encoding_is_reported(root: Path) -> None:
     text = DEPARTMENTS.replace("Kirurgisk poliklinikk", "Øre-nese-hals")
     (root / "dialplan" / "departments.toml").write_bytes(text.encode("utf-8").replace("Ø".encode(), b"\xd8"))
     (fault,) = checked(root)
@@ -171,7 +173,7 @@ BROKEN_TEXTS = [
 @pytest.mark.parametrize(
     ("old", "new", "reason", "place"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN_TEXTS]
 )
-def test_a_broken_catalogue(root: Path, old: str, new: str, reason: str, place: str) -> None:
+def test_broken_catalogue_is_reported_at_its_line(root: Path, old: str, new: str, reason: str, place: str) -> None:
     assert old in CATALOGUE
     (root / "prompts" / "catalogue.toml").write_text(CATALOGUE.replace(old, new, 1), "utf-8")
     first, *others = checked(root)
@@ -180,7 +182,7 @@ def test_a_broken_catalogue(root: Path, old: str, new: str, reason: str, place: 
     assert reason in first.reason
 
 
-def test_a_catalogue_in_the_wrong_encoding(root: Path) -> None:
+def test_catalogue_in_the_wrong_encoding_is_reported(root: Path) -> None:
     (root / "prompts" / "catalogue.toml").write_bytes(CATALOGUE.encode("latin-1", "replace"))
     (fault,) = checked(root)
     assert fault.reason == "not UTF-8 text: save the file as UTF-8"
@@ -201,21 +203,21 @@ BROKEN_RECORDINGS: list[tuple[str, str, bytes, str]] = [
 @pytest.mark.parametrize(
     ("name", "content", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN_RECORDINGS]
 )
-def test_a_broken_recording(root: Path, name: str, content: bytes, reason: str) -> None:
+def test_broken_recording_is_reported_with_the_reason(root: Path, name: str, content: bytes, reason: str) -> None:
     (root / "prompts" / "nb" / name).write_bytes(content)
     (fault,) = checked(root)
     assert fault.file == f"prompts/nb/{name}"
     assert reason in fault.reason
 
 
-def test_two_recordings_of_one_prompt(root: Path) -> None:
+def test_second_recording_of_a_prompt_is_reported(root: Path) -> None:
     for name in ("welcome.wav", "welcome.mp3"):
         (root / "prompts" / "nb" / name).write_bytes(tone())
     (fault,) = checked(root)
     assert "a second recording, in addition to welcome.mp3: keep one" in fault.reason
 
 
-def test_a_recording_that_the_last_build_used_and_that_is_gone(root: Path) -> None:
+def test_missing_recording_of_the_last_build_is_reported(root: Path) -> None:
     build = root / "prompts" / "build"
     build.mkdir()
     (build / "manifest.json").write_text(
@@ -228,8 +230,8 @@ def test_a_recording_that_the_last_build_used_and_that_is_gone(root: Path) -> No
     )
 
 
-def test_a_recording_as_a_studio_delivers_it_is_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """48 kHz stereo MP3 is no fault at all."""
+def test_studio_recording_is_accepted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 48 kHz stereo MP3 is not a fault."""
     tools = tree.ensure(tree.ASTERISK) / "bin"
     wav, mp3 = root / "tone.wav", root / "prompts" / "nb" / "welcome.mp3"
     wav.write_bytes(tone(rate=48_000))
@@ -258,7 +260,9 @@ BROKEN_SMS = [
 @pytest.mark.parametrize(
     ("old", "new", "reason", "place"), [case[1:] for case in BROKEN_SMS], ids=[case[0] for case in BROKEN_SMS]
 )
-def test_a_mistake_in_the_texts_of_sms(root: Path, old: str, new: str, reason: str, place: str) -> None:
+def test_mistake_in_the_sms_texts_is_reported_at_its_line(
+    root: Path, old: str, new: str, reason: str, place: str
+) -> None:
     head, body = SMS[: SMS.index("[nb]")], SMS[SMS.index("[nb]") :]
     text = head + body.replace(old, new, 1)
     (root / "prompts" / "sms.toml").write_text(text, "utf-8")
@@ -267,7 +271,7 @@ def test_a_mistake_in_the_texts_of_sms(root: Path, old: str, new: str, reason: s
     assert fault.line == line_of(text, f"\n{place}") + 1
 
 
-def test_receipts_by_sms_where_nothing_sends_them_are_worth_a_note(root: Path) -> None:
+def test_sms_receipts_without_a_gateway_get_a_note(root: Path) -> None:
     file = root / "dialplan" / "departments.toml"
     (note,) = sms_off(Settings.read(environment="production", departments_file=file))
     assert note.note
@@ -276,12 +280,12 @@ def test_receipts_by_sms_where_nothing_sends_them_are_worth_a_note(root: Path) -
     assert sms_off(Settings.read(environment="demo", departments_file=file)) == []
 
 
-def test_every_department_is_asked_about_its_dialplan_only_when_it_could_be_read(root: Path) -> None:
+def test_dialplan_is_not_checked_when_departments_cannot_be_read(root: Path) -> None:
     (root / "dialplan" / "departments.toml").unlink()
     (fault,) = checked(root)
     assert fault.reason == "it can't be read: No such file or directory"
 
 
-def test_there_are_twenty_five_and_more() -> None:
+def test_there_are_at_least_twenty_five_cases() -> None:
     assert len(BROKEN_DEPARTMENTS) + len(BROKEN_TEXTS) + len(BROKEN_RECORDINGS) + 4 >= 25
     assert load_departments(ROOT / "dialplan" / "departments.toml")

@@ -1,4 +1,4 @@
-"""What a dialogue can do with a caller, second by second on virtual time."""
+"""What a dialogue can do with a call, second by second on virtual time."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def now() -> float:
 
 
 @on_virtual_time
-async def test_play_sends_all_prompts_in_one_request_and_returns_when_they_are_heard() -> None:
+async def test_play_sends_all_prompts_in_one_request_and_returns_when_they_end() -> None:
     caller = FakeChannel(durations={"vi_ringer_deg": 2.0, "i_dag": 0.5})
     await caller.call().play("vi_ringer_deg", "i_dag")
     assert caller.heard == [(0.0, "vi_ringer_deg"), (2.0, "i_dag")]
@@ -25,7 +25,7 @@ async def test_play_sends_all_prompts_in_one_request_and_returns_when_they_are_h
 
 
 @on_virtual_time
-async def test_nothing_to_play_asks_nothing_of_asterisk() -> None:
+async def test_playing_no_prompts_sends_no_request() -> None:
     caller = FakeChannel()
     await caller.call().play()
     assert caller.requests == []
@@ -53,7 +53,7 @@ async def test_collect_gives_up_on_silence_and_on_a_caller_who_stops() -> None:
 
 
 @on_virtual_time
-async def test_hash_ends_and_star_starts_over_with_the_first_limit() -> None:
+async def test_hash_ends_the_input_and_star_starts_over_with_the_first_limit() -> None:
     caller = FakeChannel()
     call = caller.call()
     caller.keys("99*12#")
@@ -78,7 +78,7 @@ async def test_digits_keyed_ahead_are_kept_between_prompts() -> None:
 
 
 @on_virtual_time
-async def test_a_key_ends_a_prompt_that_may_be_ended_and_is_not_lost() -> None:
+async def test_key_ends_an_interruptible_prompt_and_is_kept() -> None:
     caller = FakeChannel(durations={"welcome": 10.0})
     call = caller.call()
     caller.keys("12", at=2.0)
@@ -87,7 +87,7 @@ async def test_a_key_ends_a_prompt_that_may_be_ended_and_is_not_lost() -> None:
 
 
 @on_virtual_time
-async def test_a_key_pressed_while_the_play_request_is_on_its_way_ends_the_prompt() -> None:
+async def test_key_pressed_during_the_play_request_ends_the_prompt() -> None:
     caller = FakeChannel(durations={"welcome": 10.0})
     call = caller.call()
     play = caller.play
@@ -122,7 +122,7 @@ async def test_forgetting_keys_lets_the_next_prompt_be_heard() -> None:
 
 
 @on_virtual_time
-async def test_stopping_a_prompt_that_is_over_already_is_success() -> None:
+async def test_stopping_a_finished_prompt_succeeds() -> None:
     caller = FakeChannel()
     call = caller.call()
     caller.failing["stop"] = ChannelGone()
@@ -148,7 +148,7 @@ async def test_a_hash_after_a_full_number_does_not_answer_the_next_question() ->
 
 
 @on_virtual_time
-async def test_keys_that_no_telephone_has_are_ignored() -> None:
+async def test_unknown_keys_are_ignored() -> None:
     call = FakeChannel().call()
     for key in ("A", "D", "", "12", "é", "²"):
         call.key_pressed(key)
@@ -156,7 +156,7 @@ async def test_keys_that_no_telephone_has_are_ignored() -> None:
 
 
 @on_virtual_time
-async def test_hanging_up_is_raised_from_whatever_the_dialogue_waits_for() -> None:
+async def test_hang_up_is_raised_from_every_wait_of_the_dialogue() -> None:
     for wait in (
         lambda call: call.play("welcome"),
         lambda call: call.collect(digits=11, first=60, between=60),
@@ -174,12 +174,12 @@ async def test_hanging_up_is_raised_from_whatever_the_dialogue_waits_for() -> No
             await wait(call)
         with pytest.raises(CallerHungUp):
             await call.to_switchboard()
-        await call.hangup()  # nothing left to do, nothing to complain about
+        await call.hangup()  # nothing is left to do, and nothing is raised
         assert "hangup" not in caller.requests
 
 
 @on_virtual_time
-async def test_hanging_up_while_a_request_is_on_its_way() -> None:
+async def test_hang_up_during_a_request_is_raised() -> None:
     caller = FakeChannel()
     call = caller.call()
 
@@ -193,7 +193,7 @@ async def test_hanging_up_while_a_request_is_on_its_way() -> None:
 
 
 @pytest.mark.parametrize("error", [ChannelGone(), NotInStasis()])
-def test_a_request_that_finds_the_channel_gone_is_a_hang_up(error: AriError) -> None:
+def test_request_for_a_missing_channel_is_a_hang_up(error: AriError) -> None:
     @on_virtual_time
     async def scenario() -> None:
         for request, wait in (("play", lambda call: call.play("a")), ("leave", lambda call: call.to_switchboard())):
@@ -208,7 +208,7 @@ def test_a_request_that_finds_the_channel_gone_is_a_hang_up(error: AriError) -> 
 
 
 @on_virtual_time
-async def test_ending_twice_is_ending_once() -> None:
+async def test_events_after_the_end_change_nothing() -> None:
     call = FakeChannel().call()
     call.ended()
     call.ended()
@@ -219,7 +219,7 @@ async def test_ending_twice_is_ending_once() -> None:
 
 
 @on_virtual_time
-async def test_a_failed_prompt_is_passed_over() -> None:
+async def test_failed_prompt_is_skipped() -> None:
     caller = FakeChannel()
     caller.failed_prompts.add("missing")
     call = caller.call()
@@ -232,7 +232,7 @@ async def test_a_failed_prompt_is_passed_over() -> None:
 
 
 @on_virtual_time
-async def test_asterisk_not_answering_ends_the_conversation_not_the_call() -> None:
+async def test_lost_asterisk_ends_the_conversation_but_not_the_call() -> None:
     caller = FakeChannel()
     caller.failing["play"] = AriUnavailable()
     call = caller.call()
@@ -242,7 +242,7 @@ async def test_asterisk_not_answering_ends_the_conversation_not_the_call() -> No
 
 
 @on_virtual_time
-async def test_a_prompt_whose_end_nobody_tells_does_not_keep_the_caller_for_ever() -> None:
+async def test_prompt_without_an_end_event_does_not_hold_the_caller() -> None:
     caller = FakeChannel()
     caller.silent_failures.add("welcome")
     await caller.call().play("welcome")
@@ -251,7 +251,7 @@ async def test_a_prompt_whose_end_nobody_tells_does_not_keep_the_caller_for_ever
 
 
 @on_virtual_time
-async def test_a_prompt_that_never_ends_is_given_up() -> None:
+async def test_prompt_that_never_ends_is_abandoned() -> None:
     caller = FakeChannel(durations={"welcome": 10_000.0})
     await caller.call().play("welcome")
     assert now() == pytest.approx(90)
@@ -266,7 +266,7 @@ async def test_a_long_prompt_is_heard_to_its_end() -> None:
 
 
 @on_virtual_time
-async def test_after_a_lost_connection_a_playback_is_not_waited_for() -> None:
+async def test_playback_is_not_awaited_after_a_lost_connection() -> None:
     caller = FakeChannel(durations={"welcome": 30.0})
     call = caller.call()
     asyncio.get_running_loop().call_later(3, call.events_lost)
@@ -285,7 +285,7 @@ async def test_the_end_of_an_older_playback_does_not_end_the_new_one() -> None:
 
 
 @on_virtual_time
-async def test_the_switchboard_takes_the_caller_over() -> None:
+async def test_switchboard_takes_over_the_caller() -> None:
     caller = FakeChannel()
     call = caller.call()
     await call.to_switchboard()
@@ -297,7 +297,7 @@ async def test_the_switchboard_takes_the_caller_over() -> None:
 
 
 @on_virtual_time
-async def test_the_innermost_part_of_the_conversation_names_the_interruption() -> None:
+async def test_interruption_is_recorded_with_the_innermost_step() -> None:
     caller = FakeChannel()
     call = caller.call()
     caller.hangs_up(at=1)
@@ -309,7 +309,7 @@ async def test_the_innermost_part_of_the_conversation_names_the_interruption() -
 
 
 @on_virtual_time
-async def test_a_call_is_idle_while_the_caller_neither_hears_nor_may_key_anything() -> None:
+async def test_call_is_idle_while_nothing_plays_and_no_key_is_expected() -> None:
     caller = FakeChannel(durations={"welcome": 10.0})
     call = caller.call()
     playing = asyncio.ensure_future(call.play("welcome"))
@@ -320,14 +320,14 @@ async def test_a_call_is_idle_while_the_caller_neither_hears_nor_may_key_anythin
     assert call.idle == pytest.approx(4)
 
 
-def test_nothing_shows_what_was_keyed_or_who_rang() -> None:
+def test_repr_hides_the_keyed_digits_and_the_caller() -> None:
     assert "123" not in repr(Keys("12345", "complete"))
     assert str(Keys("12345", "complete")) == "Keys(5 digits, complete)"
     assert "6805" not in repr(CallerId("+4768050001"))
 
 
 @on_virtual_time
-async def test_much_is_said_in_several_playbacks_and_a_key_ends_them_all() -> None:
+async def test_long_message_uses_several_playbacks_and_a_key_ends_them_all() -> None:
     caller = FakeChannel()
     call = caller.call()
     said = [f"digit_{n % 10}" for n in range(25)]

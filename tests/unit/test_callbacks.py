@@ -1,4 +1,4 @@
-"""The table of moves, and that callbacks tell nothing when printed."""
+"""The table of transitions."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("current", Status)
 @pytest.mark.parametrize("to", Status)
-def test_only_the_designed_moves_are_made(current: Status, to: Status) -> None:
+def test_only_the_designed_transitions_are_allowed(current: Status, to: Status) -> None:
     if (current.value, to.value) in ALLOWED:
         assert next_status(current, to) is to
     else:
@@ -31,7 +31,7 @@ def test_only_the_designed_moves_are_made(current: Status, to: Status) -> None:
 
 
 @given(st.lists(st.sampled_from(Status), max_size=30))
-def test_any_walk_stays_in_the_table_and_closed_leads_only_to_waiting(wishes: list[Status]) -> None:
+def test_every_path_stays_in_the_table_and_closed_leads_only_to_waiting(wishes: list[Status]) -> None:
     current = Status.WAITING
     for wish in wishes:
         before = current
@@ -44,7 +44,7 @@ def test_any_walk_stays_in_the_table_and_closed_leads_only_to_waiting(wishes: li
         assert before is not Status.CLOSED or current is Status.WAITING
 
 
-def test_every_status_has_a_way_out_and_none_leads_to_itself() -> None:
+def test_every_status_can_be_left_and_none_leads_to_itself() -> None:
     for status in Status:
         assert TRANSITIONS[status]
         assert status not in TRANSITIONS[status]

@@ -1,4 +1,4 @@
-"""The catalogue of prompts: complete in every language, and refused with one line where it is not."""
+"""The catalogue of prompts: complete in every language, or refused with one line."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def catalogue() -> Catalogue:
     return load_catalogue(WHOLE)
 
 
-def test_every_language_has_exactly_the_keys_that_can_be_said(catalogue: Catalogue) -> None:
+def test_every_language_has_exactly_the_known_keys(catalogue: Catalogue) -> None:
     assert set(catalogue.languages) == {"nb", "nn", "en"}
     for language in catalogue.languages:
         own = {key for key in catalogue.keys(language) if key.startswith(keys.OWN_ANSWER)}
@@ -46,7 +46,7 @@ def test_numbers_and_gender_in_bokmaal(catalogue: Catalogue) -> None:
     assert {key: catalogue.text("nb", key) for key in said} == said
 
 
-def test_no_number_is_said_with_figures_or_the_old_seven(catalogue: Catalogue) -> None:
+def test_numbers_are_spelled_out_and_never_in_the_old_form(catalogue: Catalogue) -> None:
     for language in catalogue.languages:
         for key in catalogue.keys(language):
             text = catalogue.text(language, key)
@@ -54,7 +54,7 @@ def test_no_number_is_said_with_figures_or_the_old_seven(catalogue: Catalogue) -
             assert "syv" not in text and "tyve" not in text and "tredve" not in text, key
 
 
-def test_the_phrases_a_caller_must_hear(catalogue: Catalogue) -> None:
+def test_required_phrases_are_in_the_catalogue(catalogue: Catalogue) -> None:
     assert catalogue.text("nb", "received") == "Vi har mottatt din innringing."
     assert catalogue.text("nb", "emergency") == "Er det akutt, legg på og ring en-en-tre."
     assert catalogue.text("nb", "ask_identity") == "Tast fødselsnummeret ditt, elleve siffer."
@@ -62,8 +62,8 @@ def test_the_phrases_a_caller_must_hear(catalogue: Catalogue) -> None:
     assert catalogue.text("nb", "already_on_list") == "Du står allerede på listen."
 
 
-def test_only_the_receipt_sounds_like_one(catalogue: Catalogue) -> None:
-    """Whatever is said before the commit, or when it failed, must not sound as if the callback were stored."""
+def test_only_the_receipt_says_that_the_request_is_stored(catalogue: Catalogue) -> None:
+    """What is said before the commit, or after it failed, must not sound as if the callback were stored."""
     assert [key for key in catalogue.keys("nb") if "mottatt" in catalogue.text("nb", key)] == ["received"]
 
 
@@ -96,7 +96,7 @@ def test_a_faulty_catalogue_is_refused_in_one_line(tmp_path: Path, change: str, 
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_or_unreadable_catalogue(tmp_path: Path) -> None:
+def test_missing_or_unreadable_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PromptsError, match="missing"):
         load_catalogue(tmp_path / "catalogue.toml")
     (tmp_path / "catalogue.toml").write_bytes(b"\xff\xfe")
@@ -119,7 +119,7 @@ def test_a_missing_or_unreadable_catalogue(tmp_path: Path) -> None:
         (keys.month, 13),
     ],
 )
-def test_a_number_without_a_prompt_is_an_error_that_does_not_tell_it(family: keys.Family, outside: int) -> None:
+def test_number_without_a_prompt_raises_an_error_that_hides_it(family: keys.Family, outside: int) -> None:
     with pytest.raises(ValueError, match=r"no .* prompt") as refused:
         family(outside)
     assert str(outside) not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A dialplan that would leave a caller in silence is named, with the line."""
+"""A dialplan that would leave a caller in silence is reported at its line."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def faults(folder: Path) -> list[Fault]:
     return Dialled(folder, DEPARTMENTS, folder).faults()
 
 
-def test_the_dialplan_as_it_is_has_no_fault() -> None:
+def test_shipped_dialplan_has_no_faults() -> None:
     assert Dialled(DIALPLAN, DEPARTMENTS, ROOT).faults() == []
 
 
@@ -78,7 +78,9 @@ def test_the_dialplan_as_it_is_has_no_fault() -> None:
         ("logger.conf", "notice", "dtmf,notice", "lists dtmf, which writes callers' digits"),
     ],
 )
-def test_what_drops_a_caller_is_named_with_its_line(folder: Path, file: str, old: str, new: str, reason: str) -> None:
+def test_step_that_drops_a_caller_is_reported_at_its_line(
+    folder: Path, file: str, old: str, new: str, reason: str
+) -> None:
     path = folder / file
     text = path.read_text("utf-8")
     assert old in text
@@ -88,7 +90,7 @@ def test_what_drops_a_caller_is_named_with_its_line(folder: Path, file: str, old
     assert found[0].file == file
 
 
-def test_the_time_limit_is_missed_on_the_line_of_stasis(folder: Path) -> None:
+def test_missing_time_limit_is_reported_at_the_line_of_stasis(folder: Path) -> None:
     path = folder / "extensions.conf"
     path.write_text(path.read_text("utf-8").replace(" same => n,Set(TIMEOUT(absolute)=30)\n", ""), "utf-8")
     stasis = 1 + path.read_text("utf-8").split("Stasis(")[0].count("\n")
@@ -96,13 +98,13 @@ def test_the_time_limit_is_missed_on_the_line_of_stasis(folder: Path) -> None:
     assert {fault.line for fault in faults(folder) if "without Set(TIMEOUT" in fault.reason} == {stasis}
 
 
-def test_a_file_that_is_not_there_is_one_fault(folder: Path) -> None:
+def test_missing_file_is_one_fault(folder: Path) -> None:
     (folder / "extensions.conf").unlink()
     (fault,) = faults(folder)
     assert (fault.file, fault.reason) == ("extensions.conf", "it can't be read: No such file or directory")
 
 
-def test_a_way_through_includes_patterns_and_labels() -> None:
+def test_path_through_includes_patterns_and_labels_is_followed() -> None:
     plan = Dialplan(
         "[in]\ninclude => all\n[all]\nexten => _1[0-4]XX,1,NoOp(a; b)\n same => n(here),Goto(there,s,end)\n"
         "[there]\nexten => s,1,NoOp()\n same => n(end),Hangup()\n"

@@ -1,4 +1,4 @@
-"""Texts that name an hour, against the departments that keep to it."""
+"""Texts that name an hour, compared with the departments' hours."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def departments(tmp_path: Path) -> Departments:
         ("en", "We will ring you at three.", None),
     ],
 )
-def test_an_hour_the_department_does_not_keep(
+def test_text_with_another_hour_than_the_department_is_reported(
     departments: Departments, language: str, text: str, said: str | None
 ) -> None:
     found = contradictions(FILE, catalogue(**{language: text}), {(language, "welcome"): 27}, departments)
@@ -64,13 +64,13 @@ def test_an_hour_the_department_does_not_keep(
     assert fault.reason.endswith("but [kirurgi] accepts calls until 14:00 and calls back by 15:00")
 
 
-def test_a_department_that_does_not_offer_the_language_is_not_asked(departments: Departments) -> None:
+def test_department_that_does_not_offer_the_language_is_skipped(departments: Departments) -> None:
     only_nb = Departments([next(iter(departments.all()))])
     object.__setattr__(only_nb.all()[0], "languages", ("nb",))
     assert contradictions(FILE, catalogue(en="We ring at four."), {}, only_nb) == []
 
 
-def test_a_language_without_texts(departments: Departments) -> None:
+def test_language_without_texts_is_reported(departments: Departments) -> None:
     object.__setattr__(departments.all()[0], "languages", ("nb", "nn"))
     (fault,) = missing_languages("departments.toml", catalogue(), departments, {("kirurgi", "languages"): 9})
     assert (fault.line, fault.reason) == (9, "[kirurgi] offers nn, but the catalogue has no [nn]")

@@ -1,4 +1,4 @@
-"""Which addresses of database and Asterisk production takes."""
+"""Which addresses of the database and of Asterisk are allowed in production."""
 
 import pytest
 
@@ -21,7 +21,7 @@ ARI = "http://127.0.0.1:8088"
         ("postgresql+asyncpg://u:p@10.0.0.7/innringing?ssl=disable", ARI),
     ],
 )
-def test_what_stays_here_or_is_encrypted_is_taken(database: str, ari: str) -> None:
+def test_local_or_encrypted_address_is_accepted(database: str, ari: str) -> None:
     check_connections(database, ari)
 
 
@@ -37,19 +37,19 @@ def test_what_stays_here_or_is_encrypted_is_taken(database: str, ari: str) -> No
         (HERE, "http://127.0.0.1.example.org:8088", "ARI_URL"),
     ],
 )
-def test_what_would_leave_in_clear_is_refused_without_its_password(database: str, ari: str, named: str) -> None:
+def test_unencrypted_address_is_refused_without_showing_its_password(database: str, ari: str, named: str) -> None:
     with pytest.raises(SettingsError) as refused:
         check_connections(database, ari)
     assert f"INNRINGING_{named}" in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
-def test_the_owners_database_is_asked_about_too() -> None:
+def test_address_of_the_owners_database_is_checked_too() -> None:
     with pytest.raises(SettingsError, match="INNRINGING_MIGRATION_URL: the database is on another machine"):
         check_connections(HERE, ARI, "postgresql+asyncpg://owner:secret@db/innringing")
 
 
-def test_production_asks_and_the_demo_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_checks_addresses_and_the_demo_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INNRINGING_DATABASE_URL", "postgresql://u:secret@db/innringing")
     monkeypatch.setenv("INNRINGING_ENVIRONMENT", "production")
     with pytest.raises(SettingsError, match="ssl=verify-full"):

@@ -1,4 +1,4 @@
-"""One task for each call: what becomes of it, whatever the caller, the conversation or Asterisk does."""
+"""One task for each call: its outcome, whatever the caller, the conversation or Asterisk does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -55,7 +55,7 @@ class Wire:
 
 
 class FakeAsterisk:
-    """Lines by id; connected once, for ever."""
+    """Lines by id. It connects once and stays connected."""
 
     def __init__(self) -> None:
         self.route: Any = None
@@ -105,7 +105,7 @@ async def wait_for_keys(call: Call, *_: Any) -> None:
 
 
 @on_virtual_time
-async def test_a_conversation_that_ends_hangs_up() -> None:
+async def test_finished_conversation_hangs_up() -> None:
     async def conversation(call: Call, desk: Any, department: Any) -> None:
         assert department.slug == "kirurgi"
         assert call.key == CallKey("asterisk-1", "1.1")
@@ -122,7 +122,7 @@ async def test_a_conversation_that_ends_hangs_up() -> None:
 
 
 @pytest.mark.parametrize("event", [ChannelHangupRequest, ChannelDestroyed, StasisEnd])
-def test_a_caller_who_hangs_up_is_kept_once_with_number_and_step(event: Any) -> None:
+def test_hang_up_is_stored_once_with_number_and_step(event: Any) -> None:
     @on_virtual_time
     async def scenario() -> None:
         async with running(wait_for_keys) as (controller, _, desk):
@@ -149,7 +149,7 @@ def test_a_caller_who_hangs_up_is_kept_once_with_number_and_step(event: Any) -> 
         ("allowed", None, None),
     ],
 )
-def test_a_withheld_number_is_not_kept(presentation: str, number: str | None, kept: str | None) -> None:
+def test_withheld_number_is_not_stored(presentation: str, number: str | None, kept: str | None) -> None:
     @on_virtual_time
     async def scenario() -> None:
         async with running(wait_for_keys) as (controller, _, desk):
@@ -163,7 +163,7 @@ def test_a_withheld_number_is_not_kept(presentation: str, number: str | None, ke
 
 
 @on_virtual_time
-async def test_a_crashing_conversation_rings_through_to_the_switchboard_and_harms_no_other() -> None:
+async def test_crashed_conversation_goes_to_the_switchboard_and_affects_no_other() -> None:
     async def conversation(call: Call, *_: Any) -> None:
         if call.key.channel_id == "1.1":
             raise ZeroDivisionError("01015012345 was keyed")
@@ -187,7 +187,7 @@ async def test_a_crashing_conversation_rings_through_to_the_switchboard_and_harm
 
 
 @on_virtual_time
-async def test_an_unknown_department_or_no_arguments_rings_through_to_the_switchboard() -> None:
+async def test_unknown_department_or_missing_arguments_go_to_the_switchboard() -> None:
     async with running(wait_for_keys) as (controller, asterisk, _):
         controller.route(start("1.1", "finnes_ikke", "nb"))
         controller.route(StasisStart("asterisk-1", "1.2", (), None))
@@ -196,7 +196,7 @@ async def test_an_unknown_department_or_no_arguments_rings_through_to_the_switch
 
 
 @on_virtual_time
-async def test_a_desk_that_cannot_keep_an_incomplete_call_ends_nothing() -> None:
+async def test_failure_to_store_an_incomplete_call_stops_nothing() -> None:
     for failure in (StorageUnavailable(), RuntimeError("01015012345")):
         with capture_logs() as logs:
             async with running(wait_for_keys, desk=NotingDesk(failing=failure)) as (controller, _asterisk, _):
@@ -210,7 +210,7 @@ async def test_a_desk_that_cannot_keep_an_incomplete_call_ends_nothing() -> None
 
 
 @on_virtual_time
-async def test_a_start_told_twice_is_one_call() -> None:
+async def test_repeated_start_event_is_one_call() -> None:
     async with running(wait_for_keys) as (controller, _, desk):
         controller.route(start())
         controller.route(start())
@@ -224,7 +224,7 @@ async def test_a_start_told_twice_is_one_call() -> None:
 
 
 @on_virtual_time
-async def test_the_rescue_is_put_off_while_the_caller_is_served() -> None:
+async def test_time_limit_is_extended_while_the_caller_is_served() -> None:
     async with running(wait_for_keys) as (controller, asterisk, _):
         controller.route(start())
         began = asyncio.get_running_loop().time()
@@ -237,7 +237,7 @@ async def test_the_rescue_is_put_off_while_the_caller_is_served() -> None:
 
 
 @on_virtual_time
-async def test_the_rescue_comes_when_the_conversation_is_stuck() -> None:
+async def test_time_limit_runs_out_when_the_conversation_is_stuck() -> None:
     async def stuck(call: Call, *_: Any) -> None:
         await call.play("welcome")
         await asyncio.sleep(500)
@@ -266,7 +266,7 @@ async def test_a_time_limit_that_finds_the_channel_gone_ends_the_call() -> None:
 
 
 @on_virtual_time
-async def test_calls_left_by_a_dead_controller_are_taken_up() -> None:
+async def test_calls_left_by_a_dead_controller_are_resumed() -> None:
     asterisk = FakeAsterisk()
     asterisk.present = {"1.1": start("1.1"), "1.2": start("1.2", "hjerte", "nb")}
     served: list[str] = []
@@ -280,11 +280,11 @@ async def test_calls_left_by_a_dead_controller_are_taken_up() -> None:
         assert served == ["kirurgi"]
         assert asterisk.lines["1.1"].prompts == ["recovered"]
         assert asterisk.lines["1.1"].requests[0] == "set_rescue"
-        assert asterisk.lines["1.2"].left_to == ("switchboard", "s")  # a department that is no more
+        assert asterisk.lines["1.2"].left_to == ("switchboard", "s")  # a department that no longer exists
 
 
 @on_virtual_time
-async def test_asterisk_lost_in_a_conversation_keeps_the_call_for_later() -> None:
+async def test_asterisk_lost_during_a_conversation_leaves_the_call_for_later() -> None:
     asterisk = FakeAsterisk()
     line = asterisk.channel("1.1")
 
@@ -301,7 +301,7 @@ async def test_asterisk_lost_in_a_conversation_keeps_the_call_for_later() -> Non
 
 
 @on_virtual_time
-async def test_stopping_lets_calls_end_and_hands_the_rest_to_the_switchboard() -> None:
+async def test_stop_waits_for_calls_and_hands_the_rest_to_the_switchboard() -> None:
     asterisk = FakeAsterisk()
 
     async def conversation(call: Call, *_: Any) -> None:
@@ -320,7 +320,7 @@ async def test_stopping_lets_calls_end_and_hands_the_rest_to_the_switchboard() -
     assert controller.calls == 0
 
 
-def test_events_hide_who_rang_and_what_was_keyed() -> None:
+def test_repr_of_events_hides_the_caller_and_the_keyed_digits() -> None:
     assert "6805" not in repr(start())
     assert "7" not in repr(ChannelDtmfReceived("1.1", "7"))
 
@@ -345,17 +345,17 @@ def test_events_hide_who_rang_and_what_was_keyed() -> None:
         {"type": "ChannelVarset", "channel": {"id": "1.1"}},
     ],
 )
-def test_what_is_not_a_whole_event_is_none(message: Any) -> None:
+def test_incomplete_event_is_ignored(message: Any) -> None:
     assert parse(message) is None
 
 
-def test_what_is_a_whole_event_is_typed() -> None:
+def test_complete_event_is_typed() -> None:
     assert parse({"type": "ApplicationReplaced"}) == ApplicationReplaced()
     message = {"type": "StasisStart", "args": ["kirurgi"], "channel": {"id": "1.1"}}
     assert parse(message) == StasisStart("", "1.1", ("kirurgi",), None)
 
 
-def test_a_channel_tells_what_its_start_told() -> None:
+def test_listed_channel_equals_its_start_event() -> None:
     json = channel_json("1.1", ("kirurgi", "nb", "allowed"), NUMBER)
     assert parse_channel(json, "asterisk-1") == StasisStart("asterisk-1", "1.1", ("kirurgi", "nb", "allowed"), NUMBER)
     assert parse_channel({**json, "dialplan": {"app_name": "Stasis", "app_data": "another,kirurgi"}}, "a") is None

@@ -1,4 +1,4 @@
-"""What the source never does: run text as code or by a shell, take objects from outside, trust weak chance."""
+"""What the source never does: run text as code or in a shell, unpickle objects, use weak randomness."""
 
 import ast
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from tests.support.sources import PRODUCT, parsed
 SIP_DIGEST = "ops/softphone/sip.py"
 """MD5 by the standard of SIP, in the test phone."""
 LEAKED = "desk/accounts/passwords/leaked_passwords.py"
-"""SHA-1 is what the list of leaked passwords names them by; it protects nothing."""
+"""The list of leaked passwords is indexed by SHA-1; it protects nothing."""
 JITTER = {"ivr/asterisk/ari.py", "desk/messages/outbox.py"}
-"""Chance that only spreads retries in time."""
+"""Randomness that only spreads retries in time."""
 
 RUNS_TEXT = {"eval", "exec", "compile", "__import__"}
 READS_OBJECTS = {"pickle", "marshal", "shelve", "dill", "jsonpickle", "yaml"}
@@ -21,7 +21,7 @@ WEAK = {"md5", "sha1", "new"}
 
 
 def named(node: ast.expr) -> str:
-    """`subprocess.run` of that call; empty for what has no name."""
+    """The dotted name of an expression, such as `subprocess.run`; empty where there is none."""
     match node:
         case ast.Name(id=name):
             return name
@@ -65,7 +65,7 @@ def weak_hash(node: ast.AST) -> bool:
 
 
 def built_sql(node: ast.AST) -> bool:
-    """`text(…)` with anything that is put together: a statement is written out, its values are bound."""
+    """`text(…)` with a computed argument: statements are written out, and their values are bound."""
     return (
         isinstance(node, ast.Call)
         and named(node.func) in {"text", "sqlalchemy.text"}
@@ -105,7 +105,7 @@ RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_source_has_none_of(rule: str) -> None:
+def test_source_is_free_of(rule: str) -> None:
     wrong, allowed = RULES[rule]
     places = {path: lines for path, tree in parsed(*PRODUCT, at_least=250) if (lines := found(tree, wrong))}
     assert {path: lines for path, lines in places.items() if path not in allowed} == {}
@@ -126,5 +126,5 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_each_rule_sees_what_it_is_for(rule: str) -> None:
+def test_each_rule_finds_its_example(rule: str) -> None:
     assert found(ast.parse(LEAKS[rule]), RULES[rule][0]) == [1]

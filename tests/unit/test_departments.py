@@ -1,4 +1,4 @@
-"""departments.toml: the demo's file, and one line for each way of getting it wrong."""
+"""departments.toml: the demo's file, and one error line for each mistake."""
 
 from datetime import date, time, timedelta
 from pathlib import Path
@@ -49,7 +49,7 @@ def refusal(file: Path, text: str) -> tuple[int | None, str]:
     return refused.value.line, refused.value.reason
 
 
-def test_the_demo_departments() -> None:
+def test_demo_departments_are_read() -> None:
     departments = load_departments(ROOT / "dialplan" / "departments.toml")
     assert list(departments) == ["kirurgi", "hjerte"]
     kirurgi, hjerte = departments.all()
@@ -68,7 +68,7 @@ def test_the_demo_departments() -> None:
         assert (department.max_attempts, department.min_spacing) == (3, timedelta(hours=2))
 
 
-def test_defaults(file: Path) -> None:
+def test_defaults_are_set(file: Path) -> None:
     kirurgi = load(file, GOOD).get("kirurgi")
     assert (kirurgi.max_attempts, kirurgi.min_spacing, kirurgi.identity) == (3, timedelta(hours=2), "optional")
     assert (kirurgi.languages, kirurgi.allow_foreign, kirurgi.closed_days, dict(kirurgi.half_days)) == (
@@ -79,7 +79,7 @@ def test_defaults(file: Path) -> None:
     )
 
 
-def test_an_unknown_department_is_not_found(file: Path) -> None:
+def test_unknown_department_raises_an_error(file: Path) -> None:
     with pytest.raises(DepartmentNotFound):
         load(file, GOOD).get("barn")
 
@@ -214,7 +214,7 @@ def test_a_faulty_file_is_refused_with_its_line(file: Path, right: str, wrong: s
     assert found_line == line
 
 
-def test_when_and_whom_a_department_may_ring(file: Path) -> None:
+def test_ringing_hours_and_prefixes_are_read(file: Path) -> None:
     kirurgi = load(file, GOOD).get("kirurgi")
     assert kirurgi.ringing_hours == (time(8), time(16))
     assert (kirurgi.ringing_days, kirurgi.ring_prefixes) == ("workdays", ("+47",))
@@ -243,7 +243,7 @@ def test_when_and_whom_a_department_may_ring(file: Path) -> None:
         ("ring_prefixes = [47]", "one or more texts"),
     ],
 )
-def test_faulty_ringing_is_refused_with_its_line(file: Path, wrong: str, reason: str) -> None:
+def test_faulty_ringing_settings_are_refused_with_their_line(file: Path, wrong: str, reason: str) -> None:
     line, told = refusal(file, GOOD.replace('answer_by = "15:00"\n', f'answer_by = "15:00"\n{wrong}\n', 1))
     assert reason in told
     assert line == 8
@@ -275,7 +275,7 @@ def test_a_text_cut_off_in_the_middle_is_refused_at_its_end(file: Path) -> None:
     assert line == 16
 
 
-def test_lines_of_keys_in_every_form_of_toml() -> None:
+def test_line_of_a_key_is_found_in_every_form_of_toml() -> None:
     text = '''# first
 a = """
 [not.a.table]
@@ -310,7 +310,7 @@ k = 1
 
 
 def damaged() -> st.SearchStrategy[bytes]:
-    """The good file with a piece cut out and something put there instead."""
+    """The valid file with a piece replaced by something else."""
     place = st.integers(0, len(GOOD))
     junk = st.text(alphabet="[]{}=\"'\n.#, 0:a\\", max_size=6)
     return st.builds(lambda start, put, end: (GOOD[:start] + put + GOOD[end:]).encode(), place, junk, place)
@@ -318,7 +318,7 @@ def damaged() -> st.SearchStrategy[bytes]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=60), damaged()))
-def test_any_file_is_read_or_refused(file: Path, raw: bytes) -> None:
+def test_any_text_is_read_or_refused(file: Path, raw: bytes) -> None:
     file.write_bytes(raw)
     try:
         assert len(load_departments(file)) >= 1

@@ -1,4 +1,4 @@
-"""No dial leads anywhere but to a number that may be rung, through the trunk, or to an agent's own phone."""
+"""A dial reaches only an allowed number, through the trunk, or an agent's own phone."""
 
 import re
 from datetime import UTC, datetime, time
@@ -36,7 +36,7 @@ def test_a_norwegian_number_goes_through_the_trunk() -> None:
         "sip:+4768050001@example.org",
     ],
 )
-def test_a_number_that_is_more_than_a_number_is_refused(smuggled: str) -> None:
+def test_number_with_extra_characters_is_refused(smuggled: str) -> None:
     with pytest.raises(InvalidPhone) as refused:
         patient_endpoint(PhoneNumber(smuggled, mobile=False), prefixes=("+",))
     assert refused.value.problem is PhoneProblem.NOT_A_NUMBER
@@ -56,25 +56,25 @@ def test_a_number_that_is_more_than_a_number_is_refused(smuggled: str) -> None:
         ("+4780012345", NORWAY, PhoneProblem.PREMIUM),
     ],
 )
-def test_numbers_that_may_not_be_rung(number: str, prefixes: tuple[str, ...], problem: PhoneProblem) -> None:
+def test_forbidden_numbers_are_refused(number: str, prefixes: tuple[str, ...], problem: PhoneProblem) -> None:
     with pytest.raises(InvalidPhone) as refused:
         patient_endpoint(PhoneNumber(number, mobile=False), prefixes=prefixes)
     assert refused.value.problem is problem
 
 
-def test_a_foreign_number_goes_where_the_department_allows_it() -> None:
+def test_foreign_number_is_called_where_the_department_allows_it() -> None:
     swedish = parse_phone("+46701740605", allow_foreign=True)
     assert patient_endpoint(swedish, prefixes=("+47", "+46")) == "PJSIP/+46701740605@trunk"
 
 
-def test_fifty_thousand_destinations() -> None:
+def test_fifty_thousand_random_destinations_stay_within_the_rule() -> None:
     told = fuzz(seed=20261122, count=50_000)
     assert told.endpoints > 1000
     assert told.refused > 10_000
     assert told.astray == []
 
 
-def test_an_agents_phone_is_a_plain_name() -> None:
+def test_agents_phone_must_be_a_plain_name() -> None:
     assert agent_endpoint("demo-phone") == "PJSIP/demo-phone"
     for name in ("", "trunk", "switchboard", "Demo", "a/b", "a@trunk", "a&b", "a,b", "-a", "a-", "a\n", "x" * 33):
         with pytest.raises(InvalidPhoneName):
@@ -105,12 +105,12 @@ def department(**given: object) -> Department:
         ("2026-12-25 12:00:00", False),  # a Friday, and Christmas Day
     ],
 )
-def test_ringing_hours(local: str, allowed: bool) -> None:
+def test_calls_are_allowed_only_within_ringing_hours(local: str, allowed: bool) -> None:
     now = datetime.fromisoformat(local).replace(tzinfo=OSLO).astimezone(UTC)
     assert may_ring(department(), now) is allowed
 
 
-def test_every_day_until_midnight() -> None:
+def test_ringing_hours_may_cover_every_day_until_midnight() -> None:
     always = department(ringing_hours=(time(0), time(0)), ringing_days="every-day")
     assert may_ring(always, datetime(2026, 11, 22, 3, tzinfo=UTC))
     assert may_ring(always, datetime(2026, 11, 22, 22, 59, 59, tzinfo=UTC))
@@ -119,7 +119,7 @@ def test_every_day_until_midnight() -> None:
     assert not may_ring(evening, datetime(2026, 11, 24, 16, 59, tzinfo=UTC))
 
 
-def test_the_fuzz_would_see_a_call_gone_astray() -> None:
+def test_fuzz_detects_a_forbidden_destination() -> None:
     told = fuzz(seed=1, count=200, build=lambda phone, prefixes: f"PJSIP/{phone.e164}@trunk&PJSIP/other")
     assert told.astray
     assert re.search("&", told.astray[0])

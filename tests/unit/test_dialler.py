@@ -1,4 +1,4 @@
-"""What becomes of a dial, whatever agent, patient, Asterisk or database do. On virtual time."""
+"""The outcome of a dial, whatever the agent, the patient, Asterisk or the database does. On virtual time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ def nothing_is_left(room: DialRoom) -> bool:
 
 
 @on_virtual_time
-async def test_the_agent_first_then_the_patient_then_they_talk() -> None:
+async def test_agent_is_called_first_then_the_patient_and_they_are_connected() -> None:
     async with dial_room() as room:
         await room.asks()
         assert room.lines.said == [RUNG_AGENT]
@@ -156,7 +156,7 @@ async def asterisk_fails_at_a_request(room: DialRoom) -> None:
         (asterisk_fails_at_a_request, "lost"),
     ],
 )
-def test_how_a_dial_ends(story: Story, reason: str) -> None:
+def test_every_ending_of_a_dial_is_stored_with_its_state(story: Story, reason: str) -> None:
     @on_virtual_time
     async def scenario() -> None:
         async with dial_room() as room:
@@ -174,7 +174,7 @@ def test_how_a_dial_ends(story: Story, reason: str) -> None:
         *((1, "not_in_use"), (22, "not_in_use"), (28, "not_in_use"), (34, "failed"), (0, "failed"), (127, "failed")),
     ],
 )
-def test_why_a_patient_was_not_reached(cause: int, reason: str) -> None:
+def test_hangup_cause_of_the_patient_gives_the_reason(cause: int, reason: str) -> None:
     @on_virtual_time
     async def scenario() -> None:
         async with dial_room() as room:
@@ -187,7 +187,7 @@ def test_why_a_patient_was_not_reached(cause: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize("until", [DialRoom.asks, to_the_patient, to_talking])
-def test_cancelled_in_any_state(until: Story) -> None:
+def test_dial_can_be_cancelled_in_any_state(until: Story) -> None:
     @on_virtual_time
     async def scenario() -> None:
         async with dial_room() as room:
@@ -201,7 +201,7 @@ def test_cancelled_in_any_state(until: Story) -> None:
 
 
 @on_virtual_time
-async def test_another_controller_took_it_over_so_nothing_is_told() -> None:
+async def test_dial_taken_over_by_another_controller_is_not_reported() -> None:
     async with dial_room() as room:
         await room.asks()
         room.dials.taken_away = True
@@ -211,7 +211,7 @@ async def test_another_controller_took_it_over_so_nothing_is_told() -> None:
 
 
 @on_virtual_time
-async def test_the_end_is_told_until_the_database_takes_it() -> None:
+async def test_end_of_a_dial_is_reported_until_the_database_stores_it() -> None:
     async with dial_room() as room:
         await to_the_patient(room)
         room.dials.unavailable = 7
@@ -223,7 +223,7 @@ async def test_the_end_is_told_until_the_database_takes_it() -> None:
 
 
 @on_virtual_time
-async def test_nothing_is_taken_while_asterisk_is_away() -> None:
+async def test_no_dial_is_taken_while_asterisk_is_unavailable() -> None:
     async with dial_room(connected=False) as room:
         await room.asks()
         assert len(room.dials.asked) == 1
@@ -234,7 +234,7 @@ async def test_nothing_is_taken_while_asterisk_is_away() -> None:
 
 
 @on_virtual_time
-async def test_silence_while_asterisk_is_away_is_no_patient_who_does_not_answer() -> None:
+async def test_lost_asterisk_is_not_recorded_as_no_answer() -> None:
     async with dial_room() as room:
         await to_the_patient(room)
         room.lines.connected = False
@@ -252,7 +252,7 @@ async def test_silence_while_asterisk_is_away_is_no_patient_who_does_not_answer(
         (to_talking, True, True, "dropped"),
     ],
 )
-def test_after_a_reconnect(until: Story, restarted: bool, gone: bool, reason: str) -> None:
+def test_dials_are_checked_after_a_reconnect(until: Story, restarted: bool, gone: bool, reason: str) -> None:
     @on_virtual_time
     async def scenario() -> None:
         async with dial_room() as room:
@@ -278,7 +278,9 @@ def test_after_a_reconnect(until: Story, restarted: bool, gone: bool, reason: st
         (DialState.REQUESTED, set(), "lost"),
     ],
 )
-def test_what_an_earlier_controller_left(state: DialState, there: set[str], reason: str | None) -> None:
+def test_dials_left_by_an_earlier_controller_are_finished(
+    state: DialState, there: set[str], reason: str | None
+) -> None:
     @on_virtual_time
     async def scenario() -> None:
         left = a_dial(state=state, bridged_at=MORNING if state is DialState.BRIDGED else None)
@@ -299,7 +301,7 @@ def test_what_an_earlier_controller_left(state: DialState, there: set[str], reas
 
 
 @on_virtual_time
-async def test_told_to_stop_nobody_is_left_ringing_and_who_talks_goes_on() -> None:
+async def test_stop_ends_ringing_calls_and_keeps_connected_ones() -> None:
     async with dial_room() as room:
         await to_talking(room)
         room.dials.asked = [a_dial(2)]
@@ -312,7 +314,7 @@ async def test_told_to_stop_nobody_is_left_ringing_and_who_talks_goes_on() -> No
 
 
 @on_virtual_time
-async def test_inbound_events_are_not_ours_and_a_dial_that_is_over_does_not_matter() -> None:
+async def test_events_of_inbound_calls_and_finished_dials_are_ignored() -> None:
     async with dial_room() as room:
         assert not room.dialler.route(ChannelDestroyed("1700000000.1"))
         assert room.dialler.route(ChannelDestroyed(f"dial-{ID.format(9)}-agent"))
@@ -328,7 +330,7 @@ async def test_no_number_is_logged() -> None:
     assert any(log["event"] == "A dial ended" and log["reason"] == "busy" for log in logs)
 
 
-def test_channels_of_dials_are_known_by_their_names() -> None:
+def test_channels_of_dials_are_recognised_by_their_ids() -> None:
     assert leg_of(f"dial-{ID.format(1)}-patient") == (ID.format(1), Leg.PATIENT)
     for other in ("", "1700000000.1", "dial-x-agent", f"dial-{ID.format(1)}", f"dial-{ID.format(1)}-agent\n"):
         assert leg_of(other) is None

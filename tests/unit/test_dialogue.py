@@ -41,7 +41,7 @@ async def test_a_good_number_is_registered_and_only_then_confirmed() -> None:
 
 
 @on_virtual_time
-async def test_digits_typed_ahead_during_the_welcome_end_it() -> None:
+async def test_digits_keyed_during_the_welcome_end_it() -> None:
     world = World()
     world.caller.keys(IDENTITY, at=0.3, gap=0.1)
     await world.ring()
@@ -51,7 +51,7 @@ async def test_digits_typed_ahead_during_the_welcome_end_it() -> None:
 
 
 @on_virtual_time
-async def test_a_hash_after_the_eleventh_digit_answers_nothing_else() -> None:
+async def test_hash_after_the_eleventh_digit_is_not_the_next_answer() -> None:
     world = World()
     world.caller.answers("ask_identity", f"{IDENTITY}#")
     await world.ring()
@@ -59,7 +59,7 @@ async def test_a_hash_after_the_eleventh_digit_answers_nothing_else() -> None:
 
 
 @on_virtual_time
-async def test_star_starts_the_number_over() -> None:
+async def test_star_restarts_the_number() -> None:
     world = World()
     world.caller.answers("ask_identity", f"12345*{IDENTITY}")
     await world.ring()
@@ -67,7 +67,7 @@ async def test_star_starts_the_number_over() -> None:
 
 
 @on_virtual_time
-async def test_a_wrong_number_then_the_right_one() -> None:
+async def test_wrong_identity_number_is_asked_for_again() -> None:
     world = World()
     world.caller.answers("ask_identity", WRONG_IDENTITY)
     world.caller.answers("ask_identity_slow", IDENTITY)
@@ -77,7 +77,7 @@ async def test_a_wrong_number_then_the_right_one() -> None:
 
 
 @on_virtual_time
-async def test_twice_wrong_goes_on_without() -> None:
+async def test_two_wrong_identity_numbers_continue_without_one() -> None:
     world = World()
     world.caller.answers("ask_identity", WRONG_IDENTITY)
     world.caller.answers("skip_identity", WRONG_IDENTITY)
@@ -87,8 +87,8 @@ async def test_twice_wrong_goes_on_without() -> None:
 
 
 @on_virtual_time
-async def test_a_caller_who_is_slow_is_not_misread_but_asked_with_more_patience() -> None:
-    """Five digits, five seconds of looking for the card, then the rest: it is let go by, and the number asked for."""
+async def test_slow_caller_is_asked_again_with_more_time() -> None:
+    """Five digits, a pause of five seconds, then the rest: the rest is ignored, and the number asked for again."""
     world = World()
     world.caller.answers("ask_identity", IDENTITY[:5])
     world.caller.answers("i_got", IDENTITY[5:], after=0.5)
@@ -101,7 +101,7 @@ async def test_a_caller_who_is_slow_is_not_misread_but_asked_with_more_patience(
 
 
 @on_virtual_time
-async def test_silence_twice_goes_on_without() -> None:
+async def test_silence_twice_continues_without_an_identity_number() -> None:
     world = World()
     await world.ring()
     assert world.prompts == [*OPENING, "no_keys", *AGAIN, "without_identity", *READ_BACK_OWN, *RECEIPT]
@@ -121,7 +121,7 @@ async def test_hash_alone_skips_the_number() -> None:
 
 
 @on_virtual_time
-async def test_where_it_is_required_hash_does_not_skip_it_and_yet_nobody_is_turned_away() -> None:
+async def test_required_identity_number_cannot_be_skipped_but_no_caller_is_turned_away() -> None:
     world = World(department=replace(KIRURGI, identity="required"))
     world.caller.answers("ask_identity", "#")
     world.caller.answers("ask_identity_slow", "#")
@@ -132,7 +132,7 @@ async def test_where_it_is_required_hash_does_not_skip_it_and_yet_nobody_is_turn
 
 
 @on_virtual_time
-async def test_where_it_is_off_the_number_is_not_asked_for() -> None:
+async def test_identity_number_is_not_asked_for_where_it_is_off() -> None:
     world = World(department=replace(KIRURGI, identity="off"))
     await world.ring()
     assert world.prompts == ["welcome", "emergency", *READ_BACK_OWN, *RECEIPT]
@@ -149,7 +149,7 @@ async def test_synthetic_numbers_are_refused_in_production() -> None:
 
 
 @on_virtual_time
-async def test_a_lone_zero_reaches_the_switchboard_after_four_seconds() -> None:
+async def test_single_zero_reaches_the_switchboard_after_four_seconds() -> None:
     world = World()
     world.caller.answers("ask_identity", "0")
     await world.ring()
@@ -160,8 +160,8 @@ async def test_a_lone_zero_reaches_the_switchboard_after_four_seconds() -> None:
 
 
 @on_virtual_time
-async def test_a_number_that_begins_with_zero_is_a_number() -> None:
-    """Born on one of the first nine days of a month."""
+async def test_number_that_starts_with_zero_is_accepted() -> None:
+    """The caller was born on one of the first nine days of a month."""
     number = next(n for n in map(synthetic_identity, range(200)) if n.startswith("0"))
     world = World()
     world.caller.answers("ask_identity", number)
@@ -171,7 +171,7 @@ async def test_a_number_that_begins_with_zero_is_a_number() -> None:
 
 
 @on_virtual_time
-async def test_zero_at_the_read_back_reaches_the_switchboard_too() -> None:
+async def test_zero_at_the_read_back_reaches_the_switchboard() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("change_number", "0")
@@ -182,7 +182,7 @@ async def test_zero_at_the_read_back_reaches_the_switchboard_too() -> None:
 
 @pytest.mark.parametrize("error", [StorageUnavailable(), DepartmentNotFound()])
 @on_virtual_time
-async def test_what_could_not_be_stored_is_said_and_the_switchboard_takes_over(error: Exception) -> None:
+async def test_failure_to_store_is_announced_and_the_switchboard_takes_over(error: Exception) -> None:
     world = World()
     world.desk.failing = error  # type: ignore[assignment]
     world.caller.answers("ask_identity", IDENTITY)
@@ -192,7 +192,7 @@ async def test_what_could_not_be_stored_is_said_and_the_switchboard_takes_over(e
 
 
 @on_virtual_time
-async def test_who_is_on_the_list_hears_when_we_ring_after_keying_the_number() -> None:
+async def test_repeat_caller_with_identity_number_hears_the_promise() -> None:
     world = World()
     world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
     world.caller.answers("ask_identity", IDENTITY)
@@ -201,7 +201,7 @@ async def test_who_is_on_the_list_hears_when_we_ring_after_keying_the_number() -
 
 
 @on_virtual_time
-async def test_who_is_on_the_list_by_phone_alone_hears_no_time() -> None:
+async def test_repeat_caller_by_phone_alone_hears_no_time() -> None:
     world = World()
     world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
     world.caller.answers("ask_identity", "#")
@@ -211,7 +211,7 @@ async def test_who_is_on_the_list_by_phone_alone_hears_no_time() -> None:
 
 
 @on_virtual_time
-async def test_a_promise_that_was_not_kept_is_not_given_again() -> None:
+async def test_missed_promise_is_not_repeated() -> None:
     world = World()
     world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
     world.clock.advance(timedelta(hours=7))
@@ -221,8 +221,8 @@ async def test_a_promise_that_was_not_kept_is_not_given_again() -> None:
 
 
 @on_virtual_time
-async def test_a_call_taken_up_again_after_its_commit_hears_the_receipt() -> None:
-    """The desk answers a replay with what it stored: not created now, and rung once."""
+async def test_call_resumed_after_its_commit_hears_the_receipt() -> None:
+    """The desk answers a replay with what it stored: not created now, with one call."""
     world = World()
     world.desk.open = world.desk.new(parse_phone(OWN_NUMBER), call_count=0)
     world.caller.answers("ask_identity", IDENTITY)
@@ -241,7 +241,7 @@ async def test_a_call_taken_up_again_after_its_commit_hears_the_receipt() -> Non
     ],
 )
 @on_virtual_time
-async def test_a_hang_up_before_the_commit_stores_nothing_and_tells_where(second: float, step: IncompleteStep) -> None:
+async def test_hang_up_before_the_commit_stores_no_callback_but_its_step(second: float, step: IncompleteStep) -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY, after=0.9)
     world.caller.hangs_up(at=second)
@@ -276,8 +276,8 @@ async def test_a_hang_up_during_the_receipt_keeps_the_callback() -> None:
     assert world.prompts[-2:] == ["received", "we_ring"]
 
 
-def test_every_named_prompt_is_said_somewhere() -> None:
-    """By a dialogue, the controller or the dialplan: a prompt nobody says should not be recorded."""
+def test_every_prompt_is_played_somewhere() -> None:
+    """By a dialogue, the controller or the dialplan. A prompt that is never played should not be recorded."""
     modules = (caller, recording, second_call, simple_questions, speech, steps)
     sources = "".join(inspect.getsource(module) for module in modules)
     files = ("dialplan/extensions.conf", "ivr/calls/controller.py", "ivr/calls/call.py")

@@ -1,4 +1,4 @@
-"""The one choice after the request, lone keys on every try, and what can't wait; heard on virtual time."""
+"""The choice after the request, single keys on every try, and the urgent line; heard on virtual time."""
 
 import asyncio
 from dataclasses import replace
@@ -25,7 +25,7 @@ from tests.support.phone.dialogue import (
 )
 from tests.support.synthetic import synthetic_identity
 
-ANSWERS = {Topic.ADDRESS: "welcome", Topic.HOURS: "recovered"}  # any prompts: what they say is the operator's
+ANSWERS = {Topic.ADDRESS: "welcome", Topic.HOURS: "recovered"}  # any prompts will do
 ASKING = replace(KIRURGI, choice=Choice(answers=MappingProxyType(ANSWERS)))
 URGENT = replace(KIRURGI, choice=Choice(urgent=True))
 OFFER = ["offer_questions", "topic_address", "topic_hours", "press_five"]
@@ -34,7 +34,7 @@ AGAIN = ["ask_identity_slow", "skip_identity"]
 
 
 @on_virtual_time
-async def test_the_choice_is_told_after_the_request_and_a_number_keyed_is_a_number() -> None:
+async def test_choice_is_announced_after_the_request_and_a_keyed_number_is_accepted() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", IDENTITY)
     await world.ring()
@@ -43,7 +43,7 @@ async def test_the_choice_is_told_after_the_request_and_a_number_keyed_is_a_numb
 
 
 @on_virtual_time
-async def test_a_lone_five_is_answered_after_four_seconds_and_two_says_goodbye() -> None:
+async def test_single_five_plays_the_answers_and_two_ends_the_call() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
     world.caller.answers("still_ring", "2")
@@ -57,7 +57,7 @@ async def test_a_lone_five_is_answered_after_four_seconds_and_two_says_goodbye()
 
 @pytest.mark.parametrize("second", [12.5, 15.5, 20.0])  # in the answers, in the question, in the silence after it
 @on_virtual_time
-async def test_who_hangs_up_from_the_answers_on_is_answered_too(second: float) -> None:
+async def test_hang_up_during_or_after_the_answers_counts_as_answered(second: float) -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
     world.caller.hangs_up(at=second)
@@ -67,7 +67,7 @@ async def test_who_hangs_up_from_the_answers_on_is_answered_too(second: float) -
 
 
 @on_virtual_time
-async def test_one_goes_on_with_the_request_without_a_second_welcome_or_a_second_choice() -> None:
+async def test_one_returns_to_the_request_without_repeating_welcome_or_choice() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
     world.caller.answers("still_ring", "1")
@@ -80,7 +80,7 @@ async def test_one_goes_on_with_the_request_without_a_second_welcome_or_a_second
 
 
 @on_virtual_time
-async def test_who_presses_nothing_after_the_answers_is_not_turned_away() -> None:
+async def test_silence_after_the_answers_returns_to_the_request() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
     await world.ring()
@@ -90,7 +90,7 @@ async def test_who_presses_nothing_after_the_answers_is_not_turned_away() -> Non
 
 
 @on_virtual_time
-async def test_the_key_pressed_double_does_not_answer_the_question() -> None:
+async def test_double_press_does_not_answer_the_question() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5#5")
     world.caller.answers("still_ring", "2")
@@ -99,7 +99,7 @@ async def test_the_key_pressed_double_does_not_answer_the_question() -> None:
 
 
 @on_virtual_time
-async def test_a_lone_zero_after_the_answers_reaches_a_person_and_is_kept_as_that() -> None:
+async def test_zero_after_the_answers_reaches_the_switchboard_and_is_stored() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
     world.caller.answers("still_ring", "0")
@@ -109,7 +109,7 @@ async def test_a_lone_zero_after_the_answers_reaches_a_person_and_is_kept_as_tha
 
 
 @on_virtual_time
-async def test_answers_are_given_while_the_database_is_down() -> None:
+async def test_answers_play_while_the_database_is_down() -> None:
     world = World(department=ASKING)
     world.desk.failing = StorageUnavailable()
     world.caller.answers("press_five", "5")
@@ -119,7 +119,7 @@ async def test_answers_are_given_while_the_database_is_down() -> None:
 
 
 @on_virtual_time
-async def test_the_choice_is_offered_again_at_the_slower_try() -> None:
+async def test_choice_is_offered_again_at_the_slower_try() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", WRONG_IDENTITY)
     world.caller.answers("press_five", "5")
@@ -129,7 +129,7 @@ async def test_the_choice_is_offered_again_at_the_slower_try() -> None:
 
 
 @on_virtual_time
-async def test_in_english_the_choice_is_there_too() -> None:
+async def test_choice_is_offered_in_english_too() -> None:
     world = World(department=replace(ASKING, languages=("nb", "en")))
     world.caller.answers("press_five", "9")
     world.caller.answers("press_five", "5")
@@ -140,7 +140,7 @@ async def test_in_english_the_choice_is_there_too() -> None:
 
 
 @on_virtual_time
-async def test_where_no_number_is_asked_for_the_choice_comes_with_the_read_back() -> None:
+async def test_choice_comes_with_the_read_back_where_no_number_is_asked_for() -> None:
     world = World(department=replace(ASKING, identity="off"))
     world.caller.answers("press_five", "5")
     world.caller.answers("still_ring", "1")
@@ -150,7 +150,7 @@ async def test_where_no_number_is_asked_for_the_choice_comes_with_the_read_back(
 
 
 @on_virtual_time
-async def test_without_a_choice_five_is_one_digit() -> None:
+async def test_five_is_an_ordinary_digit_without_a_choice() -> None:
     world = World()
     world.caller.answers("ask_identity", "5")
     world.caller.answers("skip_identity", IDENTITY)
@@ -159,7 +159,7 @@ async def test_without_a_choice_five_is_one_digit() -> None:
 
 
 @on_virtual_time
-async def test_five_at_the_read_back_is_no_choice_where_it_was_offered_before() -> None:
+async def test_five_at_the_read_back_is_no_choice_when_already_offered() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", IDENTITY)
     world.caller.answers("change_number", "5")
@@ -168,7 +168,7 @@ async def test_five_at_the_read_back_is_no_choice_where_it_was_offered_before() 
 
 
 @on_virtual_time
-async def test_the_urgent_line_is_reached_by_its_key() -> None:
+async def test_urgent_line_is_reached_by_its_key() -> None:
     world = World(department=URGENT)
     world.caller.answers("offer_urgent", "5")
     await world.ring()
@@ -178,7 +178,7 @@ async def test_the_urgent_line_is_reached_by_its_key() -> None:
 
 
 @on_virtual_time
-async def test_an_open_callback_does_not_hold_the_urgent_line_up() -> None:
+async def test_open_callback_does_not_delay_the_urgent_line() -> None:
     world = World(department=URGENT)
     world.callers.already()
     world.caller.answers("offer_urgent", "5")
@@ -189,7 +189,7 @@ async def test_an_open_callback_does_not_hold_the_urgent_line_up() -> None:
 
 
 @on_virtual_time
-async def test_nor_does_it_for_who_keyed_the_number_first() -> None:
+async def test_open_callback_does_not_delay_the_urgent_line_after_an_identity_number() -> None:
     world = World(department=URGENT)
     world.callers.already()
     world.caller.answers("offer_urgent", IDENTITY)
@@ -203,7 +203,7 @@ async def test_nor_does_it_for_who_keyed_the_number_first() -> None:
 @pytest.mark.parametrize("number", ["113", "110", "112#"])
 @pytest.mark.parametrize("urgent_line", [True, False])
 @on_virtual_time
-async def test_who_keys_an_emergency_number_is_told_to_ring_it_and_put_through(number: str, urgent_line: bool) -> None:
+async def test_emergency_number_is_announced_and_the_caller_put_through(number: str, urgent_line: bool) -> None:
     department = replace(KIRURGI, urgent_extension="1002") if urgent_line else KIRURGI
     world = World(department=department)
     world.callers.already()
@@ -226,7 +226,7 @@ async def test_who_keys_an_emergency_number_is_told_to_ring_it_and_put_through(n
     ],
 )
 @on_virtual_time
-async def test_on_the_slower_try_too_a_lone_key_is_alone_after_four_seconds(department, key: str, said: str) -> None:  # type: ignore[no-untyped-def]
+async def test_slower_try_takes_a_single_key_after_four_seconds(department, key: str, said: str) -> None:  # type: ignore[no-untyped-def]
     world = World(department=department)
     world.caller.answers("ask_identity_slow", key, after=0.9)
     world.caller.answers("still_ring", "2")
@@ -239,7 +239,7 @@ async def test_on_the_slower_try_too_a_lone_key_is_alone_after_four_seconds(depa
 
 
 @on_virtual_time
-async def test_on_the_slower_try_a_number_begun_with_another_digit_has_six_seconds() -> None:
+async def test_slower_try_gives_a_started_number_six_seconds() -> None:
     number = next(n for n in map(synthetic_identity, range(200)) if n.startswith("2"))
     world = World()
     world.caller.answers("ask_identity_slow", number[0])
@@ -249,7 +249,7 @@ async def test_on_the_slower_try_a_number_begun_with_another_digit_has_six_secon
 
 
 @on_virtual_time
-async def test_zero_on_the_slower_try_for_a_phone_number_is_alone_after_four_seconds_too() -> None:
+async def test_slower_try_for_a_phone_number_takes_a_single_zero_after_four_seconds() -> None:
     world = World(withheld=True)
     world.caller.answers("ask_identity", IDENTITY, after=0)
     world.caller.answers("ask_phone_slow", "0", after=0)
@@ -262,7 +262,7 @@ TONES = replace(KIRURGI, key_tone=True)
 
 
 @on_virtual_time
-async def test_each_key_has_its_tone_and_every_digit_of_a_fast_hand_is_kept() -> None:
+async def test_each_key_plays_a_tone_and_no_fast_digit_is_lost() -> None:
     world = World(department=TONES)
     world.caller.keys(IDENTITY, at=2.5, gap=0.1)
     await world.ring()
@@ -273,8 +273,8 @@ async def test_each_key_has_its_tone_and_every_digit_of_a_fast_hand_is_kept() ->
 
 @pytest.mark.parametrize("keyed", [IDENTITY, "#", "0", IDENTITY[:5], "12*" + IDENTITY])
 @on_virtual_time
-async def test_nothing_holds_the_line_when_a_prompt_follows(keyed: str) -> None:
-    """What holds it is stopped as soon as the next prompt is queued: else that would wait behind the silence."""
+async def test_silence_on_the_line_stops_when_a_prompt_is_queued(keyed: str) -> None:
+    """The silence is stopped as soon as the next prompt is queued; otherwise the prompt would wait behind it."""
     world = World(department=TONES)
     world.caller.answers("ask_identity", keyed)
     most = 0
@@ -292,7 +292,7 @@ async def test_nothing_holds_the_line_when_a_prompt_follows(keyed: str) -> None:
 
 
 @on_virtual_time
-async def test_a_tone_that_can_not_be_played_costs_no_digit() -> None:
+async def test_failed_tone_loses_no_digit() -> None:
     world = World(department=TONES)
     world.caller.keys(IDENTITY, at=2.5, gap=0.4)
     asyncio.get_running_loop().call_later(3.1, world.caller.failing.update, {"play": WrongState("busy")})
@@ -303,7 +303,7 @@ async def test_a_tone_that_can_not_be_played_costs_no_digit() -> None:
 
 
 @on_virtual_time
-async def test_with_tones_typing_ahead_and_barging_in_are_as_without() -> None:
+async def test_tones_change_neither_typing_ahead_nor_barging_in() -> None:
     world = World(number=None, department=TONES)
     world.caller.keys(IDENTITY + "68059876", at=0.2, gap=0.1)
     await world.ring()
@@ -312,7 +312,7 @@ async def test_with_tones_typing_ahead_and_barging_in_are_as_without() -> None:
 
 
 @on_virtual_time
-async def test_without_the_wish_there_is_no_tone() -> None:
+async def test_no_tones_where_they_are_off() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()

@@ -1,4 +1,4 @@
-"""Languages, digits too many and calls that end with a person, heard on virtual time."""
+"""Languages, extra digits and calls that end at the switchboard, heard on virtual time."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ AGAIN = ["ask_identity_slow", "skip_identity"]
 
 
 @on_virtual_time
-async def test_a_lone_nine_starts_over_in_english_after_four_seconds() -> None:
+async def test_single_nine_restarts_in_english_after_four_seconds() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", "9")
     world.caller.answers("ask_identity", IDENTITY)
@@ -38,7 +38,7 @@ async def test_a_lone_nine_starts_over_in_english_after_four_seconds() -> None:
 
 
 @on_virtual_time
-async def test_a_number_that_begins_with_nine_is_a_number() -> None:
+async def test_number_that_starts_with_nine_is_accepted() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", f"9{IDENTITY[1:]}")
     world.caller.answers("ask_identity_slow", "#")
@@ -48,7 +48,7 @@ async def test_a_number_that_begins_with_nine_is_a_number() -> None:
 
 
 @on_virtual_time
-async def test_where_no_english_is_offered_nine_is_one_digit() -> None:
+async def test_nine_is_an_ordinary_digit_where_english_is_not_offered() -> None:
     world = World()
     world.caller.answers("ask_identity", "9")
     world.caller.answers("skip_identity", IDENTITY)
@@ -58,7 +58,7 @@ async def test_where_no_english_is_offered_nine_is_one_digit() -> None:
 
 
 @on_virtual_time
-async def test_whoever_stays_silent_is_told_of_the_other_languages() -> None:
+async def test_silent_caller_hears_of_the_other_languages() -> None:
     world = World(department=ALL)
     world.caller.answers("other_norwegian", "8")
     world.caller.answers("ask_identity", "")
@@ -70,7 +70,7 @@ async def test_whoever_stays_silent_is_told_of_the_other_languages() -> None:
 
 
 @on_virtual_time
-async def test_nine_at_the_read_back_changes_the_language_too() -> None:
+async def test_nine_at_the_read_back_changes_the_language() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_identity", IDENTITY)
@@ -81,7 +81,7 @@ async def test_nine_at_the_read_back_changes_the_language_too() -> None:
 
 
 @on_virtual_time
-async def test_changing_language_without_end_comes_to_an_end() -> None:
+async def test_endless_language_changes_are_cut_off() -> None:
     world = World(department=BOTH)
     for _ in range(20):
         world.caller.answers("ask_identity", "9")
@@ -92,7 +92,7 @@ async def test_changing_language_without_end_comes_to_an_end() -> None:
 
 
 @on_virtual_time
-async def test_a_hang_up_in_the_second_language_is_told_by_where_it_happened() -> None:
+async def test_hang_up_in_the_second_language_is_stored_with_its_step() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", "9")
     world.caller.hangs_up(at=7)
@@ -119,13 +119,13 @@ async def test_a_department_that_speaks_nynorsk_greets_in_it() -> None:
         (("en",), "en", {}),
     ],
 )
-def test_keys_of_languages(languages: tuple[str, ...], current: str, keys: dict[str, str]) -> None:
+def test_each_language_has_its_key(languages: tuple[str, ...], current: str, keys: dict[str, str]) -> None:
     assert language_keys(replace(KIRURGI, languages=languages), current) == keys
 
 
 @pytest.mark.parametrize("extra", ["1", "11", "12345"])
 @on_virtual_time
-async def test_digits_too_many_answer_nothing(extra: str) -> None:
+async def test_extra_digits_answer_no_question(extra: str) -> None:
     world = World()
     world.caller.answers("ask_identity", f"{IDENTITY}{extra}")
     await world.ring()
@@ -134,7 +134,7 @@ async def test_digits_too_many_answer_nothing(extra: str) -> None:
 
 
 @on_virtual_time
-async def test_a_ninth_digit_of_a_phone_number_answers_nothing() -> None:
+async def test_ninth_digit_of_a_phone_number_answers_no_question() -> None:
     world = World(number=None)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", f"{OTHER_NUMBER}1")
@@ -144,7 +144,7 @@ async def test_a_ninth_digit_of_a_phone_number_answers_nothing() -> None:
 
 @pytest.mark.parametrize("count", [1, 7, 9, 10])
 @on_virtual_time
-async def test_how_many_digits_came_is_said(count: int) -> None:
+async def test_number_of_digits_received_is_announced(count: int) -> None:
     world = World()
     world.caller.answers("ask_identity", f"{'1234567890'[:count]}#")
     world.caller.answers("skip_identity", IDENTITY)
@@ -153,7 +153,7 @@ async def test_how_many_digits_came_is_said(count: int) -> None:
 
 
 @on_virtual_time
-async def test_how_many_digits_of_a_phone_number_came_is_said() -> None:
+async def test_number_of_phone_digits_received_is_announced() -> None:
     world = World(number=None)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", "6805123#")
@@ -163,7 +163,7 @@ async def test_how_many_digits_of_a_phone_number_came_is_said() -> None:
 
 
 @on_virtual_time
-async def test_who_asked_for_a_person_is_kept_for_the_department_to_see() -> None:
+async def test_caller_who_asked_for_a_person_is_stored_for_the_department() -> None:
     world = World()
     world.caller.answers("ask_identity", "0")
     await world.ring()
@@ -171,14 +171,14 @@ async def test_who_asked_for_a_person_is_kept_for_the_department_to_see() -> Non
 
 
 @on_virtual_time
-async def test_who_had_no_number_to_ring_is_kept_too() -> None:
+async def test_caller_without_a_usable_number_is_stored_too() -> None:
     world = World(withheld=True)
     await world.ring()
     assert world.desk.ended == [(IncompleteStep.PHONE, WhyEnded.NO_NUMBER, None)]
 
 
 @on_virtual_time
-async def test_who_hangs_up_on_the_way_to_a_person_is_kept_as_one_who_asked() -> None:
+async def test_hang_up_on_the_way_to_a_person_is_stored_as_asked_for_one() -> None:
     world = World()
     world.caller.answers("ask_identity", "0")
     world.caller.answers("to_switchboard", "")
@@ -189,7 +189,7 @@ async def test_who_hangs_up_on_the_way_to_a_person_is_kept_as_one_who_asked() ->
 
 
 @on_virtual_time
-async def test_a_call_that_cannot_be_kept_reaches_the_switchboard_all_the_same() -> None:
+async def test_call_that_cannot_be_stored_still_reaches_the_switchboard() -> None:
     world = World()
     world.desk.failing = StorageUnavailable()
     world.caller.answers("ask_identity", "0")

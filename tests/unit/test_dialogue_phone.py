@@ -1,4 +1,4 @@
-"""The number we ring: read back, changed, keyed, refused with its reason, and without one no receipt."""
+"""The number to call back: read back, changed, keyed, or refused with the reason. Without one there is no receipt."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ OTHER_E164 = f"+47{OTHER_NUMBER}"
     ("number", "withheld", "reason"),
     [
         (None, True, "phone_withheld"),
-        (OWN_NUMBER, True, "phone_withheld"),  # whatever the trunk says besides, withheld is withheld
+        (OWN_NUMBER, True, "phone_withheld"),  # withheld, whatever else the trunk sends
         ("anonymous", False, "phone_withheld"),
         (None, False, "phone_unknown"),
         ("", False, "phone_unknown"),
@@ -37,9 +37,7 @@ OTHER_E164 = f"+47{OTHER_NUMBER}"
     ],
 )
 @on_virtual_time
-async def test_a_number_we_cannot_ring_is_asked_for_with_the_reason(
-    number: str | None, withheld: bool, reason: str
-) -> None:
+async def test_unusable_number_is_asked_for_with_the_reason(number: str | None, withheld: bool, reason: str) -> None:
     world = World(number=number, withheld=withheld)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", OTHER_NUMBER)
@@ -50,7 +48,7 @@ async def test_a_number_we_cannot_ring_is_asked_for_with_the_reason(
 
 @pytest.mark.parametrize("where", ["settings", "department"])
 @on_virtual_time
-async def test_a_foreign_number_is_rung_where_it_may_be(where: str) -> None:
+async def test_foreign_number_is_accepted_where_it_is_allowed(where: str) -> None:
     allowed = {"allow_foreign": True}
     world = (
         World(number="+46701740605", **allowed)
@@ -64,7 +62,7 @@ async def test_a_foreign_number_is_rung_where_it_may_be(where: str) -> None:
 
 @pytest.mark.parametrize(("keyed", "stored"), [("0046701740605#", "+46701740605"), ("004768059876", OTHER_E164)])
 @on_virtual_time
-async def test_a_number_keyed_with_its_country_code(keyed: str, stored: str) -> None:
+async def test_number_keyed_with_its_country_code_is_accepted(keyed: str, stored: str) -> None:
     world = World(number=None, allow_foreign=True)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", keyed)
@@ -73,16 +71,16 @@ async def test_a_number_keyed_with_its_country_code(keyed: str, stored: str) -> 
 
 
 @on_virtual_time
-async def test_identity_and_phone_typed_ahead_in_one_go() -> None:
+async def test_identity_and_phone_numbers_can_be_keyed_without_a_pause() -> None:
     world = World(number=None)
     world.caller.keys(IDENTITY + OTHER_NUMBER, at=0.2, gap=0.1)
     await world.ring()
-    assert world.prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]  # broken off by the next key
+    assert world.prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]  # interrupted by the next key
     assert world.stored == (IDENTITY, OTHER_E164)
 
 
 @on_virtual_time
-async def test_without_a_number_to_ring_there_is_no_receipt_but_the_switchboard() -> None:
+async def test_caller_without_a_usable_number_gets_the_switchboard_and_no_receipt() -> None:
     world = World(withheld=True)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", "82900000")
@@ -95,7 +93,7 @@ async def test_without_a_number_to_ring_there_is_no_receipt_but_the_switchboard(
 
 
 @on_virtual_time
-async def test_silence_when_asked_for_a_number() -> None:
+async def test_silence_when_asked_for_a_number_reaches_the_switchboard() -> None:
     world = World(withheld=True)
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
@@ -115,7 +113,7 @@ async def test_one_gives_another_number() -> None:
 
 
 @on_virtual_time
-async def test_one_and_then_no_usable_number_keeps_the_first() -> None:
+async def test_unusable_new_number_keeps_the_first() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("change_number", "1")
@@ -127,7 +125,7 @@ async def test_one_and_then_no_usable_number_keeps_the_first() -> None:
 
 
 @on_virtual_time
-async def test_changing_without_end_comes_to_an_end() -> None:
+async def test_endless_number_changes_are_cut_off() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     for _ in range(9):
@@ -139,7 +137,7 @@ async def test_changing_without_end_comes_to_an_end() -> None:
 
 
 @on_virtual_time
-async def test_another_key_at_the_read_back_has_it_read_once_more() -> None:
+async def test_unknown_key_at_the_read_back_repeats_it() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("change_number", "7", after=2)
@@ -148,7 +146,7 @@ async def test_another_key_at_the_read_back_has_it_read_once_more() -> None:
 
 
 @on_virtual_time
-async def test_a_number_broken_off_by_keys_each_time_is_told_before_it_is_stored() -> None:
+async def test_interrupted_read_back_is_heard_before_the_callback_is_stored() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     for _ in range(3):
@@ -158,7 +156,7 @@ async def test_a_number_broken_off_by_keys_each_time_is_told_before_it_is_stored
 
 
 @on_virtual_time
-async def test_a_key_too_many_does_not_answer_the_read_back() -> None:
+async def test_extra_key_does_not_answer_the_read_back() -> None:
     world = World()
     for key in f"{IDENTITY}1":
         world.call.key_pressed(key)

@@ -1,4 +1,4 @@
-"""«Si kort hva det gjelder»: asked after the receipt, never before, and the callback stands whatever becomes of it."""
+"""«Si kort hva det gjelder»: asked only after the receipt. The callback is kept whatever happens to the recording."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ NAME = "innringing-0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
 def calling() -> World:
-    """Somebody who keys all that is asked for, and speaks for six seconds."""
+    """A caller who keys what is asked for, and speaks for six seconds."""
     world = World(department=RECORDING)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.speaks = 6.0
@@ -23,7 +23,7 @@ def calling() -> World:
 
 
 @on_virtual_time
-async def test_after_the_receipt_what_is_said_is_recorded_and_thanked_for() -> None:
+async def test_reason_is_recorded_after_the_receipt_and_the_caller_thanked() -> None:
     world = calling()
     await world.ring()
     assert world.prompts[-len(RECEIPT) - 4 :] == [
@@ -37,9 +37,9 @@ async def test_after_the_receipt_what_is_said_is_recorded_and_thanked_for() -> N
 
 
 @on_virtual_time
-async def test_recording_begins_when_all_is_said_and_nothing_is_keyed_in_it() -> None:
+async def test_recording_starts_after_the_prompt_and_the_next_key_ends_it() -> None:
     world = calling()
-    world.caller.answers("may_hang_up", "12345678901", after=0.1)  # keyed on and on into what follows
+    world.caller.answers("may_hang_up", "12345678901", after=0.1)  # the caller keeps keying into what follows
     await world.ring()
     assert world.caller.recorded and world.caller.recorded[0][1] < 6.0  # the next key ended it at once
     assert world.caller.requests.index("record") > world.caller.requests.index("play")
@@ -53,7 +53,7 @@ async def test_recording_begins_when_all_is_said_and_nothing_is_keyed_in_it() ->
         (RecordingOutcome.LOST, ["say_what_about", "recording_lost", "may_hang_up"]),
     ],
 )
-def test_the_caller_is_thanked_only_for_what_is_kept(fate: RecordingOutcome, said: list[str]) -> None:
+def test_caller_is_thanked_only_when_the_recording_is_stored(fate: RecordingOutcome, said: list[str]) -> None:
     @on_virtual_time
     async def ring() -> None:
         world = calling()
@@ -66,7 +66,7 @@ def test_the_caller_is_thanked_only_for_what_is_kept(fate: RecordingOutcome, sai
 
 
 @pytest.mark.parametrize("error", [WrongState(), AriUnavailable("HTTP 500"), AriUnavailable(), AriError("HTTP 422")])
-def test_a_recording_that_cannot_begin_takes_nothing_from_the_receipt(error: AriError) -> None:
+def test_recording_that_cannot_start_leaves_the_receipt_valid(error: AriError) -> None:
     @on_virtual_time
     async def ring() -> None:
         world = calling()
@@ -81,7 +81,7 @@ def test_a_recording_that_cannot_begin_takes_nothing_from_the_receipt(error: Ari
 
 
 @pytest.mark.parametrize("error", [ChannelGone(), NotInStasis()])
-def test_a_caller_gone_before_it_began_has_hung_up(error: AriError) -> None:
+def test_caller_gone_before_the_recording_has_hung_up(error: AriError) -> None:
     @on_virtual_time
     async def ring() -> None:
         world = calling()
@@ -93,7 +93,7 @@ def test_a_caller_gone_before_it_began_has_hung_up(error: AriError) -> None:
 
 
 @on_virtual_time
-async def test_hanging_up_ends_it_and_what_was_said_is_kept() -> None:
+async def test_hang_up_ends_the_recording_and_keeps_it() -> None:
     world = calling()
     world.caller.answers("say_what_about", "")
     world.caller.speaks = 60.0
@@ -105,7 +105,7 @@ async def test_hanging_up_ends_it_and_what_was_said_is_kept() -> None:
 
 
 @on_virtual_time
-async def test_a_department_that_does_not_want_it_asks_for_nothing() -> None:
+async def test_department_without_recording_does_not_ask() -> None:
     world = calling()
     world.department = KIRURGI
     await world.ring()
@@ -114,7 +114,7 @@ async def test_a_department_that_does_not_want_it_asks_for_nothing() -> None:
 
 
 @on_virtual_time
-async def test_someone_on_the_list_already_is_not_asked() -> None:
+async def test_repeat_caller_is_not_asked_for_a_recording() -> None:
     world = World(department=RECORDING)
     world.callers.already()
     world.caller.answers("ask_identity", IDENTITY)
@@ -123,7 +123,7 @@ async def test_someone_on_the_list_already_is_not_asked() -> None:
 
 
 @on_virtual_time
-async def test_nothing_stored_nothing_recorded() -> None:
+async def test_nothing_is_recorded_when_nothing_was_stored() -> None:
     world = calling()
     world.desk.failing = StorageUnavailable()
     await world.ring()

@@ -1,4 +1,4 @@
-"""Second calls, heard second by second on virtual time: status only for the known, cancelling asked twice."""
+"""Repeat calls, second by second on virtual time: status only for identified callers, and cancelling is confirmed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ def known(**changes: object) -> World:
 
 
 @on_virtual_time
-async def test_who_is_known_hears_since_when_when_and_how_many_and_may_just_hang_up() -> None:
+async def test_known_repeat_caller_hears_status_and_may_hang_up() -> None:
     world = known()
     await world.ring()
     assert world.prompts == [*OPENING, *TOLD]
@@ -45,7 +45,7 @@ async def test_who_is_known_hears_since_when_when_and_how_many_and_may_just_hang
 
 
 @on_virtual_time
-async def test_who_is_known_by_phone_alone_hears_nothing_of_when() -> None:
+async def test_repeat_caller_by_phone_alone_does_not_hear_when() -> None:
     world = known(known_person=False)
     world.caller.answers("may_hang_up", "11", after=0.2)
     await world.ring()
@@ -55,14 +55,14 @@ async def test_who_is_known_by_phone_alone_hears_nothing_of_when() -> None:
 
 @pytest.mark.parametrize("change", ["tried_in_vain", "late"])
 @on_virtual_time
-async def test_by_phone_alone_after_a_missed_attempt_we_ring_again_soon(change: str) -> None:
+async def test_repeat_caller_by_phone_alone_hears_we_call_again_soon_after_a_missed_attempt(change: str) -> None:
     world = known(known_person=False, **{change: True})
     await world.ring()
     assert world.prompts == [*OPENING, "already_on_list", "ring_again_soon", "may_hang_up"]
 
 
 @on_virtual_time
-async def test_after_a_missed_attempt_the_known_hear_that_they_are_first() -> None:
+async def test_known_repeat_caller_is_first_in_line_after_a_missed_attempt() -> None:
     world = known(tried_in_vain=True, ahead=0)
     await world.ring()
     assert world.prompts[3:] == [*SINCE, "tried_in_vain", *TODAY_BY_15, "next_in_line", *NUMBER, "cancel_or_change"]
@@ -72,7 +72,7 @@ async def test_after_a_missed_attempt_the_known_hear_that_they_are_first() -> No
     ("before", "said"), [(None, "your_turn"), (0, "next_in_line"), (1, "ahead_1"), (20, "ahead_20"), (21, "ahead_many")]
 )
 @on_virtual_time
-async def test_how_many_are_before(before: int | None, said: str) -> None:
+async def test_number_of_callers_ahead_is_announced(before: int | None, said: str) -> None:
     world = known(ahead=before)
     await world.ring()
     assert said in world.prompts
@@ -80,7 +80,7 @@ async def test_how_many_are_before(before: int | None, said: str) -> None:
 
 
 @on_virtual_time
-async def test_a_promise_that_was_not_kept_is_owned_up_to() -> None:
+async def test_missed_promise_is_admitted() -> None:
     world = known(late=True)
     world.clock.advance(timedelta(days=1))
     await world.ring()
@@ -89,7 +89,7 @@ async def test_a_promise_that_was_not_kept_is_owned_up_to() -> None:
 
 
 @on_virtual_time
-async def test_one_and_one_again_cancels() -> None:
+async def test_one_pressed_twice_cancels() -> None:
     world = known()
     world.caller.answers("cancel_or_change", "1", after=0.5)
     world.caller.answers("confirm_cancel", "1", after=1.6)
@@ -100,7 +100,7 @@ async def test_one_and_one_again_cancels() -> None:
 
 @pytest.mark.parametrize("answer", ["", "2", "#", "*"])
 @on_virtual_time
-async def test_asked_twice_anything_but_one_leaves_it_on_the_list(answer: str) -> None:
+async def test_any_key_but_one_at_the_confirmation_keeps_the_callback(answer: str) -> None:
     world = known()
     world.caller.answers("cancel_or_change", "1")
     world.caller.answers("confirm_cancel", answer, after=1.6)
@@ -110,7 +110,7 @@ async def test_asked_twice_anything_but_one_leaves_it_on_the_list(answer: str) -
 
 
 @on_virtual_time
-async def test_one_pressed_double_is_one_answer() -> None:
+async def test_double_press_of_one_is_a_single_answer() -> None:
     world = known()
     world.caller.answers("cancel_or_change", "1111")
     await world.ring()
@@ -119,7 +119,7 @@ async def test_one_pressed_double_is_one_answer() -> None:
 
 
 @on_virtual_time
-async def test_a_twelfth_digit_is_no_choice() -> None:
+async def test_twelfth_digit_is_not_a_choice() -> None:
     world = World()
     world.callers.already()
     world.caller.answers("ask_identity", f"{IDENTITY}11")
@@ -128,7 +128,7 @@ async def test_a_twelfth_digit_is_no_choice() -> None:
 
 
 @on_virtual_time
-async def test_two_gives_another_number_which_is_read_back_first() -> None:
+async def test_two_changes_the_number_after_reading_it_back() -> None:
     world = known()
     world.caller.answers("cancel_or_change", "2")
     world.caller.answers("ask_phone", OTHER_NUMBER)
@@ -139,7 +139,7 @@ async def test_two_gives_another_number_which_is_read_back_first() -> None:
 
 
 @on_virtual_time
-async def test_two_and_no_usable_number_changes_nothing() -> None:
+async def test_two_without_a_usable_number_changes_nothing() -> None:
     world = known()
     world.caller.answers("cancel_or_change", "2")
     await world.ring()
@@ -148,7 +148,7 @@ async def test_two_and_no_usable_number_changes_nothing() -> None:
 
 
 @on_virtual_time
-async def test_another_key_asks_again_and_comes_to_an_end() -> None:
+async def test_unknown_key_repeats_the_choice_a_limited_number_of_times() -> None:
     world = known()
     for _ in range(9):
         world.caller.answers("cancel_or_change", "7")
@@ -158,7 +158,7 @@ async def test_another_key_asks_again_and_comes_to_an_end() -> None:
 
 @pytest.mark.parametrize("wish", ["1", "2"])
 @on_virtual_time
-async def test_a_wish_that_could_not_be_stored_is_not_said_to_be(wish: str) -> None:
+async def test_failed_change_is_not_confirmed(wish: str) -> None:
     world = known()
     world.callers.failing = IllegalMove()
     world.caller.answers("cancel_or_change", wish)
@@ -170,7 +170,7 @@ async def test_a_wish_that_could_not_be_stored_is_not_said_to_be(wish: str) -> N
 
 
 @on_virtual_time
-async def test_zero_reaches_the_switchboard_from_the_choice() -> None:
+async def test_zero_at_the_choice_reaches_the_switchboard() -> None:
     world = known()
     world.caller.answers("cancel_or_change", "0")
     await world.ring()
@@ -180,7 +180,7 @@ async def test_zero_reaches_the_switchboard_from_the_choice() -> None:
 
 @pytest.mark.parametrize("second", [9.0, 40.0])
 @on_virtual_time
-async def test_a_hang_up_leaves_it_on_the_list(second: float) -> None:
+async def test_hang_up_keeps_the_callback(second: float) -> None:
     world = known()
     world.caller.hangs_up(at=second)
     await world.ring()
@@ -189,7 +189,7 @@ async def test_a_hang_up_leaves_it_on_the_list(second: float) -> None:
 
 
 @on_virtual_time
-async def test_taken_up_again_after_the_receipts_commit_it_hears_the_receipt() -> None:
+async def test_call_resumed_after_the_commit_hears_the_receipt_and_no_choice() -> None:
     world = known(anew=False)
     assert world.callers.standing
     callback = world.desk.new(parse_phone("+4768050123"), call_count=1)
@@ -199,7 +199,7 @@ async def test_taken_up_again_after_the_receipts_commit_it_hears_the_receipt() -
 
 
 @on_virtual_time
-async def test_taken_up_again_after_it_was_cancelled_it_hears_so() -> None:
+async def test_call_resumed_after_cancelling_hears_the_cancellation() -> None:
     world = known()
     assert world.callers.standing
     world.callers.already(anew=False, callback=replace(world.callers.standing.callback, status=Status.CLOSED))

@@ -1,4 +1,4 @@
-"""A caller who gets a text message hears of it; nobody else does."""
+"""A caller hears of a text message only when one is sent."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ TEXTED = [*RECEIPT[:-1], "sms_receipt", "may_hang_up"]
 
 
 def texting(world: World, monkeypatch: pytest.MonkeyPatch, state: SmsState) -> None:
-    """What is registered from now on has a text in that state."""
+    """Callbacks registered from now on have a text in that state."""
     new = FakeDesk.new
     monkeypatch.setattr(world.desk, "new", lambda *args, **more: replace(new(world.desk, *args, **more), sms=state))
 
@@ -28,7 +28,7 @@ def texting(world: World, monkeypatch: pytest.MonkeyPatch, state: SmsState) -> N
     ],
 )
 @on_virtual_time
-async def test_the_confirmation_tells_of_a_text_that_comes(
+async def test_confirmation_mentions_the_text_that_will_come(
     monkeypatch: pytest.MonkeyPatch, state: SmsState, told: list[str]
 ) -> None:
     world = World()
@@ -39,7 +39,7 @@ async def test_the_confirmation_tells_of_a_text_that_comes(
 
 
 @on_virtual_time
-async def test_without_a_text_none_is_told_of() -> None:
+async def test_confirmation_mentions_no_text_when_none_is_sent() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
@@ -51,7 +51,7 @@ async def test_without_a_text_none_is_told_of() -> None:
     ("state", "told"), [(SmsState.QUEUED, ["sms_receipt"]), (SmsState.SENT, []), (SmsState.WITHDRAWN, [])]
 )
 @on_virtual_time
-async def test_who_changes_the_number_hears_of_the_text_to_the_new_one(
+async def test_changed_number_is_named_as_the_one_that_gets_the_text(
     monkeypatch: pytest.MonkeyPatch, state: SmsState, told: list[str]
 ) -> None:
     world = World()

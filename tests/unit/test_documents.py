@@ -1,4 +1,4 @@
-"""What the documents name is there, and what there is to set, run and be refused by is named in them."""
+"""Settings, commands and problems: what the documents name exists, and what exists is documented."""
 
 import re
 from collections.abc import Iterator
@@ -46,13 +46,13 @@ def text_of(path: Path) -> str:
 
 
 def section(path: Path, heading: str) -> str:
-    """What stands under a heading of the second level."""
+    """The text under a heading of the second level."""
     found = re.search(rf"(?ms)^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text_of(path))
     assert found, f"{path.name} has no «{heading}»"
     return found[1]
 
 
-def test_the_systemd_unit_runs_what_the_checklist_made() -> None:
+def test_systemd_unit_matches_the_checklist() -> None:
     unit = text_of(ROOT / "docs" / "examples" / "innringing.service")
     given = dict(line.split("=", 1) for line in unit.splitlines() if re.match(r"[A-Z][A-Za-z]+=", line))
     checklist = section(SECURITY, "Before going live")
@@ -86,8 +86,8 @@ def test_single_sign_on_names_only_variables_that_are_read() -> None:
     assert {f"OIDC_{name}" for name in named} - known() == set()
 
 
-def test_every_variable_named_anywhere_is_read() -> None:
-    """Also by what is not our own document: the messages, the examples, the operators' files."""
+def test_every_variable_that_is_named_is_read() -> None:
+    """In messages, examples and the operators' files too."""
     places = [*DOCUMENTS, *(ROOT / "dialplan").iterdir(), *(ROOT / "prompts").glob("*.toml"), ROOT / "Makefile"]
     places += python_files(*DOORS_AND_DESK, at_least=200)
     lost = {
@@ -100,7 +100,7 @@ def test_every_variable_named_anywhere_is_read() -> None:
     assert lost == set()
 
 
-def test_a_misspelt_variable_is_told_and_its_value_is_not() -> None:
+def test_misspelt_variable_is_reported_without_its_value() -> None:
     environment = {
         **{"INNRINGING_RETENTON_DAYS": "hunter22", "INNRINGING_SMS_USER_FILE": "hunter22"},
         **{"INNRINGING_ZZZZ": "hunter22", "PATH": "/bin", "INNRINGING_SIP_ENCRYPTION": "all"},
@@ -115,7 +115,7 @@ def test_a_misspelt_variable_is_told_and_its_value_is_not() -> None:
 
 
 def code_in(text: str) -> Iterator[str]:
-    """Every stretch of code: spans, fenced lines, indented lines."""
+    """All code: spans, fenced lines and indented lines."""
     fenced = False
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
@@ -127,14 +127,14 @@ def code_in(text: str) -> Iterator[str]:
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
-    """What follows `innringing` where that is the command; a comment and what is in brackets included."""
+    """The words after `innringing` where that is the command, including a comment and what is in brackets."""
     for code in code_in(text):
         for line in re.findall(r"^(?:.*?[=/] ?\S* )?(?:\$ )?(?:\S*bin/)?innringing ([a-z].*)", code):
             yield re.sub(r"[\[\]]", " ", line.partition("  #")[0]).split()
 
 
 def fault_of(words: list[str]) -> str | None:
-    """What of that command line does not exist."""
+    """The first part of the command line that does not exist."""
     command: Any = typer.main.get_command(app)
     words = list(words)
     while isinstance(command, TyperGroup) and words:
@@ -152,12 +152,12 @@ def fault_of(words: list[str]) -> str | None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_named_is_there(document: Path) -> None:
+def test_every_command_in_the_documents_exists(document: Path) -> None:
     faults = {" ".join(words): fault_of(words) for words in commands_in(text_of(document))}
     assert {line: fault for line, fault in faults.items() if fault} == {}
 
 
-def test_what_is_not_there_would_be_found() -> None:
+def test_unknown_command_or_option_is_found() -> None:
     words = "Say `innringing retention hld` or `X=y .venv/bin/innringing agents add kari --rol admin`."
     assert [fault_of(each) for each in commands_in(words)] == ["no command hld", "no option --rol"]
     assert list(commands_in("    create database innringing owner innringing_owner;")) == []
@@ -165,7 +165,7 @@ def test_what_is_not_there_would_be_found() -> None:
     assert {("agents", "add"), ("audit", "verify"), ("keys", "rotate"), ("person", "erase")} <= named
 
 
-def test_every_command_a_message_advises_is_there() -> None:
+def test_every_command_in_a_message_exists() -> None:
     advised = [
         (path.name, words)
         for path in python_files(*PRODUCT, at_least=250)
@@ -175,7 +175,7 @@ def test_every_command_a_message_advises_is_there() -> None:
     assert [(name, words) for name, words in advised if fault_of(words.split())] == []
 
 
-def test_every_target_named_is_in_the_makefile() -> None:
+def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", text_of(ROOT / "Makefile")))
     named = {
         name
@@ -196,7 +196,7 @@ def test_every_problem_the_documents_name_exists() -> None:
     assert named - ids == set()
 
 
-def test_containers_are_given_every_setting_or_refuse_it(
+def test_containers_get_every_setting_or_refuse_it(
     clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))
@@ -224,7 +224,7 @@ def test_a_secret_of_several_lines_is_one_line_for_containers() -> None:
 
 
 @pytest.mark.parametrize("name", [*compose.REFUSED, "tls_key_file"])
-def test_containers_refuse_what_they_would_do_otherwise(
+def test_containers_refuse_settings_they_cannot_honour(
     clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}VAR_DIR", str(tmp_path))

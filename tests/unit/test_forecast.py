@@ -1,4 +1,4 @@
-"""Promises judged and predicted: pure rules, with Hypothesis where they have to hold for every line."""
+"""Judging and forecasting promises: pure rules, with Hypothesis where they must hold for every queue."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -38,29 +38,29 @@ def tried(minutes: float, outcome: AttemptOutcome = AttemptOutcome.NO_ANSWER, *,
         ([tried(60)], [], 90, PromiseState.KEPT),
         ([tried(60.01)], [], 90, PromiseState.BROKEN),
         ([tried(0, AttemptOutcome.REACHED, counted=True)], [0], 0, PromiseState.KEPT),
-        ([tried(-1)], [], 10, PromiseState.OPEN),  # belongs to the promise before
+        ([tried(-1)], [], 10, PromiseState.OPEN),  # belongs to the previous promise
         ([tried(10, counted=False)], [], 90, PromiseState.BROKEN),  # too early to count
-        ([tried(10, AttemptOutcome.DROPPED, counted=False)], [], 90, PromiseState.KEPT),  # somebody answered
+        ([tried(10, AttemptOutcome.DROPPED, counted=False)], [], 90, PromiseState.KEPT),  # someone answered
         ([tried(70), tried(30)], [], 90, PromiseState.KEPT),
         ([], [30], 90, PromiseState.WITHDRAWN),
-        ([], [61], 90, PromiseState.BROKEN),  # closing it afterwards mends nothing
+        ([], [61], 90, PromiseState.BROKEN),  # closing it afterwards changes nothing
         ([tried(61, AttemptOutcome.REACHED)], [61], 90, PromiseState.BROKEN),
         ([tried(20)], [30], 90, PromiseState.KEPT),
     ],
 )
-def test_a_promise_is_judged_by_what_happened_in_its_time(
+def test_promise_is_kept_by_an_attempt_within_its_time(
     tries: list[Attempt], closed: list[float], after: float, state: PromiseState
 ) -> None:
     assert judge(GIVEN, tries, [NINE + each * MINUTE for each in closed], NINE + after * MINUTE) is state
 
 
-def test_at_risk_is_a_state_of_open_promises_only() -> None:
+def test_only_open_promises_can_be_at_risk() -> None:
     assert judge(GIVEN, [], [], NINE, at_risk=True) is PromiseState.AT_RISK
     assert judge(GIVEN, [tried(5)], [], NINE + 6 * MINUTE, at_risk=True) is PromiseState.KEPT
     assert judge(GIVEN, [], [], NINE + 61 * MINUTE, at_risk=True) is PromiseState.BROKEN
 
 
-def test_the_first_call_in_time_kept_it() -> None:
+def test_first_attempt_in_time_keeps_the_promise() -> None:
     assert kept_at(GIVEN, [tried(50), tried(20), tried(-5)]) == NINE + 20 * MINUTE
     assert kept_at(GIVEN, []) is None
 
@@ -74,14 +74,14 @@ def rung(*ready: float, agents: int = 1) -> list[float]:
     return [(predicted[str(place)] - NINE) / MINUTE for place in range(len(ready))]
 
 
-def test_agents_share_the_line() -> None:
+def test_agents_share_the_queue() -> None:
     assert rung(0, 0, 0, 0) == [0, 10, 20, 30]
     assert rung(0, 0, 0, 0, agents=2) == [0, 0, 10, 10]
     assert rung(0, 0, agents=0) == [0, 10]
     assert rung() == []
 
 
-def test_nobody_waits_for_one_whose_time_has_not_come() -> None:
+def test_callback_whose_time_has_not_come_delays_no_other() -> None:
     assert rung(60, 0, 0) == [60, 0, 10]
     assert rung(15, 0, 0) == [20, 0, 10]  # first in line once its time has come
     assert rung(60, 60, agents=2) == [60, 60]
@@ -92,7 +92,7 @@ def test_nobody_waits_for_one_whose_time_has_not_come() -> None:
     st.integers(0, 6),
     st.integers(1, 30),
 )
-def test_every_line_is_rung_out(ready: list[int], agents: int, handling: int) -> None:
+def test_every_queue_is_worked_through(ready: list[int], agents: int, handling: int) -> None:
     those = line(*ready)
     predicted = predict(those, agents, handling * MINUTE, NINE)
     assert set(predicted) == {each.id for each in those}
@@ -108,11 +108,11 @@ def test_every_line_is_rung_out(ready: list[int], agents: int, handling: int) ->
 @pytest.mark.parametrize(
     ("minutes", "agents", "risk"), [(45, 2, False), (45.1, 2, True), (0, 0, False), (0.1, 0, True)]
 )
-def test_at_risk_leaves_time_to_do_something(minutes: float, agents: int, risk: bool) -> None:
+def test_at_risk_is_reported_early_enough_to_act(minutes: float, agents: int, risk: bool) -> None:
     assert is_at_risk(GIVEN.due, NINE + minutes * MINUTE, agents) is risk
 
 
-def test_what_is_not_in_line_is_at_no_risk() -> None:
+def test_callback_outside_the_queue_is_not_at_risk() -> None:
     assert not is_at_risk(GIVEN.due, None, 1)
 
 
@@ -120,22 +120,22 @@ def deeds(*done: tuple[float, str, bool]) -> list[Deed]:
     return [Deed(NINE + minutes * MINUTE, agent, ends) for minutes, agent, ends in done]
 
 
-def test_a_round_claimed_at_once_is_charged_call_by_call() -> None:
+def test_round_claimed_at_once_is_timed_call_by_call() -> None:
     round_ = [(0.0, "kari", False)] * 4 + [(4.0, "kari", True), (10.0, "kari", True), (13.0, "kari", True)]
     assert handling_time(deeds(*round_)) == 4 * MINUTE
 
 
-def test_two_agents_do_not_shorten_each_other_and_breaks_do_not_count_in_full() -> None:
+def test_handling_time_is_per_agent_and_breaks_are_capped() -> None:
     both = deeds((0, "kari", False), (1, "ola", False), (5, "kari", True), (6, "ola", True), (305, "kari", True))
     assert handling_time(both) == 5 * MINUTE
 
 
-def test_too_little_is_known_at_first() -> None:
+def test_default_handling_time_is_used_until_enough_is_known() -> None:
     assert handling_time([]) == USUAL_HANDLING
     assert handling_time(deeds((0, "kari", False), (1, "kari", True), (2, "kari", True))) == USUAL_HANDLING
 
 
-def test_on_duty_are_those_who_did_something_or_hold_a_fresh_lease() -> None:
+def test_agents_on_duty_have_recent_activity_or_a_fresh_lease() -> None:
     now = NINE + 20 * MINUTE
     done = deeds((4, "early", True), (5, "kari", False), (19, "ola", True))
     assert on_duty(done, {"liv": NINE + 6 * MINUTE, "per": NINE}, now) == {"kari", "ola", "liv"}

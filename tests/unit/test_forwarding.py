@@ -1,4 +1,4 @@
-"""Whom a request came from: our own proxies are believed, nobody else, and never what a client wrote itself."""
+"""The client of a request: headers of our own proxies are trusted, and never what a client wrote itself."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -30,12 +30,12 @@ def heard(*headers: tuple[str, str], peer: str | None = PROXY, kind: str = "x-fo
 
 @pytest.mark.parametrize("kind", ["x-forwarded", "forwarded"])
 @pytest.mark.parametrize("peer", [CLIENT, "::1", "127.0.0.1", None, "not-an-address"])
-def test_whoever_is_no_proxy_of_ours_is_not_believed(kind: str, peer: str | None) -> None:
+def test_headers_from_an_unknown_address_are_ignored(kind: str, peer: str | None) -> None:
     claims = [("X-Forwarded-For", LIAR), ("X-Forwarded-Proto", "https"), ("Forwarded", f"for={LIAR};proto=https")]
     assert heard(*claims, peer=peer, kind=kind) is None
 
 
-def test_with_no_proxies_nobody_is_believed() -> None:
+def test_headers_are_ignored_without_trusted_proxies() -> None:
     assert Forwarding(()).hop(scope([("X-Forwarded-For", LIAR)])) is None
 
 
@@ -52,7 +52,7 @@ def test_with_no_proxies_nobody_is_believed() -> None:
         ("2001:db8::7", "2001:db8::7"),
         (f"::ffff:{CLIENT}", CLIENT),
         (f"{LIAR}, fd00::1, {OTHER_PROXY}", LIAR),
-        (f"{OTHER_PROXY}, {PROXY}", OTHER_PROXY),  # a proxy itself asks
+        (f"{OTHER_PROXY}, {PROXY}", OTHER_PROXY),  # the request comes from a proxy itself
         (f"{LIAR}, unknown", None),
         (f"{LIAR}, unknown, {OTHER_PROXY}", OTHER_PROXY),
         (f"{LIAR}, <script>", None),
@@ -68,12 +68,12 @@ def test_client_is_the_rightmost_address_that_is_no_proxy(chain: str, client: st
     assert (hop.address if hop else None) == client
 
 
-def test_lines_are_read_as_one_list() -> None:
+def test_repeated_header_lines_are_read_as_one_list() -> None:
     hop = heard(("X-Forwarded-For", LIAR), ("X-Forwarded-For", CLIENT))
     assert hop is not None and hop.address == CLIENT
 
 
-def test_the_kind_our_proxies_do_not_write_is_a_clients_own() -> None:
+def test_header_of_the_other_kind_is_ignored() -> None:
     mixed = [("X-Forwarded-For", CLIENT), ("Forwarded", f"for={LIAR};proto=https;host=elsewhere.example")]
     assert heard(*mixed) == Hop(CLIENT, None, None)
     mixed = [("X-Forwarded-For", LIAR), ("X-Forwarded-Host", "elsewhere.example"), ("Forwarded", f"for={CLIENT}")]
@@ -97,20 +97,20 @@ def test_forwarded_is_read_at_the_hop_that_counts() -> None:
         f'For={CLIENT};Proto=https;Host="innringing.sykehus.example", for={OTHER_PROXY};proto=http;host=inside'
     )
     assert heard(("Forwarded", text), kind="forwarded") == Hop(CLIENT, "https", "innringing.sykehus.example")
-    # a comma or semicolon in quotes parts nothing, and what isn't an element ends the walk
+    # a comma or semicolon in quotes separates nothing, and an invalid element ends the search
     assert heard(("Forwarded", f'for={LIAR}, by="a,b;c";for={CLIENT}'), kind="forwarded") == Hop(CLIENT, None, None)
     assert heard(("Forwarded", f"for={CLIENT}, nonsense"), kind="forwarded") is None
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=200), st.sampled_from(["x-forwarded", "forwarded"]))
-def test_whatever_a_client_writes_first_changes_nothing(words: str, kind: str) -> None:
+def test_elements_written_by_the_client_change_nothing(words: str, kind: str) -> None:
     name, last = ("X-Forwarded-For", CLIENT) if kind == "x-forwarded" else ("Forwarded", f'for="{CLIENT}:443";by=x')
     for headers in ([(name, words), (name, last)], [(name, f"{words}, {last}")]):
         hop = heard(*headers, kind=kind)
         assert hop is not None and hop.address == CLIENT
 
 
-def test_a_quote_left_open_hides_nobody() -> None:
+def test_unclosed_quote_hides_no_address() -> None:
     for words in ('for=10.0.0.3;x="', f'for={LIAR};x="', '"', '\\"', '"\\', f'for="{LIAR}, '):
         last = 'for="[2001:db8::7]:443";host="innringing.sykehus.example"'
         hop = heard(("Forwarded", f"{words}, {last}"), kind="forwarded")

@@ -1,4 +1,4 @@
-"""National identity numbers: public vectors, each with its source, and what the control digits promise."""
+"""National identity numbers: public test vectors with their sources, and what control digits detect."""
 
 import random
 
@@ -85,7 +85,7 @@ def test_public_vectors_pass(digits: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("digits", "problem"), REFUSED)
-def test_faulty_numbers_are_refused_without_being_repeated(digits: str, problem: str) -> None:
+def test_faulty_numbers_are_refused_and_not_repeated(digits: str, problem: str) -> None:
     with pytest.raises(InvalidIdentity) as refusal:
         parse_identity(digits, allow_test=True, allow_h=True)
     assert refusal.value.problem == problem
@@ -93,7 +93,7 @@ def test_faulty_numbers_are_refused_without_being_repeated(digits: str, problem:
 
 
 @pytest.mark.parametrize("digits", ["13097248022", "53097248016", "81212121223", "30108299939", "41014061078"])
-def test_production_takes_real_kinds(digits: str) -> None:
+def test_production_accepts_real_kinds(digits: str) -> None:
     assert parse_identity(digits, allow_test=False, allow_h=False).value == digits
 
 
@@ -117,8 +117,8 @@ def test_month_plus_forty_is_an_h_number_where_those_are_enabled_and_navs_otherw
     assert refusal.value.problem == IdentityProblem.KIND_NOT_ALLOWED
 
 
-def test_a_wrong_number_of_a_kind_not_allowed_is_called_wrong() -> None:
-    """The caller who mistyped is asked again; only a right number of a wrong kind is told so."""
+def test_wrong_number_of_a_forbidden_kind_is_reported_as_wrong() -> None:
+    """A caller who mistyped is asked again; only a correct number of a forbidden kind is reported as such."""
     with pytest.raises(InvalidIdentity) as refusal:
         parse_identity("10915596785", allow_test=False, allow_h=False)
     assert refusal.value.problem == IdentityProblem.CONTROL_DIGITS
@@ -152,7 +152,7 @@ def test_other_remainders_are_refused(remainder: int) -> None:
     # 1900 and 2100 were no leap years and 2000 was: 29.02.00 may be real. 04, 96: leap in each century.
     [("00", True), ("04", True), ("96", True), ("01", False), ("97", False), ("98", False)],
 )
-def test_29_february(yy: str, accepted: bool) -> None:
+def test_29_february_is_valid_only_in_leap_years(yy: str, accepted: bool) -> None:
     made = (with_control_digits(f"2902{yy}{individual:03}") for individual in range(1000))
     digits = next(number for number in made if number)
     if accepted:
@@ -199,7 +199,7 @@ def test_two_swapped_neighbours_are_always_caught(digits: str) -> None:
             assert not accepted(swapped)
 
 
-def test_how_many_random_numbers_pass() -> None:
+def test_share_of_random_numbers_that_pass_is_as_calculated() -> None:
     """Control digits alone: 4 in 121 (3.3 %), of which today's rule is 1 in 121 (0.8 %). Dates thin that out further:
     an FH-number has none, so a fifth of all numbers is judged by its control digits only."""
     source = random.Random(2032)
@@ -211,7 +211,7 @@ def test_how_many_random_numbers_pass() -> None:
 
 
 @given(st.text(max_size=15))
-def test_no_text_is_more_than_refused(text: str) -> None:
+def test_arbitrary_text_is_refused_without_a_crash(text: str) -> None:
     accepted(text)
 
 
@@ -228,7 +228,7 @@ def test_a_number_is_masked_wherever_it_is_shown(digits: str, masked: str) -> No
     assert number == IdentityNumber(digits, number.kind)
 
 
-def test_the_generator_repeats_itself_and_gives_different_numbers() -> None:
+def test_generator_is_deterministic_and_gives_different_numbers() -> None:
     first = [synthetic_identity(n) for n in range(10_000)]
     assert first == [synthetic_identity(n) for n in range(10_000)]
     assert len(set(first)) > 9_990

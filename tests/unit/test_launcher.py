@@ -26,7 +26,7 @@ def app():
 
 
 def launched(folder: Path, module: str) -> "subprocess.Popen[str]":
-    """The launcher, with that module in place of ours."""
+    """Start the launcher with this module in place of `innringing`."""
     (folder / "innringing.py").write_text(module)
     command = folder / "command"
     command.write_text(COMMAND.format(python=sys.executable))
@@ -39,7 +39,7 @@ def launched(folder: Path, module: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_interrupted_while_it_is_loading_it_ends_and_says_nothing(tmp_path: Path) -> None:
+def test_interrupt_while_loading_ends_it_silently(tmp_path: Path) -> None:
     with launched(tmp_path, LOADING) as child:
         assert child.stdout is not None and child.stdout.readline() == "loading\n"
         child.send_signal(signal.SIGINT)
@@ -47,7 +47,7 @@ def test_interrupted_while_it_is_loading_it_ends_and_says_nothing(tmp_path: Path
     assert (child.returncode, out, err) == (-signal.SIGINT, "", "")
 
 
-def test_what_is_loaded_hears_of_the_interruption_itself(tmp_path: Path) -> None:
+def test_interrupt_after_loading_reaches_the_program(tmp_path: Path) -> None:
     with launched(tmp_path, LOADED) as child:
         _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (7, "")

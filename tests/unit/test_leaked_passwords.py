@@ -1,4 +1,4 @@
-"""The list of leaked passwords: found in a file that is never read whole, and refused where it is no such list."""
+"""The list of leaked passwords: searched without reading the whole file, and refused where it is no such list."""
 
 import hashlib
 from pathlib import Path
@@ -32,7 +32,7 @@ def write(file: Path, lines: list[str], end: str = "\r\n") -> LeakedPasswords:
     st.lists(st.integers(1, 10**9), min_size=60, max_size=60),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_found_are_those_and_no_others(
+def test_exactly_the_listed_passwords_are_found(
     tmp_path_factory: pytest.TempPathFactory, numbers: set[int], seen: list[int], end: str
 ) -> None:
     lines = sorted(line(f"password {n}", often) for n, often in zip(numbers, seen, strict=False))
@@ -42,7 +42,7 @@ def test_found_are_those_and_no_others(
     assert not any(there.has(f"passwort {n}") for n in [*numbers, 0, 10**6])
 
 
-def test_a_long_list_is_searched_and_not_read(tmp_path: Path) -> None:
+def test_long_list_is_searched_without_reading_it_whole(tmp_path: Path) -> None:
     count = 50_000
     there = write(tmp_path / "list.txt", sorted(line(f"password {n}", n) for n in range(1, count)))
     there.check()
@@ -50,7 +50,7 @@ def test_a_long_list_is_searched_and_not_read(tmp_path: Path) -> None:
     assert not there.has("Password 77")
 
 
-def test_a_last_line_without_an_end_is_a_line(tmp_path: Path) -> None:
+def test_last_line_without_a_newline_is_read(tmp_path: Path) -> None:
     lines = sorted(line(f"password {n}") for n in range(3))
     file = tmp_path / "list.txt"
     file.write_text("\n".join(lines).lower())
@@ -76,7 +76,7 @@ FAULTY = {
 
 
 @pytest.mark.parametrize("kind", FAULTY)
-def test_what_is_no_such_list_is_refused(tmp_path: Path, kind: str) -> None:
+def test_file_that_is_no_such_list_is_refused(tmp_path: Path, kind: str) -> None:
     lines, reason = FAULTY[kind]
     there = write(tmp_path / "list.txt", lines)
     with pytest.raises(LeakedPasswordsFault, match=reason) as refused:
@@ -92,7 +92,7 @@ def test_a_list_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
                 ask()
 
 
-async def test_a_leaked_password_is_not_taken_however_it_was_keyed(tmp_path: Path) -> None:
+async def test_leaked_password_is_refused_in_every_normal_form(tmp_path: Path) -> None:
     composed = "blåbær på fjellvidda"
     there = write(tmp_path / "list.txt", sorted([line(LEAKED), line(composed)]))
     passwords = Passwords(hasher=CHEAP, leaked=there)
@@ -105,14 +105,14 @@ async def test_a_leaked_password_is_not_taken_however_it_was_keyed(tmp_path: Pat
     await Passwords(hasher=CHEAP).check(LEAKED)
 
 
-async def test_a_list_that_went_away_takes_nothing_unasked(tmp_path: Path) -> None:
+async def test_deleted_list_fails_the_check_of_a_password(tmp_path: Path) -> None:
     there = write(tmp_path / "list.txt", ordered())
     (tmp_path / "list.txt").unlink()
     with pytest.raises(LeakedPasswordsFault):
         await Passwords(hasher=CHEAP, leaked=there).check("ta bussen til Frogner")
 
 
-def test_the_check_of_operators_files_tells_of_it(tmp_path: Path, clean_environment: None) -> None:
+def test_check_of_operators_files_reports_a_bad_list(tmp_path: Path, clean_environment: None) -> None:
     file = tmp_path / "list.txt"
     write(file, ordered())
     assert leaked_passwords(Settings.load(need_keys=False, leaked_passwords=file)) == []

@@ -1,4 +1,4 @@
-"""Loudness, peaks and A-law against what the standards say."""
+"""Loudness, peaks and A-law, compared with the standards."""
 
 import math
 
@@ -30,14 +30,14 @@ def tone(hertz: float, seconds: float, amplitude: float = 1.0, phase: float = 0.
     return amplitude * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate + phase)
 
 
-def test_a_full_scale_sine_is_minus_three_lufs() -> None:
+def test_full_scale_sine_measures_minus_three_lufs() -> None:
     """ITU-R BS.1770: 997 Hz at full scale in one channel reads -3.01."""
     assert loudness(tone(997, 5), RATE) == pytest.approx(-3.01, abs=0.1)
     assert loudness(gained(tone(997, 5), -17), RATE) == pytest.approx(-20.01, abs=0.1)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.39, 0.4, 1.0])
-def test_a_word_too_short_for_the_gate_is_as_loud_as_a_long_one(seconds: float) -> None:
+def test_word_shorter_than_the_gate_measures_like_a_long_one(seconds: float) -> None:
     assert loudness(tone(1000, seconds, 0.1), RATE) == pytest.approx(loudness(tone(1000, 5, 0.1), RATE), abs=0.2)
 
 
@@ -48,7 +48,7 @@ def test_silence_around_a_word_does_not_change_its_loudness() -> None:
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(7), np.zeros(RATE)])
-def test_nothing_has_no_loudness_and_no_peak(samples: Samples) -> None:
+def test_empty_sound_has_no_loudness_and_no_peak(samples: Samples) -> None:
     levels = measure(samples, RATE)
     assert math.isinf(levels.lufs) and math.isinf(levels.peak_dbtp)
 
@@ -70,7 +70,7 @@ def test_the_limiter_holds_the_peak_and_leaves_the_rest(rate: int) -> None:
     assert np.max(np.abs(held[len(quiet) : len(quiet) + len(burst)])) > 0.5
 
 
-def test_the_limiter_does_nothing_where_nothing_is_to_be_done() -> None:
+def test_limiter_leaves_quiet_sound_unchanged() -> None:
     samples = tone(300, 0.5, 0.2)
     assert limited(samples, RATE) is samples
 
@@ -83,7 +83,7 @@ def test_ends_are_cut_to_a_fixed_silence() -> None:
     assert levels.seconds == pytest.approx(0.77, abs=0.02)
 
 
-def test_a_change_of_rate_keeps_what_both_can_hold_and_nothing_else() -> None:
+def test_resampling_keeps_frequencies_that_both_rates_can_hold() -> None:
     assert loudness(resampled(tone(1000, 2, 0.1, rate=22_050), 22_050, RATE), RATE) == pytest.approx(
         loudness(tone(1000, 2, 0.1), RATE), abs=0.1
     )
@@ -99,7 +99,7 @@ def test_alaw_codes_of_the_standard() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_every_alaw_code_comes_back(codes: bytes) -> None:
+def test_every_alaw_code_survives_a_round_trip(codes: bytes) -> None:
     assert to_alaw(from_alaw(codes)) == codes
 
 

@@ -1,4 +1,4 @@
-"""Logs: one line an event, and nothing of a patient or a password in any of them."""
+"""Logs: one line for each event, with no patient data and no passwords."""
 
 import io
 import json
@@ -24,7 +24,7 @@ DEMO = Settings.read(environment="demo", ari_password=SecretStr(PASSWORD))
 
 @pytest.fixture(params=[PRODUCTION, DEMO], ids=["json", "console"])
 def out(request: pytest.FixtureRequest) -> io.StringIO:
-    """What is written, in production and in the demo."""
+    """The lines that are written, in production and in the demo."""
     stream = io.StringIO()
     configure_logging(request.param, stream=stream)
     return stream
@@ -41,7 +41,7 @@ def test_production_writes_one_json_object_a_line() -> None:
     structlog.get_logger("desk.desk").info("callback registered", department="kirurgi", count=2)
     logging.getLogger("other").warning("a library says %s", "this\nand that")
     ours, theirs = json_lines(stream)
-    assert str(ours.pop("timestamp")).endswith("Z")  # UTC, whatever the machine thinks it is
+    assert str(ours.pop("timestamp")).endswith("Z")  # UTC, whatever the machine's time zone
     assert ours == {
         "event": "callback registered",
         "level": "info",
@@ -66,7 +66,7 @@ def test_the_demo_writes_for_people() -> None:
     assert "\x1b[" not in stream.getvalue()  # colours are for terminals
 
 
-def test_a_logger_made_before_follows_the_configuration() -> None:
+def test_logger_created_earlier_follows_the_configuration() -> None:
     early = structlog.get_logger("early")
     for _ in range(2):
         stream = io.StringIO()
@@ -111,7 +111,7 @@ json_values = st.recursive(
 @given(json_values)
 @example([123_456, 12_345])
 @example([0.123456, 12_345])
-def test_a_scrubbed_line_is_still_json(value: object) -> None:
+def test_scrubbed_line_is_valid_json(value: object) -> None:
     stream = io.StringIO()
     configure_logging(PRODUCTION, stream=stream)
     structlog.get_logger("desk").info("seen", value=value)
@@ -137,7 +137,7 @@ def test_tracebacks_are_scrubbed(out: io.StringIO) -> None:
     assert_clean(out, lines_hold="Traceback")
 
 
-def test_warnings_go_the_same_way(out: io.StringIO) -> None:
+def test_warnings_are_logged_and_scrubbed(out: io.StringIO) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(False)
@@ -163,18 +163,18 @@ def test_warnings_go_the_same_way(out: io.StringIO) -> None:
         ("basic settings, bearer of news", "basic settings, bearer of news"),
     ],
 )
-def test_what_is_scrubbed_and_what_stays(line: str, scrubbed: str) -> None:
+def test_numbers_are_scrubbed_and_ordinary_text_is_kept(line: str, scrubbed: str) -> None:
     assert Scrubber()(line) == scrubbed
 
 
-def test_a_secret_is_hidden_in_every_spelling_and_a_trivial_one_is_not() -> None:
+def test_secret_is_hidden_in_every_encoding_unless_it_is_trivial() -> None:
     scrub = Scrubber([PASSWORD, "abc"])
     assert scrub(f"{PASSWORD} {json.dumps(PASSWORD)} abc") == '*** "***" abc'
     assert scrub("p%26ss%20%22word%22%2F%C3%B8") == "***"
 
 
 @given(st.text(max_size=30), st.integers(0, 10**6), st.text(alphabet="\x1b[35m0123456789 abc-", max_size=12))
-def test_no_surroundings_save_an_identity_number(before: str, n: int, after: str) -> None:
+def test_identity_number_is_scrubbed_in_any_context(before: str, n: int, after: str) -> None:
     digits = synthetic_identity(n)
     assert digits not in Scrubber()(before + digits + after)
 
@@ -187,7 +187,7 @@ def test_access_logs_and_chatty_libraries_are_quiet(out: io.StringIO, name: str)
     assert "slow" in out.getvalue()
 
 
-def test_uvicorns_own_handlers_are_taken_away() -> None:
+def test_uvicorns_own_handlers_are_removed() -> None:
     elsewhere, stream = io.StringIO(), io.StringIO()
     uvicorn = logging.getLogger("uvicorn")
     uvicorn.addHandler(logging.StreamHandler(elsewhere))

@@ -1,4 +1,4 @@
-"""Where Debian packages come from on this host, and what names a folder of unpacked ones."""
+"""Where Debian packages come from on this host, and the name of a folder of unpacked packages."""
 
 import subprocess
 from pathlib import Path
@@ -25,17 +25,17 @@ BOOKWORM = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
 NOTHING: dict[str, str] = {}
 
 
-def test_the_mirror_of_a_deb822_host(tmp_path: Path) -> None:
+def test_mirror_is_read_from_deb822_sources(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d" / "debian.sources").write_text(DEB822, encoding="utf-8")
     entries = apt.host_entries(tmp_path)
-    assert [entry.suite for entry in entries] == ["bookworm", "bookworm-updates"]  # what is disabled is left out
+    assert [entry.suite for entry in entries] == ["bookworm", "bookworm-updates"]  # disabled sources are left out
     mirror = apt.debian_mirror(entries, BOOKWORM, NOTHING)
     assert mirror is not None
     assert mirror.uri == "http://mirror.example/debian"
 
 
-def test_the_mirror_of_a_host_with_lines_and_others_sources(tmp_path: Path) -> None:
+def test_mirror_is_read_from_one_line_sources_among_others(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text(
         "# deb http://old.example/debian bookworm main\n"
@@ -52,24 +52,24 @@ def test_the_mirror_of_a_host_with_lines_and_others_sources(tmp_path: Path) -> N
     assert mirror.uri == "http://mirror.example/debian"
 
 
-def test_a_host_that_is_no_debian_knows_no_mirror() -> None:
+def test_host_without_debian_sources_has_no_mirror() -> None:
     entries = [apt.Entry("http://archive.example/ubuntu", "noble", ("main",))]
     assert apt.debian_mirror(entries, {"ID": "ubuntu", "VERSION_CODENAME": "noble"}, NOTHING) is None
 
 
-def test_a_mirror_may_be_named_and_pinned() -> None:
+def test_mirror_can_be_set_and_pinned_to_a_date() -> None:
     variables = {apt.MIRROR_VARIABLE: "http://snapshots.example/{snapshot}", apt.SNAPSHOT_VARIABLE: "20261101T000000Z"}
     mirror = apt.debian_mirror([], NOTHING, variables)
     assert mirror is not None
     assert mirror.uri == "http://snapshots.example/20261101T000000Z"
 
 
-def test_a_date_without_an_archive_of_dates_is_refused() -> None:
+def test_date_without_a_snapshot_archive_is_refused() -> None:
     with pytest.raises(apt.AptError, match=apt.MIRROR_VARIABLE):
         apt.debian_mirror([], BOOKWORM, {apt.SNAPSHOT_VARIABLE: "20261101T000000Z"})
 
 
-def test_a_folder_is_named_by_everything_it_is_made_from() -> None:
+def test_folder_name_depends_on_everything_it_is_built_from() -> None:
     names = {
         tree.ASTERISK.folder_name("amd64"),
         tree.ASTERISK.folder_name("arm64"),
@@ -81,11 +81,11 @@ def test_a_folder_is_named_by_everything_it_is_made_from() -> None:
     assert tree.ASTERISK.folder_name("amd64") == tree.ASTERISK.folder_name("amd64")
 
 
-def test_the_cache_folder_follows_the_users_wish() -> None:
+def test_cache_folder_can_be_set() -> None:
     assert tree.cache_folder({tree.CACHE_VARIABLE: "/somewhere"}) == Path("/somewhere")
 
 
-def test_programs_run_through_the_trees_own_loader(tmp_path: Path) -> None:
+def test_programs_run_through_the_loader_of_the_tree(tmp_path: Path) -> None:
     unpacked, target = tmp_path / "new", tmp_path / "final"
     libraries = unpacked / "usr/lib/some-triplet"
     (libraries / "blas").mkdir(parents=True)

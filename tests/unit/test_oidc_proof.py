@@ -1,4 +1,4 @@
-"""What our client proves: who it is by its key, and that it holds the key of one log-in."""
+"""Proofs of our client: its identity, by its key, and possession of the key of one log-in."""
 
 import json
 import warnings
@@ -40,7 +40,7 @@ def without(given: dict[str, Any], member: str) -> dict[str, Any]:
         (key("RSA", 2048, alg="RS512"), "RS512"),
     ],
 )
-def test_an_assertion_says_who_we_are_to_one_provider_for_half_a_minute(given: dict[str, Any], alg: str) -> None:
+def test_client_assertion_names_one_provider_and_lasts_half_a_minute(given: dict[str, Any], alg: str) -> None:
     clock = FakeClock()
     ours = ClientKey(json.dumps(given))
     first, second = (ours.assertion("innringing", ISSUER, clock) for _ in range(2))
@@ -68,7 +68,7 @@ def test_an_assertion_says_who_we_are_to_one_provider_for_half_a_minute(given: d
         (json.dumps(key("RSA", 2048, alg="HS256")), "alg is one of"),
     ],
 )
-def test_a_key_that_will_not_do_is_refused_in_one_line_that_does_not_show_it(given: str, said: str) -> None:
+def test_unusable_key_is_refused_in_one_line_without_showing_it(given: str, said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         ClientKey(given)
     assert "INNRINGING_OIDC_CLIENT_KEY" in str(refused.value)
@@ -76,7 +76,7 @@ def test_a_key_that_will_not_do_is_refused_in_one_line_that_does_not_show_it(giv
     assert '"d"' not in str(refused.value)
 
 
-def test_a_proof_is_of_one_request_and_shows_no_private_key() -> None:
+def test_dpop_proof_is_for_one_request_and_shows_no_private_key() -> None:
     clock = FakeClock()
     made = Possession.new()
     proof = Possession.read(made.as_dict()).proof("POST", "https://a.no/token?x=y", clock, "the provider's nonce")
@@ -97,7 +97,7 @@ def test_a_proof_is_of_one_request_and_shows_no_private_key() -> None:
     assert made.thumbprint == jwk.import_key(made.as_dict()).thumbprint()
 
 
-def test_a_providers_keys_are_those_that_signatures_may_be_checked_with() -> None:
+def test_only_signature_keys_of_a_provider_are_used() -> None:
     good = without(key("EC", "P-256"), "d")
     rsa = dict(jwk.RSAKey.generate_key(2048, {"kid": "rsa"}).as_dict(private=False))
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The settings of single sign-on: half a provider is none, and no secret is shown."""
+"""The settings of single sign-on: an incomplete provider is refused, and no secret is shown."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def load(**given: Any) -> Settings:
     return Settings.load(need_keys=False, environment="production", **given)
 
 
-def test_off_unless_a_provider_is_named() -> None:
+def test_single_sign_on_is_off_unless_a_provider_is_set() -> None:
     assert not load().oidc.enabled
     settings = load(**WHOLE)
     assert settings.oidc.enabled
@@ -54,7 +54,7 @@ def test_off_unless_a_provider_is_named() -> None:
         ({"oidc_clock_skew": 600}, "INNRINGING_OIDC_CLOCK_SKEW: it should be less than or equal to 120"),
     ],
 )
-def test_half_a_provider_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:
+def test_incomplete_provider_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         load(**{**WHOLE, **changes})
     assert str(refused.value).count("\n") == 0
@@ -62,7 +62,7 @@ def test_half_a_provider_is_refused_in_one_line(changes: dict[str, Any], said: s
     assert SECRET not in str(refused.value)
 
 
-def test_the_secret_may_stand_in_a_file_and_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_may_be_in_a_file_and_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{SECRET}\n")
     monkeypatch.setenv("INNRINGING_OIDC_CLIENT_SECRET_FILE", str(file))
@@ -74,7 +74,7 @@ def test_the_secret_may_stand_in_a_file_and_is_shown_nowhere(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("path", ["/", "/queue?department=kirurgi", "/a#b"])
-def test_pages_of_ours(path: str) -> None:
+def test_own_page_is_accepted_as_a_return_address(path: str) -> None:
     assert is_local_path(path)
 
 
@@ -82,7 +82,7 @@ def test_pages_of_ours(path: str) -> None:
     "path",
     ["", "queue", "//evil.no", "/\\evil.no", "https://evil.no", "/a\nb", "/å", "/" + "a" * 500, "\t/evil", "/ a"],
 )
-def test_pages_of_others(path: str) -> None:
+def test_foreign_page_is_refused_as_a_return_address(path: str) -> None:
     assert not is_local_path(path)
 
 
@@ -98,5 +98,5 @@ def test_pages_of_others(path: str) -> None:
         ("https://[", False),
     ],
 )
-def test_where_secrets_may_travel(url: str, safe: bool) -> None:
+def test_url_is_safe_only_with_https_or_on_this_machine(url: str, safe: bool) -> None:
     assert is_safe(url) is safe

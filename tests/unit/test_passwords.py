@@ -1,4 +1,4 @@
-"""What is taken for a password, how it is kept, and how fast it may be tried."""
+"""Which passwords are accepted, how they are stored, and how fast they may be tried."""
 
 import asyncio
 import re
@@ -42,7 +42,7 @@ def problem(password: str, *words: str) -> PasswordProblem | None:
         "sesam " * 3 + "lukk deg",
     ],
 )
-def test_any_long_text_nobody_would_guess_is_taken(password: str) -> None:
+def test_long_unguessable_text_is_accepted(password: str) -> None:
     assert problem(password) is None
 
 
@@ -56,7 +56,7 @@ def test_any_long_text_nobody_would_guess_is_taken(password: str) -> None:
         *("ØÆLKJHGFDSAøæl", "qwertyuiopåå", "1qaz2wsx3edc4rfv", '!"#¤%&/()=!!', "jegelskerdeg1", "Påske-2027-Bodø"),
     ],
 )
-def test_what_anybody_would_try_first_is_not(password: str) -> None:
+def test_obvious_password_is_refused(password: str) -> None:
     assert problem(password) is PasswordProblem.OBVIOUS
 
 
@@ -64,18 +64,18 @@ def test_what_anybody_would_try_first_is_not(password: str) -> None:
     "password",
     ["unbelievable", "Scandinavian", "SONYERICSSON", "ghbdtnghbdtn", "q1w2e3r4t5y6", "ｕｎｂｅｌｉｅｖａｂｌｅ"],
 )
-def test_what_many_have_is_refused_in_any_case(password: str) -> None:
+def test_common_password_is_refused_in_any_case(password: str) -> None:
     assert problem(password) is PasswordProblem.COMMON
 
 
-def test_ten_thousand_of_the_commonest_are_known_and_nobody_reads_them() -> None:
+def test_list_holds_ten_thousand_shortened_hashes() -> None:
     head, *known = [line for line in FILE.read_text("ascii").splitlines() if not line.startswith("# Facts")]
     assert head.startswith("# The 10000 commonest passwords of 12 characters")
     assert known == sorted(set(known)) and len(known) == 10_000
     assert all(re.fullmatch(r"[0-9a-f]{12}", each) for each in known)
 
 
-def test_the_list_is_made_of_what_is_long_enough_each_once(tmp_path: Path) -> None:
+def test_list_is_built_from_long_passwords_without_duplicates(tmp_path: Path) -> None:
     words = ["short", "Unbelievable", "unbelievable", "UNBELIEVABLE", "x" * 200, "scandinavian", "supernatural"]
     assert list(long_enough(words)) == ["unbelievable", "scandinavian", "supernatural"]
     assert write(words, tmp_path / "list.txt", count=2) == 2
@@ -83,7 +83,7 @@ def test_the_list_is_made_of_what_is_long_enough_each_once(tmp_path: Path) -> No
     assert known == sorted([shortened("unbelievable"), shortened("scandinavian")])
 
 
-def test_the_accounts_name_and_the_departments_are_obvious() -> None:
+def test_name_of_the_account_or_department_is_obvious() -> None:
     assert problem("kari.nordmann1", "kari.nordmann") is PasswordProblem.OBVIOUS
     assert problem("Hjertepoliklinikken!", "kari", "hjerte", "Hjertepoliklinikken") is PasswordProblem.OBVIOUS
     assert problem("kari liker svarte katter", "kari") is None
@@ -100,11 +100,11 @@ COMPOSED, DECOMPOSED = "blåbær på fjellet", "bla\u030abær pa\u030a fjellet"
 
 
 @pytest.mark.parametrize("given", [COMPOSED, DECOMPOSED, "  Blåbær  på ﬁellet½ ", "x" * 128, "🫐" * 20])
-async def test_a_password_is_kept_and_compared_exactly_as_it_was_given(given: str) -> None:
+async def test_password_is_compared_exactly_as_entered(given: str) -> None:
     passwords = Passwords(hasher=CHEAP)
     kept = await passwords.keep(given)
     assert kept.startswith("$argon2id$")
-    assert CHEAP.verify(kept, given)  # the very characters
+    assert CHEAP.verify(kept, given)  # the exact characters
     assert (await passwords.verify(kept, given, known=False)).right
     for other in (given + " ", given[:-1], given.swapcase(), given.replace(" ", ""), given[:64], ""):
         if other != given:
@@ -112,7 +112,7 @@ async def test_a_password_is_kept_and_compared_exactly_as_it_was_given(given: st
     assert await passwords.keep(given) != kept
 
 
-async def test_the_same_characters_from_another_keyboard_open_too() -> None:
+async def test_same_characters_in_another_normal_form_match() -> None:
     passwords = Passwords(hasher=CHEAP)
     kept = await passwords.keep(COMPOSED)
     assert (await passwords.verify(kept, DECOMPOSED, known=False)).right
@@ -120,13 +120,13 @@ async def test_the_same_characters_from_another_keyboard_open_too() -> None:
     assert not (await passwords.verify(None, DECOMPOSED, known=False)).right
 
 
-async def test_nobodys_password_is_never_right() -> None:
+async def test_password_of_an_unknown_account_never_matches() -> None:
     passwords = Passwords(hasher=CHEAP)
     for kept in (None, "", "not a hash", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"):
         assert not (await passwords.verify(kept, "x", known=False)).right
 
 
-async def test_what_was_kept_by_weaker_parameters_is_kept_anew() -> None:
+async def test_hash_with_weaker_parameters_is_replaced() -> None:
     kept = await Passwords(hasher=CHEAP).keep("korrekt hest batteri")
     verdict = await Passwords().verify(kept, "korrekt hest batteri", known=True)
     assert verdict.right and verdict.anew is not None and "m=19456,t=2,p=1" in verdict.anew
@@ -135,7 +135,7 @@ async def test_what_was_kept_by_weaker_parameters_is_kept_anew() -> None:
     assert (OWASP.memory_cost, OWASP.time_cost, OWASP.type.name) == (19 * 1024, 2, "ID")
 
 
-async def test_a_crowd_is_turned_away_and_known_devices_are_not() -> None:
+async def test_crowded_login_refuses_unknown_devices_only() -> None:
     passwords = Passwords(hasher=CHEAP)
     kept = await passwords.keep("korrekt hest batteri")
     crowd = [asyncio.ensure_future(passwords.verify(kept, "x", known=False)) for _ in range(MOST_WAITING + 5)]
@@ -152,7 +152,7 @@ def test_delays_double_up_to_a_minute() -> None:
 
 
 @given(st.lists(st.floats(min_value=0, max_value=7200), max_size=60), st.booleans())
-def test_no_try_ever_waits_longer_than_a_minute(pauses: list[float], busy: bool) -> None:
+def test_no_attempt_waits_longer_than_a_minute(pauses: list[float], busy: bool) -> None:
     count, now = None, NOW
     for pause in pauses:
         now += timedelta(seconds=pause)
@@ -160,7 +160,7 @@ def test_no_try_ever_waits_longer_than_a_minute(pauses: list[float], busy: bool)
         assert seconds_to_wait([count, None], now) <= LONGEST.total_seconds()
 
 
-def test_ten_thousand_guesses_in_an_hour_are_seventy() -> None:
+def test_guesses_in_an_hour_are_limited_to_seventy() -> None:
     count, now, looked_at = None, NOW, 0
     for _ in range(10_000):
         if not seconds_to_wait([count], now):
@@ -169,13 +169,13 @@ def test_ten_thousand_guesses_in_an_hour_are_seventy() -> None:
     assert 60 <= looked_at <= 70
 
 
-def test_a_lane_that_was_quiet_begins_anew() -> None:
+def test_quiet_lane_starts_over() -> None:
     old = Count(50, NOW, NOW)
     assert after_try(old, Lane("x", 3), NOW + FORGOTTEN - SECOND, busy=False).failures == 51
     assert after_try(old, Lane("x", 3), NOW + FORGOTTEN, busy=False) == Count(1, NOW + FORGOTTEN, NOW + FORGOTTEN)
 
 
-def test_who_counts_as_one() -> None:
+def test_addresses_are_grouped_by_network() -> None:
     assert network("192.0.2.7") == "192.0.2.7"
     assert network("2001:db8:1:2:3::4") == network("2001:db8:1:2::9") == "2001:db8:1:2::/64"
     assert network("not an address") == network("") == "unknown"

@@ -1,4 +1,4 @@
-"""Numbers that may be rung back."""
+"""Phone numbers that may be called back."""
 
 import phonenumbers
 import pytest
@@ -21,11 +21,11 @@ def example_number(region: str, kind: int) -> str:
     "written",
     ["68050001", "+4768050001", "004768050001", "68 05 00 01", "+47 680 50 001", " 68050001 ", "+47-68050001"],
 )
-def test_a_norwegian_number_however_it_is_written(written: str) -> None:
+def test_norwegian_number_is_read_in_every_spelling(written: str) -> None:
     assert parse_phone(written).e164 == "+4768050001"
 
 
-def test_every_number_kept_for_fiction_may_be_rung() -> None:
+def test_every_number_reserved_for_fiction_is_accepted() -> None:
     for number in range(68050000, 68060000):
         parsed = parse_phone(str(number))
         assert (parsed.e164, parsed.mobile) == (f"+47{number}", False)
@@ -41,7 +41,7 @@ def test_every_number_kept_for_fiction_may_be_rung() -> None:
         phonenumbers.PhoneNumberType.UAN,
     ],
 )
-def test_the_kinds_that_may_be_rung(kind: int) -> None:
+def test_allowed_kinds_of_numbers_are_accepted(kind: int) -> None:
     number = example_number("NO", kind)
     assert parse_phone(number).e164 == number
     assert parse_phone(number).mobile is (kind == phonenumbers.PhoneNumberType.MOBILE)
@@ -49,35 +49,35 @@ def test_the_kinds_that_may_be_rung(kind: int) -> None:
 
 @pytest.mark.parametrize("kind", [phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST])
 @pytest.mark.parametrize("allow_foreign", [False, True])
-def test_costly_numbers_are_never_rung(kind: int, allow_foreign: bool) -> None:
+def test_premium_numbers_are_refused(kind: int, allow_foreign: bool) -> None:
     assert problem(example_number("NO", kind), allow_foreign=allow_foreign) is PhoneProblem.PREMIUM
 
 
 @pytest.mark.parametrize("region", ["GB", "SE", "DE", "US"])
-def test_foreign_premium_numbers_are_never_rung(region: str) -> None:
+def test_foreign_premium_numbers_are_refused(region: str) -> None:
     number = example_number(region, phonenumbers.PhoneNumberType.PREMIUM_RATE)
     assert problem(number, allow_foreign=True) is PhoneProblem.PREMIUM
 
 
 @pytest.mark.parametrize("written", ["110", "112", "113", "116117", "116123", "1881", "175", "+47113", "0047116117"])
-def test_short_numbers_are_never_rung(written: str) -> None:
+def test_short_numbers_are_refused(written: str) -> None:
     assert problem(written) is PhoneProblem.SHORT_NUMBER
     assert problem(written, allow_foreign=True) is PhoneProblem.SHORT_NUMBER
 
 
 @pytest.mark.parametrize("written", ["+46701740605", "0046701740605", "+4532123456", "+442083661177"])
-def test_foreign_numbers_only_where_allowed(written: str) -> None:
+def test_foreign_numbers_are_accepted_only_where_allowed(written: str) -> None:
     assert problem(written) is PhoneProblem.FOREIGN
     assert parse_phone(written, allow_foreign=True).e164 == "+" + written.lstrip("+0")
 
 
 @pytest.mark.parametrize("written", [None, "", " ", "\t\n", "\u00a0"])
-def test_nothing_is_empty(written: str | None) -> None:
+def test_missing_number_is_empty(written: str | None) -> None:
     assert problem(written) is PhoneProblem.EMPTY
 
 
 @pytest.mark.parametrize("written", ["anonymous", "Anonymous", "unknown", "restricted", '"Anonymous"', "unavailable"])
-def test_withheld(written: str) -> None:
+def test_withheld_numbers_are_recognised(written: str) -> None:
     assert problem(written) is PhoneProblem.WITHHELD
 
 
@@ -105,7 +105,7 @@ def test_withheld(written: str) -> None:
         "+0",
         "+999123456789",
         "68050001680500016805000168050001",
-        "6805" + " " * 25 + "0001",  # longer than anyone writes a number
+        "6805" + " " * 25 + "0001",  # longer than any number
         "9" * 31,
         "9" * 100_000,
         "+80012345678",
@@ -115,7 +115,7 @@ def test_withheld(written: str) -> None:
         "80012345",
     ],
 )
-def test_what_is_no_number_to_ring(written: str) -> None:
+def test_invalid_number_is_refused(written: str) -> None:
     assert problem(written) in {PhoneProblem.NOT_A_NUMBER, PhoneProblem.SHORT_NUMBER, PhoneProblem.FOREIGN}
 
 
@@ -124,7 +124,7 @@ def test_what_is_no_number_to_ring(written: str) -> None:
 )
 @example("\ud800", False)
 @example("+" * 32, True)
-def test_whatever_a_caller_sends_is_a_number_or_refused(written: str | None, allow_foreign: bool) -> None:
+def test_arbitrary_text_is_a_number_or_refused(written: str | None, allow_foreign: bool) -> None:
     try:
         number = parse_phone(written, allow_foreign=allow_foreign)
     except InvalidPhone as refusal:
@@ -147,7 +147,7 @@ def test_whatever_a_caller_sends_is_a_number_or_refused(written: str | None, all
         ("+46701740605", ("0046", "70", "17", "40", "60", "5")),
     ],
 )
-def test_numbers_are_read_as_people_read_them(written: str, groups: tuple[str, ...]) -> None:
+def test_numbers_are_grouped_as_people_say_them(written: str, groups: tuple[str, ...]) -> None:
     assert parse_phone(written, allow_foreign=True).national_groups == groups
 
 

@@ -1,4 +1,4 @@
-"""What callers are promised, to the second, over weekends, Easter, half days, clock changes and the year's end."""
+"""Promises to callers, to the second, over weekends, Easter, half days, clock changes and New Year."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ def wall(moment: datetime) -> str:
     return moment.astimezone(OSLO).strftime("%a %Y-%m-%d %H:%M")
 
 
-# Tuesday 24 November 2026 and the days after it; the table of the design, row by row
+# Tuesday 24 November 2026 and the days after it: the table of the design, row by row
 @pytest.mark.parametrize(
     ("rings", "by_deadline", "by_round"),
     [
@@ -77,7 +77,7 @@ def wall(moment: datetime) -> str:
         ("2027-11-01T13:59:59", "Mon 2027-11-01 15:00", "Tue 2027-11-02 10:00"),
     ],
 )
-def test_promises(rings: str, by_deadline: str, by_round: str) -> None:
+def test_promise_matches_the_table(rings: str, by_deadline: str, by_round: str) -> None:
     now = oslo(rings)
     assert wall(promise_for(DEADLINE, now).by) == by_deadline
     promise = promise_for(ROUNDS, now)
@@ -94,15 +94,15 @@ def test_wall_time_holds_across_clock_changes() -> None:
 
 
 @pytest.mark.parametrize("change", ["2026-10-25", "2027-10-31"])
-def test_the_hour_that_comes_twice_is_two_hours(change: str) -> None:
-    """A department that rings on a Sunday night: only the closed weekend keeps clock changes away from promises."""
+def test_repeated_hour_of_the_clock_change_counts_as_two(change: str) -> None:
+    """A department that calls on a Sunday night; others are closed when the clock changes."""
     first, second = oslo(f"{change}T02:30"), oslo(f"{change}T02:30", fold=1)
     assert second - first == timedelta(hours=1)
     assert promise_for(ROUNDS, first) == promise_for(ROUNDS, second)
     assert promise_for(DEADLINE, first) == promise_for(DEADLINE, second)
 
 
-def test_the_answering_window_opens_at_once_the_same_day_and_at_eight_on_another() -> None:
+def test_window_opens_now_on_the_same_day_and_at_eight_on_another() -> None:
     assert promise_for(DEADLINE, oslo("2026-11-24T09:00")).from_ == oslo("2026-11-24T09:00")
     night = oslo("2026-11-24T00:30")  # Monday still in UTC
     assert promise_for(DEADLINE, night).from_ == night
@@ -189,12 +189,14 @@ def test_a_promise_is_never_in_the_past_and_never_on_a_closed_day(department: De
 
 
 @given(departments(), instants, st.timedeltas(timedelta(0), timedelta(days=10)))
-def test_who_rings_later_is_never_rung_earlier(department: Department, now: datetime, later: timedelta) -> None:
+def test_later_caller_is_never_promised_an_earlier_time(
+    department: Department, now: datetime, later: timedelta
+) -> None:
     assert promise_for(department, now).by <= promise_for(department, now + later).by
 
 
 @given(departments().filter(lambda department: department.policy is Policy.ROUNDS), instants)
-def test_who_rings_as_a_round_begins_is_promised_the_next(department: Department, now: datetime) -> None:
+def test_call_at_the_start_of_a_round_is_promised_the_next(department: Department, now: datetime) -> None:
     begins = promise_for(department, now).by
     assert promise_for(department, begins).by > begins
     assert promise_for(department, begins - timedelta(microseconds=1)).by == begins
@@ -204,7 +206,7 @@ def test_who_rings_as_a_round_begins_is_promised_the_next(department: Department
 
 
 def attempts(department: Department, first_rang: str, tries: Sequence[str]) -> list[tuple[bool, str, str | None]]:
-    """Play unanswered tries one after the other: (counted, status, wall time of the promise then held)."""
+    """Apply unanswered attempts in turn. Returns (counted, status, wall time of the promise after it) for each."""
     promise: Promise = promise_for(department, oslo(first_rang))
     counted: list[datetime] = []
     steps = []
@@ -232,7 +234,7 @@ def test_three_rounds_unanswered_make_a_patient_unreachable() -> None:
     ]
 
 
-def test_a_try_before_the_round_is_not_counted_and_leaves_the_promise() -> None:
+def test_attempt_before_the_round_is_not_counted_and_keeps_the_promise() -> None:
     assert attempts(ROUNDS, "2026-11-23T09:00", ["2026-11-23T09:30", "2026-11-23T09:59:59", "2026-11-23T10:00"]) == [
         (False, "waiting", "Mon 2026-11-23 10:00"),
         (False, "waiting", "Mon 2026-11-23 10:00"),
@@ -240,7 +242,7 @@ def test_a_try_before_the_round_is_not_counted_and_leaves_the_promise() -> None:
     ]
 
 
-def test_one_attempt_counts_in_each_round() -> None:
+def test_only_one_attempt_counts_in_each_round() -> None:
     tries = ["2026-11-23T10:02", "2026-11-23T10:30", "2026-11-23T12:59", "2026-11-23T13:00", "2026-11-23T17:00"]
     assert attempts(ROUNDS, "2026-11-23T09:00", tries) == [
         (True, "waiting", "Mon 2026-11-23 13:00"),
@@ -251,7 +253,7 @@ def test_one_attempt_counts_in_each_round() -> None:
     ]
 
 
-def test_a_second_try_in_a_round_is_not_counted_even_under_an_overdue_promise() -> None:
+def test_second_attempt_in_a_round_is_not_counted_even_when_overdue() -> None:
     overdue = promise_for(ROUNDS, oslo("2026-11-23T09:00"))
     step = after_unanswered(ROUNDS, overdue, [oslo("2026-11-23T10:02")], oslo("2026-11-23T10:40"))
     assert step == NextStep(False, False, promise_for(ROUNDS, oslo("2026-11-23T10:40")))
@@ -282,14 +284,14 @@ def test_the_next_deadline_window_opens_when_the_spacing_is_over() -> None:
     assert late.next_promise == Promise(Policy.DEADLINE, oslo("2026-11-25T08:00"), oslo("2026-11-25T15:00"))
 
 
-def test_a_try_on_the_day_before_the_promised_one_is_not_counted() -> None:
+def test_attempt_on_the_day_before_the_promise_is_not_counted() -> None:
     assert attempts(DEADLINE, "2026-11-24T14:30", ["2026-11-24T15:00", "2026-11-25T08:00"]) == [
         (False, "waiting", "Wed 2026-11-25 15:00"),
         (True, "waiting", "Wed 2026-11-25 15:00"),
     ]
 
 
-def test_a_clinic_may_set_two_attempts_or_one() -> None:
+def test_department_may_allow_one_or_two_attempts() -> None:
     promise = promise_for(ROUNDS, oslo("2026-11-23T09:00"))
     once = after_unanswered(replace(ROUNDS, max_attempts=1), promise, [], oslo("2026-11-23T10:00"))
     assert once == NextStep(counted=True, is_last=True, next_promise=None)
@@ -301,7 +303,7 @@ def test_a_clinic_may_set_two_attempts_or_one() -> None:
     )
 
 
-def test_an_early_last_try_does_not_make_a_patient_unreachable() -> None:
+def test_early_last_attempt_does_not_make_a_patient_unreachable() -> None:
     promise = promise_for(ROUNDS, oslo("2026-11-24T09:00"))
     earlier = [oslo("2026-11-23T10:02"), oslo("2026-11-23T13:05")]
     step = after_unanswered(ROUNDS, promise, earlier, oslo("2026-11-24T09:10"))
@@ -315,7 +317,7 @@ def test_a_spacing_longer_than_a_night_skips_the_morning() -> None:
 
 
 @given(departments(), instants, st.lists(st.timedeltas(timedelta(0), timedelta(days=2)), min_size=1, max_size=12))
-def test_whatever_the_tries_a_waiting_patient_always_has_a_promise_ahead(
+def test_waiting_patient_always_has_a_future_promise(
     department: Department, now: datetime, gaps: list[timedelta]
 ) -> None:
     promise, counted = promise_for(department, now), list[datetime]()
@@ -337,7 +339,7 @@ def test_whatever_the_tries_a_waiting_patient_always_has_a_promise_ahead(
         assert all(later - earlier >= department.min_spacing for earlier, later in spaced)
 
 
-def test_the_note_for_the_record() -> None:
+def test_note_for_the_record_lists_the_attempts() -> None:
     times = [oslo("2026-11-23T10:02"), oslo("2026-11-23T13:05"), oslo("2026-11-24T10:01")]
     assert attempts_note(times) == "ringt x3: man 10:02, man 13:05, tir 10:01"
     assert attempts_note([]) == "ikke ringt"
@@ -358,14 +360,14 @@ def test_the_note_for_the_record() -> None:
         (ROUNDS, "2027-03-23T23:00", "i morgen klokken 10", "tomorrow at 10:00"),
     ],
 )
-def test_promises_as_they_are_told(department: Department, rings: str, nb: str, en: str) -> None:
+def test_promise_is_written_for_the_patient(department: Department, rings: str, nb: str, en: str) -> None:
     now = oslo(rings)
     promise = promise_for(department, now)
     assert spoken_text(promise, department, now) == nb
     assert spoken_text(promise, department, now, language="en") == en
 
 
-def test_a_week_or_more_ahead_the_date_is_told() -> None:
+def test_promise_a_week_ahead_names_the_date() -> None:
     closed = replace(ROUNDS, closed_days=frozenset({date(2027, 3, 24)}))
     now = oslo("2027-03-23T14:00")
     promise = promise_for(closed, now)
@@ -374,7 +376,7 @@ def test_a_week_or_more_ahead_the_date_is_told() -> None:
     assert spoken_text(promise, closed, now, "en") == "Tuesday 30 March at 10:00"
 
 
-def test_minutes_are_told_and_an_unknown_language_falls_back() -> None:
+def test_promise_shows_minutes_and_unknown_language_falls_back() -> None:
     odd = replace(DEADLINE, answer_by=time(15, 5), languages=("en", "nb"))
     now = oslo("2026-11-24T09:00")
     promise = promise_for(odd, now)
@@ -382,7 +384,7 @@ def test_minutes_are_told_and_an_unknown_language_falls_back() -> None:
     assert spoken_text(promise, odd, now, "se") == "today by 15:05"
 
 
-def test_today_is_oslos_today() -> None:
+def test_today_is_the_date_in_oslo() -> None:
     """At 23:30 UTC on Monday it is Tuesday in Oslo."""
     now = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
     assert spoken_text(promise_for(ROUNDS, now), ROUNDS, now) == "i dag klokken 10"

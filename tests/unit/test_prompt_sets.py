@@ -1,4 +1,4 @@
-"""A call hears one set of prompts from first to last."""
+"""A call uses one set of prompts from start to end."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from ivr.rehearsal.virtual_time import on_virtual_time
 @pytest.mark.parametrize(
     ("ari_url", "sounds"), [("", "innringing/abc"), ("http://asterisk.hospital.test:8088", "innringing")]
 )
-def test_new_calls_hear_the_last_build_where_asterisk_has_it(tmp_path: Path, ari_url: str, sounds: str) -> None:
+def test_new_call_uses_the_latest_build_that_asterisk_has(tmp_path: Path, ari_url: str, sounds: str) -> None:
     settings = Settings.load(environment="demo", var_dir=tmp_path, prompts_dir=tmp_path, ari_url=ari_url)
     assert sounds_now(settings) == "innringing"  # nothing is built yet
     (tmp_path / "build").mkdir()
@@ -26,7 +26,7 @@ def test_new_calls_hear_the_last_build_where_asterisk_has_it(tmp_path: Path, ari
 
 
 @on_virtual_time
-async def test_each_prompt_comes_from_the_set_the_call_began_with() -> None:
+async def test_call_keeps_the_set_of_prompts_it_started_with() -> None:
     line = FakeChannel()
     key, caller = CallKey("asterisk-1", line.id), CallerId(None)
     call = Call(line, key=key, department="kirurgi", language="nb", caller=caller, sounds="innringing/abc")

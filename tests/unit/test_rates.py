@@ -1,4 +1,4 @@
-"""Buckets of so many uses, filled again evenly; and that the defaults are far above a hospital's Monday."""
+"""Token buckets that refill evenly, and defaults far above what a hospital needs on a Monday."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 def used(rate: Rate, times: list[datetime]) -> list[datetime]:
-    """Those of the uses, asked for at these times, that are free."""
+    """The times at which a use is allowed, of those requested."""
     full_at, free = None, []
     for now in times:
         asked = use(full_at, now, rate)
@@ -26,7 +26,7 @@ def used(rate: Rate, times: list[datetime]) -> list[datetime]:
     return free
 
 
-def test_so_many_at_once_and_then_one_by_one() -> None:
+def test_full_bucket_allows_a_burst_and_then_one_at_a_time() -> None:
     full_at = None
     for _ in range(60):
         asked = use(full_at, NOW, SIXTY)
@@ -37,21 +37,21 @@ def test_so_many_at_once_and_then_one_by_one() -> None:
     assert len(used(SIXTY, [NOW] * 500 + [NOW + 60 * SECOND] * 500)) == 120
 
 
-def test_who_is_refused_and_goes_on_asking_waits_no_longer_for_it() -> None:
+def test_refused_requests_do_not_extend_the_wait() -> None:
     full_at = None
     for _ in range(1000):
         full_at = use(full_at, NOW, SIXTY).full_at
     assert use(full_at, NOW + SECOND, SIXTY).wait == 0
 
 
-def test_a_clock_set_back_shuts_nobody_out() -> None:
+def test_clock_set_back_locks_no_one_out() -> None:
     full_at = use(None, NOW + timedelta(days=3), SIXTY).full_at
     asked = use(full_at, NOW, SIXTY)
     assert asked == use(None, NOW, SIXTY)
 
 
 @given(st.lists(st.floats(min_value=0, max_value=30), max_size=400), st.integers(1, 50))
-def test_never_more_than_twice_as_many_in_any_such_time(pauses: list[float], times: int) -> None:
+def test_no_period_allows_more_than_twice_the_rate(pauses: list[float], times: int) -> None:
     rate, now, asked = Rate(times, timedelta(seconds=60)), NOW, []
     for pause in pauses:
         now += timedelta(seconds=pause)
@@ -62,29 +62,27 @@ def test_never_more_than_twice_as_many_in_any_such_time(pauses: list[float], tim
 
 
 @given(st.integers(1, 2000), st.integers(1, 600))
-def test_the_pace_itself_is_never_refused(times: int, count: int) -> None:
+def test_requests_at_the_allowed_rate_are_never_refused(times: int, count: int) -> None:
     rate = Rate(times, timedelta(seconds=60))
     steps = [NOW + n * (rate.per / times) for n in range(count)]
     assert used(rate, steps) == steps
 
 
-def test_the_defaults_leave_a_monday_alone(clean_environment: None) -> None:
+def test_defaults_allow_a_busy_monday(clean_environment: None) -> None:
     limits = Settings.load(need_keys=False).limits
-    # An agent: two claims a second, each followed by two looks, and a screen that lists every second besides.
+    # An agent: two claims a second, each followed by two reads, and a screen that also lists every second.
     busy = [NOW + n * SECOND / 7 for n in range(7 * 600)]
     assert used(limits.request_rate, busy) == busy
-    # A patient a minute, each number looked at three times, after a first half hour of one in ten seconds.
+    # A patient a minute, each number shown three times, after a first half hour of one in ten seconds.
     early = [NOW + n * 10 * SECOND for n in range(180)]
     looks = early + [NOW + timedelta(minutes=30) + n * 20 * SECOND for n in range(3 * 60 * 7)]
     assert used(limits.number_rate, looks) == looks
-    # Two hundred screens of one hospital whose log-ins end during the same five minutes, each asking five times.
+    # Two hundred screens of one hospital whose sessions end within the same five minutes, with five requests each.
     ended = [NOW + n * 0.3 * SECOND for n in range(1000)]
     assert used(limits.refusal_rate, ended) == ended
 
 
-def test_they_may_be_set_but_not_so_low_that_nobody_could_work(
-    monkeypatch: pytest.MonkeyPatch, clean_environment: None
-) -> None:
+def test_limits_can_be_set_but_not_too_low_to_work(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
     monkeypatch.setenv("INNRINGING_REQUESTS_A_MINUTE", "3000")
     monkeypatch.setenv("INNRINGING_NUMBERS_AN_HOUR", "40")
     settings = Settings.load(need_keys=False)

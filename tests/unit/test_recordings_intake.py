@@ -1,4 +1,4 @@
-"""Clear recordings are taken out of Asterisk, sealed, deleted; whatever fails is tried again, and nothing is lost."""
+"""Recordings are taken from Asterisk, sealed and deleted. Failures are retried, and nothing is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ NAME, OTHER = "innringing-a", "innringing-b"
 
 @dataclass
 class FakeSpool:
-    """Files by name. `failing` raises for those requests; `live` are still being recorded."""
+    """Files by name. Requests in `failing` raise; files in `live` are still being recorded."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
@@ -52,7 +52,7 @@ class FakeSpool:
 
 @dataclass
 class FakeRecordings:
-    """Keeps by callback, or raises `failing`."""
+    """Keeps sound by callback, or raises `failing`."""
 
     kept: dict[str, bytes] = field(default_factory=dict)
     failing: DeskError | None = None
@@ -77,7 +77,7 @@ async def at_work(spool: FakeSpool, recordings: FakeRecordings) -> AsyncIterator
 
 
 async def fate_of(intake: RecordingIntake, spool: FakeSpool, name: str, sound: bytes | None) -> RecordingOutcome:
-    """A recording ends with that in its file: what its caller is told."""
+    """The outcome that the caller's dialogue gets when a recording ends with this sound in its file."""
     with intake.expecting(name.removeprefix("innringing-")) as fate:
         if sound is not None:
             spool.files[name] = sound
@@ -86,7 +86,7 @@ async def fate_of(intake: RecordingIntake, spool: FakeSpool, name: str, sound: b
 
 
 @on_virtual_time
-async def test_what_was_said_is_kept_and_its_file_deleted() -> None:
+async def test_recording_is_stored_and_its_file_deleted() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.STORED
@@ -94,7 +94,7 @@ async def test_what_was_said_is_kept_and_its_file_deleted() -> None:
 
 
 @on_virtual_time
-async def test_silence_is_not_kept_and_what_is_not_there_is_lost() -> None:
+async def test_silent_recording_is_empty_and_missing_one_is_lost() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SILENCE) is RecordingOutcome.EMPTY
@@ -103,7 +103,7 @@ async def test_silence_is_not_kept_and_what_is_not_there_is_lost() -> None:
 
 
 @on_virtual_time
-async def test_one_whose_caller_has_hung_up_is_kept_all_the_same() -> None:
+async def test_recording_of_a_caller_who_hung_up_is_stored() -> None:
     spool, recordings = FakeSpool({NAME: SPEECH}), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         intake.ended(NAME)
@@ -115,7 +115,7 @@ async def test_one_whose_caller_has_hung_up_is_kept_all_the_same() -> None:
     ("request_", "error"),
     [("read", AriUnavailable()), ("read", AriError("HTTP 400")), ("read", ValueError()), ("delete", AriUnavailable())],
 )
-def test_what_asterisk_refuses_is_tried_again_within_a_minute(request_: str, error: Exception) -> None:
+def test_failed_request_is_retried_within_a_minute(request_: str, error: Exception) -> None:
     @on_virtual_time
     async def again() -> None:
         spool, recordings = FakeSpool(failing={request_: error}), FakeRecordings()
@@ -131,7 +131,7 @@ def test_what_asterisk_refuses_is_tried_again_within_a_minute(request_: str, err
 
 
 @on_virtual_time
-async def test_while_the_database_is_away_the_file_stays() -> None:
+async def test_file_stays_while_the_database_is_unavailable() -> None:
     spool, recordings = FakeSpool(), FakeRecordings(failing=StorageUnavailable())
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.UNKNOWN
@@ -143,7 +143,7 @@ async def test_while_the_database_is_away_the_file_stays() -> None:
 
 
 @on_virtual_time
-async def test_one_that_belongs_to_no_callback_is_deleted() -> None:
+async def test_recording_without_a_callback_is_deleted() -> None:
     spool, recordings = FakeSpool(), FakeRecordings(failing=CallbackNotFound())
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.LOST
@@ -151,7 +151,7 @@ async def test_one_that_belongs_to_no_callback_is_deleted() -> None:
 
 
 @on_virtual_time
-async def test_an_end_that_is_never_told_keeps_nobody_waiting() -> None:
+async def test_missing_end_event_does_not_hold_the_caller() -> None:
     spool = FakeSpool({NAME: SPEECH})
     async with at_work(spool, FakeRecordings()) as intake:
         began = asyncio.get_running_loop().time()
@@ -163,7 +163,7 @@ async def test_an_end_that_is_never_told_keeps_nobody_waiting() -> None:
 
 
 @on_virtual_time
-async def test_at_each_connection_leftovers_are_taken_in_but_none_still_recorded() -> None:
+async def test_leftovers_are_stored_at_each_connection_except_live_ones() -> None:
     spool, recordings = FakeSpool({NAME: SPEECH, OTHER: SPEECH}, live={OTHER}), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         intake.reconnected()
@@ -180,7 +180,7 @@ async def test_at_each_connection_leftovers_are_taken_in_but_none_still_recorded
 
 
 @on_virtual_time
-async def test_no_more_than_was_asked_for_is_kept() -> None:
+async def test_recording_is_cut_at_the_requested_length() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SPEECH * 100) is RecordingOutcome.STORED

@@ -1,4 +1,4 @@
-"""departments.toml edited while we run: taken over at once, refused whole, and never in the middle of a call."""
+"""departments.toml edited while we run: used at once or refused as a whole, and never in the middle of a call."""
 
 import asyncio
 import os
@@ -63,14 +63,14 @@ def edit(file: Path, old: str, new: str, *, at: float = 20) -> None:
     os.utime(file, (at, at))
 
 
-def test_an_edit_takes_effect_at_the_next_look(file: Path, departments: DepartmentsFile, time: Time) -> None:
+def test_edit_takes_effect_at_the_next_check(file: Path, departments: DepartmentsFile, time: Time) -> None:
     edit(file, "14:00", "13:00")
     assert departments().get("kirurgi").cutoff.hour == 14  # type: ignore[union-attr]  # looked a moment ago
     time.now += 1
     assert departments().get("kirurgi").cutoff.hour == 13  # type: ignore[union-attr]
 
 
-def test_a_mistake_is_refused_whole_told_once_and_mended(
+def test_mistake_keeps_the_old_file_in_use_and_is_reported_once(
     file: Path, departments: DepartmentsFile, time: Time, logged: list[dict[str, object]]
 ) -> None:
     before = departments()
@@ -89,7 +89,7 @@ def test_a_mistake_is_refused_whole_told_once_and_mended(
     assert departments.fault is None
 
 
-def test_a_file_put_in_the_place_of_the_old_one_is_seen_though_time_and_size_are_the_same(
+def test_replaced_file_with_the_same_time_and_size_is_noticed(
     file: Path, departments: DepartmentsFile, time: Time, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.toml"
@@ -100,7 +100,7 @@ def test_a_file_put_in_the_place_of_the_old_one_is_seen_though_time_and_size_are
     assert departments().get("kirurgi").cutoff.hour == 12  # type: ignore[union-attr]
 
 
-def test_a_file_taken_away_is_a_mistake_like_any_other(file: Path, departments: DepartmentsFile, time: Time) -> None:
+def test_deleted_file_is_a_mistake_like_any_other(file: Path, departments: DepartmentsFile, time: Time) -> None:
     file.unlink()
     time.now += 1
     assert list(departments()) == ["kirurgi"]
@@ -111,9 +111,7 @@ def test_a_file_taken_away_is_a_mistake_like_any_other(file: Path, departments: 
     assert list(departments()) == ["medisin"]
 
 
-def test_a_file_that_is_being_written_is_left_alone_until_it_rests(
-    file: Path, departments: DepartmentsFile, time: Time
-) -> None:
+def test_file_is_not_read_while_it_is_being_written(file: Path, departments: DepartmentsFile, time: Time) -> None:
     time.now += 1
     edit(file, "14:00", "13:00", at=time.now - 0.1)
     assert departments().get("kirurgi").cutoff.hour == 14  # type: ignore[union-attr]
@@ -121,7 +119,7 @@ def test_a_file_that_is_being_written_is_left_alone_until_it_rests(
     assert departments().get("kirurgi").cutoff.hour == 13  # type: ignore[union-attr]
 
 
-async def test_a_call_ends_by_the_rules_it_began_with(file: Path, departments: DepartmentsFile, time: Time) -> None:
+async def test_call_keeps_the_rules_it_started_with(file: Path, departments: DepartmentsFile, time: Time) -> None:
     edited, heard = asyncio.Event(), []
 
     async def call() -> None:
@@ -141,6 +139,6 @@ async def test_a_call_ends_by_the_rules_it_began_with(file: Path, departments: D
     assert [time.hour for time in heard if time] == [14, 14, 13]
 
 
-def test_without_a_good_file_there_is_no_start(tmp_path: Path) -> None:
+def test_start_fails_without_a_valid_file(tmp_path: Path) -> None:
     with pytest.raises(DepartmentsFileError):
         DepartmentsFile(tmp_path / "none.toml")

@@ -1,4 +1,4 @@
-"""Promises past closed times, hand-checked; capacity in the file of departments."""
+"""Promises that skip closed times, checked by hand; capacity in the departments file."""
 
 import ast
 import inspect
@@ -41,15 +41,15 @@ def at(text: str) -> datetime:
         (KIRURGI, "24T09:00", ("24T09:00", "25T00:00"), "25T08:00", "25T15:00"),
         (KIRURGI, "27T09:00", ("27T08:00", "28T00:00"), "30T08:00", "30T15:00"),
         (HJERTE, "24T09:00", ("24T09:00", "25T00:00"), "25T10:00", "25T10:00"),
-        # closed later today: who rings before is rung as usual; a round in it is not promised
+        # closed later today: earlier callers are called back as usual; a round within the closure is not promised
         (KIRURGI, "24T08:59", ("24T09:00", "25T00:00"), "24T08:59", "24T15:00"),
         (HJERTE, "24T10:30", ("24T12:00", "25T00:00"), "25T10:00", "25T10:00"),
         # open again the same day: from then
         (KIRURGI, "24T09:00", ("24T08:00", "24T11:00"), "24T11:00", "24T15:00"),
         (HJERTE, "24T09:00", ("24T08:00", "24T13:00"), "24T13:00", "24T13:00"),
-        # tomorrow is closed: who rings in the evening is promised the day after
+        # tomorrow is closed: an evening call is promised the day after
         (KIRURGI, "24T18:00", ("25T00:00", "26T00:00"), "26T08:00", "26T15:00"),
-        # over, or not yet: nothing changes
+        # past or future closures change nothing
         (KIRURGI, "24T09:00", ("24T08:00", "24T09:00"), "24T09:00", "24T15:00"),
         (HJERTE, "24T09:00", ("24T11:00", "24T12:00"), "24T10:00", "24T10:00"),
     ],
@@ -70,7 +70,7 @@ MOMENTS = st.datetimes(datetime(2026, 10, 1), datetime(2027, 4, 30)).map(lambda 
     closed=st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda pair: tuple(sorted(pair))), max_size=4),
     department=st.sampled_from([KIRURGI, HJERTE]),
 )
-def test_whatever_is_closed_a_promise_comes_and_on_an_open_day(
+def test_closures_still_allow_a_promise_on_an_open_day(
     now: datetime, closed: list[tuple[datetime, datetime]], department: Department
 ) -> None:
     promise = promise_for(department, now, Availability(closed))
@@ -86,7 +86,7 @@ def test_each_reason_has_its_own_prompt() -> None:
 
 
 @on_virtual_time
-async def test_why_it_is_later_is_said_between_the_receipt_and_the_promise() -> None:
+async def test_reason_for_the_delay_comes_between_receipt_and_promise() -> None:
     world = World()
     callback = world.desk.new(parse_phone(OWN_NUMBER))
     registration = Registration(callback, created=True, later=DelayReason.CLOSED_COURSE)
@@ -114,7 +114,7 @@ def test_a_faulty_capacity_is_refused_with_its_line(tmp_path: Path, line: str, r
     assert refused.value.line == text[: text.index("[kirurgi]\n")].count("\n") + 2
 
 
-def test_a_capacity_is_read_and_without_one_there_is_no_limit(tmp_path: Path) -> None:
+def test_capacity_is_read_and_unlimited_by_default(tmp_path: Path) -> None:
     file = tmp_path / "departments.toml"
     text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
     file.write_text(text.replace("[kirurgi]\n", "[kirurgi]\ncapacity = 40\n", 1), "utf-8")
@@ -133,7 +133,7 @@ DAYS = st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda pair: tuple(sorted(pair))
     department=st.sampled_from([KIRURGI, HJERTE]),
     data=st.data(),
 )
-def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
+def test_promises_avoid_closed_times_and_full_rounds(
     first: datetime,
     gaps: list[timedelta],
     closed: list[tuple[datetime, datetime]],
@@ -141,7 +141,7 @@ def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
     department: Department,
     data: st.DataObject,
 ) -> None:
-    """Ringing, unanswered attempts and agents' own promises, one after another."""
+    """Calls, unanswered attempts and agents' own promises, one after another."""
     rules, room, now = replace(department, capacity=capacity, max_attempts=20), Availability(closed), first
     promise, counted = promise_for(rules, now), list[datetime]()
     for gap in gaps:
@@ -168,8 +168,8 @@ def test_no_promise_ever_begins_in_a_closed_time_or_takes_a_place_that_is_gone(
         promise = given
 
 
-def test_promises_are_given_in_one_place() -> None:
-    """Who stores a promise needs a `PromiseOffer`, and only desk/inquiries/availability.py makes one: none forgets
+def test_only_the_availability_module_makes_promises() -> None:
+    """Storing a promise takes a `PromiseOffer`, which only desk/inquiries/availability.py makes. It never forgets
     closed times and capacity.
     """
     private = {"promise_for", "promise_by_hand", "after_unanswered", "PromiseOffer"}
@@ -180,7 +180,7 @@ def test_promises_are_given_in_one_place() -> None:
         called |= {call.attr for call in calls if isinstance(call, ast.Attribute)}
         if called & private:
             calling.add(file)
-    assert calling == {"desk/promises/availability.py", "desk/promises/rules.py"}
+    assert calling == {"desk/inquiries/availability.py", "desk/promises/rules.py"}
     asked = (
         inspect.signature(transitions.renew_promise).parameters["given"],
         inspect.signature(transitions.add_callback).parameters["given"],

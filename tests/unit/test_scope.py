@@ -1,4 +1,4 @@
-"""Who sees which departments: one scope, asked for by every look. The storage package is read: none may forget it."""
+"""Which departments an agent sees: every query takes one scope. The source is read to find queries without it."""
 
 import ast
 import inspect
@@ -95,7 +95,7 @@ WITHOUT = {
         "privacy/subject_repository.sealed_answers",
     ),
 }
-"""Functions over the queue's tables that take no scope, by the reason."""
+"""Functions over the queue's tables that take no scope, by reason."""
 
 WHOLE_MODULES = {
     **dict.fromkeys(("database/metadata", "schema/migrate", "schema/scope", "schema/tables"), "has no statements"),
@@ -105,15 +105,15 @@ WHOLE_MODULES = {
     ),
     "audit/repository": "rows about those who looked: a page of them is asked for with the auditor's departments",
 }
-"""Modules whose functions take no scope, and why."""
+"""Modules whose functions take no scope, with the reason."""
 
 
 def queue_tables() -> set[str]:
-    """Tables whose rows are in a department, or belong to a callback, which is."""
+    """Tables whose rows belong to a department, directly or through a callback."""
     queue = {
         name for name, table in tables.metadata.tables.items() if {"department", "callback_id"} & set(table.c.keys())
     }
-    return queue - {"grants"}  # a grant's department is what scopes are made of
+    return queue - {"grants"}  # scopes are made from the departments of grants
 
 
 def looks(source: str) -> Iterator[tuple[str, bool]]:
@@ -156,7 +156,7 @@ def without_scope(functions: dict[str, bool]) -> set[str]:
     return {name for name, asks in functions.items() if not asks}
 
 
-def test_every_storage_function_over_the_queue_asks_for_a_scope_or_says_why_not() -> None:
+def test_every_storage_function_over_the_queue_takes_a_scope_or_is_excepted() -> None:
     excepted = [name for names in WITHOUT.values() for name in names]
     assert len(excepted) == len(set(excepted))
     functions = storage_functions(DESK)
@@ -175,8 +175,8 @@ def test_every_storage_function_over_the_queue_asks_for_a_scope_or_says_why_not(
         "connection: Connection, *, scope: Scope",
     ],
 )
-def test_a_storage_function_that_forgets_is_found(tmp_path: Path, signature: str) -> None:
-    """Without a scope, with a default, or with one it does nothing with."""
+def test_storage_function_without_a_scope_is_found(tmp_path: Path, signature: str) -> None:
+    """Without a scope, with a default, or with a scope it does not use."""
     imports = "from sqlalchemy import select\n\nfrom desk.schema.tables import callbacks\n\n\n"
     (tmp_path / "new.py").write_text(
         f"{imports}async def every({signature}) -> None:\n    select(callbacks)\n", "utf-8"
@@ -185,7 +185,7 @@ def test_a_storage_function_that_forgets_is_found(tmp_path: Path, signature: str
 
 
 @pytest.mark.parametrize("of", [Desk, CallbackEdits, Dials, Ledger, Changes], ids=lambda of: of.__name__)
-def test_no_method_of_the_desk_has_a_scope_by_default(of: type) -> None:
+def test_no_desk_method_has_a_default_scope(of: type) -> None:
     taking = 0
     for name, method in inspect.getmembers(of, inspect.isfunction):
         scope = inspect.signature(method).parameters.get("scope")
@@ -195,8 +195,8 @@ def test_no_method_of_the_desk_has_a_scope_by_default(of: type) -> None:
     assert taking
 
 
-def test_the_web_doors_routes_make_no_scope_of_their_own() -> None:
-    """What they hand on is the one the signed-in agent came with, or less of it."""
+def test_web_routes_create_no_scope_of_their_own() -> None:
+    """They pass on the scope of the signed-in agent, or a narrower one."""
     for path, tree in parsed("api/routes", "api/auth", "api/idempotency.py", at_least=25):
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert "EVERYTHING" not in names, path
@@ -204,7 +204,7 @@ def test_the_web_doors_routes_make_no_scope_of_their_own() -> None:
         assert not [call for call in calls if ast.unparse(call) in ("Scope", "Scope.of", "scope_of")], path
 
 
-def test_a_scope_is_where_a_permission_is_granted() -> None:
+def test_scope_covers_the_departments_where_a_permission_is_granted() -> None:
     grants = [Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "hjerte"), Grant(Role.OPERATOR, "*")]
     assert scope_of(grants, Permission.WORK) == Scope.of(["kirurgi"])
     assert scope_of(grants, Permission.CLOSE) == Scope.of(["hjerte"])
@@ -215,7 +215,7 @@ def test_a_scope_is_where_a_permission_is_granted() -> None:
     assert all(Permission.SIGN_IN in PERMISSIONS[role] for role in Role)
 
 
-def test_the_table_in_the_security_page_is_what_roles_permit() -> None:
+def test_table_of_roles_in_security_page_matches_the_code() -> None:
     lines = [line.strip("| ").split(" | ") for line in (ROOT / "docs" / "security.md").read_text("utf-8").splitlines()]
     (head,) = [cells for cells in lines if cells[0] == "permission"]
     told = {cells[0].strip("`"): cells[1:6] for cells in lines if cells[0].strip("`") in set(Permission)}
@@ -226,7 +226,7 @@ def test_the_table_in_the_security_page_is_what_roles_permit() -> None:
     }
 
 
-def test_a_scope_can_only_be_narrowed() -> None:
+def test_scope_can_only_be_narrowed() -> None:
     mine = Scope.of(["kirurgi", "hjerte"])
     assert mine.within(["hjerte", "lunge"]) == Scope.of(["hjerte"])
     assert mine.within([]) == Scope.of([])
@@ -236,7 +236,7 @@ def test_a_scope_can_only_be_narrowed() -> None:
         mine.require("lunge")
 
 
-def test_what_an_emergency_access_opened_and_was_used_is_told() -> None:
+def test_used_emergency_access_is_recorded_in_the_scope() -> None:
     widened = Scope.of(["kirurgi"]).widened(["hjerte", "kirurgi"])
     assert widened.covers("hjerte") and widened.borrowed == {"hjerte"}
     widened.require("kirurgi")

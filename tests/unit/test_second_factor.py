@@ -1,4 +1,4 @@
-"""One-time codes as RFC 6238 has them, for how long each is good, and of whom a second factor is asked."""
+"""One-time codes by RFC 6238, how long each is valid, and who needs a second factor."""
 
 import base64
 import re
@@ -36,13 +36,13 @@ NOW = datetime(2026, 11, 24, 8, 0, 7, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("at", VECTORS)
-def test_codes_are_those_of_the_standard(at: int) -> None:
+def test_codes_match_rfc_6238(at: int) -> None:
     now = datetime.fromtimestamp(at, UTC)
     assert code_at(RFC_SECRET, step_of(now)) == VECTORS[at][-6:]
     assert step_shown(RFC_SECRET, VECTORS[at][-6:], now) == at // STEP
 
 
-def test_a_code_is_good_for_its_step_and_one_on_each_side() -> None:
+def test_code_is_valid_for_its_step_and_one_on_each_side() -> None:
     shown = code_at(RFC_SECRET, step_of(NOW))
     good = [n for n in range(-4, 5) if step_shown(RFC_SECRET, shown, NOW + n * timedelta(seconds=STEP)) is not None]
     assert good == [-1, 0, 1]
@@ -60,7 +60,7 @@ def test_secrets_and_recovery_codes_are_random_and_long() -> None:
     assert all(re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){5}", code) for code in codes), "120 bits"
 
 
-def test_codes_are_taken_however_they_are_written() -> None:
+def test_codes_are_accepted_with_spaces_and_in_any_case() -> None:
     assert plain(" 123 456 ") == plain("123-456") == "123456"
     assert plain("ABCD-efgh 2345") == "abcdefgh2345"
     assert is_timed("123456")
@@ -68,7 +68,7 @@ def test_codes_are_taken_however_they_are_written() -> None:
         assert not is_timed(other)
 
 
-def test_the_address_is_what_authenticators_read() -> None:
+def test_address_is_readable_by_authenticator_apps() -> None:
     parts = urlsplit(address(RFC_SECRET, "Kari Ås"))
     assert (parts.scheme, parts.netloc, unquote(parts.path)) == ("otpauth", "totp", "/Innringing:Kari Ås")
     assert parse_qs(parts.query) == {
@@ -77,7 +77,7 @@ def test_the_address_is_what_authenticators_read() -> None:
     }
 
 
-def test_of_whom_it_is_asked() -> None:
+def test_second_factor_is_required_by_role_and_setting() -> None:
     agent = [Grant(Role.AGENT, "kirurgi")]
     for role in (Role.LEADER, Role.OPERATOR, Role.AUDITOR, Role.ADMIN):
         assert SecondFactorPolicy.PRIVILEGED.asks([*agent, Grant(role, "hjerte")])
@@ -87,8 +87,8 @@ def test_of_whom_it_is_asked() -> None:
     assert not SecondFactorPolicy.OFF.asks([Grant(Role.ADMIN, "*")])
 
 
-def test_guesses_at_a_code_are_fewer_than_three_hundred_a_day() -> None:
-    """By who knows the password, and tries as fast as it goes, or waits until it is forgotten."""
+def test_guesses_of_a_code_are_limited_to_three_hundred_a_day() -> None:
+    """For an attacker who knows the password and tries as fast as possible, or waits until attempts are forgotten."""
     for patience in (timedelta(0), FORGOTTEN):
         now, count, tries = NOW, None, 0
         while now < NOW + timedelta(days=1):
@@ -100,5 +100,5 @@ def test_guesses_at_a_code_are_fewer_than_three_hundred_a_day() -> None:
         assert tries < 300
 
 
-def test_a_known_device_has_a_lane_of_its_own() -> None:
+def test_known_device_has_its_own_lane() -> None:
     assert code_lane("kari", "inn_d_1") != code_lane("kari", None)

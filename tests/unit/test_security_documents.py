@@ -1,4 +1,4 @@
-"""The security documents say what is so: each requirement once, each test named there, each column as it is stored."""
+"""The security documents match the code: every requirement once, every named test exists, every column as stored."""
 
 import ast
 import csv
@@ -26,7 +26,7 @@ NAMED_TEST = re.compile(r"`([a-z]+/[a-z0-9_/]+\.py)::([a-z0-9_]+)`")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 HOSPITALS = "The hospital's:"
 OF_DOCUMENTATION = re.compile(r"V\d+\.1\.\d+")
-"""The sections that ask for something written: a document may hold those."""
+"""The sections that ask for documentation: a document can fulfil those."""
 DOCUMENTED = {"V2", "V5", "V6", "V7", "V8", "V11", "V13", "V14", "V15", "V16"}
 
 
@@ -68,19 +68,19 @@ def named_in(file: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, functions) and node.name[:5] == "test_")
 
 
-def test_each_requirement_of_levels_1_and_2_stands_there_once_and_in_order() -> None:
+def test_every_requirement_of_levels_1_and_2_is_listed_once_in_order() -> None:
     assert [(row.id, row.level) for row in rows()] == of_levels_1_and_2()
     assert len(rows()) == 253
 
 
-def test_each_says_what_it_asks_and_how_it_stands() -> None:
+def test_every_requirement_has_text_and_state() -> None:
     for row in rows():
         assert row.asks and row.by, row.id
         assert row.state in STATES, row.id
 
 
-def test_what_holds_is_held_by_a_test() -> None:
-    """Or by a document, where what is asked for is a document."""
+def test_every_requirement_that_holds_names_a_test() -> None:
+    """Or a document, where the requirement is documentation."""
     for row in rows():
         if row.state == "holds":
             chapter = row.id.partition(".")[0]
@@ -89,7 +89,7 @@ def test_what_holds_is_held_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("document", [ASVS, DOCS / "threat-model.md"])
-def test_every_test_named_is_there(document: Path) -> None:
+def test_every_named_test_exists(document: Path) -> None:
     text = document.read_text("utf-8")
     missing = [f"{file}::{name}" for file, name in NAMED_TEST.findall(text) if name not in named_in(file)]
     assert missing == []
@@ -98,13 +98,13 @@ def test_every_test_named_is_there(document: Path) -> None:
     assert [file for file in files if not named_in(file)] == []
 
 
-def test_a_test_that_is_not_there_would_be_found() -> None:
-    assert "test_what_is_sealed_opens_again" in named_in("unit/test_vault.py")
+def test_missing_test_is_found() -> None:
+    assert "test_sealed_value_opens_again" in named_in("unit/test_vault.py")
     assert "test_of_nothing" not in named_in("unit/test_vault.py")
     assert not named_in("unit/test_of_nothing.py")
 
 
-def test_the_summary_counts_right() -> None:
+def test_summary_matches_the_table() -> None:
     text = ASVS.read_text("utf-8")
     for level in (1, 2):
         counted = Counter(row.state for row in rows() if row.level == level)
@@ -114,7 +114,7 @@ def test_the_summary_counts_right() -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """What GitHub calls the headings of a Markdown file."""
+    """The anchors that GitHub gives to the headings of a Markdown file."""
     headings = re.findall(r"^#{1,6} (.+)$", path.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
@@ -123,7 +123,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(path: Path) -> None:
+def test_every_link_has_a_target(path: Path) -> None:
     lost = []
     for target in LINK.findall(path.read_text("utf-8")):
         if re.match(r"[a-z]+:", target):
@@ -135,7 +135,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
     assert lost == []
 
 
-def test_the_security_officer_finds_them_from_the_first_page() -> None:
+def test_security_page_links_to_the_other_documents() -> None:
     top = (DOCS / "security.md").read_text("utf-8").partition("\n## ")[0]
     assert {"asvs.md", "threat-model.md", "dpia.md", "inventories.md"} <= set(LINK.findall(top))
 
@@ -152,7 +152,7 @@ def impact_rows() -> dict[str, list[str]]:
     return named
 
 
-def test_the_impact_sheet_tells_each_column_as_it_is_stored() -> None:
+def test_impact_assessment_describes_every_personal_column() -> None:
     """Each declared column of desk/privacy/personal_columns.py has a line in docs/dpia.md, and no other has one."""
     deleted = {f"{each.of.table.name}.{name}" for each in PERSONAL for name in each.left}
     told = impact_rows()

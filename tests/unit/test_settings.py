@@ -1,4 +1,4 @@
-"""Settings: defaults, one line for each fault, and secrets that stay secret."""
+"""Settings: defaults, one error line for each mistake, and secrets that stay secret."""
 
 import base64
 import multiprocessing
@@ -19,7 +19,7 @@ OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
 
 @pytest.fixture(autouse=True)
 def own_environment(clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine the tests run on, and a var/ of their own."""
+    """No settings of this machine, and an own var/ folder."""
     monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path / "var"))
 
 
@@ -30,7 +30,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INNRINGING_VAR_DIR")
     settings = Settings.load()
     assert settings.general.environment == "production"
@@ -69,7 +69,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "sqlite+aiosqlite:///{var}/innringing.db"),  # set and empty is not set
     ],
 )
-def test_database_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, kept: str) -> None:
+def test_database_address_is_normalised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, kept: str) -> None:
     monkeypatch.setenv("INNRINGING_DATABASE_URL", given)
     assert Settings.load().database.url == kept.format(var=tmp_path / "var")
 
@@ -84,13 +84,13 @@ def test_database_addresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, giv
         ("https://pbx.example.org/prefix/ari", "https://pbx.example.org/prefix"),
     ],
 )
-def test_ari_addresses(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
+def test_ari_address_is_normalised(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
     monkeypatch.setenv("INNRINGING_ARI_URL", given)
     assert Settings.load().ari.url == kept
 
 
 @pytest.mark.usefixtures("keys")
-def test_the_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INNRINGING_ARI_PORT", "18088")
     assert Settings.load().ari.url == "http://127.0.0.1:18088"
 
@@ -132,7 +132,7 @@ def test_the_ari_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> No
         ("IDENTITY_KEY", f"99999:{KEY}", "a key's version is 1 to 65535"),
     ],
 )
-def test_a_faulty_setting_is_named_in_one_line_that_does_not_repeat_it(
+def test_faulty_setting_is_named_in_one_line_without_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, mend: str
 ) -> None:
     monkeypatch.setenv(f"INNRINGING_{name}", value)
@@ -163,14 +163,14 @@ def test_production_needs_two_different_keys(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("keys")
-def test_production_makes_no_secrets(tmp_path: Path) -> None:
+def test_production_generates_no_secrets(tmp_path: Path) -> None:
     settings = Settings.load()
     assert not (tmp_path / "var").exists()
     with pytest.raises(SettingsError, match="INNRINGING_ARI_PASSWORD is not set"):
         settings.ari.require_password()
 
 
-def test_the_demo_makes_its_secrets_once(tmp_path: Path) -> None:
+def test_demo_generates_its_secrets_once(tmp_path: Path) -> None:
     first = Settings.load(environment="demo")
     second = Settings.load(environment="demo")
     assert first.vault.keys() == second.vault.keys()
@@ -182,7 +182,7 @@ def test_the_demo_makes_its_secrets_once(tmp_path: Path) -> None:
     assert [entry.name for entry in file.parent.iterdir()] == ["keys.env"]
 
 
-def test_the_environment_wins_over_the_demos_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_demos_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Settings.load(environment="demo")
     monkeypatch.setenv("INNRINGING_ENVIRONMENT", "demo")
     monkeypatch.setenv("INNRINGING_ARI_PASSWORD", "from outside")
@@ -197,13 +197,13 @@ def _load_demo(var_dir: str) -> tuple[bytes, bytes]:
     return identity.key, index.key
 
 
-def test_processes_started_at_once_get_the_same_secrets(tmp_path: Path) -> None:
+def test_processes_started_together_get_the_same_secrets(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.map(_load_demo, [str(tmp_path / "shared")] * 4, chunksize=1)
     assert len(set(found)) == 1
 
 
-def test_secrets_the_demo_cannot_keep_or_read(tmp_path: Path) -> None:
+def test_unwritable_or_unreadable_demo_secrets_are_reported(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
     with pytest.raises(SettingsError, match="INNRINGING_VAR_DIR: can't keep the demo's keys in"):
@@ -229,13 +229,13 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings.load().api.port = 1  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("keys")
-def test_the_trunk_is_a_host_and_perhaps_a_port() -> None:
+def test_trunk_is_a_host_with_an_optional_port() -> None:
     for trunk in ("", "sip.example.org", "192.0.2.7:5070"):
         assert Settings.load(trunk=trunk).sip.trunk == trunk
     for wrong in ("sip:example.org", "example.org;transport=tcp", "a b", "example.org:x", "example.org\n[evil]"):
@@ -244,7 +244,7 @@ def test_the_trunk_is_a_host_and_perhaps_a_port() -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_how_long_and_how_often_may_be_rung() -> None:
+def test_ringing_times_and_daily_limits_have_bounds() -> None:
     settings = Settings.load()
     assert (settings.dials.agent_rings, settings.dials.patient_rings) == (25, 40)
     assert (settings.dials.caps.number, settings.dials.caps.agent) == (6, 300)
@@ -253,7 +253,7 @@ def test_how_long_and_how_often_may_be_rung() -> None:
 
 
 @pytest.mark.usefixtures("keys")
-def test_several_keys_the_first_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_of_several_keys_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     newest = base64.b64encode(b"n" * 32).decode()
     for written in (f"2:{newest} 1:{KEY}", f"2:{newest},{KEY}", f" 2:{newest}\n1:{KEY}\n"):
         monkeypatch.setenv("INNRINGING_IDENTITY_KEY", written)
@@ -267,7 +267,7 @@ def test_several_keys_the_first_is_in_use(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("keys")
-def test_the_index_key_is_none_of_the_identity_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_key_must_differ_from_the_identity_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INNRINGING_IDENTITY_KEY", f"2:{KEY} 1:{OTHER_KEY}")
     with pytest.raises(SettingsError, match="INNRINGING_INDEX_KEY must differ"):
         Settings.load()
@@ -275,7 +275,7 @@ def test_the_index_key_is_none_of_the_identity_keys(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["IDENTITY_KEY", "INDEX_KEY", "ARI_PASSWORD", "DATABASE_URL"])
 @pytest.mark.usefixtures("keys")
-def test_secrets_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     written = "postgresql+asyncpg://u:p@127.0.0.1/x" if name == "DATABASE_URL" else base64.b64encode(b"f" * 32).decode()
     file = tmp_path / "secret"
     file.write_text(f"{written}\n")
@@ -300,7 +300,7 @@ def test_secrets_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name:
     ],
 )
 @pytest.mark.usefixtures("keys")
-def test_a_secret_file_that_is_no_good(
+def test_unusable_secret_file_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, mend: str
 ) -> None:
     if content is not None:
@@ -313,7 +313,7 @@ def test_a_secret_file_that_is_no_good(
     assert "hunter22" not in str(refused.value)
 
 
-def test_the_demo_makes_no_key_beside_one_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_demo_generates_no_key_when_one_is_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(KEY)
     monkeypatch.setenv("INNRINGING_IDENTITY_KEY_FILE", str(tmp_path / "secret"))
     identity, _ = Settings.load(environment="demo").vault.keys()

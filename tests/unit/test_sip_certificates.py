@@ -1,4 +1,4 @@
-"""What Asterisk is given for TLS: a certificate and the key that belongs to it, or one line of what is wrong."""
+"""Asterisk's files for TLS: a certificate and its key, or one line that says what is wrong."""
 
 import stat
 from pathlib import Path
@@ -32,14 +32,14 @@ def copied(tmp_path: Path, certificate: Path, key: Path, authorities: Path) -> P
 
 
 @pytest.mark.usefixtures("clean_environment")
-def test_a_pair_that_fits_is_copied_for_asterisk_alone(tmp_path: Path, issued: Certificate) -> None:
+def test_matching_pair_is_copied_readable_by_asterisk_only(tmp_path: Path, issued: Certificate) -> None:
     keys = copied(tmp_path, issued.certificate, issued.key, issued.authority)
     assert (keys / sip_security.KEY).read_bytes() == issued.key.read_bytes()
     assert {stat.S_IMODE(file.stat().st_mode) for file in keys.iterdir()} == {0o600}
 
 
 @pytest.mark.usefixtures("clean_environment")
-def test_another_certificates_key_and_what_is_none_end_in_one_line(tmp_path: Path, issued: Certificate) -> None:
+def test_wrong_or_invalid_key_is_reported_in_one_line(tmp_path: Path, issued: Certificate) -> None:
     other = Authority(tmp_path / "other").issue("phones", ["pbx.example"])
     broken = tmp_path / "broken.pem"
     broken.write_text("-----BEGIN CERTIFICATE-----\nhunter22\n-----END CERTIFICATE-----\n")

@@ -1,4 +1,4 @@
-"""The test phone's own parts, without a network: what it reads, signs and recognises."""
+"""The test phone without a network: what it parses, signs and recognises."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from ops.softphone.sip import MalformedMessage, authorization, build, media_addr
 
 
 def voice(seed: int, seconds: float) -> Samples:
-    """A sound like no other: noise, somewhat like speech in its band."""
+    """A unique sound: noise in the band of speech."""
     source = np.random.default_rng(seed)
     noise = np.convolve(source.normal(0, 1, int(seconds * RATE)), np.hanning(9), "same")
     return (noise / np.abs(noise).max() * 9000).astype(np.int16)
@@ -27,7 +27,7 @@ def test_prompts_are_found_in_order_with_their_times() -> None:
     assert all(one.whole and one.score > 0.99 for one in heard)
 
 
-def test_a_prompt_cut_short_by_a_key_is_told_from_a_whole_one() -> None:
+def test_interrupted_prompt_is_distinguished_from_a_complete_one() -> None:
     sound = np.concatenate([PROMPTS["welcome"][: int(1.2 * RATE)], SILENCE, PROMPTS["received"]])
     welcome, received = PromptRecogniser(PROMPTS).recognise(sound)
     assert (welcome.key, welcome.whole) == ("welcome", False)
@@ -35,7 +35,7 @@ def test_a_prompt_cut_short_by_a_key_is_told_from_a_whole_one() -> None:
     assert (received.key, received.whole) == ("received", True)
 
 
-def test_of_two_prompts_that_begin_alike_the_one_heard_longest_is_told() -> None:
+def test_longest_match_is_chosen_of_prompts_that_start_alike() -> None:
     longer = np.concatenate([PROMPTS["ask"], voice(9, 1)])
     listener = PromptRecogniser({"short": PROMPTS["ask"], "long": longer})
     assert [one.key for one in listener.recognise(longer)] == ["long"]
@@ -43,14 +43,14 @@ def test_of_two_prompts_that_begin_alike_the_one_heard_longest_is_told() -> None
     assert [(one.key, one.whole) for one in heard] == [("short", True)]
 
 
-def test_noise_and_silence_are_no_prompts() -> None:
+def test_noise_and_silence_match_no_prompt() -> None:
     listener = PromptRecogniser(PROMPTS)
     assert listener.recognise(voice(77, 5)) == []
     assert listener.recognise(np.zeros(5 * RATE, dtype=np.int16)) == []
     assert listener.recognise(np.zeros(0, dtype=np.int16)) == []
 
 
-def test_a_recording_keeps_packets_end_to_end_and_gaps_as_long_as_they_were() -> None:
+def test_received_sound_keeps_its_gaps() -> None:
     recording = Recording(1000.0)
     loud = b"\x2a" * FRAME
     recording.add(1, 0, loud, 1000.100)
@@ -64,7 +64,7 @@ def test_a_recording_keeps_packets_end_to_end_and_gaps_as_long_as_they_were() ->
     assert recording.instant(len(samples) - 1) == 1000.500
 
 
-def test_sound_that_overtakes_the_answer_is_kept() -> None:
+def test_sound_that_arrives_before_the_answer_is_kept() -> None:
     recording = Recording(1000.0)
     recording.add(1, 0, b"\x2a" * FRAME, 1000.100)
     recording.begin(1000.110)
@@ -79,11 +79,11 @@ def test_sound_that_overtakes_the_answer_is_kept() -> None:
     assert np.flatnonzero(silent.samples())[0] == round(0.5 * RATE)
 
 
-def test_alaw_is_decoded_as_the_standard_says() -> None:
+def test_alaw_is_decoded_by_the_standard() -> None:
     assert decode_alaw(bytes([0xD5, 0x55, 0xAA, 0x2A])).tolist() == [8, -8, 32256, -32256]
 
 
-def test_a_message_survives_being_written_and_read() -> None:
+def test_message_survives_writing_and_reading() -> None:
     headers = [("CSeq", "7 INVITE"), ("f", "<sip:a@b>;tag=x")]
     message = parse(build("INVITE sip:1000@127.0.0.1 SIP/2.0", headers, offer("127.0.0.1", 4000)))
     assert (message.method, message.uri, message.sequence) == ("INVITE", "sip:1000@127.0.0.1", (7, "INVITE"))
@@ -96,12 +96,12 @@ def test_a_message_survives_being_written_and_read() -> None:
     "datagram",
     [b"", b"\xff\xfe", b"hello", b"SIP/2.0 200 OK\r\nnonsense\r\n\r\n", b"A b c\r\n\r\n", b"A b c\r\nCSeq: x"],
 )
-def test_what_is_no_message_is_refused(datagram: bytes) -> None:
+def test_invalid_message_is_refused(datagram: bytes) -> None:
     with pytest.raises(MalformedMessage):
         parse(datagram)
 
 
-def test_a_challenge_is_answered_as_the_standard_says() -> None:
+def test_challenge_is_answered_by_the_standard() -> None:
     """The example of RFC 2069, as corrected by its erratum 749."""
     challenge = 'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c"'
     signed = authorization(challenge, method="GET", uri="/dir/index.html", user="Mufasa", password="CircleOfLife")

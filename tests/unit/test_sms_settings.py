@@ -1,4 +1,4 @@
-"""The settings of SMS: half a gateway is none, and no secret is shown."""
+"""The settings of SMS: an incomplete gateway is refused, and no secret is shown."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ def load(**given: Any) -> Settings:
     return Settings.load(need_keys=False, environment="production", **given)
 
 
-def test_off_in_production_and_a_file_in_the_demo() -> None:
+def test_sms_is_off_in_production_and_written_to_a_file_in_the_demo() -> None:
     assert load().sms.active_gateway == "off"
     assert Settings.read(environment="demo").sms.active_gateway == "demo"
     assert Settings.read(environment="demo", sms_gateway="off").sms.active_gateway == "off"
 
 
-def test_a_whole_gateway_is_taken_and_its_address_is_the_base() -> None:
+def test_complete_gateway_is_accepted_with_its_base_address() -> None:
     settings = load(**WHOLE)
     assert (settings.sms.active_gateway, settings.sms.url) == ("link", "https://n-eu.linkmobility.io")
     assert settings.sms.texts == settings.files.prompts / "sms.toml"
@@ -51,7 +51,7 @@ def test_a_whole_gateway_is_taken_and_its_address_is_the_base() -> None:
         ({"sms_report_secret": "short"}, "INNRINGING_SMS_REPORT_SECRET: it must have 16 characters or more"),
     ],
 )
-def test_half_a_gateway_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:
+def test_incomplete_gateway_is_refused_in_one_line(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         load(**{**WHOLE, **changes})
     assert said in str(refused.value)
@@ -63,11 +63,11 @@ def test_without_reports_neither_gate_nor_secret_is_needed() -> None:
 
 
 @pytest.mark.parametrize("sender", ["Sykehuset", "+4768050000", "2333"])
-def test_senders(sender: str) -> None:
+def test_valid_sender_is_accepted(sender: str) -> None:
     assert load(**{**WHOLE, "sms_sender": sender}).sms.sender == sender
 
 
-def test_secrets_are_hidden_and_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_secrets_are_hidden_and_may_be_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     settings = load(**WHOLE)
     assert not any(secret in repr(settings) for secret in (PASSWORD, SECRET))
     assert {PASSWORD, SECRET} <= set(_secrets(settings))

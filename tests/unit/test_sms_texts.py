@@ -1,4 +1,4 @@
-"""The words of texts to patients: what operators may write, what is refused and where, how long it becomes."""
+"""SMS texts to patients: what operators may write, which mistakes are refused, and the length of a text."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,17 +36,17 @@ KIRURGI = load_departments(ROOT / "dialplan" / "departments.toml").get("kirurgi"
         ("a" * 152 + "€" + "a" * 152, 3),  # a character is never split between two
     ],
 )
-def test_how_many_messages_a_text_takes(text: str, parts: int) -> None:
+def test_number_of_messages_is_counted(text: str, parts: int) -> None:
     assert gsm7.parts(text) == parts
 
 
-def test_what_a_text_message_can_carry() -> None:
+def test_characters_outside_gsm_7_are_found() -> None:
     assert gsm7.outside("Blåbærsyltetøy, ÆØÅ! {}[]€ é ü ñ\n") == ""
     assert gsm7.outside("«Hei» – č") == "«»–č"
     assert len(gsm7.BASIC) == 127  # 128 less the escape
 
 
-def test_the_file_as_it_comes_has_all_languages_and_names_no_department() -> None:
+def test_shipped_file_has_all_languages_and_names_no_department() -> None:
     texts = load_sms_texts(FILE)
     assert set(texts.words) == set(LANGUAGES)
     departments = load_departments(ROOT / "dialplan" / "departments.toml").all()
@@ -73,11 +73,11 @@ def promise(by: datetime, policy: Policy = Policy.ROUNDS) -> Promise:
         ("en", Policy.ROUNDS, "Wednesday 25 November at 15:00"),
     ],
 )
-def test_a_promise_is_written_with_its_date_however_near(language: str, policy: Policy, words: str) -> None:
+def test_promise_is_written_with_its_date(language: str, policy: Policy, words: str) -> None:
     assert written_text(promise(datetime(2026, 11, 25, 14, tzinfo=UTC), policy), KIRURGI, language) == words
 
 
-def test_nothing_filled_in_is_longer_than_the_check_reckons_with() -> None:
+def test_no_filled_in_value_is_longer_than_the_check_assumes() -> None:
     first = datetime(2027, 1, 1, 10, 30, tzinfo=UTC)
     whens = (
         written_text(promise(first + timedelta(days=day), policy), KIRURGI, language)
@@ -109,7 +109,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("old", "new", "reason", "line"), [each[1:] for each in BROKEN], ids=[b[0] for b in BROKEN])
-def test_a_file_with_a_mistake_is_refused_at_its_line(
+def test_file_with_a_mistake_is_refused_at_its_line(
     tmp_path: Path, old: str, new: str, reason: str, line: str | None
 ) -> None:
     file = tmp_path / "sms.toml"
@@ -125,7 +125,7 @@ def test_a_file_with_a_mistake_is_refused_at_its_line(
     assert refused.value.line == 1 + text[: text.index(line)].count("\n")
 
 
-def test_a_missing_language_file_or_encoding(tmp_path: Path) -> None:
+def test_missing_language_file_or_wrong_encoding_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "sms.toml"
     with pytest.raises(SmsTextsError, match="the texts of SMS are missing"):
         load_sms_texts(file)
@@ -139,7 +139,7 @@ def test_a_missing_language_file_or_encoding(tmp_path: Path) -> None:
     assert load_sms_texts(file) == load_sms_texts(FILE)
 
 
-def test_without_nynorsk_who_spoke_it_gets_bokmal(tmp_path: Path) -> None:
+def test_nynorsk_falls_back_to_bokmaal(tmp_path: Path) -> None:
     file = tmp_path / "sms.toml"
     file.write_text(TEXT[: TEXT.index("[nn]")] + TEXT[TEXT.index("[en]") :], "utf-8")
     told = load_sms_texts(file).text(SmsKind.RECEIPT, KIRURGI, promise(datetime(2026, 11, 25, 9, tzinfo=UTC)), "nn")
@@ -147,7 +147,7 @@ def test_without_nynorsk_who_spoke_it_gets_bokmal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["Kirurgisk", "poliklinikk", "kirurgi"])
-def test_a_text_names_no_department(tmp_path: Path, word: str) -> None:
+def test_text_that_names_a_department_is_refused(tmp_path: Path, word: str) -> None:
     file = tmp_path / "sms.toml"
     file.write_text(TEXT.replace("på nytt.", f"på nytt. Hilsen {word}!", 1), "utf-8")
     ((language, kind, reason),) = telling_names(load_sms_texts(file), [KIRURGI])
@@ -155,7 +155,7 @@ def test_a_text_names_no_department(tmp_path: Path, word: str) -> None:
     assert reason == f"says «{word.lower()}», which tells of [kirurgi]: a text names no department"
 
 
-def test_an_edit_takes_effect_and_a_mistake_does_not(tmp_path: Path) -> None:
+def test_valid_edit_takes_effect_and_a_mistake_does_not(tmp_path: Path) -> None:
     file, now = tmp_path / "sms.toml", 1_000_000.0
     texts = SmsTextsFile(file, seconds=lambda: now, wall=lambda: now)
     assert (texts(), texts.fault is not None) == (None, True), "no good file yet: nothing is written"

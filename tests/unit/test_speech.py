@@ -1,4 +1,4 @@
-"""What is said, word by word, against tables made by hand."""
+"""What is said, word by word, compared with tables made by hand."""
 
 import re
 from datetime import datetime, time
@@ -75,7 +75,7 @@ def at(text: str) -> datetime:
         ("2027-03-24T14:30", HJERTE, "tirsdag klokken ti", "Tuesday at ten a m"),
     ],
 )
-def test_a_promise_is_spoken_as_people_say_it(rings: str, department: Department, nb: str, en: str) -> None:
+def test_promise_is_spoken_as_people_say_it(rings: str, department: Department, nb: str, en: str) -> None:
     now = at(rings)
     prompts = promise_prompts(promise_for(department, now), now)
     assert words(prompts) == nb
@@ -98,13 +98,13 @@ def test_a_promise_is_spoken_as_people_say_it(rings: str, department: Department
             *("2026-12-01T09:00", "2026-12-21T07:30", Policy.ROUNDS),
             *("mandag tjueførste desember klokken sju tretti", "Monday the twenty-first of December at seven thirty"),
         ),
-        # promised for the night of the change to summer time, rung the evening before: one calendar day, 23 hours
+        # promised for the night of the change to summer time, called the evening before: one calendar day, 23 hours
         ("2027-03-27T23:30", "2027-03-28T12:00", Policy.ROUNDS, "i morgen klokken tolv", "tomorrow at noon"),
         # 23:30 UTC is the next day in Oslo
         ("2026-11-24T00:30", "2026-11-24T15:00", Policy.DEADLINE, "i dag innen klokken femten", "today by three p m"),
     ],
 )
-def test_days_and_dates(now: str, by: str, policy: Policy, nb: str, en: str) -> None:
+def test_days_and_dates_are_spoken(now: str, by: str, policy: Policy, nb: str, en: str) -> None:
     prompts = promise_prompts(Promise(policy, at(by), at(by)), at(now))
     assert words(prompts) == nb
     assert words(prompts, "en") == en
@@ -132,7 +132,7 @@ def test_days_and_dates(now: str, by: str, policy: Policy, nb: str, en: str) -> 
         ("23:59", "tjuetre femtini", "twenty-three fifty-nine"),
     ],
 )
-def test_times_of_day(clock: str, nb: str, en: str) -> None:
+def test_times_of_day_are_spoken(clock: str, nb: str, en: str) -> None:
     prompts = time_prompts(at(f"2026-11-24T{clock}"))
     assert words(prompts) == nb
     assert words(prompts, "en") == en
@@ -154,7 +154,7 @@ def test_phone_numbers_are_read_in_groups(number: PhoneNumber, spoken: str) -> N
     assert " ".join("|" if prompt == "pause" else CATALOGUE.text("nb", prompt) for prompt in prompts) == spoken
 
 
-def test_sentences_around_a_number() -> None:
+def test_number_is_placed_in_its_sentence() -> None:
     phone = parse_phone("40612345")
     assert words(callback_number_prompts(phone)) == "Vi ringer deg på fire null seks én to tre fire fem"
     assert words(read_back_prompts(phone)).endswith("tre fire fem Vil du ha et annet nummer, tast én.")
@@ -172,7 +172,7 @@ def test_sentences_around_a_number() -> None:
         ("2026-12-30T01:00", Policy.ROUNDS, "onsdag trettiande desember klokka eitt"),
     ],
 )
-def test_promises_in_nynorsk(by: str, policy: Policy, nn: str) -> None:
+def test_promises_are_spoken_in_nynorsk(by: str, policy: Policy, nn: str) -> None:
     now = at("2026-11-24T09:00")
     assert words(promise_prompts(Promise(policy, at(by), at(by)), now), "nn") == nn
 
@@ -190,12 +190,12 @@ def test_promises_in_nynorsk(by: str, policy: Policy, nn: str) -> None:
         ),
     ],
 )
-def test_how_long_someone_has_been_on_the_list(since: str, nb: str, nn: str, en: str) -> None:
+def test_time_on_the_list_is_spoken(since: str, nb: str, nn: str, en: str) -> None:
     prompts = since_prompts(at(since), at("2026-11-24T09:00"))
     assert [words(prompts, language) for language in ("nb", "nn", "en")] == [nb, nn, en]
 
 
-def test_how_many_digits_came_and_should_have() -> None:
+def test_received_and_expected_digits_are_spoken() -> None:
     nine = too_short(9, Prompt.SHOULD_BE_ELEVEN)
     assert words(nine) == "Jeg fikk ni siffer det skal være elleve."
     assert words(nine, "nn") == "Eg fekk ni siffer det skal vere elleve."
@@ -208,8 +208,8 @@ NUMBERS = {CATALOGUE.text("nb", f"hour_{n}"): n for n in range(24)}
 
 
 @given(now=MOMENTS, department=st.sampled_from([KIRURGI, HJERTE]))
-def test_what_is_spoken_is_what_is_stored(now: datetime, department: Department) -> None:
-    """For any moment of four years: the words of the prompts are those of the text kept with the callback."""
+def test_spoken_promise_equals_the_stored_text(now: datetime, department: Department) -> None:
+    """For any moment of four years, the prompts say the same words as the text stored with the callback."""
     promise = promise_for(department, now)
     prompts = promise_prompts(promise, now)
     assert set(prompts) <= all_keys()

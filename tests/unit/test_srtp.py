@@ -1,4 +1,4 @@
-"""SRTP: the keys of RFC 3711's own example, and packets that are opened by who has the key, and by nobody else."""
+"""SRTP: the keys of RFC 3711's example, and packets that only the holder of the key can decrypt."""
 
 import struct
 
@@ -17,14 +17,14 @@ def packet(sequence: int, payload: bytes, *, sources: int = 0, extension: bytes 
     )
 
 
-def test_session_keys_are_those_of_appendix_b_3() -> None:
+def test_session_keys_match_rfc_3711_appendix_b_3() -> None:
     assert _derive(MASTER, _ENCRYPTION, 16).hex().upper() == "C61E7A93744F39EE10734AFE3FF7A087"
     assert _derive(MASTER, _SALTING, 14).hex().upper() == "30CBBC08863D8C85D49DB34A9AE1"
     assert _derive(MASTER, _AUTHENTICATION, 20).hex().upper() == "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"
 
 
 @given(st.binary(max_size=200), st.integers(0, 3), st.sampled_from([b"", b"\xbe\xde\0\1abcd"]))
-def test_what_is_sealed_is_opened_again(payload: bytes, sources: int, extension: bytes) -> None:
+def test_encrypted_packet_is_decrypted_again(payload: bytes, sources: int, extension: bytes) -> None:
     plain = packet(7, payload, sources=sources, extension=extension)
     sealed = Srtp(MASTER).protect(plain)
     assert len(sealed) == len(plain) + 10
@@ -34,27 +34,27 @@ def test_what_is_sealed_is_opened_again(payload: bytes, sources: int, extension:
 
 
 @given(st.integers(0, 8 * 42 - 1))
-def test_one_bit_changed_is_found(bit: int) -> None:
+def test_changed_bit_is_detected(bit: int) -> None:
     sealed = bytearray(Srtp(MASTER).protect(packet(7, b"twenty bytes of sound")[:32]))
     sealed[bit // 8] ^= 1 << bit % 8
     assert Srtp(MASTER).unprotect(bytes(sealed)) is None
 
 
-def test_numbers_that_begin_anew_are_another_round() -> None:
+def test_sequence_numbers_that_wrap_start_another_round() -> None:
     sender, receiver = Srtp(MASTER), Srtp(MASTER)
     numbers = [65533, 65534, 65535, 0, 1, 2]
     sealed = [sender.protect(packet(number, b"sound of 20 ms")) for number in numbers]
-    order = [0, 2, 1, 4, 3, 5]  # some overtake others
+    order = [0, 2, 1, 4, 3, 5]  # some packets overtake others
     opened = [receiver.unprotect(sealed[index]) for index in order]
     assert opened == [packet(numbers[index], b"sound of 20 ms") for index in order]
 
 
-def test_short_and_foreign_packets_are_nobodys() -> None:
+def test_short_and_foreign_packets_are_ignored() -> None:
     for data in (b"", b"x" * 9, b"x" * 21, b"\x9f" + b"x" * 30):
         assert Srtp(MASTER).unprotect(data) is None
 
 
-def test_the_key_is_told_and_read() -> None:
+def test_key_survives_writing_and_reading() -> None:
     key = new_key()
     assert len(key) == 30
     assert key_of(f"v=0\r\n{crypto_line(key)}\r\n") == key

@@ -18,11 +18,11 @@ def vault(identity: int = 1, index: int = 2) -> Vault:
     return Vault(identity_key=bytes([identity]) * 32, index_key=bytes([index]) * 32)
 
 
-def test_what_is_sealed_opens_again() -> None:
+def test_sealed_value_opens_again() -> None:
     assert vault().open(vault().seal(NUMBER, COLUMN, ROW), COLUMN, ROW) == NUMBER
 
 
-def test_sealing_twice_gives_other_bytes_and_never_the_number() -> None:
+def test_sealing_twice_gives_different_bytes_and_hides_the_number() -> None:
     sealed = [vault().seal(NUMBER, COLUMN, ROW) for _ in range(50)]
     assert len(set(sealed)) == 50
     for each in sealed:
@@ -31,17 +31,17 @@ def test_sealing_twice_gives_other_bytes_and_never_the_number() -> None:
         assert base64.b64encode(NUMBER.encode()) not in each
 
 
-def test_another_key_does_not_open_it() -> None:
+def test_other_key_does_not_open_it() -> None:
     with pytest.raises(CannotOpen):
         vault(identity=3).open(vault().seal(NUMBER, COLUMN, ROW), COLUMN, ROW)
 
 
-def test_another_column_does_not_open_it() -> None:
+def test_other_column_does_not_open_it() -> None:
     with pytest.raises(CannotOpen):
         vault().open(vault().seal(NUMBER, COLUMN, ROW), "calls.patient_number", ROW)
 
 
-def test_a_changed_byte_anywhere_does_not_open() -> None:
+def test_value_with_a_changed_byte_does_not_open() -> None:
     sealed = vault().seal(NUMBER, COLUMN, ROW)
     for place in range(len(sealed)):
         changed = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
@@ -50,12 +50,12 @@ def test_a_changed_byte_anywhere_does_not_open() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 12, 13, 15, 16, 31, 41])
-def test_a_stump_does_not_open(length: int) -> None:
+def test_truncated_value_does_not_open(length: int) -> None:
     with pytest.raises(CannotOpen):
         vault().open(vault().seal(NUMBER, COLUMN, ROW)[:length], COLUMN, ROW)
 
 
-def test_the_index_is_stable_keyed_and_differs_by_person() -> None:
+def test_index_is_stable_keyed_and_differs_by_person() -> None:
     assert vault().index(NUMBER) == vault().index(NUMBER)
     assert len(vault().index(NUMBER)) == 34
     assert vault().index(NUMBER) != vault(index=4).index(NUMBER)
@@ -63,7 +63,7 @@ def test_the_index_is_stable_keyed_and_differs_by_person() -> None:
     assert all(one != other for one, other in pairwise(sorted(indexes)))
 
 
-def test_a_later_index_key_is_named_in_what_it_makes_and_the_older_still_finds() -> None:
+def test_new_index_key_is_named_in_its_values_and_old_key_still_finds() -> None:
     both = Vault(identity_key=b"i" * 32, index_key=b"n" * 32, index_version=2, older_index={1: bytes([2]) * 32})
     new, old = both.indexes(NUMBER)
     assert old == vault().index(NUMBER)
@@ -80,16 +80,16 @@ def test_short_or_equal_keys_are_refused(identity: bytes, index: bytes) -> None:
         Vault(identity_key=identity, index_key=index)
 
 
-def test_a_vault_shows_no_key() -> None:
+def test_repr_of_a_vault_hides_its_keys() -> None:
     assert repr(vault()) == "Vault(version=1)"
 
 
-def test_another_row_does_not_open_it() -> None:
+def test_other_row_does_not_open_it() -> None:
     with pytest.raises(CannotOpen):
         vault().open(vault().seal(NUMBER, COLUMN, ROW), COLUMN, ROW[:-1] + "2")
 
 
-def test_rows_may_be_numbers() -> None:
+def test_row_ids_may_be_numbers() -> None:
     assert vault().open(vault().seal(NUMBER, COLUMN, 7), COLUMN, "7") == NUMBER
 
 
@@ -97,7 +97,7 @@ def newer() -> Vault:
     return Vault(identity_key=b"n" * 32, version=2, older={1: bytes([1]) * 32}, index_key=bytes([2]) * 32)
 
 
-def test_an_older_key_still_opens_and_the_newer_seals() -> None:
+def test_old_key_still_opens_and_new_key_seals() -> None:
     old, new = vault().seal(NUMBER, COLUMN, ROW), newer().seal(NUMBER, COLUMN, ROW)
     assert newer().open(old, COLUMN, ROW) == newer().open(new, COLUMN, ROW) == NUMBER
     assert (version_of(old), version_of(new)) == (1, 2)
@@ -107,7 +107,7 @@ def test_an_older_key_still_opens_and_the_newer_seals() -> None:
         vault().open(new, COLUMN, ROW)
 
 
-def test_a_value_can_not_pass_for_one_of_another_version() -> None:
+def test_value_of_one_key_version_does_not_open_as_another() -> None:
     sealed = newer().seal(NUMBER, COLUMN, ROW)
     with pytest.raises(CannotOpen):
         newer().open(sealed[:2] + b"\1" + sealed[3:], COLUMN, ROW)
