@@ -175,6 +175,14 @@ def test_every_command_in_a_message_exists() -> None:
     assert [(name, words) for name, words in advised if fault_of(words.split())] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_in_the_documents_exists(document: Path) -> None:
+    named = re.findall(
+        r"`((?:\.ci|api|desk|dialplan|docker|docs|ivr|migrations|ops|tests)/[\w./-]+)`", text_of(document)
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", text_of(ROOT / "Makefile")))
     named = {
