@@ -1,4 +1,4 @@
-"""A migrated database on each engine in turn, and a desk on it; the prompts of a catalogue, built."""
+"""A migrated database on each engine in turn, a desk on it, and built prompts."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ from tests.support.phone.prompts import KEYS
 
 @pytest.fixture
 async def database(migrated_url: str) -> AsyncIterator[Database]:
-    """The newest tables, empty."""
+    """An empty database with the newest tables."""
     opened = Database(migrated_url)
     yield opened
     await opened.close()
@@ -54,7 +54,7 @@ def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps: list[tuple[int, int]] = []
     report = build(folder, tools=tools, on_step=lambda done, of: steps.append((done, of)))
     assert (report.built, report.kept, report.removed) == (2 * KEYS, 0, 0)
-    assert report.drafts == 2 * KEYS - 4  # pauses and tones are nobody's voice
+    assert report.drafts == 2 * KEYS - 4  # pauses and tones are not spoken
     assert steps == [(done, 4 * KEYS) for done in range(1, 4 * KEYS + 1)]
     return folder
 
@@ -67,7 +67,7 @@ def both(built: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(built: Path, tmp_path: Path) -> Path:
-    """A copy of Bokmål alone: half the work."""
+    """A copy of Bokmål alone, which is half the work."""
     folder = tmp_path / "prompts"
     (home := folder / "build" / "nb").mkdir(parents=True)
     for path in (built / "build" / "nb").iterdir():

@@ -1,4 +1,4 @@
-"""The traps of aioari, each with what plain aioari does in the same scenario: it must fail what ours passes."""
+"""The traps of aioari. Plain aioari must fail each scenario that our own client passes."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ async def test_trap_02_a_dialogue_in_a_listener_never_hears_that_its_prompt_ende
         assert not await plain(fake)
 
 
-async def test_trap_03_listeners_for_each_call_are_asked_at_every_event_and_stay_for_ever() -> None:
+async def test_trap_03_listeners_of_each_call_run_at_every_event_and_are_never_removed() -> None:
     calls = [f"1.{number}" for number in range(40)]
 
     async def ours(fake: FakeAri) -> int:
@@ -200,7 +200,7 @@ async def test_trap_05_the_password_is_in_no_address_and_may_hold_any_character(
         (503, errors.AriUnavailable),
     ],
 )
-async def test_trap_06_errors_are_ours(status: int, error: type[errors.AriError]) -> None:
+async def test_trap_06_errors_are_our_own_classes(status: int, error: type[errors.AriError]) -> None:
     async with serving(statuses=[("/play/", status)]) as fake, open_door(fake, silence) as door:
         with pytest.raises(errors.AriError) as raised:
             await door.ari.channel("1.1").play("p1", ["sound:welcome"], "nb")
@@ -222,7 +222,7 @@ async def test_trap_07_the_event_filter_reaches_asterisk() -> None:
         assert fake.allowed == frozenset()
 
 
-async def test_trap_08_few_connections_and_none_kept_longer_than_asterisk_keeps_them() -> None:
+async def test_trap_08_few_connections_and_none_kept_longer_than_by_asterisk() -> None:
     async def most_at_once(fake: FakeAri, request: Any) -> int:
         fake.delay = 0.05
         await asyncio.gather(*(request(number) for number in range(100)), return_exceptions=True)

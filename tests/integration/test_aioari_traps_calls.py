@@ -1,4 +1,4 @@
-"""What aioari does to single calls (the traps from 9 on), shown on it as it comes, and closed in ours."""
+"""The traps of aioari for single calls (from 9 on): shown in plain aioari, and avoided in our client."""
 
 import asyncio
 from typing import Any
@@ -36,7 +36,7 @@ async def test_trap_09_a_playback_that_ends_before_it_is_answered_is_not_missed(
             await plain(fake)
 
 
-async def test_trap_10_a_failed_playback_is_told_apart() -> None:
+async def test_trap_10_a_failed_playback_is_recognised() -> None:
     async with serving(playback_state="failed") as fake, open_door(fake, one_prompt):
         with capture_logs() as logs:
             await fake.call_in("1.1", "kirurgi", "nb", "allowed")
@@ -151,7 +151,7 @@ async def test_trap_12_leaving_the_application_is_not_hanging_up() -> None:
         await until(lambda: len(fake.made("POST /channels/1.1/continue")) == 2)
 
 
-async def test_trap_13_a_start_tells_one_channel() -> None:
+async def test_trap_13_a_start_event_names_one_channel() -> None:
     async def ours(fake: FakeAri) -> list[str]:
         ids: list[str] = []
 
@@ -180,7 +180,7 @@ async def test_trap_13_a_start_tells_one_channel() -> None:
         assert await plain(fake) == []
 
 
-async def test_trap_14_department_and_language_cost_no_request() -> None:
+async def test_trap_14_department_and_language_need_no_request() -> None:
     heard: list[Call] = []
 
     async def conversation(call: Call, *_: Any) -> None:

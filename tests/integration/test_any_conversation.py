@@ -1,8 +1,7 @@
-"""RepeatCallers at random against what must hold for each of them: any keys, pauses and hang-ups, on any day, many
-at once.
+"""Random callers, with any keys, pauses and hang-ups, on any day, many at once.
 
-The real controller, conversation and desk, on SQLite and virtual time. What callers heard is held against what is
-stored, and what is promised against a calendar of the test's own. Nothing here knows how a conversation goes.
+The real controller, conversation and desk, on SQLite and virtual time. The test compares what callers heard with what
+is stored, and promises with a calendar of its own. Nothing here knows the order of a conversation.
 """
 
 import asyncio
@@ -72,12 +71,12 @@ DAYS = (
     *(date(2026, 10, 23), date(2026, 10, 25), date(2026, 12, 23), date(2026, 12, 24), date(2026, 12, 31)),
     *(date(2027, 3, 24), date(2027, 3, 25), date(2027, 3, 28), date(2027, 5, 5), date(2027, 5, 14), date(2027, 10, 31)),
 )
-"""Where hours are hard: both changes of the clock, Christmas, Easter, Ascension, and Whitsun with 17 May."""
+"""Difficult dates: both changes of the clock, Christmas, Easter, Ascension, and Whitsun with 17 May."""
 HOURS = [*(time(hour, 59, 30) for hour in (1, 7, 9, 10, 12, 13, 14, 23)), time(2, 30), time(10), time(14), time(12, 29)]
 
 
 class AnyConversation(RuleBasedStateMachine):
-    """`exchange` lets callers ring, `kept` remembers what must not be lost."""
+    """`exchange` makes calls, and `kept` remembers what must not be lost."""
 
     runner: asyncio.Runner
     template: str
@@ -114,11 +113,11 @@ class AnyConversation(RuleBasedStateMachine):
     def run(self, work: Any) -> Any:
         return self.runner.run(work)
 
-    # --- what may happen
+    # --- steps
 
     @rule(plans=st.lists(PLANS, min_size=1, max_size=3), acts=st.lists(st.tuples(SECONDS, AGENTS_DO)))
     def ring(self, plans: list[Plan], acts: list[tuple[float, str]]) -> None:
-        """Some ring at once; meanwhile agents do their work."""
+        """Several callers at once, while agents work."""
         self.run(self.rings(plans, acts[:2]))
 
     @rule(
@@ -142,7 +141,7 @@ class AnyConversation(RuleBasedStateMachine):
         then: str,
         hangs_up: float | None,
     ) -> None:
-        """The same person, perhaps from another phone, and perhaps after agents had the callback."""
+        """The same person again, perhaps from another phone, and perhaps after agents had the callback."""
         knows = (Answer("right"), Answer("right"))
         self.run(self.rings([Plan(department, person, phones[0], answers=knows)], []))
         for what in between:
@@ -161,7 +160,7 @@ class AnyConversation(RuleBasedStateMachine):
 
     @rule(day=st.sampled_from(["today", "tomorrow", "friday", "sunday", "hard", "hard"]), hour=st.sampled_from(HOURS))
     def time_jumps(self, day: str, hour: time) -> None:
-        """On to that hour of a day to come."""
+        """Move the clock to this hour of a later day."""
         now = self.run(self.now())
         today = now.astimezone(OSLO).date()
         days: dict[str, Iterator[date]] = {
@@ -183,7 +182,7 @@ class AnyConversation(RuleBasedStateMachine):
     def closes_the_queue(self, department: str, begins: int, hours: int, words: Any) -> None:
         self.run(self.closes(department, begins, hours, words))
 
-    # --- how
+    # --- helpers
 
     async def now(self) -> datetime:
         return self.exchange.clock.now()
@@ -212,7 +211,7 @@ class AnyConversation(RuleBasedStateMachine):
                 return
 
     async def agent_tries(self, what: str, department: str) -> None:
-        """Agents take, try, give back and close; `kept` is told of what they ended."""
+        """Agents claim, call, release and close; `kept` records what they closed."""
         page = await self.desk.list(scope=Scope.of([department]), status=None, cursor=None, limit=200)
         match what:
             case "claim":
@@ -243,7 +242,7 @@ class AnyConversation(RuleBasedStateMachine):
             await self.desk.close_queue(department, "leder", from_=from_, until=until, text=words, scope=EVERYTHING)
         self.kept.close(department, from_, until)
 
-    # --- what always holds
+    # --- invariants
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -268,7 +267,7 @@ class AnyConversation(RuleBasedStateMachine):
         self.run(ends())
 
 
-def test_whatever_callers_do(tmp_path: Path, migrated_template: Callable[..., str]) -> None:
+def test_any_calls_keep_the_rules(tmp_path: Path, migrated_template: Callable[..., str]) -> None:
     lost: list[Any] = []
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner, capture_logs() as logs:
         runner.get_loop().set_exception_handler(lambda _, context: lost.append(context))

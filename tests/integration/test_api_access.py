@@ -1,4 +1,4 @@
-"""Who may do what: tokens, roles, departments."""
+"""Access by token, role and department."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,7 +30,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer inn_wrong", "Basic a2FyaTprYXJp", "inn_x", "Bearer " + "x" * 5000]
 )
-async def test_without_a_valid_token_nothing_opens(world: World, authorization: str | None) -> None:
+async def test_every_route_refuses_an_invalid_token(world: World, authorization: str | None) -> None:
     await world.rings(1)
     headers = {} if authorization is None else {"Authorization": authorization}
     for path in ("/callbacks", "/me", "/departments", "/calls"):
@@ -41,20 +41,20 @@ async def test_without_a_valid_token_nothing_opens(world: World, authorization: 
         assert "inn_wrong" not in answer.text
 
 
-async def test_a_revoked_token_opens_nothing_from_then_on(world: World) -> None:
+async def test_revoked_token_is_refused_at_once(world: World) -> None:
     assert (await world.as_("kari", "GET", "/me")).status_code == 200
     await world.services.agents.revoke("kari")
     assert (await world.as_("kari", "GET", "/me")).status_code == 401
 
 
-async def test_every_route_of_the_api_asks_for_a_token(world: World) -> None:
+async def test_every_route_of_the_api_needs_a_token(world: World) -> None:
     registered = await world.rings(1)
     bodies = {"/release": {"fence": 0}, "/attempts": {"fence": 0, "outcome": "reached"}, "/close": {"reason": "other"}}
     asked = 0
     for path, operations in world.app.openapi()["paths"].items():
         if not path.startswith("/api/v1"):
             continue
-        if path == "/api/v1/session":  # whoever logs in is not in yet
+        if path == "/api/v1/session":  # these are called before logging in
             operations = {method: operation for method, operation in operations.items() if method != "post"}
         for method, operation in operations.items():
             body = next((body for tail, body in bodies.items() if path.endswith(tail)), {"department": "kirurgi"})
@@ -67,7 +67,7 @@ async def test_every_route_of_the_api_asks_for_a_token(world: World) -> None:
     assert asked >= 13
 
 
-async def test_me_and_departments_tell_what_the_token_opens(world: World) -> None:
+async def test_me_and_departments_show_the_access_of_the_token(world: World) -> None:
     await world.token("ola", Role.LEADER, ["hjerte"])
     assert (await world.as_("ola", "GET", "/me")).json() == {
         **{"name": "ola", "role": "leader", "departments": ["hjerte"]},
@@ -80,7 +80,7 @@ async def test_me_and_departments_tell_what_the_token_opens(world: World) -> Non
     assert (await world.get("/me"))["departments"] == ["kirurgi", "hjerte"]
 
 
-async def test_another_departments_callback_is_closed_to_you(world: World) -> None:
+async def test_callback_of_another_department_is_refused(world: World) -> None:
     registered = await world.rings(1, department="kirurgi")
     await world.token("ola", Role.AGENT, ["hjerte"])
     for method, tail, body in (*(("GET", tail, None) for tail in READS), *WORK):
@@ -96,7 +96,7 @@ async def test_another_departments_callback_is_closed_to_you(world: World) -> No
     assert (untouched["status"], untouched["version"]) == ("waiting", registered.version)
 
 
-async def test_whether_there_is_such_a_callback_elsewhere_is_not_told(world: World) -> None:
+async def test_existence_of_a_callback_elsewhere_is_not_revealed(world: World) -> None:
     registered = await world.rings(1, department="kirurgi")
     await world.token("ola", Role.AGENT, ["hjerte"])
     for method, tail, body in (*(("GET", tail, None) for tail in READS), *WORK):
@@ -106,7 +106,7 @@ async def test_whether_there_is_such_a_callback_elsewhere_is_not_told(world: Wor
         assert told[0] == told[1] and elsewhere.status_code == nowhere.status_code, (method, tail)
 
 
-async def test_an_agent_here_who_is_leader_there_does_each_in_its_place(world: World) -> None:
+async def test_roles_apply_in_their_own_department_only(world: World) -> None:
     here, there = await world.rings(1, department="kirurgi"), await world.rings(2, department="hjerte")
     await world.token("lise", Role.AGENT, ["kirurgi"])
     await world.services.agents.grant("lise", [Grant(Role.LEADER, "hjerte")])
@@ -119,7 +119,7 @@ async def test_an_agent_here_who_is_leader_there_does_each_in_its_place(world: W
     refused(await world.as_("lise", "POST", "/departments/kirurgi/closures", json=hour), 403, "department-not-allowed")
 
 
-async def test_an_answer_is_not_told_again_to_who_may_no_longer_see_it(world: World) -> None:
+async def test_stored_answer_is_not_repeated_after_access_was_lost(world: World) -> None:
     registered = await world.rings(1, department="kirurgi")
     await world.token("ola", Role.AGENT, ["kirurgi", "hjerte"])
     asked = {
@@ -143,8 +143,8 @@ async def test_an_answer_is_not_told_again_to_who_may_no_longer_see_it(world: Wo
         assert "idempotency-replayed" not in refusal.headers
 
 
-async def test_a_transfer_out_of_ones_own_sight_is_answered_again(world: World) -> None:
-    """Who sent it knew it there; the answer is of where it was sent from."""
+async def test_transfer_to_an_unseen_department_is_answered_again_when_repeated(world: World) -> None:
+    """The sender knew the callback; the answer is from the department it was sent from."""
     registered = await world.rings(1, department="kirurgi")
     await world.token("ola", Role.AGENT, ["kirurgi"])
     body = {"department": "hjerte", "keep_promise": False}
@@ -159,7 +159,7 @@ async def test_a_transfer_out_of_ones_own_sight_is_answered_again(world: World) 
     )
 
 
-async def test_an_unknown_department_is_not_found_by_who_has_them_all(world: World) -> None:
+async def test_unknown_department_is_not_found_with_access_to_all(world: World) -> None:
     for answer in (
         await world.as_("kari", "GET", "/callbacks?department=no-such"),
         await world.as_("kari", "POST", "/callbacks/claim", json={"department": "no-such"}),
@@ -168,7 +168,7 @@ async def test_an_unknown_department_is_not_found_by_who_has_them_all(world: Wor
 
 
 @pytest.mark.parametrize("role", [Role.LEADER, Role.ADMIN, Role.AUDITOR])
-async def test_leaders_admins_and_auditors_read_but_do_not_work(world: World, role: Role) -> None:
+async def test_leaders_admins_and_auditors_may_read_but_not_work(world: World, role: Role) -> None:
     registered = await world.rings(1)
     await world.token("lise", role)
     for path in ("/callbacks", "/calls", *(f"/callbacks/{registered.id}{tail}" for tail in READS)):

@@ -1,4 +1,4 @@
-"""The agents' queue over REST: filters, pages, heartbeats, claims by round, figures. On both databases."""
+"""The agents' queue over REST: filters, pages, heartbeats, claims by round, counts. On both engines."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 # --- the list
 
 
-async def test_every_filter_narrows_the_list_and_all_hold_together(world: World) -> None:
+async def test_filters_narrow_the_list_alone_and_combined(world: World) -> None:
     plain, urgent, english = [(await world.rings(n)).id for n in (1, 2, 3)]
     heart = (await world.rings(4, department="hjerte")).id
     world.clock.set(AFTER_CUTOFF)
@@ -51,7 +51,7 @@ async def test_every_filter_narrows_the_list_and_all_hold_together(world: World)
     ]
 
 
-async def test_unreachable_is_a_filter_of_its_own(world: World) -> None:
+async def test_unreachable_callbacks_have_their_own_filter(world: World) -> None:
     away, there = (await world.rings(1, department="hjerte")).id, (await world.rings(2)).id
     for day, hour in ((24, 9), (24, 12), (25, 9)):
         world.clock.set(datetime(2026, 11, day, hour, 5, tzinfo=UTC))
@@ -62,7 +62,7 @@ async def test_unreachable_is_a_filter_of_its_own(world: World) -> None:
     assert await ids(world, unreachable="true", status="waiting") == []
 
 
-async def test_a_page_goes_on_where_it_ended_whatever_happens_between(world: World) -> None:
+async def test_next_page_continues_where_the_last_ended_despite_changes(world: World) -> None:
     rung = [(await world.rings(n, department="kirurgi" if n % 2 else "hjerte")).id for n in range(1, 10)]
     seen, cursor = [], None
     query = {"limit": 2, "department": ["kirurgi", "hjerte"], "status": ["waiting", "claimed"], "priority": "normal"}
@@ -79,7 +79,7 @@ async def test_a_page_goes_on_where_it_ended_whatever_happens_between(world: Wor
     assert len(seen) == len(set(seen)) == 10
 
 
-async def test_an_agent_of_one_department_sees_only_it(world: World) -> None:
+async def test_agent_sees_only_their_own_department(world: World) -> None:
     mine, other = (await world.rings(1)).id, (await world.rings(2, department="hjerte")).id
     await world.token("liv", departments=["kirurgi"])
     assert await ids(world, by="liv") == [mine]
@@ -97,7 +97,7 @@ async def test_an_agent_of_one_department_sees_only_it(world: World) -> None:
     "query",
     ["due_before=today", "due_before=2026-11-24", "priority=high", "language=se", "mine=x", "text=", "text=68 05 0"],
 )
-async def test_a_wish_it_does_not_understand_is_refused(world: World, query: str) -> None:
+async def test_unknown_filter_is_refused(world: World, query: str) -> None:
     refused(await world.as_("kari", "GET", f"/callbacks?{query}"), 422, "invalid-input")
 
 
@@ -110,14 +110,14 @@ async def test_a_wish_it_does_not_understand_is_refused(world: World, query: str
         "2026-11-24T10:00:00.123456789z",
     ],
 )
-async def test_no_time_is_too_far_off(world: World, moment: str) -> None:
+async def test_far_away_times_are_accepted(world: World, moment: str) -> None:
     await ids(world, due_before=moment)
 
 
 # --- claims
 
 
-async def test_a_heartbeat_keeps_the_lease_and_the_version(world: World) -> None:
+async def test_heartbeat_extends_the_lease_and_keeps_the_version(world: World) -> None:
     id = (await world.rings(1)).id
     claimed = await world.post(f"/callbacks/{id}/claim")
     world.clock.advance(timedelta(minutes=14))
@@ -133,7 +133,7 @@ async def test_a_heartbeat_keeps_the_lease_and_the_version(world: World) -> None
     )
 
 
-async def test_a_round_is_claimed_by_its_time(world: World) -> None:
+async def test_round_is_claimed_by_its_time(world: World) -> None:
     ten = [(await world.rings(n, department="hjerte")).id for n in (1, 2, 3)]
     world.clock.set(datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
     one = await world.rings(4, department="hjerte")
@@ -144,7 +144,7 @@ async def test_a_round_is_claimed_by_its_time(world: World) -> None:
     assert [item["id"] for item in rest["items"]] == [one.id]
 
 
-async def test_what_happens_next_is_in_every_answer_to_an_attempt(world: World) -> None:
+async def test_answer_to_an_attempt_says_what_happens_next(world: World) -> None:
     async def attempt(id: str, outcome: str) -> str:
         fence = (await world.post(f"/callbacks/{id}/claim"))["fence"]
         return str((await world.post(f"/callbacks/{id}/attempts", {"fence": fence, "outcome": outcome}))["next"])
@@ -159,7 +159,7 @@ async def test_what_happens_next_is_in_every_answer_to_an_attempt(world: World) 
     assert await attempt(early, "reached") == "avsluttet: nådd"
 
 
-async def test_a_call_cut_off_after_it_was_closed_is_reopened_first_in_line(world: World) -> None:
+async def test_call_cut_off_after_closing_is_reopened_first_in_line(world: World) -> None:
     cut, other = (await world.rings(1)).id, (await world.rings(2)).id
     await world.post(f"/callbacks/{cut}/close", {"reason": "reached"})
     reopened = await world.post(f"/callbacks/{cut}/reopen", {"cut_off": True})
@@ -168,7 +168,7 @@ async def test_a_call_cut_off_after_it_was_closed_is_reopened_first_in_line(worl
     assert [item["id"] for item in taken["items"]] == [cut, other]
 
 
-async def test_the_queue_is_counted_in_the_database(world: World) -> None:
+async def test_queue_is_counted_in_the_database(world: World) -> None:
     for n in range(1, 6):
         await world.rings(n)
     await world.post("/callbacks/claim", {"department": "kirurgi", "limit": 2})
@@ -178,7 +178,7 @@ async def test_the_queue_is_counted_in_the_database(world: World) -> None:
     assert 'innringing_callbacks{department="hjerte",status="waiting"} 0.0' in figures
 
 
-async def test_a_refused_method_names_all_that_are_taken(world: World) -> None:
+async def test_refused_method_lists_the_allowed_ones(world: World) -> None:
     for path, methods in (("/callbacks", "GET, POST"), (f"/callbacks/{(await world.rings(1)).id}", "GET, PATCH")):
         answer = await world.as_("kari", "PUT", path)
         assert (answer.status_code, answer.headers["allow"]) == (405, methods)

@@ -1,4 +1,4 @@
-"""Every request leaves its row before its answer leaves, whatever the route thinks of; and no row, no answer."""
+"""Every request writes its audit row before its answer is sent, whatever the route does; no row, no answer."""
 
 import asyncio
 import dataclasses
@@ -49,7 +49,7 @@ def in_words(row: AuditRow) -> tuple[Any, ...]:
     return (row.who, row.action, row.outcome, row.status, row.problem)
 
 
-async def test_each_route_has_words_or_a_reason_why_it_leaves_no_row(world: World) -> None:
+async def test_every_route_has_an_audit_action_or_a_reason_for_none(world: World) -> None:
     routes = list(routes_of(world.app))
     assert len(routes) > 30
     assert [path for _, path, name in routes if path not in EXEMPT and name not in ACTIONS] == []
@@ -61,7 +61,7 @@ async def test_each_route_has_words_or_a_reason_why_it_leaves_no_row(world: Worl
     assert set(OUTCOMES) == {"done", "refused", "failed"}
 
 
-async def test_each_route_leaves_a_row_when_nobody_is_signed_in(world: World) -> None:
+async def test_every_route_leaves_a_row_without_a_signed_in_agent(world: World) -> None:
     for method, path, name in routes_of(world.app):
         before = len(await rows(world))
         address = re.sub(r"\{[^}]*:int\}", "1", re.sub(r"\{slug[^}]*\}", "kirurgi", path))
@@ -77,13 +77,13 @@ async def test_each_route_leaves_a_row_when_nobody_is_signed_in(world: World) ->
         assert row.request_id == answer.headers["x-request-id"], path
 
 
-async def test_what_is_not_there_leaves_none(world: World) -> None:
+async def test_unknown_address_leaves_no_row(world: World) -> None:
     assert (await world.client.get("/api/v1/nonsense")).status_code == 404
     assert (await world.client.put("/api/v1/me")).status_code == 405
     assert await rows(world) == []
 
 
-async def test_what_an_answer_shows_is_what_was_seen(world: World) -> None:
+async def test_row_names_the_callbacks_that_the_answer_shows(world: World) -> None:
     ids = [(await world.rings(n)).id for n in range(3)]
     await world.rings(4, department="hjerte")
     await world.get("/callbacks", params={"department": "kirurgi"})
@@ -99,8 +99,8 @@ async def test_what_an_answer_shows_is_what_was_seen(world: World) -> None:
     assert (row.action, [each.callback_id for each in row.seen]) == ("claim_next", [claimed["items"][0]["id"]])
 
 
-async def test_no_route_shows_a_callback_that_is_not_in_its_row(world: World) -> None:
-    """Asked of the application's own routes: whatever is read of a callback, the row names it."""
+async def test_every_callback_that_a_route_shows_is_in_its_row(world: World) -> None:
+    """Read from the application's own routes: whatever part of a callback is read, the row names the callback."""
     callback = await world.rings(1)
     for method, path, _ in routes_of(world.app):
         if method != "GET" or not path.startswith("/api/v1"):
@@ -111,7 +111,7 @@ async def test_no_route_shows_a_callback_that_is_not_in_its_row(world: World) ->
             assert callback.id in {each.callback_id for each in (await last(world)).seen}, path
 
 
-async def test_a_number_shown_is_sealed_into_the_row(world: World) -> None:
+async def test_identity_number_that_is_shown_is_sealed_into_the_row(world: World) -> None:
     callback = await world.rings(1)
     shown = await world.get(f"/callbacks/{callback.id}/patient")
     row = await last(world)
@@ -121,7 +121,7 @@ async def test_a_number_shown_is_sealed_into_the_row(world: World) -> None:
     assert [each.action for each in found.items] == ["get_patient"]
 
 
-async def test_refusals_leave_their_reason(world: World) -> None:
+async def test_refused_request_leaves_its_reason(world: World) -> None:
     callback = await world.rings(1)
     await world.token("liv", Role.LEADER)
     await world.token("ola", Role.AGENT, ["hjerte"])
@@ -138,8 +138,8 @@ async def test_refusals_leave_their_reason(world: World) -> None:
     assert (*in_words(row), row.session) == (None, "me", "refused", 401, "not-signed-in", None)
 
 
-async def test_a_department_named_in_the_body_alone_stands_in_the_row(world: World) -> None:
-    """Asked of the application's own document: whoever is refused, and however, the row tells where it was tried."""
+async def test_department_named_only_in_the_body_is_in_the_row(world: World) -> None:
+    """Read from the application's own document: the row of a refused request names the department that was tried."""
     await world.token("liv", Role.LEADER)
     await world.token("ola", Role.AGENT, ["kirurgi"])
     bodies = world.app.openapi()["components"]["schemas"]
@@ -179,7 +179,7 @@ async def test_a_department_named_in_the_body_alone_stands_in_the_row(world: Wor
         assert (await last(world)).department is None, body
 
 
-async def test_the_row_names_the_token_but_not_its_secret(world: World) -> None:
+async def test_row_names_the_token_but_not_its_secret(world: World) -> None:
     await world.get("/me")
     session = (await last(world)).session
     assert session is not None
@@ -188,13 +188,13 @@ async def test_the_row_names_the_token_but_not_its_secret(world: World) -> None:
 
 
 class Away(Audit):
-    """An audit that can't be written."""
+    """An audit that cannot be written."""
 
     async def record(self, entry: AuditEntry) -> None:
         raise StorageUnavailable
 
 
-async def test_what_can_not_be_written_down_is_not_shown(world: World) -> None:
+async def test_answer_is_withheld_when_the_audit_cannot_be_written(world: World) -> None:
     callback = await world.rings(1)
     await world.token("kari")
     away = Away(database=world.database, vault=world.services.desk._vault, clock=world.clock)
@@ -208,7 +208,7 @@ async def test_what_can_not_be_written_down_is_not_shown(world: World) -> None:
     assert (await world.client.get("/healthz")).status_code == 200
 
 
-async def test_a_crash_leaves_a_row_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crashed_request_leaves_a_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(*_: object, **__: object) -> None:
         raise RuntimeError
 
@@ -218,7 +218,7 @@ async def test_a_crash_leaves_a_row_too(world: World, monkeypatch: pytest.Monkey
     assert in_words(await last(world)) == ("kari", "list_callbacks", "failed", 500, None)
 
 
-async def test_a_live_stream_leaves_its_opening_and_what_it_told(world: World) -> None:
+async def test_live_stream_leaves_rows_for_its_opening_and_its_events(world: World) -> None:
     before = (await world.as_("kari", "GET", "/events", params={"seconds": 0})).text
     position = re.findall(r"^id: (\d+)$", before, re.MULTILINE)[-1]
     assert [row.action for row in await rows(world)] == ["events"]
@@ -234,7 +234,7 @@ async def test_a_live_stream_leaves_its_opening_and_what_it_told(world: World) -
     assert [each.callback_id for each in wrote.seen] == [callback.id]
 
 
-async def test_an_auditor_reads_the_rows_of_its_departments(world: World) -> None:
+async def test_auditor_reads_the_rows_of_their_departments(world: World) -> None:
     await world.token("vera", Role.AUDITOR, ["kirurgi"])
     await world.token("kari", Role.AGENT, ["kirurgi"])
     await world.token("alf", Role.AUDITOR)
@@ -265,7 +265,7 @@ async def test_an_auditor_reads_the_rows_of_its_departments(world: World) -> Non
     refused(await world.as_("alf", "GET", "/audit", params={"who": synthetic_identity(1)}), 422, "invalid-input")
 
 
-async def test_a_page_of_rows_leads_to_the_next(world: World) -> None:
+async def test_page_of_rows_leads_to_the_next(world: World) -> None:
     await world.token("alf", Role.AUDITOR)
     for _ in range(5):
         await world.client.get("/api/v1/me")
@@ -281,7 +281,7 @@ async def test_a_page_of_rows_leads_to_the_next(world: World) -> None:
     assert found == [5, 4, 3, 2, 1]
 
 
-async def test_a_patients_extract_is_in_words_and_within_the_auditors_departments(world: World) -> None:
+async def test_extract_for_a_patient_is_in_words_and_within_the_auditors_departments(world: World) -> None:
     await world.token("vera", Role.AUDITOR, ["hjerte"])
     await world.token("alf", Role.AUDITOR)
     callback = await world.rings(1)

@@ -1,4 +1,4 @@
-"""Where one request ends and the next begins, methods and addresses that are not there, parameters sent twice."""
+"""The boundary between two requests, unknown methods and addresses, repeated parameters."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ from tests.support.web.api_process import environment, running_api
 SQLITE = "sqlite+aiosqlite:///api.db"
 HOST = "127.0.0.1"
 BEYOND = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-22T00:00:00")
-"""Moments that are none in UTC, or anywhere."""
+"""Times that do not exist in UTC, or anywhere."""
 SMUGGLED = "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
@@ -33,7 +33,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def answers(url: str, request: str) -> list[bytes]:
-    """The status lines of all that comes back for these bytes, until the server closes."""
+    """The status lines of all answers to these bytes, until the server closes the connection."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(HOST, parts.port)
     writer.write(request.encode("latin-1"))
@@ -43,7 +43,7 @@ async def answers(url: str, request: str) -> list[bytes]:
     return [line for line in heard.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
 
 
-def test_no_second_request_hides_in_the_first(tmp_path: Path) -> None:
+def test_no_second_request_hides_in_the_body_of_the_first(tmp_path: Path) -> None:
     head = "POST /api/v1/callbacks/claim HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     two_lengths = f"{head}Content-Length: 2\r\nContent-Length: 40\r\n\r\n{{}}{SMUGGLED}"
     length_and_chunks = f"{head}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{SMUGGLED}"
@@ -59,7 +59,7 @@ def test_no_second_request_hides_in_the_first(tmp_path: Path) -> None:
         assert asyncio.run(answers(api.url, plain)) == [b"HTTP/1.1 200 OK"]
 
 
-async def test_methods_nobody_needs_are_refused(world: World) -> None:
+async def test_unneeded_methods_are_refused(world: World) -> None:
     for path in ("/healthz", "/api/v1/callbacks", "/api/docs"):
         for method in ("TRACE", "CONNECT", "PROPFIND"):
             answer = await world.client.request(method, path)
@@ -67,7 +67,7 @@ async def test_methods_nobody_needs_are_refused(world: World) -> None:
             assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_there_are_no_folders_and_no_files_but_the_pages(world: World) -> None:
+async def test_no_files_are_served_but_the_pages(world: World) -> None:
     for path in (
         *(
             "/",
@@ -88,7 +88,7 @@ async def test_there_are_no_folders_and_no_files_but_the_pages(world: World) -> 
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_of_a_parameter_sent_twice_one_is_taken_and_checked(world: World) -> None:
+async def test_repeated_parameter_is_read_once_and_checked(world: World) -> None:
     for n in range(3):
         await world.rings(n)
     listed = await world.get("/callbacks?limit=200&limit=1")
@@ -114,17 +114,17 @@ async def test_of_a_parameter_sent_twice_one_is_taken_and_checked(world: World) 
         ("rita", "/audit", [["audit", True], ["audit", None], [["audit", 1]]]),
     ],
 )
-async def test_a_made_up_cursor_is_no_fault_of_the_database(
+async def test_invalid_cursor_is_not_reported_as_a_database_failure(
     world: World, by: str, path: str, places: list[list[Any]]
 ) -> None:
-    """It was 503, and «database failed» in the log, for whoever makes up where a page ended."""
+    """It used to be 503, with «database failed» in the log."""
     await world.token("rita", Role.AUDITOR)
     for place in places:
         cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
         refused(await world.as_(by, "GET", path, params={"cursor": cursor}), 422, "bad-cursor")
 
 
-async def test_an_id_in_capitals_or_without_dashes_is_the_same_callback_in_the_audit(world: World) -> None:
+async def test_id_in_capitals_or_without_dashes_is_the_same_callback_in_the_audit(world: World) -> None:
     callback = await world.rings(1)
     for written in (callback.id.upper(), callback.id.replace("-", "")):
         assert (await world.get(f"/callbacks/{written}"))["id"] == callback.id
@@ -132,14 +132,14 @@ async def test_an_id_in_capitals_or_without_dashes_is_the_same_callback_in_the_a
         assert seen.callback_id == callback.id
 
 
-async def test_of_two_tokens_the_first_counts_alone(world: World) -> None:
+async def test_only_the_first_of_two_tokens_counts(world: World) -> None:
     both = [("Authorization", "Bearer inn_wrong"), ("Authorization", f"Bearer {await world.token('kari')}")]
     assert (await world.client.get("/api/v1/me", headers=both)).status_code == 401
     assert (await world.client.get("/api/v1/me", headers=both[::-1])).status_code == 200
 
 
-async def test_what_only_looks_changes_nothing(world: World) -> None:
-    """Asked of the application's own routes: whatever GET, HEAD or OPTIONS reach, the queue stays as it is."""
+async def test_safe_methods_change_nothing(world: World) -> None:
+    """Read from the application's own routes: GET, HEAD and OPTIONS leave the queue unchanged."""
     callback = await world.rings()
     await world.token("lise", Role.ADMIN)
     await world.token("kari")
@@ -158,7 +158,7 @@ async def test_what_only_looks_changes_nothing(world: World) -> None:
 
 
 async def the_queue(world: World) -> list[tuple[Any, ...]]:
-    """Every row that says how things stand; who looked is in the history and the audit."""
+    """Every row with the state of the queue. Views are in the history and the audit, and are left out."""
     tables = (callbacks, attempts, promises, dials, closures, calls, outbox, recordings, agents)
     async with world.database.read() as connection:
         return [tuple(row) for table in tables for row in await connection.execute(select(table))]

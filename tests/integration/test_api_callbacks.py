@@ -1,4 +1,4 @@
-"""The callbacks endpoints, on both databases: shapes, claims, attempts, closing, history."""
+"""The callbacks endpoints on both engines: shapes, claims, attempts, closing, history."""
 
 import re
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_a_callback_has_the_fields_of_the_contract(world: World) -> None:
+async def test_callback_has_the_fields_of_the_contract(world: World) -> None:
     registered = await world.rings(7)
     callback = await world.get(f"/callbacks/{registered.id}")
     assert set(callback) == FIELDS
@@ -47,7 +47,7 @@ async def test_a_callback_has_the_fields_of_the_contract(world: World) -> None:
     assert callback["has_recording"] is False
 
 
-async def test_the_whole_identity_number_is_only_in_patient_and_reading_it_is_recorded(world: World) -> None:
+async def test_identity_number_is_only_in_patient_and_reading_it_is_recorded(world: World) -> None:
     registered = await world.rings(7)
     number = synthetic_identity(7)
     for path in ("/callbacks", f"/callbacks/{registered.id}", f"/callbacks/{registered.id}/history", "/calls"):
@@ -60,14 +60,14 @@ async def test_the_whole_identity_number_is_only_in_patient_and_reading_it_is_re
     assert number not in str(history)
 
 
-async def test_a_caller_without_an_identity_number_has_no_patient(world: World) -> None:
+async def test_caller_without_an_identity_number_has_no_patient(world: World) -> None:
     registered = await world.rings(3, with_identity=False)
     assert (await world.get(f"/callbacks/{registered.id}"))["patient"] is None
     answer = await world.as_("kari", "GET", f"/callbacks/{registered.id}/patient")
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:innringing:problem:no-patient")
 
 
-async def test_claiming_gives_a_lease_and_a_fence_and_nobody_else_the_same(world: World) -> None:
+async def test_claim_gives_a_lease_and_a_fence_to_one_agent(world: World) -> None:
     first, second = await world.rings(1), await world.rings(2)
     kari = await world.post("/callbacks/claim", {"department": "kirurgi"})
     ola = await world.post("/callbacks/claim", {"department": "kirurgi", "limit": 5}, by="ola")
@@ -81,7 +81,7 @@ async def test_claiming_gives_a_lease_and_a_fence_and_nobody_else_the_same(world
     assert nothing == {"items": []}
 
 
-async def test_a_named_callback_is_claimed_once_and_taken_over_when_the_lease_has_run_out(world: World) -> None:
+async def test_named_callback_is_claimed_once_and_taken_over_after_the_lease(world: World) -> None:
     registered = await world.rings(1)
     claimed = await world.post(f"/callbacks/{registered.id}/claim")
     answer = await world.as_("ola", "POST", f"/callbacks/{registered.id}/claim")
@@ -96,7 +96,7 @@ async def test_a_named_callback_is_claimed_once_and_taken_over_when_the_lease_ha
     assert (late.status_code, late.json()["type"]) == (409, "urn:innringing:problem:claim-lost")
 
 
-async def test_release_needs_the_fence_and_puts_the_callback_back(world: World) -> None:
+async def test_release_with_the_fence_returns_the_callback_to_the_queue(world: World) -> None:
     registered = await world.rings(1)
     fence = (await world.post(f"/callbacks/{registered.id}/claim"))["fence"]
     wrong = await world.as_("kari", "POST", f"/callbacks/{registered.id}/release", json={"fence": fence + 1})
@@ -105,7 +105,7 @@ async def test_release_needs_the_fence_and_puts_the_callback_back(world: World) 
     assert (released["status"], released["claimed_by"], released["lease_until"]) == ("waiting", None, None)
 
 
-async def test_an_unanswered_attempt_says_when_it_is_rung_again(world: World) -> None:
+async def test_unanswered_attempt_says_when_the_patient_is_called_again(world: World) -> None:
     registered = await world.rings(1, department="hjerte")
     world.clock.set(TEN_O_CLOCK + timedelta(minutes=2))
     fence = (await world.post(f"/callbacks/{registered.id}/claim"))["fence"]
@@ -120,7 +120,7 @@ async def test_an_unanswered_attempt_says_when_it_is_rung_again(world: World) ->
     assert attempt["note"] == "svarer ikke"
 
 
-async def test_after_the_last_attempt_there_is_a_note_to_paste(world: World) -> None:
+async def test_last_attempt_gives_a_note_for_the_record(world: World) -> None:
     registered = await world.rings(1, department="hjerte")
     after = {}
     for day, hour, minute in ((24, 9, 2), (24, 12, 5), (25, 9, 1)):
@@ -133,7 +133,7 @@ async def test_after_the_last_attempt_there_is_a_note_to_paste(world: World) -> 
     assert reopened["status"] == "waiting"
 
 
-async def test_a_callback_is_closed_with_a_reason_and_can_be_reopened(world: World) -> None:
+async def test_callback_is_closed_with_a_reason_and_can_be_reopened(world: World) -> None:
     registered = await world.rings(1)
     fence = (await world.post(f"/callbacks/{registered.id}/claim"))["fence"]
     stolen = await world.as_("ola", "POST", f"/callbacks/{registered.id}/close", json={"reason": "other", "fence": 0})
@@ -148,13 +148,13 @@ async def test_a_callback_is_closed_with_a_reason_and_can_be_reopened(world: Wor
     assert (reopened["status"], reopened["closed_reason"]) == ("waiting", None)
 
 
-async def test_one_that_waits_is_closed_without_a_fence(world: World) -> None:
+async def test_waiting_callback_is_closed_without_a_fence(world: World) -> None:
     registered = await world.rings(1)
     closed = await world.post(f"/callbacks/{registered.id}/close", {"reason": "duplicate"})
     assert (closed["status"], closed["closed_reason"]) == ("closed", "duplicate")
 
 
-async def test_the_history_tells_every_move_in_order(world: World) -> None:
+async def test_history_lists_every_transition_in_order(world: World) -> None:
     registered = await world.rings(1)
     fence = (await world.post(f"/callbacks/{registered.id}/claim"))["fence"]
     await world.post(f"/callbacks/{registered.id}/release", {"fence": fence})
@@ -187,7 +187,7 @@ async def test_note_with_quotes_and_control_characters_is_listed_unchanged(world
     assert [item["note"] for item in (await world.get("/callbacks"))["items"]] == [note]
 
 
-async def test_the_list_is_narrowed_by_department_and_status(world: World) -> None:
+async def test_list_is_filtered_by_department_and_status(world: World) -> None:
     kirurgi, hjerte = await world.rings(1), await world.rings(2, department="hjerte")
     await world.post(f"/callbacks/{hjerte.id}/claim")
 
@@ -202,13 +202,13 @@ async def test_the_list_is_narrowed_by_department_and_status(world: World) -> No
 
 
 @pytest.mark.parametrize("query", ["cursor=made-up", "limit=0", "limit=201", "limit=x", "status=lost", "status="])
-async def test_a_list_refuses_what_it_does_not_understand(world: World, query: str) -> None:
+async def test_list_refuses_unknown_filters(world: World, query: str) -> None:
     answer = await world.as_("kari", "GET", f"/callbacks?{query}")
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_one_that_is_not_there(world: World) -> None:
+async def test_unknown_callback_is_not_found(world: World) -> None:
     for method, tail in (
         ("GET", ""),
         ("GET", "/history"),

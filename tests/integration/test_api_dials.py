@@ -1,4 +1,4 @@
-"""Click to call over REST: who may, what is answered, and each refusal as a problem document."""
+"""Click to call over REST: permissions, answers, and each refusal as a problem document."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ ME = "asterisk-1/a"
 
 
 async def claimed(world: World, agent: str = "kari", n: int = 1) -> tuple[str, dict[str, Any]]:
-    """The dial's path, and the body that asks for it."""
+    """The path of a dial, and the body that requests it."""
     callback = await world.rings(n)
     claim = (await world.as_(agent, "POST", f"/callbacks/{callback.id}/claim")).json()
     return f"/callbacks/{callback.id}/dial", {"fence": claim["fence"]}
@@ -25,7 +25,7 @@ async def at_a_phone(world: World, name: str = "kari") -> None:
     world.tokens[name] = await world.services.agents.add(name, Role.AGENT, ["*"], phone=f"{name}-phone")
 
 
-async def test_asked_for_looked_at_and_cancelled(migrated_url: str, tmp_path: Path) -> None:
+async def test_dial_is_requested_read_and_cancelled(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await at_a_phone(world)
         path, body = await claimed(world)
@@ -43,7 +43,7 @@ async def test_asked_for_looked_at_and_cancelled(migrated_url: str, tmp_path: Pa
         assert (again.status_code, again.json()["type"]) == (409, URN + "dial-over")
 
 
-async def test_each_refusal(migrated_url: str, tmp_path: Path) -> None:
+async def test_each_refusal_is_a_problem_document(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path, dials_a_number_a_day=1, dials_an_agent_a_day=2) as world:
         await at_a_phone(world)
         await at_a_phone(world, "ola")
@@ -72,7 +72,7 @@ async def test_each_refusal(migrated_url: str, tmp_path: Path) -> None:
         await refused("kari", 429, "dial-cap-reached")
 
 
-async def test_outside_the_hours(migrated_url: str, tmp_path: Path) -> None:
+async def test_dial_outside_the_hours_is_refused(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await at_a_phone(world)
         world.clock.set(datetime(2026, 11, 24, 15, 0, tzinfo=UTC))
@@ -84,7 +84,7 @@ async def test_outside_the_hours(migrated_url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.LEADER, Role.AUDITOR, Role.ADMIN])
-async def test_only_agents_dial_and_readers_look(migrated_url: str, tmp_path: Path, role: Role) -> None:
+async def test_only_agents_dial_and_readers_may_read(migrated_url: str, tmp_path: Path, role: Role) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await at_a_phone(world)
         await world.token("reader", role)
@@ -97,7 +97,7 @@ async def test_only_agents_dial_and_readers_look(migrated_url: str, tmp_path: Pa
         assert (await world.as_("elsewhere", "GET", path)).status_code == 404
 
 
-async def test_each_step_is_in_the_history_without_a_number(migrated_url: str, tmp_path: Path) -> None:
+async def test_history_has_each_step_without_a_number(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await at_a_phone(world)
         path, body = await claimed(world)
@@ -111,7 +111,7 @@ async def test_each_step_is_in_the_history_without_a_number(migrated_url: str, t
         assert "68050001" not in str(history)
 
 
-async def test_another_method_is_told_which_there_are(migrated_url: str, tmp_path: Path) -> None:
+async def test_refused_method_on_a_dial_lists_the_allowed_ones(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         path, _ = await claimed(world)
         answer = await world.as_("kari", "PUT", path)

@@ -43,7 +43,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_the_page_fetches_everything_from_the_api_itself(world: World) -> None:
+async def test_docs_page_loads_everything_from_the_api_itself(world: World) -> None:
     page = await world.client.get("/api/docs")
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -60,7 +60,7 @@ async def test_the_page_fetches_everything_from_the_api_itself(world: World) -> 
     assert (await world.client.get("/api/openapi.json")).status_code == 200
 
 
-async def test_the_document_holds_the_surface_and_nothing_else(world: World) -> None:
+async def test_document_lists_the_agreed_routes_and_no_others(world: World) -> None:
     document = (await world.client.get("/api/openapi.json")).json()
     paths = document["paths"]
     assert {(method.upper(), path) for path, operations in paths.items() for method in operations} == SURFACE
@@ -79,8 +79,8 @@ async def test_every_refusal_is_documented_as_a_problem_document(world: World) -
             assert all(set(answer["content"]) == {"application/problem+json"} for answer in refusals.values())
 
 
-async def test_no_address_takes_a_phone_or_identity_number(world: World) -> None:
-    """What is in an address ends in logs, histories and proxies."""
+async def test_no_address_contains_a_phone_or_identity_number(world: World) -> None:
+    """Addresses end up in logs, browser histories and proxies."""
     document = (await world.client.get("/api/openapi.json")).json()
     names = {
         parameter["name"]

@@ -1,4 +1,4 @@
-"""Edits by version, and requests sent twice: on both databases."""
+"""Edits by version, and repeated requests; on both engines."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 # --- edits
 
 
-async def test_an_edit_names_the_version_it_is_meant_for(world: World) -> None:
+async def test_edit_must_name_the_current_version(world: World) -> None:
     id = (await world.rings(1)).id
     first = await world.as_("kari", "GET", f"/callbacks/{id}")
     version = first.json()["version"]
@@ -49,7 +49,7 @@ async def test_an_edit_names_the_version_it_is_meant_for(world: World) -> None:
     assert (await world.get(f"/callbacks/{id}"))["version"] == version + 1, "an edit that changes nothing is no version"
 
 
-async def test_urgent_comes_first_and_what_is_left_out_stays(world: World) -> None:
+async def test_urgent_comes_first_and_omitted_fields_stay(world: World) -> None:
     first, second = (await world.rings(1)).id, (await world.rings(2)).id
     assert (await amended(world, second, priority="urgent"))["note"] is None
     assert (await amended(world, second, note="sår"))["priority"] == "urgent"
@@ -67,17 +67,17 @@ async def test_urgent_comes_first_and_what_is_left_out_stays(world: World) -> No
 @pytest.mark.parametrize(
     "body", [{}, {"priority": None}, {"priority": "high"}, {"status": "closed"}, {"note": "\x00"}, []]
 )
-async def test_an_edit_of_something_else_is_refused(world: World, body: Any) -> None:
+async def test_edit_of_another_field_is_refused(world: World, body: Any) -> None:
     id = (await world.rings(1)).id
     refused(
         await world.as_("kari", "PATCH", f"/callbacks/{id}", json=body, headers={"If-Match": "*"}), 422, "invalid-input"
     )
 
 
-# --- requests sent twice
+# --- repeated requests
 
 
-async def test_the_same_request_with_the_same_key_is_done_once(world: World) -> None:
+async def test_repeated_request_with_the_same_key_is_executed_once(world: World) -> None:
     id = (await world.rings(1)).id
     fence = (await world.post(f"/callbacks/{id}/claim"))["fence"]
     body, key = {"fence": fence, "outcome": "dropped"}, {"Idempotency-Key": "attempt-1"}
@@ -98,7 +98,7 @@ async def test_the_same_request_with_the_same_key_is_done_once(world: World) -> 
     refused(elsewhere, 409, "idempotency-key-used")
 
 
-async def test_a_key_is_its_agents_own_and_lasts_a_day(world: World) -> None:
+async def test_key_belongs_to_its_agent_and_lasts_a_day(world: World) -> None:
     for n in range(1, 5):
         await world.rings(n)
     body, key = {"department": "kirurgi"}, {"Idempotency-Key": "same"}
@@ -117,7 +117,7 @@ async def test_a_key_is_its_agents_own_and_lasts_a_day(world: World) -> None:
     assert "idempotency-replayed" not in answer.headers
 
 
-async def test_a_refused_request_leaves_its_key_free_and_nothing_done(world: World) -> None:
+async def test_refused_request_leaves_its_key_unused_and_changes_nothing(world: World) -> None:
     id = (await world.rings(1)).id
     key = {"Idempotency-Key": "k"}
     refused(
@@ -128,7 +128,7 @@ async def test_a_refused_request_leaves_its_key_free_and_nothing_done(world: Wor
     assert answer.json()["status"] == "waiting"
 
 
-async def test_two_at_once_with_one_key_are_done_once(world: World) -> None:
+async def test_two_simultaneous_requests_with_one_key_are_executed_once(world: World) -> None:
     await world.token("kari")
     body = {"department": "kirurgi", "phone": "+4768050001", "note": "ringt sentralbordet"}
     answers = await asyncio.gather(
@@ -140,7 +140,7 @@ async def test_two_at_once_with_one_key_are_done_once(world: World) -> None:
     assert (stored["call_count"], stored["note"]) == (1, "ringt sentralbordet")
 
 
-async def test_what_is_kept_shows_no_number(world: World) -> None:
+async def test_stored_answer_shows_no_number(world: World) -> None:
     number = synthetic_identity(5)
     body = {"department": "kirurgi", "phone": "+4768050005", "identity": number}
     await world.as_("kari", "POST", "/callbacks", json=body, headers={"Idempotency-Key": "b"})
@@ -153,7 +153,7 @@ async def test_what_is_kept_shows_no_number(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "å", "x" * 201])
-async def test_a_key_that_is_none_is_refused(world: World, key: str) -> None:
+async def test_invalid_key_is_refused(world: World, key: str) -> None:
     answer = await world.as_(
         "kari", "POST", "/callbacks/claim", json={"department": "kirurgi"}, headers={"Idempotency-Key": key.encode()}
     )

@@ -1,4 +1,4 @@
-"""Booking on behalf, transfer to another department, new promises: on both databases."""
+"""Booking for a patient, transfer to another department, new promises; on both engines."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 # --- booking
 
 
-async def test_the_switchboard_books_and_hears_the_promise(world: World) -> None:
+async def test_switchboard_books_a_callback_and_gets_the_promise(world: World) -> None:
     body = {
         "department": "hjerte",
         "phone": "68 05 00 09",
@@ -42,7 +42,7 @@ async def test_the_switchboard_books_and_hears_the_promise(world: World) -> None
     assert (row["event"], row["actor"], row["details"]) == ("registered", "kari", {"source": "switchboard"})
 
 
-async def test_booking_somebody_who_waits_already_adds_to_theirs(world: World) -> None:
+async def test_booking_for_a_waiting_person_counts_on_their_callback(world: World) -> None:
     rung = await world.rings(3)
     again = await world.post(
         "/callbacks",
@@ -59,7 +59,7 @@ async def test_booking_somebody_who_waits_already_adds_to_theirs(world: World) -
     assert (again["phone"], again["priority"], again["note"]) == (MOBILE, "urgent", "ny tlf")
 
 
-async def test_booking_is_refused_with_a_reason_and_without_the_digits(world: World) -> None:
+async def test_refused_booking_gives_a_reason_and_hides_the_digits(world: World) -> None:
     for wrong, id in (({"phone": "113"}, "invalid-phone"), ({"identity": "12345678901"}, "invalid-identity")):
         body = {"department": "kirurgi", "phone": "+4768050001", **wrong}
         answer = await world.as_("kari", "POST", "/callbacks", json=body)
@@ -83,7 +83,7 @@ async def test_booking_is_refused_with_a_reason_and_without_the_digits(world: Wo
 # --- transfer
 
 
-async def test_transferred_with_its_promise_kept_or_made_anew_and_the_answer_says_which(world: World) -> None:
+async def test_transfer_keeps_or_renews_the_promise_and_says_which(world: World) -> None:
     kept_one, new_one = await world.rings(1), await world.rings(2)
     kept = await world.post(
         f"/callbacks/{kept_one.id}/transfer", {"department": "hjerte", "keep_promise": True, "note": "hjertet"}
@@ -110,27 +110,27 @@ async def test_transferred_with_its_promise_kept_or_made_anew_and_the_answer_say
     assert await ids(world, department="hjerte") == [kept_one.id, new_one.id]
 
 
-async def test_a_promise_that_has_passed_cannot_be_kept(world: World) -> None:
+async def test_transfer_cannot_keep_a_promise_that_has_passed(world: World) -> None:
     late = await world.rings(1)
     world.clock.advance(timedelta(days=1))
     sent = await world.post(f"/callbacks/{late.id}/transfer", {"department": "hjerte", "keep_promise": True})
     assert (sent["promise_kept"], sent["promise"]["spoken"]) == (False, "i dag klokken 10")
 
 
-async def test_a_claimed_one_is_transferred_by_its_claimer_and_waits_there(world: World) -> None:
+async def test_claimed_callback_is_transferred_by_its_agent_and_waits_there(world: World) -> None:
     id = (await world.rings(1)).id
     fence = (await world.post(f"/callbacks/{id}/claim"))["fence"]
     body = {"department": "hjerte", "keep_promise": True}
     refused(await world.as_("ola", "POST", f"/callbacks/{id}/transfer", json=body), 409, "already-claimed")
     refused(await world.as_("kari", "POST", f"/callbacks/{id}/transfer", json=body), 409, "claim-lost")
-    await world.token("liv", departments=["kirurgi"])  # a department that isn't one's own takes it too
+    await world.token("liv", departments=["kirurgi"])  # a department outside one's own access can receive it
     sent = await world.post(f"/callbacks/{id}/transfer", {**body, "fence": fence})
     assert (sent["status"], sent["claimed_by"]) == ("waiting", None)
     (taken,) = (await world.post("/callbacks/claim", {"department": "hjerte"}, by="ola"))["items"]
     assert (taken["id"], taken["fence"]) == (id, fence + 1)
 
 
-async def test_where_it_cannot_go(world: World) -> None:
+async def test_impossible_transfer_is_refused(world: World) -> None:
     here, there = await world.rings(1), await world.rings(1, department="hjerte")
     phone_only = await world.rings(6, with_identity=False)
     await world.rings(6, department="hjerte", with_identity=False)
@@ -173,7 +173,7 @@ async def test_where_it_cannot_go(world: World) -> None:
 
 
 class FakeSms:
-    """A gateway that takes everything."""
+    """A gateway that accepts everything."""
 
     def __init__(self) -> None:
         self.out: list[tuple[str, str]] = []
@@ -183,7 +183,7 @@ class FakeSms:
         return key
 
 
-async def test_a_new_promise_stands_beside_the_first_and_is_told_by_sms(world: World) -> None:
+async def test_new_promise_is_kept_with_the_first_and_sent_by_sms(world: World) -> None:
     booked = await world.post("/callbacks", {"department": "kirurgi", "phone": MOBILE}, status=201)
     given = await world.post(f"/callbacks/{booked['id']}/promise", {"by": "2026-11-26T13:00:00+01:00"})
     assert (given["promise"]["spoken"], given["sms_queued"]) == ("torsdag innen klokken 13", True)
@@ -203,7 +203,7 @@ async def test_a_new_promise_stands_beside_the_first_and_is_told_by_sms(world: W
     assert not any(word in told.lower() for word in ("kirurg", "poliklinikk", "sykehus"))
 
 
-async def test_by_the_rules_without_a_text_to_a_landline(world: World) -> None:
+async def test_new_promise_by_the_rules_sends_no_text_to_a_landline(world: World) -> None:
     id = (await world.rings(1)).id
     world.clock.set(AFTER_CUTOFF)
     given = await world.post(f"/callbacks/{id}/promise", {})
@@ -211,12 +211,12 @@ async def test_by_the_rules_without_a_text_to_a_landline(world: World) -> None:
 
 
 @pytest.mark.parametrize("by", ["2026-11-24T07:00:00Z", "2026-11-28T12:00:00Z", "2027-03-01T12:00:00Z"])
-async def test_a_promise_in_the_past_on_a_saturday_or_next_year_is_none(world: World, by: str) -> None:
+async def test_new_promise_in_the_past_or_on_a_saturday_or_next_year_is_refused(world: World, by: str) -> None:
     id = (await world.rings(1)).id
     refused(await world.as_("kari", "POST", f"/callbacks/{id}/promise", json={"by": by}), 422, "promise-not-possible")
 
 
-async def test_who_may_promise_anew(world: World) -> None:
+async def test_new_promise_needs_permission_and_fence(world: World) -> None:
     id = (await world.rings(1)).id
     fence = (await world.post(f"/callbacks/{id}/claim"))["fence"]
     refused(await world.as_("ola", "POST", f"/callbacks/{id}/promise", json={}), 409, "already-claimed")

@@ -1,4 +1,4 @@
-"""Alive, ready, figures; and the demo environment's token."""
+"""Liveness, readiness and metrics; and the token of the demo environment."""
 
 import asyncio
 import base64
@@ -34,7 +34,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def fake_asterisk(serve: Serve) -> AsyncIterator[int]:
-    """An HTTP server on loopback that answers each connection by `serve`; gives its port."""
+    """An HTTP server on loopback that handles each connection with `serve`; yields its port."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
@@ -75,7 +75,7 @@ async def ready(migrated_url: str, var_dir: Path, port: int) -> tuple[int, dict[
     return answer.status_code, said, answer.text
 
 
-async def test_alive_whatever_else_is_away(world: World) -> None:
+async def test_alive_without_database_and_asterisk(world: World) -> None:
     answer = await world.client.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"alive": True})
 
@@ -95,7 +95,7 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
     )
 
 
-async def test_not_ready_when_asterisk_refuses_the_password_and_the_password_is_not_told(
+async def test_not_ready_when_asterisk_refuses_the_password_which_stays_hidden(
     migrated_url: str, tmp_path: Path
 ) -> None:
     async with fake_asterisk(ari(password="another")) as port:
@@ -123,7 +123,7 @@ async def test_not_ready_when_asterisk_is_gone(migrated_url: str, tmp_path: Path
     assert said["database"] == "answers"
 
 
-async def test_not_ready_when_the_database_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_not_ready_when_the_database_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Database("postgresql+asyncpg://innringing:hush@127.0.0.1:1/none")
     monkeypatch.setattr(world.services.desk, "_database", away)
     answer = await world.client.get("/readyz")
@@ -136,7 +136,7 @@ async def test_not_ready_when_the_database_is_away(world: World, monkeypatch: py
     await away.close()
 
 
-async def test_an_operators_mistake_is_told_and_makes_nothing_unready(migrated_url: str, tmp_path: Path) -> None:
+async def test_operators_mistake_is_reported_and_the_api_stays_ready(migrated_url: str, tmp_path: Path) -> None:
     file, prompts = tmp_path / "departments.toml", tmp_path / "prompts"
     shutil.copy(ROOT / "dialplan" / "departments.toml", file)
     (prompts / "build").mkdir(parents=True)
@@ -156,7 +156,7 @@ async def test_an_operators_mistake_is_told_and_makes_nothing_unready(migrated_u
         async with client:
             text = file.read_text("utf-8")
             file.write_text(text.replace('cutoff = "14:00"', 'cutoff = "25:00"'), "utf-8")
-            os.utime(file, (1, 1))  # as if it had been left alone for a while
+            os.utime(file, (1, 1))  # as if it had been unchanged for a while
             (prompts / "build" / REFUSED).write_text("catalogue.toml:7: [nb] welcome has no text", "utf-8")
             services.departments._looked_at -= 2  # type: ignore[attr-defined]
             components = (await client.get("/readyz")).json()["components"]
@@ -173,7 +173,7 @@ async def test_an_operators_mistake_is_told_and_makes_nothing_unready(migrated_u
     assert told == 401  # it still answers
 
 
-async def test_the_figures_count_requests_claims_and_the_queue(world: World) -> None:
+async def test_metrics_count_requests_claims_and_the_queue(world: World) -> None:
     for n in (1, 2, 3):
         await world.rings(n)
     await world.post("/callbacks/claim", {"department": "kirurgi", "limit": 2})
@@ -188,7 +188,7 @@ async def test_the_figures_count_requests_claims_and_the_queue(world: World) -> 
         assert line in figures.splitlines()
 
 
-async def test_the_demo_agent_keeps_its_token_between_starts_in_a_private_file(world: World, tmp_path: Path) -> None:
+async def test_demo_agent_keeps_its_token_in_a_private_file_between_starts(world: World, tmp_path: Path) -> None:
     file = await ensure_demo_agent(world.services.agents, tmp_path)
     token = file.read_text().strip()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -200,7 +200,7 @@ async def test_the_demo_agent_keeps_its_token_between_starts_in_a_private_file(w
     assert file.read_text().strip() == token
 
 
-async def test_the_demo_agent_has_a_password_in_a_private_file(world: World, tmp_path: Path) -> None:
+async def test_demo_agent_has_a_password_in_a_private_file(world: World, tmp_path: Path) -> None:
     await ensure_demo_agent(world.services.agents, tmp_path)
     file = await ensure_demo_password(world.services.logins, tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -210,7 +210,7 @@ async def test_the_demo_agent_has_a_password_in_a_private_file(world: World, tmp
     assert file.read_text().strip() == body["password"]
 
 
-async def test_a_lost_demo_token_is_made_anew_and_the_old_one_opens_no_more(world: World, tmp_path: Path) -> None:
+async def test_lost_demo_token_is_replaced_and_the_old_one_is_refused(world: World, tmp_path: Path) -> None:
     file = await ensure_demo_agent(world.services.agents, tmp_path)
     old = file.read_text().strip()
     file.unlink()

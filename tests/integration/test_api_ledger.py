@@ -1,4 +1,4 @@
-"""The ledger of promises, warnings and the Monday view over REST, on both databases."""
+"""The ledger of promises, warnings and the Monday view over REST; on both engines."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def oslo(day: int, hour: int, minute: int = 0) -> datetime:
-    """That day of November 2026, in winter time."""
+    """A time on this day of November 2026, in winter time."""
     return datetime(2026, 11, day, hour - 1, minute, tzinfo=UTC)
 
 
@@ -38,7 +38,7 @@ async def ledger(world: World, department: str, **query: Any) -> Any:
     return await world.get(f"/departments/{department}/promises", params=query)
 
 
-async def test_every_promise_is_a_row_judged_by_itself(world: World) -> None:
+async def test_every_promise_is_a_row_with_its_own_verdict(world: World) -> None:
     kept, broken, cancelled, waits = [await world.rings(n) for n in (1, 2, 3, 4)]
     await tries(world, kept, "reached")
     await world.post(f"/callbacks/{cancelled.id}/close", {"reason": "cancelled_by_caller"})
@@ -65,10 +65,10 @@ async def test_every_promise_is_a_row_judged_by_itself(world: World) -> None:
     assert (await ledger(world, "hjerte"))["kept_percent"] is None
 
 
-async def test_a_round_is_kept_until_it_ends(world: World) -> None:
+async def test_promise_of_a_round_can_be_kept_until_the_round_ends(world: World) -> None:
     early, late = await world.rings(1, department="hjerte"), await world.rings(2, department="hjerte")
     world.clock.set(oslo(24, 9, 30))
-    await tries(world, early, "no_answer")  # before the round: does not count, does not keep
+    await tries(world, early, "no_answer")  # before the round: neither counts nor keeps the promise
     world.clock.set(oslo(24, 11))
     await tries(world, early, "no_answer")
     world.clock.set(oslo(24, 11, 0) + timedelta(seconds=1))
@@ -81,7 +81,7 @@ async def test_a_round_is_kept_until_it_ends(world: World) -> None:
     assert [item["reason"] for item in items if item["callback_id"] == early.id] == ["registered", "attempt"]
 
 
-async def test_a_new_promise_never_covers_the_first(world: World) -> None:
+async def test_new_promise_does_not_hide_the_first(world: World) -> None:
     callback = await world.rings(1)
     await world.post(f"/callbacks/{callback.id}/promise", {"by": oslo(25, 12).isoformat()})
     world.clock.set(oslo(25, 11))
@@ -93,7 +93,7 @@ async def test_a_new_promise_never_covers_the_first(world: World) -> None:
     ]
 
 
-async def test_a_promise_kept_over_a_transfer_is_in_both_ledgers(world: World) -> None:
+async def test_promise_kept_through_a_transfer_is_in_both_ledgers(world: World) -> None:
     callback = await world.rings(1)
     await world.post(f"/callbacks/{callback.id}/transfer", {"department": "hjerte", "keep_promise": True})
     world.clock.advance(MINUTE)
@@ -103,7 +103,7 @@ async def test_a_promise_kept_over_a_transfer_is_in_both_ledgers(world: World) -
         assert (item["state"], item["reason"], item["department"]) == ("kept", reason, department)
 
 
-async def test_pages_of_the_ledger(world: World) -> None:
+async def test_ledger_is_paged(world: World) -> None:
     rung = [(await world.rings(n)).id for n in range(1, 6)]
     seen: list[str] = []
     cursor: dict[str, str] = {}
@@ -119,11 +119,11 @@ async def test_pages_of_the_ledger(world: World) -> None:
     assert answer.json()["type"] == "urn:innringing:problem:bad-cursor"
 
 
-async def test_leaders_are_warned_once_before_it_breaks(world: World) -> None:
+async def test_leaders_are_warned_once_before_a_promise_breaks(world: World) -> None:
     world.clock.set(oslo(24, 13))
     callbacks = [await world.rings(n) for n in range(1, 31)]
     await world.post(f"/callbacks/{callbacks[0].id}/claim")
-    # 30 in line, one agent, 5 minutes each from 13:00:30: the 22nd is rung at 14:45:30, within 15 minutes of 15:00
+    # 30 in line, one agent, 5 minutes each from 13:00:30: the 22nd is called at 14:45:30, within 15 minutes of 15:00
     late = [callback.id for callback in callbacks[21:]]
     listed = (await world.get("/callbacks", params={"at_risk": "true", "limit": 200}))["items"]
     assert [item["id"] for item in listed] == late
@@ -150,7 +150,7 @@ async def test_leaders_are_warned_once_before_it_breaks(world: World) -> None:
     assert (await world.get("/departments/hjerte/warnings"))["items"] == []
 
 
-async def test_more_agents_take_the_risk_away(world: World) -> None:
+async def test_more_agents_remove_the_risk(world: World) -> None:
     world.clock.set(oslo(24, 13))
     callbacks = [await world.rings(n) for n in range(1, 31)]
     for callback, agent in zip(callbacks, ("kari", "ola", "liv"), strict=False):
@@ -159,7 +159,7 @@ async def test_more_agents_take_the_risk_away(world: World) -> None:
     assert (told["outlook"]["agents_on_duty"], told["counts"]["at_risk"]) == (3, 0)
 
 
-async def test_with_nobody_on_duty_the_leader_hears_an_hour_before(world: World) -> None:
+async def test_leader_is_warned_an_hour_ahead_with_no_one_on_duty(world: World) -> None:
     await world.rings(1)
     world.clock.set(oslo(24, 13, 59))
     assert await world.services.ledger.warn() == 0
@@ -169,7 +169,7 @@ async def test_with_nobody_on_duty_the_leader_hears_an_hour_before(world: World)
     assert warning["predicted_at"] is None
 
 
-async def test_several_processes_warn_once(world: World) -> None:
+async def test_several_processes_give_one_warning(world: World) -> None:
     await world.rings(1)
     world.clock.set(oslo(24, 14, 30))
     watchers = [
@@ -179,7 +179,7 @@ async def test_several_processes_warn_once(world: World) -> None:
     assert sum(await asyncio.gather(*(watcher.warn() for watcher in watchers))) == 1
 
 
-async def test_monday_morning_is_seen_at_a_glance(world: World) -> None:
+async def test_monday_view_summarises_the_morning(world: World) -> None:
     world.clock.set(oslo(27, 16))  # Friday
     friday = await world.rings(1)
     world.clock.set(oslo(28, 12))
@@ -209,7 +209,7 @@ async def test_monday_morning_is_seen_at_a_glance(world: World) -> None:
 
 
 @pytest.mark.parametrize("what", ["promises", "warnings", "intake"])
-async def test_only_ones_own_departments(world: World, what: str) -> None:
+async def test_ledger_shows_only_ones_own_departments(world: World, what: str) -> None:
     await world.token("liv", departments=["hjerte"])
     assert (await world.as_("liv", "GET", f"/departments/kirurgi/{what}")).status_code == 403
     assert (await world.as_("kari", "GET", f"/departments/nevro/{what}")).status_code == 404
@@ -217,7 +217,7 @@ async def test_only_ones_own_departments(world: World, what: str) -> None:
 
 
 class FailingLedger:
-    """Fails twice, each time in another way, and then tells that it was asked a third time."""
+    """Fails twice, in two ways, and then records that it was called a third time."""
 
     def __init__(self) -> None:
         self.faults: list[Exception] = [StorageUnavailable(), ValueError("ours")]
@@ -230,7 +230,7 @@ class FailingLedger:
         return 0
 
 
-async def test_watching_goes_on_whatever_fails() -> None:
+async def test_watch_continues_after_failures() -> None:
     ledger = FailingLedger()
     async with repeating(ledger.warn, not_done="promises not watched", every=0.001):
         await asyncio.wait_for(ledger.asked_again.wait(), 20)

@@ -1,4 +1,4 @@
-"""Every refusal is a problem document, and none repeats what was sent or tells what is inside."""
+"""Every refusal is a problem document. None repeats the input or reveals anything internal."""
 
 import importlib
 import json
@@ -45,7 +45,7 @@ def check_problem(answer: httpx.Response, status: int, id: str) -> dict[str, Any
     return problem
 
 
-async def test_an_unknown_address_and_a_wrong_method(world: World) -> None:
+async def test_unknown_address_and_wrong_method_are_problem_documents(world: World) -> None:
     check_problem(await world.client.get("/api/v1/nowhere"), 404, "not-found")
     check_problem(await world.client.get(f"/{SENTINEL}"), 404, "not-found")
     answer = await world.client.delete("/api/v1/callbacks")
@@ -66,14 +66,14 @@ async def test_an_unknown_address_and_a_wrong_method(world: World) -> None:
         (None, "body", "#"),
     ],
 )
-async def test_wrong_input_is_pointed_at_and_not_repeated(world: World, body: Any, place: str, pointer: str) -> None:
+async def test_invalid_input_is_located_and_not_repeated(world: World, body: Any, place: str, pointer: str) -> None:
     answer = await world.as_("kari", "POST", "/callbacks/claim", json=body)
     problem = check_problem(answer, 422, "invalid-input")
     assert (problem["errors"][0]["place"], problem["errors"][0]["pointer"]) == (place, pointer)
     assert SENTINEL not in answer.text
 
 
-async def test_what_is_not_json_and_what_is_not_an_id(world: World) -> None:
+async def test_invalid_json_and_invalid_id_are_refused(world: World) -> None:
     answer = await world.as_(
         "kari", "POST", "/callbacks/claim", content=b'{"department": "' + SENTINEL.encode(), headers=JSON
     )
@@ -98,7 +98,7 @@ async def test_oversized_body_is_refused_with_or_without_its_length(world: World
     check_problem(answer, 413, "body-too-large")
 
 
-async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crash_reveals_nothing_internal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(_id: str, **_: object) -> Callback:
         raise RuntimeError(f"secret {SENTINEL}")
 
@@ -115,7 +115,7 @@ async def test_a_crash_says_nothing_of_what_is_inside(world: World, monkeypatch:
     assert SENTINEL not in json.dumps(lines)
 
 
-async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unavailable_database_is_a_503_with_retry_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.token("kari")
     away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/none")
     for part in (world.services.agents, world.services.agents.tokens):
@@ -126,7 +126,7 @@ async def test_a_database_that_is_away_is_a_503_with_retry_after(world: World, m
     await away.close()
 
 
-def test_every_error_of_the_desk_has_a_status_or_is_our_own_fault() -> None:
+def test_every_desk_error_has_a_status_or_is_an_internal_error() -> None:
     for module in pkgutil.walk_packages(desk.__path__, "desk."):
         if module.name.endswith(".errors"):
             importlib.import_module(module.name)
@@ -135,7 +135,7 @@ def test_every_error_of_the_desk_has_a_status_or_is_our_own_fault() -> None:
     assert STATUS_OF[StorageUnavailable] == 503
 
 
-async def test_a_fault_of_ours_keeps_its_detail_to_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_internal_error_hides_its_detail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def faulty(**_: Any) -> None:
         raise DepartmentsFileError("/etc/inside/departments.toml", 3, "secret")
 
@@ -145,7 +145,7 @@ async def test_a_fault_of_ours_keeps_its_detail_to_itself(world: World, monkeypa
     assert "inside" not in answer.text
 
 
-async def test_a_request_id_goes_in_and_comes_out(world: World) -> None:
+async def test_request_id_is_returned(world: World) -> None:
     given = "0b6ce4a2-3ad5-4d0c-9a1d-6a3c39f6a0a1"
     assert (await world.client.get("/healthz", headers={"X-Request-ID": given})).headers["x-request-id"] == given
     for unfit in (SENTINEL, "4768050001" * 2, "short", "a b" * 10, "x" * 65, "", "é" * 20):
@@ -154,7 +154,7 @@ async def test_a_request_id_goes_in_and_comes_out(world: World) -> None:
         assert len(answer.headers["x-request-id"]) == 36
 
 
-async def test_the_access_log_names_the_route_and_never_the_address(world: World) -> None:
+async def test_access_log_names_the_route_and_never_the_address(world: World) -> None:
     registered = await world.rings(1)
     await world.token("kari")
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
@@ -174,7 +174,7 @@ async def test_the_access_log_names_the_route_and_never_the_address(world: World
     assert SENTINEL not in json.dumps(lines)
 
 
-async def test_answers_are_not_to_be_kept_by_anyone_on_the_way(world: World) -> None:
+async def test_answers_may_not_be_cached(world: World) -> None:
     registered = await world.rings(1)
     answer = await world.as_("kari", "GET", f"/callbacks/{registered.id}/patient")
     assert answer.headers["cache-control"] == "no-store"

@@ -1,4 +1,4 @@
-"""GET /callbacks/{id}/recording: for the department's agents, with a trace, stored nowhere on the way; both engines."""
+"""GET /callbacks/{id}/recording: for the department's agents, recorded in the history, never cached; both engines."""
 
 import io
 import wave
@@ -20,7 +20,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_an_agent_hears_what_it_is_about_and_the_history_says_who(world: World) -> None:
+async def test_agent_hears_the_recording_and_the_history_names_them(world: World) -> None:
     callback = await world.rings()
     assert (await world.get(f"/callbacks/{callback.id}"))["has_recording"] is False
     await world.services.recordings.keep(CALLER, callback.id, SPEECH)
@@ -37,7 +37,7 @@ async def test_an_agent_hears_what_it_is_about_and_the_history_says_who(world: W
     assert [(row["event"], row["actor"]) for row in rows[1:]] == [("recorded", "caller"), ("recording_heard", "kari")]
 
 
-async def test_only_the_departments_agents_hear_it(world: World) -> None:
+async def test_only_agents_of_the_department_hear_the_recording(world: World) -> None:
     callback = await world.rings()
     await world.services.recordings.keep(CALLER, callback.id, SPEECH)
     await world.token("liv", departments=["hjerte"])
@@ -49,7 +49,7 @@ async def test_only_the_departments_agents_hear_it(world: World) -> None:
     assert "recording_heard" not in [row["event"] for row in rows]
 
 
-async def test_without_a_recording_it_says_so(world: World) -> None:
+async def test_missing_recording_is_not_found(world: World) -> None:
     callback = await world.rings()
     refused(await world.as_("kari", "GET", f"/callbacks/{callback.id}/recording"), 404, "recording-not-found")
     nobody = "/callbacks/00000000-0000-0000-0000-000000000000/recording"

@@ -1,4 +1,4 @@
-"""The running api against its own OpenAPI document: schemathesis tries what that allows, and what it forbids."""
+"""The running api and its OpenAPI document: schemathesis sends what the document allows and what it forbids."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ include-name = [
 ]
 checks.positive_data_acceptance.expected-statuses = [200, 403, 404, 422]
 """
-"""A cursor is any text to the document, and 422 unless the list has given it out; so is a note with a number in it."""
+"""The document allows any text as a cursor. The api refuses one that no list issued, and a note with a number in it."""
 RULES = """
 [[operations]]
 include-name = [
@@ -71,7 +71,7 @@ def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.Comp
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/api/openapi.json"),
             *("--url", api.url, "--header", f"Authorization: Bearer {api.token}", "--checks", "all"),
-            *("--exclude-path", "/readyz"),  # 503 is its answer while no Asterisk runs; tried in test_api_health.py
+            *("--exclude-path", "/readyz"),  # it answers 503 while no Asterisk runs; see test_api_health.py
             *("--max-examples", str(EXAMPLES), "--generation-deterministic", "--continue-on-failure", "--no-color"),
             *more,
         ],
@@ -85,7 +85,7 @@ def try_everything(api: ApiProcess, folder: Path, *more: str) -> subprocess.Comp
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("callback", ["known", "made-up"])
-async def test_it_does_what_its_document_says(database_url: str, callback: str, tmp_path: Path) -> None:
+async def test_api_conforms_to_its_document(database_url: str, callback: str, tmp_path: Path) -> None:
     async with open_queue(database_url, tmp_path) as desk:
         first = min(await people_ring(desk, "kirurgi", 20))
     known = f'[parameters]\n"path.id" = "{first}"\n' if callback == "known" else ""

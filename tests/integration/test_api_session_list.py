@@ -1,4 +1,4 @@
-"""Where one is logged in: seen, and ended one by one, after a new log-in. On both engines."""
+"""The list of one's sessions, which can be ended one by one after a new log-in. On both engines."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ OLD = timedelta(minutes=10)
 
 
 class Browser:
-    """A browser somebody has just logged in at."""
+    """A browser in which an agent has just logged in."""
 
     def __init__(self, world: World, name: str, token: str, csrf: str) -> None:
         self._world, self.name = world, name
@@ -55,7 +55,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_one_s_own_are_seen_newest_first_without_what_opens(world: World) -> None:
+async def test_own_sessions_are_listed_newest_first_without_their_secrets(world: World) -> None:
     first = await Browser.of(world, "kari")
     world.clock.advance(timedelta(minutes=5))
     second, others = await Browser.of(world, "kari", LoginSource.OIDC), await Browser.of(world, "ola")
@@ -72,7 +72,7 @@ async def test_one_s_own_are_seen_newest_first_without_what_opens(world: World) 
     assert len(await second.sessions()) == 1, "the first has been left alone for half an hour"
 
 
-async def test_one_is_ended_and_the_others_go_on(world: World) -> None:
+async def test_one_session_is_ended_and_the_others_continue(world: World) -> None:
     here, there, elsewhere = [await Browser.of(world, "kari") for _ in range(3)]
     number = await there.number()
     out = await here.ask("DELETE", f"/sessions/{number}")
@@ -81,7 +81,7 @@ async def test_one_is_ended_and_the_others_go_on(world: World) -> None:
     refused(await here.ask("DELETE", f"/sessions/{number}"), 404, "session-not-found")
 
 
-async def test_ending_the_one_it_is_asked_with_is_logging_out(world: World) -> None:
+async def test_ending_the_current_session_logs_out(world: World) -> None:
     here = await Browser.of(world, "kari")
     number = await here.number()
     world.clock.advance(OLD)
@@ -90,7 +90,7 @@ async def test_ending_the_one_it_is_asked_with_is_logging_out(world: World) -> N
     assert "Max-Age=0" in out.headers["set-cookie"] and not await here.is_in()
 
 
-async def test_a_session_left_open_ends_no_others_and_makes_no_token(world: World) -> None:
+async def test_old_session_cannot_end_others_or_make_tokens(world: World) -> None:
     here, there = await Browser.of(world, "kari"), await Browser.of(world, "kari")
     number = await there.number()
     world.clock.advance(OLD)
@@ -105,7 +105,7 @@ async def test_a_session_left_open_ends_no_others_and_makes_no_token(world: Worl
     assert not await there.is_in() and not await here.is_in()
 
 
-async def test_others_are_for_who_looks_after_access_in_all_their_departments(world: World) -> None:
+async def test_sessions_of_others_need_access_management_in_all_their_departments(world: World) -> None:
     kari, ola, ada, alma = [await Browser.of(world, name) for name in ("kari", "ola", "ada", "alma")]
     of_kari, of_ola = await kari.number(), await ola.number()
     refused(await kari.ask("GET", "/sessions", params={"agent": "ola"}), 403, "role-not-allowed")

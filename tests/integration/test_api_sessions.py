@@ -1,4 +1,4 @@
-"""Log-ins at the web door: cookies, CSRF, both ways to sign in at once, log-out everywhere. On both engines."""
+"""Log-ins over REST: cookies, CSRF, cookie and token together, log-out everywhere. On both engines."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ COOKIE, DEVICE = "__Host-innringing", "__Host-innringing-device"
 
 @dataclass
 class Browser:
-    """One browser at the web door, over TLS; it keeps cookies as browsers do."""
+    """A browser that talks to the api over TLS and keeps cookies as browsers do."""
 
     client: httpx.AsyncClient
     csrf: str = ""
@@ -64,7 +64,7 @@ async def browser(world: World) -> AsyncIterator[Browser]:
     await made.client.aclose()
 
 
-async def test_log_in_work_and_log_out(world: World, browser: Browser) -> None:
+async def test_agent_logs_in_works_and_logs_out(world: World, browser: Browser) -> None:
     refused(await browser.ask("GET", "/me"), 401, "not-signed-in")
     answer = await browser.logs_in()
     assert answer.status_code == 201
@@ -90,7 +90,7 @@ async def test_log_in_work_and_log_out(world: World, browser: Browser) -> None:
     refused(await browser.ask("GET", "/me", headers={"Cookie": f"{COOKIE}={secret}"}), 401, "not-signed-in")
 
 
-async def test_the_cookies_are_for_this_host_over_tls_and_no_script(browser: Browser) -> None:
+async def test_cookies_are_for_this_host_over_tls_and_hidden_from_scripts(browser: Browser) -> None:
     answer = await browser.logs_in()
     session, device = (header.split("; ") for header in answer.headers.get_list("set-cookie"))
     assert session[0].startswith(f"{COOKIE}=inn_s_") and device[0].startswith(f"{DEVICE}=inn_d_")
@@ -98,7 +98,7 @@ async def test_the_cookies_are_for_this_host_over_tls_and_no_script(browser: Bro
     assert "Max-Age=7776000" in device and "Secure" in device and "HttpOnly" in device
 
 
-async def test_only_the_demo_over_http_on_this_machine_goes_without_tls(world: World, tmp_path: Path) -> None:
+async def test_only_the_demo_on_loopback_works_without_tls(world: World, tmp_path: Path) -> None:
     body = {"name": "kari", "password": PASSWORD}
     answer = await world.client.post("/api/v1/session", json=body)
     assert answer.headers["set-cookie"].startswith("innringing=") and "Secure" not in answer.headers["set-cookie"]
@@ -110,7 +110,7 @@ async def test_only_the_demo_over_http_on_this_machine_goes_without_tls(world: W
         )
 
 
-async def test_nobody_and_a_wrong_password_get_the_same_answer(world: World, browser: Browser) -> None:
+async def test_unknown_agent_and_wrong_password_get_the_same_answer(world: World, browser: Browser) -> None:
     answers = []
     for name, password in (("kari", "feil passord her"), ("nobody", PASSWORD)):
         answer = await browser.logs_in(name, password)
@@ -120,20 +120,20 @@ async def test_nobody_and_a_wrong_password_get_the_same_answer(world: World, bro
     assert answers[0] == answers[1]
 
 
-async def test_a_name_no_database_can_hold_is_nobodys_and_no_fault(browser: Browser) -> None:
+async def test_impossible_name_is_an_unknown_agent(browser: Browser) -> None:
     for name in ("kari\0", "\0", "kari\x1b[2J"):
         refused(await browser.logs_in(name), 422, "invalid-input")
 
 
-async def test_a_log_in_at_a_provider_that_is_no_more_opens_nothing(world: World, browser: Browser) -> None:
-    """Single sign-on is off here: nobody could be asked whether its roles still hold."""
+async def test_session_of_a_removed_provider_is_refused(world: World, browser: Browser) -> None:
+    """Single sign-on is off here, so its roles could no longer be checked."""
     login = ProviderLogin("https://idp.test", "subject-1", None, world.clock.now() + timedelta(hours=1))
     opened = await world.services.sessions.open("kari", source=LoginSource.OIDC, login=login)
     browser.client.cookies.set(COOKIE, opened.token)
     refused(await browser.ask("GET", "/callbacks"), 401, "not-signed-in")
 
 
-async def test_too_many_tries_say_when_to_try_again(world: World, browser: Browser) -> None:
+async def test_too_many_attempts_say_when_to_try_again(world: World, browser: Browser) -> None:
     for _ in range(4):
         await browser.logs_in(password="feil passord her")
     answer = await browser.logs_in()
@@ -143,7 +143,7 @@ async def test_too_many_tries_say_when_to_try_again(world: World, browser: Brows
     assert (await browser.logs_in()).status_code == 201
 
 
-async def test_a_session_planted_before_the_log_in_is_worth_nothing_after_it(world: World, browser: Browser) -> None:
+async def test_session_planted_before_the_log_in_is_worthless_after_it(world: World, browser: Browser) -> None:
     other = browser_of(world)
     await other.logs_in()
     planted = other.secret
@@ -173,7 +173,7 @@ async def test_a_session_planted_before_the_log_in_is_worth_nothing_after_it(wor
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-async def test_a_change_another_site_asks_for_is_refused(
+async def test_change_requested_by_another_site_is_refused(
     world: World, browser: Browser, headers: dict[str, str]
 ) -> None:
     await browser.logs_in()
@@ -190,7 +190,7 @@ async def test_a_change_another_site_asks_for_is_refused(
     assert (await world.get(f"/callbacks/{registered.id}"))["status"] == "waiting"
 
 
-async def test_another_sessions_csrf_token_is_no_good(world: World, browser: Browser) -> None:
+async def test_csrf_token_of_another_session_is_refused(world: World, browser: Browser) -> None:
     other = browser_of(world)
     await other.logs_in()
     await browser.logs_in()
@@ -199,14 +199,14 @@ async def test_another_sessions_csrf_token_is_no_good(world: World, browser: Bro
     await other.client.aclose()
 
 
-async def test_nobody_is_logged_in_by_another_site(browser: Browser) -> None:
+async def test_another_site_cannot_log_a_user_in(browser: Browser) -> None:
     browser.headers = {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}
     refused(await browser.logs_in(), 403, "cross-site")
     browser.headers = {"Origin": "", "Sec-Fetch-Site": ""}
     assert (await browser.logs_in()).status_code == 201, "a program says neither"
 
 
-async def test_a_token_needs_no_csrf_and_wins_over_a_cookie(world: World, browser: Browser) -> None:
+async def test_token_needs_no_csrf_and_wins_over_a_cookie(world: World, browser: Browser) -> None:
     await world.token("ola", Role.LEADER, ["hjerte"])
     await browser.logs_in()
     for headers in ({}, {"Origin": "https://evil.test"}):
@@ -224,13 +224,13 @@ async def test_a_token_needs_no_csrf_and_wins_over_a_cookie(world: World, browse
     refused(await world.as_("ola", "GET", "/session"), 401, "not-signed-in")
 
 
-async def test_logging_out_everywhere_while_requests_run(world: World, browser: Browser) -> None:
+async def test_logging_out_everywhere_stops_running_requests(world: World, browser: Browser) -> None:
     others = [browser_of(world) for _ in range(4)]
     for each in (browser, *others):
         await each.logs_in()
 
     async def until_out(each: Browser) -> int:
-        """How many requests were answered before the first that was not."""
+        """The number of requests answered before the first refused one."""
         answered = 0
         while (answer := await each.ask("GET", "/callbacks")).status_code == 200:
             answered += 1
@@ -250,7 +250,7 @@ async def test_logging_out_everywhere_while_requests_run(world: World, browser: 
     assert (await world.as_("kari", "GET", "/me")).status_code == 200, "tokens of machines stay"
 
 
-async def test_sessions_end_by_themselves(world: World, browser: Browser) -> None:
+async def test_sessions_expire(world: World, browser: Browser) -> None:
     await browser.logs_in()
     world.clock.advance(timedelta(minutes=29))
     assert (await browser.ask("GET", "/me")).status_code == 200
@@ -258,7 +258,7 @@ async def test_sessions_end_by_themselves(world: World, browser: Browser) -> Non
     refused(await browser.ask("GET", "/me"), 401, "not-signed-in")
 
 
-async def test_a_new_password_brings_a_new_session(world: World, browser: Browser) -> None:
+async def test_new_password_gives_a_new_session(world: World, browser: Browser) -> None:
     other = browser_of(world)
     await other.logs_in()
     await browser.logs_in()
@@ -281,7 +281,7 @@ async def test_a_new_password_brings_a_new_session(world: World, browser: Browse
     await other.client.aclose()
 
 
-async def test_who_has_lost_every_role_can_still_log_out(world: World, browser: Browser) -> None:
+async def test_agent_without_roles_can_still_log_out(world: World, browser: Browser) -> None:
     await browser.logs_in()
     kari = await world.services.agents.get("kari")
     await world.services.agents.withdraw("kari", kari.grants)

@@ -1,4 +1,4 @@
-"""SMS at the web door: reports from the gateway, what agents and leaders see, texts sent beside the requests."""
+"""SMS in the api: reports from the gateway, what agents and leaders see, and sending in the background."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ async def world(migrated_url: str, tmp_path: Path, gateway: LinkGateway) -> Asyn
 
 
 async def promised_anew(world: World) -> dict[str, Any]:
-    """A callback whose mobile is told a new time."""
+    """A callback whose mobile gets a text with a new time."""
     booked = await world.post("/callbacks", {"department": "kirurgi", "phone": MOBILE}, status=201)
     given = await world.post(f"/callbacks/{booked['id']}/promise", {"by": "2026-11-26T13:00:00+01:00"})
     assert (given["sms_queued"], given["sms"]) == (True, "queued")
@@ -47,7 +47,7 @@ async def promised_anew(world: World) -> dict[str, Any]:
 
 
 async def send(world: World, gateway: LinkGateway) -> str:
-    """Let the text leave; its key."""
+    """Send the text. Returns its key."""
     await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
     return gateway.keys[-1]
 
@@ -86,7 +86,7 @@ async def reports(world: World, body: dict[str, Any], headers: dict[str, str] | 
         ([77], "failed", "not_delivered"),
     ],
 )
-async def test_a_report_is_on_the_callback_and_in_its_history(
+async def test_delivery_report_is_on_the_callback_and_in_its_history(
     world: World, gateway: LinkGateway, codes: list[int], state: str, reason: str | None
 ) -> None:
     id = (await promised_anew(world))["id"]
@@ -102,7 +102,7 @@ async def test_a_report_is_on_the_callback_and_in_its_history(
     assert last["details"] == {"kind": "new_promise"} | ({"reason": reason} if reason else {})
 
 
-async def test_of_a_long_text_each_part_is_reported(world: World, gateway: LinkGateway) -> None:
+async def test_each_part_of_a_long_text_is_reported(world: World, gateway: LinkGateway) -> None:
     id = (await promised_anew(world))["id"]
     key = await send(world, gateway)
     await reports(world, report(key, 1001, id="abc$0"))
@@ -110,7 +110,7 @@ async def test_of_a_long_text_each_part_is_reported(world: World, gateway: LinkG
     assert (await world.get(f"/callbacks/{id}"))["sms"] == "failed"
 
 
-async def test_the_leader_sees_that_the_patient_was_not_told(world: World, gateway: LinkGateway) -> None:
+async def test_leader_sees_that_the_text_was_not_delivered(world: World, gateway: LinkGateway) -> None:
     id = (await promised_anew(world))["id"]
     key = await send(world, gateway)
     await world.token("lise", Role.LEADER, ["kirurgi"])
@@ -128,7 +128,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("headers", [BEARER, basic("link", SECRET), basic("", SECRET)])
-async def test_the_gateway_shows_its_secret_either_way(
+async def test_gateway_may_send_its_secret_in_either_form(
     world: World, gateway: LinkGateway, headers: dict[str, str]
 ) -> None:
     id = (await promised_anew(world))["id"]
@@ -136,7 +136,7 @@ async def test_the_gateway_shows_its_secret_either_way(
     assert (await world.get(f"/callbacks/{id}"))["sms"] == "delivered"
 
 
-async def test_nobody_else_is_let_in(world: World, gateway: LinkGateway) -> None:
+async def test_report_without_the_secret_is_refused(world: World, gateway: LinkGateway) -> None:
     id = (await promised_anew(world))["id"]
     body = report(await send(world, gateway), 1001)
     agent = {"Authorization": f"Bearer {await world.token('kari')}"}
@@ -148,19 +148,19 @@ async def test_nobody_else_is_let_in(world: World, gateway: LinkGateway) -> None
     assert shown.status_code == 401, "and its secret is no agent's token"
 
 
-async def test_without_a_secret_of_ours_none_opens(migrated_url: str, tmp_path: Path) -> None:
+async def test_no_report_is_accepted_without_a_configured_secret(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         for headers in (BEARER, {"Authorization": "Bearer "}, basic("", "")):
             refused(await reports(world, report(None, 1001), headers), 401, "not-signed-in")
 
 
-async def test_a_text_we_do_not_know_is_answered_alike(world: World) -> None:
+async def test_report_of_an_unknown_text_gets_the_same_answer(world: World) -> None:
     for key in ("0f8fad5b-d9cb-469f-a165-70867728950e", "x", "", None):
         answer = await reports(world, report(key, 1001))
         assert (answer.status_code, answer.json()) == (200, {"received": True})
 
 
-async def test_what_is_no_report_is_refused_without_repeating_it(world: World) -> None:
+async def test_invalid_report_is_refused_and_not_repeated(world: World) -> None:
     for body in ({}, {"resultCode": f"{MOBILE}"}, {"refId": 5, "resultCode": 1001}, {"resultCode": -1}):
         answer = await reports(world, body)
         refused(answer, 422, "invalid-input")
@@ -175,7 +175,7 @@ async def component(world: World) -> tuple[bool, str]:
     return said["ok"], said["detail"]
 
 
-async def test_readiness_tells_of_trouble_with_the_gateway(world: World, gateway: LinkGateway) -> None:
+async def test_readiness_reports_trouble_with_the_gateway(world: World, gateway: LinkGateway) -> None:
     assert await component(world) == (True, "texts leave")
     await promised_anew(world)
     gateway.answers = [says(503, {})]
@@ -191,13 +191,13 @@ async def test_readiness_tells_of_trouble_with_the_gateway(world: World, gateway
     assert await component(world) == (True, "texts leave")
 
 
-async def test_readiness_tells_of_texts_nobody_sends(world: World) -> None:
+async def test_readiness_reports_texts_that_no_one_sends(world: World) -> None:
     await promised_anew(world)
     world.clock.advance(timedelta(minutes=11))
     assert await component(world) == (False, "1 wait, the oldest for more than 10 minutes")
 
 
-async def test_readiness_tells_that_sms_is_off_and_none_is_queued(migrated_url: str, tmp_path: Path) -> None:
+async def test_readiness_says_that_sms_is_off_and_the_queue_empty(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path, sms_gateway="off") as world:
         assert await component(world) == (True, "off: INNRINGING_SMS_GATEWAY is not set")
         booked = await world.post("/callbacks", {"department": "kirurgi", "phone": MOBILE}, status=201)
@@ -205,7 +205,7 @@ async def test_readiness_tells_that_sms_is_off_and_none_is_queued(migrated_url: 
         assert (given["sms_queued"], given["sms"]) == (False, None)
 
 
-async def test_readiness_tells_of_a_mistake_in_the_texts(migrated_url: str, tmp_path: Path) -> None:
+async def test_readiness_reports_a_mistake_in_the_texts(migrated_url: str, tmp_path: Path) -> None:
     (tmp_path / "sms.toml").write_text('[nb]\nreceipt = "Hei"\n', "utf-8")
     async with open_world(migrated_url, tmp_path, prompts_dir=tmp_path) as world:
         ok, detail = await component(world)
@@ -213,7 +213,7 @@ async def test_readiness_tells_of_a_mistake_in_the_texts(migrated_url: str, tmp_
     assert detail == ("sms.toml:2: [nb] receipt does not say when we ring: put {when} into it; no texts are written")
 
 
-# --- beside the requests
+# --- in the background
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
@@ -224,7 +224,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError
 
 
-async def test_the_running_api_sends_what_is_written_and_ends_quietly(
+async def test_running_api_sends_queued_texts_and_stops_cleanly(
     migrated_url: str, tmp_path: Path, gateway: LinkGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("desk.messages.sender.EVERY_SECONDS", 0.05)
@@ -243,7 +243,7 @@ async def test_the_running_api_sends_what_is_written_and_ends_quietly(
     assert len(gateway.taken) == 1
 
 
-async def test_the_demos_texts_stand_in_a_private_file_with_masked_numbers(migrated_url: str, tmp_path: Path) -> None:
+async def test_demo_writes_texts_to_a_private_file_with_masked_numbers(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         id = (await promised_anew(world))["id"]
         sender = world.services.sender

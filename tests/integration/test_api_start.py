@@ -1,4 +1,4 @@
-"""Starting and stopping the api as a process: one clear line for what stops it, and a clean end."""
+"""Starting and stopping the api as a process: one clear line when it cannot start, and a clean end."""
 
 import base64
 import os
@@ -16,7 +16,7 @@ SQLITE = "sqlite+aiosqlite:///innringing.db"
 
 
 async def one_line(variables: dict[str, str]) -> str:
-    """What the api says when it will not start: one line on stderr, nothing else, exit code 1."""
+    """The error line of an api that does not start: one line on stderr, nothing else, exit code 1."""
     code, out, err = await refused_start(variables)
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1, err
@@ -24,7 +24,7 @@ async def one_line(variables: dict[str, str]) -> str:
     return err
 
 
-async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+async def test_occupied_port_stops_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = await one_line(environment(SQLITE, tmp_path, api_port=str(port)))
@@ -32,13 +32,13 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert "INNRINGING_API_PORT" in said
 
 
-async def test_an_address_of_another_machine(tmp_path: Path) -> None:
+async def test_address_of_another_machine_stops_the_start(tmp_path: Path) -> None:
     said = await one_line(environment(SQLITE, tmp_path, api_host="192.0.2.1"))
     assert "can't listen on 192.0.2.1" in said
     assert "INNRINGING_API_HOST" in said
 
 
-async def test_a_database_that_is_down(tmp_path: Path) -> None:
+async def test_unreachable_database_stops_the_start(tmp_path: Path) -> None:
     url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port(socket.SOCK_STREAM)}/none"
     said = await one_line(environment(url, tmp_path))
     assert "can't be reached" in said
@@ -46,12 +46,12 @@ async def test_a_database_that_is_down(tmp_path: Path) -> None:
     assert "hush" not in said
 
 
-async def test_an_embedded_database_that_can_not_be_opened(tmp_path: Path) -> None:
+async def test_sqlite_file_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
     said = await one_line(environment(f"sqlite+aiosqlite:///{tmp_path}", tmp_path))
     assert str(tmp_path) in said
 
 
-async def test_a_postgresql_that_is_not_migrated(tmp_path: Path, postgres_url: str) -> None:
+async def test_postgresql_without_migrations_stops_the_start(tmp_path: Path, postgres_url: str) -> None:
     said = await one_line(environment(postgres_url, tmp_path))
     assert "innringing migrate" in said
     await migrate(postgres_url)
@@ -60,34 +60,34 @@ async def test_a_postgresql_that_is_not_migrated(tmp_path: Path, postgres_url: s
             assert (await client.get(f"{api.url}/api/v1/me", headers=api.headers)).status_code == 200
 
 
-async def test_a_departments_file_with_a_fault(tmp_path: Path) -> None:
+async def test_faulty_departments_file_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "departments.toml"
     file.write_text('[kirurgi]\nname = "Kirurgi"\npolicy = "whenever"\n')
     said = await one_line(environment(SQLITE, tmp_path, departments_file=str(file)))
     assert str(file) in said
 
 
-async def test_a_departments_file_that_is_not_there(tmp_path: Path) -> None:
+async def test_missing_departments_file_stops_the_start(tmp_path: Path) -> None:
     said = await one_line(environment(SQLITE, tmp_path, departments_file=str(tmp_path / "none.toml")))
     assert "none.toml" in said
 
 
-async def test_production_without_keys(tmp_path: Path) -> None:
+async def test_missing_keys_stop_production(tmp_path: Path) -> None:
     said = await one_line(environment(SQLITE, tmp_path, environment="production"))
     assert "INNRINGING_IDENTITY_KEY" in said
 
 
-async def test_a_setting_that_is_wrong(tmp_path: Path) -> None:
+async def test_wrong_setting_stops_the_start(tmp_path: Path) -> None:
     assert "INNRINGING_API_PORT" in await one_line(environment(SQLITE, tmp_path, api_port="http"))
 
 
-async def test_production_takes_no_department_of_the_demo(tmp_path: Path) -> None:
+async def test_production_refuses_the_demos_departments(tmp_path: Path) -> None:
     keys = {"identity_key": base64.b64encode(bytes(32)).decode(), "index_key": base64.b64encode(b"i" * 32).decode()}
     said = await one_line(environment(SQLITE, tmp_path, environment="production", **keys))
     assert "departments.toml:17: [kirurgi] is the demo's" in said
 
 
-def test_production_makes_no_demo_agent(tmp_path: Path) -> None:
+def test_production_creates_no_demo_agent(tmp_path: Path) -> None:
     keys = {
         "identity_key": base64.b64encode(os.urandom(32)).decode(),
         "index_key": base64.b64encode(os.urandom(32)).decode(),
@@ -99,7 +99,7 @@ def test_production_makes_no_demo_agent(tmp_path: Path) -> None:
         assert httpx.get(f"{api.url}/api/v1/me", headers=api.headers, trust_env=False).status_code == 401
 
 
-def test_started_for_the_demo_its_token_opens_the_queue_and_a_restart_keeps_it(tmp_path: Path) -> None:
+def test_demo_token_opens_the_queue_and_survives_a_restart(tmp_path: Path) -> None:
     variables = environment(SQLITE, tmp_path)
     with running_api(variables) as api:
         first = api.token
@@ -112,7 +112,7 @@ def test_started_for_the_demo_its_token_opens_the_queue_and_a_restart_keeps_it(t
         assert api.token == first
 
 
-def test_what_is_open_without_a_token(tmp_path: Path) -> None:
+def test_routes_without_a_token_are_as_documented(tmp_path: Path) -> None:
     with running_api(environment(SQLITE, tmp_path)) as api:
         for path in ("/healthz", "/api/docs", "/api/openapi.json", "/metrics"):
             answer = httpx.get(api.url + path, trust_env=False)

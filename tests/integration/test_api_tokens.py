@@ -1,4 +1,4 @@
-"""Tokens made, seen and ended over the web door, never wider or longer than their maker's access. On both engines."""
+"""Tokens made, listed and ended over REST, never wider or longer than their maker's access. On both engines."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -48,7 +48,7 @@ def lasting(made: Any) -> timedelta:
     return datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
 
 
-async def test_a_narrow_token_opens_what_it_says_and_its_secret_is_told_once(world: World) -> None:
+async def test_narrow_token_opens_its_scope_and_its_secret_is_shown_once(world: World) -> None:
     made = await makes(world, departments=["hjerte"], permissions=["read"], days=7)
     secret = made.pop("token")
     assert made["scope"] == {"departments": ["hjerte"], "permissions": ["read"]}
@@ -67,7 +67,7 @@ async def test_a_narrow_token_opens_what_it_says_and_its_secret_is_told_once(wor
     assert (await listed(world, "kari"))[0]["id"] == made["id"], "one that has ended is still told of"
 
 
-async def test_no_token_is_wider_than_who_makes_it(world: World) -> None:
+async def test_no_token_is_wider_than_the_access_of_its_maker(world: World) -> None:
     await world.services.agents.grant("ola", [Grant(Role.LEADER, "hjerte")])
 
     async def no(status: int, id: str, **body: Any) -> None:
@@ -87,7 +87,7 @@ async def test_no_token_is_wider_than_who_makes_it(world: World) -> None:
     assert [token["label"] for token in await listed(world, "ola")] == ["veggskjerm", "first"]
 
 
-async def test_an_emergency_access_gives_no_token(world: World) -> None:
+async def test_emergency_access_gives_no_token(world: World) -> None:
     reason = {"department": "hjerte", "reason": "Ingen på vakt der nå"}
     assert (await world.as_("ola", "POST", "/emergency-access", json=reason)).status_code == 201
     assert (await world.as_("ola", "GET", "/callbacks", params={"department": "hjerte"})).status_code == 200
@@ -96,7 +96,7 @@ async def test_an_emergency_access_gives_no_token(world: World) -> None:
         refused(answer, 403, "department-not-allowed")
 
 
-async def test_a_token_never_outlives_the_one_it_is_made_with(world: World) -> None:
+async def test_token_never_outlives_the_one_it_was_made_with(world: World) -> None:
     until = world.clock.now() + 10 * DAY
     world.tokens["kari"] = (await world.services.agents.tokens.issue("kari", "short", expires_at=until)).secret
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x", "days": 11}), 403, "token-outlives")
@@ -110,7 +110,7 @@ async def test_a_token_never_outlives_the_one_it_is_made_with(world: World) -> N
     [TokenScope(frozenset({"kirurgi", "hjerte"})), TokenScope(permissions=frozenset(Permission))],
     ids=["departments", "permissions"],
 )
-async def test_a_narrowed_token_makes_and_ends_none(world: World, scope: TokenScope) -> None:
+async def test_narrowed_token_cannot_make_or_end_tokens(world: World, scope: TokenScope) -> None:
     narrow = await world.services.agents.tokens.issue("kari", "narrow", scope=scope)
     world.tokens["kari"] = narrow.secret
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x"}), 403, "narrowed-token")
@@ -118,7 +118,7 @@ async def test_a_narrowed_token_makes_and_ends_none(world: World, scope: TokenSc
         refused(await world.as_("kari", "DELETE", f"/tokens/{token['id']}"), 403, "narrowed-token")
 
 
-async def test_what_was_made_with_a_token_ends_with_it(world: World) -> None:
+async def test_tokens_made_with_a_token_end_with_it(world: World) -> None:
     child = await makes(world, label="barn")
     first, world.tokens["kari"] = world.tokens["kari"], child["token"]
     grandchild = await makes(world, label="barnebarn")
@@ -134,7 +134,7 @@ async def test_what_was_made_with_a_token_ends_with_it(world: World) -> None:
     refused(await world.as_("kari", "DELETE", f"/tokens/{number}"), 404, "token-not-found")
 
 
-async def test_only_one_s_own_unless_one_looks_after_access(world: World) -> None:
+async def test_only_own_tokens_are_visible_without_access_management(world: World) -> None:
     of_kari, of_ola = await makes(world), await makes(world, "ola")
     assert {token["agent"] for token in await listed(world, "kari")} == {"kari"}
     refused(await world.as_("kari", "GET", "/tokens", params={"agent": "ola"}), 403, "role-not-allowed")
@@ -152,7 +152,7 @@ async def test_only_one_s_own_unless_one_looks_after_access(world: World) -> Non
     assert len(await listed(world, "alma", agent="idle")) == 1
 
 
-async def test_a_name_given_anew_shows_nothing_of_who_had_it(world: World) -> None:
+async def test_reused_name_shows_nothing_of_its_former_holder(world: World) -> None:
     await makes(world, "ola", label="gammel")
     await world.services.agents.revoke("ola")
     del world.tokens["ola"]
@@ -160,7 +160,7 @@ async def test_a_name_given_anew_shows_nothing_of_who_had_it(world: World) -> No
     assert [token["label"] for token in await listed(world, "ola")] == ["first"]
 
 
-async def test_pages_of_them_are_whole(world: World) -> None:
+async def test_tokens_are_paged_without_gaps(world: World) -> None:
     for n in range(5):
         await makes(world, label=f"skjerm {n}")
     seen: list[str] = []
@@ -185,17 +185,17 @@ async def test_pages_of_them_are_whole(world: World) -> None:
         {"label": "x", "agent": "ola"},
     ],
 )
-async def test_what_is_no_token_is_refused(world: World, body: dict[str, Any]) -> None:
+async def test_invalid_token_request_is_refused(world: World, body: dict[str, Any]) -> None:
     refused(await world.as_("kari", "POST", "/tokens", json=body), 422, "invalid-input")
 
 
-async def test_too_many_are_refused(world: World) -> None:
+async def test_too_many_tokens_are_refused(world: World) -> None:
     for _ in range(49):
         await world.services.agents.tokens.issue("kari", "x")
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x"}), 409, "too-many-tokens")
 
 
-async def test_a_log_in_makes_one_and_a_provider_s_person_does_not(world: World) -> None:
+async def test_local_session_makes_a_token_and_a_single_sign_on_session_does_not(world: World) -> None:
     grants = [Grant(Role.AGENT, "kirurgi")]
     await world.services.agents.from_provider("https://idp.test", "subject-1", "grete", grants)
     for name, source in (("kari", LoginSource.PASSWORD), ("grete", LoginSource.OIDC)):
@@ -210,7 +210,7 @@ async def test_a_log_in_makes_one_and_a_provider_s_person_does_not(world: World)
             assert answer.status_code == 201 and await opens(world, answer.json()["token"]) == 200
 
 
-async def test_the_audit_tells_which_and_never_what_opens(world: World) -> None:
+async def test_audit_names_the_token_and_never_its_secret(world: World) -> None:
     made = await makes(world, departments=["hjerte"], permissions=["read"])
     assert (await world.as_("kari", "DELETE", f"/tokens/{made['id']}")).status_code == 204
     await world.token("rita", Role.AUDITOR)

@@ -53,7 +53,7 @@ async def test_a_wrong_ari_password(tmp_path: Path) -> None:
     assert "hush" not in said
 
 
-async def test_a_database_that_is_down(tmp_path: Path) -> None:
+async def test_unreachable_database_stops_the_start(tmp_path: Path) -> None:
     url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port(socket.SOCK_STREAM)}/none"
     said = await last_words(environment(url, tmp_path))
     assert said.startswith("innringing ivr: ")
