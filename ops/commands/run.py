@@ -150,7 +150,7 @@ def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threa
     return False
 
 
-def _say_where(settings: Settings, server: asterisk.Asterisk) -> None:
+def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
     departments = load_departments(settings.files.departments).all()
     address = f"127.0.0.1:{settings.sip.port}"
     token = settings.files.var / "demo-token"

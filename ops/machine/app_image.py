@@ -1,4 +1,4 @@
-"""The image of our own code: wheels are made by the image's Python, with the host's certificates and index settings."""
+"""Build the image of our code. The image's Python builds the wheels, with this host's certificates and pip index."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ PYTHON = "innringing-python"
 DOCKERFILE = ROOT / "docker" / "app.Dockerfile"
 REQUIREMENTS = ROOT / "requirements.txt"
 SOURCE = ("api", "desk", "dialplan", "docker", "ivr", "migrations", "ops", "prompts", "innringing.py")
-PASSED_ON = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "DEFAULT_TIMEOUT")
+LEFT_OUT = ("__pycache__", "build", "softphone")
+"""Folders that the image does not need: the SIP test phone is a tool for developers."""
+PIP_SETTINGS = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "DEFAULT_TIMEOUT")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 AUTHORITIES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
 def build() -> None:
-    """Bring the image to the code of this checkout; wheels are kept in the cache folder until requirements change."""
+    """Build the image from this checkout. Wheels stay in the cache folder until requirements.txt changes."""
     ensure_base("trixie")
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
@@ -33,7 +35,7 @@ def build() -> None:
         shutil.copy(REQUIREMENTS, context)
         _image(context, PYTHON, "--target=python")
         shutil.copytree(_wheels(), context / "wheels")
-        ignore = shutil.ignore_patterns("__pycache__", "build")
+        ignore = shutil.ignore_patterns(*LEFT_OUT)
         for name in SOURCE:
             path, copy = ROOT / name, context / "source" / name
             if path.is_dir():
@@ -68,11 +70,11 @@ def _wheels() -> Path:
 
 
 def _host_settings() -> list[str]:
-    """What pip on this host knows: its index, where one is set; the proxies; the certificates it trusts."""
+    """Return options with this host's pip settings: its index, the proxies and the trusted certificates."""
     options = [f"--env={name}={os.environ[name]}" for name in PROXIES if name in os.environ]
-    for name in PASSED_ON:
+    for name in PIP_SETTINGS:
         value = os.environ.get(f"PIP_{name}") or _configured(name.lower().replace("_", "-"))
-        if value and "file:" not in value:  # a folder of this host means nothing in a container
+        if value and "file:" not in value:  # the container cannot see a folder of this host
             options.append(f"--env=PIP_{name}={value}")
     named = next((os.environ[name] for name in AUTHORITIES if name in os.environ), "/etc/ssl/certs/ca-certificates.crt")
     if Path(named).is_file():

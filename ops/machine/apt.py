@@ -1,7 +1,7 @@
-"""apt without privileges: packages of any Debian suite, downloaded and unpacked in a folder of our own.
+"""Use apt without privileges: download packages of any Debian suite and unpack them in our own folder.
 
-Only the standard library, because this runs before the virtual environment exists. Nothing of the host's own apt state
-is read or changed but where its mirror is, its `Acquire::` settings (proxies) and its keyrings.
+It uses only the standard library, because it runs before the virtual environment exists. It does not change the host's
+apt state, and reads only its mirror, its `Acquire::` settings (such as proxies) and its keyrings.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SNAPSHOT_VARIABLE = "INNRINGING_DEBIAN_SNAPSHOT"
 
 
 class AptError(Exception):
-    """Packages can't be had."""
+    """Packages are not available."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One binary line of the host's apt sources. `signed_by` is a keyring's path, or None for apt's default ones."""
+class AptSource:
+    """One binary source of apt. `signed_by` is the path of a keyring, or None for apt's default keyrings."""
 
     uri: str
     suite: str
@@ -40,9 +40,9 @@ class Entry:
         return f"deb {options}{self.uri} {self.suite} {' '.join(self.components)}\n"
 
 
-def host_entries(etc: Path = Path("/etc/apt")) -> list[Entry]:
-    """Every binary source of this host, in the order apt reads them."""
-    entries: list[Entry] = []
+def host_entries(etc: Path = Path("/etc/apt")) -> list[AptSource]:
+    """Read the host's binary sources, in apt's order."""
+    entries: list[AptSource] = []
     for path in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:
         if not path.is_file():
             continue
@@ -54,17 +54,17 @@ def host_entries(etc: Path = Path("/etc/apt")) -> list[Entry]:
     return [entry for entry in entries if not entry.uri.startswith("cdrom:")]
 
 
-def _lines(text: str) -> Iterable[Entry]:
+def _lines(text: str) -> Iterable[AptSource]:
     for line in text.splitlines():
         match = re.match(
             r"\s*deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<rest>[^#]*)", line
         )
         if match:
             signed = re.search(r"signed-by=(/\S+)", match["options"] or "", re.IGNORECASE)
-            yield Entry(match["uri"], match["suite"], tuple(match["rest"].split()), (signed and signed[1]) or None)
+            yield AptSource(match["uri"], match["suite"], tuple(match["rest"].split()), (signed and signed[1]) or None)
 
 
-def _stanzas(text: str) -> Iterable[Entry]:
+def _stanzas(text: str) -> Iterable[AptSource]:
     text = re.sub(r"(?m)^#.*\n", "", text)
     for stanza in re.split(r"\n\s*\n", text):
         fields = {
@@ -73,11 +73,11 @@ def _stanzas(text: str) -> Iterable[Entry]:
         }
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false", "0"):
             continue
-        signed = fields.get("signed-by", "")  # a key written into the stanza itself is left to the default keyrings
+        signed = fields.get("signed-by", "")  # for a key inside the stanza we use the default keyrings
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
                 components = tuple(fields.get("components", "").split())
-                yield Entry(uri, suite, components, signed if signed.startswith("/") else None)
+                yield AptSource(uri, suite, components, signed if signed.startswith("/") else None)
 
 
 def os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
@@ -86,11 +86,11 @@ def os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
 
 
 def debian_mirror(
-    entries: Sequence[Entry], release: Mapping[str, str], environment: Mapping[str, str] = os.environ
-) -> Entry | None:
-    """Where Debian's archive is fetched from, as this host does it; None where the host is not a Debian.
+    entries: Sequence[AptSource], release: Mapping[str, str], environment: Mapping[str, str] = os.environ
+) -> AptSource | None:
+    """Return this host's mirror of Debian. None where the host is not a Debian.
 
-    `INNRINGING_DEBIAN_MIRROR` overrides; a `{snapshot}` in it is replaced by `INNRINGING_DEBIAN_SNAPSHOT`.
+    `INNRINGING_DEBIAN_MIRROR` overrides it. `{snapshot}` in it is replaced by `INNRINGING_DEBIAN_SNAPSHOT`.
     """
     own = environment.get(MIRROR_VARIABLE)
     snapshot = environment.get(SNAPSHOT_VARIABLE)
@@ -99,14 +99,14 @@ def debian_mirror(
             f"{SNAPSHOT_VARIABLE} is set: {MIRROR_VARIABLE} must name a snapshot archive, with {{snapshot}} in it"
         )
     if own:
-        return Entry(own.replace("{snapshot}", snapshot or ""), "", ("main",), _keyring())
+        return AptSource(own.replace("{snapshot}", snapshot or ""), "", ("main",), _keyring())
     if release.get("ID") != "debian":
         return None
     codename = release.get("VERSION_CODENAME", "")
     known = {codename, f"{codename}-updates", "stable", "testing", "unstable", "sid", "oldstable"}
     for entry in entries:
         if entry.suite in known and "main" in entry.components:
-            return Entry(entry.uri, "", ("main",), _keyring() or entry.signed_by)
+            return AptSource(entry.uri, "", ("main",), _keyring() or entry.signed_by)
     return None
 
 
@@ -117,30 +117,30 @@ def _keyring() -> str | None:
     return None
 
 
-def host_sources(entries: Sequence[Entry], release: Mapping[str, str]) -> str:
-    """The host's own archive, without what others added to its sources."""
+def host_sources(entries: Sequence[AptSource], release: Mapping[str, str]) -> str:
+    """Return the sources of the host's own distribution, without third-party sources."""
     codename = release.get("VERSION_CODENAME") or "stable"
     return "".join(entry.line() for entry in entries if entry.suite.startswith(codename))
 
 
 def debian_sources(suite: str, scratch: Path) -> str:
-    """The sources for a Debian suite on any host with apt; `scratch` keeps what a foreign host must fetch for it."""
+    """Return the sources of a Debian suite on any host with apt. `scratch` caches what a host without Debian needs."""
     entries, release = host_entries(), os_release()
     mirror = debian_mirror(entries, release)
     if mirror is None or mirror.signed_by is None:
         mirror = _mirror_by_mmdebstrap(entries, release, mirror, scratch)
-    return Entry(mirror.uri, suite, mirror.components, mirror.signed_by).line()
+    return AptSource(mirror.uri, suite, mirror.components, mirror.signed_by).line()
 
 
 def _mirror_by_mmdebstrap(
-    entries: Sequence[Entry], release: Mapping[str, str], known: Entry | None, scratch: Path
-) -> Entry:
-    """Ubuntu and friends package Debian's keyring, and mmdebstrap, which knows Debian's default mirror."""
+    entries: Sequence[AptSource], release: Mapping[str, str], known: AptSource | None, scratch: Path
+) -> AptSource:
+    """Find the mirror and the keyring on Ubuntu and similar hosts: they package Debian's keyring and mmdebstrap."""
     folder = scratch / "debian"
     if not folder.exists():
         sources = host_sources(entries, release)
         if not sources:
-            raise AptError(f"no Debian mirror is known on this host: set {MIRROR_VARIABLE}")
+            raise AptError(f"this host has no Debian mirror: set {MIRROR_VARIABLE}")
         with tempfile.TemporaryDirectory(dir=scratch) as work:
             unpack(["mmdebstrap", "debian-archive-keyring"], sources, Path(work) / "t", dependencies=False)
             (Path(work) / "t").rename(folder)
@@ -148,13 +148,13 @@ def _mirror_by_mmdebstrap(
     found = re.search(r"https?://[a-z0-9.-]*debian[a-z0-9.-]*/debian(?=[\s\"'])", script)
     keyrings = sorted((folder / "usr/share/keyrings").glob("debian-archive-keyring.*"))
     if known is None and not found:
-        raise AptError(f"no Debian mirror is known on this host: set {MIRROR_VARIABLE}")
+        raise AptError(f"this host has no Debian mirror: set {MIRROR_VARIABLE}")
     uri = known.uri if known else found.group() if found else ""
-    return Entry(uri, "", ("main",), str(keyrings[0].resolve()))
+    return AptSource(uri, "", ("main",), str(keyrings[0].resolve()))
 
 
 def unpack(packages: Sequence[str], sources: str, target: Path, *, dependencies: bool = True) -> None:
-    """Download the packages (with all they need, down to the C library), unpack them under `target`; run no scripts."""
+    """Download packages and their dependencies, including the C library, and unpack them without running scripts."""
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise AptError(f"this host has no {program}: use a Debian or Ubuntu host, or Docker")
@@ -168,7 +168,7 @@ def unpack(packages: Sequence[str], sources: str, target: Path, *, dependencies:
 
 
 class _PrivateApt:
-    """An apt whose every file is under one folder; whoever runs it."""
+    """An apt with all its files in one folder, for any user."""
 
     def __init__(self, folder: Path, sources: str) -> None:
         self._folder = folder
@@ -185,8 +185,8 @@ class _PrivateApt:
         except AptError as error:
             if "expired" not in str(error) and "not valid" not in str(error):
                 raise
-            # A frozen copy of the archive: its signature still holds, only its date has passed.
-            print("  the mirror is a frozen copy (its Release file has expired): going on with it", flush=True)
+            # On a frozen copy of the archive the signature is valid and only the date has passed.
+            print("  the mirror is a frozen copy (its Release file has expired): using it anyway", flush=True)
             self._any_date = True
             self._apt("update")
 
@@ -221,7 +221,7 @@ Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
 Dir::Cache::archives "archives/";
 Dir::Log "{folder}/log";
-APT::Sandbox::User "{pwd.getpwuid(os.geteuid()).pw_name if _named() else ""}";
+APT::Sandbox::User "{pwd.getpwuid(os.geteuid()).pw_name if _user_has_name() else ""}";
 APT::Install-Recommends "false";
 APT::Get::Assume-Yes "true";
 Acquire::Languages "none";
@@ -230,7 +230,7 @@ Acquire::Retries "3";
 """
 
 
-def _named() -> bool:
+def _user_has_name() -> bool:
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -239,7 +239,7 @@ def _named() -> bool:
 
 
 def host_acquire() -> str:
-    """The host's proxies, certificates and time limits, as apt itself reads them."""
+    """Return the host's apt settings for proxies, certificates and time limits."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
     wanted = re.compile(r"Acquire::(http|https|ftp|Retries|ForceIPv|Proxy)", re.IGNORECASE)
     return "".join(f"{line}\n" for line in dump.splitlines() if wanted.match(line) and not line.endswith('"";'))
@@ -253,5 +253,5 @@ def _run(command: Sequence[str], *, environment: Mapping[str, str] | None = None
 
 
 def without_options(line: str) -> str:
-    """A sources line without its `[…]`, whose paths mean nothing on another machine."""
+    """Remove the options in `[…]` from a sources line: their paths do not exist on another machine."""
     return re.sub(r"\[[^]]*\]\s*", "", line).strip()

@@ -1,4 +1,4 @@
-"""Start and stop an Asterisk: in a container where a Docker engine answers, else from the tree of unpacked packages."""
+"""Start and stop Asterisk: in a container where a Docker engine responds, else from the tree of unpacked packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ops.machine import engine, images, tree
 from ops.machine.instance import Instance, configuration_of, drop_recordings, make_recordings, prepare
 from ops.machine.ready import ari_finds
 
-START_LIMIT = 30.0  # seconds until ARI must answer
+START_LIMIT = 30.0  # seconds until ARI must respond
 STOP_LIMIT = 10.0
 
 Runner = Literal["docker", "tree"]
@@ -26,8 +26,8 @@ class AsteriskError(Exception):
     """Asterisk can't be started."""
 
 
-class Process(Protocol):
-    """An Asterisk that was launched; however it runs."""
+class AsteriskProcess(Protocol):
+    """A running Asterisk, from the tree or in a container."""
 
     @property
     def pid(self) -> int: ...
@@ -39,7 +39,7 @@ class Process(Protocol):
 
 
 class TreeProcess:
-    """Asterisk from the tree, as a child of ours in a session of its own, so that Ctrl-C reaches us first."""
+    """Asterisk from the tree, as a child in its own session, so that Ctrl-C reaches only us."""
 
     def __init__(self, instance: Instance, programs: Path) -> None:
         self._instance, self._programs = instance, programs
@@ -47,7 +47,7 @@ class TreeProcess:
             self._child = subprocess.Popen(
                 [programs / "asterisk", "-f", "-C", instance.configuration],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # when debugged, Asterisk tells each digit there, past its logger
+                stdout=subprocess.DEVNULL,  # with debugging on, Asterisk prints digits there, past its logger
                 stderr=log,
                 cwd=instance.folder,
                 start_new_session=True,
@@ -72,14 +72,14 @@ class TreeProcess:
         return True
 
     def remove(self) -> None:
-        """Nothing is left of an ended process."""
+        """Do nothing: an ended process leaves nothing behind."""
 
     def console(self, command: str) -> str:
         return _console([str(self._programs / "rasterisk"), "-C", str(self._instance.configuration), "-x", command])
 
 
 class ContainerProcess:
-    """Asterisk in a container on the host's network, as our own user, with its folders at the paths they have here."""
+    """Asterisk in a container on the host's network, as our own user, with its folders at the same paths."""
 
     def __init__(self, instance: Instance, settings: Settings) -> None:
         self._configuration = str(instance.configuration)
@@ -117,23 +117,23 @@ class ContainerProcess:
         return _console([*self._container.inside(), "rasterisk", "-C", self._configuration, "-x", command])
 
 
-class Asterisk:
-    """A running Asterisk. `stop()` leaves nothing behind; a context manager does it for you."""
+class AsteriskServer:
+    """An Asterisk with its instance folder. `stop()` leaves nothing behind. Also a context manager."""
 
     def __init__(self, settings: Settings, instance: Instance, runner: Runner) -> None:
         self.settings, self.instance, self.runner = settings, instance, runner
-        self._process: Process | None = None
+        self._process: AsteriskProcess | None = None
 
     @property
     def pid(self) -> int:
-        """The process of Asterisk itself, seen from this machine."""
+        """The process id of Asterisk itself, as seen from this machine."""
         return self._running().pid
 
     def alive(self) -> bool:
         return self._process is not None and self._process.alive()
 
     def launch(self) -> None:
-        """Start and wait until ARI answers. Raises AsteriskError with the first line of what went wrong."""
+        """Start, and wait until ARI responds. Raises AsteriskError with the first error line."""
         make_way(self.settings, self.instance.folder)
         make_recordings(self.instance.folder)
         if self.runner == "docker":
@@ -148,11 +148,11 @@ class Asterisk:
             raise
 
     def stop(self) -> None:
-        """Hang up all calls and end. Waits; kills what doesn't end."""
+        """Hang up all calls and end. Kill the process if it does not end in time."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End at once, as a crash would (kill -9)."""
+        """End at once, like a crash (kill -9)."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
@@ -160,7 +160,7 @@ class Asterisk:
         self.launch()
 
     def console(self, command: str) -> str:
-        """What Asterisk's console prints for a command."""
+        """Run a command in Asterisk's console and return its output."""
         return self._running().console(command)
 
     def __enter__(self) -> Self:
@@ -169,7 +169,7 @@ class Asterisk:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _running(self) -> Process:
+    def _running(self) -> AsteriskProcess:
         if self._process is None:
             raise AsteriskError("Asterisk isn't running")
         return self._process
@@ -203,17 +203,17 @@ class Asterisk:
         return lines[0] if lines else f"nothing in {self.instance.log}"
 
 
-def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str, str] | None = None) -> Asterisk:
-    """A running Asterisk in `folder` (default: `asterisk` under the var folder). `extra`: see `prepare`.
+def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str, str] | None = None) -> AsteriskServer:
+    """Start Asterisk in `folder` (default: `asterisk` in the var folder). `extra`: see `prepare`.
 
-    Raises AsteriskError or SettingsError, each with one line to show.
+    Raises AsteriskError or SettingsError, each with one line.
     """
     runner = choose_runner(settings)
     if runner == "docker":
         images.ensure(images.ASTERISK)
     installed = Path("/") if runner == "docker" else tree.ensure(tree.ASTERISK)
     instance = prepare(settings, folder or settings.files.var / "asterisk", installed, extra=extra)
-    asterisk = Asterisk(settings, instance, runner)
+    asterisk = AsteriskServer(settings, instance, runner)
     asterisk.launch()
     return asterisk
 
@@ -222,19 +222,19 @@ def choose_runner(settings: Settings) -> Runner:
     if settings.general.runner == "auto":
         return "docker" if engine.answers() else "tree"
     if settings.general.runner == "docker" and not engine.answers():
-        raise AsteriskError("no Docker engine answers, and INNRINGING_RUNNER is docker")
+        raise AsteriskError("no Docker engine responds, and INNRINGING_RUNNER is docker")
     return settings.general.runner
 
 
 def make_way(settings: Settings, folder: Path) -> None:
-    """End an Asterisk forgotten in this folder, then see that the ports are free. Raises AsteriskError."""
-    if _end_forgotten(folder.absolute()):
-        _until(lambda: _taken_port(settings) is None, STOP_LIMIT)  # a process's memory goes before its sockets do
+    """End a leftover Asterisk of this folder, then check that the ports are free. Raises AsteriskError."""
+    if _end_leftover(folder.absolute()):
+        _until(lambda: _taken_port(settings) is None, STOP_LIMIT)  # sockets may close after the process has ended
     check_ports(settings)
 
 
 def check_ports(settings: Settings) -> None:
-    """Raise AsteriskError naming the first port that is taken, and the setting that moves it."""
+    """Raise AsteriskError with the first port that is taken, and the setting that changes it."""
     taken = _taken_port(settings)
     if taken is not None:
         raise AsteriskError(taken)
@@ -255,7 +255,7 @@ def _taken_port(settings: Settings) -> str | None:
 
 def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET, kind) as trial:
-        if kind == socket.SOCK_STREAM:  # an old connection's TIME_WAIT is not a listener
+        if kind == socket.SOCK_STREAM:  # ignore old connections in TIME_WAIT
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((host, port))
@@ -264,10 +264,10 @@ def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
     return True
 
 
-def _end_forgotten(folder: Path) -> bool:
-    """End an Asterisk of this very folder whose starter was killed: its process id is noted, its command names us.
+def _end_leftover(folder: Path) -> bool:
+    """End an Asterisk of this folder whose parent was killed. True if there was one.
 
-    True when there was one.
+    The folder has its process id, and its command line must contain the folder's configuration file.
     """
     noted = folder / "pid"
     if not noted.exists():

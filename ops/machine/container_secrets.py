@@ -1,4 +1,4 @@
-"""Which container is given which secret: each a file that no other container sees. compose.yaml mounts the folders."""
+"""The secrets of each container, as files that no other container sees. compose.yaml mounts their folders."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ SECRETS_OF: Mapping[str, frozenset[str]] = {
     ),
     "ivr": frozenset({"DATABASE_URL", *KEYS, "ARI_PASSWORD"}),
     "migrate": frozenset({"MIGRATION_URL"}),
-    "prune": frozenset({"MIGRATION_URL", *KEYS}),  # its row of the audit is chained by a key
+    "prune": frozenset({"MIGRATION_URL", *KEYS}),  # it writes to the audit chain, which needs the keys
     "postgres": frozenset({OWNER_PASSWORD, APP_PASSWORD}),
 }
-"""By service, as settings without INNRINGING_; PostgreSQL's are its own. Asterisk's stand in its own folder."""
+"""By service, as setting names without INNRINGING_, except for PostgreSQL. Asterisk's secrets are in its own folder."""
 INSIDE = "/run/secrets"
 NOT_FOR = {"ivr": ("SMS_", "OIDC_"), "migrate": ("SMS_", "OIDC_"), "prune": ("SMS_", "OIDC_")}
-"""Settings that say nothing without their secret."""
+"""Prefixes of settings that are useless without their secret."""
 
 
 def write(folder: Path, secrets: Mapping[str, str]) -> dict[str, str]:
-    """`<service>/` under `folder` for each service, with what it has a use for of `secrets`: all there are, by name
-    without INNRINGING_, values in clear, empty ones not set.
+    """Write the secrets of each service to `<service>/` under `folder`.
 
-    Returns an edition for each service, another one whenever its secrets are others: as one of its variables it makes
-    the engine start the container anew, which files alone do not.
+    `secrets` has all values in clear text, by name without INNRINGING_; empty ones are not set. Returns an edition for
+    each service, which changes with its secrets. As a variable of the container it makes Docker restart the container,
+    which changed files alone do not.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     return {service: _write(folder / service, names, secrets) for service, names in SECRETS_OF.items()}
 
 
 def _write(own: Path, names: Iterable[str], secrets: Mapping[str, str]) -> str:
-    """Only the folder above is closed: the container's user is another, and sees nothing but its own service's."""
-    own.mkdir(exist_ok=True)  # the same one as before: a container that runs has it mounted
+    """Write one service's files. They are readable for the container's user; only the parent folder is closed."""
+    own.mkdir(exist_ok=True)  # keep the folder: a running container has it mounted
     own.chmod(0o755)
     wanted = {name.lower(): secrets[name] for name in names if secrets.get(name)}
     kept = {path.name: path.read_text("utf-8") for path in own.iterdir()}
@@ -57,15 +57,15 @@ def _write(own: Path, names: Iterable[str], secrets: Mapping[str, str]) -> str:
 
 
 def variables_of(service: str, variables: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    """Of all variables, by name without INNRINGING_, what the service is given: for a secret the name of its file."""
+    """Return the variables for a service, by name without INNRINGING_. A secret is replaced by the path of its file."""
     plain = {
         name: value
         for name, value in variables.items()
         if name not in secrets and not name.startswith(NOT_FOR.get(service, ()))
     }
-    if "DATABASE_URL" not in SECRETS_OF[service]:  # it is told which role is the service's
+    if "DATABASE_URL" not in SECRETS_OF[service]:  # it needs the service's role, but not the password
         plain["DATABASE_URL"] = re.sub(r"(://[^:@/]+):[^@/]*@", r"\1@", variables["DATABASE_URL"])
     if service == "ivr" and variables.get("SMS_GATEWAY") not in (None, "", "off"):
-        plain["SMS_GATEWAY"] = "elsewhere"  # it writes texts; the api, which has the password, sends them
+        plain["SMS_GATEWAY"] = "elsewhere"  # it only queues messages; the api has the password and sends them
     files = {f"{name}_FILE": f"{INSIDE}/{name.lower()}" for name in SECRETS_OF[service] if secrets.get(name)}
     return plain | files

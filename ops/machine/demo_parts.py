@@ -1,4 +1,4 @@
-"""What of the demo is still in the operators' files: in production none of it may be."""
+"""Find parts of the demo in the operators' files. None of them may be there in production."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MATCH = re.compile(r"\s*match\s*=")
 
 
 def demo_parts(departments_file: Path, dialplan: Path, *, root: Path) -> list[Fault]:
-    """Departments and lines that are the demo's; a note where nothing says who the telephone company is.
+    """Find the demo's departments and phones, and add a note where the telephone company's addresses are missing.
 
-    A file that can't be read is not told of here.
+    Unreadable files are ignored here.
     """
     found: list[Fault] = []
     with suppress(DepartmentsFileError):
@@ -25,10 +25,10 @@ def demo_parts(departments_file: Path, dialplan: Path, *, root: Path) -> list[Fa
     extensions, pjsip = dialplan / "extensions.conf", dialplan / "pjsip.conf"
     for number, line in enumerate(_lines(extensions), start=1):
         if PHONE.search(line):
-            reason = "demo-phone is the demo's: name the phones of those who answer, or take the line out"
+            reason = "demo-phone belongs to the demo: name the phones of your agents, or remove the line"
             found.append(Fault(shown(extensions, root), number, reason))
     if not any(MATCH.match(line) for line in _lines(pjsip)):
-        reason = "no match= names your telephone company's addresses: calls from it are not taken"
+        reason = "no match= has your telephone company's addresses: its calls are refused"
         found.append(Fault(shown(pjsip, root), None, reason, note=True))
     return found
 

@@ -1,8 +1,7 @@
-"""`make check`: whether what we depend on has known weaknesses (pip-audit over requirements.txt, against OSV).
+"""Part of `make check`: look for known vulnerabilities in our dependencies (pip-audit on requirements.txt, with OSV).
 
-Three outcomes: none known (exit 0), some known (each named, exit 1), the service of advisories can't be reached (one
-line, exit 0; exit 1 where INNRINGING_AUDIT=required). What pip-audit could not look up counts as not reached: it would
-else pass for clean.
+Exit code 0 if none are known, 1 if some are. If OSV cannot be reached, or has no answer for a package, it prints one
+line and exits with 0, or with 1 if INNRINGING_AUDIT=required.
 """
 
 from __future__ import annotations
@@ -24,71 +23,71 @@ REQUIREMENTS = ROOT / "requirements.txt"
 IGNORED = ROOT / "docker" / "dependency-audit-ignored.toml"
 MODE, URL = "INNRINGING_AUDIT", "INNRINGING_AUDIT_URL"
 OSV = "https://api.osv.dev/v1/query"
-SECONDS_AN_ANSWER, SECONDS_IN_ALL = 15, 300
+REQUEST_TIMEOUT, TOTAL_TIMEOUT = 15, 300  # seconds
 FIELDS = frozenset({"id", "reason", "until"})
 
 
 class AuditError(Exception):
-    """The audit can't be made as asked; the message is one line."""
+    """The audit failed. The message is one line."""
 
 
-class NotReached(AuditError):
-    """Nobody answered for some package."""
+class AdvisoriesUnavailable(AuditError):
+    """The advisories are not available for all packages."""
 
 
 @dataclass(frozen=True)
-class Weakness:
-    """One advisory that holds for a version we depend on. `ids`: its own and its other names."""
+class Vulnerability:
+    """A known vulnerability of a version that we depend on. `ids` has its id and its aliases."""
 
     package: str
     version: str
     ids: tuple[str, ...]
-    mended_in: tuple[str, ...]
+    fixed_in: tuple[str, ...]
 
     def __str__(self) -> str:
-        mended = f"mended in {', '.join(self.mended_in)}" if self.mended_in else "not mended yet"
-        return f"{self.package} {self.version}: {', '.join(self.ids)}, {mended}"
+        fix = f"fixed in {', '.join(self.fixed_in)}" if self.fixed_in else "not fixed yet"
+        return f"{self.package} {self.version}: {', '.join(self.ids)}, {fix}"
 
 
 @dataclass(frozen=True)
-class Ignored:
-    """An advisory that does not concern us, why, and the last day on which that is believed."""
+class IgnoredAdvisory:
+    """An advisory that does not affect us, the reason, and the last day on which we ignore it."""
 
     id: str
     reason: str
     until: date
 
 
-def weaknesses(requirements: Path, url: str) -> list[Weakness]:
-    """Every known weakness of what the file pins. Raises NotReached."""
+def vulnerabilities(requirements: Path, url: str) -> list[Vulnerability]:
+    """Return the known vulnerabilities of the pinned versions. Raises AdvisoriesUnavailable."""
     command = [
         *(sys.executable, "-m", "pip_audit", "-r", str(requirements), "--require-hashes", "--disable-pip"),
         *("--vulnerability-service", "osv", "--osv-url", url, "--format", "json", "--aliases", "on", "--desc", "off"),
-        *("--progress-spinner", "off", "--timeout", str(SECONDS_AN_ANSWER)),
+        *("--progress-spinner", "off", "--timeout", str(REQUEST_TIMEOUT)),
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_IN_ALL)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TOTAL_TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise NotReached(f"no answer within {SECONDS_IN_ALL} seconds") from None
+        raise AdvisoriesUnavailable(f"no response within {TOTAL_TIMEOUT} seconds") from None
     try:
         return list(_read(json.loads(done.stdout)["dependencies"]))
     except (ValueError, KeyError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-        raise NotReached(last.partition(":")[0].rpartition(".")[2][:80]) from None
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise AdvisoriesUnavailable(last.partition(":")[0].rpartition(".")[2][:80]) from None
 
 
-def _read(dependencies: Iterable[Mapping[str, Any]]) -> Iterable[Weakness]:
+def _read(dependencies: Iterable[Mapping[str, Any]]) -> Iterable[Vulnerability]:
     skipped = [each["name"] for each in dependencies if "skip_reason" in each]
     if skipped:
-        raise NotReached(f"nobody answers for {len(skipped)} packages, {skipped[0]} among them")
+        raise AdvisoriesUnavailable(f"no answer for {len(skipped)} packages, such as {skipped[0]}")
     for each in dependencies:
         for known in each["vulns"]:
             ids = (known["id"], *known.get("aliases", ()))
-            yield Weakness(each["name"], each["version"], ids, tuple(known.get("fix_versions", ())))
+            yield Vulnerability(each["name"], each["version"], ids, tuple(known.get("fix_versions", ())))
 
 
-def load_ignored(file: Path) -> list[Ignored]:
-    """What the file leaves out. Raises AuditError: it is not as it should be."""
+def load_ignored(file: Path) -> list[IgnoredAdvisory]:
+    """Load the advisories to ignore. Raises AuditError if the file is invalid."""
     try:
         entries = tomllib.loads(file.read_text("utf-8")).get("ignored", [])
     except (OSError, ValueError) as error:
@@ -96,16 +95,16 @@ def load_ignored(file: Path) -> list[Ignored]:
     for entry in entries:
         right = set(entry) == FIELDS and str(entry["reason"]).strip() and type(entry["until"]) is date
         if not right:
-            raise AuditError(f"{file.name}: each [[ignored]] has an id, a reason, and until = <a date>, and no more")
-    return [Ignored(**entry) for entry in entries]
+            raise AuditError(f"{file.name}: each [[ignored]] needs exactly id, reason and until = <a date>")
+    return [IgnoredAdvisory(**entry) for entry in entries]
 
 
 def audit(requirements: Path, ignored_file: Path, url: str, *, today: date) -> list[str]:
-    """What must be mended, a line each. Raises AuditError."""
+    """Return what must be fixed, one line each. Raises AuditError."""
     ignored = load_ignored(ignored_file)
-    faults = [f"{one.id} was ignored until {one.until}: look again" for one in ignored if one.until < today]
-    left_out = {one.id for one in ignored}
-    faults += [str(one) for one in weaknesses(requirements, url) if not left_out.intersection(one.ids)]
+    faults = [f"{one.id} was ignored until {one.until}: check it again" for one in ignored if one.until < today]
+    ignored_ids = {one.id for one in ignored}
+    faults += [str(one) for one in vulnerabilities(requirements, url) if not ignored_ids.intersection(one.ids)]
     return faults
 
 
@@ -113,9 +112,9 @@ def main() -> int:
     required = os.environ.get(MODE) == "required"
     try:
         faults = audit(REQUIREMENTS, IGNORED, os.environ.get(URL) or OSV, today=date.today())
-    except NotReached as reason:
-        end = f"and {MODE} is required" if required else f"so nothing is known ({MODE}=required makes this an error)"
-        print(f"audit: the advisories can't be reached ({reason}), {end}")
+    except AdvisoriesUnavailable as reason:
+        end = f"and {MODE} is required" if required else f"so nothing was checked ({MODE}=required makes this an error)"
+        print(f"audit: the advisories are not available ({reason}), {end}")
         return int(required)
     except AuditError as error:
         print(f"audit: {error}")
@@ -123,7 +122,7 @@ def main() -> int:
     for fault in faults:
         print(f"audit: {fault}")
     if not faults:
-        print("audit: no weakness is known of what requirements.txt pins")
+        print("audit: no known vulnerabilities in requirements.txt")
     return int(bool(faults))
 
 

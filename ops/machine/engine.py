@@ -1,4 +1,4 @@
-"""The Docker engine, through its command line: our containers and images."""
+"""Our containers and images, managed with Docker's command line."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-"""As in compose.yaml: nothing to write but what is mounted, no capability, none to be had."""
+"""As in compose.yaml: a read-only file system except for mounts, no capabilities, and no way to gain any."""
 UNPRIVILEGED = 10001
-"""Whom a container's program is where we are root ourselves (the user of app.Dockerfile)."""
+"""The user in containers when we run as root, as in app.Dockerfile."""
 
 
 class EngineError(Exception):
-    """Docker refuses."""
+    """A Docker command failed."""
 
 
 @functools.cache
 def answers() -> bool:
-    """Whether a Docker engine is there and lets us in."""
+    """Whether a Docker engine responds and we may use it."""
     if shutil.which("docker") is None:
         return False
     try:
@@ -35,7 +35,7 @@ def answers() -> bool:
 
 
 def docker(*arguments: str, check: bool = True) -> str:
-    """What `docker …` prints. Raises EngineError with the line of its complaint."""
+    """Run `docker …` and return its output. Raises EngineError with its error line."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if check and done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
@@ -45,17 +45,17 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 
 def container_name(what: str, folder: Path) -> str:
-    """One name for each folder, so that a container forgotten there is found again."""
+    """Return a name that is unique for the folder, so that a leftover container of that folder can be found."""
     return f"innringing-{what}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
 
 
 def owner() -> tuple[int, int]:
-    """User and group of a container's program: we ourselves, but never root."""
+    """Return the user and group for containers: our own, but never root."""
     return (os.geteuid(), os.getegid()) if os.geteuid() else (UNPRIVILEGED, UNPRIVILEGED)
 
 
 def give(*folders: Path) -> None:
-    """Let the folders, and all that is in them, be the container's program's. Links are given, not followed."""
+    """Make the container's user the owner of the folders and their content. Links are not followed."""
     user, group = owner()
     if os.geteuid():
         return
@@ -65,7 +65,7 @@ def give(*folders: Path) -> None:
 
 
 class Container:
-    """A container of ours, known by its name."""
+    """One of our containers, identified by its name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -80,26 +80,26 @@ class Container:
         variables: Mapping[str, str] | None = None,
         user: str | None = None,
     ) -> None:
-        """Run detached on the host's network, with no rights but its files'. `folders`: "ro" or "rw", mounted as here.
+        """Run detached on the host's network, without privileges. `folders` are mounted at the same path, "ro" or "rw".
 
-        `scratch` is /tmp: memory, or `--volume=/tmp` for what is large or must reach a disk.
+        `scratch` is /tmp: memory by default, or `--volume=/tmp` for large or durable files.
         """
         self.remove()
         mounts = [f"--volume={path}:{path}:{mode}" for path, mode in (folders or {}).items()]
         environment = [f"--env={name}={value}" for name, value in (variables or {}).items()]
-        owned = user or ":".join(map(str, owner()))
+        run_as = user or ":".join(map(str, owner()))
         options = [
             "--detach",
             f"--name={self.name}",
             "--network=host",
-            f"--user={owned}",
+            f"--user={run_as}",
             *HARDENED,
             scratch,
         ]
         try:
             docker("run", *options, *mounts, *environment, image, *command)
         except EngineError:
-            self.remove()  # made, but not startable
+            self.remove()  # it was created, but could not start
             raise
 
     def pid(self) -> int:
@@ -112,7 +112,7 @@ class Container:
         docker("kill", "--signal", name, self.name, check=False)
 
     def inside(self) -> list[str]:
-        """The start of a command line that runs in the container."""
+        """Return the start of a command line that runs in the container."""
         return ["docker", "exec", self.name]
 
     def logs(self) -> str:

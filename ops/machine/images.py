@@ -1,4 +1,4 @@
-"""Our images, and the Debian images under them: pulled, or made from a Debian mirror where no registry answers."""
+"""Build our images on Debian images, which are pulled, or built from a Debian mirror where no registry responds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PULL_LIMIT = 120  # seconds
 
 
 def ensure(name: str) -> None:
-    """Build the image unless one of the very same files is there."""
+    """Build the image unless it exists already, from the same files."""
     cache = tree.cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "images.lock").open("w") as lock:
@@ -48,7 +48,7 @@ def ensure(name: str) -> None:
 
 
 def ensure_base(suite: str) -> None:
-    """`debian:SUITE-slim`: here already, else pulled, else made with mmdebstrap."""
+    """Make sure that `debian:SUITE-slim` exists: pull it, or build it with mmdebstrap."""
     name = f"debian:{suite}-slim"
     if engine.docker("images", "-q", name):
         return
@@ -58,7 +58,7 @@ def ensure_base(suite: str) -> None:
             return
     except subprocess.TimeoutExpired:
         pass
-    print(f"No registry gives us {name}: making it from a Debian mirror …", flush=True)
+    print(f"No registry has {name}: building it from a Debian mirror …", flush=True)
     _make_base(suite, name)
 
 
@@ -68,7 +68,7 @@ def _make_base(suite: str, name: str) -> None:
     _ensure_bootstrap()
     options = ["--variant=minbase", "--mode=root", "--aptopt=Apt::Install-Recommends false"]
     options += [f"--aptopt={line}" for line in apt.host_acquire().splitlines()]
-    # The frozen copy of an archive reads as expired; its signature is checked all the same.
+    # A frozen copy of the archive counts as expired. Its signature is still checked.
     options += ['--aptopt=Acquire::Check-Valid-Until "false"', "--include=ca-certificates"]
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     line = apt.without_options(sources)
@@ -81,11 +81,11 @@ def _make_base(suite: str, name: str) -> None:
             complaints.seek(0)
             lines = complaints.read().decode(errors="replace").strip().splitlines()[-3:]
             engine.docker("rmi", name, check=False)
-            raise engine.EngineError(f"can't make {name}: {' / '.join(lines) or put.stderr.decode().strip()}")
+            raise engine.EngineError(f"can't build {name}: {' / '.join(lines) or put.stderr.decode().strip()}")
 
 
 def _ensure_bootstrap() -> None:
-    """An image with mmdebstrap alone, imported from unpacked packages: it needs no root here, and no configuring."""
+    """Import an image with mmdebstrap from unpacked packages. This needs no root and no configuration."""
     packages = (HERE / "mmdebstrap.packages").read_text(encoding="utf-8").split()
     label = f"innringing.recipe={hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
     if engine.docker("images", "-q", "--filter", f"label={label}", BOOTSTRAP):
@@ -99,15 +99,15 @@ def _ensure_bootstrap() -> None:
             (root / name).mkdir(parents=True, exist_ok=True)
         (root / "var/lib/dpkg/status").touch()
         tar = ["tar", "-C", str(root), "--owner=0", "--group=0", "--numeric-owner", "-c", "."]
-        put_in = ["docker", "import", "-c", f"LABEL {label}", "-", BOOTSTRAP]
+        import_image = ["docker", "import", "-c", f"LABEL {label}", "-", BOOTSTRAP]
         with subprocess.Popen(tar, stdout=subprocess.PIPE) as pack:
-            put = subprocess.run(put_in, stdin=pack.stdout, capture_output=True, check=False)
+            put = subprocess.run(import_image, stdin=pack.stdout, capture_output=True, check=False)
         if pack.returncode or put.returncode:
             raise engine.EngineError(f"can't import {BOOTSTRAP}: {put.stderr.decode().strip()}")
 
 
 def main() -> None:
-    """Have the images before the tests run, which have time limits; nothing to do where containers aren't used."""
+    """Build the images before the tests, which have time limits. Does nothing where containers are not used."""
     asked = os.environ.get("INNRINGING_RUNNER", "auto")
     if asked == "docker" or (asked == "auto" and engine.answers()):
         ensure(ASTERISK)

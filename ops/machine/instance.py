@@ -1,4 +1,4 @@
-"""The folder one Asterisk runs in: the operators' files linked, what depends on the machine written beside them."""
+"""Prepare the folder of one Asterisk: links to the operators' files, and generated files for this machine."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ops.machine import sip_security
 
 DIALPLAN = ROOT / "dialplan"
 UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")
-"""Parts of Asterisk's core that complain at start-up where they have no file, even if nobody uses them."""
+"""Parts of Asterisk's core that log an error at start-up if they have no file, even if they are not used."""
 DEMO = "demo.conf"
-"""What pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
+"""The file that pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
 MEMORY = Path("/dev/shm")
-"""A file system that is never on disk, where Linux has one."""
+"""A file system in memory, where the machine has one."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One Asterisk's folders. `passwords` are those its phones register with."""
+    """The folders of one Asterisk. `passwords` are those of its phones."""
 
     folder: Path
     run: Path
@@ -38,7 +38,7 @@ class Instance:
 
     @property
     def recordings(self) -> Path:
-        """Where it writes what callers say, for the seconds until that is sealed."""
+        """The folder for callers' recordings, which are there for seconds until they are sealed."""
         return (self.folder / "spool" / "recording").resolve()
 
     @property
@@ -47,11 +47,11 @@ class Instance:
 
     @property
     def log(self) -> Path:
-        """Notices, warnings and errors; never a digit."""
+        """The log with notices, warnings and errors. It never contains callers' digits."""
         return self.folder / "log" / "messages.log"
 
     def complaints(self) -> list[str]:
-        """The warnings and errors of the log."""
+        """Return the warnings and errors in the log."""
         if not self.log.exists():
             return []
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -63,10 +63,10 @@ def configuration_of(folder: Path) -> Path:
 
 
 def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping[str, str] | None = None) -> Instance:
-    """Write the instance's folder.
+    """Write the folder of an instance.
 
-    `installed` is where the packages are: the tree, or `/` in a container. `extra` is appended to files of local/
-    (`{"extensions.conf": "[bench]…"}`).
+    `installed` is where the packages are: the tree, or `/` in a container. `extra` has text to append to files in
+    local/ (`{"extensions.conf": "[bench]…"}`).
     """
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
@@ -99,9 +99,9 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
 def _asterisk_conf(instance: Instance, installed: Path, entity: str) -> str:
     folder = instance.folder
     modules = next(iter(installed.glob("usr/lib/*/asterisk/modules")), None) if installed != Path("/") else None
-    modules_line = f"astmoddir = {modules}\n" if modules else ""  # a container's Asterisk knows its own
+    modules_line = f"astmoddir = {modules}\n" if modules else ""  # in a container the default is right
     return f"""\
-; Written at each start; what you change here is lost.
+; Written at each start. Changes here are lost.
 [directories]
 astetcdir = {folder}/etc
 {modules_line}astvarlibdir = {folder}/data
@@ -121,7 +121,8 @@ debug = 0
 nocolor = yes
 maxfiles = 65536
 live_dangerously = no
-; A key held shorter than this is made longer, and may then be told twice. 80 by default; autodiallers hold 50.
+; Asterisk extends a shorter key press to this length, and may then report it twice. Autodiallers press for 50 ms; the
+; default is 80.
 mindtmfduration = 20
 """
 
@@ -129,7 +130,7 @@ mindtmfduration = 20
 def _local(settings: Settings, instance: Instance) -> dict[str, str]:
     password = settings.ari.require_password()
     if "\n" in password or password != password.strip():
-        raise SettingsError("INNRINGING_ARI_PASSWORD can't begin or end with a space, or hold a line break.")
+        raise SettingsError("INNRINGING_ARI_PASSWORD can't start or end with a space, or contain a line break.")
     escaped = password.replace(";", "\\;")
     first, last = settings.sip.rtp_range
     auths = "".join(
@@ -141,12 +142,12 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari.port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
         "pjsip.conf": sip_security.transports(settings, instance.folder) + auths,
-        "extensions.conf": "; Yours: see [globals] in extensions.conf.\n",
+        "extensions.conf": "; Your own settings: see [globals] in extensions.conf.\n",
     }
 
 
 def _reader(settings: Settings) -> str:
-    """A second user, for who only asks whether Asterisk is there: it can change nothing and lead no call."""
+    """Write a read-only user, for health checks: it cannot change anything or control calls."""
     if settings.ari.reader_password is None:
         return ""
     password = settings.ari.reader_password.get_secret_value().replace(";", "\\;")
@@ -154,7 +155,7 @@ def _reader(settings: Settings) -> str:
 
 
 def phones_of(*files: Path) -> list[str]:
-    """The phones that need a password: named by an `auth=` of these files that no section of theirs is."""
+    """Return the phones that need a password: those with an `auth=` whose section is not in these files."""
     text = "\n".join(path.read_text("utf-8") for path in files)
     sections = re.findall(r"(?ms)^\[([^\]\s]+)\]([^\n]*\n.*?)(?=^\[|\Z)", text)
     own = {name for name, body in sections if re.search(r"(?m)^\s*type\s*=\s*auth\b", body)}
@@ -163,7 +164,7 @@ def phones_of(*files: Path) -> list[str]:
 
 
 def _phone_passwords(path: Path, phones: Sequence[str]) -> dict[str, str]:
-    """Of these phones, and no others; one that has its password keeps it."""
+    """Return the passwords of exactly these phones. Existing passwords do not change."""
     kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     passwords = {name: kept.get(name) or secrets.token_urlsafe(12) for name in phones}
     _write(path, json.dumps(passwords) + "\n")
@@ -171,7 +172,7 @@ def _phone_passwords(path: Path, phones: Sequence[str]) -> dict[str, str]:
 
 
 def _entity(path: Path) -> str:
-    """This Asterisk's own name (EID). By default it comes from the network card: two on one machine would share it."""
+    """Return this Asterisk's id (EID). The default is the network card's, which two on one machine would share."""
     if not path.exists():
         octets = [0x02, *secrets.token_bytes(5)]  # 02: locally administered
         _write(path, ":".join(f"{octet:02x}" for octet in octets))
@@ -179,7 +180,7 @@ def _entity(path: Path) -> str:
 
 
 def _socket_folder(folder: Path) -> Path:
-    """Where Asterisk's control socket goes: its path has a limit that a deep folder breaks."""
+    """Return the folder of Asterisk's control socket. The socket's path has a length limit, so it may be elsewhere."""
     if len(os.fsencode(folder / "run" / "asterisk.ctl")) <= SOCKET_PATH_LIMIT:
         (folder / "run").mkdir(exist_ok=True)
         return folder / "run"
@@ -190,9 +191,9 @@ def _socket_folder(folder: Path) -> Path:
 
 
 def make_recordings(folder: Path) -> Path:
-    """What an Asterisk's `spool/recording` points to: a folder in memory where there can be one, made if it is gone.
+    """Make the folder behind an Asterisk's `spool/recording`, in memory where possible, and return it.
 
-    A recording in clear must not come to lie on a disk, nor in its backups.
+    Unencrypted recordings must not reach a disk or its backups.
     """
     link = folder / "spool" / "recording"
     if link.is_dir() and os.access(link, os.W_OK):
@@ -205,7 +206,7 @@ def make_recordings(folder: Path) -> Path:
 
 
 def drop_recordings(folder: Path) -> None:
-    """Take the folder in memory away, when nothing is left in it that a controller has yet to take in."""
+    """Delete the folder in memory, unless it has recordings that a controller must still store."""
     link = folder / "spool" / "recording"
     if link.is_symlink():
         with suppress(OSError):
@@ -222,7 +223,7 @@ def remove(instance: Instance) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Readable by its owner alone: passwords are in these files."""
+    """Write a file that only its owner can read, since it contains passwords."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as out:
         out.write(text)

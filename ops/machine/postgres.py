@@ -1,4 +1,4 @@
-"""A PostgreSQL for the tests: the machine's own programs, a container, or the tree; whichever is there first."""
+"""Start a PostgreSQL for the tests: from the machine's own programs, in a container, or from the tree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOBODY = 65534
 READY = "database system is ready to accept connections"
 
 Kind = Literal["local", "container", "tree"]
-QUICK = {  # tests only: a crash of the machine may cost the data
+QUICK = {  # for tests only: a crash of the machine may lose data
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -40,19 +40,19 @@ ACCESS = """\
 hostssl all postgres 127.0.0.1/32 trust
 hostssl all all      127.0.0.1/32 cert
 """
-"""pg_hba.conf where TLS is on: nothing in clear, and every role but the superuser by a certificate of its name."""
+"""pg_hba.conf with TLS: only encrypted connections. Every role but the superuser needs a certificate with its name."""
 
 
 @dataclass(frozen=True)
 class ServerTls:
-    """PEM files: what the server shows, and who issues the certificates of roles."""
+    """PEM files: the server's certificate and key, and the authority that issues the certificates of roles."""
 
     certificate: Path
     key: Path
     authority: Path
 
     def files(self) -> dict[str, bytes]:
-        """What the server reads, by the name it has in the folder of the data."""
+        """Return the content of the server's files, by name in the data folder."""
         given = {"server.crt": self.certificate, "server.key": self.key, "root.crt": self.authority}
         return {"pg_hba.conf": ACCESS.encode()} | {name: path.read_bytes() for name, path in given.items()}
 
@@ -69,7 +69,7 @@ class PostgresError(Exception):
     """PostgreSQL can't be started."""
 
 
-class _Server(Protocol):
+class _PostgresServer(Protocol):
     def alive(self) -> bool: ...
     def ready(self) -> bool: ...
     def stop(self) -> None: ...
@@ -80,11 +80,11 @@ class _Server(Protocol):
 
 @dataclass
 class Postgres:
-    """A running server of ours: superuser `postgres`, no password, this machine only."""
+    """A running PostgreSQL, with the superuser `postgres` and no password, for this machine only."""
 
     kind: Kind
     port: int
-    server: _Server
+    server: _PostgresServer
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
@@ -93,11 +93,11 @@ class Postgres:
         self.server.stop()
 
     def log(self) -> bytes:
-        """All it has written to its log so far."""
+        """Return the log so far."""
         return self.server.log()
 
     def dump(self, database: str) -> bytes:
-        """A backup of one database as its operator makes it: pg_dump's plain text. Raises PostgresError."""
+        """Dump one database as an operator does: pg_dump in plain text. Raises PostgresError."""
         command = [*self.server.program("pg_dump"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", database]
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
@@ -112,13 +112,13 @@ class Postgres:
 
 
 def start(kind: Kind | None = None, *, durable: bool = False, tls: ServerTls | None = None) -> Postgres:
-    """Start one on a free port; `durable`: each commit waits for the disk; `tls`: it takes nobody without.
+    """Start a server on a free port. With `durable` each commit waits for the disk. With `tls` it requires TLS.
 
-    Raises PostgresError in one line.
+    Raises PostgresError with one line.
     """
     kind = kind or choose()
     port = _free_port()
-    server: _Server
+    server: _PostgresServer
     options, files = _options(port, durable, tls is not None), tls.files() if tls else {}
     if kind == "container":
         server = _ContainerServer(options, port, files)
@@ -151,7 +151,7 @@ def choose(environment: Mapping[str, str] = os.environ) -> Kind:
 
 
 def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
-    """The folder of the newest server programs on this machine."""
+    """Find the folder of the newest server programs on this machine."""
     folders = sorted(roots.glob("*/bin"), key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
     found = shutil.which("postgres")
     folders += [Path(found).resolve().parent] if found else []
@@ -161,7 +161,7 @@ def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
 
 
 class _ProcessServer:
-    """A child process. PostgreSQL refuses to be root: then it runs as `postgres`, or as nobody."""
+    """PostgreSQL as a child process. It refuses to run as root, so then it runs as `postgres` or nobody."""
 
     def __init__(self, programs: Path, options: list[str], files: Mapping[str, bytes]) -> None:
         self._programs = programs
@@ -203,11 +203,11 @@ class _ProcessServer:
         return self._child.poll() is None
 
     def ready(self) -> bool:
-        """A server that still starts listens already, and refuses whoever comes."""
+        """Whether start-up is complete: before that it listens, but refuses connections."""
         return READY in self._log.read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> None:
-        """Fast shutdown; waits; deletes the data."""
+        """Stop by a fast shutdown, and delete the data."""
         if self.alive():
             self._child.send_signal(signal.SIGINT)
             try:
@@ -225,7 +225,7 @@ class _ProcessServer:
         return self._log.read_bytes()
 
     def program(self, name: str) -> list[str | Path]:
-        """How one of its neighbours is run: in the tree by the tree's own loader, as the server is."""
+        """Return the command of another PostgreSQL program. In the tree it needs the tree's own loader."""
         if not (self._programs / "postgres.real").exists():
             return [self._programs / name]
         libraries = tree.libraries_folder(self._programs.parents[4])
@@ -235,7 +235,7 @@ class _ProcessServer:
 
 
 class _ContainerServer:
-    """The same in a container, its data in the container's own layer."""
+    """PostgreSQL in a container, with its data in the container's own layer."""
 
     def __init__(self, given: list[str], port: int, files: Mapping[str, bytes]) -> None:
         images.ensure(images.POSTGRES)
@@ -274,7 +274,7 @@ class _ContainerServer:
 
 
 def _write_private(path: Path, content: bytes, owner: int | None) -> None:
-    """For the server alone: it takes no key that others may read."""
+    """Write a file that only the server can read: it rejects keys that others can read."""
     path.write_bytes(content)
     path.chmod(0o600)
     if owner is not None:
@@ -291,7 +291,7 @@ def _options(port: int, durable: bool, tls: bool) -> list[str]:
 
 
 def _unprivileged() -> int | None:
-    """The user id the server runs as, where we are root."""
+    """Return the user id for the server when we are root. None otherwise."""
     if os.geteuid() != 0:
         return None
     try:

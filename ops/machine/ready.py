@@ -1,4 +1,4 @@
-"""Whether what runs on this machine answers."""
+"""Check if the services on this machine respond."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ APPLICATION = "innringing"
 
 
 def doors_are_open(settings: Settings) -> bool:
-    """Whether a call would be taken and an agent be answered."""
+    """Whether both doors serve: the api responds, and the phone door is connected to Asterisk."""
     return api_answers(settings) and ari_finds(settings, f"applications/{APPLICATION}")
 
 
@@ -23,7 +23,7 @@ def api_answers(settings: Settings) -> bool:
 
 
 def ari_finds(settings: Settings, resource: str) -> bool:
-    """Whether the Asterisk of this machine answers a GET of the ARI resource (`asterisk/ping`)."""
+    """Whether this machine's Asterisk responds to a GET of an ARI resource such as `asterisk/ping`."""
     user = f"{settings.ari.user}:{settings.ari.require_password()}"
     request = urllib.request.Request(f"http://127.0.0.1:{settings.ari.port}/ari/{resource}")
     request.add_header("Authorization", f"Basic {base64.b64encode(user.encode()).decode()}")
@@ -31,9 +31,9 @@ def ari_finds(settings: Settings, resource: str) -> bool:
 
 
 def _answers(request: urllib.request.Request) -> bool:
-    unnamed = ssl.create_default_context()  # this machine's certificate is another name's; nothing secret is asked
+    unnamed = ssl.create_default_context()  # the certificate has another name than 127.0.0.1; we send no secrets
     unnamed.check_hostname, unnamed.verify_mode = False, ssl.CERT_NONE
-    # never through a proxy: it is this machine
+    # no proxy: it is this machine
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unnamed))
     try:
         with opener.open(request, timeout=2):

@@ -1,4 +1,4 @@
-"""How Asterisk takes calls: UDP, or TLS with SRTP; written to local/pjsip.conf from INNRINGING_SIP_ENCRYPTION."""
+"""Write Asterisk's SIP transports to local/pjsip.conf: UDP, or TLS with SRTP, from INNRINGING_SIP_ENCRYPTION."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ CIPHERS = ",".join(
     for cipher in ("AES256-GCM-SHA384", "AES128-GCM-SHA256", "CHACHA20-POLY1305")
     for signed in ("ECDSA", "RSA")
 )
-SEALED = "media_encryption=sdes\nmedia_encryption_optimistic=no\n"
-"""Sound by SRTP, its key told inside TLS; who offers plain RTP is refused (488)."""
+ENCRYPTED = "media_encryption=sdes\nmedia_encryption_optimistic=no\n"
+"""Sound over SRTP, with keys sent inside TLS. Calls with plain RTP are refused (488)."""
 PLAIN = "media_encryption=no\n"
 
 
 def transports(settings: Settings, folder: Path) -> str:
-    """The transports, the templates of phones and trunk, and where the trunk is."""
+    """Return the transports, the templates for phones and trunk, and the trunk's address."""
     phones, trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
-    if not trunk:  # where all is encrypted nothing listens for UDP
+    if not trunk:  # with full encryption there is no UDP
         parts.append(f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={settings.sip.host}:{settings.sip.port}\n")
     if phones:
         parts.append(_tls(settings, folder / "keys"))
-    parts.append(f"[phone-security](!)\n{SEALED if phones else PLAIN}")
-    parts.append(f"[trunk-security](!)\n{SEALED if trunk else PLAIN}")
+    parts.append(f"[phone-security](!)\n{ENCRYPTED if phones else PLAIN}")
+    parts.append(f"[trunk-security](!)\n{ENCRYPTED if trunk else PLAIN}")
     contact = f"contact=sip:{settings.sip.trunk}{';transport=tls' if trunk else ''}\n" if settings.sip.trunk else ""
     parts.append(f"[trunk]\ntype=aor\n{contact}")
     return "\n".join(parts)
@@ -40,15 +40,15 @@ def _tls(settings: Settings, keys: Path) -> str:
     return (
         f"[transport-tls]\ntype=transport\nprotocol=tls\nbind={settings.sip.host}:{settings.sip.tls_port}\n"
         f"cert_file={keys / CERTIFICATE}\npriv_key_file={keys / KEY}\nca_list_file={keys / AUTHORITIES}\n"
-        # One version, for it can't be said as a lowest one: all phones know 1.2.
+        # This setting is one exact version, not a minimum. All phones support 1.2.
         f"method=tlsv1_2\ncipher={CIPHERS}\n"
-        # The trunk must be whom its certificate says; phones show none, they have passwords.
+        # The trunk's certificate is verified. Phones have passwords and no certificates.
         "verify_server=yes\nverify_client=no\nrequire_client_cert=no\n"
     )
 
 
 def copy_certificates(settings: Settings, folder: Path) -> None:
-    """Put what TLS needs where Asterisk can read it, also from inside a container. Raises SettingsError."""
+    """Copy certificates and keys to where Asterisk can read them, also in a container. Raises SettingsError."""
     if settings.sip.encryption == "off":
         return
     given = settings.sip.tls_ca_file or Path(ssl.get_default_verify_paths().cafile or "")
@@ -70,8 +70,8 @@ def copy_certificates(settings: Settings, folder: Path) -> None:
 
 
 def _check_pair(certificate: Path | None, key: Path | None) -> None:
-    """Raises SettingsError: Asterisk would start with a pair that is none, and take no call over TLS."""
-    assert certificate is not None and key is not None  # Settings.load() has seen to it
+    """Raise SettingsError if certificate and key do not match: Asterisk would start, but accept no calls over TLS."""
+    assert certificate is not None and key is not None  # Settings.load() requires them
     try:
         server_context(certificate, key)
     except CertificateFault as fault:

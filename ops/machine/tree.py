@@ -1,8 +1,8 @@
-"""The programs we need, from Debian packages unpacked in a cache folder, on any Debian-like machine and by any user.
+"""Run programs from Debian packages unpacked in a cache folder (a «tree»), on any Debian-like machine and as any user.
 
-A tree is never entered (no chroot, no namespaces): each program in `TREE/bin` is a two-line script that runs the
-unpacked program through the tree's own loader and libraries, so that nothing of the host's C library matters.
-Only the standard library. `python3 -m ops.machine.tree asterisk` builds the tree and prints where it is.
+There is no chroot and no namespace. Each program in `TREE/bin` is a short script that runs the unpacked program with
+the tree's own loader and libraries, independent of the host's C library.
+This module uses only the standard library. `python3 -m ops.machine.tree asterisk` builds a tree and prints its folder.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from desk.paths import ROOT
 from ops.machine.apt import AptError, debian_sources, unpack
 
 HERE = ROOT / "docker"
-RECIPE = "1"  # raise it when what is done to the unpacked packages changes
+RECIPE = "1"  # increase it when the processing of unpacked packages changes
 CACHE_VARIABLE = "INNRINGING_CACHE"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Package lists of one Debian suite -> programs. `in_place` programs are wrapped where they stand."""
+    """Package lists of one Debian suite, and the programs to wrap. `in_place` programs keep their own path."""
 
     name: str
     suite: str
@@ -79,7 +79,7 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def ensure(recipe: Recipe, cache: Path | None = None) -> Path:
-    """The tree's folder; built first where it is missing (a minute, about 200 MB fetched)."""
+    """Return the tree's folder. Build it first if needed (a minute, about 200 MB of downloads)."""
     cache = cache or cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / recipe.folder_name(_architecture(), os.environ.get("INNRINGING_DEBIAN_SNAPSHOT", ""))
@@ -92,13 +92,13 @@ def ensure(recipe: Recipe, cache: Path | None = None) -> Path:
 
 
 def program(name: str) -> Path:
-    """A program of the Asterisk tree (asterisk, ffmpeg, ffprobe, espeak-ng, sipp)."""
+    """Return the path of a program in the Asterisk tree (asterisk, ffmpeg, ffprobe, espeak-ng, sipp)."""
     return ensure(ASTERISK) / "bin" / name
 
 
 def _build(recipe: Recipe, target: Path) -> None:
-    print(f"Making a folder with {', '.join(recipe.packages())} of Debian {recipe.suite}: {target}", flush=True)
-    print("  fetching and unpacking the packages (once; a minute or two) …", flush=True)
+    print(f"Unpacking {', '.join(recipe.packages())} of Debian {recipe.suite} to {target}", flush=True)
+    print("  fetching the packages (only once, takes a minute or two) …", flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{recipe.name}-", suffix=".new") as work:
         tree = Path(work) / "tree"
         unpack(recipe.packages(), debian_sources(recipe.suite, target.parent), tree)
@@ -109,7 +109,7 @@ def _build(recipe: Recipe, target: Path) -> None:
 
 
 def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
-    """Scripts that run the programs through the tree's own loader once `tree` has become `target`."""
+    """Write scripts that run the programs with the tree's own loader, after `tree` has been renamed to `target`."""
     libraries = libraries_folder(tree)
     loader = next(path for path in sorted(libraries.glob("ld-linux*.so*")) if path.exists())
     path = ":".join(str(target / folder.relative_to(tree)) for folder in library_path(libraries))
@@ -125,7 +125,7 @@ def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
         real = script.rename(script.with_name(f"{script.name}.real"))
         commands[script] = (target / real.relative_to(tree), str(target / name))
     for script, (real, shown_as) in commands.items():
-        # --argv0: programs which look for their neighbours, or behave by their name, see the script's name
+        # --argv0 gives the program the script's name: some find other programs, or change behaviour, by their name
         script.write_text(
             f"#!/bin/sh\n{''.join(lines)}{start} --argv0 '{shown_as}' '{real}' \"$@\"\n", encoding="utf-8"
         )
@@ -136,14 +136,14 @@ def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
 
 
 def libraries_folder(tree: Path) -> Path:
-    """`usr/lib/<architecture's triplet>` of a tree, found by its loader."""
+    """Find `usr/lib/<architecture>` in a tree by its loader."""
     for loader in sorted(tree.glob("usr/lib/*/ld-linux*.so*")):
         return loader.parent
     raise AptError(f"no loader under {tree}/usr/lib")
 
 
 def library_path(libraries: Path) -> list[Path]:
-    """Where a program of the tree may find its libraries: some packages keep theirs one folder further down."""
+    """Return the library folders of a tree. Some packages have theirs one level deeper."""
     inner = sorted({path.parent for path in libraries.glob("*/lib*.so*")})
     return [libraries, *inner]
 

@@ -1,8 +1,7 @@
-"""Make the virtual environment on a machine that has Python 3.11 or newer, even where pip and ensurepip are missing.
+"""Create the virtual environment with Python 3.11 or newer, even where pip and ensurepip are missing.
 
-Only the standard library. `python3 -m ops.machine.venv` makes or refreshes `.venv`; with `bench` it adds what only
-the bench
-needs. pip reads the user's own settings, so a hospital's own index is used where it is configured.
+It uses only the standard library. `python3 -m ops.machine.venv` creates or updates `.venv`; with `bench` it adds the
+requirements of the benchmarks. pip uses the user's own settings, such as a hospital's package index.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from ops.machine.apt import AptError, debian_sources, unpack
 from ops.machine.tree import cache_folder
 
 VENV = ROOT / ".venv"
-RECIPE = b"2"  # raise it when what is made beside the requirements changes
+RECIPE = b"2"  # increase it when .venv changes in other ways than by its requirements
 REQUIREMENTS = ROOT / "requirements-dev.txt"
-FOR_THE_BENCH = ROOT / "requirements-bench.txt"  # the same and other people's queues
+BENCH_REQUIREMENTS = ROOT / "requirements-bench.txt"
 COMMAND = """\
 #!{python}
 import signal
 import sys
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while all is being loaded ends it, without a traceback
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during imports ends the program without a traceback
 
 from innringing import app
 
@@ -38,30 +37,30 @@ sys.exit(app())
 
 
 def ensure() -> None:
-    """Bring .venv to what requirements-dev.txt asks for."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - it is the machine's own Python that runs this
+    """Bring .venv up to date with requirements-dev.txt."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - the machine's own Python runs this
         sys.exit(f"innringing: Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     python = VENV / "bin" / "python"
     stamp = VENV / "innringing-requirements"
     if python.exists() and _has(stamp, REQUIREMENTS):
         return
-    print(f"Making {VENV.name} with what {REQUIREMENTS.name} lists (a minute or two) …", flush=True)
+    print(f"Creating {VENV.name} from {REQUIREMENTS.name} (a minute or two) …", flush=True)
     if not python.exists():
         _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
     _install(python, REQUIREMENTS)
-    _put_ourselves_in(python)
+    _install_checkout(python)
     stamp.write_text(_recipe(REQUIREMENTS), encoding="ascii")
 
 
 def ensure_bench() -> None:
-    """Add to .venv what requirements-bench.txt asks for beyond that."""
+    """Add the requirements of requirements-bench.txt to .venv."""
     ensure()
     stamp = VENV / "innringing-requirements-bench"
-    if _has(stamp, FOR_THE_BENCH):
+    if _has(stamp, BENCH_REQUIREMENTS):
         return
-    print(f"Adding what {FOR_THE_BENCH.name} lists …", flush=True)
-    _install(VENV / "bin" / "python", FOR_THE_BENCH)
-    stamp.write_text(_recipe(FOR_THE_BENCH), encoding="ascii")
+    print(f"Adding {BENCH_REQUIREMENTS.name} …", flush=True)
+    _install(VENV / "bin" / "python", BENCH_REQUIREMENTS)
+    stamp.write_text(_recipe(BENCH_REQUIREMENTS), encoding="ascii")
 
 
 def _has(stamp: Path, requirements: Path) -> bool:
@@ -76,8 +75,8 @@ def _install(python: Path, requirements: Path) -> None:
     _run([str(python), *_pip(python), "install", "-qq", "--require-hashes", "-r", str(requirements)])
 
 
-def _put_ourselves_in(python: Path) -> None:
-    """What an editable install does, without a build: the checkout on the path, and the command."""
+def _install_checkout(python: Path) -> None:
+    """Put the checkout on the path and write the command, like an editable install but without a build."""
     packages = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True, text=True, check=True,
@@ -90,7 +89,7 @@ def _put_ourselves_in(python: Path) -> None:
 
 
 def write_metadata(folder: Path) -> None:
-    """What importlib.metadata reads our name and version from."""
+    """Write the package metadata, from which importlib.metadata reads our name and version."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r'(?m)^version = "([^"]+)"', project)
     version = found[1] if found else "0"
@@ -100,7 +99,7 @@ def write_metadata(folder: Path) -> None:
 
 
 def _pip(python: Path) -> list[str]:
-    """How pip is run: the venv's, the system's, or a wheel of it from Debian."""
+    """Return the command for pip: the venv's, the system's, or a wheel from Debian."""
     candidates = [["-m", "pip"], *([str(wheel / "pip")] for wheel in _bundled())]
     for command in candidates:
         if subprocess.run([python, *command, "--version"], capture_output=True, check=False).returncode == 0:
@@ -109,13 +108,13 @@ def _pip(python: Path) -> list[str]:
 
 
 def _bundled() -> list[Path]:
-    """pip's wheel where the distribution left it, for ensurepip; the newest first."""
+    """Return pip's wheels that the distribution has for ensurepip, the newest first."""
     folders = [Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled", Path("/usr/share/python-wheels")]
     return [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"), reverse=True)]
 
 
 def _debian_wheel() -> Path:
-    """pip's wheel from Debian: this host has none."""
+    """Fetch pip's wheel from Debian, for a host that has none."""
     cache = cache_folder()
     folder = cache / "pip"
     wheels = sorted(folder.glob("usr/share/python-wheels/pip-*.whl"))

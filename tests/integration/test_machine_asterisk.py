@@ -10,7 +10,7 @@ import pytest
 from ops.machine import asterisk
 from tests.support.machine.servers import machine_settings
 
-StartAsterisk = Callable[..., asterisk.Asterisk]
+StartAsterisk = Callable[..., asterisk.AsteriskServer]
 
 
 def test_it_starts_and_restarts_without_a_warning(start_asterisk: StartAsterisk) -> None:

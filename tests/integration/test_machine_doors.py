@@ -15,11 +15,11 @@ from ops.softphone.phone import Phone
 from tests.support.certificates import make_certificate
 from tests.support.ports import free_port
 
-StartAsterisk = Callable[..., asterisk.Asterisk]
+StartAsterisk = Callable[..., asterisk.AsteriskServer]
 READER = "look-and-no-more"
 
 
-def listens_on(running: asterisk.Asterisk) -> set[tuple[str, str, int]]:
+def listens_on(running: asterisk.AsteriskServer) -> set[tuple[str, str, int]]:
     """(tcp or udp, address, port) of each network socket that takes what comes from others.
 
     Two are left out: those from which pjproject asks for names (DNS), one for IPv4 and one for IPv6, on ports the
@@ -75,7 +75,7 @@ def test_with_encryption_it_listens_for_tls_and_where_all_is_encrypted_for_no_ud
     assert sealed(running, "trunk") == (encryption == "all")
 
 
-def sealed(running: asterisk.Asterisk, endpoint: str) -> bool:
+def sealed(running: asterisk.AsteriskServer, endpoint: str) -> bool:
     shown = running.console(f"pjsip show endpoint {endpoint}").splitlines()
     lines = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in shown)}
     assert lines["media_encryption_optimistic"] == "false"

@@ -27,7 +27,7 @@ KEYS: dict[str, Any] = {
     "ari_password": "not-the-demos",
 }
 DEPARTMENTS = "dialplan/departments.toml:17: [kirurgi] is the demo's, its number is made up"
-StartAsterisk = Callable[..., asterisk.Asterisk]
+StartAsterisk = Callable[..., asterisk.AsteriskServer]
 
 
 async def test_asterisk_knows_neither_the_softphone_nor_a_trunk_that_nobody_named(

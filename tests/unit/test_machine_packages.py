@@ -46,14 +46,16 @@ def test_mirror_is_read_from_one_line_sources_among_others(tmp_path: Path) -> No
     )
     (tmp_path / "sources.list.d" / "a.list").write_text("deb http://other.example/apt bookworm-cloud main\n", "utf-8")
     entries = apt.host_entries(tmp_path)
-    assert entries[0] == apt.Entry("http://mirror.example/debian", "bookworm", ("main",), "/usr/share/keyrings/own.gpg")
+    assert entries[0] == apt.AptSource(
+        "http://mirror.example/debian", "bookworm", ("main",), "/usr/share/keyrings/own.gpg"
+    )
     mirror = apt.debian_mirror(entries, BOOKWORM, NOTHING)
     assert mirror is not None
     assert mirror.uri == "http://mirror.example/debian"
 
 
 def test_host_without_debian_sources_has_no_mirror() -> None:
-    entries = [apt.Entry("http://archive.example/ubuntu", "noble", ("main",))]
+    entries = [apt.AptSource("http://archive.example/ubuntu", "noble", ("main",))]
     assert apt.debian_mirror(entries, {"ID": "ubuntu", "VERSION_CODENAME": "noble"}, NOTHING) is None
 
 

@@ -77,11 +77,11 @@ def migrated_url(
 
 
 @pytest.fixture
-def start_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., asterisk.Asterisk]]:
+def start_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., asterisk.AsteriskServer]]:
     """`start_asterisk(**settings)`: a running Asterisk on free ports; stopped after the test."""
     with contextlib.ExitStack() as running:
 
-        def start(extra: dict[str, str] | None = None, **given: object) -> asterisk.Asterisk:
+        def start(extra: dict[str, str] | None = None, **given: object) -> asterisk.AsteriskServer:
             settings = machine_settings(tmp_path_factory.mktemp("asterisk"), **given)
             return running.enter_context(asterisk.start(settings, extra=extra))
 
