@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from functools import partial
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -33,7 +35,7 @@ from ivr.calls.recording_intake import RecordingIntake
 from ivr.dialogue.caller import request_callback
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
-from ivr.prompts.sets import in_use
+from ivr.prompts.sets import in_use, lengths
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +88,7 @@ async def serve(settings: Settings) -> None:
             departments=departments,
             held=departments.held,
             sounds=partial(sounds_now, settings),
+            lengths=partial(lengths_now, settings),
             conversation=partial(
                 request_callback, callers=callers, numbers=settings.numbers, clock=clock, recorder=intake
             ),
@@ -111,6 +114,16 @@ def sounds_now(settings: Settings) -> str:
     here = urlsplit(settings.ari.url).hostname in ("127.0.0.1", "::1", "localhost")
     newest = in_use(settings.files.prompts) if here else None
     return f"{SOUNDS}/{newest}" if newest else SOUNDS
+
+
+def lengths_now(settings: Settings) -> Mapping[str, float]:
+    """Return the seconds of each prompt that a new call hears."""
+    return _lengths_of(settings.files.prompts, in_use(settings.files.prompts))
+
+
+@lru_cache(maxsize=2)
+def _lengths_of(folder: Path, _set: str | None) -> Mapping[str, float]:
+    return lengths(folder)
 
 
 async def _serve_both(controller: Controller, dialler: Dialler, stopping: asyncio.Event) -> None:

@@ -204,6 +204,15 @@ class Ari:
         """Send a request named as in ARI's API description, and return the JSON of the response, or None."""
         return (await self._send(resource, operation, **parameters)).json()
 
+    async def set_variable(self, channel_id: str, variable: str, value: str) -> None:
+        """Set a channel variable or function. The request may wait for the channel, so it has connections of its own.
+
+        `value` travels in the URL: never a caller's number or digits.
+        """
+        if self._http is None:
+            raise AriUnavailable
+        await self._http.set_variable(channel_id, variable, value)
+
     async def _send(self, resource: str, operation: str, **parameters: Any) -> Reply:
         if self._client is None:
             raise AriUnavailable
@@ -321,9 +330,7 @@ class AriChannel:
         )
 
     async def set_rescue(self, seconds: int) -> None:
-        await self._ari.request(
-            "channels", "setChannelVar", channelId=self.id, variable="TIMEOUT(absolute)", value=str(seconds)
-        )
+        await self._ari.set_variable(self.id, "TIMEOUT(absolute)", str(seconds))
 
 
 def _ids(found: Any) -> frozenset[str]:

@@ -10,8 +10,9 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import structlog
@@ -31,6 +32,8 @@ from ivr.asterisk.events import APP_NAME
 log = structlog.get_logger(__name__)
 
 POOL: Final = 32  # connections; Asterisk's `sessionlimit` is 100
+WAITING_POOL: Final = 24  # connections for requests that Asterisk answers only when the channel's thread is free
+WAITING_TIMEOUT: Final = 30.0  # seconds, longer than most playbacks
 KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
 BIGGEST_MESSAGE: Final = 64 << 20  # bytes; a bigger message closes the websocket, and we reconnect
 BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
@@ -69,6 +72,11 @@ class Http:
             headers={"Authorization": authorization},
             timeout=aiohttp.ClientTimeout(total=rest_timeout),
         )
+        self._waiting = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=WAITING_POOL, keepalive_timeout=KEEP_ALIVE, ssl=tls or True),
+            headers={"Authorization": authorization},
+            timeout=aiohttp.ClientTimeout(total=WAITING_TIMEOUT),
+        )
         self.opened = asyncio.Event()
 
     async def request(
@@ -79,16 +87,14 @@ class Http:
         data: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        try:
-            async with self._session.request(
-                method, self._address(url), params=params, data=data, headers=headers
-            ) as response:
-                body = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _failed(error) from None
-        if response.status >= 400:
-            raise _error(response.status)
-        return Reply(response.status, body)
+        return await _reply(
+            self._session.request(method, self._address(url), params=params, data=data, headers=headers)
+        )
+
+    async def set_variable(self, channel_id: str, variable: str, value: str) -> None:
+        """Set a variable of a channel; see `Ari.set_variable`."""
+        address = f"{self._base_url}ari/channels/{quote(channel_id, safe='')}/variable"
+        await _reply(self._waiting.post(address, params={"variable": variable, "value": value}))
 
     async def ws_connect(self, url: str, params: Mapping[str, str] | None = None) -> Events:
         try:
@@ -120,10 +126,22 @@ class Http:
 
     async def close(self) -> None:
         await self._session.close()
+        await self._waiting.close()
 
     def _address(self, url: str) -> str:
         """Replace the host in a URL from Asterisk's API description by the configured one, which is reachable."""
         return self._base_url + "ari/" + urlsplit(url).path.partition("/ari/")[2]
+
+
+async def _reply(request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Reply:
+    try:
+        async with request as response:
+            body = await response.read()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _failed(error) from None
+    if response.status >= 400:
+        raise _error(response.status)
+    return Reply(response.status, body)
 
 
 class Events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Collection, Iterator
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +17,7 @@ from ivr.asterisk.channel import CallerId as CallerId
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.channel import Keys as Keys
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
+from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +26,14 @@ KEYS: Final = frozenset("0123456789*#")
 CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before we ask Asterisk if it still plays
 CHECK_EVERY: Final = 5.0
 LONGEST_PLAYBACK: Final = 90.0
-MOST_AT_ONCE: Final = 10  # prompts in one playback: Asterisk can extend a time limit only between playbacks
+MOST_AT_ONCE: Final = 10  # prompts in one playback
+LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
 KEY_TONE: Final = "key_tone"
 PAUSE: Final = "pause"
-HELD_PAUSES: Final = 40  # pauses after a key tone: ten seconds, longer than any wait for the next key
+HELD_PAUSES: Final = 40  # pauses after a key tone, longer than any wait for the next key
+HELD_SECONDS: Final = 10.0  # that those pauses last
 RECORDING_GRACE: Final = 5.0  # seconds to wait for the event that ends a recording, before we stop it ourselves
-RESCUE_AFTER_RECORDING: Final = 30  # seconds; Asterisk cannot extend a channel's time limit while it records
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
@@ -62,8 +64,14 @@ class Call:
         language: str,
         caller: CallerId,
         sounds: str = SOUNDS,
+        lengths: Mapping[str, float] | None = None,
+        rescued_in: float = RESCUE_AFTER,
     ) -> None:
-        """`sounds` is the prompt folder, under Asterisk's sounds folder, for the whole call."""
+        """`sounds` is the prompt folder, under Asterisk's sounds folder, for the whole call.
+
+        `lengths`: seconds of each prompt, by language and key («nb/welcome»). `rescued_in`: seconds left until the
+        dialplan takes over the caller.
+        """
         self.key = key
         self.department = department
         self.language = language
@@ -73,6 +81,8 @@ class Call:
         """Whether to play a soft tone for each accepted key."""
         self._channel = channel
         self._sounds = sounds
+        self._lengths = lengths or {}
+        self._rescue = RescueTimer(channel, gone=self.ended, left=rescued_in)
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
         self._playback: _Playback | None = None
@@ -89,11 +99,6 @@ class Call:
     def idle(self) -> float:
         """Seconds since the caller last heard a prompt or could press a key. 0 during a prompt or a question."""
         return 0.0 if self._waits else asyncio.get_running_loop().time() - self._idle_since
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether a recording is in progress. Until it ends, Asterisk runs no other command for the channel."""
-        return self._recording is not None
 
     @property
     def live(self) -> bool:
@@ -117,6 +122,8 @@ class Call:
                 await self._play_in_one(*prompts[first : first + MOST_AT_ONCE], barge_in=barge_in)
 
     async def _play_in_one(self, *prompts: str, barge_in: bool) -> None:
+        await self._let_go()
+        await self._command(self._rescue.cover(self._length(prompts)))
         playback = _Playback(uuid4().hex, barge_in, asyncio.get_running_loop().create_future())
         self._playback = playback  # set before the request: the end event may arrive before the response
         try:
@@ -128,8 +135,6 @@ class Call:
             except AriError as error:
                 log.error("Could not play a prompt", prompts=prompts, error=str(error))
                 return
-            finally:
-                await self._let_go()
             with self._occupied():
                 outcome = await self._playback_end(playback)
         finally:
@@ -181,7 +186,7 @@ class Call:
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._recording = name, outcome
         try:
-            await self._command(self._channel.set_rescue(longest + RESCUE_AFTER_RECORDING))
+            await self._command(self._rescue.cover(longest + RECORDING_GRACE))
             await self._command(self._channel.record(name, longest=longest, silence=silence))
             with self._occupied():
                 done, _ = await asyncio.wait((outcome,), timeout=longest + RECORDING_GRACE)
@@ -234,12 +239,10 @@ class Call:
             self._check()
         self.ended()  # the StasisEnd event may arrive before the response: it is no hang-up
 
-    async def keep_from_rescue(self, seconds: int) -> None:
-        """Postpone the dialplan's rescue of this caller to `seconds` from now. Called by the controller."""
-        try:
-            await self._channel.set_rescue(seconds)
-        except (ChannelGone, NotInStasis):
-            self.ended()
+    def keep_from_rescue(self) -> None:
+        """Postpone the dialplan's rescue of this caller, unless a prompt or a recording has done so. Never blocks."""
+        if not self._gone and self._playback is None and self._recording is None:
+            self._rescue.renew()
 
     def key_pressed(self, key: str) -> None:
         """Buffer a key that the caller pressed, and stop the current prompt if it allows barge-in."""
@@ -281,6 +284,9 @@ class Call:
         if self._recording:
             _resolve(self._recording[1], "gone")
         _resolve(self._key_waiter, None)
+
+    def _length(self, prompts: Collection[str]) -> float:
+        return sum(self._lengths.get(f"{self.language}/{prompt}", LONGEST_PROMPT) for prompt in prompts)
 
     async def _playback_end(self, playback: _Playback) -> str:
         """Wait for the end of a playback. Without an event, ask Asterisk; after LONGEST_PLAYBACK, stop it."""
@@ -326,6 +332,7 @@ class Call:
         key twice.
         """
         before, self._held = self._held, uuid4().hex
+        self._rescue.renew(HELD_SECONDS)
         try:
             await self._channel.play(self._held, [f"sound:{self._sounds}/{sound}" for sound in sounds], self.language)
         except AriError as error:  # if the caller or Asterisk is gone, the next await raises
@@ -335,7 +342,7 @@ class Call:
             await self._stop(before)
 
     async def _let_go(self) -> None:
-        before, self._held = self._held, None  # a prompt is queued
+        before, self._held = self._held, None
         if before:
             await self._stop(before)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from ivr.asterisk.ari import Reconcile, Route
 from ivr.asterisk.channel import Channel
-from ivr.asterisk.errors import AriError, AriReplaced, AriUnavailable
+from ivr.asterisk.errors import AriReplaced, AriUnavailable
 from ivr.asterisk.events import (
     ChannelDestroyed,
     ChannelDtmfReceived,
@@ -34,12 +34,11 @@ from ivr.asterisk.events import (
     StasisStart,
 )
 from ivr.calls.call import SOUNDS, Call, CallerHungUp, CallerId
+from ivr.calls.rescue import RESCUE_AFTER
 
 log = structlog.get_logger(__name__)
 
-RESCUE_AFTER: Final = 30  # seconds without us until the dialplan takes the caller; extensions.conf sets the same limit
-REARM_AFTER: Final = 10.0
-REARM_TICK: Final = 5.0
+RENEW_EVERY: Final = 2.0  # seconds
 STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 GRACE: Final = 8.0  # seconds for running calls to end when we stop
@@ -63,7 +62,6 @@ class InboundChannels(Protocol):
 @dataclass(slots=True, eq=False)
 class _ActiveCall:
     call: Call
-    armed_at: float
     task: asyncio.Task[None] | None = None
 
 
@@ -80,10 +78,12 @@ class Controller:
         grace: float = GRACE,
         held: Callable[[], AbstractContextManager[None]] = nullcontext,
         sounds: Callable[[], str] = lambda: SOUNDS,
+        lengths: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         """`held` freezes the departments for the task that enters it. `sounds` returns the prompt folder of a new call.
 
-        Both make sure that rules and prompts do not change during a call.
+        `lengths` returns the seconds of its prompts, by language and key. Rules and prompts do not change during a
+        call.
         """
         self._ari = ari
         self._desk = desk
@@ -92,6 +92,7 @@ class Controller:
         self._grace = grace
         self._held = held
         self._sounds = sounds
+        self._lengths = lengths
         self._active: dict[str, _ActiveCall] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = False
@@ -169,9 +170,10 @@ class Controller:
             language=language,
             caller=CallerId(None if withheld else start.caller_number, withheld),
             sounds=self._sounds(),
+            lengths=self._lengths(),
+            rescued_in=0.0 if recovered else RESCUE_AFTER,
         )
-        now = asyncio.get_running_loop().time()
-        active = _ActiveCall(call, now - REARM_AFTER if recovered else now)
+        active = _ActiveCall(call)
         self._active[start.channel_id] = active
         active.task = self._tasks.create_task(self._serve(active, recovered=recovered))
 
@@ -202,7 +204,6 @@ class Controller:
             return
         department = self._departments().get(call.department)
         if recovered:
-            await call.keep_from_rescue(RESCUE_AFTER)
             await call.play("recovered")
         await self._conversation(call, self._desk, department)
         await call.hangup()
@@ -244,26 +245,11 @@ class Controller:
 
     async def _keep_from_rescue(self) -> None:
         """Keep postponing the dialplan's rescue of each caller. It stops for a stuck call, or when we die."""
-        clock = asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(REARM_TICK)
-            due = [
-                active
-                for active in self._active.values()
-                if active.call.live
-                and clock() - active.armed_at >= REARM_AFTER
-                and active.call.idle < STUCK_AFTER
-                and not active.call.is_recorded
-            ]
-            await asyncio.gather(*(self._rearm(active) for active in due))
-
-    async def _rearm(self, active: _ActiveCall) -> None:
-        try:
-            await active.call.keep_from_rescue(RESCUE_AFTER)
-        except AriError as error:
-            log.warning("Could not extend a caller's time limit", error=str(error))
-        else:
-            active.armed_at = asyncio.get_running_loop().time()
+            await asyncio.sleep(RENEW_EVERY)
+            for active in self._active.values():
+                if active.call.idle < STUCK_AFTER:
+                    active.call.keep_from_rescue()
 
     async def _close(self) -> None:
         """Accept no new calls, wait for the active ones, and transfer the rest to the switchboard."""

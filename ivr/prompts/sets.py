@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr.prompts.catalogue import PromptsError
-from ivr.prompts.files import SUFFIXES, read_manifest, recording_files, write_whole
+from ivr.prompts.files import RATE, SUFFIXES, read_manifest, recording_files, write_whole
 
 KEPT: Final = 3
 """No call lasts longer than two builds."""
@@ -49,6 +49,11 @@ def in_use(folder: Path) -> str | None:
     """Return the id of the set for new calls. None before the first build."""
     found = sets(folder)
     return found[0].id if found else None
+
+
+def lengths(folder: Path) -> dict[str, float]:
+    """Return the seconds of each prompt of the last build, by language and key («nb/welcome»)."""
+    return {name: built.samples / RATE for name, built in read_manifest(folder / "build").items()}
 
 
 def keep(folder: Path) -> PromptSet:

@@ -143,6 +143,8 @@ class FakeChannel:
 
     async def set_rescue(self, seconds: int) -> None:
         self._request("set_rescue")
+        while self._playing:  # noqa: ASYNC110  # as in Asterisk, where the channel's own thread sets it
+            await asyncio.sleep(0.05)
         self.rescue_at = self._loop.time() + seconds
 
     @property

@@ -117,11 +117,11 @@ async def test_calls_found_after_a_reconnect_are_taken_up_and_lost_ones_are_ende
         assert _tasks(door)["1.1"] is kept
         await until(lambda: fake.made("POST /channels/1.3/play"))
         assert "innringing/recovered" in fake.made("POST /channels/1.3/play")[0].query["media"]
-        assert fake.made("POST /channels/1.3/variable")[0].query == {"variable": "TIMEOUT(absolute)", "value": "30"}
+        assert fake.made("POST /channels/1.3/variable")[0].query == {"variable": "TIMEOUT(absolute)", "value": "32"}
         assert [(call.channel_id, step) for call, _, _, step in door.desk.incomplete] == [
             ("1.2", IncompleteStep.IDENTITY)
         ]
 
 
 def _tasks(door: Door) -> dict[str, Any]:
-    return {channel: served.task for channel, served in door.controller._served.items()}
+    return {channel: active.task for channel, active in door.controller._active.items()}

@@ -1,7 +1,7 @@
 """One task for each call: its outcome, whatever the caller, the conversation or Asterisk does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -81,10 +81,14 @@ class FakeAsterisk:
 
 @asynccontextmanager
 async def running(
-    conversation: Conversation, asterisk: FakeAsterisk | None = None, desk: Any = None, grace: float = 60.0
+    conversation: Conversation,
+    asterisk: FakeAsterisk | None = None,
+    desk: Any = None,
+    grace: float = 60.0,
+    lengths: Mapping[str, float] | None = None,
 ) -> AsyncIterator[tuple[Controller, FakeAsterisk, NotingDesk]]:
     asterisk, desk = asterisk or FakeAsterisk(), desk or NotingDesk()
-    controller = controller_of(asterisk, desk, conversation, grace)
+    controller = controller_of(asterisk, desk, conversation, grace, lengths)
     stopping = asyncio.Event()
     serving = asyncio.create_task(controller.serve(stopping))
     await asyncio.sleep(1)
@@ -116,7 +120,7 @@ async def test_finished_conversation_hangs_up() -> None:
         controller.route(start())
         await asyncio.sleep(5)
         assert asterisk.lines["1.1"].hung_up
-        assert asterisk.lines["1.1"].requests == ["play", "hangup"]
+        assert asterisk.lines["1.1"].requests == ["set_rescue", "play", "hangup"]
         assert controller.calls == 0
         assert desk.incomplete == []
 
@@ -227,13 +231,35 @@ async def test_repeated_start_event_is_one_call() -> None:
 async def test_time_limit_is_extended_while_the_caller_is_served() -> None:
     async with running(wait_for_keys) as (controller, asterisk, _):
         controller.route(start())
-        began = asyncio.get_running_loop().time()
-        rescue_at = began + 30  # the dialplan's own
+        rescue_at = asyncio.get_running_loop().time() + 12  # the dialplan's own
         for _ in range(200):
             await asyncio.sleep(1)
             rescue_at = asterisk.lines["1.1"].rescue_at or rescue_at
-            assert rescue_at - asyncio.get_running_loop().time() > 10
-        assert 13 <= asterisk.lines["1.1"].requests.count("set_rescue") <= 20
+            assert 5 < rescue_at - asyncio.get_running_loop().time() <= 13
+        assert 30 <= asterisk.lines["1.1"].requests.count("set_rescue") <= 52
+
+
+@on_virtual_time
+async def test_time_limit_covers_a_long_playback_and_is_not_set_during_it() -> None:
+    async def conversation(call: Call, *_: Any) -> None:
+        await call.play("welcome")
+        await call.play("received", "we_ring")
+        await call.collect(digits=1, first=50, between=50)
+
+    async with running(conversation, lengths={"nb/welcome": 60.0, "nb/received": 5.0, "nb/we_ring": 4.0}) as world:
+        controller, asterisk, _ = world
+        line = asterisk.channel("1.1")
+        line.durations = {"welcome": 60.0, "received": 5.0, "we_ring": 4.0}
+        controller.route(start())
+        for _ in range(58):
+            await asyncio.sleep(1)
+            assert [each for each in line.requests if each != "playing"] == ["set_rescue", "play"]
+            assert line.rescue_at is not None and line.rescue_at - asyncio.get_running_loop().time() >= 12
+        await asyncio.sleep(4)
+        asked = [each for each in line.requests if each != "playing"]
+        assert asked == ["set_rescue", "play", "set_rescue", "play"]
+        await asyncio.sleep(20)
+        assert 5 < line.rescue_at - asyncio.get_running_loop().time() <= 13, "as short as before, once nothing plays"
 
 
 @on_virtual_time
@@ -247,7 +273,7 @@ async def test_time_limit_runs_out_when_the_conversation_is_stuck() -> None:
         await asyncio.sleep(100)
         rescue_at = asterisk.lines["1.1"].rescue_at
         assert rescue_at is not None
-        assert rescue_at < 60
+        assert rescue_at < 40
         controller.route(StasisEnd("1.1"))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from desk.callbacks.model import CallKey
 from desk.settings.settings import Settings
-from ivr.app import sounds_now
+from ivr.app import lengths_now, sounds_now
 from ivr.calls.call import Call, CallerId
 from ivr.rehearsal.line import FakeChannel
 from ivr.rehearsal.virtual_time import on_virtual_time
@@ -23,6 +23,18 @@ def test_new_call_uses_the_latest_build_that_asterisk_has(tmp_path: Path, ari_ur
     entry = {"id": "abc", "built": "2026-11-24T08:00:00+00:00", "prompts": 1, "drafts": 0}
     (tmp_path / "build" / "sets.json").write_text(json.dumps([entry]), "utf-8")
     assert sounds_now(settings) == sounds
+
+
+def test_lengths_of_prompts_come_from_the_latest_build(tmp_path: Path) -> None:
+    settings = Settings.load(environment="demo", var_dir=tmp_path, prompts_dir=tmp_path)
+    assert lengths_now(settings) == {}
+    (tmp_path / "build").mkdir()
+    for id, samples in (("abc", 16_000), ("def", 40_000)):
+        prompts = {"nb/welcome": {"fingerprint": "f", "kind": "recording", "samples": samples}}
+        (tmp_path / "build" / "manifest.json").write_text(json.dumps({"prompts": prompts}), "utf-8")
+        entry = {"id": id, "built": "2026-11-24T08:00:00+00:00", "prompts": 1, "drafts": 0}
+        (tmp_path / "build" / "sets.json").write_text(json.dumps([entry]), "utf-8")
+        assert lengths_now(settings) == {"nb/welcome": samples / 16_000}
 
 
 @on_virtual_time

@@ -1,7 +1,7 @@
 """The phone door, wired to a fake Asterisk and a desk that only takes notes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,9 +49,20 @@ class Door:
     serving: asyncio.Task[None]
 
 
-def controller_of(ari: Any, desk: Any, conversation: Conversation, grace: float = 0.2) -> Controller:
+def controller_of(
+    ari: Any,
+    desk: Any,
+    conversation: Conversation,
+    grace: float = 0.2,
+    lengths: Mapping[str, float] | None = None,
+) -> Controller:
     return Controller(
-        ari=ari, desk=desk, departments=lambda: Departments([DEPARTMENT]), conversation=conversation, grace=grace
+        ari=ari,
+        desk=desk,
+        departments=lambda: Departments([DEPARTMENT]),
+        conversation=conversation,
+        grace=grace,
+        lengths=lambda: lengths or {},
     )
 
 
