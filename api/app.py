@@ -5,12 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 
+from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
+from api.messaging.gateways import open_gateway
 from api.openapi import DOCUMENT_PATH, describe
 from api.openapi import router as docs
 from api.queue_gauge import QueueGauge
@@ -37,6 +39,7 @@ from api.routes import (
 )
 from api.services import Services
 from api.web.background import repeating
+from api.web.errors import STATUSES as WEB_STATUSES
 from api.web.events.live import Live
 from api.web.metrics import Metrics
 from api.web.middleware.audit import Audited
@@ -45,7 +48,7 @@ from api.web.middleware.hosts import AllowedHostsMiddleware
 from api.web.middleware.limits import RequestLimits
 from api.web.middleware.requests import RequestMiddleware
 from api.web.middleware.security_headers import SecurityHeadersMiddleware
-from api.web.problems import use_problem_documents
+from api.web.problems import Statuses, register, registered, use_problem_documents
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
@@ -67,7 +70,7 @@ from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
-from desk.messages.sender import Sender, open_gateway, sending
+from desk.messages.sender import Sender, sending
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
@@ -82,6 +85,24 @@ from desk.wire import (
 )
 
 HOUR = 3600.0
+ROUTES: Final = (
+    callbacks,
+    errands,
+    calls,
+    dials,
+    departments,
+    ledger,
+    recordings,
+    events,
+    emergency,
+    audit_routes,
+    login,
+    session,
+    second_factor,
+    tokens,
+    sms,
+    health,
+)
 
 
 def create_app(
@@ -112,7 +133,7 @@ def create_app(
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)
     use_problem_documents(app)
-    _add_routes(app)
+    add_routes(app)
     document: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -124,27 +145,22 @@ def create_app(
     return app
 
 
-def _add_routes(app: FastAPI) -> None:
-    for noun in (
-        callbacks,
-        errands,
-        calls,
-        dials,
-        departments,
-        ledger,
-        recordings,
-        events,
-        emergency,
-        audit_routes,
-        login,
-        session,
-        second_factor,
-        tokens,
-        sms,
-        health,
-    ):
-        app.include_router(noun.router)
+def add_routes(app: FastAPI) -> None:
+    """Add every route, and the status codes of the errors it can raise."""
+    register(app, WEB_STATUSES)
+    register(app, SINGLE_SIGN_ON_STATUSES)
+    for room in ROUTES:
+        app.include_router(room.router)
+        register(app, getattr(room, "STATUSES", {}))
     app.include_router(docs)
+
+
+def problem_statuses() -> Statuses:
+    """Return the status codes of all errors that the web door reports."""
+    app = FastAPI()
+    use_problem_documents(app)
+    add_routes(app)
+    return registered(app)
 
 
 def _own_services(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -237,7 +253,7 @@ def build_services(
     texts = texts or sms_texts(settings.sms)
     notices = make_notices(settings.sms, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
-    gateway = open_gateway(settings, clock)
+    gateway = open_gateway(settings.sms, clock)
     fold = timedelta(minutes=settings.audit.fold_minutes)
     audit = Audit(database=database, vault=vault, clock=clock, fold=fold)
     sessions = Sessions(

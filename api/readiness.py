@@ -2,7 +2,6 @@
 only of the operators' own files they tell the line and what is wrong with it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -11,20 +10,13 @@ from desk.callbacks.queue import Desk
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
+from desk.health import Component
 from desk.settings.ari import AriSettings
 from desk.tls import client_context
 
 ASTERISK_SECONDS = 2.0
 REFUSED = "refused.txt"
 """Left in prompts/build by a build that was refused."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """One thing depended on."""
-
-    ok: bool
-    detail: str
 
 
 class Asterisk:

@@ -11,6 +11,8 @@ class DeskError(Exception):
 
     id: ClassVar[str] = "desk-error"
     """Stable name, kebab-case: the end of a problem document's type, and the field logged."""
+    retry_after: int | None = None
+    """Seconds until another try can succeed, where that is known."""
 
     def __init__(self, detail: str | None = None) -> None:
         message = (type(self).__doc__ or "").strip()

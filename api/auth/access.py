@@ -14,10 +14,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.auth.cookies import SESSION
 from api.auth.credentials import Credential, credential_of
-from api.schemas.common import PLAIN_TEXT
 from api.services import Services, services_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
+from api.web.text import PLAIN_TEXT
 from desk.access.actor import Actor
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope

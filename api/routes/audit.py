@@ -14,8 +14,9 @@ from api.auth.access import Access, signed_in
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.schemas.bodies import Moment
-from api.schemas.common import PLAIN_TEXT, Body
+from api.schemas.common import Body
 from api.web.middleware.trace import trace_of
+from api.web.text import PLAIN_TEXT
 from desk.access.permissions import Permission
 from desk.audit.audit import AuditOutcome
 from desk.audit.extract import ExtractLine, as_csv, lines

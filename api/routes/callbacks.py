@@ -1,7 +1,7 @@
 """Callbacks: list, claim, tell how it went, let go. Thin: the rules are the desk's."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -14,7 +14,6 @@ from api.openapi import API, problems
 from api.schemas.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
 from api.schemas.common import (
     MAX_LIMIT,
-    PLAIN_TEXT,
     SLUG,
     AttemptedCallback,
     AttemptIn,
@@ -29,13 +28,29 @@ from api.schemas.common import (
     ReleaseIn,
 )
 from api.web.errors import NoPatient
+from api.web.problems import Statuses
+from api.web.text import PLAIN_TEXT
 from api.web.wording import what_happens_next
-from desk.callbacks.errors import TooManyNumbers
+from desk.callbacks.errors import CallbackNotFound, TooManyNumbers
 from desk.callbacks.model import Callback, CallbackFilter
+from desk.database.errors import BadCursor
 from desk.idempotency.answers import Answer
+from desk.idempotency.errors import KeyUsedBefore
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import Priority, Status
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
+
+STATUSES: Final[Statuses] = {
+    CallbackNotFound: 404,
+    NoPatient: 404,
+    IllegalMove: 409,
+    ClaimLost: 409,
+    AlreadyClaimed: 409,
+    KeyUsedBefore: 409,
+    BadCursor: 422,
+    TooManyNumbers: 429,
+}
 
 NOT_FOUND = (404, "There is no such callback.")
 CONFLICT = (

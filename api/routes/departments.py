@@ -1,6 +1,6 @@
 """The departments an agent may work in, and the agent."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
@@ -8,9 +8,17 @@ from api.auth.access import Closer, SignedIn, SignedInAnyhow
 from api.openapi import API, problems
 from api.schemas.bodies import ClosureIn
 from api.schemas.common import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
+from api.web.problems import Statuses
+from desk.access.errors import DepartmentNotAllowed
+from desk.departments.errors import DepartmentNotFound
 from desk.promises.model import DelayReason
 
 router = APIRouter(prefix=API)
+
+STATUSES: Final[Statuses] = {
+    DepartmentNotAllowed: 403,
+    DepartmentNotFound: 404,
+}
 
 
 @router.get("/departments", tags=["departments"], responses=problems())

@@ -1,7 +1,7 @@
 """Click to call: have the exchange ring you, and then the patient. Thin: the rules are the desk's."""
 
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -11,9 +11,31 @@ from api.auth.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT
 from api.schemas.common import Body, Fence
+from api.web.problems import Statuses
+from desk.dials.errors import (
+    DialCapReached,
+    DialInProgress,
+    DialLost,
+    DialNotFound,
+    DialOver,
+    NoAgentPhone,
+    OutsideRingingHours,
+)
 from desk.dials.model import Dial, DialReason, DialState
+from desk.numbers.errors import InvalidPhoneName
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])
+
+STATUSES: Final[Statuses] = {
+    DialNotFound: 404,
+    DialInProgress: 409,
+    DialOver: 409,
+    DialLost: 409,
+    OutsideRingingHours: 409,
+    NoAgentPhone: 409,
+    InvalidPhoneName: 422,
+    DialCapReached: 429,
+}
 
 NO_DIAL = (404, "There is no such callback, or nobody has asked for it to be dialled.")
 

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, BaseModel, Field
@@ -11,11 +11,19 @@ from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.routes.tokens import bearer_of
-from api.schemas.common import PLAIN_TEXT, Body, Slug
+from api.schemas.common import Body, Slug
 from api.web.middleware.trace import trace_of
+from api.web.problems import Statuses
+from api.web.text import PLAIN_TEXT
 from desk.accounts.emergency_access import EmergencyRow
+from desk.accounts.errors import EmergencyNotFound, EmergencyNotNeeded
 
 router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])
+
+STATUSES: Final[Statuses] = {
+    EmergencyNotFound: 404,
+    EmergencyNotNeeded: 409,
+}
 
 NUMBER = re.compile(r"(?:[0-9] ?){8}")
 """As long as a phone or identity number; dates have points or dashes."""

@@ -1,7 +1,7 @@
 """Callbacks booked for somebody, mended, sent on, promised anew. Thin: the rules are the desk's."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header
@@ -14,11 +14,26 @@ from api.routes.callbacks import CONFLICT, NOT_FOUND
 from api.schemas.bodies import AmendIn, BookIn, ExtendIn, PromiseIn, TransferIn
 from api.schemas.common import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
 from api.web.errors import VersionNeeded
+from api.web.problems import Statuses
+from desk.callbacks.errors import IdentityNotTaken
 from desk.idempotency.answers import Answer
+from desk.inquiries.errors import AlreadyOpenThere, VersionConflict
+from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
+from desk.promises.errors import PromiseNotPossible
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
+
+STATUSES: Final[Statuses] = {
+    AlreadyOpenThere: 409,
+    VersionConflict: 412,
+    IdentityNotTaken: 422,
+    PromiseNotPossible: 422,
+    InvalidIdentity: 422,
+    InvalidPhone: 422,
+    VersionNeeded: 428,
+}
 
 NO_DEPARTMENT = (404, "There is no such department.")
 ETAG = re.compile(r'"(\d{1,9})"', re.ASCII)

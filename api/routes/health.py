@@ -1,7 +1,7 @@
 """For those who watch: alive, ready, and figures. Outside /api/v1 and without a token; a proxy keeps them indoors."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
@@ -10,9 +10,16 @@ from api.readiness import check_database
 from api.schemas.common import ComponentOut, ReadyOut
 from api.services import Services, services_of
 from api.web.metrics import CONTENT_TYPE
+from api.web.problems import Statuses
 from desk.database.errors import StorageUnavailable
+from desk.vault.errors import CannotOpen
 
 router = APIRouter(tags=["health"])
+
+STATUSES: Final[Statuses] = {
+    CannotOpen: 500,
+    StorageUnavailable: 503,
+}
 
 Inside = Annotated[Services, Depends(services_of)]
 

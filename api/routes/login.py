@@ -15,7 +15,7 @@ from api.auth.oidc.single_sign_on import SingleSignOn
 from api.openapi import API
 from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
-from api.web.problems import STATUS_OF
+from api.web.problems import registered
 from desk.accounts.errors import AgentDisabled, AgentNameTaken
 from desk.errors import DeskError
 
@@ -120,7 +120,7 @@ def _refused(request: Request, error: LoginError | DeskError) -> Response:
     trace_of(request).why = reason
     if not wants_page(request):
         raise error
-    return page(request, error, STATUS_OF[type(error)])
+    return page(request, error, registered(request.app)[type(error)])
 
 
 def _cookie(services: Services) -> tuple[str, bool]:

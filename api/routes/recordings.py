@@ -1,5 +1,6 @@
 """What the caller said their call is about. Thin: sealing, and who heard it, are the desk's."""
 
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -7,8 +8,14 @@ from fastapi.responses import Response
 
 from api.auth.access import Worker
 from api.openapi import API, problems
+from api.web.problems import Statuses
+from desk.recordings.errors import RecordingNotFound
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
+
+STATUSES: Final[Statuses] = {
+    RecordingNotFound: 404,
+}
 
 WAV = "audio/wav"
 NAMED = 'inline; filename="recording.wav"'

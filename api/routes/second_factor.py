@@ -1,5 +1,7 @@
 """One's own second factor: set it up, see whether there is one, remove it; and who manages access, other people's."""
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 
 from api.auth import cookies
@@ -7,9 +9,25 @@ from api.auth.access import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
 from api.schemas.sessions import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut, SessionOut
 from api.web.middleware.trace import trace_of
+from api.web.problems import Statuses
 from desk.access.permissions import Permission
+from desk.accounts.errors import (
+    SecondFactorElsewhere,
+    SecondFactorNeeded,
+    SecondFactorNotFound,
+    SecondFactorNotStarted,
+    WrongCode,
+)
 
 router = APIRouter(prefix=f"{API}/second-factor", tags=["session"])
+
+STATUSES: Final[Statuses] = {
+    SecondFactorNeeded: 401,
+    WrongCode: 403,
+    SecondFactorElsewhere: 403,
+    SecondFactorNotFound: 404,
+    SecondFactorNotStarted: 409,
+}
 
 NO_AGENT = (404, "There is no such agent within your departments.")
 

@@ -1,6 +1,6 @@
 """Logging in and out, and one's own password."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -11,12 +11,42 @@ from api.openapi import API, problems
 from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
+from api.web.problems import Statuses
 from desk.access.permissions import Permission
-from desk.accounts.errors import SecondFactorNeeded
+from desk.accounts.errors import (
+    AgentDisabled,
+    AgentNameTaken,
+    AgentNotFound,
+    GrantNotFound,
+    LeakedPasswordsFault,
+    LogInAgain,
+    LoginsBusy,
+    SecondFactorNeeded,
+    SessionNotFound,
+    TooManyTries,
+    WeakPassword,
+    WrongLogin,
+    WrongPassword,
+)
 from desk.accounts.login import LoggedIn
 from desk.accounts.sessions.service import Session, csrf_of
 
 router = APIRouter(prefix=API, tags=["session"])
+
+STATUSES: Final[Statuses] = {
+    WrongLogin: 401,
+    WrongPassword: 403,
+    LogInAgain: 403,
+    AgentDisabled: 403,
+    AgentNotFound: 404,
+    GrantNotFound: 404,
+    SessionNotFound: 404,
+    AgentNameTaken: 409,
+    WeakPassword: 422,
+    TooManyTries: 429,
+    LoginsBusy: 503,
+    LeakedPasswordsFault: 503,
+}
 
 MOST = 9_999_999
 """Too short for a phone or identity number: those don't belong in an address."""

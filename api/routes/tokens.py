@@ -9,9 +9,27 @@ from api.openapi import API, problems
 from api.routes.callbacks import Cursor, Limit
 from api.schemas.sessions import TokenIn, TokenMadeOut, TokenOut, TokenPage
 from api.web.middleware.trace import trace_of
+from api.web.problems import Statuses
+from desk.accounts.errors import (
+    NarrowedToken,
+    ProvidersPerson,
+    TokenNotFound,
+    TokenOutlives,
+    TokenTooWide,
+    TooManyTokens,
+)
 from desk.accounts.tokens.service import in_words
 
 router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
+
+STATUSES: Final[Statuses] = {
+    NarrowedToken: 403,
+    TokenTooWide: 403,
+    TokenOutlives: 403,
+    ProvidersPerson: 403,
+    TokenNotFound: 404,
+    TooManyTokens: 409,
+}
 
 MOST: Final = 9_999_999
 """Too short for a phone or identity number: those don't belong in an address."""

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from api.schemas.common import MAX_LIMIT, MAX_NOTE, PLAIN_TEXT, Body, Fence, Note, Slug
+from api.schemas.common import MAX_LIMIT, MAX_NOTE, Body, Fence, Note, Slug
+from api.web.text import PLAIN_TEXT
 from desk.inquiries.model import Priority
 from desk.promises.model import LONGEST_CLOSURE
 

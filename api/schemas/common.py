@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from api.web.text import PLAIN_TEXT
 from desk.access.agent import Agent
 from desk.access.permissions import Grant, Role
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback, IncompleteStep, RecordedCall, WhyEnded
@@ -22,8 +23,6 @@ MAX_NOTE = 1000
 BIGGEST_FENCE = 2**31 - 1
 
 
-PLAIN_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-"""Tabs and line ends, but no other control characters: PostgreSQL can't store NUL, the rest only hides in a screen."""
 SLUG = "^[a-z0-9-]+$"
 
 Note = Annotated[

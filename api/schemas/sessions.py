@@ -6,7 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import PLAIN_TEXT, Body, MeOut, Slug
+from api.schemas.common import Body, MeOut, Slug
+from api.web.text import PLAIN_TEXT
 from desk.access.agent import Agent
 from desk.access.permissions import Permission
 from desk.accounts.second_factor.service import State

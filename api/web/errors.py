@@ -1,6 +1,9 @@
 """What the web door itself refuses, before the desk is asked. One base; the docstring is the message."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from desk.errors import DeskError
 
 
 class ApiError(Exception):
@@ -8,6 +11,8 @@ class ApiError(Exception):
 
     id: ClassVar[str] = "api-error"
     """Stable name, kebab-case: the end of the problem document's type."""
+    retry_after: int | None = None
+    """Seconds until another try can succeed, where that is known."""
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__((type(self).__doc__ or "").strip())
@@ -71,3 +76,14 @@ class TooManyReaders(ApiError):
     """This process has as many live readers as it takes, or is stopping. Try again."""
 
     id = "too-many-readers"
+
+
+STATUSES: Final[Mapping[type[ApiError] | type[DeskError], int]] = {
+    NotSignedIn: 401,
+    RoleNotAllowed: 403,
+    CrossSite: 403,
+    PasswordMustBeChanged: 403,
+    SecondFactorMustBeAdded: 403,
+    TooManyRequests: 429,
+    TooManyReaders: 503,
+}

@@ -8,12 +8,10 @@ from typing import Protocol
 
 import structlog
 
-from api.messaging.demo import DemoGateway
-from api.messaging.link_mobility import LinkMobility
-from api.readiness import Component
 from desk.clock import Clock
 from desk.database.errors import StorageUnavailable
 from desk.files.reload import SmsTextsFile
+from desk.health import Component
 from desk.messages.model import SmsGateway, TryLater
 from desk.messages.outbox import Outbox
 from desk.settings.settings import Settings
@@ -30,17 +28,6 @@ class Gateway(SmsGateway, Protocol):
     """A gateway that holds something open."""
 
     async def close(self) -> None: ...
-
-
-def open_gateway(settings: Settings, clock: Clock) -> Gateway | None:
-    """The gateway of the settings; None where SMS is off."""
-    match settings.sms.active_gateway:
-        case "link":
-            return LinkMobility(settings.sms)
-        case "demo":
-            return DemoGateway(settings.sms.var, clock)
-        case _:
-            return None
 
 
 class Sender:

@@ -19,8 +19,9 @@ from typing import Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from api.app import problem_statuses
 from api.web.metrics import Metrics
-from api.web.problems import OWN_PROBLEMS, PLAIN_TITLES, STATUS_OF
+from api.web.problems import OWN_PROBLEMS, PLAIN_TITLES
 from desk.paths import ROOT
 from desk.settings.group import PREFIX
 from desk.settings.settings import group_types, secret_names
@@ -56,7 +57,7 @@ def settings_page() -> str:
 
 def problems_page() -> str:
     """The text of docs/problems.md."""
-    known = [(status, error.id, _title(error)) for error, status in STATUS_OF.items()]  # type: ignore[attr-defined]
+    known = [(status, error.id, _title(error)) for error, status in problem_statuses().items()]
     known += [(status, id, title) for status, (id, title) in PLAIN_TITLES.items()]
     known += [(status, id, title) for id, (status, title) in OWN_PROBLEMS.items()]
     lines = [

@@ -13,7 +13,7 @@ import structlog
 
 import desk
 from api.web.middleware.requests import MAX_BODY_BYTES
-from api.web.problems import STATUS_OF
+from api.web.problems import register, registered
 from desk.callbacks.model import Callback
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
@@ -126,13 +126,19 @@ async def test_unavailable_database_is_a_503_with_retry_after(world: World, monk
     await away.close()
 
 
-def test_every_desk_error_has_a_status_or_is_an_internal_error() -> None:
+async def test_every_desk_error_has_a_status_or_is_an_internal_error(world: World) -> None:
     for module in pkgutil.walk_packages(desk.__path__, "desk."):
         if module.name.endswith(".errors"):
             importlib.import_module(module.name)
+    statuses = registered(world.app)
     ours = {SettingsError, OperatorsFileError, AnswerNotVisible}
-    assert {error for error in DeskError.__subclasses__() if error not in STATUS_OF} == ours
-    assert STATUS_OF[StorageUnavailable] == 503
+    assert {error for error in DeskError.__subclasses__() if error not in statuses} == ours
+    assert statuses[StorageUnavailable] == 503
+
+
+async def test_error_is_registered_only_once(world: World) -> None:
+    with pytest.raises(ValueError, match="StorageUnavailable"):
+        register(world.app, {StorageUnavailable: 500})
 
 
 async def test_internal_error_hides_its_detail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from api.auth.oidc.client import Client, GrantOver
+from api.auth.oidc.client import Client
 from api.auth.oidc.errors import (
     GroupsNotTold,
     LoginError,
@@ -174,7 +174,7 @@ async def test_a_code_is_good_once_and_with_its_verifier(plain: Running, tmp_pat
         begun, answer = await mine.comes_back()
         under_way = mine.login.under_way(answer, begun.cookie)
         assert (await mine.login.finish(answer, under_way)).subject == "kari"
-        with pytest.raises(GrantOver) as refused:
+        with pytest.raises(LoginRefused) as refused:
             await mine.login.finish(answer, under_way)
         assert refused.value.reason == "invalid_grant"
         begun, answer = await mine.comes_back()

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 import httpx
 import structlog
 
-from api.auth.oidc.errors import LoginRefused, ProviderUnavailable
+from api.auth.oidc.errors import GrantEnded, LoginRefused, ProviderUnavailable
 from api.auth.oidc.proof import ASSERTION_TYPE, ClientKey, Possession
 from api.auth.oidc.provider import Metadata, Provider
 from api.auth.oidc.wire import Told, Wire
@@ -26,10 +26,6 @@ log = structlog.get_logger(__name__)
 OURS: Final = frozenset({"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"})
 """Errors of our registration, not of the person's: an operator must mend them."""
 KNOWN: Final = OURS | {"invalid_request", "invalid_grant", "invalid_dpop_proof", "use_dpop_nonce", "access_denied"}
-
-
-class GrantOver(LoginRefused):
-    """The provider no longer gives anything for this code or refresh token."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +75,15 @@ class Client:
         return {"client_id": self.id, "request_uri": request_uri}
 
     async def redeem(self, code: str, verifier: str, redirect_uri: str, possession: Possession | None) -> Issued:
-        """Tokens for a code. Raises LoginRefused, ProviderUnavailable."""
+        """Exchange a code for tokens. Raises LoginRefused, ProviderUnavailable."""
         form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
-        return await self._tokens({**form, "redirect_uri": redirect_uri}, possession)
+        try:
+            return await self._tokens({**form, "redirect_uri": redirect_uri}, possession)
+        except GrantEnded as ended:
+            raise LoginRefused(ended.reason) from None
 
     async def refresh(self, refresh_token: str) -> Issued:
-        """New tokens. Raises GrantOver when the provider ended the log-in; LoginRefused, ProviderUnavailable."""
+        """New tokens. Raises GrantEnded when the provider ended the log-in; LoginRefused, ProviderUnavailable."""
         return await self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token}, self.possession())
 
     async def _tokens(self, form: Mapping[str, str], possession: Possession | None) -> Issued:
@@ -140,7 +139,7 @@ def _refusal(told: Told) -> LoginRefused | ProviderUnavailable:
         log.error("the identity provider refuses our registration", error=code)
         return ProviderUnavailable(code)  # a secret that ran out throws nobody out
     if code == "invalid_grant":
-        return GrantOver(code)
+        return GrantEnded(code)
     if told.status == httpx.codes.TOO_MANY_REQUESTS:
         return ProviderUnavailable("too-many-requests")
     return LoginRefused(code)

@@ -3,9 +3,10 @@
 `reason` is for the log alone: a code of ours or of the protocol, never a value that came from outside.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from api.web.errors import ApiError
+from api.web.problems import Statuses
 
 
 class LoginError(ApiError):
@@ -48,6 +49,10 @@ class LoginRefused(LoginError):
 
     id = "login-refused"
     page = "Svaret fra innloggingstjenesten kunne ikke godtas, så du ble ikke logget inn. Kontakt brukerstøtte."
+
+
+class GrantEnded(LoginRefused):
+    """The identity provider no longer accepts this code or refresh token."""
 
 
 class ProviderRefused(LoginError):
@@ -98,3 +103,17 @@ class LogoutTokenNotValid(LoginError):
     """This is not a logout token of our provider."""
 
     id = "logout-token-not-valid"
+
+
+STATUSES: Final[Statuses] = {
+    LoginNotValid: 400,
+    LogoutTokenNotValid: 400,
+    LoginRefused: 403,
+    LoginTooWeak: 403,
+    LoginNotAskedFor: 403,
+    ProviderRefused: 403,
+    NoRole: 403,
+    GroupsNotTold: 403,
+    SingleSignOnOff: 404,
+    ProviderUnavailable: 503,
+}

@@ -170,7 +170,7 @@ class Login:
         return self._person(claims, issued)
 
     async def again(self, refresh_token: str, subject: str) -> Person:
-        """Who it is now, by a refresh token. Raises GrantOver when the provider ended it, and as `finish`."""
+        """Who it is now, by a refresh token. Raises GrantEnded when the provider ended it, and as `finish`."""
         issued = await self._client.refresh(refresh_token)
         claims = await self._tokens.identity(issued.id_token, nonce=None, access_token=issued.access_token)
         if claims["sub"] != subject:

@@ -12,7 +12,6 @@ from api.auth.oidc.login import LASTS, Answer, Begun, Login
 from api.auth.oidc.provider import Provider
 from api.auth.oidc.tokens import OLDEST, Tokens
 from api.auth.oidc.wire import Wire
-from api.readiness import Component
 from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
@@ -21,6 +20,7 @@ from desk.accounts.sessions.service import LoginSource, Opened, ProviderLogin, S
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.files.reload import AccessFile
+from desk.health import Component
 from desk.settings.oidc import OidcSettings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
