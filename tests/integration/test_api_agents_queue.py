@@ -168,7 +168,7 @@ async def test_call_cut_off_after_closing_is_reopened_first_in_line(world: World
     assert [item["id"] for item in taken["items"]] == [cut, other]
 
 
-async def test_queue_is_counted_in_the_database(world: World) -> None:
+async def test_metrics_count_the_queue_from_the_database(world: World) -> None:
     for n in range(1, 6):
         await world.rings(n)
     await world.post("/callbacks/claim", {"department": "kirurgi", "limit": 2})

@@ -216,7 +216,7 @@ async def test_new_promise_in_the_past_or_on_a_saturday_or_next_year_is_refused(
     refused(await world.as_("kari", "POST", f"/callbacks/{id}/promise", json={"by": by}), 422, "promise-not-possible")
 
 
-async def test_new_promise_needs_permission_and_fence(world: World) -> None:
+async def test_new_promise_for_another_agents_or_a_closed_callback_is_refused(world: World) -> None:
     id = (await world.rings(1)).id
     fence = (await world.post(f"/callbacks/{id}/claim"))["fence"]
     refused(await world.as_("ola", "POST", f"/callbacks/{id}/promise", json={}), 409, "already-claimed")

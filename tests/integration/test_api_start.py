@@ -112,7 +112,7 @@ def test_demo_token_opens_the_queue_and_survives_a_restart(tmp_path: Path) -> No
         assert api.token == first
 
 
-def test_routes_without_a_token_are_as_documented(tmp_path: Path) -> None:
+def test_public_routes_need_no_token(tmp_path: Path) -> None:
     with running_api(environment(SQLITE, tmp_path)) as api:
         for path in ("/healthz", "/api/docs", "/api/openapi.json", "/metrics"):
             answer = httpx.get(api.url + path, trust_env=False)

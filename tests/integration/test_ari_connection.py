@@ -1,4 +1,4 @@
-"""The connection to Asterisk: bad messages, wrong passwords, a late start, a second controller, calls taken up."""
+"""The connection to Asterisk: bad messages, wrong passwords, a late start, a second controller, resumed calls."""
 
 import asyncio
 from typing import Any
@@ -44,7 +44,7 @@ async def test_plain_aioari_dies_of_malformed_and_oversized_events() -> None:
             await until(running.done)
 
 
-async def test_a_wrong_password_is_one_clear_error() -> None:
+async def test_wrong_password_is_one_clear_error() -> None:
     async with serving(password="another") as fake:
         ari = Ari(base_url=fake.url, user=USER, password=PASSWORD)
         with pytest.raises(errors.AriRefused, match="INNRINGING_ARI_PASSWORD") as refused:
@@ -52,7 +52,7 @@ async def test_a_wrong_password_is_one_clear_error() -> None:
         assert PASSWORD not in str(refused.value)
 
 
-async def test_a_password_changed_later_is_waited_out() -> None:
+async def test_changed_password_is_retried_until_it_works() -> None:
     async with serving() as fake, open_door(fake, silence) as door:
         fake.password = "another"
         fake.drop()
@@ -63,7 +63,7 @@ async def test_a_password_changed_later_is_waited_out() -> None:
         await until(lambda: door.ari.connected)
 
 
-async def test_asterisk_may_start_after_us() -> None:
+async def test_controller_waits_for_asterisk_to_start() -> None:
     async with serving(statuses=[("/api-docs/resources.json", 404)]) as fake:
         async with serving() as free:
             pass
@@ -82,7 +82,7 @@ async def test_asterisk_may_start_after_us() -> None:
         await late.stop()
 
 
-async def test_a_second_controller_ends_the_first_and_nobody_is_dropped() -> None:
+async def test_second_controller_ends_the_first_and_keeps_the_calls() -> None:
     async with serving() as fake, open_door(fake, silence) as first:
         await fake.call_in("1.1", "kirurgi", "nb", "allowed")
         await until(lambda: first.controller.calls == 1)
@@ -99,7 +99,7 @@ async def test_a_second_controller_ends_the_first_and_nobody_is_dropped() -> Non
         assert fake.connections == 2
 
 
-async def test_calls_found_after_a_reconnect_are_taken_up_and_lost_ones_are_ended() -> None:
+async def test_reconnect_resumes_calls_it_finds_and_ends_lost_ones() -> None:
     async def conversation(call: Call, *_: Any) -> None:
         with call.at(IncompleteStep.IDENTITY):
             await silence(call)

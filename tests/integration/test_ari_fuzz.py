@@ -1,4 +1,4 @@
-"""Ten thousand broken events, and the next caller is served as if nothing had been."""
+"""Ten thousand broken events, after which the next caller is served as usual."""
 
 import asyncio
 import copy
@@ -29,7 +29,7 @@ TYPES = (
 
 
 def broken(chance: random.Random) -> str | bytes:
-    """One event or what is left of it. Never a true ApplicationReplaced, which is to be obeyed."""
+    """One event, or what is left of it. Never a valid ApplicationReplaced, which would end the controller."""
     channel_id = chance.choice(
         ["1.1", "1.2", "1.3", "../../asterisk/ping", "x?y=1&z#", "x" * chance.choice([160, 4000])]
     )
@@ -60,7 +60,7 @@ def broken(chance: random.Random) -> str | bytes:
 
 
 def spoil(message: dict[str, Any], chance: random.Random) -> None:
-    """Remove one field somewhere, or put something else there."""
+    """Remove or replace one field."""
     at = message
     while True:
         key = chance.choice(list(at))
@@ -75,7 +75,7 @@ def spoil(message: dict[str, Any], chance: random.Random) -> None:
     message.setdefault("type", chance.choice(TYPES))
 
 
-async def test_ten_thousand_broken_events_leave_the_controller_serving() -> None:
+async def test_controller_still_serves_after_ten_thousand_broken_events() -> None:
     chance = random.Random(SEED)
     served: list[Keys] = []
 

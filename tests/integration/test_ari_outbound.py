@@ -1,4 +1,4 @@
-"""Calls going out, as ARI is asked for them: what goes over the wire, and what must not."""
+"""Outgoing calls over ARI: what is sent, and what must not be."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ async def ring(ari: Ari) -> None:
     )
 
 
-async def test_the_number_travels_in_the_body_and_never_in_an_address() -> None:
+async def test_number_is_sent_in_the_body_and_never_in_an_address() -> None:
     async with serving() as fake, connected(fake) as ari:
         await ring(ari)
         (request,) = fake.made(f"POST /channels/{CHANNEL}$")
@@ -59,7 +59,7 @@ async def test_the_number_travels_in_the_body_and_never_in_an_address() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 500])
-async def test_what_cannot_be_rung_is_told_apart_from_an_asterisk_that_is_away(status: int) -> None:
+async def test_uncallable_endpoint_is_distinguished_from_lost_asterisk(status: int) -> None:
     async with serving() as fake, connected(fake) as ari:
         fake.statuses.append((f"POST /channels/{CHANNEL}", status))
         with pytest.raises(NotReachable):
@@ -68,7 +68,7 @@ async def test_what_cannot_be_rung_is_told_apart_from_an_asterisk_that_is_away(s
         await ring(ari)
 
 
-async def test_two_are_joined_and_parted() -> None:
+async def test_two_channels_are_joined_and_separated() -> None:
     async with serving() as fake, connected(fake) as ari:
         await ring(ari)
         await ari.ring(CHANNEL)
@@ -85,13 +85,13 @@ async def test_two_are_joined_and_parted() -> None:
             await ari.destroy_bridge("dial-1")
 
 
-def test_why_a_channel_ended_is_read() -> None:
+def test_hangup_cause_of_a_channel_is_read() -> None:
     destroyed = {"type": "ChannelDestroyed", "channel": {"id": "1.1"}, "cause": 17, "cause_txt": "User busy"}
     assert parse(destroyed) == ChannelDestroyed("1.1", 17)
     assert parse({**destroyed, "cause": "busy"}) == ChannelDestroyed("1.1", 0)
 
 
-async def test_the_controller_sees_no_dial_and_the_dialler_no_call() -> None:
+async def test_controller_ignores_dials_and_dialler_ignores_calls() -> None:
     async with serving() as fake:
         dials = FakeDials()
         ari = Ari(base_url=fake.url, user=USER, password=PASSWORD)

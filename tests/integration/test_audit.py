@@ -1,4 +1,4 @@
-"""The audit's rows: chained, by many at once, by several processes, and refused to whoever would change them."""
+"""The rows of the audit: chained, written by many at once and by several processes, and protected from changes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,16 +22,14 @@ from tests.support.fakes import FakeClock
 
 NEW_INDEX = b"j" * 32
 REFUSED = (Conflict, StorageUnavailable)
-"""How the two engines' refusals are told."""
+"""The two engines' refusals."""
 
 
 def shown(rows: Sequence[AuditRow]) -> list[tuple[int, str]]:
     return [(row.seq, row.action) for row in rows]
 
 
-async def test_rows_are_numbered_without_gaps_and_tell_all_they_were_given(
-    database: Database, desk: Desk, clock: FakeClock
-) -> None:
+async def test_rows_are_numbered_without_gaps_and_complete(database: Database, desk: Desk, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
     callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
     await audit.record(entry("me"))
@@ -56,7 +54,7 @@ async def test_rows_are_numbered_without_gaps_and_tell_all_they_were_given(
     assert await faults(database) == []
 
 
-async def test_nothing_of_a_person_stands_there_in_clear(database: Database, desk: Desk, clock: FakeClock) -> None:
+async def test_no_personal_data_is_stored_in_clear(database: Database, desk: Desk, clock: FakeClock) -> None:
     callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
     await make_audit(database, clock).record(
         entry(callbacks=[callback.id], patient=person(1).value, why=f"spurt av {phone(1).e164} om {person(1).value}")
@@ -72,7 +70,7 @@ async def test_nothing_of_a_person_stands_there_in_clear(database: Database, des
     assert VAULT.open(bytes(number), "audit_patients.number", str(UUID(str(id)))) == person(1).value
 
 
-async def test_many_at_once_share_a_commit_and_stand_in_one_chain(database: Database, clock: FakeClock) -> None:
+async def test_simultaneous_entries_share_a_commit_and_one_chain(database: Database, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
     await asyncio.gather(*(audit.record(entry(f"action_{n}")) for n in range(120)))
     found = await everything(database)
@@ -82,7 +80,7 @@ async def test_many_at_once_share_a_commit_and_stand_in_one_chain(database: Data
     assert await faults(database, step=7) == []
 
 
-async def test_two_keys_stand_in_one_chain_and_the_old_one_is_missed(database: Database, clock: FakeClock) -> None:
+async def test_chain_with_two_keys_cannot_be_verified_without_the_old_one(database: Database, clock: FakeClock) -> None:
     number = person(1).value
     both = Vault(
         identity_key=KEYS["identity_key"], index_key=NEW_INDEX, index_version=2, older_index={1: KEYS["index_key"]}
@@ -105,7 +103,7 @@ async def test_two_keys_stand_in_one_chain_and_the_old_one_is_missed(database: D
 @pytest.mark.parametrize(
     "statement", ["update {table} set seq = seq + 100", "update {table} set department = 'x'", "delete from {table}"]
 )
-async def test_the_database_refuses_to_change_or_delete(
+async def test_database_refuses_to_change_or_delete_rows(
     database: Database, desk: Desk, clock: FakeClock, table: str, statement: str
 ) -> None:
     callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
@@ -125,7 +123,7 @@ async def test_the_database_refuses_to_change_or_delete(
     assert await faults(database) == []
 
 
-async def test_a_page_is_what_was_asked_for_newest_first(database: Database, desk: Desk, clock: FakeClock) -> None:
+async def test_page_is_filtered_and_newest_first(database: Database, desk: Desk, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
     mine = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
     theirs = (await desk.register(call(2), "hjerte", person(2), phone(2))).callback
@@ -166,7 +164,7 @@ async def test_a_page_is_what_was_asked_for_newest_first(database: Database, des
         await audit.page(AuditFilter(None), cursor="nonsense")
 
 
-async def test_a_patients_rows_are_found_when_the_callback_is_long_forgotten(
+async def test_rows_of_a_patient_are_found_after_the_callback_is_forgotten(
     database: Database, desk: Desk, clock: FakeClock
 ) -> None:
     audit = make_audit(database, clock)
@@ -185,7 +183,7 @@ async def test_a_patients_rows_are_found_when_the_callback_is_long_forgotten(
     assert (await audit.of_patient(person(2).value, None)).items == []
 
 
-async def test_an_anchor_is_written_without_digits_and_read_back(database: Database, clock: FakeClock) -> None:
+async def test_anchor_is_written_without_digits_and_read_back(database: Database, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
     await audit.record(entry())
     anchor = await audit.anchor()
@@ -198,7 +196,7 @@ async def test_an_anchor_is_written_without_digits_and_read_back(database: Datab
             Anchor.parse(wrong)
 
 
-async def test_what_is_cut_off_at_the_end_is_found_by_an_anchor(database: Database, clock: FakeClock) -> None:
+async def test_rows_removed_at_the_end_are_found_by_an_anchor(database: Database, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
     for _ in range(5):
         await audit.record(entry())
@@ -211,7 +209,7 @@ async def test_what_is_cut_off_at_the_end_is_found_by_an_anchor(database: Databa
     assert [str(fault) for fault in await faults(database, other)] == ["row 2: not as it was when the anchor was taken"]
 
 
-async def test_so_much_is_wrong_that_it_is_only_counted(database: Database, clock: FakeClock) -> None:
+async def test_many_faults_are_only_counted(database: Database, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
     await asyncio.gather(*(audit.record(entry()) for _ in range(1100)))
 

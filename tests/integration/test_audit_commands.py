@@ -1,4 +1,4 @@
-"""The audit's own commands, its retention, and the two roles on PostgreSQL that keep the service from changing it."""
+"""The audit's commands and retention, and the two PostgreSQL roles that keep the service from changing it."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def a_row_a_day(database: Database, clock: FakeClock, days: int) -> None:
         clock.advance(timedelta(days=1))
 
 
-async def test_whole_days_are_deleted_and_what_is_left_is_whole(database: Database, clock: FakeClock) -> None:
+async def test_whole_days_are_deleted_and_the_rest_verifies(database: Database, clock: FakeClock) -> None:
     await a_row_a_day(database, clock, 10)
     assert await retention(database, clock).run() is None
     clock.advance(timedelta(days=DAYS - 3))  # the first seven were written more than that many days ago
@@ -55,7 +55,7 @@ async def test_whole_days_are_deleted_and_what_is_left_is_whole(database: Databa
         assert (await connection.execute(text("select count(*) from audit_patients"))).scalar_one() == 0
 
 
-async def test_a_deleting_that_was_interrupted_is_no_fault_and_is_done_later(
+async def test_interrupted_deletion_is_no_fault_and_completes_later(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await a_row_a_day(database, clock, 10)
@@ -78,7 +78,7 @@ async def test_a_deleting_that_was_interrupted_is_no_fault_and_is_done_later(
     assert await faults(database) == []
 
 
-async def test_what_was_deleted_beyond_that_is_found(database: Database, clock: FakeClock) -> None:
+async def test_deletion_beyond_retention_is_found(database: Database, clock: FakeClock) -> None:
     await a_row_a_day(database, clock, 10)
     clock.advance(timedelta(days=DAYS - 3))
     await retention(database, clock).run()
@@ -98,7 +98,7 @@ def ran(*arguments: str, given: str = "") -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_an_extract_says_who_looked_in_words(environment: str, clock: FakeClock) -> None:
+def test_extract_names_the_viewers_in_words(environment: str, clock: FakeClock) -> None:
     async def looked() -> None:
         database = Database(environment)
         desk = make_desk(database, clock)
@@ -125,7 +125,7 @@ def test_an_extract_says_who_looked_in_words(environment: str, clock: FakeClock)
     assert ran("audit", "extract", "--by", "vera", given="12345")[0] == 1
 
 
-def test_verify_tells_what_is_wrong_and_ends_with_one(environment: str, clock: FakeClock) -> None:
+def test_verify_reports_faults_and_exits_with_one(environment: str, clock: FakeClock) -> None:
     assert ran("agents", "add", "kari", "--all-departments")[0] == 0
     assert ran("agents", "grant", "kari", "--role", "leader", "--department", "kirurgi")[0] == 0
     assert ran("agents", "revoke", "nobody")[0] == 1
@@ -151,7 +151,7 @@ def test_verify_tells_what_is_wrong_and_ends_with_one(environment: str, clock: F
     assert ran("audit", "verify", "--anchor", "nonsense")[0] == 1
 
 
-async def test_the_services_role_can_only_read_and_add(
+async def test_service_role_can_only_read_and_add(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
     name = urlsplit(postgres_url).path.removeprefix("/")

@@ -1,4 +1,4 @@
-"""A list looked at again and again: each look leaves its row, and a callback is named anew only after a while."""
+"""A list that is polled: each view leaves a row, and a callback is named again only after a while."""
 
 import asyncio
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ FOLD = timedelta(minutes=15)
 
 
 def look(*callbacks: Callback, action: str = "list_callbacks", **more: Any) -> AuditEntry:
-    """A look at a list of these."""
+    """An entry for a view of a list of these callbacks."""
     given = {"listed": True, "session": "token:1", **more}
     return entry(action, callbacks=[callback.id for callback in callbacks], **given)
 
 
 def told(row: AuditRow) -> tuple[set[str], int | None]:
-    """What it names, and how many more it counts."""
+    """The callbacks that the row names, and the number of others that it counts."""
     return {each.callback_id for each in row.seen}, row.again
 
 
@@ -51,7 +51,7 @@ async def newest(database: Database) -> AuditRow:
     return (await everything(database))[-1]
 
 
-async def test_thirty_polls_of_fifty_are_thirty_rows_that_name_fifty(migrated_url: str, tmp_path: Path) -> None:
+async def test_thirty_polls_of_a_list_name_its_callbacks_once(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         ids = {(await world.rings(n)).id for n in range(50)}
         for _ in range(30):
@@ -72,7 +72,7 @@ async def test_thirty_polls_of_fifty_are_thirty_rows_that_name_fifty(migrated_ur
         assert [row["named_until"] is None for row in rows] == [True] * 29 + [False]
 
 
-async def test_nobodys_look_is_folded_where_it_is_switched_off(migrated_url: str, tmp_path: Path) -> None:
+async def test_no_view_is_folded_where_folding_is_off(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path, audit_fold_minutes=0) as world:
         id = (await world.rings(1)).id
         for _ in range(2):
@@ -80,7 +80,7 @@ async def test_nobodys_look_is_folded_where_it_is_switched_off(migrated_url: str
         assert [told(row) for row in await everything(world.database)] == [({id}, None)] * 2
 
 
-async def test_what_is_new_in_the_list_is_named(
+async def test_new_callback_in_the_list_is_named(
     database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
 ) -> None:
     one, two, third = three
@@ -102,7 +102,7 @@ async def test_what_is_new_in_the_list_is_named(
     ["patient_index = :other, patient_number = :other", "department = 'hjerte'"],
     ids=["patient", "department"],
 )
-async def test_a_callback_that_is_somebody_else_s_since_is_named(
+async def test_callback_with_another_patient_since_is_named(
     database: Database, audit: Audit, three: list[Callback], change: str
 ) -> None:
     await audit.record(look(*three))
@@ -118,7 +118,7 @@ async def test_a_callback_that_is_somebody_else_s_since_is_named(
     assert told(await newest(database)) == (set(), 3)
 
 
-async def test_only_the_same_persons_same_session_and_same_list_is_folded(
+async def test_only_views_of_one_session_and_one_list_are_folded(
     database: Database, audit: Audit, three: list[Callback]
 ) -> None:
     others: list[dict[str, Any]] = [{"session": "token:2"}, {"who": "ola"}, {"action": "list_calls"}]
@@ -132,7 +132,7 @@ async def test_only_the_same_persons_same_session_and_same_list_is_folded(
         assert told(await newest(database)) == (set(), 3)
 
 
-async def test_what_is_no_look_at_a_list_is_written_whole_and_folds_nothing(
+async def test_other_entries_are_written_in_full_and_fold_nothing(
     database: Database, audit: Audit, three: list[Callback]
 ) -> None:
     exact: list[dict[str, Any]] = [
@@ -151,10 +151,10 @@ async def test_what_is_no_look_at_a_list_is_written_whole_and_folds_nothing(
         assert told(await newest(database)) == whole, more
 
 
-async def test_after_a_while_it_is_named_again_whoever_writes(
+async def test_callbacks_are_named_again_after_a_while_by_any_process(
     migrated_url: str, database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
 ) -> None:
-    """By what stands in the database: another process, or the same after a new start, goes on where this one was."""
+    """The state is in the database: another process, or the same one after a restart, continues from it."""
     await audit.record(look(*three))
     clock.advance(FOLD - timedelta(microseconds=1))
     elsewhere = Database(migrated_url)
@@ -172,7 +172,7 @@ async def test_after_a_while_it_is_named_again_whoever_writes(
         await elsewhere.close()
 
 
-async def test_of_those_that_come_at_once_one_names_them(
+async def test_one_of_several_simultaneous_views_names_the_callbacks(
     database: Database, audit: Audit, three: list[Callback]
 ) -> None:
     await asyncio.gather(*(audit.record(look(*three, session=f"token:{n % 2}")) for n in range(20)))
@@ -181,7 +181,7 @@ async def test_of_those_that_come_at_once_one_names_them(
     assert await faults(database) == []
 
 
-async def test_a_patient_is_told_how_often_the_list_may_have_shown_it_again(
+async def test_extract_says_how_often_a_folded_list_may_have_shown_the_patient(
     database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
 ) -> None:
     one, two, _ = three
@@ -198,7 +198,7 @@ async def test_a_patient_is_told_how_often_the_list_may_have_shown_it_again(
     assert await audit.repeats(found) == {7: 1, 1: 2}
 
 
-async def test_what_was_counted_is_found_when_it_is_changed(
+async def test_changed_count_of_a_folded_row_is_found(
     database: Database, audit: Audit, clock: FakeClock, three: list[Callback]
 ) -> None:
     for _ in range(3):
@@ -219,10 +219,10 @@ async def test_what_was_counted_is_found_when_it_is_changed(
     assert [fault.seq for fault in await faults(database)] == [1, 5]
 
 
-async def test_twenty_at_once_cost_the_statements_of_one(
+async def test_twenty_simultaneous_views_need_the_statements_of_one(
     database: Database, audit: Audit, three: list[Callback]
 ) -> None:
-    """The lock (PostgreSQL's alone), the callbacks, the newest row, what was named, and the rows themselves."""
+    """The lock (on PostgreSQL), the callbacks, the newest row, the named callbacks, and the rows themselves."""
     locks = database.dialect == "postgresql"
 
     async def asked(*entries: AuditEntry) -> int:
@@ -241,7 +241,7 @@ async def test_twenty_at_once_cost_the_statements_of_one(
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
-    """The statements run meanwhile."""
+    """The statements that run within the block."""
     statements: list[str] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Several processes add to one chain, and one that is killed in the middle leaves it whole; on both engines."""
+"""Several processes add to one chain, and a process killed in the middle leaves it intact; on both engines."""
 
 import asyncio
 import itertools
@@ -19,13 +19,13 @@ async def started(url: str, name: str) -> Process:
 
 
 async def told(process: Process) -> int:
-    """How many rows the process says are committed, the next time it says so."""
+    """The number of committed rows that the process reports next."""
     assert process.stdout is not None
     return int(await process.stdout.readline())
 
 
 async def killed(process: Process) -> int:
-    """Kill it, whatever it is at; how many rows it last said were committed."""
+    """Kill the process at any point. Returns the number of committed rows that it last reported."""
     process.kill()
     assert process.stdout is not None
     *_, last = [0, *(int(line) for line in (await process.stdout.read()).splitlines(True) if line.endswith(b"\n"))]
@@ -33,9 +33,7 @@ async def killed(process: Process) -> int:
     return last
 
 
-async def test_processes_share_one_chain_and_a_killed_one_leaves_it_whole(
-    migrated_url: str, database: Database
-) -> None:
+async def test_processes_share_one_chain_which_survives_a_kill(migrated_url: str, database: Database) -> None:
     async with asyncio.timeout(50):
         one, other = await started(migrated_url, "one"), await started(migrated_url, "other")
         said = {"one": 0, "other": 0}

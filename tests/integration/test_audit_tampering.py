@@ -1,4 +1,4 @@
-"""A hundred changes behind the audit's back, each found, and told by its row: on both engines."""
+"""A hundred changes made directly in the audit's tables, each found with its row; on both engines."""
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +28,7 @@ Tampering = Callable[["Forger"], Awaitable[set[int]]]
 
 
 class Forger:
-    """Somebody who is master of the database, but has no key."""
+    """An attacker with full access to the database, but without the keys."""
 
     def __init__(self, connection: Connection, chance: random.Random, kept: dict[str, list[dict[str, Any]]]) -> None:
         self.connection = connection
@@ -50,7 +50,7 @@ class Forger:
         await self.connection.execute(delete(table).where(*keys))
 
     def other(self, value: Any) -> Any:
-        """Something else of the same kind."""
+        """Another value of the same kind."""
         match value:
             case None:
                 return None
@@ -79,11 +79,11 @@ NULLED = {
     },
     **{"again": 1, "named_until": datetime(2026, 11, 24, 8, tzinfo=UTC)},
 }
-"""What is put where there was nothing."""
+"""A value for a column that was empty."""
 
 
 async def column(forger: Forger) -> set[int]:
-    """One column of one row is another; the number excepted."""
+    """Change one column of one row, but not its number."""
     row = forger.row()
     name = forger.chance.choice([each.name for each in audit.columns if each.name != "seq"])
     changed = NULLED[name] if row[name] is None else forger.other(row[name])
@@ -92,7 +92,7 @@ async def column(forger: Forger) -> set[int]:
 
 
 async def emptied(forger: Forger) -> set[int]:
-    """What a row told is gone."""
+    """Empty a column of a row."""
     row = forger.row()
     name = forger.chance.choice([name for name in NULLED if row[name] is not None])
     await forger.change(audit, row, **{name: None})
@@ -118,14 +118,14 @@ async def forged_before_the_start(forger: Forger) -> set[int]:
 
 
 async def forged_in_place(forger: Forger) -> set[int]:
-    """A row gives way to another one's words."""
+    """Overwrite a row with the content of another."""
     one, other = forger.chance.sample(forger.kept["audit"], 2)
     await forger.change(audit, one, **{**other, "seq": one["seq"], "at": one["at"]})
     return {one["seq"]}
 
 
 async def swapped(forger: Forger) -> set[int]:
-    """Two rows in each other's places, all of them, what they are about too."""
+    """Swap two rows completely, including their subjects."""
     one, other = forger.chance.sample(forger.kept["audit"], 2)
     for seq, to in ((one["seq"], 900), (other["seq"], one["seq"]), (900, other["seq"])):
         for table in (audit, audit_callbacks):
@@ -179,7 +179,7 @@ async def number_removed(forger: Forger) -> set[int]:
 
 
 async def number_of_another(forger: Forger) -> set[int]:
-    """Even a number sealed with the right key is not taken for another's."""
+    """Even a number sealed with the right key does not pass for another's."""
     row = forger.row(audit_patients)
     await forger.change(audit_patients, row, number=VAULT.seal(person(99).value, NUMBER, row["id"]))
     return forger_rows(forger, row["patient_index"])
@@ -198,7 +198,7 @@ TAMPERINGS: Sequence[Tampering] = (
 
 @dataclass
 class Written:
-    """An audit as it was written: its rows by table, and how far it went."""
+    """An audit as it was written: its rows by table, and its last number."""
 
     kept: dict[str, list[dict[str, Any]]]
     anchor: Anchor
@@ -206,7 +206,7 @@ class Written:
 
 @pytest.fixture
 async def written(database: Database, desk: Desk, clock: FakeClock) -> Written:
-    """Forty rows: looks at one callback, lists of several, some of them folded, numbers shown, and looks at none."""
+    """Forty rows: views of one callback, lists of several (some folded), revealed numbers, and entries about none."""
     audit_of = make_audit(database, clock, fold=timedelta(minutes=15))
     ids = [
         (await desk.register(call(n), ("kirurgi", "hjerte")[n % 2], person(n), phone(n))).callback.id for n in range(6)
@@ -233,7 +233,7 @@ async def restored(connection: Connection, kept: dict[str, list[dict[str, Any]]]
         await connection.execute(insert(table), kept[table.name])
 
 
-async def test_a_hundred_tamperings_are_found_with_their_rows(database: Database, written: Written) -> None:
+async def test_hundred_manipulations_are_found_with_their_rows(database: Database, written: Written) -> None:
     chance = random.Random(20261124)
     assert await faults(database, written.anchor) == []
     missed = []
@@ -252,11 +252,11 @@ async def test_a_hundred_tamperings_are_found_with_their_rows(database: Database
 
 
 def rows_of(found: Sequence[Fault]) -> set[int]:
-    """The rows something is wrong with; not those of which nothing can be told, since the one before them is gone."""
+    """The rows with a fault, without those that cannot be verified because the row before them is gone."""
     return {seq for fault in found if fault.what is not What.UNSURE for seq in range(fault.seq, fault.last + 1)}
 
 
-async def test_what_was_done_is_told(database: Database, written: Written) -> None:
+async def test_fault_names_the_kind_of_manipulation(database: Database, written: Written) -> None:
     async def told(tampering: Tampering) -> set[What]:
         async with database.begin() as connection:
             await restored(connection, written.kept)

@@ -1,4 +1,4 @@
-"""A callback's life against a model of it: any order of ringing, claiming, trying, closing, sending on, waiting.
+"""A callback compared with a model of it: any order of calling, claiming, attempts, closing, transfer and waiting.
 
 The model is a dozen lines and knows of promises only that they begin in no closed time: it says who has which callback
 in which status, and what must be refused. After every step the desk has to agree, row by row and history by history.
@@ -43,7 +43,7 @@ PEOPLE, AGENTS, SLUGS = st.integers(1, 3), st.sampled_from(["kari", "ola"]), st.
 
 @dataclass
 class Life:
-    """What the model knows of one callback."""
+    """The model's state of one callback."""
 
     person: int
     department: str
@@ -56,7 +56,7 @@ class Life:
 
 
 class CallbackLife(RuleBasedStateMachine):
-    """`desk` and `errands` do it, `lives` says what should have come of it."""
+    """`desk` and `errands` act, and `lives` holds the expected result."""
 
     loop: asyncio.Runner
     database: Database
@@ -78,7 +78,7 @@ class CallbackLife(RuleBasedStateMachine):
         self.promised = 0
 
     def do(self, work: Any, *refusals: type[DeskError]) -> Any:
-        """Run it; when the model expects a refusal, exactly one of those must come, and nothing else changes."""
+        """Run an action. When the model expects a refusal, one of those must come, and nothing else changes."""
         if refusals:
             with pytest.raises(refusals):
                 self.loop.run(work)
@@ -94,7 +94,7 @@ class CallbackLife(RuleBasedStateMachine):
 
         self.loop.run(clear())
 
-    # --- what the model says
+    # --- the model
 
     def open_of(self, person: int, department: str) -> str | None:
         for id, life in self.lives.items():
@@ -103,14 +103,14 @@ class CallbackLife(RuleBasedStateMachine):
         return None
 
     def closed(self, department: str, moment: datetime) -> bool:
-        moment = max(moment, self.clock.now())  # a promise kept over a transfer may have begun before
+        moment = max(moment, self.clock.now())  # a promise kept through a transfer may have started before
         return any(from_ <= moment < until for from_, until in self.closures[department])
 
     def held(self, life: Life) -> bool:
         return life.status is Status.CLAIMED and life.until > self.clock.now()
 
     def to_touch(self, life: Life, agent: str) -> tuple[type[DeskError], ...]:
-        """What an agent without a fence is refused with."""
+        """The error for an agent without a fence."""
         if self.held(life):
             return (ClaimLost,) if life.holder == agent else (AlreadyClaimed,)
         return ()
@@ -122,7 +122,7 @@ class CallbackLife(RuleBasedStateMachine):
     def some(self, which: int) -> tuple[str, Life]:
         return list(self.lives.items())[which % len(self.lives)]
 
-    # --- what may happen
+    # --- actions
 
     @rule(person_=PEOPLE, department=SLUGS, booked=st.booleans())
     def rings(self, person_: int, department: str, booked: bool) -> None:
@@ -266,11 +266,11 @@ class CallbackLife(RuleBasedStateMachine):
     def time_passes(self, minutes: int) -> None:
         self.clock.advance(timedelta(minutes=minutes))
 
-    # --- what always holds
+    # --- invariants
 
     @invariant()
     def what_was_promised_now_begins_in_no_closed_time(self) -> None:
-        """Also where two departments, attempts, agents and second calls had a hand in it; older promises stand."""
+        """Also across departments, attempts, agents and repeat calls; older promises remain."""
         given = self.loop.run(self.promises())
         for row in given[self.promised :]:
             assert not self.closed(row.department, row.promise_from), "promised in a closed time"
@@ -303,7 +303,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def test_any_life_follows_the_model(migrated_url: str, runner: asyncio.Runner) -> None:
+def test_any_sequence_of_actions_follows_the_model(migrated_url: str, runner: asyncio.Runner) -> None:
     database = Database(migrated_url)
 
     class OnThisEngine(CallbackLife):

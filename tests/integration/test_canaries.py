@@ -44,7 +44,7 @@ LOUD = {
     **{"log_statement": "all", "log_min_messages": "debug1", "log_error_verbosity": "verbose", "log_duration": "on"},
     **{"log_parameter_max_length": "-1", "log_parameter_max_length_on_error": "-1"},
 }
-"""A server that writes each statement into its log with what goes with it, as who looks for a fault may have it."""
+"""A server that logs each statement with its parameters, as someone who looks for a fault may configure it."""
 
 REFUSING = """
 create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
@@ -56,16 +56,16 @@ create trigger refuse before insert or update on answers for each row execute fu
 
 @dataclass
 class Behind:
-    """What stands behind a world, for those who come past the web door: its operators, a thief with the disk."""
+    """What is behind the api, for those who do not come through it: operators, or a thief with the disk."""
 
     url: str
     folder: Path
     server: Postgres | None = None
     written: int = 0
-    """How long the server's log was before."""
+    """The previous length of the server's log."""
 
     async def told(self, *statements: str) -> None:
-        """Run these as who owns the database, where there is a server."""
+        """Run these statements as the database's owner, where there is a server."""
         if self.server is not None:
             connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
             try:
@@ -75,7 +75,7 @@ class Behind:
                 await connection.close()
 
     async def is_logged(self, settings: Mapping[str, str]) -> None:
-        """What the server writes of those who connect from now on."""
+        """Set what the server logs for new connections."""
         name = self.url.rpartition("/")[2]
         await self.told(*(f"alter database {name} set {key} = '{value}'" for key, value in settings.items()))
         self.written = len(self.server.log()) if self.server else 0
@@ -104,22 +104,22 @@ async def behind(migrated_url: str, tmp_path: Path, request: pytest.FixtureReque
     return made
 
 
-async def test_nothing_is_in_clear_where_it_may_not_be(
+async def test_no_canary_is_in_clear_where_it_may_not_be(
     migrated_url: str, behind: Behind, tmp_path: Path, checker: Checker
 ) -> None:
     async with open_world(migrated_url, tmp_path) as world:
-        if behind.server is None:  # what is written is the same where nobody waits for the disk
+        if behind.server is None:  # the content is the same without waiting for the disk
             event.listen(world.database.engine.sync_engine, "connect", _without_waiting)
         given_out = await secrets(world)
         await lived(world, 8_000, 3)
         run = await through_every_route(world, checker)
-        while run.numbers.used < 10_000:  # those the places had no room for
+        while run.numbers.used < 10_000:  # those that did not fit into the places
             await sent(world, checker, run, Route("POST", "/api/v1/callbacks", {}), "kari", _big(run.numbers))
         await behind.told(REFUSING)
         for route in (route for route in routes(world) if route.name == "POST /api/v1/callbacks"):
-            for n in range(3):  # on a server each fails in a statement that holds it
+            for n in range(3):  # on a server each fails in a statement that contains it
                 await sent(world, checker, run, route, "kari", {"url": route.path, **_booking(7_000 + n)})
-        run.finds += behind.look(checker, given_out)  # as it is while the service runs, its journal beside it
+        run.finds += behind.look(checker, given_out)  # as it is while the service runs, with its journal
     run.finds += behind.look(checker, given_out)
     assert not run.finds, "\n".join(sorted({str(find) for find in run.finds})[:30])
     assert run.numbers.used >= 10_000
@@ -137,24 +137,24 @@ def _without_waiting(connection: Any, _record: Any) -> None:
 
 
 def _booking(n: int) -> dict[str, Any]:
-    """Somebody is booked over the web door, in a way that may be sent twice."""
+    """Book a callback over REST, with a key for repeated requests."""
     return {"json": {"department": "hjerte", "phone": f"+47{phones()[n]}", "identity": identities()[n]}} | {
         "headers": {"Idempotency-Key": f"key-{n}"}
     }
 
 
 @pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
-async def test_a_server_set_as_ours_writes_no_phone_into_its_log_either(
+async def test_configured_server_writes_no_phone_into_its_log(
     migrated_url: str, behind: Behind, tmp_path: Path, checker: Checker
 ) -> None:
-    """Even where every statement is logged, one fails with all it holds, and a row is refused as a second one."""
+    """Even where every statement is logged, one fails with its parameters, and a row is refused as a duplicate."""
     start = (ROOT / "docker" / "postgres-start").read_text("utf-8")
     await behind.told("create unique index one_a_phone on callbacks (phone)")
     async with open_world(migrated_url, tmp_path) as world:
         await lived(world, 8_000, 1)
         for ours in ({}, dict(re.findall(r"-c (log_\w+)=(\S+)", start))):
             await behind.is_logged({**LOUD, "log_min_messages": "warning", **ours})
-            await world.database.engine.dispose()  # who connects anew
+            await world.database.engine.dispose()  # a new connection
             again = {"department": "kirurgi", "phone": f"+47{phones()[8_000]}"}
             assert (await world.as_("kari", "POST", "/callbacks", json=again)).status_code == 503
             assert b"one_a_phone" in behind.log and b"INSERT INTO callbacks" in behind.log
@@ -165,7 +165,7 @@ def _big(numbers: Numbers) -> dict[str, Any]:
     return {"url": "/api/v1/callbacks", "json": {"department": "kirurgi", "note": numbers.many(200)}}
 
 
-# --- the test can fail
+# --- proof that the test can fail
 
 
 def _logged(patch: pytest.MonkeyPatch) -> None:
@@ -246,11 +246,11 @@ LEAKS = (
     ("postgresql", "the server's log", _found_by_itself),
 )
 THROUGH_A_ROUTE = ("the log", "the answer 422", "headers of", "metrics")
-"""Found in what is asked and answered; the others in what was stored before."""
+"""Found in requests and answers; the others in what was stored before."""
 
 
 @pytest.mark.parametrize(("migrated_url", "place", "leak"), LEAKS, indirect=["migrated_url"])
-async def test_one_leak_is_found(
+async def test_single_leak_is_found(
     behind: Behind,
     tmp_path: Path,
     checker: Checker,
@@ -280,7 +280,7 @@ def a_person() -> str:
     return identities()[5]
 
 
-async def test_a_text_that_names_somebody_is_refused_and_a_phone_in_it_is_not(
+async def test_text_with_an_identity_number_is_refused_and_with_a_phone_accepted(
     migrated_url: str, tmp_path: Path
 ) -> None:
     async with open_world(migrated_url, tmp_path) as world:

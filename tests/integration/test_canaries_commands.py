@@ -1,4 +1,4 @@
-"""Every command of `innringing` on a database of canaries: what it prints and logs, what it says when things go wrong.
+"""Every command of `innringing` on a database of canaries: its output, its log, and its errors.
 
 The list of commands is taken from the command line itself: a new one without an entry here fails the test.
 """
@@ -38,7 +38,7 @@ from tests.support.web.api import KEYS, open_world
 from tests.support.web.api_process import environment
 
 SEEN = 300
-"""Whom the commands are about: the canaries from this one on are in the database."""
+"""The persons that the commands are about: canaries from this one on are in the database."""
 BY = ("--by", "vera")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 WITHOUT_DATABASE = ("check", "prompts", "rehearse", "call")
@@ -47,7 +47,7 @@ LOGGERS = ("sqlalchemy.engine", "sqlalchemy.pool", "aiosqlite", "asyncio", "alem
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a command. `stdin` is what is typed. `shows`: whether its answer, on stdout, holds a person's data."""
+    """One use of a command. `stdin` is its input. `shows`: whether its output on stdout holds a person's data."""
 
     args: tuple[str, ...] = ()
     stdin: str = ""
@@ -56,7 +56,7 @@ class Use:
 
 
 def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
-    """How each command is used here. None given: it serves until it is stopped, and is tried as a process below."""
+    """How each command is used here. One without uses serves until it is stopped, and is run as a process below."""
     person, phone, prompts = identities()[SEEN], phones()[SEEN], ("--prompts-dir", str(folder / "prompts"))
     closed = port = str(free_port(socket.SOCK_DGRAM))
     return {
@@ -107,7 +107,7 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
 
 
 def commands() -> list[str]:
-    """Every command there is, as it is typed."""
+    """Every existing command, as it is typed."""
 
     def inside(command: Any, words: tuple[str, ...]) -> Iterator[str]:
         below: Mapping[str, Any] = getattr(command, "commands", {})
@@ -121,7 +121,7 @@ def commands() -> list[str]:
 
 @dataclass
 class Said:
-    """What one use of a command came to. `logged`: all any library said at its lowest level, scrubbed by nobody."""
+    """The result of one use. `logged`: everything that libraries log at the lowest level, without scrubbing."""
 
     code: int
     out: str
@@ -131,14 +131,14 @@ class Said:
 
 @dataclass
 class Line:
-    """A command line, and what was found in what it says."""
+    """A command line, and the canaries found in its output."""
 
     checker: Checker
     variables: dict[str, str]
     finds: list[Find] = field(default_factory=list)
 
     def runs(self, command: str, use: Use, **other: str) -> Said:
-        """Run it in this process, and look through all it said."""
+        """Run a command in this process, and search all its output."""
         said = self._said([*command.split(), *use.args], use.stdin, self.variables | other)
         place = f"{command}, "
         if not use.shows:
@@ -185,13 +185,13 @@ def line(migrated_url: str, tmp_path: Path, checker: Checker, monkeypatch: pytes
     return Line(checker, {f"INNRINGING_{name.upper()}": value for name, value in given.items()})
 
 
-def test_each_command_is_used(tmp_path: Path) -> None:
+def test_every_command_has_an_entry(tmp_path: Path) -> None:
     assert sorted(uses([NOBODY, NOBODY], tmp_path)) == sorted(commands())
     assert len(commands()) > 25
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_no_command_says_more_than_it_is_asked_for(
+async def test_commands_show_only_the_data_they_are_asked_for(
     ids: list[str], line: Line, migrated_url: str, tmp_path: Path, checker: Checker
 ) -> None:
     codes = {}
@@ -215,7 +215,7 @@ def everything_in(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_with_the_database_away_no_command_tells_whose_it_was(ids: list[str], line: Line, tmp_path: Path) -> None:
+async def test_commands_without_a_database_name_no_person(ids: list[str], line: Line, tmp_path: Path) -> None:
     away = database_away()
     for command, each in uses(ids, tmp_path).items():
         for use in each if command.split()[0] not in WITHOUT_DATABASE else ():
@@ -234,7 +234,7 @@ async def test_with_the_database_away_no_command_tells_whose_it_was(ids: list[st
 
 
 async def _served(command: str, variables: Mapping[str, str]) -> tuple[int | None, bytes]:
-    """What a command that can't serve says, as a process of its own."""
+    """The output of a serving command that cannot start, run as a process."""
     child = await asyncio.create_subprocess_exec(
         *COMMAND,
         command,
@@ -249,14 +249,14 @@ async def _served(command: str, variables: Mapping[str, str]) -> tuple[int | Non
 
 
 def database_away() -> dict[str, str]:
-    """An address nobody listens at, made of canaries."""
+    """An address without a listener, made of canaries."""
     person, other = identities()[SEEN + 1], identities()[SEEN + 2]
     port = free_port(socket.SOCK_STREAM)
     return {"INNRINGING_DATABASE_URL": f"postgresql+asyncpg://{person}:{other}@127.0.0.1:{port}/{person}"}
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_nobody_is_named_on_a_command_line_and_no_error_repeats_a_number(
+async def test_commands_refuse_numbers_as_arguments_and_never_repeat_them(
     ids: list[str], line: Line, migrated_url: str, checker: Checker
 ) -> None:
     numbers = itertools.cycle(identities()[400:500])
@@ -285,8 +285,8 @@ async def test_nobody_is_named_on_a_command_line_and_no_error_repeats_a_number(
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-def test_a_service_that_is_aborted_leaves_nothing_behind(ids: list[str], line: Line, tmp_path: Path) -> None:
-    """Killed while it answers, and made to write down where it was: no number in its words, nor in any file."""
+def test_aborted_service_leaves_no_number_behind(ids: list[str], line: Line, tmp_path: Path) -> None:
+    """Aborted while it answers, with a traceback: no number in its output, nor in any file."""
     folder = tmp_path / "cwd"
     folder.mkdir()
     url = line.variables["INNRINGING_DATABASE_URL"]
@@ -317,7 +317,7 @@ def test_a_service_that_is_aborted_leaves_nothing_behind(ids: list[str], line: L
 
 
 def first_token(client: httpx.Client, child: subprocess.Popen[bytes], folder: Path) -> str:
-    """The demo agent's, once the service answers."""
+    """The demo agent's token, once the service answers."""
     end = time.monotonic() + 60
     while child.poll() is None and time.monotonic() < end:
         try:
@@ -328,7 +328,7 @@ def first_token(client: httpx.Client, child: subprocess.Popen[bytes], folder: Pa
     raise AssertionError("the api did not start")
 
 
-# --- the test can fail
+# --- proof that the test can fail
 
 
 def _shown(patch: pytest.MonkeyPatch) -> None:
@@ -365,7 +365,7 @@ def _stored(patch: pytest.MonkeyPatch) -> None:
     ids=["stdout", "stderr", "log", "argument"],
 )
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_one_leak_is_found(
+async def test_single_leak_is_found(
     ids: list[str], line: Line, monkeypatch: pytest.MonkeyPatch, leak: Any, command: str, use: Use, place: str
 ) -> None:
     leak(monkeypatch)

@@ -36,7 +36,7 @@ async def start(*arguments: str) -> Process:
 
 
 async def fill(database: Database, count: int) -> set[str]:
-    """Waiting callbacks, straight into the table."""
+    """Insert waiting callbacks directly into the table."""
     now = datetime.now(UTC)
     rows = [
         {
@@ -69,7 +69,7 @@ async def counted(database: Database, table: str) -> int:
         return (await connection.execute(select(func.count()).select_from(tables.metadata.tables[table]))).scalar_one()
 
 
-async def test_eight_processes_claim_a_thousand_callbacks_each_once(database: Database, migrated_url: str) -> None:
+async def test_eight_processes_claim_each_of_a_thousand_callbacks_once(database: Database, migrated_url: str) -> None:
     everything = await fill(database, CALLBACKS)
     agents = [f"agent-{n}" for n in range(PROCESSES)]
     racers = await asyncio.gather(
@@ -91,7 +91,7 @@ async def test_eight_processes_claim_a_thousand_callbacks_each_once(database: Da
 
 
 @pytest.mark.parametrize("before_the_kill", [1, 7, 20])
-async def test_killed_while_registering_a_callback_is_whole_or_not_there(
+async def test_callback_is_complete_or_absent_after_a_kill_while_registering(
     database: Database, migrated_url: str, before_the_kill: int
 ) -> None:
     killed = [await start("register", migrated_url, f"node-{n}") for n in range(2)]
@@ -108,13 +108,13 @@ async def test_killed_while_registering_a_callback_is_whole_or_not_there(
     for n, told_stored in enumerate(stored):
         assert (
             told_stored <= calls.count(f"node-{n}") <= told_stored + 1
-        )  # what was told is there, and at most one more
+        )  # what was reported is there, and at most one more
     assert told == len(calls) == await counted(database, "history")
     assert await counted(database, "callbacks") == await counted(database, "promises")
 
 
-async def test_who_refers_to_a_callback_hides_it_from_no_agent(postgres_url: str, clock: FakeClock) -> None:
-    """A row that points to it (a warning, an attempt) holds it for a moment: it is in line all the same."""
+async def test_row_that_refers_to_a_callback_does_not_hide_it_from_agents(postgres_url: str, clock: FakeClock) -> None:
+    """A row that points to a callback (a warning, an attempt) locks it for a moment; it stays in line."""
     await migrate(postgres_url)
     database = Database(postgres_url)
     desk = make_desk(database, clock)

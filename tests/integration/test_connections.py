@@ -1,4 +1,4 @@
-"""What the server holds against a connection, by raw bytes over real sockets: size, number, slowness, TLS, spoofing."""
+"""The server's limits for a connection, with raw bytes over real sockets: size, number, slowness, TLS, spoofing."""
 
 import asyncio
 import socket
@@ -24,12 +24,12 @@ from tests.support.web.api_process import environment, refused_start, running_ap
 
 SQLITE = "sqlite+aiosqlite:///innringing.db"
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
-ENOUGH = 30.0  # seconds: against hanging, not a measure
+ENOUGH = 30.0  # seconds; a limit against hanging, not a measure
 
 
 @asynccontextmanager
 async def served(*, most: int = 100, proxies: str = "") -> AsyncIterator[int]:
-    """The port of a server that says who asked, held to the limits."""
+    """The port of a server that returns its client's address, with these limits."""
     app = FastAPI()
 
     @app.api_route("/", methods=["GET", "POST"])
@@ -55,7 +55,7 @@ async def served(*, most: int = 100, proxies: str = "") -> AsyncIterator[int]:
 
 
 async def sent(port: int, data: bytes) -> bytes:
-    """All that is answered until the other side closes, however it does."""
+    """All that is answered until the other side closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with closing(writer):
         writer.write(data)
@@ -77,14 +77,14 @@ def status(answer: bytes) -> int:
         (HEAD + b"X-Long: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", 431),
         (b"GET /?" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
         (HEAD + b"".join(b"X-%d: y\r\n" % n for n in range(MAX_HEADERS + 1)) + b"\r\n", 431),
-        (HEAD + b"X-Endless: " + b"x" * (MAX_HEAD_BYTES + 1), 431),  # and never an end
-        (b"\x16\x03\x01\x02\x00\x01", 400),  # TLS where none is spoken
+        (HEAD + b"X-Endless: " + b"x" * (MAX_HEAD_BYTES + 1), 431),  # and it never ends
+        (b"\x16\x03\x01\x02\x00\x01", 400),  # TLS where plain HTTP is expected
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n", 400),
     ],
 )
-async def test_heads_are_bounded_and_nothing_ambiguous_is_taken(data: bytes, expected: int) -> None:
+async def test_heads_are_limited_and_ambiguous_requests_refused(data: bytes, expected: int) -> None:
     async with served() as port:
         answer = await sent(port, data)
     assert status(answer) == expected
@@ -95,7 +95,7 @@ async def test_heads_are_bounded_and_nothing_ambiguous_is_taken(data: bytes, exp
     assert b"\r\nserver:" not in answer.lower()
 
 
-async def test_what_follows_a_body_is_bounded_too() -> None:
+async def test_trailers_of_a_body_are_limited() -> None:
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
     async with served() as port:
         assert await sent(port, head + b"X-Trailer: " + b"x" * 1024 * 1024) == b""
@@ -104,20 +104,20 @@ async def test_what_follows_a_body_is_bounded_too() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",  # connects, and says nothing
+        b"",  # connects, and sends nothing
         b"GET / HTT",
         HEAD + b"X-Slow: ",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf",
     ],
 )
-async def test_who_is_slow_is_put_out(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_client_is_disconnected(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
     async with served() as port:
         answer = await sent(port, data)
     assert answer == b"" or status(answer) == 408
 
 
-async def test_more_connections_than_we_hold_are_refused_and_the_others_served() -> None:
+async def test_connections_above_the_limit_are_refused_and_others_served() -> None:
     async with served(most=3) as port:
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         assert status(await sent(port, HEAD + b"\r\n")) == 503
@@ -129,13 +129,13 @@ async def test_more_connections_than_we_hold_are_refused_and_the_others_served()
             writer.close()
 
 
-async def test_requests_piled_up_on_one_connection_end_it() -> None:
+async def test_too_many_pipelined_requests_close_the_connection() -> None:
     async with served() as port:
         answer = await sent(port, (HEAD + b"\r\n") * (MAX_WAITING + 3))
     assert answer.count(b"HTTP/1.1 200") <= MAX_WAITING + 1
 
 
-async def test_only_a_trusted_proxy_is_believed_over_a_real_connection() -> None:
+async def test_only_a_trusted_proxy_is_believed_on_a_real_connection() -> None:
     claims = {
         "X-Forwarded-For": "203.0.113.66, 192.0.2.7",
         "X-Forwarded-Proto": "https",
@@ -151,7 +151,7 @@ async def test_only_a_trusted_proxy_is_believed_over_a_real_connection() -> None
         assert "strict-transport-security" in answer.headers
 
 
-def test_the_api_speaks_tls_itself(tmp_path: Path) -> None:
+def test_api_serves_tls_itself(tmp_path: Path) -> None:
     made = make_certificate(tmp_path / "tls")
     files = {"tls_cert_file": str(made.certificate), "tls_key_file": str(made.key)}
     trusting = ssl.create_default_context(cafile=str(made.authority))
@@ -170,7 +170,7 @@ def test_the_api_speaks_tls_itself(tmp_path: Path) -> None:
 
 
 def handshake(port: int, trusting: ssl.SSLContext, version: ssl.TLSVersion) -> str | None:
-    """Which version is spoken with a client that knows only this one."""
+    """The version used with a client that knows only this one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(trusting.get_ca_certs(binary_form=True)[0]))
     context.minimum_version = context.maximum_version = version
@@ -189,7 +189,7 @@ def test_nothing_older_than_tls_1_2_is_offered(tmp_path: Path) -> None:
     assert weak == []
 
 
-def test_a_certificate_that_does_not_fit_is_told(tmp_path: Path) -> None:
+def test_wrong_certificate_is_reported(tmp_path: Path) -> None:
     one, other = make_certificate(tmp_path / "one"), make_certificate(tmp_path / "other")
     with pytest.raises(CertificateFault, match="is not the key of"):
         server_context(one.certificate, other.key)
@@ -199,7 +199,7 @@ def test_a_certificate_that_does_not_fit_is_told(tmp_path: Path) -> None:
         server_context(tmp_path / "none.pem", one.key)
 
 
-async def test_a_fault_in_tls_stops_the_start_in_one_line(tmp_path: Path) -> None:
+async def test_tls_fault_stops_the_start_with_one_line(tmp_path: Path) -> None:
     made = make_certificate(tmp_path / "tls")
     gone = environment(SQLITE, tmp_path, tls_cert_file=str(tmp_path / "none.pem"), tls_key_file=str(made.key))
     half = environment(SQLITE, tmp_path, tls_cert_file=str(made.certificate))

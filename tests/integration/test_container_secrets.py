@@ -1,4 +1,4 @@
-"""What `make up` hands each container: of the secrets what it needs, as files, and of no other's."""
+"""The secrets that `make up` gives each container: those it needs, as files, and no others."""
 
 import asyncio
 import base64
@@ -46,12 +46,12 @@ IDENTITY, INDEX = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Written as by `make up`, for production with a gateway and a provider."""
+    """Files as `make up` writes them, for production with a gateway and a provider."""
     for name in os.environ.keys() - without_ours().keys():
         monkeypatch.delenv(name)
     (tmp_path / "postgres-password").write_text("hush-owner")
     (tmp_path / "postgres-app-password").write_text("hush-app")
-    (tmp_path / "service.env").write_text("INNRINGING_ARI_PASSWORD=hush-ari\n")  # an earlier version's
+    (tmp_path / "service.env").write_text("INNRINGING_ARI_PASSWORD=hush-ari\n")  # from an earlier version
     gateway = LinkGateway(url="https://sms.example").settings(
         sms_password=WORDS["SMS_PASSWORD"], sms_report_secret=WORDS["SMS_REPORT_SECRET"]
     )
@@ -78,7 +78,7 @@ def services() -> dict[str, Any]:
 
 
 def secrets_in(folder: Path) -> set[str]:
-    """The names of the files there, which hold the secret they are called by."""
+    """The names of the files there, each of which holds the secret of that name."""
     return {path.name.upper() if path.name.upper() in WORDS else path.name for path in folder.iterdir()}
 
 
@@ -90,20 +90,20 @@ def table() -> dict[str, set[str]]:
     return {service.strip(" `"): set(re.findall(r"`([A-Za-z_]+)`", cell)) for service, cell in rows}
 
 
-def test_each_service_is_given_what_the_documents_say_and_no_more(folder: Path) -> None:
+def test_each_service_gets_exactly_the_documented_secrets(folder: Path) -> None:
     told = table()
     assert told.pop("asterisk") == {"ARI_PASSWORD", "ARI_READER_PASSWORD"}  # in its own configuration
     assert {service: set(names) for service, names in container_secrets.SECRETS_OF.items()} == told
     for service, names in told.items():
         files = {path.name: path.read_text() for path in (folder / "secrets" / service).iterdir()}
-        given = {name for name in names if name != "OIDC_CLIENT_KEY"}  # one of the two, and here it is the other
+        given = {name for name in names if name != "OIDC_CLIENT_KEY"}  # one of the two, and here the other
         assert set(files) == {name.lower() for name in given}
         for name in given - {"IDENTITY_KEY", "INDEX_KEY"}:
             assert WORDS[name] in files[name.lower()]
             assert set(SECRET.findall(files[name.lower()])) == {WORDS[name]}
 
 
-def test_no_secret_is_a_variable(folder: Path) -> None:
+def test_no_secret_is_an_environment_variable(folder: Path) -> None:
     for service in container_secrets.SECRETS_OF:
         text = (folder / f"{service}.env").read_text()
         assert not SECRET.search(text) and IDENTITY not in text and INDEX not in text, service
@@ -111,7 +111,7 @@ def test_no_secret_is_a_variable(folder: Path) -> None:
     assert not (folder / "service.env").exists()
 
 
-def test_each_container_sees_its_own_folder_of_secrets(folder: Path) -> None:
+def test_each_container_sees_only_its_own_secrets(folder: Path) -> None:
     for name, service in services().items():
         mounted = [volume for volume in service["volumes"] if "secrets" in volume]
         own = f"${{INNRINGING_COMPOSE}}/secrets/{name}:{container_secrets.INSIDE}:ro"
@@ -125,7 +125,7 @@ def test_each_container_sees_its_own_folder_of_secrets(folder: Path) -> None:
     assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700
 
 
-def test_another_secret_starts_whom_it_concerns_anew_and_nobody_else(folder: Path) -> None:
+def test_changed_secret_restarts_only_the_services_that_use_it(folder: Path) -> None:
     names = ("api", "ivr", "migrate", "postgres", "prune")
     held = {name: (folder / "secrets" / name).stat().st_ino for name in names}
 
@@ -148,7 +148,7 @@ def test_another_secret_starts_whom_it_concerns_anew_and_nobody_else(folder: Pat
 
 
 @pytest.mark.parametrize("service", ["api", "ivr", "migrate", "prune"])
-def test_each_starts_with_what_it_is_given(
+def test_each_service_starts_with_its_secrets(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, service: str
 ) -> None:
     monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path_factory.mktemp("var")))
@@ -169,8 +169,8 @@ def test_each_starts_with_what_it_is_given(
     assert settings.oidc.enabled == (service == "api")
 
 
-def test_the_database_has_an_owner_and_a_role_for_the_service() -> None:
-    """docker/postgres-start itself, on a new cluster and on one of before, which had one role."""
+def test_database_has_an_owner_and_a_role_for_the_service() -> None:
+    """docker/postgres-start itself, on a new cluster and on an older one with one role."""
     programs = postgres.local_programs() or tree.ensure(tree.POSTGRES) / "usr/lib/postgresql/17/bin"
     folder = Path(tempfile.mkdtemp(prefix="innringing-start-"))
     secrets, owner = folder / "secrets", postgres._unprivileged()
@@ -190,7 +190,7 @@ def test_the_database_has_an_owner_and_a_role_for_the_service() -> None:
         )
         found = await connection.fetch("select rolname, rolsuper from pg_roles where rolname like 'innringing%'")
         if user == "innringing":
-            await connection.execute("drop role innringing_app")  # as before there was one
+            await connection.execute("drop role innringing_app")  # as before that role existed
         await connection.close()
         return sorted(map(tuple, found))
 

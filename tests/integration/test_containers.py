@@ -1,4 +1,4 @@
-"""compose.yaml gives no container more than it needs, and the examples of proxies hand on nothing a client wrote."""
+"""compose.yaml gives no container more than it needs, and the example proxies pass on nothing a client wrote."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ def services() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_container_is_held_down(services: dict[str, Any], name: str) -> None:
+def test_every_container_is_hardened(services: dict[str, Any], name: str) -> None:
     service = services[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
@@ -35,18 +35,18 @@ def test_every_container_is_held_down(services: dict[str, Any], name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["asterisk", *OURS])
-def test_none_is_root(services: dict[str, Any], name: str) -> None:
+def test_no_container_runs_as_root(services: dict[str, Any], name: str) -> None:
     assert services[name]["user"] == "${INNRINGING_USER}"
     assert 0 not in engine.owner()
 
 
-def test_the_images_are_no_roots_by_themselves_either() -> None:
+def test_images_do_not_run_as_root_by_default() -> None:
     for name in ("app.Dockerfile", "postgres.Dockerfile"):
         users = re.findall(r"(?m)^USER (\S+)", (ROOT / "docker" / name).read_text("utf-8"))
         assert users and users[-1] not in ("root", "0")
 
 
-def test_healthchecks_are_there_where_something_waits_for_them(services: dict[str, Any]) -> None:
+def test_services_that_others_wait_for_have_healthchecks(services: dict[str, Any]) -> None:
     waited_for = {
         other
         for service in services.values()
@@ -58,11 +58,11 @@ def test_healthchecks_are_there_where_something_waits_for_them(services: dict[st
         assert services[name]["healthcheck"]["test"][0] == "CMD", name
 
 
-def test_containers_of_the_tests_are_held_down_too() -> None:
+def test_containers_of_the_tests_are_hardened() -> None:
     assert set(engine.HARDENED) == {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"}
 
 
-def test_every_way_through_nginx_sets_who_asks_and_drops_what_a_client_wrote() -> None:
+def test_every_nginx_route_sets_the_client_and_drops_its_headers() -> None:
     text = (EXAMPLES / "nginx.conf").read_text("utf-8")
     ways = re.findall(r"location [^{]*{([^}]*proxy_pass[^}]*)}", text)
     assert len(ways) == 2
@@ -79,6 +79,6 @@ def test_every_way_through_nginx_sets_who_asks_and_drops_what_a_client_wrote() -
     assert "ssl_protocols TLSv1.2 TLSv1.3;" in text
 
 
-def test_caddy_drops_the_kind_it_does_not_write() -> None:
+def test_caddy_drops_the_header_it_does_not_write() -> None:
     text = (EXAMPLES / "Caddyfile").read_text("utf-8")
     assert "header_up -Forwarded" in text and "trusted_proxies" not in text

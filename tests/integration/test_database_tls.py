@@ -1,4 +1,4 @@
-"""A PostgreSQL that takes nobody without TLS, and roles by their certificate: who gets in, and what is said else."""
+"""A PostgreSQL that requires TLS and client certificates: who gets in, and the errors for others."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ APP, OWNER = "innringing_app", "innringing_owner"
 
 
 class Secured:
-    """The server, whose certificate is localhost's, and whom its authority knows. `files` is for more."""
+    """The server with a certificate for localhost, and its authority. `files` is a folder for more."""
 
     def __init__(self, folder: Path) -> None:
         self.authority, self.other = Authority(folder / "own"), Authority(folder / "other")
@@ -69,7 +69,7 @@ Set = Callable[..., None]
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
-    """Production's settings, in the environment."""
+    """Production settings in the environment."""
     for name in os.environ.keys() - without_ours().keys():
         monkeypatch.delenv(name)
 
@@ -89,13 +89,13 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
 
 
 def migrate() -> tuple[int, str]:
-    """Exit code and what `innringing migrate` says: one line."""
+    """Exit code and output of `innringing migrate`: one line."""
     done = CliRunner().invoke(app, ["migrate"])
     (line,) = done.output.splitlines()
     return done.exit_code, line
 
 
-def test_migrations_and_commands_show_a_certificate_and_no_password(secured: Secured, given: Set) -> None:
+def test_migrations_and_commands_log_in_by_certificate(secured: Secured, given: Set) -> None:
     given(secured.url(APP), secured.authority, secured.owner, MIGRATION_URL=secured.url(OWNER))
     assert migrate() == (0, "The database is current.")
     given(secured.url(APP), secured.authority, secured.app)
@@ -105,7 +105,7 @@ def test_migrations_and_commands_show_a_certificate_and_no_password(secured: Sec
 
 
 async def who_we_are(settings: Settings) -> tuple[str, str, bool]:
-    """As PostgreSQL sees us: role, the certificate's name, whether TLS is spoken."""
+    """Our connection as PostgreSQL sees it: role, the certificate's name, whether TLS is used."""
     database = Database(settings.database.url)
     async with database.read() as connection:
         asked = "select current_user, client_dn, ssl from pg_stat_ssl where pid = pg_backend_pid()"
@@ -130,7 +130,7 @@ async def who_we_are(settings: Settings) -> tuple[str, str, bool]:
         ),
     ],
 )
-def test_what_is_refused_says_in_one_line_what_to_mend(secured: Secured, given: Set, how: str, said: str) -> None:
+def test_refused_connection_says_in_one_line_what_to_fix(secured: Secured, given: Set, how: str, said: str) -> None:
     url, authority, shown = secured.url(APP), secured.authority, secured.app
     match how:
         case "the server's authority is another":
@@ -154,21 +154,19 @@ def test_what_is_refused_says_in_one_line_what_to_mend(secured: Secured, given: 
     assert said in line and line.startswith("The database can't be reached.")
 
 
-def test_a_server_whose_certificate_has_expired(secured: Secured, given: Set) -> None:
+def test_expired_server_certificate_is_refused(secured: Secured, given: Set) -> None:
     late = secured.authority.issue("localhost", ["localhost"], file="late", days=-1)
     with postgres.start(tls=served(late, secured.authority)) as server:
         given(secured.url(APP, port=server.port), secured.authority, secured.app)
         assert migrate() == (1, "The database can't be reached. Its certificate has expired: renew it there.")
 
 
-def test_a_server_without_tls(postgres_server: postgres.Postgres, secured: Secured, given: Set) -> None:
+def test_server_without_tls_is_refused(postgres_server: postgres.Postgres, secured: Secured, given: Set) -> None:
     given(secured.url("postgres", port=postgres_server.port), secured.authority)
     assert migrate() == (1, "The database can't be reached. It speaks no TLS: turn ssl on in its postgresql.conf.")
 
 
-async def test_a_certificate_that_lives_for_hours_is_renewed_in_place(
-    secured: Secured, given: Set, tmp_path: Path
-) -> None:
+async def test_short_lived_certificate_is_renewed_in_place(secured: Secured, given: Set, tmp_path: Path) -> None:
     shown = Certificate(secured.authority.file, tmp_path / "shown.pem", tmp_path / "shown.key")
 
     def show(made: Certificate) -> None:
@@ -182,12 +180,12 @@ async def test_a_certificate_that_lives_for_hours_is_renewed_in_place(
         show(secured.authority.issue(APP, file="new"))
         await database.ping()
         spoil()
-        await database.ping()  # what is open goes on
+        await database.ping()  # open connections continue
         await database.engine.dispose()
         with pytest.raises(StorageUnavailable) as refused:
             await database.ping()
         assert "INNRINGING_DATABASE_" in refused.value.advice
-        assert str(refused.value) == "The database can't be reached."  # what a client is told
+        assert str(refused.value) == "The database can't be reached."  # the answer to a client
     await database.close()
 
 
@@ -207,7 +205,7 @@ async def test_a_certificate_that_lives_for_hours_is_renewed_in_place(
         ("require", {}, "does not end with ?ssl=verify-full"),
     ],
 )
-def test_half_of_it_is_refused_before_anything_starts(
+def test_incomplete_tls_settings_are_refused_before_anything_starts(
     secured: Secured, given: Set, ssl: str, spoilt: dict[str, str], said: str
 ) -> None:
     paths = {"key": str(secured.app.key), "other": str(secured.owner.key)}

@@ -1,4 +1,4 @@
-"""The audit of what we depend on, against advisories told by a server of the test: clean, weak, and out of reach."""
+"""The audit of our dependencies, with advisories from a test server: clean, vulnerable, and unreachable."""
 
 import json
 import socket
@@ -33,7 +33,7 @@ ADVISORY = {
 
 
 class Advisories(BaseHTTPRequestHandler):
-    """OSV's query: what is known of one version of one package."""
+    """OSV's query: the advisories for one version of one package."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -45,7 +45,7 @@ class Advisories(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def advisories() -> Iterator[str]:
 
 
 def requirements(folder: Path, *names: str) -> Path:
-    """A file that pins these, each with a hash, as requirements.txt does."""
+    """A file that pins these packages, each with a hash, as requirements.txt does."""
     file = folder / "requirements.txt"
     file.write_text("".join(f"{name}==1.0.0 \\\n    --hash=sha256:{'0' * 64}\n" for name in names))
     return file
@@ -71,7 +71,7 @@ def ignoring(folder: Path, text: str) -> Path:
     return file
 
 
-def test_what_is_weak_is_named_with_what_mends_it(tmp_path: Path, advisories: str) -> None:
+def test_vulnerable_package_is_named_with_its_fix(tmp_path: Path, advisories: str) -> None:
     pinned = requirements(tmp_path, "aioari", WEAK)
     faults = audit.audit(pinned, ignoring(tmp_path, NONE), advisories, today=TODAY)
     assert len(faults) == 1
@@ -79,12 +79,12 @@ def test_what_is_weak_is_named_with_what_mends_it(tmp_path: Path, advisories: st
         assert word in faults[0]
 
 
-def test_what_is_not_weak_passes(tmp_path: Path, advisories: str) -> None:
+def test_package_without_advisories_passes(tmp_path: Path, advisories: str) -> None:
     assert audit.audit(requirements(tmp_path, "aioari"), ignoring(tmp_path, NONE), advisories, today=TODAY) == []
 
 
 @pytest.mark.parametrize("id", ["GHSA-0000-0000-0001", "CVE-2026-00001"])
-def test_an_advisory_may_be_ignored_until_a_day(tmp_path: Path, advisories: str, id: str) -> None:
+def test_advisory_can_be_ignored_until_a_date(tmp_path: Path, advisories: str, id: str) -> None:
     entry = f'[[ignored]]\nid = "{id}"\nreason = "never called"\nuntil = 2026-11-24\n'
     pinned, file = requirements(tmp_path, WEAK), ignoring(tmp_path, entry)
     assert audit.audit(pinned, file, advisories, today=TODAY) == []
@@ -102,20 +102,20 @@ def test_an_advisory_may_be_ignored_until_a_day(tmp_path: Path, advisories: str,
         "[[ignored",
     ],
 )
-def test_nothing_is_ignored_without_a_reason_and_an_end(tmp_path: Path, text: str) -> None:
+def test_ignored_advisory_needs_a_reason_and_an_end(tmp_path: Path, text: str) -> None:
     with pytest.raises(audit.AuditError):
         audit.load_ignored(ignoring(tmp_path, text))
 
 
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
-    """As `make check` runs it, with nothing but these set."""
+    """Run the audit as `make check` does, with only these variables set."""
     return subprocess.run(
         [sys.executable, "-m", "ops.machine.dependency_audit"],
         capture_output=True, text=True, check=False, cwd=audit.ROOT, env={"PATH": "/usr/bin:/bin", **variables},
     )  # fmt: skip
 
 
-def test_out_of_reach_is_said_in_one_line_and_is_an_error_where_required() -> None:
+def test_unreachable_service_is_one_line_and_an_error_where_required() -> None:
     nobody = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}/v1/query"
     done = run(INNRINGING_AUDIT_URL=nobody)
     assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, "")
@@ -124,17 +124,17 @@ def test_out_of_reach_is_said_in_one_line_and_is_an_error_where_required() -> No
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
 
 
-def test_our_own_requirements_are_looked_up_one_by_one(advisories: str) -> None:
+def test_own_requirements_are_all_looked_up(advisories: str) -> None:
     done = run(INNRINGING_AUDIT_URL=advisories)
     assert done.returncode == 1
     assert done.stdout.startswith(f"audit: {WEAK} ")
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_what_could_not_be_looked_up_does_not_pass_for_clean() -> None:
+def test_package_that_could_not_be_looked_up_is_not_clean() -> None:
     with pytest.raises(audit.AdvisoriesUnavailable, match="2 packages, such as aioari"):
         list(audit._read([{"name": "aioari", "skip_reason": "?"}, {"name": "pydub", "skip_reason": "?"}]))
 
 
-def test_our_own_list_of_what_is_ignored_is_as_it_should_be() -> None:
+def test_own_list_of_ignored_advisories_is_valid() -> None:
     audit.load_ignored(audit.IGNORED)

@@ -1,4 +1,4 @@
-"""Second calls: found by person or phone, counted, cancelled, given another number; on both engines."""
+"""Repeat calls: found by person or phone, counted, cancelled, with a changed number; on both engines."""
 
 import asyncio
 from datetime import timedelta
@@ -39,7 +39,7 @@ async def rung_in_vain(desk: Desk, id: str) -> None:
     await desk.record_attempt(id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
 
 
-async def test_nobody_on_the_list_joins_nothing(callers: RepeatCallers, desk: Desk) -> None:
+async def test_caller_without_an_open_callback_joins_none(callers: RepeatCallers, desk: Desk) -> None:
     assert await callers.rang_again(call(1), "kirurgi", person(1), phone(1)) is None
     await registered(desk, 2)
     assert await callers.rang_again(call(1), "kirurgi", person(1), phone(1)) is None
@@ -50,7 +50,9 @@ async def test_nobody_on_the_list_joins_nothing(callers: RepeatCallers, desk: De
         await callers.rang_again(call(1), "nowhere", None, phone(1))
 
 
-async def test_found_by_person_from_any_phone_and_the_number_stays(callers: RepeatCallers, desk: Desk) -> None:
+async def test_callback_is_found_by_person_from_any_phone_and_keeps_its_number(
+    callers: RepeatCallers, desk: Desk
+) -> None:
     first = await registered(desk)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(9), language="en")
     assert standing
@@ -63,7 +65,7 @@ async def test_found_by_person_from_any_phone_and_the_number_stays(callers: Repe
     assert [row.event for row in await desk.history(first.id, scope=EVERYTHING)] == ["registered", "rang_again"]
 
 
-async def test_the_same_call_again_counts_once(callers: RepeatCallers, desk: Desk) -> None:
+async def test_repeated_call_is_counted_once(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     for anew in (True, False, False):
         standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
@@ -71,19 +73,19 @@ async def test_the_same_call_again_counts_once(callers: RepeatCallers, desk: Des
     assert (await desk.get(first.id, scope=EVERYTHING)).call_count == 2
 
 
-async def test_by_phone_alone_it_is_found_but_not_as_a_known_person(callers: RepeatCallers, desk: Desk) -> None:
+async def test_callback_found_by_phone_alone_is_not_identified(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     standing = await callers.rang_again(call(2), "kirurgi", None, phone(1))
     assert standing and (standing.callback.id, standing.known_person) == (first.id, False)
     assert standing.callback.patient_masked == person(1).masked
 
 
-async def test_another_person_on_the_same_phone_is_another(callers: RepeatCallers, desk: Desk) -> None:
+async def test_another_person_on_the_same_phone_has_their_own_callback(callers: RepeatCallers, desk: Desk) -> None:
     await registered(desk)
     assert await callers.rang_again(call(2), "kirurgi", person(2), phone(1)) is None
 
 
-async def test_of_two_people_on_one_phone_nobody_is_guessed(callers: RepeatCallers, desk: Desk) -> None:
+async def test_neither_of_two_people_on_one_phone_is_guessed(callers: RepeatCallers, desk: Desk) -> None:
     await desk.register(call(1), "kirurgi", person(1), phone(1))
     await desk.register(call(2), "kirurgi", person(2), phone(1))
     assert await callers.rang_again(call(3), "kirurgi", None, phone(1)) is None
@@ -91,7 +93,7 @@ async def test_of_two_people_on_one_phone_nobody_is_guessed(callers: RepeatCalle
     assert standing and standing.known_person
 
 
-async def test_who_gave_no_identity_first_gives_it_to_the_same_callback(callers: RepeatCallers, desk: Desk) -> None:
+async def test_identity_number_given_later_is_added_to_the_same_callback(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk, nameless=True)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     assert standing and (standing.callback.id, standing.known_person) == (first.id, False)  # it is no match yet
@@ -114,7 +116,7 @@ async def test_number_of_callers_ahead_is_announced(callers: RepeatCallers, desk
     assert [standing and standing.ahead for standing in again] == [None, 1]
 
 
-async def test_it_counts_while_an_agent_has_it_and_the_claim_lasts(callers: RepeatCallers, desk: Desk) -> None:
+async def test_repeat_call_counts_during_a_claim_which_lasts(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     claimed = await desk.claim_named(first.id, "kari", scope=EVERYTHING)
     standing = await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
@@ -123,7 +125,9 @@ async def test_it_counts_while_an_agent_has_it_and_the_claim_lasts(callers: Repe
     await desk.record_attempt(first.id, "kari", claimed.fence, AttemptOutcome.REACHED, scope=EVERYTHING)
 
 
-async def test_after_a_missed_attempt_it_is_first_in_line(callers: RepeatCallers, desk: Desk, clock: FakeClock) -> None:
+async def test_repeat_call_after_a_missed_attempt_is_first_in_line(
+    callers: RepeatCallers, desk: Desk, clock: FakeClock
+) -> None:
     first = await registered(desk)
     clock.advance(MINUTE)
     await registered(desk, 2)
@@ -134,7 +138,7 @@ async def test_after_a_missed_attempt_it_is_first_in_line(callers: RepeatCallers
     assert [each.id for each in await desk.claim("kirurgi", "kari", scope=EVERYTHING)] == [first.id]
 
 
-async def test_an_unreachable_one_waits_again_first_in_line(
+async def test_unreachable_callback_waits_again_first_in_line(
     callers: RepeatCallers, desk: Desk, clock: FakeClock
 ) -> None:
     first = await registered(desk)
@@ -148,7 +152,7 @@ async def test_an_unreachable_one_waits_again_first_in_line(
     assert standing.callback.promise.by > clock.now()
 
 
-async def test_a_broken_promise_is_told_as_late_with_a_new_one(
+async def test_broken_promise_is_reported_as_late_with_a_new_one(
     callers: RepeatCallers, desk: Desk, clock: FakeClock
 ) -> None:
     first = await registered(desk)
@@ -158,7 +162,7 @@ async def test_a_broken_promise_is_told_as_late_with_a_new_one(
     assert standing.callback.promise.by > clock.now()
 
 
-async def test_cancelled_by_the_caller_also_while_an_agent_has_it(callers: RepeatCallers, desk: Desk) -> None:
+async def test_caller_may_cancel_even_a_claimed_callback(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     claimed = await desk.claim_named(first.id, "kari", scope=EVERYTHING)
     await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
@@ -174,7 +178,7 @@ async def test_cancelled_by_the_caller_also_while_an_agent_has_it(callers: Repea
     assert (await desk.register(call(3), "kirurgi", person(1), phone(1))).created
 
 
-async def test_another_number_for_the_same_callback(callers: RepeatCallers, desk: Desk) -> None:
+async def test_caller_may_change_the_number_of_the_callback(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     await callers.rang_again(call(2), "kirurgi", person(1), phone(1))
     for _ in range(2):
@@ -187,7 +191,7 @@ async def test_another_number_for_the_same_callback(callers: RepeatCallers, desk
     ]
 
 
-async def test_a_call_joined_to_nothing_reaches_nothing(callers: RepeatCallers, desk: Desk) -> None:
+async def test_call_that_joined_no_callback_changes_none(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     await desk.record_call(call(2), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
     for key in (call(2), call(3)):
@@ -198,14 +202,14 @@ async def test_a_call_joined_to_nothing_reaches_nothing(callers: RepeatCallers, 
     assert await desk.get(first.id, scope=EVERYTHING) == first
 
 
-async def test_second_calls_at_once_are_each_counted(callers: RepeatCallers, desk: Desk) -> None:
+async def test_simultaneous_repeat_calls_are_each_counted(callers: RepeatCallers, desk: Desk) -> None:
     first = await registered(desk)
     await asyncio.gather(*(callers.rang_again(call(n), "kirurgi", person(1), phone(1)) for n in range(2, 8)))
     assert (await desk.get(first.id, scope=EVERYTHING)).call_count == 7
     assert len(await rows_of(desk)) == 1
 
 
-async def test_why_a_call_ended_is_kept_and_a_hang_up_after_it_changes_nothing(desk: Desk) -> None:
+async def test_reason_of_an_ended_call_is_kept_despite_a_later_hang_up(desk: Desk) -> None:
     step = IncompleteStep.IDENTITY
     await desk.record_call(call(1), "kirurgi", phone=phone(1), step=step, why=WhyEnded.ASKED_FOR_PERSON)
     await desk.record_call(call(1), "kirurgi", phone=None, step=IncompleteStep.WELCOME)

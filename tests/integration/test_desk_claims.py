@@ -35,7 +35,7 @@ async def moves(desk: Desk, id: str) -> list[tuple[str, str, str | None, str | N
     ]
 
 
-async def test_claims_come_by_promise_then_arrival_and_urgent_first(desk: Desk, clock: FakeClock) -> None:
+async def test_claims_are_ordered_by_priority_then_promise_then_arrival(desk: Desk, clock: FakeClock) -> None:
     cut_off = await claimed(desk, 1)
     clock.advance(MINUTE)
     second = await registered(desk, 2)
@@ -49,7 +49,7 @@ async def test_claims_come_by_promise_then_arrival_and_urgent_first(desk: Desk, 
     assert taken[0].priority is Priority.URGENT
 
 
-async def test_a_claim_has_agent_lease_and_fence(desk: Desk, clock: FakeClock) -> None:
+async def test_claim_has_agent_lease_and_fence(desk: Desk, clock: FakeClock) -> None:
     waiting = await registered(desk)
     [callback] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
     assert callback.id == waiting.id
@@ -67,12 +67,12 @@ async def test_limit_is_kept(desk: Desk) -> None:
     assert [len(await desk.claim("kirurgi", "kari", limit=3, scope=EVERYTHING)) for _ in range(3)] == [3, 2, 0]
 
 
-async def test_an_unknown_department_is_told(desk: Desk) -> None:
+async def test_claim_in_an_unknown_department_is_refused(desk: Desk) -> None:
     with pytest.raises(DepartmentNotFound):
         await desk.claim("nevro", "kari", scope=EVERYTHING)
 
 
-async def test_a_named_one_is_claimed_once(desk: Desk, clock: FakeClock) -> None:
+async def test_named_callback_is_claimed_once(desk: Desk, clock: FakeClock) -> None:
     id = (await registered(desk)).id
     mine = await desk.claim_named(id, "kari", scope=EVERYTHING)
     with pytest.raises(AlreadyClaimed):
@@ -83,7 +83,7 @@ async def test_a_named_one_is_claimed_once(desk: Desk, clock: FakeClock) -> None
     assert again.lease_until == mine.lease_until + MINUTE
 
 
-async def test_many_agents_naming_one_callback_at_once_one_gets_it(desk: Desk) -> None:
+async def test_one_of_many_agents_gets_a_named_callback(desk: Desk) -> None:
     id = (await registered(desk)).id
     answers = await asyncio.gather(
         *(desk.claim_named(id, f"agent-{n}", scope=EVERYTHING) for n in range(6)), return_exceptions=True
@@ -93,7 +93,7 @@ async def test_many_agents_naming_one_callback_at_once_one_gets_it(desk: Desk) -
 
 
 @pytest.mark.parametrize("id", [UNKNOWN, "", "nonsense", "1' or '1'='1", "\x00", "å" * 500])
-async def test_what_is_not_a_callback_is_not_found(desk: Desk, id: str) -> None:
+async def test_invalid_callback_id_is_not_found(desk: Desk, id: str) -> None:
     for ask in (
         desk.get(id, scope=EVERYTHING),
         desk.history(id, scope=EVERYTHING),
@@ -108,14 +108,14 @@ async def test_what_is_not_a_callback_is_not_found(desk: Desk, id: str) -> None:
             await ask
 
 
-async def test_ids_are_read_in_any_writing(desk: Desk) -> None:
+async def test_ids_are_read_in_any_spelling(desk: Desk) -> None:
     callback = await registered(desk)
     assert (await desk.get(callback.id.upper(), scope=EVERYTHING)).id == callback.id
     assert await desk.patient(callback.id.replace("-", "").upper(), "kari", scope=EVERYTHING) == person(1)
     assert len(await desk.history(callback.id.upper(), scope=EVERYTHING)) == 2
 
 
-async def test_released_it_waits_in_its_old_place(desk: Desk, clock: FakeClock) -> None:
+async def test_released_callback_waits_in_its_old_place(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     clock.advance(MINUTE)
     await registered(desk, 2)
@@ -125,7 +125,7 @@ async def test_released_it_waits_in_its_old_place(desk: Desk, clock: FakeClock) 
     assert (first.id, first.fence) == (callback.id, 2)
 
 
-async def test_a_stale_fence_or_another_agent_can_do_nothing(desk: Desk) -> None:
+async def test_stale_fence_or_another_agent_is_refused(desk: Desk) -> None:
     callback = await claimed(desk)
     await desk.release(callback.id, "kari", 1, scope=EVERYTHING)
     await desk.claim_named(callback.id, "kari", scope=EVERYTHING)
@@ -142,7 +142,7 @@ async def test_a_stale_fence_or_another_agent_can_do_nothing(desk: Desk) -> None
     assert (kept.status, kept.claimed_by, kept.attempts) == (Status.CLAIMED, "kari", ())
 
 
-async def test_an_expired_lease_passes_to_the_next_agent_and_history_shows_it(desk: Desk, clock: FakeClock) -> None:
+async def test_expired_lease_passes_to_the_next_agent_and_is_in_the_history(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     clock.advance(15 * MINUTE)
     [taken] = await desk.claim("kirurgi", "ole", scope=EVERYTHING)
@@ -156,9 +156,7 @@ async def test_an_expired_lease_passes_to_the_next_agent_and_history_shows_it(de
         await desk.record_attempt(callback.id, "kari", 1, AttemptOutcome.REACHED, scope=EVERYTHING)
 
 
-async def test_an_expired_named_one_may_be_taken_over_and_a_late_report_counts_if_nobody_did(
-    desk: Desk, clock: FakeClock
-) -> None:
+async def test_expired_claim_may_be_taken_over_or_completed_late(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     clock.advance(14 * MINUTE)
     extended = await desk.extend(callback.id, "kari", 1, scope=EVERYTHING)
@@ -170,7 +168,7 @@ async def test_an_expired_named_one_may_be_taken_over_and_a_late_report_counts_i
     assert (await desk.claim_named(callback.id, "ole", scope=EVERYTHING)).fence == 3
 
 
-async def test_expire_leases_ends_those_of_every_department(desk: Desk, clock: FakeClock) -> None:
+async def test_expire_leases_covers_every_department(desk: Desk, clock: FakeClock) -> None:
     for n, department in enumerate(["kirurgi", "hjerte", "hjerte"]):
         await registered(desk, n, department)
         await desk.claim(department, "kari", scope=EVERYTHING)
@@ -184,7 +182,9 @@ async def test_expire_leases_ends_those_of_every_department(desk: Desk, clock: F
     ("outcome", "reason"),
     [(AttemptOutcome.REACHED, ClosedReason.REACHED), (AttemptOutcome.WRONG_NUMBER, ClosedReason.WRONG_NUMBER)],
 )
-async def test_reached_and_wrong_number_close(desk: Desk, outcome: AttemptOutcome, reason: ClosedReason) -> None:
+async def test_reached_or_wrong_number_closes_the_callback(
+    desk: Desk, outcome: AttemptOutcome, reason: ClosedReason
+) -> None:
     callback = await claimed(desk)
     after = await desk.record_attempt(callback.id, "kari", 1, outcome, note="snakket med pårørende", scope=EVERYTHING)
     assert (after.status, after.closed_reason, after.claimed_by) == (Status.CLOSED, reason, None)
@@ -198,19 +198,21 @@ async def test_reached_and_wrong_number_close(desk: Desk, outcome: AttemptOutcom
     assert await desk.get(callback.id, scope=EVERYTHING) == after
 
 
-async def test_unanswered_it_waits_for_its_next_promise(desk: Desk, clock: FakeClock) -> None:
+async def test_unanswered_callback_waits_for_its_next_promise(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     after = await desk.record_attempt(callback.id, "kari", 1, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
     assert after.status is Status.WAITING
     assert after.promise.from_ == clock.now() + timedelta(hours=2)
-    assert await desk.claim("kirurgi", "ole", scope=EVERYTHING) == []  # not handed out at once to be rung in vain again
+    assert (
+        await desk.claim("kirurgi", "ole", scope=EVERYTHING) == []
+    )  # not handed out at once to be called in vain again
     clock.set(after.promise.from_)
     [again] = await desk.claim("kirurgi", "ole", scope=EVERYTHING)
     assert again.id == callback.id
     assert again.attempts == after.attempts
 
 
-async def test_an_early_try_is_kept_and_not_counted(desk: Desk) -> None:
+async def test_early_attempt_is_stored_and_not_counted(desk: Desk) -> None:
     callback = await registered(desk, 1, "hjerte")
     [early] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
     after = await desk.record_attempt(callback.id, "kari", early.fence, AttemptOutcome.BUSY, scope=EVERYTHING)
@@ -218,7 +220,7 @@ async def test_an_early_try_is_kept_and_not_counted(desk: Desk) -> None:
     assert (after.status, after.promise) == (Status.WAITING, callback.promise)
 
 
-async def test_after_the_last_attempt_it_is_unreachable_with_a_note_to_paste(desk: Desk, clock: FakeClock) -> None:
+async def test_last_attempt_makes_it_unreachable_with_a_note(desk: Desk, clock: FakeClock) -> None:
     id = (await registered(desk, 1, "hjerte")).id
     for when in ("2026-11-24T09:02", "2026-11-24T12:05", "2026-11-25T09:01"):
         clock.set(datetime.fromisoformat(f"{when}+00:00"))
@@ -234,7 +236,7 @@ async def test_after_the_last_attempt_it_is_unreachable_with_a_note_to_paste(des
     assert await desk.claim("hjerte", "kari", scope=EVERYTHING) == []
 
 
-async def test_a_cut_off_call_goes_first_in_line(desk: Desk, clock: FakeClock) -> None:
+async def test_dropped_call_goes_first_in_line(desk: Desk, clock: FakeClock) -> None:
     await registered(desk, 2)
     clock.advance(MINUTE)
     id = (await registered(desk, 1)).id
@@ -245,7 +247,7 @@ async def test_a_cut_off_call_goes_first_in_line(desk: Desk, clock: FakeClock) -
     assert [callback.id for callback in await desk.claim("kirurgi", "ole", scope=EVERYTHING)] == [id]
 
 
-async def test_closing_without_a_claim(desk: Desk) -> None:
+async def test_waiting_callback_can_be_closed_without_a_claim(desk: Desk) -> None:
     id = (await registered(desk)).id
     closed = await desk.close(
         id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, note="ringte selv", scope=EVERYTHING
@@ -261,7 +263,7 @@ async def test_closing_without_a_claim(desk: Desk) -> None:
         await desk.claim_named(id, "kari", scope=EVERYTHING)
 
 
-async def test_closing_another_agents_callback_is_refused_while_the_lease_lasts(desk: Desk, clock: FakeClock) -> None:
+async def test_closing_another_agents_callback_is_refused_during_the_lease(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     with pytest.raises(AlreadyClaimed):
         await desk.close(callback.id, "ole", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
@@ -273,13 +275,13 @@ async def test_closing_another_agents_callback_is_refused_while_the_lease_lasts(
     ).status is Status.CLOSED
 
 
-async def test_a_claimed_one_is_closed_with_its_fence(desk: Desk) -> None:
+async def test_claimed_callback_is_closed_with_its_fence(desk: Desk) -> None:
     callback = await claimed(desk)
     closed = await desk.close(callback.id, "kari", ClosedReason.DUPLICATE, fence=1, scope=EVERYTHING)
     assert (closed.status, closed.claimed_by, closed.lease_until) == (Status.CLOSED, None, None)
 
 
-async def test_reopened_it_waits_with_a_new_promise(desk: Desk, clock: FakeClock) -> None:
+async def test_reopened_callback_waits_with_a_new_promise(desk: Desk, clock: FakeClock) -> None:
     callback = await registered(desk)
     await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     clock.advance(timedelta(days=1))
@@ -290,7 +292,7 @@ async def test_reopened_it_waits_with_a_new_promise(desk: Desk, clock: FakeClock
         await desk.reopen(callback.id, "kari", scope=EVERYTHING)
 
 
-async def test_reopening_beside_an_open_one_of_the_same_person_is_refused(desk: Desk) -> None:
+async def test_reopening_is_refused_when_the_person_has_an_open_callback(desk: Desk) -> None:
     callback = await registered(desk)
     await desk.close(callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     await desk.register(call(2), "kirurgi", person(1), phone(1))
@@ -298,7 +300,7 @@ async def test_reopening_beside_an_open_one_of_the_same_person_is_refused(desk: 
         await desk.reopen(callback.id, "kari", scope=EVERYTHING)
 
 
-async def test_every_move_left_one_history_row_in_order(desk: Desk, clock: FakeClock) -> None:
+async def test_every_transition_leaves_one_history_row_in_order(desk: Desk, clock: FakeClock) -> None:
     callback = await claimed(desk)
     await desk.record_attempt(callback.id, "kari", 1, AttemptOutcome.DROPPED, scope=EVERYTHING)
     await desk.claim("kirurgi", "ole", scope=EVERYTHING)

@@ -34,7 +34,7 @@ async def unreachable(desk: Desk, clock: FakeClock, id: str) -> None:
     assert (await desk.get(id, scope=EVERYTHING)).status is Status.UNREACHABLE
 
 
-async def test_a_first_call_is_stored_with_its_promise(desk: Desk, clock: FakeClock) -> None:
+async def test_first_call_is_stored_with_its_promise(desk: Desk, clock: FakeClock) -> None:
     registration = await desk.register(call(1), "kirurgi", person(1), phone(1), language="en")
     assert registration.created
     callback = registration.callback
@@ -50,7 +50,7 @@ async def test_a_first_call_is_stored_with_its_promise(desk: Desk, clock: FakeCl
     assert (recorded.key, recorded.callback_id, recorded.incomplete) == (call(1), callback.id, False)
 
 
-async def test_the_same_call_again_changes_nothing(desk: Desk, database: Database) -> None:
+async def test_repeated_registration_of_a_call_changes_nothing(desk: Desk, database: Database) -> None:
     first = await desk.register(call(1), "kirurgi", person(1), phone(1))
     again = await desk.register(call(1), "kirurgi", person(1), phone(2))
     assert not again.created
@@ -58,7 +58,7 @@ async def test_the_same_call_again_changes_nothing(desk: Desk, database: Databas
     assert [await count(database, table) for table in ("callbacks", "calls", "history", "promises")] == [1, 1, 1, 1]
 
 
-async def test_the_same_person_again_raises_the_count_and_brings_the_newest_phone(desk: Desk) -> None:
+async def test_repeat_call_raises_the_count_and_stores_the_newest_phone(desk: Desk) -> None:
     first = await desk.register(call(1), "kirurgi", person(1), phone(1))
     again = await desk.register(call(2), "kirurgi", person(1), phone(2))
     assert not again.created
@@ -70,7 +70,7 @@ async def test_the_same_person_again_raises_the_count_and_brings_the_newest_phon
     assert history[-1].details == {"call_count": 2, "other_phone": True}
 
 
-async def test_without_identity_number_the_phone_is_the_person(desk: Desk) -> None:
+async def test_phone_identifies_a_caller_without_identity_number(desk: Desk) -> None:
     first = await desk.register(call(1), "kirurgi", None, phone(1))
     again = await desk.register(call(2), "kirurgi", None, phone(1))
     other = await desk.register(call(3), "kirurgi", None, phone(2))
@@ -87,18 +87,18 @@ async def test_two_people_with_one_phone_have_a_callback_each(desk: Desk) -> Non
     assert len({registration.callback.id for registration in made}) == 3
 
 
-async def test_departments_are_apart(desk: Desk) -> None:
+async def test_departments_have_separate_callbacks(desk: Desk) -> None:
     await desk.register(call(1), "kirurgi", person(1), phone(1))
     assert (await desk.register(call(2), "hjerte", person(1), phone(1))).created
 
 
-async def test_an_unknown_department_stores_nothing(desk: Desk, database: Database) -> None:
+async def test_call_to_an_unknown_department_stores_nothing(desk: Desk, database: Database) -> None:
     with pytest.raises(DepartmentNotFound):
         await desk.register(call(1), "øre-nese-hals", person(1), phone(1))
     assert await count(database, "callbacks") == await count(database, "calls") == 0
 
 
-async def test_a_closed_callback_is_left_alone_and_a_new_one_made(desk: Desk) -> None:
+async def test_closed_callback_is_kept_and_a_new_one_created(desk: Desk) -> None:
     first = await desk.register(call(1), "kirurgi", person(1), phone(1))
     await desk.close(first.callback.id, "kari", ClosedReason.DUPLICATE, fence=None, scope=EVERYTHING)
     again = await desk.register(call(2), "kirurgi", person(1), phone(1))
@@ -107,7 +107,7 @@ async def test_a_closed_callback_is_left_alone_and_a_new_one_made(desk: Desk) ->
     assert (await desk.get(first.callback.id, scope=EVERYTHING)).status is Status.CLOSED
 
 
-async def test_an_unreachable_person_who_rings_waits_again_with_new_attempts(desk: Desk, clock: FakeClock) -> None:
+async def test_unreachable_person_who_calls_waits_again_with_new_attempts(desk: Desk, clock: FakeClock) -> None:
     id = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback.id
     await unreachable(desk, clock, id)
     again = await desk.register(call(2), "kirurgi", person(1), phone(1))
@@ -123,7 +123,7 @@ async def test_an_unreachable_person_who_rings_waits_again_with_new_attempts(des
     ).status is Status.WAITING
 
 
-async def test_a_broken_promise_is_renewed_and_goes_first_in_line(
+async def test_broken_promise_is_renewed_and_goes_first_in_line(
     desk: Desk, clock: FakeClock, database: Database
 ) -> None:
     broken = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
@@ -134,7 +134,7 @@ async def test_a_broken_promise_is_renewed_and_goes_first_in_line(
     assert await count(database, "promises") == 2
 
 
-async def test_calls_at_once_by_one_person_make_one_callback_and_the_right_count(
+async def test_simultaneous_calls_by_one_person_make_one_callback_with_the_right_count(
     desk: Desk, database: Database
 ) -> None:
     made = await asyncio.gather(*(desk.register(call(n), "kirurgi", person(1), phone(1)) for n in range(8)))
@@ -145,14 +145,14 @@ async def test_calls_at_once_by_one_person_make_one_callback_and_the_right_count
     assert [await count(database, table) for table in ("callbacks", "calls", "promises")] == [1, 8, 1]
 
 
-async def test_one_call_registered_many_times_at_once_counts_once(desk: Desk, database: Database) -> None:
+async def test_call_registered_many_times_at_once_counts_once(desk: Desk, database: Database) -> None:
     made = await asyncio.gather(*(desk.register(call(1), "kirurgi", None, phone(1)) for _ in range(8)))
     assert sum(registration.created for registration in made) == 1
     assert (await desk.get(made[0].callback.id, scope=EVERYTHING)).call_count == 1
     assert [await count(database, table) for table in ("callbacks", "calls", "history")] == [1, 1, 1]
 
 
-async def test_two_desks_on_one_database_agree(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_two_desks_on_one_database_share_one_callback(desk: Desk, database: Database, clock: FakeClock) -> None:
     other = make_desk(Database(str(database.engine.url), pool_size=3), clock)
     both = [each.register(call(n), "hjerte", person(1), phone(1)) for n in range(3) for each in (desk, other)]
     made = await asyncio.gather(*both)
@@ -161,7 +161,7 @@ async def test_two_desks_on_one_database_agree(desk: Desk, database: Database, c
     await other._database.close()
 
 
-async def test_an_incomplete_call_is_kept_with_its_step(desk: Desk) -> None:
+async def test_incomplete_call_is_stored_with_its_step(desk: Desk) -> None:
     await desk.record_call(call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
     await desk.record_call(call(2), "kirurgi", phone=None, step=IncompleteStep.WELCOME)
     first, second = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=True, cursor=None, limit=10)).items
@@ -169,7 +169,7 @@ async def test_an_incomplete_call_is_kept_with_its_step(desk: Desk) -> None:
     assert (second.phone, second.step, second.callback_id) == (None, IncompleteStep.WELCOME, None)
 
 
-async def test_an_incomplete_call_recorded_twice_is_one_row_with_the_last_step(desk: Desk, database: Database) -> None:
+async def test_incomplete_call_recorded_twice_is_one_row_with_the_last_step(desk: Desk, database: Database) -> None:
     for step in (IncompleteStep.WELCOME, IncompleteStep.PHONE):
         await desk.record_call(call(1), "kirurgi", phone=phone(1), step=step)
     assert await count(database, "calls") == 1
@@ -177,14 +177,14 @@ async def test_an_incomplete_call_recorded_twice_is_one_row_with_the_last_step(d
     assert kept.step is IncompleteStep.PHONE
 
 
-async def test_a_registered_call_never_becomes_incomplete(desk: Desk) -> None:
+async def test_registered_call_never_becomes_incomplete(desk: Desk) -> None:
     id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
     await desk.record_call(call(1), "kirurgi", phone=None, step=IncompleteStep.CONFIRMATION)
     [kept] = (await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=10)).items
     assert (kept.incomplete, kept.callback_id, kept.phone) == (False, id, phone(1))
 
 
-async def test_an_incomplete_call_that_registers_after_all_is_complete(desk: Desk) -> None:
+async def test_incomplete_call_that_registers_later_is_complete(desk: Desk) -> None:
     await desk.record_call(call(1), "kirurgi", phone=None, step=IncompleteStep.PHONE)
     registration = await desk.register(call(1), "kirurgi", None, phone(1))
     assert registration.created
@@ -192,7 +192,7 @@ async def test_an_incomplete_call_that_registers_after_all_is_complete(desk: Des
     assert (kept.incomplete, kept.step, kept.callback_id) == (False, None, registration.callback.id)
 
 
-async def test_a_hang_up_during_the_write_leaves_it_whole(desk: Desk, database: Database) -> None:
+async def test_hang_up_during_the_write_keeps_the_callback_complete(desk: Desk, database: Database) -> None:
     for n in range(10):
         task = asyncio.create_task(desk.register(call(n), "kirurgi", None, phone(n)))
         for _ in range(n):
@@ -218,7 +218,7 @@ async def test_identity_numbers_are_sealed_and_nowhere_in_clear(desk: Desk, data
                 assert number.value not in repr(tuple(row))
 
 
-async def test_a_callback_without_a_patient_shows_none_and_notes_no_view(desk: Desk) -> None:
+async def test_callback_without_a_patient_shows_none_and_records_no_view(desk: Desk) -> None:
     id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
     assert await desk.patient(id, "kari", scope=EVERYTHING) is None
     assert await events(desk, id) == ["registered"]

@@ -1,4 +1,4 @@
-"""Closed queues and full rounds: promised the next one, never more than there is room for; on both engines."""
+"""Closed queues and full rounds: the next one is promised, and never more than the capacity; on both engines."""
 
 import asyncio
 from dataclasses import replace
@@ -32,7 +32,7 @@ async def rings(desk: Desk, n: int, department: str = "hjerte") -> Registration:
     return await desk.register(call(n), department, person(n), phone(n))
 
 
-async def test_a_full_round_promises_the_next_and_tells_so(database: Database, clock: FakeClock) -> None:
+async def test_full_round_promises_the_next_and_says_so(database: Database, clock: FakeClock) -> None:
     desk = narrow(database, clock, 2)
     told = [await rings(desk, n) for n in range(1, 6)]
     assert [each.callback.promise.by for each in told] == [TEN, TEN, THIRTEEN, THIRTEEN, TEN + 24 * HOUR]
@@ -46,7 +46,7 @@ async def test_a_full_round_promises_the_next_and_tells_so(database: Database, c
     assert told[2].callback.promise_spoken == "i dag klokken 13"
 
 
-async def test_under_a_deadline_a_day_is_full(database: Database, clock: FakeClock) -> None:
+async def test_full_day_promises_the_next_under_a_deadline(database: Database, clock: FakeClock) -> None:
     desk = narrow(database, clock, 1)
     told = [await rings(desk, n, "kirurgi") for n in (1, 2, 3)]
     days = [each.callback.promise.by.day for each in told]
@@ -54,7 +54,7 @@ async def test_under_a_deadline_a_day_is_full(database: Database, clock: FakeClo
     assert told[1].callback.promise_spoken == "i morgen innen klokken 15"
 
 
-async def test_a_place_given_back_is_free_again_one_used_up_is_not(database: Database, clock: FakeClock) -> None:
+async def test_cancelled_place_is_free_again_and_a_used_one_is_not(database: Database, clock: FakeClock) -> None:
     desk = narrow(database, clock, 2)
     first, second = [await rings(desk, n) for n in (1, 2)]
     await desk.close(first.callback.id, "kari", ClosedReason.REACHED, fence=None, scope=EVERYTHING)
@@ -63,7 +63,7 @@ async def test_a_place_given_back_is_free_again_one_used_up_is_not(database: Dat
     assert (await rings(desk, 4)).callback.promise.by == TEN
 
 
-async def test_ringing_again_takes_no_second_place(database: Database, clock: FakeClock) -> None:
+async def test_repeat_call_takes_no_second_place(database: Database, clock: FakeClock) -> None:
     desk = narrow(database, clock, 2)
     await rings(desk, 1)
     again = await desk.register(call(9), "hjerte", person(1), phone(1))
@@ -71,7 +71,7 @@ async def test_ringing_again_takes_no_second_place(database: Database, clock: Fa
     assert (await rings(desk, 2)).callback.promise.by == TEN
 
 
-async def test_two_desks_at_once_never_overbook(database: Database, clock: FakeClock) -> None:
+async def test_two_desks_at_once_never_overbook_a_round(database: Database, clock: FakeClock) -> None:
     other = Database(str(database.engine.url), pool_size=4)
     desks = [narrow(database, clock, 3), narrow(other, clock, 3)]
     try:
@@ -82,7 +82,7 @@ async def test_two_desks_at_once_never_overbook(database: Database, clock: FakeC
     assert by == [TEN] * 3 + [THIRTEEN] * 3 + [TEN + 24 * HOUR] * 2
 
 
-async def test_a_closed_queue_promises_the_next_workday_and_tells_why(desk: Desk, clock: FakeClock) -> None:
+async def test_closed_queue_promises_the_next_workday_with_the_reason(desk: Desk, clock: FakeClock) -> None:
     now = clock.now()
     before = await rings(desk, 1)
     await desk.close_queue(
@@ -91,13 +91,13 @@ async def test_a_closed_queue_promises_the_next_workday_and_tells_why(desk: Desk
     told = await rings(desk, 2)
     assert (told.later, told.callback.promise.by) == (DelayReason.CLOSED_ILLNESS, TEN + 24 * HOUR)
     assert told.callback.promise_spoken == "i morgen klokken 10"
-    assert (await desk.get(before.callback.id, scope=EVERYTHING)).promise.by == TEN  # what was promised stands
+    assert (await desk.get(before.callback.id, scope=EVERYTHING)).promise.by == TEN  # earlier promises remain
     assert (await rings(desk, 3, "kirurgi")).later is None  # another department is not closed
     clock.set(MIDNIGHT + 8 * HOUR)
     assert (await rings(desk, 4)).later is None
 
 
-async def test_a_shorter_closure_takes_the_place_of_a_longer(desk: Desk, clock: FakeClock) -> None:
+async def test_shorter_closure_replaces_a_longer_one(desk: Desk, clock: FakeClock) -> None:
     now = clock.now()
     await desk.close_queue("hjerte", "lise", from_=now, until=MIDNIGHT, scope=EVERYTHING)
     await desk.close_queue("hjerte", "lise", from_=now, until=now + timedelta(minutes=1), scope=EVERYTHING)
@@ -105,12 +105,12 @@ async def test_a_shorter_closure_takes_the_place_of_a_longer(desk: Desk, clock: 
     assert (await rings(desk, 1)).later is None
 
 
-async def test_a_round_within_a_closure_to_come_is_not_promised(desk: Desk, clock: FakeClock) -> None:
+async def test_round_within_a_future_closure_is_not_promised(desk: Desk, clock: FakeClock) -> None:
     await desk.close_queue("hjerte", "lise", from_=TEN, until=TEN + HOUR, scope=EVERYTHING)
     told = await rings(desk, 1)
     assert (told.later, told.callback.promise.by) == (None, THIRTEEN)
 
 
-async def test_an_unknown_department_closes_nothing(desk: Desk, clock: FakeClock) -> None:
+async def test_closing_an_unknown_department_is_refused(desk: Desk, clock: FakeClock) -> None:
     with pytest.raises(DepartmentNotFound):
         await desk.close_queue("nowhere", "lise", from_=clock.now(), until=MIDNIGHT, scope=EVERYTHING)

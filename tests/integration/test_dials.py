@@ -1,4 +1,4 @@
-"""Dials on both engines: who may ask, what is refused, who takes them, and what each end leaves behind."""
+"""Dials on both engines: who may request one, what is refused, who takes them, and the result of each ending."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def world(database: Database, clock: FakeClock) -> DialWorld:
     return make_dials(database, clock)
 
 
-async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: DialWorld) -> None:
+async def test_dial_is_requested_once_taken_once_and_recorded_step_by_step(world: DialWorld) -> None:
     dial = await world.requested(1)
     assert (dial.state, dial.agent_phone, dial.phone.e164) == (DialState.REQUESTED, "kari-phone", "+4768050001")
     assert "68050001" not in repr(dial)
@@ -73,7 +73,7 @@ async def test_a_dial_is_asked_for_once_taken_once_and_told_step_by_step(world: 
         (DialReason.LOST, None),
     ],
 )
-async def test_what_an_end_says_of_the_patient_is_recorded(
+async def test_ending_that_concerns_the_patient_is_recorded_as_an_attempt(
     world: DialWorld, reason: DialReason, outcome: AttemptOutcome | None
 ) -> None:
     dial = await world.requested(1)
@@ -85,7 +85,7 @@ async def test_what_an_end_says_of_the_patient_is_recorded(
     assert callback.status is (Status.WAITING if outcome else Status.CLAIMED)
 
 
-async def test_an_attempt_under_a_lost_claim_is_told_and_not_recorded(world: DialWorld) -> None:
+async def test_attempt_after_a_lost_claim_is_only_in_the_history(world: DialWorld) -> None:
     dial = await world.requested(1)
     await world.dials.take(ME, limit=1)
     world.clock.advance(timedelta(minutes=16))
@@ -96,7 +96,7 @@ async def test_an_attempt_under_a_lost_claim_is_told_and_not_recorded(world: Dia
     assert (await world.events(dial.callback_id))[-2:] == ["dial_ended:busy", "dial_not_recorded:busy"]
 
 
-async def test_only_the_live_claim_may_dial(world: DialWorld) -> None:
+async def test_only_the_current_claim_may_dial(world: DialWorld) -> None:
     callback = await world.claimed(1)
     for agent, fence in (("ola", callback.fence), ("kari", callback.fence + 1)):
         with pytest.raises(ClaimLost):
@@ -112,7 +112,7 @@ async def test_only_the_live_claim_may_dial(world: DialWorld) -> None:
         await world.dials.latest(callback.id, scope=EVERYTHING)
 
 
-async def test_one_dial_at_a_time_for_a_callback_and_for_an_agent(world: DialWorld) -> None:
+async def test_callback_and_agent_have_one_dial_at_a_time(world: DialWorld) -> None:
     dial = await world.requested(1)
     with pytest.raises(DialInProgress):
         await world.requested(2)
@@ -122,7 +122,7 @@ async def test_one_dial_at_a_time_for_a_callback_and_for_an_agent(world: DialWor
         await world.dials.request(dial.callback_id, "ola", taken_over.fence, "ola-phone", scope=EVERYTHING)
 
 
-async def test_many_who_ask_at_once_get_one_dial(world: DialWorld) -> None:
+async def test_simultaneous_requests_get_one_dial(world: DialWorld) -> None:
     callback = await world.claimed(1)
     asked = await asyncio.gather(
         *(world.dials.request(callback.id, "kari", callback.fence, "kari-phone", scope=EVERYTHING) for _ in range(8))
@@ -131,7 +131,7 @@ async def test_many_who_ask_at_once_get_one_dial(world: DialWorld) -> None:
     assert (await world.events(callback.id)) == ["dial_requested"]
 
 
-async def test_no_dial_is_taken_twice(world: DialWorld) -> None:
+async def test_dial_is_taken_only_once(world: DialWorld) -> None:
     dials = [await world.requested(n, f"agent-{n}") for n in range(1, 9)]
     taken = await asyncio.gather(*(world.dials.take(f"asterisk-{n}/x", limit=3) for n in range(6)))
     ids = [dial.id for each in taken for dial in each]
@@ -141,7 +141,7 @@ async def test_no_dial_is_taken_twice(world: DialWorld) -> None:
 @pytest.mark.parametrize(
     "moment", [datetime(2026, 11, 24, 15, 0, tzinfo=UTC), datetime(2026, 11, 21, 10, 0, tzinfo=UTC)]
 )  # Tuesday 16:00 and a Saturday, in Oslo
-async def test_nobody_is_rung_outside_the_hours(world: DialWorld, moment: datetime) -> None:
+async def test_patient_is_not_called_outside_the_hours(world: DialWorld, moment: datetime) -> None:
     world.clock.set(moment)
     callback = await world.claimed(1)
     with pytest.raises(OutsideRingingHours) as refused:
@@ -149,7 +149,7 @@ async def test_nobody_is_rung_outside_the_hours(world: DialWorld, moment: dateti
     assert refused.value.detail == "08:00-16:00, workdays"
 
 
-async def test_the_hour_strikes_before_the_patient_is_rung(world: DialWorld) -> None:
+async def test_dial_stops_when_the_hours_end_before_the_patient_is_called(world: DialWorld) -> None:
     world.clock.set(datetime(2026, 11, 24, 14, 59, 59, tzinfo=UTC))
     dial = await world.requested(1)
     assert world.dials.may_ring(dial)
@@ -157,7 +157,7 @@ async def test_the_hour_strikes_before_the_patient_is_rung(world: DialWorld) -> 
     assert not world.dials.may_ring(dial)
 
 
-async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: FakeClock) -> None:
+async def test_daily_limits_apply_to_a_number_and_an_agent(database: Database, clock: FakeClock) -> None:
     world = make_dials(database, clock, DialCaps(number=2, agent=3))
     callback = await world.claimed(1)
 
@@ -180,7 +180,7 @@ async def test_caps_for_a_number_and_for_an_agent(database: Database, clock: Fak
     await dialled()
 
 
-async def test_a_number_outside_the_allow_list_is_not_dialled(world: DialWorld) -> None:
+async def test_number_outside_the_allowed_prefixes_is_not_dialled(world: DialWorld) -> None:
     swedish = parse_phone("+46701740605", allow_foreign=True)
     registered = await world.desk.register(call(1), "kirurgi", None, swedish)
     claim = await world.desk.claim_named(registered.callback.id, "kari", scope=EVERYTHING)
@@ -188,7 +188,7 @@ async def test_a_number_outside_the_allow_list_is_not_dialled(world: DialWorld) 
         await world.dials.request(claim.id, "kari", claim.fence, "kari-phone", scope=EVERYTHING)
 
 
-async def test_cancelled_before_it_is_taken_it_ends_at_once(world: DialWorld) -> None:
+async def test_dial_cancelled_before_it_is_taken_ends_at_once(world: DialWorld) -> None:
     dial = await world.requested(1)
     with pytest.raises(AlreadyClaimed):
         await world.dials.cancel(dial.callback_id, "ola", scope=EVERYTHING)
@@ -199,7 +199,7 @@ async def test_cancelled_before_it_is_taken_it_ends_at_once(world: DialWorld) ->
         await world.dials.cancel(dial.callback_id, "kari", scope=EVERYTHING)
 
 
-async def test_cancelled_afterwards_its_taker_is_told(world: DialWorld) -> None:
+async def test_dial_cancelled_later_is_reported_to_its_controller(world: DialWorld) -> None:
     dial = await world.requested(1)
     await world.dials.take(ME, limit=1)
     assert await world.dials.to_cancel(ME) == []
@@ -210,7 +210,7 @@ async def test_cancelled_afterwards_its_taker_is_told(world: DialWorld) -> None:
     assert await world.dials.to_cancel(ME) == []
 
 
-async def test_the_next_controller_of_an_asterisk_inherits(world: DialWorld) -> None:
+async def test_next_controller_of_an_asterisk_inherits_its_dials(world: DialWorld) -> None:
     dial = await world.requested(1)
     other = await world.requested(2, "ola")
     await world.dials.take(ME, limit=2)
@@ -224,7 +224,7 @@ async def test_the_next_controller_of_an_asterisk_inherits(world: DialWorld) -> 
     assert await world.dials.live(ME) == {other.id}
 
 
-async def test_what_nobody_takes_or_keeps_is_ended(world: DialWorld) -> None:
+async def test_abandoned_dials_are_ended(world: DialWorld) -> None:
     untaken = await world.requested(1)
     world.clock.advance(timedelta(seconds=31))
     assert await world.dials.take(ME, limit=1) == []
@@ -241,7 +241,7 @@ async def test_what_nobody_takes_or_keeps_is_ended(world: DialWorld) -> None:
     assert (await world.dials.latest(taken.callback_id, scope=EVERYTHING)).reason is DialReason.LOST
 
 
-async def test_the_taker_is_woken(world: DialWorld) -> None:
+async def test_waiting_controller_is_woken(world: DialWorld) -> None:
     async with world.dials.told() as woken:
         await asyncio.sleep(0)
         woken.clear()

@@ -1,4 +1,4 @@
-"""Emergency access: at once, for a short time, with a reason, told to the department's leaders, and marked."""
+"""Emergency access: immediate, short, with a reason, reported to the department's leaders, and marked in the audit."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ async def opened(world: World, by: str = "kari", **more: Any) -> Any:
     return answer.json()
 
 
-async def test_it_opens_at_once_for_reading_and_working_and_ends_by_itself(world: World) -> None:
+async def test_emergency_access_allows_reading_and_work_and_expires(world: World) -> None:
     there = await world.rings(1, department="hjerte")
     path = f"/callbacks/{there.id}"
     refused(await world.as_("kari", "GET", path), 404, "callback-not-found")
@@ -60,7 +60,7 @@ async def test_it_opens_at_once_for_reading_and_working_and_ends_by_itself(world
     assert await ids(world, "kari") == []
 
 
-async def test_whoever_may_only_read_may_only_read_there_and_nothing_else_is_opened(world: World) -> None:
+async def test_emergency_access_of_a_reader_allows_only_reading(world: World) -> None:
     there = await world.rings(1, department="hjerte")
     await world.token("per", Role.LEADER, ["kirurgi"])
     await opened(world, "per")
@@ -72,7 +72,7 @@ async def test_whoever_may_only_read_may_only_read_there_and_nothing_else_is_ope
     assert (await world.as_("per", "GET", EMERGENCY)).json()["items"][0]["agent"] == "per"
 
 
-async def test_a_leader_there_who_is_an_agent_elsewhere_may_work_there_in_an_emergency(world: World) -> None:
+async def test_leader_with_agent_role_elsewhere_may_work_with_emergency_access(world: World) -> None:
     there = await world.rings(1, department="hjerte")
     await world.services.agents.grant("lise", [Grant(Role.AGENT, "kirurgi")])
     refused(await world.as_("lise", "POST", f"/callbacks/{there.id}/claim"), 404, "callback-not-found")
@@ -92,14 +92,14 @@ async def test_a_leader_there_who_is_an_agent_elsewhere_may_work_there_in_an_eme
         {"reason": None},
     ],
 )
-async def test_without_a_reason_or_for_too_long_it_is_refused(world: World, body: dict[str, Any]) -> None:
+async def test_emergency_access_without_reason_or_for_too_long_is_refused(world: World, body: dict[str, Any]) -> None:
     answer = await world.as_("kari", "POST", EMERGENCY, json={"department": "hjerte", "reason": REASON, **body})
     refused(answer, 422, "invalid-input")
     assert "680501" not in answer.text.replace(" ", "")
     assert (await world.as_("kari", "GET", EMERGENCY)).json()["items"] == []
 
 
-async def test_who_has_nothing_to_widen_gets_none(world: World) -> None:
+async def test_emergency_access_that_would_add_nothing_is_refused(world: World) -> None:
     body = {"department": "hjerte", "reason": REASON}
     await world.token("drift", Role.OPERATOR, ["*"])
     refused(await world.as_("drift", "POST", EMERGENCY, json=body), 403, "role-not-allowed")
@@ -112,7 +112,7 @@ async def test_who_has_nothing_to_widen_gets_none(world: World) -> None:
     refused(await world.as_("kari", "POST", EMERGENCY, json=body), 409, "emergency-not-needed")
 
 
-async def test_its_holder_or_a_leader_of_the_department_ends_it(world: World) -> None:
+async def test_holder_or_department_leader_ends_emergency_access(world: World) -> None:
     there = await world.rings(1, department="hjerte")
     await world.token("nils", Role.LEADER, ["kirurgi"])
     for by in ("kari", "lise"):
@@ -132,7 +132,7 @@ async def test_its_holder_or_a_leader_of_the_department_ends_it(world: World) ->
     refused(await world.as_("lise", "DELETE", f"{EMERGENCY}/999"), 404, "emergency-not-found")
 
 
-async def test_leaders_and_auditors_of_the_department_read_who_had_it_and_why(world: World) -> None:
+async def test_leaders_and_auditors_see_emergency_accesses_with_reasons(world: World) -> None:
     await world.token("rev", Role.AUDITOR, ["hjerte"])
     await world.token("nils", Role.LEADER, ["kirurgi"])
     await world.token("siv", Role.AGENT, ["kirurgi"])
@@ -150,7 +150,7 @@ async def test_leaders_and_auditors_of_the_department_read_who_had_it_and_why(wo
     refused(await world.as_("lise", "GET", f"{EMERGENCY}?cursor=x"), 422, "bad-cursor")
 
 
-async def test_what_only_it_opened_is_marked_in_the_audit(world: World) -> None:
+async def test_use_of_emergency_access_is_marked_in_the_audit(world: World) -> None:
     here, there = await world.rings(1, department="kirurgi"), await world.rings(2, department="hjerte")
     given = await opened(world)
     for path in (f"/callbacks/{here.id}", "/callbacks?department=kirurgi", f"/callbacks/{there.id}", "/callbacks"):
@@ -172,7 +172,7 @@ async def test_what_only_it_opened_is_marked_in_the_audit(world: World) -> None:
     assert (rows[0].department, rows[0].why) == ("hjerte", f"emergency_access:{given['id']}")
 
 
-async def test_a_token_narrowed_to_a_department_is_not_widened_and_a_session_is(world: World) -> None:
+async def test_narrowed_token_is_not_widened_but_a_session_is(world: World) -> None:
     narrow = await world.services.agents.tokens.issue("kari", "narrow", scope=TokenScope(frozenset({"kirurgi"})))
     await opened(world)
     agent = await world.services.agents.verify(narrow.secret)
@@ -190,8 +190,8 @@ async def test_a_token_narrowed_to_a_department_is_not_widened_and_a_session_is(
 @pytest.mark.parametrize(
     "scope", [TokenScope(permissions=frozenset({Permission.READ})), TokenScope(frozenset({"kirurgi"}))]
 )
-async def test_a_narrowed_token_opens_none(world: World, scope: TokenScope) -> None:
-    """Whoever finds the wall screen's token reads what the wall screen shows, and no other department."""
+async def test_narrowed_token_cannot_open_emergency_access(world: World, scope: TokenScope) -> None:
+    """Someone who finds the wall screen's token can read what the wall screen shows, and no other department."""
     there = await world.rings(1, department="hjerte")
     world.tokens["wall-screen"] = (await world.services.agents.tokens.issue("kari", "wall-screen", scope=scope)).secret
     answer = await world.as_("wall-screen", "POST", EMERGENCY, json={"department": "hjerte", "reason": REASON})
@@ -200,7 +200,7 @@ async def test_a_narrowed_token_opens_none(world: World, scope: TokenScope) -> N
     refused(await world.as_("kari", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
 
 
-async def test_asked_for_many_times_at_once_it_is_one_that_one_ends(world: World) -> None:
+async def test_simultaneous_requests_give_one_emergency_access(world: World) -> None:
     there = await world.rings(1, department="hjerte")
     body = {"department": "hjerte", "reason": REASON}
     answers = await asyncio.gather(*(world.as_("kari", "POST", EMERGENCY, json=body) for _ in range(8)))
@@ -210,7 +210,7 @@ async def test_asked_for_many_times_at_once_it_is_one_that_one_ends(world: World
     refused(await world.as_("kari", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
 
 
-async def test_a_name_given_anew_shows_no_reasons_of_who_had_it(world: World) -> None:
+async def test_reused_name_shows_no_reasons_of_its_former_holder(world: World) -> None:
     given = await opened(world)
     await world.services.agents.revoke("kari")
     del world.tokens["kari"]
@@ -220,13 +220,13 @@ async def test_a_name_given_anew_shows_no_reasons_of_who_had_it(world: World) ->
     assert (await world.as_("lise", "GET", EMERGENCY)).json()["items"] == [given], "its leaders see it for good"
 
 
-async def test_nobody_is_taken_for_on_duty_there_because_of_it(world: World) -> None:
+async def test_emergency_access_does_not_count_as_on_duty(world: World) -> None:
     await world.rings(1, department="hjerte")
     await opened(world)
     assert (await world.as_("lise", "GET", "/departments/hjerte/intake")).json()["outlook"]["agents_on_duty"] == 0
 
 
-async def test_all_who_follow_the_department_are_told_live(migrated_url: str, tmp_path: Path) -> None:
+async def test_readers_of_the_department_get_a_live_event(migrated_url: str, tmp_path: Path) -> None:
     async with served(migrated_url, tmp_path, recheck_seconds=0.05) as api:
         world = api.world
         await staffed(world)
@@ -248,7 +248,7 @@ async def test_all_who_follow_the_department_are_told_live(migrated_url: str, tm
         assert other["event"] == "registered"
 
 
-async def test_a_live_stream_it_opened_ends_with_it(migrated_url: str, tmp_path: Path) -> None:
+async def test_live_stream_ends_with_its_emergency_access(migrated_url: str, tmp_path: Path) -> None:
     async with served(migrated_url, tmp_path, recheck_seconds=0.05) as api:
         await staffed(api.world)
         given = await opened(api.world)

@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "round.py"
 ANSWERS = "reached\nnonsense\nbusy\ndropped\nreached\nwrong_number\n"
 
 
-async def test_the_example_works_a_round(tmp_path: Path) -> None:
+async def test_example_works_a_round(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
     async with open_queue(url, tmp_path) as desk:
         await people_ring(desk, "kirurgi", 4)
@@ -44,7 +44,7 @@ async def test_the_example_works_a_round(tmp_path: Path) -> None:
     ]
 
 
-def test_it_is_short_and_needs_nothing() -> None:
+def test_example_is_short_and_has_no_dependencies() -> None:
     text = EXAMPLE.read_text("utf-8")
     assert len([line for line in text.splitlines() if line.strip()]) <= 65
     assert not any(f"import {other}" in text for other in ("httpx", "requests", "aiohttp", "desk", "api"))
