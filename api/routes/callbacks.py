@@ -11,22 +11,21 @@ from pydantic import AfterValidator
 from api.auth.access import Reader, Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
-from api.schemas.bodies import LANGUAGE, ClaimIn, Moment, ReopenIn
-from api.schemas.common import (
-    MAX_LIMIT,
-    SLUG,
+from api.schemas.callbacks import (
     AttemptedCallback,
     AttemptIn,
     CallbackOut,
     CallbackPage,
     ClaimedCallback,
     ClaimedCallbacks,
+    ClaimIn,
     CloseIn,
     FullPatientOut,
-    HistoryOut,
-    HistoryRowOut,
     ReleaseIn,
+    ReopenIn,
 )
+from api.schemas.fields import LANGUAGE, MAX_LIMIT, SLUG, Moment
+from api.schemas.history import HistoryOut, HistoryRowOut
 from api.web.errors import NoPatient
 from api.web.problems import Statuses
 from api.web.text import PLAIN_TEXT

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
-from api.schemas.common import CallOut, CallPage
+from api.schemas.calls import CallOut, CallPage
 
 router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query
 
 from api.auth.access import Closer, SignedIn, SignedInAnyhow
 from api.openapi import API, problems
-from api.schemas.bodies import ClosureIn
-from api.schemas.common import SLUG, ClosureOut, DepartmentList, DepartmentOut, MeOut
+from api.schemas.agents import MeOut
+from api.schemas.departments import ClosureIn, ClosureOut, DepartmentList, DepartmentOut
+from api.schemas.fields import SLUG
 from api.web.problems import Statuses
 from desk.access.errors import DepartmentNotAllowed
 from desk.departments.errors import DepartmentNotFound

@@ -1,16 +1,14 @@
 """Click to call: have the exchange ring you, and then the patient. Thin: the rules are the desk's."""
 
-from datetime import datetime
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 
 from api.auth.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT
-from api.schemas.common import Body, Fence
+from api.schemas.dials import DialIn, DialOut
 from api.web.problems import Statuses
 from desk.dials.errors import (
     DialCapReached,
@@ -21,7 +19,6 @@ from desk.dials.errors import (
     NoAgentPhone,
     OutsideRingingHours,
 )
-from desk.dials.model import Dial, DialReason, DialState
 from desk.numbers.errors import InvalidPhoneName
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])
@@ -38,36 +35,6 @@ STATUSES: Final[Statuses] = {
 }
 
 NO_DIAL = (404, "There is no such callback, or nobody has asked for it to be dialled.")
-
-
-class DialIn(Body):
-    fence: Fence
-
-
-class DialOut(BaseModel):
-    """One dial. Each step is also a row of the callback's history, and so an event of GET /events."""
-
-    id: str
-    callback_id: str
-    agent: str
-    state: DialState
-    reason: DialReason | None = Field(description="Why it ended; null until then.")
-    requested_at: datetime
-    bridged_at: datetime | None = Field(description="When agent and patient could hear each other.")
-    ended_at: datetime | None
-
-    @classmethod
-    def of(cls, dial: Dial) -> Self:
-        return cls(
-            id=dial.id,
-            callback_id=dial.callback_id,
-            agent=dial.agent,
-            state=dial.state,
-            reason=dial.reason,
-            requested_at=dial.requested_at,
-            bridged_at=dial.bridged_at,
-            ended_at=dial.ended_at,
-        )
 
 
 @router.post(

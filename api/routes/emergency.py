@@ -1,21 +1,17 @@
 """Emergency access («nødrett»): a department not one's own, for a short time. Thin: the rules are the desk's."""
 
-import re
-from datetime import datetime, timedelta
-from typing import Annotated, Final, Self
+from datetime import timedelta
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AfterValidator, BaseModel, Field
 
 from api.auth.access import Reader
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, DepartmentQuery, Limit
 from api.routes.tokens import bearer_of
-from api.schemas.common import Body, Slug
+from api.schemas.emergency import EmergencyIn, EmergencyOut, EmergencyPage
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
-from api.web.text import PLAIN_TEXT
-from desk.accounts.emergency_access import EmergencyRow
 from desk.accounts.errors import EmergencyNotFound, EmergencyNotNeeded
 
 router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])
@@ -25,64 +21,8 @@ STATUSES: Final[Statuses] = {
     EmergencyNotNeeded: 409,
 }
 
-NUMBER = re.compile(r"(?:[0-9] ?){8}")
-"""As long as a phone or identity number; dates have points or dashes."""
-SHORTEST = 10
 MOST = 9_999_999
 """Too short for a phone or identity number: those don't belong in an address."""
-
-
-def _a_reason(text: str) -> str:
-    if NUMBER.search(text) or len("".join(text.split())) < SHORTEST:
-        raise ValueError("no reason, or a number")
-    return text
-
-
-class EmergencyIn(Body):
-    department: Slug
-    reason: Annotated[
-        str,
-        AfterValidator(_a_reason),
-        Field(
-            min_length=SHORTEST,
-            max_length=500,
-            pattern=PLAIN_TEXT,
-            description="Why, for the department's leaders, in ten letters or more. No phone or identity number.",
-            examples=["Kirurgi har ingen på vakt, og pasienten er på vei inn"],
-        ),
-    ]
-    minutes: Annotated[int, Field(ge=1, le=60)] = 15
-
-
-class EmergencyOut(BaseModel):
-    """One emergency access. It is over at `until`, or before at `ended_at`."""
-
-    id: int
-    agent: str
-    department: str
-    reason: str
-    at: datetime
-    until: datetime
-    ended_at: datetime | None
-    ended_by: str | None
-
-    @classmethod
-    def of(cls, row: EmergencyRow) -> Self:
-        return cls(
-            id=row.id,
-            agent=row.agent,
-            department=row.department,
-            reason=row.reason,
-            at=row.at,
-            until=row.until,
-            ended_at=row.ended_at,
-            ended_by=row.ended_by,
-        )
-
-
-class EmergencyPage(BaseModel):
-    items: list[EmergencyOut]
-    next_cursor: str | None
 
 
 @router.post(

@@ -11,8 +11,16 @@ from api.auth.access import Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.routes.callbacks import CONFLICT, NOT_FOUND
-from api.schemas.bodies import AmendIn, BookIn, ExtendIn, PromiseIn, TransferIn
-from api.schemas.common import BookedCallback, CallbackOut, ClaimedCallback, PromisedCallback, TransferredCallback
+from api.schemas.callbacks import CallbackOut, ClaimedCallback, ExtendIn
+from api.schemas.edits import (
+    AmendIn,
+    BookedCallback,
+    BookIn,
+    PromisedCallback,
+    PromiseIn,
+    TransferIn,
+    TransferredCallback,
+)
 from api.web.errors import VersionNeeded
 from api.web.problems import Statuses
 from desk.callbacks.errors import IdentityNotTaken

@@ -4,10 +4,9 @@ import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
 
 from api.readiness import check_database
-from api.schemas.common import ComponentOut, ReadyOut
+from api.schemas.health import AliveOut, ComponentOut, ReadyOut
 from api.services import Services, services_of
 from api.web.metrics import CONTENT_TYPE
 from api.web.problems import Statuses
@@ -22,10 +21,6 @@ STATUSES: Final[Statuses] = {
 }
 
 Inside = Annotated[Services, Depends(services_of)]
-
-
-class AliveOut(BaseModel):
-    alive: bool
 
 
 @router.get("/healthz")

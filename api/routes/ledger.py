@@ -10,8 +10,7 @@ from api.auth.access import Reader
 from api.idempotency import answered, respond
 from api.openapi import API, problems
 from api.routes.callbacks import NOT_FOUND, Cursor, Limit
-from api.schemas.bodies import Moment
-from api.schemas.common import SLUG
+from api.schemas.fields import SLUG, Moment
 from api.schemas.ledger import (
     CallbackPromises,
     DepartmentPromisesOut,

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from api.auth import cookies
 from api.auth.access import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
-from api.schemas.sessions import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut, SessionOut
+from api.schemas.second_factors import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut
+from api.schemas.sessions import SessionOut
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
 from desk.access.permissions import Permission

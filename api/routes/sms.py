@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader
-from pydantic import BaseModel, BeforeValidator, Field
 
 from api.messaging.link_mobility import reported
 from api.openapi import problems
+from api.schemas.sms import ReceivedOut, ReportIn
 from api.services import Services, services_of
 from api.web.errors import NotSignedIn
 from api.web.middleware.trace import trace_of
@@ -25,27 +25,6 @@ secret_header = APIKeyHeader(
     auto_error=False,
     description="INNRINGING_SMS_REPORT_SECRET: `Bearer <secret>`, or `Basic` with it as the password of any user.",
 )
-
-
-def _number(value: object) -> object:
-    """Neither true nor "1001", which would pass for numbers."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a number, please")
-    return value
-
-
-class ReportIn(BaseModel):
-    """A report in LINK Mobility's form. What else it holds (the number, among others) is not read."""
-
-    refId: Annotated[str | None, Field(max_length=200, description="The key the text was sent with.")] = None
-    id: Annotated[str | None, Field(max_length=200, description="The gateway's own; `$n` at its end names a part.")] = (
-        None
-    )
-    resultCode: Annotated[int, Field(ge=0, le=2**31 - 1, description="What became of it."), BeforeValidator(_number)]
-
-
-class ReceivedOut(BaseModel):
-    received: bool
 
 
 def from_gateway(

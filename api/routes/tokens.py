@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from api.auth.access import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.callbacks import Cursor, Limit
-from api.schemas.sessions import TokenIn, TokenMadeOut, TokenOut, TokenPage
+from api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut, TokenPage
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
 from desk.accounts.errors import (

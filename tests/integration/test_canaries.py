@@ -226,7 +226,7 @@ def _kept_session(patch: pytest.MonkeyPatch) -> None:
 
 
 def _in_a_note(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("api.schemas.common.holds_identity", lambda text: False)
+    patch.setattr("api.schemas.fields.holds_identity", lambda text: False)
 
 
 LEAKS = (

@@ -1,0 +1,165 @@
+"""Callbacks, and the requests that move them through the queue."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.fields import MAX_LIMIT, Body, Fence, Moment, Note, Slug
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback
+from desk.database.pages import Page
+from desk.inquiries.model import ClosedReason, Priority, Status
+from desk.messages.model import SmsState
+from desk.numbers.identity_number import IdentityKind, IdentityNumber
+
+
+class ReleaseIn(Body):
+    fence: Fence
+
+
+class AttemptIn(Body):
+    fence: Fence
+    outcome: AttemptOutcome
+    note: Note | None = None
+
+
+class CloseIn(Body):
+    reason: ClosedReason
+    fence: Fence | None = Field(default=None, description="Needed when the callback is claimed.")
+    note: Note | None = None
+
+
+class PatientOut(BaseModel):
+    """Who, without the digits that identify: those are behind GET /callbacks/{id}/patient."""
+
+    kind: IdentityKind
+    masked: str = Field(examples=["010150*****"])
+
+
+class PromiseOut(BaseModel):
+    """When the caller was told we ring. `from` equals `by` where a department rings at fixed times."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    from_: Annotated[datetime, Field(alias="from")]
+    by: datetime
+    spoken: str = Field(examples=["i dag innen klokken 15"])
+
+
+class AttemptOut(BaseModel):
+    at: datetime
+    agent: str
+    outcome: AttemptOutcome
+    counted: bool = Field(description="False: before the promised time or too soon after another; the promise stands.")
+    note: str | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        return cls(
+            at=attempt.at,
+            agent=attempt.agent,
+            outcome=attempt.outcome,
+            counted=attempt.counted,
+            note=attempt.note,
+        )
+
+
+class CallbackOut(BaseModel):
+    id: str
+    department: str
+    status: Status
+    priority: Priority
+    phone: str = Field(examples=["+4768050001"])
+    patient: PatientOut | None
+    promise: PromiseOut
+    attempts: list[AttemptOut]
+    call_count: int = Field(description="How many times the patient has rung while this was open.")
+    language: str
+    created_at: datetime
+    claimed_by: str | None
+    lease_until: datetime | None
+    version: int
+    closed_reason: ClosedReason | None
+    note: str | None
+    sms: SmsState | None = Field(
+        description="Where the newest text message to the patient stands; `failed` and `expired`: the patient was not "
+        "told. It changes without a new `version`; each change is an event `sms_…`."
+    )
+    has_recording: bool = Field(description="Whether the caller said what it is about: GET /callbacks/{id}/recording.")
+
+    @classmethod
+    def of(cls, callback: Callback, **more: int | str) -> Self:
+        """`more` are the fields a subclass adds."""
+        patient = None
+        if callback.patient_kind is not None and callback.patient_masked is not None:
+            patient = PatientOut(kind=callback.patient_kind, masked=callback.patient_masked)
+        return cls(
+            id=callback.id,
+            department=callback.department,
+            status=callback.status,
+            priority=callback.priority,
+            phone=callback.phone.e164,
+            patient=patient,
+            promise=PromiseOut(from_=callback.promise.from_, by=callback.promise.by, spoken=callback.promise_spoken),
+            attempts=[AttemptOut.of(attempt) for attempt in callback.attempts],
+            call_count=callback.call_count,
+            language=callback.language,
+            created_at=callback.created_at,
+            claimed_by=callback.claimed_by,
+            lease_until=callback.lease_until,
+            version=callback.version,
+            closed_reason=callback.closed_reason,
+            note=callback.note,
+            sms=callback.sms,
+            has_recording=callback.has_recording,
+            **more,
+        )
+
+
+class ClaimedCallback(CallbackOut):
+    fence: int = Field(description="Shows that the claim is yours: give it back with attempts, release and close.")
+
+
+class AttemptedCallback(CallbackOut):
+    next: str = Field(
+        description="What happens now, in Norwegian words.",
+        examples=["ringes igjen i dag klokken 13", "ikke nådd, ringt x3: man 10:02, man 13:05, tir 10:01"],
+    )
+
+
+class CallbackPage(BaseModel):
+    items: list[CallbackOut]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+    @classmethod
+    def of(cls, page: Page[Callback]) -> Self:
+        return cls(items=[CallbackOut.of(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+class ClaimedCallbacks(BaseModel):
+    items: list[ClaimedCallback]
+
+
+class FullPatientOut(BaseModel):
+    kind: IdentityKind
+    number: str = Field(description="The whole national identity number. That you read it has been recorded.")
+
+    @classmethod
+    def of(cls, patient: IdentityNumber) -> Self:
+        return cls(kind=patient.kind, number=patient.value)
+
+
+class ClaimIn(Body):
+    department: Slug
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 1
+    due_before: Moment | None = Field(
+        default=None, description="Only those promised by then: a round is claimed by its time."
+    )
+
+
+class ExtendIn(Body):
+    fence: Fence
+
+
+class ReopenIn(Body):
+    cut_off: bool = Field(default=False, description="The line broke while you talked: first in line.")

@@ -1,0 +1,37 @@
+"""Calls as they came in."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from desk.callbacks.model import IncompleteStep, RecordedCall, WhyEnded
+
+
+class CallOut(BaseModel):
+    id: int
+    department: str
+    at: datetime
+    phone: str | None
+    incomplete: bool
+    step: IncompleteStep | None = Field(description="How far an incomplete call came.")
+    why: WhyEnded | None = Field(description="Why an incomplete call ended there.")
+    callback_id: str | None
+
+    @classmethod
+    def of(cls, call: RecordedCall) -> Self:
+        return cls(
+            id=call.id,
+            department=call.department,
+            at=call.at,
+            phone=call.phone.e164 if call.phone else None,
+            incomplete=call.incomplete,
+            step=call.step,
+            why=call.why,
+            callback_id=call.callback_id,
+        )
+
+
+class CallPage(BaseModel):
+    items: list[CallOut]
+    next_cursor: str | None

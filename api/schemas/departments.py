@@ -1,0 +1,84 @@
+"""Departments and their closures."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api.schemas.fields import Body, Moment
+from desk.departments.departments import Department, Policy
+from desk.promises.model import LONGEST_CLOSURE, Closure
+
+
+class DepartmentOut(BaseModel):
+    slug: str
+    name: str
+    extension: str
+    policy: Policy
+    cutoff: str | None = Field(description="Wall time in Europe/Oslo.", examples=["14:00"])
+    answer_by: str | None
+    rounds: list[str]
+    max_attempts: int
+    sms_receipt: bool = Field(description="Whether who rings gets a text message, where SMS is on.")
+    capacity: int | None = Field(description="How many callbacks a round (or a day, under a deadline) holds.")
+    languages: list[str]
+    hospital_number: str
+
+    @classmethod
+    def of(cls, department: Department) -> Self:
+        return cls(
+            slug=department.slug,
+            name=department.name,
+            extension=department.extension,
+            policy=department.policy,
+            cutoff=f"{department.cutoff:%H:%M}" if department.cutoff else None,
+            answer_by=f"{department.answer_by:%H:%M}" if department.answer_by else None,
+            rounds=[f"{start:%H:%M}" for start in department.rounds],
+            max_attempts=department.max_attempts,
+            sms_receipt=department.sms_receipt,
+            capacity=department.capacity,
+            languages=list(department.languages),
+            hospital_number=department.hospital_number.e164,
+        )
+
+
+class ClosureOut(BaseModel):
+    model_config = ConfigDict(validate_by_name=True)
+
+    id: int
+    department: str
+    from_: Annotated[datetime, Field(alias="from")]
+    until: datetime
+    text_key: str
+
+    @classmethod
+    def of(cls, closure: Closure) -> Self:
+        return cls(
+            id=closure.id,
+            department=closure.department,
+            from_=closure.from_,
+            until=closure.until,
+            text_key=closure.text.value,
+        )
+
+
+class DepartmentList(BaseModel):
+    items: list[DepartmentOut]
+
+
+class ClosureIn(Body):
+    """The queue closed: who rings from `from` until `until` is promised what follows, and told why."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    from_: Annotated[Moment, Field(alias="from")]
+    until: Moment
+    text_key: Literal["closed_today", "closed_course", "closed_illness"] | None = Field(
+        default=None, description="The prompt that tells of it; closed_today unless given. Operators own its words."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not timedelta() < self.until - self.from_ <= LONGEST_CLOSURE:
+            raise ValueError("until must come after from, by 31 days at most")
+        return self

@@ -1,0 +1,75 @@
+"""Requests that book, change, transfer and promise callbacks, and their responses."""
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from api.schemas.callbacks import CallbackOut
+from api.schemas.fields import (
+    MAX_NOTE,
+    Body,
+    Language,
+    Moment,
+    Note,
+    OptionalFence,
+    Slug,
+    _without_default,
+)
+from api.web.text import PLAIN_TEXT
+from desk.inquiries.model import Priority
+
+
+class BookedCallback(CallbackOut):
+    created: bool = Field(description="False: there was an open one of the same person, which has been added to.")
+
+
+class TransferredCallback(CallbackOut):
+    promise_kept: bool = Field(description="False: `promise` is a new one, which the patient has not been told yet.")
+
+
+class PromisedCallback(CallbackOut):
+    sms_queued: bool = Field(description="Whether a text message that tells of it is on its way out.")
+
+
+class BookIn(Body):
+    department: Slug
+    phone: Annotated[str, Field(min_length=1, max_length=32, examples=["+4768050001"])]
+    identity: Annotated[
+        str | None,
+        Field(pattern="^[0-9]{11}$", description="National identity number. Never in an address or a log."),
+    ] = None
+    language: Language = "nb"
+    priority: Priority = Priority.NORMAL
+    note: Note | None = None
+
+
+class AmendIn(Body):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    priority: Priority = Field(default=Priority.NORMAL, json_schema_extra=_without_default)
+    note: Annotated[str, Field(max_length=MAX_NOTE, pattern=PLAIN_TEXT)] | None = Field(
+        default=None, description="In place of the note there is; null or an empty one takes it away."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing to change")
+        return self
+
+
+class TransferIn(Body):
+    department: Slug
+    keep_promise: bool = Field(
+        description="True: the caller is rung as promised. False: by the new department's rules."
+    )
+    fence: OptionalFence = None
+    note: Note | None = None
+
+
+class PromiseIn(Body):
+    by: Moment | None = Field(default=None, description="The new promise; without it, by the department's rules.")
+    sms: bool = Field(default=True, description="Tell the patient by a text message, if the phone is a mobile.")
+    fence: OptionalFence = None
