@@ -64,13 +64,14 @@ from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
+from desk.departments.file import DepartmentsFile
 from desk.dials.dials import Dials
-from desk.files.reload import DepartmentsFile, SmsTextsFile
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender, sending
+from desk.messages.texts import SmsTextsFile
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault

@@ -12,9 +12,10 @@ from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.departments.calendar import public_holidays
-from desk.files.reload import DepartmentsFile, SmsTextsFile
+from desk.departments.file import DepartmentsFile
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
+from desk.messages.texts import SmsTextsFile
 from desk.privacy.retention import Retention, Rules
 from desk.recordings.recordings import Recordings
 from desk.settings.database import DatabaseSettings

@@ -17,9 +17,9 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.demo import refuse_demo_departments
+from desk.departments.file import DepartmentsFile
 from desk.dials.dials import Dials
 from desk.errors import DeskError
-from desk.files.reload import DepartmentsFile
 from desk.logging.outlets import guard_output
 from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
@@ -96,7 +96,7 @@ async def serve(settings: Settings) -> None:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        background = [asyncio.create_task(departments.keep_looking()), asyncio.create_task(intake.serve())]
+        background = [asyncio.create_task(departments.watch()), asyncio.create_task(intake.serve())]
         try:
             await _serve_both(controller, dialler, stopping)
         finally:

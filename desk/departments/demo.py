@@ -1,34 +1,34 @@
-"""Departments that are the demo's: production takes none, since it would show patients a number that is nobody's."""
+"""The demo's departments: production refuses them, since it would show patients a number that does not exist."""
 
 from pathlib import Path
 
-from desk.departments.departments import load_departments
 from desk.departments.errors import DepartmentsFileError
+from desk.departments.file import load_departments
 from desk.files.toml_files import read_text
 from desk.files.toml_lines import key_lines
 
-MADE_UP = "+47680500"
-"""How numbers begin that nobody has: dialplan/departments.toml shows with them what a department looks like."""
+DEMO_NUMBERS = "+47680500"
+"""The prefix of the made-up numbers in the departments.toml that is delivered."""
 
 
 def demo_departments(file: Path) -> list[DepartmentsFileError]:
-    """Each department of the file that is the demo's still, as the fault it is in production.
+    """Return a fault for each department of the file that is still the demo's.
 
     Raises DepartmentsFileError where the file can't be used at all.
     """
-    found = [each for each in load_departments(file).all() if each.hospital_number.e164.startswith(MADE_UP)]
+    found = [each for each in load_departments(file).all() if each.hospital_number.e164.startswith(DEMO_NUMBERS)]
     lines = key_lines(read_text(file, DepartmentsFileError))
     return [
         DepartmentsFileError(
             file,
             lines.get((each.slug, "hospital_number")),
-            f"[{each.slug}] is the demo's, its number is made up: write your own department there, or take it out",
+            f"[{each.slug}] is the demo's, its number is made up: write your own department there, or remove it",
         )
         for each in found
     ]
 
 
 def refuse_demo_departments(file: Path) -> None:
-    """Raises DepartmentsFileError for the first of them."""
+    """Raise DepartmentsFileError for the first of them."""
     for fault in demo_departments(file):
         raise fault

@@ -1,4 +1,4 @@
-"""Errors of departments; each docstring is the message."""
+"""Errors of departments. Each docstring is the message."""
 
 from desk.errors import DeskError
 from desk.files.errors import OperatorsFileError

@@ -1,4 +1,4 @@
-"""Errors of operators' files; each docstring is the message."""
+"""Errors of operators' files. Each docstring is the message."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ class OperatorsFileError(DeskError):
     id = "operators-file-error"
 
     def __init__(self, file: Path | str, line: int | None, reason: str) -> None:
-        """`line` counts from 1; None when the fault has no place in the file (it is missing, say)."""
+        """`line` counts from 1, or is None when there is no place in the file: it may be missing."""
         place = f"{file}:{line}" if line is not None else f"{file}"
         super().__init__(f"{place}: {reason}")
         self.file = str(file)

@@ -1,4 +1,4 @@
-"""What is wrong with a file that operators own, and where: one shape for all of them."""
+"""A mistake in an operator's file, in one form for all files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from desk.files.errors import OperatorsFileError
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """`line` counts from 1; None where the fault has no place. A `note` is worth knowing and stops nothing."""
+    """A mistake. `line` counts from 1, or is None where there is no place. A `note` is for information only."""
 
     file: str
     line: int | None
@@ -24,10 +24,10 @@ class Fault:
 
 
 def shown(file: Path, root: Path) -> str:
-    """The file's name as an operator writes it: from the checkout's root where it is under it."""
+    """Return the file's name as an operator writes it: relative to `root` where it is below it."""
     return str(file.relative_to(root) if file.is_relative_to(root) else file)
 
 
 def of_file(error: OperatorsFileError, root: Path) -> Fault:
-    """Return the fault for which a file was refused."""
+    """Return the mistake for which a file was refused."""
     return Fault(shown(Path(error.file), root), error.line, error.reason)

@@ -1,4 +1,4 @@
-"""Reading an operator's TOML file: what keeps it from being read at all is told in one way, whatever it holds."""
+"""Read an operator's TOML file. What prevents that is reported in the same way for every file."""
 
 import re
 import tomllib
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 Fault = Callable[[Path, int | None, str], Exception]
-"""Makes the error of a kind of file from file, line (from 1; None without a place) and reason."""
+"""The error of a kind of file, made from file, line (from 1, or None) and reason."""
 
 
 def read_text(file: Path, fault: Fault, *, missing: str | None = None, not_utf8: str = "this is not UTF-8") -> str:
-    """The file's text. A byte order mark, as Windows' Notepad leaves, is no part of it. Raises what `fault` makes.
+    """Return the file's text without a byte order mark, as Windows' Notepad writes one. Raises what `fault` makes.
 
-    `missing`: the reason for a file that is not there, where the system's own words say too little.
+    `missing` is the reason for a file that is not there.
     """
     try:
         raw = file.read_bytes()
@@ -29,7 +29,7 @@ def read_text(file: Path, fault: Fault, *, missing: str | None = None, not_utf8:
 
 
 def parse(file: Path, text: str, fault: Fault) -> dict[str, Any]:
-    """What the text holds. Raises what `fault` makes, with the line, when it is not TOML."""
+    """Parse the text. Raises what `fault` makes, with the line, when it is not TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,4 @@
-"""Where in a TOML text a key stands: tomllib reads values and forgets their places. Pure."""
+"""The lines of the keys in a TOML text, which tomllib does not report. Pure."""
 
 import tomllib
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ Path = tuple[str, ...]
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """The line, from 1, on which each key and table of a valid TOML text begins: `("kirurgi", "cutoff") -> 12`.
+    """Return the line, from 1, of each key and table of a valid TOML text: `("kirurgi", "cutoff") -> 12`.
 
-    Each statement is read by itself, so that quoted and dotted keys, comments and values over several lines are
-    understood as tomllib understands them. Keys within an inline table stand on the line of its statement.
+    Each statement is parsed by itself, so that quoted and dotted keys, comments and values over several lines are
+    read as tomllib reads them. Keys of an inline table have the line of its statement.
     """
     lines: dict[Path, int] = {}
     table: Path = ()
@@ -27,7 +27,7 @@ def key_lines(text: str) -> dict[Path, int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each statement with the line it begins on. A line that can't be read alone goes on on the next."""
+    """Yield each statement with its first line. A line that can't be parsed alone continues on the next."""
     statement, start = "", 1
     for number, line in enumerate(text.split("\n"), start=1):
         if not statement:
@@ -43,7 +43,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Every path in a nested table, the outer before the inner."""
+    """Yield every path in a nested table, outer before inner."""
     if path:
         yield path
     if isinstance(value, list):  # an array of tables: [[name]]

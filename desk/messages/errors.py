@@ -1,4 +1,4 @@
-"""Errors of SMS; each docstring is the message."""
+"""Errors of SMS. Each docstring is the message."""
 
 from desk.files.errors import OperatorsFileError
 

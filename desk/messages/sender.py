@@ -10,10 +10,10 @@ import structlog
 
 from desk.clock import Clock
 from desk.database.errors import StorageUnavailable
-from desk.files.reload import SmsTextsFile
 from desk.health import Component
 from desk.messages.model import SmsGateway, TryLater
 from desk.messages.outbox import Outbox
+from desk.messages.texts import SmsTextsFile
 from desk.settings.settings import Settings
 
 EVERY_SECONDS = 3.0

@@ -1,33 +1,35 @@
-"""prompts/sms.toml read and checked: the words of texts to patients, in each language.
+"""prompts/sms.toml: the texts of messages to patients in each language, read, checked, and read again after an edit.
 
-Only the form is the program's: what must be in a text, what never is, and how long it may be.
+The words are the operator's. The program checks what a text must contain, what it must not, and how long it is.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Self, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, RootModel, model_validator
 
 from desk.departments.departments import LANGUAGES, Department
-from desk.files.toml_files import parse, read_text
-from desk.files.toml_lines import key_lines
+from desk.files.edited_file import EditedFile
+from desk.files.toml_models import Place, TomlTable, load_toml, refusal, wrong
 from desk.messages import gsm7
 from desk.messages.errors import SmsTextsError
 from desk.messages.model import SmsKind
 from desk.promises.model import Promise
 from desk.promises.rules import spoken_text
 
-NEEDED: Final = ("nb", "en")
+REQUIRED_LANGUAGES: Final = ("nb", "en")
 WHEN: Final = "{when}"
 NUMBER: Final = "{number}"
 MOST_PARTS: Final = 2
 LONGEST: Final = {WHEN: "torsdag 23. september innen klokken 11.30", NUMBER: "58 12 34 56 78 90"}
-"""As long as what takes a placeholder's place can be, in any language."""
+"""The longest value of each placeholder, in any language."""
 SHORTEST_WORD: Final = 5
-"""Words of a department's name shorter than this («for», «barn») say nothing by themselves."""
+"""Shorter words of a department's name («for», «barn») do not identify it."""
 _FAR = timedelta(days=30)
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 _UNFINISHED = re.compile(r"\[[^\]]*\]|<[^>]*>|%[sd]|\b(?:TODO|FIXME|XXX+)\b|_{2,}|\.{3}|…")
@@ -35,92 +37,112 @@ _UNFINISHED = re.compile(r"\[[^\]]*\]|<[^>]*>|%[sd]|\b(?:TODO|FIXME|XXX+)\b|_{2,
 
 @dataclass(frozen=True)
 class SmsTexts:
-    """Words by language and kind. Every language has every kind."""
+    """The texts by language and kind. Every language has every kind."""
 
     words: Mapping[str, Mapping[SmsKind, str]]
 
     def text(self, kind: SmsKind, department: Department, promise: Promise, language: str) -> str:
-        """What the patient reads. A language without words gets bokmål."""
-        language = language if language in self.words else NEEDED[0]
+        """Return the text for a patient. A language without texts gets bokmål."""
+        language = language if language in self.words else REQUIRED_LANGUAGES[0]
         when = written_text(promise, department, language)
         number = " ".join(department.hospital_number.national_groups)
         return self.words[language][kind].replace(WHEN, when).replace(NUMBER, number)
 
 
 def written_text(promise: Promise, department: Department, language: str) -> str:
-    """The promise as it is written: «tirsdag 24. november innen klokken 15».
+    """Return the promise in writing: «tirsdag 24. november innen klokken 15».
 
-    Always with the date: a text may be read a day late, when «i morgen» has become another day.
+    It always has the date: a message may be read a day late, when «i morgen» is another day.
     """
     return spoken_text(promise, department, promise.by - _FAR, language)
 
 
+def _text(value: object) -> str:
+    """Return the text on one line, or refuse it."""
+    if not isinstance(value, str) or not value.strip():
+        raise wrong("has no text")
+    for found in _BRACES.findall(value):
+        if found not in LONGEST:
+            raise wrong(f"holds «{found}», which nothing fills in: use {WHEN} and {NUMBER}")
+    if WHEN not in value:
+        raise wrong(f"does not say when we ring: put {WHEN} into it")
+    if unfinished := _UNFINISHED.search(value):
+        raise wrong(f"holds «{unfinished[0]}», which would be sent as it stands")
+    text = " ".join(value.split())
+    filled = text
+    for placeholder, longest in LONGEST.items():
+        filled = filled.replace(placeholder, longest)
+    if outside := gsm7.outside(filled):
+        raise wrong(f"holds «{outside[0]}», which a text message can't carry: write it otherwise")
+    if (parts := gsm7.parts(filled)) > MOST_PARTS:
+        raise wrong(f"takes {parts} messages when filled in: {MOST_PARTS} at most, shorten it")
+    return text
+
+
+def _language(language: str) -> str:
+    if language not in LANGUAGES:
+        raise wrong(f"is not a language: write one of {', '.join(LANGUAGES)}")
+    return language
+
+
+MessageText: TypeAlias = Annotated[str, BeforeValidator(_text)]
+
+
+class LanguageTable(TomlTable):
+    """The texts in one language."""
+
+    receipt: MessageText
+    new_promise: MessageText
+
+
+class SmsTextsTable(RootModel[dict[Annotated[str, AfterValidator(_language)], LanguageTable]]):
+    """The whole file: a table for each language."""
+
+    @model_validator(mode="after")
+    def _required_languages(self) -> Self:
+        for language in REQUIRED_LANGUAGES:
+            if language not in self.root:
+                raise refusal(f"there is no [{language}]")
+        return self
+
+
 def load_sms_texts(file: Path) -> SmsTexts:
-    """Raises SmsTextsError(file, line, reason), and takes nothing from a faulty file."""
-    text = read_text(file, SmsTextsError, missing="the texts of SMS are missing")
-    content = parse(file, text, SmsTextsError)
-    lines = key_lines(text)
-    for place, reason in _faults(content):
-        while place and place not in lines:
-            place = place[:-1]
-        raise SmsTextsError(file, lines.get(place), reason)
-    words = {
-        language: {kind: " ".join(table[kind.value].split()) for kind in SmsKind} for language, table in content.items()
-    }
-    return SmsTexts(words)
+    """Read sms.toml. Raises SmsTextsError(file, line, reason), and takes nothing from a faulty file."""
+    tables = load_toml(file, SmsTextsTable, SmsTextsError, subject=_subject, missing="the texts of SMS are missing")
+    return SmsTexts(
+        {language: {kind: getattr(table, kind.value) for kind in SmsKind} for language, table in tables.root.items()}
+    )
 
 
-def telling_names(texts: SmsTexts, departments: Collection[Department]) -> Iterator[tuple[str, SmsKind, str]]:
-    """(language, kind, reason) for each text that names a department, or a word of its name."""
+class SmsTextsFile(EditedFile[SmsTexts, SmsTextsError]):
+    """sms.toml: call it for the current texts. None while there has been no valid file: then none is written."""
+
+    refused = "The texts of SMS are refused: the last valid ones are still used"
+    reloaded = "The texts of SMS were read again"
+
+    def __init__(
+        self, file: Path, *, seconds: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(file, load_sms_texts, SmsTextsError, seconds=seconds, wall=wall)
+
+    def __call__(self) -> SmsTexts | None:
+        """Return the current texts."""
+        return self._current()
+
+
+def _subject(place: Place) -> str:
+    language, *key = place
+    return " ".join([f"[{language}]", *key])
+
+
+def naming_departments(texts: SmsTexts, departments: Collection[Department]) -> Iterator[tuple[str, SmsKind, str]]:
+    """Yield (language, kind, reason) for each text that names a department, or a word of its name."""
     for language, table in texts.words.items():
         for kind, text in table.items():
             words = set(re.findall(r"\w+", text.casefold()))
             for department in departments:
                 own = re.findall(r"\w+", department.name.casefold())
-                told = words & {department.slug, *(word for word in own if len(word) >= SHORTEST_WORD)}
-                if told:
-                    reason = f"says «{min(told)}», which tells of [{department.slug}]: a text names no department"
+                named = words & {department.slug, *(word for word in own if len(word) >= SHORTEST_WORD)}
+                if named:
+                    reason = f"says «{min(named)}», which identifies [{department.slug}]: a text names no department"
                     yield language, kind, reason
-
-
-def _faults(content: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong and at which key, in the order of the file."""
-    kinds = [kind.value for kind in SmsKind]
-    for language, table in content.items():
-        if language not in LANGUAGES or not isinstance(table, dict):
-            yield (language,), f"[{language}] is not a language: write one of {', '.join(LANGUAGES)}"
-            continue
-        for key, text in table.items():
-            if key not in kinds:
-                near = get_close_matches(key, kinds, n=1)
-                yield (
-                    (language, key),
-                    f"[{language}] has {key}, which nothing sends" + (f": did you mean {near[0]}?" if near else ""),
-                )
-            elif reason := _wrong(text):
-                yield (language, key), f"[{language}] {key} {reason}"
-        if missing := [key for key in kinds if key not in table]:
-            yield (language,), f"[{language}] lacks {', '.join(missing)}"
-    for language in NEEDED:
-        if language not in content:
-            yield (), f"there is no [{language}]"
-
-
-def _wrong(text: object) -> str | None:
-    if not isinstance(text, str) or not text.strip():
-        return "has no text"
-    for found in _BRACES.findall(text):
-        if found not in LONGEST:
-            return f"holds «{found}», which nothing fills in: use {WHEN} and {NUMBER}"
-    if WHEN not in text:
-        return f"does not say when we ring: put {WHEN} into it"
-    if unfinished := _UNFINISHED.search(text):
-        return f"holds «{unfinished[0]}», which would be sent as it stands"
-    filled = " ".join(text.split())
-    for placeholder, longest in LONGEST.items():
-        filled = filled.replace(placeholder, longest)
-    if outside := gsm7.outside(filled):
-        return f"holds «{outside[0]}», which a text message can't carry: write it otherwise"
-    if (parts := gsm7.parts(filled)) > MOST_PARTS:
-        return f"takes {parts} messages when filled in: {MOST_PARTS} at most, shorten it"
-    return None

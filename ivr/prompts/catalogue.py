@@ -3,17 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Self, TypeAlias
 
-from desk.files.toml_files import parse, read_text
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from desk.files.toml_files import read_text
 from desk.files.toml_lines import key_lines
+from desk.files.toml_models import Place, load_toml, refusal, suggestion, wrong
 from ivr.prompts.keys import OWN_ANSWER, all_keys
 
-SILENCE = "silence"
-TONE = "tone"
-FRAGMENTS = "fragments"
+_MISSING = "the catalogue of prompts is missing"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_PAUSE = 5.0
 _LONGEST_TONE = 0.08  # fast callers press keys 100 ms apart, and each key has its own tone
@@ -68,87 +68,111 @@ class Catalogue:
         return key in self.fragments[language]
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise wrong("has no text")
+    if rest := _PLACEHOLDER.search(value):
+        raise wrong(f"holds «{rest[0]}», which would be read aloud as it stands")
+    return " ".join(value.split())
+
+
+def _seconds(most: float) -> BeforeValidator:
+    """Accept seconds, more than 0 and at most `most`."""
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+            raise wrong(f"must be seconds, more than 0 and at most {most:g}")
+        return float(value)
+
+    return BeforeValidator(check)
+
+
+def _language(value: object) -> object:
+    if not isinstance(value, dict):
+        raise wrong("is not a table of prompts for a language")
+    return value
+
+
+PromptText: TypeAlias = Annotated[str, BeforeValidator(_text)]
+
+
+class LanguageTable(BaseModel):
+    """[nb]: the texts of a language by key. [nb.fragments] has the parts of sentences."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, PromptText] = Field(init=False)
+
+    fragments: dict[str, PromptText] = {}
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """The texts that are whole sentences."""
+        return self.__pydantic_extra__
+
+    @model_validator(mode="after")
+    def _each_key_once(self) -> Self:
+        if twice := sorted(self.sentences.keys() & self.fragments.keys()):
+            raise wrong(f"has {twice[0]} both as a sentence and as a fragment")
+        return self
+
+
+class CatalogueTable(BaseModel):
+    """The whole file: [silence] and [tone] with lengths in seconds, and a table for each language."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[LanguageTable, BeforeValidator(_language)]] = Field(init=False)
+
+    silence: dict[str, Annotated[float, _seconds(_LONGEST_PAUSE)]] = {}
+    tone: dict[str, Annotated[float, _seconds(_LONGEST_TONE)]] = {}
+
+    @property
+    def languages(self) -> dict[str, LanguageTable]:
+        """The tables of the languages."""
+        return self.__pydantic_extra__
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Check that every key has a text and every text has a key. Operators choose the keys of their own answers."""
+        if not self.languages:
+            raise refusal("no language in the catalogue")
+        for language, table in self.languages.items():
+            if not _NAME.fullmatch(language):
+                raise refusal(f"[{language}] is not a table of prompts for a language", language)
+            found = {*table.sentences, *table.fragments, *self.silence, *self.tone}
+            if missing := sorted(all_keys() - found):
+                raise refusal(f"[{language}] lacks {_some(missing)}", language)
+            if unknown := sorted(key for key in found - all_keys() if not key.startswith(OWN_ANSWER)):
+                advice = suggestion(unknown[0], all_keys()) if len(unknown) == 1 else ""
+                reason = f"[{language}] has {_some(unknown)}, which nothing plays{advice}"
+                raise refusal(reason, *self._place(language, unknown[0]))
+        return self
+
+    def _place(self, language: str, key: str) -> Place:
+        if key in self.languages[language].fragments:
+            return (language, "fragments", key)
+        return ("silence", key) if key in self.silence else ("tone", key) if key in self.tone else (language, key)
+
+
 def load_catalogue(path: Path) -> Catalogue:
     """Load the catalogue. Raises CatalogueError, with file, line and reason, when it is invalid or incomplete."""
-    text = _read(path)
-    document = parse(path, text, CatalogueError)
-    return _CatalogueReader(path, text).catalogue(document)
+    table = load_toml(path, CatalogueTable, CatalogueError, subject=_subject, missing=_MISSING)
+    return Catalogue(
+        texts={language: each.sentences | each.fragments for language, each in table.languages.items()},
+        fragments={language: frozenset(each.fragments) for language, each in table.languages.items()},
+        silences=table.silence,
+        tones=table.tone,
+    )
 
 
 def catalogue_lines(path: Path) -> Mapping[tuple[str, str], int]:
     """Return the line of each (language, key) in a valid catalogue."""
-    return {(place[0], place[-1]): line for place, line in key_lines(_read(path)).items() if len(place) > 1}
+    lines = key_lines(read_text(path, CatalogueError, missing=_MISSING))
+    return {(place[0], place[-1]): line for place, line in lines.items() if len(place) > 1}
 
 
-def _read(path: Path) -> str:
-    return read_text(path, CatalogueError, missing="the catalogue of prompts is missing", not_utf8="not UTF-8 text")
-
-
-class _CatalogueReader:
-    """Validates a catalogue table by table. Stops at the first fault, with its line."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._text = text
-
-    def catalogue(self, document: dict[str, Any]) -> Catalogue:
-        silences = self._seconds(SILENCE, document.pop(SILENCE, {}), _LONGEST_PAUSE)
-        tones = self._seconds(TONE, document.pop(TONE, {}), _LONGEST_TONE)
-        texts: dict[str, dict[str, str]] = {}
-        fragments: dict[str, frozenset[str]] = {}
-        for language, table in document.items():
-            if not isinstance(table, dict) or not _NAME.fullmatch(language):
-                self._refuse(f"[{language}] is not a table of prompts for a language", language)
-            pieces = table.pop(FRAGMENTS, {})
-            if not isinstance(pieces, dict):
-                self._refuse(f"[{language}.{FRAGMENTS}] is not a table", language, FRAGMENTS)
-            if twice := sorted(table.keys() & pieces.keys()):
-                reason = f"[{language}] has {twice[0]} both as a sentence and as a fragment"
-                self._refuse(reason, language, FRAGMENTS, twice[0])
-            texts[language] = self._texts(language, table) | self._texts(language, pieces, FRAGMENTS)
-            fragments[language] = frozenset(pieces)
-            self._complete(language, texts[language].keys() | silences.keys() | tones.keys())
-        if not texts:
-            self._refuse("no language in the catalogue")
-        return Catalogue(texts=texts, fragments=fragments, silences=silences, tones=tones)
-
-    def _seconds(self, name: str, table: object, most: float) -> dict[str, float]:
-        if not isinstance(table, dict):
-            self._refuse(f"[{name}] is not a table", name)
-        for key, seconds in table.items():
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= most:
-                self._refuse(f"[{name}] {key} must be seconds, more than 0 and at most {most:g}", name, key)
-        return {key: float(seconds) for key, seconds in table.items()}
-
-    def _texts(self, language: str, table: Mapping[str, object], *under: str) -> dict[str, str]:
-        texts = {}
-        for key, text in table.items():
-            if not isinstance(text, str) or not text.strip():
-                self._refuse(f"[{language}] {key} has no text", language, *under, key)
-            if rest := _PLACEHOLDER.search(text):
-                reason = f"[{language}] {key} holds «{rest[0]}», which would be read aloud as it stands"
-                self._refuse(reason, language, *under, key)
-            texts[key] = " ".join(text.split())
-        return texts
-
-    def _complete(self, language: str, found: set[str]) -> None:
-        """Check that every key has a text and every text has a key. Operators choose the keys of their own answers."""
-        if missing := sorted(all_keys() - found):
-            self._refuse(f"[{language}] lacks {_some(missing)}", language)
-        if unknown := sorted(key for key in found - all_keys() if not key.startswith(OWN_ANSWER)):
-            near = get_close_matches(unknown[0], all_keys(), n=1)
-            advice = f": did you mean {near[0]}?" if near and len(unknown) == 1 else ""
-            places = [(language, unknown[0]), (language, FRAGMENTS, unknown[0]), (SILENCE, unknown[0])]
-            places += [(TONE, unknown[0])]
-            lines = key_lines(self._text)
-            place = next((each for each in places if each in lines), (language,))
-            self._refuse(f"[{language}] has {_some(unknown)}, which nothing plays{advice}", *place)
-
-    def _refuse(self, reason: str, *place: str) -> NoReturn:
-        lines = key_lines(self._text)
-        while place and place not in lines:
-            place = place[:-1]
-        raise CatalogueError(self._path, lines.get(place), reason)
+def _subject(place: Place) -> str:
+    table, *keys = place
+    return " ".join([f"[{table}]", *keys[-1:]])
 
 
 def _some(keys: list[str]) -> str:

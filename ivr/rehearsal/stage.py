@@ -20,7 +20,7 @@ from desk.callbacks.queue import Desk
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.departments.departments import Department
-from desk.files.reload import DepartmentsFile
+from desk.departments.file import DepartmentsFile
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.migrate import migrate

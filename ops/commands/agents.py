@@ -17,7 +17,7 @@ from desk.accounts.passwords.hashing import made_up
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.clock import SystemClock
-from desk.departments.departments import load_departments
+from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.settings.settings import Settings
 from desk.wire import make_passwords

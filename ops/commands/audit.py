@@ -16,7 +16,8 @@ from desk.audit.extract import ExtractLine, as_csv, as_json, lines
 from desk.audit.retention import AuditRetention, Pruned
 from desk.audit.verify import Verified, Verifying
 from desk.clock import SystemClock
-from desk.departments.departments import Departments, load_departments
+from desk.departments.departments import Departments
+from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity

@@ -15,13 +15,14 @@ from rich.text import Text
 from desk.accounts.errors import AccessFileError, LeakedPasswordsFault
 from desk.accounts.oidc.groups_file import unknown_departments
 from desk.accounts.passwords.leaked_passwords import LeakedPasswords
-from desk.departments.departments import Departments, load_departments
+from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
+from desk.departments.file import load_departments
 from desk.errors import SettingsError
 from desk.files.faults import Fault, of_file, shown
 from desk.files.toml_lines import key_lines
 from desk.messages.errors import SmsTextsError
-from desk.messages.texts import load_sms_texts, telling_names
+from desk.messages.texts import load_sms_texts, naming_departments
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from desk.settings.variables import unread
@@ -67,7 +68,7 @@ def check(
         console.print(table(found))
     wrong = sum(not fault.note for fault in found)
     if wrong:
-        console.print(f"{wrong} {'mistake' if wrong == 1 else 'mistakes'} to mend.")
+        console.print(f"{wrong} {'mistake' if wrong == 1 else 'mistakes'} to fix.")
         raise typer.Exit(1)
     console.print("Departments, prompts and dialplan are in order.")
 
@@ -146,7 +147,7 @@ def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[Fault]
     lines = key_lines(_read(file))
     return [
         Fault(shown(file, root), lines.get((language, kind.value)), f"[{language}] {kind.value} {reason}")
-        for language, kind, reason in telling_names(texts, departments.all())
+        for language, kind, reason in naming_departments(texts, departments.all())
     ]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 
-from desk.departments.departments import load_departments
+from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.settings.settings import Settings, names, secret_names

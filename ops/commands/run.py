@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from desk.database.errors import StorageUnavailable
-from desk.departments.departments import load_departments
+from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.schema.migrate import migrate

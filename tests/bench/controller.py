@@ -15,7 +15,8 @@ from typing import TextIO
 import uvloop
 
 from desk.callbacks.queue import Desk
-from desk.departments.departments import Department, load_departments
+from desk.departments.departments import Department
+from desk.departments.file import load_departments
 from desk.logging.log import configure_logging
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone

@@ -46,7 +46,7 @@ async def test_a_bad_departments_file_in_the_table_of_check(tmp_path: Path, monk
     assert done.returncode == 1
     (row,) = [line for line in done.stdout.splitlines() if "policy" in line]
     assert [cell.strip() for cell in row.split("│")][1:3] == [str(faulty), "5"]
-    assert done.stdout.splitlines()[-1] == "1 mistake to mend."
+    assert done.stdout.splitlines()[-1] == "1 mistake to fix."
 
 
 @pytest.mark.parametrize(("name", "setting"), [("api_port", "API_PORT"), ("ari_port", "ARI_PORT")])

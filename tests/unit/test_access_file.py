@@ -6,8 +6,7 @@ import pytest
 
 from desk.access.permissions import Grant, Role
 from desk.accounts.errors import AccessFileError
-from desk.accounts.oidc.groups_file import load_access, unknown_departments
-from desk.files.reload import AccessFile
+from desk.accounts.oidc.groups_file import AccessFile, load_access, unknown_departments
 from desk.paths import ROOT
 from ops.commands.check import groups
 
@@ -58,14 +57,14 @@ def test_member_of_several_groups_gets_the_grants_of_each(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ('claim = "roles"', "claim = 3", 1, "claim is the name of a claim"),
-        ('claim = "roles"', 'clame = "roles"', 1, "clame is not known here: did you mean claim?"),
-        ("agent = [", "agnt = [", 5, "agnt is not a role: did you mean agent?"),
-        ('agent = ["kirurgi"]', 'agent = "kirurgi"', 5, "write the departments of agent in a list"),
-        ('agent = ["kirurgi"]', "agent = []", 5, "write the departments of agent in a list"),
-        ('agent = ["kirurgi"]', "", 3, "group '7a1c' gives no role"),
+        ('claim = "roles"', "claim = 3", 1, "«claim» must be the name of a claim"),
+        ('claim = "roles"', 'clame = "roles"', 1, "unknown key «clame»: did you mean «claim»?"),
+        ("agent = [", "agnt = [", 5, "unknown key «agnt»: did you mean «agent»?"),
+        ('agent = ["kirurgi"]', 'agent = "kirurgi"', 5, '«agent» must be a list of departments, such as ["kirurgi"]'),
+        ('agent = ["kirurgi"]', "agent = []", 5, '«agent» must be a list of departments, such as ["kirurgi"]'),
+        ('agent = ["kirurgi"]', "", 3, "the group gives no role: write agent or leader"),
         ('[groups."7a1c"]', '[groups."7a1c"', 3, "this is not TOML"),
-        ('[groups."7a1c"]\n', "[groups]\n7a1c = 1\n", 4, "group '7a1c' is no table"),
+        ('[groups."7a1c"]\n', "[groups]\n7a1c = 1\n", 4, "«7a1c» must be a table: write [groups."),
     ],
 )
 def test_mistake_is_reported_at_its_line(file: Path, old: str, new: str, line: int, said: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from desk.departments.departments import load_departments
+from desk.departments.file import load_departments
 from desk.files.faults import Fault
 from desk.paths import ROOT
 from desk.settings.settings import Settings
@@ -156,7 +156,7 @@ def test_departments_file_in_the_wrong_encoding_is_reported(root: Path) -> None:
 BROKEN_TEXTS = [
     ("bad TOML", 'digit_7 = "sju"', 'digit_7 = "sju', "this is not TOML", "digit_7"),
     ("missing prompt", 'welcome = "Velkommen', 'velkommen = "Velkommen', "[nb] lacks welcome", "[nb]"),
-    ("unknown prompt", 'digit_7 = "sju"', 'digit_7 = "sju"\ndigt_7 = "sju"', "did you mean digit_7?", "digit_8"),
+    ("unknown prompt", 'digit_7 = "sju"', 'digit_7 = "sju"\ndigt_7 = "sju"', "did you mean «digit_7»?", "digit_8"),
     ("no words", 'digit_7 = "sju"', 'digit_7 = ""', "digit_7 has no text", "digit_7"),
     ("a placeholder", '"Du kan legge på nå."', '"Du kan legge på, {navn}."', "holds «{navn}»", "may_hang_up ="),
     ("a pause too long", "pause = 0.25", "pause = 25", "pause must be seconds", "pause ="),
@@ -185,7 +185,7 @@ def test_broken_catalogue_is_reported_at_its_line(root: Path, old: str, new: str
 def test_catalogue_in_the_wrong_encoding_is_reported(root: Path) -> None:
     (root / "prompts" / "catalogue.toml").write_bytes(CATALOGUE.encode("latin-1", "replace"))
     (fault,) = checked(root)
-    assert fault.reason == "not UTF-8 text: save the file as UTF-8"
+    assert fault.reason == "this is not UTF-8: save the file as UTF-8"
     assert fault.line == 1 + next(n for n, line in enumerate(CATALOGUE.split("\n")) if not line.isascii())
 
 
@@ -250,10 +250,10 @@ BROKEN_SMS = [
         "the clinic's name",
         "på nytt.",
         "på nytt. Poliklinikk",
-        "says «poliklinikk», which tells of [kirurgi]",
+        "says «poliklinikk», which identifies [kirurgi]",
         "receipt = ",
     ),
-    ("unknown key", "new_promise =", "new_promis =", "did you mean new_promise?", "new_promis ="),
+    ("unknown key", "new_promise =", "new_promis =", "did you mean «new_promise»?", "new_promis ="),
 ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.departments.departments import load_departments
+from desk.departments.file import load_departments
 from desk.files.faults import Fault
 from desk.paths import ROOT
 from ops.commands.dialplan.parser import Dialplan, Place

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from desk.departments.departments import Departments, load_departments
+from desk.departments.departments import Departments
+from desk.departments.file import load_departments
 from desk.paths import ROOT
 from ivr.prompts import keys
 from ivr.prompts.catalogue import Catalogue

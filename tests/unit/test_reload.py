@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from desk.departments.errors import DepartmentsFileError
-from desk.files.reload import DepartmentsFile
+from desk.departments.file import DepartmentsFile
 
 GOOD = """\
 [kirurgi]

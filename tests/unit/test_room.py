@@ -14,8 +14,9 @@ from desk.callbacks import transitions
 from desk.callbacks.model import Registration
 from desk.clock import OSLO
 from desk.departments.calendar import is_workday
-from desk.departments.departments import Department, Policy, load_departments
+from desk.departments.departments import Department, Policy
 from desk.departments.errors import DepartmentsFileError
+from desk.departments.file import load_departments
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
 from desk.promises.errors import PromiseNotPossible

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from desk.departments.departments import LANGUAGES, Policy, load_departments
-from desk.files.reload import SmsTextsFile
+from desk.departments.departments import LANGUAGES, Policy
+from desk.departments.file import load_departments
 from desk.messages import gsm7
 from desk.messages.errors import SmsTextsError
 from desk.messages.model import SmsKind
-from desk.messages.texts import LONGEST, NUMBER, WHEN, load_sms_texts, telling_names, written_text
+from desk.messages.texts import LONGEST, NUMBER, WHEN, SmsTextsFile, load_sms_texts, naming_departments, written_text
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.paths import ROOT
 from desk.promises.model import Promise
@@ -50,7 +50,7 @@ def test_shipped_file_has_all_languages_and_names_no_department() -> None:
     texts = load_sms_texts(FILE)
     assert set(texts.words) == set(LANGUAGES)
     departments = load_departments(ROOT / "dialplan" / "departments.toml").all()
-    assert list(telling_names(texts, departments)) == []
+    assert list(naming_departments(texts, departments)) == []
     for language in LANGUAGES:
         for kind in SmsKind:
             written = texts.text(kind, KIRURGI, promise(datetime(2027, 9, 22, 8, 30, tzinfo=UTC)), language)
@@ -94,8 +94,8 @@ def test_no_filled_in_value_is_longer_than_the_check_assumes() -> None:
 BROKEN = [
     ("bad TOML", "[nn]", "[nn", "this is not TOML", "[nn"),
     ("not a language", "[nn]", "[dk]", "[dk] is not a language: write one of nb, nn, en", "[dk]"),
-    ("no English", "[en]", "[nb.x]", "[nb] has x, which nothing sends", "[nb.x]"),
-    ("unknown key", "receipt =", "reciept =", "which nothing sends: did you mean receipt?", "reciept ="),
+    ("no English", "[en]", "[nb.x]", "unknown key «x»", "[nb.x]"),
+    ("unknown key", "receipt =", "reciept =", "unknown key «reciept»: did you mean «receipt»?", "reciept ="),
     ("no time", "deg {when}, fra", "deg, fra", "does not say when we ring: put {when} into it", "receipt ="),
     ("another placeholder", "{number}", "{phone}", "holds «{phone}», which nothing fills in", "receipt ="),
     ("a brace left over", "{when}, fra", "{when}, {fra", "holds «{», which nothing fills in", "receipt ="),
@@ -150,9 +150,9 @@ def test_nynorsk_falls_back_to_bokmaal(tmp_path: Path) -> None:
 def test_text_that_names_a_department_is_refused(tmp_path: Path, word: str) -> None:
     file = tmp_path / "sms.toml"
     file.write_text(TEXT.replace("på nytt.", f"på nytt. Hilsen {word}!", 1), "utf-8")
-    ((language, kind, reason),) = telling_names(load_sms_texts(file), [KIRURGI])
+    ((language, kind, reason),) = naming_departments(load_sms_texts(file), [KIRURGI])
     assert (language, kind) == ("nb", SmsKind.RECEIPT)
-    assert reason == f"says «{word.lower()}», which tells of [kirurgi]: a text names no department"
+    assert reason == f"says «{word.lower()}», which identifies [kirurgi]: a text names no department"
 
 
 def test_valid_edit_takes_effect_and_a_mistake_does_not(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from api.auth.oidc.wire import Wire
 from api.web.errors import NotSignedIn
 from desk.access.agent import Agent
 from desk.accounts.agents import Agents
+from desk.accounts.oidc.groups_file import AccessFile
 from desk.accounts.oidc.identities import ProviderPeople
 from desk.accounts.sessions.service import LoginSource, Opened, ProviderLogin, Session, Sessions
 from desk.clock import Clock
 from desk.database.engine import Database
-from desk.files.reload import AccessFile
 from desk.health import Component
 from desk.settings.oidc import OidcSettings
 from desk.settings.settings import Settings

@@ -1,109 +1,131 @@
-"""dialplan/access.toml read and checked: which of the provider's groups give which role, in which departments."""
+"""dialplan/access.toml: which of the provider's groups give which role in which departments."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
 from desk.accounts.errors import AccessFileError
-from desk.files.toml_files import parse, read_text
+from desk.files.edited_file import EditedFile
+from desk.files.toml_files import read_text
 from desk.files.toml_lines import key_lines
+from desk.files.toml_models import TomlTable, line_of, load_toml, refusal, wrong
 
-GROUPS: Final = "groups"
-COMMENT: Final = "comment"
-LONGEST_CLAIM: Final = 200
-LONGEST_GROUP: Final = 200
-ROLES: Final = tuple(role.value for role in Role)
+LONGEST: Final = 200
+"""Of a claim's name, and of a group's id."""
+AS_TABLE: Final = 'must be a table: write [groups."its id"], the id in quotes'
+MISSING: Final = "the file of groups and roles is missing"
 
 
 @dataclass(frozen=True)
 class GroupsToRoles:
-    """What a group gives. `claim`: where in a token the groups stand; `name`: where the person's name does."""
+    """The roles of each group. `claim` and `name` are the token's claims with the groups and the person's name."""
 
     claim: str = "groups"
     name: str = "name"
     grants: Mapping[str, frozenset[Grant]] = field(default_factory=dict)
 
     def of(self, groups: Iterable[str]) -> frozenset[Grant]:
-        """What somebody in those groups may do; nothing for groups that are not in the file."""
+        """Return what these groups give together. Groups that are not in the file give nothing."""
         return frozenset(grant for group in groups for grant in self.grants.get(group, ()))
 
 
+def _claim(value: object) -> object:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
+        raise wrong('must be the name of a claim, in quotes, such as "groups"')
+    return value
+
+
+def _table(value: object) -> object:
+    if not isinstance(value, dict):
+        raise wrong(AS_TABLE)
+    return value
+
+
+def _group_id(group: str) -> str:
+    if not 0 < len(group) <= LONGEST:
+        raise refusal(f"a group's id has 1 to {LONGEST} characters")
+    return group
+
+
+def _slugs(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(slug, str) for slug in value):
+        raise wrong('must be a list of departments, such as ["kirurgi"], or ["*"] for all')
+    return tuple(value)
+
+
+Claim: TypeAlias = Annotated[str, BeforeValidator(_claim)]
+Slugs: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_slugs)]
+
+
+class GroupTable(TomlTable):
+    """[groups."…"]: the departments in which the group has each role."""
+
+    comment: Any = None
+    agent: Slugs = ()
+    leader: Slugs = ()
+    operator: Slugs = ()
+    auditor: Slugs = ()
+    admin: Slugs = ()
+
+    @model_validator(mode="after")
+    def _any_role(self) -> Self:
+        if not self.grants:
+            raise refusal(f"the group gives no role: write {' or '.join(Role)} with its departments")
+        return self
+
+    @property
+    def grants(self) -> frozenset[Grant]:
+        """The roles, each in one department."""
+        return frozenset(Grant(role, slug) for role in Role for slug in getattr(self, role))
+
+
+class AccessTable(TomlTable):
+    """The whole file."""
+
+    claim: Claim = "groups"
+    name: Claim = "name"
+    groups: Annotated[
+        dict[Annotated[str, AfterValidator(_group_id)], Annotated[GroupTable, BeforeValidator(_table)]],
+        BeforeValidator(_table),
+    ] = Field({})
+
+
 def load_access(file: Path) -> GroupsToRoles:
-    """Raises AccessFileError(file, line, reason), and takes nothing from a faulty file."""
-    content, lines = _read(file)
-    for place, reason in _faults(content):
-        raise AccessFileError(file, _line(lines, place), reason)
-    grants = {
-        group: frozenset(Grant(Role(role), slug) for role in ROLES for slug in table.get(role, ()))
-        for group, table in content.get(GROUPS, {}).items()
-    }
-    return GroupsToRoles(content.get("claim", "groups"), content.get("name", "name"), grants)
+    """Read access.toml. Raises AccessFileError(file, line, reason), and takes nothing from a faulty file."""
+    table = load_toml(file, AccessTable, AccessFileError, missing=MISSING)
+    return GroupsToRoles(table.claim, table.name, {group: each.grants for group, each in table.groups.items()})
 
 
 def unknown_departments(file: Path, known: Collection[str]) -> Iterator[tuple[int | None, str]]:
-    """(line, reason) for each department of a faultless file that there is not. Raises as `load_access`."""
-    load_access(file)
-    content, lines = _read(file)
-    for group, table in content.get(GROUPS, {}).items():
-        for role in ROLES:
-            for slug in table.get(role, ()):
+    """Yield (line, reason) for each department in the file that does not exist. Raises AccessFileError."""
+    table = load_toml(file, AccessTable, AccessFileError, missing=MISSING)
+    lines = key_lines(read_text(file, AccessFileError))
+    for group, each in table.groups.items():
+        for role in Role:
+            for slug in getattr(each, role):
                 if slug != ALL_DEPARTMENTS and slug not in known:
                     near = get_close_matches(slug, known, n=1)
                     hint = f": did you mean {near[0]}?" if near else f": {', '.join(known)}"
-                    yield _line(lines, (GROUPS, group, role)), f"there is no department {slug}{hint}"
+                    yield line_of(("groups", group, role), lines), f"there is no department {slug}{hint}"
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
-    text = read_text(file, AccessFileError, missing="the file of groups and roles is missing")
-    return parse(file, text, AccessFileError), key_lines(text)
+class AccessFile(EditedFile[GroupsToRoles, AccessFileError]):
+    """access.toml: call it for what groups give now. None while there has been no valid file: no one is let in."""
 
+    refused = "The file of groups and roles is refused: the last valid one is still used"
+    reloaded = "The file of groups and roles was read again"
 
-def _line(lines: Mapping[tuple[str, ...], int], place: tuple[str, ...]) -> int | None:
-    while place and place not in lines:
-        place = place[:-1]
-    return lines.get(place)
+    def __init__(
+        self, file: Path, *, seconds: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(file, load_access, AccessFileError, seconds=seconds, wall=wall)
 
-
-def _faults(content: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong and at which key, in the order of the file."""
-    for key, value in content.items():
-        if key in ("claim", "name"):
-            if not isinstance(value, str) or not 0 < len(value) <= LONGEST_CLAIM:
-                yield (key,), f'{key} is the name of a claim, in quotes: {key} = "{key if key == "name" else GROUPS}"'
-        elif key != GROUPS:
-            yield (key,), f"{key} is not known here{_meant(key, ('claim', 'name', GROUPS))}"
-        elif not isinstance(value, dict):
-            yield (key,), 'write each group as a table: [groups."its id"]'
-        else:
-            for group, table in value.items():
-                yield from _faults_of(group, table)
-
-
-def _faults_of(group: str, table: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    here = (GROUPS, group)
-    if not isinstance(table, dict):
-        yield here, f'group {group!r} is no table: write [groups."{group}"], the id in quotes'
-        return
-    if not 0 < len(group) <= LONGEST_GROUP:
-        yield here, "a group's id has 1 to 200 signs"
-    for role, departments in table.items():
-        if role == COMMENT:
-            continue
-        if role not in ROLES:
-            yield (*here, role), f"{role} is not a role{_meant(role, ROLES)}"
-        elif not _are_slugs(departments):
-            yield (*here, role), f'write the departments of {role} in a list: {role} = ["kirurgi"], or ["*"] for all'
-    if not set(table) & set(ROLES):
-        yield here, f"group {group!r} gives no role: write {' or '.join(ROLES)} with its departments"
-
-
-def _are_slugs(departments: Any) -> bool:
-    return isinstance(departments, list) and bool(departments) and all(isinstance(slug, str) for slug in departments)
-
-
-def _meant(word: str, known: Collection[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f": did you mean {near[0]}?" if near else f": write one of {', '.join(known)}"
+    def __call__(self) -> GroupsToRoles | None:
+        """Return the current mapping."""
+        return self._current()

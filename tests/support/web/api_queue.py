@@ -8,7 +8,7 @@ from desk.callbacks.model import CallKey
 from desk.callbacks.queue import Desk
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.departments.departments import load_departments
+from desk.departments.file import load_departments
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.migrate import migrate

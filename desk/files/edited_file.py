@@ -1,0 +1,108 @@
+"""A file that operators edit while we run: an edit takes effect at once, a mistake never does."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Final, Generic, TypeVar
+
+import structlog
+
+from desk.files.errors import OperatorsFileError
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS: Final = 1.0
+SETTLING: Final = 0.5
+"""Seconds an edited file must be at rest before it is read: an editor may still be writing it."""
+
+Stamp = tuple[int, int, int]
+T = TypeVar("T")
+E = TypeVar("E", bound=OperatorsFileError)
+
+
+class EditedFile(Generic[T, E]):
+    """The content of a file as it is now. The file is checked at most each second, and read when it has changed.
+
+    A file with a mistake is refused as a whole: the mistake is logged and kept in `fault`, and the last valid content
+    is still used. Without any, there is none.
+    """
+
+    refused: ClassVar[str]
+    """The log message of a file that is refused."""
+    reloaded: ClassVar[str]
+    """The log message of a file that was read again."""
+    required: ClassVar[bool] = False
+    """Whether a mistake at the start is raised instead."""
+
+    def __init__(
+        self,
+        file: Path,
+        load: Callable[[Path], T],
+        faults: type[E],
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`seconds` is a clock that never jumps, `wall` the one files are stamped by."""
+        self._file = file
+        self._load = load
+        self._faults = faults
+        self._seconds = seconds
+        self._wall = wall
+        self._content: T | None = None
+        self._checked_at = seconds()
+        self.fault: E | None = None
+        self._stamp = _stamp(file)
+        try:
+            self._content = load(file)
+        except faults as fault:
+            if self.required:
+                raise
+            self.fault = fault
+            log.error(self.refused, **_place(fault))
+
+    async def watch(self) -> None:
+        """Check the file each second, so that a mistake is logged when it is made and not at the next call."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            self._current()
+
+    def _current(self) -> T | None:
+        if self._seconds() - self._checked_at >= EVERY_SECONDS:
+            self._checked_at = self._seconds()
+            self._check()
+        return self._content
+
+    def _check(self) -> None:
+        stamp = _stamp(self._file)
+        if stamp == self._stamp or (stamp and 0 <= self._wall() - stamp[0] / 1e9 < SETTLING):
+            return
+        try:
+            content = self._load(self._file)
+        except self._faults as fault:
+            self._stamp, self.fault = stamp, fault
+            log.error(self.refused, **_place(fault))
+            return
+        if _stamp(self._file) != stamp:
+            return  # it was written while it was read: the next check takes it
+        self._stamp, self.fault, self._content = stamp, None, content
+        log.info(self.reloaded, **self._logged(content))
+
+    def _logged(self, content: T) -> dict[str, list[str]]:
+        """What to log of new content."""
+        return {}
+
+
+def _stamp(file: Path) -> Stamp | None:
+    """What changes when a file is edited or replaced; None when it can't be read."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _place(fault: OperatorsFileError) -> dict[str, str | int | None]:
+    return {"file": fault.file, "line": fault.line, "reason": fault.reason}
