@@ -18,15 +18,13 @@ from api.openapi import router as docs
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.routes import (
-    audit as audit_routes,
-)
-from api.routes import (
+    agents,
     callbacks,
     calls,
     departments,
     dials,
+    edits,
     emergency,
-    errands,
     events,
     health,
     ledger,
@@ -36,6 +34,9 @@ from api.routes import (
     session,
     sms,
     tokens,
+)
+from api.routes import (
+    audit as audit_routes,
 )
 from api.services import Services
 from api.web.background import repeating
@@ -88,10 +89,11 @@ from desk.wire import (
 HOUR = 3600.0
 ROUTES: Final = (
     callbacks,
-    errands,
+    edits,
     calls,
     dials,
     departments,
+    agents,
     ledger,
     recordings,
     events,

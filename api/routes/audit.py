@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from api.auth.access import Access, signed_in
 from api.openapi import API, problems
-from api.routes.callbacks import Cursor, DepartmentQuery, Limit
+from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.audit import AuditPage, AuditRowOut, ExtractIn, ExtractLineOut, ExtractOut, Form
 from api.schemas.fields import Moment
 from api.web.middleware.trace import trace_of
@@ -37,7 +37,7 @@ def _no_number(text: str) -> str:
     return text
 
 
-@router.get("", responses=problems((404, "There is no such department.")))
+@router.get("", operation_id="list_audit", responses=problems(NO_DEPARTMENT))
 async def list_audit(
     access: Auditor,
     request: Request,
@@ -78,6 +78,7 @@ async def list_audit(
 
 @router.post(
     "/extract",
+    operation_id="extract_audit",
     response_model=ExtractOut,
     responses={
         200: {

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from api.auth.access import Reader, Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
+from api.routes.parameters import CONFLICT, NO_DEPARTMENT, NOT_FOUND, Cursor, Limit
 from api.schemas.callbacks import (
     AttemptedCallback,
     AttemptIn,
@@ -24,7 +25,7 @@ from api.schemas.callbacks import (
     ReleaseIn,
     ReopenIn,
 )
-from api.schemas.fields import LANGUAGE, MAX_LIMIT, SLUG, Moment
+from api.schemas.fields import LANGUAGE, SLUG, Moment
 from api.schemas.history import HistoryOut, HistoryRowOut
 from api.web.errors import NoPatient
 from api.web.problems import Statuses
@@ -51,20 +52,9 @@ STATUSES: Final[Statuses] = {
     TooManyNumbers: 429,
 }
 
-NOT_FOUND = (404, "There is no such callback.")
-CONFLICT = (
-    409,
-    "The callback is not in a status that allows this, the claim is not yours, "
-    "or the Idempotency-Key came with another request before.",
-)
 MOST_DEPARTMENTS = 50
 MOST_DIGITS = 4
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
-DepartmentQuery = Annotated[
-    str | None, Query(max_length=64, pattern=SLUG, description="A department's slug; without it, all of yours.")
-]
 Slug = Annotated[str, Query(max_length=64, pattern=SLUG)]
 
 
@@ -75,7 +65,7 @@ def _no_number(text: str | None) -> str | None:
     return text
 
 
-@router.get("", response_model=CallbackPage, responses=problems((404, "There is no such department.")))
+@router.get("", operation_id="list_callbacks", response_model=CallbackPage, responses=problems(NO_DEPARTMENT))
 async def list_callbacks(
     access: Reader,
     department: Annotated[
@@ -134,7 +124,10 @@ def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozense
 
 
 @router.post(
-    "/claim", response_model=ClaimedCallbacks, responses=problems((404, "There is no such department."), CONFLICT)
+    "/claim",
+    operation_id="claim_next_callbacks",
+    response_model=ClaimedCallbacks,
+    responses=problems(NO_DEPARTMENT, CONFLICT),
 )
 async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Response:
     """Take the next callbacks of a department, one or a whole round; no two agents get the same one.
@@ -153,7 +146,7 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
     return await once(work)
 
 
-@router.get("/{id:uuid}", response_model=CallbackOut, responses=problems(NOT_FOUND))
+@router.get("/{id:uuid}", operation_id="get_callback", response_model=CallbackOut, responses=problems(NOT_FOUND))
 async def get_callback(id: UUID, access: Reader) -> Response:
     """One callback as it stands. Its ETag is what PATCH asks for as If-Match."""
     return respond(_as_it_stands(await access.services.desk.get(str(id), scope=access.scope)))
@@ -161,6 +154,7 @@ async def get_callback(id: UUID, access: Reader) -> Response:
 
 @router.get(
     "/{id:uuid}/patient",
+    operation_id="get_patient",
     responses=problems(
         (404, "There is no such callback, or it has no identity number."),
         (
@@ -181,14 +175,19 @@ async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
     return FullPatientOut.of(patient)
 
 
-@router.get("/{id:uuid}/history", responses=problems(NOT_FOUND))
+@router.get("/{id:uuid}/history", operation_id="get_history", responses=problems(NOT_FOUND))
 async def get_history(id: UUID, access: Reader) -> HistoryOut:
     """Everything that has happened to the callback, oldest first."""
     rows = await access.services.desk.history(str(id), scope=access.scope)
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
 
-@router.post("/{id:uuid}/claim", response_model=ClaimedCallback, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/claim",
+    operation_id="claim_callback",
+    response_model=ClaimedCallback,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     """Take this callback. A colleague's claim may be taken over once its lease has run out."""
 
@@ -200,7 +199,12 @@ async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     return await once(work)
 
 
-@router.post("/{id:uuid}/release", response_model=CallbackOut, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/release",
+    operation_id="release_callback",
+    response_model=CallbackOut,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
     """Let go of a claim: the callback waits again, in its old place."""
 
@@ -211,7 +215,12 @@ async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -
     return await once(work)
 
 
-@router.post("/{id:uuid}/attempts", response_model=AttemptedCallback, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/attempts",
+    operation_id="record_attempt",
+    response_model=AttemptedCallback,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
     """Tell how an attempt went; `next` says what happens now."""
 
@@ -226,7 +235,12 @@ async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempo
     return await once(work)
 
 
-@router.post("/{id:uuid}/close", response_model=CallbackOut, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/close",
+    operation_id="close_callback",
+    response_model=CallbackOut,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Response:
     """Close a callback. One that is claimed is closed by its claimer, with the `fence`."""
 
@@ -239,7 +253,12 @@ async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Re
     return await once(work)
 
 
-@router.post("/{id:uuid}/reopen", response_model=CallbackOut, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/reopen",
+    operation_id="reopen_callback",
+    response_model=CallbackOut,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def reopen(id: UUID, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
     """Put a closed or unreachable callback back in the queue, with a new promise; one cut off goes first in line."""
 

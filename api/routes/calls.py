@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query
 
 from api.auth.access import Reader
 from api.openapi import API, problems
-from api.routes.callbacks import Cursor, DepartmentQuery, Limit
+from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.calls import CallOut, CallPage
 
 router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
 
 
-@router.get("", responses=problems((404, "There is no such department.")))
+@router.get("", operation_id="list_calls", responses=problems(NO_DEPARTMENT))
 async def list_calls(
     access: Reader,
     department: DepartmentQuery = None,

@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth.access import Closer, SignedIn, SignedInAnyhow
+from api.auth.access import Closer, SignedIn
 from api.openapi import API, problems
-from api.schemas.agents import MeOut
+from api.routes.parameters import NO_DEPARTMENT
 from api.schemas.departments import ClosureIn, ClosureOut, DepartmentList, DepartmentOut
 from api.schemas.fields import SLUG
 from api.web.problems import Statuses
@@ -14,7 +14,7 @@ from desk.access.errors import DepartmentNotAllowed
 from desk.departments.errors import DepartmentNotFound
 from desk.promises.model import DelayReason
 
-router = APIRouter(prefix=API)
+router = APIRouter(prefix=f"{API}/departments", tags=["departments"])
 
 STATUSES: Final[Statuses] = {
     DepartmentNotAllowed: 403,
@@ -22,7 +22,7 @@ STATUSES: Final[Statuses] = {
 }
 
 
-@router.get("/departments", tags=["departments"], responses=problems())
+@router.get("", operation_id="list_departments", responses=problems())
 async def list_departments(
     access: SignedIn,
     everywhere: Annotated[
@@ -36,10 +36,10 @@ async def list_departments(
 
 
 @router.post(
-    "/departments/{slug}/closures",
-    tags=["departments"],
+    "/{slug}/closures",
+    operation_id="close_queue",
     status_code=201,
-    responses=problems((404, "There is no such department.")),
+    responses=problems(NO_DEPARTMENT),
 )
 async def close_queue(
     access: Closer, slug: Annotated[str, Path(max_length=64, pattern=SLUG)], closure: ClosureIn
@@ -50,9 +50,3 @@ async def close_queue(
         slug, access.agent.name, scope=access.scope, from_=closure.from_, until=closure.until, text=text
     )
     return ClosureOut.of(closed)
-
-
-@router.get("/me", tags=["agents"], responses=problems())
-async def me(access: SignedInAnyhow) -> MeOut:
-    """Who the token belongs to, and what it opens."""
-    return MeOut.of(access.agent, access.departments())

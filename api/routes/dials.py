@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from api.auth.access import Reader, Worker
 from api.openapi import API, problems
-from api.routes.callbacks import CONFLICT
+from api.routes.parameters import CONFLICT
 from api.schemas.dials import DialIn, DialOut
 from api.web.problems import Statuses
 from desk.dials.errors import (
@@ -39,6 +39,7 @@ NO_DIAL = (404, "There is no such callback, or nobody has asked for it to be dia
 
 @router.post(
     "/{id:uuid}/dial",
+    operation_id="dial",
     status_code=202,
     responses=problems(
         (404, "There is no such callback."),
@@ -56,13 +57,13 @@ async def dial(id: UUID, body: DialIn, access: Worker) -> DialOut:
     return DialOut.of(await dials.request(str(id), agent.name, body.fence, agent.phone, scope=access.scope))
 
 
-@router.get("/{id:uuid}/dial", responses=problems(NO_DIAL))
+@router.get("/{id:uuid}/dial", operation_id="get_dial", responses=problems(NO_DIAL))
 async def get_dial(id: UUID, access: Reader) -> DialOut:
     """The newest dial of the callback."""
     return DialOut.of(await access.services.dials.latest(str(id), scope=access.scope))
 
 
-@router.delete("/{id:uuid}/dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
+@router.delete("/{id:uuid}/dial", operation_id="cancel_dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
 async def cancel_dial(id: UUID, access: Worker) -> DialOut:
     """End my dial, whatever it has come to: both are hung up. `state` is `ended` once that is done."""
     return DialOut.of(await access.services.dials.cancel(str(id), access.agent.name, scope=access.scope))

@@ -1,13 +1,13 @@
 """Emergency access («nødrett»): a department not one's own, for a short time. Thin: the rules are the desk's."""
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 
 from api.auth.access import Reader
 from api.openapi import API, problems
-from api.routes.callbacks import Cursor, DepartmentQuery, Limit
+from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit, Number
 from api.routes.tokens import bearer_of
 from api.schemas.emergency import EmergencyIn, EmergencyOut, EmergencyPage
 from api.web.middleware.trace import trace_of
@@ -21,14 +21,12 @@ STATUSES: Final[Statuses] = {
     EmergencyNotNeeded: 409,
 }
 
-MOST = 9_999_999
-"""Too short for a phone or identity number: those don't belong in an address."""
-
 
 @router.post(
     "",
+    operation_id="open_emergency_access",
     status_code=201,
-    responses=problems((404, "There is no such department."), (409, "The department is open to you already.")),
+    responses=problems(NO_DEPARTMENT, (409, "The department is open to you already.")),
 )
 async def open_emergency(body: EmergencyIn, access: Reader, request: Request) -> EmergencyOut:
     """Open a department to yourself, at once and for a short time: to read and, if you are an agent elsewhere, to work.
@@ -45,7 +43,7 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
     return EmergencyOut.of(given)
 
 
-@router.get("", responses=problems((404, "There is no such department.")))
+@router.get("", operation_id="list_emergency_access", responses=problems(NO_DEPARTMENT))
 async def list_emergencies(
     access: Reader, department: DepartmentQuery = None, cursor: Cursor = None, limit: Limit = 50
 ) -> EmergencyPage:
@@ -56,8 +54,12 @@ async def list_emergencies(
     return EmergencyPage(items=[EmergencyOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.delete("/{number:int}", responses=problems((404, "There is no such emergency access of yours to end.")))
-async def end_emergency(number: Annotated[int, Path(ge=0, le=MOST)], access: Reader, request: Request) -> EmergencyOut:
+@router.delete(
+    "/{number:int}",
+    operation_id="end_emergency_access",
+    responses=problems((404, "There is no such emergency access of yours to end.")),
+)
+async def end_emergency(number: Number, access: Reader, request: Request) -> EmergencyOut:
     """End it before its time: your own, or one in a department you lead. Ended again, it stays as it was."""
     ended = await access.services.emergencies.end(number, access.agent)
     trace_of(request).department, trace_of(request).why = ended.department, f"emergency_access:{ended.id}"

@@ -7,7 +7,7 @@ from pydantic import WithJsonSchema
 
 from api.auth.access import Reader
 from api.openapi import API, problems
-from api.routes.callbacks import DepartmentQuery
+from api.routes.parameters import NO_DEPARTMENT, DepartmentQuery
 from api.web.events.live import EventReader
 from api.web.events.stream import HEARTBEAT_SECONDS, EventStream
 from desk.access.permissions import Permission
@@ -48,9 +48,10 @@ Seconds = Annotated[
 
 @router.get(
     "",
+    operation_id="stream_events",
     response_class=EventStream,
     status_code=200,
-    responses={**problems((404, "There is no such department.")), **STREAM},
+    responses={**problems(NO_DEPARTMENT), **STREAM},
 )
 async def events(
     access: Reader,

@@ -23,13 +23,17 @@ STATUSES: Final[Statuses] = {
 Inside = Annotated[Services, Depends(services_of)]
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="get_health")
 async def alive() -> AliveOut:
     """This process answers. Says nothing of the database or Asterisk: restarting it would not mend those."""
     return AliveOut(alive=True)
 
 
-@router.get("/readyz", responses={503: {"model": ReadyOut, "description": "Something depended on does not answer."}})
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    responses={503: {"model": ReadyOut, "description": "Something depended on does not answer."}},
+)
 async def ready(services: Inside, response: Response) -> ReadyOut:
     """The database and Asterisk answer; 503 when one doesn't, and which.
 
@@ -54,7 +58,9 @@ async def ready(services: Inside, response: Response) -> ReadyOut:
     return answer
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics", operation_id="get_metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+)
 async def metrics(services: Inside) -> Response:
     """For Prometheus: requests, claims, and the queue by department and status; no queue while the database is away."""
     try:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from api.auth.access import Reader
 from api.idempotency import answered, respond
 from api.openapi import API, problems
-from api.routes.callbacks import NOT_FOUND, Cursor, Limit
+from api.routes.parameters import NO_DEPARTMENT, NOT_FOUND, Cursor, Limit
 from api.schemas.fields import SLUG, Moment
 from api.schemas.ledger import (
     CallbackPromises,
@@ -23,11 +23,15 @@ from desk.ledger.forecast import PromiseState
 
 router = APIRouter(prefix=API, tags=["promises"])
 
-NO_DEPARTMENT = (404, "There is no such department.")
 Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
 
 
-@router.get("/departments/{slug}/promises", response_model=DepartmentPromisesOut, responses=problems(NO_DEPARTMENT))
+@router.get(
+    "/departments/{slug}/promises",
+    operation_id="list_promises",
+    response_model=DepartmentPromisesOut,
+    responses=problems(NO_DEPARTMENT),
+)
 async def department_promises(
     slug: Department,
     access: Reader,
@@ -45,7 +49,12 @@ async def department_promises(
     return respond(answered(DepartmentPromisesOut.of(found)))
 
 
-@router.get("/departments/{slug}/warnings", response_model=WarningPage, responses=problems(NO_DEPARTMENT))
+@router.get(
+    "/departments/{slug}/warnings",
+    operation_id="list_warnings",
+    response_model=WarningPage,
+    responses=problems(NO_DEPARTMENT),
+)
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Promises that were seen to be at risk, oldest first: one warning for each, before it breaks."""
     page = await access.services.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
@@ -53,7 +62,9 @@ async def department_warnings(slug: Department, access: Reader, cursor: Cursor =
     return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
 
 
-@router.get("/departments/{slug}/intake", response_model=IntakeOut, responses=problems(NO_DEPARTMENT))
+@router.get(
+    "/departments/{slug}/intake", operation_id="get_intake", response_model=IntakeOut, responses=problems(NO_DEPARTMENT)
+)
 async def department_intake(
     slug: Department,
     access: Reader,
@@ -63,7 +74,12 @@ async def department_intake(
     return respond(answered(IntakeOut.of(await access.services.ledger.intake(slug, since, scope=access.scope))))
 
 
-@router.get("/callbacks/{id:uuid}/promises", response_model=CallbackPromises, responses=problems(NOT_FOUND))
+@router.get(
+    "/callbacks/{id:uuid}/promises",
+    operation_id="list_callback_promises",
+    response_model=CallbackPromises,
+    responses=problems(NOT_FOUND),
+)
 async def callback_promises(id: UUID, access: Reader) -> Response:
     """Every promise given for this callback, the first first, each judged by itself."""
     judged = await access.services.ledger.of_callback(str(id), scope=access.scope)

@@ -24,6 +24,7 @@ NAMED = 'inline; filename="recording.wav"'
 
 @router.get(
     "/{id:uuid}/recording",
+    operation_id="get_recording",
     response_class=Response,
     responses={
         200: {

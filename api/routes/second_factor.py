@@ -33,14 +33,14 @@ STATUSES: Final[Statuses] = {
 NO_AGENT = (404, "There is no such agent within your departments.")
 
 
-@router.get("", responses=problems(NO_AGENT))
+@router.get("", operation_id="get_second_factor", responses=problems(NO_AGENT))
 async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondFactorOut:
     """Whether your log-in needs a second factor, and how many recovery codes are left."""
     check_manages(access.agent, agent)
     return SecondFactorOut.of(await access.services.second_factors.state(access.agent, agent))
 
 
-@router.post("", status_code=201, responses=problems())
+@router.post("", operation_id="start_second_factor", status_code=201, responses=problems())
 async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
     """Begin to set one up: what your authenticator needs. Within fifteen minutes, show a code of it to `confirm`.
 
@@ -50,7 +50,11 @@ async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
     return SecondFactorStartedOut(secret=started.secret, address=started.address)
 
 
-@router.post("/confirm", responses=problems((409, "None is being set up, or it took too long.")))
+@router.post(
+    "/confirm",
+    operation_id="confirm_second_factor",
+    responses=problems((409, "None is being set up, or it took too long.")),
+)
 async def confirm_second_factor(
     access: InOneToAdd, body: CodeIn, request: Request, response: Response
 ) -> SecondFactorAddedOut:
@@ -64,7 +68,12 @@ async def confirm_second_factor(
     return SecondFactorAddedOut(**dict(told), recovery_codes=confirmed.recovery_codes)
 
 
-@router.delete("", status_code=204, responses=problems((404, "There is no such agent, or no second factor.")))
+@router.delete(
+    "",
+    operation_id="remove_second_factor",
+    status_code=204,
+    responses=problems((404, "There is no such agent, or no second factor.")),
+)
 async def remove_second_factor(
     access: InSession, request: Request, response: Response, agent: AgentQuery = None
 ) -> None:

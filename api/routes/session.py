@@ -2,12 +2,13 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import cookies
 from api.auth.access import AgentQuery, InAnySession, InSession, check_manages
 from api.auth.credentials import check_same_site
 from api.openapi import API, problems
+from api.routes.parameters import Number
 from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
@@ -48,13 +49,11 @@ STATUSES: Final[Statuses] = {
     LeakedPasswordsFault: 503,
 }
 
-MOST = 9_999_999
-"""Too short for a phone or identity number: those don't belong in an address."""
 UNKNOWN_ADDRESS = "unknown"
 TOO_MANY = (429, "Too many failed tries: wait for as long as Retry-After says.")
 
 
-@router.post("/session", status_code=201, responses=problems(TOO_MANY))
+@router.post("/session", operation_id="log_in", status_code=201, responses=problems(TOO_MANY))
 async def log_in(
     body: LogInIn, request: Request, response: Response, services: Annotated[Services, Depends(services_of)]
 ) -> SessionOut:
@@ -83,20 +82,20 @@ async def log_in(
     return _kept(response, request, services, logged_in)
 
 
-@router.get("/session", responses=problems())
+@router.get("/session", operation_id="get_session", responses=problems())
 async def current(access: InAnySession) -> SessionOut:
     """Who is logged in here, until when, and the CSRF token of this session."""
     return _told(access.services, access.session, csrf_of(access.secret))
 
 
-@router.delete("/session", status_code=204, responses=problems())
+@router.delete("/session", operation_id="log_out", status_code=204, responses=problems())
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out here."""
     await access.services.sessions.end(access.secret)
     cookies.forget_session(response, request, access.services.settings)
 
 
-@router.delete("/sessions", status_code=204, responses=problems())
+@router.delete("/sessions", operation_id="log_out_everywhere", status_code=204, responses=problems())
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
     """Log out here and everywhere else: needs a log-in of the last ten minutes."""
     access.require_recent()
@@ -104,7 +103,11 @@ async def log_out_everywhere(access: InSession, request: Request, response: Resp
     cookies.forget_session(response, request, access.services.settings)
 
 
-@router.get("/sessions", responses=problems((404, "There is no such agent within your departments.")))
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    responses=problems((404, "There is no such agent within your departments.")),
+)
 async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionList:
     """Where you are logged in, newest first; the 200 newest."""
     check_manages(access.agent, agent)
@@ -113,11 +116,12 @@ async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionL
 
 
 @router.delete(
-    "/sessions/{number:int}", status_code=204, responses=problems((404, "There is no such session of yours to end."))
+    "/sessions/{number:int}",
+    operation_id="end_session",
+    status_code=204,
+    responses=problems((404, "There is no such session of yours to end.")),
 )
-async def end_session(
-    number: Annotated[int, Path(ge=0, le=MOST)], access: InSession, request: Request, response: Response
-) -> None:
+async def end_session(number: Number, access: InSession, request: Request, response: Response) -> None:
     """End one, at once: your own, or with `manage` of an agent within your departments.
 
     Another than the one you ask with needs a log-in of the last ten minutes.
@@ -131,7 +135,7 @@ async def end_session(
         cookies.forget_session(response, request, access.services.settings)
 
 
-@router.post("/session/password", responses=problems(TOO_MANY))
+@router.post("/session/password", operation_id="change_password", responses=problems(TOO_MANY))
 async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
     """Change your own password. All your sessions end; the answer brings a new one."""
     departments = access.services.departments()

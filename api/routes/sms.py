@@ -45,7 +45,7 @@ def from_gateway(
     return services
 
 
-@router.post("/reports", responses=problems())
+@router.post("/reports", operation_id="report_delivery", responses=problems())
 async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceivedOut:
     """What became of a text. The same answer whether we know the text or not; sent again, it changes nothing."""
     if body.refId is not None:

@@ -1,12 +1,12 @@
 """Tokens of programs: make one, see them, end one. Thin: what may be made and ended is the desk's to say."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 
 from api.auth.access import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
-from api.routes.callbacks import Cursor, Limit
+from api.routes.parameters import NO_DEPARTMENT, Cursor, Limit, Number
 from api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut, TokenPage
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
@@ -31,11 +31,10 @@ STATUSES: Final[Statuses] = {
     TooManyTokens: 409,
 }
 
-MOST: Final = 9_999_999
-"""Too short for a phone or identity number: those don't belong in an address."""
 
-
-@router.get("", responses=problems((404, "There is no such agent within your departments.")))
+@router.get(
+    "", operation_id="list_tokens", responses=problems((404, "There is no such agent within your departments."))
+)
 async def list_tokens(
     access: SignedIn, agent: AgentQuery = None, cursor: Cursor = None, limit: Limit = 50
 ) -> TokenPage:
@@ -50,8 +49,9 @@ async def list_tokens(
 
 @router.post(
     "",
+    operation_id="add_token",
     status_code=201,
-    responses=problems((404, "There is no such department."), (409, "You have as many tokens as one may have.")),
+    responses=problems(NO_DEPARTMENT, (409, "You have as many tokens as one may have.")),
 )
 async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenMadeOut:
     """A new token of your own, told this once: as wide as you are or narrower, from a log-in or an unnarrowed token.
@@ -70,8 +70,13 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
     return TokenMadeOut.of_issued(issued)
 
 
-@router.delete("/{number:int}", status_code=204, responses=problems((404, "There is no such token of yours to end.")))
-async def revoke_token(number: Annotated[int, Path(ge=0, le=MOST)], access: SignedIn, request: Request) -> None:
+@router.delete(
+    "/{number:int}",
+    operation_id="revoke_token",
+    status_code=204,
+    responses=problems((404, "There is no such token of yours to end.")),
+)
+async def revoke_token(number: Number, access: SignedIn, request: Request) -> None:
     """End it at once, and what was made with it: your own, or with `manage` one of an agent within your departments."""
     trace_of(request).why = f"token:{number}"
     ended = await access.services.issuance.revoke(number, access.agent, by=bearer_of(access))

@@ -94,3 +94,13 @@ async def test_no_address_contains_a_phone_or_identity_number(world: World) -> N
     of_audit = {"from", "to", "who", "action", "callback", "outcome", "emergency"}
     of_access = {"agent"}
     assert names == own | filters | of_audit | of_access
+
+
+async def test_operations_and_schemas_have_names_of_their_own(world: World) -> None:
+    document = (await world.client.get("/api/openapi.json")).json()
+    operations = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert len(operations) == len(SURFACE)
+    assert len(set(operations)) == len(operations)
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) and "_api_v" not in name for name in operations), operations
+    titles = [schema["title"] for schema in document["components"]["schemas"].values()]
+    assert len(set(titles)) == len(titles)

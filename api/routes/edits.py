@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from api.auth.access import Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
-from api.routes.callbacks import CONFLICT, NOT_FOUND
+from api.routes.parameters import CONFLICT, NO_DEPARTMENT, NOT_FOUND
 from api.schemas.callbacks import CallbackOut, ClaimedCallback, ExtendIn
 from api.schemas.edits import (
     AmendIn,
@@ -43,7 +43,6 @@ STATUSES: Final[Statuses] = {
     VersionNeeded: 428,
 }
 
-NO_DEPARTMENT = (404, "There is no such department.")
 ETAG = re.compile(r'"(\d{1,9})"', re.ASCII)
 
 IfMatch = Annotated[
@@ -58,6 +57,7 @@ IfMatch = Annotated[
 
 @router.post(
     "",
+    operation_id="book_callback",
     response_model=BookedCallback,
     status_code=201,
     responses={
@@ -100,6 +100,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
 
 @router.patch(
     "/{id:uuid}",
+    operation_id="change_callback",
     response_model=CallbackOut,
     responses=problems(
         NOT_FOUND, (412, "It has been changed since you read it."), (428, "If-Match is needed: the version you read.")
@@ -119,7 +120,12 @@ async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = Non
     return respond(answered(CallbackOut.of(amended), version=amended.version))
 
 
-@router.post("/{id:uuid}/transfer", response_model=TransferredCallback, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/transfer",
+    operation_id="transfer_callback",
+    response_model=TransferredCallback,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent) -> Response:
     """Send an open callback on to another department, yours or not; both departments' histories show it.
 
@@ -142,14 +148,24 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
     return await once(work)
 
 
-@router.post("/{id:uuid}/extend", response_model=ClaimedCallback, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/extend",
+    operation_id="extend_claim",
+    response_model=ClaimedCallback,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
     """Heartbeat: a full lease from now. `version` stays. Sending it twice does no harm."""
     held = await access.services.desk.extend(str(id), access.agent.name, body.fence, scope=access.scope)
     return respond(answered(ClaimedCallback.of(held, fence=held.fence), version=held.version))
 
 
-@router.post("/{id:uuid}/promise", response_model=PromisedCallback, responses=problems(NOT_FOUND, CONFLICT))
+@router.post(
+    "/{id:uuid}/promise",
+    operation_id="change_promise",
+    response_model=PromisedCallback,
+    responses=problems(NOT_FOUND, CONFLICT),
+)
 async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
     """Give a new promise, kept beside those given before, and tell the patient by SMS."""
 

@@ -1,0 +1,15 @@
+"""The signed-in agent."""
+
+from fastapi import APIRouter
+
+from api.auth.access import SignedInAnyhow
+from api.openapi import API, problems
+from api.schemas.agents import MeOut
+
+router = APIRouter(prefix=API, tags=["agents"])
+
+
+@router.get("/me", operation_id="get_me", responses=problems())
+async def me(access: SignedInAnyhow) -> MeOut:
+    """Return the signed-in agent, and the departments it may use."""
+    return MeOut.of(access.agent, access.departments())
