@@ -1,4 +1,4 @@
-"""What the web door itself refuses, before the desk is asked. One base; the docstring is the message."""
+"""Errors of the web door itself; each docstring is the message."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final
@@ -20,37 +20,37 @@ class ApiError(Exception):
 
 
 class NotSignedIn(ApiError):
-    """A log-in or a valid bearer token is needed."""
+    """Log in, or send a valid bearer token."""
 
     id = "not-signed-in"
 
 
 class PasswordMustBeChanged(ApiError):
-    """Somebody else chose your password: choose your own first, with POST /session/password."""
+    """Your password was set by someone else. Choose your own first, with POST /session/password."""
 
     id = "password-must-be-changed"
 
 
 class SecondFactorMustBeAdded(ApiError):
-    """Your role needs a second factor: add it first, with POST /second-factor."""
+    """Your role requires a second factor. Add one first, with POST /second-factor."""
 
     id = "second-factor-must-be-added"
 
 
 class CrossSite(ApiError):
-    """A request that changes something and signs in by cookie must come from our own pages, with their CSRF token."""
+    """Changes authenticated by a cookie must come from our own pages and carry their CSRF token."""
 
     id = "cross-site"
 
 
 class RoleNotAllowed(ApiError):
-    """Your role may not do this."""
+    """Your role does not allow this."""
 
     id = "role-not-allowed"
 
 
 class VersionNeeded(ApiError):
-    """If-Match is needed: the ETag of the callback you read."""
+    """If-Match is required: send the ETag of the callback you read."""
 
     id = "version-needed"
 
@@ -62,18 +62,18 @@ class NoPatient(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """Too many requests in a short time. Wait as long as Retry-After says."""
+    """Too many requests. Wait for the seconds in Retry-After."""
 
     id = "too-many-requests"
 
     def __init__(self, retry_after: int) -> None:
-        """`retry_after`: seconds until one more is answered."""
+        """`retry_after` is in seconds."""
         super().__init__()
         self.retry_after = retry_after
 
 
 class TooManyReaders(ApiError):
-    """This process has as many live readers as it takes, or is stopping. Try again."""
+    """This server has no room for another live reader, or is stopping. Try again."""
 
     id = "too-many-readers"
 

@@ -32,7 +32,7 @@ RETRY_AFTER_SECONDS = 5
 PLAIN_TITLES: Mapping[int, tuple[str, str]] = {
     400: ("unreadable-body", "The request body can't be read."),
     404: ("not-found", "There is nothing at this address."),
-    405: ("method-not-allowed", "This address does not take that method."),
+    405: ("method-not-allowed", "This address does not support that method."),
     413: ("body-too-large", "The request body is too large."),
 }
 

@@ -10,13 +10,13 @@ class CallbackNotFound(DeskError):
 
 
 class IdentityNotTaken(DeskError):
-    """This department takes no identity numbers."""
+    """This department does not accept identity numbers."""
 
     id = "identity-not-taken"
 
 
 class TooManyNumbers(DeskError):
-    """You have seen as many identity numbers as one person may in an hour; the department has been told."""
+    """You have reached the hourly limit of identity numbers shown to one person. The department has been notified."""
 
     id = "too-many-numbers"
 

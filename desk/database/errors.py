@@ -9,12 +9,12 @@ class StorageUnavailable(DeskError):
     id = "storage-unavailable"
 
     def __init__(self, advice: str = "") -> None:
-        """`advice` says what to mend to who runs the service; it names settings, so no client is shown it."""
+        """`advice` tells the operator what to fix. It names settings, so clients never see it."""
         super().__init__()
         self.advice = advice
 
 
 class BadCursor(DeskError):
-    """The cursor is not one this list has given out."""
+    """Not a cursor of this list."""
 
     id = "bad-cursor"

@@ -4,7 +4,7 @@ from desk.errors import DeskError
 
 
 class KeyUsedBefore(DeskError):
-    """This Idempotency-Key came with another request before."""
+    """This Idempotency-Key was used for a different request."""
 
     id = "idempotency-key-used"
 

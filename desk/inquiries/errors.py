@@ -4,13 +4,13 @@ from desk.errors import DeskError
 
 
 class IllegalMove(DeskError):
-    """The callback can't go from the status it has to the one asked for."""
+    """The callback's status does not allow this."""
 
     id = "illegal-move"
 
 
 class ClaimLost(DeskError):
-    """The claim is no longer yours: its lease ran out, or someone else has taken the callback."""
+    """The claim is no longer yours: its lease has run out, or another agent has taken the callback."""
 
     id = "claim-lost"
 
@@ -22,12 +22,12 @@ class AlreadyClaimed(DeskError):
 
 
 class AlreadyOpenThere(DeskError):
-    """The same person has an open callback in that department already: close one of the two."""
+    """The same person already has an open callback in that department. Close one of the two."""
 
     id = "already-open-there"
 
 
 class VersionConflict(DeskError):
-    """The callback has been changed since you read it."""
+    """The callback has changed since you read it."""
 
     id = "version-conflict"

@@ -4,7 +4,7 @@ from desk.errors import DeskError
 
 
 class InvalidIdentity(DeskError):
-    """This is not a national identity number that can be used here."""
+    """Not a valid national identity number."""
 
     id = "invalid-identity"
 
@@ -15,7 +15,7 @@ class InvalidIdentity(DeskError):
 
 
 class InvalidPhone(DeskError):
-    """This is not a phone number that can be rung back."""
+    """Not a phone number that can be called back."""
 
     id = "invalid-phone"
 
@@ -26,6 +26,6 @@ class InvalidPhone(DeskError):
 
 
 class InvalidPhoneName(DeskError):
-    """This can't name an agent's phone: use a-z, 0-9 and -, at most 32, and not trunk or switchboard."""
+    """Not a valid phone name: use up to 32 of a-z, 0-9 and -, and neither trunk nor switchboard."""
 
     id = "invalid-phone-name"

@@ -4,6 +4,6 @@ from desk.errors import DeskError
 
 
 class PromiseNotPossible(DeskError):
-    """A promise lies ahead, within two months, on a day the department rings, while it is open and has room."""
+    """A promise must be in the future, within two months, on a working day, and its round must have room."""
 
     id = "promise-not-possible"

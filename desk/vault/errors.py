@@ -4,6 +4,6 @@ from desk.errors import DeskError
 
 
 class CannotOpen(DeskError):
-    """A sealed value doesn't open: its key is missing, or it has been changed or moved since it was sealed."""
+    """A sealed value can't be opened: its key is missing, or the value was changed or moved."""
 
     id = "cannot-open"
