@@ -161,7 +161,7 @@ def local_programs(roots: Path = Path("/usr/lib/postgresql")) -> Path | None:
 
 
 class _ProcessServer:
-    """PostgreSQL as a child process. It refuses to run as root, so then it runs as `postgres` or nobody."""
+    """PostgreSQL as a child process. It refuses to run as root, so then it runs as `postgres` or `nobody`."""
 
     def __init__(self, programs: Path, options: list[str], files: Mapping[str, bytes]) -> None:
         self._programs = programs

@@ -1,4 +1,6 @@
-"""Check the English of docstrings, comments and Markdown: `python -m ops.machine.prose [--report]`.
+"""Check the English of code and documents: `python -m ops.machine.prose [--report]`.
+
+Reads docstrings, comments, the names of functions and classes, the product's messages, and Markdown.
 
 Reports two things as `file:line`: a word listed in `prose_words.toml`, with what to write instead, and a sentence whose
 subject is a clause («Who asks from outside gets none»), which readers have to decode.
@@ -74,11 +76,17 @@ def listed_words(file: Path = WORDS) -> Mapping[re.Pattern[str], str]:
     }
 
 
-def python_passages(source: str) -> Iterator[Passage]:
-    """Docstrings, attribute docstrings and comments of a Python module."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield Passage(node.lineno, node.value.value)
+def python_passages(source: str, *, messages: bool = False) -> Iterator[Passage]:
+    """Docstrings, comments, names of functions and classes; with `messages` every string of several words too."""
+    nodes = list(ast.walk(ast.parse(source)))
+    docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield Passage(node.lineno, node.name.replace("_", " "))
+        elif not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        elif node in docstrings or (messages and " " in node.value):
+            yield Passage(node.lineno, node.value)
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     yield from _joined(
         (token.start[0], token.string.lstrip("#! ")) for token in tokens if token.type == tokenize.COMMENT
@@ -121,11 +129,11 @@ def _joined(lines: Iterable[tuple[int, str]]) -> Iterator[Passage]:
         yield Passage(first, "\n".join(texts))
 
 
-def passages_of(path: Path) -> Iterator[Passage]:
-    """The prose in a file; nothing for a kind of file that is not read."""
+def passages_of(path: Path, *, messages: bool = False) -> Iterator[Passage]:
+    """The prose in a file; nothing for a kind of file that is not read. `messages`: as in `python_passages`."""
     text = path.read_text("utf-8")
     if path.suffix == ".py":
-        yield from python_passages(text)
+        yield from python_passages(text, messages=messages)
     elif path.suffix == ".md":
         yield from markdown_passages(text)
     elif path.suffix in CONFIGURATION:
@@ -179,9 +187,10 @@ def _is_read(path: Path) -> bool:
 def findings(root: Path = ROOT) -> list[Finding]:
     """What to rewrite in the whole tree."""
     words = listed_words()
-    found = [
-        finding for path in files(root) for finding in findings_in(path.relative_to(root), passages_of(path), words)
-    ]
+    found: list[Finding] = []
+    for path in files(root):
+        place = path.relative_to(root)
+        found += findings_in(place, passages_of(path, messages=place.parts[0] != "tests"), words)
     return sorted(found, key=lambda finding: (finding.path, finding.line))
 
 

@@ -73,7 +73,7 @@ def test_question_and_relative_clause_pass() -> None:
     assert in_text("Who may see this number? The agent who holds the claim.") == []
 
 
-def test_docstrings_and_comments_of_python_are_read() -> None:
+def test_docstrings_comments_names_and_messages_of_python_are_read() -> None:
     source = '''"""Told on line 1."""
 
 limit = 1  # told on line 3
@@ -88,11 +88,11 @@ def told() -> str:
     """
     # a comment of two lines, which is told
     # anew
-    return "told"
+    return "told" or f"{limit} is told"
 '''
-    assert found(python_passages(source)) == [
-        *((1, "Told"), (3, "told"), (5, "told"), (11, "Told"), (13, "told"), (14, "anew")),
-    ]
+    prose = [(1, "Told"), (3, "told"), (5, "told"), (8, "told"), (11, "Told"), (13, "told"), (14, "anew")]
+    assert found(python_passages(source)) == prose
+    assert found(python_passages(source, messages=True)) == [*prose, (15, "told")]
 
 
 def test_comments_of_configuration_are_read() -> None:
