@@ -23,7 +23,7 @@ async def refused(settings: Settings, *command: str, **variables: str) -> str:
     return lines[0]
 
 
-async def test_a_wrong_ari_password(sqlite_system: System) -> None:
+async def test_wrong_ari_password_stops_the_start(sqlite_system: System) -> None:
     line = await refused(sqlite_system.settings, "ivr", ARI_PASSWORD="wrong")
     assert "INNRINGING_ARI_PASSWORD" in line
     assert sqlite_system.ivr.alive()

@@ -1,4 +1,4 @@
-"""What somebody gets to begin with: a password that must be changed, a token that soon ends. On both engines."""
+"""First credentials: a password that must be changed, and a token that expires soon. On both engines."""
 
 import re
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ STAYS_OPEN = {
     *(f"GET /api/v1/login/oidc{tail}" for tail in ("", "/callback")),
     "POST /api/v1/login/oidc/backchannel-logout",
 }
-"""What a session begun with a first password opens, or no session at all does."""
+"""Requests that a session with a first password allows, or that need no session."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def changes(world: World, csrf: str, old: str = FIRST, new: str = OWN) -> 
     return await world.client.post("/api/v1/session/password", json=body, headers={"X-CSRF-Token": csrf})
 
 
-async def test_until_it_is_changed_it_opens_nothing_else(world: World) -> None:
+async def test_first_password_must_be_changed_before_anything_else(world: World) -> None:
     told = (await logs_in(world)).json()
     assert told["password_to_change"] is True
 
@@ -67,14 +67,14 @@ async def test_until_it_is_changed_it_opens_nothing_else(world: World) -> None:
     refused(await logs_in(world), 401, "wrong-login")
 
 
-async def test_its_holder_may_log_out_instead(world: World) -> None:
+async def test_session_with_a_first_password_may_log_out(world: World) -> None:
     told = (await logs_in(world)).json()
     out = await world.client.delete("/api/v1/session", headers={"X-CSRF-Token": told["csrf"]})
     assert out.status_code == 204
     assert (await logs_in(world)).json()["password_to_change"] is True, "it is still there to be changed"
 
 
-async def test_it_ends_after_a_week_and_one_s_own_does_not(world: World) -> None:
+async def test_first_password_expires_after_a_week_and_a_changed_one_does_not(world: World) -> None:
     world.clock.advance(WEEK - timedelta(seconds=1))
     assert (await logs_in(world)).status_code == 201
     world.clock.advance(timedelta(seconds=1))
@@ -87,7 +87,7 @@ async def test_it_ends_after_a_week_and_one_s_own_does_not(world: World) -> None
     assert (await logs_in(world, OWN)).status_code == 201
 
 
-async def test_the_refusal_names_who_in_the_audit_and_others_are_as_before(world: World) -> None:
+async def test_refusal_names_the_agent_in_the_audit_and_affects_no_other(world: World) -> None:
     await logs_in(world)
     refused(await world.client.get("/api/v1/departments"), 403, "password-must-be-changed")
     await world.token("rita", Role.AUDITOR)
@@ -98,7 +98,7 @@ async def test_the_refusal_names_who_in_the_audit_and_others_are_as_before(world
     assert not opened.session.password_to_change, "nor is the provider's word"
 
 
-async def test_the_demo_s_agent_is_let_in_at_once(world: World, tmp_path: Path) -> None:
+async def test_demo_agent_need_not_change_the_password(world: World, tmp_path: Path) -> None:
     await ensure_demo_agent(world.services.agents, tmp_path)
     password = (await ensure_demo_password(world.services.logins, tmp_path)).read_text().strip()
     assert (await logs_in(world, password, "demo")).json()["password_to_change"] is False
@@ -112,14 +112,14 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-def test_the_commands_say_until_when_and_give_a_random_one(command: CliRunner) -> None:
+def test_commands_print_a_random_password_and_its_expiry(command: CliRunner) -> None:
     def told(*words: str, code: int = 0, **more: Any) -> str:
         result = command.invoke(app, words, **more)
         assert result.exit_code == code, result.output
         return result.output
 
     def in_days(days: int) -> set[str]:
-        """The day, also when midnight passes meanwhile."""
+        """The expected day, also when midnight passes during the test."""
         now = datetime.now(UTC)
         return {f"{now + timedelta(days=days) - timedelta(minutes=ago):%Y-%m-%d}" for ago in (0, 10)}
 

@@ -1,4 +1,4 @@
-"""The checklist of docs/security.md, typed as it stands: an operator's first day, with the machine's own PostgreSQL."""
+"""The checklist of docs/security.md, run as written, with the machine's own PostgreSQL."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ from tests.support.environment import without_ours
 
 CHECKLIST = ROOT / "docs" / "security.md"
 STEPS = 4
-"""Of which each is a block of commands; what follows is for people."""
+"""The steps that are blocks of commands; the others are for people."""
 NO_KEY = "A setting is missing or wrong: INNRINGING_IDENTITY_KEY is not set; make one with: openssl rand -base64 32\n"
 PSQL = """\
 import asyncio, sys, asyncpg
@@ -39,7 +39,7 @@ asyncio.run(main())
 
 @dataclass
 class Machine:
-    """A server on its first day: `folder` stands for /etc/innringing, the names are this test's own."""
+    """A new server: `folder` stands for /etc/innringing, and the names are this test's own."""
 
     folder: Path
     name: str
@@ -47,7 +47,7 @@ class Machine:
     programs: Path
 
     def on_this_machine(self, commands: str) -> str:
-        """The documents' commands, with this machine's places."""
+        """The documented commands, with the paths of this machine."""
         text = commands.replace("create database innringing owner", f"create database {self.name} owner")
         text = text.replace("@127.0.0.1/innringing", f"@127.0.0.1:{self.server.port}/{self.name}")
         text = re.sub(r"\binnringing_(owner|app)\b", rf"\1_{self.name}", text)
@@ -55,7 +55,7 @@ class Machine:
         return text.replace(".venv/bin/innringing", f"{sys.executable} -m innringing")
 
     async def types(self, commands: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr of a shell that stops at the first command that fails."""
+        """Exit code, stdout and stderr of a shell that stops at the first failed command."""
         variables = {
             **without_ours(),
             "LC_ALL": "C.UTF-8",
@@ -104,7 +104,7 @@ async def machine(postgres_server: Postgres, tmp_path: Path) -> AsyncIterator[Ma
     await connection.close()
 
 
-async def test_the_checklist_leads_to_a_service_with_an_administrator(machine: Machine) -> None:
+async def test_checklist_leads_to_a_service_with_an_administrator(machine: Machine) -> None:
     blocks = steps()
     assert len(blocks) == STEPS
     keys_made, database_made, settings_written, first_use = blocks
@@ -114,7 +114,7 @@ async def test_the_checklist_leads_to_a_service_with_an_administrator(machine: M
     assert len(files) == 9
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     key = (machine.folder / "identity-key").read_text()
-    code, _, err = await machine.types(keys_made)  # typed once more
+    code, _, err = await machine.types(keys_made)  # run again
     assert code != 0 and "cannot overwrite existing file" in err
     assert (machine.folder / "identity-key").read_text() == key
 
@@ -144,14 +144,14 @@ def ran(*arguments: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def var(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A checkout's var/, and no setting but where it is."""
+    """The var/ folder of a checkout, with only its path set."""
     for name in os.environ.keys() - without_ours().keys():
         monkeypatch.delenv(name)
     monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path / "var"))
     return tmp_path / "var"
 
 
-def test_commands_find_the_demo_that_was_left_here_and_make_none(var: Path) -> None:
+def test_commands_use_an_existing_demo_and_create_none(var: Path) -> None:
     code, _, err = ran("agents", "add", "kari", "--all-departments")
     assert (code, err) == (1, NO_KEY)
     assert not (var / "keys.env").exists()
@@ -168,7 +168,7 @@ def test_commands_find_the_demo_that_was_left_here_and_make_none(var: Path) -> N
 
 
 @pytest.mark.parametrize("said", ["ENVIRONMENT", "INDEX_KEY", "IDENTITY_KEY_FILE", "DATABASE_URL", "DATABASE_URL_FILE"])
-def test_a_server_is_never_taken_for_the_demo(var: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+def test_server_never_falls_back_to_the_demos_keys(var: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     Settings.load(environment="demo")
     values = {
         "ENVIRONMENT": "production",
@@ -184,7 +184,7 @@ def test_a_server_is_never_taken_for_the_demo(var: Path, monkeypatch: pytest.Mon
     assert re.fullmatch(r"A setting is missing or wrong: INNRINGING_(IDENTITY|INDEX)_KEY is not set; .*\n", err)
 
 
-async def test_without_its_keys_each_command_ends_in_one_line(machine: Machine) -> None:
+async def test_commands_without_keys_end_with_one_line(machine: Machine) -> None:
     code, out, err = await machine.types(".venv/bin/innringing agents add kari --all-departments")
     assert (code, out) == (1, "")
     assert err == NO_KEY

@@ -1,4 +1,4 @@
-"""Roles per department: stored, given and taken away; what an older database held is kept. On both engines."""
+"""Roles per department: stored, granted and withdrawn. On both engines."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def agents(database: Database, clock: FakeClock) -> Agents:
     return Agents(database=database, clock=clock)
 
 
-async def test_one_agent_is_one_thing_here_and_another_there(agents: Agents) -> None:
+async def test_agent_can_have_different_roles_in_different_departments(agents: Agents) -> None:
     token = await agents.add("kari", Role.AGENT, ["kirurgi"])
     await agents.grant("kari", [Grant(Role.LEADER, "hjerte"), Grant(Role.AGENT, "kirurgi")])
     kari = await agents.verify(token)
@@ -36,7 +36,7 @@ async def test_one_agent_is_one_thing_here_and_another_there(agents: Agents) -> 
     assert await agents.get("kari") == kari
 
 
-async def test_what_is_withdrawn_is_gone_at_the_next_question(agents: Agents) -> None:
+async def test_withdrawn_role_is_gone_at_the_next_request(agents: Agents) -> None:
     token = await agents.add("kari", Role.AGENT, ["kirurgi", "hjerte"])
     await agents.withdraw("kari", [Grant(Role.AGENT, "hjerte")])
     with pytest.raises(GrantNotFound):
@@ -52,14 +52,14 @@ async def test_what_is_withdrawn_is_gone_at_the_next_question(agents: Agents) ->
             await nobody
 
 
-async def test_a_withdrawal_of_several_is_whole_or_not_at_all(agents: Agents) -> None:
+async def test_withdrawal_of_several_roles_is_all_or_nothing(agents: Agents) -> None:
     await agents.add("kari", Role.AGENT, ["kirurgi"])
     with pytest.raises(GrantNotFound):
         await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "kirurgi")])
     assert (await agents.get("kari")).grants == {Grant(Role.AGENT, "kirurgi")}
 
 
-async def test_me_tells_roles_per_department(migrated_url: str, tmp_path: Path) -> None:
+async def test_me_lists_roles_per_department(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await world.token("ola", Role.AGENT, ["hjerte"])
         await world.services.agents.grant("ola", [Grant(Role.LEADER, "kirurgi")])
@@ -74,7 +74,7 @@ async def test_me_tells_roles_per_department(migrated_url: str, tmp_path: Path) 
         assert (await world.as_("ola", "POST", "/callbacks/claim", json={"department": "hjerte"})).status_code == 200
 
 
-def test_narrowing_never_gives_more() -> None:
+def test_narrowing_never_widens_access() -> None:
     here = Agent("kari", frozenset({Grant(Role.AGENT, "kirurgi")}))
     assert here.narrowed(["hjerte"]).grants == frozenset()
     assert here.narrowed([ALL_DEPARTMENTS]) == here
@@ -96,7 +96,7 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-def test_the_commands(command: CliRunner) -> None:
+def test_grant_and_withdraw_commands_change_roles(command: CliRunner) -> None:
     def told(*words: str, code: int = 0) -> str:
         result = command.invoke(app, ["agents", *words])
         assert result.exit_code == code, result.output

@@ -1,4 +1,4 @@
-"""Every answer has the headers browsers obey, whichever route gives it and however it went; other origins get none."""
+"""Every answer has the security headers, on every route and for every outcome; other origins are not allowed."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ ELSEWHERE = {"Origin": "https://elsewhere.example"}
 FILLED = {"id": "00000000-0000-4000-8000-000000000000", "slug": "kirurgi"}
 NAMES = "innringing.sykehus.example, *.klinikk.example"
 KEPT = (f"{DOCS_PATH}/swagger-ui-bundle.js", f"{DOCS_PATH}/swagger-ui.css")
-"""The same for everybody, and part of this version."""
+"""The same for everyone, and fixed in this version."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 
 def routes_of(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """(method, address) of each route there is, with something in each of its parameters."""
+    """(method, address) of every route, with a value in each parameter."""
     for route in routes:
         if included := getattr(route, "original_router", None):  # as FastAPI keeps an included router
             yield from routes_of(included.routes)
@@ -50,7 +50,7 @@ def routes_of(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
 
 
 def check(answer: httpx.Response) -> None:
-    """The headers, each once."""
+    """The headers, each of which must occur once."""
     where = f"{answer.request.method} {answer.request.url.path} {answer.status_code}"
     names = [name for name, _ in answer.headers.multi_items()]
     assert sorted(names) == sorted(set(names)), where
@@ -67,7 +67,7 @@ def check(answer: httpx.Response) -> None:
     assert not [name for name in names if name.startswith("access-control-")], where
 
 
-async def test_on_every_route_with_a_token_and_without(world: World) -> None:
+async def test_every_route_has_the_headers_with_and_without_a_token(world: World) -> None:
     seen = set()
     token = await world.token("admin", Role.ADMIN)
     for method, path in routes_of(world.app.routes):
@@ -80,7 +80,7 @@ async def test_on_every_route_with_a_token_and_without(world: World) -> None:
     assert {200, 401, 404, 422} <= seen
 
 
-async def test_on_refusals_and_crashes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refusals_and_crashes_have_the_headers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
@@ -102,7 +102,7 @@ async def test_on_refusals_and_crashes(world: World, monkeypatch: pytest.MonkeyP
     assert [answer.status_code for answer in answers] == [404, 401, 405, 413, 422, 500, 421]
 
 
-async def test_no_other_origin_is_let_in(world: World) -> None:
+async def test_no_other_origin_is_allowed(world: World) -> None:
     for method, path in routes_of(world.app.routes):
         asked = {
             **ELSEWHERE,
@@ -114,7 +114,7 @@ async def test_no_other_origin_is_let_in(world: World) -> None:
         check(answer)
 
 
-async def test_a_page_gets_a_nonce_of_its_own_each_time(world: World) -> None:
+async def test_each_page_gets_a_new_nonce(world: World) -> None:
     _add_page(world.app)
     answers = [await world.client.get("/page") for _ in range(2)]
     nonces = [answer.text for answer in answers]
@@ -130,7 +130,7 @@ def _add_page(app: FastAPI) -> None:
         return HTMLResponse(nonce_of(request))
 
 
-async def test_the_api_page_uses_nothing_its_policy_forbids(world: World) -> None:
+async def test_docs_page_respects_its_own_policy(world: World) -> None:
     page = await world.client.get(DOCS_PATH)
     check(page)
     assert page.headers["content-security-policy"] == POLICY
@@ -141,7 +141,7 @@ async def test_the_api_page_uses_nothing_its_policy_forbids(world: World) -> Non
         check(asset)
 
 
-async def test_strict_transport_only_over_tls(world: World) -> None:
+async def test_strict_transport_security_is_sent_only_over_tls(world: World) -> None:
     assert "strict-transport-security" not in (await world.client.get("/healthz")).headers
     over_tls = httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="https://api.test")
     async with over_tls as client:
@@ -150,7 +150,7 @@ async def test_strict_transport_only_over_tls(world: World) -> None:
 
 
 ASKED_FOR = {
-    "api.test": True,  # the address that was reached
+    "api.test": True,  # the address that was requested
     "API.TEST:8000": True,
     "localhost:8000": True,
     "innringing.sykehus.example": True,
@@ -175,6 +175,6 @@ async def test_unknown_host_is_refused(world: World) -> None:
             assert "elsewhere" not in answer.text
 
 
-async def test_two_hosts_are_none(world: World) -> None:
+async def test_two_host_headers_are_refused(world: World) -> None:
     answer = await world.client.get("/healthz", headers=[("Host", "localhost"), ("Host", "localhost")])
     refused(answer, 421, "unknown-host")

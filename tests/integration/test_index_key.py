@@ -1,4 +1,4 @@
-"""The index key changed while people ring: found by either, made anew, never two open callbacks; both engines."""
+"""A change of the index key during calls: found by either key, recomputed, never two open callbacks; both engines."""
 
 import asyncio
 import itertools
@@ -37,7 +37,7 @@ from tests.support.fakes import FakeClock
 c = callbacks.c
 UNCLAIMED: Any = {"fence": None, "scope": EVERYTHING}
 STEP_0, STEP_1, STEP_2, STEP_3 = (1,), (1, 2), (2, 1), (2,)
-"""The index keys' versions of a process at each step of the change, the one in use first."""
+"""The versions of the index keys that a process has at each step of the change, the one in use first."""
 
 
 def desk_of(database: Database, clock: FakeClock, versions: tuple[int, ...]) -> Desk:
@@ -49,7 +49,7 @@ def keyring(database: Database, vault: Vault) -> Keyring:
 
 
 async def versions_of(database: Database) -> dict[int, int]:
-    """How many callbacks stand under each key's index."""
+    """The number of callbacks with an index of each key."""
     found: dict[int, int] = {}
     async with database.read() as connection:
         for index in (await connection.execute(select(c.patient_index).where(c.patient_index.is_not(None)))).scalars():
@@ -58,11 +58,11 @@ async def versions_of(database: Database) -> dict[int, int]:
     return found
 
 
-# --- found by either
+# --- found by either key
 
 
 @pytest.mark.parametrize(("first", "then"), [(STEP_1, STEP_2), (STEP_2, STEP_1)])
-async def test_the_same_person_is_found_whichever_key_wrote(
+async def test_person_is_found_under_either_key(
     database: Database, clock: FakeClock, first: tuple[int, ...], then: tuple[int, ...]
 ) -> None:
     made = await desk_of(database, clock, first).register(call(1), "kirurgi", person(1), phone(1))
@@ -72,7 +72,7 @@ async def test_the_same_person_is_found_whichever_key_wrote(
     assert await versions_of(database) == {first[0]: 1}
 
 
-async def test_a_second_call_knows_its_person_and_nobody_else(database: Database, clock: FakeClock) -> None:
+async def test_repeat_call_finds_only_its_own_person(database: Database, clock: FakeClock) -> None:
     await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
     callers = RepeatCallers(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*STEP_2), clock=clock)
     known = await callers.rang_again(call(2), "kirurgi", person(1), phone(2))
@@ -81,7 +81,7 @@ async def test_a_second_call_knows_its_person_and_nobody_else(database: Database
     assert await callers.rang_again(call(3), "kirurgi", person(2), phone(1)) is None
 
 
-async def test_a_person_s_rights_reach_what_either_key_wrote(database: Database, clock: FakeClock) -> None:
+async def test_subject_access_finds_rows_of_either_key(database: Database, clock: FakeClock) -> None:
     for n, versions in enumerate((STEP_0, STEP_3)):
         desk = desk_of(database, clock, versions)
         made = await desk.register(call(n), "kirurgi", person(1), phone(1))
@@ -90,7 +90,7 @@ async def test_a_person_s_rights_reach_what_either_key_wrote(database: Database,
     assert len((await rights.export(person(1), "per"))["callbacks"]) == 2
 
 
-async def test_a_closed_one_is_not_reopened_beside_another_that_is_open(database: Database, clock: FakeClock) -> None:
+async def test_closed_callback_is_not_reopened_when_another_is_open(database: Database, clock: FakeClock) -> None:
     old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
     await desk_of(database, clock, STEP_0).close(
         old.callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING
@@ -102,7 +102,7 @@ async def test_a_closed_one_is_not_reopened_beside_another_that_is_open(database
             await desk_of(database, clock, versions).reopen(old.callback.id, "kari", scope=EVERYTHING)
 
 
-async def test_a_request_sent_again_is_known_by_the_key_it_came_under(database: Database, clock: FakeClock) -> None:
+async def test_repeated_request_is_recognised_under_either_key(database: Database, clock: FakeClock) -> None:
     async def work() -> Answer:
         return Answer(201, "{}")
 
@@ -117,8 +117,8 @@ async def test_a_request_sent_again_is_known_by_the_key_it_came_under(database: 
     assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
 
 
-async def test_a_key_of_the_client_is_not_stored_in_clear(database: Database, clock: FakeClock) -> None:
-    """It may be anything, even a patient's number."""
+async def test_client_key_is_not_stored_in_clear(database: Database, clock: FakeClock) -> None:
+    """It may be any text, even a patient's number."""
 
     async def work() -> Answer:
         return Answer(201, "{}")
@@ -132,8 +132,8 @@ async def test_a_key_of_the_client_is_not_stored_in_clear(database: Database, cl
     assert number not in key
 
 
-async def test_a_request_sent_to_several_processes_at_once_is_done_once(migrated_url: str, clock: FakeClock) -> None:
-    """Also while they write its key by different index keys."""
+async def test_request_sent_to_several_processes_at_once_is_executed_once(migrated_url: str, clock: FakeClock) -> None:
+    """Also while they store its key with different index keys."""
     done = list[int]()
 
     async def work() -> Answer:
@@ -152,12 +152,12 @@ async def test_a_request_sent_to_several_processes_at_once_is_done_once(migrated
     assert len(done) == 1
 
 
-# --- never two
+# --- never two open callbacks
 
 
 @asynccontextmanager
 async def processes(url: str, clock: FakeClock, steps: list[tuple[int, ...]]) -> AsyncIterator[list[Desk]]:
-    """A desk for each, with a pool of its own, as processes have."""
+    """A desk for each, with its own connection pool, as in separate processes."""
     async with AsyncExitStack() as stack:
         desks = []
         for versions in steps:
@@ -168,7 +168,7 @@ async def processes(url: str, clock: FakeClock, steps: list[tuple[int, ...]]) ->
 
 
 async def open_of_each(database: Database) -> list[int]:
-    """How many open callbacks each person has in a department, told by the opened number."""
+    """The number of open callbacks of each person in a department, by the unsealed number."""
     vault, found = index_vault(*STEP_1), dict[str, int]()
     async with database.read() as connection:
         for row in await connection.execute(select(c.id, c.patient_number).where(c.status != Status.CLOSED.value)):
@@ -183,7 +183,7 @@ async def ring_at_once(desks: list[Desk], people: int) -> None:
         await asyncio.gather(*(desk.register(next(keys), "kirurgi", person(n), phone(n)) for desk in desks * 2))
 
 
-async def test_callers_at_processes_with_the_keys_in_either_order(
+async def test_processes_with_the_keys_in_either_order_make_one_callback(
     database: Database, migrated_url: str, clock: FakeClock
 ) -> None:
     people = 15
@@ -195,10 +195,10 @@ async def test_callers_at_processes_with_the_keys_in_either_order(
     assert await versions_of(database) == {2: people}
 
 
-async def test_who_comes_second_waits_and_joins(
+async def test_second_caller_waits_and_joins(
     database: Database, migrated_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Held between its look and its row, one holds up the other, which then finds what the first has written."""
+    """A registration paused between its query and its row blocks the other, which then finds the first one's row."""
     looked, go_on = asyncio.Event(), asyncio.Event()
 
     async def held(*given: Any, **more: Any) -> Stored:
@@ -218,10 +218,10 @@ async def test_who_comes_second_waits_and_joins(
     assert await open_of_each(database) == [1]
 
 
-async def test_the_unique_index_alone_would_let_two_through(
+async def test_unique_index_alone_would_allow_two_callbacks(
     postgres_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the lock is for: the tests above can fail."""
+    """The purpose of the lock, and proof that the tests above can fail."""
 
     async def unlocked(*_: object) -> None:
         return None
@@ -244,7 +244,7 @@ async def test_the_unique_index_alone_would_let_two_through(
 
 
 async def waits_for_a_lock(database: Database) -> None:
-    """Until somebody on that database waits for an advisory lock; SQLite's one writer needs none."""
+    """Wait until a connection waits for an advisory lock; SQLite has one writer and needs none."""
     while database.dialect == "postgresql":
         async with database.read() as connection:
             waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted"
@@ -253,10 +253,10 @@ async def waits_for_a_lock(database: Database) -> None:
         await asyncio.sleep(0.01)
 
 
-# --- made anew
+# --- recomputed
 
 
-async def test_every_index_is_made_anew_and_finds_its_person(database: Database, clock: FakeClock) -> None:
+async def test_every_index_is_recomputed_and_finds_its_person(database: Database, clock: FakeClock) -> None:
     await keyring(database, index_vault(*STEP_0)).check()
     await fill(database, clock, 40)
     await keyring(database, index_vault(*STEP_2)).check()
@@ -271,8 +271,8 @@ async def test_every_index_is_made_anew_and_finds_its_person(database: Database,
     assert not again.created
 
 
-async def test_a_person_with_two_open_callbacks_keeps_the_older_index(database: Database, clock: FakeClock) -> None:
-    """As when a process that knew only the old key went on: nothing fails, and it is told."""
+async def test_person_with_two_open_callbacks_keeps_the_older_index(database: Database, clock: FakeClock) -> None:
+    """As when a process that knew only the old key continued: nothing fails, and it is reported."""
     old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
     new = await desk_of(database, clock, STEP_3).register(call(2), "kirurgi", person(1), phone(1))
     assert new.created
@@ -286,7 +286,7 @@ async def test_a_person_with_two_open_callbacks_keeps_the_older_index(database: 
     assert (done.indexed, done.twice) == (1, set())
 
 
-async def test_a_number_that_does_not_open_keeps_its_index(database: Database, clock: FakeClock) -> None:
+async def test_number_that_cannot_be_opened_keeps_its_index(database: Database, clock: FakeClock) -> None:
     broken, *_ = await fill(database, clock, 5)
     async with database.begin() as connection:
         await connection.execute(update(callbacks).where(c.id == broken).values(patient_number=b"\x02\0\1"))
@@ -300,7 +300,7 @@ async def test_a_number_that_does_not_open_keeps_its_index(database: Database, c
 # --- at the start
 
 
-async def test_a_key_still_needed_or_wrong_is_refused(database: Database, clock: FakeClock) -> None:
+async def test_missing_or_wrong_key_is_refused(database: Database, clock: FakeClock) -> None:
     await keyring(database, index_vault(*STEP_0)).check()
     with pytest.raises(SettingsError, match="INNRINGING_INDEX_KEY has no key of version 1, and this"):
         await keyring(database, index_vault(*STEP_3)).check()
@@ -313,7 +313,7 @@ async def test_a_key_still_needed_or_wrong_is_refused(database: Database, clock:
     await keyring(database, index_vault(*STEP_2)).check()
 
 
-async def test_a_retired_key_comes_back_when_it_is_used(database: Database) -> None:
+async def test_retired_key_is_needed_again_once_it_is_used(database: Database) -> None:
     await keyring(database, index_vault(*STEP_0)).check()
     await keyring(database, index_vault(*STEP_2)).check()
     assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
@@ -322,7 +322,7 @@ async def test_a_retired_key_comes_back_when_it_is_used(database: Database) -> N
         await keyring(database, index_vault(*STEP_3)).check()
 
 
-async def test_the_commands(
+async def test_key_commands_report_and_rotate_indexes(
     migrated_url: str, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await keyring(database, index_vault(*STEP_0)).check()

@@ -1,4 +1,4 @@
-"""Starting and stopping the phone door as a process: one clear line for what stops it, and a clean end."""
+"""Starting and stopping the phone door as a process: one clear line when it cannot start, and a clean end."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ async def ivr(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Pro
 
 
 async def last_words(variables: dict[str, str]) -> str:
-    """The last line of a phone door that will not start; its exit code is 1 and there is no traceback."""
+    """The last line of a phone door that does not start, with exit code 1 and no traceback."""
     async with ivr(variables) as process:
         out, err = await asyncio.wait_for(process.communicate(), 60)
         assert (process.returncode, out) == (1, b"")
@@ -46,7 +46,7 @@ def settings_for(fake: FakeAri, var_dir: Path, **more: str) -> dict[str, str]:
     return environment(SQLITE, var_dir, **given)
 
 
-async def test_a_wrong_ari_password(tmp_path: Path) -> None:
+async def test_wrong_ari_password_stops_the_start(tmp_path: Path) -> None:
     async with serving() as fake:
         said = await last_words(settings_for(fake, tmp_path, ari_password="hush-hush"))
     assert said.startswith("innringing ivr: Asterisk refused the ARI user or password")
@@ -61,21 +61,21 @@ async def test_unreachable_database_stops_the_start(tmp_path: Path) -> None:
     assert "hush" not in said
 
 
-async def test_departments_that_can_not_be_read(tmp_path: Path) -> None:
+async def test_unreadable_departments_file_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "departments.toml"
     file.write_text("[kirurgi\n", encoding="utf-8")
     said = await last_words(environment(SQLITE, tmp_path, departments_file=str(file)))
     assert f"{file}:1:" in said
 
 
-async def test_missing_keys_in_production(tmp_path: Path) -> None:
+async def test_missing_keys_stop_the_phone_door_in_production(tmp_path: Path) -> None:
     said = await last_words(environment(SQLITE, tmp_path, environment="production"))
     assert "INNRINGING_" in said
     assert "is not set" in said
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_it_waits_for_asterisk_and_ends_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
+async def test_phone_door_waits_for_asterisk_and_ends_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
     late = FakeAri(port=free_port(socket.SOCK_STREAM))
     async with ivr(settings_for(late, tmp_path)) as process:
         assert process.stderr
@@ -89,7 +89,7 @@ async def test_it_waits_for_asterisk_and_ends_cleanly(tmp_path: Path, stop: sign
     await late.stop()
 
 
-async def test_being_replaced_by_another_controller_ends_it(tmp_path: Path) -> None:
+async def test_phone_door_ends_when_replaced_by_another_controller(tmp_path: Path) -> None:
     async with serving() as fake, ivr(settings_for(fake, tmp_path)) as process:
         await until(lambda: fake.made("GET /applications/innringing"), 60)
         await fake.emit("ApplicationReplaced")

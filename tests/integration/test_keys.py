@@ -1,4 +1,4 @@
-"""Keys by version: the right ones are demanded at the start, and everything is brought to the newest; both engines."""
+"""Keys by version: the start requires the right ones, and rotation moves all values to the newest; both engines."""
 
 import asyncio
 import base64
@@ -50,8 +50,8 @@ def rotation(database: Database, vault: Vault | None = None) -> Rotation:
 # --- which columns
 
 
-def test_every_column_of_bytes_is_declared() -> None:
-    """A column of bytes is sealed, and then rotated, or holds no personal data."""
+def test_every_binary_column_is_declared() -> None:
+    """A binary column is sealed and part of the rotation, or holds no personal data."""
     binary = {
         f"{table.name}.{column.name}"
         for table in metadata.sorted_tables
@@ -67,7 +67,7 @@ def test_every_column_of_bytes_is_declared() -> None:
 # --- at the start
 
 
-async def test_a_key_leaves_a_canary_and_is_known_again(database: Database) -> None:
+async def test_key_leaves_a_canary_and_is_recognised(database: Database) -> None:
     for _ in range(2):
         await keyring(database, old_vault()).check()
     async with database.read() as connection:
@@ -75,12 +75,12 @@ async def test_a_key_leaves_a_canary_and_is_known_again(database: Database) -> N
     assert sorted(map(tuple, rows)) == [("identity", 1), ("index", 1)]
 
 
-async def test_processes_that_start_together(database: Database) -> None:
+async def test_processes_that_start_together_store_one_canary(database: Database) -> None:
     await asyncio.gather(*(keyring(database, old_vault()).check() for _ in range(8)))
     await keyring(database, old_vault()).check()
 
 
-async def test_a_wrong_key_is_refused(database: Database, clock: FakeClock) -> None:
+async def test_wrong_key_is_refused(database: Database, clock: FakeClock) -> None:
     await fill(database, clock, 3)
     await keyring(database, old_vault()).check()
     wrong = Vault(identity_key=b"w" * 32, index_key=INDEX)
@@ -91,7 +91,7 @@ async def test_a_wrong_key_is_refused(database: Database, clock: FakeClock) -> N
     await keyring(database, old_vault()).check()
 
 
-async def test_a_key_that_is_still_needed_must_be_given(database: Database) -> None:
+async def test_key_that_is_still_needed_must_be_set(database: Database) -> None:
     await keyring(database, old_vault()).check()
     with pytest.raises(SettingsError, match="no key of version 1, and this database still needs it"):
         await keyring(database, newest_vault()).check()
@@ -103,9 +103,7 @@ async def test_a_key_that_is_still_needed_must_be_given(database: Database) -> N
         await keyring(database, other).check()
 
 
-async def test_a_key_is_retired_when_nothing_needs_it_and_comes_back_when_used(
-    database: Database, clock: FakeClock
-) -> None:
+async def test_key_is_retired_when_unused_and_required_again_once_used(database: Database, clock: FakeClock) -> None:
     await keyring(database, old_vault()).check()
     await keyring(database, new_vault()).check()
     await fill(database, clock, 3)
@@ -123,7 +121,7 @@ async def test_a_key_is_retired_when_nothing_needs_it_and_comes_back_when_used(
 # --- rotating
 
 
-async def test_everything_is_sealed_anew_and_says_the_same(database: Database, clock: FakeClock) -> None:
+async def test_rotation_reseals_everything_with_the_same_content(database: Database, clock: FakeClock) -> None:
     await fill(database, clock, 40)
     before = await values(database)
     done = await rotation(database).rotate()
@@ -143,15 +141,15 @@ async def test_rotating_again_changes_nothing(database: Database, clock: FakeClo
     assert await values(database) == before
 
 
-async def test_two_at_once_do_each_other_no_harm(database: Database, clock: FakeClock) -> None:
+async def test_two_rotations_at_once_do_no_harm(database: Database, clock: FakeClock) -> None:
     await fill(database, clock, 60)
     clear = opened(old_vault(), await values(database))
     await asyncio.gather(*(rotation(database).rotate() for _ in range(3)))
     assert opened(newest_vault(), await values(database)) == clear
 
 
-async def test_what_changes_meanwhile_is_left_alone(database: Database, clock: FakeClock) -> None:
-    """A value looked at, then deleted or written by another, is not brought back."""
+async def test_values_changed_during_rotation_are_kept(database: Database, clock: FakeClock) -> None:
+    """A value that another process deletes or writes after it was read is not restored."""
     gone, *_ = await fill(database, clock, 3)
     async with a_unit(database) as unit:
         found = await sealed.page(unit, NUMBERS, None, 10)
@@ -163,7 +161,7 @@ async def test_what_changes_meanwhile_is_left_alone(database: Database, clock: F
     assert all(value == b"late" for id, value in kept.items() if id != gone)
 
 
-async def test_what_does_not_open_is_left_and_told(database: Database, clock: FakeClock) -> None:
+async def test_values_that_cannot_be_opened_are_kept_and_reported(database: Database, clock: FakeClock) -> None:
     broken, *others = await fill(database, clock, 9)
     async with database.begin() as connection:
         number = (await connection.execute(select(c.patient_number).where(c.id == broken))).scalar_one()
@@ -177,7 +175,7 @@ async def test_what_does_not_open_is_left_and_told(database: Database, clock: Fa
     assert len(others) == 8
 
 
-async def test_a_process_that_goes_on_with_an_older_key(database: Database, clock: FakeClock) -> None:
+async def test_rotation_fails_when_a_process_still_uses_an_older_key(database: Database, clock: FakeClock) -> None:
     ids = await fill(database, clock, 3)
 
     class Undone(Rotation):
@@ -191,7 +189,7 @@ async def test_a_process_that_goes_on_with_an_older_key(database: Database, cloc
         await Undone(database=database, vault=new_vault(), clock=FakeClock(), rest=0).rotate()
 
 
-async def test_status_counts_by_key(database: Database, clock: FakeClock) -> None:
+async def test_status_counts_values_by_key(database: Database, clock: FakeClock) -> None:
     await fill(database, clock, 30)
     await rotation_of(database, 4)
     counts = await keyring(database, new_vault()).counts()
@@ -204,7 +202,7 @@ async def test_status_counts_by_key(database: Database, clock: FakeClock) -> Non
 
 
 async def rotation_of(database: Database, count: int) -> None:
-    """A rotation that is stopped after its first `count` values."""
+    """A rotation that stops after its first `count` values."""
 
     class Stopped(Exception):
         pass
@@ -219,7 +217,7 @@ async def rotation_of(database: Database, count: int) -> None:
 # --- tampering
 
 
-async def test_no_changed_value_opens_and_none_ends_anything(database: Database, clock: FakeClock) -> None:
+async def test_no_changed_value_opens_or_stops_the_rotation(database: Database, clock: FakeClock) -> None:
     """100 changes of every kind: bits, lengths, versions, and values that belong to another row or column."""
     await fill(database, clock, 50)
     found = await values(database)
@@ -251,7 +249,7 @@ def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-async def test_the_commands(asked: CliRunner, database: Database, clock: FakeClock) -> None:
+async def test_key_commands_report_and_rotate_values(asked: CliRunner, database: Database, clock: FakeClock) -> None:
     await keyring(database, old_vault()).check()
     await fill(database, clock, 12)
     status = await asyncio.to_thread(asked.invoke, app, ["keys", "status"])
@@ -269,7 +267,7 @@ async def test_the_commands(asked: CliRunner, database: Database, clock: FakeClo
     assert broken.exit_code == 0, "what has the newest header is not opened again"
 
 
-async def test_the_commands_refuse_a_wrong_key(
+async def test_commands_refuse_a_wrong_key(
     asked: CliRunner, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await keyring(database, old_vault()).check()

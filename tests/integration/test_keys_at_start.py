@@ -1,4 +1,4 @@
-"""Both doors, as processes, refuse to start with a key that isn't the database's: one line, exit code 1."""
+"""Both doors, as processes, refuse to start with a key that does not match the database: one line, exit code 1."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from tests.support.web.api_process import environment, own_departments
 
 @pytest.fixture
 async def used(tmp_path: Path) -> str:
-    """A database that knows keys of version 1 and 2."""
+    """A database with keys of versions 1 and 2."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
     await migrate(url)
     database = Database(url)
@@ -44,7 +44,9 @@ async def used(tmp_path: Path) -> str:
         ({"identity_key": ""}, "INNRINGING_IDENTITY_KEY is not set"),
     ],
 )
-async def test_one_line(used: str, tmp_path: Path, door: str, keys: dict[str, str], said: str) -> None:
+async def test_door_with_a_wrong_or_missing_key_ends_with_one_line(
+    used: str, tmp_path: Path, door: str, keys: dict[str, str], said: str
+) -> None:
     given = {"identity_key": written(v2=b"n" * 32, v1=OLD), "ari_password": "not-a-real-one", **keys}
     given["departments_file"] = str(own_departments(tmp_path))
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""A password that has leaked is taken nowhere: not over the web, not by the command; and a bad list starts nothing."""
+"""A leaked password is refused everywhere, over REST and by the command; an invalid list stops the start."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ def listed(file: Path, *passwords: str) -> Path:
     return file
 
 
-async def test_it_is_not_taken_over_the_web(migrated_url: str, tmp_path: Path) -> None:
+async def test_leaked_password_is_refused_over_rest(migrated_url: str, tmp_path: Path) -> None:
     file = listed(tmp_path / "list.txt", LEAKED, "x")
     async with open_world(migrated_url, tmp_path, leaked_passwords=file) as world:
         await world.token("kari")
@@ -35,12 +35,12 @@ async def test_it_is_not_taken_over_the_web(migrated_url: str, tmp_path: Path) -
         answer = await browser.ask("POST", "/session/password", json={**change, "new": OWN})
         refused(answer, 503, "leaked-passwords-unavailable")
         assert "list.txt" not in answer.text and answer.headers["retry-after"]
-        listed(file, "y")  # a newer list in its place
+        listed(file, "y")  # replaced by a newer list
         assert (await browser.ask("POST", "/session/password", json=change)).status_code == 200
         await browser.client.aclose()
 
 
-async def test_nothing_starts_with_a_list_that_is_none(tmp_path: Path) -> None:
+async def test_nothing_starts_with_an_invalid_list(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("passord\n" * 100)
     for name in ("list.txt", "missing.txt"):
         with pytest.raises(LeakedPasswordsFault, match=name):
@@ -48,7 +48,9 @@ async def test_nothing_starts_with_a_list_that_is_none(tmp_path: Path) -> None:
                 pass
 
 
-def test_nor_by_the_command(migrated_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_leaked_password_is_refused_by_the_command(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("INNRINGING_ENVIRONMENT", "demo")
     monkeypatch.setenv("INNRINGING_DATABASE_URL", migrated_url)
     monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""GET /events over a real socket: what comes, to whom, from where on, and when it ends; on both engines."""
+"""GET /events over a real socket: which events arrive, for whom, from where, and when the stream ends; both engines."""
 
 import asyncio
 import json
@@ -35,14 +35,14 @@ async def api(migrated_url: str, tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def much_happens(world: World, callback_id: str, count: int, department: str = "kirurgi") -> None:
-    """So many changes at once, straight into the history."""
+    """Insert `count` changes at once, directly into the history."""
     entries = [Entry(callback_id, department, datetime.now(UTC), f"event-{n}", "kari") for n in range(count)]
     for first in range(0, count, 500):
         async with world.database.begin() as connection:
             await history.append(connection, entries[first : first + 500])
 
 
-async def test_each_change_comes_once_in_order_and_names_nobody(api: Served) -> None:
+async def test_each_change_arrives_once_in_order_without_personal_data(api: Served) -> None:
     async with listening_to(api.url, await api.token()) as stream:
         await stream.opened()
         callback = await api.world.rings(1)
@@ -63,7 +63,7 @@ async def test_each_change_comes_once_in_order_and_names_nobody(api: Served) -> 
     assert str(callback.patient_masked) not in json.dumps(told)
 
 
-async def test_who_comes_back_gets_the_rest_without_gap_or_double(api: Served) -> None:
+async def test_reconnecting_client_gets_the_rest_without_gaps_or_duplicates(api: Served) -> None:
     token = await api.token()
     async with listening_to(api.url, token) as stream:
         await stream.opened()
@@ -81,7 +81,7 @@ async def test_who_comes_back_gets_the_rest_without_gap_or_double(api: Served) -
     assert after[0]["id"] > missed[-1]["id"]
 
 
-async def test_cut_off_before_anything_came_a_client_still_knows_where_it_was(api: Served) -> None:
+async def test_client_cut_off_before_any_event_still_knows_its_position(api: Served) -> None:
     await api.world.rings(1)
     token = await api.token()
     async with listening_to(api.url, token) as stream:
@@ -91,7 +91,7 @@ async def test_cut_off_before_anything_came_a_client_still_knows_where_it_was(ap
         assert [each["event"] for each in await again.changes(1)] == ["registered"]
 
 
-async def test_a_reader_sees_its_own_departments_only(api: Served) -> None:
+async def test_reader_sees_only_its_own_departments(api: Served) -> None:
     token = await api.token("ola", "hjerte")
     async with listening_to(api.url, token) as live:
         await live.opened()
@@ -103,8 +103,8 @@ async def test_a_reader_sees_its_own_departments_only(api: Served) -> None:
         assert [block.data["callback"] for block in await one.rest() if block.is_change] == [kirurgi.id]
 
 
-async def test_a_quiet_department_moves_on_too(api: Served) -> None:
-    """A mark names changes of other departments as well, so that coming back does not get ever longer."""
+async def test_position_advances_in_a_quiet_department(api: Served) -> None:
+    """The position also covers changes of other departments, so that reconnecting does not take longer and longer."""
     await api.world.rings(1)
     async with listening_to(api.url, await api.token("ola", "hjerte"), after=0, query="?seconds=0") as stream:
         blocks = await stream.rest()
@@ -124,7 +124,7 @@ async def test_a_quiet_department_moves_on_too(api: Served) -> None:
         ("", {"Authorization": "Bearer inn_nobody"}, 401, "not-signed-in"),
     ],
 )
-async def test_what_can_not_be_streamed_is_refused_before_it_begins(
+async def test_invalid_stream_is_refused_before_it_starts(
     api: Served, query: str, headers: dict[str, str], status: int, problem: str
 ) -> None:
     mine = {"Authorization": f"Bearer {await api.token('kirurg', 'kirurgi')}"}
@@ -132,13 +132,13 @@ async def test_what_can_not_be_streamed_is_refused_before_it_begins(
     assert (answer.status_code, answer.json()["type"]) == (status, f"urn:innringing:problem:{problem}")
 
 
-async def test_an_operator_may_not_read_along(api: Served) -> None:
+async def test_operator_may_not_read_events(api: Served) -> None:
     token = await api.world.token("drift", Role.OPERATOR)
     answer = await api.world.client.get("/api/v1/events", headers={"Authorization": f"Bearer {token}"})
     assert answer.json()["type"] == "urn:innringing:problem:role-not-allowed"
 
 
-async def test_an_id_of_another_database_or_from_long_ago_starts_anew(api: Served) -> None:
+async def test_foreign_or_expired_id_starts_a_new_stream(api: Served) -> None:
     callback = await api.world.rings(1)
     token = await api.token()
     async with listening_to(api.url, token, after=4711, query="?seconds=0") as stream:
@@ -151,7 +151,7 @@ async def test_an_id_of_another_database_or_from_long_ago_starts_anew(api: Serve
         assert [each["event"] for each in await stream.changes(1)] == ["registered"]
 
 
-async def test_thousands_missed_come_whole(api: Served) -> None:
+async def test_thousands_of_missed_events_arrive_completely(api: Served) -> None:
     callback = await api.world.rings(1)
     await much_happens(api.world, callback.id, 2_500)
     async with listening_to(api.url, await api.token(), after=0) as stream:
@@ -188,7 +188,7 @@ async def test_reader_that_does_not_read_is_cut_off_and_can_resume(api: Served) 
 
 
 def all_that_is_left(lazy: socket.socket) -> str:
-    """What the server had already handed to the system for it, up to the cut."""
+    """What the server had already handed to the operating system before the cut."""
     lazy.setblocking(True)
     lazy.settimeout(20)
     with lazy:
@@ -203,7 +203,7 @@ async def until_readers(api: Served, count: int) -> None:
     raise AssertionError(f"{len(api.live.readers)} readers")
 
 
-async def test_a_revoked_token_ends_its_streams_and_no_others(migrated_url: str, tmp_path: Path) -> None:
+async def test_revoked_token_ends_only_its_own_streams(migrated_url: str, tmp_path: Path) -> None:
     async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
         theirs, mine = await api.token("ola"), await api.token()
         async with listening_to(api.url, theirs) as revoked, listening_to(api.url, mine) as other:
@@ -216,7 +216,9 @@ async def test_a_revoked_token_ends_its_streams_and_no_others(migrated_url: str,
             assert len(await other.changes(1)) == 1
 
 
-async def test_one_reader_that_can_not_be_asked_about_keeps_nobody_in(migrated_url: str, tmp_path: Path) -> None:
+async def test_failed_check_of_one_reader_ends_it_and_does_not_stop_other_checks(
+    migrated_url: str, tmp_path: Path
+) -> None:
     async def broken() -> bool:
         raise CannotOpen
 
@@ -232,7 +234,7 @@ async def test_one_reader_that_can_not_be_asked_about_keeps_nobody_in(migrated_u
             assert withdrawn.ended
 
 
-async def test_a_stream_left_open_keeps_no_log_in_from_ending(migrated_url: str, tmp_path: Path) -> None:
+async def test_open_stream_does_not_keep_a_session_alive(migrated_url: str, tmp_path: Path) -> None:
     async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
         await api.token("kari")
         login = await api.world.services.sessions.open("kari", source=LoginSource.PASSWORD)
@@ -247,7 +249,7 @@ async def test_a_stream_left_open_keeps_no_log_in_from_ending(migrated_url: str,
             assert stream.ended
 
 
-async def test_stopping_ends_every_stream_and_lets_no_new_one_in(api: Served) -> None:
+async def test_stop_ends_every_stream_and_accepts_no_new_one(api: Served) -> None:
     token = await api.token()
     async with listening_to(api.url, token) as one, listening_to(api.url, token) as two:
         await one.opened()
@@ -262,7 +264,7 @@ async def test_stopping_ends_every_stream_and_lets_no_new_one_in(api: Served) ->
     assert answer.headers["retry-after"]
 
 
-async def test_a_process_takes_only_so_many_readers(api: Served) -> None:
+async def test_process_limits_its_readers(api: Served) -> None:
     api.live.readers.update(EventReader(Scope.of([])) for _ in range(MOST_READERS))
     async with httpx.AsyncClient(trust_env=False) as client:
         headers = {"Authorization": f"Bearer {await api.token()}"}
@@ -270,14 +272,14 @@ async def test_a_process_takes_only_so_many_readers(api: Served) -> None:
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:innringing:problem:too-many-readers")
 
 
-async def test_a_client_that_hangs_up_is_forgotten(api: Served) -> None:
+async def test_disconnected_client_is_removed(api: Served) -> None:
     async with listening_to(api.url, await api.token()) as stream:
         await stream.opened()
         assert len(api.live.readers) == 1
     await until_readers(api, 0)
 
 
-async def test_many_readers_are_one_tail(migrated_url: str, tmp_path: Path) -> None:
+async def test_many_readers_share_one_tail(migrated_url: str, tmp_path: Path) -> None:
     readers = 50
     looks = []
 
@@ -296,7 +298,7 @@ async def test_many_readers_are_one_tail(migrated_url: str, tmp_path: Path) -> N
     assert 1 <= len(looks) < readers / 2
 
 
-async def test_a_quiet_stream_says_that_it_is_there_and_how_far_it_is(api: Served) -> None:
+async def test_quiet_stream_sends_heartbeats_with_its_position(api: Served) -> None:
     callback = await api.world.rings(1, department="hjerte")
     await api.live.open()
     sent: asyncio.Queue[bytes] = asyncio.Queue()
@@ -330,8 +332,8 @@ async def said(sent: asyncio.Queue[bytes], beginning: bytes) -> bytes:
     return block
 
 
-async def test_the_database_goes_and_comes_and_nothing_is_lost(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams stay open meanwhile; they only hear nothing new."""
+async def test_database_outage_loses_no_event(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams stay open meanwhile, without new events."""
     async with listening_to(api.url, await api.token()) as stream:
         await stream.opened()
         away = asyncio.Event()
@@ -347,7 +349,7 @@ async def test_the_database_goes_and_comes_and_nothing_is_lost(api: Served, monk
         assert [each["callback"] for each in await stream.changes(1)] == [callback.id]
 
 
-async def test_the_document_names_the_stream(api: Served) -> None:
+async def test_openapi_document_describes_the_stream(api: Served) -> None:
     document = (await api.world.client.get("/api/openapi.json")).json()
     operation = document["paths"]["/api/v1/events"]["get"]
     assert list(operation["responses"]["200"]["content"]) == ["text/event-stream"]

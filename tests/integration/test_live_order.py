@@ -57,7 +57,7 @@ async def gather(tail: Tail, count: int) -> list[Change]:
 
 
 async def rounds(tail: Tail, count: int = 5) -> list[Change]:
-    """What comes out in so many looks."""
+    """The changes that this number of polls returns."""
     found: list[Change] = []
     for _ in range(count):
         found += await tail.next()
@@ -67,13 +67,13 @@ async def rounds(tail: Tail, count: int = 5) -> list[Change]:
 
 @asynccontextmanager
 async def open_unit(database: Database, callback_id: str, *events: str) -> AsyncIterator[Connection]:
-    """A unit of work that has written these events and not yet committed; rolled back unless committed."""
+    """A unit of work that has written these events and not yet committed. It is rolled back unless committed."""
     async with database.engine.connect() as connection:
         await history.append(connection, [entry(callback_id, event) for event in events])
         yield connection
 
 
-async def test_a_low_id_that_commits_late_is_told_first_and_once(postgres: Database, clock: FakeClock) -> None:
+async def test_low_id_that_commits_late_arrives_first_and_once(postgres: Database, clock: FakeClock) -> None:
     id = await registered(make_desk(postgres, clock))
     async with Changes(database=postgres).tail(poll_seconds=0.01) as tail:
         async with open_unit(postgres, id, "early") as early:
@@ -87,8 +87,8 @@ async def test_a_low_id_that_commits_late_is_told_first_and_once(postgres: Datab
         assert await rounds(tail) == []
 
 
-async def test_a_reader_that_only_goes_by_the_last_id_would_miss_it(postgres: Database, clock: FakeClock) -> None:
-    """What the tail is for: without it, the same interleaving loses a row."""
+async def test_reading_by_the_last_id_alone_would_miss_an_event(postgres: Database, clock: FakeClock) -> None:
+    """The purpose of the tail: without it, the same interleaving loses a row."""
     id = await registered(make_desk(postgres, clock))
     query = select(tables.history.c.id, tables.history.c.event).order_by(tables.history.c.id)
     async with open_unit(postgres, id, "early") as early:
@@ -102,7 +102,7 @@ async def test_a_reader_that_only_goes_by_the_last_id_would_miss_it(postgres: Da
     assert last.event == "late"
 
 
-async def test_an_id_that_was_rolled_back_holds_nothing_up(postgres: Database, clock: FakeClock) -> None:
+async def test_rolled_back_id_does_not_block_the_tail(postgres: Database, clock: FakeClock) -> None:
     id = await registered(make_desk(postgres, clock))
     async with Changes(database=postgres).tail(poll_seconds=NEVER) as tail:
         async with open_unit(postgres, id, "given up", "given up"):
@@ -112,8 +112,8 @@ async def test_an_id_that_was_rolled_back_holds_nothing_up(postgres: Database, c
         assert [change.event for change in await gather(tail, 1)] == ["kept"]
 
 
-async def test_later_units_of_work_do_not_hold_an_earlier_gap_open(postgres: Database, clock: FakeClock) -> None:
-    """There is always someone writing: only those who were at it when the gap was seen are waited for."""
+async def test_later_units_of_work_do_not_keep_an_earlier_gap_open(postgres: Database, clock: FakeClock) -> None:
+    """There are always writers: the tail waits only for those that were active when it saw the gap."""
     id = await registered(make_desk(postgres, clock))
     async with Changes(database=postgres).tail(poll_seconds=0.01) as tail, AsyncExitStack() as running:
         async with open_unit(postgres, id, "given up"):
@@ -124,7 +124,7 @@ async def test_later_units_of_work_do_not_hold_an_earlier_gap_open(postgres: Dat
         assert [change.event for change in await gather(tail, 1)] == ["kept"]
 
 
-async def test_the_lock_is_held_until_the_unit_of_work_has_ended(postgres: Database, clock: FakeClock) -> None:
+async def test_lock_is_held_until_the_unit_of_work_has_ended(postgres: Database, clock: FakeClock) -> None:
     id = await registered(make_desk(postgres, clock))
     async with postgres.read() as looking:
         assert await unfinished(looking) == frozenset()
@@ -146,7 +146,7 @@ $$
 
 
 async def test_no_id_is_drawn_without_the_lock(postgres: Database, clock: FakeClock) -> None:
-    """One drawn before the lock could belong to a unit of work the tail doesn't know of."""
+    """An id drawn before the lock could belong to a unit of work that the tail does not know."""
     async with postgres.begin() as connection:
         await connection.execute(text(CHECKED))
         await connection.execute(text("alter table history alter id set default checked()"))
@@ -157,8 +157,8 @@ async def test_no_id_is_drawn_without_the_lock(postgres: Database, clock: FakeCl
         await registered(make_desk(postgres, clock), 2)
 
 
-async def test_a_tail_opens_only_when_lower_ids_are_settled(postgres: Database, clock: FakeClock) -> None:
-    """Whoever lists callbacks after the stream has opened has either seen a change there, or is told of it."""
+async def test_tail_opens_only_when_lower_ids_are_settled(postgres: Database, clock: FakeClock) -> None:
+    """A client that lists callbacks after the stream has opened has either seen a change there, or gets its event."""
     id = await registered(make_desk(postgres, clock))
     async with open_unit(postgres, id, "early") as early:
         async with open_unit(postgres, id, "late") as late:
@@ -174,7 +174,7 @@ async def test_a_tail_opens_only_when_lower_ids_are_settled(postgres: Database, 
 
 
 @pytest.mark.parametrize("listen", [True, False])
-async def test_no_gap_and_no_double_under_eight_writers(postgres: Database, clock: FakeClock, listen: bool) -> None:
+async def test_eight_writers_cause_no_gap_and_no_duplicate(postgres: Database, clock: FakeClock, listen: bool) -> None:
     id = await registered(make_desk(postgres, clock))
     chance = random.Random(4711)
     written: list[str] = []
@@ -215,9 +215,7 @@ async def test_no_gap_and_no_double_under_eight_writers(postgres: Database, cloc
     assert [change.id for change in told] == sorted({change.id for change in told})
 
 
-async def test_a_change_says_what_happened_and_nothing_of_the_patient(
-    database: Database, desk: Desk, clock: FakeClock
-) -> None:
+async def test_change_says_what_happened_without_patient_data(database: Database, desk: Desk, clock: FakeClock) -> None:
     async with Changes(database=database).tail(poll_seconds=0.05) as tail:
         id = await registered(desk)
         (taken,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
@@ -234,13 +232,13 @@ async def test_a_change_says_what_happened_and_nothing_of_the_patient(
     assert second.at == clock.now()
 
 
-async def test_who_writes_in_the_same_process_wakes_the_tail(database: Database, desk: Desk) -> None:
+async def test_writer_in_the_same_process_wakes_the_tail(database: Database, desk: Desk) -> None:
     async with Changes(database=database).tail(poll_seconds=NEVER) as tail:
         await registered(desk)
         assert [change.event for change in await gather(tail, 1)] == ["registered"]
 
 
-async def test_who_writes_in_another_process_is_found_by_polling(
+async def test_writer_in_another_process_is_found_by_polling(
     database: Database, migrated_url: str, clock: FakeClock
 ) -> None:
     other = Database(migrated_url)
@@ -252,7 +250,7 @@ async def test_who_writes_in_another_process_is_found_by_polling(
         await other.close()
 
 
-async def test_postgres_wakes_the_tail_of_another_process(
+async def test_postgresql_notifies_the_tail_of_another_process(
     postgres: Database, postgres_url: str, clock: FakeClock
 ) -> None:
     other = Database(postgres_url)
@@ -267,7 +265,7 @@ async def test_postgres_wakes_the_tail_of_another_process(
 
 
 async def gather_until_heard(database: Database) -> None:
-    """Until a connection of this database listens."""
+    """Wait until a connection to this database listens."""
     query = text("select count(*) from pg_stat_activity where datname = current_database() and query like 'LISTEN%'")
     async with asyncio.timeout(20):
         while True:

@@ -1,4 +1,4 @@
-"""Events with the api as processes of their own: two on one PostgreSQL, a writer beside it on SQLite, told to stop."""
+"""Events with the api as separate processes: two on one PostgreSQL, another writer on SQLite, and a clean stop."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ async def posted(api: ApiProcess, path: str, body: Any = None) -> Any:
         return answer.json()
 
 
-async def test_what_one_process_writes_readers_of_the_other_see(postgres_url: str, tmp_path: Path) -> None:
+async def test_readers_of_one_process_see_changes_of_the_other(postgres_url: str, tmp_path: Path) -> None:
     async with open_queue(postgres_url, tmp_path) as desk:
         (id,) = await people_ring(desk, "kirurgi", 1)
     with (
@@ -39,11 +39,11 @@ async def test_what_one_process_writes_readers_of_the_other_see(postgres_url: st
             assert (told["event"], told["callback"], told["version"]) == ("claimed", id, claimed["version"])
             position = there.last_id
         await posted(other, f"/callbacks/{id}/release", {"fence": claimed["fence"]})
-        async with listening_to(one.url, one.token, after=position) as here:  # cut off there, gone on with here
+        async with listening_to(one.url, one.token, after=position) as here:  # disconnected there, resumed here
             assert [each["event"] for each in await here.changes(1)] == ["released"]
 
 
-async def test_callers_from_another_process_are_told_of_each_once(migrated_url: str, tmp_path: Path) -> None:
+async def test_calls_in_another_process_arrive_once_each(migrated_url: str, tmp_path: Path) -> None:
     """The phone door writes while agents watch: eight callers at a time, each commits when it happens to."""
     async with open_queue(migrated_url, tmp_path) as desk:
         with running_api(environment(migrated_url, tmp_path)) as api:

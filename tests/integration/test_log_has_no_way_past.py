@@ -1,4 +1,4 @@
-"""Nothing a library does gets a number past the log's filter; everything it said is there all the same."""
+"""No library can get a number past the log's filter, and no line is lost."""
 
 import asyncio
 import subprocess
@@ -23,7 +23,7 @@ WORDS = (
 
 
 def said(folder: Path, guarded: str) -> tuple[bytes, bytes]:
-    """What the leaky service writes on its descriptors, and in a file of a library's own."""
+    """The output of the leaky service on its descriptors, and in a library's own file."""
     file = folder / "library.log"
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.canaries.leaky", NUMBER, guarded],
@@ -38,17 +38,17 @@ def said(folder: Path, guarded: str) -> tuple[bytes, bytes]:
     return done.stdout, file.read_bytes()
 
 
-async def test_no_way_gets_a_number_out_and_none_is_lost(tmp_path: Path) -> None:
+async def test_no_output_path_leaks_a_number_or_loses_a_line(tmp_path: Path) -> None:
     out, file = await asyncio.to_thread(said, tmp_path, "guarded")
     missing = [word for word in WORDS if word.encode() not in out]
     assert not missing, out.decode()
     assert NUMBER.encode() not in out
-    assert NUMBER[4:].encode() not in out.replace(b"\n", b"")  # seven digits: no fraction of a second is as long
+    assert NUMBER[4:].encode() not in out.replace(b"\n", b"")  # seven digits: longer than any fraction of a second
     assert file == b""
 
 
-async def test_each_way_is_one_where_nothing_stands_in_it(tmp_path: Path) -> None:
-    """The test above can fail: without the guard each of these tells the number."""
+async def test_each_output_path_leaks_without_the_guard(tmp_path: Path) -> None:
+    """Proof that the test above can fail: without the guard each of these paths leaks the number."""
     out, file = await asyncio.to_thread(said, tmp_path, "open")
     lines = [line for line in (out + file).decode().splitlines() if NUMBER in line]
     quiet = {"extra-and-stack", "structured", "printed-half"}  # fields not shown, or shown on a line of their own
@@ -58,7 +58,7 @@ async def test_each_way_is_one_where_nothing_stands_in_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("length", [0, 11, LONGEST_LINE - 5, LONGEST_LINE, LONGEST_LINE * 3])
-async def test_a_line_of_any_length_is_scrubbed_and_its_end_not_lost(length: int, tmp_path: Path) -> None:
+async def test_line_of_any_length_is_scrubbed_completely(length: int, tmp_path: Path) -> None:
     program = (
         "import sys\nfrom desk.logging.outlets import Outlets\nfrom desk.logging.log import Scrubber\n"
         "Outlets(Scrubber())\n"
@@ -73,7 +73,7 @@ async def test_a_line_of_any_length_is_scrubbed_and_its_end_not_lost(length: int
     assert NUMBER.encode() not in out
 
 
-async def test_a_command_that_fails_unforeseen_tells_no_number() -> None:
+async def test_unexpected_failure_of_a_command_shows_no_number() -> None:
     program = (
         "import sys, typer\nimport innringing\n"
         "@innringing.app.command('breaks')\n"

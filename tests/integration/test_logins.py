@@ -1,4 +1,4 @@
-"""Logging in with a password: right and wrong, and attacks from the hospital's own address. On both engines."""
+"""Log-in with a password: correct, wrong, and attacks from the hospital's own address. On both engines."""
 
 import asyncio
 from datetime import timedelta
@@ -27,7 +27,7 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class House:
-    """The accounts of one database, with passwords that are quick to compare."""
+    """The accounts of one database, with cheap password hashes."""
 
     def __init__(self, database: Database, clock: FakeClock) -> None:
         self.clock = clock
@@ -48,7 +48,7 @@ class House:
         return await self.logins.by_password(name, password, address=address, device=device)
 
     async def guesses(self, name: str, times: int, *, every: timedelta, address: str = HOSPITAL) -> int:
-        """Wrong passwords at that pace. How many were looked at."""
+        """Send wrong passwords at this pace. Returns how many were checked."""
         looked_at = 0
         for n in range(times):
             try:
@@ -69,14 +69,14 @@ async def house(database: Database, clock: FakeClock) -> House:
     return made
 
 
-async def test_the_right_password_opens_a_session(house: House) -> None:
+async def test_correct_password_opens_a_session(house: House) -> None:
     entered = await house.enters("kari")
     session = await house.sessions.verify(entered.opened.token)
     assert session is not None
     assert (session.agent.name, session.source, session.login) == ("kari", LoginSource.PASSWORD, None)
 
 
-async def test_nobody_and_a_wrong_password_are_answered_alike(house: House, database: Database) -> None:
+async def test_unknown_agent_and_wrong_password_are_indistinguishable(house: House, database: Database) -> None:
     await house.agents.add("machine", Role.AGENT, ["*"])
     await house.agents.disable("ola")
     wrong = (
@@ -96,8 +96,8 @@ async def test_nobody_and_a_wrong_password_are_answered_alike(house: House, data
     assert "kari" not in repr(rows) and HOSPITAL not in repr(rows), "only HMACs of names and addresses"
 
 
-async def test_an_account_is_not_known_by_what_is_asked_of_the_database(house: House, database: Database) -> None:
-    """Each statement is a trip: whether there is such an account would be heard in how soon the answer comes."""
+async def test_number_of_statements_does_not_reveal_an_account(house: House, database: Database) -> None:
+    """Each statement is a round trip, so the response time would reveal whether there is such an account."""
     await house.agents.add("machine", Role.AGENT, ["*"])
     await house.agents.disable("ola")
     device = (await house.enters("kari")).device
@@ -117,7 +117,7 @@ async def test_an_account_is_not_known_by_what_is_asked_of_the_database(house: H
         assert len(set(counts.values())) == 1, counts
 
 
-async def test_a_password_is_stored_only_as_argon2id(house: House, database: Database) -> None:
+async def test_password_is_stored_only_as_argon2id(house: House, database: Database) -> None:
     async with database.read() as connection:
         kept = (await connection.execute(select(tables.agents.c.password))).scalars().all()
     assert all(each.startswith("$argon2id$") for each in kept)
@@ -125,7 +125,7 @@ async def test_a_password_is_stored_only_as_argon2id(house: House, database: Dat
     assert PASSWORD not in repr(kept)
 
 
-async def test_an_hour_of_guesses_at_one_account_from_the_hospitals_address(house: House) -> None:
+async def test_hour_of_guesses_at_one_account_from_the_hospital_is_limited(house: House) -> None:
     known = (await house.enters("kari")).device
     looked_at = await house.guesses("kari", 600, every=6 * SECOND)
     assert looked_at <= 75, "an hour of trying all the time is one guess a minute"
@@ -138,13 +138,13 @@ async def test_an_hour_of_guesses_at_one_account_from_the_hospitals_address(hous
     assert (await house.enters("kari")).opened, "and all is forgotten"
 
 
-async def test_guesses_from_elsewhere_leave_the_hospital_alone(house: House) -> None:
+async def test_guesses_from_outside_do_not_affect_the_hospital(house: House) -> None:
     assert await house.guesses("kari", 25, every=timedelta()) == 4
     assert await house.guesses("ola", 25, every=timedelta(), address=ELSEWHERE) == 4
     assert (await house.enters("ola")).opened
 
 
-async def test_guesses_from_everywhere_meet_the_account_itself(house: House) -> None:
+async def test_guesses_from_many_addresses_meet_the_limit_of_the_account(house: House) -> None:
     looked_at = 0
     for n in range(15):
         looked_at += await house.guesses("kari", 3, every=timedelta(), address=f"198.51.100.{n}")
@@ -155,7 +155,7 @@ async def test_guesses_from_everywhere_meet_the_account_itself(house: House) -> 
     assert (await house.enters("kari")).opened
 
 
-async def test_one_guess_at_each_of_many_accounts(house: House) -> None:
+async def test_one_guess_at_each_of_many_accounts_delays_further_guesses(house: House) -> None:
     names = [f"person-{n}" for n in range(100)]
     for name in names:
         await house.guesses(name, 1, every=timedelta())
@@ -169,14 +169,14 @@ async def test_one_guess_at_each_of_many_accounts(house: House) -> None:
     assert (await house.enters("kari")).opened
 
 
-async def test_guesses_made_at_once_are_counted_one_by_one(house: House) -> None:
+async def test_simultaneous_guesses_are_counted_one_by_one(house: House) -> None:
     answers = await asyncio.gather(*(house.enters("kari", f"guess {n}") for n in range(30)), return_exceptions=True)
     kinds = [type(answer) for answer in answers]
     assert kinds.count(WrongLogin) == 4, "three free ones, and the one after which the first delay begins"
     assert kinds.count(TooManyTries) == 26
 
 
-async def test_a_device_has_its_own_delays(house: House) -> None:
+async def test_known_device_has_its_own_delays(house: House) -> None:
     device = (await house.enters("kari")).device
     for _ in range(4):
         with pytest.raises(WrongLogin):
@@ -190,7 +190,7 @@ async def test_a_device_has_its_own_delays(house: House) -> None:
             await house.enters("kari", "feil", device=stranger)
 
 
-async def test_a_shared_workstation_is_known_to_each_who_has_logged_in_there(house: House) -> None:
+async def test_shared_workstation_is_known_for_everyone_who_logged_in_there(house: House) -> None:
     device = (await house.enters("kari")).device
     assert (await house.enters("ola", device=device)).device == device
     await house.guesses("kari", 40, every=timedelta())
@@ -199,7 +199,7 @@ async def test_a_shared_workstation_is_known_to_each_who_has_logged_in_there(hou
         assert (await house.enters(name, device=device)).opened
 
 
-async def test_a_device_is_forgotten_after_ninety_days_and_when_the_password_is_changed(house: House) -> None:
+async def test_device_is_forgotten_after_ninety_days_or_a_password_change(house: House) -> None:
     device = (await house.enters("kari")).device
     house.clock.advance(timedelta(days=90))
     await house.guesses("kari", 10, every=timedelta())
@@ -213,7 +213,7 @@ async def test_a_device_is_forgotten_after_ninety_days_and_when_the_password_is_
         await house.enters("kari", PASSWORD + " igjen", device=device)
 
 
-async def test_two_log_ins_at_once_are_two_sessions(house: House) -> None:
+async def test_simultaneous_log_ins_give_two_sessions(house: House) -> None:
     first, second = await asyncio.gather(house.enters("kari"), house.enters("kari"))
     assert first.opened.token != second.opened.token and first.device != second.device
     for each in (first, second):
@@ -223,7 +223,7 @@ async def test_two_log_ins_at_once_are_two_sessions(house: House) -> None:
     assert {each.device for each in again} == {device}
 
 
-async def test_changing_ones_password_ends_every_session(house: House) -> None:
+async def test_password_change_ends_every_session(house: House) -> None:
     entered, other = await house.enters("kari"), await house.enters("kari")
     mine = entered.opened.session
     with pytest.raises(WrongPassword):
@@ -239,7 +239,7 @@ async def test_changing_ones_password_ends_every_session(house: House) -> None:
     assert (await house.enters("kari", "en ny og lang setning")).opened
 
 
-async def test_the_old_password_can_not_be_guessed_in_a_session_left_open(house: House) -> None:
+async def test_old_password_cannot_be_guessed_in_an_open_session(house: House) -> None:
     session = (await house.enters("kari")).opened.session
     for n in range(4):
         with pytest.raises(WrongPassword):
@@ -248,7 +248,7 @@ async def test_the_old_password_can_not_be_guessed_in_a_session_left_open(house:
         await house.logins.change(session, PASSWORD, "en ny og lang setning")
 
 
-async def test_an_operator_sets_a_password(house: House) -> None:
+async def test_operator_sets_a_password(house: House) -> None:
     entered = await house.enters("kari")
     await house.logins.set_password("kari", "satt av en operatør")
     assert await house.sessions.verify(entered.opened.token) is None
@@ -262,7 +262,7 @@ async def test_an_operator_sets_a_password(house: House) -> None:
         await house.logins.set_password("kari", "passord12345")
 
 
-async def test_old_failures_are_taken_away(house: House, database: Database) -> None:
+async def test_old_failures_are_deleted(house: House, database: Database) -> None:
     for n in range(5):
         await house.guesses(f"nobody-{n}", 1, every=timedelta())
     house.clock.advance(timedelta(hours=2))

@@ -1,4 +1,4 @@
-"""Asterisk starts with the operators' dialplan, says nothing but what it should, and leaves nothing behind."""
+"""Asterisk starts with the operators' dialplan, logs no warnings, and leaves nothing behind."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ from tests.support.machine.servers import machine_settings
 StartAsterisk = Callable[..., asterisk.AsteriskServer]
 
 
-def test_it_starts_and_restarts_without_a_warning(start_asterisk: StartAsterisk) -> None:
+def test_asterisk_starts_and_restarts_without_a_warning(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk()
     running.restart()
     assert running.instance.complaints() == []
@@ -28,14 +28,14 @@ def test_every_module_listed_is_loaded(start_asterisk: StartAsterisk) -> None:
     assert missing == []
 
 
-def test_two_run_side_by_side_under_names_of_their_own(start_asterisk: StartAsterisk) -> None:
+def test_two_instances_run_side_by_side_under_their_own_names(start_asterisk: StartAsterisk) -> None:
     one, other = start_asterisk(), start_asterisk()
     assert one.alive() and other.alive()
     names = {running.console("core show settings").partition("Entity ID:")[2].split()[0] for running in (one, other)}
     assert len(names) == 2
 
 
-def test_stopping_leaves_no_process_and_no_listener(start_asterisk: StartAsterisk) -> None:
+def test_stop_leaves_no_process_and_no_listener(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk()
     pid = running.pid
     running.stop()
@@ -43,7 +43,7 @@ def test_stopping_leaves_no_process_and_no_listener(start_asterisk: StartAsteris
     asterisk.check_ports(running.settings)
 
 
-def test_one_left_by_a_killed_starter_is_ended_first(start_asterisk: StartAsterisk) -> None:
+def test_instance_left_by_a_killed_starter_is_ended_first(start_asterisk: StartAsterisk) -> None:
     forgotten = start_asterisk()
     pid = forgotten.pid
     with asterisk.start(forgotten.settings) as running:  # the same folder, and the same ports
@@ -59,7 +59,7 @@ def test_one_left_by_a_killed_starter_is_ended_first(start_asterisk: StartAsteri
         (socket.SOCK_STREAM, "ari_port", "INNRINGING_ARI_PORT"),
     ],
 )
-def test_a_port_that_is_taken_is_named_with_its_setting(
+def test_occupied_port_is_named_with_its_setting(
     kind: socket.SocketKind, port: str, variable: str, tmp_path: Path
 ) -> None:
     settings = machine_settings(tmp_path)
@@ -71,13 +71,13 @@ def test_a_port_that_is_taken_is_named_with_its_setting(
             asterisk.start(settings)
 
 
-def test_passwords_are_readable_by_their_owner_alone(start_asterisk: StartAsterisk) -> None:
+def test_passwords_are_readable_only_by_their_owner(start_asterisk: StartAsterisk) -> None:
     folder = start_asterisk().instance.folder
     secret = [*(folder / "etc" / "local").iterdir(), folder / "phones.json"]
     assert [path.name for path in secret if os.stat(path).st_mode & 0o077] == []
 
 
-def test_a_wrong_line_in_the_operators_files_is_told(tmp_path: Path) -> None:
+def test_wrong_line_in_the_operators_files_is_reported(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     with asterisk.start(settings, extra={"pjsip.conf": "\n[oops]\ntype=endpoint\nno_such_option=1\n"}) as running:
         assert any("no_such_option" in line for line in running.instance.complaints())

@@ -1,4 +1,4 @@
-"""What Asterisk listens on, and who may do what there: nothing more than is wanted."""
+"""The ports that Asterisk listens on, and the permissions there."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ READER = "look-and-no-more"
 
 
 def listens_on(running: asterisk.AsteriskServer) -> set[tuple[str, str, int]]:
-    """(tcp or udp, address, port) of each network socket that takes what comes from others.
+    """(tcp or udp, address, port) of each network socket that accepts data from others.
 
     Two are left out: those from which pjproject asks for names (DNS), one for IPv4 and one for IPv6, on ports the
     system chose. They take answers to what was asked, and no setting closes them.
@@ -38,18 +38,18 @@ def listens_on(running: asterisk.AsteriskServer) -> set[tuple[str, str, int]]:
 
 
 def chosen_by_system() -> int:
-    """The lowest port the system gives to who asks for any. Ours lie below it: see tests/support/ports.py."""
+    """The lowest ephemeral port of the system. Ours lie below it: see tests/support/ports.py."""
     return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
-def test_it_listens_for_sip_and_ari_on_this_machine_and_nothing_else(start_asterisk: StartAsterisk) -> None:
+def test_asterisk_listens_only_for_sip_and_ari_on_this_machine(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk()
     settings = running.settings
     assert listens_on(running) == {("udp", "127.0.0.1", settings.sip.port), ("tcp", "127.0.0.1", settings.ari.port)}
 
 
 @pytest.mark.parametrize("encryption", ["phones", "all"])
-def test_with_encryption_it_listens_for_tls_and_where_all_is_encrypted_for_no_udp(
+def test_encryption_adds_tls_and_full_encryption_removes_udp(
     start_asterisk: StartAsterisk, tmp_path: Path, encryption: str
 ) -> None:
     made = make_certificate(tmp_path)
@@ -82,9 +82,7 @@ def sealed(running: asterisk.AsteriskServer, endpoint: str) -> bool:
     return lines["media_encryption"] == "sdes"
 
 
-async def test_where_phones_are_encrypted_the_trunk_may_still_be_plain(
-    start_asterisk: StartAsterisk, tmp_path: Path
-) -> None:
+async def test_trunk_may_be_plain_where_phones_are_encrypted(start_asterisk: StartAsterisk, tmp_path: Path) -> None:
     made = make_certificate(tmp_path)
     running = await asyncio.to_thread(
         start_asterisk,
@@ -118,7 +116,7 @@ def test_asterisk_has_no_console_and_no_manager_over_the_network(start_asterisk:
         assert not [name for name in asked.headers if name.startswith("access-control-")]
 
 
-def test_the_reader_of_ari_looks_and_no_more(start_asterisk: StartAsterisk) -> None:
+def test_ari_reader_may_only_read(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk(ari_reader_password=READER)
     base = f"http://127.0.0.1:{running.settings.ari.port}/ari"
     with httpx.Client(base_url=base, trust_env=False, auth=("innringing-reader", READER)) as reader:
@@ -133,7 +131,7 @@ def test_the_reader_of_ari_looks_and_no_more(start_asterisk: StartAsterisk) -> N
             assert reader.request(method, path).status_code == 403, path
 
 
-def test_without_its_password_there_is_no_reader(start_asterisk: StartAsterisk) -> None:
+def test_no_ari_reader_without_its_password(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk()
     users = running.console("ari show users")
     assert "innringing" in users and "innringing-reader" not in users

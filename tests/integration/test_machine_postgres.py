@@ -1,4 +1,4 @@
-"""A PostgreSQL is had on this machine, whatever is installed on it."""
+"""A PostgreSQL is available on this machine, whatever is installed on it."""
 
 import asyncpg
 import pytest
@@ -7,7 +7,7 @@ from ops.machine import postgres
 
 
 @pytest.mark.parametrize("kind", ["tree", None])
-async def test_a_server_starts_answers_and_leaves_nothing_listening(kind: postgres.Kind | None) -> None:
+async def test_server_starts_answers_and_leaves_no_listener(kind: postgres.Kind | None) -> None:
     with postgres.start(kind) as server:
         connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
         version = await connection.fetchval("show server_version_num")
@@ -17,14 +17,14 @@ async def test_a_server_starts_answers_and_leaves_nothing_listening(kind: postgr
         await asyncpg.connect(server.url().replace("+asyncpg", ""), timeout=5)
 
 
-async def test_each_test_has_an_empty_database_of_its_own(postgres_url: str) -> None:
+async def test_each_test_has_its_own_empty_database(postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     tables = await connection.fetchval("select count(*) from information_schema.tables where table_schema = 'public'")
     await connection.close()
     assert tables == 0
 
 
-def test_the_kind_can_be_forced() -> None:
+def test_kind_of_server_can_be_set() -> None:
     assert postgres.choose({postgres.VARIABLE: "tree"}) == "tree"
     with pytest.raises(postgres.PostgresError, match="INNRINGING_POSTGRES"):
         postgres.choose({postgres.VARIABLE: "oracle"})

@@ -1,4 +1,4 @@
-"""`innringing run`: everything comes up together, says where it is, and goes down together."""
+"""`innringing run`: everything starts together, prints its addresses, and stops together."""
 
 import os
 import signal
@@ -62,7 +62,7 @@ def wait_until(condition: object) -> None:
         time.sleep(0.1)
 
 
-def test_it_comes_up_mends_itself_and_leaves_nothing(tmp_path: Path) -> None:
+def test_run_starts_everything_restarts_it_and_leaves_nothing(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     with running(settings) as process:
         assert f"sip:1000@127.0.0.1:{settings.sip.port}" in said(settings)
@@ -76,7 +76,7 @@ def test_it_comes_up_mends_itself_and_leaves_nothing(tmp_path: Path) -> None:
     assert [child for child in children if child.is_running()] == []
 
 
-def test_two_run_side_by_side(tmp_path: Path) -> None:
+def test_two_runs_work_side_by_side(tmp_path: Path) -> None:
     one, other = (machine_settings(folder) for folder in folders(tmp_path))
     with running(one), running(other):
         assert doors_are_open(one)
@@ -91,7 +91,7 @@ def folders(parent: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("setting", ["api_port", "ari_port", "sip_port"])
-def test_a_port_that_is_taken_is_one_line(tmp_path: Path, setting: str) -> None:
+def test_occupied_port_is_one_line(tmp_path: Path, setting: str) -> None:
     settings = machine_settings(tmp_path)
     kind = socket.SOCK_DGRAM if setting == "sip_port" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as holder:
@@ -101,13 +101,13 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path, setting: str) -> None:
         assert_refused(settings, f"INNRINGING_{setting.upper()}")
 
 
-def test_a_wrong_departments_file_is_one_line(tmp_path: Path) -> None:
+def test_wrong_departments_file_is_one_line(tmp_path: Path) -> None:
     wrong = tmp_path / "departments.toml"
     wrong.write_text("[kirurgi]\nname = 1\n", encoding="utf-8")
     assert_refused(machine_settings(tmp_path), "departments.toml", INNRINGING_DEPARTMENTS_FILE=str(wrong))
 
 
-def test_a_database_that_is_down_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_database_is_one_line(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     nobody = f"postgresql+asyncpg://someone:secret-word@127.0.0.1:{settings.ari.port}/none"
     assert_refused(settings, "database", INNRINGING_DATABASE_URL=nobody)

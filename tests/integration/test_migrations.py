@@ -1,4 +1,4 @@
-"""The migrations make the tables the code uses, and take them away again; on both engines."""
+"""The migrations create the tables that the code uses, and remove them again; on both engines."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 def shape(connection: Connection) -> dict[str, object]:
-    """Indexes with their conditions, constraints and foreign keys: what compare_metadata doesn't look at."""
+    """Indexes with their conditions, constraints and foreign keys, which compare_metadata does not compare."""
     found = inspect(connection)
     kinds = ("get_indexes", "get_check_constraints", "get_unique_constraints", "get_foreign_keys", "get_pk_constraint")
     return {
@@ -48,7 +48,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-async def test_models_and_migrations_agree(database: Database) -> None:
+async def test_models_and_migrations_match(database: Database) -> None:
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []
 
@@ -72,7 +72,7 @@ async def test_is_current_only_after_migrating(database_url: str) -> None:
     await opened.close()
 
 
-async def test_downgrade_takes_every_table_and_upgrade_brings_them_back(database_url: str) -> None:
+async def test_downgrade_removes_every_table_and_upgrade_restores_them(database_url: str) -> None:
     await migrate(database_url)
     database = Database(database_url)
     await migrate(database_url, "base")
@@ -93,6 +93,6 @@ async def test_services_that_start_together_migrate_once(database_url: str) -> N
     await opened.close()
 
 
-async def test_an_unreachable_server_is_told_as_such() -> None:
+async def test_unreachable_server_is_reported() -> None:
     with pytest.raises(StorageUnavailable):
         await migrate("postgresql+asyncpg://nobody@127.0.0.1:1/none")

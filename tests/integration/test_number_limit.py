@@ -1,4 +1,4 @@
-"""Nobody is shown identity numbers without end, however many log-ins and processes; the department hears of it."""
+"""Identity numbers shown to one agent are limited across log-ins and processes, and the department is notified."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def uses(world: World, id: str, times: int) -> None:
         await world.as_("kari", "GET", f"/callbacks/{id}/patient")
 
 
-async def test_so_many_numbers_and_then_one_every_few_minutes(world: World) -> None:
+async def test_identity_numbers_are_limited_and_then_one_every_few_minutes(world: World) -> None:
     ids = await ring(world, 12)
     for id in ids[:10]:
         assert len((await world.get(f"/callbacks/{id}/patient"))["number"]) == 11
@@ -52,7 +52,7 @@ async def test_so_many_numbers_and_then_one_every_few_minutes(world: World) -> N
     refused(await world.as_("kari", "GET", f"/callbacks/{ids[11]}/patient"), 429, "too-many-numbers")
 
 
-async def test_what_shows_no_number_is_not_counted(world: World) -> None:
+async def test_answer_without_a_number_is_not_counted(world: World) -> None:
     nameless = await world.rings(1, with_identity=False)
     for _ in range(12):
         refused(await world.as_("kari", "GET", f"/callbacks/{nameless.id}/patient"), 404, "no-patient")
@@ -60,7 +60,7 @@ async def test_what_shows_no_number_is_not_counted(world: World) -> None:
     assert (await world.as_("kari", "GET", f"/callbacks/{id}/patient")).status_code == 200
 
 
-async def test_the_department_is_told_once_an_hour(world: World) -> None:
+async def test_department_is_notified_once_an_hour(world: World) -> None:
     ids = await ring(world, 2)
     for _ in range(10):
         await world.get(f"/callbacks/{ids[0]}/patient")
@@ -82,7 +82,7 @@ async def test_the_department_is_told_once_an_hour(world: World) -> None:
     assert len(await told()) == 2
 
 
-async def test_many_at_once_are_no_way_around_nor_is_another_process(
+async def test_limit_holds_for_simultaneous_requests_and_other_processes(
     world: World, migrated_url: str, tmp_path: Path
 ) -> None:
     (id,) = await ring(world, 1)
@@ -99,7 +99,7 @@ async def test_many_at_once_are_no_way_around_nor_is_another_process(
     assert max(row.next_at for row in found) == world.clock.now() + timedelta(hours=1)
 
 
-async def test_logging_in_meanwhile_forgets_none_of_it(world: World) -> None:
+async def test_new_log_in_does_not_reset_the_limit(world: World) -> None:
     (id,) = await ring(world, 1)
     await world.token("kari")
     await world.services.logins.set_password("kari", PASSWORD)
@@ -112,7 +112,7 @@ async def test_logging_in_meanwhile_forgets_none_of_it(world: World) -> None:
     await world.get(f"/callbacks/{id}/patient")
 
 
-async def test_only_whom_it_concerns_is_told(world: World) -> None:
+async def test_only_leaders_of_the_department_are_notified(world: World) -> None:
     await world.token("lise", Role.LEADER, ["kirurgi"])
     await world.token("nils", Role.LEADER, ["hjerte"])
     (id,) = await ring(world, 1)

@@ -1,4 +1,4 @@
-"""Somebody logs in through the web door at a running provider: the browser's way, and the session at its end."""
+"""A log-in at a running provider: the browser's path, and the session at its end."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.oidc.providers import GROUPS, PEOPLE, Running, log_in_at, pro
 from tests.support.web.api import refused
 
 
-async def test_there_and_back_again(opens: Opens, provider: Running) -> None:
+async def test_agent_logs_in_through_the_provider(opens: Opens, provider: Running) -> None:
     async with opens(provider) as house, house.browser() as browser:
         back = await house.goes(browser, "kari", after="/queue")
         answer = await browser.get(back)
@@ -33,12 +33,12 @@ async def test_there_and_back_again(opens: Opens, provider: Running) -> None:
         assert session.login.check_by == house.world.clock.now() + CHECK
 
 
-async def test_the_second_time_it_is_the_same_agent_under_a_new_secret(opens: Opens, provider: Running) -> None:
+async def test_second_log_in_is_the_same_agent_with_a_new_secret(opens: Opens, provider: Running) -> None:
     async with opens(provider) as house, house.browser() as browser:
         first = await house.logs_in(browser)
         before = browser.cookies[SESSION]
         back = await house.goes(browser)
-        browser.cookies.delete(SESSION)  # SameSite=Strict: not brought along from the provider's site
+        browser.cookies.delete(SESSION)  # SameSite=Strict: not sent when coming from the provider's site
         assert (await browser.get(back)).status_code == 303
         second = await house.session(browser)
         assert browser.cookies[SESSION] != before
@@ -46,7 +46,7 @@ async def test_the_second_time_it_is_the_same_agent_under_a_new_secret(opens: Op
         assert second.agent == first.agent
 
 
-async def test_a_link_that_was_used_is_of_no_use(opens: Opens, provider: Running) -> None:
+async def test_used_link_is_refused(opens: Opens, provider: Running) -> None:
     async with opens(provider) as house, house.browser() as browser, house.browser() as thief:
         begun = await browser.get(LOGIN)
         cookies = dict(browser.cookies)
@@ -60,11 +60,11 @@ async def test_a_link_that_was_used_is_of_no_use(opens: Opens, provider: Running
         assert await house.open_sessions() == 1
 
 
-async def test_begun_in_one_browser_and_finished_in_another(opens: Opens, provider: Running) -> None:
+async def test_log_in_started_in_another_browser_is_refused(opens: Opens, provider: Running) -> None:
     async with opens(provider) as house, house.browser() as browser, house.browser() as other:
         back = await house.goes(browser)
         assert (await other.get(back)).status_code == 400
-        await house.goes(other)  # its own log-in under way is no help
+        await house.goes(other)  # its own log-in in progress does not help
         answer = await other.get(back)
         assert answer.status_code == 400
         assert "annen nettleser" in answer.text
@@ -72,7 +72,7 @@ async def test_begun_in_one_browser_and_finished_in_another(opens: Opens, provid
         assert (await browser.get(back)).status_code == 303, "whoever began it still may"
 
 
-async def test_two_of_the_same_name_are_told_apart(opens: Opens, as_they_were: Running) -> None:
+async def test_two_people_with_the_same_name_are_two_agents(opens: Opens, as_they_were: Running) -> None:
     other = {**PEOPLE["kari"], "preferred_username": "kano2"}
     as_they_were.control(accounts={"karito": other})
     async with opens(as_they_were) as house, house.browser() as browser, house.browser() as second:
@@ -101,7 +101,7 @@ async def test_logs_name_no_token_code_or_state(
         assert not re.search(r"eyJ[A-Za-z0-9_-]{10,}", told.out + told.err)
 
 
-async def test_a_mistake_in_the_file_of_groups_is_told_and_the_last_good_one_goes_on(
+async def test_mistake_in_the_groups_file_is_reported_and_the_last_valid_one_used(
     opens: Opens, provider: Running, tmp_path: Path
 ) -> None:
     (tmp_path / "access.toml").write_text("claim = 1", "utf-8")
@@ -112,7 +112,7 @@ async def test_a_mistake_in_the_file_of_groups_is_told_and_the_last_good_one_goe
         assert (answer.status_code, "ikke med i noen gruppe" in answer.text) == (403, True), "no good file: nobody"
 
 
-async def test_helseids_profile_through_the_web_door(opens: Opens) -> None:
+async def test_log_in_works_with_helseids_profile(opens: Opens) -> None:
     with provided(strict="EC") as running:
         async with opens(running) as house, house.browser() as browser:
             assert (await house.logs_in(browser)).agent.grants == {KIRURGI}
@@ -121,8 +121,8 @@ async def test_helseids_profile_through_the_web_door(opens: Opens) -> None:
             assert await still(house, browser) == {Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")}
 
 
-async def test_the_session_opens_the_web_door_until_the_provider_says_no(opens: Opens, as_they_were: Running) -> None:
-    """As a browser asks: by the cookie alone, and a change with the CSRF token."""
+async def test_session_is_valid_until_the_provider_ends_it(opens: Opens, as_they_were: Running) -> None:
+    """As a browser does: with the cookie alone, and for a change with the CSRF token."""
     async with opens(as_they_were) as house, house.browser() as browser:
         await house.logs_in(browser, "lise")
         who = await browser.get("/api/v1/session")

@@ -1,4 +1,4 @@
-"""How a session begun at a provider ends: a role taken away, a logout there, a provider that says no more."""
+"""How a session from a provider ends: a withdrawn role, a logout there, a provider that refuses to renew it."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ from tests.support.ports import free_port
 from tests.support.web.api import refused
 
 
-async def test_a_role_that_is_taken_away_is_gone_within_the_stated_time(opens: Opens, as_they_were: Running) -> None:
+async def test_withdrawn_role_is_gone_within_the_stated_time(opens: Opens, as_they_were: Running) -> None:
     async with opens(as_they_were) as house, house.browser() as browser:
         await house.logs_in(browser, "lise")
         both = {KIRURGI, Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")}
@@ -33,7 +33,7 @@ async def test_a_role_that_is_taken_away_is_gone_within_the_stated_time(opens: O
         assert as_they_were.asked("/token") == before + 1, "and is not asked again for as long"
 
 
-async def test_who_is_in_no_group_any_more_is_out_everywhere(opens: Opens, as_they_were: Running) -> None:
+async def test_agent_without_groups_is_logged_out_everywhere(opens: Opens, as_they_were: Running) -> None:
     async with opens(as_they_were) as house, house.browser() as browser, house.browser() as other:
         await house.logs_in(browser)
         house.passes(timedelta(minutes=5))
@@ -48,7 +48,7 @@ async def test_who_is_in_no_group_any_more_is_out_everywhere(opens: Opens, as_th
         assert answer.status_code == 403
 
 
-async def test_who_no_longer_works_here_is_out(opens: Opens, as_they_were: Running) -> None:
+async def test_agent_removed_at_the_provider_is_logged_out(opens: Opens, as_they_were: Running) -> None:
     as_they_were.control(accounts={"slutter": PEOPLE["kari"] | {"name": "Slutter Snart"}})
     async with opens(as_they_were) as house, house.browser() as browser:
         await house.logs_in(browser, "slutter")
@@ -59,7 +59,7 @@ async def test_who_no_longer_works_here_is_out(opens: Opens, as_they_were: Runni
         assert await house.open_sessions() == 0
 
 
-async def test_many_requests_at_once_ask_the_provider_once(opens: Opens, as_they_were: Running) -> None:
+async def test_simultaneous_requests_ask_the_provider_once(opens: Opens, as_they_were: Running) -> None:
     async with opens(as_they_were) as house, house.browser() as browser:
         await house.logs_in(browser)
         house.passes(CHECK)
@@ -69,7 +69,7 @@ async def test_many_requests_at_once_ask_the_provider_once(opens: Opens, as_they
         assert as_they_were.asked("/token") == before + 1
 
 
-async def test_without_a_refresh_token_the_session_ends_when_it_is_due(opens: Opens, forging: Running) -> None:
+async def test_session_without_a_refresh_token_ends_when_due(opens: Opens, forging: Running) -> None:
     forging.control(sign="good")
     async with opens(forging) as house, house.browser() as browser:
         await house.logs_in(browser)
@@ -80,7 +80,7 @@ async def test_without_a_refresh_token_the_session_ends_when_it_is_due(opens: Op
             await still(house, browser)
 
 
-async def test_a_logout_at_the_provider_ends_the_sessions_at_once(opens: Opens, forging: Running) -> None:
+async def test_logout_at_the_provider_ends_the_sessions_at_once(opens: Opens, forging: Running) -> None:
     address = f"{LOGIN}/backchannel-logout"
     forging.control(claims={"sid": "first"})
     async with opens(forging) as house, house.browser() as browser, house.browser() as other:
@@ -103,7 +103,7 @@ async def test_a_logout_at_the_provider_ends_the_sessions_at_once(opens: Opens, 
         assert await house.open_sessions() == 0
 
 
-async def test_the_provider_itself_tells_of_a_logout(opens: Opens) -> None:
+async def test_running_provider_sends_its_logout(opens: Opens) -> None:
     port = free_port(socket.SOCK_STREAM)
     with provided(backchannel=f"http://127.0.0.1:{port}{LOGIN}/backchannel-logout") as running:
         async with opens(running) as house, house.browser() as browser, house.browser() as other:
@@ -118,7 +118,7 @@ async def test_the_provider_itself_tells_of_a_logout(opens: Opens) -> None:
             assert await house.found(other) is not None, "begun in another browser there too"
 
 
-async def test_a_logout_the_database_could_not_take_is_taken_when_it_comes_again(
+async def test_logout_that_could_not_be_stored_is_accepted_when_repeated(
     opens: Opens, forging: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forging.control(sign="good")
@@ -137,7 +137,7 @@ async def test_a_logout_the_database_could_not_take_is_taken_when_it_comes_again
         assert await house.found(browser) is None
 
 
-async def test_who_was_known_to_another_provider_is_out_and_told_nobody(opens: Opens, as_they_were: Running) -> None:
+async def test_session_of_another_provider_ends_without_contacting_it(opens: Opens, as_they_were: Running) -> None:
     async with opens(as_they_were) as house, house.browser() as browser:
         await house.logs_in(browser)
         parts, before = house.world.services, as_they_were.asked("/token")
@@ -151,9 +151,7 @@ async def test_who_was_known_to_another_provider_is_out_and_told_nobody(opens: O
         assert as_they_were.asked("/token") == before, "a provider is never shown what another gave"
 
 
-async def test_an_emergency_access_goes_on_while_the_provider_is_asked_again(
-    opens: Opens, as_they_were: Running
-) -> None:
+async def test_emergency_access_survives_the_check_at_the_provider(opens: Opens, as_they_were: Running) -> None:
     async with opens(as_they_were) as house, house.browser() as browser:
         agent = (await house.logs_in(browser)).agent
         reason, lasting = "Pasienten er på vei inn", timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Log-ins against running providers, as the protocol has them: what is taken, and everything that is not."""
+"""The protocol of log-ins with running providers: what is accepted, and everything that is not."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -67,7 +67,7 @@ def access(tmp_path: Path) -> Path:
 
 @dataclass
 class Hands:
-    """A log-in's parts, put together as the web door does."""
+    """The parts of a log-in, wired as in the api."""
 
     login: Login
     client: Client
@@ -103,7 +103,7 @@ async def hands(running: Running, folder: Path, *, seconds: float = 5.0, **given
         await wire.close()
 
 
-async def test_people_of_the_hospital_log_in_with_their_roles(plain: Running, tmp_path: Path) -> None:
+async def test_people_log_in_with_their_roles(plain: Running, tmp_path: Path) -> None:
     async with hands(plain, tmp_path) as mine:
         kari = await mine.logs_in("kari")
         assert (kari.issuer, kari.subject, kari.name) == (plain.issuer, "kari", "Kari Nordmann")
@@ -123,7 +123,7 @@ async def test_people_of_the_hospital_log_in_with_their_roles(plain: Running, tm
 @pytest.mark.parametrize(
     ("person", "error"), [("gjest", NoRole), ("mange", GroupsNotTold), ("nobody", ProviderRefused)]
 )
-async def test_who_gets_no_role_is_told_why(
+async def test_person_without_a_role_gets_the_reason(
     plain: Running, tmp_path: Path, person: str, error: type[LoginError]
 ) -> None:
     async with hands(plain, tmp_path) as mine:
@@ -131,7 +131,7 @@ async def test_who_gets_no_role_is_told_why(
             await mine.logs_in(person)
 
 
-async def test_helseid_asks_for_signed_clients_pushed_requests_and_possession(strict: Running, tmp_path: Path) -> None:
+async def test_helseid_profile_uses_signed_clients_pushed_requests_and_dpop(strict: Running, tmp_path: Path) -> None:
     async with hands(strict, tmp_path) as mine:
         before = strict.asked("/token")
         kari = await mine.logs_in("kari")
@@ -145,8 +145,8 @@ async def test_helseid_asks_for_signed_clients_pushed_requests_and_possession(st
         assert set(parse_qs(urlsplit(begun.address).query)) == {"client_id", "request_uri"}
 
 
-async def test_that_provider_takes_nothing_less(strict: Running, tmp_path: Path) -> None:
-    """It refuses each of the three left out: so the test before shows that all are there."""
+async def test_strict_provider_refuses_less(strict: Running, tmp_path: Path) -> None:
+    """The provider refuses a log-in without any one of the three, so the test before shows that we use them all."""
     async with hands(strict, tmp_path) as mine:
         form = {"client_id": mine.client.id, "response_type": "code", "redirect_uri": REDIRECT_URI, "scope": "openid"}
         pkce = {"code_challenge": "a" * 43, "code_challenge_method": "S256"}
@@ -161,7 +161,7 @@ async def test_that_provider_takes_nothing_less(strict: Running, tmp_path: Path)
             await mine.login.finish(answer, replace(under_way, possession=None))
 
 
-async def test_a_code_stolen_on_its_way_is_of_no_use_without_the_key(strict: Running, tmp_path: Path) -> None:
+async def test_stolen_code_is_useless_without_the_key(strict: Running, tmp_path: Path) -> None:
     async with hands(strict, tmp_path) as mine:
         begun, answer = await mine.comes_back()
         other = mine.login.under_way(answer, begun.cookie)
@@ -169,7 +169,7 @@ async def test_a_code_stolen_on_its_way_is_of_no_use_without_the_key(strict: Run
             await mine.login.finish(answer, replace(other, possession=mine.client.possession()))
 
 
-async def test_a_code_is_good_once_and_with_its_verifier(plain: Running, tmp_path: Path) -> None:
+async def test_code_works_once_and_only_with_its_verifier(plain: Running, tmp_path: Path) -> None:
     async with hands(plain, tmp_path) as mine:
         begun, answer = await mine.comes_back()
         under_way = mine.login.under_way(answer, begun.cookie)
@@ -182,7 +182,7 @@ async def test_a_code_is_good_once_and_with_its_verifier(plain: Running, tmp_pat
             await mine.login.finish(answer, replace(mine.login.under_way(answer, begun.cookie), verifier="a" * 64))
 
 
-async def test_a_login_belongs_to_the_browser_that_began_it(plain: Running, tmp_path: Path) -> None:
+async def test_log_in_belongs_to_the_browser_that_started_it(plain: Running, tmp_path: Path) -> None:
     async with hands(plain, tmp_path) as mine:
         begun, answer = await mine.comes_back()
         other = await mine.login.begin(None)
@@ -200,7 +200,7 @@ async def test_a_login_belongs_to_the_browser_that_began_it(plain: Running, tmp_
 
 
 @pytest.mark.parametrize("after", ["https://evil.no", "//evil.no", "/\\evil.no", "queue"])
-async def test_nobody_is_led_elsewhere_afterwards(plain: Running, tmp_path: Path, after: str) -> None:
+async def test_no_redirect_leaves_the_site_afterwards(plain: Running, tmp_path: Path, after: str) -> None:
     async with hands(plain, tmp_path) as mine:
         begun = await mine.login.begin(after)
         state = parse_qs(urlsplit(begun.address).query)["state"][0]
@@ -251,7 +251,7 @@ def claims(**more: Any) -> dict[str, Any]:
         ({"metadata": {"jwks_uri": None}}, "metadata-not-whole"),
     ],
 )
-async def test_what_no_right_provider_says_is_refused(
+async def test_token_that_breaks_the_protocol_is_refused(
     forging: Running, tmp_path: Path, way: dict[str, Any], reason: str
 ) -> None:
     forging.control(**way)
@@ -272,7 +272,7 @@ async def test_what_no_right_provider_says_is_refused(
         {"header": {"kid": None}},
     ],
 )
-async def test_what_may_differ_is_taken(forging: Running, tmp_path: Path, way: dict[str, Any]) -> None:
+async def test_allowed_variation_of_a_token_is_accepted(forging: Running, tmp_path: Path, way: dict[str, Any]) -> None:
     forging.control(**way)
     async with hands(forging, tmp_path) as mine:
         assert (await mine.logs_in()).subject == "kari"
@@ -287,14 +287,16 @@ async def test_what_may_differ_is_taken(forging: Running, tmp_path: Path, way: d
         ("k" * 59 + " " + "n" * 9, "k" * 59),
     ],
 )
-async def test_a_name_looks_like_what_it_is(forging: Running, tmp_path: Path, told: str, name: str) -> None:
-    """Whoever may choose their own name at the provider would else stand in the history as a colleague."""
+async def test_name_from_the_provider_cannot_imitate_another(
+    forging: Running, tmp_path: Path, told: str, name: str
+) -> None:
+    """Otherwise someone who can choose their own name at the provider could appear in the history as a colleague."""
     forging.control(claims={"name": told})
     async with hands(forging, tmp_path) as mine:
         assert (await mine.logs_in()).name == name
 
 
-async def test_a_name_of_nothing_to_be_seen_is_none(forging: Running, tmp_path: Path) -> None:
+async def test_invisible_name_is_refused(forging: Running, tmp_path: Path) -> None:
     forging.control(claims={"name": "\u200b\u3164\u2800 \0"})
     async with hands(forging, tmp_path) as mine:
         with pytest.raises(LoginRefused) as refused:
@@ -302,7 +304,7 @@ async def test_a_name_of_nothing_to_be_seen_is_none(forging: Running, tmp_path: 
         assert refused.value.reason == "no-name"
 
 
-async def test_clocks_may_differ_by_what_is_set_and_no_more(plain: Running, tmp_path: Path) -> None:
+async def test_clock_skew_is_allowed_up_to_the_setting(plain: Running, tmp_path: Path) -> None:
     async with hands(plain, tmp_path) as mine:
         try:
             for seconds in (20, -20):
@@ -322,7 +324,7 @@ async def test_clocks_may_differ_by_what_is_set_and_no_more(plain: Running, tmp_
             plain.control(skew=0)
 
 
-async def test_a_new_key_is_looked_for_once(plain: Running, tmp_path: Path) -> None:
+async def test_new_key_is_fetched_once(plain: Running, tmp_path: Path) -> None:
     async with hands(plain, tmp_path) as mine:
         await mine.logs_in()
         before = plain.asked("/jwks")
@@ -333,7 +335,7 @@ async def test_a_new_key_is_looked_for_once(plain: Running, tmp_path: Path) -> N
         assert plain.asked("/jwks") == before + 1
 
 
-async def test_a_made_up_key_does_not_have_us_ask_at_each_try(forging: Running, tmp_path: Path) -> None:
+async def test_unknown_key_ids_do_not_cause_a_fetch_each_time(forging: Running, tmp_path: Path) -> None:
     forging.control(header={"kid": "made up"})
     async with hands(forging, tmp_path) as mine:
         before = forging.asked("/jwks")
@@ -343,7 +345,7 @@ async def test_a_made_up_key_does_not_have_us_ask_at_each_try(forging: Running, 
         assert forging.asked("/jwks") == before + 2, "the first look, and one more for the unknown key"
 
 
-async def test_no_provider_at_all(tmp_path: Path, plain: Running) -> None:
+async def test_unreachable_provider_is_reported(tmp_path: Path, plain: Running) -> None:
     nowhere = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
     async with hands(plain, tmp_path, oidc_issuer=nowhere) as mine:
         with pytest.raises(ProviderUnavailable) as away:
@@ -351,7 +353,7 @@ async def test_no_provider_at_all(tmp_path: Path, plain: Running) -> None:
         assert away.value.reason == "no-answer"
 
 
-async def test_one_that_takes_calls_and_says_nothing(tmp_path: Path, plain: Running) -> None:
+async def test_silent_provider_times_out(tmp_path: Path, plain: Running) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         async with hands(plain, tmp_path, oidc_issuer=address, seconds=0.2) as mine:
@@ -361,7 +363,9 @@ async def test_one_that_takes_calls_and_says_nothing(tmp_path: Path, plain: Runn
 
 
 @pytest.mark.parametrize("metadata", [{"padding": "x" * 300_000}])
-async def test_one_that_says_too_much(forging: Running, tmp_path: Path, metadata: dict[str, str]) -> None:
+async def test_oversized_answer_of_a_provider_is_refused(
+    forging: Running, tmp_path: Path, metadata: dict[str, str]
+) -> None:
     forging.control(metadata=metadata)
     async with hands(forging, tmp_path) as mine:
         with pytest.raises(ProviderUnavailable) as refused:
@@ -394,7 +398,7 @@ async def logout_token(forging: Running, **way: Any) -> str:
         ({"header": {"typ": "at+jwt"}}, "another-kind-of-token"),
     ],
 )
-async def test_a_logout_token_of_nobody_ends_nothing(
+async def test_logout_token_without_a_subject_ends_nothing(
     forging: Running, tmp_path: Path, way: dict[str, Any], reason: str
 ) -> None:
     async with hands(forging, tmp_path) as mine:
@@ -405,7 +409,7 @@ async def test_a_logout_token_of_nobody_ends_nothing(
         assert (await mine.tokens.logout(await logout_token(forging)))["sub"] == "kari"
 
 
-async def test_an_id_token_is_no_logout_token(forging: Running, tmp_path: Path) -> None:
+async def test_id_token_is_not_accepted_as_a_logout_token(forging: Running, tmp_path: Path) -> None:
     forging.control(sign="good")
     async with hands(forging, tmp_path) as mine:
         begun, answer = await mine.comes_back()

@@ -1,4 +1,4 @@
-"""Who is not let in at a provider: by a wrong answer, without a role, by a log-in too weak, by nobody's click."""
+"""Refused log-ins at a provider: a wrong answer, no role, a weak log-in, no click."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ MEDDLED: Final = [
 ]
 
 
-async def test_an_answer_that_was_meddled_with(opens: Opens, provider: Running) -> None:
+async def test_manipulated_answer_is_refused(opens: Opens, provider: Running) -> None:
     async with opens(provider) as house, house.browser() as browser:
         for change, status, id in MEDDLED:
             back = await house.goes(browser)
@@ -36,7 +36,7 @@ async def test_an_answer_that_was_meddled_with(opens: Opens, provider: Running) 
             assert await house.open_sessions() == 0
 
 
-async def test_who_may_not_come_in_is_told_in_words(opens: Opens, provider: Running) -> None:
+async def test_refused_person_sees_the_reason_in_words(opens: Opens, provider: Running) -> None:
     told = {"gjest": "ikke med i noen gruppe", "mange": "så mange grupper", "nobody": "logget deg ikke inn"}
     async with opens(provider) as house, house.browser() as browser:
         for person, said in told.items():
@@ -51,8 +51,8 @@ async def test_who_may_not_come_in_is_told_in_words(opens: Opens, provider: Runn
             assert await house.open_sessions() == 0
 
 
-async def test_a_token_no_right_provider_gives(opens: Opens, forging: Running) -> None:
-    """The others are in test_oidc_protocol.py; these show that the web door asks there."""
+async def test_invalid_token_is_refused_by_the_api(opens: Opens, forging: Running) -> None:
+    """The other cases are in test_oidc_protocol.py; these show that the api uses the same checks."""
     async with opens(forging) as house, house.browser() as browser:
         for way in ({"sign": "none"}, {"claims": {"nonce": "another"}}, {"claims": {"aud": "another"}}):
             forging.control(**way)
@@ -63,7 +63,7 @@ async def test_a_token_no_right_provider_gives(opens: Opens, forging: Running) -
         assert (await house.logs_in(browser)).agent.grants == {KIRURGI}
 
 
-async def test_single_sign_on_that_is_off(migrated_url: str, tmp_path: Path) -> None:
+async def test_single_sign_on_that_is_off_is_not_found(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         for method, path in (("GET", LOGIN), ("GET", f"{LOGIN}/callback"), ("POST", f"{LOGIN}/backchannel-logout")):
             refused(await world.client.request(method, path), 404, "single-sign-on-off")
@@ -80,8 +80,8 @@ WEAK: Final[list[tuple[dict[str, Any], str]]] = [
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_a_log_in_that_is_too_weak(opens: Opens, as_they_were: Running) -> None:
-    """Asked for at the provider, and looked for in what it signed: what it doesn't say it hasn't vouched for."""
+async def test_weak_log_in_is_refused(opens: Opens, as_they_were: Running) -> None:
+    """The level is requested from the provider and must be in its signed answer; a missing level counts as too weak."""
     asked_for: dict[str, Any] = {"oidc_acr": "Level4, idporten-loa-high", "oidc_amr": "otp fido"}
     async with opens(as_they_were, **asked_for) as house, house.browser() as browser:
         begun = await browser.get(LOGIN)
@@ -104,7 +104,7 @@ async def test_a_log_in_that_is_too_weak(opens: Opens, as_they_were: Running) ->
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_entra_ids_contexts(opens: Opens, forging: Running) -> None:
+async def test_entra_id_authentication_contexts_are_checked(opens: Opens, forging: Running) -> None:
     contexts: dict[str, Any] = {"oidc_acr": "c1 c2", "oidc_acr_claim": "acrs"}
     async with opens(forging, **contexts) as house, house.browser() as browser:
         forging.control(claims={"acrs": ["c3"], "acr": "c1"})
@@ -119,8 +119,8 @@ async def test_entra_ids_contexts(opens: Opens, forging: Running) -> None:
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_a_level_told_by_another_claim_in_another_word(opens: Opens, forging: Running) -> None:
-    """HelseID is asked for Level4, and tells 4."""
+async def test_level_may_come_in_another_claim_with_another_value(opens: Opens, forging: Running) -> None:
+    """HelseID is asked for Level4, and answers 4."""
     level = "helseid://claims/identity/security_level"
     given = {"oidc_acr": "Level4", "oidc_acr_claim": level, "oidc_acr_accepted": "4"}
     async with opens(forging, **given) as house, house.browser() as browser:
@@ -136,7 +136,7 @@ async def test_a_level_told_by_another_claim_in_another_word(opens: Opens, forgi
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_a_log_in_of_too_long_ago(opens: Opens, forging: Running) -> None:
+async def test_old_log_in_at_the_provider_is_refused(opens: Opens, forging: Running) -> None:
     async with opens(forging, oidc_max_age_minutes=10) as house, house.browser() as browser:
         for at in (None, "now", True, ["now", -660]):
             forging.control(claims={"auth_time": at})
@@ -158,8 +158,8 @@ NOT_CLICKED: Final = [
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_nothing_begins_before_somebody_clicks(opens: Opens, provider: Running) -> None:
-    """A link elsewhere, an address typed in, a page that leads on by itself: each comes to a page that asks."""
+async def test_log_in_starts_only_after_a_click(opens: Opens, provider: Running) -> None:
+    """A link elsewhere, a typed address, an automatic redirect: each leads to a page that asks for a click."""
     async with opens(provider) as house, house.browser() as browser:
         for told in NOT_CLICKED:
             answer = await browser.get(LOGIN, params={"after": "/queue?a=1&b=<x>"}, headers=told)
@@ -172,8 +172,8 @@ async def test_nothing_begins_before_somebody_clicks(opens: Opens, provider: Run
         assert (await browser.get(LOGIN, headers=CLICKED)).status_code == 303
 
 
-async def test_the_provider_is_down(opens: Opens) -> None:
-    """Nobody new comes in and is told so; those who are in go on, for as long as is stated and no longer."""
+async def test_unavailable_provider_refuses_new_log_ins_and_keeps_sessions_for_a_while(opens: Opens) -> None:
+    """New log-ins are refused with a message; existing sessions continue for the stated time, and no longer."""
     with provided() as running:
         async with opens(running) as house, house.browser() as browser, house.browser() as new:
             await house.logs_in(browser)
@@ -197,7 +197,7 @@ async def test_the_provider_is_down(opens: Opens) -> None:
             assert await house.open_sessions() == 0
 
 
-async def test_down_from_the_start(opens: Opens, provider: Running) -> None:
+async def test_provider_unavailable_from_the_start_is_reported(opens: Opens, provider: Running) -> None:
     nowhere = {"oidc_issuer": "http://127.0.0.1:9"}
     async with opens(provider, **nowhere) as house, house.browser() as browser:
         answer = await browser.get(LOGIN)

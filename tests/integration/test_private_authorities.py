@@ -1,4 +1,4 @@
-"""Servers whose certificate a hospital's own authority issued: believed where the setting names it, and else not."""
+"""Servers with a certificate from a hospital's own authority: trusted only where the setting names it."""
 
 import asyncio
 import re
@@ -47,7 +47,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @asynccontextmanager
 async def serving(made: Certificate) -> AsyncIterator[str]:
-    """The address of a server with that certificate, which has the same good answer for everybody."""
+    """The address of a server with that certificate, which gives every request the same valid answer."""
 
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response({"messageId": "m-1", "resultCode": 1005})
@@ -80,11 +80,11 @@ async def asked_of(url: str, authority: Authority | None) -> Any:
         await wire.close()
 
 
-async def test_a_gateway_and_a_provider_of_the_hospitals_own(own: Authority, other: Authority) -> None:
+async def test_gateway_and_provider_with_a_private_authority_are_trusted(own: Authority, other: Authority) -> None:
     async with serving(own.issue("localhost", THIS_MACHINE)) as url:
         assert await text_through(url, own) == "m-1"
         assert (await asked_of(url, own))["messageId"] == "m-1"
-        for wrong in (other, None):  # None: whom everybody believes
+        for wrong in (other, None):  # None: the public authorities
             with pytest.raises(TryLater, match="unreachable"):
                 await text_through(url, wrong)
             with pytest.raises(ProviderUnavailable):
@@ -98,7 +98,7 @@ async def test_a_gateway_and_a_provider_of_the_hospitals_own(own: Authority, oth
 
 
 @pytest.mark.parametrize("name", ["ARI", "SMS", "OIDC"])
-def test_an_authority_where_nothing_is_encrypted_is_refused(
+def test_authority_without_encryption_is_refused(
     name: str, own: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"INNRINGING_{name}_CA", str(own.file))
@@ -106,7 +106,7 @@ def test_an_authority_where_nothing_is_encrypted_is_refused(
         Settings.load(need_keys=False, environment="demo", var_dir=tmp_path)
 
 
-async def test_asterisk_over_tls(own: Authority, other: Authority, tmp_path: Path) -> None:
+async def test_phone_door_connects_to_asterisk_over_tls(own: Authority, other: Authority, tmp_path: Path) -> None:
     """A real one, with its http.conf as in our example."""
     made, port = own.issue("localhost", ["localhost"]), free_port(socket.SOCK_STREAM)
     folder = tmp_path / "asterisk"
@@ -147,7 +147,7 @@ async def test_asterisk_over_tls(own: Authority, other: Authority, tmp_path: Pat
 
 
 async def tells_of_itself(settings: Settings) -> str:
-    """Its own name, told over the connection the phone door makes: requests and websocket."""
+    """Asterisk's name, read over the connection of the phone door: requests and websocket."""
     tls = client_context("ARI", settings.ari.ca) if settings.ari.ca else None
     ari = Ari(base_url=settings.ari.url, user=settings.ari.user, password=settings.ari.require_password(), tls=tls)
     connected = asyncio.Event()

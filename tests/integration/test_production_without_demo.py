@@ -1,4 +1,4 @@
-"""Production runs nothing of the demo: its softphone and its trunk are not loaded, its departments are refused."""
+"""Production uses nothing of the demo: its softphone and trunk are not loaded, and its departments are refused."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ DEPARTMENTS = "dialplan/departments.toml:17: [kirurgi] is the demo's, its number
 StartAsterisk = Callable[..., asterisk.AsteriskServer]
 
 
-async def test_asterisk_knows_neither_the_softphone_nor_a_trunk_that_nobody_named(
+async def test_asterisk_has_no_softphone_and_no_trunk_unless_set(
     start_asterisk: StartAsterisk,
 ) -> None:
     running = await asyncio.to_thread(start_asterisk, **KEYS)
@@ -45,7 +45,7 @@ async def test_asterisk_knows_neither_the_softphone_nor_a_trunk_that_nobody_name
         assert refusal.value.status == 401
 
 
-def test_what_was_the_demo_goes_with_it_and_the_switchboard_keeps_its_password(tmp_path: Path) -> None:
+def test_switchboard_keeps_its_password_when_the_demo_is_removed(tmp_path: Path) -> None:
     demo = machine_settings(tmp_path)
     production = Settings.load(var_dir=tmp_path, **KEYS)
     made = instance.prepare(demo, tmp_path / "asterisk", Path("/"))
@@ -56,7 +56,7 @@ def test_what_was_the_demo_goes_with_it_and_the_switchboard_keeps_its_password(t
     assert after.passwords == {"switchboard": made.passwords["switchboard"]}
 
 
-def test_a_phone_an_operator_writes_down_gets_a_password(tmp_path: Path) -> None:
+def test_phone_of_an_operator_gets_a_password(tmp_path: Path) -> None:
     own = tmp_path / "pjsip.conf"
     phone = "[{0}](line)\nauth={0}\naors={0}\n[{0}]\ntype=aor\n"
     kept_by_hand = "[kari]\ntype=auth\nusername=kari\npassword=hers\n"
@@ -82,11 +82,11 @@ def operators(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_hospitals_own_files_are_taken(operators: Path) -> None:
+def test_hospitals_own_files_are_accepted(operators: Path) -> None:
     assert demo_parts(operators / "departments.toml", operators, root=operators) == []
 
 
-def test_each_line_of_the_demo_is_named(operators: Path) -> None:
+def test_each_line_of_the_demo_is_reported(operators: Path) -> None:
     for name in ("departments.toml", "extensions.conf", "pjsip.conf"):
         shutil.copy(ROOT / "dialplan" / name, operators)
     found = demo_parts(operators / "departments.toml", operators, root=operators)
@@ -102,7 +102,7 @@ def test_each_line_of_the_demo_is_named(operators: Path) -> None:
     assert all("PJSIP/demo-phone" in lines[fault.line - 1] for fault in found[2:4] if fault.line)
 
 
-async def test_nothing_starts_with_the_demos_departments(tmp_path: Path) -> None:
+async def test_nothing_starts_with_the_demos_departments_in_production(tmp_path: Path) -> None:
     assert DEPARTMENTS in await last_words(environment(SQLITE, tmp_path, **KEYS))
     settings = machine_settings(tmp_path)
     production: dict[str, Any] = {name.upper(): value for name, value in KEYS.items()}
@@ -111,7 +111,7 @@ async def test_nothing_starts_with_the_demos_departments(tmp_path: Path) -> None
     assert done.stderr.startswith(f"innringing run: {DEPARTMENTS}") and len(done.stderr.splitlines()) == 1
 
 
-async def test_check_says_in_production_what_is_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_lists_what_production_still_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     (prompts := tmp_path / "prompts").mkdir()  # not built: nothing is measured, which takes long
     for name in ("catalogue.toml", "sms.toml"):

@@ -1,4 +1,4 @@
-"""Whoever promises asks first whether the queue is closed or full: transfers, agents, attempts, reopening, booking."""
+"""Every promise respects closures and capacity: transfers, agents, attempts, reopening, booking."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ MIDNIGHT = datetime(2026, 11, 24, 23, tzinfo=UTC)
 
 @dataclass
 class Office:
-    """A department with two places in a round or day, at nine on a Tuesday, and how callbacks come about in it."""
+    """A department with two places in a round or day, at nine on a Tuesday, and the ways to create callbacks in it."""
 
     desk: Desk
     errands: CallbackEdits
@@ -88,21 +88,21 @@ Way = Callable[[Office], Awaitable[Callback]]
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_closed_for_the_day_the_next_workday_is_promised(office: Office, way: Way) -> None:
+async def test_next_workday_is_promised_when_closed_for_the_day(office: Office, way: Way) -> None:
     await office.closes("hjerte", office.clock.now(), MIDNIGHT)
     callback = await way(office)
     assert (callback.promise.by, callback.promise_spoken) == (TEN + DAY, "i morgen klokken 10")
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_full_rounds_are_passed_over(office: Office, way: Way) -> None:
+async def test_full_rounds_are_skipped(office: Office, way: Way) -> None:
     await office.fills("hjerte", 4)
     callback = await way(office)
     assert callback.promise.by == TEN + DAY
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_closed_after_a_full_round(office: Office, way: Way) -> None:
+async def test_closure_after_a_full_round_is_skipped_too(office: Office, way: Way) -> None:
     await office.fills("hjerte", 2)
     await office.closes("hjerte", THIRTEEN, THIRTEEN + HOUR)
     callback = await way(office)
@@ -116,7 +116,7 @@ async def tried(office: Office, callback: Callback) -> Callback:
     )
 
 
-async def test_after_an_unanswered_attempt_a_closed_round_is_passed_over(office: Office) -> None:
+async def test_unanswered_attempt_skips_a_closed_round(office: Office) -> None:
     callback = await office.rings()
     office.clock.set(TEN + timedelta(minutes=2))
     await office.closes("hjerte", THIRTEEN - HOUR, MIDNIGHT)
@@ -124,14 +124,14 @@ async def test_after_an_unanswered_attempt_a_closed_round_is_passed_over(office:
     assert (after.status, after.promise.by) == (Status.WAITING, TEN + DAY)
 
 
-async def test_after_an_unanswered_attempt_a_full_round_is_passed_over(office: Office) -> None:
+async def test_unanswered_attempt_skips_a_full_round(office: Office) -> None:
     callback = await office.rings()
     office.clock.set(TEN + timedelta(minutes=2))
     await office.fills("hjerte", 2)
     assert (await tried(office, callback)).promise.by == TEN + DAY
 
 
-async def test_under_a_deadline_a_closed_afternoon_is_passed_over(office: Office) -> None:
+async def test_unanswered_attempt_skips_a_closed_afternoon_under_a_deadline(office: Office) -> None:
     callback = await office.rings("kirurgi")
     office.clock.set(TEN)
     await office.closes("kirurgi", TEN + HOUR, TEN + 3 * HOUR)
@@ -143,14 +143,14 @@ async def test_under_a_deadline_a_closed_afternoon_is_passed_over(office: Office
     assert (await tried(office, other)).promise.from_ == TEN - 2 * HOUR + DAY
 
 
-async def test_a_try_too_early_leaves_the_promise_told_also_where_the_queue_was_closed_since(office: Office) -> None:
+async def test_early_attempt_keeps_the_promise_even_when_closed_since(office: Office) -> None:
     callback = await office.rings()
     await office.closes("hjerte", TEN, THIRTEEN + HOUR)
     after = await tried(office, callback)
     assert (after.promise, after.attempts[0].counted) == (callback.promise, False)
 
 
-async def test_ringing_again_after_a_broken_promise_gives_one_that_is_open(office: Office) -> None:
+async def test_repeat_call_after_a_broken_promise_gets_an_open_one(office: Office) -> None:
     callback = await office.rings()
     office.clock.set(TEN + 2 * HOUR)
     await office.closes("hjerte", THIRTEEN - timedelta(minutes=5), MIDNIGHT)
@@ -158,7 +158,7 @@ async def test_ringing_again_after_a_broken_promise_gives_one_that_is_open(offic
     assert (again.callback.id, again.callback.promise.by) == (callback.id, TEN + DAY)
 
 
-async def test_a_promise_is_not_kept_over_a_transfer_into_a_closed_time(office: Office) -> None:
+async def test_transfer_does_not_keep_a_promise_in_a_closed_time(office: Office) -> None:
     callback = await office.rings()
     await office.closes("kirurgi", TEN, THIRTEEN)
     sent = await office.errands.transfer(
@@ -168,14 +168,14 @@ async def test_a_promise_is_not_kept_over_a_transfer_into_a_closed_time(office: 
     assert sent.callback.promise.from_ == office.clock.now()
 
 
-async def test_a_promise_told_is_kept_over_a_transfer_also_where_all_is_promised(office: Office) -> None:
+async def test_transfer_keeps_a_promise_even_when_the_round_is_full(office: Office) -> None:
     await office.fills("hjerte", 2)
     other = await office.rings("kirurgi")
     kept = await office.errands.transfer(other.id, "kari", "hjerte", keep_promise=True, fence=None, scope=EVERYTHING)
     assert (kept.promise_kept, kept.callback.promise) == (True, other.promise)
 
 
-async def test_an_agent_promises_by_hand_neither_a_closed_nor_a_full_time(office: Office) -> None:
+async def test_agent_cannot_promise_a_closed_or_full_time(office: Office) -> None:
     mine = await office.rings()
     await office.fills("hjerte", 2)  # one more at ten, one at one o'clock
     await office.closes("hjerte", TEN + DAY, TEN + DAY + HOUR)
@@ -187,7 +187,7 @@ async def test_an_agent_promises_by_hand_neither_a_closed_nor_a_full_time(office
     assert own.callback.promise.by == TEN  # its own place is its own
 
 
-async def test_booked_while_closed_the_switchboard_is_told_the_promise_and_why(office: Office) -> None:
+async def test_booking_while_closed_returns_the_promise_with_the_reason(office: Office) -> None:
     await office.desk.close_queue(
         "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=DelayReason.CLOSED_ILLNESS, scope=EVERYTHING
     )

@@ -1,4 +1,4 @@
-"""Prompts built with the real espeak-ng and ffmpeg: levels, what is rebuilt, recordings, and what goes wrong."""
+"""Prompts built with the real espeak-ng and ffmpeg: levels, rebuilding, recordings, and errors."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from ops.commands import prompts as cli
 from tests.support.phone.prompts import KEYS, edit, narrow, one, record, stamps, wide
 
 
-def test_every_prompt_is_built_and_at_its_level(built: Path) -> None:
+def test_every_prompt_is_built_at_its_level(built: Path) -> None:
     lines = check(built)
     assert len(lines) == 2 * KEYS
     assert [(line.source.name, line.problems) for line in lines if line.problems] == []
@@ -28,7 +28,7 @@ def test_every_prompt_is_built_and_at_its_level(built: Path) -> None:
             assert np.max(np.abs(narrow_sound)) < 0.001
             continue
         if line.source.kind == "tone":
-            assert 0.05 < len(wide_sound) / 16_000 <= 0.08  # over before the next key of a fast hand
+            assert 0.05 < len(wide_sound) / 16_000 <= 0.08  # shorter than the pause between two fast keys
             assert -25 < true_peak(wide_sound) < -18
             assert np.max(np.abs(wide_sound[[0, -1]])) < 0.001  # no click
             continue
@@ -39,13 +39,13 @@ def test_every_prompt_is_built_and_at_its_level(built: Path) -> None:
             assert loudness(wide_sound, 16_000) == pytest.approx(-20, abs=1)
 
 
-def test_the_opening_is_short_in_every_language(built: Path) -> None:
+def test_opening_is_short_in_every_language(built: Path) -> None:
     for language in ("nb", "en"):
         opening = [wide(built, f"{language}/{key}") for key in ("welcome", "emergency", "ask_identity")]
         assert sum(map(len, opening)) / 16_000 <= 12
 
 
-def test_a_retry_is_spoken_slower(built: Path) -> None:
+def test_retry_is_spoken_slower(built: Path) -> None:
     manifest = json.loads((built / "build" / "manifest.json").read_text())
     assert manifest["prompts"]["nb/ask_phone"]["kind"] == "draft"
     texts = {
@@ -56,7 +56,7 @@ def test_a_retry_is_spoken_slower(built: Path) -> None:
     assert pace["nb/ask_phone_slow"] > 1.1 * pace["nb/ask_phone"]
 
 
-def test_nothing_is_built_twice_and_no_program_is_needed_for_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_prompts_are_not_rebuilt_and_need_no_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     before = stamps(folder)
     report = build(folder)
@@ -77,7 +77,7 @@ def test_only_a_changed_sentence_is_rebuilt(folder: Path, tools: Path) -> None:
     assert not any(line.problems for line in check(folder))
 
 
-def test_a_changed_fragment_levels_its_whole_voice_anew(folder: Path, tools: Path) -> None:
+def test_changed_fragment_relevels_its_whole_voice(folder: Path, tools: Path) -> None:
     catalogue = load_catalogue(folder / "catalogue.toml")
     edit(folder, 'digit_2 = "to"', 'digit_2 = "to to"')
     assert build(folder, tools=tools).built == len(catalogue.fragments["nb"])
@@ -85,7 +85,7 @@ def test_a_changed_fragment_levels_its_whole_voice_anew(folder: Path, tools: Pat
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "manifest"])
-def test_what_was_damaged_is_rebuilt(folder: Path, tools: Path, damage: str) -> None:
+def test_damaged_prompt_is_rebuilt(folder: Path, tools: Path, damage: str) -> None:
     sound = folder / "build" / "nb" / "welcome.sln16"
     whole = sound.read_bytes()
     match damage:
@@ -101,7 +101,7 @@ def test_what_was_damaged_is_rebuilt(folder: Path, tools: Path, damage: str) -> 
     assert sound.read_bytes() == whole
 
 
-def test_a_language_taken_out_leaves_nothing_behind(both: Path) -> None:
+def test_removed_language_leaves_nothing_behind(both: Path) -> None:
     text = (both / "catalogue.toml").read_text("utf-8")
     (both / "catalogue.toml").write_text(text[: text.index("[en]")], "utf-8")
     report = build(both)
@@ -109,8 +109,8 @@ def test_a_language_taken_out_leaves_nothing_behind(both: Path) -> None:
     assert [path for path in (both / "build" / "en").iterdir() if path.is_file()] == []
 
 
-def test_a_build_broken_off_is_taken_up_again(folder: Path, tools: Path) -> None:
-    """What is left of it passes for finished nowhere, and the old sound is whole."""
+def test_interrupted_build_is_resumed(folder: Path, tools: Path) -> None:
+    """Its leftovers are never treated as finished, and the old sound is intact."""
     edit(folder, "Du kan legge på nå.", "Nå kan du legge på.")
     (folder / "nb").mkdir()
     (folder / "nb" / "welcome.wav").write_bytes(b"broken")
@@ -121,7 +121,7 @@ def test_a_build_broken_off_is_taken_up_again(folder: Path, tools: Path) -> None
     assert not any(line.problems for line in check(folder))
 
 
-def test_a_missing_program_is_named_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_program_is_named_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     edit(folder, "Du kan legge på nå.", "Nå kan du legge på.")
     with pytest.raises(ProgramMissing, match=r"espeak-ng is missing.*apt install espeak-ng"):
@@ -134,14 +134,14 @@ def test_a_missing_program_is_named_with_what_to_do(folder: Path, monkeypatch: p
     assert build(folder).built >= 1  # a WAV needs neither
 
 
-def test_a_language_nobody_speaks_must_be_recorded(both: Path, tools: Path) -> None:
+def test_language_without_a_draft_voice_must_be_recorded(both: Path, tools: Path) -> None:
     edit(both, "[en]", "[de]")
     edit(both, "[en.fragments]", "[de.fragments]")
     with pytest.raises(PromptsError, match="there is no draft voice for 'de'"):
         build(both, tools=tools)
 
 
-def test_the_command_line(folder: Path, tools: Path, tmp_path: Path) -> None:
+def test_prompt_commands_check_and_build(folder: Path, tools: Path, tmp_path: Path) -> None:
     run = CliRunner()
     where = ["--prompts-dir", str(folder)]
     checked = run.invoke(cli.app, ["check", *where])
@@ -156,7 +156,7 @@ def test_the_command_line(folder: Path, tools: Path, tmp_path: Path) -> None:
     assert missing.stderr.count("\n") == 1 and "catalogue of prompts is missing" in missing.stderr
 
 
-def test_a_clip_spoilt_after_the_build_is_found(folder: Path) -> None:
+def test_prompt_damaged_after_the_build_is_found(folder: Path) -> None:
     loud = np.full(16_000, 0.0)
     loud[4000:12000] = np.sin(np.arange(8000) / 3)
     sound = folder / "build" / "nb" / "welcome.sln16"

@@ -1,4 +1,4 @@
-"""A person's recordings: in any format, at their level, and refused in one line each."""
+"""Recordings of a person: in any format, at their level, or refused with one line each."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ from tests.support.phone.prompts import narrow, one, record, wide
 
 
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "flac", "ogg"])
-def test_a_recording_takes_the_place_of_the_draft(folder: Path, tools: Path, suffix: str) -> None:
+def test_recording_replaces_the_draft(folder: Path, tools: Path, suffix: str) -> None:
     recording = record(folder / "nb" / "welcome.wav", (440, 1.5, 0.02))
     if suffix != "wav":
         target = recording.with_suffix(f".{suffix}")
@@ -25,11 +25,11 @@ def test_a_recording_takes_the_place_of_the_draft(folder: Path, tools: Path, suf
     line = one(check(folder, production=True), "nb/welcome")
     assert (line.source.kind, line.problems) == ("recording", ())
     assert loudness(wide(folder, "nb/welcome"), 16_000) == pytest.approx(-20, abs=0.5)
-    assert len(wide(folder, "nb/welcome")) / 16_000 == pytest.approx(1.5 + 0.27, abs=0.1)  # the silence before is gone
+    assert len(wide(folder, "nb/welcome")) / 16_000 == pytest.approx(1.5 + 0.27, abs=0.1)  # the leading silence is gone
 
 
 def test_recorded_digits_keep_their_differences(folder: Path, tools: Path) -> None:
-    """One gain for the voice: the digit spoken 6 dB softer stays 6 dB softer, and short ones are not blown up."""
+    """One gain for the voice: a digit spoken 6 dB softer stays 6 dB softer, and short ones are not amplified."""
     for digit in range(10):
         record(folder / "nb" / f"digit_{digit}.wav", (500, 0.25, 0.05 if digit == 7 else 0.1), channels=1, rate=16_000)
     build(folder, tools=tools)
@@ -40,7 +40,7 @@ def test_recorded_digits_keep_their_differences(folder: Path, tools: Path) -> No
     assert not any(line.problems for line in check(folder))
 
 
-def test_a_loud_recording_with_sharp_peaks_is_held_under_the_limit(folder: Path, tools: Path) -> None:
+def test_loud_recording_with_sharp_peaks_stays_under_the_limit(folder: Path, tools: Path) -> None:
     record(folder / "nb" / "rescue.wav", (300, 1.0, 0.03), (900, 0.02, 0.99), (300, 1.0, 0.03))
     build(folder, tools=tools)
     assert true_peak(wide(folder, "nb/rescue")) <= -3
@@ -56,7 +56,7 @@ def test_a_loud_recording_with_sharp_peaks_is_held_under_the_limit(folder: Path,
         ("nb/velkommen.wav", b"", "no prompt with this key"),
     ],
 )
-def test_a_bad_recording_is_one_line_with_its_name(
+def test_bad_recording_is_reported_in_one_line_with_its_name(
     folder: Path, tools: Path, name: str, content: bytes, reason: str
 ) -> None:
     (folder / "nb").mkdir()

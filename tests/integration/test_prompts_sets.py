@@ -1,4 +1,4 @@
-"""Sets of prompts: taken back, refused, listed and scripted, with the real programs."""
+"""Sets of prompts: rolled back, refused, listed and scripted, with the real programs."""
 
 import wave
 from pathlib import Path
@@ -14,7 +14,7 @@ from ops.commands import prompts as cli
 from tests.support.phone.prompts import KEYS, edit, narrow, record, stamps, texts, wide
 
 
-def test_a_build_that_turned_out_bad_is_taken_back_and_forward_again(folder: Path, tools: Path) -> None:
+def test_bad_build_is_rolled_back_and_restored(folder: Path, tools: Path) -> None:
     build(folder, tools=tools)
     good, first = texts(folder), narrow(folder, "nb/welcome")
     running = sets.in_use(folder)
@@ -25,22 +25,22 @@ def test_a_build_that_turned_out_bad_is_taken_back_and_forward_again(folder: Pat
     report = build(folder, tools=tools)
     assert report.built == 2
     bad = texts(folder)
-    assert held.read_bytes() == before  # a call that runs hears on what it began with
+    assert held.read_bytes() == before  # a running call keeps the set it started with
     assert not np.array_equal(narrow(folder, "nb/welcome"), first)
     used, left, aside = sets.rollback(folder)
     assert (used.id, aside) == (running, None) and left.id != running
     assert texts(folder) == good
     assert np.array_equal(narrow(folder, "nb/welcome"), first)
-    assert build(folder).built == 0  # and nothing builds it away again
+    assert build(folder).built == 0  # and no build removes it
     assert sets.in_use(folder) == running
     edit(folder, "Du kan legge på nå.", "Legg på nå.")
     _, _, aside = sets.rollback(folder)
     assert texts(folder) == bad
-    assert aside and "Legg på nå." in (aside / "catalogue.toml").read_text("utf-8")  # nobody's work is lost
+    assert aside and "Legg på nå." in (aside / "catalogue.toml").read_text("utf-8")  # no work is lost
     assert build(folder).built == 0
 
 
-def test_without_an_earlier_build_there_is_nothing_to_take_back(folder: Path, tools: Path) -> None:
+def test_rollback_without_an_earlier_build_is_refused(folder: Path, tools: Path) -> None:
     build(folder, tools=tools)
     with pytest.raises(PromptsError, match="no previous set"):
         sets.rollback(folder)
@@ -48,7 +48,7 @@ def test_without_an_earlier_build_there_is_nothing_to_take_back(folder: Path, to
     assert run.exit_code == 1
 
 
-def test_only_the_last_sets_are_kept(folder: Path, tools: Path) -> None:
+def test_only_the_latest_sets_are_kept(folder: Path, tools: Path) -> None:
     for text in ("Én.", "To.", "Tre.", "Fire."):
         catalogue = (folder / "catalogue.toml").read_text("utf-8")
         line = next(line for line in catalogue.splitlines() if line.startswith("may_hang_up"))
@@ -59,7 +59,7 @@ def test_only_the_last_sets_are_kept(folder: Path, tools: Path) -> None:
     assert {path.name for path in (folder / "build" / "nb").iterdir() if path.is_dir()} == kept
 
 
-def test_a_refused_build_leaves_a_note_and_callers_hear_on_what_they_heard(folder: Path, tools: Path) -> None:
+def test_refused_build_is_noted_and_callers_keep_the_old_set(folder: Path, tools: Path) -> None:
     build(folder, tools=tools)
     before, running = stamps(folder), sets.in_use(folder)
     edit(folder, 'digit_7 = "sju"', 'digit_7 = ""')
@@ -80,7 +80,7 @@ def test_production_refuses_drafts_before_anything_is_built(folder: Path) -> Non
     assert stamps(folder) == before
 
 
-def test_listed_said_and_scripted(folder: Path, tools: Path, tmp_path: Path) -> None:
+def test_prompts_are_listed_played_and_exported_as_a_script(folder: Path, tools: Path, tmp_path: Path) -> None:
     record(folder / "nb" / "welcome.wav", (500, 1.0, 0.2))
     build(folder, tools=tools)
     where = ["--prompts-dir", str(folder)]

@@ -1,4 +1,4 @@
-"""Who is asked about again, by which token, and what is taken only once; on both engines."""
+"""Checking people at their provider again: when, with which token, and nonces that are used once; on both engines."""
 
 import asyncio
 from datetime import timedelta
@@ -25,9 +25,7 @@ def people(database: Database, clock: FakeClock) -> ProviderPeople:
     return ProviderPeople(database=database, vault=vault, clock=clock)
 
 
-async def test_somebody_is_due_when_the_time_has_come(
-    people: ProviderPeople, clock: FakeClock, database: Database
-) -> None:
+async def test_session_is_due_at_its_time(people: ProviderPeople, clock: FakeClock, database: Database) -> None:
     assert await people.find(*KARI) is None
     await people.looked_at(*KARI, "a refresh token", clock.now() + QUARTER)
     assert await people.take(*KARI) is False, "not due yet"
@@ -42,7 +40,7 @@ async def test_somebody_is_due_when_the_time_has_come(
     assert "kari" not in row.id
 
 
-async def test_one_asks_and_the_others_wait(people: ProviderPeople, clock: FakeClock) -> None:
+async def test_one_process_asks_and_the_others_wait(people: ProviderPeople, clock: FakeClock) -> None:
     await people.looked_at(*KARI, None, clock.now())
     taken = await asyncio.gather(*(people.take(*KARI) for _ in range(5)))
     assert sorted(taken) == [False, False, False, False, True]
@@ -52,7 +50,7 @@ async def test_one_asks_and_the_others_wait(people: ProviderPeople, clock: FakeC
     assert await people.take(*KARI) is False
 
 
-async def test_a_provider_that_is_away_is_not_asked_at_once_again(people: ProviderPeople, clock: FakeClock) -> None:
+async def test_unavailable_provider_is_not_asked_again_at_once(people: ProviderPeople, clock: FakeClock) -> None:
     await people.looked_at(*KARI, "token", clock.now())
     assert await people.take(*KARI)
     await people.not_reached(*KARI)
@@ -64,7 +62,7 @@ async def test_a_provider_that_is_away_is_not_asked_at_once_again(people: Provid
     assert await people.find(*KARI) is None
 
 
-async def test_nothing_is_kept_of_who_is_logged_in_no_more(
+async def test_nothing_is_kept_after_the_last_session_ends(
     people: ProviderPeople, clock: FakeClock, database: Database
 ) -> None:
     sessions, limits = Sessions(database=database, clock=clock), Limits()
@@ -88,7 +86,7 @@ async def test_nothing_is_kept_of_who_is_logged_in_no_more(
     assert await people.find("https://id.test", "stays")
 
 
-async def test_the_newest_log_in_is_what_is_asked_by(people: ProviderPeople, clock: FakeClock) -> None:
+async def test_newest_log_in_is_used_for_the_check(people: ProviderPeople, clock: FakeClock) -> None:
     await people.looked_at(*KARI, "first", clock.now())
     await people.looked_at(*KARI, "second", clock.now() + QUARTER)
     found = await people.find(*KARI)
@@ -96,7 +94,7 @@ async def test_the_newest_log_in_is_what_is_asked_by(people: ProviderPeople, clo
     assert found.refresh_token == "second"
 
 
-async def test_what_is_taken_once_is_taken_once(people: ProviderPeople, clock: FakeClock) -> None:
+async def test_nonce_is_accepted_only_once(people: ProviderPeople, clock: FakeClock) -> None:
     for state in (f"state {n}" for n in range(10)):
         taken = await asyncio.gather(*(people.take_once(state, QUARTER) for _ in range(5)))
         assert sorted(taken) == [False, False, False, False, True]

@@ -1,4 +1,4 @@
-"""The queries everybody waits for go by their index: their plans, on both engines, over a queue with years behind it.
+"""The frequent queries use their index: their plans, on both engines, on a queue with years of callbacks.
 
 Each test does what the product does, looks at the statements that made of it, and asks the engine how it runs them.
 """
@@ -70,7 +70,7 @@ async def filled(filled_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-# --- what is done
+# --- actions
 
 
 async def claim(database: Database) -> None:
@@ -176,7 +176,7 @@ CASES: dict[str, tuple[Work, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_it_goes_by_its_index(filled: Database, case: str) -> None:
+async def test_query_uses_its_index(filled: Database, case: str) -> None:
     work, index = CASES[case]
     with looked_at(filled) as statements:
         await work(filled)
@@ -186,8 +186,8 @@ async def test_it_goes_by_its_index(filled: Database, case: str) -> None:
     assert any(index in each for each in plans), "\n".join(each[:1000] for each in plans)
 
 
-async def test_what_the_audit_named_lately_goes_by_its_index(filled: Database) -> None:
-    """A busy day's rows: two hundred people who have looked at lists for hours, each naming callbacks now and then."""
+async def test_recent_names_of_the_audit_are_found_by_index(filled: Database) -> None:
+    """A busy day's rows: two hundred people who have read lists for hours, with callbacks named now and then."""
     now = CLOCK.now()
     async with filled.begin() as connection:
         callback = (await connection.execute(text("select id from callbacks limit 1"))).scalar_one()
@@ -219,12 +219,12 @@ async def test_what_the_audit_named_lately_goes_by_its_index(filled: Database) -
     assert not re.search(r"Seq Scan|SCAN (?!CONSTANT)", named + repeated), named + repeated
 
 
-# --- how it is run
+# --- query plans
 
 
 @contextmanager
 def looked_at(database: Database, big: Collection[str] = BIG) -> Iterator[list[tuple[str, Any]]]:
-    """The statements run meanwhile that read a big table, with their parameters."""
+    """The statements within the block that read a big table, with their parameters."""
     seen: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
@@ -240,7 +240,7 @@ def looked_at(database: Database, big: Collection[str] = BIG) -> Iterator[list[t
 
 
 async def plan(database: Database, statement: str, parameters: Any) -> str:
-    """The engine's own words; one line a step on SQLite, JSON on PostgreSQL."""
+    """The engine's own plan: one line for each step on SQLite, JSON on PostgreSQL."""
     async with database.engine.connect() as connection:
         if database.dialect == "sqlite":
             steps = await connection.exec_driver_sql(f"explain query plan {statement}", parameters)
@@ -251,7 +251,7 @@ async def plan(database: Database, statement: str, parameters: Any) -> str:
 
 
 def scans(plan: str) -> list[str]:
-    """The big tables it would read from one end to the other."""
+    """The big tables that the plan would scan completely."""
     if not plan.startswith("["):
         return re.findall(rf"^SCAN (?:{'|'.join(BIG)})\b.*$", plan, re.M)
     return [

@@ -1,4 +1,4 @@
-"""What callers said: sealed in the database, heard by agents with a trace, deleted with the callback's data."""
+"""Callers' recordings: sealed in the database, recorded in the history when heard, deleted with the callback's data."""
 
 import asyncio
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def registered(desk: Desk, n: int = 1) -> str:
     return (await desk.register(call(n), "kirurgi", person(n), phone(n))).callback.id
 
 
-async def test_kept_and_heard_each_with_a_row_in_the_history(desk: Desk, kept: Recordings) -> None:
+async def test_storing_and_hearing_each_leave_a_history_row(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
     before = await desk.get(id, scope=EVERYTHING)
     assert await kept.keep(CALLER, id, SPEECH)
@@ -46,7 +46,7 @@ async def test_kept_and_heard_each_with_a_row_in_the_history(desk: Desk, kept: R
     assert rows[1:] == [("recorded", "caller", {"seconds": 1}), ("recording_heard", "kari", {})]
 
 
-async def test_taken_in_twice_it_is_kept_once_and_the_first_stays(desk: Desk, kept: Recordings) -> None:
+async def test_recording_stored_twice_is_kept_once(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
     assert [await kept.keep(CALLER, id, SPEECH), await kept.keep(CALLER, id, SPEECH[::-1])] == [True, False]
     assert await kept.hear(KARI, id) == as_wav(SPEECH)
@@ -55,7 +55,7 @@ async def test_taken_in_twice_it_is_kept_once_and_the_first_stays(desk: Desk, ke
     assert sorted(at_once) == [False, False, False, True]
 
 
-async def test_at_rest_nothing_of_it_is_in_clear(desk: Desk, kept: Recordings, database: Database) -> None:
+async def test_stored_recording_is_not_in_clear(desk: Desk, kept: Recordings, database: Database) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
@@ -65,9 +65,7 @@ async def test_at_rest_nothing_of_it_is_in_clear(desk: Desk, kept: Recordings, d
     assert len({bytes(row.sound) for row in rows}) == len({bytes(row.key) for row in rows}) == 2
 
 
-async def test_moved_to_another_callback_or_changed_it_does_not_open(
-    desk: Desk, kept: Recordings, database: Database
-) -> None:
+async def test_moved_or_changed_recording_does_not_open(desk: Desk, kept: Recordings, database: Database) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
@@ -82,10 +80,10 @@ async def test_moved_to_another_callback_or_changed_it_does_not_open(
         await connection.execute(update(recordings).where(r.callback_id == id).values(sound=changed))
     with pytest.raises(CannotOpen):
         await kept.hear(KARI, id)
-    assert [row.event for row in await desk.history(id, scope=EVERYTHING)][-1] == "recorded"  # nobody heard it
+    assert [row.event for row in await desk.history(id, scope=EVERYTHING)][-1] == "recorded"  # no one heard it
 
 
-async def test_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> None:
+async def test_recording_is_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
@@ -96,20 +94,20 @@ async def test_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> 
     assert await kept.delete(SYSTEM, []) == 0
 
 
-async def test_deleting_is_a_part_of_a_larger_unit_of_work(desk: Desk, kept: Recordings) -> None:
+async def test_deletion_is_part_of_a_larger_unit_of_work(desk: Desk, kept: Recordings) -> None:
     id = await registered(desk)
     await kept.keep(CALLER, id, SPEECH)
 
     async def work(unit: Unit) -> None:
         await kept.delete(unit, [id])
-        raise RecordingNotFound  # whatever else went wrong
+        raise RecordingNotFound  # another part failed
 
     with pytest.raises(RecordingNotFound):
         await kept.together(SYSTEM, work)
     assert await kept.hear(KARI, id)
 
 
-async def test_without_a_callback_there_is_nothing_to_keep_it_with(kept: Recordings, desk: Desk) -> None:
+async def test_recording_without_a_callback_is_refused(kept: Recordings, desk: Desk) -> None:
     for nobody in (NOBODY, "no uuid"):
         with pytest.raises(CallbackNotFound):
             await kept.keep(CALLER, nobody, SPEECH)
@@ -119,7 +117,7 @@ async def test_without_a_callback_there_is_nothing_to_keep_it_with(kept: Recordi
         await kept.hear(KARI, await registered(desk))
 
 
-def test_silence_is_told_from_speech() -> None:
+def test_silence_is_distinguished_from_speech() -> None:
     quiet, click = b"\xd5" * 8000, b"\xd5" * 4000 + b"\x2a" * 80 + b"\xd5" * 4000
     assert is_silent(b"") and is_silent(quiet) and is_silent(click)
     assert not is_silent(quiet + b"\x95\x15" * 2000)

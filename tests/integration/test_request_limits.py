@@ -1,4 +1,4 @@
-"""Machines and stolen log-ins can't ask without end; colleagues at the same address notice nothing. On both engines."""
+"""Request limits stop programs and stolen sessions, but no colleagues at the same address. On both engines."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -29,12 +29,12 @@ async def rows(world: World) -> list[AuditRow]:
 
 
 def of_limits(rows: list[AuditRow]) -> list[tuple[Any, ...]]:
-    """Whose requests were refused by a limit, as the audit has them."""
+    """The agents whose requests a limit refused, from the audit."""
     return [(row.who, row.action, row.status) for row in rows if row.problem == "too-many-requests"]
 
 
 async def limited(world: World, limit: str) -> float:
-    """How many requests that limit has refused, as the metrics tell."""
+    """The number of requests that the limit refused, from the metrics."""
     text = (await world.client.get("/metrics")).text
     name = f'innringing_limited_requests_total{{limit="{limit}"}} '
     return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
@@ -45,7 +45,7 @@ async def uses_up(world: World, name: str) -> None:
         assert (await world.as_(name, "GET", "/me")).status_code == 200
 
 
-async def test_one_token_is_stopped_and_its_colleagues_are_not(world: World) -> None:
+async def test_token_over_its_limit_is_refused_and_others_are_not(world: World) -> None:
     await uses_up(world, "kari")
     answer = await world.as_("kari", "GET", "/me")
     refused(answer, 429, "too-many-requests")
@@ -56,7 +56,7 @@ async def test_one_token_is_stopped_and_its_colleagues_are_not(world: World) -> 
     refused(await world.as_("kari", "GET", "/me"), 429, "too-many-requests")
 
 
-async def test_a_log_in_is_stopped_too_and_a_new_one_begins_anew(world: World) -> None:
+async def test_session_over_its_limit_is_refused_and_a_new_one_starts_over(world: World) -> None:
     await world.token("kari")
     await world.services.logins.set_password("kari", PASSWORD)
     for _ in range(2):
@@ -66,7 +66,7 @@ async def test_a_log_in_is_stopped_too_and_a_new_one_begins_anew(world: World) -
         assert [answer.status_code for answer in answers] == [200] * 60 + [429]
 
 
-async def test_a_claim_too_many_is_refused_before_anything_is_done(world: World) -> None:
+async def test_claim_over_the_limit_is_refused_before_it_runs(world: World) -> None:
     callback = await world.rings(1)
     await uses_up(world, "kari")
     body = {"department": "kirurgi", "limit": 1}
@@ -77,7 +77,7 @@ async def test_a_claim_too_many_is_refused_before_anything_is_done(world: World)
     assert [each["id"] for each in claimed["items"]] == [callback.id]
 
 
-async def test_of_refusals_one_a_minute_is_written_down_and_all_are_counted(world: World) -> None:
+async def test_one_refusal_a_minute_is_audited_and_all_are_counted(world: World) -> None:
     await uses_up(world, "kari")
     before = len(await rows(world))
     for _ in range(20):
@@ -93,7 +93,7 @@ async def test_of_refusals_one_a_minute_is_written_down_and_all_are_counted(worl
     assert len(of_limits(await rows(world))) == 2
 
 
-async def test_what_opens_nothing_is_told_so_only_so_often(world: World) -> None:
+async def test_invalid_credentials_are_limited_by_address(world: World) -> None:
     async def tries(**more: Any) -> int:
         return (await world.client.get("/api/v1/me", **more)).status_code
 
@@ -106,7 +106,7 @@ async def test_what_opens_nothing_is_told_so_only_so_often(world: World) -> None
     assert [await tries(**kind) for kind in kinds] == [429, 429, 429]
     assert len(of_limits(await rows(world))) == 1
     assert await limited(world, "address") == 3
-    # Who has something that opens comes in from there all the same, and so does who logs in.
+    # Valid credentials and log-ins from the same address still work.
     assert (await world.as_("kari", "GET", "/me")).status_code == 200
     await world.services.logins.set_password("kari", PASSWORD)
     answer = await world.client.post("/api/v1/session", json={"name": "kari", "password": PASSWORD})
@@ -120,7 +120,7 @@ async def test_what_opens_nothing_is_told_so_only_so_often(world: World) -> None
     assert await tries() == 401
 
 
-async def test_a_token_that_was_revoked_counts_as_one_that_opens_nothing(world: World) -> None:
+async def test_revoked_token_counts_as_invalid(world: World) -> None:
     await world.as_("kari", "GET", "/me")
     await world.services.agents.revoke("kari")
     assert (await world.as_("kari", "GET", "/me")).status_code == 401

@@ -1,4 +1,4 @@
-"""What is deleted at night, by one process, and what stays; both engines."""
+"""What one process deletes at night, and what is kept; both engines."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def retention(database: Database, clock: FakeClock, **more: Any) -> Retention:
 
 
 async def everything(database: Database) -> str:
-    """All that is in the database, as text; values of bytes in hex."""
+    """The whole content of the database as text, with binary values in hex."""
     async with database.read() as connection:
         found = {
             table.name: [tuple(row) for row in await connection.execute(select(table))]
@@ -47,12 +47,12 @@ async def everything(database: Database) -> str:
 
 
 def traces(n: int) -> list[str]:
-    """What could tell who the n-th person is, in whichever form it is kept."""
+    """Everything that could identify the n-th person, in every stored form."""
     return [person(n).value, person(n).masked, old_vault().index(person(n).value).hex(), phone(n).e164, f"channel-{n}"]
 
 
 async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -> str:
-    """The n-th person's callback with everything that can belong to one: note, attempts, a dial, a text."""
+    """The callback of the n-th person with everything that can belong to one: note, attempts, a dial, a text."""
     registered = await desk.register(call(n), "kirurgi", person(n), phone(n))
     id = registered.callback.id
     claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
@@ -78,8 +78,8 @@ async def count(database: Database, table: Any, *conditions: Any) -> int:
         return int((await connection.execute(query)).scalar_one())
 
 
-def test_every_column_that_could_tell_who_somebody_is_is_declared() -> None:
-    """Bytes, free text, phones and names of patients: deleted by PERSONAL, or no patient's, and why."""
+def test_every_possibly_personal_column_is_declared() -> None:
+    """Binary values, free text, phones and names of patients: deleted by PERSONAL, or not personal, with the reason."""
     suspicious = {
         f"{table.name}.{column.name}"
         for table in metadata.sorted_tables
@@ -94,11 +94,15 @@ def test_every_column_that_could_tell_who_somebody_is_is_declared() -> None:
     assert not deleted & set(NOT_PERSONAL)
 
 
-async def test_nothing_tells_who_it_was_after_thirty_days(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_nothing_identifies_the_patient_after_thirty_days(
+    desk: Desk, database: Database, clock: FakeClock
+) -> None:
     id = await lived(desk, database, 1)
     before = await everything(database)
     assert NOTE in before
-    assert [trace for trace in traces(1) if trace not in before] == [person(1).value]  # that one was sealed all along
+    assert [trace for trace in traces(1) if trace not in before] == [
+        person(1).value
+    ]  # that one was sealed from the start
     clock.advance(DAYS - timedelta(seconds=1))
     await retention(database, clock).run_if_due()
     assert phone(1).e164 in await everything(database)
@@ -122,7 +126,7 @@ async def test_nothing_tells_who_it_was_after_thirty_days(desk: Desk, database: 
     assert (text.phone, text.text, text.state) == (None, None, "expired")
 
 
-async def test_what_is_counted_stays(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_statistics_are_kept(desk: Desk, database: Database, clock: FakeClock) -> None:
     for n in range(3):
         await lived(desk, database, n)
     counted = (callbacks, attempts, promises, history, calls, dials, outbox)
@@ -137,7 +141,7 @@ async def test_what_is_counted_stays(desk: Desk, database: Database, clock: Fake
     assert set(map(tuple, closed)) == {("other", "kirurgi")}
 
 
-async def test_what_is_open_reopened_or_held_stays(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_open_reopened_and_held_callbacks_are_kept(desk: Desk, database: Database, clock: FakeClock) -> None:
     waiting = await lived(desk, database, 1, close=False)
     reopened, held, lifted = [await lived(desk, database, n) for n in (2, 3, 4)]
     await desk.reopen(reopened, "kari", scope=EVERYTHING)
@@ -161,7 +165,7 @@ async def test_what_is_open_reopened_or_held_stays(desk: Desk, database: Databas
     assert events[-2:] == [("legal_hold_set", "jurist"), ("patient_viewed", "kari")]
 
 
-async def test_a_hold_set_while_the_night_runs_keeps_all_or_is_refused(
+async def test_hold_set_during_the_run_keeps_everything_or_is_refused(
     desk: Desk, database: Database, clock: FakeClock
 ) -> None:
     ids = [await lived(desk, database, n) for n in range(1, 7)]
@@ -177,7 +181,7 @@ async def test_a_hold_set_while_the_night_runs_keeps_all_or_is_refused(
         assert (phone(n).e164 in after) is not isinstance(found, CallbackNotFound)
 
 
-async def test_the_deleted_are_in_no_list_and_can_not_be_touched(
+async def test_deleted_callbacks_are_in_no_list_and_cannot_be_changed(
     desk: Desk, database: Database, clock: FakeClock
 ) -> None:
     gone = await lived(desk, database, 1)
@@ -200,7 +204,7 @@ async def test_the_deleted_are_in_no_list_and_can_not_be_touched(
     assert again.created
 
 
-async def test_incomplete_calls_go_after_a_day_and_are_still_counted(
+async def test_incomplete_calls_are_deleted_after_a_day_and_still_counted(
     desk: Desk, database: Database, clock: FakeClock
 ) -> None:
     await desk.record_call(call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
@@ -217,7 +221,7 @@ async def test_incomplete_calls_go_after_a_day_and_are_still_counted(
     assert [each.phone for each in told.items] == [phone(2)]
 
 
-async def test_answers_to_repeated_requests_go_after_a_day(database: Database, clock: FakeClock) -> None:
+async def test_stored_answers_are_deleted_after_a_day(database: Database, clock: FakeClock) -> None:
     await sealed_database.fill(database, clock, 30)
     clock.advance(timedelta(hours=25))
     run = await retention(database, clock, rows_a_step=2).run_if_due()
@@ -226,7 +230,7 @@ async def test_answers_to_repeated_requests_go_after_a_day(database: Database, c
     assert await count(database, answers) == 0
 
 
-# --- one runner
+# --- one process runs
 
 
 @pytest.mark.parametrize(
@@ -240,11 +244,11 @@ async def test_answers_to_repeated_requests_go_after_a_day(database: Database, c
         (datetime(2027, 3, 28, 1, 0), date(2027, 3, 27)),
     ],
 )
-def test_a_night_begins_at_its_hour(utc: datetime, night: date) -> None:
+def test_run_starts_at_its_hour(utc: datetime, night: date) -> None:
     assert Rules(at=time(3, 30)).night(utc.replace(tzinfo=UTC)) == night
 
 
-async def test_once_a_night_however_many_processes(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_several_processes_run_once_a_night(desk: Desk, database: Database, clock: FakeClock) -> None:
     for n in range(12):
         await lived(desk, database, n)
     clock.advance(DAYS + timedelta(days=1))
@@ -263,7 +267,7 @@ class Killed(Exception):
 
 
 class Dying(Retention):
-    """A process that is killed in the middle of its second unit of work."""
+    """A process killed in the middle of its second unit of work."""
 
     steps = 0
 
@@ -274,7 +278,9 @@ class Dying(Retention):
         return await super()._step(run)
 
 
-async def test_another_goes_on_where_a_dead_one_stopped(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_another_process_continues_where_a_dead_one_stopped(
+    desk: Desk, database: Database, clock: FakeClock
+) -> None:
     for n in range(5):
         await lived(desk, database, n)
     clock.advance(DAYS + timedelta(days=1))
@@ -288,7 +294,7 @@ async def test_another_goes_on_where_a_dead_one_stopped(desk: Desk, database: Da
     assert (run.fence, run.deleted["callbacks"]) == (2, 5)
 
 
-async def test_one_that_comes_back_after_all_does_nothing(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_process_that_returns_late_does_nothing(desk: Desk, database: Database, clock: FakeClock) -> None:
     await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     first = retention(database, clock)
@@ -299,7 +305,7 @@ async def test_one_that_comes_back_after_all_does_nothing(desk: Desk, database: 
     assert await first._step(taken) is None
 
 
-async def test_it_runs_beside_the_requests(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_retention_runs_in_the_background(desk: Desk, database: Database, clock: FakeClock) -> None:
     await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     nightly = retention(database, clock)
@@ -328,7 +334,7 @@ async def long_ago(database: Database) -> None:
         await work(connection)
 
 
-async def test_the_commands(asked: CliRunner, desk: Desk, database: Database) -> None:
+async def test_retention_commands_hold_run_and_lift(asked: CliRunner, desk: Desk, database: Database) -> None:
     held, gone = await lived(desk, database, 1), await lived(desk, database, 2)
 
     async def run(*words: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""One person's rights: everything held is told, and deleted but for what is open or held; both engines."""
+"""Subject access: everything stored is exported, and erased except what is open or held; both engines."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ def rights(database: Database, clock: FakeClock) -> Rights:
     return Rights(database=database, vault=old_vault(), clock=clock)
 
 
-async def test_everything_held_is_told(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_export_contains_everything_stored(desk: Desk, database: Database, rights: Rights) -> None:
     mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
     alaw = bytes(range(256)) * 40
     await Recordings(database=database, vault=old_vault(), clock=desk._clock).keep(CALLER, mine, alaw)
@@ -60,14 +60,14 @@ async def test_everything_held_is_told(desk: Desk, database: Database, rights: R
     assert not [row for row in await desk.history(other, scope=EVERYTHING) if row.event == "person_exported"]
 
 
-async def test_the_export_tells_what_does_not_open(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_export_reports_values_that_do_not_open(desk: Desk, database: Database, clock: FakeClock) -> None:
     await lived(desk, database, 1)
     wrong = sealed_database.Vault(identity_key=b"w" * 32, index_key=sealed_database.INDEX)
     told = await Rights(database=database, vault=wrong, clock=clock).export(person(1), "kari")
     assert "doesn't open" in told["callbacks"][0]["patient_number"]
 
 
-async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_erased_data_cannot_be_recovered(desk: Desk, database: Database, rights: Rights) -> None:
     ids = [await lived(desk, database, 1)]
     heard = Recordings(database=database, vault=old_vault(), clock=desk._clock)
     await heard.keep(CALLER, ids[0], b"\xd5" * 8000)
@@ -87,7 +87,7 @@ async def test_what_is_erased_leaves_no_way_back(desk: Desk, database: Database,
     assert (await rights.erase(person(1), "kari")).deleted == []
 
 
-async def test_what_is_open_or_held_is_said_and_stays(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_open_and_held_callbacks_are_reported_and_kept(desk: Desk, database: Database, rights: Rights) -> None:
     held = await lived(desk, database, 1)
     await rights.hold(held, "jurist", "NPE 17")
     waiting = (await desk.register(call(11), "kirurgi", person(1), phone(1))).callback.id
@@ -99,7 +99,7 @@ async def test_what_is_open_or_held_is_said_and_stays(desk: Desk, database: Data
     assert len((await rights.erase(person(1), "kari")).deleted) == 2
 
 
-async def test_a_phone_stands_for_those_who_named_nobody(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_phone_stands_for_callers_without_identity_number(desk: Desk, database: Database, rights: Rights) -> None:
     nameless = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
     await desk.close(nameless, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
     named = (await desk.register(call(2), "kirurgi", person(2), phone(1))).callback.id
@@ -114,7 +114,7 @@ async def test_a_phone_stands_for_those_who_named_nobody(desk: Desk, database: D
         await desk.get(nameless, scope=EVERYTHING)
 
 
-async def test_copies_kept_for_repeated_requests_go_too(database: Database, clock: FakeClock, rights: Rights) -> None:
+async def test_stored_answers_are_erased_too(database: Database, clock: FakeClock, rights: Rights) -> None:
     ids = await sealed_database.fill(database, clock, 11)
     async with database.begin() as connection:
         for n, about in ((1, ids[1]), (2, ids[3])):
@@ -134,7 +134,9 @@ def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-async def test_the_commands(asked: CliRunner, desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_person_commands_export_and_erase(
+    asked: CliRunner, desk: Desk, database: Database, clock: FakeClock
+) -> None:
     await lived(desk, database, 1)
     clock.advance(timedelta(seconds=1))
     waiting = (await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id
@@ -158,6 +160,6 @@ async def test_the_commands(asked: CliRunner, desk: Desk, database: Database, cl
     assert (code, json.loads(out)["callbacks"]) == (0, [])
 
 
-def test_no_number_is_taken_from_the_command_line(asked: CliRunner) -> None:
+def test_number_as_a_command_line_argument_is_refused(asked: CliRunner) -> None:
     done = asked.invoke(app, ["person", "export", person(1).value, "--by", "kari"])
     assert done.exit_code == 2

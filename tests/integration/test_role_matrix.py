@@ -1,4 +1,4 @@
-"""Who may ask what: every route of the app, by every role, in its own and in another department, with every credential.
+"""Permissions: every route of the app, by every role, in its own and in another department, with every credential.
 
 `LINES` is the one table. Whoever adds a route adds its line there; the test says which one is missing.
 """
@@ -24,7 +24,7 @@ API = "/api/v1"
 OWN, OTHER = "kirurgi", "hjerte"
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-"""What departs between the engines is the desk's, tried in test_scope.py."""
+"""Differences between the engines belong to the desk, and are tested in test_scope.py."""
 
 SIGNED_IN = ("agent", "leader", "operator", "auditor", "admin")
 READERS = ("agent", "leader", "auditor", "admin")
@@ -32,7 +32,7 @@ WORKERS = ("agent",)
 CLOSERS = ("leader", "admin")
 AUDITORS = ("auditor",)
 ROLES = (*SIGNED_IN, "none")
-"""`none` is an account without any role; nobody at all is asked for with the credentials."""
+"""`none` is an account without any role; requests without an account are tested with the credentials."""
 
 NO_SUCH = "999999"
 NO_CALLBACK = "404 callback-not-found"
@@ -56,7 +56,7 @@ class Line:
     query: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     browser: bool = False
-    """Only for people who are logged in: a token doesn't open it."""
+    """Only for logged-in people: a token is refused."""
 
 
 def of_callback(roles: tuple[str, ...], own: str = "200", body: Any = None, **more: Any) -> Line:
@@ -142,12 +142,12 @@ OUTSIDE: dict[str, Line] = {
     "GET /api/docs/swagger-ui-bundle.js": Line(None),
     "GET /api/docs/swagger-ui.css": Line(None),
 }
-"""Routes no agent's credential opens or closes. The one for the SMS gateway asks for the gateway's own secret."""
+"""Routes that do not depend on an agent's credentials. The one for the SMS gateway needs the gateway's own secret."""
 
 CREDENTIALS = ("token", "cookie")
 DEAD = ("nothing", "expired token", "revoked token", "expired cookie", "cookie logged out")
 COOKIE = "innringing"
-"""As it is called in the demo, over HTTP on this machine."""
+"""Its name in the demo, over HTTP on this machine."""
 
 
 def table() -> dict[str, Line]:
@@ -175,7 +175,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 @dataclass
 class Asker:
-    """Asks each route as somebody."""
+    """Sends requests to each route as some agent."""
 
     world: World
     name: str
@@ -185,7 +185,7 @@ class Asker:
 
     @classmethod
     async def of(cls, world: World, role: str) -> "Asker":
-        """Somebody with that role in one department, and with every credential there is."""
+        """An agent with that role in one department, and with every kind of credential."""
         agents, name = world.services.agents, f"{role}-in-{OWN}"
         token = await agents.add(name, Role(role if role != "none" else "operator"), [OWN] if role != "none" else [])
         expired = await agents.tokens.issue(name, "expired", expires_at=world.clock.now() + timedelta(seconds=1))
@@ -201,7 +201,7 @@ class Asker:
         return cls(world, name, {"nothing": {}} | bearers | cookies)
 
     async def ask(self, route: str, line: Line, department: str, credential: str) -> str:
-        """The answer as the table writes it. Each callback asked about is one nobody has touched."""
+        """The answer as the table writes it. Each request is about a fresh callback."""
         method, _, path = route.partition(" ")
         if "{id}" in path:
             if department not in self.untouched:
@@ -210,8 +210,8 @@ class Asker:
             if credential not in DEAD:
                 del self.untouched[department]
         self.asked += 1
-        self.world.clock.advance(timedelta(minutes=1))  # an emergency access that was opened is over
-        # a session of its own each time: logging out is one of the routes
+        self.world.clock.advance(timedelta(minutes=1))  # end an emergency access that was opened
+        # a new session each time, because logging out is one of the routes
         opened = credential == "cookie"
         headers = await agents_session(self.world, self.name) if opened else self.headers[credential]
         answer = await self.world.client.request(
@@ -224,7 +224,7 @@ class Asker:
         return told(answer)
 
     def _about(self, value: Any, department: str) -> Any:
-        """The department filled in, and a phone nobody else has."""
+        """Fill in the department, and a phone that no one else has."""
         if isinstance(value, dict):
             return {key: self._about(each, department) for key, each in value.items()}
         if isinstance(value, list):
@@ -260,7 +260,7 @@ def expected(line: Line, role: str, department: str, credential: str) -> str:
     return line.own if department == OWN or line.other is None else line.other
 
 
-async def test_every_route_has_its_line(world: World) -> None:
+async def test_every_route_has_a_line(world: World) -> None:
     found = list(routes(world.app))
     missing = [route for route in found if route not in table()]
     assert not missing, f"no line in LINES of {Path(__file__).name} for: {', '.join(missing)}"
@@ -282,7 +282,7 @@ async def test_every_route_answers_each_role_as_the_table_says(world: World, rol
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_nothing_opens_with_a_credential_that_is_over(world: World, role: str) -> None:
+async def test_expired_credentials_open_no_route(world: World, role: str) -> None:
     asker = await Asker.of(world, role)
     wrong = []
     for route, line in table().items():
@@ -294,7 +294,7 @@ async def test_nothing_opens_with_a_credential_that_is_over(world: World, role: 
     assert not wrong, "\n".join(wrong)
 
 
-async def test_a_route_without_a_line_is_named(world: World) -> None:
+async def test_route_without_a_line_is_reported(world: World) -> None:
     @world.app.get(f"{API}/new/{{id:uuid}}")
     async def new() -> None:
         await asyncio.sleep(0)

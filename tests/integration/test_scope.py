@@ -1,4 +1,4 @@
-"""Outside one's scope there is nothing: no method of the desk finds, changes or tells of a callback there."""
+"""Scope: no method of the desk finds, changes or reveals a callback outside it."""
 
 import asyncio
 import inspect
@@ -129,12 +129,12 @@ def test_every_method_that_takes_a_scope_is_tried_here() -> None:
 
 
 async def everything(house: House, id: str) -> Any:
-    """What there is to be changed or told of a callback."""
+    """Everything of a callback that could be changed or revealed."""
     callback = await house.desk.get(id, scope=EVERYTHING)
     return callback, len(await house.desk.history(id, scope=EVERYTHING))
 
 
-async def test_a_callback_outside_the_scope_is_not_there_and_stays_as_it_is(house: House) -> None:
+async def test_callback_outside_the_scope_is_not_found_and_unchanged(house: House) -> None:
     it = await house.rings()
     await house.recordings.keep(SYSTEM, it.id, bytes(800))
     await house.desk.claim_named(it.id, "kari", scope=EVERYTHING)
@@ -148,7 +148,7 @@ async def test_a_callback_outside_the_scope_is_not_there_and_stays_as_it_is(hous
 
 
 @pytest.mark.parametrize("scope", OWN, ids=["one", "several", "all"])
-async def test_within_the_scope_each_does_its_work(house: House, scope: Scope) -> None:
+async def test_every_method_works_within_the_scope(house: House, scope: Scope) -> None:
     it = await house.rings()
     await house.recordings.keep(SYSTEM, it.id, bytes(800))
     order = ("Desk.claim_named", "Desk.extend", "Dials.request", "Dials.latest", "Dials.cancel", "Recordings.hear")
@@ -161,7 +161,7 @@ async def test_within_the_scope_each_does_its_work(house: House, scope: Scope) -
     assert done.status is Status.CLOSED
 
 
-async def test_a_department_outside_the_scope_is_refused_by_name(house: House) -> None:
+async def test_department_outside_the_scope_is_refused_by_name(house: House) -> None:
     it = await house.rings()
     before = await everything(house, it.id)
     for name, ask in OF_A_DEPARTMENT.items():
@@ -173,7 +173,7 @@ async def test_a_department_outside_the_scope_is_refused_by_name(house: House) -
         await ask(house, it, Scope.of(["kirurgi"]))
 
 
-async def test_lists_hold_what_is_in_the_scope(house: House) -> None:
+async def test_lists_contain_only_what_is_in_the_scope(house: House) -> None:
     there, here = await house.rings(1, "kirurgi"), await house.rings(2, "hjerte")
     await house.desk.record_call(call(3), "kirurgi", phone=phone(3), step=IncompleteStep.IDENTITY)
     for scope, seen in (
@@ -194,8 +194,8 @@ async def test_lists_hold_what_is_in_the_scope(house: House) -> None:
     assert await house.ledger.at_risk(scope=EVERYTHING) == {here.id, there.id}
 
 
-async def test_a_callback_sent_on_takes_what_is_told_of_it_along(house: House) -> None:
-    """Its history and promises are where it is now; who sent it out of their own sight sees it no more."""
+async def test_transferred_callback_takes_its_history_along(house: House) -> None:
+    """Its history and promises move with it; a sender without access to the new department no longer sees it."""
     it = await house.rings()
     giver, receiver = Scope.of(["kirurgi"]), Scope.of(["hjerte"])
     sent = await house.errands.transfer(it.id, "kari", "hjerte", scope=giver, keep_promise=False, fence=None)
@@ -208,8 +208,8 @@ async def test_a_callback_sent_on_takes_what_is_told_of_it_along(house: House) -
     assert len(await house.ledger.of_callback(it.id, scope=receiver)) == 2
 
 
-async def test_agents_of_different_departments_completing_at_once_reach_their_own_only(house: House) -> None:
-    """Several agents' completions share a statement: each goes by its own scope."""
+async def test_simultaneous_completions_reach_only_their_own_departments(house: House) -> None:
+    """Completions of several agents share a statement, and each uses its own scope."""
     here, there = await house.rings(1, "kirurgi"), await house.rings(2, "hjerte")
     for each in (here, there):
         await house.desk.claim_named(each.id, "kari", scope=EVERYTHING)
@@ -227,7 +227,7 @@ async def _closed(house: House, callback: Callback, scope: Scope) -> Any:
 
 
 @pytest.mark.parametrize("opened", ["kirurgi", "lunge"])
-async def test_what_is_reached_by_emergency_access_alone_is_told_apart(house: House, opened: str) -> None:
+async def test_access_by_emergency_alone_is_recorded(house: House, opened: str) -> None:
     here, there = await house.rings(1, "kirurgi"), await house.rings(2, "hjerte")
     scope = Scope.of(["hjerte"]).widened([opened])
     await house.desk.get(there.id, scope=scope)

@@ -1,4 +1,4 @@
-"""Of whom a second factor is asked: until they have one their log-in is for adding it. On both engines."""
+"""Agents who need a second factor: until they have one, their session may only add it. On both engines."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,7 +18,7 @@ STAYS_OPEN = {
     *("POST /api/v1/second-factor/confirm", "POST /api/v1/login/oidc/backchannel-logout"),
     *(f"GET /api/v1/login/oidc{tail}" for tail in ("", "/callback")),
 }
-"""What a session without the second factor that is asked for opens, or no session at all does."""
+"""Requests that a session without a required second factor allows, or that need no session."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_until_there_is_one_it_opens_nothing_else(world: World) -> None:
+async def test_session_without_a_required_second_factor_may_only_add_one(world: World) -> None:
     async with person(world, "lise", Role.LEADER) as lise, person(world, "kari") as kari:
         assert (await kari.logs_in()).json()["second_factor_to_add"] is False, "an agent is not asked"
         assert (await lise.logs_in()).json()["second_factor_to_add"] is True
@@ -43,7 +43,7 @@ async def test_until_there_is_one_it_opens_nothing_else(world: World) -> None:
         assert (await lise.logs_in()).json()["second_factor_to_add"] is True, "removed, and to be added anew"
 
 
-async def test_who_becomes_a_leader_is_asked_at_once(world: World) -> None:
+async def test_new_leader_needs_a_second_factor_at_once(world: World) -> None:
     async with person(world, "kari") as kari:
         await kari.logs_in()
         await world.services.agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
@@ -52,7 +52,7 @@ async def test_who_becomes_a_leader_is_asked_at_once(world: World) -> None:
         assert (await kari.ask("GET", "/callbacks")).status_code == 200
 
 
-async def test_a_first_password_is_changed_before(world: World) -> None:
+async def test_first_password_is_changed_before_adding_a_second_factor(world: World) -> None:
     async with person(world, "lise", Role.LEADER) as lise:
         await world.services.logins.set_password("lise", "fikk denne av drift", first_for=timedelta(days=7))
         told = (await lise.logs_in(password="fikk denne av drift")).json()
@@ -66,7 +66,7 @@ async def test_a_first_password_is_changed_before(world: World) -> None:
 
 
 @pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-async def test_everybody_may_be_asked(migrated_url: str, tmp_path: Path) -> None:
+async def test_second_factor_can_be_required_of_everyone(migrated_url: str, tmp_path: Path) -> None:
     async with opened(migrated_url, tmp_path, second_factor="all") as world, person(world, "kari") as kari:
         await kari.logs_in()
         refused(await kari.ask("GET", "/callbacks"), 403, "second-factor-must-be-added")
@@ -74,7 +74,7 @@ async def test_everybody_may_be_asked(migrated_url: str, tmp_path: Path) -> None
         assert (await kari.ask("GET", "/callbacks")).status_code == 200
 
 
-def test_what_is_asked_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_factor_is_required_of_privileged_roles_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INNRINGING_SECOND_FACTOR", raising=False)
     assert Settings.read(environment="production").login.second_factor_policy == "privileged"
     assert Settings.read(environment="demo").login.second_factor_policy == "off"

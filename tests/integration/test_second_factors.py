@@ -1,4 +1,4 @@
-"""The second factor of local accounts, over REST: set up, asked for, each code once, lost and removed. Both engines."""
+"""The second factor of local accounts over REST: set up, required, one-time codes, loss and removal. Both engines."""
 
 import asyncio
 import io
@@ -41,13 +41,13 @@ async def kari(world: World) -> AsyncIterator[Person]:
 
 
 async def why_refused(world: World) -> list[tuple[str, str | None, str | None]]:
-    """(action, problem, why) of what was refused, oldest first."""
+    """(action, problem, why) of the refused requests, oldest first."""
     await world.token("rita", Role.AUDITOR)
     rows = (await world.as_("rita", "GET", "/audit", params={"outcome": "refused"})).json()["items"]
     return [(row["action"], row["problem"], row["why"]) for row in reversed(rows)]
 
 
-async def test_set_up_and_asked_for_from_then_on(world: World, kari: Person) -> None:
+async def test_second_factor_is_set_up_and_then_required(world: World, kari: Person) -> None:
     told = (await kari.logs_in()).json()
     assert told["second_factor_to_add"] is False, "the demo asks nobody for one"
     before = kari.client.cookies[COOKIE]
@@ -67,7 +67,7 @@ async def test_set_up_and_asked_for_from_then_on(world: World, kari: Person) -> 
     state = (await kari.ask("GET", "/second-factor")).json()
     assert (state["since"] is not None, state["recovery_codes_left"]) == (True, 10)
     refused(await kari.logs_in(), 401, "second-factor-needed")
-    refused(await kari.logs_in(kari.code()), 401, "second-factor-needed")  # it was shown to confirm
+    refused(await kari.logs_in(kari.code()), 401, "second-factor-needed")  # the code was used to confirm
     world.clock.advance(ONE_STEP)
     refused(await kari.logs_in(kari.code(), password="feil passord her"), 401, "wrong-login")
     world.clock.advance(timedelta(minutes=1))
@@ -75,7 +75,7 @@ async def test_set_up_and_asked_for_from_then_on(world: World, kari: Person) -> 
     assert ("log_in", "second-factor-needed", "password of kari") in await why_refused(world)
 
 
-async def test_a_code_is_taken_once_and_none_before_it_afterwards(world: World, kari: Person) -> None:
+async def test_code_is_accepted_once_and_no_earlier_one_afterwards(world: World, kari: Person) -> None:
     await kari.enrols()
     before, now, after = kari.code(-ONE_STEP), kari.code(), kari.code(ONE_STEP)
     assert (await kari.logs_in(now)).status_code == 201
@@ -90,7 +90,7 @@ async def test_a_code_is_taken_once_and_none_before_it_afterwards(world: World, 
         world.clock.advance(timedelta(minutes=20))
 
 
-async def test_of_two_with_the_same_code_at_once_one_comes_in(world: World, kari: Person) -> None:
+async def test_one_of_two_log_ins_with_the_same_code_succeeds(world: World, kari: Person) -> None:
     await kari.enrols()
     for code in (kari.code(), kari.recovery_codes[0]):
         answers = await asyncio.gather(*(kari.logs_in(code) for _ in range(4)))
@@ -99,7 +99,7 @@ async def test_of_two_with_the_same_code_at_once_one_comes_in(world: World, kari
         world.clock.advance(timedelta(hours=2))
 
 
-async def test_a_recovery_code_opens_once(world: World, kari: Person) -> None:
+async def test_recovery_code_works_once(world: World, kari: Person) -> None:
     await kari.enrols()
     first, second, *_ = kari.recovery_codes
     assert (await kari.logs_in(first.upper().replace("-", " "))).status_code == 201
@@ -114,7 +114,7 @@ async def test_a_recovery_code_opens_once(world: World, kari: Person) -> None:
         refused(await ola.logs_in(kari.recovery_codes[2]), 401, "second-factor-needed")
 
 
-async def test_a_new_phone_takes_the_place_of_the_old_one(world: World, kari: Person) -> None:
+async def test_new_phone_replaces_the_old_one(world: World, kari: Person) -> None:
     await kari.enrols()
     old, codes = kari.secret, kari.recovery_codes
     assert (await kari.logs_in(codes[0])).status_code == 201
@@ -133,7 +133,7 @@ async def test_a_new_phone_takes_the_place_of_the_old_one(world: World, kari: Pe
     assert (await kari.logs_in(kari.code())).status_code == 201
 
 
-async def test_setting_up_takes_a_new_log_in_and_a_quarter_of_an_hour(world: World, kari: Person) -> None:
+async def test_setup_needs_a_recent_log_in_and_expires_after_15_minutes(world: World, kari: Person) -> None:
     await kari.logs_in()
     refused(await kari.confirms("123456"), 409, "second-factor-not-started")
     await kari.starts()
@@ -151,7 +151,7 @@ async def test_setting_up_takes_a_new_log_in_and_a_quarter_of_an_hour(world: Wor
     refused(await kari.confirms(), 409, "second-factor-not-started")
 
 
-async def test_guessing_codes_is_slowed_down_and_leaves_a_known_browser_alone(world: World, kari: Person) -> None:
+async def test_guesses_of_codes_are_slowed_except_for_a_known_browser(world: World, kari: Person) -> None:
     await kari.enrols()
     async with person(world) as thief:
         answers = [(await thief.logs_in(f"{n:06}")).status_code for n in range(12)]
@@ -161,7 +161,7 @@ async def test_guessing_codes_is_slowed_down_and_leaves_a_known_browser_alone(wo
     assert (await kari.logs_in(kari.code())).status_code == 201, "in the browser she used before, at once"
 
 
-async def test_it_is_removed_by_who_manages_access_or_has_it(world: World, kari: Person) -> None:
+async def test_second_factor_is_removed_by_its_owner_or_an_access_manager(world: World, kari: Person) -> None:
     await kari.enrols()
     await kari.logs_in(kari.code())
     async with (
@@ -194,9 +194,7 @@ async def test_it_is_removed_by_who_manages_access_or_has_it(world: World, kari:
     assert removed == [("kari", "second factor of kari"), ("ada", "second factor of kari")]
 
 
-async def test_another_password_leaves_the_second_factor_and_the_account_s_end_takes_it(
-    world: World, kari: Person
-) -> None:
+async def test_second_factor_survives_a_new_password_but_not_the_account(world: World, kari: Person) -> None:
     await kari.enrols()
     await world.services.logins.set_password("kari", "fikk denne av drift")
     refused(await kari.logs_in(password="fikk denne av drift"), 401, "second-factor-needed")
@@ -207,7 +205,7 @@ async def test_another_password_leaves_the_second_factor_and_the_account_s_end_t
             assert (await connection.execute(select(table))).all() == []
 
 
-async def test_who_logs_in_at_a_provider_has_it_there(world: World, kari: Person) -> None:
+async def test_provider_log_in_needs_no_local_second_factor(world: World, kari: Person) -> None:
     session = await world.services.sessions.open("kari", source=LoginSource.OIDC)
     kari.client.cookies.set(COOKIE, session.token)
     kari.csrf = session.csrf
@@ -215,7 +213,7 @@ async def test_who_logs_in_at_a_provider_has_it_there(world: World, kari: Person
     refused(await kari.confirms("123456"), 403, "second-factor-elsewhere")
 
 
-async def test_it_survives_a_new_key(world: World, kari: Person) -> None:
+async def test_second_factor_survives_key_rotation(world: World, kari: Person) -> None:
     await kari.enrols()
     keys = {"index_key": b"x" * 32, "version": 2}
     both = Vault(identity_key=b"n" * 32, older={1: b"i" * 32}, **keys)  # type: ignore[arg-type]
@@ -227,8 +225,8 @@ async def test_it_survives_a_new_key(world: World, kari: Person) -> None:
     assert (await logins.by_password("kari", PASSWORD, address="192.0.2.1", code=kari.code())).opened
 
 
-async def test_no_secret_and_no_code_is_in_clear_anywhere(world: World, kari: Person) -> None:
-    """With every logger at its lowest level, also when the address is logged by mistake; and as a backup holds it."""
+async def test_no_secret_and_no_code_is_in_clear(world: World, kari: Person) -> None:
+    """With every logger at its lowest level, also when the address is logged by mistake; and in a backup."""
     log = io.StringIO()
     configure_logging(world.services.settings, level=logging.DEBUG, stream=log)
     for name in list(logging.root.manager.loggerDict):
@@ -262,7 +260,7 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-async def test_an_operator_removes_it_on_the_machine(world: World, kari: Person, command: CliRunner) -> None:
+async def test_operator_removes_a_second_factor_by_command(world: World, kari: Person, command: CliRunner) -> None:
     await kari.enrols()
     words = ["agents", "remove-second-factor", "kari"]
     removed = await asyncio.to_thread(command.invoke, app, words)

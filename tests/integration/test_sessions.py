@@ -1,4 +1,4 @@
-"""Sessions at the server: limits, ends, what is stored, several processes. On both engines."""
+"""Sessions on the server: limits, endings, what is stored, several processes. On both engines."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ def sessions(database: Database, clock: FakeClock) -> Sessions:
 
 @pytest.fixture
 async def elsewhere(migrated_url: str, clock: FakeClock) -> AsyncIterator[Sessions]:
-    """Another process with the same database."""
+    """Another process on the same database."""
     database = Database(migrated_url)
     yield Sessions(database=database, clock=clock)
     await database.close()
@@ -45,7 +45,7 @@ async def opened(sessions: Sessions, agent: str = "kari") -> Opened:
     return await sessions.open(agent, source=LoginSource.PASSWORD)
 
 
-async def test_a_session_opens_until_it_is_ended(agents: Agents, sessions: Sessions, elsewhere: Sessions) -> None:
+async def test_session_is_valid_until_it_is_ended(agents: Agents, sessions: Sessions, elsewhere: Sessions) -> None:
     made = await opened(sessions)
     found = await elsewhere.verify(made.token)
     assert found == made.session
@@ -56,7 +56,7 @@ async def test_a_session_opens_until_it_is_ended(agents: Agents, sessions: Sessi
 
 
 @pytest.mark.parametrize("token", ["", "inn_s_", "inn_s_" + "x" * 43, "x" * 43])
-async def test_another_secret_opens_nothing(agents: Agents, sessions: Sessions, token: str) -> None:
+async def test_other_secret_is_refused(agents: Agents, sessions: Sessions, token: str) -> None:
     made = await opened(sessions)
     assert await sessions.verify(token) is None
     assert await sessions.verify(made.token.swapcase()) is None
@@ -73,7 +73,7 @@ async def test_only_a_hash_is_stored(agents: Agents, sessions: Sessions, databas
     assert made.token != other.token and made.csrf != other.csrf
 
 
-async def test_the_csrf_token_belongs_to_its_session(agents: Agents, sessions: Sessions) -> None:
+async def test_csrf_token_belongs_to_its_session(agents: Agents, sessions: Sessions) -> None:
     made, other = await opened(sessions), await opened(sessions)
     assert made.csrf == csrf_of(made.token)
     assert is_csrf_of(made.token, made.csrf)
@@ -81,9 +81,7 @@ async def test_the_csrf_token_belongs_to_its_session(agents: Agents, sessions: S
         assert not is_csrf_of(made.token, wrong)
 
 
-async def test_a_session_left_alone_ends_after_half_an_hour(
-    agents: Agents, sessions: Sessions, clock: FakeClock
-) -> None:
+async def test_idle_session_ends_after_half_an_hour(agents: Agents, sessions: Sessions, clock: FakeClock) -> None:
     made = await opened(sessions)
     for _ in range(3):
         clock.advance(29 * MINUTE)
@@ -92,7 +90,7 @@ async def test_a_session_left_alone_ends_after_half_an_hour(
     assert await sessions.verify(made.token) is None
 
 
-async def test_a_session_ends_after_twelve_hours_however_busy(
+async def test_session_ends_after_twelve_hours_even_when_used(
     agents: Agents, sessions: Sessions, clock: FakeClock
 ) -> None:
     made = await opened(sessions)
@@ -106,7 +104,7 @@ async def test_a_session_ends_after_twelve_hours_however_busy(
     assert await sessions.verify(renewed.token) is None
 
 
-async def test_limits_are_settings_and_hold_for_what_is_open(
+async def test_limits_are_settings_and_apply_to_open_sessions(
     agents: Agents, sessions: Sessions, database: Database, clock: FakeClock
 ) -> None:
     made = await opened(sessions)
@@ -116,9 +114,7 @@ async def test_limits_are_settings_and_hold_for_what_is_open(
     assert await sessions.verify(made.token) is not None
 
 
-async def test_that_it_was_seen_is_written_at_most_once_a_minute(
-    agents: Agents, sessions: Sessions, clock: FakeClock
-) -> None:
+async def test_last_seen_is_written_at_most_once_a_minute(agents: Agents, sessions: Sessions, clock: FakeClock) -> None:
     made = await opened(sessions)
     begun = clock.now()
     clock.advance(59 * timedelta(seconds=1))
@@ -131,7 +127,7 @@ async def test_that_it_was_seen_is_written_at_most_once_a_minute(
     assert seen is not None and seen.seen_at == clock.now()
 
 
-async def test_rotating_leaves_the_old_secret_worthless(agents: Agents, sessions: Sessions) -> None:
+async def test_rotation_makes_the_old_secret_worthless(agents: Agents, sessions: Sessions) -> None:
     made = await opened(sessions)
     results = await asyncio.gather(*(sessions.rotate(made.token) for _ in range(3)))
     [renewed] = [each for each in results if each is not None]
@@ -141,7 +137,9 @@ async def test_rotating_leaves_the_old_secret_worthless(agents: Agents, sessions
     assert not is_csrf_of(renewed.token, made.csrf)
 
 
-async def test_logging_out_everywhere(agents: Agents, sessions: Sessions, elsewhere: Sessions) -> None:
+async def test_logging_out_everywhere_ends_every_session(
+    agents: Agents, sessions: Sessions, elsewhere: Sessions
+) -> None:
     await agents.add("ola", Role.LEADER, ["*"])
     mine = [await opened(each) for each in (sessions, elsewhere, sessions)]
     other = await opened(sessions, "ola")
@@ -154,9 +152,7 @@ async def test_logging_out_everywhere(agents: Agents, sessions: Sessions, elsewh
         await sessions.end_all("nobody")
 
 
-async def test_a_disabled_agent_is_out_at_once_and_its_sessions_never_come_back(
-    agents: Agents, sessions: Sessions
-) -> None:
+async def test_disabled_agent_is_logged_out_and_its_sessions_never_return(agents: Agents, sessions: Sessions) -> None:
     made = await opened(sessions)
     token = (await agents.tokens.issue("kari", "screen")).secret
     await agents.disable("kari")
@@ -172,7 +168,7 @@ async def test_a_disabled_agent_is_out_at_once_and_its_sessions_never_come_back(
     assert await sessions.verify(again.token) is None
 
 
-async def test_roles_are_those_of_the_moment(agents: Agents, sessions: Sessions) -> None:
+async def test_roles_are_current_at_every_request(agents: Agents, sessions: Sessions) -> None:
     made = await opened(sessions)
     await agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
     await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi")])
@@ -180,7 +176,7 @@ async def test_roles_are_those_of_the_moment(agents: Agents, sessions: Sessions)
     assert found is not None and found.agent.grants == {Grant(Role.LEADER, "hjerte")}
 
 
-async def test_a_provider_ends_what_it_began(agents: Agents, sessions: Sessions, clock: FakeClock) -> None:
+async def test_provider_ends_the_sessions_it_started(agents: Agents, sessions: Sessions, clock: FakeClock) -> None:
     login = ProviderLogin(ISSUER, "s-1", "sid-1", clock.now() + 15 * MINUTE)
     first = await sessions.open("kari", source=LoginSource.OIDC, login=login)
     second = await sessions.open("kari", source=LoginSource.OIDC, login=ProviderLogin(ISSUER, "s-1", None, clock.now()))
@@ -204,7 +200,7 @@ async def test_a_provider_ends_what_it_began(agents: Agents, sessions: Sessions,
     assert await sessions.verify(local.token) is not None
 
 
-async def test_the_agent_of_a_providers_subject(agents: Agents, sessions: Sessions) -> None:
+async def test_subject_of_a_provider_has_one_agent(agents: Agents, sessions: Sessions) -> None:
     reads, works = Grant(Role.LEADER, "hjerte"), Grant(Role.AGENT, "kirurgi")
     ola = await agents.from_provider(ISSUER, "s-1", "Ola Nordmann", [reads])
     assert (ola.name, ola.grants) == ("Ola Nordmann", {reads})
@@ -221,14 +217,14 @@ async def test_the_agent_of_a_providers_subject(agents: Agents, sessions: Sessio
         await agents.from_provider(ISSUER, "s-1", "Ola Nordmann", [works])
 
 
-async def test_one_person_logging_in_twice_at_once_is_one_agent(agents: Agents) -> None:
+async def test_simultaneous_log_ins_of_one_person_are_one_agent(agents: Agents) -> None:
     works = [Grant(Role.AGENT, "kirurgi")]
     found = await asyncio.gather(*(agents.from_provider(ISSUER, "s-1", "ola", works) for _ in range(5)))
     assert set(found) == {found[0]}
     assert [agent.name for agent in await agents.list()] == ["kari", "ola"]
 
 
-async def test_what_has_ended_is_taken_away_at_the_next_log_in(
+async def test_ended_sessions_are_deleted_at_the_next_log_in(
     agents: Agents, sessions: Sessions, database: Database, clock: FakeClock
 ) -> None:
     await opened(sessions)

@@ -1,4 +1,4 @@
-"""A sender's process killed (kill -9) when the gateway has the text and before that could be noted: both databases."""
+"""A sender killed (kill -9) after the gateway got the text and before this was stored; on both engines."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.support.sms.link_gateway import link_gateway
 from tests.support.sms.outbox import Office, link
 
 
-async def test_the_next_sender_sends_it_again_under_the_same_key(
+async def test_next_sender_repeats_a_text_with_the_same_key(
     database: Database, clock: FakeClock, migrated_url: str
 ) -> None:
     office = Office(database, clock)

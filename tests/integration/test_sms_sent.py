@@ -1,4 +1,4 @@
-"""Texts handed to a gateway over real HTTP on loopback, and what it reports of them: on both databases."""
+"""Texts sent to a gateway over real HTTP on loopback, and its delivery reports; on both engines."""
 
 import asyncio
 import io
@@ -22,7 +22,7 @@ from tests.support.sms.link_gateway import PASSWORD, LinkGateway, hangs, link_ga
 from tests.support.sms.outbox import MOBILE, Office, databases, link
 
 TOO_SHORT = 0.2
-"""Seconds given to a gateway that hangs."""
+"""The time limit for a gateway that hangs, in seconds."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def send_one(office: Office, gateway: LinkGateway, **more: Any) -> bool:
         return await office.outbox.send_next(ours)
 
 
-async def test_the_gateway_is_given_what_it_needs_in_its_own_form(office: Office, gateway: LinkGateway) -> None:
+async def test_gateway_gets_the_text_in_its_own_format(office: Office, gateway: LinkGateway) -> None:
     callback = await office.rings()
     assert [await send_one(office, gateway), await send_one(office, gateway)] == [True, False]
     (taken,) = gateway.taken
@@ -84,7 +84,7 @@ LATER = [
 
 
 @pytest.mark.parametrize(("answer", "reason"), [each[1:] for each in LATER], ids=[each[0] for each in LATER])
-async def test_trouble_keeps_the_text_for_later_under_its_key(
+async def test_text_is_kept_with_its_key_after_a_failure(
     office: Office, gateway: LinkGateway, answer: Any, reason: str
 ) -> None:
     await office.rings()
@@ -98,7 +98,7 @@ async def test_trouble_keeps_the_text_for_later_under_its_key(
     assert await office.states() == [("receipt", "sent")]
 
 
-async def test_a_gateway_that_hangs_or_is_away_is_waited_for_longer_each_time(
+async def test_retries_wait_longer_while_the_gateway_hangs_or_is_unavailable(
     office: Office, gateway: LinkGateway
 ) -> None:
     await office.rings()
@@ -118,11 +118,11 @@ async def test_a_gateway_that_hangs_or_is_away_is_waited_for_longer_each_time(
 
 
 class Peek(Exception):
-    """Puts back what was only looked at."""
+    """Rolls back a transaction that only read."""
 
 
 async def due(office: Office) -> bool:
-    """Whether a sender would take a text now."""
+    """Whether a sender would claim a text now."""
     found = []
 
     async def work(connection: Any) -> None:
@@ -134,7 +134,7 @@ async def due(office: Office) -> bool:
     return found != [None]
 
 
-async def test_a_wrong_password_costs_no_text(office: Office, gateway: LinkGateway) -> None:
+async def test_wrong_gateway_password_loses_no_text(office: Office, gateway: LinkGateway) -> None:
     await office.rings()
     async with link(gateway) as ours:
         ours._client.auth = ("hospital", "wrong")  # type: ignore[assignment]
@@ -152,7 +152,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("answer", "reason"), REFUSED)
-async def test_what_the_gateway_refuses_has_failed_and_agents_see_it(
+async def test_refused_text_has_failed_and_agents_see_it(
     office: Office, gateway: LinkGateway, answer: Any, reason: str
 ) -> None:
     callback = await office.rings()
@@ -163,7 +163,7 @@ async def test_what_the_gateway_refuses_has_failed_and_agents_see_it(
     assert await office.events(callback.id) == [("sms_failed", {"kind": "receipt", "reason": reason})]
 
 
-async def test_a_crash_between_sending_and_noting_sends_it_again_under_the_same_key(
+async def test_crash_after_sending_repeats_the_text_with_the_same_key(
     office: Office, gateway: LinkGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await office.rings()
@@ -183,7 +183,7 @@ async def test_a_crash_between_sending_and_noting_sends_it_again_under_the_same_
     assert await office.states() == [("receipt", "sent")]
 
 
-async def test_a_sender_that_is_stopped_ends_what_it_has_begun(office: Office) -> None:
+async def test_stopped_sender_finishes_the_current_text(office: Office) -> None:
     await office.rings()
     begun, may_end = asyncio.Event(), asyncio.Event()
 
@@ -202,7 +202,7 @@ async def test_a_sender_that_is_stopped_ends_what_it_has_begun(office: Office) -
     assert await office.rows("state, reference") == [("sent", "slow")]
 
 
-async def test_a_sender_slower_than_its_lease_changes_nothing_the_next_one_did(office: Office) -> None:
+async def test_sender_slower_than_its_lease_changes_nothing_of_the_next_one(office: Office) -> None:
     await office.rings()
 
     class Overtaken:
@@ -220,7 +220,7 @@ async def test_a_sender_slower_than_its_lease_changes_nothing_the_next_one_did(o
     assert await office.rows("state, reference, tries") == [("sent", "quick", 2)]
 
 
-async def test_several_senders_at_once_double_nothing(office: Office, gateway: LinkGateway, migrated_url: str) -> None:
+async def test_several_senders_duplicate_no_text(office: Office, gateway: LinkGateway, migrated_url: str) -> None:
     for n in range(12):
         await office.rings(n)
 
@@ -238,7 +238,7 @@ async def test_several_senders_at_once_double_nothing(office: Office, gateway: L
     assert {state for _, state in await office.states()} == {"sent"}
 
 
-async def test_a_promise_whose_time_has_passed_is_not_told_any_more(office: Office, gateway: LinkGateway) -> None:
+async def test_text_with_a_past_promise_is_not_sent(office: Office, gateway: LinkGateway) -> None:
     callback = await office.rings()
     office.at(callback.promise.by)
     assert await send_one(office, gateway)
@@ -248,7 +248,7 @@ async def test_a_promise_whose_time_has_passed_is_not_told_any_more(office: Offi
     assert await office.events(callback.id) == [("sms_expired", {"kind": "receipt"})]
 
 
-async def test_the_leader_sees_who_was_not_told_of_a_new_promise(office: Office, gateway: LinkGateway) -> None:
+async def test_leader_sees_undelivered_texts_of_new_promises(office: Office, gateway: LinkGateway) -> None:
     callback = await office.rings()
     by = callback.promise.by + timedelta(days=2)
     await office.errands.promise_anew(callback.id, "kari", by=by, fence=None, sms=True, scope=EVERYTHING)
@@ -267,7 +267,7 @@ async def test_the_leader_sees_who_was_not_told_of_a_new_promise(office: Office,
 
 
 async def reported(office: Office, *reports: tuple[str, SmsState]) -> str:
-    """The state of the one text after those reports of its parts, each given twice."""
+    """The state of the text after these reports of its parts, each sent twice."""
     key = await office.key()
     for part, state in reports:
         for _ in range(2):
@@ -297,7 +297,7 @@ SENT, DELIVERED, FAILED = SmsState.SENT, SmsState.DELIVERED, SmsState.FAILED
         ([("1", FAILED), ("0", DELIVERED)], "failed"),
     ],
 )
-async def test_reports_come_in_any_order_and_more_than_once(
+async def test_reports_may_arrive_in_any_order_and_repeatedly(
     office: Office, gateway: LinkGateway, reports: list[tuple[str, SmsState]], state: str
 ) -> None:
     callback = await office.rings()
@@ -310,7 +310,7 @@ async def test_reports_come_in_any_order_and_more_than_once(
     assert events[-1][1].get("reason") == ("no_such_number" if state == "failed" else None)
 
 
-async def test_a_report_that_comes_before_we_know_that_it_was_sent(office: Office) -> None:
+async def test_report_may_arrive_before_the_text_is_marked_as_sent(office: Office) -> None:
     callback = await office.rings()
 
     class Quick:
@@ -324,7 +324,7 @@ async def test_a_report_that_comes_before_we_know_that_it_was_sent(office: Offic
 
 
 @pytest.mark.parametrize("key", ["0f8fad5b-d9cb-469f-a165-70867728950e", "", "no key at all", "+4740612345"])
-async def test_a_report_of_a_text_we_never_sent(office: Office, key: str) -> None:
+async def test_report_of_an_unsent_text_changes_nothing(office: Office, key: str) -> None:
     await office.rings()
     assert not await office.outbox.report(key, "", SmsState.DELIVERED)
     assert await office.states() == [("receipt", "queued")]
@@ -333,7 +333,7 @@ async def test_a_report_of_a_text_we_never_sent(office: Office, key: str) -> Non
 # --- the log
 
 
-async def test_the_log_holds_no_number_no_words_and_no_password(office: Office, gateway: LinkGateway) -> None:
+async def test_log_has_no_number_no_words_and_no_password(office: Office, gateway: LinkGateway) -> None:
     log = io.StringIO()
     configure_logging(Settings.read(environment="demo", **gateway.settings()), stream=log, level=10)
     await office.rings()

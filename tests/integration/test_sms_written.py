@@ -1,4 +1,4 @@
-"""Texts written with what they tell of: on both databases."""
+"""Texts are written in the same unit of work as their cause; on both engines."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +23,7 @@ def office(database: Database, clock: FakeClock) -> Office:
 
 
 class Sent:
-    """A gateway that keeps what it is given."""
+    """A gateway that stores the texts it gets."""
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str]] = []
@@ -34,14 +34,14 @@ class Sent:
 
 
 async def sent(office: Office) -> list[tuple[str, str]]:
-    """(number, words) of all that leaves now."""
+    """(number, words) of all texts sent now."""
     gateway = Sent()
     while await office.outbox.send_next(gateway):
         pass
     return gateway.texts
 
 
-async def test_a_receipt_tells_the_promise_with_its_date_and_names_nobody(office: Office) -> None:
+async def test_receipt_states_the_promise_with_its_date_and_no_names(office: Office) -> None:
     callback = await office.rings()
     assert callback.sms == "queued"
     assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "queued"
@@ -58,27 +58,27 @@ async def test_a_receipt_tells_the_promise_with_its_date_and_names_nobody(office
     ("language", "words"),
     [("en", "Tuesday 24 November by 15:00"), ("nn", "tysdag 24. november innan klokka 15"), ("se", "innen klokken 15")],
 )
-async def test_it_is_in_the_callers_language(office: Office, language: str, words: str) -> None:
+async def test_receipt_is_in_the_callers_language(office: Office, language: str, words: str) -> None:
     await office.rings(language=language)
     ((_, told),) = await sent(office)
     assert words in told
 
 
-async def test_the_same_call_again_writes_no_second_one_and_knows_of_the_first(office: Office) -> None:
+async def test_repeated_registration_finds_the_first_text(office: Office) -> None:
     await office.rings()
     again = await office.desk.register(call(1), "kirurgi", person(1), MOBILE)
     assert (again.created, again.callback.sms) == (False, "queued")
     assert await office.states() == [("receipt", "queued")]
 
 
-async def test_ringing_again_with_the_same_number_writes_none(office: Office) -> None:
+async def test_repeat_call_from_the_same_number_gets_no_text(office: Office) -> None:
     await office.rings()
     assert await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
     await office.desk.register(another_call(2), "kirurgi", person(1), MOBILE)
     assert await office.states() == [("receipt", "queued")]
 
 
-async def test_a_unit_of_work_that_is_run_again_writes_one(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retried_unit_of_work_writes_one_text(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     fill, failures = rows.fill, [Conflict()]
 
     async def interrupted(connection: Connection, id: int, **sealed: bytes) -> None:
@@ -91,7 +91,9 @@ async def test_a_unit_of_work_that_is_run_again_writes_one(office: Office, monke
     assert await office.states() == [("receipt", "queued")]
 
 
-async def test_neither_is_stored_without_the_other(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callback_and_text_are_stored_together_or_not_at_all(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(connection: Connection, id: int, **sealed: bytes) -> None:
         raise StorageUnavailable
 
@@ -102,7 +104,7 @@ async def test_neither_is_stored_without_the_other(office: Office, monkeypatch: 
     assert (await office.desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)).items == []
 
 
-async def test_only_mobiles_the_department_may_ring_get_one(office: Office) -> None:
+async def test_only_allowed_mobile_numbers_get_a_text(office: Office) -> None:
     danish = parse_phone("+4520123456", allow_foreign=True)
     assert danish.mobile
     assert (await office.rings(1, LANDLINE)).sms is None
@@ -112,7 +114,7 @@ async def test_only_mobiles_the_department_may_ring_get_one(office: Office) -> N
     assert (await office.rings(3, danish)).sms == "queued"
 
 
-async def test_none_where_the_department_gives_none_or_sms_is_off(office: Office) -> None:
+async def test_no_text_where_the_department_or_sms_is_off(office: Office) -> None:
     registration = await office.desk.register(call(1), "hjerte", person(1), MOBILE)
     assert registration.callback.sms is None
     office.on = False
@@ -120,7 +122,7 @@ async def test_none_where_the_department_gives_none_or_sms_is_off(office: Office
     assert await office.states() == []
 
 
-async def test_number_and_words_are_sealed_while_they_wait_and_forgotten_when_they_have_left(office: Office) -> None:
+async def test_number_and_words_are_sealed_and_deleted_after_sending(office: Office) -> None:
     await office.rings()
     ((phone, words),) = await office.rows("phone, text")
     assert not any(part in bytes(phone) + bytes(words) for part in (b"40612345", b"klokken", b"ringer"))
@@ -128,7 +130,7 @@ async def test_number_and_words_are_sealed_while_they_wait_and_forgotten_when_th
     assert await office.rows("phone, text, state") == [(None, None, "sent")]
 
 
-async def test_a_new_promise_takes_the_place_of_a_receipt_that_never_left(office: Office) -> None:
+async def test_new_promise_replaces_an_unsent_receipt(office: Office) -> None:
     callback = await office.rings()
     given = await office.errands.promise_anew(
         callback.id, "kari", by=callback.promise.by + timedelta(days=2), fence=None, sms=True, scope=EVERYTHING
@@ -140,7 +142,7 @@ async def test_a_new_promise_takes_the_place_of_a_receipt_that_never_left(office
     assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
 
 
-async def test_what_never_left_follows_the_caller_to_another_number(office: Office) -> None:
+async def test_unsent_text_follows_a_changed_number(office: Office) -> None:
     callback = await office.rings()
     await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
     changed = await office.callers.change_phone(another_call(1), OTHER_MOBILE)
@@ -149,7 +151,7 @@ async def test_what_never_left_follows_the_caller_to_another_number(office: Offi
     assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
 
 
-async def test_a_new_number_gets_a_receipt_of_its_own_when_the_first_has_left(office: Office) -> None:
+async def test_changed_number_gets_its_own_receipt_after_the_first_was_sent(office: Office) -> None:
     await office.rings()
     assert [to for to, _ in await sent(office)] == [MOBILE.e164]
     await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
@@ -157,7 +159,7 @@ async def test_a_new_number_gets_a_receipt_of_its_own_when_the_first_has_left(of
     assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
 
 
-async def test_a_text_is_never_sent_to_a_landline_or_to_the_number_given_up(office: Office) -> None:
+async def test_no_text_goes_to_a_landline_or_the_old_number(office: Office) -> None:
     callback = await office.rings()
     await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
     await office.callers.change_phone(another_call(1), LANDLINE)
@@ -166,21 +168,21 @@ async def test_a_text_is_never_sent_to_a_landline_or_to_the_number_given_up(offi
     assert await office.events(callback.id) == [("sms_withdrawn", {"kind": "receipt"})]
 
 
-async def test_who_registers_again_from_another_mobile_is_told_there(office: Office) -> None:
+async def test_repeat_call_from_another_mobile_gets_the_text_there(office: Office) -> None:
     await office.rings()
     registration = await office.desk.register(another_call(1), "kirurgi", person(1), OTHER_MOBILE)
     assert (registration.created, registration.callback.sms) == (False, "queued")
     assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
 
 
-async def test_a_cancelled_callback_is_not_told_of(office: Office) -> None:
+async def test_cancelled_callback_gets_no_text(office: Office) -> None:
     await office.rings()
     await office.callers.cancel(call(1))
     assert await sent(office) == []
     assert await office.states() == [("receipt", "withdrawn")]
 
 
-async def test_who_rings_again_after_cancelling_gets_a_new_one(office: Office) -> None:
+async def test_call_after_cancelling_gets_a_new_text(office: Office) -> None:
     await office.rings()
     await office.callers.cancel(call(1))
     await office.desk.register(another_call(1), "kirurgi", person(1), MOBILE)

@@ -28,7 +28,7 @@ def agents(database: Database, clock: FakeClock) -> Agents:
     return Agents(database=database, clock=clock)
 
 
-async def test_pages_follow_each_other_without_repeating_or_skipping(desk: Desk, clock: FakeClock) -> None:
+async def test_pages_neither_repeat_nor_skip(desk: Desk, clock: FakeClock) -> None:
     ids = []
     for n in range(12):
         ids.append((await desk.register(call(n), "kirurgi", None, phone(n))).callback.id)
@@ -41,13 +41,13 @@ async def test_pages_follow_each_other_without_repeating_or_skipping(desk: Desk,
         if cursor is None:
             break
         late = call(100 + len(seen))
-        await desk.register(late, "hjerte", None, phone(99))  # what else happens moves no page
+        await desk.register(late, "hjerte", None, phone(99))  # other changes do not move the pages
         await desk.claim("kirurgi", "kari", scope=EVERYTHING)
     assert sorted(seen) == sorted(ids)
     assert len(seen) == len(ids)
 
 
-async def test_lists_hold_only_the_departments_and_statuses_asked_for(desk: Desk) -> None:
+async def test_lists_contain_only_the_requested_departments_and_statuses(desk: Desk) -> None:
     await desk.register(call(1), "kirurgi", None, phone(1))
     await desk.register(call(2), "hjerte", None, phone(1))
     [taken] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
@@ -70,13 +70,13 @@ async def test_lists_hold_only_the_departments_and_statuses_asked_for(desk: Desk
     "cursor",
     ["", "x", "é", "W10", "bnVsbA", "eyJhIjoxfQ", "WyJjYWxscyIsMV0", "WyJjYWxsYmFja3MiLCJ4IiwieSJd", "A" * 5000],
 )
-async def test_a_foreign_cursor_is_refused(desk: Desk, cursor: str) -> None:
+async def test_foreign_cursor_is_refused(desk: Desk, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=cursor, limit=5)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WyJjYWxscyIsdHJ1ZV0x", "WyJjYWxscyIsLTFd", "WyJjYWxscyIsMWUzMDBd"])
-async def test_a_foreign_cursor_into_calls_is_refused(desk: Desk, cursor: str) -> None:
+async def test_foreign_cursor_for_calls_is_refused(desk: Desk, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=cursor, limit=5)
 
@@ -90,7 +90,7 @@ async def test_calls_are_paged(desk: Desk) -> None:
     assert rest.next_cursor is None
 
 
-async def test_a_list_takes_two_statements_however_long(desk: Desk, database: Database) -> None:
+async def test_list_of_any_length_needs_two_statements(desk: Desk, database: Database) -> None:
     for n in range(6):
         await desk.register(call(n), "kirurgi", None, phone(n))
         [taken] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
@@ -106,7 +106,7 @@ async def test_a_list_takes_two_statements_however_long(desk: Desk, database: Da
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
 
 
-async def test_the_database_itself_refuses_a_second_open_callback_and_tells_no_number(
+async def test_database_refuses_a_second_open_callback_without_showing_the_number(
     desk: Desk, database: Database
 ) -> None:
     await desk.register(call(1), "kirurgi", None, SENTINEL)
@@ -121,7 +121,7 @@ async def test_the_database_itself_refuses_a_second_open_callback_and_tells_no_n
     assert (await desk.get(other.id, scope=EVERYTHING)).phone == phone(2)
 
 
-async def test_a_failing_statement_is_told_without_its_parameters(
+async def test_failed_statement_is_reported_without_its_parameters(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(StorageUnavailable) as caught:
@@ -132,7 +132,7 @@ async def test_a_failing_statement_is_told_without_its_parameters(
     assert SENTINEL.e164 not in printed.out + printed.err
 
 
-async def test_instants_come_back_aware_and_in_utc(desk: Desk, database: Database) -> None:
+async def test_times_are_read_as_aware_and_in_utc(desk: Desk, database: Database) -> None:
     id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
     there = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
     async with database.begin() as connection:
@@ -150,7 +150,7 @@ async def test_a_naive_time_is_refused(database: Database) -> None:
             )
 
 
-async def test_no_server_is_storage_unavailable_for_every_method(clock: FakeClock) -> None:
+async def test_every_method_raises_storage_unavailable_without_a_server(clock: FakeClock) -> None:
     database = Database("postgresql+asyncpg://nobody:secret-word@127.0.0.1:1/none")
     desk = make_desk(database, clock)
     for ask in (
@@ -164,14 +164,16 @@ async def test_no_server_is_storage_unavailable_for_every_method(clock: FakeCloc
     await database.close()
 
 
-async def test_no_folder_for_the_file_is_storage_unavailable(tmp_path: Path, clock: FakeClock) -> None:
+async def test_missing_folder_of_the_file_is_storage_unavailable(tmp_path: Path, clock: FakeClock) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'innringing.db'}")
     with pytest.raises(StorageUnavailable):
         await make_desk(database, clock).ping()
     await database.close()
 
 
-async def test_a_full_disk_is_told_and_the_desk_goes_on_when_there_is_room(tmp_path: Path, clock: FakeClock) -> None:
+async def test_full_disk_is_reported_and_the_desk_continues_when_there_is_space(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
     await migrate(url)
     database = Database(url, pool_size=1)
@@ -212,7 +214,7 @@ async def test_sqlite_is_durable_and_lets_readers_read(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_token_opens_until_it_is_revoked(agents: Agents) -> None:
+async def test_token_is_valid_until_it_is_revoked(agents: Agents) -> None:
     token = await agents.add("kari", Role.LEADER, ["kirurgi", "hjerte"])
     assert token.startswith("inn_") and len(token) >= 47
     assert await agents.verify(token) == Agent(
@@ -224,12 +226,12 @@ async def test_a_token_opens_until_it_is_revoked(agents: Agents) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "inn_", "kari", "inn_" + "x" * 43, "inn_\x00", "Bearer inn_x"])
-async def test_another_token_opens_nothing(agents: Agents, token: str) -> None:
+async def test_unknown_token_is_refused(agents: Agents, token: str) -> None:
     await agents.add("kari", Role.AGENT, ["kirurgi"])
     assert await agents.verify(token) is None
 
 
-async def test_names_are_unique_among_working_agents(agents: Agents) -> None:
+async def test_names_are_unique_among_active_agents(agents: Agents) -> None:
     old = await agents.add("kari", Role.AGENT, ["kirurgi"])
     with pytest.raises(AgentExists):
         await agents.add("kari", Role.AGENT, ["kirurgi"])
@@ -242,7 +244,7 @@ async def test_names_are_unique_among_working_agents(agents: Agents) -> None:
     assert found is not None and found.scope(Permission.READ).covers("hjerte")
 
 
-async def test_a_token_is_kept_only_as_its_hash(agents: Agents, database: Database) -> None:
+async def test_token_is_stored_only_as_a_hash(agents: Agents, database: Database) -> None:
     token = await agents.add("kari", Role.AGENT, ["kirurgi"])
     async with database.read() as connection:
         [row] = (await connection.execute(select(tables.tokens))).all()

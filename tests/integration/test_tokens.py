@@ -1,4 +1,4 @@
-"""Tokens of machines: scope, expiry, revocation, when last used, and the commands. On both engines."""
+"""Tokens of programs: scope, expiry, revocation, last use, and the commands. On both engines."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ async def agents(database: Database, clock: FakeClock) -> Agents:
     return made
 
 
-async def test_a_token_opens_no_more_than_its_scope(agents: Agents) -> None:
+async def test_token_gives_no_more_than_its_scope(agents: Agents) -> None:
     whole = (await agents.tokens.issue("kari", "whole")).secret
     reads = (await agents.tokens.issue("kari", "reads", scope=TokenScope(frozenset({"hjerte"}), READ))).secret
     beyond = (await agents.tokens.issue("kari", "beyond", scope=TokenScope(frozenset({"barn"})))).secret
@@ -37,7 +37,7 @@ async def test_a_token_opens_no_more_than_its_scope(agents: Agents) -> None:
     assert nothing is not None and nothing.grants == frozenset(), "a department its agent has not"
 
 
-async def test_expired_and_revoked_tokens_open_nothing_at_once(agents: Agents, clock: FakeClock) -> None:
+async def test_expired_and_revoked_tokens_are_refused_at_once(agents: Agents, clock: FakeClock) -> None:
     until = await agents.tokens.issue("kari", "short", expires_at=clock.now() + 10 * SECOND)
     lasting = await agents.tokens.issue("kari", "long")
     clock.advance(9 * SECOND)
@@ -66,7 +66,7 @@ async def test_last_used_is_written_at_most_once_a_minute(agents: Agents, clock:
     assert (await agents.tokens.get(issued.token.id)).last_used_at == first + 60 * SECOND
 
 
-async def test_an_agent_has_a_bounded_number_of_tokens(agents: Agents) -> None:
+async def test_number_of_tokens_of_an_agent_is_limited(agents: Agents) -> None:
     for n in range(MOST_TOKENS - 1):
         await agents.tokens.issue("kari", f"token {n}")
     with pytest.raises(TooManyTokens):
@@ -80,7 +80,7 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-def test_the_commands(command: CliRunner) -> None:
+def test_token_commands_add_list_and_revoke(command: CliRunner) -> None:
     def told(*words: str, code: int = 0, typed: str | None = None) -> str:
         result = command.invoke(app, words, input=typed)
         assert result.exit_code == code, result.output
