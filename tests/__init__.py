@@ -2,6 +2,6 @@
 
 from hypothesis import settings
 
-# No test is failed for the time it took: machines differ, and neighbours are noisy.
+# No test fails because it took too long: machines differ, and other programs run on them.
 settings.register_profile("innringing", deadline=None)
 settings.load_profile("innringing")

@@ -14,17 +14,17 @@ pytest_plugins = ["tests.support.machine.reaping", "tests.support.machine.server
 
 
 LONGEST_FIRST = ("acceptance", "chaos", "integration", "unit")
-"""Calls take the time that calls take: begun last, they are what everybody waits for."""
+"""Calls take a fixed time. If they start last, the whole run waits for them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the order in which several processes take the files."""
+    """Sort the files in the order in which several processes should take them."""
     items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(Path(__file__).parent).parts[0]))
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Commands run inside a test set up logging for a whole process: the next test is not theirs."""
+def restored_logging() -> Iterator[None]:
+    """Restore logging after each test: commands run inside a test configure it for the whole process."""
     root = logging.getLogger()
     handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in _loggers()}
     level = root.level

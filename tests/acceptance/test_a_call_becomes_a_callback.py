@@ -1,4 +1,4 @@
-"""The whole line: a patient rings, keys a number, hears a receipt that is true, and an agent pulls the callback."""
+"""End to end: a patient calls, keys a number, hears a true receipt, and an agent claims the callback."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ LOOK_EVERY = 0.001
 
 @dataclass
 class Watch:
-    """When the caller's callback was not yet to be seen, and when it first was, by another connection (Unix time)."""
+    """When another connection last did not see the caller's callback, and when it first did (Unix time)."""
 
     last_absent: float = 0.0
     first_seen: float = 0.0
@@ -31,7 +31,7 @@ class Watch:
 
 
 def watch(database_url: str, phone: str) -> Watch:
-    """Look again and again, from a thread and a connection of its own, until the row is there."""
+    """Poll from another thread and connection until the row is there."""
     if database_url.startswith("sqlite"):
         return _watch_sqlite(database_url.partition("///")[2], phone)
     return asyncio.run(_watch_postgres(database_url.replace("+asyncpg", ""), phone))
@@ -62,7 +62,7 @@ async def _watch_postgres(url: str, phone: str) -> Watch:
     return seen
 
 
-async def test_the_receipt_is_heard_after_the_commit_and_an_agent_pulls_the_callback(system: System) -> None:
+async def test_receipt_is_heard_after_the_commit_and_an_agent_claims_the_callback(system: System) -> None:
     identity = synthetic_identity(101)
     watching = asyncio.create_task(asyncio.to_thread(watch, system.settings.database.url, CALLER))
     async with ringing(system.settings, "1000", CALLER) as caller:
@@ -76,7 +76,7 @@ async def test_the_receipt_is_heard_after_the_commit_and_an_agent_pulls_the_call
         assert receipt.whole and receipt.score > 0.97
         assert heard["welcome"].start < heard["ask_identity"].start < heard["change_number"].start < receipt.start
         assert heard["may_hang_up"].start > receipt.start
-        # A look that began after the commit sees the row. So one that began after the receipt and saw none would
+        # A query that starts after the commit sees the row. One that starts after the receipt and sees no row would
         # prove the receipt false.
         assert seen.last_absent < caller.instant(receipt)
         print(

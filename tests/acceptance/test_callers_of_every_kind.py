@@ -19,12 +19,12 @@ STORIES: tuple[Story, ...] = (
     *barging_in.STORIES,
 )
 LINES = 20
-"""Calls at once: more would measure the machine."""
+"""Simultaneous calls: more would measure the machine."""
 
 
 @pytest.fixture(scope="module")
 def told(postgres_system: System) -> dict[Story, BaseException | None]:
-    """How each story ended: None, or what was wrong."""
+    """The result of each story: None, or its error."""
 
     async def all_at_once() -> dict[Story, BaseException | None]:
         floor = Floor(postgres_system, lines=asyncio.Semaphore(LINES), ears=asyncio.Semaphore(1))
@@ -36,7 +36,9 @@ def told(postgres_system: System) -> dict[Story, BaseException | None]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("story", STORIES, ids=[story.__name__ for story in STORIES])
-def test_what_is_heard_and_what_is_stored(story: Story, told: dict[Story, BaseException | None]) -> None:
+def test_caller_hears_the_right_prompts_and_the_right_data_is_stored(
+    story: Story, told: dict[Story, BaseException | None]
+) -> None:
     error = told[story]
     if error is not None:
         raise error

@@ -1,4 +1,4 @@
-"""Agents claim at once over REST, each from a process of its own: nobody gets another's callback, and none is lost."""
+"""Agents claim at the same time over REST, each in its own process: no callback is claimed twice, and none is lost."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ async def agents_of(database_url: str) -> dict[str, str]:
 
 
 async def claim_at_once(api: ApiProcess, tokens: dict[str, str]) -> dict[str, Claims]:
-    """Start a claimer for each agent, let them all go at the same moment, and gather what each got."""
+    """Start a claimer for each agent, release them at the same moment, and collect their claims."""
     claimers = {
         name: await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.support.claims.claimer"),
@@ -78,7 +78,7 @@ async def all_callbacks(desk: Desk) -> list[Callback]:
             return found
 
 
-async def test_eight_processes_never_claim_the_same_callback(database_url: str, tmp_path: Path) -> None:
+async def test_eight_processes_never_claim_the_same_callback_over_rest(database_url: str, tmp_path: Path) -> None:
     async with open_queue(database_url, tmp_path) as desk:
         waiting = await people_ring(desk, DEPARTMENT, CALLBACKS)
         assert len(waiting) == CALLBACKS
@@ -97,7 +97,7 @@ async def test_eight_processes_never_claim_the_same_callback(database_url: str, 
         assert {callback.fence for callback in stored} == {1}
 
 
-async def test_all_want_the_same_callback_and_one_gets_it(database_url: str, tmp_path: Path) -> None:
+async def test_one_of_eight_agents_gets_a_named_callback(database_url: str, tmp_path: Path) -> None:
     rounds = 20
     async with open_queue(database_url, tmp_path) as desk:
         waiting = await people_ring(desk, DEPARTMENT, rounds)

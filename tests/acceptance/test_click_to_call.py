@@ -1,4 +1,4 @@
-"""Dials over real SIP: the agent's phone rings first, then the patient's; attempt and status are right each time."""
+"""Dials over real SIP: the agent's phone rings first, then the patient's; attempt and status are stored correctly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ async def phones(exchange: Exchange) -> AsyncIterator[tuple[Phone, Phone]]:
         yield phones
 
 
-async def test_answered_they_talk_and_the_agent_tells_the_outcome(
+async def test_answered_call_connects_and_the_agent_records_the_outcome(
     exchange: Exchange, phones: tuple[Phone, Phone]
 ) -> None:
     desk_phone, patient = phones
@@ -58,7 +58,7 @@ async def test_answered_they_talk_and_the_agent_tells_the_outcome(
     ("status", "reason", "outcomes"),
     [(486, "busy", ["busy"]), (603, "busy", ["busy"]), (404, "not_in_use", []), (503, "failed", [])],
 )
-async def test_a_patient_who_is_not_to_be_had(
+async def test_unreachable_patient_is_recorded_with_the_reason(
     exchange: Exchange, phones: tuple[Phone, Phone], status: int, reason: str, outcomes: list[str]
 ) -> None:
     desk_phone, patient = phones
@@ -74,7 +74,7 @@ async def test_a_patient_who_is_not_to_be_had(
     await exchange.nothing_is_left()
 
 
-async def test_no_answer(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_patient_who_does_not_answer_is_recorded(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
     desk_phone, patient = phones
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050103")
@@ -88,7 +88,7 @@ async def test_no_answer(exchange: Exchange, phones: tuple[Phone, Phone]) -> Non
     await exchange.nothing_is_left()
 
 
-async def test_an_agent_who_does_not_answer(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_agent_who_does_not_answer_ends_the_dial(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
     desk_phone, patient = phones
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050104")
@@ -107,7 +107,7 @@ async def test_an_agent_who_does_not_answer(exchange: Exchange, phones: tuple[Ph
     await exchange.nothing_is_left()
 
 
-async def test_the_agent_hangs_up_while_the_patient_rings(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_agent_hang_up_stops_the_patients_phone(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
     desk_phone, patient = phones
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050105")
@@ -122,7 +122,7 @@ async def test_the_agent_hangs_up_while_the_patient_rings(exchange: Exchange, ph
     await exchange.nothing_is_left()
 
 
-async def test_a_patient_cut_off_goes_first_in_line(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_patient_cut_off_goes_first_in_line(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
     desk_phone, patient = phones
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050106")
@@ -140,7 +140,7 @@ async def test_a_patient_cut_off_goes_first_in_line(exchange: Exchange, phones: 
     await exchange.nothing_is_left()
 
 
-async def test_cancelled_in_each_state(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_dial_is_cancelled_in_each_state(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
     desk_phone, patient = phones
     async with exchange.agent() as agent:
         case = await Case.claimed(agent, "+4768050107")
@@ -163,7 +163,7 @@ async def test_cancelled_in_each_state(exchange: Exchange, phones: tuple[Phone, 
     await exchange.nothing_is_left()
 
 
-async def test_two_agents_at_once_on_one_callback(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_second_agent_cannot_dial_a_claimed_callback(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
     desk_phone, patient = phones
     async with exchange.agent("kari") as kari, exchange.agent("ola") as ola:
         case = await Case.claimed(kari, "+4768050108")
@@ -183,7 +183,9 @@ async def test_two_agents_at_once_on_one_callback(exchange: Exchange, phones: tu
     await exchange.nothing_is_left()
 
 
-async def test_a_controller_killed_while_they_talk_or_ring(exchange: Exchange, phones: tuple[Phone, Phone]) -> None:
+async def test_killed_controller_keeps_the_talk_and_ends_ringing_dials(
+    exchange: Exchange, phones: tuple[Phone, Phone]
+) -> None:
     desk_phone, patient = phones
     async with exchange.agent() as agent:
         talking = await Case.claimed(agent, "+4768050109")
@@ -211,7 +213,7 @@ async def test_a_controller_killed_while_they_talk_or_ring(exchange: Exchange, p
     await exchange.nothing_is_left()
 
 
-async def test_asterisk_restarted_in_the_middle(exchange: Exchange) -> None:
+async def test_asterisk_restart_ends_the_dial(exchange: Exchange) -> None:
     async with exchange.agent() as agent:
         async with exchange.phones() as (desk_phone, patient):
             ringing = await Case.claimed(agent, "+4768050111")

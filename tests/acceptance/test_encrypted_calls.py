@@ -1,4 +1,4 @@
-"""Calls over TLS and SRTP: a patient's through the trunk and a phone's; whoever offers less is refused."""
+"""Calls over TLS and SRTP, through the trunk and from a phone; unencrypted calls are refused."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="module")
 def encrypted(prompts: None, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system of its own that takes no other calls than encrypted ones."""
+    """A separate system that accepts only encrypted calls."""
     with running_system(tmp_path_factory.mktemp("encrypted"), **settings("all", certificate)) as system:
         yield system
 
@@ -53,7 +53,7 @@ def own_phone(system: System, certificate: Certificate, **more: object) -> Phone
     return Phone("127.0.0.1", system.settings.sip.tls_port, **given)  # type: ignore[arg-type]
 
 
-async def test_the_receipt_is_heard_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
+async def test_receipt_is_heard_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
     async with Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(certificate)) as phone:
         call = await phone.ring("1000", caller=CALLER, patience=ENOUGH)
         caller = Caller(call, encrypted.settings.files.prompts / "build" / "nb")
@@ -67,7 +67,7 @@ async def test_the_receipt_is_heard_over_tls_and_srtp(encrypted: System, certifi
     assert CALLER in [item["phone"] for item in listed]
 
 
-async def test_a_registered_phone_is_rung_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
+async def test_registered_phone_is_called_over_tls_and_srtp(encrypted: System, certificate: Certificate) -> None:
     async with (
         own_phone(encrypted, certificate) as agent,
         Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(certificate)) as patient,
@@ -82,22 +82,22 @@ async def test_a_registered_phone_is_rung_over_tls_and_srtp(encrypted: System, c
         await agent.register(seconds=0)
 
 
-def test_innringing_call_rings_the_same_way(encrypted: System) -> None:
+def test_innringing_call_works_over_tls_and_srtp(encrypted: System) -> None:
     given = encrypted.settings
     variables = {"SIP_ENCRYPTION": "all", "SIP_TLS_PORT": str(given.sip.tls_port)}
     variables |= {"SIP_TLS_CERT_FILE": str(given.sip.tls_cert_file), "SIP_TLS_KEY_FILE": str(given.sip.tls_key_file)}
-    done = run(given, "call", "4711", **variables)  # a number nobody has
+    done = run(given, "call", "4711", **variables)  # an unused number
     assert "over TLS and SRTP" in done.stdout
     assert "The server responded 404" in done.stderr
 
 
-async def test_a_wrong_password_is_refused(encrypted: System, certificate: Certificate) -> None:
+async def test_wrong_sip_password_is_refused(encrypted: System, certificate: Certificate) -> None:
     async with own_phone(encrypted, certificate, password="wrong") as phone:
         with pytest.raises(SipRefusal):
             await phone.register()
 
 
-async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: System, certificate: Certificate) -> None:
+async def test_plain_rtp_is_refused_and_plain_sip_gets_no_answer(encrypted: System, certificate: Certificate) -> None:
     async with Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(certificate), encrypted=False) as phone:
         with pytest.raises(SipRefusal) as refusal:
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
@@ -111,14 +111,14 @@ async def test_plain_sound_is_refused_and_plain_sip_finds_nobody(encrypted: Syst
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
 
 
-async def test_who_is_not_trusted_is_not_spoken_to(encrypted: System, tmp_path: Path) -> None:
+async def test_untrusted_server_is_refused(encrypted: System, tmp_path: Path) -> None:
     other = make_certificate(tmp_path)
     with pytest.raises(NoSipResponse, match="not trusted"):
         async with Phone("127.0.0.1", encrypted.settings.sip.tls_port, tls=trusting(other)):
             pass
 
 
-def test_nothing_older_than_tls_1_2_is_spoken(encrypted: System, certificate: Certificate) -> None:
+def test_sip_uses_nothing_older_than_tls_1_2(encrypted: System, certificate: Certificate) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certificate.authority)
     address = ("127.0.0.1", encrypted.settings.sip.tls_port)

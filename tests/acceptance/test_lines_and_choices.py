@@ -1,4 +1,4 @@
-"""Over real SIP: answers to simple questions, tones for keys, and the lines past the conversation."""
+"""Over real SIP: answers to simple questions, tones for keys, and the lines that bypass the conversation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -41,12 +41,12 @@ rounds = ["10:00", "13:00"]
 questions = { address = "answer_address", hours = "answer_hours" }
 """
 ANSWERS = ["answer_address", "answer_hours", "still_ring"]
-FAST = {"held": 2, "gap": 2}  # packets of 20 ms, and one at which the key is let go: a key every 100 ms
+FAST = {"held": 2, "gap": 2}  # packets of 20 ms, and one for the release of the key: a key every 100 ms
 
 
 @dataclass
 class Told:
-    """What a caller heard, and whoever answered them; what was kept with their number is looked up afterwards."""
+    """What a caller heard, and the person who answered. What was stored under their number is read afterwards."""
 
     heard: list[str]
     tones: int = 0
@@ -55,7 +55,7 @@ class Told:
 
 
 class Office:
-    """The phone that rings for referrers and for what is urgent. Whoever rings it is answered and noted."""
+    """The phone that rings for referrers and urgent calls. It answers and records every caller."""
 
     def __init__(self, phone: Phone) -> None:
         self._phone = phone
@@ -107,9 +107,9 @@ async def asks_where_and_hangs_up(system: System) -> Told:
 async def asks_where_and_still_wants_to_be_rung(system: System) -> Told:
     async with ringing(system.settings, "2000", "+4768050403") as caller:
         await caller.hears("welcome")
-        await caller.keys("5")  # known by heart: while the welcome plays
+        await caller.keys("5")  # keyed from memory, while the welcome plays
         last = await caller.hears("answer_hours")
-        await caller.keys("1")  # and the question that follows is known too
+        await caller.keys("1")  # the following question too
         await caller.hears("ask_identity", after=last.start)
         await caller.keys(synthetic_identity(403))
         await caller.hears("received")
@@ -133,7 +133,7 @@ async def keys_slowly_and_hears_eleven_tones(system: System) -> Told:
 
 
 def tones_in(caller: Caller) -> int:
-    """How many tones for keys were heard: places as like the tone as a line lets them be, each once."""
+    """The number of key tones that were heard: places that match the tone as well as a phone line allows, each once."""
     tone = decode_alaw((caller.prompts / "key_tone.alaw").read_bytes()).astype(float)
     sound = caller.call.heard.samples().astype(float)
     energy = np.convolve(sound**2, np.ones(len(tone)), "valid")
@@ -189,7 +189,7 @@ async def talks(system: System, office: Office, extension: str, number: str) -> 
 
 
 async def talking(caller: Caller, office: Office, number: str) -> Told:
-    """Whoever answers says something, and the caller hears it."""
+    """The person who answers says something, and the caller hears it."""
     call = await office.talks_with(number)
     call.stream.say((caller.prompts / "recovered.alaw").read_bytes())
     await caller.hears("recovered")
@@ -216,7 +216,7 @@ Rung = Callable[[Callable[..., Awaitable[Told]]], Told]
 
 @pytest.fixture(scope="module")
 def rung(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rung]:
-    """They all ring at once: first while nobody is at the office, then while somebody is."""
+    """They all call at once: first while the office is empty, then while it is staffed."""
     folder = tmp_path_factory.mktemp("lines")
     file = folder / "departments.toml"
     file.write_text(DEPARTMENTS, encoding="utf-8")
@@ -246,7 +246,7 @@ def rung(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     yield of
 
 
-def test_a_simple_question_is_answered_and_no_callback_made(rung: Rung) -> None:
+def test_simple_question_is_answered_without_a_callback(rung: Rung) -> None:
     one = rung(asks_where_and_is_content)
     assert one.heard == ["welcome", "emergency", "ask_identity", *ANSWERS, "goodbye"]
     assert one.callbacks == []
@@ -254,14 +254,14 @@ def test_a_simple_question_is_answered_and_no_callback_made(rung: Rung) -> None:
     assert (call["incomplete"], call["step"], call["why"]) == (True, "questions", "answered")
 
 
-def test_who_hangs_up_with_the_answer_is_answered_too(rung: Rung) -> None:
+def test_hang_up_during_the_answer_counts_as_answered(rung: Rung) -> None:
     one = rung(asks_where_and_hangs_up)
     assert one.callbacks == []
     (call,) = one.calls
     assert (call["step"], call["why"]) == ("questions", "answered")
 
 
-def test_who_still_wants_to_be_rung_is(rung: Rung) -> None:
+def test_caller_who_still_wants_a_callback_gets_one(rung: Rung) -> None:
     one = rung(asks_where_and_still_wants_to_be_rung)
     told = ["answer_address", "answer_hours", "ask_identity", "received"]
     assert [key for key in one.heard if key in (*told, "still_ring")] == told
@@ -271,7 +271,7 @@ def test_who_still_wants_to_be_rung_is(rung: Rung) -> None:
     assert (call["incomplete"], call["why"]) == (False, None)
 
 
-def test_eleven_digits_a_tenth_of_a_second_apart_are_all_kept_beside_their_tones(rung: Rung) -> None:
+def test_fast_digits_are_all_kept_with_tones(rung: Rung) -> None:
     one = rung(keys_with_a_fast_hand_and_hears_tones)
     assert "ask_identity_slow" not in one.heard
     assert one.tones > 0
@@ -279,20 +279,20 @@ def test_eleven_digits_a_tenth_of_a_second_apart_are_all_kept_beside_their_tones
     assert callback["patient"]["masked"] == synthetic_identity(404)[:6] + "*****"
 
 
-def test_each_key_of_a_slow_hand_has_its_tone(rung: Rung) -> None:
+def test_each_slow_key_has_its_tone(rung: Rung) -> None:
     one = rung(keys_slowly_and_hears_eleven_tones)
     assert one.tones == 11
     (callback,) = one.callbacks
     assert callback["patient"]["masked"] == synthetic_identity(405)[:6] + "*****"
 
 
-def test_a_referrer_reaches_a_person_and_hears_no_prompt(rung: Rung) -> None:
+def test_referrer_reaches_a_person_without_prompts(rung: Rung) -> None:
     one = rung(is_a_referrer)
-    assert one.heard == ["recovered"]  # what the person who answered said
+    assert one.heard == ["recovered"]  # the words of the person who answered
     assert (one.callbacks, one.calls) == ([], [])
 
 
-def test_a_referrer_whom_nobody_answers_is_told_so_and_comes_to_the_switchboard(rung: Rung) -> None:
+def test_unanswered_referrer_hears_so_and_reaches_the_switchboard(rung: Rung) -> None:
     assert rung(is_a_referrer_and_nobody_answers).heard == ["line_unanswered", "switchboard_unavailable"]
 
 
@@ -303,7 +303,7 @@ def test_open_callback_does_not_delay_the_urgent_line(rung: Rung) -> None:
     assert (callback["status"], callback["call_count"]) == ("waiting", 1)
 
 
-def test_nor_when_it_is_reached_by_its_key(rung: Rung) -> None:
+def test_open_callback_does_not_delay_the_urgent_line_reached_by_its_key(rung: Rung) -> None:
     one = rung(keys_for_the_urgent_line)
     assert one.heard == ["welcome", "emergency", "ask_identity", "offer_urgent", "to_urgent_line", "recovered"]
     (callback,) = one.callbacks

@@ -1,6 +1,6 @@
-"""«Si kort hva det gjelder» over real SIP: what is said is what an agent hears, and none of it is left in clear.
+"""«Si kort hva det gjelder» over real SIP: the agent hears what the caller said, and none of it is left in clear.
 
-Beside it a queue that is full and one that is closed: the promise heard is the promise stored, with the reason.
+Also a full queue and a closed one: the spoken promise is the stored one, with the reason.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from tests.support.phone.callers import PATIENCE, Caller, ringing
 from tests.support.synthetic import synthetic_identity
 
 SAID, EARLIER = "rescue", "switchboard_unavailable"
-"""Sentences of the catalogue that no caller hears in these calls: they stand for what callers say."""
+"""Sentences of the catalogue that no caller hears in these calls. They stand in for callers' speech."""
 TIMES = 9
-"""Said so often without a break, the sentence is under way when the recording begins, and whole in it after that."""
+"""Repeated often enough without a pause that the recording starts within one sentence and contains a complete one."""
 
 
 @pytest.fixture(scope="module")
 def system(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """kirurgi records what it is about; hjerte has one place in each round, and asks for no identity number."""
+    """kirurgi records the reason for the call; hjerte has one place in each round, and asks for no identity number."""
     folder = tmp_path_factory.mktemp("recording")
     text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
     text = text.replace("[kirurgi]\n", "[kirurgi]\nrecording = true\n", 1)
@@ -53,7 +53,7 @@ def sound(system: System, sentence: str) -> bytes:
 
 
 async def eventually(holds: Callable[[], object]) -> None:
-    """Wait until it holds; too long is a failure."""
+    """Wait until the condition holds. Fails after too long."""
     async with asyncio.timeout(PATIENCE):
         while True:
             if holds():
@@ -67,7 +67,7 @@ def in_spool(system: System) -> list[str]:
 
 
 async def keys_and_speaks(caller: Caller, system: System, n: int, times: int = TIMES) -> None:
-    """Says one thing before keying, keys, and says another from then on."""
+    """Says one sentence, keys the number, and then says another."""
     await caller.hears("welcome")
     caller.call.stream.say(sound(system, EARLIER))
     await caller.keys(synthetic_identity(n))
@@ -90,13 +90,13 @@ async def hangs_up(system: System) -> list[str]:
         async with system.client() as agent:
             id = (await callback_of(agent, 702, patience=PATIENCE))["id"]
         await eventually(lambda: f"innringing-{id}" in in_spool(system))
-        await asyncio.sleep(12)  # twice the sentence: wherever it was, it is whole once
+        await asyncio.sleep(12)  # twice the sentence, so that one is complete
         await caller.hangs_up()
         return await caller.heard()
 
 
 async def presses_a_key(system: System) -> list[str]:
-    """After having spoken, and goes on keying."""
+    """Press keys after speaking, and keep keying."""
     async with ringing(system.settings, "1000", "+4768050703") as caller:
         await keys_and_speaks(caller, system, 703)
         await caller.keys("#1234567890")
@@ -131,7 +131,7 @@ async def leaders_token(system: System) -> str:
 
 
 async def hjerte_fills_and_closes(system: System) -> list[list[str]]:
-    """One gets the round, the next the round after it; then the queue is closed until midnight, for a course."""
+    """One caller gets the round, the next the round after it; then the queue closes until midnight, for a course."""
     heard = [await rings_hjerte(system, 711), await rings_hjerte(system, 712)]
     now = datetime.now(OSLO)
     until = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -152,7 +152,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(system: System) -> Told:
-    """All of them ring at once."""
+    """All of them call at once."""
 
     async def ring_all() -> Told:
         stories = [speaks, hangs_up, presses_a_key, says_nothing]
@@ -174,7 +174,7 @@ async def callback_of(agent: httpx.AsyncClient, n: int, *, patience: float = 0) 
 
 
 async def fetched(system: System, n: int) -> Samples:
-    """The recording of that caller, as an agent gets it."""
+    """The recording of this caller, as an agent gets it."""
     async with system.client() as agent:
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -192,7 +192,7 @@ async def fetched(system: System, n: int) -> Samples:
 
 
 def holds_what_was_said(system: System, samples: Samples) -> bool:
-    """The sentence is in it, from start to end, sample for sample; what was said before is not."""
+    """Check that the recording contains the whole sentence, sample for sample, and not what was said before."""
     found = PromptRecogniser.of_folder(system.settings.files.prompts / "build" / "nb", [SAID, EARLIER]).recognise(
         samples
     )
@@ -201,7 +201,7 @@ def holds_what_was_said(system: System, samples: Samples) -> bool:
 
 
 def keys_in(samples: Samples) -> int:
-    """How many blocks of 40 ms hold a pair of DTMF's tones and nothing else."""
+    """The number of 40 ms blocks that contain a pair of DTMF tones and nothing else."""
     block, found = RATE // 25, 0
     for start in range(0, len(samples) - block, block):
         power = np.abs(np.fft.rfft(samples[start : start + block] * np.hanning(block))) ** 2
@@ -211,14 +211,14 @@ def keys_in(samples: Samples) -> int:
     return found
 
 
-async def test_what_is_said_is_what_an_agent_hears_and_silence_ends_it(system: System, told: Told) -> None:
+async def test_agent_hears_the_recording_which_silence_ended(system: System, told: Told) -> None:
     assert told.recorded[speaks][-4:] == ["may_hang_up", "say_what_about", "recording_kept", "may_hang_up"]
     samples = await fetched(system, 701)
     assert holds_what_was_said(system, samples)
     assert keys_in(samples) == 0
 
 
-async def test_hanging_up_keeps_what_was_said_until_then(system: System, told: Told) -> None:
+async def test_hang_up_keeps_the_recording_so_far(system: System, told: Told) -> None:
     assert told.recorded[hangs_up][-1] == "say_what_about"
     samples = await fetched(system, 702)
     assert holds_what_was_said(system, samples)
@@ -227,14 +227,14 @@ async def test_hanging_up_keeps_what_was_said_until_then(system: System, told: T
         assert (await callback_of(agent, 702))["status"] == "waiting"
 
 
-async def test_a_key_ends_it_and_none_is_in_it(system: System, told: Told) -> None:
+async def test_key_ends_the_recording_and_is_not_in_it(system: System, told: Told) -> None:
     assert "recording_kept" in told.recorded[presses_a_key]
     samples = await fetched(system, 703)
     assert holds_what_was_said(system, samples)
     assert keys_in(samples) == 0
 
 
-async def test_who_says_nothing_has_a_callback_without_a_recording(system: System, told: Told) -> None:
+async def test_silent_caller_has_a_callback_without_a_recording(system: System, told: Told) -> None:
     assert told.recorded[says_nothing][-2:] == ["say_what_about", "may_hang_up"]
     async with system.client() as agent:
         callback = await callback_of(agent, 704)
@@ -243,7 +243,7 @@ async def test_who_says_nothing_has_a_callback_without_a_recording(system: Syste
     assert answer.json()["type"] == "urn:innringing:problem:recording-not-found"
 
 
-async def test_nothing_is_left_in_clear(system: System, told: Told) -> None:
+async def test_no_recording_is_left_in_clear(system: System, told: Told) -> None:
     await fetched(system, 701)
     await eventually(lambda: not in_spool(system))
     piece = sound(system, SAID)[RATE : 2 * RATE]
@@ -256,7 +256,7 @@ async def test_nothing_is_left_in_clear(system: System, told: Told) -> None:
     assert held == []
 
 
-async def test_what_a_crash_left_in_clear_is_taken_in_at_the_next_start(system: System, told: Told) -> None:
+async def test_recordings_left_by_a_crash_are_stored_at_the_next_start(system: System, told: Told) -> None:
     async with system.client() as agent:
         id = (await callback_of(agent, 704))["id"]
     await eventually(lambda: not in_spool(system))
@@ -272,7 +272,7 @@ async def test_what_a_crash_left_in_clear_is_taken_in_at_the_next_start(system: 
 
 
 @pytest.mark.parametrize(("caller", "reason"), [(0, None), (1, "queue_full"), (2, "closed_course")])
-async def test_the_promise_heard_is_the_promise_stored(
+async def test_spoken_promise_is_the_stored_promise(
     system: System, told: Told, caller: int, reason: str | None
 ) -> None:
     async with system.client() as agent:
@@ -284,4 +284,4 @@ async def test_the_promise_heard_is_the_promise_stored(
     heard = told.hjerte[caller][told.hjerte[caller].index("received") :]
     receipt, heard = ([word.replace("hour_", "oclock_") for word in each] for each in (receipt, heard))  # one sound
     assert heard[: len(receipt)] == receipt
-    assert callback["promise"]["by"] > max(before, default="")  # one place a round: each gets a later one
+    assert callback["promise"]["by"] > max(before, default="")  # one place in each round: each caller gets a later one

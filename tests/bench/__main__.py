@@ -1,15 +1,16 @@
 """`make bench`: the same five-second call as plain dialplan and as ours, on one Asterisk, at rising rates.
 
-Asks, takes eleven digits, confirms. Ours also commits a callback to PostgreSQL first. Prints CPU a call, calls at once,
-wrong or lost digits, and the time from the last key to the commit and to the confirmation, measured on the wire.
+The call asks, takes eleven digits and confirms. Ours also commits a callback to PostgreSQL first. The bench prints CPU
+per call, simultaneous calls, wrong or lost digits, and the time from the last key to the commit and to the
+confirmation, measured on the wire.
 
-How the figures are made: `sipp` rings, and six calls of our own phone beside it measure on the wire. CPU is user and
-system time of Asterisk, of the controller and of PostgreSQL with its children, from before a run's first call to
-after its last, divided by all its calls; sipp and our phone aren't counted. Ten calls to each contender come first,
-uncounted: they load what later ones find loaded. Contenders take turns, `--repeats` times at each rate; the verdict
-compares medians. «÷ dialplan» is Asterisk and controller over Asterisk with the plain dialplan, at the same rate; the
-database stands beside it, since the plain dialplan commits nothing. On a busy machine CPU a call grows too: distrust
-a run that lost a call, or whose waits on the wire are seconds.
+`sipp` makes the calls, and six calls of our own phone measure on the wire. CPU is user and system time of Asterisk,
+the controller and PostgreSQL with its children, from before a run's first call until after its last, divided by the
+number of calls; sipp and our phone are not counted. Ten uncounted calls to each contender come first, as a warm-up.
+Contenders take turns, `--repeats` times at each rate, and medians are compared. «÷ dialplan» is Asterisk and
+controller divided by Asterisk with the plain dialplan, at the same rate; the database is listed separately, since the
+plain dialplan commits nothing. On a busy machine CPU per call grows too: distrust a run that lost a call, or whose
+waits on the wire are seconds.
 """
 
 import argparse
@@ -61,7 +62,7 @@ PROBES = 6  # calls of our own phone in each run: they measure on the wire
 
 @dataclass
 class Run:
-    """One contender at one rate. CPU in milliseconds a call, waits in milliseconds."""
+    """One contender at one rate. CPU in milliseconds per call, waits in milliseconds."""
 
     contender: str
     rate: float
@@ -226,7 +227,7 @@ def _median_and_p99(values: list[float]) -> str:
 
 
 def verdict(runs: list[Run]) -> str:
-    """The one figure that counts, for each rate."""
+    """The ratio to the plain dialplan, for each rate."""
     told = []
     for rate in sorted({one.rate for one in runs}):
         medians = {
@@ -249,7 +250,7 @@ def main() -> None:
         bench = Bench(Path(folder))
         try:
             for extension in NAMES:
-                bench.run(extension, 5.0, 10)  # the first calls load what later ones find loaded
+                bench.run(extension, 5.0, 10)  # a warm-up
             runs = []
             for rate, _, extension in itertools.product(given.rates, range(given.repeats), NAMES):
                 runs.append(bench.run(extension, rate, round(rate * given.seconds)))

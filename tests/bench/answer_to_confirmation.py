@@ -1,16 +1,15 @@
 """`python -m tests.bench.answer_to_confirmation`: how long until a patient hears «vi har mottatt din innringing».
 
-Rings department kirurgi of a whole running system over SIP, as two kinds of people: one who knows what to do and keys
+Calls department kirurgi of a whole running system over SIP, as two kinds of callers: one who knows what to do and keys
 at once, while the prompts play (from one second after the answer, two keys a second), and one who listens to
-everything first (a second to think, then one key a second). Both let the number that is read back stand. Times are
-taken from the sound on the wire: from the answer to the first sample of the confirmation, and to the last of «du kan
-legge på nå».
+everything first (a second to think, then one key a second). Both accept the number that is read back. Times are
+measured on the wire: from the answer to the first sample of the confirmation, and to the last of «du kan legge på nå».
 
-Beside it the four-choice menu of today, as the complaints describe it: choices before the number, and nothing that
-confirms it. It is not built but computed: the lengths of its sentences, spoken by the same draft voice at the same
-pace, and the same people's keys. Its words are ours; nobody has written down the hospital's.
+For comparison, the four-choice menu of today, as the complaints describe it: choices before the number, and no
+confirmation. It is computed: the lengths of its sentences, spoken by the same draft voice at the same pace, and the
+same callers' keys. Its words are ours, because the hospital's are not written down.
 
-Exit code 1 if the median of those who know is 35 seconds or more, or a confirmation wasn't heard.
+Exit code 1 if the median of the experienced callers is 35 seconds or more, or a confirmation was not heard.
 """
 
 import argparse
@@ -41,13 +40,13 @@ TODAY = (
     "Vil du vente på svar, tast én. Vil du bli ringt opp, tast to.",
     "Tast fødselsnummeret ditt, elleve siffer.",
 )
-"""Two of them end with a choice, the last with the number."""
+"""The first two end with a choice, the last with the number."""
 KEYS_TODAY = 2 + 11
 
 
 @dataclass(frozen=True)
 class Person:
-    """`listens`: to the end of what is asked before keying. Seconds to think before the first key, and for each key."""
+    """`listens`: hears the whole question before keying. Seconds to think before the first key, and for each key."""
 
     name: str
     listens: bool
@@ -102,7 +101,7 @@ def today(tools: Path, person: Person) -> float:
 
 
 async def ring_all(system: System, times: int) -> list[Call]:
-    """All at once: most of a call is waiting."""
+    """All calls at once, because most of a call is waiting."""
     people = PEOPLE * times
     return await asyncio.gather(*(ring(system, person, n) for n, person in enumerate(people)))
 

@@ -1,11 +1,11 @@
-"""What the audit costs a request: `python -m tests.bench.audit`, on SQLite and on a PostgreSQL that syncs each commit.
+"""The audit's cost per request: `python -m tests.bench.audit`, on SQLite and on a PostgreSQL that syncs each commit.
 
-Two apis on one database at the same time: ours, and the same with a layer in the audit's place that does nothing
-(tests/bench/without_audit.py; the product has no such switch). A third is ours with nothing folded, whose lists are all
-first looks. They take turns, a few requests each; each request's wait counts, and what is shown are medians. «Commit»
-is one row committed alone by the engine's own driver, in the same turns: what the disk takes of the difference.
+Two apis share one database: ours, and one with a layer in place of the audit that does nothing
+(tests/bench/without_audit.py; the product has no such switch). A third is ours without folding, so that every list is
+a first view. They take turns, a few requests each; the figures are medians of the waits. «Commit» is one row committed
+alone by the engine's own driver, in the same turns: the disk's part of the difference.
 
-The machine's load is told first and last: where others work too, only ratios within a run mean something.
+The machine's load is printed first and last. On a busy machine only ratios within a run are meaningful.
 """
 
 import argparse
@@ -43,7 +43,7 @@ CASES = (
     ("lists at once, first looks", LIST, 20, WHOLE),
     ("lists at once, looked at again", LIST, 20, OURS),
 )
-"""What it is called, what is asked, by how many at once, and whose audit."""
+"""Name, request, number of simultaneous requests, and the contender."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Waits:
 
 
 async def measure(url: str, *, turns: int, requests: int, at_once: int) -> Waits:
-    """So many requests a turn and case; those of many at once are asked together, once a turn."""
+    """Requests per turn and case; simultaneous ones are sent together, once a turn."""
     waits = Waits()
     with tempfile.TemporaryDirectory(prefix="innringing-bench-") as name, ExitStack() as running:
         folder = Path(name)
@@ -78,7 +78,7 @@ async def measure(url: str, *, turns: int, requests: int, at_once: int) -> Waits
                 asked = [Asker(server.url, server.token) for _ in range(at_once)]
                 askers[contender] = [await open_.enter_async_context(asker) for asker in asked]
             commit = await open_.enter_async_context(_Commits(url))
-            for turn in range(turns + 1):  # the first loads what later ones find loaded
+            for turn in range(turns + 1):  # a warm-up
                 await _turn(askers, requests, waits if turn else Waits())
                 for _ in range(requests):
                     waits.commits += [await commit()] if turn else []
@@ -97,7 +97,7 @@ async def _turn(askers: dict[str, list[Asker]], requests: int, waits: Waits) -> 
 
 
 class _Commits:
-    """Commits rows of a table of its own, one at a time, by the engine's driver; a call gives the seconds of one."""
+    """Commits rows of its own table, one at a time, by the engine's driver. A call returns the seconds of one."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""Fifty agents claim over REST, a hundred claims a second in all, each an agent with a token of its own."""
+"""Fifty agents claim over REST, a hundred claims a second in total, each with its own token."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ BODY = b'{"department": "kirurgi", "limit": 1}'
 
 @dataclass(frozen=True)
 class Claims:
-    """Seconds from the moment a claim was due to be asked until it was answered, and the api's CPU."""
+    """Seconds from the moment a claim was due until it was answered, and the api's CPU."""
 
     waits: list[float]
     cpu: float
@@ -37,7 +37,7 @@ class Claims:
 
 
 async def measure(server: Postgres, *, agents: int, rate: float, seconds: float) -> Claims:
-    """A client that is late asks at once: its lateness is in the figures."""
+    """A client that is late sends at once: its lateness is in the figures."""
     with tempfile.TemporaryDirectory(prefix="innringing-bench-") as name:
         folder = Path(name)
         url = await create_database(server)

@@ -1,8 +1,8 @@
 """One worker process of one contender: takes jobs one after another, does nothing with them, and completes them.
 
-Started by tests.bench.throughput. It says «ready», waits for a line, works until the queue is empty, and tells its CPU.
-Each has the same number of jobs in hand at a time and the same number of connections. No contender keeps a line in its
-log, none listens for new jobs: all are there from the start.
+Started by tests.bench.throughput. It prints «ready», waits for a line, works until the queue is empty, and prints its
+CPU. Each has the same number of concurrent jobs and the same number of connections. No contender writes a log or
+listens for new jobs: all jobs are there from the start.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def procrastinate_app(url: str, connections: int) -> procrastinate.App:
 
 
 async def ours(url: str, at_once: int, ready: Drain, *, limit: int) -> None:
-    """Claim `limit`, close each of them with its fence; what an agent's program asks, without HTTP."""
+    """Claim `limit` callbacks, and close each with its fence: the work of an agent's program, without HTTP."""
     database = Database(url, pool_size=at_once)
     desk = make_desk(database, SystemClock())
     await asyncio.gather(*(desk.ping() for _ in range(at_once)))

@@ -10,7 +10,7 @@ SEED = 20261122
 
 
 def main() -> None:
-    """Print what came of it; exit code 1 if a single one would have gone astray."""
+    """Print the result. Exit code 1 if any endpoint breaks the rule."""
     began = time.perf_counter()
     told = fuzz(seed=SEED, count=COUNT)
     print(

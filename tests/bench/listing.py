@@ -1,4 +1,4 @@
-"""A list of 50 callbacks over HTTP, beside as many bytes that are always the same."""
+"""A list of 50 callbacks over HTTP, compared with the same number of constant bytes."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ class Run:
 
 
 def serve_static(port: int, file: str) -> None:
-    """One route that gives the file's bytes; uvicorn set as ours is."""
+    """One route that returns the file's bytes, with uvicorn configured like ours."""
     body = Path(file).read_bytes()
 
     async def always(_request: Request) -> Response:
@@ -76,7 +76,7 @@ def running_static(body: bytes, folder: Path) -> Iterator[ApiProcess]:
 
 
 async def one_run(name: str, server: ApiProcess, connections: int, seconds: float, size: int) -> Run:
-    """So many connections ask for that long."""
+    """Requests on `connections` connections, for `seconds` seconds."""
     process = psutil.Process(server.pid)
     async with contextlib.AsyncExitStack() as open_:
         askers = [await open_.enter_async_context(Asker(server.url, server.token)) for _ in range(connections)]

@@ -1,7 +1,7 @@
-"""How long until agents see a change: 200 of them follow one api process, on a PostgreSQL that syncs each commit.
+"""The delay until agents see a change: 200 of them follow one api process, on a PostgreSQL that syncs each commit.
 
-A change is a caller who is registered, as the phone door does it. Its time runs from just before the desk is asked, so
-its commit is included, to when each reader has it in hand. `python -m tests.bench.live`.
+A change is the registration of a caller, as by the phone door. Its time runs from just before the call to the desk, so
+that its commit is included, until each reader has the event. `python -m tests.bench.live`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tests.support.web.api_queue import open_queue
 
 @dataclass
 class Seen:
-    """When each change was asked for, and how many seconds later each reader had it."""
+    """When each change was requested, and how many seconds later each reader had it."""
 
     asked: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Seen:
 
 @contextlib.asynccontextmanager
 async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
-    """One reader, past its first mark. It counts: the n-th change it gets is the n-th that was made."""
+    """One reader, after its first position. The n-th change that it gets is the n-th that was made."""
     address = urlsplit(api.url)
     incoming, outgoing = await asyncio.open_connection(address.hostname, address.port)
     outgoing.write(
@@ -66,7 +66,7 @@ async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
 
 
 async def run(api: ApiProcess, desk: Desk, *, readers: int, changes: int, rate: float) -> Seen:
-    """Make that many changes at that rate before that many readers."""
+    """Make `count` changes at `rate` for `readers` readers."""
     seen = Seen()
     async with contextlib.AsyncExitStack() as open_streams:
         for _ in range(readers):

@@ -1,9 +1,9 @@
-"""Monday morning played: `python -m tests.bench.monday`.
+"""A simulation of Monday morning: `python -m tests.bench.monday`.
 
-Fifty people rang over a weekend, in two departments. Four agents' programs ring them back over REST, one call after
-another, through dials; the exchange and the patients are simulated, and three in ten don't answer the first time. The
-clock jumps from one event to the next. Exit code 1 unless everyone is reached or unreachable by the rules, and nobody
-was rung outside the hours.
+Fifty people called over a weekend, in two departments. Four agents' programs call them back over REST, one after
+another, through dials; the exchange and the patients are simulated, and three in ten do not answer the first time. The
+clock jumps from one event to the next. Exit code 1 unless everyone is reached or unreachable by the rules, and no one
+was called outside the hours.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ EXCHANGE = "asterisk-1/monday"
 
 @dataclass
 class Told:
-    """What Monday was like."""
+    """The result of the simulation."""
 
     dials: int = 0
     rung_outside_hours: int = 0
@@ -46,7 +46,7 @@ class Told:
 
 
 async def weekend(world: World) -> list[Callback]:
-    """Everyone rings, spread over Saturday and Sunday."""
+    """Everyone calls, spread over Saturday and Sunday."""
     rang = []
     for n in range(1, PEOPLE + 1):
         world.clock.set(SATURDAY + n * timedelta(minutes=50))
@@ -55,7 +55,7 @@ async def weekend(world: World) -> list[Callback]:
 
 
 async def ring_next(world: World, agent: str, department: str, told: Told, dice: random.Random) -> timedelta:
-    """One agent's next call; how long until the agent is free again."""
+    """One agent's next call. Returns the time until the agent is free again."""
     claimed = await world.as_(agent, "POST", "/callbacks/claim", json={"department": department})
     items = claimed.raise_for_status().json()["items"]
     if not items:
@@ -83,7 +83,7 @@ async def ring_next(world: World, agent: str, department: str, told: Told, dice:
 
 
 async def play(folder: Path) -> tuple[Told, list[Callback], list[Callback]]:
-    """What it was like, the callbacks as promised, and as they stand at the end."""
+    """Print the result, the callbacks as promised, and their final state."""
     url = f"sqlite+aiosqlite:///{folder / 'monday.db'}"
     await migrate(url)
     dice, told = random.Random(20261123), Told()
@@ -108,7 +108,7 @@ async def _somebody_waits(world: World) -> bool:
 
 
 def _at_work(moment: datetime) -> datetime:
-    """Agents come at half past seven, before the hours begin, and go at half past four, after they end."""
+    """Agents arrive at half past seven, before the ringing hours, and leave at half past four, after them."""
     local = moment.astimezone(OSLO)
     if (local.hour, local.minute) < (16, 30):
         return moment

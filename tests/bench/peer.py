@@ -1,4 +1,4 @@
-"""The same call as most would write it: aioari as it comes, some forty lines, no database. Only a yardstick."""
+"""The same call with plain aioari, in about forty lines and without a database, for comparison only."""
 
 import asyncio
 import os

@@ -1,16 +1,16 @@
-"""The agents' queue, all in one run on one PostgreSQL that syncs each commit: `python -m tests.bench.queue`.
+"""The agents' queue, in one run on one PostgreSQL that syncs each commit: `python -m tests.bench.queue`.
 
-1. Claim and complete, beside procrastinate and pgqueuer: the same number of jobs, processes, jobs at once and
-   connections, and no log lines; contenders take turns, medians count. What differs: ours seals identity numbers,
-   keeps a row of history for the claim and one for the end with the version, and checks a fence when it completes;
-   procrastinate keeps three rows of events for a job, written by triggers; pgqueuer deletes a job that is done and
-   keeps rows of its log, and takes and completes jobs in batches, which «×10» is. In «ours ×10» an agent claims ten
-   at a time and completes them one by one. Each checks at the end that all is done and written down.
-2. A list of 50 over uvicorn beside a Starlette route that gives the same bytes, static, with uvicorn set the same.
-3. Claims over REST by fifty agents, each with a token of its own.
+1. Claim and complete, compared with procrastinate and pgqueuer: the same number of jobs, processes, concurrent jobs
+   and connections, and no log lines; contenders take turns, and medians are compared. The differences: ours seals
+   identity numbers, writes a history row for the claim and one for the end with the version, and checks a fence on
+   completion; procrastinate writes three event rows for a job, by triggers; pgqueuer deletes a completed job and
+   writes rows of its log, and takes and completes jobs in batches («×10»). In «ours ×10» an agent claims ten at a time
+   and completes them one by one. Each run checks at the end that all jobs are completed and recorded.
+2. A list of 50 over uvicorn, compared with a Starlette route that returns the same bytes, with the same uvicorn.
+3. Claims over REST by fifty agents, each with its own token.
 4. List and claim among a thousand, a hundred thousand and a million callbacks.
 
-The machine's load is told first and last: where others work too, only ratios within a run mean something.
+The machine's load is printed first and last. On a busy machine only ratios within a run are meaningful.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A client that costs little: one kept connection, one request under way, answers counted and timed."""
+"""A cheap client: one persistent connection, one request at a time, answers counted and timed."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Asker:
-    """Asks one server over one connection of HTTP/1.1. `waits` are seconds, one for each answer."""
+    """Sends requests to one server over one HTTP/1.1 connection. `waits` are seconds, one for each answer."""
 
     url: str
     token: str

@@ -1,8 +1,8 @@
-"""Rotating both keys, and a night of deleting, over a million callbacks while people ring and agents claim.
+"""Rotation of both keys, and a night's retention run, over a million callbacks while people call and agents claim.
 
 On a PostgreSQL that syncs each commit. The rows are closed callbacks of forty days ago, each with its call and an
-attempt. Both are the commands an operator runs, as processes of their own; meanwhile callers are registered, claimed
-and closed at a steady rate, timed each, before, during and after. `python -m tests.bench.retention_and_rotation`.
+attempt. Both run as an operator's commands, in separate processes; meanwhile callers are registered, claimed and
+closed at a steady rate, timed before, during and after. `python -m tests.bench.retention_and_rotation`.
 """
 
 import argparse
@@ -49,7 +49,7 @@ analyze;
 
 @dataclass
 class Load:
-    """How long each registration and claim took, in seconds, and what failed."""
+    """The duration of each registration and claim, in seconds, and the failures."""
 
     registered: list[float] = field(default_factory=list)
     claimed: list[float] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Measured:
-    """One stretch of time: what went on, for how long, over how many rows, beside which load."""
+    """One phase: its name, duration, number of rows, and concurrent load."""
 
     name: str
     seconds: float
@@ -98,7 +98,7 @@ async def fill(url: str, rows: int) -> None:
 
 @contextlib.asynccontextmanager
 async def loaded(desk: Desk, numbers: "itertools.count[int]", rate: float) -> AsyncIterator[Load]:
-    """Inside the block people ring, are claimed and closed, so many a second."""
+    """Within the block, callers are registered, claimed and closed, `a_second` of each per second."""
     load, stop = Load(), asyncio.Event()
 
     async def one(n: int) -> None:
@@ -131,7 +131,7 @@ async def loaded(desk: Desk, numbers: "itertools.count[int]", rate: float) -> As
 
 
 async def command(url: str, *words: str) -> str:
-    """One `innringing` command in a process of its own; the last line it says."""
+    """Run an `innringing` command in a process of its own. Returns its last line."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innringing", *words),
         cwd=ROOT,
@@ -159,7 +159,7 @@ async def measure(rows: int, rate: float, quiet: float) -> list[Measured]:
         Console(stderr=True).print(f"filled in {time.perf_counter() - begun:.0f} s")
         desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=changing_vault(), clock=SystemClock())
         numbers, found = itertools.count(), []
-        async with loaded(desk, numbers, rate):  # the calendar and the pool's connections are made by the first
+        async with loaded(desk, numbers, rate):  # a warm-up, for the calendar and the connection pool
             await asyncio.sleep(2)
         for name, words in (
             ("nothing else", None),
@@ -179,7 +179,7 @@ async def measure(rows: int, rate: float, quiet: float) -> list[Measured]:
 
 
 def shown(found: list[Measured], rows: int, rate: float) -> Table:
-    """Milliseconds of the load beside each."""
+    """Milliseconds of the concurrent load in each phase."""
     table = Table(title=f"{rows} closed callbacks; {rate:g} registered, claimed and closed a second meanwhile")
     for name in ("Beside", "s", "rows/s", "register p50", "p99", "max", "claim p50", "p99", "max", "failed"):
         table.add_column(name, justify="left" if name == "Beside" else "right")

@@ -1,4 +1,4 @@
-"""List and claim where a thousand, a hundred thousand and a million callbacks lie: they should cost the same."""
+"""List and claim among a thousand, a hundred thousand and a million callbacks, which should cost the same."""
 
 import statistics
 import time
@@ -25,7 +25,7 @@ TIMES = 200
 
 @dataclass(frozen=True)
 class Cost:
-    """Median and p99 in milliseconds of one thing at one size."""
+    """Median and p99 in milliseconds of one action at one size."""
 
     what: str
     rows: int
@@ -34,7 +34,7 @@ class Cost:
 
 
 def things(desk: Desk) -> dict[str, Callable[[], Awaitable[object]]]:
-    """What is asked, with the desk alone: HTTP costs the same at any size."""
+    """The actions, on the desk alone, because HTTP costs the same at any size."""
 
     def listed(**wanted: object) -> Callable[[], Awaitable[object]]:
         return lambda: desk.list(scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
@@ -81,7 +81,7 @@ async def _cost(what: str, rows: int, ask: Callable[[], Awaitable[object]]) -> C
 
 
 def shown(costs: Sequence[Cost]) -> Table:
-    """Milliseconds, median / p99, and how much the largest costs beside the smallest."""
+    """Milliseconds, median / p99, and the ratio of the largest to the smallest."""
     table = Table(title="One after another, ms: median / p99")
     for heading in ("", *(f"{rows:,} callbacks".replace(",", " ") for rows in SIZES), "largest ÷ smallest"):
         table.add_column(heading, justify="right")

@@ -1,4 +1,4 @@
-"""Claim and complete per second, beside procrastinate and pgqueuer on the same PostgreSQL."""
+"""Claim and complete per second, compared with procrastinate and pgqueuer on the same PostgreSQL."""
 
 import asyncio
 import json
@@ -39,12 +39,12 @@ LEFT = {
     "pgqueuer": "select (select count(*) from pgqueuer) + :count - "
     "(select count(*) from pgqueuer_log where status = 'successful')",
 }
-"""What is left to do, or was not written down as it should be, when all is done: must be none."""
+"""The number of jobs that are not completed or not recorded correctly at the end. It must be 0."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Jobs per second, and milliseconds of CPU a job: the workers' and the database's."""
+    """Jobs per second, and milliseconds of CPU per job: the workers' and the database's."""
 
     contender: str
     rate: float
@@ -53,7 +53,7 @@ class Run:
 
 
 async def filled(server: Postgres, contender: str, jobs: int) -> str:
-    """A database of its own with that many jobs waiting in it, analysed."""
+    """A new, analysed database with `count` waiting jobs."""
     url = await create_database(server)
     if contender.startswith("ours"):
         await migrate(url)
@@ -94,7 +94,7 @@ async def left(url: str, contender: str, jobs: int) -> int:
 
 
 async def one_run(server: Postgres, contender: str, *, jobs: int, processes: int, at_once: int) -> Run:
-    """All jobs done by that many processes, each with so many in hand at once."""
+    """Run all jobs in `processes` processes, each with `at_once` concurrent jobs."""
     url = await filled(server, contender, jobs)
     command = [sys.executable, "-m", "tests.bench.contenders", contender, url, "--at-once", str(at_once)]
     workers = [
@@ -119,7 +119,7 @@ async def one_run(server: Postgres, contender: str, *, jobs: int, processes: int
 
 
 def processor(server: Postgres) -> float:
-    """Seconds of CPU of the database, living and ended children included."""
+    """Seconds of CPU of the database, including running and ended children."""
     connections = psutil.net_connections(kind="tcp")
     pid = next(one.pid for one in connections if one.status == "LISTEN" and one.laddr.port == server.port)
     head = psutil.Process(pid)

@@ -1,4 +1,4 @@
-"""The api with nothing in the audit's place, for comparison: `python -m tests.bench.without_audit`, set up as any."""
+"""The api without its audit, for comparison: `python -m tests.bench.without_audit`, with the usual settings."""
 
 from unittest.mock import patch
 
@@ -9,7 +9,7 @@ from ops.commands.api import api
 
 
 class Through:
-    """In the audit's place: hands everything on."""
+    """In place of the audit: passes everything on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -28,9 +28,9 @@ from tests.support.machine.systems import create_database
 
 PROCESSES = 8
 AGENTS = 5
-"""In each process of the long run."""
+"""Agents in each process of the long run."""
 LONG_LEASE = 3.0
-"""There the machine is too busy for a short lease: most would run out before the work is done."""
+"""In the long run the machine is too busy for a short lease: most would expire before the work is done."""
 LEASE = 0.5
 
 c = callbacks.c
@@ -47,13 +47,15 @@ async def under_fire(
     slow_one_in: int = 500,
     mutant: str = "none",
 ) -> tuple[list[Operation], list[str]]:
-    """Fill the queue, let them at it until nothing is left that anyone could claim: what was done, and its faults.
+    """Fill the queue, and let the agents work until nothing can be claimed. Returns the operations and their faults.
 
-    With more than one of the `agents` in a process, their questions share statements and commits.
+    With more than one of the `agents` in a process, their requests share statements and commits.
     """
     database = Database(url)
     names = (f"agent-{n}" for n in itertools.count())
-    forks = multiprocessing.get_context("forkserver")  # forked ready: the next kill must not meet one that only starts
+    forks = multiprocessing.get_context(
+        "forkserver"
+    )  # forked and ready: the next kill must not hit a process that is still starting
     forks.set_forkserver_preload(["tests.support.claims.worker"])
     running: list[tuple[Process, Path]] = []
     chance = random.Random(4711)
@@ -72,7 +74,7 @@ async def under_fire(
         while await left(database):
             await asyncio.sleep(look_every)
             at_work = [n for n, (_, journal) in enumerate(running) if journal.exists()]
-            if at_work and time.monotonic() >= next_kill:  # one that only starts has nothing to lose
+            if at_work and time.monotonic() >= next_kill:  # a process that is still starting has nothing to lose
                 victim = chance.choice(at_work)
                 process, _ = running[victim]
                 process.kill()
@@ -90,7 +92,7 @@ async def under_fire(
 
 
 async def left(database: Database) -> int:
-    """How many can still be claimed, or are held by a lease of the usual length."""
+    """The number of callbacks that can still be claimed, or have a lease of normal length."""
     soon = datetime.now(UTC) + timedelta(seconds=60)
     open_ = or_(c.status == "waiting", and_(c.status == "claimed", c.lease_until <= soon))
     async with database.read() as connection:
@@ -98,7 +100,7 @@ async def left(database: Database) -> int:
 
 
 async def outcome(database: Database) -> list[Stored]:
-    """Each callback as it stands, with what its history says of it."""
+    """Each callback with its state, and what its history says."""
     claimed, closed = (func.count().filter(history.c.event == event) for event in ("claimed", "closed"))
     query = (
         select(c.id, c.status, c.fence, claimed, closed)

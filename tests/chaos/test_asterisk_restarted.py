@@ -1,4 +1,4 @@
-"""Asterisk goes away and comes back while the controller runs. Nobody touches anything."""
+"""Asterisk stops and returns while the controller runs, without any intervention."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from tests.support.machine.system import System, running_system
 from tests.support.phone.callers import ringing
 from tests.support.synthetic import synthetic_identity
 
-WITHIN = 10.0  # seconds after Asterisk is back: what is promised
+WITHIN = 10.0  # seconds after Asterisk is back, as promised
 
 
 async def a_call_goes_through(system: System, n: int) -> None:
@@ -18,7 +18,7 @@ async def a_call_goes_through(system: System, n: int) -> None:
         await caller.hears("received", "already_on_list")
 
 
-async def test_calls_work_again_when_asterisk_was_restarted_or_killed(prompts: None, tmp_path: Path) -> None:
+async def test_calls_work_again_after_asterisk_restarts_or_is_killed(prompts: None, tmp_path: Path) -> None:
     with running_system(tmp_path) as system:
         await a_call_goes_through(system, 301)
         controller = system.ivr.pid
@@ -36,4 +36,4 @@ async def test_calls_work_again_when_asterisk_was_restarted_or_killed(prompts: N
         assert system.ivr.alive() and system.ivr.pid == controller
         async with system.client() as agent:
             calls = (await agent.get("/calls", params={"incomplete": True})).raise_for_status().json()["items"]
-    assert {call["phone"] for call in calls} == {"+4768050402", "+4768050403"}  # who was cut off is kept
+    assert {call["phone"] for call in calls} == {"+4768050402", "+4768050403"}  # the interrupted call is stored

@@ -1,4 +1,4 @@
-"""No claim is lost and none is given twice while those who claim are killed; and the checker sees it when one is."""
+"""No claim is lost or given twice while claiming processes are killed; and the checker finds it when one is."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ LEASE = 10.0
 
 
 @pytest.mark.parametrize("agents", [1, 5])
-async def test_nothing_lost_and_nothing_double(migrated_url: str, tmp_path: Path, agents: int) -> None:
+async def test_no_claim_is_lost_or_given_twice(migrated_url: str, tmp_path: Path, agents: int) -> None:
     count = 2_000 if migrated_url.startswith("postgresql") else 500
     done, found = await under_fire(migrated_url, tmp_path, count=count, agents=agents, slow_one_in=100)
     assert found == []
@@ -23,12 +23,12 @@ async def test_nothing_lost_and_nothing_double(migrated_url: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("mutant", "fault", "count", "kill_every"),
     [
-        ("no-condition", "double", 3_000, 2.0),  # two must ask in the same millisecond
+        ("no-condition", "double", 3_000, 2.0),  # two must claim in the same millisecond
         ("no-fencing", "completed with fence", 300, 2.0),
         ("not-atomic", "lost: claimed for good", 300, 0.3),
     ],
 )
-async def test_a_desk_with_a_fault_is_found_out(
+async def test_checker_finds_a_faulty_desk(
     postgres_url: str, tmp_path: Path, mutant: str, fault: str, count: int, kill_every: float
 ) -> None:
     await migrate(postgres_url)
@@ -55,12 +55,15 @@ AGAIN = Stored("1", "closed", 2, 2, 1)
     ("done", "stored"),
     [
         ([claim(0, 1, 1), complete(2, 3, 1)], CLOSED),
-        ([claim(0, 1, 1), complete(2, None, 1, None)], CLOSED),  # killed: nobody knows, and it is closed
+        ([claim(0, 1, 1), complete(2, None, 1, None)], CLOSED),  # killed with an unknown result; the callback is closed
         ([claim(0, 1, 1), claim(11, 12, 2), complete(13, 14, 1, LOST), complete(15, 16, 2)], AGAIN),  # lease ran out
-        ([claim(0, 11, 1), claim(1, 12, 2), complete(13, 14, 2)], AGAIN),  # side by side, the first lease over
+        (
+            [claim(0, 11, 1), claim(1, 12, 2), complete(13, 14, 2)],
+            AGAIN,
+        ),  # at the same time, after the first lease expired
     ],
 )
-def test_what_can_have_happened(done: list[Operation], stored: Stored) -> None:
+def test_possible_history_has_no_faults(done: list[Operation], stored: Stored) -> None:
     assert faults(done, [stored], LEASE) == []
 
 
@@ -79,5 +82,5 @@ def test_what_can_have_happened(done: list[Operation], stored: Stored) -> None:
         ([claim(0, 1, 1), complete(2, 3, 1)], Stored("1", "closed", 1, 0, 1), "in its history"),
     ],
 )
-def test_what_can_not(done: list[Operation], stored: Stored, fault: str) -> None:
+def test_impossible_history_is_a_fault(done: list[Operation], stored: Stored, fault: str) -> None:
     assert any(fault in each for each in faults(done, [stored], LEASE))

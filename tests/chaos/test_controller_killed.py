@@ -1,4 +1,4 @@
-"""kill -9 of the controller: the caller hears that something is wrong, and a person answers."""
+"""kill -9 of the controller: the caller hears an apology, and a person answers."""
 
 import asyncio
 from pathlib import Path
@@ -14,12 +14,12 @@ def switchboard(system: System) -> Phone:
     return Phone("127.0.0.1", system.settings.sip.port, user="switchboard", password=system.switchboard_password)
 
 
-async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: None, tmp_path: Path) -> None:
+async def test_caller_reaches_the_switchboard_when_the_controller_was_killed(prompts: None, tmp_path: Path) -> None:
     with running_system(tmp_path) as system:
         system.ivr.kill()
         await asyncio.to_thread(until, lambda: not system.ivr_is_in_asterisk())
         async with ringing(system.settings, "1000", "+4768050311") as caller:
-            await caller.hears("switchboard_unavailable")  # nobody is there yet
+            await caller.hears("switchboard_unavailable")  # not connected yet
             await caller.ends()
             assert await caller.heard() == ["rescue", "switchboard_unavailable"]
         async with switchboard(system) as phone:
@@ -35,9 +35,7 @@ async def test_killed_before_a_call_the_caller_reaches_the_switchboard(prompts: 
             await caller.hears("welcome")
 
 
-async def test_killed_in_the_middle_of_calls_one_is_rescued_and_one_is_taken_up_again(
-    prompts: None, tmp_path: Path
-) -> None:
+async def test_controller_killed_during_calls_rescues_one_and_resumes_the_other(prompts: None, tmp_path: Path) -> None:
     with running_system(tmp_path) as system:
         async with switchboard(system) as phone:
             await phone.register()
@@ -62,7 +60,7 @@ async def test_killed_in_the_middle_of_calls_one_is_rescued_and_one_is_taken_up_
 
 
 async def both_are_connected(say: object, heard: object) -> None:
-    """What one says, the other hears."""
+    """Check that each hears what the other says."""
     assert callable(say) and callable(heard)
     say(bytes([0x2A, 0xAA] * 80) * 50)  # a second of the loudest tone there is
     for _ in range(100):

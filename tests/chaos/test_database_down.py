@@ -1,4 +1,4 @@
-"""The database goes away under a running system: the receipt is never a lie."""
+"""The database becomes unavailable in a running system: the receipt is never false."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.phone.callers import ringing
 from tests.support.synthetic import synthetic_identity
 
 
-async def test_a_caller_hears_no_receipt_when_nothing_can_be_stored(prompts: None, tmp_path: Path) -> None:
+async def test_caller_hears_no_receipt_when_nothing_can_be_stored(prompts: None, tmp_path: Path) -> None:
     with postgres.start() as server:
         url = await create_database(server)
         done = await asyncio.to_thread(run, machine_settings(tmp_path, database_url=url), "migrate")

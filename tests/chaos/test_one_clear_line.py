@@ -1,4 +1,4 @@
-"""What can't work says so in one line and ends. (The doors alone: see tests/integration.)"""
+"""A program that cannot work ends with one line. (For the doors alone, see tests/integration.)"""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ FAULTY = '[kirurgi]\nname = "Kirurgi"\nextension = "1000"\nhospital_number = "+4
 
 
 async def refused(settings: Settings, *command: str, **variables: str) -> str:
-    """The one line it said, having ended with another code than 0."""
+    """The single line of output, after an exit code other than 0."""
     done = await asyncio.to_thread(run, settings, *command, **variables)
     lines = done.stderr.strip().splitlines()
     assert done.returncode not in (0, None), done.stderr
@@ -29,7 +29,7 @@ async def test_wrong_ari_password_stops_the_start(sqlite_system: System) -> None
     assert sqlite_system.ivr.alive()
 
 
-async def test_a_bad_departments_file(tmp_path: Path) -> None:
+async def test_bad_departments_file_stops_the_start(tmp_path: Path) -> None:
     faulty = tmp_path / "departments.toml"
     faulty.write_text(FAULTY)
     line = await refused(machine_settings(tmp_path), "run", DEPARTMENTS_FILE=str(faulty))
@@ -37,8 +37,8 @@ async def test_a_bad_departments_file(tmp_path: Path) -> None:
     assert "policy" in line
 
 
-async def test_a_bad_departments_file_in_the_table_of_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "300")  # no cell is wrapped
+async def test_check_lists_a_bad_departments_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # no cell wraps
     faulty = tmp_path / "departments.toml"
     faulty.write_text(FAULTY)
     settings = machine_settings(tmp_path)
@@ -50,14 +50,14 @@ async def test_a_bad_departments_file_in_the_table_of_check(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(("name", "setting"), [("api_port", "API_PORT"), ("ari_port", "ARI_PORT")])
-async def test_a_port_taken(name: str, setting: str, tmp_path: Path) -> None:
+async def test_occupied_port_stops_run(name: str, setting: str, tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     with socket.create_server(("127.0.0.1", settings.values()[name])):
         line = await refused(settings, "run")
     assert f"INNRINGING_{setting}" in line
 
 
-async def test_a_call_where_nobody_answers(tmp_path: Path) -> None:
+async def test_call_without_an_answer_is_one_line(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     line = await refused(settings, "call", "1000", "--out", str(tmp_path / "call.wav"))
     assert f"127.0.0.1:{settings.sip.port}" in line

@@ -1,4 +1,4 @@
-"""`innringing keys rotate` killed again and again (kill -9) while people ring and agents claim; both engines."""
+"""`innringing keys rotate` killed repeatedly (kill -9) while people call and agents claim; both engines."""
 
 import asyncio
 import itertools
@@ -48,7 +48,7 @@ LIMIT = 180.0
 
 @asynccontextmanager
 async def rotating(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command as an operator runs it; killed at the end of the block if it still runs."""
+    """The command as an operator runs it. It is killed at the end of the block if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "innringing", "keys", "rotate"),
         cwd=ROOT,
@@ -72,7 +72,7 @@ async def sealed_anew(database: Database) -> int:
 
 
 async def at_work(desk: Desk, stop: asyncio.Event) -> int:
-    """People ring, are claimed, looked up and closed, until told to stop; how many. Anything that fails ends it."""
+    """Register, claim, read and close callbacks until `stop` is set. Returns their number. Any failure ends it."""
     for n in itertools.count(10_000):
         if stop.is_set():
             return n - 10_000
@@ -85,7 +85,7 @@ async def at_work(desk: Desk, stop: asyncio.Event) -> int:
     raise AssertionError
 
 
-async def test_killed_and_taken_up_again(migrated_url: str) -> None:
+async def test_killed_rotation_resumes_and_loses_nothing(migrated_url: str) -> None:
     database = Database(migrated_url)
     now = SystemClock().now()
     await Keyring(database=database, vault=old_vault(), clock=SystemClock()).check()

@@ -1,7 +1,7 @@
-"""Numbers that are like no others are rung through the whole system. Afterwards they are looked for everywhere.
+"""Calls with unique identity numbers through the whole system, followed by a search for these numbers everywhere.
 
-Asterisk is as talkative as it can be made meanwhile, the phone door logs at its lowest level, and somebody looks at
-each call on Asterisk's console. On PostgreSQL fewer ring: Asterisk is the same.
+Meanwhile Asterisk logs as much as it can, the phone door logs at its lowest level, and the test reads each call on
+Asterisk's console. On PostgreSQL there are fewer calls, because Asterisk is the same.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ AT_DEBUG = (
     "outlets.configure_logging = functools.partial(outlets.configure_logging, level=logging.DEBUG);"
     "from innringing import app; app()"
 )
-"""`innringing`, its log at the lowest level, which no setting asks for."""
+"""`innringing` with its log at the lowest level, which no setting can choose."""
 FULL = "full"
-"""What an operator is warned of: all Asterisk has to say, in a file. Single digits are there, which is why."""
+"""Asterisk's full log in a file, which operators are warned about because it contains single digits."""
 RTPS_OWN = re.compile(r"^.* res_rtp_asterisk\.c: .*$", re.MULTILINE)
-"""Random timestamps: eight digits of one are those of a number now and then. Whole numbers are looked for here too."""
+"""Random timestamps, whose eight digits may equal those of a number. Whole numbers are searched for here too."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def checker() -> Checker:
     return Checker(KEYED)
 
 
-async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: Path, checker: Checker) -> None:
+async def test_identity_number_is_nowhere_in_clear(system: System, tmp_path: Path, checker: Checker) -> None:
     embedded = system.settings.database.url.startswith("sqlite")
     calls = Calls(system, asyncio.Semaphore(LINES))
     async with at_their_most_talkative(system) as seen:
@@ -63,7 +63,7 @@ async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: 
     for name in kept:
         if name.endswith((".log", ".said", ".csv")):
             assert not KEYED_DIGIT.search(kept[name]), f"single digits are told in {name}"
-    # The search can find something: the callers' numbers are in the database, and all have written.
+    # The search can find something: the callers' numbers are in the database, and every program has written.
     assert all(phone.encode() in kept["the database"] for phone in STORED_BY_A_FEW)
     assert {"api.said", "ivr.said"} <= {Path(name).name for name in kept}
     assert not embedded or b"[debug" in kept[str(system.folder / "ivr.said")]
@@ -71,16 +71,16 @@ async def test_an_identity_number_is_nowhere_in_clear(system: System, tmp_path: 
     assert b"receipt" in with_call or b"Vi har mottatt" in with_call or b"listen" in with_call
 
 
-def test_a_digit_told_by_itself_is_found() -> None:
+def test_single_digit_in_an_event_is_found() -> None:
     for line in (b"DTMF begin '3' received", b'{"digit": "3"}', b"digit=3", b"'digit': '#'"):
         assert KEYED_DIGIT.search(line), line
 
 
 @asynccontextmanager
 async def at_their_most_talkative(system: System) -> AsyncIterator[list[str]]:
-    """What somebody at Asterisk's console sees while the block runs; and everything is logged that can be."""
+    """What a person at Asterisk's console sees during the block, with full logging."""
     seen: list[str] = []
-    system.asterisk.console("core set verbose 10")  # an operator looks for a fault
+    system.asterisk.console("core set verbose 10")  # an operator investigates a fault
     system.asterisk.console("core set debug 5")
     system.asterisk.console(f"logger add channel {FULL} verbose,debug,notice,warning,error")
     system.ivr.stop()
@@ -106,7 +106,7 @@ async def keeps_looking(system: System, seen: list[str]) -> None:
 
 
 def looked_at(system: System, seen: list[str]) -> None:
-    """All that Asterisk tells of its calls, their variables, its database and what else it holds."""
+    """Everything that Asterisk reports about its calls, their variables, its database and its other state."""
     console = system.asterisk.console
     channels = console("core show channels concise")
     names = [line.partition("!")[0] for line in channels.splitlines() if "!" in line]
@@ -115,7 +115,7 @@ def looked_at(system: System, seen: list[str]) -> None:
 
 
 def planted(system: System, checker: Checker, person: str) -> None:
-    """A number is put in three places of Asterisk's, and found in each; then it is taken away again."""
+    """Put a number in three places of Asterisk, find it in each, and remove it again."""
     settings = system.settings
     system.asterisk.console(f"database put canary seen {person}")
     system.asterisk.console(f"dialplan set global CANARY {person}")
@@ -140,7 +140,7 @@ def in_clear(checker: Checker, name: str, content: bytes) -> list[Find]:
 
 
 def rung_by_command(system: System, identity: str, folder: Path) -> bytes:
-    """What `innringing call` prints and leaves, the number given on standard input."""
+    """The output and files of `innringing call`, with the number on standard input."""
     out = folder / "call.wav"
     command = ("call", "2000", "--id", "-", "--from", BY_COMMAND_FROM, "--out", str(out))
     done = run(system.settings, *command, seconds=180, given=f"{identity}\n")
@@ -164,7 +164,7 @@ async def read_by_an_agent(system: System, stored: Mapping[str, str]) -> None:
 
 
 def everything_written(system: System) -> Iterator[tuple[str, bytes]]:
-    """Every file of the system: logs, CDR, Asterisk's database, spool, what the programs said, SQLite's own files."""
+    """Every file of the system: logs, CDR, Asterisk's database, spool, output of the programs, SQLite's files."""
     spool = system.asterisk.instance.recordings
     for path in sorted({*system.folder.rglob("*"), *spool.rglob("*")}):
         if path.is_file() and not path.is_symlink() and not path.is_relative_to(system.folder / "asterisk/data/sounds"):

@@ -1,4 +1,4 @@
-"""Thirty callers in one second, rung by a program that is not ours: all are stored, each with the right number."""
+"""Thirty callers in one second, by an independent program: all are stored, each with the right number."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.synthetic import synthetic_identity
 CALLERS = {f"+47680506{n:02}": synthetic_identity(600 + n) for n in range(30)}
 
 
-async def test_thirty_callers_at_once_are_all_stored_right(postgres_system: System, tmp_path: Path) -> None:
+async def test_thirty_simultaneous_callers_are_all_stored_correctly(postgres_system: System, tmp_path: Path) -> None:
     rung = await sipp.ring(tmp_path, postgres_system.settings.sip.port, "2000", list(CALLERS.items()), rate=30)
     assert (rung.successful, rung.failed) == (30, 0)
     assert rung.most_at_once == 30

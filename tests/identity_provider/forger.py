@@ -1,8 +1,8 @@
-"""An OpenID provider that issues what it is told to: tokens no right provider would. For tests, on loopback only.
+"""An OpenID provider that issues invalid tokens on request. For tests, on loopback only.
 
 One line of JSON on stdin says the port; it ends when stdin does. POST /control: `claims` to put in (null takes one
 out; ["now", seconds] is an instant), `header` likewise, `sign` (see `_signed`), `answer` for what /auth adds to its
-redirect, `token` for what /token answers beside. GET /logout-token?sub=… makes a logout token, forged the same way.
+redirect, `token` for what /token adds to its answer. GET /logout-token?sub=… makes a logout token, forged the same way.
 """
 
 import base64
@@ -24,7 +24,7 @@ GOOD: dict[str, Any] = {"claims": {}, "header": {}, "sign": "good", "answer": {}
 
 
 class Forger:
-    """What the provider has issued, and how it forges now."""
+    """What the provider has issued, and the current settings for forging."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -46,7 +46,7 @@ class Forger:
         return {**own, **self.way["metadata"]}
 
     def answered(self, query: dict[str, str]) -> str:
-        """Where /auth sends the browser: back at once, as one who is logged in already."""
+        """The address that /auth redirects to: back at once, as for a user who is already logged in."""
         code = secrets.token_urlsafe(16)
         self.codes[code] = query["nonce"]
         answer = {"code": code, "state": query["state"], "iss": self.issuer, **self.way["answer"]}
@@ -65,7 +65,7 @@ class Forger:
         return {**found, **self.way["token"]}
 
     def forged(self, subject: str, more: dict[str, Any]) -> str:
-        """A token for our client, with what is to be wrong with it."""
+        """A token for our client with the requested faults."""
         now = int(time.time())
         claims = {
             **{"iss": self.issuer, "aud": "innringing", "sub": subject, "iat": now, "exp": now + 300},
@@ -110,7 +110,7 @@ def _part(value: dict[str, Any]) -> str:
 
 
 class Door(BaseHTTPRequestHandler):
-    """The provider's addresses."""
+    """The provider's endpoints."""
 
     forger: Forger
 

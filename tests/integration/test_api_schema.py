@@ -42,14 +42,14 @@ checks.positive_data_acceptance.expected-statuses = [404]
 include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
-"""Numbers nobody can ring, reasons that are numbers, days nobody rings on: text to the document. A made-up version is
-another's. Departments are made up too, and the token all is asked with must not be ended."""
+"""The document allows numbers that cannot be called, reasons with numbers, and closed days. Versions and departments
+are invented, and the token used for all requests must not be revoked."""
 SESSIONS = """
 [[operations]]
 include-path-regex = "^/api/v1/sessions?(/password|/.number.)?$"
 checks.positive_data_acceptance.expected-statuses = [401, 422, 429]
 """
-"""Names and passwords are any text to the document, and the token all else is asked with opens no log-in."""
+"""The document allows any text as a name or password, and the token used for other requests cannot log in."""
 REPORTS = f"""
 [[operations]]
 include-name = "POST /sms/reports"

@@ -1,10 +1,10 @@
 """Ten thousand identity numbers and ten thousand phones through every route: none is where it may not be.
 
-Places come from the app's own routes and OpenAPI document, so a new route is tried by itself. Every logger is open, at
-its lowest level. Looked through: answers and their headers, problem documents, the log, metrics, the tables; a backup
-and the server's own log where that is told to keep every statement with what goes with it, or the database's files.
-Commands are tried in test_canaries_commands.py, what reaches the log past logging in test_log_has_no_way_past.py,
-Asterisk's own files and the phone door's in tests/chaos/test_sentinel.py.
+Places come from the app's own routes and OpenAPI document, so a new route is included. Every logger is at its lowest
+level. The test searches answers and their headers, problem documents, the log, metrics and the tables; and a backup and
+the server's own log, which is set to log every statement with its parameters, or the database's files. For commands
+see test_canaries_commands.py, for output past logging test_log_has_no_way_past.py, for Asterisk's files and those of
+the phone door tests/chaos/test_sentinel.py.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """The frequent queries use their index: their plans, on both engines, on a queue with years of callbacks.
 
-Each test does what the product does, looks at the statements that made of it, and asks the engine how it runs them.
+Each test does what the product does, captures the statements, and asks the engine how it runs them.
 """
 
 import asyncio

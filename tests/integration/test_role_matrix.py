@@ -1,6 +1,6 @@
 """Permissions: every route of the app, by every role, in its own and in another department, with every credential.
 
-`LINES` is the one table. Whoever adds a route adds its line there; the test says which one is missing.
+`LINES` is the table. A new route needs a line there; the test names the missing ones.
 """
 
 import asyncio
@@ -43,10 +43,10 @@ NOT_SIGNED_IN = "401 not-signed-in"
 
 @dataclass(frozen=True)
 class Line:
-    """What a route answers: `own` to the roles that may ask, `other` where it is about another department.
+    """The answer of a route: `own` to the roles with permission, `other` where it is about another department.
 
-    A status, and behind it the problem's id. `{department}` stands for the department asked about, in query and body.
-    `roles` None: the route asks for nobody's name, and answers `own` to all.
+    A status, followed by the problem's id. `{department}` stands for the requested department, in query and body.
+    `roles` None: the route needs no account, and answers `own` to all.
     """
 
     roles: tuple[str, ...] | None

@@ -1,4 +1,4 @@
-"""Certificates made for a test: an authority of its own, and what it issues."""
+"""Certificates for a test: an authority of its own, and certificates that it issues."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ THIS_MACHINE = ("localhost", "127.0.0.1")
 
 @dataclass(frozen=True)
 class Certificate:
-    """PEM files. `authority` vouches for `certificate`."""
+    """PEM files. `authority` has signed `certificate`."""
 
     authority: Path
     certificate: Path
@@ -24,7 +24,7 @@ class Certificate:
 
 
 class Authority:
-    """One that issues certificates into `folder`."""
+    """An authority that issues certificates into `folder`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ class Authority:
     def issue(
         self, subject: str, names: Sequence[str] = (), *, file: str | None = None, days: float = 1
     ) -> Certificate:
-        """For `subject`, good for `names` as a server's, from an hour ago (or two days, where `days` are negative)."""
+        """Issue a certificate for a server with `names`, valid from an hour ago (two days if `days` is negative)."""
         stem = file or subject
         made = Certificate(self.file, self._folder / f"{stem}-certificate.pem", self._folder / f"{stem}-key.pem")
         key = ec.generate_private_key(ec.SECP256R1())
@@ -54,7 +54,7 @@ class Authority:
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """This machine's, of an authority of its own, made anew."""
+    """A new certificate for this machine, from a new authority."""
     return Authority(folder).issue("localhost", THIS_MACHINE)
 
 

@@ -1,11 +1,11 @@
-"""What a program or test is begun with: this process' variables without our own, and limits out of the way."""
+"""The environment of a program under test: this process's variables without INNRINGING_ ones, and without limits."""
 
 import os
 
 UNLIMITED = {"requests_a_minute": 10**6, "refusals_a_minute": 10**6, "numbers_an_hour": 10**6}
-"""Settings for tests: they ask faster than anybody works, some of them while their clock stands still."""
+"""Settings for tests, which send requests faster than people work, some of them with a fixed clock."""
 
 
 def without_ours() -> dict[str, str]:
-    """This process' variables but those of INNRINGING_."""
+    """This process's variables, except those that start with INNRINGING_."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith("INNRINGING_")}

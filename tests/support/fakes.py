@@ -1,10 +1,10 @@
-"""Stand-ins that tests put in place of the world."""
+"""Fakes shared by many tests."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """A clock that moves only when told to."""
+    """A clock that only moves when the test advances it."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)) -> None:  # a Tuesday, 09:00 in Oslo
         self.set(start)

@@ -1,4 +1,4 @@
-"""Ports for the servers of a test: free, never the same twice, and not another test process' either."""
+"""Ports for the servers of a test: free, never the same twice, and different from those of other test processes."""
 
 import os
 import random
@@ -8,17 +8,17 @@ from typing import Final
 from ops.machine.asterisk import port_is_free
 
 LOWEST_PORT, HIGHEST_PORT = 20000, 30000
-"""Below what the system gives to outgoing connections, which could take a port before its server does."""
+"""Below the ephemeral ports, since an outgoing connection could take a port before its server does."""
 
 SHARES: Final = 8
-"""So many test processes side by side have ports of their own."""
+"""The number of test processes with separate ranges of ports."""
 
-_dice = random.SystemRandom()  # some tests set the seed of the ordinary one
+_dice = random.SystemRandom()  # some tests seed the default generator
 _given: set[int] = set()
 
 
 def free_port(kind: socket.SocketKind) -> int:
-    """A port nobody listens on, never given out before in this run."""
+    """A port without a listener, not used before in this run."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SHARES
     share = range(LOWEST_PORT + worker, HIGHEST_PORT, SHARES)
     for port in _dice.sample(share, len(share)):
@@ -29,5 +29,5 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 def free_rtp_range() -> int:
-    """The first of 100 ports nobody is likely to want; a single one that is taken doesn't disturb Asterisk."""
+    """The first of 100 ports that are probably free. A single occupied one does not disturb Asterisk."""
     return _dice.randrange(10000, LOWEST_PORT, 100)

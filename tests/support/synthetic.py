@@ -22,7 +22,7 @@ def with_control_digits(nine: str, *, remainder: int = 0) -> str | None:
 
 
 def synthetic_identity(n: int, *, day_offset: int = 0, month_offset: int = 80, remainder: int = 0) -> str:
-    """The n-th synthetic number: the same one every time, another for each n below some millions.
+    """The n-th synthetic number: deterministic, and different for each n below some millions.
 
     `day_offset` 40 makes a D-number; `month_offset` 80 is Tenor, 40 NAV, 65 Norsk helsenett, 0 an ordinary one.
     """

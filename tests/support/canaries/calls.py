@@ -1,4 +1,4 @@
-"""Callers whose numbers are like no others: right, wrong, corrected, one after another, by two ways of keying."""
+"""Callers with unique numbers: right, wrong, corrected, one after another, keyed in two ways."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -16,12 +16,12 @@ WRONG = PEOPLE[25][:10] + str((int(PEOPLE[25][10]) + 1) % 10)
 KEYED = [*PEOPLE, WRONG]
 BY_COMMAND = PEOPLE[24]
 LINES = 3
-"""So many ring at once: two cores tell all of them apart, also beside two other tests."""
+"""Simultaneous calls: two cores can recognise the sound of all of them, even while two other tests run."""
 
 
 @dataclass
 class Calls:
-    """Rings the system: some at once, the others when a line is free."""
+    """Calls the system: some at once, the others when a line is free."""
 
     system: System
     lines: asyncio.Semaphore
@@ -70,7 +70,7 @@ class Calls:
             await caller.hears("received")
 
     async def keys_and_hangs_up(self, phone: str, keys: Sequence[str], *, info: bool = False) -> None:
-        """One number after another, whatever is asked."""
+        """Keys one number after another, whatever the question."""
         async with self.lines, self.rings(phone) as caller:
             await caller.hears(*OPENING)
             for each in keys:
@@ -85,11 +85,11 @@ STORED_BY_MANY = STORED_BY_A_FEW | {
     "+4768050706": PEOPLE[7],
     "+4768050723": PEOPLE[8],
 }
-"""Whose callbacks are stored, by the phone number they are rung at."""
+"""The callers whose callbacks are stored, by phone number."""
 
 
 def a_few(calls: Calls) -> list[Coroutine[Any, Any, None]]:
-    """By both ways of keying, and one who is gone with the last digit."""
+    """Callers of both ways of keying, and one who hangs up at the last digit."""
     return [
         calls.leaves_a_number("+4768050701", PEOPLE[0]),
         calls.leaves_a_number("+4768050702", PEOPLE[1], info=True),
@@ -98,7 +98,7 @@ def a_few(calls: Calls) -> list[Coroutine[Any, Any, None]]:
 
 
 def many(calls: Calls) -> list[Coroutine[Any, Any, None]]:
-    """Those, and all other ways to say who one is."""
+    """The same, and all other ways to give an identity number."""
     return [
         calls.keys_and_hangs_up("+4768050707", PEOPLE[9:16]),
         calls.keys_and_hangs_up("+4768050708", PEOPLE[16:23], info=True),

@@ -1,6 +1,6 @@
 """A service whose libraries try every way to write a number: `python -m tests.support.canaries.leaky <number> <stage>`.
 
-Every way writes a word of its own with the number, so that what was said can be told from what was lost.
+Every way writes its own word with the number, so that the test can see which lines arrived.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ import aiohttp
 import structlog
 from sqlalchemy import create_engine, text
 
-EARLY = logging.StreamHandler()  # made at import: holds the stream as it was then
+EARLY = logging.StreamHandler()  # created at import, with the stream of that time
 
 
 def own_handler(number: str) -> None:

@@ -1,6 +1,6 @@
-"""Identity and phone numbers that are like no others, in every spelling a client may use, and who finds them anywhere.
+"""Unique identity and phone numbers, in every spelling a client may use, and a checker that finds them anywhere.
 
-Ten thousand people nobody else in the tests is, and the ten thousand phones kept for fiction.
+Ten thousand people who occur in no other test, and the ten thousand phone numbers reserved for fiction.
 """
 
 import base64
@@ -22,7 +22,7 @@ PHONES = "6805"
 
 @cache
 def identities() -> tuple[str, ...]:
-    """The people: eleven digits each, each another. Made once: it takes longer than to look for them."""
+    """The identity numbers of the people. Computed once, because it takes longer than the search."""
     found = tuple(dict.fromkeys(synthetic_identity(FIRST + n) for n in range(COUNT + 100)))[:COUNT]
     assert len(found) == COUNT
     return found
@@ -34,7 +34,7 @@ def phones() -> tuple[str, ...]:
 
 
 def identity_spellings(number: str) -> list[str]:
-    """The ways people and programs write an identity number; each holds all of it."""
+    """The ways people and programs write an identity number. Each contains the whole number."""
     day, serial = number[:6], number[6:]
     return [
         number,
@@ -81,7 +81,7 @@ def phone_spellings(number: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Find:
-    """A number in clear: where, which kind, and what stands around it with the number masked."""
+    """A number in clear: its place, its kind, and the text around it with the number masked."""
 
     place: str
     kind: str
@@ -104,14 +104,14 @@ _PHONE = re.compile(rf"{_GAP.join(PHONES)}(?:{_GAP}\d){{4}}(?![0-9a-fA-F])", re.
 _BEFORE_PHONE = re.compile(rf"(?:^|[^0-9a-fA-F.])(?:(?:00)?47{_GAP})?$", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 PART = 8
-"""As many digits of a number tell more than the masked form does, which shows six."""
+"""From this many digits, a part of a number reveals more than the masked form, which shows six."""
 
 
 class Checker:
-    """Finds canaries, however spelt: the text is brought to plain digits, whose windows are looked up in a set."""
+    """Finds canaries in any spelling: the text is reduced to plain digits, whose windows are looked up in a set."""
 
     def __init__(self, people: Sequence[str] = ()) -> None:
-        """Those `people`, or all ten thousand."""
+        """Look for these `people`, or all ten thousand."""
         people = people or identities()
         self._parts = {number[n : n + PART] for number in people for n in range(len(number) - PART + 1)}
         self._people = {*people, *(number[::-1] for number in people)}
@@ -132,7 +132,7 @@ class Checker:
         return found
 
     def parts(self, place: str, text: str) -> list[Find]:
-        """Eight or more digits of an identity number, written as they are."""
+        """Eight or more consecutive digits of an identity number."""
         return [
             Find(place, "part of an identity", _around(text, *match.span()))
             for match in _ALONE.finditer(text)
@@ -153,7 +153,7 @@ def _windows(digits: str, length: int) -> Iterator[str]:
 
 
 def _plain(text: str | bytes) -> Iterator[str]:
-    """The text, and what programs would make of it: escapes, percent signs, entities, base64 and hex undone."""
+    """The text, and its decoded forms: escapes, percent encoding, entities, base64 and hex."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     text = _UUID.sub("(id)", text)
@@ -169,7 +169,7 @@ def _plain(text: str | bytes) -> Iterator[str]:
 
 
 def _narrow(text: str) -> str:
-    """Digits of double width as ordinary ones."""
+    """Convert full-width digits to ordinary ones."""
     return _WIDE.sub(lambda match: chr(ord(match[0]) - 0xFF10 + ord("0")), text)
 
 
@@ -183,7 +183,7 @@ def _from_base64(word: str) -> str:
 
 
 def _around(text: str, start: int, end: int) -> str:
-    """Sixty characters on each side; the digits themselves masked but for the first two."""
+    """Sixty characters on each side, with the digits masked except for the first two."""
     return repr(
         text[max(0, start - 60) : start] + text[start : start + 2] + "·" * (end - start - 2) + text[end : end + 60]
     )

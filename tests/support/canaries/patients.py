@@ -1,4 +1,4 @@
-"""Patients who are canaries, in every table the product keeps them in, written by the product itself."""
+"""Patients with canary numbers in every table where the product stores patients, written by the product itself."""
 
 import json
 from datetime import timedelta
@@ -22,7 +22,7 @@ SPEECH = b"\x2a\xaa" * 4000
 
 
 async def rings(world: World, n: int, *, department: str = "kirurgi") -> Callback:
-    """The n-th canary rings, a second after the one before, and is registered."""
+    """Register the n-th canary, a second after the one before."""
     world.clock.advance(timedelta(seconds=1))
     patient = parse_identity(identities()[n], allow_test=True, allow_h=False)
     call = CallKey("node-1", f"canary-{n}")
@@ -30,7 +30,7 @@ async def rings(world: World, n: int, *, department: str = "kirurgi") -> Callbac
 
 
 async def lived(world: World, first: int, count: int) -> list[str]:
-    """Canaries from `first` on: rung, said something, are worked on, looked at, extracted. The callbacks' ids."""
+    """Add canaries from `first` on, with recordings, agents' work, views and extracts. Returns the callbacks' ids."""
     await _everybody(world)
     vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
     ids = []
@@ -52,7 +52,7 @@ async def lived(world: World, first: int, count: int) -> list[str]:
 
 
 async def secrets(world: World) -> list[str]:
-    """A password somebody logs in with, the secrets of the session, and tokens: given out, and kept as hashes only."""
+    """A password of a log-in, the secrets of its session, and tokens: issued, and stored only as hashes."""
     await _everybody(world)
     await world.services.logins.set_password("kari", PASSWORD)
     given = {"name": "kari", "password": PASSWORD}
@@ -81,7 +81,7 @@ async def _worked_on(world: World, id: str, phone: str) -> None:
 
 
 async def _booked(world: World, n: int) -> None:
-    """Over the web door, with a key by which the same may be sent twice."""
+    """Sent over REST, with a key for repeated requests."""
     body: dict[str, Any] = {"department": "hjerte", "phone": f"+47{phones()[n]}", "identity": identities()[n]}
     headers = {"Idempotency-Key": "a-key-of-mine"}
     answer = await world.as_("kari", "POST", "/callbacks", json=body, headers=headers)

@@ -1,6 +1,6 @@
-"""Where canaries are looked for beside answers and logs: tables, backups, database files, folders.
+"""The places to search for canaries, besides answers and logs: tables, backups, database files, folders.
 
-What may stand where is said here once, for every test that looks.
+The exceptions are defined here once, for every test that searches.
 """
 
 import re
@@ -21,7 +21,7 @@ PHONES_IN_CLEAR = {
     "callbacks.note": "what an agent wrote; deleted with the rest",
     "attempts.note": "what an agent wrote; deleted with the rest",
 }
-"""Where a backup may hold a phone number in clear, and why. An identity number: nowhere."""
+"""The columns where a backup may contain a phone number in clear, and why. An identity number: nowhere."""
 
 _BLOCK = re.compile(r"^COPY public\.(\w+) \(([^)]*)\) FROM stdin;\n(.*?)^\\\.$", re.MULTILINE | re.DOTALL)
 _BYTES = re.compile(r"\\\\x([0-9a-f]*)")
@@ -41,9 +41,9 @@ async def in_the_tables(database: Database, checker: Checker) -> list[Find]:
 
 
 def in_a_dump(dump: bytes, checker: Checker, secrets: Iterable[str] = ()) -> list[Find]:
-    """A backup in pg_dump's plain text: each column of each table, and all that stands around the tables.
+    """A backup in pg_dump's plain text: each column of each table, and the text between the tables.
 
-    `secrets`: passwords and tokens, of which nothing but a hash may be there.
+    `secrets`: passwords and tokens, of which only hashes may occur.
     """
     text = dump.decode()
     found = checker.both("the backup, outside the tables", _BLOCK.sub("", text))
@@ -61,7 +61,7 @@ def in_a_dump(dump: bytes, checker: Checker, secrets: Iterable[str] = ()) -> lis
 
 
 def in_files(paths: Iterable[Path], checker: Checker, secrets: Iterable[str] = ()) -> list[Find]:
-    """Files as they lie on the disk, whatever they are. Phones are let be: they stand in columns of their own."""
+    """Files on the disk, of any kind. Phone numbers are ignored, because they have columns of their own."""
     found, forms = [], list(_forms(secrets))
     for path in sorted(paths):
         if path.is_file() and not path.is_symlink():
@@ -72,7 +72,7 @@ def in_files(paths: Iterable[Path], checker: Checker, secrets: Iterable[str] = (
 
 
 def in_wide_characters(checker: Checker, place: str, content: bytes) -> list[Find]:
-    """Identity numbers as text of two bytes a character, of which one is nought."""
+    """Identity numbers in text with two bytes per character, one of them zero."""
     return [
         find
         for run in re.findall(rb"(?:\d\x00|\x00\d){11,}", content)
@@ -87,7 +87,7 @@ def _in_column(checker: Checker, place: str, text: str, *, binary: bool) -> list
 
 
 def _forms(secrets: Iterable[str]) -> Iterator[bytes]:
-    """A secret as it is, backwards, and in hex."""
+    """A secret as it is, reversed, and in hex."""
     for secret in secrets:
         plain = secret.encode()
         yield from (plain, plain[::-1], plain.hex().encode())

@@ -1,4 +1,4 @@
-"""Canaries into each place of each route a client can write in, and a look at what comes of it."""
+"""Send canaries to every place of every route that a client can write to, and search the results."""
 
 import io
 import itertools
@@ -28,13 +28,13 @@ HEADERS = (
 )
 A_BODY = 8
 SHORT = {"seconds": "0"}
-"""Streams of changes end at once; other routes pass over it."""
+"""Makes streams of changes end at once; other routes ignore it."""
 ROLES = {"kari": Role.AGENT, "lise": Role.LEADER, "per": Role.OPERATOR, "rita": Role.AUDITOR, "ada": Role.ADMIN}
 
 
 @dataclass
 class Numbers:
-    """Canaries by turns, each in the next of its spellings; every one is used once before any is used again."""
+    """Canaries in turn, each in the next of its spellings. Every one is used once before any is used again."""
 
     people: Iterator[str] = field(default_factory=lambda: itertools.cycle(identities()))
     phones: Iterator[str] = field(default_factory=lambda: itertools.cycle(phones()))
@@ -53,7 +53,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Route:
-    """One operation of the app, with what its document says of it."""
+    """One operation of the app, with its entry in the document."""
 
     method: str
     path: str
@@ -77,7 +77,7 @@ def routes(world: World) -> list[Route]:
 
 
 def fields(world: World, route: Route) -> dict[str, Any]:
-    """The properties of the body the route takes."""
+    """The properties of the body of the route."""
     content = route.operation.get("requestBody", {}).get("content", {})
     schema = next(iter(content.values()), {}).get("schema", {})
     if "$ref" in schema:
@@ -86,7 +86,7 @@ def fields(world: World, route: Route) -> dict[str, Any]:
 
 
 def requests_of(world: World, route: Route, numbers: Numbers, id: str) -> Iterator[dict[str, Any]]:
-    """A request for each place of the route a client can write in."""
+    """A request for each place of the route that a client can write to."""
     plain = route.path.replace("{id}", id).replace("{slug}", "kirurgi")
     if "{" in route.path:
         yield {"url": re.sub(r"{[^}]*}", quote(numbers.next(), safe=""), route.path), "params": SHORT}
@@ -114,14 +114,14 @@ def requests_of(world: World, route: Route, numbers: Numbers, id: str) -> Iterat
 
 
 def example(name: str) -> Any:
-    """A value that is taken, for the fields most bodies need."""
+    """A valid value, for the fields that most bodies need."""
     given = {"department": "kirurgi", "fence": 1, "outcome": "no_answer", "reason": "other", "phone": "+4740612345"}
     return given.get(name)
 
 
 @dataclass
 class Run:
-    """What one run left, and what was found in it."""
+    """The output of one run, and the canaries found in it."""
 
     log: io.StringIO
     numbers: Numbers = field(default_factory=Numbers)
@@ -130,7 +130,7 @@ class Run:
 
 
 async def through_every_route(world: World, checker: Checker, *, only: Callable[[Route], bool] = lambda _: True) -> Run:
-    """Send canaries to each place of each route, with the rights to be heard, and look through what comes of it."""
+    """Send canaries to each place of each route, with sufficient rights, and search the results."""
     log = io.StringIO()
     configure_logging(world.services.settings, level=logging.DEBUG, stream=log)
     for name in list(logging.root.manager.loggerDict):
@@ -148,7 +148,7 @@ async def through_every_route(world: World, checker: Checker, *, only: Callable[
 
 
 async def who_may(world: World, route: Route, id: str) -> str:
-    """Somebody whose role opens the route."""
+    """An agent whose role may use the route."""
     url = route.path.replace("{id}", id).replace("{slug}", "kirurgi")
     for name, role in ROLES.items():
         token = await world.token(name, role)
@@ -162,7 +162,7 @@ async def who_may(world: World, route: Route, id: str) -> str:
 
 async def sent(world: World, checker: Checker, run: Run, route: Route, role: str, given: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {await world.token(role, ROLES[role])}", **given.pop("headers", {})}
-    world.clock.advance(timedelta(seconds=1))  # nobody asks more than they may in a minute
+    world.clock.advance(timedelta(seconds=1))  # no agent exceeds the limit per minute
     answer = await world.client.request(route.method, given.pop("url"), headers=headers, **given)
     run.answered.setdefault(route.name, set()).add(answer.status_code)
     place = f"the answer {answer.status_code} of {route.name}"

@@ -1,6 +1,6 @@
 """One agent's program in a process of its own: claims one callback after another until none waits.
 
-Reads {"url", "token", "department"} from stdin, says "ready", starts at the next line, and prints the claims it got
+Reads {"url", "token", "department"} from stdin, prints "ready", starts at the next line, and prints the claims it got
 as a JSON list of [callback id, fence].
 """
 

@@ -1,7 +1,7 @@
-"""What processes asked of the queue and were answered, line by line, and the check that it can have happened.
+"""The requests of processes to the queue and their answers, line by line, and a check that the history is possible.
 
-A line is written before each question and after each answer, to a file of the process' own, only ever appended to: what
-was written is there after a kill -9. Times are of the machine's monotonic clock, the same in every process.
+A line is written before each request and after each answer, to an append-only file for each process, so that it
+survives a kill -9. Times are from the machine's monotonic clock, which is the same in every process.
 """
 
 import json
@@ -17,7 +17,7 @@ OK, LOST = "ok", "lost"
 
 
 class Journal:
-    """One process' lines."""
+    """The lines of one process."""
 
     def __init__(self, file: Path) -> None:
         self._out = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -26,7 +26,7 @@ class Journal:
         self._write({"asked": what, "id": id, "fence": fence})
 
     def answered(self, answer: str, id: str | None = None, fence: int | None = None) -> None:
-        """`answer`: ok or lost (the desk refused). Nothing after a question: killed, so nobody knows."""
+        """`answer`: ok or lost (the desk refused). A request without an answer: killed, and the result is unknown."""
         self._write({"answered": answer, "id": id, "fence": fence})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Operation:
-    """A question and its answer. `end` and `answer` are None when the process was killed in between."""
+    """A request and its answer. `end` and `answer` are None when the process was killed in between."""
 
     process: str
     what: str
@@ -47,7 +47,7 @@ class Operation:
 
 
 def operations(folder: Path) -> list[Operation]:
-    """All journals there, in the order of the questions."""
+    """All journals in the folder, in the order of the requests."""
     found = []
     for file in sorted(folder.glob("*.jsonl")):
         asked: dict[str, Any] | None = None
@@ -72,7 +72,7 @@ def _unknown(file: Path, asked: dict[str, Any]) -> Operation:
 
 @dataclass(frozen=True)
 class Stored:
-    """A callback as the database has it in the end. `claims` and `closings` count its history rows."""
+    """A callback's final state in the database. `claims` and `closings` count its history rows."""
 
     id: str
     status: str
@@ -82,7 +82,7 @@ class Stored:
 
 
 def faults(done: Iterable[Operation], stored: Iterable[Stored], lease: float) -> list[str]:
-    """Everything in these histories that a right queue can't have done. `lease` in seconds."""
+    """Everything in these histories that a correct queue cannot have done. `lease` in seconds."""
     claims, completions = defaultdict(list), defaultdict(list)
     for each in done:
         if each.id is not None and (each.what == "complete" or each.answer == OK):
@@ -103,7 +103,7 @@ def _of_one(callback: Stored, claims: list[Operation], completions: list[Operati
 
 
 def _lost(callback: Stored, claims: list[Operation], completions: list[Operation]) -> list[str]:
-    """In the end each is closed once, and every answer given is in the database."""
+    """Check that each is closed once, and that every answer is in the database."""
     found = []
     if callback.status != "closed":
         found.append(f"lost: {callback.status} for good")
@@ -119,7 +119,7 @@ def _lost(callback: Stored, claims: list[Operation], completions: list[Operation
 
 
 def _double(claims: list[Operation], completions: list[Operation], lease: float) -> list[str]:
-    """No fence twice, fences grow, and nobody gets what another holds: has claimed, not let go, lease not run out."""
+    """Check that fences grow, and that no agent gets a callback which another holds under a live lease."""
     found = []
     for n, first in enumerate(claims):
         for second in claims[n + 1 :]:
@@ -139,7 +139,7 @@ def _double(claims: list[Operation], completions: list[Operation], lease: float)
 
 
 def _stale(claims: list[Operation], completions: list[Operation]) -> list[str]:
-    """Nothing is completed on an old fence once a newer claim has been answered."""
+    """Check that nothing is completed with an old fence after a newer claim was answered."""
     return [
         f"completed with fence {done.fence} after fence {claim.fence} was given"
         for done in completions

@@ -1,7 +1,7 @@
-"""Agents in a process of their own: claim, work a moment, complete; again for ever, until the process is killed.
+"""Agents in a separate process: claim, work briefly, complete, and repeat until the process is killed.
 
-One callback in so many takes the first two who claim it longer than their lease, so that what they then complete is
-another's by rights. A mutant is the desk with one fault, which the checker must see.
+One callback in `slow_one_in` takes its first two agents longer than their lease, so that another agent owns it when
+they complete it. A mutant is a desk with one fault, which the checker must find.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ async def work_for_ever(desk: Desk, journal: Journal, agent: str, lease: float, 
         try:
             taken = await desk.claim("kirurgi", agent, scope=EVERYTHING)
         except StorageUnavailable:
-            continue  # nobody knows
+            continue  # result unknown
         if not taken:
             journal.answered(LOST)
             await asyncio.sleep(0.05)
@@ -61,7 +61,7 @@ _STILL_WAITS = "and c.id = numbered.id and c.status = 'waiting'"
 
 
 def no_condition() -> None:
-    """The next in line is looked up without a lock, and taken without looking again."""
+    """The next in line is selected without a lock, and claimed without a check."""
 
     async def take_next(
         connection: Connection,
@@ -95,20 +95,20 @@ def no_condition() -> None:
 
 
 def no_fencing() -> None:
-    """Whoever says that it is theirs is believed."""
+    """Accepts a completion from any agent."""
     transitions.require_claim = lambda *_given: None  # type: ignore[assignment]
     together.COMPLETE = together.statement(str(together.COMPLETE.element).replace("and c.fence = asked.fence", ""))
 
 
 def not_atomic() -> None:
-    """A claim in two commits: first the callback is taken, then who has it until when is written."""
+    """A claim in two commits: first the status, then the agent and the lease."""
     claim = Desk.claim
 
     async def in_two(self: Desk, department: str, agent: str, **more: Any) -> Any:
         lease, self._lease = self._lease, timedelta(days=1)
         taken = await claim(self, department, agent, **more)
         self._lease = lease
-        await asyncio.sleep(0.2)  # as if it had something else to see to first: time for many a kill
+        await asyncio.sleep(0.2)  # a pause in which a kill is likely
         async with self._database.begin() as connection:
             for callback in taken:
                 lease_until = datetime.now(UTC) + lease
@@ -127,12 +127,12 @@ MUTANTS: dict[str, Callable[[], None]] = {
 
 
 async def claim_for_ever(url: str, journals: list[Path], lease: float, slow_one_in: int) -> None:
-    database = Database(url, pool_size=2)  # a killed process is soon replaced: connecting must cost little
+    database = Database(url, pool_size=2)  # a killed process is soon replaced, so connecting must be cheap
     desk = make_desk(database, SystemClock(), lease=timedelta(seconds=lease))
     await asyncio.gather(*(work_for_ever(desk, Journal(each), each.stem, lease, slow_one_in) for each in journals))
 
 
 def run(url: str, journals: list[Path], lease: float, slow_one_in: int, mutant: str) -> None:
-    """The whole life of the process, with an agent for each journal; it ends by being killed."""
+    """Run the process, with an agent for each journal, until it is killed."""
     MUTANTS[mutant]()
     asyncio.run(claim_for_ever(url, journals, lease, slow_one_in))

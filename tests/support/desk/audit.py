@@ -1,4 +1,4 @@
-"""What the tests of the audit share: an audit, entries to write, and the rows as they stand."""
+"""Shared by the tests of the audit: an audit, entries to write, and the current rows."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -41,12 +41,12 @@ async def everything(database: Database) -> list[AuditRow]:
 
 
 async def faults(database: Database, *anchors: Anchor, vault: Vault = VAULT, step: int = 1000) -> Sequence[Fault]:
-    """What verifying finds."""
+    """The faults that verification finds."""
     return (await Verifying(database=database, vault=vault, rows_a_step=step).verify(anchors)).faults
 
 
 async def unguarded(database: Database, *statements: str, **values: Any) -> None:
-    """Run SQL as somebody who is master of the database: without the triggers, which stay off."""
+    """Run SQL as an owner of the database would: with the triggers switched off, which stay off."""
     async with database.begin() as connection:
         for table in ("audit", "audit_callbacks"):
             if connection.dialect.name == "postgresql":

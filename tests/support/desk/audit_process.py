@@ -1,4 +1,4 @@
-"""An audit in a process of its own, for tests that race or kill one: `python -m tests.support.desk.audit_process …`.
+"""An audit in a separate process, for tests that race or kill one: `python -m tests.support.desk.audit_process …`.
 
 <url> <name>   adds rows four at a time, for ever, and prints how many there are once they are committed
 """

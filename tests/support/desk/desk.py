@@ -1,4 +1,4 @@
-"""What the tests of the desk share: departments, people, phones, calls, and a desk put together from them."""
+"""Shared by the tests of the desk: departments, people, phones, calls, and a desk built from them."""
 
 from datetime import time, timedelta
 
@@ -16,7 +16,7 @@ KEYS = {"identity_key": bytes(range(32)), "index_key": bytes(range(32, 64))}
 
 
 def phone(n: int) -> PhoneNumber:
-    """One of the ten thousand numbers kept for fiction."""
+    """One of the ten thousand numbers reserved for fiction."""
     return parse_phone(f"6805{n:04}")
 
 

@@ -1,4 +1,4 @@
-"""A desk in a process of its own, for tests that race or kill one. `python -m tests.support.desk.desk_process claim …`.
+"""A desk in a separate process, for tests that race or kill one. `python -m tests.support.desk.desk_process claim …`.
 
 claim <url> <agent> <limit>   waits for a line on stdin, claims until nothing is left, prints the ids
 register <url> <name>         registers one caller after another, printing each number once it is stored, for ever

@@ -1,4 +1,4 @@
-"""Dials on a real database, with a clock that stands still: a Tuesday, 09:00 in Oslo."""
+"""Dials on a real database, with a fixed clock: a Tuesday, 09:00 in Oslo."""
 
 from dataclasses import dataclass
 
@@ -22,17 +22,17 @@ class DialWorld:
     clock: FakeClock
 
     async def claimed(self, n: int, agent: str = "kari") -> Callback:
-        """Person `n` has rung, and that agent holds the callback."""
+        """Register a call of person `n`, and claim it for the agent."""
         registered = await self.desk.register(call(n), "kirurgi", None, phone(n))
         return await self.desk.claim_named(registered.callback.id, agent, scope=EVERYTHING)
 
     async def requested(self, n: int, agent: str = "kari") -> Dial:
-        """And has asked for the dial."""
+        """The same, and request a dial."""
         callback = await self.claimed(n, agent)
         return await self.dials.request(callback.id, agent, callback.fence, f"{agent}-phone", scope=EVERYTHING)
 
     async def events(self, callback_id: str) -> list[str]:
-        """What the history tells of the dial, reasons and outcomes behind a colon."""
+        """The events of the dial in the history, with reasons and outcomes after a colon."""
         rows = await self.desk.history(callback_id, scope=EVERYTHING)
         told = [row for row in rows if row.event.startswith("dial_") or row.event == "attempt"]
         return [

@@ -1,8 +1,8 @@
-"""A hospital's years in the queue, made inside the database: nobody waits for a million rows to be sent one by one.
+"""Years of a hospital's callbacks, generated inside the database, because sending a million rows takes too long.
 
 Of a hundred callbacks 90 are closed, 8 wait, one is claimed and one is unreachable; an agent has claimed two hundred.
 They are spread over the two known departments and six others, and over phones and persons. Each has a promise, a row
-of history, an attempt and a text message. Keys to other tables aren't checked while filling: they are right.
+of history, an attempt and a text message. Foreign keys are not checked while filling, because they are correct.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ DEPARTMENTS = ("kirurgi", "hjerte", *(f"avdeling-{n}" for n in range(6)))
 
 @dataclass(frozen=True)
 class Words:
-    """How one engine says what differs."""
+    """The SQL that differs between the engines."""
 
     rows: str
     id: str
@@ -96,7 +96,7 @@ from {word.rows}
 
 
 async def fill(database: Database, count: int, *, first: int = 1) -> None:
-    """Add the callbacks `first` to `first + count - 1`, with what belongs to them, and let the engine learn of them."""
+    """Add the callbacks `first` to `first + count - 1`, with what belongs to them, and update the statistics."""
     given = _given(database, first, first + count - 1)
     async with database.begin() as connection:
         if database.dialect == "postgresql":
@@ -107,7 +107,7 @@ async def fill(database: Database, count: int, *, first: int = 1) -> None:
 
 
 async def waiting(database: Database, count: int) -> None:
-    """Add as many callbacks that wait in `kirurgi`, and nothing else."""
+    """Add `count` callbacks that wait in `kirurgi`, and nothing else."""
     word = WORDS[database.dialect]
     statement = f"""
 insert into callbacks (id, department, status, priority, phone, phone_mobile, promise_policy, promise_from, promise_by,
@@ -122,7 +122,7 @@ from {word.rows}
 
 
 async def _learn(database: Database) -> None:
-    """Let the engine learn of the rows and put them away: a hospital's years came over years, not while agents ask."""
+    """Update the engine's statistics and vacuum, as years of normal operation would have done."""
     if database.dialect == "postgresql":
         async with database.ear() as connection:
             for statement in ("vacuum analyze", "checkpoint"):
@@ -142,7 +142,7 @@ def _given(database: Database, first: int, last: int) -> dict[str, object]:
 
 
 async def _by_parts(connection: Connection, statement: str, given: dict[str, object]) -> None:
-    """A million rows take longer than the time limit of a statement: by parts."""
+    """A million rows take longer than the time limit of a statement, so they are added in parts."""
     first, last = given["first"], given["last"]
     assert isinstance(first, int) and isinstance(last, int)
     for start in range(first, last + 1, 50_000):

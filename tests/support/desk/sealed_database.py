@@ -1,4 +1,4 @@
-"""Databases with sealed values in every column, under old keys and new, for the tests of keys, deleting and rights."""
+"""Databases with sealed values in every column, under old and new keys, for tests of keys and of deletion."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ def old_vault() -> Vault:
 
 
 def new_vault() -> Vault:
-    """Seals with version 2, opens version 1 too."""
+    """A vault that seals with version 2 and also opens version 1."""
     return Vault(identity_key=NEW, version=2, older={1: OLD}, index_key=INDEX)
 
 
 def newest_vault() -> Vault:
-    """Version 2 alone."""
+    """A vault with version 2 alone."""
     return Vault(identity_key=NEW, version=2, index_key=INDEX)
 
 
@@ -38,7 +38,7 @@ NEW_INDEX = b"j" * 32
 
 
 def index_vault(*versions: int) -> Vault:
-    """With index keys of these versions, the one in use first; 1 is the old vault's."""
+    """A vault with index keys of these versions, the one in use first. Version 1 is the old vault's."""
     keys = {1: INDEX, 2: NEW_INDEX}
     first, *others = versions
     return Vault(
@@ -47,7 +47,7 @@ def index_vault(*versions: int) -> Vault:
 
 
 def changing_vault() -> Vault:
-    """New keys of both kinds in use, the old ones beside them."""
+    """A vault that uses new keys of both kinds and has the old ones too."""
     index = {"index_key": NEW_INDEX, "index_version": 2, "older_index": {1: INDEX}}
     return Vault(identity_key=NEW, version=2, older={1: OLD}, **index)  # type: ignore[arg-type]
 
@@ -58,7 +58,7 @@ def written(**keys: bytes) -> str:
 
 
 def variables(url: str, **more: str) -> dict[str, str]:
-    """Settings of a process that has the old key, or `identity_key`."""
+    """Settings of a process with the old key, or with `identity_key`."""
     given = {
         "environment": "production",
         "database_url": url,
@@ -85,7 +85,7 @@ def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting") ->
 
 
 async def fill(database: Database, clock: Clock, count: int) -> list[str]:
-    """`count` callbacks, every third waiting and the others closed; one row in each other table for every ten."""
+    """Add `count` callbacks, every third waiting and the others closed; one row in each other table for every ten."""
     now, vault = clock.now(), old_vault()
     rows = [callback(n, now, vault=vault, status="waiting" if n % 3 == 0 else "closed") for n in range(count)]
     async with database.begin() as connection:
@@ -119,7 +119,7 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
 
 
 def text(n: int, callback_id: str, now: datetime, vault: Vault) -> dict[str, Any]:
-    """A text that waits to be sent."""
+    """A text in the queue."""
     return {
         **{"id": n + 1, "callback_id": callback_id, "kind": "receipt", "key": str(uuid4()), "state": "queued"},
         **{"at": now, "changed_at": now, "next_at": now, "tries": 0},
@@ -144,5 +144,5 @@ def opened(vault: Vault, found: Mapping[tuple[str, str | int], bytes]) -> dict[t
 
 
 def headers(found: Mapping[tuple[str, str | int], bytes]) -> Sequence[bytes]:
-    """What the values begin with, each once."""
+    """The distinct first bytes of the values."""
     return sorted({value[:3] for value in found.values()})

@@ -26,7 +26,7 @@ def postgres_server() -> Iterator[postgres.Postgres]:
 
 @pytest.fixture
 async def postgres_url(postgres_server: postgres.Postgres) -> AsyncIterator[str]:
-    """The address of an empty database of the test's own."""
+    """The address of an empty database for this test."""
     name = f"test_{uuid.uuid4().hex}"
     await _command(postgres_server, f"create database {name}")
     yield postgres_server.url(name)
@@ -43,7 +43,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """`migrated_template(engine)`: where an empty database with the newest tables stands; copies of it are quick."""
+    """`migrated_template(engine)`: the name of an empty database with the newest tables, which is quick to copy."""
     made: dict[str, str] = {}
 
     def template(engine: str, server: postgres.Postgres | None = None) -> str:
@@ -64,7 +64,7 @@ def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
 def migrated_url(
     request: pytest.FixtureRequest, tmp_path: Path, migrated_template: Callable[..., str]
 ) -> Iterator[str]:
-    """A database with the newest tables, empty, on each engine in turn."""
+    """An empty database with the newest tables, on each engine in turn."""
     if request.param == "sqlite":
         shutil.copyfile(migrated_template("sqlite"), tmp_path / "innringing.db")
         yield f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
@@ -103,7 +103,7 @@ def machine_settings(folder: Path, **given: object) -> Settings:
 
 
 async def copied(server: postgres.Postgres, template: str) -> str:
-    """The name of a new database like that one."""
+    """Copy a database. Returns the name of the copy."""
     name = f"test_{uuid.uuid4().hex}"
     await _command(server, f"create database {name} template {template}")
     return name

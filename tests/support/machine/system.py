@@ -18,12 +18,12 @@ from tests.support.environment import UNLIMITED, without_ours
 from tests.support.machine.servers import machine_settings
 
 COMMAND = [sys.executable, "-c", "from innringing import app; app()"]
-START_LIMIT = 60.0  # generous: another test run may have the machine
+START_LIMIT = 60.0  # generous, because other test runs may use the machine
 STOP_LIMIT = 30.0
 
 
 class Program:
-    """A running `innringing <command>`. Everything it says is kept in `said`."""
+    """A running `innringing <command>`. Its output is in `said`."""
 
     def __init__(
         self, command: str, variables: dict[str, str], said: Path, *, interpreter: Sequence[str] = COMMAND
@@ -61,7 +61,7 @@ class Program:
 
 
 class System:
-    """Everything a patient and an agent need, in one folder. Use as a context manager."""
+    """A complete system for patients and agents, in one folder. Use as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -91,7 +91,7 @@ class System:
         return Program(command, variables(self.settings), said, interpreter=interpreter)
 
     def restart_ivr(self, interpreter: Sequence[str] = COMMAND) -> None:
-        """`interpreter`: how `innringing` is begun, where something about it is to be otherwise."""
+        """`interpreter`: another command that starts `innringing`."""
         self.ivr = self.start("ivr", interpreter)
         self.until_ivr_is_in_asterisk()
 
@@ -173,7 +173,7 @@ def run(
 
 
 def until(condition: object, program: Program | None = None, seconds: float = START_LIMIT) -> None:
-    """Wait until it holds. Raises AssertionError with the program's last words when it ends or never gets there."""
+    """Wait until the condition holds. Raises AssertionError with the program's last output if it ends or takes long."""
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition():

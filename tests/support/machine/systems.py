@@ -1,4 +1,4 @@
-"""Whole systems for acceptance and chaos: two for the run, one on each database engine, with nothing in them faked."""
+"""Complete systems for acceptance and chaos tests: two for the run, one on each database engine, without fakes."""
 
 import asyncio
 import fcntl
@@ -17,7 +17,7 @@ from tests.support.machine.system import System, run, running_system
 
 @pytest.fixture(scope="session")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What callers hear, built as a hospital would build it; once, when several processes share the tests."""
+    """Build the prompts as a hospital would; only once when several processes share the tests."""
     tools = str(tree.ensure(tree.ASTERISK) / "bin")
     settings = machine_settings(tmp_path_factory.mktemp("prompts"))
     shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else Path(settings.files.var)

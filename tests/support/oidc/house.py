@@ -1,6 +1,6 @@
-"""The web door, a provider and browsers at both: what the tests of log-ins at a provider start from.
+"""The api, a provider and browsers: the setup for tests of log-ins at a provider.
 
-The fixtures are had by the modules of this folder through conftest.py.
+The integration tests get the fixtures through their conftest.py.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ CHECK: Final = timedelta(minutes=15)
 KIRURGI: Final = Grant(Role.AGENT, "kirurgi")
 SESSION: Final = "__Host-innringing"
 CLICKED: Final = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-User": "?1"}
-"""What a browser says of a click on a page of ours."""
+"""The headers of a browser for a click on one of our pages."""
 
 Opens = Callable[..., AbstractAsyncContextManager["House"]]
 
@@ -54,25 +54,25 @@ def as_they_were(provider: Running) -> Iterator[Running]:
 
 @dataclass
 class House:
-    """The web door, a provider, and browsers at both."""
+    """The api, a provider, and their browsers."""
 
     world: World
     provider: Running
     gone_by: timedelta = timedelta()
 
     def browser(self) -> httpx.AsyncClient:
-        """A browser that has nothing of ours yet."""
+        """A browser without any of our cookies."""
         transport = httpx.ASGITransport(app=self.world.app)
         return httpx.AsyncClient(transport=transport, base_url=OURS, headers={"Accept": "text/html", **CLICKED})
 
     async def goes(self, browser: httpx.AsyncClient, person: str = "kari", after: str | None = None) -> str:
-        """The address the provider sends the browser back to."""
+        """The address to which the provider redirects the browser."""
         answer = await browser.get(LOGIN, params={"after": after} if after else {})
         assert answer.status_code == 303, answer.text
         return await log_in_at(answer.headers["location"], person)
 
     async def logs_in(self, browser: httpx.AsyncClient, person: str = "kari") -> Session:
-        """The session of somebody who went there and came back."""
+        """Log in through the provider. Returns the session."""
         answer = await browser.get(await self.goes(browser, person))
         assert answer.status_code == 303, answer.text
         return await self.session(browser)
@@ -86,7 +86,7 @@ class House:
         return await self.world.services.sessions.verify(browser.cookies[SESSION])
 
     def passes(self, time: timedelta) -> None:
-        """So much time goes by, at the provider as here."""
+        """Let time pass, at the provider and here."""
         self.world.clock.advance(time)
         self.gone_by += time
         self.provider.control(skew=self.gone_by.total_seconds())
@@ -98,7 +98,7 @@ class House:
 
 @pytest.fixture
 def opens(migrated_url: str, tmp_path: Path) -> Opens:
-    """`opens(provider, **settings)`: a house whose people log in there, on each engine in turn."""
+    """`opens(provider, **settings)`: a house whose people log in at that provider, on each engine in turn."""
     (tmp_path / "access.toml").write_text(ACCESS, "utf-8")
 
     @asynccontextmanager
@@ -112,7 +112,7 @@ def opens(migrated_url: str, tmp_path: Path) -> Opens:
 
 
 async def still(house: House, browser: httpx.AsyncClient) -> frozenset[Grant]:
-    """What the one in that browser may do at the next request."""
+    """The access of the browser's user at the next request."""
     single_sign_on = house.world.services.single_sign_on
     assert single_sign_on is not None
     found = await house.found(browser)
@@ -128,7 +128,7 @@ async def logout_token(forging: Running, **way: Any) -> str:
 
 
 class _Served(uvicorn.Server):
-    """A server within the test's own process, whose signals stay its own."""
+    """A server in the test's process that leaves the signal handlers alone."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -137,7 +137,7 @@ class _Served(uvicorn.Server):
 
 @asynccontextmanager
 async def served(app: Any, port: int) -> AsyncIterator[None]:
-    """The web door on a real port, for a provider that rings at it."""
+    """The api on a real port, for a provider that calls it."""
     server = _Served(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve())
     try:

@@ -1,7 +1,7 @@
-"""Identity providers on loopback, and the browser of somebody who logs in there.
+"""Identity providers on loopback, and the browser of a user who logs in there.
 
-`provided` is oidc-provider in a Node of its own, with the hospital's people; `forger` issues what a right provider
-never does. Each ends with the test process that started it: its stdin closes.
+`provided` is oidc-provider in a Node process, with the hospital's people; `forger` issues what a correct provider
+never does. Each ends with the test process that started it, because its stdin closes.
 """
 
 import json
@@ -54,26 +54,26 @@ KEYS: Final = {
 
 @dataclass
 class Running:
-    """A provider process, and what it can be told to do."""
+    """A provider process, and its controls."""
 
     issuer: str
     settings: dict[str, Any]
     process: subprocess.Popen[str] = field(repr=False)
 
     def control(self, **asked: Any) -> Any:
-        """Change what the provider is; what it has counted."""
+        """Change the provider's behaviour. Returns its counts."""
         answer = httpx.post(f"{self.issuer}/control", json=asked, timeout=30, trust_env=False)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def asked(self, path: str) -> int:
-        """How often something was asked for at that path."""
+        """The number of requests to that path."""
         return int(self.control()["counts"].get(path, 0))
 
 
 @contextmanager
 def provided(*, strict: str | None = None, backchannel: str | None = None) -> Iterator[Running]:
-    """oidc-provider; `strict` ("EC" or "RSA") asks what HelseID asks, of a client with that kind of key."""
+    """oidc-provider. With `strict` ("EC" or "RSA") it requires what HelseID does, from a client with such a key."""
     node, modules = identity_provider.ensure()
     port = free_port(socket.SOCK_STREAM)
     given = {
@@ -91,7 +91,7 @@ def provided(*, strict: str | None = None, backchannel: str | None = None) -> It
 
 @contextmanager
 def forger() -> Iterator[Running]:
-    """A provider that signs whatever it is told to."""
+    """A provider that signs whatever the test requests."""
     port = free_port(socket.SOCK_STREAM)
     program = identity_provider.SOURCE / "forger.py"
     issuer = f"http://127.0.0.1:{port}"
@@ -148,9 +148,9 @@ def _started(command: list[str], given: Any, environment: dict[str, str]) -> Ite
 
 
 async def log_in_at(address: str, person: str, jar: httpx.Cookies | None = None) -> str:
-    """Where the provider sends `person`'s browser back to, with the answer in the address.
+    """The address to which the provider redirects `person`'s browser, with the answer in it.
 
-    `jar`: the provider's cookies, kept from one log-in to the next as a browser does.
+    `jar`: the provider's cookies, kept between log-ins as in a browser.
     """
     async with httpx.AsyncClient(trust_env=False, cookies=jar, timeout=30) as browser:
         for _ in range(8):

@@ -1,4 +1,4 @@
-"""What must hold for any conversation, looked up after it: departments, a calendar, and the checks."""
+"""What must hold after any conversation: departments, a calendar, and the checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -69,9 +69,9 @@ CATALOGUE = load_catalogue(ROOT / "prompts" / "catalogue.toml")
 
 @dataclass
 class Kept:
-    """What must not be lost: callbacks whose receipt was begun, less those `ended` by agents or their callers.
+    """What must not be lost: callbacks whose receipt was started, except those `ended` by agents or their callers.
 
-    `closures` are (department, from, until) as they stand, `promises` how many rows of promises were looked at.
+    `closures` are the current (department, from, until), `promises` the number of checked rows of promises.
     """
 
     confirmed: set[str] = field(default_factory=set)
@@ -80,13 +80,13 @@ class Kept:
     promises: int = 0
 
     def close(self, department: str, from_: datetime, until: datetime) -> None:
-        """A closure takes the place of those it overlaps."""
+        """A closure replaces those it overlaps."""
         apart = [each for each in self.closures if each[0] != department or each[2] <= from_ or until <= each[1]]
         self.closures = [*apart, (department, from_, until)]
 
 
 async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, kept: Kept) -> None:
-    """One call is over: it ended somewhere, is on record, and nothing said in it was untrue."""
+    """Check a finished call: it has a known ending, is stored, and nothing said in it was false."""
     done = exchange.done[line.id]
     async with database.read() as connection:
         query = text("select callback_id, incomplete, step, why from calls where channel_id = :id")
@@ -112,7 +112,7 @@ async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, 
 
 
 def _receipt_is_true(line: Line, done: Sequence[Done], kept: Kept) -> None:
-    """It is said after it is so."""
+    """Check that it is said only after it is true."""
     stored = [each for each in done if isinstance(each.result, Registration | Standing)]
     for at, prompt, _ in line.spoken:
         if prompt in ("received", "already_on_list", "we_ring"):
@@ -128,7 +128,7 @@ def _promises_told_are_stored(line: Line, done: Sequence[Done]) -> None:
     for place, (heard_at, prompt, language) in enumerate(spoken):
         words = [word for _, word, _ in takewhile(lambda said: said[1] != "pause", spoken[place + 1 :])]
         if prompt != "we_ring" or place + len(words) + 1 == len(spoken):
-            continue  # broken off by a hang-up or a key
+            continue  # interrupted by a hang-up or a key
         last = [each for each in done if isinstance(each.result, Registration | Standing) and each.at <= heard_at][-1]
         promise = last.result.callback.promise
         is_by, when = told_time(words, last.at)
@@ -139,7 +139,7 @@ def _promises_told_are_stored(line: Line, done: Sequence[Done]) -> None:
 
 
 def _written(words: Sequence[str], language: str) -> str:
-    """Spoken prompts as one would write them: «tirsdag 30. mars klokken 10»."""
+    """Spoken prompts in written form: «tirsdag 30. mars klokken 10»."""
     english, parts = language == "en", []
     for word in words:
         family, _, number = word.rpartition("_")
@@ -158,7 +158,7 @@ def _written(words: Sequence[str], language: str) -> str:
 
 
 def _number_told_is_stored(line: Line, done: Sequence[Done]) -> None:
-    """The number last read back before the receipt is the one that is rung."""
+    """Check that the number read back last before the receipt is the one to call."""
     stored = next((each.result for each in done if isinstance(each.result, Registration)), None)
     if stored is None or "ring_number" not in line.prompts or "received" not in line.prompts:
         return
@@ -171,9 +171,9 @@ def _number_told_is_stored(line: Line, done: Sequence[Done]) -> None:
 
 
 async def kept_promises_hold(database: Database, kept: Kept, now: datetime) -> None:
-    """Promises given since the last look are for an open hour of an open day; nobody waits twice; no room is overfull.
+    """Check the promises given since the last check: open hours of open days, one per person, no round overfull.
 
-    Called after each step, so that the closures known here are those the promises were given under.
+    Called after each step, so that the closures known here are those that the promises were given under.
     """
     async with database.read() as connection:
         query = promises.select().order_by(promises.c.id).offset(kept.promises)
@@ -209,7 +209,7 @@ def _is_open(department: Department, row: Any, kept: Kept) -> None:
 
 
 def nothing_personal(logs: Sequence[Any]) -> None:
-    """No digits of a person or a phone in what was logged; and nothing but what may go wrong."""
+    """Check that the log has no digits of a person or a phone, and only expected failures."""
     told = [str(entry) for entry in logs]
     secrets = [synthetic_identity(n) for n in range(1, 4)] + ["6805000", "6805100", "701740605", "82900000"]
     assert not [entry for entry in told for secret in secrets if secret in entry], "a log holds what was keyed"

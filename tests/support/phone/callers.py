@@ -1,4 +1,4 @@
-"""Patients at the phone, for tests: what they hear while it is said, and when."""
+"""Patients on the phone: what they hear while it is said, and when."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,20 +15,20 @@ from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from ops.softphone.rtp import RATE
 
-PATIENCE = 60.0  # seconds a caller waits for what must come: a limit against hanging, not a measure
+PATIENCE = 60.0  # seconds that a caller waits for a prompt; a limit against hanging, not a measure
 LOOK_EVERY = 0.25
-OVERLAP = 2 * OPENING  # samples looked at again: a prompt may have begun just before the last look
+OVERLAP = 2 * OPENING  # samples searched again, because a prompt may have started just before the last search
 
 
 ALIKE = frozenset({"we_ring", "ring_number"})
-"""Pieces that some sentences begin with: who does not know them takes them for those."""
+"""Fragments that some sentences start with. A listener without them would mistake them for those sentences."""
 
 
 @dataclass
 class Caller:
-    """A person who has rung. `keys` and `hears` are what a person can do; `heard` is told afterwards.
+    """A person in a call. `keys` and `hears` are what a person can do; `heard` gives the result afterwards.
 
-    `ears`: entered to go through a whole recording. Where many ring at once, one at a time: or others come too late.
+    `ears`: entered to search a whole recording. Where many call at once, one at a time, or others get too late.
     """
 
     call: PhoneCall
@@ -39,7 +39,7 @@ class Caller:
         await self.call.key(digits, info=info)
 
     async def hears(self, *keys: str, after: float = 0.0) -> HeardPrompt:
-        """Wait until one of these prompts has begun later than `after` seconds into the call."""
+        """Wait until one of these prompts has started later than `after` seconds into the call."""
         listener = await asyncio.to_thread(listener_of, self.prompts, frozenset(keys))
         assert len(listener) == len(keys), f"not all of {keys} are built"
         first = int(after * RATE)
@@ -72,7 +72,7 @@ class Caller:
         return [heard.key for heard in await self.sentences()]
 
     async def sentences(self) -> list[HeardPrompt]:
-        """The same with times. In a thread: packets must not wait meanwhile."""
+        """The same with times. In a thread, so that packets do not have to wait."""
         async with self.ears:
             samples = self.call.heard.samples()
             listener = await asyncio.to_thread(listener_of, self.prompts, sentences() | ALIKE)
@@ -86,7 +86,7 @@ class Caller:
 
 @cache
 def listener_of(folder: Path, keys: frozenset[str]) -> PromptRecogniser:
-    """Somebody who knows these prompts. Kept: to read them takes longer than to find them in a second of sound."""
+    """A listener for these prompts. Cached, because reading them takes longer than a search in a second of sound."""
     return PromptRecogniser.of_folder(folder, keys)
 
 
@@ -101,7 +101,7 @@ def sentences() -> frozenset[str]:
 async def ringing(
     settings: Settings, extension: str, caller: str = "", *, withheld: bool = False, name: str = ""
 ) -> AsyncIterator[Caller]:
-    """A caller who has just been answered; hangs up at the end of the block, unless it is over."""
+    """A caller who has just been answered. Hangs up at the end of the block, unless the call is over."""
     async with Phone("127.0.0.1", settings.sip.port) as phone:
         call = await phone.ring(extension, caller=caller, withheld=withheld, name=name, patience=30)
         yield Caller(call, settings.files.prompts / "build" / "nb")

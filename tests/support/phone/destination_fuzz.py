@@ -1,6 +1,6 @@
-"""Destinations by the thousand: what an attacker, a mistyping caller or a strange SIP header may put in.
+"""Thousands of random destinations, as from an attacker, a mistyping caller or a strange SIP header.
 
-Each goes through the number check and the endpoint builder; what comes out is held against a rule of its own.
+Each goes through the number check and the endpoint builder, and the result is compared with a separate rule.
 """
 
 import random
@@ -25,7 +25,7 @@ STARTS = ("", "+", "00", "+47", "0047", "+46", "+1900", "+44909", "+881", "+979"
 
 @dataclass
 class Told:
-    """What came of it. `astray` holds endpoints outside the rule."""
+    """The result. `astray` contains endpoints that break the rule."""
 
     endpoints: int = 0
     refused: int = 0
@@ -43,7 +43,7 @@ def fuzz(*, seed: int, count: int, build: Build = build_endpoint) -> Told:
         prefixes = dice.choice(PREFIXES)
         text = _destination(dice)
         try:
-            # half of them have slipped past the number check, as a row changed by hand would
+            # half of them bypass the number check, as a row changed by hand would
             unchecked = dice.random() < 0.5
             phone = PhoneNumber(text, False) if unchecked else parse_phone(text, allow_foreign=dice.random() < 0.7)
             endpoint = build(phone, prefixes)
@@ -60,7 +60,7 @@ def _destination(dice: random.Random) -> str:
     kind = dice.random()
     if kind < 0.4:  # a number of a plausible length
         return dice.choice(STARTS) + "".join(dice.choices("0123456789", k=dice.randint(3, 12)))
-    if kind < 0.6:  # a good number with something put into it
+    if kind < 0.6:  # a valid number with something inserted
         good = f"+476805{dice.randrange(10000):04}"
         place = dice.randint(0, len(good))
         return good[:place] + "".join(dice.choices(JUNK, k=dice.randint(0, 3))) + good[place:]

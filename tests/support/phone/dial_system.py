@@ -1,4 +1,4 @@
-"""A whole system in which patients can be rung: an agent at a registered phone, a patient behind the trunk."""
+"""A complete system for calls to patients: an agent at a registered phone, and a patient behind the trunk."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ from ops.softphone.phone_call import PhoneCall
 from tests.support.machine.servers import free_port
 from tests.support.machine.system import System, running_system
 
-PATIENCE = 90.0  # seconds: a limit against hanging, not a measure
+PATIENCE = 90.0  # seconds; a limit against hanging, not a measure
 DEPARTMENTS = """
 [kirurgi]
 name = "Kirurgisk poliklinikk"
@@ -48,14 +48,14 @@ ringing_days = "every-day"
 
 @dataclass
 class Exchange:
-    """The system, where the patient's phone listens, and agents' tokens."""
+    """The system, the address of the patient's phone, and agents' tokens."""
 
     system: System
     patient_port: int
     tokens: dict[str, str] = field(default_factory=dict)
 
     async def token(self, agent: str) -> str:
-        """The token of that agent, who sits at the demo phone; added the first time."""
+        """The token of the agent, who uses the demo phone. Adds the agent the first time."""
         if agent not in self.tokens:
             async with open_database(self.system.settings.database) as database:
                 agents = Agents(database=database, clock=SystemClock())
@@ -118,7 +118,7 @@ def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
 
 @dataclass
 class Case:
-    """One callback an agent holds, and what becomes of its dial."""
+    """A callback that an agent holds, and the outcome of its dial."""
 
     agent: httpx.AsyncClient
     id: str
@@ -140,7 +140,7 @@ class Case:
         (await self.agent.delete(f"/callbacks/{self.id}/dial")).raise_for_status()
 
     async def state(self, *wanted: str) -> dict[str, Any]:
-        """Wait until the dial has come to one of these."""
+        """Wait until the dial has one of these states."""
         dial: dict[str, Any] = {}
         try:
             async with asyncio.timeout(PATIENCE):
@@ -178,6 +178,6 @@ def shown(call: PhoneCall) -> str:
 
 
 async def soon(ringing: Awaitable[PhoneCall]) -> PhoneCall:
-    """Who rings, or an error when nobody does."""
+    """The incoming call, or an error when there is none."""
     async with asyncio.timeout(PATIENCE):
         return await ringing

@@ -1,4 +1,4 @@
-"""A dialler on virtual time: an exchange that only takes notes, and a desk of dials kept in memory."""
+"""A dialler on virtual time, with an exchange that only records requests and a desk of dials in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -103,7 +103,7 @@ class FakeLines:
 
 @dataclass
 class FakeDials:
-    """The desk's side, as `desk.dials.Dials` is to the dialler."""
+    """The desk's side: a fake of `desk.dials.Dials`."""
 
     asked: list[Dial] = field(default_factory=list)
     left: list[Dial] = field(default_factory=list)
@@ -137,7 +137,7 @@ class FakeDials:
         return frozenset()
 
     async def end_forgotten(self) -> None:
-        """Nothing is forgotten here."""
+        """No dial is abandoned here."""
 
     async def extend(self, dial: Dial) -> None:
         self.extended += 1
@@ -171,7 +171,7 @@ class FakeDials:
 
 @dataclass
 class DialRoom:
-    """The dialler and hands to move what is around it."""
+    """The dialler, and methods that act on its surroundings."""
 
     dialler: Dialler
     lines: FakeLines
@@ -197,7 +197,7 @@ class DialRoom:
 
 @asynccontextmanager
 async def dial_room(**given: Any) -> AsyncIterator[DialRoom]:
-    """A dialler that serves; `given` are fields of the fakes."""
+    """A running dialler. `given` are fields of the fakes."""
     lines = FakeLines(**{key: value for key, value in given.items() if hasattr(FakeLines(), key)})
     dials = FakeDials(**{key: value for key, value in given.items() if hasattr(FakeDials(), key)})
     dialler = Dialler(

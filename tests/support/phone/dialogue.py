@@ -1,4 +1,4 @@
-"""A caller, a department and a desk that notes what it is given: the surroundings of a conversation under test."""
+"""The surroundings of a conversation under test: a caller, a department and a desk that records its calls."""
 
 import asyncio
 from collections.abc import Awaitable, Iterator
@@ -40,7 +40,7 @@ KIRURGI = Department(
     answer_by=time(15),
 )
 
-# What is said, as prompts, for the numbers above.
+# The prompts for the numbers above.
 OPENING = ["welcome", "emergency", "ask_identity"]
 OWN_DIGITS = ["digit_6", "digit_8", "pause", "digit_0", "digit_5", "pause", "digit_0", "digit_1", "pause"]
 OWN_DIGITS += ["digit_2", "digit_3"]
@@ -122,7 +122,7 @@ class FakeDesk:
 
 @dataclass
 class FakeCallers:
-    """Joins the call to `standing`, if there is one, and notes what the caller wishes."""
+    """Joins the call to `standing`, if there is one, and records what the caller requests."""
 
     desk: FakeDesk
     standing: Standing | None = None
@@ -160,7 +160,7 @@ class FakeCallers:
         return replace(self.standing.callback, phone=phone)
 
     def already(self, **changes: Any) -> None:
-        """The caller is on the list since now, known by person, with two before them; `changes` to that."""
+        """Put the caller on the list now, identified, with two callers ahead. `changes` override this."""
         patient = parse_identity(IDENTITY, allow_test=True, allow_h=False)
         callback = self.desk.new(parse_phone(OWN_NUMBER), patient, call_count=2)
         standing = Standing(callback, known_person=True, ahead=2, tried_in_vain=False, late=False, anew=True)
@@ -168,7 +168,7 @@ class FakeCallers:
 
 
 class FakeRecorder:
-    """Tells `fate` of every recording, a tenth of a second after it has ended."""
+    """Gives the outcome `fate` for every recording, a tenth of a second after it has ended."""
 
     def __init__(self) -> None:
         self.fate = RecordingOutcome.STORED
@@ -188,7 +188,7 @@ class FakeRecorder:
 
 
 class World:
-    """One call to one department. Script `caller`, then `await ring()`; `prompts`, `stored` and `call` tell the rest.
+    """A call to one department. Script `caller`, then `await ring()`; the result is in `prompts`, `stored` and `call`.
 
     Every prompt lasts one second. Time starts at Tuesday 09:00 in Oslo.
     """
@@ -213,7 +213,7 @@ class World:
         self.hung_up = False
 
     async def ring(self) -> None:
-        """Hold the conversation to its end, and check what holds for each one of them."""
+        """Run the conversation to its end, and check what holds for every conversation."""
         try:
             await request_callback(
                 self.call,
@@ -236,7 +236,7 @@ class World:
 
     @property
     def stored(self) -> tuple[str | None, str] | None:
-        """(identity number, phone) of the one registration; None when nothing was registered."""
+        """(identity number, phone) of the registration; None when nothing was registered."""
         if not self.desk.registered:
             return None
         ((_, department, patient, phone, _),) = self.desk.registered

@@ -1,7 +1,7 @@
-"""Asterisk as the real controller sees it, without Asterisk: callers with a plan ring, on virtual time.
+"""A simulated Asterisk for the real controller: callers with a plan, on virtual time.
 
-The controller, the conversation and the desk are the real ones. A caller answers what is asked from a list drawn
-beforehand, presses keys where none are asked for, and hangs up when the plan says so.
+The controller, the conversation and the desk are the real ones. A caller answers questions from a list drawn
+beforehand, presses keys where none are expected, and hangs up when the plan says so.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ LONGEST_CALL = 900.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a caller does when asked: `keys` (or what they stand for), `after` seconds into the question."""
+    """A caller's answer to a question: `keys` (or what they stand for), `after` seconds into the question."""
 
     keys: str
     after: float = 1.0
@@ -39,9 +39,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Plan:
-    """One caller's call. `phone` is an E.164 number, None where there is none; `person` 0 knows no identity number.
+    """One caller's call. `phone` is an E.164 number or None; `person` 0 has no identity number.
 
-    `strays` are (second, key) pressed whatever is said then; `hangs_up` a second of the call, None to the end.
+    `strays` are (second, key) pressed regardless of the prompt; `hangs_up` is a second of the call, or None.
     """
 
     department: str
@@ -54,7 +54,7 @@ class Plan:
     begins: float = 0.0
 
     def keys(self, words: str, prompt: str) -> str:
-        """The keys behind a word of the plan: «right» is what the prompt asks for."""
+        """The keys for a word of the plan: «right» is what the prompt asks for."""
         identity = synthetic_identity(self.person)
         if words == "right" and prompt in PHONE_ASKED:
             return f"6805{1000 + self.person:04}"
@@ -72,9 +72,9 @@ class Plan:
 
 
 class Line(FakeChannel):
-    """A caller's line. What happens on it is told as Asterisk tells it; once it is gone, requests fail as Asterisk's.
+    """A caller's line. It sends events as Asterisk does; once it is gone, requests fail as in Asterisk.
 
-    `over_at` is the second it ended, `ours` whether it was us who hung up.
+    `over_at` is the second when it ended, `ours` whether we hung up.
     """
 
     def __init__(self, exchange: "Exchange", channel_id: str, plan: Plan) -> None:
@@ -87,7 +87,7 @@ class Line(FakeChannel):
         self._language = ""
         self.attach(self)
 
-    # what the line tells
+    # events of the line
 
     def key_pressed(self, key: str) -> None:
         if not self.over.is_set():
@@ -101,7 +101,7 @@ class Line(FakeChannel):
             self.over.set()
             self._exchange.tell(ChannelDestroyed(self.id))
 
-    # what is asked of it
+    # requests to the line
 
     async def play(self, playback_id: str, media: Any, language: str) -> None:
         self._language = language
@@ -127,7 +127,7 @@ class Line(FakeChannel):
 
 @dataclass(frozen=True)
 class Done:
-    """Something the desk did for a call: when it was committed, and the method's result."""
+    """Something that the desk did for a call: the time of its commit, and the method's result."""
 
     at: datetime
     method: str
@@ -135,7 +135,7 @@ class Done:
 
 
 class Clock:
-    """The hour of the story: it moves with the loop's virtual seconds, and jumps when told to."""
+    """The clock of the story: it follows the loop's virtual seconds, and jumps when the test moves it."""
 
     def __init__(self, start: datetime) -> None:
         self._start = start
@@ -149,7 +149,7 @@ class Clock:
 
 @dataclass
 class Exchange:
-    """The Asterisk of a `Controller`, and the desk as it sees it. `done` holds what the desk did, by channel."""
+    """The Asterisk of a `Controller`, and its view of the desk. `done` contains what the desk did, by channel."""
 
     clock: Clock
     slowness: float = 0.0
@@ -177,7 +177,7 @@ class Exchange:
         self._route(event)
 
     async def ring(self, plan: Plan) -> Line:
-        """One call, to its end and what is kept of it."""
+        """Run one call to its end, until it is stored."""
         await asyncio.sleep(plan.begins)
         line = Line(self, f"channel-{len(self.lines)}", plan)
         self.lines[line.id], self.done[line.id] = line, []
@@ -193,12 +193,12 @@ class Exchange:
         return line
 
     def noting(self, desk: object) -> Any:
-        """That desk, with what it did for each call noted; no time passes but the exchange's `slowness`, twice."""
+        """Wrap a desk so that it records its work for each call. The only delay is the exchange's `slowness`, twice."""
         return _Noting(desk, self)
 
 
 class _Noting:
-    """A desk whose methods take `slowness` seconds before they write and again until the caller's side knows."""
+    """A desk whose methods take `slowness` seconds before they write, and again before they return."""
 
     def __init__(self, desk: object, exchange: Exchange) -> None:
         self._desk = desk
@@ -230,9 +230,9 @@ def no_time_passes() -> Iterator[None]:
 
 
 def told_time(words: Sequence[str], heard_at: datetime) -> tuple[bool, datetime]:
-    """What the prompts between «vi ringer deg» and the next pause say to a caller who hears them at `heard_at`.
+    """The meaning of the prompts between «vi ringer deg» and the next pause, for a caller who hears them at `heard_at`.
 
-    (whether it is «innen», the local time): read by a table of its own, not by the code that speaks.
+    (whether it is «innen», the local time): read with a separate table, not with the code that speaks.
     """
     today = heard_at.astimezone(OSLO).date()
     day, *rest = words

@@ -1,4 +1,4 @@
-"""A scriptable Asterisk as ARI shows it: descriptions, requests, the events' websocket. Records every request."""
+"""A scriptable ARI server: descriptions, requests, the websocket of events. Records every request."""
 
 import asyncio
 import base64
@@ -62,7 +62,7 @@ RESPONSES = {"play": "Playback", "playWithId": "Playback", "get": "object"}
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came: `url` is path and query, still quoted."""
+    """One received request. `url` is path and query, still quoted."""
 
     method: str
     path: str
@@ -73,7 +73,7 @@ class Request:
 
 @dataclass
 class FakeAri:
-    """Serve with `serving`; then script it by its fields and methods."""
+    """Start it with `serving`, then script it by its fields and methods."""
 
     port: int = 0
     password: str = PASSWORD
@@ -115,7 +115,7 @@ class FakeAri:
         self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
 
     async def stop(self) -> None:
-        """As if Asterisk was stopped: every connection goes, every call is gone."""
+        """Act as if Asterisk was stopped: close every connection, and end every call."""
         self.channels.clear()
         for task in list(self._tasks):
             task.cancel()
@@ -124,20 +124,20 @@ class FakeAri:
             await self._runner.cleanup()
 
     def drop(self) -> None:
-        """Cut the websocket without a word."""
+        """Cut the websocket without a close frame."""
         for socket in self._sockets:
             if socket._req and socket._req.transport:
                 socket._req.transport.abort()
         self._sockets.clear()
 
     async def close_socket(self) -> None:
-        """Close the websocket politely."""
+        """Close the websocket properly."""
         sockets, self._sockets = self._sockets, []
         for socket in sockets:
             await socket.close()
 
     async def send(self, message: Any) -> None:
-        """Send an event, or raw text or bytes, whatever the filter says."""
+        """Send an event, or raw text or bytes, regardless of the filter."""
         for socket in list(self._sockets):
             with suppress(ConnectionError):  # the other end may be gone
                 if isinstance(message, bytes):
@@ -150,7 +150,7 @@ class FakeAri:
             await self.send({"type": type_, "asterisk_id": ASTERISK_ID, "application": "innringing", **fields})
 
     async def call_in(self, channel_id: str, *args: str, number: str = "+4768050001") -> None:
-        """A call enters the application."""
+        """Let a call enter the application."""
         self.channels[channel_id] = channel_json(channel_id, args, number)
         await self.emit("StasisStart", args=list(args), channel=self.channels[channel_id])
 
@@ -159,7 +159,7 @@ class FakeAri:
             await self.emit("ChannelDtmfReceived", digit=key, channel=self.channels[channel_id], duration_ms=100)
 
     async def hang_up(self, channel_id: str) -> None:
-        """The caller hangs up: three events, as Asterisk sends them."""
+        """Let the caller hang up: three events, as Asterisk sends them."""
         channel = self.channels.pop(channel_id)
         for type_ in ("ChannelHangupRequest", "StasisEnd", "ChannelDestroyed"):
             await self.emit(type_, channel=channel)

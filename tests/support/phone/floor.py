@@ -1,4 +1,4 @@
-"""Where callers' stories are played: a running system, lines to ring on, and the agents' lists to look at."""
+"""The setup for callers' stories: a running system, phone lines, and access to the agents' lists."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -15,9 +15,9 @@ from tests.support.synthetic import synthetic_identity
 
 MOST_TRIES = 6
 OPENING = ("welcome", "emergency", "ask_identity")
-"""Any of them tells that keys are taken: on a busy machine the first may be torn."""
+"""Any of these shows that keys are accepted; on a busy machine the first may be distorted."""
 STRAY = 2.0
-"""A key this long after a whole number answers what is asked next: sooner, it is taken for one too many."""
+"""A key this long after a complete number answers the next question; an earlier one counts as an extra digit."""
 TIMES = frozenset(
     {
         *("today_by", "today_at", "tomorrow_by", "tomorrow_at", "by_clock", "at_clock", "we_ring", "from_number"),
@@ -31,7 +31,7 @@ TIMES = frozenset(
 
 @dataclass
 class Floor:
-    """What a story has: `rings` makes a call, `callback` and `call` look up what was kept for a number."""
+    """The tools of a story: `rings` makes a call, `callback` and `call` read what was stored for a number."""
 
     system: System
     lines: asyncio.Semaphore
@@ -49,7 +49,7 @@ class Floor:
     async def cuts(
         self, prompt: str, key: str, number: str, before: "Before | None" = None, *, withheld: bool = False
     ) -> AsyncIterator[Caller]:
-        """A call in which `key` broke that prompt off. On a busy machine a key may come late: then ring again."""
+        """A call in which `key` interrupted the prompt. On a busy machine a key may be late: then call again."""
         for _ in range(MOST_TRIES):
             async with self.rings(number, withheld=withheld) as caller:
                 if before:
@@ -66,11 +66,11 @@ class Floor:
         raise AssertionError(f"{prompt} was never broken off by a key")
 
     async def registers(self, number: str, person: int, extension: str = "1000") -> dict[str, Any]:
-        """Somebody who knows what to do; the callback stored."""
+        """Call as someone who knows what to do. Returns the stored callback."""
         async with self.rings(number, extension) as caller:
             await caller.hears(*OPENING)
             await caller.keys(synthetic_identity(person))
-            await caller.hears("received")  # and hangs up at once: it is stored
+            await caller.hears("received")  # and hangs up at once; the callback is stored
         return await self.callback(number)
 
     async def callbacks(self, number: str) -> list[dict[str, Any]]:
@@ -78,17 +78,17 @@ class Floor:
         return [item for item in items if item["phone"] == number]
 
     async def callback(self, number: str) -> dict[str, Any]:
-        """The one callback of that number."""
+        """The only callback of the number."""
         (item,) = await self.callbacks(number)
         return dict(item)
 
     async def calls(self, number: str | None) -> list[dict[str, Any]]:
-        """The calls of that number kept without a callback, once the last has been."""
+        """The calls of the number that were stored without a callback, once the last one is."""
         items = (await self.api("GET", "/calls?incomplete=true&limit=200"))["items"]
         return [item for item in items if item["phone"] == number]
 
     async def call(self, number: str | None, step: str, *, department: str = "") -> dict[str, Any]:
-        """The one call of that number that ended at `step`: written a moment after the caller has hung up."""
+        """The only call of the number that ended at `step`; it is written shortly after the caller has hung up."""
         async with asyncio.timeout(30):
             while True:
                 calls = [item for item in await self.calls(number) if item["step"] == step]
@@ -110,12 +110,12 @@ Before = Callable[[Caller], Awaitable[None]]
 
 
 def speaking(caller: Caller, language: str) -> Caller:
-    """The same caller, who is spoken to in that language from now."""
+    """The same caller, who hears this language from now on."""
     return replace(caller, prompts=caller.prompts.parent / language)
 
 
 async def to_the_end(caller: Caller) -> list[str]:
-    """Listen until we are hung up on; what was heard from first to last."""
+    """Listen until the other side hangs up. Returns everything heard."""
     await caller.ends()
     heard = await caller.heard()
     assert "rescue" not in heard, "the dialplan took over a call that was being served"
@@ -129,13 +129,13 @@ async def received(caller: Caller) -> list[str]:
 
 
 def in_order(heard: Sequence[str], *expected: str) -> bool:
-    """Whether these were heard in this order, whatever was heard between them."""
+    """Whether these were heard in this order, with anything between them."""
     rest = iter(heard)
     return all(key in rest for key in expected)
 
 
 async def promise_heard_is_stored(caller: Caller, callback: dict[str, Any], *, after: str = "received") -> None:
-    """The day and hour spoken after that prompt are the ones the agents see."""
+    """Check that the day and hour spoken after the prompt are the ones that agents see."""
     begun = await caller.hears(after)
     async with caller.ears:
         samples = caller.call.heard.samples(begun.first_sample)

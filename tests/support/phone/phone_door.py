@@ -1,4 +1,4 @@
-"""The phone door, wired to a fake Asterisk and a desk that only takes notes."""
+"""The phone door, with a fake Asterisk and a desk that only records calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,7 +24,7 @@ DEPARTMENT = Department(
 
 @dataclass
 class NotingDesk:
-    """Notes the incomplete calls it is given, as `desk.Desk` would keep them."""
+    """Records incomplete calls, as `desk.Desk` would store them."""
 
     incomplete: list[tuple[CallKey, str, str | None, IncompleteStep]] = field(default_factory=list)
     failing: Exception | None = None
@@ -83,7 +83,7 @@ async def open_door(fake: FakeAri, conversation: Conversation, **limits: float) 
 
 
 async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
-    """Wait for something to come true. Raises TimeoutError; the limit is only there to end a failing test."""
+    """Wait until the condition holds. Raises TimeoutError; the limit only ends a failing test."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # anything may be waited for here
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Plain aioari beside ours, and the shortest conversations: what the tests of its traps share."""
+"""Plain aioari and minimal conversations, for the tests of its traps."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,12 +10,12 @@ from ivr.calls.call import Call
 from tests.support.phone.fake_ari import PASSWORD, USER, FakeAri
 from tests.support.phone.phone_door import until
 
-LITTLE = 0.5  # seconds given to plain aioari for what ours does at once
+LITTLE = 0.5  # seconds for plain aioari to do what our client does at once
 
 
 @asynccontextmanager
 async def stock(fake: FakeAri, password: str = PASSWORD) -> AsyncIterator[Any]:
-    """A client as aioari's own documentation makes it, not yet running."""
+    """A client created as in aioari's documentation, not yet running."""
     client = await aioari.connect(fake.url, USER, password)
     try:
         yield client
@@ -35,7 +35,7 @@ async def stock_running(fake: FakeAri, client: Any) -> AsyncIterator["asyncio.Ta
 
 
 async def silence(call: Call, *_: Any) -> None:
-    """A conversation that waits for keys until the caller is gone."""
+    """A conversation that waits for keys until the caller hangs up."""
     await call.collect(digits=99, first=60, between=60)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of prompts share: recordings made of tones, and a look at what was built."""
+"""Shared by the tests of prompts: recordings made of tones, and checks of what was built."""
 
 import wave
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Callers that are not ours: `sipp` rings, keys digits by RFC 4733, and waits to be hung up on."""
+"""Independent callers: `sipp` calls, keys digits by RFC 4733, and waits for the other side to hang up."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 from ops.machine import tree
 from tests.support.ports import free_port
 
-KEY_MS = 120  # then as long a pause; the payload type is 96 unless a third value says otherwise
+KEY_MS = 120  # followed by a pause of the same length; the payload type is 96 unless a third value is set
 _SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="patient">
   <send retrans="500"><![CDATA[
@@ -68,7 +68,7 @@ Content-Length: 0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many calls went through to the other side's hang-up, and how many did not."""
+    """The number of calls that lasted until the other side hung up, and of those that did not."""
 
     successful: int
     failed: int
@@ -85,7 +85,7 @@ async def ring(
     before_keys: float = 0.5,
     named: bool = False,
 ) -> Outcome:
-    """Let each (number, digits) of `callers` ring `extension` once, `rate` new calls a second.
+    """Let each (number, digits) of `callers` call `extension` once, with `rate` new calls a second.
 
     `named`: the digits are the caller's shown name too, for a dialplan to compare (the bench).
     """

@@ -1,4 +1,4 @@
-"""LINK Mobility's side of the line, on loopback: takes texts over real HTTP, and answers as it is told to."""
+"""A fake of LINK Mobility's gateway on loopback: it receives texts over real HTTP, and answers as scripted."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def queued(request: web.Request) -> web.StreamResponse:
-    """What it answers when all is well."""
+    """The answer of a successful request."""
     key = (await request.json())["refId"]
     return web.json_response({"messageId": f"link-{key[:8]}", "resultCode": 1005, "description": "Queued"})
 
@@ -36,7 +36,7 @@ async def hangs(request: web.Request) -> web.StreamResponse:
 
 
 async def takes_it_and_dies(request: web.Request) -> web.StreamResponse:
-    """It has the text, and the connection breaks before it could say so."""
+    """The gateway has the text, and the connection breaks before its answer."""
     assert request.transport
     request.transport.close()
     return web.Response()
@@ -44,7 +44,7 @@ async def takes_it_and_dies(request: web.Request) -> web.StreamResponse:
 
 @dataclass
 class LinkGateway:
-    """`taken` are the texts it was given, in order; `answers` come first, then all is well."""
+    """`taken` are the received texts, in order. `answers` are used first, then every request succeeds."""
 
     url: str = ""
     taken: list[dict[str, Any]] = field(default_factory=list)
@@ -55,7 +55,7 @@ class LinkGateway:
         return [each["refId"] for each in self.taken]
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """What tells our side of this gateway."""
+        """The settings for this gateway."""
         return {
             "sms_gateway": "link",
             "sms_url": self.url,
@@ -79,7 +79,7 @@ class LinkGateway:
 
 @asynccontextmanager
 async def link_gateway() -> AsyncIterator[LinkGateway]:
-    """One that listens on a free port."""
+    """A gateway that listens on a free port."""
     gateway = LinkGateway()
     app = web.Application()
     app.router.add_post("/sms/send", gateway.post)

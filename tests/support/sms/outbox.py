@@ -35,11 +35,11 @@ LANDLINE = parse_phone("+4768050009")
 TEXTS = load_sms_texts(ROOT / "prompts" / "sms.toml")
 RECEIPTS = Departments([replace(each, sms_receipt=each.slug == "kirurgi") for each in DEPARTMENTS.all()])
 SOON = 2.0
-"""Seconds a gateway may take here; one that hangs costs a test no more."""
+"""The time limit for a gateway in seconds, so that one that hangs does not delay a test longer."""
 
 
 def link(gateway: LinkGateway, *, seconds: float = SOON) -> LinkMobility:
-    """Our side of that gateway."""
+    """Our client for the gateway."""
     settings = Settings.read(environment="demo", **gateway.settings()).sms
     settings.check()
     return LinkMobility(settings, seconds=seconds)
@@ -69,11 +69,11 @@ class Office:
         return Outbox(database=database, vault=Vault(**KEYS), clock=self.clock, chance=lambda: 0.0)
 
     async def rings(self, n: int = 1, phone: PhoneNumber = MOBILE, **more: Any) -> Callback:
-        """Person `n` rings for the first time."""
+        """Register the first call of person `n`."""
         return (await self.desk.register(call(n), "kirurgi", person(n), phone, **more)).callback
 
     async def rows(self, columns: str) -> list[tuple[Any, ...]]:
-        """Those columns of the outbox, oldest first."""
+        """These columns of the outbox, oldest first."""
         async with self.database.read() as connection:
             return [tuple(row) for row in await connection.execute(text(f"select {columns} from outbox order by id"))]
 
@@ -85,7 +85,7 @@ class Office:
         return str(UUID(str((await self.rows("key"))[-1][0])))
 
     async def events(self, id: str) -> list[tuple[str, dict[str, Any]]]:
-        """What happened to the callback's texts."""
+        """The events of the callback's texts."""
         found = await self.desk.history(id, scope=EVERYTHING)
         return [(row.event, dict(row.details)) for row in found if row.event.startswith("sms_")]
 
@@ -99,7 +99,7 @@ def another_call(n: int) -> CallKey:
 
 @asynccontextmanager
 async def databases(url: str, many: int) -> AsyncIterator[list[Database]]:
-    """That many connections of their own to one database, as several processes have."""
+    """`count` separate connection pools for one database, as in several processes."""
     async with AsyncExitStack() as stack:
         opened = [Database(url, pool_size=3) for _ in range(many)]
         for each in opened:

@@ -1,4 +1,4 @@
-"""A sender as a process of its own: `python -m tests.support.sms.sender_process <database url> <gateway url>`, once."""
+"""A separate process that sends once: `python -m tests.support.sms.sender_process <database url> <gateway url>`."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Callers who don't wait for a prompt to end: a key ends it wherever one is asked for, and the receipt nowhere."""
+"""Callers who interrupt prompts with a key: possible wherever a key is expected, but not in the receipt."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from tests.support.phone.floor import OPENING, STRAY, Before, Floor, Story, in_o
 from tests.support.synthetic import synthetic_identity
 
 
-async def into_the_welcome(floor: Floor) -> None:
+async def interrupts_the_welcome(floor: Floor) -> None:
     identity = synthetic_identity(204)
     async with floor.cuts("welcome", identity[0], "+4768050204") as caller:
         await caller.keys(identity[1:])
@@ -16,7 +16,7 @@ async def into_the_welcome(floor: Floor) -> None:
     assert (await floor.callback("+4768050204"))["patient"] == masked(204)
 
 
-async def into_the_emergency_notice(floor: Floor) -> None:
+async def interrupts_the_emergency_notice(floor: Floor) -> None:
     identity = synthetic_identity(261)
     async with floor.cuts("emergency", identity[0], "+4768050261") as caller:
         await caller.keys(identity[1:])
@@ -25,7 +25,7 @@ async def into_the_emergency_notice(floor: Floor) -> None:
     assert (await floor.callback("+4768050261"))["patient"] == masked(261)
 
 
-async def into_the_request(floor: Floor) -> None:
+async def interrupts_the_request(floor: Floor) -> None:
     identity = synthetic_identity(262)
     async with floor.cuts("ask_identity", identity[0], "+4768050262") as caller:
         await caller.keys(identity[1:])
@@ -40,7 +40,7 @@ async def _mistypes(caller: Caller) -> None:
     await caller.keys("12345678901")
 
 
-async def into_what_was_wrong(floor: Floor) -> None:
+async def interrupts_the_error_message(floor: Floor) -> None:
     identity = synthetic_identity(263)
     async with floor.cuts("identity_wrong", identity[0], "+4768050263", _mistypes) as caller:
         await caller.keys(identity[1:])
@@ -50,7 +50,7 @@ async def into_what_was_wrong(floor: Floor) -> None:
     assert (await floor.callback("+4768050263"))["patient"] == masked(263)
 
 
-async def into_the_slow_request(floor: Floor) -> None:
+async def interrupts_the_slow_request(floor: Floor) -> None:
     identity = synthetic_identity(264)
     async with floor.cuts("ask_identity_slow", identity[0], "+4768050264", _mistypes) as caller:
         await caller.keys(identity[1:])
@@ -68,7 +68,7 @@ def _says_who(person: int) -> Before:
     return says
 
 
-async def into_the_request_for_a_number(floor: Floor) -> None:
+async def interrupts_the_request_for_a_phone_number(floor: Floor) -> None:
     async with floor.cuts("ask_phone", "6", "+4768050992", _says_who(265), withheld=True) as caller:
         await caller.keys("8050265")
         heard = await received(caller)
@@ -76,7 +76,7 @@ async def into_the_request_for_a_number(floor: Floor) -> None:
     assert (await floor.callback("+4768050265"))["patient"] == masked(265)
 
 
-async def into_the_slow_request_for_a_number(floor: Floor) -> None:
+async def interrupts_the_slow_request_for_a_phone_number(floor: Floor) -> None:
     async def mistypes(caller: Caller) -> None:
         await _says_who(266)(caller)
         await caller.hears("ask_phone")
@@ -89,7 +89,7 @@ async def into_the_slow_request_for_a_number(floor: Floor) -> None:
     assert (await floor.callback("+4768050266"))["patient"] == masked(266)
 
 
-async def into_the_number_read_back(floor: Floor) -> None:
+async def interrupts_the_read_back(floor: Floor) -> None:
     async with floor.cuts("change_number", "1", "+4768050267", _says_who(267)) as caller:
         await caller.hears("ask_phone")
         await caller.keys("68050268")
@@ -98,7 +98,7 @@ async def into_the_number_read_back(floor: Floor) -> None:
     assert (await floor.callback("+4768050268"))["patient"] == masked(267)
 
 
-async def into_where_one_stands(floor: Floor) -> None:
+async def interrupts_the_status(floor: Floor) -> None:
     await floor.registers("+4768050269", 269)
     async with floor.rings("+4768050269") as caller:
         await caller.hears(*OPENING)
@@ -114,7 +114,7 @@ async def into_where_one_stands(floor: Floor) -> None:
     assert (await floor.callback("+4768050270"))["call_count"] == 2
 
 
-async def into_the_menu(floor: Floor) -> None:
+async def interrupts_the_menu(floor: Floor) -> None:
     await floor.registers("+4768050271", 271)
     async with floor.cuts("cancel_or_change", "1", "+4768050271", _says_who(271)) as caller:
         await caller.hears("confirm_cancel")
@@ -125,7 +125,7 @@ async def into_the_menu(floor: Floor) -> None:
     assert (await floor.callback("+4768050271"))["status"] == "closed"
 
 
-async def the_receipt_is_heard_whatever_is_keyed(floor: Floor) -> None:
+async def keys_do_not_interrupt_the_receipt(floor: Floor) -> None:
     async with floor.rings("+4768050272") as caller:
         await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(272))
@@ -139,15 +139,15 @@ async def the_receipt_is_heard_whatever_is_keyed(floor: Floor) -> None:
 
 
 STORIES: tuple[Story, ...] = (
-    into_the_welcome,
-    into_the_emergency_notice,
-    into_the_request,
-    into_what_was_wrong,
-    into_the_slow_request,
-    into_the_request_for_a_number,
-    into_the_slow_request_for_a_number,
-    into_the_number_read_back,
-    into_where_one_stands,
-    into_the_menu,
-    the_receipt_is_heard_whatever_is_keyed,
+    interrupts_the_welcome,
+    interrupts_the_emergency_notice,
+    interrupts_the_request,
+    interrupts_the_error_message,
+    interrupts_the_slow_request,
+    interrupts_the_request_for_a_phone_number,
+    interrupts_the_slow_request_for_a_phone_number,
+    interrupts_the_read_back,
+    interrupts_the_status,
+    interrupts_the_menu,
+    keys_do_not_interrupt_the_receipt,
 )

@@ -1,4 +1,4 @@
-"""Callers who are on the list already: they hear where they stand, cancel, change the number, and are never two."""
+"""Repeat callers: they hear their status, cancel, change the number, and never get a second callback."""
 
 import asyncio
 
@@ -32,7 +32,7 @@ async def the_same_person_from_another_phone_changes_the_number(floor: Floor) ->
     assert await floor.callbacks("+4768050207") == []
 
 
-async def asked_twice_a_second_call_cancels(floor: Floor) -> None:
+async def repeat_call_cancels_after_confirmation(floor: Floor) -> None:
     await floor.registers("+4768050213", 213)
     async with floor.rings("+4768050213") as caller:
         await caller.hears(*OPENING)
@@ -40,7 +40,7 @@ async def asked_twice_a_second_call_cancels(floor: Floor) -> None:
         await caller.hears("cancel_or_change")
         await caller.keys("1")
         await caller.hears("confirm_cancel")
-        await asyncio.sleep(STRAY)  # one key held long is one answer: the second comes after a pause
+        await asyncio.sleep(STRAY)  # a key held long is one answer; the second key comes after a pause
         await caller.keys("1")
         heard = await to_the_end(caller)
     assert in_order(heard, "already_on_list", "cancel_or_change", "confirm_cancel", "cancelled")
@@ -49,7 +49,7 @@ async def asked_twice_a_second_call_cancels(floor: Floor) -> None:
     assert callback["call_count"] == 2
 
 
-async def asked_twice_and_silent_nothing_is_cancelled(floor: Floor) -> None:
+async def silence_at_the_confirmation_cancels_nothing(floor: Floor) -> None:
     await floor.registers("+4768050241", 241)
     async with floor.rings("+4768050241") as caller:
         await caller.hears(*OPENING)
@@ -62,7 +62,7 @@ async def asked_twice_and_silent_nothing_is_cancelled(floor: Floor) -> None:
     assert (callback["status"], callback["call_count"]) == ("waiting", 2)
 
 
-async def known_by_phone_alone_only_generic_things_are_said(floor: Floor) -> None:
+async def caller_known_by_phone_alone_hears_no_details(floor: Floor) -> None:
     await floor.registers("+4768050214", 214)
     async with floor.rings("+4768050214") as caller:
         await caller.hears("ask_identity")
@@ -73,7 +73,7 @@ async def known_by_phone_alone_only_generic_things_are_said(floor: Floor) -> Non
     assert (await floor.callback("+4768050214"))["call_count"] == 2
 
 
-async def the_round_is_told_again_as_it_is_stored(floor: Floor) -> None:
+async def repeat_caller_hears_the_stored_round(floor: Floor) -> None:
     first = await floor.registers("+4768050242", 242, "2000")
     async with floor.rings("+4768050242", "2000") as caller:
         await caller.hears(*OPENING)
@@ -86,7 +86,7 @@ async def the_round_is_told_again_as_it_is_stored(floor: Floor) -> None:
     assert (again["id"], again["promise"], again["call_count"]) == (first["id"], first["promise"], 2)
 
 
-async def while_an_agent_has_it_the_call_is_joined_to_it(floor: Floor) -> None:
+async def repeat_call_joins_a_claimed_callback(floor: Floor) -> None:
     first = await floor.registers("+4768050243", 243)
     await floor.api("POST", f"/callbacks/{first['id']}/claim")
     async with floor.rings("+4768050243") as caller:
@@ -98,7 +98,7 @@ async def while_an_agent_has_it_the_call_is_joined_to_it(floor: Floor) -> None:
     assert (again["id"], again["status"], again["call_count"]) == (first["id"], "claimed", 2)
 
 
-async def who_missed_our_call_and_rings_is_first_in_line(floor: Floor) -> None:
+async def caller_who_missed_our_call_is_first_in_line(floor: Floor) -> None:
     first = await floor.registers("+4768050244", 244)
     fence = (await floor.api("POST", f"/callbacks/{first['id']}/claim"))["fence"]
     await floor.api("POST", f"/callbacks/{first['id']}/attempts", {"outcome": "no_answer", "fence": fence})
@@ -111,7 +111,7 @@ async def who_missed_our_call_and_rings_is_first_in_line(floor: Floor) -> None:
     assert (again["id"], again["priority"], again["call_count"]) == (first["id"], "urgent", 2)
 
 
-async def who_has_been_reached_is_registered_anew(floor: Floor) -> None:
+async def caller_who_was_reached_is_registered_again(floor: Floor) -> None:
     first = await floor.registers("+4768050245", 245)
     fence = (await floor.api("POST", f"/callbacks/{first['id']}/claim"))["fence"]
     await floor.api("POST", f"/callbacks/{first['id']}/attempts", {"outcome": "reached", "fence": fence})
@@ -127,11 +127,11 @@ async def who_has_been_reached_is_registered_anew(floor: Floor) -> None:
 
 STORIES: tuple[Story, ...] = (
     the_same_person_from_another_phone_changes_the_number,
-    asked_twice_a_second_call_cancels,
-    asked_twice_and_silent_nothing_is_cancelled,
-    known_by_phone_alone_only_generic_things_are_said,
-    the_round_is_told_again_as_it_is_stored,
-    while_an_agent_has_it_the_call_is_joined_to_it,
-    who_missed_our_call_and_rings_is_first_in_line,
-    who_has_been_reached_is_registered_anew,
+    repeat_call_cancels_after_confirmation,
+    silence_at_the_confirmation_cancels_nothing,
+    caller_known_by_phone_alone_hears_no_details,
+    repeat_caller_hears_the_stored_round,
+    repeat_call_joins_a_claimed_callback,
+    caller_who_missed_our_call_is_first_in_line,
+    caller_who_was_reached_is_registered_again,
 )

@@ -60,7 +60,7 @@ async def five_digits_and_a_long_pause_are_counted_aloud(floor: Floor) -> None:
     assert (await floor.callback("+4768050222"))["patient"] == masked(222)
 
 
-async def nine_digits_are_counted_aloud_and_a_twelfth_answers_nothing(floor: Floor) -> None:
+async def nine_digits_are_counted_aloud_and_a_twelfth_is_ignored(floor: Floor) -> None:
     async with floor.rings("+4768050217") as caller:
         await caller.hears("ask_identity")
         await caller.keys(synthetic_identity(217)[:9] + "#")
@@ -73,7 +73,7 @@ async def nine_digits_are_counted_aloud_and_a_twelfth_answers_nothing(floor: Flo
     assert (await floor.callback("+4768050217"))["patient"] == masked(217)
 
 
-async def wrong_twice_goes_on_without_a_number(floor: Floor) -> None:
+async def two_wrong_numbers_continue_without_one(floor: Floor) -> None:
     right = synthetic_identity(223)
     wrong = right[:10] + str((int(right[10]) + 1) % 10)
     async with floor.rings("+4768050223") as caller:
@@ -96,7 +96,7 @@ async def star_starts_the_number_over(floor: Floor) -> None:
     assert (await floor.callback("+4768050224"))["patient"] == masked(224)
 
 
-async def hash_alone_skips_the_number_and_hash_ends_one(floor: Floor) -> None:
+async def hash_alone_skips_the_number_and_hash_ends_it(floor: Floor) -> None:
     async with floor.rings("+4768050225") as caller:
         await caller.hears("ask_identity")
         await caller.keys("#")
@@ -112,7 +112,7 @@ async def hash_alone_skips_the_number_and_hash_ends_one(floor: Floor) -> None:
     assert (await floor.callback("+4768050226"))["patient"] == masked(226)
 
 
-async def digits_by_sip_info_count(floor: Floor) -> None:
+async def digits_by_sip_info_are_accepted(floor: Floor) -> None:
     async with floor.rings("+4768050205") as caller:
         await caller.hears("ask_identity")
         await caller.keys(synthetic_identity(205), info=True)
@@ -121,7 +121,7 @@ async def digits_by_sip_info_count(floor: Floor) -> None:
     assert (await floor.callback("+4768050205"))["patient"] == masked(205)
 
 
-async def a_person_is_reached_with_a_lone_zero(floor: Floor) -> None:
+async def single_zero_reaches_a_person(floor: Floor) -> None:
     async with floor.rings("+4768050215") as caller:
         await caller.hears("ask_identity")
         await caller.keys("0")
@@ -134,7 +134,7 @@ async def a_person_is_reached_with_a_lone_zero(floor: Floor) -> None:
     assert (call["department"], call["why"], call["incomplete"]) == ("kirurgi", "asked_for_person", True)
 
 
-async def the_deadline_told_is_the_deadline_stored(floor: Floor) -> None:
+async def spoken_deadline_is_the_stored_one(floor: Floor) -> None:
     async with floor.rings("+4768050227") as caller:
         await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(227))
@@ -145,7 +145,7 @@ async def the_deadline_told_is_the_deadline_stored(floor: Floor) -> None:
     assert "innen klokken" in callback["promise"]["spoken"]
 
 
-async def the_round_told_is_the_round_stored(floor: Floor) -> None:
+async def spoken_round_is_the_stored_one(floor: Floor) -> None:
     async with floor.rings("+4768050209", "2000") as caller:
         await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(209))
@@ -193,14 +193,14 @@ STORIES: tuple[Story, ...] = (
     a_wrong_control_digit_is_asked_for_again,
     a_date_that_does_not_exist_is_asked_for_again,
     five_digits_and_a_long_pause_are_counted_aloud,
-    nine_digits_are_counted_aloud_and_a_twelfth_answers_nothing,
-    wrong_twice_goes_on_without_a_number,
+    nine_digits_are_counted_aloud_and_a_twelfth_is_ignored,
+    two_wrong_numbers_continue_without_one,
     star_starts_the_number_over,
-    hash_alone_skips_the_number_and_hash_ends_one,
-    digits_by_sip_info_count,
-    a_person_is_reached_with_a_lone_zero,
-    the_deadline_told_is_the_deadline_stored,
-    the_round_told_is_the_round_stored,
+    hash_alone_skips_the_number_and_hash_ends_it,
+    digits_by_sip_info_are_accepted,
+    single_zero_reaches_a_person,
+    spoken_deadline_is_the_stored_one,
+    spoken_round_is_the_stored_one,
     english_to_the_end_with_a_deadline,
     english_rounds_by_sip_info,
 )

@@ -1,4 +1,4 @@
-"""Callers who hang up: at every step it is kept how far they came, and what was confirmed stays."""
+"""Callers who hang up: the step is stored each time, and a confirmed callback stays."""
 
 import asyncio
 
@@ -62,13 +62,13 @@ async def hangs_up_when_asked_for_a_number(floor: Floor) -> None:
     assert (call["why"], call["incomplete"]) == ("hung_up", True)
 
 
-async def hangs_up_in_the_receipt_and_is_rung_all_the_same(floor: Floor) -> None:
+async def hangs_up_in_the_receipt_and_is_called_back_anyway(floor: Floor) -> None:
     callback = await floor.registers("+4768050255", 255)
     assert (callback["status"], callback["call_count"]) == ("waiting", 1)
     assert await floor.calls("+4768050255") == [], "it is no incomplete call"
 
 
-async def hangs_up_when_told_so(floor: Floor) -> None:
+async def hangs_up_when_allowed_to(floor: Floor) -> None:
     async with floor.rings("+4768050256") as caller:
         await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(256))
@@ -122,8 +122,8 @@ STORIES: tuple[Story, ...] = (
     hangs_up_when_asked_again,
     hangs_up_when_the_number_is_read_back,
     hangs_up_when_asked_for_a_number,
-    hangs_up_in_the_receipt_and_is_rung_all_the_same,
-    hangs_up_when_told_so,
+    hangs_up_in_the_receipt_and_is_called_back_anyway,
+    hangs_up_when_allowed_to,
     hangs_up_in_the_menu_of_a_second_call,
     hangs_up_when_asked_whether_to_cancel,
     hangs_up_on_the_way_to_the_switchboard,

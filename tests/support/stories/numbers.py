@@ -1,4 +1,4 @@
-"""Callers and the number we ring: hidden, foreign, short, dear, changed, not given at all."""
+"""The number to call back: hidden, foreign, short, premium, changed, missing."""
 
 from tests.support.phone.callers import Caller
 from tests.support.phone.floor import OPENING, Floor, Story, in_order, masked, received, to_the_end
@@ -10,7 +10,7 @@ async def says_who(caller: Caller, person: int) -> None:
     await caller.keys(synthetic_identity(person))
 
 
-async def a_hidden_number_is_asked_for_and_not_kept(floor: Floor) -> None:
+async def hidden_number_is_asked_for_and_not_stored(floor: Floor) -> None:
     async with floor.rings("+4768050999", withheld=True) as caller:
         await says_who(caller, 206)
         await caller.hears("ask_phone")
@@ -42,7 +42,7 @@ async def a_foreign_number_is_asked_for_with_the_reason(floor: Floor) -> None:
     assert (await floor.callback("+4768050232"))["patient"] == masked(232)
 
 
-async def a_dear_number_is_asked_for_again_with_the_reason(floor: Floor) -> None:
+async def premium_number_is_asked_for_again_with_the_reason(floor: Floor) -> None:
     async with floor.rings("+4768050997", withheld=True) as caller:
         await says_who(caller, 233)
         await caller.hears("ask_phone")
@@ -80,7 +80,7 @@ async def too_few_digits_of_a_number_are_counted_aloud(floor: Floor) -> None:
     assert (await floor.callback("+4768050235"))["patient"] == masked(235)
 
 
-async def without_a_number_to_ring_there_is_no_receipt(floor: Floor) -> None:
+async def no_receipt_without_a_number_to_call(floor: Floor) -> None:
     async with floor.rings("+4768050994", withheld=True) as caller:
         await says_who(caller, 236)
         await caller.hears("ask_phone")
@@ -108,7 +108,7 @@ async def another_number_may_be_given(floor: Floor) -> None:
     assert await floor.callbacks("+4768050210") == []
 
 
-async def star_starts_the_telephone_number_over_too(floor: Floor) -> None:
+async def star_restarts_the_phone_number(floor: Floor) -> None:
     async with floor.rings("+4768050237") as caller:
         await says_who(caller, 237)
         read = await caller.hears("change_number")
@@ -121,13 +121,13 @@ async def star_starts_the_telephone_number_over_too(floor: Floor) -> None:
 
 
 STORIES: tuple[Story, ...] = (
-    a_hidden_number_is_asked_for_and_not_kept,
+    hidden_number_is_asked_for_and_not_stored,
     a_hidden_number_by_sip_info,
     a_foreign_number_is_asked_for_with_the_reason,
-    a_dear_number_is_asked_for_again_with_the_reason,
+    premium_number_is_asked_for_again_with_the_reason,
     a_short_number_is_asked_for_again_with_the_reason,
     too_few_digits_of_a_number_are_counted_aloud,
-    without_a_number_to_ring_there_is_no_receipt,
+    no_receipt_without_a_number_to_call,
     another_number_may_be_given,
-    star_starts_the_telephone_number_over_too,
+    star_restarts_the_phone_number,
 )

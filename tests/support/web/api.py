@@ -1,4 +1,4 @@
-"""The api around a real desk and a real database, with a clock that stands still: what its tests start from."""
+"""The api with a real desk and a real database and a fixed clock: the setup for its tests."""
 
 import base64
 from collections.abc import AsyncIterator, Iterable
@@ -59,7 +59,7 @@ DEPARTMENTS = Departments(
 
 @dataclass
 class World:
-    """One api, and hands to reach behind it."""
+    """An api, and access to what is behind it."""
 
     app: FastAPI
     services: Services
@@ -70,13 +70,13 @@ class World:
     _calls: int = 0
 
     async def token(self, name: str, role: Role = Role.AGENT, departments: Iterable[str] = ("*",)) -> str:
-        """The token of that agent, who is added the first time."""
+        """The token of the agent, who is added the first time."""
         if name not in self.tokens:
             self.tokens[name] = await self.services.agents.add(name, role, departments)
         return self.tokens[name]
 
     async def as_(self, name: str, method: str, path: str, **more: Any) -> httpx.Response:
-        """One request under /api/v1 by the agent of that name (all departments, unless added otherwise before)."""
+        """Send a request below /api/v1 as the agent of that name (all departments, unless added otherwise before)."""
         headers = {"Authorization": f"Bearer {await self.token(name)}", **more.pop("headers", {})}
         return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
 
@@ -91,7 +91,7 @@ class World:
         return answer.json()
 
     async def rings(self, n: int = 1, *, department: str = "kirurgi", with_identity: bool = True) -> Callback:
-        """Person number `n` rings, a second after the one before, and is registered."""
+        """Register a call of person `n`, a second after the one before."""
         self._calls += 1
         self.clock.advance(timedelta(seconds=1))
         key = CallKey("node-1", f"channel-{self._calls}")
@@ -102,7 +102,7 @@ class World:
 
 @asynccontextmanager
 async def open_world(database_url: str, var_dir: Path, **settings: Any) -> AsyncIterator[World]:
-    """A world on an empty database that has the newest tables."""
+    """A world on an empty database with the newest tables."""
     more = {"ari_port": 1, **KEYS, **UNLIMITED, **settings}
     given = Settings.load(environment="demo", database_url=database_url, var_dir=var_dir, **more)
     clock = FakeClock()
@@ -137,7 +137,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
 
 
 def refused(answer: Any, status: int, id: str) -> None:
-    """Check that this was refused, with that error id."""
+    """Check that the answer is a refusal with this problem id."""
     assert (answer.status_code, answer.json()["type"]) == (status, f"urn:innringing:problem:{id}"), answer.text
 
 

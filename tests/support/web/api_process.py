@@ -1,4 +1,4 @@
-"""The api as a process of its own, as an operator starts it."""
+"""The api as a separate process, as an operator starts it."""
 
 import asyncio
 import socket
@@ -37,14 +37,14 @@ class ApiProcess:
 
 
 def own_departments(folder: Path) -> str:
-    """A hospital's own file: the demo's with numbers that are somebody's."""
+    """A hospital's own file: the demo's, with real phone numbers."""
     text = (ROOT / "dialplan" / "departments.toml").read_text("utf-8")
     (folder / "own.toml").write_text(text.replace("+47680500", "+47680599"), "utf-8")
     return str(folder / "own.toml")
 
 
 def environment(database_url: str, var_dir: Path, **more: str) -> dict[str, str]:
-    """This process' variables with none of INNRINGING_ but these. Demo, so that keys and token are made."""
+    """This process's variables, with only these of INNRINGING_. The demo environment creates keys and token."""
     given = {
         "environment": "demo",
         "database_url": database_url,
@@ -65,9 +65,9 @@ def running_api(
     command: Sequence[str] = API,
     log: str = "api.log",
 ) -> Iterator[ApiProcess]:
-    """Start it, wait until it answers, and stop it again by SIGTERM, which it must obey with exit code 0.
+    """Start it, wait until it answers, and stop it by SIGTERM, after which it must exit with 0.
 
-    `trust`: whose certificates are believed, where it speaks TLS itself. `log`: a file in its folder.
+    `trust`: the trusted authorities, where it serves TLS itself. `log`: a file in its folder.
     """
     var_dir = Path(variables["INNRINGING_VAR_DIR"])
     url = f"{'https' if trust else 'http'}://127.0.0.1:{variables['INNRINGING_API_PORT']}"
@@ -98,7 +98,7 @@ def _wait_until_it_answers(url: str, child: subprocess.Popen[bytes], log: Path, 
 
 
 async def refused_start(variables: Mapping[str, str]) -> tuple[int, str, str]:
-    """Start it, expecting it to give up: exit code, stdout, stderr."""
+    """Start an api that is expected to fail. Returns exit code, stdout and stderr."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *API),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Callbacks put into a database from outside, as the phone door does, before an api is started on it."""
+"""Callbacks added to a database from outside, as by the phone door, before an api starts on it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from tests.support.synthetic import synthetic_identity
 
 @asynccontextmanager
 async def open_queue(database_url: str, var_dir: Path) -> AsyncIterator[Desk]:
-    """A desk on that database, migrated, with the keys an api in the same folder uses."""
+    """A desk on the database, migrated, with the keys of an api in the same folder."""
     settings = Settings.load(environment="demo", database_url=database_url, var_dir=var_dir)
     departments = load_departments(settings.files.departments)
     await migrate(settings.database.url)
@@ -36,7 +36,7 @@ async def open_queue(database_url: str, var_dir: Path) -> AsyncIterator[Desk]:
 
 
 async def people_ring(desk: Desk, department: str, people: int) -> set[str]:
-    """That many different people ring; the ids of their callbacks."""
+    """Register calls of `count` different people. Returns the ids of their callbacks."""
     ids = set()
     for n in range(people):
         patient = parse_identity(synthetic_identity(n), allow_test=True, allow_h=False)

@@ -1,4 +1,4 @@
-"""Sessions that are for one thing alone: every other route, whichever the app has, refuses them."""
+"""Restricted sessions: every other route of the app refuses them."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection
@@ -12,9 +12,9 @@ from tests.support.web.api import World, refused
 async def refused_everywhere(
     world: World, ask: Callable[[str, str], Awaitable[httpx.Response]], problem: str, *, excluding: Collection[str]
 ) -> int:
-    """How many routes there are to be refused with 403 and that problem, and are.
+    """Check that routes are refused with 403 and this problem. Returns their number.
 
-    `ask`: by method and path below /api/v1. `excluding`: what stays open, as `GET /api/v1/me`.
+    `ask`: a request by method and path below /api/v1. `excluding`: allowed routes, such as `GET /api/v1/me`.
     """
     asked = 0
     for route in iter_route_contexts(world.app.routes):

@@ -1,4 +1,4 @@
-"""The api served on a real socket in this process, and a client that reads its events block by block."""
+"""The api on a real socket in this process, and a client that reads its events block by block."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a stream as the client got it. `data` is None for a mark or a heartbeat."""
+    """One block of a stream. `data` is None for a position or a heartbeat."""
 
     id: int | None
     event: str
@@ -53,7 +53,7 @@ def parsed(text: str) -> Block:
 
 
 class Stream:
-    """An open stream. `last_id` is what an EventSource would send when it comes back."""
+    """An open stream. `last_id` is what an EventSource would send when it reconnects."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self._parts = answer.aiter_text()
@@ -77,7 +77,7 @@ class Stream:
         return block
 
     async def changes(self, count: int) -> list[Any]:
-        """The next so many changes; fewer when the stream ends first."""
+        """The next `count` changes, or fewer when the stream ends first."""
         found: list[Any] = []
         while len(found) < count and (block := await self.block()) is not None:
             if block.is_change:
@@ -85,7 +85,7 @@ class Stream:
         return found
 
     async def opened(self) -> "Stream":
-        """Past the first mark: whatever is written from now on comes."""
+        """Wait for the first position. Everything written afterwards arrives."""
         while (block := await self.block()) is not None and block.id is None:
             continue
         return self
@@ -102,7 +102,7 @@ class Stream:
 async def listening_to(
     url: str, token: str = "", after: int | None = None, *, query: str = "", cookie: str | None = None
 ) -> AsyncIterator[Stream]:
-    """A stream that has been answered with 200, to a token or to the `cookie` of a log-in."""
+    """A stream answered with 200, for a token or the `cookie` of a session."""
     headers = {"Authorization": f"Bearer {token}"} if cookie is None else {"Cookie": f"{SESSION}={cookie}"}
     headers |= {} if after is None else {"Last-Event-ID": str(after)}
     async with (
@@ -130,7 +130,7 @@ class Served:
 async def served(
     database_url: str, folder: Path, *, recheck_seconds: float = 10.0, poll_seconds: float = 0.05
 ) -> AsyncIterator[Served]:
-    """The application on a port of its own, its send buffers small so that a slow reader shows soon."""
+    """The application on its own port, with small send buffers so that a slow reader is noticed soon."""
     async with open_world(database_url, folder) as world:
         live = Live(
             changes=Changes(database=world.database), poll_seconds=poll_seconds, recheck_seconds=recheck_seconds

@@ -1,4 +1,4 @@
-"""Accounts with a second factor at the web door, and the phone of who has one."""
+"""Accounts with a second factor, and their owners' phones."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ ONE_STEP = timedelta(seconds=STEP)
 
 @dataclass
 class Person:
-    """Somebody with an account and a password, a browser, and a phone once it has been given a secret."""
+    """A person with an account, a password and a browser, and a phone once it has a secret."""
 
     world: World
     name: str
@@ -41,7 +41,7 @@ class Person:
         return answer
 
     def code(self, after: timedelta = timedelta()) -> str:
-        """What the phone shows, `after` from now."""
+        """The code that the phone shows, `after` from now."""
         return code_at(self.secret, step_of(self.world.clock.now() + after))
 
     async def starts(self) -> httpx.Response:
@@ -57,7 +57,7 @@ class Person:
         return answer
 
     async def enrols(self) -> "Person":
-        """Logs in and sets up a second factor; a step goes by, so that its next code is a new one."""
+        """Log in and set up a second factor. A time step passes, so that the next code is a new one."""
         assert (await self.logs_in()).status_code == 201
         assert (await self.starts()).status_code == 201
         assert (await self.confirms()).status_code == 200
@@ -69,7 +69,7 @@ class Person:
 async def person(
     world: World, name: str = "kari", role: Role = Role.AGENT, departments: Iterable[str] = ("kirurgi",)
 ) -> AsyncIterator[Person]:
-    """Somebody with that role, whose password is `PASSWORD`; another browser of theirs when they are there already."""
+    """A person with this role and the password `PASSWORD`; another browser when the person exists already."""
     if name not in world.tokens:
         await world.token(name, role, departments)
         await world.services.logins.set_password(name, PASSWORD)
@@ -80,6 +80,6 @@ async def person(
 
 @asynccontextmanager
 async def opened(database_url: str, var_dir: Path, **settings: Any) -> AsyncIterator[World]:
-    """A world whose web door has a name of its own."""
+    """A world whose api has its own host name."""
     async with open_world(database_url, var_dir, allowed_hosts="innringing.test", **settings) as world:
         yield world
