@@ -1,4 +1,4 @@
-"""`innringing agents …`: who may use the web door, in which roles and departments."""
+"""`innringing agents …`: manage agents, their roles and their departments."""
 
 import sys
 from collections.abc import Callable, Coroutine
@@ -27,14 +27,14 @@ from ops.commands.terminal import current_database, fail, load_settings, run, sa
 T = TypeVar("T")
 
 FIRST_DAYS = 7
-"""How long what somebody gets to begin with opens: a first password, a first token."""
+"""How many days a first password or a first token is valid."""
 MOST_DAYS = 30
 LONGEST_DAYS = 5 * 365
-DAYS_OF_TOKEN = "How long the token opens; 0 is without end. Programs get one of their own: innringing tokens add."
+DAYS_OF_TOKEN = "How many days the token is valid; 0: forever. For programs, use: innringing tokens add."
 
-app = typer.Typer(no_args_is_help=True, help="Who may pull callbacks: their roles, and where.")
+app = typer.Typer(no_args_is_help=True, help="Manage agents, their roles and their departments.")
 
-Name = Annotated[str, typer.Argument(help="The agent's name: history shows it.")]
+Name = Annotated[str, typer.Argument(help="The agent's name, shown in the history.")]
 RoleOption = Annotated[Role, typer.Option("--role", help="What the agent may do there.")]
 DepartmentOption = Annotated[list[str] | None, typer.Option(help="A department's slug; may be repeated.")]
 Everywhere = Annotated[bool, typer.Option("--all-departments", help="Every department, also new ones.")]
@@ -47,33 +47,33 @@ def add(
     department: DepartmentOption = None,
     all_departments: Everywhere = False,
     phone: Annotated[
-        str | None, typer.Option(help="The agent's phone in pjsip.conf, rung when the agent dials: demo-phone.")
+        str | None, typer.Option(help="The agent's phone in pjsip.conf for click to call: demo-phone.")
     ] = None,
     days: Annotated[int, typer.Option(min=0, max=LONGEST_DAYS, help=DAYS_OF_TOKEN)] = FIRST_DAYS,
 ) -> None:
-    """Add an agent and print its token: this once, for it is kept only as a hash."""
+    """Add an agent and print its token. It is shown only now, since only its hash is stored."""
     settings = load_settings()
     chosen = chosen_departments(settings, department, all_departments)
     until = SystemClock().now() + timedelta(days=days) if days else None
     try:
-        told = f"{name}: {role.value} in {', '.join(chosen)}"
+        why = f"{name}: {role.value} in {', '.join(chosen)}"
         token = run(
             changed(
                 settings,
                 "agent_add",
-                told,
+                why,
                 lambda agents: agents.add(name, role, chosen, phone=phone, expires_at=until),
             )
         )
     except AgentExists:
-        fail(f"There is an agent {name} already. Revoke it first: innringing agents revoke {name}")
-    say(f"The token of {name}, {f'until {until:%Y-%m-%d}' if until else 'without end'}, shown only now:")
+        fail(f"The agent {name} exists already. Revoke it first: innringing agents revoke {name}")
+    say(f"The token of {name}, {f'until {until:%Y-%m-%d}' if until else 'valid forever'}, shown only now:")
     typer.echo(token)
 
 
 @app.command("list")
 def list_agents() -> None:
-    """Show the agents, their roles and where they have them."""
+    """Show the agents with their roles and departments."""
     settings = load_settings()
     table = Table("Name", "Role", "Departments", "Phone")
     for agent in run(with_agents(settings, lambda agents: agents.list())):
@@ -85,7 +85,7 @@ def list_agents() -> None:
 
 @app.command("revoke")
 def revoke(name: Name) -> None:
-    """Stop everything of an agent's from working, at once. The name stays in the history, and may be given anew."""
+    """Revoke all access of an agent at once. The name stays in the history and can be used again."""
     run(changed(load_settings(), "agent_revoke", name, lambda agents: agents.revoke(name)))
     say(f"The token of {name} no longer works.")
 
@@ -94,69 +94,70 @@ def revoke(name: Name) -> None:
 def grant(
     name: Name, role: RoleOption, department: DepartmentOption = None, all_departments: Everywhere = False
 ) -> None:
-    """Give an agent one more role, or the same one in more departments."""
+    """Give an agent another role, or a role in more departments."""
     settings = load_settings()
-    given = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
-    told = f"{role.value} in {', '.join(each.department for each in given)}"
-    run(changed(settings, "agent_grant", f"{name}: {told}", lambda agents: agents.grant(name, given)))
-    say(f"{name} is now {told}.")
+    grants = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
+    words = f"{role.value} in {', '.join(each.department for each in grants)}"
+    run(changed(settings, "agent_grant", f"{name}: {words}", lambda agents: agents.grant(name, grants)))
+    say(f"{name} is now {words}.")
 
 
 @app.command("withdraw")
 def withdraw(
     name: Name, role: RoleOption, department: DepartmentOption = None, all_departments: Everywhere = False
 ) -> None:
-    """Take a role away, from the agent's next request on. `--all-departments` is what was given with that option."""
+    """Withdraw a role, from the agent's next request on. `--all-departments` withdraws a grant for all departments."""
     settings = load_settings()
     if all_departments == bool(department):
         fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
-    # not asked of departments.toml: what was given in a department that is gone can be taken away too
-    taken = [Grant(role, each) for each in department or [ALL_DEPARTMENTS]]
-    told = f"{role.value} in {', '.join(each.department for each in taken)}"
-    run(changed(settings, "agent_withdraw", f"{name}: {told}", lambda agents: agents.withdraw(name, taken)))
-    say(f"{name} is no longer {told}.")
+    # departments.toml is not consulted, so a grant in a department that no longer exists can be withdrawn too
+    grants = [Grant(role, each) for each in department or [ALL_DEPARTMENTS]]
+    words = f"{role.value} in {', '.join(each.department for each in grants)}"
+    run(changed(settings, "agent_withdraw", f"{name}: {words}", lambda agents: agents.withdraw(name, grants)))
+    say(f"{name} is no longer {words}.")
 
 
 @app.command("password")
 def password(
     name: Name,
-    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="How long it opens.")] = FIRST_DAYS,
-    random: Annotated[bool, typer.Option("--random", help="Make one up and print it: this once.")] = False,
+    days: Annotated[int, typer.Option(min=1, max=MOST_DAYS, help="How many days it is valid.")] = FIRST_DAYS,
+    random: Annotated[bool, typer.Option("--random", help="Generate a password and print it, only now.")] = False,
 ) -> None:
-    """Set a first password of an agent's account, asked for unseen or read from stdin; its sessions end.
+    """Set a first password for an agent, from a prompt without echo or from stdin. This ends the agent's sessions.
 
-    Its holder must choose another at the first log-in, before anything else.
+    The agent must choose a new password at the first log-in.
     """
     settings = load_settings()
-    given = made_up() if random else _asked_password()
-    run(_set_password(settings, name, given, _department_words(settings), timedelta(days=days)))
-    say(f"{name} can log in with it for {days} days, and must choose another then.")
+    new = made_up() if random else _ask_password()
+    run(_set_password(settings, name, new, _department_words(settings), timedelta(days=days)))
+    say(f"{name} can log in with it for {days} days, and must then choose a new password.")
     if random:
-        typer.echo(given)
+        typer.echo(new)
 
 
 @app.command("remove-second-factor")
 def remove_second_factor(name: Name) -> None:
-    """Let an account's password open it alone, after its phone and recovery codes were lost; its sessions end.
+    """Remove an agent's second factor, when phone and recovery codes are lost. This ends the agent's sessions.
 
-    Make sure who asks, as when the account was made. Where one is asked for, the next log-in is for adding another.
+    Verify the person's identity first, as when the account was created. If a second factor is required, the agent must
+    add a new one at the next log-in.
     """
     run(_remove_second_factor(load_settings(), name))
-    say(f"{name} has no second factor any more. If the password may be known to others, set a first one as well.")
+    say(f"{name} no longer has a second factor. If others may know the password, set a first password as well.")
 
 
 @app.command("disable")
 def disable(name: Name) -> None:
-    """Close an account: its sessions end at once, its tokens and password open nothing until it is enabled."""
+    """Disable an account. Its sessions end at once, and its tokens and password are refused until it is enabled."""
     run(changed(load_settings(), "agent_disable", name, lambda agents: agents.disable(name)))
-    say(f"{name} is kept out.")
+    say(f"{name} is disabled.")
 
 
 @app.command("enable")
 def enable(name: Name) -> None:
-    """Open a closed account again. Its tokens and password work as before; whoever was logged in logs in anew."""
+    """Enable a disabled account. Its tokens and password work as before, but the agent must log in again."""
     run(changed(load_settings(), "agent_enable", name, lambda agents: agents.enable(name)))
-    say(f"{name} may come in again.")
+    say(f"{name} is enabled.")
 
 
 def _department_words(settings: Settings) -> list[str]:
@@ -167,17 +168,17 @@ def _department_words(settings: Settings) -> list[str]:
     return [word for slug in departments for word in (slug, departments.get(slug).name)]
 
 
-def _asked_password() -> str:
-    """Twice from a keyboard; the first line of what is not one."""
+def _ask_password() -> str:
+    """Ask twice on a terminal. Otherwise read the first line of stdin."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    given = getpass("Password, at least 12 characters (unseen): ")
-    if getpass("Once more: ") != given:
-        fail("The two are not the same.")
-    return given
+    password = getpass("Password, at least 12 characters (not shown): ")
+    if getpass("Repeat: ") != password:
+        fail("The two passwords are different.")
+    return password
 
 
-async def _set_password(settings: Settings, name: str, given: str, words: list[str], first_for: timedelta) -> None:
+async def _set_password(settings: Settings, name: str, password: str, words: list[str], first_for: timedelta) -> None:
     clock = SystemClock()
     async with on_record(settings, "agent_password", why=name) as record:
         sessions = Sessions(database=record.database, clock=clock)
@@ -185,7 +186,7 @@ async def _set_password(settings: Settings, name: str, given: str, words: list[s
         logins = Logins(
             database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=passwords
         )
-        await logins.set_password(name, given, words=words, first_for=first_for)
+        await logins.set_password(name, password, words=words, first_for=first_for)
 
 
 async def _remove_second_factor(settings: Settings, name: str) -> None:
@@ -197,25 +198,25 @@ async def _remove_second_factor(settings: Settings, name: str) -> None:
 
 
 async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
-    """Do `work` on tables that are current; the embedded database is made so, a server's is its operator's care."""
+    """Run `work` on a database with the current schema. See `current_database`."""
     async with current_database(settings) as database:
         return await work(Agents(database=database, clock=SystemClock()))
 
 
 async def changed(settings: Settings, action: str, about: str, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
-    """As `with_agents`, for what changes somebody's access: the audit tells of it."""
+    """Like `with_agents`, with a row in the audit, for changes of access."""
     async with on_record(settings, action, why=about) as record:
         return await work(Agents(database=record.database, clock=SystemClock()))
 
 
 def departments_of(grants: frozenset[Grant], role: Role | None) -> str:
-    """Where the role is held, in words."""
+    """Return the departments of a role, in words."""
     held = sorted(grant.department for grant in grants if grant.role is role)
     return "all" if ALL_DEPARTMENTS in held else ", ".join(held)
 
 
 def chosen_departments(settings: Settings, slugs: list[str] | None, everywhere: bool) -> list[str]:
-    """The departments said on the command line, or the end of the command."""
+    """Return the departments from the command line. On an error, print it and exit."""
     if everywhere == bool(slugs):
         fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
     if not slugs:

@@ -1,6 +1,6 @@
-"""`innringing audit verify|extract|prune`: whether the audit is whole, what a patient may read of it, its oldest days.
+"""`innringing audit verify|extract|prune`: verify the audit, extract a patient's rows, delete expired rows.
 
-Whose rows are taken out is asked for, or read from stdin: on a command line other users of the machine could read it.
+The patient's number is asked for or read from stdin, because other users of the machine can see command lines.
 """
 
 import sys
@@ -25,13 +25,13 @@ from desk.settings.settings import Settings
 from ops.commands.on_record import on_record, operating_user
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
-ROWS_A_STEP = 1000
+PAGE_SIZE = 1000
 
-app = typer.Typer(no_args_is_help=True, help="Who saw and did what: is it whole, and what may a patient read of it.")
+app = typer.Typer(no_args_is_help=True, help="Verify the audit, extract a patient's rows, delete expired rows.")
 
 
-class Form(StrEnum):
-    """How an extract is written."""
+class ExtractFormat(StrEnum):
+    """The output format of an extract."""
 
     JSON = "json"
     CSV = "csv"
@@ -41,10 +41,10 @@ class Form(StrEnum):
 def verify(
     anchor: Annotated[
         list[str] | None,
-        typer.Option(help="SEQ:HASH, from the log or an earlier run: finds that the end was cut off. May be repeated."),
+        typer.Option(help="SEQ:HASH from the log or an earlier run, to detect a truncated end. May be repeated."),
     ] = None,
 ) -> None:
-    """Go through the whole audit. Exit code 1 when a row was changed, removed, put in or moved; each is named."""
+    """Verify the whole audit. List rows that were changed, removed, inserted or moved, and exit with 1 if any were."""
     settings = load_settings(need_keys=True)
     try:
         anchors = [Anchor.parse(each) for each in anchor or ()]
@@ -57,29 +57,32 @@ def verify(
         typer.echo(f"and {found.more} more")
     say(f"{found.rows} rows. Anchor: {found.anchor}")
     if found.faults:
-        fail("The audit is not as it was written.")
-    say("The audit is whole." + ("" if anchors else " Give an earlier anchor to see that its end was not cut off."))
+        fail("The audit was changed.")
+    say("The audit is intact." + ("" if anchors else " Use --anchor with an earlier anchor to detect a truncated end."))
 
 
 @app.command()
 def extract(
-    by: Annotated[str, typer.Option(help="Who you are: the audit shows it.")],
-    form: Annotated[Form, typer.Option("--format", help="json, or csv for a spreadsheet.")] = Form.JSON,
+    by: Annotated[str, typer.Option(help="Your name, shown in the audit.")],
+    format_: Annotated[
+        ExtractFormat, typer.Option("--format", help="json, or csv for a spreadsheet.")
+    ] = ExtractFormat.JSON,
 ) -> None:
-    """Print who has looked at one patient's callbacks, as the patient may read it. The number is asked for."""
+    """Print who has read one patient's callbacks, in a form for the patient. The patient's number is asked for."""
     settings = load_settings(need_keys=True)
-    who = _ask(settings)
-    told = run(_extract(settings, who, by))
-    typer.echo(as_csv(told) if form is Form.CSV else as_json(told), nl=form is Form.JSON)
-    say(f"{len(told)} rows.")
+    patient = _ask_patient(settings)
+    rows = run(_extract(settings, patient, by))
+    is_csv = format_ is ExtractFormat.CSV
+    typer.echo(as_csv(rows) if is_csv else as_json(rows), nl=not is_csv)
+    say(f"{len(rows)} rows.")
 
 
 @app.command()
 def prune() -> None:
-    """Delete the days that have been kept long enough, as the owner of the tables. The service does it, if it may."""
+    """Delete expired rows of the audit, as the owner of the tables. The service does it too, if it has the rights."""
     settings = load_settings(need_keys=True)
     done = run(_prune(settings))
-    say("Nothing is old enough." if done is None else f"{done.rows} rows deleted, up to row {done.through}.")
+    say("No rows have expired." if done is None else f"{done.rows} rows deleted, up to row {done.through}.")
 
 
 async def _verify(settings: Settings, anchors: list[Anchor]) -> Verified:
@@ -87,21 +90,21 @@ async def _verify(settings: Settings, anchors: list[Anchor]) -> Verified:
         return await Verifying(database=database, vault=vault).verify(anchors)
 
 
-async def _extract(settings: Settings, who: IdentityNumber, by: str) -> list[ExtractLine]:
-    async with on_record(settings, "audit_extract", by=by, patient=who.value) as record:
-        told: list[ExtractLine] = []
+async def _extract(settings: Settings, patient: IdentityNumber, by: str) -> list[ExtractLine]:
+    async with on_record(settings, "audit_extract", by=by, patient=patient.value) as record:
+        rows: list[ExtractLine] = []
         names, cursor = _departments(settings), None
         while True:
-            page = await record.audit.of_patient(who.value, None, cursor=cursor, limit=ROWS_A_STEP)
+            page = await record.audit.of_patient(patient.value, None, cursor=cursor, limit=PAGE_SIZE)
             repeats = await record.audit.repeats(page.items)
-            told += lines(page.items, lambda slug: names.get(slug).name if names and slug in names else slug, repeats)
+            rows += lines(page.items, lambda slug: names.get(slug).name if names and slug in names else slug, repeats)
             cursor = page.next_cursor
             if cursor is None:
-                return told
+                return rows
 
 
 async def _prune(settings: Settings) -> Pruned | None:
-    """As whoever owns the tables."""
+    """Delete expired rows as the owner of the tables."""
     owner = settings.changed(database_url=settings.database.owner_url)
     async with unlocked_database(owner) as (database, vault):
         audit, clock, user = Audit(database=database, vault=vault, clock=SystemClock()), SystemClock(), operating_user()
@@ -110,17 +113,17 @@ async def _prune(settings: Settings) -> Pruned | None:
 
 
 def _departments(settings: Settings) -> Departments | None:
-    """For their names; an extract is given without them rather than not at all."""
+    """Load the departments for their names. None if the file is invalid: the extract then has no names."""
     try:
         return load_departments(settings.files.departments)
     except DeskError:
         return None
 
 
-def _ask(settings: Settings) -> IdentityNumber:
-    """The number, typed unseen or from stdin. Ends the command, without repeating it, when it is none."""
-    given = (getpass("Identity number: ") if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
+def _ask_patient(settings: Settings) -> IdentityNumber:
+    """Ask for the number without echo, or read it from stdin. If it is invalid, exit without repeating it."""
+    number = (getpass("Identity number: ") if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
     try:
-        return parse_identity(given, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
+        return parse_identity(number, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
     except InvalidIdentity as error:
         fail(str(error))

@@ -1,4 +1,4 @@
-"""`innringing check`: whether the operators' files hold together, before anything is started."""
+"""`innringing check`: validate the operators' files before the service starts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from ivr.prompts.catalogue import (
 from ivr.prompts.check import PromptCheck
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
-from ops.commands.dialplan.rules import Dialled
+from ops.commands.dialplan.rules import DialplanCheck
 from ops.machine.demo_parts import demo_parts
 
 DIALPLAN = ROOT / "dialplan"
@@ -47,10 +47,11 @@ DIALPLAN = ROOT / "dialplan"
 
 def check(
     production: Annotated[
-        bool, typer.Option("--production", help="refuse draft voices, and prompts not built or not at their level")
+        bool,
+        typer.Option("--production", help="refuse draft voices, and prompts that are not built or have a wrong level"),
     ] = False,
 ) -> None:
-    """Check departments.toml, the prompts and the dialplan: a table of what is wrong, with file, line and reason."""
+    """Check departments.toml, the prompts and the dialplan. Print a table of faults with file, line and reason."""
     try:
         settings = Settings.load(need_keys=False)
     except SettingsError as error:
@@ -76,7 +77,7 @@ def check(
 def faults(
     departments_file: Path, prompts_dir: Path, dialplan: Path, *, root: Path, production: bool = False
 ) -> list[Fault]:
-    """All that is wrong with the operators' files, in the order departments, prompts, SMS, dialplan."""
+    """Find all faults in the operators' files, in the order departments, prompts, SMS, dialplan."""
     found: list[Fault] = []
     departments, catalogue = Departments([]), None
     try:
@@ -92,16 +93,16 @@ def faults(
         found += _sounds(prompts_dir, departments, root, production)
     found += _sms(prompts_dir, departments, root)
     if len(departments):
-        found += Dialled(dialplan, departments, root).faults()
+        found += DialplanCheck(dialplan, departments, root).faults()
     return found
 
 
 def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fault]:
-    """What is wrong with the file of groups and roles; that it is missing is told too."""
+    """Find faults in the file of groups and roles. A missing file is a fault too."""
     try:
         known = list(load_departments(departments_file))
     except DepartmentsFileError:
-        known = []  # told already: each department here would seem unknown
+        known = []  # reported already; otherwise every department would count as unknown
     try:
         unknown = list(unknown_departments(access_file, known))
     except AccessFileError as error:
@@ -110,13 +111,13 @@ def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fau
 
 
 def sms_off(settings: Settings) -> list[Fault]:
-    """A note for each department that gives receipts by SMS, where nothing sends them."""
+    """Return a note for each department that sends receipts by SMS, if SMS is off."""
     file = settings.files.departments
     try:
         departments, lines = load_departments(file), key_lines(_read(file))
     except DepartmentsFileError:
-        return []  # told already
-    reason = "sms_receipt is true, but SMS is off: set INNRINGING_SMS_GATEWAY=link and what LINK Mobility gave you"
+        return []  # reported already
+    reason = "sms_receipt is true, but SMS is off: set INNRINGING_SMS_GATEWAY=link and your LINK Mobility settings"
     return [
         Fault(shown(file, ROOT), lines.get((each.slug, "sms_receipt")), f"[{each.slug}] {reason}", note=True)
         for each in departments.all()
@@ -125,10 +126,10 @@ def sms_off(settings: Settings) -> list[Fault]:
 
 
 def leaked_passwords(settings: Settings) -> list[Fault]:
-    """What is wrong with the list of leaked passwords; a note in production where none is given."""
+    """Find faults in the list of leaked passwords. In production, a missing list is a note."""
     name = "INNRINGING_LEAKED_PASSWORDS"
     if settings.login.leaked_passwords is None:
-        reason = "not set: passwords known from leaks are taken, unless they are among the commonest (docs/operator.md)"
+        reason = "not set: leaked passwords are accepted, except for the most common ones (docs/operator.md)"
         return [] if settings.demo else [Fault(name, None, reason, note=True)]
     try:
         LeakedPasswords(settings.login.leaked_passwords).check()
@@ -138,7 +139,7 @@ def leaked_passwords(settings: Settings) -> list[Fault]:
 
 
 def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[Fault]:
-    """What is wrong with the texts of SMS."""
+    """Find faults in the texts of SMS."""
     file = prompts_dir / "sms.toml"
     try:
         texts = load_sms_texts(file)
@@ -168,7 +169,7 @@ def _texts(
 
 
 def _sounds(prompts_dir: Path, departments: Departments, root: Path, production: bool) -> list[Fault]:
-    """What callers would hear. A prompt not built yet, or a draft, is a fault in production and else a note."""
+    """Find faults in the built prompts. A missing build or a draft is a fault in production, otherwise a note."""
     folder = shown(prompts_dir, root)
     try:
         gone = missing_recordings(prompts_dir)
@@ -177,7 +178,7 @@ def _sounds(prompts_dir: Path, departments: Departments, root: Path, production:
         place, _, reason = str(error).partition(": ")
         return [Fault(shown(Path(place), root), None, reason)]
     found = [
-        Fault(f"{folder}/{name}", None, "the recording of the last build is gone: put it back, or build without it")
+        Fault(f"{folder}/{name}", None, "the recording of the last build is missing: restore it, or build without it")
         for name in gone
     ]
     found += _recordings(folder, prompts_dir)
@@ -196,7 +197,7 @@ def _sounds(prompts_dir: Path, departments: Departments, root: Path, production:
 
 
 def _recordings(folder: str, prompts_dir: Path) -> list[Fault]:
-    """Recordings that no build has taken yet, and that none could."""
+    """Find new recordings that cannot be built."""
     manifest = read_manifest(prompts_dir / "build")
     found = []
     for source in find_sources(prompts_dir, load_catalogue(rules.texts_file(prompts_dir))):
@@ -206,7 +207,7 @@ def _recordings(folder: str, prompts_dir: Path) -> list[Fault]:
         try:
             voices.recorded(source.recording)
         except ProgramMissing:
-            found.append(_recording_fault(folder, source, "not looked at: ffmpeg is not installed here", note=True))
+            found.append(_recording_fault(folder, source, "not checked: ffmpeg is not installed here", note=True))
         except PromptsError as error:
             found.append(_recording_fault(folder, source, str(error).removeprefix(f"{source.recording}: ")))
     return found
@@ -222,14 +223,14 @@ def _each(folder: str, line: PromptCheck) -> list[Fault]:
 
 
 def table(found: list[Fault]) -> Table:
-    """What is wrong, a row each."""
+    """Make a table with one row per fault."""
     shown_table = Table(title="innringing check")
     shown_table.add_column("file", overflow="fold")
     shown_table.add_column("line", justify="right")
-    shown_table.add_column("what is wrong", overflow="fold")
+    shown_table.add_column("fault", overflow="fold")
     for fault in found:
         line = "" if fault.line is None else str(fault.line)
-        # not as markup: a department's [name] would vanish
+        # As plain text: a department's [name] is not markup.
         shown_table.add_row(
             *(Text(cell) for cell in (fault.file, line)), Text(fault.reason, "yellow" if fault.note else "red")
         )

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: the services of compose.yaml, their folders and secrets."""
+"""`make up` and `make down`: start and stop the services of compose.yaml, with their folders and secrets."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ from ops.machine.ready import doors_are_open
 
 READY_LIMIT = 120.0
 OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"
-"""Of the database: who owns the tables, and who the service is. docker/postgres-start makes them."""
+"""The database roles that own the tables and run the service. docker/postgres-start creates them."""
 APP_SERVICES = ("api", "ivr", "migrate", "prune")
-"""Those that read our variables."""
+"""The services that read our settings."""
 
 NOT_FOR_CONTAINERS = frozenset(
     {
-        *("runner", "var_dir", "sip_host", "rtp_ports", "trunk"),  # Asterisk's, which is prepared here
+        *("runner", "var_dir", "sip_host", "rtp_ports", "trunk"),  # for Asterisk, which is prepared here
         *("sip_encryption", "sip_tls_port", "sip_tls_cert_file", "sip_tls_key_file", "sip_tls_ca_file"),
-        *("prompts_dir", "ari_url"),  # mounted; the default is right
-        *("ari_reader", "ari_reader_password"),  # the api's alone
+        *("prompts_dir", "ari_url"),  # mounted, so the default is right
+        *("ari_reader", "ari_reader_password"),  # only for the api
     }
 )
-"""Settings that neither ivr nor api are given. They get all others, or `make up` refuses them."""
-OUR_OWN_DATABASE = "the containers bring a PostgreSQL of their own: leave it out"
-FILE_OF_THIS_MACHINE = "no container sees that file: leave it out"
+"""Settings that are not passed to ivr and api. All others are passed, or refused by `make up`."""
+OUR_OWN_DATABASE = "the containers have their own PostgreSQL: remove the setting"
+FILE_OF_THIS_MACHINE = "no container sees that file: remove the setting"
 REFUSED = {
     "database_url": OUR_OWN_DATABASE,
     "migration_url": OUR_OWN_DATABASE,
-    "tls_cert_file": "a proxy speaks TLS for the containers: leave it out (docs/security.md, Proxies)",
-    "departments_file": "the containers read dialplan/departments.toml: leave it out",
-    "access_file": "the containers read dialplan/access.toml: leave it out",
+    "tls_cert_file": "a proxy handles TLS for the containers: remove the setting (docs/security.md, Proxies)",
+    "departments_file": "the containers read dialplan/departments.toml: remove the setting",
+    "access_file": "the containers read dialplan/access.toml: remove the setting",
 }
-"""What the containers would do otherwise than asked, and say nothing."""
+"""Settings that the containers would silently ignore."""
 
 
 class ComposeError(Exception):
-    """The services can't be started."""
+    """The services cannot be started."""
 
 
 def up(settings: Settings) -> None:
-    """Build what is missing, start everything, wait until calls are taken."""
+    """Build what is missing, start all services, and wait until they are ready."""
     _check_what_fits(settings)
     folder = _folder(settings)
     load_departments(settings.files.departments)
@@ -80,12 +80,12 @@ def up(settings: Settings) -> None:
         if time.monotonic() > end:
             raise ComposeError("the services are not ready; see: docker ps, docker logs")
         time.sleep(0.5)
-    print(f"Innringing is up: ring sip:1000@127.0.0.1:{settings.sip.port}, look at")
-    print(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it; the database is kept.")
+    print(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
+    print(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it and keeps the database.")
 
 
 def down(settings: Settings) -> None:
-    """Stop and remove the containers; the database stays in its volume."""
+    """Stop and remove the containers. The database stays in its volume."""
     folder = _folder(settings)
     if not any((folder / name).exists() for name in ("api.env", "service.env")):
         raise ComposeError("nothing was started from here")
@@ -94,7 +94,7 @@ def down(settings: Settings) -> None:
 
 
 def prune(settings: Settings) -> None:
-    """Delete what the audit need not keep any longer, as the owner of its tables; the service's role may not."""
+    """Delete expired rows of the audit as the owner of the tables, since the service's role may not."""
     folder = _folder(settings)
     if not (folder / "prune.env").exists():
         raise ComposeError("nothing was started from here")
@@ -109,7 +109,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _check_what_fits(settings: Settings) -> None:
-    """Raises ComposeError where something is asked for that the containers can't do."""
+    """Raise ComposeError for a setting that the containers cannot follow."""
     values = settings.values()
     for name in sorted(settings.names_set() - NOT_FOR_CONTAINERS):
         value = values[name]
@@ -120,7 +120,7 @@ def _check_what_fits(settings: Settings) -> None:
 
 def _compose() -> list[str]:
     if not engine.answers():
-        raise ComposeError("no Docker engine answers")
+        raise ComposeError("no Docker engine responds")
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ["docker", "compose"]
     if shutil.which("docker-compose"):
@@ -143,16 +143,16 @@ def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dic
 
 
 def _with_reader(settings: Settings, folder: Path) -> Settings:
-    """With a password for the user of ARI that may only look: the web door is given no other."""
+    """Add a password for the read-only ARI user. The web door gets no other ARI password."""
     if settings.ari.reader_password is not None:
         return settings
-    password = SecretStr(_kept_password(folder / "ari-reader-password"))
+    password = SecretStr(_stored_password(folder / "ari-reader-password"))
     return settings.changed(ari_reader_password=password)
 
 
 def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str]) -> None:
-    """Each service's variables and secrets, and the folder ivr and api share."""
-    owner, app = (_kept_password(folder / name) for name in ("postgres-password", "postgres-app-password"))
+    """Write each service's variables and secrets, and the folder that ivr and api share."""
+    owner, app = (_stored_password(folder / name) for name in ("postgres-password", "postgres-app-password"))
     place = f"127.0.0.1:{variables['INNRINGING_POSTGRES_PORT']}/innringing"
     given = _service_variables(settings, f"{APP_ROLE}:{app}@{place}")
     reader = settings.ari.reader_password
@@ -172,25 +172,25 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
 
 
 def _service_variables(settings: Settings, database: str) -> dict[str, str]:
-    """What ivr and api run with, by name without INNRINGING_. `database`: user:password@host:port/name."""
+    """Return the settings of ivr and api, by name without INNRINGING_. `database`: user:password@host:port/name."""
     values = settings.values()
     given = {name.upper(): _written(values[name]) for name in sorted(names() - NOT_FOR_CONTAINERS - REFUSED.keys())}
     return {**given, "DATABASE_URL": f"postgresql+asyncpg://{database}"}
 
 
 def _written(value: object) -> str:
-    """As the environment gives it: secrets in clear, nothing for what is not set."""
+    """Format a value for the environment: secrets in clear text, and nothing for None."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return "" if value is None else str(value)
 
 
 def _lines(variables: Mapping[str, str]) -> str:
-    """A file of variables; one a line, though a secret's own file may have several lines (keys, a JWK)."""
+    """Format a file of variables, one per line. Multi-line values, such as keys, are joined."""
     return "".join(f"INNRINGING_{name}={' '.join(value.splitlines())}\n" for name, value in variables.items() if value)
 
 
-def _kept_password(path: Path) -> str:
+def _stored_password(path: Path) -> str:
     if not path.exists():
         _write_private(path, secrets.token_urlsafe(24))
     return path.read_text(encoding="ascii")

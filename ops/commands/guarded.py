@@ -1,8 +1,7 @@
-"""What holds for every command of `innringing`: nobody is named on a command line, and no error repeats a number.
+"""Protect identity numbers in all commands: refuse them on the command line, and scrub them from errors.
 
-A command line can be read by other users of the machine and stays in the shell's history; what is given as `--by` or
-as a name is stored in clear. What is said on stderr ends in cron's mails and the journal. Answers go to stdout, where
-they were asked for, and are not touched.
+Other users of the machine can read command lines, shells store them, and values such as `--by` are stored unencrypted.
+Output on stderr ends up in mails from cron and in the journal. Results go to stdout and are not changed.
 """
 
 import re
@@ -17,21 +16,21 @@ from desk.logging.log import Scrubber
 from desk.numbers.identity_number import holds_identity
 
 TAKES_SYNTHETIC_NUMBERS: Final = ("call", "--id")
-"""The one command, and the option, with a number on the command line: a made-up person's, which is no secret."""
+"""The only command and option that accept an identity number: it must be synthetic, so it is no secret."""
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class GuardedCommands(TyperGroup):
-    """The commands, refused as a whole where an argument holds an identity number; stderr scrubbed meanwhile."""
+    """A command group that refuses arguments with an identity number and scrubs stderr."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with _scrubbed_stderr():
             return super().main(*args, **kwargs)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any(map(names_somebody, _without_synthetic(args))):
-            ctx.fail("An identity number on the command line: other users can read it there. It is asked for.")
+        if any(map(contains_identity, _without_synthetic(args))):
+            ctx.fail("Do not put an identity number on the command line, where others can read it. You will be asked.")
         with _scrubbed_message():
             return super().parse_args(ctx, args)
 
@@ -47,14 +46,14 @@ def _without_synthetic(args: Sequence[str]) -> Iterator[str]:
             yield argument
 
 
-def names_somebody(argument: str) -> bool:
-    """Whether an argument holds an identity number. A callback's id is none, and a path is no text."""
+def contains_identity(argument: str) -> bool:
+    """Whether an argument contains an identity number. Ids of callbacks and paths are ignored."""
     return "/" not in argument and holds_identity(_ID.sub("", argument))
 
 
 @contextmanager
 def _scrubbed_message() -> Iterator[None]:
-    """What is wrong with an argument is told in a frame, which may break a number over two lines: scrubbed before."""
+    """Scrub usage errors before they are printed in a frame, which may split a number over two lines."""
     try:
         yield
     except Exception as error:
@@ -78,14 +77,14 @@ def _scrubbed_stderr() -> Iterator[None]:
 
 
 class ScrubbedStream:
-    """A text stream that passes whole lines on, scrubbed, to another; what is left of one when it is flushed."""
+    """A text stream that scrubs each line and writes it to another stream. A flush writes an incomplete line."""
 
     def __init__(self, stream: TextIO, scrub: Callable[[str], str]) -> None:
         self._stream, self._scrub, self._rest = stream, scrub, ""
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
-            raise TypeError("a text stream")  # how click finds out which kind it has
+            raise TypeError("a text stream")  # click detects the kind of stream by this error
         whole, line, self._rest = (self._rest + text).rpartition("\n")
         if line:
             self._stream.write(self._scrub(whole + line))

@@ -16,9 +16,7 @@ from ops.commands.terminal import fail, load_settings, run, say, unlocked_databa
 
 EVERY_SECONDS = 2.0
 
-app = typer.Typer(
-    no_args_is_help=True, help="The keys that seal personal data: which are in use, and how to rotate them."
-)
+app = typer.Typer(no_args_is_help=True, help="Show and rotate the keys that seal personal data.")
 
 
 @app.command()
@@ -37,24 +35,24 @@ def status() -> None:
 
 @app.command()
 def rotate() -> None:
-    """Re-seal and re-index everything with the keys in use, while the service runs. May be stopped and run again."""
+    """Re-seal and re-index everything with the current keys, while the service runs. It can be stopped and resumed."""
     settings = load_settings(need_keys=True)
     try:
         done, retired = run(_rotate(settings))
     except OlderKeyInUse as error:
         fail(f"{error.__doc__}")
     except KeyboardInterrupt:
-        fail("Stopped. Everything still opens. Run the command again to continue.")
+        fail("Stopped. All values are still readable. Run the command again to continue.")
     say(f"{done.sealed} values re-sealed, {done.indexed} indexes renewed, {done.read} read.")
     for kind, version in retired:
-        made = "sealed with key" if kind is KeyKind.IDENTITY else "found by index key"
-        say(f"Nothing is {made} version {version} any more: you may remove it from the settings.")
+        use = "sealed with key" if kind is KeyKind.IDENTITY else "indexed with index key"
+        say(f"No values are {use} version {version} any more. You can remove it from the settings.")
     if done.twice:
         say(f"Patients with two open callbacks; close one and run this again: {', '.join(sorted(done.twice))}")
     if done.broken:
         for column, row in sorted(done.broken, key=str)[:20]:
-            say(f"{column} of {row} does not open: it has been changed, or its key is missing.")
-        fail(f"{len(done.broken)} values do not open and were left unchanged.")
+            say(f"{column} of {row} cannot be opened: it was changed, or its key is missing.")
+        fail(f"{len(done.broken)} values cannot be opened and were left unchanged.")
 
 
 async def _count(settings: Settings) -> tuple[dict[KeyKind, int], list[KeyUse]]:
@@ -71,7 +69,7 @@ async def _rotate(settings: Settings) -> tuple[Progress, list[tuple[KeyKind, int
 
 
 def _reporter() -> Report:
-    """Prints the progress every two seconds."""
+    """Return a function that prints the progress every two seconds."""
     last = time.monotonic()
 
     def report(progress: Progress) -> None:
@@ -85,7 +83,7 @@ def _reporter() -> Report:
 
 def _remark(use: KeyUse, current: int) -> str:
     if use.version is None:
-        return "does not open"
+        return "cannot be opened"
     if use.version == current:
         return ""
     if use.column == "answers.fingerprint":

@@ -1,4 +1,4 @@
-"""`innringing migrate`, `agents …` and the other families. What goes wrong is said in one line, with exit code 1."""
+"""`innringing migrate`. Errors are one line, with exit code 1."""
 
 import typer
 
@@ -23,14 +23,14 @@ app.add_typer(rights_cli.retention, name="retention")
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest tables."""
+    """Migrate the database to the current schema."""
     settings = load_settings()
     run(_migrate(settings))
     say("The database is current.")
 
 
 async def _migrate(settings: Settings) -> None:
-    """As the owner of the tables; where that is another role than the service's, the service is given its rights."""
+    """Migrate as the owner of the tables. If the service has another role, grant that role its rights."""
     await migrations.migrate(settings.database.owner_url)
     if settings.database.migration_url:
         await roles.grant(settings.database.migration_url, roles.role_of(settings.database.url))

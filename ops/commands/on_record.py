@@ -1,4 +1,4 @@
-"""Commands that look at personal data or change access leave their row in the audit, as requests do."""
+"""Write commands that read personal data or change access to the audit, like requests."""
 
 import getpass
 from collections.abc import AsyncIterator
@@ -15,8 +15,8 @@ from ops.commands.terminal import unlocked_database
 
 
 @dataclass(frozen=True)
-class OnRecord:
-    """The database and vault a command works with, and its audit; `callbacks`: whose ids the row is to name."""
+class AuditedCommand:
+    """The database, vault and audit of a command. `callbacks` are the ids for its row in the audit."""
 
     database: Database
     vault: Vault
@@ -27,15 +27,15 @@ class OnRecord:
 @asynccontextmanager
 async def on_record(
     settings: Settings, action: str, *, by: str | None = None, why: str | None = None, patient: str | None = None
-) -> AsyncIterator[OnRecord]:
-    """What is done inside the block leaves a row when it ends, however it ends; print nothing before that.
+) -> AsyncIterator[AuditedCommand]:
+    """Write an audit row when the block ends, in every outcome. Print nothing before that.
 
-    `by`: who says to do it; without one, whoever the operating system says it is, which the row's source tells anyway.
-    Raises SettingsError, and StorageUnavailable when the row can't be written.
+    `by` is the person who runs the command, by default the operating system's user. The row's source always has the
+    operating system's user. Raises SettingsError, and StorageUnavailable when the row cannot be written.
     """
     user = operating_user()
     async with unlocked_database(settings) as (database, vault):
-        work = OnRecord(database, vault, Audit(database=database, vault=vault, clock=SystemClock()))
+        work = AuditedCommand(database, vault, Audit(database=database, vault=vault, clock=SystemClock()))
         outcome = AuditOutcome.FAILED
         problem = None
         try:
@@ -60,8 +60,8 @@ async def on_record(
 
 
 def operating_user() -> str:
-    """Who the operating system says it is."""
+    """Return the name of the operating system's user."""
     try:
         return getpass.getuser()[:60]
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (KeyError, OSError):  # a container's user may have no name
         return "unknown"

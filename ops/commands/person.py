@@ -1,6 +1,6 @@
 """`innringing person export|erase` and `innringing retention status|run|hold|lift`.
 
-Whose data it is about is asked for, or read from stdin: on a command line other users of the machine could read it.
+The person's number is asked for or read from stdin, because other users of the machine can see command lines.
 """
 
 import sys
@@ -22,49 +22,49 @@ from desk.privacy.retention_repository import Run
 from desk.privacy.subject_access import Erased, Person, Rights, as_text
 from desk.settings.settings import Settings
 from desk.wire import make_retention
-from ops.commands.on_record import OnRecord, on_record
+from ops.commands.on_record import AuditedCommand, on_record
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
 
-person = typer.Typer(no_args_is_help=True, help="One person's rights: everything held on them, and deleting it.")
-retention = typer.Typer(no_args_is_help=True, help="What is deleted at night, and what a legal hold keeps.")
+person = typer.Typer(no_args_is_help=True, help="Export or erase everything stored about one person.")
+retention = typer.Typer(no_args_is_help=True, help="Manage nightly deletion and legal holds.")
 
-By = Annotated[str, typer.Option(help="Who you are: the callback's history shows it.")]
+By = Annotated[str, typer.Option(help="Your name, shown in the callback's history.")]
 ByPhone = Annotated[
-    bool, typer.Option("--phone", help="Ask for a phone number: for callbacks that name no identity number.")
+    bool, typer.Option("--phone", help="Ask for a phone number, for callbacks without an identity number.")
 ]
 Id = Annotated[str, typer.Argument(help="The callback's id.")]
 
 
 @person.command("export")
 def export(by: By, phone: ByPhone = False) -> None:
-    """Print everything held on one person, as JSON. The number is asked for, or read from stdin."""
+    """Print everything stored about one person, as JSON. The number is asked for, or read from stdin."""
     settings = load_settings(need_keys=True)
-    who = _ask(settings, phone)
-    document = run(_export(settings, who, by))
+    subject = _ask_person(settings, phone)
+    document = run(_export(settings, subject, by))
     typer.echo(as_text(document))
     say(f"{len(document['callbacks'])} callbacks.")
 
 
 @person.command("erase")
 def erase(by: By, phone: ByPhone = False) -> None:
-    """Delete everything held on one person, but for what is open or under legal hold."""
+    """Delete everything stored about one person, except open callbacks and those under legal hold."""
     settings = load_settings(need_keys=True)
-    who = _ask(settings, phone)
-    done = run(_erase(settings, who, by))
+    subject = _ask_person(settings, phone)
+    done = run(_erase(settings, subject, by))
     say(f"Deleted: {len(done.deleted)} callbacks" + (f", {done.calls} calls without one." if phone else "."))
     for id in done.open:
         say(f"{id} is open: close it, then erase again.")
     for id in done.held:
-        say(f"{id} is under legal hold, and stays.")
+        say(f"{id} is under legal hold and is not deleted.")
     if done.open or done.held:
         raise typer.Exit(1)
 
 
 @retention.command("status")
 def status() -> None:
-    """Show the last two weeks' nights: what was deleted, and by which process."""
+    """Show what was deleted in the nights of the last two weeks, and by which process."""
     settings = load_settings()
     nights, held = run(_with_retention(settings, lambda nightly: nightly.nights()))
     table = Table("Night", "Finished", "Callbacks", "Incomplete calls", "Answers", "By")
@@ -78,7 +78,7 @@ def status() -> None:
 
 @retention.command("run")
 def run_now() -> None:
-    """Delete now what is due, without waiting for the night."""
+    """Delete expired data now, without waiting for the night."""
     settings = load_settings()
     done = run(_run_now(settings))
     if done is None:
@@ -88,46 +88,46 @@ def run_now() -> None:
 
 @retention.command("hold")
 def hold(
-    id: Id, by: By, case: Annotated[str, typer.Option(help="The case it is kept for: a reference, no name.")]
+    id: Id, by: By, case: Annotated[str, typer.Option(help="The reference of the case. Do not use names.")]
 ) -> None:
-    """Keep a callback from being deleted, at night and on request, until the hold is lifted."""
+    """Put a callback under legal hold: it is not deleted, at night or on request, until the hold is lifted."""
     if not 0 < len(case) <= 64:
-        fail("Give the case's reference: 64 characters at most.")
+        fail("The case reference must have 1 to 64 characters.")
     settings = load_settings(need_keys=True)
     run(_held(settings, "legal_hold", id, by, case, lambda rights: rights.hold(id, by, case)))
-    say(f"It is kept until: innringing retention lift {id} --by <your name>")
+    say(f"It is under legal hold. To lift it: innringing retention lift {id} --by <your name>")
 
 
 @retention.command("lift")
 def lift(id: Id, by: By) -> None:
-    """End a legal hold: the callback is deleted in its time."""
+    """Lift a legal hold. The callback is then deleted when it expires."""
     settings = load_settings(need_keys=True)
     run(_held(settings, "legal_hold_lift", id, by, None, lambda rights: rights.lift(id, by)))
     say("The hold is lifted.")
 
 
-def _ask(settings: Settings, phone: bool) -> Person:
-    """The number, typed unseen or from stdin. Ends the command, without repeating it, when it is none."""
-    asked = "Phone number: " if phone else "Identity number: "
-    given = (getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
+def _ask_person(settings: Settings, phone: bool) -> Person:
+    """Ask for the number without echo, or read it from stdin. If it is invalid, exit without repeating it."""
+    question = "Phone number: " if phone else "Identity number: "
+    number = (getpass(question) if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
     try:
         if phone:
-            return parse_phone(given, allow_foreign=True)
-        return parse_identity(given, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
+            return parse_phone(number, allow_foreign=True)
+        return parse_identity(number, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
     except (InvalidIdentity, InvalidPhone) as error:
         fail(str(error))
 
 
-async def _export(settings: Settings, who: Person, by: str) -> dict[str, Any]:
-    async with on_record(settings, "person_export", by=by, patient=_number(who)) as record:
-        document = await _rights(record).export(who, by)
+async def _export(settings: Settings, subject: Person, by: str) -> dict[str, Any]:
+    async with on_record(settings, "person_export", by=by, patient=_number(subject)) as record:
+        document = await _rights(record).export(subject, by)
         record.callbacks.update(callback["id"] for callback in document["callbacks"])
     return document
 
 
-async def _erase(settings: Settings, who: Person, by: str) -> Erased:
-    async with on_record(settings, "person_erase", by=by, patient=_number(who)) as record:
-        done = await _rights(record).erase(who, by)
+async def _erase(settings: Settings, subject: Person, by: str) -> Erased:
+    async with on_record(settings, "person_erase", by=by, patient=_number(subject)) as record:
+        done = await _rights(record).erase(subject, by)
         record.callbacks.update((*done.deleted, *done.open, *done.held))
     return done
 
@@ -144,13 +144,13 @@ async def _run_now(settings: Settings) -> Run | None:
         return await make_retention(record.database, settings.retention, SystemClock()).run_now()
 
 
-def _rights(record: OnRecord) -> Rights:
+def _rights(record: AuditedCommand) -> Rights:
     return Rights(database=record.database, vault=record.vault, clock=SystemClock())
 
 
-def _number(who: Person) -> str | None:
-    """An identity number, which the audit keeps sealed; a phone is not kept there at all."""
-    return who.value if isinstance(who, IdentityNumber) else None
+def _number(subject: Person) -> str | None:
+    """Return the identity number for the audit, which stores it sealed. The audit stores no phone numbers."""
+    return subject.value if isinstance(subject, IdentityNumber) else None
 
 
 async def _with_retention(settings: Settings, work: Callable[[Retention], Awaitable[T]]) -> T:

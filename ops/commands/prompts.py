@@ -19,7 +19,7 @@ from ivr.prompts.files import WORDLESS
 from ops.machine import tree
 from ops.machine.apt import AptError
 
-app = typer.Typer(help="What the caller hears: build the sound files, and measure them.", no_args_is_help=True)
+app = typer.Typer(help="Build, check and list the prompts that callers hear.", no_args_is_help=True)
 
 PROMPTS_DIR = ROOT / "prompts"
 Folder = Annotated[Path, typer.Option("--prompts-dir", envvar="INNRINGING_PROMPTS_DIR", help="holds catalogue.toml")]
@@ -31,7 +31,7 @@ def build_command(
     tools: Annotated[Path | None, typer.Option(help="a folder with espeak-ng, ffmpeg and ffprobe")] = None,
     production: Annotated[bool, typer.Option("--production", help="refuse draft voices")] = False,
 ) -> None:
-    """Build what changed, from recordings where they exist, else from a draft voice. New calls hear it at once."""
+    """Build changed prompts, from recordings or else with a draft voice. New calls use them at once."""
     build_with_progress(folder, tools=tools, console=Console(), production=production)
 
 
@@ -39,20 +39,20 @@ def build_command(
 def check_command(
     folder: Folder = PROMPTS_DIR,
     production: Annotated[bool, typer.Option("--production", help="refuse draft voices")] = False,
-    only_problems: Annotated[bool, typer.Option("--only-problems", help="leave out what is in order")] = False,
+    only_problems: Annotated[bool, typer.Option("--only-problems", help="show only prompts with problems")] = False,
 ) -> None:
-    """Measure what was built. Exit code 1 when anything is missing, too loud, too soft or (in production) a draft."""
-    console = Console(width=None if sys.stdout.isatty() else 160)  # a table in a log is not cut at 80 columns
+    """Measure the built prompts. Exit code 1 if any is missing, too loud, too soft or (in production) a draft."""
+    console = Console(width=None if sys.stdout.isatty() else 160)  # do not cut a table in a log at 80 columns
     try:
         lines = check(folder, production=production)
     except PromptsError as error:
-        raise _told(error) from None
+        raise _exit(error) from None
     shown = [line for line in lines if line.problems or not only_problems]
     if shown:
         console.print(table(shown))
     wrong = sum(bool(line.problems) for line in lines)
     drafts = sum(line.source.kind == "draft" for line in lines)
-    console.print(f"{len(lines)} prompts, {drafts} of them drafts (a machine's voice), {wrong} with a problem")
+    console.print(f"{len(lines)} prompts, {drafts} of them drafts (synthetic voice), {wrong} with a problem")
     if wrong:
         raise typer.Exit(1)
 
@@ -61,28 +61,28 @@ def check_command(
 def list_command(
     folder: Folder = PROMPTS_DIR,
     language: Annotated[str | None, typer.Option(help="nb, nn or en; all when left out")] = None,
-    drafts: Annotated[bool, typer.Option("--drafts", help="only those still to be recorded")] = False,
+    drafts: Annotated[bool, typer.Option("--drafts", help="only those without a recording")] = False,
 ) -> None:
-    """Every prompt: its key, where its sound comes from, how long it is, and its words."""
+    """List the prompts: key, source, length and text."""
     try:
         rows = script.rows(folder, language=language, drafts=drafts)
     except PromptsError as error:
-        raise _told(error) from None
+        raise _exit(error) from None
     for row in rows:
         seconds = "     –" if row.seconds is None else f"{row.seconds:5.2f}s"
         print(f"{row.language}  {row.key:<24} {row.kind:<9} {seconds}  {row.text}")
-    print(f"{len(rows)} prompts, {sum(row.kind == 'draft' for row in rows)} of them drafts (a machine's voice)")
+    print(f"{len(rows)} prompts, {sum(row.kind == 'draft' for row in rows)} of them drafts (synthetic voice)")
 
 
 @app.command("say")
 def say_command(
-    keys: Annotated[list[str], typer.Argument(help="one prompt or more, said one after another")],
+    keys: Annotated[list[str], typer.Argument(help="one or more prompts, in playing order")],
     folder: Folder = PROMPTS_DIR,
     language: Annotated[str, typer.Option(help="nb, nn or en")] = "nb",
-    out: Annotated[Path | None, typer.Option(help="where to write the WAV; the first key's name when left out")] = None,
-    play: Annotated[bool, typer.Option("--play", help="play it too, where a player is installed")] = False,
+    out: Annotated[Path | None, typer.Option(help="the WAV file; default: the first key's name")] = None,
+    play: Annotated[bool, typer.Option("--play", help="also play it, if a player is installed")] = False,
 ) -> None:
-    """Print what a prompt says and write its sound, as built, to a WAV file."""
+    """Print the text of a prompt and write its built sound to a WAV file."""
     try:
         text, file, seconds = script.say(folder, language, keys, out or Path(f"{keys[0]}.wav"))
         print(text)
@@ -90,43 +90,43 @@ def say_command(
         if play:
             script.play(file)
     except PromptsError as error:
-        raise _told(error) from None
+        raise _exit(error) from None
 
 
 @app.command("script")
 def script_command(
     folder: Folder = PROMPTS_DIR,
     language: Annotated[str | None, typer.Option(help="nb, nn or en; all when left out")] = None,
-    out: Annotated[Path | None, typer.Option(help="a file for a spreadsheet; standard output when left out")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="also what is recorded already")] = False,
+    out: Annotated[Path | None, typer.Option(help="a CSV file; default: standard output")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="include prompts that have a recording")] = False,
 ) -> None:
-    """What the voice talent reads in: a CSV of the prompts without a recording, with the file name each must get."""
+    """Write the script for the voice talent: a CSV of the prompts without a recording, with their file names."""
     try:
         rows = script.rows(folder, language=language, drafts=not everything)
         script.write_csv([row for row in rows if row.kind not in WORDLESS], out)
     except PromptsError as error:
-        raise _told(error) from None
+        raise _exit(error) from None
 
 
 @app.command("rollback")
 def rollback_command(folder: Folder = PROMPTS_DIR) -> None:
-    """Go back to the build before: sounds, texts and recordings. New calls hear it at once; once more goes forward."""
+    """Go back to the previous build: sounds, texts and recordings. New calls use it at once. Repeat it to undo."""
     try:
         used, left, aside = sets.rollback(folder)
     except PromptsError as error:
-        raise _told(error) from None
+        raise _exit(error) from None
     print(f"In use: the build of {used.built} ({used.id}: {used.prompts} prompts, {used.drafts} drafts).")
-    print(f"Left: the build of {left.built} ({left.id}). The same command again takes it back.")
+    print(f"No longer in use: the build of {left.built} ({left.id}). Run the command again to return to it.")
     if aside:
         print(f"Texts and recordings changed since that build are in {aside}.")
 
 
 def fetched_tools() -> Path:
-    """espeak-ng, ffmpeg and ffprobe from Debian packages in the cache folder. Raises PromptsError."""
+    """Fetch espeak-ng, ffmpeg and ffprobe from Debian packages to the cache folder. Raises PromptsError."""
     try:
         return tree.ensure(tree.ASTERISK) / "bin"
     except (AptError, OSError) as error:
-        raise PromptsError(f"espeak-ng and ffmpeg are not installed, and could not be fetched: {error}") from None
+        raise PromptsError(f"espeak-ng and ffmpeg are not installed and could not be fetched: {error}") from None
 
 
 def build_with_progress(
@@ -137,9 +137,9 @@ def build_with_progress(
     fetch: Callable[[], Path] = fetched_tools,
     production: bool = False,
 ) -> None:
-    """Build under a progress bar and print one line about it; a problem is one line on stderr and exit code 1.
+    """Build with a progress bar and print a summary. An error is one line on stderr, with exit code 1.
 
-    Where a program is missing and no `tools` were named, they are fetched, once on a machine.
+    If a program is missing and `tools` is not set, fetch the programs, once per machine.
     """
     try:
         try:
@@ -149,8 +149,8 @@ def build_with_progress(
                 raise
             report = _build(folder, fetch(), console, production)
     except PromptsError as error:
-        raise _told(error) from None
-    drafts = f"; {report.drafts} are a draft voice, not for patients" if report.drafts else ""
+        raise _exit(error) from None
+    drafts = f"; {report.drafts} have a draft voice, not for patients" if report.drafts else ""
     console.print(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
 
 
@@ -167,7 +167,7 @@ def _build(folder: Path, tools: Path | None, console: Console, production: bool)
 
 
 def table(lines: list[PromptCheck]) -> Table:
-    """The measurements, one row a prompt."""
+    """Make a table of the measurements, one row per prompt."""
     shown = Table(title="Prompts")
     for heading in ("language", "key", "source"):
         shown.add_column(heading)
@@ -190,6 +190,6 @@ def table(lines: list[PromptCheck]) -> Table:
     return shown
 
 
-def _told(error: PromptsError) -> typer.Exit:
+def _exit(error: PromptsError) -> typer.Exit:
     Console(stderr=True).print(f"[red]prompts:[/red] {error}", highlight=False, soft_wrap=True)
     return typer.Exit(1)

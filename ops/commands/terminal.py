@@ -1,4 +1,4 @@
-"""What commands share: the settings, a current database, and one line with exit code 1 for what goes wrong."""
+"""Shared helpers of the commands: settings, a current database, and errors as one line with exit code 1."""
 
 import asyncio
 import logging
@@ -23,23 +23,23 @@ from desk.wire import check_keys, make_vault, open_database
 
 T = TypeVar("T")
 
-SAYS_WHICH = frozenset(
+TARGET_SETTINGS = frozenset(
     f"{PREFIX}{name}{end}"
     for name in ("ENVIRONMENT", "IDENTITY_KEY", "INDEX_KEY", "DATABASE_URL", "MIGRATION_URL")
     for end in ("", "_FILE")
 )
-"""Whoever has set one of these has said which database and which keys are meant."""
+"""Any of these settings makes the choice of database and keys explicit."""
 
 
 def load_settings(*, need_keys: bool = False) -> Settings:
-    """The settings, or the end of the command.
+    """Load the settings. On an error, print it and exit.
 
-    Where nothing says which database is meant, and `make run` has left a demo here, it is that demo: with the keys it
-    has. None are made by this, and it says so, for a server's operator may have forgotten the settings.
+    If no setting selects a database and `make run` has left a demo here, use the demo and its keys. This never creates
+    keys. It prints a line about it, since a server's operator may have forgotten the settings.
     """
     try:
         settings = Settings.load(need_keys=False)
-        if not settings.demo and (settings.files.var / KEYS_FILE).exists() and not _said_which():
+        if not settings.demo and (settings.files.var / KEYS_FILE).exists() and not _target_is_set():
             say(f"This is the demo in {settings.files.var}, since {PREFIX}ENVIRONMENT is not set.")
             return Settings.load(need_keys=need_keys, environment="demo")
         return Settings.load(need_keys=True) if need_keys else settings
@@ -47,24 +47,24 @@ def load_settings(*, need_keys: bool = False) -> Settings:
         fail(str(error))
 
 
-def _said_which() -> bool:
-    return any(value and name.upper() in SAYS_WHICH for name, value in os.environ.items())
+def _target_is_set() -> bool:
+    return any(value and name.upper() in TARGET_SETTINGS for name, value in os.environ.items())
 
 
 @asynccontextmanager
 async def current_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database with the newest tables; the embedded one is brought to them, a server's is its operator's care."""
+    """Open the database with the current schema. An embedded one is migrated, a server's operator migrates it."""
     if settings.database.embedded:
         await migrations.migrate(settings.database.url)
     async with open_database(settings.database) as database:
         if not await migrations.is_current(database):
-            raise SettingsError("the database's tables are not those of this version. Run: innringing migrate")
+            raise SettingsError("the database schema does not match this version. Run: innringing migrate")
         yield database
 
 
 @asynccontextmanager
 async def unlocked_database(settings: Settings) -> AsyncIterator[tuple[Database, Vault]]:
-    """The database and a vault whose keys are the right ones. Raises SettingsError."""
+    """Open the database, with a vault whose keys match it. Raises SettingsError."""
     async with current_database(settings) as database:
         vault = make_vault(settings.vault)
         await check_keys(database, vault, SystemClock())
@@ -72,8 +72,8 @@ async def unlocked_database(settings: Settings) -> AsyncIterator[tuple[Database,
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Do it, or say in one line why not."""
-    # one line of what is wrong, and not the log's line of the same
+    """Run a coroutine. Print an error as one line and exit."""
+    # Print the error only once: without logging.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return asyncio.run(work)
@@ -84,11 +84,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def say(line: str) -> None:
-    """A line for whoever sits there; what other programs read goes to stdout."""
+    """Print a line for people, on stderr. Output for programs goes to stdout."""
     typer.echo(line, err=True)
 
 
 def fail(line: str) -> NoReturn:
-    """Say it and end with exit code 1."""
+    """Print a line and exit with code 1."""
     say(line)
     raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`innringing tokens …`: what programs sign in with, each narrower than its agent."""
+"""`innringing tokens …`: manage access tokens for programs. A token can have fewer rights than its agent."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -13,7 +13,7 @@ from desk.clock import SystemClock
 from ops.commands.agents import Name, changed, chosen_departments, with_agents
 from ops.commands.terminal import fail, load_settings, run, say
 
-app = typer.Typer(no_args_is_help=True, help="What programs sign in with.")
+app = typer.Typer(no_args_is_help=True, help="Manage access tokens for programs.")
 
 LONGEST_LABEL = 64
 YEAR = 365
@@ -23,11 +23,11 @@ YEAR = 365
 def add(
     name: Name,
     label: Annotated[str, typer.Option(help="What it is for: wall-screen.")],
-    department: Annotated[list[str] | None, typer.Option(help="Only there; may be repeated.")] = None,
-    permission: Annotated[list[Permission] | None, typer.Option(help="Only that; may be repeated.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=5 * YEAR, help="How long it opens.")] = YEAR,
+    department: Annotated[list[str] | None, typer.Option(help="Only this department; may be repeated.")] = None,
+    permission: Annotated[list[Permission] | None, typer.Option(help="Only this permission; may be repeated.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=5 * YEAR, help="How many days it is valid.")] = YEAR,
 ) -> None:
-    """Add a token to an agent and print it: this once, for it is kept only as a hash."""
+    """Add a token to an agent and print it. It is shown only now, since only its hash is stored."""
     settings = load_settings()
     if not 0 < len(label) <= LONGEST_LABEL:
         fail(f"A label has 1 to {LONGEST_LABEL} characters.")
@@ -35,7 +35,7 @@ def add(
     scope = TokenScope(where, frozenset(permission) if permission else None)
     narrow = run(with_agents(settings, lambda agents: agents.get(name))).narrowed(where, scope.permissions)
     if not narrow.grants or not any(narrow.may(each) for each in permission or Permission):
-        fail(f"{name} has no role that gives {in_words(scope)}: the token would open nothing. See `agents list`.")
+        fail(f"{name} has no role with {in_words(scope)}: the token would be useless. See `agents list`.")
     expires_at = SystemClock().now() + timedelta(days=days)
     issued = run(
         changed(
@@ -50,9 +50,9 @@ def add(
 
 
 @app.command("list")
-def list_tokens(agent: Annotated[str | None, typer.Option(help="Only that agent's.")] = None) -> None:
-    """Show the tokens that work, and when each was last used (right to a minute)."""
-    table = Table("Number", "Agent", "Label", "Opens", "Until", "Last used")
+def list_tokens(agent: Annotated[str | None, typer.Option(help="Only this agent's tokens.")] = None) -> None:
+    """Show the valid tokens, and when each was last used (to the minute)."""
+    table = Table("Number", "Agent", "Label", "Rights", "Until", "Last used")
     for token in run(with_agents(load_settings(), lambda agents: agents.tokens.list(agent))):
         table.add_row(*_cells(token))
     Console().print(table)
@@ -60,14 +60,14 @@ def list_tokens(agent: Annotated[str | None, typer.Option(help="Only that agent'
 
 @app.command("revoke")
 def revoke(number: Annotated[int, typer.Argument(help="As in `innringing tokens list`.")]) -> None:
-    """Stop a token from working, at once."""
+    """Revoke a token at once."""
     run(changed(load_settings(), "token_revoke", f"token {number}", lambda agents: agents.tokens.revoke(number)))
     say(f"Token {number} no longer works.")
 
 
 def _cells(token: Token) -> list[str]:
-    opens, until, used = in_words(token.scope), _day(token.expires_at), _minute(token.last_used_at)
-    return [str(token.id), token.agent, token.label, opens, until, used]
+    rights, until, used = in_words(token.scope), _day(token.expires_at), _minute(token.last_used_at)
+    return [str(token.id), token.agent, token.label, rights, until, used]
 
 
 def _day(at: datetime | None) -> str:

@@ -67,7 +67,7 @@ async def test_interrupted_deletion_is_no_fault_and_completes_later(
         steps.append(1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("desk.audit.audit.retention.asyncio.sleep", dies)
+    monkeypatch.setattr("desk.audit.retention.asyncio.sleep", dies)
     with pytest.raises(KeyboardInterrupt):
         await stopped.run()
     monkeypatch.undo()

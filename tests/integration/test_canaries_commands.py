@@ -351,7 +351,7 @@ def _logged(patch: pytest.MonkeyPatch) -> None:
 
 
 def _stored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("ops.commands.guarded.names_somebody", lambda argument: False)
+    patch.setattr("ops.commands.guarded.contains_identity", lambda argument: False)
 
 
 @pytest.mark.parametrize(

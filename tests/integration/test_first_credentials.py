@@ -128,7 +128,7 @@ def test_commands_print_a_random_password_and_its_expiry(command: CliRunner) -> 
 
     assert until(told("agents", "add", "kari", "--department", "kirurgi")) & in_days(7)
     assert until(told("agents", "add", "ola", "--department", "kirurgi", "--days", "30")) & in_days(30)
-    assert "without end" in told("agents", "add", "screen", "--department", "kirurgi", "--days", "0")
+    assert "valid forever" in told("agents", "add", "screen", "--department", "kirurgi", "--days", "0")
     said = told("agents", "password", "kari", "--random")
     assert "7 days" in said and len(said.split()[-1]) == 20
     assert said.split()[-1] != told("agents", "password", "kari", "--random").split()[-1]

@@ -120,7 +120,7 @@ async def test_checklist_leads_to_a_service_with_an_administrator(machine: Machi
 
     code, out, err = await machine.types(first_use)
     assert code == 0, err
-    assert "The database is current." in err and "The audit is whole." in err
+    assert "The database is current." in err and "The audit is intact." in err
     assert "kari can log in with it for 7 days" in err
     token, password = out.splitlines()[-2:]
     assert len(token) > 40 and len(password) == 20
@@ -129,7 +129,7 @@ async def test_checklist_leads_to_a_service_with_an_administrator(machine: Machi
 
     prune = first_use.splitlines()[0] + "\n"
     prune += f"INNRINGING_MIGRATION_URL_FILE={machine.folder}/migration-url .venv/bin/innringing audit prune"
-    assert await machine.types(prune) == (0, "", "Nothing is old enough.\n")
+    assert await machine.types(prune) == (0, "", "No rows have expired.\n")
     connection = await asyncpg.connect((machine.folder / "database-url").read_text().strip().replace("+asyncpg", ""))
     for statement in ("delete from audit", "alter table audit disable trigger all"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -339,4 +339,4 @@ async def test_key_commands_report_and_rotate_indexes(
     async with database.begin() as connection:
         await connection.execute(answers.delete())
     done = await asyncio.to_thread(CliRunner().invoke, app, ["keys", "rotate"])
-    assert "Nothing is found by index key version 1 any more: you may remove it" in done.output
+    assert "No values are indexed with index key version 1 any more. You can remove it" in done.output

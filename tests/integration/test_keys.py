@@ -259,7 +259,7 @@ async def test_key_commands_report_and_rotate_values(asked: CliRunner, database:
     done = await asyncio.to_thread(asked.invoke, app, ["keys", "rotate"])
     assert done.exit_code == 0, done.output
     assert "26 values re-sealed" in done.output
-    assert "key version 1 any more: you may remove it" in done.output
+    assert "key version 1 any more. You can remove it" in done.output
     assert opened(newest_vault(), await values(database))
     async with database.begin() as connection:
         await connection.execute(update(callbacks).values(patient_number=func.substr(c.patient_number, 1, 20)))

@@ -94,9 +94,9 @@ def test_each_line_of_the_demo_is_reported(operators: Path) -> None:
     assert told == [
         ("departments.toml", "[kirurgi] is the demo's, its number is made up", False),
         ("departments.toml", "[hjerte] is the demo's, its number is made up", False),
-        ("extensions.conf", "demo-phone is the demo's", False),
-        ("extensions.conf", "demo-phone is the demo's", False),
-        ("pjsip.conf", "no match= names your telephone company's addresses", True),
+        ("extensions.conf", "demo-phone belongs to the demo", False),
+        ("extensions.conf", "demo-phone belongs to the demo", False),
+        ("pjsip.conf", "no match= has your telephone company's addresses", True),
     ]
     lines = (operators / "extensions.conf").read_text("utf-8").splitlines()
     assert all("PJSIP/demo-phone" in lines[fault.line - 1] for fault in found[2:4] if fault.line)
@@ -120,4 +120,4 @@ async def test_check_lists_what_production_still_needs(tmp_path: Path, monkeypat
     done = await asyncio.to_thread(run, machine_settings(tmp_path), "check", **production)
     assert done.returncode == 1
     assert done.stdout.count("is the demo's, its number is made up") == 2
-    assert done.stdout.count("demo-phone is the demo's") == 2
+    assert done.stdout.count("demo-phone belongs to the demo") == 2

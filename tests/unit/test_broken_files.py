@@ -226,7 +226,7 @@ def test_missing_recording_of_the_last_build_is_reported(root: Path) -> None:
     (fault,) = checked(root)
     assert (fault.file, fault.reason) == (
         "prompts/nb/welcome",
-        "the recording of the last build is gone: put it back, or build without it",
+        "the recording of the last build is missing: restore it, or build without it",
     )
 
 

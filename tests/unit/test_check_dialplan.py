@@ -9,7 +9,7 @@ from desk.departments.file import load_departments
 from desk.files.faults import Fault
 from desk.paths import ROOT
 from ops.commands.dialplan.parser import Dialplan, Place
-from ops.commands.dialplan.rules import Dialled
+from ops.commands.dialplan.rules import DialplanCheck
 
 DIALPLAN = ROOT / "dialplan"
 DEPARTMENTS = load_departments(DIALPLAN / "departments.toml")
@@ -24,11 +24,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def faults(folder: Path) -> list[Fault]:
-    return Dialled(folder, DEPARTMENTS, folder).faults()
+    return DialplanCheck(folder, DEPARTMENTS, folder).faults()
 
 
 def test_shipped_dialplan_has_no_faults() -> None:
-    assert Dialled(DIALPLAN, DEPARTMENTS, ROOT).faults() == []
+    assert DialplanCheck(DIALPLAN, DEPARTMENTS, ROOT).faults() == []
 
 
 @pytest.mark.parametrize(
@@ -43,34 +43,39 @@ def test_shipped_dialplan_has_no_faults() -> None:
         ("extensions.conf", "TIMEOUT(absolute)=30", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
         ("extensions.conf", "TIMEOUT(absolute)=30", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
         ("extensions.conf", 'GotoIf($["${STASISSTATUS}" = "FAILED"]', 'GotoIf($["${X}" = "Y"]', "STASISSTATUS=FAILED"),
-        ("extensions.conf", "?rescue,s,1)", "?resque,s,1)", "GotoIf to «resque,s,1», which is nowhere"),
+        ("extensions.conf", "?rescue,s,1)", "?resque,s,1)", "GotoIf to «resque,s,1», which does not exist"),
         ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "", "[innringing] has no extension T"),
-        ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "exten => T,1,Hangup()", "extension T leads nobody"),
+        ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "exten => T,1,Hangup()", "extension T does not lead"),
         ("extensions.conf", "Stasis(innringing,", "Stasis(innringning,", "the application is innringing"),
-        ("extensions.conf", " same => n,Dial(${SWITCHBOARD},30,r)\n", "", "leads nobody to the switchboard"),
+        ("extensions.conf", " same => n,Dial(${SWITCHBOARD},30,r)\n", "", "does not lead to the switchboard"),
         (
             "extensions.conf",
             "Playback(innringing/rescue)",
             "Read(ID,innringing/rescue,11)",
-            "Read() writes what callers",
+            "Read() writes callers' digits",
         ),
         ("extensions.conf", "exten => 1001,", "exten => 1009,", "has no extension 1001, [kirurgi]'s «referrer_exten"),
-        ("extensions.conf", "Goto(agents-line,kirurgi", "Goto(agents-line,hjerte", "which is nowhere"),
-        ("extensions.conf", "Goto(agents-line,kirurgi,1)", "Goto(innringing,s,1)", "1001 comes to Stasis before anyb"),
-        ("extensions.conf", "Goto(urgent-line,kirurgi,1)", "Hangup()", "1002 rings nobody: no Dial(…) on that way"),
+        ("extensions.conf", "Goto(agents-line,kirurgi", "Goto(agents-line,hjerte", "which does not exist"),
+        ("extensions.conf", "Goto(agents-line,kirurgi,1)", "Goto(innringing,s,1)", "1001 reaches Stasis before it cal"),
+        (
+            "extensions.conf",
+            "Goto(urgent-line,kirurgi,1)",
+            "Hangup()",
+            "1002 calls no one: there is no Dial(…) on that path",
+        ),
         ("extensions.conf", "[urgent-line]", "[urgent]", "[urgent-line] has no extension kirurgi"),
         ("extensions.conf", "Set(TIMEOUT(absolute)=0)\n same => n,Dial(PJSIP/demo", "Dial(PJSIP/demo", "is cut off"),
         (
             "extensions.conf",
             " same => n,Goto(line-unanswered,s,1)\n",
             " same => n,Hangup()\n",
-            "where nobody answers, 1001 leads nobody to the switchboard",
+            "1001, unanswered, does not lead to the switchboard",
         ),
         (
             "extensions.conf",
             "s,1,Playback(innringing/line_unanswered)",
             "s,1,NoOp()",
-            "1001: nobody is told that the line isn't answered before this",
+            "1001: no Playback before this says that the line isn't answered",
         ),
         ("modules.conf", "load=func_timeout.so", "", "load=func_timeout.so is missing: TIMEOUT() in extensions.conf:"),
         ("modules.conf", "load=res_stasis.so", ";load=res_stasis.so", "load=res_stasis.so is missing"),
@@ -111,7 +116,7 @@ def test_path_through_includes_patterns_and_labels_is_followed() -> None:
     )
     start = plan.find("in", "1234")
     assert start == Place("all", "_1[0-4]XX", 0)
-    assert [step.application for _, step in plan.way(start)] == ["NoOp(a", "Goto", "Hangup"]
+    assert [step.application for _, step in plan.path(start)] == ["NoOp(a", "Goto", "Hangup"]
     assert plan.find("in", "1534") is None
     loop = Dialplan("[in]\nexten => s,1,Goto(in,s,1)\n")
-    assert len(list(loop.way(Place("in", "s", 0)))) == 200  # gives up
+    assert len(list(loop.path(Place("in", "s", 0)))) == 200  # gives up

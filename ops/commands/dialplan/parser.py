@@ -1,4 +1,4 @@
-"""extensions.conf as Asterisk reads it: contexts, extensions, steps; and the way a call takes through them. Pure."""
+"""Parse extensions.conf to contexts, extensions and steps, and follow a call through them. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _SECTION = re.compile(r"\[(?P<name>[^\]]+)\](\((?P<options>[^)]*)\))?")
 _STEP = re.compile(r"(?P<priority>n|\d+|hint)(?:\((?P<label>[^)]*)\))?(?:[+]\d+)?,(?P<rest>.*)", re.S)
 _APPLICATION = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*(?:\((?P<arguments>.*)\))?\s*$", re.S)
 _FUNCTION = re.compile(r"\b([A-Z][A-Z0-9_]+)\(")
-_LONGEST_WAY = 200
+_LONGEST_PATH = 200
 
 
 @dataclass(frozen=True)
 class Step:
-    """One application, called on `line` of the file."""
+    """A call of one application, on `line` of the file."""
 
     line: int
     label: str
@@ -24,7 +24,7 @@ class Step:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The dialplan functions it reads or sets: `TIMEOUT`, `CHANNEL`."""
+        """The dialplan functions that it uses, such as `TIMEOUT` or `CHANNEL`."""
         return frozenset(_FUNCTION.findall(self.arguments))
 
     def is_application(self, name: str) -> bool:
@@ -33,7 +33,7 @@ class Step:
 
 @dataclass
 class Context:
-    """One [context]: where it begins, what it includes, and the steps of each extension, in order."""
+    """One [context]: its line, its includes, and the steps of each extension, in order."""
 
     name: str
     line: int
@@ -43,7 +43,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call stands. `index` counts steps of the extension, from 0."""
+    """A position in the dialplan. `index` counts the steps of the extension, from 0."""
 
     context: str
     extension: str
@@ -51,7 +51,7 @@ class Place:
 
 
 class Dialplan:
-    """All contexts of a file, by name. Files it includes are not read: what they hold differs between machines."""
+    """All contexts of a file, by name. Included files are ignored, since they differ between machines."""
 
     def __init__(self, text: str) -> None:
         self.contexts: dict[str, Context] = {}
@@ -84,14 +84,14 @@ class Dialplan:
         context.extensions.setdefault(extension, []).append(Step(line, parsed["label"] or "", name, arguments))
 
     def steps(self) -> Iterator[tuple[Context, str, Step]]:
-        """Every step there is, with its context and extension."""
+        """Iterate over all steps, with their context and extension."""
         for context in self.contexts.values():
             for extension, steps in context.extensions.items():
                 for step in steps:
                     yield context, extension, step
 
     def find(self, context: str, extension: str) -> Place | None:
-        """Where a call to this extension of this context begins: its own, a pattern's, or an included context's."""
+        """Find the first step of an extension: its own, that of a pattern, or that of an included context."""
         return self._find(context, extension, set())
 
     def _find(self, name: str, extension: str, seen: set[str]) -> Place | None:
@@ -127,7 +127,7 @@ class Dialplan:
         return Place(start.context, start.extension, labels.index(priority)) if priority in labels else None
 
     def targets(self, step: Step) -> list[str]:
-        """What a Goto or GotoIf names as its targets, true before false; none where it is made of variables."""
+        """Return the targets of a Goto or GotoIf, true before false. Targets with variables are left out."""
         if step.is_application("Goto"):
             found = [step.arguments]
         elif step.is_application("GotoIf"):
@@ -136,10 +136,10 @@ class Dialplan:
             return []
         return [text.strip() for text in found if text.strip() and "${" not in text]
 
-    def way(self, start: Place) -> Iterator[tuple[Place, Step]]:
-        """The steps a call takes from `start`, through every Goto; a GotoIf is passed by."""
+    def path(self, start: Place) -> Iterator[tuple[Place, Step]]:
+        """Follow a call from `start` through every Goto. A GotoIf counts as not taken."""
         place: Place | None = start
-        for _ in range(_LONGEST_WAY):
+        for _ in range(_LONGEST_PATH):
             if place is None or (step := self.step(place)) is None:
                 return
             yield place, step
@@ -150,7 +150,7 @@ class Dialplan:
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
-    """A dialplan pattern as a regular expression."""
+    """Convert a dialplan pattern to a regular expression."""
     kinds = {"X": "[0-9]", "Z": "[1-9]", "N": "[2-9]", ".": ".+", "!": ".*"}
     parts = re.findall(r"\[[^\]]*\]|.", pattern[1:])
     return re.compile(

@@ -1,4 +1,4 @@
-"""What extensions.conf, modules.conf and logger.conf must hold, so that no caller is ever left in silence."""
+"""Rules for extensions.conf, modules.conf and logger.conf, so that no caller is left in silence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.commands.dialplan.parser import Dialplan, Place, Step
 
 DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
 LONGEST_RESCUE = 60
-"""Seconds a caller may be left alone when the controller has died."""
+"""The most seconds a caller may wait when the controller has died."""
 
 ENTRIES = ("from-trunk", "phones")
 APPLICATION_MODULES = {
@@ -47,8 +47,8 @@ MODULES = (
 _SETTING = re.compile(r"\s*(?P<name>[^=]+?)\s*=\s*(?P<value>.*)", re.S)
 
 
-class Dialled:
-    """The dialplan of `folder`, looked at with `departments` in hand. `root` shortens file names."""
+class DialplanCheck:
+    """Checks the dialplan in `folder` against the departments. File names are shown relative to `root`."""
 
     def __init__(self, folder: Path, departments: Departments, root: Path) -> None:
         self._folder = folder
@@ -58,7 +58,7 @@ class Dialled:
         self._plan = Dialplan("")
 
     def faults(self) -> list[Fault]:
-        """Every fault, in the order of file and line, each once."""
+        """Find all faults, each once, ordered by file and line."""
         try:
             self._plan = Dialplan((self._folder / "extensions.conf").read_text("utf-8"))
             modules = (self._folder / "modules.conf").read_text("utf-8")
@@ -89,15 +89,15 @@ class Dialled:
             start = self._plan.find(entry, department.extension)
             if start is None:
                 yield self._fault(
-                    None, f"[{entry}] has no extension {department.extension}, where [{department.slug}] is rung"
+                    None, f"[{entry}] has no extension {department.extension}, the number of [{department.slug}]"
                 )
             else:
-                yield from self._way_in(department, start)
+                yield from self._path_in(department, start)
 
-    def _way_in(self, department: Department, start: Place) -> Iterator[Fault]:
-        """The way of a call from its number into Stasis, and out again when nobody is there."""
+    def _path_in(self, department: Department, start: Place) -> Iterator[Fault]:
+        """Check a call's path from its number into Stasis, and out again when no controller is there."""
         number, slug, limit, last = department.extension, None, None, self._plan.step(start)
-        for place, step in self._plan.way(start):
+        for place, step in self._plan.path(start):
             last = step
             if step.is_application("Set") and (setting := _SETTING.fullmatch(step.arguments)):
                 name, value = setting["name"].lstrip("_"), setting["value"].strip()
@@ -106,17 +106,17 @@ class Dialled:
             if step.is_application("Stasis"):
                 yield from self._into_stasis(department, place, step, slug, limit)
                 return
-        yield self._fault(last, f"{number} never comes to Stasis(innringing,…): [{department.slug}] can't be reached")
+        yield self._fault(last, f"{number} never reaches Stasis(innringing,…): [{department.slug}] can't be called")
 
     def _into_stasis(
         self, department: Department, place: Place, step: Step, slug: str | None, limit: str | None
     ) -> Iterator[Fault]:
         number = department.extension
         application, *arguments = [part.strip() for part in step.arguments.split(",")]
-        given = arguments[0].replace("${DEPARTMENT}", slug or "") if arguments else ""
+        passed = arguments[0].replace("${DEPARTMENT}", slug or "") if arguments else ""
         if application != "innringing":
-            yield self._fault(step, f"Stasis({application},…) is nobody's: the application is innringing")
-        if given != department.slug:
+            yield self._fault(step, f"Stasis({application},…) is unknown: the application is innringing")
+        if passed != department.slug:
             start = self._plan.find(ENTRIES[0], number)
             first = self._plan.step(start) if start else step
             yield self._fault(first, f"{number} must set DEPARTMENT={department.slug}, as departments.toml says")
@@ -124,40 +124,40 @@ class Dialled:
             yield self._fault(
                 step,
                 f"{number} enters Stasis without Set(TIMEOUT(absolute)=30) before it (1 to {LONGEST_RESCUE} seconds): "
-                "a caller stays in silence when the controller dies",
+                "a caller is left in silence when the controller dies",
             )
-        yield from self._way_out(place, step)
+        yield from self._path_out(place, step)
 
-    def _way_out(self, place: Place, stasis: Step) -> Iterator[Fault]:
+    def _path_out(self, place: Place, stasis: Step) -> Iterator[Fault]:
         expired = self._plan.find(place.context, "T")
         if expired is None:
             yield self._fault(
-                stasis, f"[{place.context}] has no extension T: a caller whose time limit ran out is hung up on"
+                stasis, f"[{place.context}] has no extension T: a caller whose time limit expires is hung up on"
             )
         else:
             yield from self._rescued(expired, stasis, "extension T")
         after = Place(place.context, place.extension, place.index + 1)
-        for here, step in self._plan.way(after):
+        for here, step in self._plan.path(after):
             if step.is_application("GotoIf") and "STASISSTATUS" in step.arguments and "FAILED" in step.arguments:
                 targets = self._plan.targets(step)
                 yield from self._rescued(self._plan.target(here, targets[0]) if targets else None, step, "FAILED")
                 return
-        yield self._fault(stasis, "nothing after Stasis looks at STASISSTATUS=FAILED: a caller finds nobody there")
+        yield self._fault(stasis, "no step after Stasis handles STASISSTATUS=FAILED: a caller is hung up on")
 
     def _rescued(self, start: Place | None, stasis: Step | None, name: str) -> Iterator[Fault]:
-        """Whether a call from here is put through to people, with no time limit left on it."""
+        """Check that a call from here reaches people, without a time limit."""
         limit_off = False
-        for _, step in self._plan.way(start) if start else ():
+        for _, step in self._plan.path(start) if start else ():
             if step.is_application("Set") and step.arguments.replace(" ", "") == "TIMEOUT(absolute)=0":
                 limit_off = True
             if step.is_application("Dial") or step.is_application("Queue"):
                 if not limit_off:
                     yield self._fault(step, "Set(TIMEOUT(absolute)=0) is missing before it: the caller is cut off")
                 return
-        yield self._fault(stasis, f"{name} leads nobody to the switchboard: no Dial(…) on that way")
+        yield self._fault(stasis, f"{name} does not lead to the switchboard: there is no Dial(…) on that path")
 
     def _lines(self, department: Department) -> Iterator[Fault]:
-        """Numbers and keys that ring people at once."""
+        """Check the numbers and lines that call people directly."""
         for key in ("referrer_extension", "urgent_extension"):
             if (number := department.extensions.get(key)) is None:
                 continue
@@ -179,31 +179,31 @@ class Dialled:
                 yield from self._rings(Place("urgent-line", department.slug, 0), f"[urgent-line] {department.slug}")
 
     def _rings(self, start: Place, name: str) -> Iterator[Fault]:
-        """Whether a call from here rings people first of all, and where nobody answers, is told so and rescued."""
-        dial, told = None, False
+        """Check that a call from here first calls people, and if they do not answer, plays a prompt and is rescued."""
+        dial, announced = None, False
         last = self._plan.step(start)
-        for place, step in self._plan.way(start):
+        for place, step in self._plan.path(start):
             last = step
             if dial and step.is_application("Playback"):
-                told = True
+                announced = True
             elif not dial and (step.is_application("Playback") or step.is_application("Stasis")):
-                yield self._fault(step, f"{name} comes to {step.application} before anybody is rung")
+                yield self._fault(step, f"{name} reaches {step.application} before it calls anyone")
                 return
             if step.is_application("Dial") or step.is_application("Queue"):
                 if not dial:
                     dial = place
                     continue
-                if not told:
-                    yield self._fault(step, f"{name}: nobody is told that the line isn't answered before this")
+                if not announced:
+                    yield self._fault(step, f"{name}: no Playback before this says that the line isn't answered")
                 break
         else:
-            what = f"where nobody answers, {name} leads nobody to the switchboard" if dial else f"{name} rings nobody"
-            yield self._fault(last, f"{what}: no Dial(…) on that way")
+            what = f"{name}, unanswered, does not lead to the switchboard" if dial else f"{name} calls no one"
+            yield self._fault(last, f"{what}: there is no Dial(…) on that path")
             return
         yield from self._rescued(start, last, name)
 
     def _unknown_departments(self) -> Iterator[Fault]:
-        """Numbers that set a department departments.toml doesn't have."""
+        """Find numbers that set a department which departments.toml does not have."""
         for _, extension, step in self._plan.steps():
             setting = _SETTING.fullmatch(step.arguments) if step.is_application("Set") else None
             if setting and setting["name"].lstrip("_") == "DEPARTMENT" and "${" not in setting["value"]:
@@ -218,15 +218,15 @@ class Dialled:
         for context, extension, step in self._plan.steps():
             for text in self._plan.targets(step):
                 if self._plan.target(Place(context.name, extension, 0), text) is None:
-                    yield self._fault(step, f"{step.application} to «{text}», which is nowhere")
+                    yield self._fault(step, f"{step.application} to «{text}», which does not exist")
 
     def _spoken_digits(self) -> Iterator[Fault]:
         for _, _, step in self._plan.steps():
             if step.is_application("Read"):
-                yield self._fault(step, "Read() writes what callers key to the log: leave keys to the conversation")
+                yield self._fault(step, "Read() writes callers' digits to the log: leave keys to the conversation")
 
     def _modules(self, text: str) -> Iterator[Fault]:
-        """modules.conf names what it loads, and all that is needed is among it."""
+        """Check that modules.conf loads all modules that are needed."""
         file = shown(self._folder / "modules.conf", self._root)
         settings = [line.partition(";")[0].replace("=>", "=") for line in text.splitlines()]
         pairs = [tuple(part.strip() for part in line.split("=", 1)) for line in settings if "=" in line]
