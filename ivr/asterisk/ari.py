@@ -12,7 +12,7 @@ import logging
 import random
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
@@ -150,26 +150,38 @@ class Ari:
             case _:
                 raise AriError("no start-up time")
 
-    async def originate(
-        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, seconds: int, longest: int
+    async def create(
+        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, longest: int
     ) -> None:
-        """Ring an endpoint for up to `seconds`. When it answers, it enters the application with `args`.
+        """Create a channel to an endpoint, which `dial` then calls. `longest` is the maximum call length in seconds.
 
-        `longest` is the maximum length of the call in seconds. Raises NotReachable when there is nothing to ring.
+        ARI's `originate` is not used: when the phone redirects (302), it calls any destination the phone names.
+        Asterisk refuses to dial before the channel has entered the application, which a StasisStart with `args`
+        reports. Raises NotReachable when there is nothing to dial.
         The endpoint is sent in the body because it contains a phone number, which must not appear in a URL.
         """
-        if self._http is None or self._client is None:
-            raise AriUnavailable
         body = {
+            "channelId": channel_id,
             "endpoint": endpoint,
             "app": APP_NAME,
             "appArgs": ",".join(args),
-            "callerId": caller_id,
-            "timeout": seconds,
-            "variables": {"TIMEOUT(absolute)": str(longest)},
+            "variables": {
+                "CALLERID(num)": caller_id,
+                "CONNECTEDLINE(num,i)": caller_id,  # the number that the phone shows
+                "TIMEOUT(absolute)": str(longest),
+            },
         }
+        await self._post_call("channels/create", body)
+
+    async def dial(self, channel_id: str, *, seconds: int) -> None:
+        """Call the endpoint of a created channel for up to `seconds`. Raises NotReachable."""
+        await self._post_call(f"channels/{channel_id}/dial", {"timeout": seconds})
+
+    async def _post_call(self, path: str, body: Mapping[str, Any]) -> None:
+        if self._http is None or self._client is None:
+            raise AriUnavailable
         try:
-            await self._http.post(f"channels/{channel_id}", body)
+            await self._http.post(path, body)
         except AriUnavailable as error:
             if (error.detail or "").startswith("HTTP 5"):  # Asterisk's response when the phone is not registered
                 raise NotReachable from None

@@ -31,6 +31,13 @@ class StasisEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelAnswered:
+    """A channel we dialled was answered: Asterisk's `ChannelStateChange` to `Up`."""
+
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelHangupRequest:
     """The caller hung up, or was hung up on."""
 
@@ -79,6 +86,7 @@ class ApplicationReplaced:
 ChannelEvent = (
     StasisStart
     | StasisEnd
+    | ChannelAnswered
     | ChannelHangupRequest
     | ChannelDestroyed
     | ChannelDtmfReceived
@@ -90,6 +98,7 @@ Event = ChannelEvent | ApplicationReplaced
 WANTED: Final = (
     "StasisStart",
     "StasisEnd",
+    "ChannelStateChange",
     "ChannelHangupRequest",
     "ChannelDestroyed",
     "ChannelDtmfReceived",
@@ -117,6 +126,8 @@ def parse(message: Any) -> Event | None:
             event = StasisStart(_asterisk_id(message), channel, tuple(args), _caller_number(json))
         case {"type": "StasisEnd", "channel": {"id": str(channel)}}:
             event = StasisEnd(channel)
+        case {"type": "ChannelStateChange", "channel": {"id": str(channel), "state": "Up"}}:
+            event = ChannelAnswered(channel)
         case {"type": "ChannelHangupRequest", "channel": {"id": str(channel)}}:
             event = ChannelHangupRequest(channel)
         case {"type": "ChannelDestroyed", "channel": {"id": str(channel)}, **rest}:

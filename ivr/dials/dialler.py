@@ -17,11 +17,12 @@ from desk.dials.dials import Dials
 from desk.dials.model import Dial, DialReason, DialState
 from desk.errors import DeskError
 from ivr.asterisk.errors import AriError
-from ivr.asterisk.events import ChannelDestroyed, Event, StasisStart
+from ivr.asterisk.events import ChannelAnswered, ChannelDestroyed, Event, StasisStart
 from ivr.dials.outbound import (
     DialCancellation,
     Leg,
     LegAnswer,
+    LegCreation,
     LegHangup,
     OutboundChannels,
     OutboundDial,
@@ -93,6 +94,8 @@ class Dialler:
         outbound = self._outbound.get(dial_id)
         match event:
             case StasisStart() if outbound:
+                outbound.notify(LegCreation(which))
+            case ChannelAnswered() if outbound:
                 outbound.notify(LegAnswer(which))
             case ChannelDestroyed(cause=cause) if outbound:
                 outbound.notify(LegHangup(which, cause))

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST: Final = 2 * 60 * 60  # seconds a call may last, enforced by Asterisk even if we die
 CUT_OFF_WITHIN: Final = 3.0  # seconds: a patient who hangs up this soon after answering was cut off or heard nothing
+CREATED_WITHIN: Final = 5.0  # seconds for a new channel to enter the application
 EXTRA_RINGING: Final = 5  # seconds that Asterisk's own ringing limit is longer than ours
 RETRY_AFTER: Final = 1.0
 CHANNEL: Final = re.compile(r"dial-([0-9a-f-]{36})-(agent|patient)", re.ASCII)
@@ -63,9 +64,11 @@ class OutboundChannels(Protocol):
 
     connected: bool
 
-    async def originate(
-        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, seconds: int, longest: int
+    async def create(
+        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, longest: int
     ) -> None: ...
+
+    async def dial(self, channel_id: str, *, seconds: int) -> None: ...
 
     async def hangup(self, channel_id: str) -> None: ...
 
@@ -82,6 +85,13 @@ class OutboundChannels(Protocol):
     async def bridges(self) -> frozenset[str]: ...
 
     async def started_at(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LegCreation:
+    """The channel of one end exists and can be dialled."""
+
+    leg: Leg
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,7 @@ class Reconnection:
     started_at: datetime
 
 
-DialEvent = LegAnswer | LegHangup | DialCancellation | Reconnection
+DialEvent = LegCreation | LegAnswer | LegHangup | DialCancellation | Reconnection
 
 
 class _DialEnd(Exception):
@@ -174,10 +184,10 @@ class OutboundDial:
             raise _DialEnd(DialReason.REFUSED) from None
         await self._advance(DialState.AGENT_RINGING)
         try:
-            await self._ring(Leg.AGENT, endpoint, shown, self._agent_rings)
+            event = await self._ring(Leg.AGENT, endpoint, shown, self._agent_rings)
         except NotReachable:
             raise _DialEnd(DialReason.AGENT_UNAVAILABLE) from None
-        match await self._next(self._agent_rings):
+        match event:
             case LegAnswer(Leg.AGENT):
                 return
             case LegHangup(_, cause) if REASON_OF_CAUSE.get(cause) is not DialReason.NO_ANSWER:
@@ -196,10 +206,10 @@ class OutboundDial:
         await self._advance(DialState.PATIENT_RINGING)  # store it first, so that every call is counted
         try:
             await self._channels.ring(self._agent)
-            await self._ring(Leg.PATIENT, endpoint, shown, self._patient_rings)
+            event = await self._ring(Leg.PATIENT, endpoint, shown, self._patient_rings)
         except NotReachable:
             raise _DialEnd(DialReason.FAILED) from None
-        match await self._next(self._patient_rings):
+        match event:
             case LegAnswer(Leg.PATIENT):
                 return
             case LegHangup(Leg.AGENT, _):
@@ -254,15 +264,18 @@ class OutboundDial:
         if not {self._agent, self._patient} <= channels:
             raise _DialEnd(DialReason.ANSWERED)
 
-    async def _ring(self, leg: Leg, endpoint: str, shown: str, seconds: float) -> None:
-        await self._channels.originate(
-            f"{self._bridge}-{leg}",
-            endpoint,
-            args=("dial", self.dial.id, leg.value),
-            caller_id=shown,
-            seconds=int(seconds) + EXTRA_RINGING,
-            longest=LONGEST,
-        )
+    async def _ring(self, leg: Leg, endpoint: str, shown: str, seconds: float) -> DialEvent | None:
+        """Dial one end. Return the first event of the ringing, or None after `seconds` without one."""
+        channel = f"{self._bridge}-{leg}"
+        args = ("dial", self.dial.id, leg.value)
+        await self._channels.create(channel, endpoint, args=args, caller_id=shown, longest=LONGEST)
+        event = await self._next(CREATED_WITHIN)
+        if event is None:
+            raise NotReachable("the channel was not created in time")
+        if event != LegCreation(leg):
+            return event
+        await self._channels.dial(channel, seconds=int(seconds) + EXTRA_RINGING)
+        return await self._next(seconds)
 
     async def _advance(self, state: DialState) -> None:
         self.dial = await self._dials.advance(self.dial, self._by, state)

@@ -38,30 +38,43 @@ async def connected(fake: FakeAri) -> AsyncIterator[Ari]:
 
 
 async def ring(ari: Ari) -> None:
-    await ari.originate(
-        CHANNEL, ENDPOINT, args=("dial", ID.format(1), "patient"), caller_id="+4768059000", seconds=45, longest=7200
-    )
+    args = ("dial", ID.format(1), "patient")
+    await ari.create(CHANNEL, ENDPOINT, args=args, caller_id="+4768059000", longest=7200)
+    await ari.dial(CHANNEL, seconds=45)
 
 
 async def test_number_is_sent_in_the_body_and_never_in_an_address() -> None:
     async with serving() as fake, connected(fake) as ari:
         await ring(ari)
-        (request,) = fake.made(f"POST /channels/{CHANNEL}$")
-        assert json.loads(request.body) == {
+        (created,) = fake.made("POST /channels/create$")
+        assert json.loads(created.body) == {
+            "channelId": CHANNEL,
             "endpoint": ENDPOINT,
             "app": "innringing",
             "appArgs": f"dial,{ID.format(1)},patient",
-            "callerId": "+4768059000",
-            "timeout": 45,
-            "variables": {"TIMEOUT(absolute)": "7200"},
+            "variables": {
+                "CALLERID(num)": "+4768059000",
+                "CONNECTEDLINE(num,i)": "+4768059000",
+                "TIMEOUT(absolute)": "7200",
+            },
         }
+        (dialled,) = fake.made(f"POST /channels/{CHANNEL}/dial$")
+        assert json.loads(dialled.body) == {"timeout": 45}
         assert not [one for one in fake.requests if "6805" in one.url]
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 500])
-async def test_uncallable_endpoint_is_distinguished_from_lost_asterisk(status: int) -> None:
+async def test_calls_are_created_and_dialled_never_originated() -> None:
+    """ARI's originate follows a redirect (302) of the phone to any destination."""
     async with serving() as fake, connected(fake) as ari:
-        fake.statuses.append((f"POST /channels/{CHANNEL}", status))
+        await ring(ari)
+        assert not fake.made("POST /channels$") and not fake.made("POST /channels/dial-[^/]+$")
+
+
+@pytest.mark.parametrize("step", ["create", f"{CHANNEL}/dial"])
+@pytest.mark.parametrize("status", [400, 404, 409, 500])
+async def test_uncallable_endpoint_is_distinguished_from_lost_asterisk(step: str, status: int) -> None:
+    async with serving() as fake, connected(fake) as ari:
+        fake.statuses.append((f"POST /channels/{step}", status))
         with pytest.raises(NotReachable):
             await ring(ari)
     with pytest.raises(AriUnavailable):
@@ -114,8 +127,9 @@ async def test_controller_ignores_dials_and_dialler_ignores_calls() -> None:
         await until(lambda: agent in fake.channels)
         await fake.call_in("1.1", "kirurgi", "nb")
         assert await inbound.channel_ids() == {"1.1"}
-        await fake.emit("StasisStart", args=["dial", ID.format(1), "agent"], channel=fake.channels[agent])
-        await until(lambda: CHANNEL in fake.channels)
+        await until(lambda: fake.made(f"POST /channels/{agent}/dial"))
+        await fake.emit("ChannelStateChange", channel=fake.channels[agent])
+        await until(lambda: fake.made(f"POST /channels/{CHANNEL}/dial"))
         await fake.emit("ChannelDestroyed", channel=fake.channels.pop(CHANNEL), cause=17, cause_txt="User busy")
         await until(lambda: dials.steps[-1:] == ["busy"])
         assert set(fake.channels) == {"1.1"}

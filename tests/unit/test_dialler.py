@@ -10,12 +10,12 @@ from structlog.testing import capture_logs
 from desk.dials.model import DialState
 from ivr.asterisk.errors import AriUnavailable, NotReachable
 from ivr.asterisk.events import ChannelDestroyed
-from ivr.dials.outbound import Leg, leg_of
+from ivr.dials.outbound import CREATED_WITHIN, Leg, leg_of
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialler import AGENT_RINGS, ID, MORNING, PATIENT_RINGS, DialRoom, a_dial, dial_room
 
-RUNG_AGENT = "originate PJSIP/kari-phone"
-RUNG_PATIENT = "originate PJSIP/+4768050001@trunk"
+RUNG_AGENT = "create PJSIP/kari-phone"
+RUNG_PATIENT = "create PJSIP/+4768050001@trunk"
 UP = {f"dial-{ID.format(1)}-agent", f"dial-{ID.format(1)}-patient"}
 
 
@@ -37,13 +37,13 @@ def nothing_is_left(room: DialRoom) -> bool:
 async def test_agent_is_called_first_then_the_patient_and_they_are_connected() -> None:
     async with dial_room() as room:
         await room.asks()
-        assert room.lines.said == [RUNG_AGENT]
+        assert room.lines.said == [RUNG_AGENT, "dial agent"]
         assert room.dials.steps == ["agent_ringing"]
         await room.answers("agent")
-        assert room.lines.said == [RUNG_AGENT, "ring agent", RUNG_PATIENT]
+        assert room.lines.said == [RUNG_AGENT, "dial agent", "ring agent", RUNG_PATIENT, "dial patient"]
         assert set(room.lines.shown.values()) == {"+4768059000"}
         await room.answers("patient")
-        assert room.lines.said[3:] == ["ring_stop agent", "bridge"]
+        assert room.lines.said[5:] == ["ring_stop agent", "bridge"]
         await asyncio.sleep(600)
         assert room.dials.extended >= 4
         await room.goes("patient")
@@ -77,6 +77,29 @@ async def agent_not_registered(room: DialRoom) -> None:
 async def agent_hangs_up(room: DialRoom) -> None:
     await to_the_patient(room)
     await room.goes("agent")
+
+
+async def agent_hangs_up_before_the_patient_is_dialled(room: DialRoom) -> None:
+    await room.asks()
+    room.lines.starts = False
+    await room.answers("agent")
+    await room.goes("agent")
+    assert "dial patient" not in room.lines.said
+
+
+async def agent_channel_never_enters_the_application(room: DialRoom) -> None:
+    room.lines.starts = False
+    await room.asks()
+    await asyncio.sleep(CREATED_WITHIN)
+    assert "dial agent" not in room.lines.said
+
+
+async def patient_channel_never_enters_the_application(room: DialRoom) -> None:
+    await room.asks()
+    room.lines.starts = False
+    await room.answers("agent")
+    await asyncio.sleep(CREATED_WITHIN)
+    assert "dial patient" not in room.lines.said
 
 
 async def patient_silent(room: DialRoom) -> None:
@@ -144,6 +167,9 @@ async def asterisk_fails_at_a_request(room: DialRoom) -> None:
         (agent_is_told_no_answer_by_asterisk, "agent_no_answer"),
         (agent_not_registered, "agent_unavailable"),
         (agent_hangs_up, "agent_hung_up"),
+        (agent_hangs_up_before_the_patient_is_dialled, "agent_hung_up"),
+        (agent_channel_never_enters_the_application, "agent_unavailable"),
+        (patient_channel_never_enters_the_application, "failed"),
         (patient_silent, "no_answer"),
         (no_trunk, "failed"),
         (the_hour_strikes, "outside_hours"),

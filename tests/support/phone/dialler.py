@@ -1,7 +1,7 @@
 """A dialler on virtual time, with an exchange that only records requests and a desk of dials in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from desk.dials.model import Dial, DialReason, DialState
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem
 from ivr.asterisk.errors import ChannelGone
-from ivr.asterisk.events import ChannelDestroyed, StasisStart
+from ivr.asterisk.events import ChannelAnswered, ChannelDestroyed, Event, StasisStart
 from ivr.dials.dialler import Dialler
 
 ID = "00000000-0000-4000-8000-00000000000{}"
@@ -42,7 +42,10 @@ def a_dial(n: int = 1, **given: Any) -> Dial:
 
 @dataclass
 class FakeLines:
-    """Asterisk's side. `said` is every request in order; `there` the channels that exist."""
+    """Asterisk's side. `said` is every request in order; `there` the channels that exist.
+
+    Unless `starts` is False, a created channel enters the application at once.
+    """
 
     connected: bool = True
     asterisk_id: str = "asterisk-1"
@@ -52,16 +55,23 @@ class FakeLines:
     shown: dict[str, str] = field(default_factory=dict)
     failing: dict[str, Exception] = field(default_factory=dict)
     started: datetime = MORNING
+    starts: bool = True
+    route: Callable[[Event], object] = lambda _: None
 
-    async def originate(
-        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, seconds: int, longest: int
+    async def create(
+        self, channel_id: str, endpoint: str, *, args: Sequence[str], caller_id: str, longest: int
     ) -> None:
-        self._request(f"originate {endpoint}")
+        self._request(f"create {endpoint}")
         assert channel_id == f"dial-{args[1]}-{args[2]}"
         assert args[0] == "dial"
-        assert longest > seconds
+        assert longest > max(AGENT_RINGS, PATIENT_RINGS)
         self.there.add(channel_id)
         self.shown[endpoint] = caller_id
+        if self.starts:
+            self.route(StasisStart(self.asterisk_id, channel_id, tuple(args), None))
+
+    async def dial(self, channel_id: str, *, seconds: int) -> None:
+        self._request(f"dial {channel_id[42:]}")
 
     async def hangup(self, channel_id: str) -> None:
         self._request(f"hangup {channel_id[42:]}")
@@ -184,8 +194,7 @@ class DialRoom:
         await asyncio.sleep(2)
 
     async def answers(self, leg: str, n: int = 1) -> None:
-        dial_id = ID.format(n)
-        self.dialler.route(StasisStart("asterisk-1", f"dial-{dial_id}-{leg}", ("dial", dial_id, leg), None))
+        self.dialler.route(ChannelAnswered(f"dial-{ID.format(n)}-{leg}"))
         await asyncio.sleep(1)
 
     async def goes(self, leg: str, cause: int = 16, n: int = 1) -> None:
@@ -206,6 +215,7 @@ async def dial_room(**given: Any) -> AsyncIterator[DialRoom]:
         agent_rings=AGENT_RINGS,
         patient_rings=PATIENT_RINGS,
     )
+    lines.route = dialler.route
     stopping = asyncio.Event()
     serving = asyncio.create_task(dialler.serve(stopping))
     await asyncio.sleep(1)

@@ -225,9 +225,12 @@ class FakeAri:
                 await self.emit("StasisEnd", channel=self.channels.pop(channel))
             case ["GET", "channels"]:
                 return web.json_response(list(self.channels.values()))
-            case ["POST", "channels", channel] if channel not in self.channels:
-                self.channels[channel] = channel_json(channel, tuple(json.loads(body)["appArgs"].split(",")))
-                return web.json_response(self.channels[channel])
+            case ["POST", "channels", "create"]:
+                asked = json.loads(body)
+                await self.call_in(asked["channelId"], *asked["appArgs"].split(","))
+                return web.json_response(self.channels[asked["channelId"]])
+            case ["POST", "channels", channel, "dial"] if channel in self.channels:
+                pass
             case ["POST" | "DELETE", "channels", channel, "ring"] if channel in self.channels:
                 pass
             case ["GET", "bridges"]:
