@@ -13,7 +13,7 @@ from ops.commands.dialplan.rules import DialplanCheck
 
 DIALPLAN = ROOT / "dialplan"
 DEPARTMENTS = load_departments(DIALPLAN / "departments.toml")
-FILES = ("extensions.conf", "modules.conf", "logger.conf")
+FILES = ("extensions.conf", "modules.conf", "logger.conf", "pjsip.conf")
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def test_shipped_dialplan_has_no_faults() -> None:
         ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=kirugi", "there is no [kirugi] in departments.toml"),
         ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=hjerte", "1000 must set DEPARTMENT=kirurgi"),
         ("extensions.conf", "[from-trunk]\ninclude => departments", "[from-trunk]", "[from-trunk] has no extension"),
-        ("extensions.conf", " same => n,Set(TIMEOUT(absolute)=30)\n", "", "without Set(TIMEOUT(absolute)=30)"),
-        ("extensions.conf", "TIMEOUT(absolute)=30", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
-        ("extensions.conf", "TIMEOUT(absolute)=30", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
+        ("extensions.conf", " same => n,Set(TIMEOUT(absolute)=12)\n", "", "without Set(TIMEOUT(absolute)=30)"),
+        ("extensions.conf", "TIMEOUT(absolute)=12", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
+        ("extensions.conf", "TIMEOUT(absolute)=12", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
         ("extensions.conf", 'GotoIf($["${STASISSTATUS}" = "FAILED"]', 'GotoIf($["${X}" = "Y"]', "STASISSTATUS=FAILED"),
         ("extensions.conf", "?rescue,s,1)", "?resque,s,1)", "GotoIf to «resque,s,1», which does not exist"),
         ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "", "[innringing] has no extension T"),
         ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "exten => T,1,Hangup()", "extension T does not lead"),
         ("extensions.conf", "Stasis(innringing,", "Stasis(innringning,", "the application is innringing"),
-        ("extensions.conf", " same => n,Dial(${SWITCHBOARD},30,r)\n", "", "does not lead to the switchboard"),
+        ("extensions.conf", " same => n,Dial(${SWITCHBOARD},30,ri)\n", "", "does not lead to the switchboard"),
         (
             "extensions.conf",
             "Playback(innringing/rescue)",
@@ -80,6 +80,40 @@ def test_shipped_dialplan_has_no_faults() -> None:
         ("modules.conf", "load=func_timeout.so", "", "load=func_timeout.so is missing: TIMEOUT() in extensions.conf:"),
         ("modules.conf", "load=res_stasis.so", ";load=res_stasis.so", "load=res_stasis.so is missing"),
         ("modules.conf", "load=app_dial.so", "noload=app_dial.so", "load=app_dial.so is missing: Dial()"),
+        ("extensions.conf", "demo-phone,30,ri)", "demo-phone,30,r)", "Dial() without option i: a phone that redirects"),
+        ("extensions.conf", "demo-phone,30,ri)", "demo-phone,30)", "Dial() without option i"),
+        ("extensions.conf", "demo-phone,30,ri)", "demo-phone)", "Dial() without option i"),
+        (
+            "extensions.conf",
+            "Dial(PJSIP/demo-phone,30,ri)",
+            "dial(PJSIP/demo-phone,30,rL(i))",
+            "dial() without option i",
+        ),
+        ("extensions.conf", "demo-phone,30,ri)", "demo-phone,30,${OPTIONS})", "takes its options from a variable"),
+        ("extensions.conf", "demo-phone,30,ri)", "demo-phone,30,ritT)", "Dial() with option T, t: keys in a call"),
+        ("extensions.conf", "demo-phone,30,ri)", "demo-phone,30,rikx)", "Dial() with option k, x"),
+        ("extensions.conf", "Dial(PJSIP/demo-phone,30,ri)", "Queue(kirurgi,c)", "Queue() without option i"),
+        ("extensions.conf", "Dial(PJSIP/demo-phone,30,ri)", "Transfer(PJSIP/21524000)", "Transfer() is not allowed"),
+        (
+            "extensions.conf",
+            "Dial(PJSIP/demo-phone,30,ri)",
+            "ExecIf($[1]?Dial(PJSIP/demo-phone,30,ri))",
+            "ExecIf() hides Dial()",
+        ),
+        (
+            "extensions.conf",
+            "Set(DEPARTMENT=hjerte)",
+            "Set(__DYNAMIC_FEATURES=atxfer)",
+            "Set(DYNAMIC_FEATURES…) is not allowed",
+        ),
+        ("modules.conf", "load=chan_pjsip.so", "load=chan_pjsip.so\nload=res_pjsip_refer.so", "calls by REFER"),
+        ("modules.conf", "autoload=no", "autoload=yes", "res_pjsip_refer.so must not be loaded"),
+        ("pjsip.conf", "allow_transfer=no", "allow_transfer=yes", "[trunk] can transfer calls: allow_transfer=no"),
+        ("pjsip.conf", "allow_transfer=no", "", "[switchboard] can transfer calls: allow_transfer=no"),
+        ("pjsip.conf", "identify_by=username", "allow_transfer=yes", "[switchboard] can transfer calls"),
+        ("pjsip.conf", "[switchboard](line,phone-security)", "[switchboard]\ntype=endpoint", "can transfer calls"),
+        ("pjsip.conf", "allow_subscribe=no", "allow_subscribe=yes", "[trunk] can watch other phones"),
+        ("pjsip.conf", "redirect_method=user", "redirect_method=uri_pjsip", "redirects calls past the dialplan"),
         ("logger.conf", "notice", "dtmf,notice", "lists dtmf, which writes callers' digits"),
     ],
 )
@@ -97,10 +131,29 @@ def test_step_that_drops_a_caller_is_reported_at_its_line(
 
 def test_missing_time_limit_is_reported_at_the_line_of_stasis(folder: Path) -> None:
     path = folder / "extensions.conf"
-    path.write_text(path.read_text("utf-8").replace(" same => n,Set(TIMEOUT(absolute)=30)\n", ""), "utf-8")
+    path.write_text(path.read_text("utf-8").replace(" same => n,Set(TIMEOUT(absolute)=12)\n", ""), "utf-8")
     stasis = 1 + path.read_text("utf-8").split("Stasis(")[0].count("\n")
     # both the number of kirurgi and that of hjerte come there
     assert {fault.line for fault in faults(folder) if "without Set(TIMEOUT" in fault.reason} == {stasis}
+
+
+@pytest.mark.parametrize("options", ["ri", "i", "ir", "L(60000:30000)i", "rU(sub^x)i", "ig"])
+def test_dial_with_harmless_options_passes(folder: Path, options: str) -> None:
+    path = folder / "extensions.conf"
+    path.write_text(path.read_text("utf-8").replace("demo-phone,30,ri)", f"demo-phone,30,{options})"), "utf-8")
+    assert faults(folder) == []
+
+
+def test_endpoint_that_can_transfer_is_reported_at_its_line(folder: Path) -> None:
+    text = (folder / "pjsip.conf").read_text("utf-8")
+    (folder / "demo").mkdir()
+    demo = (DIALPLAN / "demo" / "pjsip.conf").read_text("utf-8")
+    (folder / "demo" / "pjsip.conf").write_text(demo.replace("context=phones", "allow_transfer=1"), "utf-8")
+    (fault,) = faults(folder)
+    line = 1 + demo.split("[demo-phone](")[0].count("\n")
+    assert (fault.file, fault.line) == ("demo/pjsip.conf", line)
+    (folder / "pjsip.conf").write_text(text.replace("allow_transfer=no", ""), "utf-8")
+    assert {fault.file for fault in faults(folder)} == {"demo/pjsip.conf", "pjsip.conf"}
 
 
 def test_missing_file_is_one_fault(folder: Path) -> None:

@@ -1,13 +1,14 @@
-"""Rules for extensions.conf, modules.conf and logger.conf, so that no caller is left in silence."""
+"""Rules for the dialplan's files, so that no caller is left in silence and no call is led astray."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from desk.departments.departments import Department, Departments
 from desk.files.faults import Fault, shown
+from ops.commands.dialplan import ways_out
 from ops.commands.dialplan.parser import Dialplan, Place, Step
 
 DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
@@ -63,10 +64,11 @@ class DialplanCheck:
             self._plan = Dialplan((self._folder / "extensions.conf").read_text("utf-8"))
             modules = (self._folder / "modules.conf").read_text("utf-8")
             logger = (self._folder / "logger.conf").read_text("utf-8")
+            endpoints = {path: path.read_text("utf-8") for path in self._endpoint_files()}
         except OSError as error:
             return [Fault(shown(Path(error.filename), self._root), None, f"it can't be read: {error.strerror}")]
         except UnicodeDecodeError:
-            return [Fault(self._file, None, "one of extensions.conf, modules.conf and logger.conf is not UTF-8")]
+            return [Fault(self._file, None, "one of the dialplan's files is not UTF-8")]
         found = {
             *(fault for department in self._departments.all() for fault in self._department(department)),
             *(fault for department in self._departments.all() for fault in self._lines(department)),
@@ -76,8 +78,20 @@ class DialplanCheck:
             *self._rescued(self._plan.find("switchboard", "s"), None, "the context [switchboard]"),
             *self._modules(modules),
             *self._loud_logs(logger),
+            *self._ways_out(endpoints),
         }
         return sorted(found, key=lambda fault: (fault.file, fault.line or 0, fault.reason))
+
+    def _endpoint_files(self) -> list[Path]:
+        files = (self._folder / "pjsip.conf", self._folder / "demo" / "pjsip.conf")
+        return [path for path in files if path == files[0] or path.exists()]
+
+    def _ways_out(self, endpoints: Mapping[Path, str]) -> Iterator[Fault]:
+        """Ways to make Asterisk call a number that neither we nor the dialplan chose."""
+        for line, reason in ways_out.in_dialplan(self._plan):
+            yield Fault(self._file, line, reason)
+        for path, line, reason in ways_out.in_endpoints(endpoints):
+            yield Fault(shown(path, self._root), line, reason)
 
     def _fault(self, step: Step | None, reason: str) -> Fault:
         return Fault(self._file, step.line if step else None, reason)
@@ -242,6 +256,9 @@ class DialplanCheck:
         for module, why in needed.items():
             if module in left_out or (module not in loaded and not by_itself):
                 yield Fault(file, None, f"load={module}.so is missing: {why} needs it")
+        for module, reason in ways_out.FORBIDDEN_MODULES.items():
+            if module in loaded or (by_itself and module not in left_out):
+                yield Fault(file, None, f"{module}.so must not be loaded: with it {reason}")
 
     def _loud_logs(self, text: str) -> Iterator[Fault]:
         file = shown(self._folder / "logger.conf", self._root)
