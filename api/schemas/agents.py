@@ -11,7 +11,7 @@ from desk.access.permissions import Grant, Role
 
 class GrantOut(BaseModel):
     role: Role
-    department: str = Field(description="A slug, or `*`: all of them, also new ones.")
+    department: str = Field(description="A slug, or `*` for all departments, also future ones.")
 
     @classmethod
     def of(cls, grant: Grant) -> Self:
@@ -20,8 +20,8 @@ class GrantOut(BaseModel):
 
 class MeOut(BaseModel):
     name: str
-    role: Role | None = Field(description="The chief one of your roles; `grants` tells which you have where.")
-    departments: list[str] = Field(description="Those in which you may do anything at all.")
+    role: Role | None = Field(description="The highest of your roles; `grants` lists all of them.")
+    departments: list[str] = Field(description="The departments in which you have any permission.")
     grants: list[GrantOut]
 
     @classmethod

@@ -15,25 +15,25 @@ MOST_LINES = 1000
 
 
 class AuditRowOut(BaseModel):
-    """One row. Who is null where nobody was signed in; `status` and `problem` are the answer's."""
+    """One row of the audit log. `who` is null when no one was signed in; `status` and `problem` are the response's."""
 
     seq: int
     at: datetime
     who: str | None
-    role: str | None = Field(description="The agent's roles then, comma between.")
-    action: str = Field(description="The name of what was asked for, as `get_patient`.")
+    role: str | None = Field(description="The agent's roles at that time, separated by commas.")
+    action: str = Field(description="The action, such as `get_patient`.")
     department: str | None
-    callbacks: list[str] = Field(description="Those seen, changed or asked for, of your departments.")
-    again: int = Field(description="So many more were shown, which an earlier look by the same session names.")
+    callbacks: list[str] = Field(description="Callbacks of your departments that were seen, changed or requested.")
+    again: int = Field(description="How many more were shown that an earlier row of the same session names.")
     named_until: datetime | None = Field(
-        description="Until then the same session's further looks at such lists count as `again` what is named here."
+        description="Until then, rows of the same session count callbacks named here as `again`."
     )
-    patient_named: bool = Field(description="The whole identity number was shown or asked for.")
+    patient_named: bool = Field(description="Whether a whole identity number was shown or requested.")
     why: str | None
     outcome: AuditOutcome
     status: int | None
     problem: str | None
-    source: str = Field(description="The address it came from; `cli:` and a user's name for commands.")
+    source: str = Field(description="The client's address; for commands `cli:` and the user's name.")
     request_id: str | None
     session: str | None
     emergency: bool
@@ -68,14 +68,14 @@ class AuditPage(BaseModel):
 
 
 class Form(StrEnum):
-    """How an extract is written."""
+    """The format of an extract."""
 
     JSON = "json"
     CSV = "csv"
 
 
 class ExtractIn(Body):
-    """Whose rows. In the body, never in an address: those end in logs."""
+    """The patient whose rows to extract. The number is in the body, since addresses are logged."""
 
     identity: Annotated[str, Field(pattern="^[0-9]{11}$", description="National identity number.")]
     format: Form = Form.JSON
@@ -84,9 +84,9 @@ class ExtractIn(Body):
 
 
 class ExtractLineOut(BaseModel):
-    """One row in words a patient may read, in Bokmål."""
+    """One row in words for the patient, in Bokmål."""
 
-    at: str = Field(description="Wall time in Oslo.")
+    at: str = Field(description="Local time in Oslo.")
     who: str
     role: str
     department: str
@@ -94,7 +94,7 @@ class ExtractLineOut(BaseModel):
     outcome: str
     emergency: bool
     why: str
-    again: str = Field(description="How often a list may have been looked at again, and until when.")
+    again: str = Field(description="How often a list may have been read again, and until when.")
 
     @classmethod
     def of(cls, line: ExtractLine) -> Self:

@@ -25,19 +25,19 @@ class AttemptIn(Body):
 
 class CloseIn(Body):
     reason: ClosedReason
-    fence: Fence | None = Field(default=None, description="Needed when the callback is claimed.")
+    fence: Fence | None = Field(default=None, description="Required when the callback is claimed.")
     note: Note | None = None
 
 
 class PatientOut(BaseModel):
-    """Who, without the digits that identify: those are behind GET /callbacks/{id}/patient."""
+    """The patient with a masked identity number; GET /callbacks/{id}/patient has the whole one."""
 
     kind: IdentityKind
     masked: str = Field(examples=["010150*****"])
 
 
 class PromiseOut(BaseModel):
-    """When the caller was told we ring. `from` equals `by` where a department rings at fixed times."""
+    """When the caller was promised a call. `from` equals `by` in departments that call at fixed times."""
 
     model_config = ConfigDict(validate_by_name=True)
 
@@ -50,7 +50,9 @@ class AttemptOut(BaseModel):
     at: datetime
     agent: str
     outcome: AttemptOutcome
-    counted: bool = Field(description="False: before the promised time or too soon after another; the promise stands.")
+    counted: bool = Field(
+        description="False before the promised time, or too soon after another attempt: the promise stands."
+    )
     note: str | None
 
     @classmethod
@@ -73,7 +75,7 @@ class CallbackOut(BaseModel):
     patient: PatientOut | None
     promise: PromiseOut
     attempts: list[AttemptOut]
-    call_count: int = Field(description="How many times the patient has rung while this was open.")
+    call_count: int = Field(description="How many times the patient has called while this was open.")
     language: str
     created_at: datetime
     claimed_by: str | None
@@ -82,14 +84,14 @@ class CallbackOut(BaseModel):
     closed_reason: ClosedReason | None
     note: str | None
     sms: SmsState | None = Field(
-        description="Where the newest text message to the patient stands; `failed` and `expired`: the patient was not "
-        "told. It changes without a new `version`; each change is an event `sms_…`."
+        description="State of the newest text message to the patient. After `failed` or `expired` the patient was not "
+        "notified. It changes without a new `version`; each change is an event `sms_…`."
     )
-    has_recording: bool = Field(description="Whether the caller said what it is about: GET /callbacks/{id}/recording.")
+    has_recording: bool = Field(description="Whether the caller left a recorded reason: GET /callbacks/{id}/recording.")
 
     @classmethod
     def of(cls, callback: Callback, **more: int | str) -> Self:
-        """`more` are the fields a subclass adds."""
+        """Build it; `more` holds the fields that a subclass adds."""
         patient = None
         if callback.patient_kind is not None and callback.patient_masked is not None:
             patient = PatientOut(kind=callback.patient_kind, masked=callback.patient_masked)
@@ -117,19 +119,19 @@ class CallbackOut(BaseModel):
 
 
 class ClaimedCallback(CallbackOut):
-    fence: int = Field(description="Shows that the claim is yours: give it back with attempts, release and close.")
+    fence: int = Field(description="Proof of your claim: send it with attempts, release and close.")
 
 
 class AttemptedCallback(CallbackOut):
     next: str = Field(
-        description="What happens now, in Norwegian words.",
+        description="The next step, in Norwegian.",
         examples=["ringes igjen i dag klokken 13", "ikke nådd, ringt x3: man 10:02, man 13:05, tir 10:01"],
     )
 
 
 class CallbackPage(BaseModel):
     items: list[CallbackOut]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+    next_cursor: str | None = Field(description="Send it as `cursor` to get the next page; null on the last page.")
 
     @classmethod
     def of(cls, page: Page[Callback]) -> Self:
@@ -142,7 +144,7 @@ class ClaimedCallbacks(BaseModel):
 
 class FullPatientOut(BaseModel):
     kind: IdentityKind
-    number: str = Field(description="The whole national identity number. That you read it has been recorded.")
+    number: str = Field(description="The whole national identity number. Reading it has been recorded.")
 
     @classmethod
     def of(cls, patient: IdentityNumber) -> Self:
@@ -153,7 +155,7 @@ class ClaimIn(Body):
     department: Slug
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 1
     due_before: Moment | None = Field(
-        default=None, description="Only those promised by then: a round is claimed by its time."
+        default=None, description="Only callbacks promised by this time: claim a round by the time it starts."
     )
 
 
@@ -162,4 +164,4 @@ class ExtendIn(Body):
 
 
 class ReopenIn(Body):
-    cut_off: bool = Field(default=False, description="The line broke while you talked: first in line.")
+    cut_off: bool = Field(default=False, description="The call was cut off: the callback goes first in the queue.")

@@ -14,8 +14,8 @@ class CallOut(BaseModel):
     at: datetime
     phone: str | None
     incomplete: bool
-    step: IncompleteStep | None = Field(description="How far an incomplete call came.")
-    why: WhyEnded | None = Field(description="Why an incomplete call ended there.")
+    step: IncompleteStep | None = Field(description="The step at which an incomplete call ended.")
+    why: WhyEnded | None = Field(description="Why an incomplete call ended.")
     callback_id: str | None
 
     @classmethod

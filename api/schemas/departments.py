@@ -19,8 +19,8 @@ class DepartmentOut(BaseModel):
     answer_by: str | None
     rounds: list[str]
     max_attempts: int
-    sms_receipt: bool = Field(description="Whether who rings gets a text message, where SMS is on.")
-    capacity: int | None = Field(description="How many callbacks a round (or a day, under a deadline) holds.")
+    sms_receipt: bool = Field(description="Whether callers get a text message, where SMS is on.")
+    capacity: int | None = Field(description="How many callbacks fit in a round or, with a deadline, in a day.")
     languages: list[str]
     hospital_number: str
 
@@ -67,14 +67,14 @@ class DepartmentList(BaseModel):
 
 
 class ClosureIn(Body):
-    """The queue closed: who rings from `from` until `until` is promised what follows, and told why."""
+    """A closed queue: callers between `from` and `until` get a later promise and hear the reason."""
 
     model_config = ConfigDict(extra="forbid", validate_by_name=True)
 
     from_: Annotated[Moment, Field(alias="from")]
     until: Moment
     text_key: Literal["closed_today", "closed_course", "closed_illness"] | None = Field(
-        default=None, description="The prompt that tells of it; closed_today unless given. Operators own its words."
+        default=None, description="The prompt that callers hear, `closed_today` by default. Operators edit its text."
     )
 
     @model_validator(mode="after")

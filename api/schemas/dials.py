@@ -14,15 +14,15 @@ class DialIn(Body):
 
 
 class DialOut(BaseModel):
-    """One dial. Each step is also a row of the callback's history, and so an event of GET /events."""
+    """One dial. Each step is a row of the callback's history, and so an event of GET /events."""
 
     id: str
     callback_id: str
     agent: str
     state: DialState
-    reason: DialReason | None = Field(description="Why it ended; null until then.")
+    reason: DialReason | None = Field(description="Why it ended; null while it lasts.")
     requested_at: datetime
-    bridged_at: datetime | None = Field(description="When agent and patient could hear each other.")
+    bridged_at: datetime | None = Field(description="When agent and patient were connected.")
     ended_at: datetime | None
 
     @classmethod

@@ -20,15 +20,15 @@ from desk.inquiries.model import Priority
 
 
 class BookedCallback(CallbackOut):
-    created: bool = Field(description="False: there was an open one of the same person, which has been added to.")
+    created: bool = Field(description="False when the person already had an open callback, which was updated instead.")
 
 
 class TransferredCallback(CallbackOut):
-    promise_kept: bool = Field(description="False: `promise` is a new one, which the patient has not been told yet.")
+    promise_kept: bool = Field(description="False when `promise` is new; the patient has not been notified of it.")
 
 
 class PromisedCallback(CallbackOut):
-    sms_queued: bool = Field(description="Whether a text message that tells of it is on its way out.")
+    sms_queued: bool = Field(description="Whether a text message about it has been queued.")
 
 
 class BookIn(Body):
@@ -36,7 +36,7 @@ class BookIn(Body):
     phone: Annotated[str, Field(min_length=1, max_length=32, examples=["+4768050001"])]
     identity: Annotated[
         str | None,
-        Field(pattern="^[0-9]{11}$", description="National identity number. Never in an address or a log."),
+        Field(pattern="^[0-9]{11}$", description="National identity number. It appears in no address and no log."),
     ] = None
     language: Language = "nb"
     priority: Priority = Priority.NORMAL
@@ -44,13 +44,13 @@ class BookIn(Body):
 
 
 class AmendIn(Body):
-    """What is left out stays as it is."""
+    """Fields left out keep their values."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
 
     priority: Priority = Field(default=Priority.NORMAL, json_schema_extra=_without_default)
     note: Annotated[str, Field(max_length=MAX_NOTE, pattern=PLAIN_TEXT)] | None = Field(
-        default=None, description="In place of the note there is; null or an empty one takes it away."
+        default=None, description="Replaces the note; null or an empty text removes it."
     )
 
     @model_validator(mode="after")
@@ -63,13 +63,13 @@ class AmendIn(Body):
 class TransferIn(Body):
     department: Slug
     keep_promise: bool = Field(
-        description="True: the caller is rung as promised. False: by the new department's rules."
+        description="True keeps the promise; false makes a new one by the new department's rules."
     )
     fence: OptionalFence = None
     note: Note | None = None
 
 
 class PromiseIn(Body):
-    by: Moment | None = Field(default=None, description="The new promise; without it, by the department's rules.")
-    sms: bool = Field(default=True, description="Tell the patient by a text message, if the phone is a mobile.")
+    by: Moment | None = Field(default=None, description="The new promise. By default the department's rules set it.")
+    sms: bool = Field(default=True, description="Notify the patient by text message, if the phone is a mobile.")
     fence: OptionalFence = None

@@ -11,7 +11,7 @@ from api.web.text import PLAIN_TEXT
 from desk.accounts.emergency_access import EmergencyRow
 
 NUMBER = re.compile(r"(?:[0-9] ?){8}")
-"""As long as a phone or identity number; dates have points or dashes."""
+"""As long as a phone or identity number; dates have dots or dashes."""
 SHORTEST = 10
 
 
@@ -30,7 +30,7 @@ class EmergencyIn(Body):
             min_length=SHORTEST,
             max_length=500,
             pattern=PLAIN_TEXT,
-            description="Why, for the department's leaders, in ten letters or more. No phone or identity number.",
+            description="The reason, for the department's leaders: at least ten letters, no phone or identity number.",
             examples=["Kirurgi har ingen på vakt, og pasienten er på vei inn"],
         ),
     ]
@@ -38,7 +38,7 @@ class EmergencyIn(Body):
 
 
 class EmergencyOut(BaseModel):
-    """One emergency access. It is over at `until`, or before at `ended_at`."""
+    """One emergency access. It ends at `until`, or earlier at `ended_at`."""
 
     id: int
     agent: str

@@ -14,22 +14,25 @@ MAX_NOTE = 1000
 BIGGEST_FENCE = 2**31 - 1
 SLUG = "^[a-z0-9-]+$"
 Note = Annotated[
-    str, Field(max_length=MAX_NOTE, pattern=PLAIN_TEXT, description="Free text. Keep patient data in the record.")
+    str,
+    Field(
+        max_length=MAX_NOTE, pattern=PLAIN_TEXT, description="Free text. Patient data belongs in the medical record."
+    ),
 ]
-Slug = Annotated[str, Field(max_length=64, pattern=SLUG, description="A department, as in GET /departments.")]
-Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` your claim was answered with.")]
+Slug = Annotated[str, Field(max_length=64, pattern=SLUG, description="Slug of a department, as in GET /departments.")]
+Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` returned with your claim.")]
 
 
 class Body(BaseModel):
-    """A request body: a field it does not know is refused, so that a misspelt one is not lost silently.
+    """A request body. Unknown fields are refused, so that a misspelt one is not lost silently.
 
-    So is a text with an identity number in it, but in a field named `identity`: texts are stored as they are.
+    Texts are stored as they are, so an identity number is refused in every field but `identity`.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="after")
-    def _names_nobody(self) -> Self:
+    def _holds_no_identity(self) -> Self:
         for name, value in self.__dict__.items():
             if name != "identity" and isinstance(value, str) and holds_identity(value):
                 raise ValueError("an identity number doesn't belong in a text")
@@ -42,10 +45,10 @@ LANGUAGE = "^(nb|nn|en)$"
 
 
 def _moment(value: Any) -> datetime:
-    """An instant as RFC 3339 writes it, held within two centuries, so that reckoning with it never overflows."""
+    """Parse an RFC 3339 time, limited to two centuries so that arithmetic with it never overflows."""
     if not isinstance(value, str) or not RFC_3339.fullmatch(value):
         raise ValueError("not a time")
-    text = value.upper().replace("Z", "+00:00").replace(":60", ":59")  # a leap second is the one before it
+    text = value.upper().replace("Z", "+00:00").replace(":60", ":59")  # a leap second counts as the second before it
     try:
         moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
         return min(max(moment, FIRST), LAST).astimezone(UTC)
@@ -58,13 +61,13 @@ Moment = Annotated[
     BeforeValidator(_moment),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T14:00:00Z"]}),
 ]
-"""A time of RFC 3339, with its offset."""
+"""An RFC 3339 time with its offset."""
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """Leaving the field out is not the same as sending a default."""
+    """Omit the default: leaving out the field is not the same as sending it."""
     schema.pop("default", None)
 
 
-OptionalFence = Annotated[Fence | None, Field(description="Needed when the callback is claimed.")]
+OptionalFence = Annotated[Fence | None, Field(description="Required when the callback is claimed.")]
 Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]

@@ -1,4 +1,4 @@
-"""The ledger and the intake over the wire: times RFC 3339 in UTC, durations in whole seconds."""
+"""The ledger of promises, and the intake. Durations are in whole seconds."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -14,24 +14,26 @@ from desk.promises.model import PromiseReason
 
 
 class GivenPromiseOut(BaseModel):
-    """A promise as it was told, and what became of it. Rows are only ever added."""
+    """A promise as it was given, and its outcome."""
 
     model_config = ConfigDict(validate_by_name=True)
 
     id: int
     callback_id: str
-    department: str = Field(description="That gave it; after a transfer the callback may be in another.")
+    department: str = Field(description="The department that gave it. After a transfer the callback may be in another.")
     given_at: datetime
     reason: PromiseReason
     from_: Annotated[datetime, Field(alias="from")]
     by: datetime
-    due: datetime = Field(description="Rung by then, it is kept: `by`, or the end of the promised round.")
+    due: datetime = Field(
+        description="The promise is kept by a call before this time: `by`, or the end of the promised round."
+    )
     spoken: str
-    state: PromiseState = Field(description="withdrawn: closed without a call before it was due.")
+    state: PromiseState = Field(description="`withdrawn` means closed without a call before it was due.")
     kept_at: datetime | None
-    predicted_at: datetime | None = Field(description="When it will probably be rung, as things are.")
+    predicted_at: datetime | None = Field(description="When the call will probably be made.")
     sms: SmsState | None = Field(
-        description="Where the text message that tells of it stands; `failed` and `expired`: the patient was not told."
+        description="State of the text message about it. After `failed` or `expired` the patient was not notified."
     )
 
     @classmethod
@@ -59,12 +61,18 @@ class CallbackPromises(BaseModel):
 
 
 class OutlookOut(BaseModel):
-    """The department's line now, and how it will go."""
+    """The department's queue now, and its forecast."""
 
     in_line: int = Field(description="Waiting and claimed callbacks.")
-    agents_on_duty: int = Field(description="With a claim, a heartbeat or anything done in the last 15 minutes.")
-    handling_seconds: int = Field(description="What one callback takes: the median of the newest; 300 while too few.")
-    clear_at: datetime | None = Field(description="When all in line will have been rung; with nobody on duty, by one.")
+    agents_on_duty: int = Field(
+        description="Agents with a claim, a heartbeat or another action in the last 15 minutes."
+    )
+    handling_seconds: int = Field(
+        description="Time for one callback: the median of the newest, or 300 while there are too few."
+    )
+    clear_at: datetime | None = Field(
+        description="When all in the queue will have been called; computed for one agent when none is on duty."
+    )
 
     @classmethod
     def of(cls, outlook: Outlook) -> Self:
@@ -77,7 +85,7 @@ class OutlookOut(BaseModel):
 
 
 class PromiseCounts(BaseModel):
-    """Of all promises due after `since`, whatever page or state was asked for."""
+    """Counts of all promises due after `since`, regardless of page and state."""
 
     kept: int
     broken: int
@@ -89,8 +97,8 @@ class PromiseCounts(BaseModel):
 class DepartmentPromisesOut(BaseModel):
     outlook: OutlookOut
     counts: PromiseCounts
-    kept_percent: float | None = Field(description="Kept of those kept or broken; null while there are none.")
-    untold: int = Field(description="Still to be kept, and the text message that was to tell of them never arrived.")
+    kept_percent: float | None = Field(description="Share of kept among kept and broken; null while there are none.")
+    untold: int = Field(description="Open promises whose text message never arrived.")
     items: list[GivenPromiseOut]
     next_cursor: str | None
 
@@ -109,14 +117,16 @@ class DepartmentPromisesOut(BaseModel):
 
 
 class WarningOut(BaseModel):
-    """Written when a promise was first seen to be at risk, before it broke."""
+    """A promise that was found to be at risk, before it broke."""
 
     id: int
     at: datetime
     callback_id: str
     promise_id: int
     due: datetime
-    predicted_at: datetime | None = Field(description="When it would have been rung; null when nobody was on duty.")
+    predicted_at: datetime | None = Field(
+        description="When the call would have been made; null when no agent was on duty."
+    )
 
     @classmethod
     def of(cls, row: WarningRow) -> Self:
@@ -138,7 +148,7 @@ class WarningPage(BaseModel):
 class IntakeGroupOut(BaseModel):
     priority: Priority
     identified: bool = Field(description="Whether the identity number is known.")
-    with_note: bool = Field(description="Whether a note says what it is about.")
+    with_note: bool = Field(description="Whether there is a note.")
     waiting: int
     oldest: datetime
     first_due: datetime
@@ -166,7 +176,7 @@ class DeadlineOut(BaseModel):
 
 
 class IntakeOut(BaseModel):
-    """The Monday view: what has come in since and waits."""
+    """The Monday view: callbacks that came in and still wait."""
 
     outlook: OutlookOut
     waiting: int

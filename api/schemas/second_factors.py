@@ -11,23 +11,23 @@ from desk.accounts.second_factor.service import State
 
 
 class CodeIn(Body):
-    code: Annotated[Code, Field(description="What the authenticator shows now.")]
+    code: Annotated[Code, Field(description="The code that the authenticator shows now.")]
 
 
 class SecondFactorStartedOut(BaseModel):
-    """For the authenticator, told this once."""
+    """The new secret for the authenticator. It is returned only once."""
 
-    secret: str = Field(description="In base32, to be typed in.", json_schema_extra={"format": "password"})
+    secret: str = Field(description="Base32, for typing it in.", json_schema_extra={"format": "password"})
     address: str = Field(
-        description="The same as an otpauth:// address: show it as a QR code, made in the browser itself.",
+        description="The same as an otpauth:// address. Show it as a QR code drawn in the browser.",
         json_schema_extra={"format": "password"},
     )
 
 
 class SecondFactorOut(BaseModel):
-    """Whether a log-in with the password needs a second factor. Neither secret nor codes are told."""
+    """Whether logging in with the password requires a second factor."""
 
-    since: datetime | None = Field(description="Since when; null: there is none.")
+    since: datetime | None = Field(description="When it was added; null without one.")
     recovery_codes_left: int
 
     @classmethod
@@ -36,9 +36,9 @@ class SecondFactorOut(BaseModel):
 
 
 class SecondFactorAddedOut(SessionOut):
-    """All sessions ended; this is the new one."""
+    """The new session; all others have ended."""
 
     recovery_codes: list[str] = Field(
-        description="Each opens once in place of a code, should the phone be lost. Told this once.",
+        description="Each replaces a code once, for when the phone is lost. They are returned only once.",
         json_schema_extra={"format": "password"},
     )

@@ -1,4 +1,4 @@
-"""What goes over the wire when people log in and look after their tokens."""
+"""Logging in, and sessions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,26 +26,28 @@ class LogInIn(Body):
     password: Secret
     code: Annotated[
         Code | None,
-        Field(description="Of the account's second factor, or a recovery code; without one where it has none."),
+        Field(
+            description="A code of the account's second factor, or a recovery code. Omit it when the account has none."
+        ),
     ] = None
 
 
 class PasswordIn(Body):
     old: Secret
-    new: Annotated[Secret, Field(description="12 to 128 characters of any kind; nothing anybody would try first.")]
+    new: Annotated[Secret, Field(description="12 to 128 characters of any kind, and no common password.")]
 
 
 class SessionOut(MeOut):
-    csrf: str = Field(description="To be sent as X-CSRF-Token with everything but GET. It changes with each log-in.")
+    csrf: str = Field(description="Send it as X-CSRF-Token with every request but GET. It changes with each log-in.")
     source: LoginSource
-    ends_at: datetime = Field(description="The latest it lasts; without a request it ends sooner.")
+    ends_at: datetime = Field(description="The latest end of the session. Without requests it ends sooner.")
     password_to_change: bool = Field(
-        description="Somebody else chose the password: all but this, GET /me, POST /session/password and logging out "
-        "is 403 `password-must-be-changed` until it is changed."
+        description="Someone else set the password. Until it is changed, every request but this, GET /me, "
+        "POST /session/password and logging out gets 403 `password-must-be-changed`."
     )
     second_factor_to_add: bool = Field(
-        description="Your role needs a second factor: all but this, GET /me, POST /session/password, setting one up "
-        "and logging out is 403 `second-factor-must-be-added` until there is one."
+        description="Your role requires a second factor. Until it is added, every request but this, GET /me, "
+        "POST /session/password, adding it and logging out gets 403 `second-factor-must-be-added`."
     )
 
     @classmethod
@@ -57,15 +59,15 @@ class SessionOut(MeOut):
 
 
 class SessionListedOut(BaseModel):
-    """A log-in that goes on."""
+    """A session that has not ended."""
 
     id: int
     agent: str
     source: LoginSource
     created_at: datetime
-    seen_at: datetime = Field(description="Its last request, right to a minute.")
-    ends_at: datetime = Field(description="The latest it lasts; without a request it ends sooner.")
-    current: bool = Field(description="The one this is asked with.")
+    seen_at: datetime = Field(description="Its last request, to the minute.")
+    ends_at: datetime = Field(description="The latest end of the session. Without requests it ends sooner.")
+    current: bool = Field(description="Whether this request was sent with it.")
 
     @classmethod
     def of(cls, listed: Listed, current: int) -> Self:

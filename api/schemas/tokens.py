@@ -11,7 +11,7 @@ from desk.accounts.tokens.management import LONGEST
 from desk.accounts.tokens.service import Issued, Token, TokenScope
 
 LABEL = r"^[A-Za-zÆØÅæøå][A-Za-zÆØÅæøå _-]*[0-9]{0,4}$"
-"""Words, and perhaps a short number behind them: none that could be a person's."""
+"""Words, and a short number after them: none that could be a personal number."""
 
 
 class TokenIn(Body):
@@ -21,28 +21,38 @@ class TokenIn(Body):
             min_length=1,
             max_length=64,
             pattern=LABEL,
-            description="What it is for: words, and a number of four digits at most behind them.",
+            description="What the token is for: words, and at most four digits after them.",
             examples=["wall-screen 2"],
         ),
     ]
     departments: Annotated[
-        list[Slug] | None, Field(min_length=1, max_length=50, description="Only there; without it wherever you may.")
+        list[Slug] | None,
+        Field(
+            min_length=1,
+            max_length=50,
+            description="Limits the token to these departments. By default it reaches all of yours.",
+        ),
     ] = None
     permissions: Annotated[
-        list[Permission] | None, Field(min_length=1, max_length=10, description="Only that; without it all you may.")
+        list[Permission] | None,
+        Field(
+            min_length=1,
+            max_length=10,
+            description="Limits the token to these permissions. By default it has all of yours.",
+        ),
     ] = None
     days: Annotated[
         int | None,
         Field(
             ge=1,
             le=LONGEST.days,
-            description="How long it opens. Without it 90, or as long as the token you ask with.",
+            description="Lifetime in days. By default 90, or the rest of the lifetime of the token you use.",
         ),
     ] = None
 
     @property
     def scope(self) -> TokenScope:
-        """What it is to be narrowed to."""
+        """The requested limits."""
         return TokenScope(
             None if self.departments is None else frozenset(self.departments),
             None if self.permissions is None else frozenset(self.permissions),
@@ -50,19 +60,19 @@ class TokenIn(Body):
 
     @property
     def lasting(self) -> timedelta | None:
-        """How long, if it was said."""
+        """The requested lifetime, if any."""
         return None if self.days is None else timedelta(days=self.days)
 
 
 class TokenScopeOut(BaseModel):
-    """What a token is narrowed to; null is no limit but its agent's own."""
+    """The limits of a token; null means only those of its agent."""
 
     departments: list[str] | None
     permissions: list[Permission] | None
 
 
 class TokenOut(BaseModel):
-    """A token, without what opens."""
+    """A token, without its secret."""
 
     id: int
     agent: str
@@ -70,7 +80,7 @@ class TokenOut(BaseModel):
     scope: TokenScopeOut
     created_at: datetime
     expires_at: datetime | None
-    last_used_at: datetime | None = Field(description="Right to a minute.")
+    last_used_at: datetime | None = Field(description="To the minute.")
     revoked_at: datetime | None
 
     @classmethod
@@ -79,9 +89,12 @@ class TokenOut(BaseModel):
 
 
 class TokenMadeOut(TokenOut):
-    """A new token, with what opens."""
+    """A new token, with its secret."""
 
-    token: str = Field(description="The token itself: told this once.", json_schema_extra={"format": "password"})
+    token: str = Field(
+        description="The secret to send as bearer token. It is returned only once.",
+        json_schema_extra={"format": "password"},
+    )
 
     @classmethod
     def of_issued(cls, issued: Issued) -> Self:
