@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it. Nothing is fetched from outside the house."""
+"""The OpenAPI document and the page that shows it, which loads nothing from the internet."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -11,31 +11,31 @@ from fastapi.responses import HTMLResponse, Response
 from api.web.problems import MEDIA_TYPE, Problem
 
 API = "/api/v1"
-"""What every path of this version begins with. In each router, not in one around them: logs name the whole route."""
+"""The prefix of every path of this version. Each router has it, so that logs show the whole route."""
 
 DOCUMENT_PATH = "/api/openapi.json"
 DOCS_PATH = "/api/docs"
 
 PROBLEMS: Mapping[int, str] = {
     400: "The request body can't be read.",
-    401: "No valid token.",
-    403: "Your role may not do this, or it is another department's.",
+    401: "No valid token or session.",
+    403: "Your role does not allow this, or it belongs to another department.",
     413: "The request body is too large.",
     422: "The request is not valid.",
-    429: "Too many requests by this log-in or token; wait as long as Retry-After says.",
+    429: "Too many requests with this log-in or token. Wait for the seconds in Retry-After.",
     500: "Something went wrong on our side.",
-    503: "The database can't be reached; try again.",
+    503: "The database can't be reached. Try again.",
 }
-"""What any route of /api/v1 may answer beside its own."""
+"""Refusals that every route of /api/v1 shares."""
 
 DESCRIPTION = """
-Agents pull callbacks here: claim, ring, tell how it went.
+Agents work through callbacks: claim one, call the patient, record the outcome.
 
-A claim is yours for a lease and answers with a `fence`; give that back with each attempt, release and close.
+A claim lasts for a lease and returns a `fence`. Send that `fence` with each attempt, release and close.
 Errors are problem documents (RFC 9457): compare `type`, show `title`. Times are RFC 3339 in UTC, phone numbers E.164.
 """
 
-# The page's own script is a file, not inline, so that the policy below can forbid inline scripts.
+# The page's script is a file, so that the policy below can forbid inline scripts.
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Innringing: API</title><link rel="stylesheet" href="docs/swagger-ui.css"></head>
@@ -56,16 +56,16 @@ router = APIRouter(include_in_schema=False)
 
 
 def problems(*own: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    """The refusals of a route for its OpenAPI entry: its `own` and those of every route, in its own words if it has."""
-    said = {**PROBLEMS, **dict(own)}
-    return {status: {"description": text, "content": _CONTENT} for status, text in said.items()}
+    """Build the OpenAPI entries of a route's refusals: its `own`, and those that every route shares."""
+    texts = {**PROBLEMS, **dict(own)}
+    return {status: {"description": text, "content": _CONTENT} for status, text in texts.items()}
 
 
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The document of `app`, with Problem among its schemas and FastAPI's own error shapes left out."""
+    """Build the document of `app`, with Problem among its schemas and without FastAPI's own error schemas."""
     document: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
@@ -98,6 +98,6 @@ def style() -> Response:
 
 
 def _asset(name: str, media_type: str) -> Response:
-    """A file of Swagger UI, from the fastapi-offline distribution, which carries it for places without internet."""
+    """A file of Swagger UI from fastapi-offline, which ships it for use without internet."""
     content = files("fastapi_offline").joinpath("static", name).read_bytes()
     return Response(content, media_type=media_type, headers={"Cache-Control": "public, max-age=86400"})

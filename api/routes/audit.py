@@ -1,4 +1,4 @@
-"""Who saw and did what, for auditors. Thin: the rows and their chain are the desk's. Reading is itself a row."""
+"""The audit log, for auditors. Reading it adds a row."""
 
 import re
 from typing import Annotated
@@ -41,22 +41,26 @@ def _no_number(text: str) -> str:
 async def list_audit(
     access: Auditor,
     request: Request,
-    since: Annotated[Moment | None, Query(alias="from", description="From then on.")] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="Before then.")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="Rows from this time on.")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Rows before this time.")] = None,
     who: Annotated[
         str | None, AfterValidator(_no_number), Query(min_length=1, max_length=128, pattern=PLAIN_TEXT)
     ] = None,
-    action: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$", description="As `get_patient`.")] = None,
+    action: Annotated[
+        str | None, Query(pattern="^[a-z_]{1,64}$", description="An action, such as `get_patient`.")
+    ] = None,
     department: DepartmentQuery = None,
     callback: UUID | None = None,
     outcome: AuditOutcome | None = None,
-    emergency: Annotated[bool | None, Query(description="Only (true) or none (false) of emergency access.")] = None,
+    emergency: Annotated[
+        bool | None, Query(description="True for emergency access only, false for all others.")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> AuditPage:
-    """Who saw and did what, newest first: all rows that fulfil every wish, of your departments.
+    """List the rows of your departments that match every filter, newest first.
 
-    Rows that are about no department (a log-in, a refusal of somebody unknown) are for auditors of all departments.
+    Rows without a department, such as log-ins, are for auditors of all departments.
     """
     scope = access.looking(department) if department is not None else access.scope
     if callback is not None:
@@ -82,14 +86,14 @@ async def list_audit(
     response_model=ExtractOut,
     responses={
         200: {
-            "description": f"JSON, or CSV with `;` between and the next cursor in {NEXT}.",
+            "description": f"JSON, or CSV separated by `;` with the next cursor in {NEXT}.",
             "content": {CSV: {"schema": {"type": "string"}}},
         },
         **problems(),
     },
 )
 async def extract_audit(body: ExtractIn, access: Auditor, request: Request) -> Response:
-    """Who has looked at one patient's callbacks, newest first, as the patient may read it («innsyn i logg»)."""
+    """List who has read one patient's callbacks, newest first, in words for the patient («innsyn i logg»)."""
     parts = access.services
     number = parse_identity(
         body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.numbers.enable_h_numbers

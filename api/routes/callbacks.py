@@ -1,4 +1,4 @@
-"""Callbacks: list, claim, tell how it went, let go. Thin: the rules are the desk's."""
+"""Callbacks: list, read, claim, record attempts, release, close and reopen."""
 
 from dataclasses import replace
 from typing import Annotated, Final
@@ -59,7 +59,7 @@ Slug = Annotated[str, Query(max_length=64, pattern=SLUG)]
 
 
 def _no_number(text: str | None) -> str | None:
-    """Phone and identity numbers don't belong in an address: those end in logs."""
+    """Refuse phone and identity numbers: addresses end up in logs."""
     if text is not None and sum(character.isdigit() for character in text) > MOST_DIGITS:
         raise ValueError("a number")
     return text
@@ -70,28 +70,32 @@ async def list_callbacks(
     access: Reader,
     department: Annotated[
         list[Slug] | None,
-        Query(max_length=MOST_DEPARTMENTS, description="Repeat for several; without it, all of yours."),
+        Query(max_length=MOST_DEPARTMENTS, description="Repeat it for several. By default all of your departments."),
     ] = None,
-    status: Annotated[list[Status] | None, Query(max_length=len(Status), description="Repeat for several.")] = None,
-    due_before: Annotated[Moment | None, Query(description="Promised by then or earlier.")] = None,
+    status: Annotated[list[Status] | None, Query(max_length=len(Status), description="Repeat it for several.")] = None,
+    due_before: Annotated[Moment | None, Query(description="Only callbacks promised by this time.")] = None,
     priority: Priority | None = None,
     language: Annotated[str | None, Query(pattern=LANGUAGE)] = None,
-    unreachable: Annotated[bool | None, Query(description="Only (true) or none (false) of the unreachable.")] = None,
-    mine: Annotated[bool, Query(description="Only those you have claimed.")] = False,
+    unreachable: Annotated[
+        bool | None, Query(description="True for unreachable callbacks only, false for all others.")
+    ] = None,
+    mine: Annotated[bool, Query(description="Only callbacks that you have claimed.")] = False,
     text: Annotated[
         str | None,
         AfterValidator(_no_number),
-        Query(min_length=1, max_length=100, pattern=PLAIN_TEXT, description="Is in the note. Four digits at most."),
+        Query(
+            min_length=1, max_length=100, pattern=PLAIN_TEXT, description="Text in the note, with at most four digits."
+        ),
     ] = None,
     at_risk: Annotated[
-        bool | None, Query(description="Only (true) or none (false) of those probably rung too late.")
+        bool | None, Query(description="True for callbacks that will probably be late, false for all others.")
     ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """Callbacks, oldest first: all that fulfil every wish. The order they are to be rung in is the desk's: claim them.
+    """List the callbacks that match every filter, oldest first. To work in the right order, claim them.
 
-    A page begins where the one before ended, whatever has happened between: none is shown twice, none left out.
+    A page starts where the previous one ended, whatever happened in between: no callback is repeated or skipped.
     """
     scope = access.looking(department)
     wanted = CallbackFilter(
@@ -116,7 +120,7 @@ async def list_callbacks(
 
 
 def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozenset[Status] | None:
-    """The statuses asked for by both filters together."""
+    """Combine the two filters on status."""
     if unreachable is None:
         return frozenset(status) if status is not None else None
     which = frozenset({Status.UNREACHABLE}) if unreachable else frozenset(Status) - {Status.UNREACHABLE}
@@ -130,9 +134,9 @@ def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozense
     responses=problems(NO_DEPARTMENT, CONFLICT),
 )
 async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Response:
-    """Take the next callbacks of a department, one or a whole round; no two agents get the same one.
+    """Claim the next callbacks of a department, one or a whole round. No two agents get the same callback.
 
-    An empty list when none waits.
+    The list is empty when no callback waits.
     """
     access.scope.require(body.department)
 
@@ -148,7 +152,7 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
 
 @router.get("/{id:uuid}", operation_id="get_callback", response_model=CallbackOut, responses=problems(NOT_FOUND))
 async def get_callback(id: UUID, access: Reader) -> Response:
-    """One callback as it stands. Its ETag is what PATCH asks for as If-Match."""
+    """Return a callback. Send its ETag as If-Match to change it."""
     return respond(_as_it_stands(await access.services.desk.get(str(id), scope=access.scope)))
 
 
@@ -159,12 +163,12 @@ async def get_callback(id: UUID, access: Reader) -> Response:
         (404, "There is no such callback, or it has no identity number."),
         (
             429,
-            "You have seen as many as one may in an hour, or sent too many requests: wait as long as Retry-After says.",
+            "The hourly limit of identity numbers is reached, or too many requests were sent. Wait for Retry-After.",
         ),
     ),
 )
 async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
-    """The whole national identity number. Each read is recorded in the callback's history, with your name."""
+    """Return the whole national identity number. Each read is recorded in the history, with your name."""
     try:
         patient = await access.services.desk.patient(str(id), access.agent.name, scope=access.scope)
     except TooManyNumbers:
@@ -177,7 +181,7 @@ async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
 
 @router.get("/{id:uuid}/history", operation_id="get_history", responses=problems(NOT_FOUND))
 async def get_history(id: UUID, access: Reader) -> HistoryOut:
-    """Everything that has happened to the callback, oldest first."""
+    """List everything that has happened to the callback, oldest first."""
     rows = await access.services.desk.history(str(id), scope=access.scope)
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
@@ -189,7 +193,7 @@ async def get_history(id: UUID, access: Reader) -> HistoryOut:
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
-    """Take this callback. A colleague's claim may be taken over once its lease has run out."""
+    """Claim this callback. You can take over a colleague's claim once its lease has run out."""
 
     async def work() -> Answer:
         claimed = await access.services.desk.claim_named(str(id), access.agent.name, scope=access.scope)
@@ -206,7 +210,7 @@ async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
-    """Let go of a claim: the callback waits again, in its old place."""
+    """Give up a claim. The callback waits again, at its old place in the queue."""
 
     async def work() -> Answer:
         desk = access.services.desk
@@ -222,7 +226,7 @@ async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
-    """Tell how an attempt went; `next` says what happens now."""
+    """Record the outcome of an attempt. `next` says what happens now."""
 
     async def work() -> Answer:
         after = await access.services.desk.record_attempt(
@@ -242,7 +246,7 @@ async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempo
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Response:
-    """Close a callback. One that is claimed is closed by its claimer, with the `fence`."""
+    """Close a callback. Only the agent who has claimed it can close it, with the `fence`."""
 
     async def work() -> Answer:
         closed = await access.services.desk.close(
@@ -260,7 +264,7 @@ async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Re
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def reopen(id: UUID, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
-    """Put a closed or unreachable callback back in the queue, with a new promise; one cut off goes first in line."""
+    """Put a closed or unreachable callback back in the queue with a new promise. After a cut-off call it goes first."""
 
     async def work() -> Answer:
         cut_off = body is not None and body.cut_off

@@ -1,4 +1,4 @@
-"""Calls as they came in; with `incomplete=true` those who hung up before anything was registered."""
+"""Calls as they came in, also those that ended before anything was registered."""
 
 from typing import Annotated
 
@@ -16,11 +16,13 @@ router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
 async def list_calls(
     access: Reader,
     department: DepartmentQuery = None,
-    incomplete: Annotated[bool | None, Query(description="Only (true) or none (false) of the incomplete.")] = None,
+    incomplete: Annotated[
+        bool | None, Query(description="True for incomplete calls only, false for all others.")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> CallPage:
-    """Calls, oldest first."""
+    """List calls, oldest first. Incomplete calls ended before anything was registered."""
     page = await access.services.desk.calls(
         scope=access.looking(department), incomplete=incomplete, cursor=cursor, limit=limit
     )

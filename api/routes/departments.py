@@ -1,4 +1,4 @@
-"""The departments an agent may work in, and the agent."""
+"""Departments and their closures."""
 
 from typing import Annotated, Final
 
@@ -26,10 +26,10 @@ STATUSES: Final[Statuses] = {
 async def list_departments(
     access: SignedIn,
     everywhere: Annotated[
-        bool, Query(description="All there are, yours or not: where a callback may be sent on to.")
+        bool, Query(description="Include departments that are not yours: a callback can be transferred to any of them.")
     ] = False,
 ) -> DepartmentList:
-    """Your departments and when they ring."""
+    """List your departments and when they call."""
     departments = access.services.departments()
     slugs = list(departments) if everywhere else access.departments()
     return DepartmentList(items=[DepartmentOut.of(departments.get(slug)) for slug in slugs])
@@ -44,7 +44,7 @@ async def list_departments(
 async def close_queue(
     access: Closer, slug: Annotated[str, Path(max_length=64, pattern=SLUG)], closure: ClosureIn
 ) -> ClosureOut:
-    """Close the queue for a time. It takes the place of closures it overlaps: a shorter one ends an earlier."""
+    """Close the queue for a time. The new closure replaces those it overlaps, so a shorter one ends a longer."""
     text = DelayReason(closure.text_key) if closure.text_key else DelayReason.CLOSED_TODAY
     closed = await access.services.desk.close_queue(
         slug, access.agent.name, scope=access.scope, from_=closure.from_, until=closure.until, text=text

@@ -1,4 +1,4 @@
-"""Click to call: have the exchange ring you, and then the patient. Thin: the rules are the desk's."""
+"""Click to call: the exchange calls the agent and then the patient."""
 
 from typing import Final
 from uuid import UUID
@@ -34,7 +34,7 @@ STATUSES: Final[Statuses] = {
     DialCapReached: 429,
 }
 
-NO_DIAL = (404, "There is no such callback, or nobody has asked for it to be dialled.")
+NO_DIAL = (404, "There is no such callback, or no dial was requested for it.")
 
 
 @router.post(
@@ -43,15 +43,15 @@ NO_DIAL = (404, "There is no such callback, or nobody has asked for it to be dia
     status_code=202,
     responses=problems(
         (404, "There is no such callback."),
-        (409, "The claim is not yours, a call is in progress, you have no phone, or it is outside the hours."),
-        (429, "No more calls today: the limit for this number or for you is reached."),
+        (409, "The claim is not yours, a call is in progress, you have no phone, or it is outside calling hours."),
+        (429, "The daily limit of calls for this number or for you is reached."),
     ),
 )
 async def dial(id: UUID, body: DialIn, access: Worker) -> DialOut:
-    """Ring my phone, and when I have answered, the patient, with the department's number shown.
+    """Call your phone, and once you answer, the patient, showing the department's number.
 
-    Busy, no answer and a line that is cut off are recorded as attempts by themselves. Once the patient has answered,
-    the outcome is yours to tell. The same request again gives the dial in progress.
+    Busy, no answer and a cut-off call are recorded as attempts automatically. Once the patient has answered, record
+    the outcome yourself. Repeating the request returns the dial in progress.
     """
     agent, dials = access.agent, access.services.dials
     return DialOut.of(await dials.request(str(id), agent.name, body.fence, agent.phone, scope=access.scope))
@@ -59,11 +59,11 @@ async def dial(id: UUID, body: DialIn, access: Worker) -> DialOut:
 
 @router.get("/{id:uuid}/dial", operation_id="get_dial", responses=problems(NO_DIAL))
 async def get_dial(id: UUID, access: Reader) -> DialOut:
-    """The newest dial of the callback."""
+    """Return the newest dial of the callback."""
     return DialOut.of(await access.services.dials.latest(str(id), scope=access.scope))
 
 
 @router.delete("/{id:uuid}/dial", operation_id="cancel_dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
 async def cancel_dial(id: UUID, access: Worker) -> DialOut:
-    """End my dial, whatever it has come to: both are hung up. `state` is `ended` once that is done."""
+    """End your dial and hang up both phones. `state` becomes `ended` once that is done."""
     return DialOut.of(await access.services.dials.cancel(str(id), access.agent.name, scope=access.scope))

@@ -1,4 +1,4 @@
-"""Callbacks booked for somebody, mended, sent on, promised anew. Thin: the rules are the desk's."""
+"""Callbacks: book, change, transfer, extend the claim, and change the promise."""
 
 import re
 from typing import Annotated, Final
@@ -50,7 +50,7 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         max_length=200,
-        description='The ETag of the callback you read, as `"7"` (its `version` in quotes); `*` is any.',
+        description='The ETag of the callback you read, such as `"7"` (its `version` in quotes); `*` matches any.',
     ),
 ]
 
@@ -61,14 +61,14 @@ IfMatch = Annotated[
     response_model=BookedCallback,
     status_code=201,
     responses={
-        200: {"model": BookedCallback, "description": "The person had an open one: it has been added to."},
-        **problems(NO_DEPARTMENT, (409, "The Idempotency-Key came with another request before.")),
+        200: {"model": BookedCallback, "description": "The person already had an open callback, which was updated."},
+        **problems(NO_DEPARTMENT, (409, "The Idempotency-Key was used for a different request.")),
     },
 )
 async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
-    """Book a callback for somebody (the switchboard does). `promise` in the answer is what to tell them.
+    """Book a callback on behalf of a patient. `promise` in the response is what to say to them.
 
-    Somebody who has an open callback in the department gets no second one.
+    A person with an open callback in the department gets no second one.
     """
     access.scope.require(body.department)
 
@@ -103,11 +103,13 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
     operation_id="change_callback",
     response_model=CallbackOut,
     responses=problems(
-        NOT_FOUND, (412, "It has been changed since you read it."), (428, "If-Match is needed: the version you read.")
+        NOT_FOUND,
+        (412, "The callback has changed since you read it."),
+        (428, "If-Match is required: send the version you read."),
     ),
 )
 async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
-    """Change priority or note of the version you read. Claims and their leases don't stand in the way."""
+    """Change the priority or the note of the version you read. This works on claimed callbacks too."""
     given = body.model_fields_set
     amended = await access.services.errands.amend(
         str(id),
@@ -127,9 +129,9 @@ async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = Non
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent) -> Response:
-    """Send an open callback on to another department, yours or not; both departments' histories show it.
+    """Transfer an open callback to another department, yours or not. Both departments' histories show it.
 
-    `promise_kept` says whether the promise the caller heard still stands. One that has passed can't be kept.
+    `promise_kept` says whether the promise that the caller heard still stands; a promise in the past never does.
     """
 
     async def work() -> Answer:
@@ -155,7 +157,7 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
-    """Heartbeat: a full lease from now. `version` stays. Sending it twice does no harm."""
+    """Extend the claim by a full lease from now. `version` does not change, and repeating it is harmless."""
     held = await access.services.desk.extend(str(id), access.agent.name, body.fence, scope=access.scope)
     return respond(answered(ClaimedCallback.of(held, fence=held.fence), version=held.version))
 
@@ -167,7 +169,7 @@ async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
     responses=problems(NOT_FOUND, CONFLICT),
 )
 async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
-    """Give a new promise, kept beside those given before, and tell the patient by SMS."""
+    """Make a new promise and notify the patient by SMS. Earlier promises stay in the ledger."""
 
     async def work() -> Answer:
         given = await access.services.errands.promise_anew(
@@ -180,7 +182,7 @@ async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempote
 
 
 def _versions(if_match: str | None) -> frozenset[int] | None:
-    """The versions the change is meant for; None is any. Raises VersionNeeded where nothing is said."""
+    """Parse If-Match into versions; None matches any. Raises VersionNeeded without the header."""
     if if_match is None:
         raise VersionNeeded
     if if_match.strip() == "*":

@@ -1,4 +1,4 @@
-"""Emergency access («nødrett»): a department not one's own, for a short time. Thin: the rules are the desk's."""
+"""Emergency access («nødrett») to a department that is not the agent's own, for a short time."""
 
 from datetime import timedelta
 from typing import Final
@@ -26,13 +26,13 @@ STATUSES: Final[Statuses] = {
     "",
     operation_id="open_emergency_access",
     status_code=201,
-    responses=problems(NO_DEPARTMENT, (409, "The department is open to you already.")),
+    responses=problems(NO_DEPARTMENT, (409, "You already have access to the department.")),
 )
 async def open_emergency(body: EmergencyIn, access: Reader, request: Request) -> EmergencyOut:
-    """Open a department to yourself, at once and for a short time: to read and, if you are an agent elsewhere, to work.
+    """Open a department to yourself for a short time: to read and, if you are an agent elsewhere, to work.
 
-    Its leaders are told live (`emergency_opened` in GET /events) and read your reason; what you see there is marked in
-    the audit.
+    Its leaders are notified at once (`emergency_opened` in GET /events) and can read your reason. What you see there
+    is marked in the audit log.
     """
     trace_of(request).department = body.department
     lasting = timedelta(minutes=body.minutes)
@@ -47,7 +47,7 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
 async def list_emergencies(
     access: Reader, department: DepartmentQuery = None, cursor: Cursor = None, limit: Limit = 50
 ) -> EmergencyPage:
-    """Who had or has emergency access to the departments you lead or audit, and your own; newest first."""
+    """List emergency access to the departments you lead or audit, and your own, newest first."""
     if department is not None:
         access.looking(department)
     page = await access.services.emergencies.list(access.agent, department=department, cursor=cursor, limit=limit)
@@ -60,7 +60,7 @@ async def list_emergencies(
     responses=problems((404, "There is no such emergency access of yours to end.")),
 )
 async def end_emergency(number: Number, access: Reader, request: Request) -> EmergencyOut:
-    """End it before its time: your own, or one in a department you lead. Ended again, it stays as it was."""
+    """End an emergency access early: your own, or one in a department you lead. Repeating it changes nothing."""
     ended = await access.services.emergencies.end(number, access.agent)
     trace_of(request).department, trace_of(request).why = ended.department, f"emergency_access:{ended.id}"
     return EmergencyOut.of(ended)

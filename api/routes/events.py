@@ -1,4 +1,4 @@
-"""What happens to callbacks, as it happens."""
+"""Live changes to callbacks, as server-sent events."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix=f"{API}/events", tags=["events"])
 
 EVENT = {
     "type": "object",
-    "description": "One event of the stream.",
+    "description": "One server-sent event.",
     "properties": {
         "id": {"type": "string", "pattern": "^[0-9]+$"},
         "event": {"enum": ["message", "reset"]},
@@ -28,7 +28,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
             "`data` is a JSON object: id, event, at, callback, department, actor, from_status, to_status, version. "
-            "`event: reset` instead: what was missed can't be told, ask for the lists anew."
+            "An `event: reset` means that missed changes are not available: read the lists again."
         ),
         "content": {"text/event-stream": {"schema": EVENT}},
     }
@@ -37,12 +37,21 @@ STREAM: dict[int | str, dict[str, Any]] = {
 MOST = 2**63 - 1
 LastEventId = Annotated[
     int | None,
-    Header(alias="Last-Event-ID", ge=0, le=MOST, description="The last `id` you got; without it, from now on."),
-    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST}),  # a header is there or not, and never null
+    Header(
+        alias="Last-Event-ID",
+        ge=0,
+        le=MOST,
+        description="The last `id` you received. By default the stream starts now.",
+    ),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST}),  # a header is present or absent, never null
 ]
 Seconds = Annotated[
     int | None,
-    Query(ge=0, le=3600, description="End after so long; 0: when all there is has been told. Without it, never."),
+    Query(
+        ge=0,
+        le=3600,
+        description="End after this many seconds; 0 ends once everything known is sent. By default never.",
+    ),
 ]
 
 
@@ -59,10 +68,10 @@ async def events(
     last_event_id: LastEventId = None,
     seconds: Seconds = None,
 ) -> EventStream:
-    """Every change to your callbacks as server-sent events, in order, none left out and none twice.
+    """Stream every change to your callbacks as server-sent events, in order, without gaps or repeats.
 
-    Open the stream first and ask for the lists afterwards: then nothing falls between. A quiet stream says that it is
-    there every 15 seconds. When it ends, for whatever reason, come back with the last `id`.
+    Open the stream before you read the lists, so that no change falls in between. A quiet stream sends a heartbeat
+    every 15 seconds. When it ends, for any reason, reconnect with the last `id`.
     """
     scope = access.looking(department)
 

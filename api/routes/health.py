@@ -1,4 +1,4 @@
-"""For those who watch: alive, ready, and figures. Outside /api/v1 and without a token; a proxy keeps them indoors."""
+"""Health, readiness and metrics, without a token and outside /api/v1: keep them inside your network."""
 
 import asyncio
 from typing import Annotated, Final
@@ -25,19 +25,19 @@ Inside = Annotated[Services, Depends(services_of)]
 
 @router.get("/healthz", operation_id="get_health")
 async def alive() -> AliveOut:
-    """This process answers. Says nothing of the database or Asterisk: restarting it would not mend those."""
+    """Answer. This says nothing about the database or Asterisk, which a restart would not fix."""
     return AliveOut(alive=True)
 
 
 @router.get(
     "/readyz",
     operation_id="get_readiness",
-    responses={503: {"model": ReadyOut, "description": "Something depended on does not answer."}},
+    responses={503: {"model": ReadyOut, "description": "A dependency does not answer."}},
 )
 async def ready(services: Inside, response: Response) -> ReadyOut:
-    """The database and Asterisk answer; 503 when one doesn't, and which.
+    """Report whether the database and Asterisk answer; 503 when one does not.
 
-    A mistake in an operator's file and trouble with SMS are told here too, but callers are served: nothing is unready.
+    Mistakes in operators' files and trouble with SMS are reported too, but do not make the service unready.
     """
     database, asterisk = await asyncio.gather(check_database(services.desk), services.asterisk.check())
     components = {
@@ -62,7 +62,7 @@ async def ready(services: Inside, response: Response) -> ReadyOut:
     "/metrics", operation_id="get_metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
 async def metrics(services: Inside) -> Response:
-    """For Prometheus: requests, claims, and the queue by department and status; no queue while the database is away."""
+    """Return metrics for Prometheus. The queue is omitted while the database is away."""
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))
     except StorageUnavailable:

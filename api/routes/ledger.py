@@ -1,4 +1,4 @@
-"""Promises kept and broken, warnings before they break, and what has come in. Thin: the rules are the desk's."""
+"""The ledger of promises, warnings, and the intake of a department."""
 
 from typing import Annotated
 from uuid import UUID
@@ -35,14 +35,16 @@ Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
 async def department_promises(
     slug: Department,
     access: Reader,
-    since: Annotated[Moment | None, Query(description="Due after then; seven days ago, and 31 at most.")] = None,
+    since: Annotated[
+        Moment | None, Query(description="Promises due after this time. By default seven days ago, at most 31.")
+    ] = None,
     state: Annotated[
-        list[PromiseState] | None, Query(max_length=len(PromiseState), description="Repeat for several.")
+        list[PromiseState] | None, Query(max_length=len(PromiseState), description="Repeat it for several.")
     ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """The ledger: each promise given and what became of it, by when it is due; the share kept; how the line will go."""
+    """List the promises of a department by due time, with the share kept and a forecast of the queue."""
     found = await access.services.ledger.promises(
         slug, scope=access.scope, since=since, state=state, cursor=cursor, limit=limit
     )
@@ -56,7 +58,7 @@ async def department_promises(
     responses=problems(NO_DEPARTMENT),
 )
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
-    """Promises that were seen to be at risk, oldest first: one warning for each, before it breaks."""
+    """List warnings of promises at risk, oldest first. Each promise gets one warning, before it breaks."""
     page = await access.services.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
     items = [WarningOut.of(row) for row in page.items]
     return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
@@ -68,9 +70,11 @@ async def department_warnings(slug: Department, access: Reader, cursor: Cursor =
 async def department_intake(
     slug: Department,
     access: Reader,
-    since: Annotated[Moment | None, Query(description="Rang since then; without it, all that wait.")] = None,
+    since: Annotated[
+        Moment | None, Query(description="Callbacks registered since this time. By default all that wait.")
+    ] = None,
 ) -> Response:
-    """The Monday view: who waits, by urgency and by what is known of them, the deadlines ahead, and when it is done."""
+    """The Monday view: waiting callbacks by priority and known details, their deadlines, and a forecast."""
     return respond(answered(IntakeOut.of(await access.services.ledger.intake(slug, since, scope=access.scope))))
 
 
@@ -81,6 +85,6 @@ async def department_intake(
     responses=problems(NOT_FOUND),
 )
 async def callback_promises(id: UUID, access: Reader) -> Response:
-    """Every promise given for this callback, the first first, each judged by itself."""
+    """List every promise given for this callback, oldest first, each with its own outcome."""
     judged = await access.services.ledger.of_callback(str(id), scope=access.scope)
     return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

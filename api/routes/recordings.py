@@ -1,4 +1,4 @@
-"""What the caller said their call is about. Thin: sealing, and who heard it, are the desk's."""
+"""Recordings of what a caller says the call is about."""
 
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,7 @@ STATUSES: Final[Statuses] = {
 
 WAV = "audio/wav"
 NAMED = 'inline; filename="recording.wav"'
-"""A name of ours, that tells of nobody, for who saves it all the same."""
+"""A file name that identifies no one, for clients that save it."""
 
 
 @router.get(
@@ -35,9 +35,9 @@ NAMED = 'inline; filename="recording.wav"'
     },
 )
 async def get_recording(id: UUID, access: Worker) -> Response:
-    """What the caller said it is about. Each time it is fetched is recorded in the callback's history, with your name.
+    """Return what the caller said the call is about. Each read is recorded in the history, with your name.
 
-    Keep no copy: it is deleted with the callback's other data.
+    Keep no copy: the recording is deleted with the callback's other data.
     """
     sound = await access.services.recordings.hear(access.actor, str(id))
     return Response(sound, media_type=WAV, headers={"Cache-Control": "no-store", "Content-Disposition": NAMED})

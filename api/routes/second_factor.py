@@ -1,4 +1,4 @@
-"""One's own second factor: set it up, see whether there is one, remove it; and who manages access, other people's."""
+"""Second factors: read, set up and remove your own, or another agent's with `manage`."""
 
 from typing import Final
 
@@ -35,16 +35,16 @@ NO_AGENT = (404, "There is no such agent within your departments.")
 
 @router.get("", operation_id="get_second_factor", responses=problems(NO_AGENT))
 async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondFactorOut:
-    """Whether your log-in needs a second factor, and how many recovery codes are left."""
+    """Return whether your log-in has a second factor, and how many recovery codes are left."""
     check_manages(access.agent, agent)
     return SecondFactorOut.of(await access.services.second_factors.state(access.agent, agent))
 
 
 @router.post("", operation_id="start_second_factor", status_code=201, responses=problems())
 async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
-    """Begin to set one up: what your authenticator needs. Within fifteen minutes, show a code of it to `confirm`.
+    """Start adding a second factor, and return the secret for your authenticator. Confirm it within fifteen minutes.
 
-    Needs a log-in of the last ten minutes. One you have holds until then, and is replaced by this one.
+    This requires a log-in within the last ten minutes. Your present second factor works until you confirm the new one.
     """
     started = await access.services.second_factors.start(access.session)
     return SecondFactorStartedOut(secret=started.secret, address=started.address)
@@ -53,12 +53,12 @@ async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
 @router.post(
     "/confirm",
     operation_id="confirm_second_factor",
-    responses=problems((409, "None is being set up, or it took too long.")),
+    responses=problems((409, "No second factor is being added, or it took too long.")),
 )
 async def confirm_second_factor(
     access: InOneToAdd, body: CodeIn, request: Request, response: Response
 ) -> SecondFactorAddedOut:
-    """The code your authenticator shows: your log-in needs one from now on. All your sessions end; here is another."""
+    """Confirm the second factor with a code. All your sessions end, and the response starts a new one."""
     confirmed = await access.services.second_factors.confirm(access.session, body.code)
     opened = confirmed.opened
     cookies.keep_session(response, request, access.services.settings, opened.token)
@@ -77,9 +77,10 @@ async def confirm_second_factor(
 async def remove_second_factor(
     access: InSession, request: Request, response: Response, agent: AgentQuery = None
 ) -> None:
-    """Remove yours, or with `manage` that of an agent within your departments: the account's sessions end at once.
+    """Remove your second factor or, with `manage`, that of an agent in your departments. The account's sessions end.
 
-    Needs a log-in of the last ten minutes. Make sure first who asks: the password alone opens the account then.
+    This requires a log-in within the last ten minutes. Verify the agent's identity first: afterwards the password
+    alone opens the account.
     """
     check_manages(access.agent, agent)
     access.require_recent()

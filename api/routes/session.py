@@ -1,4 +1,4 @@
-"""Logging in and out, and one's own password."""
+"""Logging in and out, sessions, and your own password."""
 
 from typing import Annotated, Final
 
@@ -50,16 +50,16 @@ STATUSES: Final[Statuses] = {
 }
 
 UNKNOWN_ADDRESS = "unknown"
-TOO_MANY = (429, "Too many failed tries: wait for as long as Retry-After says.")
+TOO_MANY = (429, "Too many failed attempts. Wait for the seconds in Retry-After.")
 
 
 @router.post("/session", operation_id="log_in", status_code=201, responses=problems(TOO_MANY))
 async def log_in(
     body: LogInIn, request: Request, response: Response, services: Annotated[Services, Depends(services_of)]
 ) -> SessionOut:
-    """Log in with a password, and a code where the account has a second factor: else 401 `second-factor-needed`.
+    """Log in with a password, and with a code where the account has a second factor (else 401 `second-factor-needed`).
 
-    A session the browser had before ends; the new one has a secret of its own.
+    The browser's previous session ends.
     """
     check_same_site(request)
     before = cookies.read(request, services.settings, cookies.SESSION)
@@ -84,20 +84,20 @@ async def log_in(
 
 @router.get("/session", operation_id="get_session", responses=problems())
 async def current(access: InAnySession) -> SessionOut:
-    """Who is logged in here, until when, and the CSRF token of this session."""
+    """Return who is logged in, until when, and the CSRF token of this session."""
     return _told(access.services, access.session, csrf_of(access.secret))
 
 
 @router.delete("/session", operation_id="log_out", status_code=204, responses=problems())
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
-    """Log out here."""
+    """Log out of this session."""
     await access.services.sessions.end(access.secret)
     cookies.forget_session(response, request, access.services.settings)
 
 
 @router.delete("/sessions", operation_id="log_out_everywhere", status_code=204, responses=problems())
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
-    """Log out here and everywhere else: needs a log-in of the last ten minutes."""
+    """Log out of all your sessions. This requires a log-in within the last ten minutes."""
     access.require_recent()
     await access.services.sessions.end_all(access.agent.name)
     cookies.forget_session(response, request, access.services.settings)
@@ -109,7 +109,7 @@ async def log_out_everywhere(access: InSession, request: Request, response: Resp
     responses=problems((404, "There is no such agent within your departments.")),
 )
 async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionList:
-    """Where you are logged in, newest first; the 200 newest."""
+    """List your 200 newest sessions, newest first."""
     check_manages(access.agent, agent)
     found = await access.services.sessions.list(access.agent, agent)
     return SessionList(items=[SessionListedOut.of(each, access.session.id) for each in found])
@@ -122,9 +122,9 @@ async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionL
     responses=problems((404, "There is no such session of yours to end.")),
 )
 async def end_session(number: Number, access: InSession, request: Request, response: Response) -> None:
-    """End one, at once: your own, or with `manage` of an agent within your departments.
+    """End a session: your own or, with `manage`, one of an agent in your departments.
 
-    Another than the one you ask with needs a log-in of the last ten minutes.
+    Ending any session but this one requires a log-in within the last ten minutes.
     """
     trace_of(request).why = f"session:{number}"
     here = number == access.session.id
@@ -137,7 +137,7 @@ async def end_session(number: Number, access: InSession, request: Request, respo
 
 @router.post("/session/password", operation_id="change_password", responses=problems(TOO_MANY))
 async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
-    """Change your own password. All your sessions end; the answer brings a new one."""
+    """Change your password. All your sessions end, and the response starts a new one."""
     departments = access.services.departments()
     words = [word for slug in departments for word in (slug, departments.get(slug).name)]
     changed = await access.services.logins.change(access.session, body.old, body.new, words=words)

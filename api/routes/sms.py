@@ -1,4 +1,4 @@
-"""Delivery reports from the SMS gateway. Outside /api/v1: no agent's token opens it, only the gateway's own secret."""
+"""Delivery reports of the SMS gateway. Outside /api/v1: only the gateway's own secret gives access."""
 
 import base64
 import binascii
@@ -32,9 +32,9 @@ def from_gateway(
     services: Annotated[Services, Depends(services_of)],
     authorization: Annotated[str | None, Security(secret_header)],
 ) -> Services:
-    """The services, for who shows the secret: as a bearer, or as the password of any user.
+    """Return the services if the request carries the secret, as a bearer token or as the password of any user.
 
-    Raises NotSignedIn, and TooManyRequests to who does not too often.
+    Raises NotSignedIn, and TooManyRequests after too many such requests.
     """
     secret = services.settings.sms.report_secret
     shown = _shown(authorization or "")
@@ -47,7 +47,7 @@ def from_gateway(
 
 @router.post("/reports", operation_id="report_delivery", responses=problems())
 async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceivedOut:
-    """What became of a text. The same answer whether we know the text or not; sent again, it changes nothing."""
+    """Receive a delivery report. The response is the same for unknown messages, and repeating it changes nothing."""
     if body.refId is not None:
         read = reported(body.id, body.resultCode)
         await services.outbox.report(body.refId, read.part, read.state, read.reason)
@@ -55,7 +55,7 @@ async def report(body: ReportIn, services: Annotated[Services, Depends(from_gate
 
 
 def _shown(authorization: str) -> bytes | None:
-    """The secret a header shows; None when it shows none."""
+    """Parse the secret in a header; None without one."""
     scheme, _, rest = authorization.strip()[:MAX_SECRET].partition(" ")
     rest = rest.strip()
     if scheme.lower() == "bearer":

@@ -1,4 +1,4 @@
-"""Tokens of programs: make one, see them, end one. Thin: what may be made and ended is the desk's to say."""
+"""Tokens of programs: list, create and revoke."""
 
 from typing import Final
 
@@ -38,9 +38,9 @@ STATUSES: Final[Statuses] = {
 async def list_tokens(
     access: SignedIn, agent: AgentQuery = None, cursor: Cursor = None, limit: Limit = 50
 ) -> TokenPage:
-    """Your tokens, and with `manage` those of the agents whose every role is in your departments; newest first.
+    """List your tokens and, with `manage`, those of agents whose roles are all in your departments, newest first.
 
-    Also those that have expired or were revoked. What opens is in none.
+    Expired and revoked tokens are included. Secrets are not.
     """
     check_manages(access.agent, agent)
     page = await access.services.issuance.page(access.agent, agent=agent, cursor=cursor, limit=limit)
@@ -51,13 +51,13 @@ async def list_tokens(
     "",
     operation_id="add_token",
     status_code=201,
-    responses=problems(NO_DEPARTMENT, (409, "You have as many tokens as one may have.")),
+    responses=problems(NO_DEPARTMENT, (409, "You have reached the limit of tokens.")),
 )
 async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenMadeOut:
-    """A new token of your own, told this once: as wide as you are or narrower, from a log-in or an unnarrowed token.
+    """Create a token of your own, with all your access or less. Its secret is returned only once.
 
-    The log-in must be of the last ten minutes. Made with a token, it lasts no longer than that and is revoked with it.
-    People of a provider make none.
+    This requires a log-in within the last ten minutes, or a token without limits: the new token then lasts no longer
+    and is revoked with it. Agents who log in at an identity provider can't create tokens.
     """
     if access.credential.session is not None:
         access.services.sessions.require_recent(access.credential.session)
@@ -77,12 +77,12 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
     responses=problems((404, "There is no such token of yours to end.")),
 )
 async def revoke_token(number: Number, access: SignedIn, request: Request) -> None:
-    """End it at once, and what was made with it: your own, or with `manage` one of an agent within your departments."""
+    """Revoke a token and those created with it: your own or, with `manage`, one of an agent in your departments."""
     trace_of(request).why = f"token:{number}"
     ended = await access.services.issuance.revoke(number, access.agent, by=bearer_of(access))
     trace_of(request).why = f"token:{ended.id} of {ended.agent}"
 
 
 def bearer_of(access: Access) -> str | None:
-    """The token the request was sent with; None: a log-in."""
+    """Return the token that the request was sent with; None for a log-in."""
     return access.credential.secret if access.credential.session is None else None
