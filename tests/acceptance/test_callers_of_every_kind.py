@@ -23,7 +23,7 @@ LINES = 20
 
 
 @pytest.fixture(scope="module")
-def told(postgres_system: System) -> dict[Story, BaseException | None]:
+def outcomes(postgres_system: System) -> dict[Story, BaseException | None]:
     """The result of each story: None, or its error."""
 
     async def all_at_once() -> dict[Story, BaseException | None]:
@@ -37,8 +37,8 @@ def told(postgres_system: System) -> dict[Story, BaseException | None]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("story", STORIES, ids=[story.__name__ for story in STORIES])
 def test_caller_hears_the_right_prompts_and_the_right_data_is_stored(
-    story: Story, told: dict[Story, BaseException | None]
+    story: Story, outcomes: dict[Story, BaseException | None]
 ) -> None:
-    error = told[story]
+    error = outcomes[story]
     if error is not None:
         raise error

@@ -45,7 +45,7 @@ FAST = {"held": 2, "gap": 2}  # packets of 20 ms, and one for the release of the
 
 
 @dataclass
-class Told:
+class Outcome:
     """What a caller heard, and the person who answered. What was stored under their number is read afterwards."""
 
     heard: list[str]
@@ -86,25 +86,25 @@ async def office_of(system: System):  # type: ignore[no-untyped-def]
         answering.cancel()
 
 
-async def asks_where_and_is_content(system: System) -> Told:
+async def asks_where_and_is_content(system: System) -> Outcome:
     async with ringing(system.settings, "2000", "+4768050401") as caller:
         await caller.hears("press_five")
         await caller.keys("5")
         await caller.hears("still_ring")
         await caller.keys("2")
         await caller.ends()
-        return Told(await caller.heard())
+        return Outcome(await caller.heard())
 
 
-async def asks_where_and_hangs_up(system: System) -> Told:
+async def asks_where_and_hangs_up(system: System) -> Outcome:
     async with ringing(system.settings, "2000", "+4768050402") as caller:
         await caller.hears("press_five")
         await caller.keys("5")
         await caller.hears("answer_hours")
-        return Told(await caller.heard())
+        return Outcome(await caller.heard())
 
 
-async def asks_where_and_still_wants_to_be_rung(system: System) -> Told:
+async def asks_where_and_still_wants_a_callback(system: System) -> Outcome:
     async with ringing(system.settings, "2000", "+4768050403") as caller:
         await caller.hears("welcome")
         await caller.keys("5")  # keyed from memory, while the welcome plays
@@ -113,23 +113,23 @@ async def asks_where_and_still_wants_to_be_rung(system: System) -> Told:
         await caller.hears("ask_identity", after=last.start)
         await caller.keys(synthetic_identity(403))
         await caller.hears("received")
-        return Told(await caller.heard())
+        return Outcome(await caller.heard())
 
 
-async def keys_with_a_fast_hand_and_hears_tones(system: System) -> Told:
+async def keys_with_a_fast_hand_and_hears_tones(system: System) -> Outcome:
     async with ringing(system.settings, "1000", "+4768050404") as caller:
         await caller.hears("ask_identity")
         await caller.call.stream.press(synthetic_identity(404), **FAST)
         await caller.hears("received")
-        return Told(await caller.heard(), tones=tones_in(caller))
+        return Outcome(await caller.heard(), tones=tones_in(caller))
 
 
-async def keys_slowly_and_hears_eleven_tones(system: System) -> Told:
+async def keys_slowly_and_hears_eleven_tones(system: System) -> Outcome:
     async with ringing(system.settings, "1000", "+4768050405") as caller:
         await caller.hears("offer_urgent")
         await caller.call.stream.press(synthetic_identity(405), held=8, gap=16)
         await caller.hears("received")
-        return Told(await caller.heard(), tones=tones_in(caller))
+        return Outcome(await caller.heard(), tones=tones_in(caller))
 
 
 def tones_in(caller: Caller) -> int:
@@ -142,11 +142,11 @@ def tones_in(caller: Caller) -> int:
     return int(np.sum(np.diff(places, prepend=-RATE) > RATE * 0.08))
 
 
-async def is_a_referrer_and_nobody_answers(system: System) -> Told:
+async def is_a_referrer_and_no_one_answers(system: System) -> Outcome:
     async with ringing(system.settings, "1001", "+4768050406") as caller:
         await caller.hears("line_unanswered")
         await caller.hears("switchboard_unavailable")
-        return Told(await caller.heard())
+        return Outcome(await caller.heard())
 
 
 async def leaves_a_number(system: System, number: str, person: int) -> None:
@@ -156,62 +156,62 @@ async def leaves_a_number(system: System, number: str, person: int) -> None:
         await caller.hears("received")
 
 
-async def will_ring_again(system: System) -> Told:
+async def will_ring_again(system: System) -> Outcome:
     await asyncio.gather(leaves_a_number(system, "+4768050407", 407), leaves_a_number(system, "+4768050408", 408))
-    return Told([])
+    return Outcome([])
 
 
-async def is_a_referrer(system: System, office: Office) -> Told:
+async def is_a_referrer(system: System, office: Office) -> Outcome:
     return await talks(system, office, "1001", "+4768050409")
 
 
-async def rings_the_urgent_line(system: System, office: Office) -> Told:
+async def rings_the_urgent_line(system: System, office: Office) -> Outcome:
     return await talks(system, office, "1002", "+4768050407")
 
 
-async def keys_for_the_urgent_line(system: System, office: Office) -> Told:
+async def keys_for_the_urgent_line(system: System, office: Office) -> Outcome:
     async with ringing(system.settings, "1000", "+4768050408") as caller:
         await caller.hears("offer_urgent")
         await caller.keys("5")
         return await talking(caller, office, "+4768050408")
 
 
-async def keys_an_emergency_number(system: System, office: Office) -> Told:
+async def keys_an_emergency_number(system: System, office: Office) -> Outcome:
     async with ringing(system.settings, "1000", "+4768050410") as caller:
         await caller.hears("ask_identity")
         await caller.keys("113")
         return await talking(caller, office, "+4768050410")
 
 
-async def talks(system: System, office: Office, extension: str, number: str) -> Told:
+async def talks(system: System, office: Office, extension: str, number: str) -> Outcome:
     async with ringing(system.settings, extension, number) as caller:
         return await talking(caller, office, number)
 
 
-async def talking(caller: Caller, office: Office, number: str) -> Told:
+async def talking(caller: Caller, office: Office, number: str) -> Outcome:
     """The person who answers says something, and the caller hears it."""
     call = await office.talks_with(number)
     call.stream.say((caller.prompts / "recovered.alaw").read_bytes())
     await caller.hears("recovered")
-    return Told(await caller.heard())
+    return Outcome(await caller.heard())
 
 
-ALONE: dict[Callable[..., Awaitable[Told]], str] = {
+ALONE: dict[Callable[..., Awaitable[Outcome]], str] = {
     asks_where_and_is_content: "+4768050401",
     asks_where_and_hangs_up: "+4768050402",
-    asks_where_and_still_wants_to_be_rung: "+4768050403",
+    asks_where_and_still_wants_a_callback: "+4768050403",
     keys_with_a_fast_hand_and_hears_tones: "+4768050404",
     keys_slowly_and_hears_eleven_tones: "+4768050405",
-    is_a_referrer_and_nobody_answers: "+4768050406",
+    is_a_referrer_and_no_one_answers: "+4768050406",
     will_ring_again: "",
 }
-WITH_OFFICE: dict[Callable[..., Awaitable[Told]], str] = {
+WITH_OFFICE: dict[Callable[..., Awaitable[Outcome]], str] = {
     is_a_referrer: "+4768050409",
     rings_the_urgent_line: "+4768050407",
     keys_for_the_urgent_line: "+4768050408",
     keys_an_emergency_number: "+4768050410",
 }
-Rung = Callable[[Callable[..., Awaitable[Told]]], Told]
+Rung = Callable[[Callable[..., Awaitable[Outcome]]], Outcome]
 
 
 @pytest.fixture(scope="module")
@@ -221,24 +221,26 @@ def rung(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     file = folder / "departments.toml"
     file.write_text(DEPARTMENTS, encoding="utf-8")
 
-    async def ring_all(system: System) -> dict[Callable[..., Awaitable[Told]], Told | BaseException]:
-        told = dict(zip(ALONE, await asyncio.gather(*(s(system) for s in ALONE), return_exceptions=True), strict=True))
+    async def ring_all(system: System) -> dict[Callable[..., Awaitable[Outcome]], Outcome | BaseException]:
+        outcome = dict(
+            zip(ALONE, await asyncio.gather(*(s(system) for s in ALONE), return_exceptions=True), strict=True)
+        )
         async with office_of(system) as office:
             more = await asyncio.gather(*(s(system, office) for s in WITH_OFFICE), return_exceptions=True)
-        told |= zip(WITH_OFFICE, more, strict=True)
+        outcome |= zip(WITH_OFFICE, more, strict=True)
         async with system.client() as agent:
             for path in ("callbacks", "calls"):
                 found = (await agent.get(f"/{path}", params={"limit": 200})).raise_for_status().json()["items"]
                 for story, number in (ALONE | WITH_OFFICE).items():
-                    if isinstance(one := told[story], Told):
+                    if isinstance(one := outcome[story], Outcome):
                         setattr(one, path, [each for each in found if each["phone"] == number])
-        return told
+        return outcome
 
     with running_system(folder, departments_file=file) as system:
-        told = asyncio.run(ring_all(system))
+        outcome = asyncio.run(ring_all(system))
 
-    def of(story: Callable[..., Awaitable[Told]]) -> Told:
-        one = told[story]
+    def of(story: Callable[..., Awaitable[Outcome]]) -> Outcome:
+        one = outcome[story]
         if isinstance(one, BaseException):
             raise one
         return one
@@ -262,9 +264,9 @@ def test_hang_up_during_the_answer_counts_as_answered(rung: Rung) -> None:
 
 
 def test_caller_who_still_wants_a_callback_gets_one(rung: Rung) -> None:
-    one = rung(asks_where_and_still_wants_to_be_rung)
-    told = ["answer_address", "answer_hours", "ask_identity", "received"]
-    assert [key for key in one.heard if key in (*told, "still_ring")] == told
+    one = rung(asks_where_and_still_wants_a_callback)
+    outcome = ["answer_address", "answer_hours", "ask_identity", "received"]
+    assert [key for key in one.heard if key in (*outcome, "still_ring")] == outcome
     (callback,) = one.callbacks
     assert callback["patient"]["masked"] == synthetic_identity(403)[:6] + "*****"
     (call,) = one.calls
@@ -293,7 +295,7 @@ def test_referrer_reaches_a_person_without_prompts(rung: Rung) -> None:
 
 
 def test_unanswered_referrer_hears_so_and_reaches_the_switchboard(rung: Rung) -> None:
-    assert rung(is_a_referrer_and_nobody_answers).heard == ["line_unanswered", "switchboard_unavailable"]
+    assert rung(is_a_referrer_and_no_one_answers).heard == ["line_unanswered", "switchboard_unavailable"]
 
 
 def test_open_callback_does_not_delay_the_urgent_line(rung: Rung) -> None:

@@ -143,7 +143,7 @@ async def hjerte_fills_and_closes(system: System) -> list[list[str]]:
 
 
 @dataclass
-class Told:
+class Outcome:
     """What each caller heard."""
 
     recorded: dict[Callable[[System], Awaitable[list[str]]], list[str]]
@@ -151,13 +151,13 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(system: System) -> Told:
+def outcome(system: System) -> Outcome:
     """All of them call at once."""
 
-    async def ring_all() -> Told:
+    async def ring_all() -> Outcome:
         stories = [speaks, hangs_up, presses_a_key, says_nothing]
         *heard, hjerte = await asyncio.gather(*(story(system) for story in stories), hjerte_fills_and_closes(system))
-        return Told(dict(zip(stories, heard, strict=True)), hjerte)
+        return Outcome(dict(zip(stories, heard, strict=True)), hjerte)
 
     return asyncio.run(ring_all())
 
@@ -211,15 +211,15 @@ def keys_in(samples: Samples) -> int:
     return found
 
 
-async def test_agent_hears_the_recording_which_silence_ended(system: System, told: Told) -> None:
-    assert told.recorded[speaks][-4:] == ["may_hang_up", "say_what_about", "recording_kept", "may_hang_up"]
+async def test_agent_hears_the_recording_which_silence_ended(system: System, outcome: Outcome) -> None:
+    assert outcome.recorded[speaks][-4:] == ["may_hang_up", "say_what_about", "recording_kept", "may_hang_up"]
     samples = await fetched(system, 701)
     assert holds_what_was_said(system, samples)
     assert keys_in(samples) == 0
 
 
-async def test_hang_up_keeps_the_recording_so_far(system: System, told: Told) -> None:
-    assert told.recorded[hangs_up][-1] == "say_what_about"
+async def test_hang_up_keeps_the_recording_so_far(system: System, outcome: Outcome) -> None:
+    assert outcome.recorded[hangs_up][-1] == "say_what_about"
     samples = await fetched(system, 702)
     assert holds_what_was_said(system, samples)
     assert len(samples) > 4 * RATE
@@ -227,15 +227,15 @@ async def test_hang_up_keeps_the_recording_so_far(system: System, told: Told) ->
         assert (await callback_of(agent, 702))["status"] == "waiting"
 
 
-async def test_key_ends_the_recording_and_is_not_in_it(system: System, told: Told) -> None:
-    assert "recording_kept" in told.recorded[presses_a_key]
+async def test_key_ends_the_recording_and_is_not_in_it(system: System, outcome: Outcome) -> None:
+    assert "recording_kept" in outcome.recorded[presses_a_key]
     samples = await fetched(system, 703)
     assert holds_what_was_said(system, samples)
     assert keys_in(samples) == 0
 
 
-async def test_silent_caller_has_a_callback_without_a_recording(system: System, told: Told) -> None:
-    assert told.recorded[says_nothing][-2:] == ["say_what_about", "may_hang_up"]
+async def test_silent_caller_has_a_callback_without_a_recording(system: System, outcome: Outcome) -> None:
+    assert outcome.recorded[says_nothing][-2:] == ["say_what_about", "may_hang_up"]
     async with system.client() as agent:
         callback = await callback_of(agent, 704)
         answer = await agent.get(f"/callbacks/{callback['id']}/recording")
@@ -243,7 +243,7 @@ async def test_silent_caller_has_a_callback_without_a_recording(system: System, 
     assert answer.json()["type"] == "urn:innringing:problem:recording-not-found"
 
 
-async def test_no_recording_is_left_in_clear(system: System, told: Told) -> None:
+async def test_no_recording_is_left_in_clear(system: System, outcome: Outcome) -> None:
     await fetched(system, 701)
     await eventually(lambda: not in_spool(system))
     piece = sound(system, SAID)[RATE : 2 * RATE]
@@ -256,7 +256,7 @@ async def test_no_recording_is_left_in_clear(system: System, told: Told) -> None
     assert held == []
 
 
-async def test_recordings_left_by_a_crash_are_stored_at_the_next_start(system: System, told: Told) -> None:
+async def test_recordings_left_by_a_crash_are_stored_at_the_next_start(system: System, outcome: Outcome) -> None:
     async with system.client() as agent:
         id = (await callback_of(agent, 704))["id"]
     await eventually(lambda: not in_spool(system))
@@ -273,7 +273,7 @@ async def test_recordings_left_by_a_crash_are_stored_at_the_next_start(system: S
 
 @pytest.mark.parametrize(("caller", "reason"), [(0, None), (1, "queue_full"), (2, "closed_course")])
 async def test_spoken_promise_is_the_stored_promise(
-    system: System, told: Told, caller: int, reason: str | None
+    system: System, outcome: Outcome, caller: int, reason: str | None
 ) -> None:
     async with system.client() as agent:
         callback = await callback_of(agent, 711 + caller)
@@ -281,7 +281,7 @@ async def test_spoken_promise_is_the_stored_promise(
     by = datetime.fromisoformat(callback["promise"]["by"])
     words = promise_prompts(Promise(Policy.ROUNDS, by, by), datetime.fromisoformat(callback["created_at"]))
     receipt = ["received", *([reason] if reason else []), "we_ring", *words, "from_number"]
-    heard = told.hjerte[caller][told.hjerte[caller].index("received") :]
+    heard = outcome.hjerte[caller][outcome.hjerte[caller].index("received") :]
     receipt, heard = ([word.replace("hour_", "oclock_") for word in each] for each in (receipt, heard))  # one sound
     assert heard[: len(receipt)] == receipt
     assert callback["promise"]["by"] > max(before, default="")  # one place in each round: each caller gets a later one

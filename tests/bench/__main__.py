@@ -122,7 +122,7 @@ class Bench:
         self._running.close()
 
     def run(self, extension: str, rate: float, calls: int) -> Run:
-        wrong, told = self._wrong(), self._told_so_far()
+        wrong, told = self._wrong(), self._reported_so_far()
         callers = [self._caller() for _ in range(calls)]
         before = self._cpu(extension)
         rung, waits, probed = asyncio.run(self._ring(extension, callers, rate))
@@ -130,7 +130,7 @@ class Bench:
             (after - start) * 1000 / (calls + PROBES) for start, after in zip(before, self._cpu(extension), strict=True)
         ]
         expected = dict(callers + probed)
-        lines = self._told_so_far()[len(told) :]
+        lines = self._reported_so_far()[len(told) :]
         right = [line for line in lines if expected.get(line["phone"]) == line["identity"]]
         lost = rung.failed if extension != OURS else len(expected) - len(right)
         lost += self._wrong() - wrong
@@ -178,7 +178,7 @@ class Bench:
         lines = self._asterisk.console("dialplan show globals").splitlines()
         return next((int(line.partition("=")[2]) for line in lines if line.strip().startswith("WRONG=")), 0)
 
-    def _told_so_far(self) -> list[dict[str, str]]:
+    def _reported_so_far(self) -> list[dict[str, str]]:
         return [json.loads(line) for line in self._told.read_text().splitlines()] if self._told.exists() else []
 
 

@@ -36,7 +36,7 @@ EXCHANGE = "asterisk-1/monday"
 
 
 @dataclass
-class Told:
+class Announcement:
     """The result of the simulation."""
 
     dials: int = 0
@@ -54,7 +54,7 @@ async def weekend(world: World) -> list[Callback]:
     return rang
 
 
-async def ring_next(world: World, agent: str, department: str, told: Told, dice: random.Random) -> timedelta:
+async def ring_next(world: World, agent: str, department: str, told: Announcement, dice: random.Random) -> timedelta:
     """One agent's next call. Returns the time until the agent is free again."""
     claimed = await world.as_(agent, "POST", "/callbacks/claim", json={"department": department})
     items = claimed.raise_for_status().json()["items"]
@@ -82,11 +82,11 @@ async def ring_next(world: World, agent: str, department: str, told: Told, dice:
     return TALKING
 
 
-async def play(folder: Path) -> tuple[Told, list[Callback], list[Callback]]:
+async def play(folder: Path) -> tuple[Announcement, list[Callback], list[Callback]]:
     """Print the result, the callbacks as promised, and their final state."""
     url = f"sqlite+aiosqlite:///{folder / 'monday.db'}"
     await migrate(url)
-    dice, told = random.Random(20261123), Told()
+    dice, told = random.Random(20261123), Announcement()
     async with open_world(url, folder) as world:
         for agent, department in AGENTS:
             phone = f"{agent}-phone"

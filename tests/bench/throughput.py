@@ -71,12 +71,12 @@ async def filled(server: Postgres, contender: str, jobs: int) -> str:
             queries = Queries.from_asyncpg_pool(pool)
             await queries.install()
             await queries.enqueue([TASK] * jobs, [None] * jobs, [0] * jobs)
-    await told(url, "vacuum analyze")
-    await told(url, "checkpoint")
+    await run_statement(url, "vacuum analyze")
+    await run_statement(url, "checkpoint")
     return url
 
 
-async def told(url: str, statement: str) -> None:
+async def run_statement(url: str, statement: str) -> None:
     connection = await asyncpg.connect(plain(url))
     try:
         await connection.execute(statement)
@@ -113,7 +113,7 @@ async def one_run(server: Postgres, contender: str, *, jobs: int, processes: int
     assert all(worker.returncode == 0 for worker in workers), f"{contender}: a worker failed"
     undone = await left(url, contender, jobs)
     assert undone == 0, f"{contender}: {undone} not done, or not written down"
-    await told(server.url(), f"drop database {url.rpartition('/')[2]} with (force)")
+    await run_statement(server.url(), f"drop database {url.rpartition('/')[2]} with (force)")
     cpu += sum(json.loads(output)["cpu"] for output, _ in answers)
     return Run(contender, jobs / seconds, cpu / jobs * 1000, database / jobs * 1000)
 

@@ -67,7 +67,7 @@ async def rotating(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
-async def sealed_anew(database: Database) -> int:
+async def count_resealed(database: Database) -> int:
     return sum(value.startswith(new_vault().header) for value in (await values(database)).values())
 
 
@@ -109,9 +109,9 @@ async def test_killed_rotation_resumes_and_loses_nothing(migrated_url: str) -> N
     try:
         async with asyncio.timeout(LIMIT):
             for _ in range(KILLS):
-                before = await sealed_anew(database)
+                before = await count_resealed(database)
                 async with rotating(migrated_url) as process:
-                    while await sealed_anew(database) <= before + 20 and process.returncode is None:
+                    while await count_resealed(database) <= before + 20 and process.returncode is None:
                         assert not working.done(), working.exception()
                         await asyncio.sleep(0.01)
                     in_the_middle.append(process.returncode is None)

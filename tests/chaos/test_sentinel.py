@@ -48,7 +48,7 @@ async def test_identity_number_is_nowhere_in_clear(system: System, tmp_path: Pat
     async with at_their_most_talkative(system) as seen:
         by_command = asyncio.to_thread(rung_by_command, system, BY_COMMAND, tmp_path)
         *_, with_call = await asyncio.gather(*(many(calls) if embedded else a_few(calls)), by_command)
-        await asyncio.to_thread(looked_at, system, seen)
+        await asyncio.to_thread(read_everything, system, seen)
         assert "No such command" in system.asterisk.console("pjsip set logger on"), "SIP can be traced"
         stored = (STORED_BY_MANY if embedded else STORED_BY_A_FEW) | {BY_COMMAND_FROM: BY_COMMAND}
         await read_by_an_agent(system, stored)
@@ -101,11 +101,11 @@ async def at_their_most_talkative(system: System) -> AsyncIterator[list[str]]:
 
 async def keeps_looking(system: System, seen: list[str]) -> None:
     while True:
-        await asyncio.to_thread(looked_at, system, seen)
+        await asyncio.to_thread(read_everything, system, seen)
         await asyncio.sleep(LOOK_EVERY)
 
 
-def looked_at(system: System, seen: list[str]) -> None:
+def read_everything(system: System, seen: list[str]) -> None:
     """Everything that Asterisk reports about its calls, their variables, its database and its other state."""
     console = system.asterisk.console
     channels = console("core show channels concise")
@@ -125,7 +125,7 @@ def planted(system: System, checker: Checker, person: str) -> None:
 
     def found() -> bool:
         seen: list[str] = []
-        looked_at(system, seen)
+        read_everything(system, seen)
         kept = dict(everything_written(system)) | {"console": "\n".join(seen).encode()}
         kept = {Path(name).name: content for name, content in kept.items() if Path(name).name in wanted}
         return {name for name, content in kept.items() if in_clear(checker, name, content)} == wanted

@@ -38,7 +38,7 @@ async def world(migrated_url: str, tmp_path: Path, gateway: LinkGateway) -> Asyn
         await world.services.sender.close()
 
 
-async def promised_anew(world: World) -> dict[str, Any]:
+async def with_new_promise(world: World) -> dict[str, Any]:
     """A callback whose mobile gets a text with a new time."""
     booked = await world.post("/callbacks", {"department": "kirurgi", "phone": MOBILE}, status=201)
     given = await world.post(f"/callbacks/{booked['id']}/promise", {"by": "2026-11-26T13:00:00+01:00"})
@@ -89,7 +89,7 @@ async def reports(world: World, body: dict[str, Any], headers: dict[str, str] | 
 async def test_delivery_report_is_on_the_callback_and_in_its_history(
     world: World, gateway: LinkGateway, codes: list[int], state: str, reason: str | None
 ) -> None:
-    id = (await promised_anew(world))["id"]
+    id = (await with_new_promise(world))["id"]
     key = await send(world, gateway)
     assert (await world.get(f"/callbacks/{id}"))["sms"] == "sent"
     for code in codes:
@@ -103,7 +103,7 @@ async def test_delivery_report_is_on_the_callback_and_in_its_history(
 
 
 async def test_each_part_of_a_long_text_is_reported(world: World, gateway: LinkGateway) -> None:
-    id = (await promised_anew(world))["id"]
+    id = (await with_new_promise(world))["id"]
     key = await send(world, gateway)
     await reports(world, report(key, 1001, id="abc$0"))
     await reports(world, report(key, 1006, id="abc$1"))
@@ -111,7 +111,7 @@ async def test_each_part_of_a_long_text_is_reported(world: World, gateway: LinkG
 
 
 async def test_leader_sees_that_the_text_was_not_delivered(world: World, gateway: LinkGateway) -> None:
-    id = (await promised_anew(world))["id"]
+    id = (await with_new_promise(world))["id"]
     key = await send(world, gateway)
     await world.token("lise", Role.LEADER, ["kirurgi"])
     path = "/departments/kirurgi/promises"
@@ -131,13 +131,13 @@ def basic(user: str, password: str) -> dict[str, str]:
 async def test_gateway_may_send_its_secret_in_either_form(
     world: World, gateway: LinkGateway, headers: dict[str, str]
 ) -> None:
-    id = (await promised_anew(world))["id"]
+    id = (await with_new_promise(world))["id"]
     await reports(world, report(await send(world, gateway), 1001), headers)
     assert (await world.get(f"/callbacks/{id}"))["sms"] == "delivered"
 
 
 async def test_report_without_the_secret_is_refused(world: World, gateway: LinkGateway) -> None:
-    id = (await promised_anew(world))["id"]
+    id = (await with_new_promise(world))["id"]
     body = report(await send(world, gateway), 1001)
     agent = {"Authorization": f"Bearer {await world.token('kari')}"}
     wrong = [{}, {"Authorization": "Bearer"}, {"Authorization": "Bearer no"}, {"Authorization": "Basic !"}]
@@ -177,7 +177,7 @@ async def component(world: World) -> tuple[bool, str]:
 
 async def test_readiness_reports_trouble_with_the_gateway(world: World, gateway: LinkGateway) -> None:
     assert await component(world) == (True, "texts leave")
-    await promised_anew(world)
+    await with_new_promise(world)
     gateway.answers = [says(503, {})]
     await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
     assert await component(world) == (False, "the gateway does not take texts now (http_503)")
@@ -192,7 +192,7 @@ async def test_readiness_reports_trouble_with_the_gateway(world: World, gateway:
 
 
 async def test_readiness_reports_texts_that_no_one_sends(world: World) -> None:
-    await promised_anew(world)
+    await with_new_promise(world)
     world.clock.advance(timedelta(minutes=11))
     assert await component(world) == (False, "1 wait, the oldest for more than 10 minutes")
 
@@ -245,7 +245,7 @@ async def test_running_api_sends_queued_texts_and_stops_cleanly(
 
 async def test_demo_writes_texts_to_a_private_file_with_masked_numbers(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
-        id = (await promised_anew(world))["id"]
+        id = (await with_new_promise(world))["id"]
         sender = world.services.sender
         assert await component(world) == (True, "demo: written to var/sms.jsonl")
         await sender.send_all(sender._gateway)  # type: ignore[arg-type]

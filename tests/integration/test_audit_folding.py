@@ -31,7 +31,7 @@ def look(*callbacks: Callback, action: str = "list_callbacks", **more: Any) -> A
     return entry(action, callbacks=[callback.id for callback in callbacks], **given)
 
 
-def told(row: AuditRow) -> tuple[set[str], int | None]:
+def row_content(row: AuditRow) -> tuple[set[str], int | None]:
     """The callbacks that the row names, and the number of others that it counts."""
     return {each.callback_id for each in row.seen}, row.again
 
@@ -59,12 +59,12 @@ async def test_thirty_polls_of_a_list_name_its_callbacks_once(migrated_url: str,
             assert {item["id"] for item in shown["items"]} == ids
             world.clock.advance(timedelta(seconds=10))
         first, *later = await everything(world.database)
-        assert (told(first), first.named_until) == ((ids, None), first.at + FOLD)
+        assert (row_content(first), first.named_until) == ((ids, None), first.at + FOLD)
         assert len(later) == 29
         assert {(row.who, row.action, row.department, row.outcome) for row in later} == {
             ("kari", "list_callbacks", "kirurgi", "done")
         }
-        assert all((told(row), row.named_until) == ((set(), 50), None) for row in later)
+        assert all((row_content(row), row.named_until) == ((set(), 50), None) for row in later)
         assert [row.at for row in later] == [first.at + timedelta(seconds=10 * n) for n in range(1, 30)]
         await world.token("vera", Role.AUDITOR, ["kirurgi"])
         rows = (await world.as_("vera", "GET", "/audit", params={"who": "kari"})).json()["items"]
@@ -77,7 +77,7 @@ async def test_no_view_is_folded_where_folding_is_off(migrated_url: str, tmp_pat
         id = (await world.rings(1)).id
         for _ in range(2):
             await world.get("/callbacks")
-        assert [told(row) for row in await everything(world.database)] == [({id}, None)] * 2
+        assert [row_content(row) for row in await everything(world.database)] == [({id}, None)] * 2
 
 
 async def test_new_callback_in_the_list_is_named(
@@ -87,13 +87,15 @@ async def test_new_callback_in_the_list_is_named(
     await audit.record(look(one, two))
     clock.advance(timedelta(minutes=5))
     await audit.record(look(one, two, third))
-    assert told(await newest(database)) == ({third.id}, 2)
+    assert row_content(await newest(database)) == ({third.id}, 2)
     assert (await newest(database)).named_until == clock.now() + FOLD
     clock.advance(timedelta(minutes=10))
     await audit.record(look(one, two, third))
-    assert told(await newest(database)) == ({one.id, two.id}, 1), "each callback's time runs from when it was named"
+    assert row_content(await newest(database)) == ({one.id, two.id}, 1), (
+        "each callback's time runs from when it was named"
+    )
     await audit.record(look())
-    assert told(await newest(database)) == (set(), None)
+    assert row_content(await newest(database)) == (set(), None)
     assert await faults(database) == []
 
 
@@ -113,9 +115,9 @@ async def test_callback_with_another_patient_since_is_named(
         )
     await audit.record(look(*three))
     row = await newest(database)
-    assert told(row) == ({three[1].id}, 2)
+    assert row_content(row) == ({three[1].id}, 2)
     await audit.record(look(*three))
-    assert told(await newest(database)) == (set(), 3)
+    assert row_content(await newest(database)) == (set(), 3)
 
 
 async def test_only_views_of_one_session_and_one_list_are_folded(
@@ -126,10 +128,10 @@ async def test_only_views_of_one_session_and_one_list_are_folded(
     await audit.record(look(*three))
     for other in others:
         await audit.record(look(*three, **other))
-        assert told(await newest(database)) == whole
+        assert row_content(await newest(database)) == whole
     for other in others:
         await audit.record(look(*three, **other))
-        assert told(await newest(database)) == (set(), 3)
+        assert row_content(await newest(database)) == (set(), 3)
 
 
 async def test_other_entries_are_written_in_full_and_fold_nothing(
@@ -143,12 +145,12 @@ async def test_other_entries_are_written_in_full_and_fold_nothing(
     for more in exact:
         await audit.record(look(*three, **more))
         row = await newest(database)
-        assert (told(row), row.named_until) == (whole, None), more
+        assert (row_content(row), row.named_until) == (whole, None), more
     await audit.record(look(*three))
-    assert told(await newest(database)) == whole, "what was seen under emergency access alone stands by itself"
+    assert row_content(await newest(database)) == whole, "what was seen under emergency access alone stands by itself"
     for more in exact:
         await audit.record(look(*three, **more))
-        assert told(await newest(database)) == whole, more
+        assert row_content(await newest(database)) == whole, more
 
 
 async def test_callbacks_are_named_again_after_a_while_by_any_process(
@@ -160,14 +162,16 @@ async def test_callbacks_are_named_again_after_a_while_by_any_process(
     elsewhere = Database(migrated_url)
     try:
         await make_audit(elsewhere, clock, fold=FOLD).record(look(*three))
-        assert told(await newest(database)) == (set(), 3)
+        assert row_content(await newest(database)) == (set(), 3)
         await make_audit(elsewhere, clock, fold=timedelta(minutes=5)).record(look(*three))
-        assert told(await newest(database)) == ({callback.id for callback in three}, None), (
+        assert row_content(await newest(database)) == ({callback.id for callback in three}, None), (
             "a shorter time holds at once"
         )
         clock.advance(timedelta(minutes=5))
         await make_audit(elsewhere, clock, fold=timedelta(hours=1)).record(look(*three))
-        assert told(await newest(database)) == ({callback.id for callback in three}, None), "a row means what it says"
+        assert row_content(await newest(database)) == ({callback.id for callback in three}, None), (
+            "a row means what it says"
+        )
     finally:
         await elsewhere.close()
 
@@ -177,7 +181,7 @@ async def test_one_of_several_simultaneous_views_names_the_callbacks(
 ) -> None:
     await asyncio.gather(*(audit.record(look(*three, session=f"token:{n % 2}")) for n in range(20)))
     rows = await everything(database)
-    assert [told(row)[1] for row in rows] == [None, None] + [3] * 18
+    assert [row_content(row)[1] for row in rows] == [None, None] + [3] * 18
     assert await faults(database) == []
 
 

@@ -18,7 +18,7 @@ async def started(url: str, name: str) -> Process:
     )
 
 
-async def told(process: Process) -> int:
+async def reported(process: Process) -> int:
     """The number of committed rows that the process reports next."""
     assert process.stdout is not None
     return int(await process.stdout.readline())
@@ -38,9 +38,9 @@ async def test_processes_share_one_chain_which_survives_a_kill(migrated_url: str
         one, other = await started(migrated_url, "one"), await started(migrated_url, "other")
         said = {"one": 0, "other": 0}
         while min(said.values()) < ROWS:
-            said["one"], said["other"] = await told(one), await told(other)
+            said["one"], said["other"] = await reported(one), await reported(other)
         said["one"] = max(said["one"], await killed(one))
-        again = await told(other)
+        again = await reported(other)
         said["other"] = max(again, await killed(other))
     rows = await everything(database)
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))

@@ -257,16 +257,16 @@ def rows_of(found: Sequence[Fault]) -> set[int]:
 
 
 async def test_fault_names_the_kind_of_manipulation(database: Database, written: Written) -> None:
-    async def told(tampering: Tampering) -> set[What]:
+    async def faults_found(tampering: Tampering) -> set[What]:
         async with database.begin() as connection:
             await restored(connection, written.kept)
             await tampering(Forger(connection, random.Random(1), written.kept))
         return {fault.what for fault in await faults(database, written.anchor)}
 
-    assert await told(column) == {What.CHANGED}
-    assert await told(removed) == {What.REMOVED}
-    assert await told(swapped) == {What.MOVED}
-    assert await told(forged_in_place) == {What.CHANGED, What.UNSURE}
-    assert await told(cut_off) == {What.REMOVED}
-    assert await told(forged_before_the_start) == {What.PUT_IN}
-    assert await told(number_of_another) == {What.NUMBER_CHANGED}
+    assert await faults_found(column) == {What.CHANGED}
+    assert await faults_found(removed) == {What.REMOVED}
+    assert await faults_found(swapped) == {What.MOVED}
+    assert await faults_found(forged_in_place) == {What.CHANGED, What.UNSURE}
+    assert await faults_found(cut_off) == {What.REMOVED}
+    assert await faults_found(forged_before_the_start) == {What.PUT_IN}
+    assert await faults_found(number_of_another) == {What.NUMBER_CHANGED}

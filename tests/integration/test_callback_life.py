@@ -246,7 +246,7 @@ class CallbackLife(RuleBasedStateMachine):
 
     @precondition(lambda self: self.lives)
     @rule(which=st.integers(0), agent=AGENTS)
-    def promises_anew(self, which: int, agent: str) -> None:
+    def gives_new_promise(self, which: int, agent: str) -> None:
         id, life = self.some(which)
         refusals = self.to_touch(life, agent)
         if not refusals and life.status in (Status.CLOSED, Status.UNREACHABLE):

@@ -64,7 +64,7 @@ class Behind:
     written: int = 0
     """The previous length of the server's log."""
 
-    async def told(self, *statements: str) -> None:
+    async def run_statements(self, *statements: str) -> None:
         """Run these statements as the database's owner, where there is a server."""
         if self.server is not None:
             connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
@@ -77,7 +77,7 @@ class Behind:
     async def is_logged(self, settings: Mapping[str, str]) -> None:
         """Set what the server logs for new connections."""
         name = self.url.rpartition("/")[2]
-        await self.told(*(f"alter database {name} set {key} = '{value}'" for key, value in settings.items()))
+        await self.run_statements(*(f"alter database {name} set {key} = '{value}'" for key, value in settings.items()))
         self.written = len(self.server.log()) if self.server else 0
 
     @property
@@ -115,7 +115,7 @@ async def test_no_canary_is_in_clear_where_it_may_not_be(
         run = await through_every_route(world, checker)
         while run.numbers.used < 10_000:  # those that did not fit into the places
             await sent(world, checker, run, Route("POST", "/api/v1/callbacks", {}), "kari", _big(run.numbers))
-        await behind.told(REFUSING)
+        await behind.run_statements(REFUSING)
         for route in (route for route in routes(world) if route.name == "POST /api/v1/callbacks"):
             for n in range(3):  # on a server each fails in a statement that contains it
                 await sent(world, checker, run, route, "kari", {"url": route.path, **_booking(7_000 + n)})
@@ -149,7 +149,7 @@ async def test_configured_server_writes_no_phone_into_its_log(
 ) -> None:
     """Even where every statement is logged, one fails with its parameters, and a row is refused as a duplicate."""
     start = (ROOT / "docker" / "postgres-start").read_text("utf-8")
-    await behind.told("create unique index one_a_phone on callbacks (phone)")
+    await behind.run_statements("create unique index one_a_phone on callbacks (phone)")
     async with open_world(migrated_url, tmp_path) as world:
         await lived(world, 8_000, 1)
         for ours in ({}, dict(re.findall(r"-c (log_\w+)=(\S+)", start))):
@@ -176,7 +176,7 @@ def _logged(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scrubber, "__call__", lambda self, line: line)
 
 
-def _told_in_a_problem(patch: pytest.MonkeyPatch) -> None:
+def _leak_in_a_problem(patch: pytest.MonkeyPatch) -> None:
     def fault(item: Any) -> problems.FieldFault:
         return problems.FieldFault(place="query", pointer="#", detail=str(item["input"]))
 
@@ -231,7 +231,7 @@ def _in_a_note(patch: pytest.MonkeyPatch) -> None:
 
 LEAKS = (
     ("sqlite", "the log", _logged),
-    ("sqlite", "the answer 422", _told_in_a_problem),
+    ("sqlite", "the answer 422", _leak_in_a_problem),
     ("sqlite", "headers of", _in_a_header),
     ("sqlite", "metrics", _counted),
     ("sqlite", "callbacks.patient_number", _stored),
@@ -265,9 +265,9 @@ async def test_single_leak_is_found(
         if leak is _in_a_note:
             note = f"født {identity_spellings(a_person())[1]}"
             await world.post("/callbacks", {"department": "hjerte", "phone": "+4740612345", "note": note}, status=201)
-        told = place in THROUGH_A_ROUTE
+        run_statements = place in THROUGH_A_ROUTE
         run = await through_every_route(
-            world, checker, only=lambda route: told and route.name == "GET /api/v1/callbacks"
+            world, checker, only=lambda route: run_statements and route.name == "GET /api/v1/callbacks"
         )
         run.finds += behind.look(checker, given_out)
     kind = "secret" if leak in (_kept_secret, _kept_session) else ""

@@ -49,17 +49,17 @@ async def changes(world: World, csrf: str, old: str = FIRST, new: str = OWN) -> 
 
 
 async def test_first_password_must_be_changed_before_anything_else(world: World) -> None:
-    told = (await logs_in(world)).json()
-    assert told["password_to_change"] is True
+    output_of = (await logs_in(world)).json()
+    assert output_of["password_to_change"] is True
 
     async def ask(method: str, path: str) -> httpx.Response:
-        return await world.client.request(method, f"/api/v1{path}", headers={"X-CSRF-Token": told["csrf"]})
+        return await world.client.request(method, f"/api/v1{path}", headers={"X-CSRF-Token": output_of["csrf"]})
 
     assert await refused_everywhere(world, ask, "password-must-be-changed", excluding=STAYS_OPEN) > 30
     for path in ("/session", "/me"):
         assert (await world.client.get(f"/api/v1{path}")).status_code == 200
-    refused(await changes(world, told["csrf"], new=FIRST), 422, "weak-password")
-    changed = await changes(world, told["csrf"])
+    refused(await changes(world, output_of["csrf"], new=FIRST), 422, "weak-password")
+    changed = await changes(world, output_of["csrf"])
     assert (changed.status_code, changed.json()["password_to_change"]) == (200, False)
     assert (await world.client.get("/api/v1/callbacks")).status_code == 200
     assert (await logs_in(world, OWN)).json()["password_to_change"] is False
@@ -68,8 +68,8 @@ async def test_first_password_must_be_changed_before_anything_else(world: World)
 
 
 async def test_session_with_a_first_password_may_log_out(world: World) -> None:
-    told = (await logs_in(world)).json()
-    out = await world.client.delete("/api/v1/session", headers={"X-CSRF-Token": told["csrf"]})
+    output_of = (await logs_in(world)).json()
+    out = await world.client.delete("/api/v1/session", headers={"X-CSRF-Token": output_of["csrf"]})
     assert out.status_code == 204
     assert (await logs_in(world)).json()["password_to_change"] is True, "it is still there to be changed"
 
@@ -113,7 +113,7 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 def test_commands_print_a_random_password_and_its_expiry(command: CliRunner) -> None:
-    def told(*words: str, code: int = 0, **more: Any) -> str:
+    def output_of(*words: str, code: int = 0, **more: Any) -> str:
         result = command.invoke(app, words, **more)
         assert result.exit_code == code, result.output
         return result.output
@@ -126,11 +126,11 @@ def test_commands_print_a_random_password_and_its_expiry(command: CliRunner) -> 
     def until(said: str) -> set[str]:
         return set(re.findall(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", said))
 
-    assert until(told("agents", "add", "kari", "--department", "kirurgi")) & in_days(7)
-    assert until(told("agents", "add", "ola", "--department", "kirurgi", "--days", "30")) & in_days(30)
-    assert "valid forever" in told("agents", "add", "screen", "--department", "kirurgi", "--days", "0")
-    said = told("agents", "password", "kari", "--random")
+    assert until(output_of("agents", "add", "kari", "--department", "kirurgi")) & in_days(7)
+    assert until(output_of("agents", "add", "ola", "--department", "kirurgi", "--days", "30")) & in_days(30)
+    assert "valid forever" in output_of("agents", "add", "screen", "--department", "kirurgi", "--days", "0")
+    said = output_of("agents", "password", "kari", "--random")
     assert "7 days" in said and len(said.split()[-1]) == 20
-    assert said.split()[-1] != told("agents", "password", "kari", "--random").split()[-1]
-    assert "2 days" in told("agents", "password", "kari", "--days", "2", input=OWN + "\n")
-    told("agents", "password", "kari", "--days", "31", code=2)
+    assert said.split()[-1] != output_of("agents", "password", "kari", "--random").split()[-1]
+    assert "2 days" in output_of("agents", "password", "kari", "--days", "2", input=OWN + "\n")
+    output_of("agents", "password", "kari", "--days", "31", code=2)

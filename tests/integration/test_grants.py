@@ -97,21 +97,21 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 def test_grant_and_withdraw_commands_change_roles(command: CliRunner) -> None:
-    def told(*words: str, code: int = 0) -> str:
+    def output_of(*words: str, code: int = 0) -> str:
         result = command.invoke(app, ["agents", *words])
         assert result.exit_code == code, result.output
         return result.output
 
-    assert "inn_" in told("add", "kari", "--department", "kirurgi")
-    told("grant", "kari", "--role", "leader", "--department", "hjerte")
-    shown = told("list")
+    assert "inn_" in output_of("add", "kari", "--department", "kirurgi")
+    output_of("grant", "kari", "--role", "leader", "--department", "hjerte")
+    shown = output_of("list")
     assert all(word in shown for word in ("kari", "agent", "kirurgi", "leader", "hjerte"))
-    told("withdraw", "kari", "--role", "leader", "--department", "hjerte")
-    assert "leader" not in told("list")
-    assert "no such role" in told("withdraw", "kari", "--role", "leader", "--department", "hjerte", code=1)
-    assert "no such agent" in told("grant", "ola", "--role", "agent", "--department", "hjerte", code=1)
-    assert "no department tannlege" in told("grant", "kari", "--role", "agent", "--department", "tannlege", code=1)
-    assert "Say which departments" in told("grant", "kari", "--role", "agent", code=1)
-    assert "Say which departments" in told("withdraw", "kari", "--role", "agent", code=1)
-    told("revoke", "kari")
-    assert "kari" not in told("list")
+    output_of("withdraw", "kari", "--role", "leader", "--department", "hjerte")
+    assert "leader" not in output_of("list")
+    assert "no such role" in output_of("withdraw", "kari", "--role", "leader", "--department", "hjerte", code=1)
+    assert "no such agent" in output_of("grant", "ola", "--role", "agent", "--department", "hjerte", code=1)
+    assert "no department tannlege" in output_of("grant", "kari", "--role", "agent", "--department", "tannlege", code=1)
+    assert "Say which departments" in output_of("grant", "kari", "--role", "agent", code=1)
+    assert "Say which departments" in output_of("withdraw", "kari", "--role", "agent", code=1)
+    output_of("revoke", "kari")
+    assert "kari" not in output_of("list")

@@ -56,14 +56,14 @@ def test_leaked_password_is_refused_by_the_command(
     monkeypatch.setenv("INNRINGING_VAR_DIR", str(tmp_path))
     monkeypatch.setenv("INNRINGING_LEAKED_PASSWORDS", str(listed(tmp_path / "list.txt", LEAKED)))
 
-    def told(*words: str, given: str = "") -> tuple[int, str]:
+    def output_of(*words: str, given: str = "") -> tuple[int, str]:
         done = CliRunner().invoke(app, list(words), input=given)
         return done.exit_code, done.output
 
-    assert told("agents", "add", "kari", "--department", "kirurgi")[0] == 0
-    code, said = told("agents", "password", "kari", given=f"{LEAKED}\n")
+    assert output_of("agents", "add", "kari", "--department", "kirurgi")[0] == 0
+    code, said = output_of("agents", "password", "kari", given=f"{LEAKED}\n")
     assert (code, "can't be a password here" in said, LEAKED in said) == (1, True, False)
-    assert told("agents", "password", "kari", given=f"{OWN}\n")[0] == 0
+    assert output_of("agents", "password", "kari", given=f"{OWN}\n")[0] == 0
     (tmp_path / "list.txt").unlink()
-    code, said = told("agents", "password", "kari", given=f"{OWN}\n")
+    code, said = output_of("agents", "password", "kari", given=f"{OWN}\n")
     assert (code, "list.txt" in said, OWN in said) == (1, True, False)

@@ -65,7 +65,7 @@ async def test_department_is_notified_once_an_hour(world: World) -> None:
     for _ in range(10):
         await world.get(f"/callbacks/{ids[0]}/patient")
 
-    async def told() -> list[tuple[str, str | None, str | None]]:
+    async def notices() -> list[tuple[str, str | None, str | None]]:
         changes = await Changes(database=world.database).between(0, 10**6, scope=EVERYTHING)
         return [
             (each.department, each.actor, each.callback_id) for each in changes if each.event == "number_limit_reached"
@@ -73,13 +73,13 @@ async def test_department_is_notified_once_an_hour(world: World) -> None:
 
     for _ in range(5):
         await world.as_("kari", "GET", f"/callbacks/{ids[1]}/patient")
-    assert await told() == [("kirurgi", "kari", None)]
+    assert await notices() == [("kirurgi", "kari", None)]
     world.clock.advance(timedelta(minutes=59))
     await uses(world, ids[0], 10)
-    assert len(await told()) == 1
+    assert len(await notices()) == 1
     world.clock.advance(timedelta(minutes=2))
     await uses(world, ids[0], 10)
-    assert len(await told()) == 2
+    assert len(await notices()) == 2
 
 
 async def test_limit_holds_for_simultaneous_requests_and_other_processes(

@@ -130,7 +130,7 @@ async def test_phone_door_connects_to_asterisk_over_tls(own: Authority, other: A
     running = await asyncio.to_thread(asterisk.start, settings, folder, extra={"http.conf": lines})
     try:
         ours = {"ari_url": f"https://localhost:{port}", "ari_ca": own.file}
-        assert await tells_of_itself(settings.changed(**ours)) == running_entity(folder)
+        assert await name_of_asterisk(settings.changed(**ours)) == running_entity(folder)
         assert (await readiness(settings.changed(**ours))) == (True, "answers")
         for wrong, said in (
             ({"ari_ca": other.file}, "was not issued by the authority in INNRINGING_ARI_CA"),
@@ -139,14 +139,14 @@ async def test_phone_door_connects_to_asterisk_over_tls(own: Authority, other: A
         ):
             mistaken = settings.changed(**ours | wrong)
             with pytest.raises(AriMistrusted) as refused:
-                await tells_of_itself(mistaken)
+                await name_of_asterisk(mistaken)
             assert said in str(refused.value)
             assert (await readiness(mistaken)) == (False, "Asterisk can't be reached")
     finally:
         await asyncio.to_thread(running.stop)
 
 
-async def tells_of_itself(settings: Settings) -> str:
+async def name_of_asterisk(settings: Settings) -> str:
     """Asterisk's name, read over the connection of the phone door: requests and websocket."""
     tls = client_context("ARI", settings.ari.ca) if settings.ari.ca else None
     ari = Ari(base_url=settings.ari.url, user=settings.ari.user, password=settings.ari.require_password(), tls=tls)

@@ -77,13 +77,13 @@ async def reopened(office: Office) -> Callback:
     return await office.desk.reopen(closed.callback.id, "kari", scope=EVERYTHING)
 
 
-async def promised_anew(office: Office) -> Callback:
+async def with_new_promise(office: Office) -> Callback:
     callback = await office.rings("hjerte")
     given = await office.errands.promise_anew(callback.id, "kari", by=None, fence=None, sms=False, scope=EVERYTHING)
     return given.callback
 
 
-WAYS = [booked, transferred, reopened, promised_anew]
+WAYS = [booked, transferred, reopened, with_new_promise]
 Way = Callable[[Office], Awaitable[Callback]]
 
 

@@ -178,7 +178,7 @@ CASES: dict[str, tuple[Work, str]] = {
 @pytest.mark.parametrize("case", CASES)
 async def test_query_uses_its_index(filled: Database, case: str) -> None:
     work, index = CASES[case]
-    with looked_at(filled) as statements:
+    with recorded_queries(filled) as statements:
         await work(filled)
     plans = [await plan(filled, *each) for each in statements]
     assert plans, "nothing was asked"
@@ -209,7 +209,7 @@ async def test_recent_names_of_the_audit_are_found_by_index(filled: Database) ->
         await connection.execute(text("analyze"))
     tables = {"audit_callbacks", "named_until"}
     looks = [Look(f"agent-{n}", f"token:{n}", "list_callbacks") for n in (0, 20)]
-    with looked_at(filled, tables) as statements:
+    with recorded_queries(filled, tables) as statements:
         async with filled.begin() as connection:
             assert len(await audit.named_lately(connection, looks, now - LEASE, now)) == 2
             assert await audit.repeats(connection, [4000, 4010]) == {4000: 4, 4010: 4}
@@ -223,7 +223,7 @@ async def test_recent_names_of_the_audit_are_found_by_index(filled: Database) ->
 
 
 @contextmanager
-def looked_at(database: Database, big: Collection[str] = BIG) -> Iterator[list[tuple[str, Any]]]:
+def recorded_queries(database: Database, big: Collection[str] = BIG) -> Iterator[list[tuple[str, Any]]]:
     """The statements within the block that read a big table, with their parameters."""
     seen: list[tuple[str, Any]] = []
 

@@ -221,7 +221,7 @@ class Asker:
             params=self._about(line.query, department),
             json=self._about(line.body, department),
         )
-        return told(answer)
+        return outcome(answer)
 
     def _about(self, value: Any, department: str) -> Any:
         """Fill in the department, and a phone that no one else has."""
@@ -239,7 +239,7 @@ async def agents_session(world: World, name: str) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={opened.token}", "X-CSRF-Token": opened.csrf}
 
 
-def told(answer: httpx.Response) -> str:
+def outcome(answer: httpx.Response) -> str:
     """Status and problem id."""
     if answer.headers.get("content-type") != "application/problem+json":
         return str(answer.status_code)

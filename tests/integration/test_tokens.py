@@ -81,27 +81,27 @@ def command(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 def test_token_commands_add_list_and_revoke(command: CliRunner) -> None:
-    def told(*words: str, code: int = 0, typed: str | None = None) -> str:
+    def output_of(*words: str, code: int = 0, typed: str | None = None) -> str:
         result = command.invoke(app, words, input=typed)
         assert result.exit_code == code, result.output
         return result.output
 
-    told("agents", "add", "kari", "--department", "kirurgi")
-    made = told("tokens", "add", "kari", "--label", "screen", "--permission", "read", "--department", "kirurgi")
+    output_of("agents", "add", "kari", "--department", "kirurgi")
+    made = output_of("tokens", "add", "kari", "--label", "screen", "--permission", "read", "--department", "kirurgi")
     assert "inn_" in made and "read in kirurgi" in made
     year = (datetime.now(UTC) + timedelta(days=364)).year
-    assert str(year) in told("tokens", "list", "--agent", "kari")
-    assert "no such agent" in told("tokens", "add", "ola", "--label", "x", code=1)
-    elsewhere = told("tokens", "add", "kari", "--label", "x", "--department", "hjerte", code=1)
+    assert str(year) in output_of("tokens", "list", "--agent", "kari")
+    assert "no such agent" in output_of("tokens", "add", "ola", "--label", "x", code=1)
+    elsewhere = output_of("tokens", "add", "kari", "--label", "x", "--department", "hjerte", code=1)
     assert "kari has no role with all its agent may in hjerte" in elsewhere
-    assert "no role" in told("tokens", "add", "kari", "--label", "x", "--permission", "manage", code=1)
-    assert "no department" in told("tokens", "add", "kari", "--label", "x", "--department", "barnehage", code=1)
-    told("tokens", "revoke", "2")
-    assert "screen" not in told("tokens", "list")
-    assert "no such token" in told("tokens", "revoke", "2", code=1)
-    said = told("agents", "password", "kari", typed=PASSWORD + "\n")
+    assert "no role" in output_of("tokens", "add", "kari", "--label", "x", "--permission", "manage", code=1)
+    assert "no department" in output_of("tokens", "add", "kari", "--label", "x", "--department", "barnehage", code=1)
+    output_of("tokens", "revoke", "2")
+    assert "screen" not in output_of("tokens", "list")
+    assert "no such token" in output_of("tokens", "revoke", "2", code=1)
+    said = output_of("agents", "password", "kari", typed=PASSWORD + "\n")
     assert PASSWORD not in said
-    assert "12 to 128 characters" in told("agents", "password", "kari", typed="kort\n", code=1)
-    assert "no such agent" in told("agents", "password", "ola", typed=PASSWORD + "\n", code=1)
-    told("agents", "disable", "kari")
-    told("agents", "enable", "kari")
+    assert "12 to 128 characters" in output_of("agents", "password", "kari", typed="kort\n", code=1)
+    assert "no such agent" in output_of("agents", "password", "ola", typed=PASSWORD + "\n", code=1)
+    output_of("agents", "disable", "kari")
+    output_of("agents", "enable", "kari")

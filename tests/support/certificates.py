@@ -32,7 +32,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("Test authority")
         usual = x509.BasicConstraints(ca=True, path_length=0)
-        own = _begun(self._name, self._name, self._key).add_extension(usual, critical=True)
+        own = _certificate_builder(self._name, self._name, self._key).add_extension(usual, critical=True)
         self.file = folder / "authority.pem"
         self.file.write_bytes(_pem(own.sign(self._key, hashes.SHA256())))
 
@@ -43,7 +43,7 @@ class Authority:
         stem = file or subject
         made = Certificate(self.file, self._folder / f"{stem}-certificate.pem", self._folder / f"{stem}-key.pem")
         key = ec.generate_private_key(ec.SECP256R1())
-        begun = _begun(_name(subject), self._name, key, days)
+        begun = _certificate_builder(_name(subject), self._name, key, days)
         if names:
             begun = begun.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
         made.certificate.write_bytes(_pem(begun.sign(self._key, hashes.SHA256())))
@@ -66,7 +66,7 @@ def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _begun(
+def _certificate_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: float = 1
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)

@@ -64,7 +64,7 @@ async def agent_refuses(room: DialRoom) -> None:
     await room.goes("agent", 17)
 
 
-async def agent_is_told_no_answer_by_asterisk(room: DialRoom) -> None:
+async def asterisk_reports_no_answer_of_the_agent(room: DialRoom) -> None:
     await room.asks()
     await room.goes("agent", 19)
 
@@ -164,7 +164,7 @@ async def asterisk_fails_at_a_request(room: DialRoom) -> None:
     [
         (agent_silent, "agent_no_answer"),
         (agent_refuses, "agent_unavailable"),
-        (agent_is_told_no_answer_by_asterisk, "agent_no_answer"),
+        (asterisk_reports_no_answer_of_the_agent, "agent_no_answer"),
         (agent_not_registered, "agent_unavailable"),
         (agent_hangs_up, "agent_hung_up"),
         (agent_hangs_up_before_the_patient_is_dialled, "agent_hung_up"),

@@ -21,7 +21,7 @@ from desk.paths import ROOT
 from desk.schema.tables import promises
 from ivr.prompts.catalogue import load_catalogue
 from tests.support.desk.desk import DEPARTMENTS as PLAIN
-from tests.support.phone.exchange import Done, Exchange, Line, told_time
+from tests.support.phone.exchange import Done, Exchange, Line, spoken_time
 from tests.support.synthetic import synthetic_identity
 
 EVE, LAST, EASTER_WEDNESDAY = date(2026, 12, 24), date(2026, 12, 31), date(2027, 3, 24)
@@ -102,8 +102,8 @@ async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, 
         return
     callback = await desk.get(str(row.callback_id), scope=EVERYTHING)
     _receipt_is_true(line, done, kept)
-    _promises_told_are_stored(line, done)
-    _number_told_is_stored(line, done)
+    _spoken_promises_are_stored(line, done)
+    _spoken_number_is_stored(line, done)
     for each in done:
         if each.method == "cancel":
             kept.ended.add(callback.id)
@@ -123,7 +123,7 @@ def _receipt_is_true(line: Line, done: Sequence[Done], kept: Kept) -> None:
             kept.confirmed.add(stored[0].result.callback.id)
 
 
-def _promises_told_are_stored(line: Line, done: Sequence[Done]) -> None:
+def _spoken_promises_are_stored(line: Line, done: Sequence[Done]) -> None:
     spoken = line.spoken
     for place, (heard_at, prompt, language) in enumerate(spoken):
         words = [word for _, word, _ in takewhile(lambda said: said[1] != "pause", spoken[place + 1 :])]
@@ -131,7 +131,7 @@ def _promises_told_are_stored(line: Line, done: Sequence[Done]) -> None:
             continue  # interrupted by a hang-up or a key
         last = [each for each in done if isinstance(each.result, Registration | Standing) and each.at <= heard_at][-1]
         promise = last.result.callback.promise
-        is_by, when = told_time(words, last.at)
+        is_by, when = spoken_time(words, last.at)
         assert is_by == (promise.policy is Policy.DEADLINE)
         assert when == promise.by.astimezone(OSLO), f"told {when}, stored {promise.by.astimezone(OSLO)}"
         if isinstance(last.result, Registration) and last.result.created:
@@ -157,7 +157,7 @@ def _written(words: Sequence[str], language: str) -> str:
     return " ".join(parts)
 
 
-def _number_told_is_stored(line: Line, done: Sequence[Done]) -> None:
+def _spoken_number_is_stored(line: Line, done: Sequence[Done]) -> None:
     """Check that the number read back last before the receipt is the one to call."""
     stored = next((each.result for each in done if isinstance(each.result, Registration)), None)
     if stored is None or "ring_number" not in line.prompts or "received" not in line.prompts:

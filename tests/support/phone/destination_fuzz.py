@@ -24,7 +24,7 @@ STARTS = ("", "+", "00", "+47", "0047", "+46", "+1900", "+44909", "+881", "+979"
 
 
 @dataclass
-class Told:
+class FuzzResult:
     """The result. `astray` contains endpoints that break the rule."""
 
     endpoints: int = 0
@@ -36,9 +36,9 @@ def build_endpoint(phone: PhoneNumber, prefixes: Sequence[str]) -> str:
     return patient_endpoint(phone, prefixes=prefixes)
 
 
-def fuzz(*, seed: int, count: int, build: Build = build_endpoint) -> Told:
+def fuzz(*, seed: int, count: int, build: Build = build_endpoint) -> FuzzResult:
     """Try `count` destinations; the same `seed` tries the same ones."""
-    told, dice = Told(), random.Random(seed)
+    result, dice = FuzzResult(), random.Random(seed)
     for _ in range(count):
         prefixes = dice.choice(PREFIXES)
         text = _destination(dice)
@@ -48,12 +48,12 @@ def fuzz(*, seed: int, count: int, build: Build = build_endpoint) -> Told:
             phone = PhoneNumber(text, False) if unchecked else parse_phone(text, allow_foreign=dice.random() < 0.7)
             endpoint = build(phone, prefixes)
         except InvalidPhone:
-            told.refused += 1
+            result.refused += 1
             continue
-        told.endpoints += 1
+        result.endpoints += 1
         if not _allowed(endpoint, prefixes):
-            told.astray.append(endpoint)
-    return told
+            result.astray.append(endpoint)
+    return result
 
 
 def _destination(dice: random.Random) -> str:

@@ -229,7 +229,7 @@ def no_time_passes() -> Iterator[None]:
         yield
 
 
-def told_time(words: Sequence[str], heard_at: datetime) -> tuple[bool, datetime]:
+def spoken_time(words: Sequence[str], heard_at: datetime) -> tuple[bool, datetime]:
     """The meaning of the prompts between «vi ringer deg» and the next pause, for a caller who hears them at `heard_at`.
 
     (whether it is «innen», the local time): read with a separate table, not with the code that speaks.

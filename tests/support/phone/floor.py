@@ -10,7 +10,7 @@ from typing import Any
 from desk.clock import OSLO
 from tests.support.machine.system import System
 from tests.support.phone.callers import Caller, listener_of, ringing
-from tests.support.phone.exchange import told_time
+from tests.support.phone.exchange import spoken_time
 from tests.support.synthetic import synthetic_identity
 
 MOST_TRIES = 6
@@ -143,7 +143,7 @@ async def promise_heard_is_stored(caller: Caller, callback: dict[str, Any], *, a
     words = [heard.key for heard in found]
     assert "we_ring" in words and "from_number" in words, words
     told = words[words.index("we_ring") + 1 : words.index("from_number")]
-    by, when = told_time(told, datetime.fromisoformat(callback["created_at"]))
+    by, when = spoken_time(told, datetime.fromisoformat(callback["created_at"]))
     stored = datetime.fromisoformat(callback["promise"]["by"])
     assert when == stored.astimezone(OSLO), (told, callback["promise"])
     assert by == (callback["promise"]["from"] != callback["promise"]["by"])
