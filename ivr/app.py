@@ -162,7 +162,3 @@ def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:
 def _fail(reason: str) -> None:
     print(f"innringing ivr: {reason}", file=sys.stderr)
     raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    main()

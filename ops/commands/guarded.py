@@ -30,7 +30,9 @@ class GuardedCommands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if any(map(contains_identity, _without_synthetic(args))):
-            ctx.fail("Do not put an identity number on the command line, where others can read it. You will be asked.")
+            ctx.fail(
+                "The command line contains an identity number: other users can read it there. The command asks for it."
+            )
         with _scrubbed_message():
             return super().parse_args(ctx, args)
 

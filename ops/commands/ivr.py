@@ -4,5 +4,5 @@ from ivr.app import main
 
 
 def ivr() -> None:
-    """Take calls from Asterisk. Waits for Asterisk if it is not up yet, and for ever when it restarts."""
+    """Take calls from Asterisk. Waits for Asterisk when it is not up yet or restarts."""
     main()

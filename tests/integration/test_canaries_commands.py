@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from desk.audit.audit import Audit, AuditEntry
@@ -110,11 +111,11 @@ def commands() -> list[str]:
     """Every existing command, as it is typed."""
 
     def inside(command: Any, words: tuple[str, ...]) -> Iterator[str]:
-        below: Mapping[str, Any] = getattr(command, "commands", {})
+        below: Sequence[str] = command.list_commands(None) if isinstance(command, TyperGroup) else ()
         if not below:
             yield " ".join(words)
-        for name, each in below.items():
-            yield from inside(each, (*words, name))
+        for name in below:
+            yield from inside(command.get_command(None, name), (*words, name))
 
     return list(inside(typer.main.get_command(app), ()))
 

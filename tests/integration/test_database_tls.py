@@ -16,7 +16,7 @@ from desk.database.errors import StorageUnavailable
 from desk.errors import SettingsError
 from desk.settings.settings import Settings
 from desk.tls import client_context
-from ops.commands.migrate import app
+from innringing import app
 from ops.machine import postgres
 from tests.support.certificates import Authority, Certificate
 from tests.support.environment import without_ours

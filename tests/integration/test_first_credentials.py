@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from api.demo import ensure_demo_agent, ensure_demo_password
 from desk.access.permissions import Role
 from desk.accounts.sessions.service import LoginSource
-from ops.commands.migrate import app
+from innringing import app
 from tests.support.web.api import KEYS, World, open_world, refused
 from tests.support.web.closed_routes import refused_everywhere
 

@@ -9,7 +9,7 @@ from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role
 from desk.accounts.agents import Agent, Agents
 from desk.accounts.errors import AgentNotFound, GrantNotFound
 from desk.database.engine import Database
-from ops.commands.migrate import app
+from innringing import app
 from tests.support.fakes import FakeClock
 from tests.support.web.api import KEYS, open_world, refused
 

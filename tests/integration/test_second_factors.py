@@ -21,7 +21,7 @@ from desk.logging.log import configure_logging
 from desk.schema import tables
 from desk.schema.tables import metadata
 from desk.vault.vault import Vault
-from ops.commands.migrate import app
+from innringing import app
 from tests.support.web.api import KEYS, World, refused
 from tests.support.web.second_factors import ONE_STEP, PASSWORD, Person, opened, person
 

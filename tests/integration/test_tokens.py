@@ -10,7 +10,7 @@ from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNotFound, TokenNotFound, TooManyTokens
 from desk.accounts.tokens.service import MOST_TOKENS, TokenScope
 from desk.database.engine import Database
-from ops.commands.migrate import app
+from innringing import app
 from tests.support.fakes import FakeClock
 from tests.support.web.api import KEYS
 

@@ -141,10 +141,10 @@ def fault_of(words: list[str]) -> str | None:
         names = words.pop(0).split("|")
         if names == ["…"]:
             return None
-        missing = [name for name in names if name not in command.commands]
+        missing = [name for name in names if name not in command.list_commands(None)]
         if missing:
             return f"no command {missing[0]}"
-        command = command.commands[names[0]]
+        command = command.get_command(None, names[0])
     known_options = {option for parameter in command.params for option in parameter.opts}
     used = [word.partition("=")[0] for word in words if word.startswith("--")]
     lost = [option for option in used if option not in known_options]
@@ -239,6 +239,8 @@ def test_containers_refuse_settings_they_cannot_honour(
     value = "postgresql+asyncpg://u:hunter22@127.0.0.1/x" if name.endswith("url") else str(tmp_path / "file")
     names = ("tls_cert_file", "tls_key_file") if name.startswith("tls") else (name,)
     settings = Settings.load(environment="demo", **dict.fromkeys(names, value))
-    with pytest.raises(compose.ComposeError, match=r"^INNRINGING_[A-Z_]+ is set, but .*: leave it out") as refused:
+    with pytest.raises(
+        compose.ComposeError, match=r"^INNRINGING_[A-Z_]+ is set, but .*: remove the setting"
+    ) as refused:
         compose.up(settings)
     assert "hunter22" not in str(refused.value)

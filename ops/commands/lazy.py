@@ -1,0 +1,54 @@
+"""Load each command of `innringing` only when it is used: the doors must not load each other's libraries."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
+import typer
+
+from ops.commands.guarded import GuardedCommands
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "run": "ops.commands.run:run",
+    "ivr": "ops.commands.ivr:ivr",
+    "api": "ops.commands.api:api",
+    "migrate": "ops.commands.migrate:migrate",
+    "agents": "ops.commands.agents:app",
+    "tokens": "ops.commands.tokens:app",
+    "audit": "ops.commands.audit:app",
+    "keys": "ops.commands.keys:app",
+    "person": "ops.commands.person:person",
+    "retention": "ops.commands.person:retention",
+    "check": "ops.commands.check:check",
+    "prompts": "ops.commands.prompts:app",
+    "rehearse": "ops.commands.rehearse:rehearse_command",
+    "call": "ops.commands.call:call",
+}
+"""The module and the function or Typer app of each command."""
+
+
+class LazyCommands(GuardedCommands):
+    """The commands in COMMANDS. `--help` loads all of them, a command only itself."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name in COMMANDS if name != "call" or _has_test_phone()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name == "call" and not _has_test_phone():
+            ctx.fail("The SIP test phone is not part of this installation.")
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer(add_completion=False)
+            found.command(cmd_name)(function)
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
+def _has_test_phone() -> bool:
+    """Whether the SIP phone of `innringing call` is there: production images do not have it."""
+    return find_spec("ops.softphone") is not None

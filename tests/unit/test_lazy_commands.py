@@ -1,0 +1,51 @@
+"""The commands are loaded only when they are used."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from desk.paths import ROOT
+from innringing import app
+from ops.commands import lazy
+
+SOUND = {"scipy", "pyloudnorm", "numpy", "pydub"}
+LOADED = """\
+import sys
+import typer
+from innringing import app
+
+typer.main.get_command(app).get_command(None, sys.argv[1])
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "foreign"),
+    [("ivr", SOUND | {"fastapi", "starlette", "uvicorn", "api"}), ("api", SOUND | {"aioari", "ivr"})],
+)
+def test_door_does_not_load_the_libraries_of_others(command: str, foreign: set[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED, command], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"desk", "ops"} <= loaded
+    assert not loaded & foreign
+
+
+def test_help_lists_every_command() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert all(f"│ {name} " in shown for name in lazy.COMMANDS)
+
+
+def test_unknown_command_is_refused() -> None:
+    result = CliRunner().invoke(app, ["nosuch"])
+    assert result.exit_code == 2
+    assert "No such command 'nosuch'" in result.output
+
+
+def test_call_without_the_test_phone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lazy, "_has_test_phone", lambda: False)
+    result = CliRunner().invoke(app, ["call", "1000"])
+    assert result.exit_code == 2
+    assert "The SIP test phone is not part of this installation." in result.output
+    assert "│ call " not in CliRunner().invoke(app, ["--help"]).output
