@@ -113,9 +113,9 @@ def create_app(
     *,
     services: Services | None = None,
 ) -> FastAPI:
-    """The application. Without `parts` it opens its own from `settings` at start-up and closes them at the end.
+    """Create the application. Without `services` it opens its own at start-up and closes them at the end.
 
-    Given services are the giver's to close, and need no start-up: see `open_services` and `build_services`.
+    Services passed in need no start-up, and the caller closes them: see `open_services` and `build_services`.
     """
     metrics = services.metrics if services is not None else Metrics()
     app = FastAPI(
@@ -124,7 +124,7 @@ def create_app(
         openapi_url=DOCUMENT_PATH,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # an address with a slash too many is none; nothing is led by what Host says
+        redirect_slashes=False,  # no redirect is built from the Host header
         lifespan=_own_services(settings, metrics) if services is None else None,
     )
     if services is not None:
@@ -171,7 +171,7 @@ def _own_services(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], A
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings, metrics=metrics, clock=SystemClock()) as services:
             app.state.services = services
-            async with beside_requests(services):
+            async with background_work(services):
                 yield
 
     return lifespan
@@ -179,7 +179,7 @@ def _own_services(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], A
 
 @asynccontextmanager
 async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -> AsyncIterator[Services]:
-    """Database, desk and agents from `settings`; in demo with the demo agent.
+    """Open database, desk and agents from `settings`, in demo with the demo agent.
 
     Raises DepartmentsFileError, SettingsError, StorageUnavailable.
     """
@@ -221,22 +221,22 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
 
 
 @asynccontextmanager
-async def beside_requests(services: Services) -> AsyncIterator[None]:
-    """Inside the block promises are watched, texts sent, and at night is deleted what has been kept long enough."""
+async def background_work(services: Services) -> AsyncIterator[None]:
+    """Run the background work: warnings, sending of messages, nightly deletion, upkeep of the audit."""
     watched = repeating(services.ledger.warn, not_done="promises not watched")
     deleted = repeating(services.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
     pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
-    anchored = repeating(services.audit.log_anchor, not_done="audit anchor not told", every=HOUR)
-    async with watched, sending(services.sender), deleted, pruned, anchored, _absent_forgotten(services):
+    anchored = repeating(services.audit.log_anchor, not_done="audit anchor not logged", every=HOUR)
+    async with watched, sending(services.sender), deleted, pruned, anchored, _forgotten_absentees(services):
         yield
     with suppress(StorageUnavailable):
         await services.audit.log_anchor()
 
 
-def _absent_forgotten(services: Services) -> AbstractAsyncContextManager[None]:
-    """Also while there is no provider: what the last one gave is not kept."""
+def _forgotten_absentees(services: Services) -> AbstractAsyncContextManager[None]:
+    """Delete refresh tokens of agents who are logged out, also while no provider is set up."""
     forget = partial(services.provider_people.forget_absent, services.settings.login.session_limits)
-    return repeating(forget, not_done="refresh tokens of who is logged in no more not deleted", every=HOUR)
+    return repeating(forget, not_done="refresh tokens of ended sessions not deleted", every=HOUR)
 
 
 def build_services(
@@ -252,7 +252,7 @@ def build_services(
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Services:
-    """Services around a desk that is open already. Close them before its database."""
+    """Build the services around an open desk. Close them before its database."""
     texts = texts or sms_texts(settings.sms)
     notices = make_notices(settings.sms, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)

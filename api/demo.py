@@ -1,4 +1,4 @@
-"""The demo environment's agent: `demo`, all departments, token in var/demo-token, password in var/demo-password."""
+"""The agent of the demo environment: `demo`, all departments, with its token and password in var/."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ TRIES = 5
 
 
 async def ensure_demo_agent(agents: Agents, var_dir: Path) -> Path:
-    """Make the agent, unless the token kept from an earlier start still opens. Returns the token's file (mode 0600)."""
+    """Create the agent unless its stored token is still valid. Return the token's file (mode 0600)."""
     file = var_dir / TOKEN_FILE
     for _ in range(TRIES):
         if file.exists() and await agents.verify(file.read_text().strip()) is not None:
@@ -30,13 +30,13 @@ async def ensure_demo_agent(agents: Agents, var_dir: Path) -> Path:
         try:
             _write_private(file, await agents.add(NAME, Role.AGENT, [ALL_DEPARTMENTS], phone=PHONE))
             break
-        except AgentExists:  # another api starts beside us: its token will do
+        except AgentExists:  # another api is starting too: use its token
             await asyncio.sleep(0.2)
     return file
 
 
 async def ensure_demo_password(logins: Logins, var_dir: Path) -> Path:
-    """A password for the demo's agent, unless the file of the one it has is there. Returns the file (mode 0600)."""
+    """Set a password for the agent unless its file is there. Return the file (mode 0600)."""
     file = var_dir / PASSWORD_FILE
     if not (file.exists() and await logins.has_password(NAME)):
         password = secrets.token_urlsafe(12)
@@ -46,7 +46,7 @@ async def ensure_demo_password(logins: Logins, var_dir: Path) -> Path:
 
 
 def _write_private(file: Path, token: str) -> None:
-    """Nobody else may read it, not even for a moment: written beside with mode 0600, then put in place."""
+    """Write a file that no one else can read at any moment: create it with mode 0600, then rename it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(f".{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,6 +1,6 @@
-"""Requests that may be sent twice: with an Idempotency-Key the second is answered as the first was, and does nothing.
+"""Requests that can be repeated: with the same Idempotency-Key, the second gets the first response and does nothing.
 
-A key holds for 24 hours and for one agent. See desk/idempotency/answers.py.
+A key is valid for 24 hours and for one agent.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,22 +25,22 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         pattern="^[!-~]+$",
-        description="Any text of your own (a UUID, say), new for each request. Sent again with the same request "
-        "within 24 hours, the first answer comes back; with another request it is 409.",
+        description="A text of your own, such as a UUID, new for each request. Repeating the request with it within "
+        "24 hours returns the first response; a different request gets 409.",
     ),
 ]
 
 
 def answered(body: BaseModel, status: int = 200, *, version: int | None = None, of: str | None = None) -> Answer:
-    """The answer with that body; `version` becomes its ETag. What we built ourselves is not validated again.
+    """Build the response with that body; `version` becomes its ETag.
 
-    `of`: the department it is about; without one, an answer kept for a repeated request is told hardly anybody again.
+    `of` is the department it concerns. Without one, only an agent of all departments gets it again.
     """
     return Answer(status, body.model_dump_json(by_alias=True), None if version is None else f'"{version}"', of)
 
 
 def respond(answer: Answer, *, replayed: bool = False) -> Response:
-    """The answer as it goes over the wire."""
+    """Turn a stored response into an HTTP response."""
     headers = {"ETag": answer.etag} if answer.etag else {}
     if replayed:
         headers[REPLAYED] = "true"
@@ -49,14 +49,14 @@ def respond(answer: Answer, *, replayed: bool = False) -> Response:
 
 @dataclass(frozen=True)
 class Once:
-    """Does a request's work, or finds the answer it had. Look-ups belong into the work: a replay needs none."""
+    """Does a request's work once, or finds its first response. Lookups belong in the work: a replay needs none."""
 
     access: Access
     request: Request
     key: str | None
 
     async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Response:
-        """Answer with what `work` gives. Raises what it raises, KeyUsedBefore and CallbackNotFound."""
+        """Respond with the result of `work`. Raises what it raises, KeyUsedBefore and CallbackNotFound."""
         if self.key is None:
             return respond(await work())
         body = (await self.request.body()).decode("latin-1")
@@ -66,7 +66,7 @@ class Once:
                 self.access.agent.name, self.key, asked, work, scope=self.access.scope
             )
         except AnswerNotVisible:
-            raise CallbackNotFound from None  # as for any callback outside the caller's departments
+            raise CallbackNotFound from None  # as for any callback outside the agent's departments
         return respond(answer, replayed=replayed)
 
 

@@ -1,4 +1,4 @@
-"""The queue as figures for Prometheus: how many open callbacks each department has, by status."""
+"""The size of the queue, by department and status, for Prometheus."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ FRESH_FOR = timedelta(seconds=10)
 
 
 class QueueGauge:
-    """Counts when asked, at most every ten seconds however often it is scraped."""
+    """Counts open callbacks on request, at most every ten seconds."""
 
     def __init__(self, *, desk: Desk, clock: Clock) -> None:
         self._desk = desk
@@ -22,7 +22,7 @@ class QueueGauge:
         self._counted_at: datetime | None = None
 
     async def counts(self, departments: Departments) -> dict[tuple[str, str], int]:
-        """Open callbacks by (department slug, status), zeroes included. Raises StorageUnavailable."""
+        """Count open callbacks by (department slug, status), zeroes included. Raises StorageUnavailable."""
         now = self._clock.now()
         if self._counted_at is None or now - self._counted_at >= FRESH_FOR:
             self._counts = await self._count(departments)

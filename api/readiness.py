@@ -1,5 +1,8 @@
-"""Whether what the api depends on answers. Details are fixed sentences: no address, no password, no server's words;
-only of the operators' own files they tell the line and what is wrong with it."""
+"""Checks of what the api depends on.
+
+Details are fixed sentences without addresses, passwords or text of another system. For the operators' own files they
+name the line and its fault.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +19,11 @@ from desk.tls import client_context
 
 ASTERISK_SECONDS = 2.0
 REFUSED = "refused.txt"
-"""Left in prompts/build by a build that was refused."""
+"""The note that a refused build leaves in prompts/build."""
 
 
 class Asterisk:
-    """Asks Asterisk's own HTTP server whether it is there (GET /ari/asterisk/ping), with the password in a header."""
+    """Pings Asterisk's own HTTP server (GET /ari/asterisk/ping), with the password in a header."""
 
     def __init__(self, settings: AriSettings) -> None:
         base = settings.url.rstrip("/").removesuffix("/ari")
@@ -36,7 +39,7 @@ class Asterisk:
         )
 
     async def check(self) -> Component:
-        """Never raises: whatever goes wrong is said in words."""
+        """Check that Asterisk answers. Never raises."""
         try:
             answer = await self._client.get("/ari/asterisk/ping")
         except httpx.TimeoutException:
@@ -54,7 +57,7 @@ class Asterisk:
 
 
 async def check_database(desk: Desk) -> Component:
-    """Never raises: a database that is away is said in words."""
+    """Check that the database answers. Never raises."""
     try:
         await desk.ping()
     except StorageUnavailable:
@@ -63,7 +66,7 @@ async def check_database(desk: Desk) -> Component:
 
 
 class OperatorsFiles:
-    """What operators edit while we run. A mistake is no reason to stop: the last good file goes on, and this tells."""
+    """The files that operators edit while the service runs. After a mistake the last good file stays in use."""
 
     def __init__(
         self,
@@ -76,8 +79,8 @@ class OperatorsFiles:
         self._refused = prompts_dir / "build" / REFUSED
 
     def departments(self) -> Component:
-        """Whether departments.toml, as it is on disk now, is the one in use."""
-        self._departments()  # looks at the file
+        """Check that departments.toml is in use as it is on disk."""
+        self._departments()  # reads the file if it has changed
         fault = self._fault()
         if fault is None:
             return Component(True, "in use as on disk")
@@ -85,7 +88,7 @@ class OperatorsFiles:
         return Component(False, f"{place}: {fault.reason}; the last good file goes on")
 
     def prompts(self) -> Component:
-        """Whether the last build of the prompts was refused (`innringing prompts build` leaves a note)."""
+        """Check whether the last build of the prompts was refused."""
         try:
             reason = self._refused.read_text("utf-8").strip()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What the routes need, put together once by hand and reached through the application."""
+"""The services behind the web door, built once at start and reached through the application."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ from desk.settings.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything behind the web door."""
+    """Everything that routes use."""
 
     settings: Settings
     desk: Desk
@@ -70,7 +70,7 @@ class Services:
     pages: SingleFlight[Hashable, str] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:
-        """End what works in the background, and its connections; the database is closed after it, by who opened it."""
+        """Stop background work and close connections. Close the database afterwards."""
         await self.live.close()
         await self.asterisk.close()
         await self.sender.close()
@@ -79,9 +79,9 @@ class Services:
 
 
 async def services_of(request: Request) -> Services:
-    """The services of the application that answers; they are there from start-up on.
+    """Return the services of the application.
 
-    A coroutine, since FastAPI runs a plain function in a thread: a request would wait for two of them.
+    A coroutine, since FastAPI runs a plain function in a thread, which would cost each request two of them.
     """
     services = request.app.state.services
     assert isinstance(services, Services)

@@ -1,4 +1,4 @@
-"""The demo's gateway for text messages: nothing is sent, and var/sms.jsonl shows what would have been."""
+"""The demo's SMS gateway: it writes messages to var/sms.jsonl instead of sending them."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 class DemoGateway:
-    """A `desk.sms.SmsGateway` that writes one JSON line a text, numbers masked, into a file only its owner reads.
+    """An SmsGateway that writes one JSON line per message, with masked numbers, to a file that only its owner can read.
 
-    A text that comes again under its key is not written again, as long as this process lives.
+    A message repeated under its key is written once for the lifetime of this process.
     """
 
     def __init__(self, var_dir: Path, clock: Clock) -> None:
@@ -29,7 +29,7 @@ class DemoGateway:
         self._written: set[str] = set()
 
     async def send(self, key: str, to: PhoneNumber, text: str, *, valid: timedelta) -> str:
-        """Write it down. Raises TryLater when the file can't be written."""
+        """Write the message. Raises TryLater when the file can't be written."""
         if key not in self._written:
             line = {"at": self._clock.now().isoformat(), "key": key, "to": to.masked, "text": text}
             try:
@@ -41,7 +41,7 @@ class DemoGateway:
         return f"demo-{key}"
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the file is opened for each message."""
 
     def _write(self, line: str) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)

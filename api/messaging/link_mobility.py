@@ -1,11 +1,11 @@
-"""LINK Mobility's gateway for text messages, spoken to in its own JSON form over HTTPS.
+"""LINK Mobility's SMS gateway, over its JSON interface.
 
 Source: LINK Mobility, «SMS REST API: MT and Delivery Reports», version 1.6 (3 July 2019), sections 0.5 (POST /sms/send,
 basic authentication, result 1005 «Queued», error codes 106xxx) and 0.9 (delivery reports and their result codes);
-version 2.4 (23 June 2025) has the same form, and a report for each part of a text in several (`id$n`).
+version 2.4 (23 June 2025) has the same form, and one report for each part of a long message (`id$n`).
 
-`refId` carries our key and comes back with each report. LINK Mobility does not promise to send the same `refId` only
-once: after a crash at the very moment of sending, a patient may get the same text twice.
+`refId` carries our key and returns with each report. LINK Mobility does not promise to send the same `refId` only
+once: after a crash at the moment of sending, a patient may get the same message twice.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ SECONDS: Final = 10.0
 SHORTEST_VALID: Final = timedelta(minutes=1)
 QUEUED: Final = 1005
 OURS: Final = frozenset({106100, 106101, 106200, 106201, 106300, 106301})
-"""Result codes that tell of our settings: the texts themselves are good."""
+"""Result codes that mean our settings are wrong, not the message."""
 UNSURE: Final = frozenset({106000})
 ON_ITS_WAY: Final = frozenset({1000, 1005, 1008, 1011, 1012})
 ARRIVED: Final = frozenset({1001, 1007})
 REASONS: Final[Mapping[int, str]] = {
-    **dict.fromkeys((4, 5, 1010), "unknown"),  # nobody can say whether it arrived
+    **dict.fromkeys((4, 5, 1010), "unknown"),  # it is unknown whether it arrived
     1002: "expired",
     1004: "phone_full",
     2104: "no_such_number",
@@ -39,11 +39,11 @@ REASONS: Final[Mapping[int, str]] = {
     2106: "no_such_number",
     2107: "blocked",
 }
-"""What failed, in codes agents may be shown; any other is `not_delivered`."""
+"""Reasons of failures, as codes that agents may see; any other is `not_delivered`."""
 
 
 class LinkMobility:
-    """The gateway as a `desk.sms.SmsGateway`. Close it at the end."""
+    """An SmsGateway. Close it at the end."""
 
     def __init__(self, settings: SmsSettings, *, seconds: float = SECONDS) -> None:
         """`settings` name this gateway and all it needs (`Settings.load` has checked that)."""
@@ -58,7 +58,7 @@ class LinkMobility:
         self._same = _same_for_all(settings)
 
     async def send(self, key: str, to: PhoneNumber, text: str, *, valid: timedelta) -> str:
-        """LINK Mobility's messageId. Raises TryLater and Refused."""
+        """Send a message and return LINK Mobility's messageId. Raises TryLater and Refused."""
         milliseconds = max(valid, SHORTEST_VALID) // timedelta(milliseconds=1)
         body = self._same | {
             "destination": to.e164,
@@ -87,26 +87,26 @@ class LinkMobility:
 
 
 @dataclass(frozen=True)
-class Reported:
-    """What a delivery report says: of which part of the text, and what became of it. `reason` where it failed."""
+class DeliveryReport:
+    """The state of one part of a message. `reason` is set when the delivery failed."""
 
     part: str
     state: SmsState
     reason: str | None
 
 
-def reported(id: str | None, code: int) -> Reported:
-    """A report's `id` and `resultCode`, read. What is neither on its way nor arrived has failed."""
+def reported(id: str | None, code: int) -> DeliveryReport:
+    """Read a report's `id` and `resultCode`. A message that is neither on its way nor delivered has failed."""
     part = (id or "").partition("$")[2][:4]
     if code in ON_ITS_WAY:
-        return Reported(part, SmsState.SENT, None)
+        return DeliveryReport(part, SmsState.SENT, None)
     if code in ARRIVED:
-        return Reported(part, SmsState.DELIVERED, None)
-    return Reported(part, SmsState.FAILED, REASONS.get(code, "not_delivered"))
+        return DeliveryReport(part, SmsState.DELIVERED, None)
+    return DeliveryReport(part, SmsState.FAILED, REASONS.get(code, "not_delivered"))
 
 
 def _same_for_all(settings: SmsSettings) -> dict[str, Any]:
-    """What every text is sent with."""
+    """The fields that all messages share."""
     sender = settings.sender
     name = "SHORTNUMBER" if sender.isdecimal() else "ALPHANUMERIC"
     gates = {"deliveryReportGates": [settings.gate_id]} if settings.gate_id else {}
@@ -124,7 +124,7 @@ def _same_for_all(settings: SmsSettings) -> dict[str, Any]:
 
 
 def _reference(answer: httpx.Response) -> str:
-    """The messageId of a text that was taken. Raises TryLater and Refused."""
+    """Return the messageId of an accepted message. Raises TryLater and Refused."""
     status = answer.status_code
     if status == httpx.codes.NO_CONTENT:
         return ""

@@ -1,4 +1,4 @@
-"""Work the service does by itself, again and again, while it runs."""
+"""Work that the service repeats in the background while it runs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,9 +17,9 @@ log = structlog.get_logger(__name__)
 async def repeating(
     work: Callable[[], Awaitable[object]], *, not_done: str, every: float = EVERY_SECONDS
 ) -> AsyncIterator[None]:
-    """Inside the block `work` is done at once and every so many seconds; `not_done` is what the log says when it isn't.
+    """Inside the block, do `work` at once and every `every` seconds; `not_done` is the log message when it fails.
 
-    A database that is away is waited for; a fault of ours is logged, and tried again.
+    After any failure, also of the database, the work is tried again at the next turn.
     """
     task = asyncio.create_task(_repeat(work, not_done, every))
     try:

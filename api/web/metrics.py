@@ -1,4 +1,4 @@
-"""What Prometheus reads. One registry for each application, made by create_app: nothing global, nothing personal."""
+"""Metrics for Prometheus. Each application has its own registry; no label names a person."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class MetricDescription(NamedTuple):
 
 
 class Metrics:
-    """Counters of this process, and the queue as the database has it when asked."""
+    """Counters of this process, and the queue as read from the database."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -49,7 +49,7 @@ class Metrics:
         )
 
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """`route` is a template, never an address; `status` 0 is a connection that closed before its answer."""
+        """Count a request. `route` is a template, never an address; `status` 0 means no response was sent."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
@@ -57,11 +57,11 @@ class Metrics:
         self._claims.labels(department).inc(claimed)
 
     def count_limited(self, limit: str) -> None:
-        """`limit`: credential, address or numbers."""
+        """Count a refused request. `limit` is credential, address or numbers."""
         self._limited.labels(limit).inc()
 
     def set_callbacks(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """`counts` is by (department slug, status); what it does not name is no longer shown."""
+        """Set the size of the queue by (department slug, status); omitted pairs are no longer reported."""
         self._callbacks.clear()
         for (department, status), count in counts.items():
             self._callbacks.labels(department, status).set(count)

@@ -1,4 +1,4 @@
-"""What an agent is told in Norwegian once an attempt is recorded. Pure."""
+"""The next step after an attempt, in Norwegian, for the agent. Pure."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ _CLOSED = {ClosedReason.REACHED: "avsluttet: nådd", ClosedReason.WRONG_NUMBER: 
 
 
 def what_happens_next(callback: Callback, department: Department, now: datetime) -> str:
-    """«ringes igjen i dag klokken 13», or «ikke nådd, ringt x3: …» to paste into the record."""
+    """Say «ringes igjen i dag klokken 13», or «ikke nådd, ringt x3: …» to paste into the medical record."""
     last = callback.attempts[-1] if callback.attempts else None
     if callback.status is Status.WAITING and last and last.outcome is AttemptOutcome.DROPPED:
         return "brutt: først i køen, ring opp igjen nå"

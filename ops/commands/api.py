@@ -16,7 +16,7 @@ import typer
 import uvicorn
 import uvloop
 
-from api.app import beside_requests, create_app, open_services
+from api.app import background_work, create_app, open_services
 from api.web.metrics import Metrics
 from api.web.server.protocol import bounded
 from api.web.server.tls import CertificateFault, server_context
@@ -122,7 +122,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
                 "no list of leaked passwords: only the commonest are refused", setting=f"{PREFIX}LEAKED_PASSWORDS"
             )
         structlog.get_logger("api").info("listening", host=host, port=port, tls=tls is not None)
-        async with beside_requests(services):
+        async with background_work(services):
             await server.serve(sockets=[listening])
 
 

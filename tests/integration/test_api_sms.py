@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api.app import beside_requests, open_services
+from api.app import background_work, open_services
 from api.web.metrics import Metrics
 from desk.access.permissions import EVERYTHING, Role
 from desk.clock import SystemClock
@@ -230,7 +230,7 @@ async def test_running_api_sends_queued_texts_and_stops_cleanly(
     monkeypatch.setattr("desk.messages.sender.EVERY_SECONDS", 0.05)
     given = {"database_url": migrated_url, "var_dir": tmp_path, "ari_port": 1, **KEYS, **gateway.settings()}
     settings = Settings.load(environment="demo", **given)
-    async with open_services(settings, metrics=Metrics(), clock=SystemClock()) as services, beside_requests(services):
+    async with open_services(settings, metrics=Metrics(), clock=SystemClock()) as services, background_work(services):
         assert services.departments().get("kirurgi").sms_receipt
         registration = await services.desk.register(call(1), "kirurgi", None, parse_phone(MOBILE))
         callback = registration.callback

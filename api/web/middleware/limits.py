@@ -1,11 +1,11 @@
-"""How much may be asked, by one log-in or token, and from one address by who shows nothing that opens.
+"""Limits on requests: per session or token, and per address for requests without a valid one.
 
-Kept in this process' memory: with several processes each gives as much, and a restart begins anew. What must hold over
-all of them, how many identity numbers somebody is shown, is kept in the database (desk/callbacks/identity_reveal.py).
+The counts are in this process' memory: each process has its own, and a restart resets them. The limit on identity
+numbers must hold across processes, so it is in the database (desk/callbacks/identity_reveal.py).
 
-A credential that has used up its share is refused before the database is asked for anything. Where nothing that opens
-was shown, the request would be refused in any case: the limit only makes that cheaper, and leaves no row of the audit
-for each. So nobody who may come in is kept out by what others at the same address do, since a hospital may have one.
+A credential that has reached its limit is refused before the database is queried. A request without a valid one is
+refused anyway; there the limit saves the cost and an audit row for each. So agents are never locked out by others at
+the same address, which a whole hospital may share.
 """
 
 from collections.abc import Hashable
@@ -26,19 +26,19 @@ from desk.limits.rate import Rate, use
 Key = TypeVar("Key", bound=Hashable)
 
 MOST_BUCKETS: Final = 20_000
-"""Of each kind, before those that are full again are thrown away."""
-TOLD_EVERY: Final = timedelta(minutes=1)
-"""Of refusals by one bucket, one in so long leaves a row of the audit; the metrics count them all."""
+"""Buckets of each kind; beyond this number, full ones are dropped."""
+AUDIT_EVERY: Final = timedelta(minutes=1)
+"""Refusals by one bucket add at most one audit row in this time; the metrics count them all."""
 
 
 @dataclass
 class _Bucket:
-    """`who` and `name`: whose it is, for the audit; None of an address."""
+    """`who` and `name` identify the credential in the audit; None for an address."""
 
     full_at: datetime
     who: str | None = None
     name: str | None = None
-    told_at: datetime | None = None
+    audited_at: datetime | None = None
 
 
 class RequestLimits:
@@ -53,7 +53,7 @@ class RequestLimits:
         self._addresses: dict[str, _Bucket] = {}
 
     def take(self, request: Request, secret: str) -> bool:
-        """One more request by that secret, before it is looked up; False: it has not opened anything lately.
+        """Count a request with this secret before the secret is looked up. Return whether it was valid lately.
 
         Raises TooManyRequests.
         """
@@ -69,14 +69,14 @@ class RequestLimits:
         return True
 
     def opened(self, secret: str, *, who: str, name: str) -> None:
-        """A secret that had no bucket opens: it gets one. `name`: what the audit knows it by."""
+        """Give a valid secret its bucket. `name` identifies it in the audit."""
         now, key = self._clock.now(), hashed(secret)
         bucket = self._credentials.get(key) or _Bucket(now, who, name)
         bucket.full_at = use(bucket.full_at, now, self._requests).full_at
         _keep(self._credentials, key, bucket, now)
 
     def opened_nothing(self, request: Request) -> None:
-        """What was shown opens nothing. Raises TooManyRequests in place of the refusal, if that came too often."""
+        """Count a request without a valid credential. Raises TooManyRequests when the address sends too many."""
         now, key = self._clock.now(), network(request.client.host if request.client else "")
         bucket = self._addresses.get(key) or _Bucket(now)
         asked = use(bucket.full_at, now, self._refusals)
@@ -88,15 +88,15 @@ class RequestLimits:
     def _refuse(self, request: Request, bucket: _Bucket, limit: str, wait: int) -> NoReturn:
         now = self._clock.now()
         self._metrics.count_limited(limit)
-        if bucket.told_at is None or now - bucket.told_at >= TOLD_EVERY:
-            bucket.told_at = now
+        if bucket.audited_at is None or now - bucket.audited_at >= AUDIT_EVERY:
+            bucket.audited_at = now
         else:
             trace_of(request).untold = True
         raise TooManyRequests(wait)
 
 
 def _keep(buckets: dict[Key, _Bucket], key: Key, bucket: _Bucket, now: datetime) -> None:
-    """Keep it. Where there are too many, full ones go: they say nothing; if that is not half of them, all do."""
+    """Store a bucket. At the maximum, drop the full ones, which hold no information; if too few are, drop all."""
     if key not in buckets and len(buckets) >= MOST_BUCKETS:
         for full in [each for each, found in buckets.items() if found.full_at <= now]:
             del buckets[full]
