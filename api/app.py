@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from api.auth.cookies import Cookies
 from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
@@ -50,13 +51,14 @@ from api.web.middleware.limits import RequestLimits
 from api.web.middleware.requests import RequestMiddleware
 from api.web.middleware.security_headers import SecurityHeadersMiddleware
 from api.web.problems import Statuses, register, registered, use_problem_documents
+from desk.access.actor import SYSTEM
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
-from desk.accounts.oidc.identities import ProviderPeople
+from desk.accounts.oidc.identities import OidcIdentities
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
-from desk.accounts.tokens.management import Issuance
+from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.queue import LEASE, Desk
@@ -235,7 +237,7 @@ async def background_work(services: Services) -> AsyncIterator[None]:
 
 def _forgotten_absentees(services: Services) -> AbstractAsyncContextManager[None]:
     """Delete refresh tokens of agents who are logged out, also while no provider is set up."""
-    forget = partial(services.provider_people.forget_absent, services.settings.login.session_limits)
+    forget = partial(services.oidc_identities.forget_absent, SYSTEM, services.settings.login.session_limits)
     return repeating(forget, not_done="refresh tokens of ended sessions not deleted", every=HOUR)
 
 
@@ -276,7 +278,8 @@ def build_services(
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
         emergencies=Emergencies(database=database, departments=departments, clock=clock),
         agents=agents,
-        issuance=Issuance(database=database, tokens=agents.tokens, clock=clock),
+        cookies=Cookies(demo=settings.demo),
+        token_management=TokenManagement(database=database, tokens=agents.tokens, clock=clock),
         sessions=sessions,
         logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=passwords),
         second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
@@ -294,7 +297,7 @@ def build_services(
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
         ),
-        provider_people=ProviderPeople(database=database, vault=vault, clock=clock),
+        oidc_identities=OidcIdentities(database=database, vault=vault, clock=clock),
         audit=audit,
         audit_retention=make_audit_retention(database, audit, settings.audit, clock),
     )

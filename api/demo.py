@@ -6,9 +6,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import ALL_DEPARTMENTS, Role
-from desk.accounts.agents import AgentExists, Agents
-from desk.accounts.errors import AgentNotFound
+from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentNameTaken, AgentNotFound
 from desk.accounts.login import Logins
 
 NAME = "demo"
@@ -26,11 +27,11 @@ async def ensure_demo_agent(agents: Agents, var_dir: Path) -> Path:
             file.chmod(0o600)
             break
         with suppress(AgentNotFound):
-            await agents.revoke(NAME)
+            await agents.revoke(SYSTEM, NAME)
         try:
-            _write_private(file, await agents.add(NAME, Role.AGENT, [ALL_DEPARTMENTS], phone=PHONE))
+            _write_private(file, await agents.add(SYSTEM, NAME, Role.AGENT, [ALL_DEPARTMENTS], phone=PHONE))
             break
-        except AgentExists:  # another api is starting too: use its token
+        except AgentNameTaken:  # another api is starting too: use its token
             await asyncio.sleep(0.2)
     return file
 

@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from api.auth.access import Access, Worker
+from api.access import Access, Worker
 from desk.callbacks.errors import CallbackNotFound
 from desk.idempotency.answers import Answer
 from desk.idempotency.errors import AnswerNotVisible

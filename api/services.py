@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from api.auth.cookies import Cookies
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
@@ -14,10 +15,10 @@ from api.web.middleware.limits import RequestLimits
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
 from desk.accounts.login import Logins
-from desk.accounts.oidc.identities import ProviderPeople
+from desk.accounts.oidc.identities import OidcIdentities
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
-from desk.accounts.tokens.management import Issuance
+from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callbacks.edits import CallbackEdits
@@ -48,7 +49,8 @@ class Services:
     ledger: Ledger
     emergencies: Emergencies
     agents: Agents
-    issuance: Issuance
+    cookies: Cookies
+    token_management: TokenManagement
     sessions: Sessions
     logins: Logins
     second_factors: SecondFactors
@@ -64,7 +66,7 @@ class Services:
     sender: Sender
     retention: Retention
     single_sign_on: SingleSignOn | None
-    provider_people: ProviderPeople
+    oidc_identities: OidcIdentities
     audit: Audit
     audit_retention: AuditRetention
     pages: SingleFlight[Hashable, str] = field(default_factory=SingleFlight)

@@ -1,28 +1,29 @@
-"""Who asks, and what they may see: the one dependency every route of /api/v1 goes through.
+"""Who a request is from, and what they may see: the dependency of every route under /api/v1.
 
-Routes check no department: they hand `Access.scope` on to the desk, which can't be asked without one, and there it
-becomes part of each statement.
+Routes check no department themselves. They pass `Access.actor` to the desk, whose scope becomes part of each statement.
+api/access.py has the dependencies by permission.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import structlog
-from fastapi import Depends, Query, Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.auth.cookies import SESSION
 from api.auth.credentials import Credential, credential_of
-from api.services import Services, services_of
+from api.auth.services import AuthServices, auth_services_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
-from api.web.text import PLAIN_TEXT
 from desk.access.actor import Actor
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope
 from desk.access.trail import Trail
-from desk.accounts.sessions.service import Session
+from desk.accounts.sessions.model import Session
+
+S = TypeVar("S", bound=AuthServices)
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -38,22 +39,23 @@ cookie = APIKeyCookie(
 
 
 @dataclass(frozen=True)
-class Access:
-    """A signed-in agent, and the services of the house seen with that agent's eyes.
-
-    `scope` is where the agent has the permission the route asks for.
-    """
+class Access(Generic[S]):
+    """An authenticated agent, and the application's services. `scope`: where the agent has the route's permission."""
 
     agent: Agent
-    services: Services
+    services: S
     scope: Scope
     credential: Credential
     trail: Trail
 
     @property
     def actor(self) -> Actor:
-        """The agent as the desk's services take them: bounded by `scope`, leaving the request's trail."""
+        """The agent as an actor within `scope`, with the request's trail."""
         return Actor(self.agent.name, self.scope, self.trail)
+
+    def acting(self, permission: Permission) -> Actor:
+        """The agent as an actor where it has that permission, with the request's trail."""
+        return Actor(self.agent.name, self.agent.scope(permission), self.trail)
 
     def reading(self, asked: str | Sequence[str] | None = None) -> Actor:
         """The actor within `looking(asked)`; raises what that raises."""
@@ -64,10 +66,10 @@ class Access:
         return [slug for slug in self.services.departments() if self.scope.covers(slug)]
 
     def looking(self, asked: str | Sequence[str] | None = None) -> Scope:
-        """The scope of a look at those departments, else at all the agent has.
+        """The scope within those departments, or within all the agent's if none are named.
 
-        Raises DepartmentNotAllowed for one that is not the agent's, whether it exists or not; DepartmentNotFound for
-        an unknown one asked for by an agent of all departments.
+        Raises DepartmentNotAllowed for one that isn't the agent's, whether it exists or not; DepartmentNotFound for an
+        unknown one requested by an agent of all departments.
         """
         if asked is None:
             return self.scope.within(self.departments())
@@ -78,18 +80,28 @@ class Access:
         return self.scope.within(named)
 
 
-def trace(request: Request, credential: Credential, scope: Scope | None) -> None:
-    """Tell the audit who asks, and by which session or token."""
-    told = trace_of(request)
-    told.who, told.scope, told.session = credential.agent.name, scope, credential.name
-    told.role = ",".join(sorted({grant.role.value for grant in credential.agent.grants}))
+@dataclass(frozen=True)
+class PersonalAccess(Generic[S]):
+    """A person logged in at a browser, whatever their roles, for what concerns their own account."""
+
+    agent: Agent
+    services: S
+    session: Session
+    secret: str
+    trail: Trail
+
+    def acting(self, permission: Permission) -> Actor:
+        """The person as an actor where they have that permission, with the request's trail."""
+        return Actor(self.agent.name, self.agent.scope(permission), self.trail)
+
+    def require_recent(self) -> None:
+        """Raises LogInAgain unless the log-in is recent: someone at an abandoned screen must not get further."""
+        self.services.sessions.require_recent(self.session)
 
 
 @dataclass(frozen=True)
-class OpenTo:
-    """Log-ins that are for one thing alone, which a route takes all the same: with a first password, with a password
-    alone where a second factor is asked for.
-    """
+class Unfinished:
+    """Which unfinished log-ins a route accepts: with a first password, or without a required second factor."""
 
     first_password: bool = False
     no_second_factor: bool = False
@@ -104,94 +116,64 @@ class OpenTo:
             raise SecondFactorMustBeAdded
 
 
-WHOLE: Final = OpenTo()
-ANYHOW: Final = OpenTo(first_password=True, no_second_factor=True)
+FINISHED_ONLY: Final = Unfinished()
+ANY_LOG_IN: Final = Unfinished(first_password=True, no_second_factor=True)
 
 
-def signed_in(permission: Permission, *, open_to: OpenTo = WHOLE) -> Callable[..., Awaitable[Access]]:
-    """A dependency: somebody with a valid token or log-in whose role has `permission`.
+def signed_in(
+    permission: Permission, *, accepting: Unfinished = FINISHED_ONLY
+) -> Callable[..., Awaitable[Access[Any]]]:
+    """A dependency: an agent with a valid token or session, whose role has `permission`.
 
-    Raises NotSignedIn, CrossSite, RoleNotAllowed; what `open_to` raises.
+    Raises NotSignedIn, CrossSite, RoleNotAllowed, PasswordMustBeChanged, SecondFactorMustBeAdded.
     """
 
     async def dependency(
         request: Request,
-        services: Annotated[Services, Depends(services_of)],
+        services: Annotated[AuthServices, Depends(auth_services_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
         _cookie: Annotated[str | None, Security(cookie)],  # for the OpenAPI document
-    ) -> Access:
+    ) -> Access[Any]:
         credential = await credential_of(request, services, credentials)
         agent = credential.agent
         scope = agent.scope(permission)
-        trace(request, credential, scope)
-        open_to.check(credential.session)
+        _trace(request, credential, scope)
+        accepting.check(credential.session)
         if not agent.may(permission):
             raise RoleNotAllowed
-        structlog.contextvars.bind_contextvars(agent=agent.name)
         return Access(agent, services, scope, credential, trace_of(request).trail)
 
     return dependency
 
 
-@dataclass(frozen=True)
-class PersonsAccess:
-    """Somebody logged in at a browser, whatever their roles: for what concerns only their own access."""
+def logged_in(accepting: Unfinished = FINISHED_ONLY) -> Callable[..., Awaitable[PersonalAccess[Any]]]:
+    """A dependency: a person at a browser.
 
-    agent: Agent
-    services: Services
-    session: Session
-    secret: str
-
-    def require_recent(self) -> None:
-        """Raises LogInAgain unless the log-in is recent: who finds a session open may not do what asks this."""
-        self.services.sessions.require_recent(self.session)
-
-
-def logged_in(open_to: OpenTo = WHOLE) -> Callable[..., Awaitable[PersonsAccess]]:
-    """A dependency: somebody at a browser.
-
-    Raises NotSignedIn, also for a token: machines have no log-in; CrossSite; what `open_to` raises.
+    Raises NotSignedIn, also for a token, because programs have no log-in; CrossSite, PasswordMustBeChanged,
+    SecondFactorMustBeAdded.
     """
 
     async def dependency(
         request: Request,
-        services: Annotated[Services, Depends(services_of)],
+        services: Annotated[AuthServices, Depends(auth_services_of)],
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
         _cookie: Annotated[str | None, Security(cookie)],
-    ) -> PersonsAccess:
+    ) -> PersonalAccess[Any]:
         credential = await credential_of(request, services, credentials)
         if credential.session is None:
             raise NotSignedIn
-        trace(request, credential, None)
-        open_to.check(credential.session)
-        structlog.contextvars.bind_contextvars(agent=credential.agent.name)
-        return PersonsAccess(credential.agent, services, credential.session, credential.secret)
+        _trace(request, credential, None)
+        accepting.check(credential.session)
+        return PersonalAccess(
+            credential.agent, services, credential.session, credential.secret, trace_of(request).trail
+        )
 
     return dependency
 
 
-def check_manages(agent: Agent, other: str | None) -> None:
-    """Raises RoleNotAllowed for a look at somebody else's access without MANAGE. None is one's own."""
-    if other not in (None, agent.name) and not agent.may(Permission.MANAGE):
-        raise RoleNotAllowed
-
-
-AgentQuery = Annotated[
-    str | None,
-    Query(
-        min_length=1,
-        max_length=128,
-        pattern=PLAIN_TEXT,
-        description="Somebody else's, of an agent within the departments where you have `manage`.",
-    ),
-]
-InSession = Annotated[PersonsAccess, Depends(logged_in())]
-InAnySession = Annotated[PersonsAccess, Depends(logged_in(ANYHOW))]
-"""Also in one begun with a first password: for seeing that it is so, changing it and logging out."""
-InOneToAdd = Annotated[PersonsAccess, Depends(logged_in(OpenTo(no_second_factor=True)))]
-"""Also in one begun with a password alone where more is asked: for adding it."""
-SignedInAnyhow = Annotated[Access, Depends(signed_in(Permission.SIGN_IN, open_to=ANYHOW))]
-SignedIn = Annotated[Access, Depends(signed_in(Permission.SIGN_IN))]
-Reader = Annotated[Access, Depends(signed_in(Permission.READ))]
-Worker = Annotated[Access, Depends(signed_in(Permission.WORK))]
-Closer = Annotated[Access, Depends(signed_in(Permission.CLOSE))]
+def _trace(request: Request, credential: Credential, scope: Scope | None) -> None:
+    """Record for the audit and the log who the request is from, and by which session or token."""
+    trace = trace_of(request)
+    trace.who, trace.scope, trace.session = credential.agent.name, scope, credential.name
+    trace.role = ",".join(sorted({grant.role.value for grant in credential.agent.grants}))
+    structlog.contextvars.bind_contextvars(agent=credential.agent.name)

@@ -1,9 +1,9 @@
-"""The cookies of the web door: a session's secret, and what a browser is known by at its next log-in.
+"""The cookies of the web door: the session's secret, and the one by which a browser is known at its next log-in.
 
-`__Host-` makes browsers take them only over TLS, for this host alone and every path of it: no neighbour under the same
-domain can plant one. SameSite=Strict: nothing here is meant to be opened by a link from elsewhere, and looking at a
-patient leaves a trace, so not even a GET from another site goes with the agent's access. In the demo, over plain HTTP
-to this machine, browsers would refuse such a cookie: there it has a plain name and no `Secure`.
+With `__Host-` browsers accept them only over TLS, for this host and every path of it, so no neighbour under the same
+domain can set one. They are SameSite=Strict: nothing here is opened by a link from another site, and reading about a
+patient leaves a row in the audit, so not even a GET from another site may use the agent's access. Browsers would refuse
+such cookies in the demo, over plain HTTP on this machine: there they have a plain name and no `Secure`.
 """
 
 from ipaddress import ip_address
@@ -12,64 +12,58 @@ from typing import Final
 from fastapi import Request, Response
 
 from desk.accounts.login import DEVICE_LASTS
-from desk.settings.settings import Settings
 
 SESSION: Final = "innringing"
 DEVICE: Final = "innringing-device"
 CSRF_HEADER: Final = "X-CSRF-Token"
 LONGEST: Final = 200
-LEFT_BEHIND: Final = '"cache", "storage"'
-"""What a browser clears at log-out. Not "cookies": what the browser is known by at the next log-in goes on."""
+CLEARED: Final = '"cache", "storage"'
+"""What a browser clears at log-out. Not "cookies", because the device cookie stays."""
 
 
-def read(request: Request, settings: Settings, name: str) -> str | None:
-    """The cookie's value, if it could be ours."""
-    value = request.cookies.get(_full(request, settings, name))
-    return value if value and len(value) <= LONGEST else None
+class Cookies:
+    """Reads and sets the cookies. `demo`: over plain HTTP on this machine they need no TLS."""
 
+    def __init__(self, *, demo: bool) -> None:
+        self._demo = demo
 
-def keep_session(response: Response, request: Request, settings: Settings, token: str) -> None:
-    """The browser forgets it when it is closed; how long it opens is the server's to say."""
-    _set(response, request, settings, SESSION, token, None)
+    def read(self, request: Request, name: str) -> str | None:
+        """The cookie's value, unless it is too long to be ours."""
+        value = request.cookies.get(self._full(request, name))
+        return value if value and len(value) <= LONGEST else None
 
+    def set_session(self, response: Response, request: Request, token: str) -> None:
+        """Set the session's cookie. The browser deletes it when it closes; the server decides how long it is valid."""
+        self._set(response, request, SESSION, token, None)
 
-def keep_device(response: Response, request: Request, settings: Settings, device: str) -> None:
-    """Kept for as long as the server knows the device."""
-    _set(response, request, settings, DEVICE, device, int(DEVICE_LASTS.total_seconds()))
+    def set_device(self, response: Response, request: Request, device: str) -> None:
+        """Set the device cookie for as long as the server knows the device."""
+        self._set(response, request, DEVICE, device, int(DEVICE_LASTS.total_seconds()))
 
+    def log_out(self, response: Response, request: Request) -> None:
+        """Delete the session's cookie, and everything the browser has cached or stored."""
+        self._set(response, request, SESSION, "", 0)
+        response.headers["Clear-Site-Data"] = CLEARED
 
-def drop_session(response: Response, request: Request, settings: Settings) -> None:
-    """Tell the browser to forget it."""
-    _set(response, request, settings, SESSION, "", 0)
+    def _set(self, response: Response, request: Request, name: str, value: str, max_age: int | None) -> None:
+        response.set_cookie(
+            self._full(request, name),
+            value,
+            max_age=max_age,
+            path="/",
+            secure=not self._is_plain(request),
+            httponly=True,
+            samesite="strict",
+        )
 
+    def _full(self, request: Request, name: str) -> str:
+        return name if self._is_plain(request) else f"__Host-{name}"
 
-def forget_session(response: Response, request: Request, settings: Settings) -> None:
-    """Log out the browser: without the cookie, and with nothing left of what it was shown or kept."""
-    drop_session(response, request, settings)
-    response.headers["Clear-Site-Data"] = LEFT_BEHIND
-
-
-def _set(response: Response, request: Request, settings: Settings, name: str, value: str, max_age: int | None) -> None:
-    response.set_cookie(
-        _full(request, settings, name),
-        value,
-        max_age=max_age,
-        path="/",
-        secure=not _plain(request, settings),
-        httponly=True,
-        samesite="strict",
-    )
-
-
-def _full(request: Request, settings: Settings, name: str) -> str:
-    return name if _plain(request, settings) else f"__Host-{name}"
-
-
-def _plain(request: Request, settings: Settings) -> bool:
-    """Only in the demo, over HTTP, from this machine to this machine."""
-    if not settings.demo or request.url.scheme != "http" or request.client is None:
-        return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    def _is_plain(self, request: Request) -> bool:
+        """Whether this is the demo, over HTTP, with a client on this machine."""
+        if not self._demo or request.url.scheme != "http" or request.client is None:
+            return False
+        try:
+            return ip_address(request.client.host).is_loopback
+        except ValueError:
+            return False

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.auth.access import SignedInAnyhow
+from api.access import SignedInAnyhow
 from api.openapi import API, problems
 from api.schemas.agents import MeOut
 

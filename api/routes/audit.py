@@ -4,26 +4,23 @@ import re
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from api.auth.access import Access, signed_in
+from api.access import Auditor
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.audit import AuditPage, AuditRowOut, ExtractIn, ExtractLineOut, ExtractOut, Form
 from api.schemas.fields import Moment
 from api.web.middleware.trace import trace_of
 from api.web.text import PLAIN_TEXT
-from desk.access.permissions import Permission
 from desk.audit.audit import AuditOutcome
 from desk.audit.extract import as_csv, lines
 from desk.audit.repository import AuditFilter
 from desk.numbers.identity_number import parse_identity
 
 router = APIRouter(prefix=f"{API}/audit", tags=["audit"])
-
-Auditor = Annotated[Access, Depends(signed_in(Permission.AUDIT))]
 
 CSV = "text/csv"
 NEXT = "X-Next-Cursor"

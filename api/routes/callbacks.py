@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from api.auth.access import Reader, Worker
+from api.access import Reader, Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.routes.parameters import CONFLICT, NO_DEPARTMENT, NOT_FOUND, Cursor, Limit

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth.access import Reader
+from api.access import Reader
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.calls import CallOut, CallPage

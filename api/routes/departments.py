@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth.access import Closer, SignedIn
+from api.access import Closer, SignedIn
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT
 from api.schemas.departments import ClosureIn, ClosureOut, DepartmentList, DepartmentOut

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.auth.access import Reader, Worker
+from api.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.parameters import CONFLICT
 from api.schemas.dials import DialIn, DialOut

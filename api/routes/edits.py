@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header
 from fastapi.responses import Response
 
-from api.auth.access import Worker
+from api.access import Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.routes.parameters import CONFLICT, NO_DEPARTMENT, NOT_FOUND

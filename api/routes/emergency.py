@@ -5,13 +5,14 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
-from api.auth.access import Reader
+from api.access import Reader
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit, Number
 from api.routes.tokens import bearer_of
 from api.schemas.emergency import EmergencyIn, EmergencyOut, EmergencyPage
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
+from desk.access.permissions import Permission
 from desk.accounts.errors import EmergencyNotFound, EmergencyNotNeeded
 
 router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])
@@ -36,11 +37,11 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
     """
     trace_of(request).department = body.department
     lasting = timedelta(minutes=body.minutes)
-    given = await access.services.emergencies.open(
-        access.agent, body.department, body.reason, lasting=lasting, by=bearer_of(access)
+    opened = await access.services.emergencies.open(
+        access.actor, access.agent, body.department, body.reason, lasting=lasting, by=bearer_of(access)
     )
-    trace_of(request).why = f"emergency_access:{given.id}"
-    return EmergencyOut.of(given)
+    trace_of(request).why = f"emergency_access:{opened.id}"
+    return EmergencyOut.of(opened)
 
 
 @router.get("", operation_id="list_emergency_access", responses=problems(NO_DEPARTMENT))
@@ -50,7 +51,8 @@ async def list_emergencies(
     """List emergency access to the departments you lead or audit, and your own, newest first."""
     if department is not None:
         access.looking(department)
-    page = await access.services.emergencies.list(access.agent, department=department, cursor=cursor, limit=limit)
+    overseer = access.acting(Permission.OVERSEE)
+    page = await access.services.emergencies.list(overseer, department=department, cursor=cursor, limit=limit)
     return EmergencyPage(items=[EmergencyOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
@@ -61,6 +63,6 @@ async def list_emergencies(
 )
 async def end_emergency(number: Number, access: Reader, request: Request) -> EmergencyOut:
     """End an emergency access early: your own, or one in a department you lead. Repeating it changes nothing."""
-    ended = await access.services.emergencies.end(number, access.agent)
+    ended = await access.services.emergencies.end(access.acting(Permission.CLOSE), number)
     trace_of(request).department, trace_of(request).why = ended.department, f"emergency_access:{ended.id}"
     return EmergencyOut.of(ended)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from pydantic import WithJsonSchema
 
-from api.auth.access import Reader
+from api.access import Reader
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, DepartmentQuery
 from api.web.events.live import EventReader
@@ -76,7 +76,7 @@ async def events(
     scope = access.looking(department)
 
     async def still() -> bool:
-        agent = await access.credential.still()
+        agent = await access.credential.recheck()
         return agent is not None and all(map(agent.scope(Permission.READ).covers, scope.departments or ()))
 
     reader, live = EventReader(scope, still), access.services.live

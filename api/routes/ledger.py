@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from api.auth.access import Reader
+from api.access import Reader
 from api.idempotency import answered, respond
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, NOT_FOUND, Cursor, Limit

@@ -7,9 +7,9 @@ import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth import cookies
-from api.auth.oidc.errors import LoginError, LoginNotAskedFor, LogoutTokenNotValid, SingleSignOnOff
-from api.auth.oidc.login import LASTS, Answer
+from api.auth.cookies import SESSION
+from api.auth.oidc.errors import LoginError, LoginNotRequested, LogoutTokenNotValid, SingleSignOnOff
+from api.auth.oidc.login_flow import LASTS, AuthorizationResponse
 from api.auth.oidc.pages import page, question, wants_page
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.openapi import API
@@ -41,16 +41,16 @@ async def begin_log_in(request: Request, services: Inside, after: Short = None) 
         if not was_clicked_here(request):
             if wants_page(request):
                 return question(after)
-            raise LoginNotAskedFor("not-asked-for")
+            raise LoginNotRequested("not-asked-for")
         # Now, for the browser does not bring the session's cookie when another site, the provider, sends it back.
-        before = cookies.read(request, services.settings, cookies.SESSION)
-        begun = await single_sign_on.begin(after, before)
+        before = services.cookies.read(request, SESSION)
+        sent = await single_sign_on.start(after, before)
     except LoginError as error:
         return _refused(request, error)
-    answer = RedirectResponse(begun.address, status_code=303)
+    answer = RedirectResponse(sent.address, status_code=303)
     name, secure = _cookie(services)
     answer.set_cookie(
-        name, begun.cookie, max_age=int(LASTS.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
+        name, sent.cookie, max_age=int(LASTS.total_seconds()), path="/", secure=secure, httponly=True, samesite="lax"
     )
     return answer
 
@@ -67,15 +67,16 @@ async def finish_log_in(
     """Back from the provider, and on at once to an address without code and state."""
     name, secure = _cookie(services)
     try:
-        answered = Answer(state=state, code=code, iss=iss, error=error)
-        finished = await _single_sign_on(services).finish(answered, request.cookies.get(name))
+        response = AuthorizationResponse(state=state, code=code, iss=iss, error=error)
+        result = await _single_sign_on(services).finish(response, request.cookies.get(name))
     except (LoginError, AgentDisabled, AgentNameTaken) as refusal:
         answer = _refused(request, refusal)
     else:
-        trace_of(request).who = finished.opened.session.agent.name
-        log.info("logged in at the provider", agent=finished.opened.session.agent.name)
-        answer = RedirectResponse(finished.after, status_code=303)
-        cookies.keep_session(answer, request, services.settings, finished.opened.token)
+        agent = result.session.session.agent.name
+        trace_of(request).who = agent
+        log.info("logged in at the provider", agent=agent)
+        answer = RedirectResponse(result.after, status_code=303)
+        services.cookies.set_session(answer, request, result.session.token)
     answer.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
     return answer
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.auth.access import Worker
+from api.access import Worker
 from api.openapi import API, problems
 from api.web.problems import Statuses
 from desk.recordings.errors import RecordingNotFound

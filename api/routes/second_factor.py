@@ -4,8 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth import cookies
-from api.auth.access import AgentQuery, InOneToAdd, InSession, check_manages
+from api.access import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
 from api.schemas.second_factors import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut
 from api.schemas.sessions import SessionOut
@@ -37,7 +36,7 @@ NO_AGENT = (404, "There is no such agent within your departments.")
 async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondFactorOut:
     """Return whether your log-in has a second factor, and how many recovery codes are left."""
     check_manages(access.agent, agent)
-    return SecondFactorOut.of(await access.services.second_factors.state(access.agent, agent))
+    return SecondFactorOut.of(await access.services.second_factors.status(access.acting(Permission.MANAGE), agent))
 
 
 @router.post("", operation_id="start_second_factor", status_code=201, responses=problems())
@@ -46,8 +45,8 @@ async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
 
     This requires a log-in within the last ten minutes. Your present second factor works until you confirm the new one.
     """
-    started = await access.services.second_factors.start(access.session)
-    return SecondFactorStartedOut(secret=started.secret, address=started.address)
+    enrolment = await access.services.second_factors.start(access.acting(Permission.SIGN_IN), access.session)
+    return SecondFactorStartedOut(secret=enrolment.secret, address=enrolment.address)
 
 
 @router.post(
@@ -59,13 +58,13 @@ async def confirm_second_factor(
     access: InOneToAdd, body: CodeIn, request: Request, response: Response
 ) -> SecondFactorAddedOut:
     """Confirm the second factor with a code. All your sessions end, and the response starts a new one."""
-    confirmed = await access.services.second_factors.confirm(access.session, body.code)
-    opened = confirmed.opened
-    cookies.keep_session(response, request, access.services.settings, opened.token)
-    scope = opened.session.agent.scope(Permission.SIGN_IN)
+    result = await access.services.second_factors.confirm(access.acting(Permission.SIGN_IN), access.session, body.code)
+    new = result.session
+    access.services.cookies.set_session(response, request, new.token)
+    scope = new.session.agent.scope(Permission.SIGN_IN)
     departments = [slug for slug in access.services.departments() if scope.covers(slug)]
-    told = SessionOut.of_session(opened.session, opened.session.agent, departments, opened.csrf)
-    return SecondFactorAddedOut(**dict(told), recovery_codes=confirmed.recovery_codes)
+    session = SessionOut.of_session(new.session, new.session.agent, departments, new.csrf)
+    return SecondFactorAddedOut(**dict(session), recovery_codes=result.recovery_codes)
 
 
 @router.delete(
@@ -86,6 +85,6 @@ async def remove_second_factor(
     access.require_recent()
     name = agent or access.agent.name
     trace_of(request).why = f"second factor of {name}"
-    await access.services.second_factors.remove(name, by=access.agent)
+    await access.services.second_factors.remove(access.acting(Permission.MANAGE), name)
     if name == access.agent.name:
-        cookies.forget_session(response, request, access.services.settings)
+        access.services.cookies.log_out(response, request)

@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import cookies
-from api.auth.access import AgentQuery, InAnySession, InSession, check_manages
+from api.access import AgentQuery, InAnySession, InSession, check_manages
+from api.auth.cookies import DEVICE, SESSION
 from api.auth.credentials import check_same_site
 from api.openapi import API, problems
 from api.routes.parameters import Number
@@ -13,6 +13,7 @@ from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListed
 from api.services import Services, services_of
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
 from desk.accounts.errors import (
     AgentDisabled,
@@ -29,8 +30,8 @@ from desk.accounts.errors import (
     WrongLogin,
     WrongPassword,
 )
-from desk.accounts.login import LoggedIn
-from desk.accounts.sessions.service import Session, csrf_of
+from desk.accounts.login import LoginResult
+from desk.accounts.sessions.model import Session, csrf_of
 
 router = APIRouter(prefix=API, tags=["session"])
 
@@ -62,45 +63,45 @@ async def log_in(
     The browser's previous session ends.
     """
     check_same_site(request)
-    before = cookies.read(request, services.settings, cookies.SESSION)
+    before = services.cookies.read(request, SESSION)
     try:
         logged_in = await services.logins.by_password(
             body.name,
             body.password,
             address=request.client.host if request.client else UNKNOWN_ADDRESS,
-            device=cookies.read(request, services.settings, cookies.DEVICE),
+            device=services.cookies.read(request, DEVICE),
             code=body.code,
         )
     except SecondFactorNeeded:
         trace_of(request).why = f"password of {body.name}"  # the account's own name: its password was right
         raise
-    trace_of(request).who = logged_in.opened.session.agent.name
+    trace_of(request).who = logged_in.session.session.agent.name
     if logged_in.by_recovery_code:
         trace_of(request).why = "recovery-code"
     if before is not None:
-        await services.sessions.end(before)
-    return _kept(response, request, services, logged_in)
+        await services.sessions.end(SYSTEM, before)
+    return _with_cookies(response, request, services, logged_in)
 
 
 @router.get("/session", operation_id="get_session", responses=problems())
 async def current(access: InAnySession) -> SessionOut:
     """Return who is logged in, until when, and the CSRF token of this session."""
-    return _told(access.services, access.session, csrf_of(access.secret))
+    return _out(access.services, access.session, csrf_of(access.secret))
 
 
 @router.delete("/session", operation_id="log_out", status_code=204, responses=problems())
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out of this session."""
-    await access.services.sessions.end(access.secret)
-    cookies.forget_session(response, request, access.services.settings)
+    await access.services.sessions.end(access.acting(Permission.SIGN_IN), access.secret)
+    access.services.cookies.log_out(response, request)
 
 
 @router.delete("/sessions", operation_id="log_out_everywhere", status_code=204, responses=problems())
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
     """Log out of all your sessions. This requires a log-in within the last ten minutes."""
     access.require_recent()
-    await access.services.sessions.end_all(access.agent.name)
-    cookies.forget_session(response, request, access.services.settings)
+    await access.services.sessions.end_all(access.acting(Permission.SIGN_IN), access.agent.name)
+    access.services.cookies.log_out(response, request)
 
 
 @router.get(
@@ -111,7 +112,7 @@ async def log_out_everywhere(access: InSession, request: Request, response: Resp
 async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionList:
     """List your 200 newest sessions, newest first."""
     check_manages(access.agent, agent)
-    found = await access.services.sessions.list(access.agent, agent)
+    found = await access.services.sessions.list(access.acting(Permission.MANAGE), agent)
     return SessionList(items=[SessionListedOut.of(each, access.session.id) for each in found])
 
 
@@ -130,9 +131,9 @@ async def end_session(number: Number, access: InSession, request: Request, respo
     here = number == access.session.id
     if not here:
         access.require_recent()
-    await access.services.sessions.end_one(number, access.agent)
+    await access.services.sessions.end_one(access.acting(Permission.MANAGE), number)
     if here:
-        cookies.forget_session(response, request, access.services.settings)
+        access.services.cookies.log_out(response, request)
 
 
 @router.post("/session/password", operation_id="change_password", responses=problems(TOO_MANY))
@@ -141,17 +142,17 @@ async def change_password(access: InAnySession, body: PasswordIn, request: Reque
     departments = access.services.departments()
     words = [word for slug in departments for word in (slug, departments.get(slug).name)]
     changed = await access.services.logins.change(access.session, body.old, body.new, words=words)
-    return _kept(response, request, access.services, changed)
+    return _with_cookies(response, request, access.services, changed)
 
 
-def _kept(response: Response, request: Request, services: Services, logged_in: LoggedIn) -> SessionOut:
-    opened = logged_in.opened
-    cookies.keep_session(response, request, services.settings, opened.token)
-    cookies.keep_device(response, request, services.settings, logged_in.device)
-    return _told(services, opened.session, opened.csrf)
+def _with_cookies(response: Response, request: Request, services: Services, logged_in: LoginResult) -> SessionOut:
+    new = logged_in.session
+    services.cookies.set_session(response, request, new.token)
+    services.cookies.set_device(response, request, logged_in.device)
+    return _out(services, new.session, new.csrf)
 
 
-def _told(services: Services, session: Session, csrf: str) -> SessionOut:
+def _out(services: Services, session: Session, csrf: str) -> SessionOut:
     scope = session.agent.scope(Permission.SIGN_IN)
     departments = [slug for slug in services.departments() if scope.covers(slug)]
     return SessionOut.of_session(session, session.agent, departments, csrf)

@@ -4,21 +4,21 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
-from api.auth.access import Access, AgentQuery, SignedIn, check_manages
+from api.access import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, Limit, Number
 from api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut, TokenPage
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
+from desk.access.permissions import Permission
 from desk.accounts.errors import (
+    AgentAtProvider,
     NarrowedToken,
-    ProvidersPerson,
     TokenNotFound,
     TokenOutlives,
     TokenTooWide,
     TooManyTokens,
 )
-from desk.accounts.tokens.service import in_words
 
 router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
 
@@ -26,7 +26,7 @@ STATUSES: Final[Statuses] = {
     NarrowedToken: 403,
     TokenTooWide: 403,
     TokenOutlives: 403,
-    ProvidersPerson: 403,
+    AgentAtProvider: 403,
     TokenNotFound: 404,
     TooManyTokens: 409,
 }
@@ -43,7 +43,8 @@ async def list_tokens(
     Expired and revoked tokens are included. Secrets are not.
     """
     check_manages(access.agent, agent)
-    page = await access.services.issuance.page(access.agent, agent=agent, cursor=cursor, limit=limit)
+    manager = access.acting(Permission.MANAGE)
+    page = await access.services.token_management.page(manager, agent=agent, cursor=cursor, limit=limit)
     return TokenPage(items=[TokenOut.of(token) for token in page.items], next_cursor=page.next_cursor)
 
 
@@ -63,11 +64,11 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
         access.services.sessions.require_recent(access.credential.session)
     if body.departments is not None:
         access.looking(body.departments)
-    issued = await access.services.issuance.issue(
-        access.agent, body.label, scope=body.scope, lasting=body.lasting, by=bearer_of(access)
+    new = await access.services.token_management.issue(
+        access.actor, access.agent, body.label, scope=body.scope, lasting=body.lasting, by=bearer_of(access)
     )
-    trace_of(request).why = f"token:{issued.token.id} {in_words(issued.token.scope)}"
-    return TokenMadeOut.of_issued(issued)
+    trace_of(request).why = f"token:{new.token.id} {new.token.scope}"
+    return TokenMadeOut.of_new(new)
 
 
 @router.delete(
@@ -79,8 +80,9 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
 async def revoke_token(number: Number, access: SignedIn, request: Request) -> None:
     """Revoke a token and those created with it: your own or, with `manage`, one of an agent in your departments."""
     trace_of(request).why = f"token:{number}"
-    ended = await access.services.issuance.revoke(number, access.agent, by=bearer_of(access))
-    trace_of(request).why = f"token:{ended.id} of {ended.agent}"
+    manager = access.acting(Permission.MANAGE)
+    revoked = await access.services.token_management.revoke(manager, number, by=bearer_of(access))
+    trace_of(request).why = f"token:{revoked.id} of {revoked.agent}"
 
 
 def bearer_of(access: Access) -> str | None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.schemas.fields import Body
 from api.schemas.sessions import Code, SessionOut
-from desk.accounts.second_factor.service import State
+from desk.accounts.second_factor.service import SecondFactorStatus
 
 
 class CodeIn(Body):
@@ -31,7 +31,7 @@ class SecondFactorOut(BaseModel):
     recovery_codes_left: int
 
     @classmethod
-    def of(cls, state: State) -> Self:
+    def of(cls, state: SecondFactorStatus) -> Self:
         return cls(since=state.since, recovery_codes_left=state.recovery_codes_left)
 
 

@@ -10,7 +10,7 @@ from api.schemas.agents import MeOut
 from api.schemas.fields import Body
 from api.web.text import PLAIN_TEXT
 from desk.access.agent import Agent
-from desk.accounts.sessions.service import Listed, LoginSource, Session
+from desk.accounts.sessions.model import LoginSource, Session, SessionSummary
 
 MOST_CHARACTERS = 1000
 
@@ -70,7 +70,7 @@ class SessionListedOut(BaseModel):
     current: bool = Field(description="Whether this request was sent with it.")
 
     @classmethod
-    def of(cls, listed: Listed, current: int) -> Self:
+    def of(cls, listed: SessionSummary, current: int) -> Self:
         return cls(
             id=listed.id,
             agent=listed.agent,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from api.schemas.fields import Body, Slug
 from desk.access.permissions import Permission
 from desk.accounts.tokens.management import LONGEST
-from desk.accounts.tokens.service import Issued, Token, TokenScope
+from desk.accounts.tokens.model import NewToken, Token, TokenScope
 
 LABEL = r"^[A-Za-zÆØÅæøå][A-Za-zÆØÅæøå _-]*[0-9]{0,4}$"
 """Words, and a short number after them: none that could be a personal number."""
@@ -97,8 +97,8 @@ class TokenMadeOut(TokenOut):
     )
 
     @classmethod
-    def of_issued(cls, issued: Issued) -> Self:
-        return cls(**_told(issued.token), token=issued.secret)
+    def of_new(cls, new: NewToken) -> Self:
+        return cls(**_told(new.token), token=new.secret)
 
 
 class TokenPage(BaseModel):

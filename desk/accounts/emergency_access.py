@@ -1,8 +1,8 @@
-"""Emergency access («nødrett»): a look into a department not one's own, for a short time, with a reason, told at once.
+"""Emergency access («nødrett»): agents open another department for a short time, with a reason, announced at once.
 
-It ends by itself: what is open is asked with each request (desk/accounts/emergency_repository.py), in the statement
-that looks the
-agent up. Opening and ending are rows of the history, so all who follow the department's changes are told live.
+It ends by itself: the statement that authenticates a request also asks which departments are open to the agent
+(desk/accounts/emergency_repository.py). Opening and ending are rows of the history, so everyone who follows the
+department's changes sees them live.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,20 @@ from typing import Final
 
 import structlog
 
+from desk.access.actor import Actor
 from desk.access.agent import Agent
-from desk.access.permissions import WIDENED, Permission
+from desk.access.permissions import WIDENED
 from desk.accounts import emergency_repository as rows
 from desk.accounts import repository as agents
 from desk.accounts.emergency_repository import EmergencyRow
-from desk.accounts.errors import AgentNotFound, EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
+from desk.accounts.errors import EmergencyNotFound, EmergencyNotNeeded, NarrowedToken
 from desk.accounts.tokens import repository as tokens
-from desk.accounts.tokens.service import hashed
+from desk.accounts.tokens.model import hashed
 from desk.clock import Clock
 from desk.database import cursors
-from desk.database.engine import Connection, Database
+from desk.database.engine import Database
 from desk.database.pages import Page
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.departments.departments import Departments
 from desk.history import history
 from desk.history.history import Entry
@@ -37,77 +38,72 @@ ENDED: Final = "emergency_ended"
 log = structlog.get_logger(__name__)
 
 
-class Emergencies(UnitsOfWork):
+class Emergencies(Service):
     """Emergency access to the departments of one database."""
 
     def __init__(self, *, database: Database, departments: Callable[[], Departments], clock: Clock) -> None:
-        super().__init__(database)
+        super().__init__(database=database, clock=clock)
         self._departments = departments
-        self._clock = clock
 
     async def open(
-        self, agent: Agent, department: str, reason: str, *, lasting: timedelta = USUAL, by: str | None = None
+        self,
+        actor: Actor,
+        agent: Agent,
+        department: str,
+        reason: str,
+        *,
+        lasting: timedelta = USUAL,
+        by: str | None = None,
     ) -> EmergencyRow:
-        """From the next request on the agent may do there what they may do elsewhere of READ and WORK.
+        """Let the agent do there, from the next request on, what READ and WORK let them do elsewhere.
 
-        `lasting` is held within 1 and 60 minutes. `by`: the token it is asked for with; None is a log-in. Raises
-        DepartmentNotFound, EmergencyNotNeeded for a department that is open to the agent already, and NarrowedToken:
-        what a program was given for less must not open more to whoever finds it.
+        `lasting` is limited to between 1 and 60 minutes. `by`: the token of the request; None for a session. Raises
+        DepartmentNotFound; EmergencyNotNeeded for a department that is already open to the agent; NarrowedToken,
+        because a token limited to less must not give more to someone who finds it.
         """
         self._departments().get(department)
         if not any(agent.may(each) and not agent.scope(each).covers(department) for each in WIDENED):
             raise EmergencyNotNeeded
+        opened = await self._open(actor, department, reason, lasting, by)
+        until = opened.until.isoformat()
+        log.warning("emergency access opened", agent=opened.agent, department=department, until=until)
+        return opened
 
-        async def work(connection: Connection) -> EmergencyRow:
-            now = self._clock.now()
-            if by is not None and await tokens.is_narrowed(connection, hashed(by)):
-                raise NarrowedToken
-            until = now + max(SHORTEST, min(lasting, LONGEST))
-            owner = await agents.by_name(connection, agent.name)
-            if owner is None:
-                raise AgentNotFound
-            await rows.one_at_a_time(connection, owner.id)
-            if await rows.live(connection, owner.id, department, now):
-                raise EmergencyNotNeeded
-            id = await rows.add(connection, owner.id, department=department, reason=reason, at=now, until=until)
-            await history.append(connection, [Entry(None, department, now, OPENED, agent.name)])
-            return EmergencyRow(id, owner.id, agent.name, department, reason, now, until, None, None)
+    @unit_of_work
+    async def _open(self, unit: Unit, department: str, reason: str, lasting: timedelta, by: str | None) -> EmergencyRow:
+        if by is not None and await tokens.is_narrowed(unit, hashed(by)):
+            raise NarrowedToken
+        owner = await agents.get(unit, unit.actor.name)
+        await rows.lock_agent(unit, owner.id)
+        if await rows.is_open(unit, owner.id, department):
+            raise EmergencyNotNeeded
+        until = unit.now + max(SHORTEST, min(lasting, LONGEST))
+        id = await rows.add(unit, owner.id, department=department, reason=reason, until=until)
+        await history.append(unit.connection, [Entry(None, department, unit.now, OPENED, owner.name)])
+        return EmergencyRow(id, owner.id, owner.name, department, reason, unit.now, until, None, None)
 
-        given = await self._write(work)
-        log.warning("emergency access opened", agent=agent.name, department=department, until=given.until.isoformat())
-        return given
+    @unit_of_work
+    async def end(self, unit: Unit, id: int) -> EmergencyRow:
+        """End one of the actor's own, or one in the actor's scope. One that is over stays as it is.
 
-    async def end(self, id: int, by: Agent) -> EmergencyRow:
-        """End it before its time: its holder, or a leader of the department. One that is over stays as it is.
-
-        Raises EmergencyNotFound, also for who may not end it.
+        Raises EmergencyNotFound, also for one that isn't the actor's to end.
         """
+        by = unit.actor.name
+        found = await rows.locked(unit, id, scope=unit.scope, or_of=by)
+        if found is None:
+            raise EmergencyNotFound
+        if found.ended_at is None and found.until > unit.now:
+            await rows.end(unit, id, by)
+            await history.append(unit.connection, [Entry(None, found.department, unit.now, ENDED, by)])
+        return await rows.locked(unit, id, scope=unit.scope, or_of=by) or found
 
-        async def work(connection: Connection) -> EmergencyRow:
-            now = self._clock.now()
-            found = await rows.locked(connection, id, scope=by.scope(Permission.CLOSE), or_of=by.name)
-            if found is None:
-                raise EmergencyNotFound
-            if found.ended_at is None and found.until > now:
-                await rows.end(connection, id, now, by.name)
-                await history.append(connection, [Entry(None, found.department, now, ENDED, by.name)])
-            return await rows.locked(connection, id, scope=by.scope(Permission.CLOSE), or_of=by.name) or found
-
-        return await self._write(work)
-
+    @reading
     async def list(
-        self, reader: Agent, *, department: str | None = None, cursor: str | None = None, limit: int = 50
+        self, unit: Unit, *, department: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[EmergencyRow]:
-        """Those of the departments `reader` oversees, and their own; newest first. Raises BadCursor."""
+        """Those of the departments in the actor's scope, and the actor's own; newest first. Raises BadCursor."""
         before = cursors.emergency_place(cursor) if cursor is not None else None
-        found = await self._read(
-            lambda connection: rows.page(
-                connection,
-                scope=reader.scope(Permission.OVERSEE),
-                or_of=reader.name,
-                department=department,
-                before=before,
-                limit=limit + 1,
-            )
+        found = await rows.page(
+            unit, scope=unit.scope, or_of=unit.actor.name, department=department, before=before, limit=limit + 1
         )
-        return Page(found[:limit], cursors.after_emergency(found[limit - 1].id) if len(found) > limit else None)
+        return Page.cut(found, limit, lambda last: cursors.after_emergency(last.id))

@@ -1,4 +1,4 @@
-"""Emergency access in the database. Rows are kept for good: who looked where they otherwise may not, and why."""
+"""Emergency access in the database. Rows are never deleted: they say who opened which department, and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 
 from desk.access.permissions import Scope
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.schema.scope import within
 from desk.schema.tables import agents, emergency_access
 
@@ -30,7 +30,7 @@ class EmergencyRow:
 
 
 def opened(now: datetime) -> ColumnElement[Any]:
-    """A column for queries that join agents: the departments open to the agent now, commas between; None for none."""
+    """A column for queries that join agents: the departments now open to the agent, comma separated, or null."""
     return (
         select(func.aggregate_strings(c.department, ","))
         .where(c.agent_id == agents.c.id, c.until > now, c.ended_at.is_(None))
@@ -41,56 +41,55 @@ def opened(now: datetime) -> ColumnElement[Any]:
 
 
 def departments(opened: str | None) -> frozenset[str]:
-    """That column's value, read."""
+    """The departments in that column's value."""
     return frozenset(opened.split(",")) if opened else frozenset()
 
 
-async def add(
-    connection: Connection, agent_id: int, *, department: str, reason: str, at: datetime, until: datetime
-) -> int:
-    """A new one; its id."""
-    values = {"agent_id": agent_id, "department": department, "reason": reason, "at": at, "until": until}
-    return int((await connection.execute(insert(emergency_access).values(values).returning(c.id))).scalar_one())
+async def add(unit: Unit, agent_id: int, *, department: str, reason: str, until: datetime) -> int:
+    """Add an emergency access from now on and return its id."""
+    values = {"agent_id": agent_id, "department": department, "reason": reason, "at": unit.now, "until": until}
+    return int((await unit.connection.execute(insert(emergency_access).values(values).returning(c.id))).scalar_one())
 
 
-async def live(connection: Connection, agent_id: int, department: str, now: datetime) -> bool:
+async def is_open(unit: Unit, agent_id: int, department: str) -> bool:
     """Whether the department is open to the agent now."""
-    query = select(c.id).where(c.agent_id == agent_id, c.department == department, c.until > now, c.ended_at.is_(None))
-    return (await connection.execute(query.limit(1))).first() is not None
+    open_now = (c.until > unit.now, c.ended_at.is_(None))
+    query = select(c.id).where(c.agent_id == agent_id, c.department == department, *open_now)
+    return (await unit.connection.execute(query.limit(1))).first() is not None
 
 
-async def one_at_a_time(connection: Connection, agent_id: int) -> None:
-    """Nobody else opens one for that agent until this unit of work ends: whoever ends one has ended all there is."""
-    await connection.execute(select(agents.c.id).where(agents.c.id == agent_id).with_for_update())
+async def lock_agent(unit: Unit, agent_id: int) -> None:
+    """Keep others from opening one for that agent until this unit of work ends, so that there is never a second."""
+    await unit.connection.execute(select(agents.c.id).where(agents.c.id == agent_id).with_for_update())
 
 
-async def locked(connection: Connection, id: int, *, scope: Scope, or_of: str) -> EmergencyRow | None:
-    """That one, kept from others until this unit of work ends: in these departments, or of that agent."""
-    query = _rows().where(c.id == id, _seen_by(connection, scope, or_of)).with_for_update(of=emergency_access)
-    row = (await connection.execute(query)).one_or_none()
+async def locked(unit: Unit, id: int, *, scope: Scope, or_of: str) -> EmergencyRow | None:
+    """That emergency access, locked until the unit of work ends: in these departments, or of the agent `or_of`."""
+    query = _rows().where(c.id == id, _visible_to(unit, scope, or_of)).with_for_update(of=emergency_access)
+    row = (await unit.connection.execute(query)).one_or_none()
     return _read(row) if row else None
 
 
-async def end(connection: Connection, id: int, at: datetime, by: str) -> None:
-    """Over before its time."""
-    await connection.execute(update(emergency_access).where(c.id == id).values(ended_at=at, ended_by=by))
+async def end(unit: Unit, id: int, by: str) -> None:
+    """End it now."""
+    await unit.connection.execute(update(emergency_access).where(c.id == id).values(ended_at=unit.now, ended_by=by))
 
 
 async def page(
-    connection: Connection, *, scope: Scope, or_of: str, department: str | None, before: int | None, limit: int
+    unit: Unit, *, scope: Scope, or_of: str, department: str | None, before: int | None, limit: int
 ) -> list[EmergencyRow]:
-    """Those in these departments or of that agent, newest first, below `before`; of one department only, if named."""
-    query = _rows().where(_seen_by(connection, scope, or_of))
+    """Those in these departments or of the agent `or_of`, newest first, with ids below `before`."""
+    query = _rows().where(_visible_to(unit, scope, or_of))
     if department is not None:
         query = query.where(c.department == department)
     if before is not None:
         query = query.where(c.id < before)
-    return [_read(row) for row in await connection.execute(query.order_by(c.id.desc()).limit(limit))]
+    return [_read(row) for row in await unit.connection.execute(query.order_by(c.id.desc()).limit(limit))]
 
 
-def _seen_by(connection: Connection, scope: Scope, agent: str) -> ColumnElement[bool]:
-    mine = and_(agents.c.name == agent, agents.c.revoked_at.is_(None))  # a name may be given to somebody else
-    return or_(mine, and_(true(), *within(connection, c.department, scope)))
+def _visible_to(unit: Unit, scope: Scope, agent: str) -> ColumnElement[bool]:
+    own = and_(agents.c.name == agent, agents.c.revoked_at.is_(None))  # a revoked agent's name may be used again
+    return or_(own, and_(true(), *within(unit.connection, c.department, scope)))
 
 
 def _rows() -> Any:

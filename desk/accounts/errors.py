@@ -1,4 +1,4 @@
-"""Errors of accounts, log-in, sessions and tokens; each docstring is the message."""
+"""Errors of accounts, log-in, sessions and tokens. Each docstring is the message."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from desk.files.errors import OperatorsFileError
 
 
 class EmergencyNotNeeded(DeskError):
-    """This department is open to you already."""
+    """You already have access to this department."""
 
     id = "emergency-not-needed"
 
 
 class EmergencyNotFound(DeskError):
-    """There is no such emergency access."""
+    """There is no such emergency access, or it is not yours to end."""
 
     id = "emergency-not-found"
 
@@ -31,36 +31,36 @@ class WrongLogin(DeskError):
 
 
 class WrongPassword(DeskError):
-    """The password you have now is another one."""
+    """Current password is incorrect."""
 
     id = "wrong-password"
 
 
 class WeakPassword(DeskError):
-    """This can't be a password here: 12 to 128 characters, nothing that anybody would try first, none that is known."""
+    """Not a valid password: use 12 to 128 characters, nothing easy to guess, and no common or leaked password."""
 
     id = "weak-password"
 
     def __init__(self, problem: str) -> None:
-        """`problem` is a desk.passwords.PasswordProblem."""
+        """`problem` is a PasswordProblem (desk/accounts/passwords/rules.py)."""
         super().__init__(problem)
         self.problem = problem
 
 
 class SecondFactorNeeded(DeskError):
-    """The account has a second factor: a code of it is needed too, one that was not used before."""
+    """The account has a second factor: send an unused code from it too."""
 
     id = "second-factor-needed"
 
 
 class WrongCode(DeskError):
-    """This is not the code your authenticator shows now. Look at its clock, and try again."""
+    """Not the code your authenticator shows now. Check the clock of your phone, and try again."""
 
     id = "wrong-code"
 
 
 class SecondFactorNotStarted(DeskError):
-    """No second factor is being set up for you, or it took too long. Begin again."""
+    """You have not started to set up a second factor, or it took too long. Start again."""
 
     id = "second-factor-not-started"
 
@@ -72,36 +72,36 @@ class SecondFactorNotFound(DeskError):
 
 
 class SecondFactorElsewhere(DeskError):
-    """You log in at a provider: a second factor is asked for, and set up, there."""
+    """You log in at an identity provider: set up your second factor there."""
 
     id = "second-factor-elsewhere"
 
 
 class TooManyTries(DeskError):
-    """Too many failed tries. Wait a little, and try again."""
+    """Too many failed attempts. Wait a little, and try again."""
 
     id = "too-many-tries"
 
     def __init__(self, retry_after: int) -> None:
-        """`retry_after`: seconds until a try is looked at again."""
+        """`retry_after`: seconds until the next attempt is allowed."""
         super().__init__()
         self.retry_after = retry_after
 
 
 class LoginsBusy(DeskError):
-    """Too many are logging in at this moment. Try again."""
+    """Too many people are logging in right now. Try again in a moment."""
 
     id = "logins-busy"
 
 
 class AgentDisabled(DeskError):
-    """The account is closed. An administrator opens it again."""
+    """The account is closed. Ask an administrator to open it."""
 
     id = "agent-disabled"
 
 
 class AgentNameTaken(DeskError):
-    """Another account has that name."""
+    """Another account already has that name."""
 
     id = "agent-name-taken"
 
@@ -119,7 +119,7 @@ class TokenNotFound(DeskError):
 
 
 class TooManyTokens(DeskError):
-    """The agent has as many tokens as one may have: revoke those no longer used."""
+    """The agent has the maximum number of tokens: revoke those no longer used."""
 
     id = "too-many-tokens"
 
@@ -131,37 +131,37 @@ class SessionNotFound(DeskError):
 
 
 class LogInAgain(DeskError):
-    """Log in again first: this needs a log-in of the last ten minutes."""
+    """Log in again first: this requires a log-in within the last ten minutes."""
 
     id = "log-in-again"
 
 
 class NarrowedToken(DeskError):
-    """A narrowed token makes and ends no tokens and opens no emergency access: log in, or use one that is not."""
+    """A token with limits can't manage tokens or open emergency access: log in, or use a token without limits."""
 
     id = "narrowed-token"
 
 
 class TokenTooWide(DeskError):
-    """A token can't open more than whoever makes it may."""
+    """A token can't have permissions that you don't have yourself."""
 
     id = "token-too-wide"
 
 
 class TokenOutlives(DeskError):
-    """A token can't last longer than the one it is made with."""
+    """A token can't be valid longer than the token it is made with."""
 
     id = "token-outlives"
 
 
-class ProvidersPerson(DeskError):
-    """Who logs in at a provider gets no token and no password here: either would go on when the provider says no."""
+class AgentAtProvider(DeskError):
+    """This agent logs in at an identity provider, so it can't have a token or a password here."""
 
-    id = "providers-person"
+    id = "agent-at-provider"
 
 
 class AccessFileError(OperatorsFileError):
-    """The file of groups and roles can't be used:"""
+    """The file of groups and roles has an error:"""
 
     id = "access-file-error"
 
@@ -172,6 +172,6 @@ class LeakedPasswordsFault(OperatorsFileError):
     id = "leaked-passwords-unavailable"
 
     def __init__(self, file: Path | str, reason: str) -> None:
-        """Who sets a password over the web is not told the file's name: the problem document has no detail."""
+        """The problem document has no detail, so that the web door doesn't show the file's name."""
         super().__init__(file, None, reason)
         self.detail = None

@@ -1,4 +1,4 @@
-"""Logging in with a password, and changing it. How fast passwords may be tried stands in desk/limits/backoff.py."""
+"""Log-in with a password, and changing it. desk/limits/backoff.py decides how fast passwords may be tried."""
 
 import hashlib
 import re
@@ -8,27 +8,30 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from desk.access.actor import SYSTEM
 from desk.accounts import devices_repository as devices
-from desk.accounts import repository as agent_rows
+from desk.accounts import repository as agents
 from desk.accounts.errors import (
+    AgentAtProvider,
     AgentNotFound,
-    ProvidersPerson,
     SecondFactorNeeded,
     TooManyTries,
     WeakPassword,
     WrongLogin,
     WrongPassword,
 )
-from desk.accounts.passwords.hashing import PasswordProblem, Passwords, normal
+from desk.accounts.passwords.hashing import Passwords
+from desk.accounts.passwords.rules import PasswordProblem, normal
 from desk.accounts.repository import AgentRow
-from desk.accounts.second_factor.service import Proof, SecondFactors
-from desk.accounts.sessions import repository as sessions
-from desk.accounts.sessions.service import LoginSource, Opened, Session, Sessions
-from desk.accounts.tokens.service import TOKEN_BYTES, hashed
+from desk.accounts.second_factor.service import CodeMatch, SecondFactors
+from desk.accounts.sessions import repository as session_rows
+from desk.accounts.sessions.model import LoginSource, NewSession, Session
+from desk.accounts.sessions.service import Sessions
+from desk.accounts.tokens.model import TOKEN_BYTES, hashed
 from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
-from desk.limits import repository as login_tries
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
+from desk.limits import repository as tries
 from desk.limits.backoff import (
     BUSY_ADDRESS,
     FORGOTTEN,
@@ -46,200 +49,216 @@ DEVICE_PREFIX: Final = "inn_d_"
 DEVICE: Final = re.compile(re.escape(DEVICE_PREFIX) + r"[A-Za-z0-9_-]{43}")
 DEVICE_LASTS: Final = timedelta(days=90)
 MOST_DEVICES: Final = 20
-"""Of one agent; the one not used for longest is forgotten first."""
-NOBODY: Final = 0
+"""Of one agent; the one unused for longest is forgotten first."""
+NO_AGENT: Final = 0
 """No agent has that id."""
 FREE_OF_DELAY: Final = 2**31
-"""An address is only counted."""
+"""Tries from an address are counted, never delayed."""
 
 
 @dataclass(frozen=True)
-class LoggedIn:
-    """A new session, and what the browser shows at its next log-in to be known."""
+class LoginResult:
+    """A new session, and the cookie by which the browser is known at its next log-in."""
 
-    opened: Opened
+    session: NewSession
     device: str = field(repr=False)
     by_recovery_code: bool = False
 
 
 @dataclass(frozen=True)
 class _Account:
-    """What there is under a name. `row` is None for nobody, and for one that may not log in."""
+    """What is stored under a name. `row` is None if there is no such account, or it is closed."""
 
     row: AgentRow | None
-    kept: str | None
+    hash: str | None
     device: str | None
 
 
-class Logins(UnitsOfWork):
+@dataclass(frozen=True)
+class _Attempt:
+    """A log-in whose password was right, to be completed in one unit of work."""
+
+    row: AgentRow
+    hash: str
+    better_hash: str | None
+    match: CodeMatch | None
+    lanes: Sequence[Lane]
+    address: str
+    device: str | None
+
+
+class Logins(Service):
     """Log-ins with a password on one database."""
 
     def __init__(
         self, *, database: Database, vault: Vault, clock: Clock, sessions: Sessions, passwords: Passwords
     ) -> None:
-        super().__init__(database)
+        super().__init__(database=database, clock=clock)
         self._vault = vault
-        self._clock = clock
         self._sessions = sessions
         self._passwords = passwords
         self._factors = SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions)
 
     async def by_password(
         self, name: str, password: str, *, address: str, device: str | None = None, code: str | None = None
-    ) -> LoggedIn:
-        """A session for whoever knows the password of that account. `address`: where the try comes from.
+    ) -> LoginResult:
+        """Open a session of the account with that name and password. `address`: where the request comes from.
 
-        `code`: of its second factor, or a recovery code. Raises WrongLogin, the same and after the same work whether
-        the account is there or not; TooManyTries, LoginsBusy; SecondFactorNeeded to who knows the password alone.
+        `code`: of the account's second factor, or a recovery code. Raises WrongLogin, with the same work whether the
+        account exists or not; TooManyTries, LoginsBusy; SecondFactorNeeded when only the password was right.
         """
-        account = await self._read(lambda connection: self._account(connection, name, device))
+        account = await self._account(SYSTEM, name, device)
         tried: Sequence[Lane] = lanes(name.casefold(), address, account.device)
-        await self._take(tried, address)
-        verdict = await self._passwords.verify(account.kept, password, known=account.device is not None)
-        if account.row is None or not verdict.right or self._is_over(account.row):
+        await self._count_try(tried, address)
+        checked = await self._passwords.verify(account.hash, password, known=account.device is not None)
+        row = account.row
+        if row is None or account.hash is None or not checked.is_right or self._has_expired(row):
             raise WrongLogin
-        row, kept = account.row, account.kept
-        proof, tried = await self._prove(row, account.device, code, tried)
+        match, tried = await self._match(row, account.device, code, tried)
+        attempt = _Attempt(row, account.hash, checked.better_hash, match, tried, address, device)
+        return await self._complete(SYSTEM, attempt)
 
-        async def work(connection: Connection) -> LoggedIn:
-            await agent_rows.lock(connection, row.id)
-            if kept is None or await agent_rows.password_of(connection, row.id) != kept:
-                raise WrongLogin  # changed while it was compared
-            if verdict.anew is not None:
-                by = row.change_password_by
-                await agent_rows.set_password(connection, row.id, verdict.anew, change_by=by)
-            await self._factors.take(connection, row.id, proof)
-            try:
-                opened = await self._sessions.open_in(connection, name, source=LoginSource.PASSWORD)
-            except AgentNotFound:
-                raise WrongLogin from None
-            await self._forgive(connection, tried, address)
-            by_recovery_code = proof is not None and proof.step is None
-            return LoggedIn(opened, await self._remember(connection, row.id, device), by_recovery_code)
+    async def change(self, session: Session, old: str, new: str, *, words: Iterable[str] = ()) -> LoginResult:
+        """Change the password of the session's agent, end all its sessions and open a new one.
 
-        return await self._write(work)
-
-    async def change(self, session: Session, old: str, new: str, *, words: Iterable[str] = ()) -> LoggedIn:
-        """Another password for the agent of that session; every session of the agent's ends, and a new one begins.
-
-        Raises WrongPassword, also for an agent without one; WeakPassword, also for the one there is; TooManyTries,
-        LoginsBusy, LeakedPasswordsFault.
+        `words`: what is easy to guess here. Raises WrongPassword, also for an agent without a password; WeakPassword,
+        also for the same password; TooManyTries, LoginsBusy, LeakedPasswordsFault.
         """
         name = session.agent.name
         await self._passwords.check(new, [name, *words])
         if normal(new) == normal(old):
             raise WeakPassword(PasswordProblem.THE_SAME)
-        tried = (Lane(f"change\0{session.id}", FREE),)
-        account = await self._read(lambda connection: self._account(connection, name, None))
-        await self._take(tried, None)
-        verdict = await self._passwords.verify(account.kept, old, known=True)
-        if account.row is None or account.kept is None or not verdict.right:
+        tried = [Lane(f"change\0{session.id}", FREE)]
+        account = await self._account(SYSTEM, name, None)
+        await self._count_try(tried, None)
+        checked = await self._passwords.verify(account.hash, old, known=True)
+        if account.row is None or account.hash is None or not checked.is_right:
             raise WrongPassword
-        row, kept, anew = account.row, account.kept, await self._passwords.keep(new)
-
-        async def work(connection: Connection) -> LoggedIn:
-            if not await agent_rows.set_password(connection, row.id, anew, change_by=None, instead_of=kept):
-                raise WrongPassword
-            await self._forgive(connection, tried, None)
-            await sessions.end_of_agent(connection, row.id)
-            await devices.forget(connection, row.id)
-            opened = await self._sessions.open_in(connection, name, source=session.source, login=session.login)
-            return LoggedIn(opened, await self._remember(connection, row.id, None))
-
-        return await self._write(work)
+        new_hash = await self._passwords.hash(new)
+        return await self._replace_password(SYSTEM, session, account.row, account.hash, new_hash, tried)
 
     async def set_password(
         self, name: str, new: str, *, words: Iterable[str] = (), first_for: timedelta | None = None
     ) -> None:
-        """Set by an operator: every session of the agent's ends.
+        """Set an agent's password, as an operator, and end all its sessions.
 
-        Raises AgentNotFound, ProvidersPerson, WeakPassword, LeakedPasswordsFault.
-
-        `first_for`: it is a first password, which opens that long and only to be changed; None: it lasts.
+        `first_for`: it is a first password, valid for this long and only for choosing another. Raises AgentNotFound,
+        AgentAtProvider, WeakPassword, LeakedPasswordsFault.
         """
         await self._passwords.check(new, [name, *words])
-        kept = await self._passwords.keep(new)
-
-        async def work(connection: Connection) -> None:
-            row = await agent_rows.by_name(connection, name)
-            if row is None:
-                raise AgentNotFound
-            if await agent_rows.is_providers(connection, row.id):
-                raise ProvidersPerson
-            change_by = None if first_for is None else self._clock.now() + first_for
-            await agent_rows.set_password(connection, row.id, kept, change_by=change_by)
-            await sessions.end_of_agent(connection, row.id)
-            await devices.forget(connection, row.id)
-
-        await self._write(work)
+        await self._set_password(SYSTEM, name, await self._passwords.hash(new), first_for)
 
     async def has_password(self, name: str) -> bool:
-        """Whether that agent can log in with one."""
-        account = await self._read(lambda connection: self._account(connection, name, None))
-        return account.kept is not None
+        """Whether that agent can log in with a password."""
+        return (await self._account(SYSTEM, name, None)).hash is not None
 
-    async def _prove(
+    async def _match(
         self, row: AgentRow, device: str | None, code: str | None, tried: Sequence[Lane]
-    ) -> tuple[Proof | None, Sequence[Lane]]:
-        """What that code is to the account whose password was right, and the lanes the try is counted in by now.
+    ) -> tuple[CodeMatch | None, Sequence[Lane]]:
+        """What the code of an account with the right password matches, and the lanes in which the try is counted.
 
-        Looked at only then, so that a wrong password tells nothing of a second factor. Raises SecondFactorNeeded,
+        A wrong password never gets here, so it reveals nothing of a second factor. Raises SecondFactorNeeded,
         TooManyTries.
         """
-        factor = await self._factors.active(row.id)
+        factor = await self._factors.active(SYSTEM, row.id)
         if factor is None:
             return None, tried
         if code is None:
             raise SecondFactorNeeded
         lane = code_lane(row.name, device)
-        await self._take([lane], None)
-        return await self._factors.proof(row.id, factor, code), [*tried, lane]
+        await self._count_try([lane], None)
+        return await self._factors.match(SYSTEM, row.id, factor, code), [*tried, lane]
 
-    def _is_over(self, row: AgentRow) -> bool:
-        return row.change_password_by is not None and row.change_password_by <= self._clock.now()
+    @unit_of_work
+    async def _complete(self, unit: Unit, attempt: _Attempt) -> LoginResult:
+        row = attempt.row
+        await agents.lock(unit, row.id)
+        if await agents.password_hash(unit, row.id) != attempt.hash:
+            raise WrongLogin  # it was changed while it was compared
+        if attempt.better_hash is not None:
+            await agents.set_password(unit, row.id, attempt.better_hash, change_by=row.change_password_by)
+        await self._factors.use(unit, row.id, attempt.match)
+        try:
+            session = await self._sessions.open(unit, row.name, source=LoginSource.PASSWORD)
+        except AgentNotFound:
+            raise WrongLogin from None
+        await self._forgive(unit, attempt.lanes, attempt.address)
+        by_recovery_code = attempt.match is not None and attempt.match.step is None
+        return LoginResult(session, await self._remember(unit, row.id, attempt.device), by_recovery_code)
 
-    async def _account(self, connection: Connection, name: str, device: str | None) -> _Account:
-        """Nobody's is looked at as anybody's: one statement less would be heard in how soon the answer comes."""
-        row = await agent_rows.by_name(connection, name)
+    @unit_of_work
+    async def _replace_password(
+        self, unit: Unit, session: Session, row: AgentRow, hash: str, new_hash: str, tried: Sequence[Lane]
+    ) -> LoginResult:
+        if not await agents.set_password(unit, row.id, new_hash, change_by=None, instead_of=hash):
+            raise WrongPassword
+        await self._forgive(unit, tried, None)
+        await session_rows.end_of_agent(unit, row.id)
+        await devices.forget(unit, row.id)
+        opened = await self._sessions.open(unit, row.name, source=session.source, login=session.login)
+        return LoginResult(opened, await self._remember(unit, row.id, None))
+
+    @unit_of_work
+    async def _set_password(self, unit: Unit, name: str, hash: str, first_for: timedelta | None) -> None:
+        row = await agents.get(unit, name)
+        if await agents.is_from_provider(unit, row.id):
+            raise AgentAtProvider
+        change_by = None if first_for is None else unit.now + first_for
+        await agents.set_password(unit, row.id, hash, change_by=change_by)
+        await session_rows.end_of_agent(unit, row.id)
+        await devices.forget(unit, row.id)
+
+    @reading
+    async def _account(self, unit: Unit, name: str, device: str | None) -> _Account:
+        """An unknown name takes the same statements as a known one: one less would show in the response time."""
+        row = await agents.find(unit, name)
         row = None if row is None or row.disabled else row
-        id = NOBODY if row is None else row.id
-        known = device and await devices.known(connection, id, hashed(device), self._clock.now() - DEVICE_LASTS)
-        return _Account(row, await agent_rows.password_of(connection, id), device if known else None)
+        id = NO_AGENT if row is None else row.id
+        known = device and await devices.is_known(unit, id, hashed(device), unit.now - DEVICE_LASTS)
+        return _Account(row, await agents.password_hash(unit, id), device if known else None)
 
-    async def _take(self, tried: Sequence[Lane], address: str | None) -> None:
-        """Count one more try before it is made, so that many at once are no way around. Raises TooManyTries."""
-        keys = {lane: self._key(lane.key) for lane in tried}
-        place = [self._place(address)] if address is not None else []
-        before = await self._read(lambda connection: login_tries.counts(connection, list(keys.values())))
-        if wait := seconds_to_wait([before.get(key) for key in keys.values()], self._clock.now()):
-            raise TooManyTries(wait)  # without a write: whoever tries all the time is turned away cheaply
-
-        async def work(connection: Connection) -> int:
-            now = self._clock.now()
-            found = await login_tries.locked(connection, [*keys.values(), *place], now)
-            if wait := seconds_to_wait([found[key] for key in keys.values()], now):
-                return wait
-            busy = any(found[key].failures >= BUSY_ADDRESS for key in place)
-            anew = {key: after_try(found[key], lane, now, busy=busy) for lane, key in keys.items()}
-            anew |= {key: after_try(found[key], Lane(key, FREE_OF_DELAY), now, busy=False) for key in place}
-            await login_tries.put(connection, anew)
-            return 0
-
-        if wait := await self._write(work):
+    async def _count_try(self, tried: Sequence[Lane], address: str | None) -> None:
+        """Count a try before it is made, so that sending many at once is no way around. Raises TooManyTries."""
+        wait = await self._wait(SYSTEM, tried)  # without a write: a client that keeps trying is refused cheaply
+        wait = wait or await self._take(SYSTEM, tried, address)
+        if wait:
             raise TooManyTries(wait)
 
-    async def _forgive(self, connection: Connection, tried: Sequence[Lane], address: str | None) -> None:
-        place = self._place(address) if address is not None else ""
-        await login_tries.forgive(connection, [self._key(lane.key) for lane in tried], place)
-        await login_tries.clear(connection, self._clock.now() - FORGOTTEN)
+    @reading
+    async def _wait(self, unit: Unit, tried: Sequence[Lane]) -> int:
+        """Seconds until a try is free in all these lanes."""
+        keys = [self._key(lane.key) for lane in tried]
+        counts = await tries.counts(unit.connection, keys)
+        return seconds_to_wait([counts.get(key) for key in keys], unit.now)
 
-    async def _remember(self, connection: Connection, agent_id: int, device: str | None) -> str:
-        """What the browser is known by: what it has already, which other agents may share, else something new."""
-        now = self._clock.now()
+    @unit_of_work
+    async def _take(self, unit: Unit, tried: Sequence[Lane], address: str | None) -> int:
+        """Count one try in these lanes. Returns the seconds to wait, or 0 when the try is counted."""
+        keys = {lane: self._key(lane.key) for lane in tried}
+        place = [self._place(address)] if address is not None else []
+        found = await tries.locked(unit.connection, [*keys.values(), *place], unit.now)
+        if wait := seconds_to_wait([found[key] for key in keys.values()], unit.now):
+            return wait
+        busy = any(found[key].failures >= BUSY_ADDRESS for key in place)
+        counts = {key: after_try(found[key], lane, unit.now, busy=busy) for lane, key in keys.items()}
+        counts |= {key: after_try(found[key], Lane(key, FREE_OF_DELAY), unit.now, busy=False) for key in place}
+        await tries.put(unit.connection, counts)
+        return 0
+
+    async def _forgive(self, unit: Unit, tried: Sequence[Lane], address: str | None) -> None:
+        place = self._place(address) if address is not None else ""
+        await tries.forgive(unit.connection, [self._key(lane.key) for lane in tried], place)
+        await tries.clear(unit.connection, unit.now - FORGOTTEN)
+
+    async def _remember(self, unit: Unit, agent_id: int, device: str | None) -> str:
+        """The cookie by which the browser is known: its present one, which agents may share, or a new one."""
         device = device if device and DEVICE.fullmatch(device) else DEVICE_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-        await devices.remember(connection, agent_id, hashed(device), now)
-        await devices.clear(connection, agent_id, before=now - DEVICE_LASTS, keep=MOST_DEVICES)
+        await devices.remember(unit, agent_id, hashed(device))
+        await devices.clear(unit, agent_id, before=unit.now - DEVICE_LASTS, keep=MOST_DEVICES)
         return device
+
+    def _has_expired(self, row: AgentRow) -> bool:
+        return row.change_password_by is not None and row.change_password_by <= self._clock.now()
 
     def _place(self, address: str) -> str:
         return self._key(f"address\0{network(address)}")

@@ -1,6 +1,7 @@
-"""Two roles on PostgreSQL: one owns the tables and migrates them, the other runs the service with what it needs.
+"""Two roles on PostgreSQL: one owns the tables and migrates them, the other runs the service with fewer rights.
 
-Of the audit the service may read and add to, and nothing else; whoever takes the service over can't undo what it shows.
+The service may read the audit and append to it, nothing else, so an attacker who takes over the service can't change
+what the audit shows.
 """
 
 from urllib.parse import unquote, urlsplit
@@ -11,19 +12,19 @@ from desk.database.engine import Connection, Database
 from desk.schema.tables import audit, audit_callbacks, audit_patients, metadata
 
 ALL = "select, insert, update, delete"
-LESS = {
+LIMITED = {
     **dict.fromkeys((audit.name, audit_callbacks.name), "select, insert"),
     audit_patients.name: "select, insert, update",
 }
 
 
 def role_of(url: str) -> str:
-    """The role a database's URL connects as; empty when it names none."""
+    """The role in a database's URL; empty if there is none."""
     return unquote(urlsplit(url).username or "")
 
 
 async def grant(url: str, role: str) -> None:
-    """Give `role` what the service needs of the tables, as their owner, who `url` connects as; and take back the rest.
+    """Grant `role` the rights the service needs, and revoke all others. `url` connects as the owner of the tables.
 
     Raises StorageUnavailable, also when there is no such role.
     """
@@ -43,7 +44,7 @@ async def _grant(connection: Connection, role: str) -> None:
     for table in metadata.sorted_tables:
         statements += [
             f"revoke all on {table.name} from {role}",
-            f"grant {LESS.get(table.name, ALL)} on {table.name} to {role}",
+            f"grant {LIMITED.get(table.name, ALL)} on {table.name} to {role}",
         ]
     statements.append(f"grant usage, select on all sequences in schema {schema} to {role}")
     for statement in statements:

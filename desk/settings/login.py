@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from desk.accounts.second_factor.totp import SecondFactorPolicy
-from desk.accounts.sessions.limits import Limits
+from desk.accounts.sessions.limits import SessionLimits
 from desk.settings.group import EnvironmentGroup, absolute
 
 
@@ -34,9 +34,11 @@ class LoginSettings(EnvironmentGroup):
     )
 
     @property
-    def session_limits(self) -> Limits:
+    def session_limits(self) -> SessionLimits:
         """How long a log-in lasts."""
-        return Limits(idle=timedelta(minutes=self.session_idle_minutes), absolute=timedelta(hours=self.session_hours))
+        return SessionLimits(
+            idle=timedelta(minutes=self.session_idle_minutes), absolute=timedelta(hours=self.session_hours)
+        )
 
     @property
     def second_factor_policy(self) -> SecondFactorPolicy:

@@ -10,10 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Role
-from desk.accounts.agents import AgentExists, Agents
+from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentNameTaken
 from desk.accounts.login import Logins
-from desk.accounts.passwords.hashing import made_up
+from desk.accounts.passwords.rules import random_password
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.clock import SystemClock
@@ -21,7 +23,7 @@ from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.settings.settings import Settings
 from desk.wire import make_passwords
-from ops.commands.on_record import on_record
+from ops.commands.audited import audited
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
@@ -58,14 +60,14 @@ def add(
     try:
         why = f"{name}: {role.value} in {', '.join(chosen)}"
         token = run(
-            changed(
+            change(
                 settings,
                 "agent_add",
                 why,
-                lambda agents: agents.add(name, role, chosen, phone=phone, expires_at=until),
+                lambda agents, actor: agents.add(actor, name, role, chosen, phone=phone, expires_at=until),
             )
         )
-    except AgentExists:
+    except AgentNameTaken:
         fail(f"The agent {name} exists already. Revoke it first: innringing agents revoke {name}")
     say(f"The token of {name}, {f'until {until:%Y-%m-%d}' if until else 'valid forever'}, shown only now:")
     typer.echo(token)
@@ -76,7 +78,7 @@ def list_agents() -> None:
     """Show the agents with their roles and departments."""
     settings = load_settings()
     table = Table("Name", "Role", "Departments", "Phone")
-    for agent in run(with_agents(settings, lambda agents: agents.list())):
+    for agent in run(with_agents(settings, lambda agents: agents.list(SYSTEM))):
         roles: list[Role | None] = [*sorted({grant.role for grant in agent.grants})] or [None]
         for role in roles:
             table.add_row(agent.name, role and role.value, departments_of(agent.grants, role), agent.phone or "")
@@ -86,7 +88,7 @@ def list_agents() -> None:
 @app.command("revoke")
 def revoke(name: Name) -> None:
     """Revoke all access of an agent at once. The name stays in the history and can be used again."""
-    run(changed(load_settings(), "agent_revoke", name, lambda agents: agents.revoke(name)))
+    run(change(load_settings(), "agent_revoke", name, lambda agents, actor: agents.revoke(actor, name)))
     say(f"The token of {name} no longer works.")
 
 
@@ -98,7 +100,7 @@ def grant(
     settings = load_settings()
     grants = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
     words = f"{role.value} in {', '.join(each.department for each in grants)}"
-    run(changed(settings, "agent_grant", f"{name}: {words}", lambda agents: agents.grant(name, grants)))
+    run(change(settings, "agent_grant", f"{name}: {words}", lambda agents, actor: agents.grant(actor, name, grants)))
     say(f"{name} is now {words}.")
 
 
@@ -113,7 +115,11 @@ def withdraw(
     # departments.toml is not consulted, so a grant in a department that no longer exists can be withdrawn too
     grants = [Grant(role, each) for each in department or [ALL_DEPARTMENTS]]
     words = f"{role.value} in {', '.join(each.department for each in grants)}"
-    run(changed(settings, "agent_withdraw", f"{name}: {words}", lambda agents: agents.withdraw(name, grants)))
+    run(
+        change(
+            settings, "agent_withdraw", f"{name}: {words}", lambda agents, actor: agents.withdraw(actor, name, grants)
+        )
+    )
     say(f"{name} is no longer {words}.")
 
 
@@ -128,7 +134,7 @@ def password(
     The agent must choose a new password at the first log-in.
     """
     settings = load_settings()
-    new = made_up() if random else _ask_password()
+    new = random_password() if random else _ask_password()
     run(_set_password(settings, name, new, _department_words(settings), timedelta(days=days)))
     say(f"{name} can log in with it for {days} days, and must then choose a new password.")
     if random:
@@ -149,14 +155,14 @@ def remove_second_factor(name: Name) -> None:
 @app.command("disable")
 def disable(name: Name) -> None:
     """Disable an account. Its sessions end at once, and its tokens and password are refused until it is enabled."""
-    run(changed(load_settings(), "agent_disable", name, lambda agents: agents.disable(name)))
+    run(change(load_settings(), "agent_disable", name, lambda agents, actor: agents.disable(actor, name)))
     say(f"{name} is disabled.")
 
 
 @app.command("enable")
 def enable(name: Name) -> None:
     """Enable a disabled account. Its tokens and password work as before, but the agent must log in again."""
-    run(changed(load_settings(), "agent_enable", name, lambda agents: agents.enable(name)))
+    run(change(load_settings(), "agent_enable", name, lambda agents, actor: agents.enable(actor, name)))
     say(f"{name} is enabled.")
 
 
@@ -179,22 +185,23 @@ def _ask_password() -> str:
 
 
 async def _set_password(settings: Settings, name: str, password: str, words: list[str], first_for: timedelta) -> None:
-    clock = SystemClock()
-    async with on_record(settings, "agent_password", why=name) as record:
-        sessions = Sessions(database=record.database, clock=clock)
-        passwords = make_passwords(settings.login)
+    async with audited(settings, "agent_password", why=name) as command:
         logins = Logins(
-            database=record.database, vault=record.vault, clock=clock, sessions=sessions, passwords=passwords
+            database=command.database,
+            vault=command.vault,
+            clock=command.clock,
+            sessions=Sessions(database=command.database, clock=command.clock),
+            passwords=make_passwords(settings.login),
         )
         await logins.set_password(name, password, words=words, first_for=first_for)
 
 
 async def _remove_second_factor(settings: Settings, name: str) -> None:
-    clock = SystemClock()
-    async with on_record(settings, "agent_second_factor", why=name) as record:
-        sessions = Sessions(database=record.database, clock=clock)
-        factors = SecondFactors(database=record.database, vault=record.vault, clock=clock, sessions=sessions)
-        await factors.remove(name)
+    async with audited(settings, "agent_second_factor", why=name) as command:
+        database, vault, clock = command.database, command.vault, command.clock
+        sessions = Sessions(database=database, clock=clock)
+        factors = SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions)
+        await factors.remove(command.actor, name)
 
 
 async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
@@ -203,10 +210,12 @@ async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any
         return await work(Agents(database=database, clock=SystemClock()))
 
 
-async def changed(settings: Settings, action: str, about: str, work: Callable[[Agents], Coroutine[Any, Any, T]]) -> T:
+async def change(
+    settings: Settings, action: str, about: str, work: Callable[[Agents, Actor], Coroutine[Any, Any, T]]
+) -> T:
     """Like `with_agents`, with a row in the audit, for changes of access."""
-    async with on_record(settings, action, why=about) as record:
-        return await work(Agents(database=record.database, clock=SystemClock()))
+    async with audited(settings, action, why=about) as command:
+        return await work(Agents(database=command.database, clock=command.clock), command.actor)
 
 
 def departments_of(grants: frozenset[Grant], role: Role | None) -> str:

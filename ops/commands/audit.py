@@ -22,7 +22,7 @@ from desk.errors import DeskError
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.settings.settings import Settings
-from ops.commands.on_record import on_record, operating_user
+from ops.commands.audited import audited, operating_user
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
 PAGE_SIZE = 1000
@@ -91,12 +91,12 @@ async def _verify(settings: Settings, anchors: list[Anchor]) -> Verified:
 
 
 async def _extract(settings: Settings, patient: IdentityNumber, by: str) -> list[ExtractLine]:
-    async with on_record(settings, "audit_extract", by=by, patient=patient.value) as record:
+    async with audited(settings, "audit_extract", by=by, patient=patient.value) as command:
         rows: list[ExtractLine] = []
         names, cursor = _departments(settings), None
         while True:
-            page = await record.audit.of_patient(patient.value, None, cursor=cursor, limit=PAGE_SIZE)
-            repeats = await record.audit.repeats(page.items)
+            page = await command.audit.of_patient(patient.value, None, cursor=cursor, limit=PAGE_SIZE)
+            repeats = await command.audit.repeats(page.items)
             rows += lines(page.items, lambda slug: names.get(slug).name if names and slug in names else slug, repeats)
             cursor = page.next_cursor
             if cursor is None:

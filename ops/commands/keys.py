@@ -11,7 +11,7 @@ from desk.key_rotation.keyring import Keyring, KeyUse
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import OlderKeyInUse, Progress, Report, Rotation
 from desk.settings.settings import Settings
-from ops.commands.on_record import on_record
+from ops.commands.audited import audited
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
 EVERY_SECONDS = 2.0
@@ -62,9 +62,10 @@ async def _count(settings: Settings) -> tuple[dict[KeyKind, int], list[KeyUse]]:
 
 
 async def _rotate(settings: Settings) -> tuple[Progress, list[tuple[KeyKind, int]]]:
-    async with on_record(settings, "keys_rotate") as record:
-        done = await Rotation(database=record.database, vault=record.vault, clock=SystemClock()).rotate(_reporter())
-        keyring = Keyring(database=record.database, vault=record.vault, clock=SystemClock())
+    async with audited(settings, "keys_rotate") as command:
+        database, vault, clock = command.database, command.vault, command.clock
+        done = await Rotation(database=database, vault=vault, clock=clock).rotate(_reporter())
+        keyring = Keyring(database=database, vault=vault, clock=clock)
         return done, [] if done.broken else await keyring.retire_unused()
 
 

@@ -22,7 +22,7 @@ from desk.privacy.retention_repository import Run
 from desk.privacy.subject_access import Erased, Person, Rights, as_text
 from desk.settings.settings import Settings
 from desk.wire import make_retention
-from ops.commands.on_record import AuditedCommand, on_record
+from ops.commands.audited import AuditedCommand, audited
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
@@ -119,33 +119,33 @@ def _ask_person(settings: Settings, phone: bool) -> Person:
 
 
 async def _export(settings: Settings, subject: Person, by: str) -> dict[str, Any]:
-    async with on_record(settings, "person_export", by=by, patient=_number(subject)) as record:
-        document = await _rights(record).export(subject, by)
-        record.callbacks.update(callback["id"] for callback in document["callbacks"])
+    async with audited(settings, "person_export", by=by, patient=_number(subject)) as command:
+        document = await _rights(command).export(subject, by)
+        command.actor.trail.saw(*(callback["id"] for callback in document["callbacks"]))
     return document
 
 
 async def _erase(settings: Settings, subject: Person, by: str) -> Erased:
-    async with on_record(settings, "person_erase", by=by, patient=_number(subject)) as record:
-        done = await _rights(record).erase(subject, by)
-        record.callbacks.update((*done.deleted, *done.open, *done.held))
+    async with audited(settings, "person_erase", by=by, patient=_number(subject)) as command:
+        done = await _rights(command).erase(subject, by)
+        command.actor.trail.saw(*done.deleted, *done.open, *done.held)
     return done
 
 
 async def _held(
     settings: Settings, action: str, id: str, by: str, case: str | None, work: Callable[[Rights], Awaitable[Callback]]
 ) -> None:
-    async with on_record(settings, action, by=by, why=case) as record:
-        record.callbacks.add((await work(_rights(record))).id)
+    async with audited(settings, action, by=by, why=case) as command:
+        command.actor.trail.saw((await work(_rights(command))).id)
 
 
 async def _run_now(settings: Settings) -> Run | None:
-    async with on_record(settings, "retention_run") as record:
-        return await make_retention(record.database, settings.retention, SystemClock()).run_now()
+    async with audited(settings, "retention_run") as command:
+        return await make_retention(command.database, settings.retention, command.clock).run_now()
 
 
-def _rights(record: AuditedCommand) -> Rights:
-    return Rights(database=record.database, vault=record.vault, clock=SystemClock())
+def _rights(command: AuditedCommand) -> Rights:
+    return Rights(database=command.database, vault=command.vault, clock=command.clock)
 
 
 def _number(subject: Person) -> str | None:

@@ -7,10 +7,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
-from desk.accounts.tokens.service import Token, TokenScope, in_words
+from desk.accounts.tokens.model import Token, TokenScope
 from desk.clock import SystemClock
-from ops.commands.agents import Name, changed, chosen_departments, with_agents
+from ops.commands.agents import Name, change, chosen_departments, with_agents
 from ops.commands.terminal import fail, load_settings, run, say
 
 app = typer.Typer(no_args_is_help=True, help="Manage access tokens for programs.")
@@ -33,27 +34,27 @@ def add(
         fail(f"A label has 1 to {LONGEST_LABEL} characters.")
     where = frozenset(chosen_departments(settings, department, everywhere=False)) if department else None
     scope = TokenScope(where, frozenset(permission) if permission else None)
-    narrow = run(with_agents(settings, lambda agents: agents.get(name))).narrowed(where, scope.permissions)
+    narrow = run(with_agents(settings, lambda agents: agents.get(SYSTEM, name))).narrowed(where, scope.permissions)
     if not narrow.grants or not any(narrow.may(each) for each in permission or Permission):
-        fail(f"{name} has no role with {in_words(scope)}: the token would be useless. See `agents list`.")
+        fail(f"{name} has no role with {scope}: the token would be useless. See `agents list`.")
     expires_at = SystemClock().now() + timedelta(days=days)
-    issued = run(
-        changed(
+    new = run(
+        change(
             settings,
             "token_add",
-            f"{name}: {in_words(scope)}",
-            lambda agents: agents.tokens.issue(name, label, scope=scope, expires_at=expires_at),
+            f"{name}: {scope}",
+            lambda agents, actor: agents.tokens.issue(actor, name, label, scope=scope, expires_at=expires_at),
         )
     )
-    say(f"Token {issued.token.id} of {name}, {in_words(scope)}, until {expires_at:%Y-%m-%d}; shown only now:")
-    typer.echo(issued.secret)
+    say(f"Token {new.token.id} of {name}, {scope}, until {expires_at:%Y-%m-%d}; shown only now:")
+    typer.echo(new.secret)
 
 
 @app.command("list")
 def list_tokens(agent: Annotated[str | None, typer.Option(help="Only this agent's tokens.")] = None) -> None:
     """Show the valid tokens, and when each was last used (to the minute)."""
     table = Table("Number", "Agent", "Label", "Rights", "Until", "Last used")
-    for token in run(with_agents(load_settings(), lambda agents: agents.tokens.list(agent))):
+    for token in run(with_agents(load_settings(), lambda agents: agents.tokens.list(SYSTEM, agent))):
         table.add_row(*_cells(token))
     Console().print(table)
 
@@ -61,12 +62,13 @@ def list_tokens(agent: Annotated[str | None, typer.Option(help="Only this agent'
 @app.command("revoke")
 def revoke(number: Annotated[int, typer.Argument(help="As in `innringing tokens list`.")]) -> None:
     """Revoke a token at once."""
-    run(changed(load_settings(), "token_revoke", f"token {number}", lambda agents: agents.tokens.revoke(number)))
+    about = f"token {number}"
+    run(change(load_settings(), "token_revoke", about, lambda agents, actor: agents.tokens.revoke(actor, number)))
     say(f"Token {number} no longer works.")
 
 
 def _cells(token: Token) -> list[str]:
-    rights, until, used = in_words(token.scope), _day(token.expires_at), _minute(token.last_used_at)
+    rights, until, used = str(token.scope), _day(token.expires_at), _minute(token.last_used_at)
     return [str(token.id), token.agent, token.label, rights, until, used]
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from desk.accounts.passwords.common_passwords import FILE, shortened
-from desk.accounts.passwords.hashing import LONGEST, SHORTEST, normal
+from desk.accounts.passwords.rules import LONGEST, SHORTEST, normal
 
 COUNT = 10_000
 HEAD = """\

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Role, Scope
 from desk.accounts.agents import Agents
 from desk.callbacks.model import Callback
@@ -32,7 +33,7 @@ async def agents_of(database_url: str) -> dict[str, str]:
     try:
         agents = Agents(database=database, clock=SystemClock())
         return {
-            name: await agents.add(name, Role.AGENT, [ALL_DEPARTMENTS])
+            name: await agents.add(SYSTEM, name, Role.AGENT, [ALL_DEPARTMENTS])
             for name in (f"agent-{n}" for n in range(PROCESSES))
         }
     finally:

@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.clock import OSLO, SystemClock
@@ -125,7 +126,7 @@ async def rings_hjerte(system: System, n: int) -> list[str]:
 async def leaders_token(system: System) -> str:
     database = Database(system.settings.database.url)
     try:
-        return await Agents(database=database, clock=SystemClock()).add("lise", Role.LEADER, ["hjerte"])
+        return await Agents(database=database, clock=SystemClock()).add(SYSTEM, "lise", Role.LEADER, ["hjerte"])
     finally:
         await database.close()
 

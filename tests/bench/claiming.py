@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from rich.table import Table
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.clock import SystemClock
@@ -46,7 +47,7 @@ async def measure(server: Postgres, *, agents: int, rate: float, seconds: float)
         count = round(rate * seconds)
         await waiting(database, count + 10 * agents)
         desk = Agents(database=database, clock=SystemClock())
-        tokens = [await desk.add(f"agent-{n}", Role.AGENT, ["kirurgi"]) for n in range(agents)]
+        tokens = [await desk.add(SYSTEM, f"agent-{n}", Role.AGENT, ["kirurgi"]) for n in range(agents)]
         await database.close()
         with running_api(environment(url, folder)) as api:
             process = psutil.Process(api.pid)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import EVERYTHING, Role
 from desk.callbacks.model import Callback
 from desk.clock import OSLO
@@ -90,7 +91,7 @@ async def play(folder: Path) -> tuple[Announcement, list[Callback], list[Callbac
     async with open_world(url, folder) as world:
         for agent, department in AGENTS:
             phone = f"{agent}-phone"
-            world.tokens[agent] = await world.services.agents.add(agent, Role.AGENT, [department], phone=phone)
+            world.tokens[agent] = await world.services.agents.add(SYSTEM, agent, Role.AGENT, [department], phone=phone)
         promised = await weekend(world)
         free = [(MONDAY - timedelta(minutes=30) + n * timedelta(seconds=20), n) for n in range(len(AGENTS))]
         while free[0][0] < LAST_DAY and await _somebody_waits(world):

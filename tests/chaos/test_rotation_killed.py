@@ -89,10 +89,7 @@ async def test_killed_rotation_resumes_and_loses_nothing(migrated_url: str) -> N
     database = Database(migrated_url)
     now = SystemClock().now()
     await Keyring(database=database, vault=old_vault(), clock=SystemClock()).check()
-    rows = [
-        callback(n, now, vault=old_vault(), status="waiting" if n % 5 == 0 else "closed", first=n % 3 == 0)
-        for n in range(ROWS)
-    ]
+    rows = [callback(n, now, vault=old_vault(), status="waiting" if n % 5 == 0 else "closed") for n in range(ROWS)]
     async with database.begin() as connection:
         await connection.execute(insert(callbacks), rows)
     clear = opened(old_vault(), await values(database))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Grant, Role
 from tests.support.web.api import World, ids, open_world, refused
 
@@ -43,7 +44,7 @@ async def test_every_route_refuses_an_invalid_token(world: World, authorization:
 
 async def test_revoked_token_is_refused_at_once(world: World) -> None:
     assert (await world.as_("kari", "GET", "/me")).status_code == 200
-    await world.services.agents.revoke("kari")
+    await world.services.agents.revoke(SYSTEM, "kari")
     assert (await world.as_("kari", "GET", "/me")).status_code == 401
 
 
@@ -109,7 +110,7 @@ async def test_existence_of_a_callback_elsewhere_is_not_revealed(world: World) -
 async def test_roles_apply_in_their_own_department_only(world: World) -> None:
     here, there = await world.rings(1, department="kirurgi"), await world.rings(2, department="hjerte")
     await world.token("lise", Role.AGENT, ["kirurgi"])
-    await world.services.agents.grant("lise", [Grant(Role.LEADER, "hjerte")])
+    await world.services.agents.grant(SYSTEM, "lise", [Grant(Role.LEADER, "hjerte")])
     assert set(await ids(world, "lise")) == {here.id, there.id}
     assert (await world.as_("lise", "POST", f"/callbacks/{here.id}/claim")).status_code == 200
     refused(await world.as_("lise", "POST", f"/callbacks/{there.id}/claim"), 404, "callback-not-found")
@@ -136,7 +137,7 @@ async def test_stored_answer_is_not_repeated_after_access_was_lost(world: World)
     for key, answer in first.items():
         again = await ask(key)
         assert (again.text, again.headers["idempotency-replayed"]) == (answer.text, "true")
-    await world.services.agents.withdraw("ola", [Grant(Role.AGENT, "kirurgi")])
+    await world.services.agents.withdraw(SYSTEM, "ola", [Grant(Role.AGENT, "kirurgi")])
     for key in asked:
         refusal = await ask(key)
         assert refusal.status_code == (404 if key == "claim" else 403), key

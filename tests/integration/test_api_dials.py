@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.web.problems import URN
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.dials.model import DialReason
 from tests.support.web.api import World, open_world
@@ -22,7 +23,7 @@ async def claimed(world: World, agent: str = "kari", n: int = 1) -> tuple[str, d
 
 
 async def at_a_phone(world: World, name: str = "kari") -> None:
-    world.tokens[name] = await world.services.agents.add(name, Role.AGENT, ["*"], phone=f"{name}-phone")
+    world.tokens[name] = await world.services.agents.add(SYSTEM, name, Role.AGENT, ["*"], phone=f"{name}-phone")
 
 
 async def test_dial_is_requested_read_and_cancelled(migrated_url: str, tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ async def test_only_agents_dial_and_readers_may_read(migrated_url: str, tmp_path
         for method, more in (("POST", {"json": body}), ("DELETE", {})):
             assert (await world.as_("reader", method, path, **more)).status_code == 403
         assert (await world.as_("reader", "GET", path)).json() == dial
-        world.tokens["elsewhere"] = await world.services.agents.add("elsewhere", Role.AGENT, ["hjerte"])
+        world.tokens["elsewhere"] = await world.services.agents.add(SYSTEM, "elsewhere", Role.AGENT, ["hjerte"])
         assert (await world.as_("elsewhere", "GET", path)).status_code == 404
 
 

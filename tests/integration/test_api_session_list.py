@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
-from desk.accounts.sessions.service import LoginSource
+from desk.accounts.sessions.model import LoginSource
 from tests.support.web.api import World, open_world, refused
 
 FIELDS = {"id", "agent", "source", "created_at", "seen_at", "ends_at", "current"}
@@ -26,7 +27,7 @@ class Browser:
 
     @classmethod
     async def of(cls, world: World, name: str, source: LoginSource = LoginSource.PASSWORD) -> "Browser":
-        opened = await world.services.sessions.open(name, source=source)
+        opened = await world.services.sessions.open(SYSTEM, name, source=source)
         return cls(world, name, opened.token, opened.csrf)
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:

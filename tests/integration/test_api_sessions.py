@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from api.auth.cookies import CSRF_HEADER
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
-from desk.accounts.sessions.service import LoginSource, ProviderLogin
+from desk.accounts.sessions.model import LoginSource, ProviderLogin
 from tests.support.web.api import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"
@@ -128,7 +129,7 @@ async def test_impossible_name_is_an_unknown_agent(browser: Browser) -> None:
 async def test_session_of_a_removed_provider_is_refused(world: World, browser: Browser) -> None:
     """Single sign-on is off here, so its roles could no longer be checked."""
     login = ProviderLogin("https://idp.test", "subject-1", None, world.clock.now() + timedelta(hours=1))
-    opened = await world.services.sessions.open("kari", source=LoginSource.OIDC, login=login)
+    opened = await world.services.sessions.open(SYSTEM, "kari", source=LoginSource.OIDC, login=login)
     browser.client.cookies.set(COOKIE, opened.token)
     refused(await browser.ask("GET", "/callbacks"), 401, "not-signed-in")
 
@@ -283,8 +284,8 @@ async def test_new_password_gives_a_new_session(world: World, browser: Browser) 
 
 async def test_agent_without_roles_can_still_log_out(world: World, browser: Browser) -> None:
     await browser.logs_in()
-    kari = await world.services.agents.get("kari")
-    await world.services.agents.withdraw("kari", kari.grants)
+    kari = await world.services.agents.get(SYSTEM, "kari")
+    await world.services.agents.withdraw(SYSTEM, "kari", kari.grants)
     refused(await browser.ask("GET", "/callbacks"), 403, "role-not-allowed")
     assert (await browser.ask("GET", "/session")).json()["grants"] == []
     assert (await browser.ask("DELETE", "/session")).status_code == 204

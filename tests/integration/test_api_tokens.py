@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Grant, Permission, Role
-from desk.accounts.errors import ProvidersPerson
-from desk.accounts.sessions.service import LoginSource
-from desk.accounts.tokens.service import TokenScope
+from desk.accounts.errors import AgentAtProvider
+from desk.accounts.sessions.model import LoginSource
+from desk.accounts.tokens.model import TokenScope
 from tests.support.web.api import World, open_world, refused
 
 DAY = timedelta(days=1)
@@ -68,7 +69,7 @@ async def test_narrow_token_opens_its_scope_and_its_secret_is_shown_once(world: 
 
 
 async def test_no_token_is_wider_than_the_access_of_its_maker(world: World) -> None:
-    await world.services.agents.grant("ola", [Grant(Role.LEADER, "hjerte")])
+    await world.services.agents.grant(SYSTEM, "ola", [Grant(Role.LEADER, "hjerte")])
 
     async def no(status: int, id: str, **body: Any) -> None:
         answer = await world.as_("ola", "POST", "/tokens", json={"label": "veggskjerm", **body})
@@ -98,7 +99,7 @@ async def test_emergency_access_gives_no_token(world: World) -> None:
 
 async def test_token_never_outlives_the_one_it_was_made_with(world: World) -> None:
     until = world.clock.now() + 10 * DAY
-    world.tokens["kari"] = (await world.services.agents.tokens.issue("kari", "short", expires_at=until)).secret
+    world.tokens["kari"] = (await world.services.agents.tokens.issue(SYSTEM, "kari", "short", expires_at=until)).secret
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x", "days": 11}), 403, "token-outlives")
     assert lasting(await makes(world, days=10)) == 10 * DAY
     assert lasting(await makes(world)) == 10 * DAY
@@ -111,7 +112,7 @@ async def test_token_never_outlives_the_one_it_was_made_with(world: World) -> No
     ids=["departments", "permissions"],
 )
 async def test_narrowed_token_cannot_make_or_end_tokens(world: World, scope: TokenScope) -> None:
-    narrow = await world.services.agents.tokens.issue("kari", "narrow", scope=scope)
+    narrow = await world.services.agents.tokens.issue(SYSTEM, "kari", "narrow", scope=scope)
     world.tokens["kari"] = narrow.secret
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x"}), 403, "narrowed-token")
     for token in await listed(world, "kari"):
@@ -122,7 +123,7 @@ async def test_tokens_made_with_a_token_end_with_it(world: World) -> None:
     child = await makes(world, label="barn")
     first, world.tokens["kari"] = world.tokens["kari"], child["token"]
     grandchild = await makes(world, label="barnebarn")
-    other = await world.services.agents.tokens.issue("kari", "other")
+    other = await world.services.agents.tokens.issue(SYSTEM, "kari", "other")
     world.tokens["kari"] = other.secret
     number = next(token["id"] for token in await listed(world, "kari") if token["label"] == "first")
     assert (await world.as_("kari", "DELETE", f"/tokens/{number}")).status_code == 204
@@ -147,14 +148,14 @@ async def test_only_own_tokens_are_visible_without_access_management(world: Worl
     assert (await world.as_("ada", "DELETE", f"/tokens/{of_ola['id']}")).status_code == 204
     assert await opens(world, of_ola["token"]) == 401 and await opens(world, of_kari["token"]) == 200
     assert {token["agent"] for token in await listed(world, "alma")} == {"kari", "ola", "ada", "alma"}
-    await world.services.agents.add("idle", Role.AGENT, [])
+    await world.services.agents.add(SYSTEM, "idle", Role.AGENT, [])
     refused(await world.as_("ada", "GET", "/tokens", params={"agent": "idle"}), 404, "agent-not-found")
     assert len(await listed(world, "alma", agent="idle")) == 1
 
 
 async def test_reused_name_shows_nothing_of_its_former_holder(world: World) -> None:
     await makes(world, "ola", label="gammel")
-    await world.services.agents.revoke("ola")
+    await world.services.agents.revoke(SYSTEM, "ola")
     del world.tokens["ola"]
     await world.token("ola", Role.AGENT, ["kirurgi"])
     assert [token["label"] for token in await listed(world, "ola")] == ["first"]
@@ -191,21 +192,21 @@ async def test_invalid_token_request_is_refused(world: World, body: dict[str, An
 
 async def test_too_many_tokens_are_refused(world: World) -> None:
     for _ in range(49):
-        await world.services.agents.tokens.issue("kari", "x")
+        await world.services.agents.tokens.issue(SYSTEM, "kari", "x")
     refused(await world.as_("kari", "POST", "/tokens", json={"label": "x"}), 409, "too-many-tokens")
 
 
 async def test_local_session_makes_a_token_and_a_single_sign_on_session_does_not(world: World) -> None:
     grants = [Grant(Role.AGENT, "kirurgi")]
-    await world.services.agents.from_provider("https://idp.test", "subject-1", "grete", grants)
+    await world.services.agents.from_provider(SYSTEM, "https://idp.test", "subject-1", "grete", grants)
     for name, source in (("kari", LoginSource.PASSWORD), ("grete", LoginSource.OIDC)):
-        opened = await world.services.sessions.open(name, source=source)
+        opened = await world.services.sessions.open(SYSTEM, name, source=source)
         headers = {"Cookie": f"{COOKIE}={opened.token}", CSRF_HEADER: opened.csrf}
         answer = await world.client.post("/api/v1/tokens", json={"label": "x"}, headers=headers)
         if name == "grete":
-            refused(answer, 403, "providers-person")
-            with pytest.raises(ProvidersPerson):  # nor does an operator make her one
-                await world.services.agents.tokens.issue(name, "x")
+            refused(answer, 403, "agent-at-provider")
+            with pytest.raises(AgentAtProvider):  # nor does an operator make her one
+                await world.services.agents.tokens.issue(SYSTEM, name, "x")
         else:
             assert answer.status_code == 201 and await opens(world, answer.json()["token"]) == 200
 

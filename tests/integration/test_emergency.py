@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Grant, Permission, Role
-from desk.accounts.sessions.service import LoginSource, Sessions
-from desk.accounts.tokens.service import TokenScope
+from desk.accounts.sessions.model import LoginSource
+from desk.accounts.sessions.service import Sessions
+from desk.accounts.tokens.model import TokenScope
 from tests.support.desk.audit import everything
 from tests.support.web.api import World, ids, open_world, refused
 from tests.support.web.live import listening_to, served
@@ -74,7 +76,7 @@ async def test_emergency_access_of_a_reader_allows_only_reading(world: World) ->
 
 async def test_leader_with_agent_role_elsewhere_may_work_with_emergency_access(world: World) -> None:
     there = await world.rings(1, department="hjerte")
-    await world.services.agents.grant("lise", [Grant(Role.AGENT, "kirurgi")])
+    await world.services.agents.grant(SYSTEM, "lise", [Grant(Role.AGENT, "kirurgi")])
     refused(await world.as_("lise", "POST", f"/callbacks/{there.id}/claim"), 404, "callback-not-found")
     await opened(world, "lise")
     assert (await world.as_("lise", "POST", f"/callbacks/{there.id}/claim")).status_code == 200
@@ -173,12 +175,14 @@ async def test_use_of_emergency_access_is_marked_in_the_audit(world: World) -> N
 
 
 async def test_narrowed_token_is_not_widened_but_a_session_is(world: World) -> None:
-    narrow = await world.services.agents.tokens.issue("kari", "narrow", scope=TokenScope(frozenset({"kirurgi"})))
+    narrow = await world.services.agents.tokens.issue(
+        SYSTEM, "kari", "narrow", scope=TokenScope(frozenset({"kirurgi"}))
+    )
     await opened(world)
     agent = await world.services.agents.verify(narrow.secret)
     assert agent is not None and not agent.scope(Permission.READ).covers("hjerte")
     sessions = Sessions(database=world.database, clock=world.clock)
-    login = await sessions.open("kari", source=LoginSource.PASSWORD)
+    login = await sessions.open(SYSTEM, "kari", source=LoginSource.PASSWORD)
     session = await sessions.verify(login.token)
     assert session is not None and session.agent.scope(Permission.WORK).covers("hjerte")
     assert not session.agent.scope(Permission.CLOSE).covers("hjerte")
@@ -193,7 +197,9 @@ async def test_narrowed_token_is_not_widened_but_a_session_is(world: World) -> N
 async def test_narrowed_token_cannot_open_emergency_access(world: World, scope: TokenScope) -> None:
     """Someone who finds the wall screen's token can read what the wall screen shows, and no other department."""
     there = await world.rings(1, department="hjerte")
-    world.tokens["wall-screen"] = (await world.services.agents.tokens.issue("kari", "wall-screen", scope=scope)).secret
+    world.tokens["wall-screen"] = (
+        await world.services.agents.tokens.issue(SYSTEM, "kari", "wall-screen", scope=scope)
+    ).secret
     answer = await world.as_("wall-screen", "POST", EMERGENCY, json={"department": "hjerte", "reason": REASON})
     refused(answer, 403, "narrowed-token")
     refused(await world.as_("wall-screen", "GET", f"/callbacks/{there.id}"), 404, "callback-not-found")
@@ -212,7 +218,7 @@ async def test_simultaneous_requests_give_one_emergency_access(world: World) -> 
 
 async def test_reused_name_shows_no_reasons_of_its_former_holder(world: World) -> None:
     given = await opened(world)
-    await world.services.agents.revoke("kari")
+    await world.services.agents.revoke(SYSTEM, "kari")
     del world.tokens["kari"]
     await world.token("kari", Role.AGENT, ["kirurgi"])
     assert (await world.as_("kari", "GET", EMERGENCY)).json()["items"] == []

@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from api.demo import ensure_demo_agent, ensure_demo_password
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
-from desk.accounts.sessions.service import LoginSource
+from desk.accounts.sessions.model import LoginSource
 from innringing import app
 from tests.support.web.api import KEYS, World, open_world, refused
 from tests.support.web.closed_routes import refused_everywhere
@@ -94,7 +95,7 @@ async def test_refusal_names_the_agent_in_the_audit_and_affects_no_other(world: 
     rows = (await world.as_("rita", "GET", "/audit", params={"outcome": "refused"})).json()["items"]
     assert ("kari", "password-must-be-changed") in {(row["who"], row["problem"]) for row in rows}
     assert (await world.as_("kari", "GET", "/departments")).status_code == 200, "a token is no password"
-    opened = await world.services.sessions.open("kari", source=LoginSource.OIDC)
+    opened = await world.services.sessions.open(SYSTEM, "kari", source=LoginSource.OIDC)
     assert not opened.session.password_to_change, "nor is the provider's word"
 
 
@@ -102,7 +103,7 @@ async def test_demo_agent_need_not_change_the_password(world: World, tmp_path: P
     await ensure_demo_agent(world.services.agents, tmp_path)
     password = (await ensure_demo_password(world.services.logins, tmp_path)).read_text().strip()
     assert (await logs_in(world, password, "demo")).json()["password_to_change"] is False
-    assert [token.expires_at for token in await world.services.agents.tokens.list("demo")] == [None]
+    assert [token.expires_at for token in await world.services.agents.tokens.list(SYSTEM, "demo")] == [None]
 
 
 @pytest.fixture

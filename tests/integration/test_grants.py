@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from desk.access.actor import SYSTEM
+from desk.access.agent import Agent
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role
-from desk.accounts.agents import Agent, Agents
+from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNotFound, GrantNotFound
 from desk.database.engine import Database
 from innringing import app
@@ -22,8 +24,8 @@ def agents(database: Database, clock: FakeClock) -> Agents:
 
 
 async def test_agent_can_have_different_roles_in_different_departments(agents: Agents) -> None:
-    token = await agents.add("kari", Role.AGENT, ["kirurgi"])
-    await agents.grant("kari", [Grant(Role.LEADER, "hjerte"), Grant(Role.AGENT, "kirurgi")])
+    token = await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi"])
+    await agents.grant(SYSTEM, "kari", [Grant(Role.LEADER, "hjerte"), Grant(Role.AGENT, "kirurgi")])
     kari = await agents.verify(token)
     assert kari is not None
     assert kari.grants == {Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "hjerte")}
@@ -32,37 +34,37 @@ async def test_agent_can_have_different_roles_in_different_departments(agents: A
     assert kari.scope(Permission.CLOSE).departments == {"hjerte"}
     assert kari.scope(Permission.READ).departments == {"kirurgi", "hjerte"}
     assert kari.scope(Permission.AUDIT).departments == frozenset()
-    assert await agents.list() == [kari]
-    assert await agents.get("kari") == kari
+    assert await agents.list(SYSTEM) == [kari]
+    assert await agents.get(SYSTEM, "kari") == kari
 
 
 async def test_withdrawn_role_is_gone_at_the_next_request(agents: Agents) -> None:
-    token = await agents.add("kari", Role.AGENT, ["kirurgi", "hjerte"])
-    await agents.withdraw("kari", [Grant(Role.AGENT, "hjerte")])
+    token = await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi", "hjerte"])
+    await agents.withdraw(SYSTEM, "kari", [Grant(Role.AGENT, "hjerte")])
     with pytest.raises(GrantNotFound):
-        await agents.withdraw("kari", [Grant(Role.AGENT, "hjerte")])
+        await agents.withdraw(SYSTEM, "kari", [Grant(Role.AGENT, "hjerte")])
     kari = await agents.verify(token)
     assert kari is not None and kari.scope(Permission.READ).departments == {"kirurgi"}
-    await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi")])
+    await agents.withdraw(SYSTEM, "kari", [Grant(Role.AGENT, "kirurgi")])
     kari = await agents.verify(token)
     assert kari == Agent("kari", frozenset())
     assert (kari.role, kari.may(Permission.SIGN_IN)) == (None, False)
-    for nobody in (agents.grant("ola", []), agents.withdraw("ola", []), agents.get("ola")):
+    for nobody in (agents.grant(SYSTEM, "ola", []), agents.withdraw(SYSTEM, "ola", []), agents.get(SYSTEM, "ola")):
         with pytest.raises(AgentNotFound):
             await nobody
 
 
 async def test_withdrawal_of_several_roles_is_all_or_nothing(agents: Agents) -> None:
-    await agents.add("kari", Role.AGENT, ["kirurgi"])
+    await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi"])
     with pytest.raises(GrantNotFound):
-        await agents.withdraw("kari", [Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "kirurgi")])
-    assert (await agents.get("kari")).grants == {Grant(Role.AGENT, "kirurgi")}
+        await agents.withdraw(SYSTEM, "kari", [Grant(Role.AGENT, "kirurgi"), Grant(Role.LEADER, "kirurgi")])
+    assert (await agents.get(SYSTEM, "kari")).grants == {Grant(Role.AGENT, "kirurgi")}
 
 
 async def test_me_lists_roles_per_department(migrated_url: str, tmp_path: Path) -> None:
     async with open_world(migrated_url, tmp_path) as world:
         await world.token("ola", Role.AGENT, ["hjerte"])
-        await world.services.agents.grant("ola", [Grant(Role.LEADER, "kirurgi")])
+        await world.services.agents.grant(SYSTEM, "ola", [Grant(Role.LEADER, "kirurgi")])
         assert (await world.as_("ola", "GET", "/me")).json() == {
             "name": "ola",
             "role": "leader",

@@ -15,8 +15,9 @@ from sqlalchemy import event as sqlalchemy_event
 
 from api.web.events.live import MOST_READERS, Ending, EventReader
 from api.web.events.stream import EventStream
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Grant, Role, Scope
-from desk.accounts.sessions.service import LoginSource
+from desk.accounts.sessions.model import LoginSource
 from desk.database.errors import StorageUnavailable
 from desk.history import history
 from desk.history.feed import Tail
@@ -209,7 +210,7 @@ async def test_revoked_token_ends_only_its_own_streams(migrated_url: str, tmp_pa
         async with listening_to(api.url, theirs) as revoked, listening_to(api.url, mine) as other:
             await revoked.opened()
             await other.opened()
-            await api.world.services.agents.revoke("ola")
+            await api.world.services.agents.revoke(SYSTEM, "ola")
             await revoked.rest()
             assert revoked.ended
             await api.world.rings(1)
@@ -229,7 +230,7 @@ async def test_failed_check_of_one_reader_ends_it_and_does_not_stop_other_checks
             with api.live.reading(unlucky):
                 await asyncio.wait_for(unlucky.ended.wait(), SECONDS)
             assert unlucky.ending is Ending.ACCESS_ENDED
-            await api.world.services.agents.withdraw("ola", [Grant(Role.AGENT, "*")])
+            await api.world.services.agents.withdraw(SYSTEM, "ola", [Grant(Role.AGENT, "*")])
             await withdrawn.rest()
             assert withdrawn.ended
 
@@ -237,7 +238,7 @@ async def test_failed_check_of_one_reader_ends_it_and_does_not_stop_other_checks
 async def test_open_stream_does_not_keep_a_session_alive(migrated_url: str, tmp_path: Path) -> None:
     async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
         await api.token("kari")
-        login = await api.world.services.sessions.open("kari", source=LoginSource.PASSWORD)
+        login = await api.world.services.sessions.open(SYSTEM, "kari", source=LoginSource.PASSWORD)
         async with listening_to(api.url, cookie=login.token) as stream:
             await stream.opened()
             (reader,) = api.live.readers

@@ -8,12 +8,14 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event, select
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
-from desk.accounts.errors import AgentNotFound, ProvidersPerson, TooManyTries, WeakPassword, WrongLogin, WrongPassword
-from desk.accounts.login import LoggedIn, Logins
+from desk.accounts.errors import AgentAtProvider, AgentNotFound, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.accounts.login import LoginResult, Logins
 from desk.accounts.passwords.hashing import Passwords
-from desk.accounts.sessions.service import LoginSource, Sessions
+from desk.accounts.sessions.model import LoginSource
+from desk.accounts.sessions.service import Sessions
 from desk.database.engine import Database
 from desk.limits.backoff import LONGEST
 from desk.schema import tables
@@ -39,12 +41,12 @@ class House:
         )
 
     async def person(self, name: str) -> None:
-        await self.agents.add(name, Role.AGENT, ["kirurgi"])
+        await self.agents.add(SYSTEM, name, Role.AGENT, ["kirurgi"])
         await self.logins.set_password(name, PASSWORD)
 
     async def enters(
         self, name: str, password: str = PASSWORD, *, address: str = HOSPITAL, device: str | None = None
-    ) -> LoggedIn:
+    ) -> LoginResult:
         return await self.logins.by_password(name, password, address=address, device=device)
 
     async def guesses(self, name: str, times: int, *, every: timedelta, address: str = HOSPITAL) -> int:
@@ -71,14 +73,14 @@ async def house(database: Database, clock: FakeClock) -> House:
 
 async def test_correct_password_opens_a_session(house: House) -> None:
     entered = await house.enters("kari")
-    session = await house.sessions.verify(entered.opened.token)
+    session = await house.sessions.verify(entered.session.token)
     assert session is not None
     assert (session.agent.name, session.source, session.login) == ("kari", LoginSource.PASSWORD, None)
 
 
 async def test_unknown_agent_and_wrong_password_are_indistinguishable(house: House, database: Database) -> None:
-    await house.agents.add("machine", Role.AGENT, ["*"])
-    await house.agents.disable("ola")
+    await house.agents.add(SYSTEM, "machine", Role.AGENT, ["*"])
+    await house.agents.disable(SYSTEM, "ola")
     wrong = (
         ("kari", "feil passord her"),
         ("nobody", PASSWORD),
@@ -98,8 +100,8 @@ async def test_unknown_agent_and_wrong_password_are_indistinguishable(house: Hou
 
 async def test_number_of_statements_does_not_reveal_an_account(house: House, database: Database) -> None:
     """Each statement is a round trip, so the response time would reveal whether there is such an account."""
-    await house.agents.add("machine", Role.AGENT, ["*"])
-    await house.agents.disable("ola")
+    await house.agents.add(SYSTEM, "machine", Role.AGENT, ["*"])
+    await house.agents.disable(SYSTEM, "ola")
     device = (await house.enters("kari")).device
     asked = list[str]()
 
@@ -129,19 +131,19 @@ async def test_hour_of_guesses_at_one_account_from_the_hospital_is_limited(house
     known = (await house.enters("kari")).device
     looked_at = await house.guesses("kari", 600, every=6 * SECOND)
     assert looked_at <= 75, "an hour of trying all the time is one guess a minute"
-    assert (await house.enters("kari", device=known)).opened, "from her own device at once, in the middle of it"
-    assert (await house.enters("ola")).opened, "her colleague at the same address doesn't notice"
+    assert (await house.enters("kari", device=known)).session, "from her own device at once, in the middle of it"
+    assert (await house.enters("ola")).session, "her colleague at the same address doesn't notice"
     with pytest.raises(TooManyTries):
         await house.enters("kari")
     house.clock.advance(LONGEST)
-    assert (await house.enters("kari")).opened, "from a new device within a minute of its end"
-    assert (await house.enters("kari")).opened, "and all is forgotten"
+    assert (await house.enters("kari")).session, "from a new device within a minute of its end"
+    assert (await house.enters("kari")).session, "and all is forgotten"
 
 
 async def test_guesses_from_outside_do_not_affect_the_hospital(house: House) -> None:
     assert await house.guesses("kari", 25, every=timedelta()) == 4
     assert await house.guesses("ola", 25, every=timedelta(), address=ELSEWHERE) == 4
-    assert (await house.enters("ola")).opened
+    assert (await house.enters("ola")).session
 
 
 async def test_guesses_from_many_addresses_meet_the_limit_of_the_account(house: House) -> None:
@@ -152,7 +154,7 @@ async def test_guesses_from_many_addresses_meet_the_limit_of_the_account(house: 
     with pytest.raises(TooManyTries) as refused:
         await house.enters("kari")
     house.clock.advance(refused.value.retry_after * SECOND)
-    assert (await house.enters("kari")).opened
+    assert (await house.enters("kari")).session
 
 
 async def test_one_guess_at_each_of_many_accounts_delays_further_guesses(house: House) -> None:
@@ -160,13 +162,13 @@ async def test_one_guess_at_each_of_many_accounts_delays_further_guesses(house: 
     for name in names:
         await house.guesses(name, 1, every=timedelta())
     await house.guesses("kari", 1, every=timedelta())
-    assert (await house.enters("ola")).opened, "nobody has failed at her account"
+    assert (await house.enters("ola")).session, "nobody has failed at her account"
     assert await house.guesses("person-70", 5, every=timedelta()) == 0, "no second guess at any of them for a second"
     with pytest.raises(TooManyTries) as refused:
         await house.enters("kari")
     assert refused.value.retry_after == 1
     house.clock.advance(SECOND)
-    assert (await house.enters("kari")).opened
+    assert (await house.enters("kari")).session
 
 
 async def test_simultaneous_guesses_are_counted_one_by_one(house: House) -> None:
@@ -196,7 +198,7 @@ async def test_shared_workstation_is_known_for_everyone_who_logged_in_there(hous
     await house.guesses("kari", 40, every=timedelta())
     await house.guesses("ola", 40, every=timedelta())
     for name in ("kari", "ola"):
-        assert (await house.enters(name, device=device)).opened
+        assert (await house.enters(name, device=device)).session
 
 
 async def test_device_is_forgotten_after_ninety_days_or_a_password_change(house: House) -> None:
@@ -215,9 +217,9 @@ async def test_device_is_forgotten_after_ninety_days_or_a_password_change(house:
 
 async def test_simultaneous_log_ins_give_two_sessions(house: House) -> None:
     first, second = await asyncio.gather(house.enters("kari"), house.enters("kari"))
-    assert first.opened.token != second.opened.token and first.device != second.device
+    assert first.session.token != second.session.token and first.device != second.device
     for each in (first, second):
-        assert await house.sessions.verify(each.opened.token) is not None
+        assert await house.sessions.verify(each.session.token) is not None
     device = first.device
     again = await asyncio.gather(*(house.enters("kari", device=device) for _ in range(3)))
     assert {each.device for each in again} == {device}
@@ -225,22 +227,22 @@ async def test_simultaneous_log_ins_give_two_sessions(house: House) -> None:
 
 async def test_password_change_ends_every_session(house: House) -> None:
     entered, other = await house.enters("kari"), await house.enters("kari")
-    mine = entered.opened.session
+    mine = entered.session.session
     with pytest.raises(WrongPassword):
         await house.logins.change(mine, "feil passord her", "en ny og lang setning")
     with pytest.raises(WeakPassword):
         await house.logins.change(mine, PASSWORD, "kari kari kari")
     changed = await house.logins.change(mine, PASSWORD, "en ny og lang setning")
     for old in (entered, other):
-        assert await house.sessions.verify(old.opened.token) is None
-    assert await house.sessions.verify(changed.opened.token) is not None
+        assert await house.sessions.verify(old.session.token) is None
+    assert await house.sessions.verify(changed.session.token) is not None
     with pytest.raises(WrongLogin):
         await house.enters("kari")
-    assert (await house.enters("kari", "en ny og lang setning")).opened
+    assert (await house.enters("kari", "en ny og lang setning")).session
 
 
 async def test_old_password_cannot_be_guessed_in_an_open_session(house: House) -> None:
-    session = (await house.enters("kari")).opened.session
+    session = (await house.enters("kari")).session.session
     for n in range(4):
         with pytest.raises(WrongPassword):
             await house.logins.change(session, f"guess {n}", "en ny og lang setning")
@@ -251,12 +253,12 @@ async def test_old_password_cannot_be_guessed_in_an_open_session(house: House) -
 async def test_operator_sets_a_password(house: House) -> None:
     entered = await house.enters("kari")
     await house.logins.set_password("kari", "satt av en operatør")
-    assert await house.sessions.verify(entered.opened.token) is None
+    assert await house.sessions.verify(entered.session.token) is None
     assert await house.logins.has_password("kari")
     with pytest.raises(AgentNotFound):
         await house.logins.set_password("nobody", PASSWORD)
-    await house.agents.from_provider("https://idp.test", "subject-1", "grete", [])
-    with pytest.raises(ProvidersPerson):
+    await house.agents.from_provider(SYSTEM, "https://idp.test", "subject-1", "grete", [])
+    with pytest.raises(AgentAtProvider):
         await house.logins.set_password("grete", PASSWORD)
     with pytest.raises(WeakPassword):
         await house.logins.set_password("kari", "passord12345")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from desk.access.permissions import Grant, Role
-from desk.accounts.sessions.service import LoginSource
+from desk.accounts.sessions.model import LoginSource
 from tests.support.oidc.house import CHECK, KIRURGI, LOGIN, SESSION, Opens, still
 from tests.support.oidc.providers import GROUPS, PEOPLE, Running, log_in_at, provided
 from tests.support.web.api import refused
@@ -107,7 +107,7 @@ async def test_mistake_in_the_groups_file_is_reported_and_the_last_valid_one_use
     (tmp_path / "access.toml").write_text("claim = 1", "utf-8")
     async with opens(provider) as house, house.browser() as browser:
         ready = (await browser.get("/readyz")).json()["components"]["groups"]
-        assert (ready["ok"], "access.toml:1: claim is the name" in ready["detail"]) == (False, True)
+        assert (ready["ok"], "access.toml:1: «claim» must be the name" in ready["detail"]) == (False, True)
         answer = await browser.get(await house.goes(browser))
         assert (answer.status_code, "ikke med i noen gruppe" in answer.text) == (403, True), "no good file: nobody"
 

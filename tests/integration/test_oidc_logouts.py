@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from api.web.errors import NotSignedIn
-from desk.access.permissions import Grant, Role
-from desk.accounts.sessions.service import LoginSource, ProviderLogin
+from desk.access.actor import SYSTEM, Actor
+from desk.access.permissions import EVERYTHING, Grant, Role
+from desk.accounts.sessions.model import LoginSource, ProviderLogin
 from desk.database.errors import StorageUnavailable
 from tests.support.oidc.house import CHECK, KIRURGI, LOGIN, SESSION, Opens, logout_token, served, still
 from tests.support.oidc.providers import CLIENT_ID, GROUPS, PEOPLE, Running, provided
@@ -43,7 +44,7 @@ async def test_agent_without_groups_is_logged_out_everywhere(opens: Opens, as_th
         with pytest.raises(NotSignedIn):
             await still(house, browser)
         assert await house.open_sessions() == 0
-        assert (await house.world.services.agents.get("Kari Nordmann")).grants == frozenset()
+        assert (await house.world.services.agents.get(SYSTEM, "Kari Nordmann")).grants == frozenset()
         answer = await browser.get(await house.goes(browser))
         assert answer.status_code == 403
 
@@ -142,8 +143,10 @@ async def test_session_of_another_provider_ends_without_contacting_it(opens: Ope
         await house.logs_in(browser)
         parts, before = house.world.services, as_they_were.asked("/token")
         login = ProviderLogin("https://before.test", "kari", None, house.world.clock.now() - CHECK)
-        await parts.provider_people.looked_at(login.issuer, login.subject, "the other's refresh token", login.check_by)
-        opened = await parts.sessions.open("Kari Nordmann", source=LoginSource.OIDC, login=login)
+        await parts.oidc_identities.put(
+            SYSTEM, login.issuer, login.subject, "the other's refresh token", login.check_by
+        )
+        opened = await parts.sessions.open(SYSTEM, "Kari Nordmann", source=LoginSource.OIDC, login=login)
         browser.cookies.clear()
         browser.cookies.set(SESSION, opened.token)
         with pytest.raises(NotSignedIn):
@@ -155,6 +158,8 @@ async def test_emergency_access_survives_the_check_at_the_provider(opens: Opens,
     async with opens(as_they_were) as house, house.browser() as browser:
         agent = (await house.logs_in(browser)).agent
         reason, lasting = "Pasienten er på vei inn", timedelta(hours=1)
-        await house.world.services.emergencies.open(agent, "hjerte", reason, lasting=lasting)
+        await house.world.services.emergencies.open(
+            Actor(agent.name, EVERYTHING), agent, "hjerte", reason, lasting=lasting
+        )
         house.passes(CHECK)
         assert (await browser.get("/api/v1/callbacks", params={"department": "hjerte"})).status_code == 200

@@ -166,7 +166,7 @@ async def test_log_in_starts_only_after_a_click(opens: Opens, provider: Running)
             assert (answer.status_code, answer.headers.get("location")) == (200, None)
             assert not browser.cookies
             assert f'href="{LOGIN}?after=%2Fqueue%3Fa%3D1%26b%3D%3Cx%3E"' in answer.text
-            refused(await browser.get(LOGIN, headers={**told, "Accept": "*/*"}), 403, "login-not-asked-for")
+            refused(await browser.get(LOGIN, headers={**told, "Accept": "*/*"}), 403, "login-not-requested")
         led = await browser.get(LOGIN, params={"after": "//evil.example"}, headers=NOT_CLICKED[0])
         assert f'href="{LOGIN}"' in led.text and "evil" not in led.text
         assert (await browser.get(LOGIN, headers=CLICKED)).status_code == 303

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from api.auth.oidc.errors import ProviderUnavailable
-from api.auth.oidc.wire import Wire
+from api.auth.oidc.transport import ProviderTransport
 from api.messaging.link_mobility import LinkMobility
 from api.readiness import Asterisk
 from desk.errors import SettingsError
@@ -73,7 +73,7 @@ async def text_through(url: str, authority: Authority | None) -> str:
 
 
 async def asked_of(url: str, authority: Authority | None) -> Any:
-    wire = Wire(url, authority=authority.file if authority else None)
+    wire = ProviderTransport(url, authority=authority.file if authority else None)
     try:
         return await wire.get(url)
     finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import EVERYTHING
 from desk.audit.repository import AuditRow
 from desk.inquiries.model import Status
@@ -122,5 +123,5 @@ async def test_invalid_credentials_are_limited_by_address(world: World) -> None:
 
 async def test_revoked_token_counts_as_invalid(world: World) -> None:
     await world.as_("kari", "GET", "/me")
-    await world.services.agents.revoke("kari")
+    await world.services.agents.revoke(SYSTEM, "kari")
     assert (await world.as_("kari", "GET", "/me")).status_code == 401

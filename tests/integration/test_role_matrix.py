@@ -15,8 +15,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
-from desk.accounts.sessions.service import LoginSource
+from desk.accounts.sessions.model import LoginSource
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World, open_world
 
@@ -187,13 +188,17 @@ class Asker:
     async def of(cls, world: World, role: str) -> "Asker":
         """An agent with that role in one department, and with every kind of credential."""
         agents, name = world.services.agents, f"{role}-in-{OWN}"
-        token = await agents.add(name, Role(role if role != "none" else "operator"), [OWN] if role != "none" else [])
-        expired = await agents.tokens.issue(name, "expired", expires_at=world.clock.now() + timedelta(seconds=1))
-        revoked = await agents.tokens.issue(name, "revoked")
-        await agents.tokens.revoke(revoked.token.id)
+        token = await agents.add(
+            SYSTEM, name, Role(role if role != "none" else "operator"), [OWN] if role != "none" else []
+        )
+        expired = await agents.tokens.issue(
+            SYSTEM, name, "expired", expires_at=world.clock.now() + timedelta(seconds=1)
+        )
+        revoked = await agents.tokens.issue(SYSTEM, name, "revoked")
+        await agents.tokens.revoke(SYSTEM, revoked.token.id)
         world.clock.advance(timedelta(seconds=2))
         old, over = [await agents_session(world, name) for _ in range(2)]
-        await world.services.sessions.end(over["Cookie"].partition("=")[2])
+        await world.services.sessions.end(SYSTEM, over["Cookie"].partition("=")[2])
         world.clock.advance(timedelta(minutes=31))
         secrets = {"token": token, "expired token": expired.secret, "revoked token": revoked.secret}
         cookies = {"expired cookie": old, "cookie logged out": over}
@@ -235,7 +240,7 @@ class Asker:
 
 async def agents_session(world: World, name: str) -> dict[str, str]:
     """The headers of a browser that has just logged in as that agent."""
-    opened = await world.services.sessions.open(name, source=LoginSource.PASSWORD)
+    opened = await world.services.sessions.open(SYSTEM, name, source=LoginSource.PASSWORD)
     return {"Cookie": f"{COOKIE}={opened.token}", "X-CSRF-Token": opened.csrf}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Grant, Role
 from desk.settings.settings import Settings
 from tests.support.web.api import World, refused
@@ -39,16 +40,16 @@ async def test_session_without_a_required_second_factor_may_only_add_one(world: 
         assert (await lise.confirms()).json()["second_factor_to_add"] is False
         assert (await lise.ask("GET", "/callbacks")).status_code == 200
         assert (await world.as_("lise", "GET", "/callbacks")).status_code == 200, "a token is no log-in"
-        await world.services.second_factors.remove("lise")
+        await world.services.second_factors.remove(SYSTEM, "lise")
         assert (await lise.logs_in()).json()["second_factor_to_add"] is True, "removed, and to be added anew"
 
 
 async def test_new_leader_needs_a_second_factor_at_once(world: World) -> None:
     async with person(world, "kari") as kari:
         await kari.logs_in()
-        await world.services.agents.grant("kari", [Grant(Role.LEADER, "hjerte")])
+        await world.services.agents.grant(SYSTEM, "kari", [Grant(Role.LEADER, "hjerte")])
         refused(await kari.ask("GET", "/callbacks"), 403, "second-factor-must-be-added")
-        await world.services.agents.withdraw("kari", [Grant(Role.LEADER, "hjerte")])
+        await world.services.agents.withdraw(SYSTEM, "kari", [Grant(Role.LEADER, "hjerte")])
         assert (await kari.ask("GET", "/callbacks")).status_code == 200
 
 

@@ -12,10 +12,12 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from api.auth.cookies import SESSION
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.login import Logins
 from desk.accounts.passwords.hashing import Passwords
-from desk.accounts.sessions.service import LoginSource, Sessions
+from desk.accounts.sessions.model import LoginSource
+from desk.accounts.sessions.service import Sessions
 from desk.key_rotation.rotation import Rotation
 from desk.logging.log import configure_logging
 from desk.schema import tables
@@ -199,14 +201,14 @@ async def test_second_factor_survives_a_new_password_but_not_the_account(world: 
     await world.services.logins.set_password("kari", "fikk denne av drift")
     refused(await kari.logs_in(password="fikk denne av drift"), 401, "second-factor-needed")
     assert (await kari.logs_in(kari.code(), password="fikk denne av drift")).status_code == 201
-    await world.services.agents.revoke("kari")
+    await world.services.agents.revoke(SYSTEM, "kari")
     async with world.database.read() as connection:
         for table in (tables.second_factors, tables.recovery_codes):
             assert (await connection.execute(select(table))).all() == []
 
 
 async def test_provider_log_in_needs_no_local_second_factor(world: World, kari: Person) -> None:
-    session = await world.services.sessions.open("kari", source=LoginSource.OIDC)
+    session = await world.services.sessions.open(SYSTEM, "kari", source=LoginSource.OIDC)
     kari.client.cookies.set(COOKIE, session.token)
     kari.csrf = session.csrf
     refused(await kari.starts(), 403, "second-factor-elsewhere")
@@ -222,7 +224,7 @@ async def test_second_factor_survives_key_rotation(world: World, kari: Person) -
     sessions = Sessions(database=world.database, clock=world.clock)
     parts = {"database": world.database, "vault": newest, "clock": world.clock, "sessions": sessions}
     logins = Logins(**parts, passwords=Passwords())  # type: ignore[arg-type]
-    assert (await logins.by_password("kari", PASSWORD, address="192.0.2.1", code=kari.code())).opened
+    assert (await logins.by_password("kari", PASSWORD, address="192.0.2.1", code=kari.code())).session
 
 
 async def test_no_secret_and_no_code_is_in_clear(world: World, kari: Person) -> None:
@@ -264,7 +266,7 @@ async def test_operator_removes_a_second_factor_by_command(world: World, kari: P
     await kari.enrols()
     words = ["agents", "remove-second-factor", "kari"]
     removed = await asyncio.to_thread(command.invoke, app, words)
-    assert (removed.exit_code, "no second factor any more" in removed.output) == (0, True), removed.output
+    assert (removed.exit_code, "no longer has a second factor" in removed.output) == (0, True), removed.output
     again = await asyncio.to_thread(command.invoke, app, words)
     assert (again.exit_code, "has no second factor" in again.output) == (1, True), again.output
     refused(await kari.ask("GET", "/me"), 401, "not-signed-in")

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
+from desk.access.actor import SYSTEM
+from desk.access.agent import Agent
 from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
-from desk.accounts.agents import Agent, AgentExists, Agents
-from desk.accounts.errors import AgentNotFound
+from desk.accounts.agents import Agents
+from desk.accounts.errors import AgentNameTaken, AgentNotFound
 from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.queue import Desk
 from desk.database.engine import Conflict, Database
@@ -215,37 +217,37 @@ async def test_sqlite_is_durable_and_lets_readers_read(tmp_path: Path) -> None:
 
 
 async def test_token_is_valid_until_it_is_revoked(agents: Agents) -> None:
-    token = await agents.add("kari", Role.LEADER, ["kirurgi", "hjerte"])
+    token = await agents.add(SYSTEM, "kari", Role.LEADER, ["kirurgi", "hjerte"])
     assert token.startswith("inn_") and len(token) >= 47
     assert await agents.verify(token) == Agent(
         "kari", frozenset({Grant(Role.LEADER, "kirurgi"), Grant(Role.LEADER, "hjerte")})
     )
-    await agents.revoke("kari")
+    await agents.revoke(SYSTEM, "kari")
     assert await agents.verify(token) is None
-    assert await agents.list() == []
+    assert await agents.list(SYSTEM) == []
 
 
 @pytest.mark.parametrize("token", ["", "inn_", "kari", "inn_" + "x" * 43, "inn_\x00", "Bearer inn_x"])
 async def test_unknown_token_is_refused(agents: Agents, token: str) -> None:
-    await agents.add("kari", Role.AGENT, ["kirurgi"])
+    await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi"])
     assert await agents.verify(token) is None
 
 
 async def test_names_are_unique_among_active_agents(agents: Agents) -> None:
-    old = await agents.add("kari", Role.AGENT, ["kirurgi"])
-    with pytest.raises(AgentExists):
-        await agents.add("kari", Role.AGENT, ["kirurgi"])
-    await agents.revoke("kari")
+    old = await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi"])
+    with pytest.raises(AgentNameTaken):
+        await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi"])
+    await agents.revoke(SYSTEM, "kari")
     with pytest.raises(AgentNotFound):
-        await agents.revoke("kari")
-    new = await agents.add("kari", Role.AGENT, [ALL_DEPARTMENTS])
+        await agents.revoke(SYSTEM, "kari")
+    new = await agents.add(SYSTEM, "kari", Role.AGENT, [ALL_DEPARTMENTS])
     assert await agents.verify(old) is None
     found = await agents.verify(new)
     assert found is not None and found.scope(Permission.READ).covers("hjerte")
 
 
 async def test_token_is_stored_only_as_a_hash(agents: Agents, database: Database) -> None:
-    token = await agents.add("kari", Role.AGENT, ["kirurgi"])
+    token = await agents.add(SYSTEM, "kari", Role.AGENT, ["kirurgi"])
     async with database.read() as connection:
         [row] = (await connection.execute(select(tables.tokens))).all()
     assert token not in repr(row) and token[4:] not in repr(row)

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission, Role
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNotFound, TokenNotFound, TooManyTokens
-from desk.accounts.tokens.service import MOST_TOKENS, TokenScope
+from desk.accounts.tokens.model import TokenScope
+from desk.accounts.tokens.service import MOST_TOKENS
 from desk.database.engine import Database
 from innringing import app
 from tests.support.fakes import FakeClock
@@ -22,14 +24,14 @@ PASSWORD = "ta trikken til Frogner"
 @pytest.fixture
 async def agents(database: Database, clock: FakeClock) -> Agents:
     made = Agents(database=database, clock=clock)
-    await made.add("kari", Role.AGENT, ["kirurgi", "hjerte"])
+    await made.add(SYSTEM, "kari", Role.AGENT, ["kirurgi", "hjerte"])
     return made
 
 
 async def test_token_gives_no_more_than_its_scope(agents: Agents) -> None:
-    whole = (await agents.tokens.issue("kari", "whole")).secret
-    reads = (await agents.tokens.issue("kari", "reads", scope=TokenScope(frozenset({"hjerte"}), READ))).secret
-    beyond = (await agents.tokens.issue("kari", "beyond", scope=TokenScope(frozenset({"barn"})))).secret
+    whole = (await agents.tokens.issue(SYSTEM, "kari", "whole")).secret
+    reads = (await agents.tokens.issue(SYSTEM, "kari", "reads", scope=TokenScope(frozenset({"hjerte"}), READ))).secret
+    beyond = (await agents.tokens.issue(SYSTEM, "kari", "beyond", scope=TokenScope(frozenset({"barn"})))).secret
     everything, little, nothing = [await agents.verify(each) for each in (whole, reads, beyond)]
     assert everything is not None and everything.scope(Permission.WORK).departments == {"kirurgi", "hjerte"}
     assert little is not None and little.scope(Permission.READ).departments == {"hjerte"}
@@ -38,39 +40,39 @@ async def test_token_gives_no_more_than_its_scope(agents: Agents) -> None:
 
 
 async def test_expired_and_revoked_tokens_are_refused_at_once(agents: Agents, clock: FakeClock) -> None:
-    until = await agents.tokens.issue("kari", "short", expires_at=clock.now() + 10 * SECOND)
-    lasting = await agents.tokens.issue("kari", "long")
+    until = await agents.tokens.issue(SYSTEM, "kari", "short", expires_at=clock.now() + 10 * SECOND)
+    lasting = await agents.tokens.issue(SYSTEM, "kari", "long")
     clock.advance(9 * SECOND)
     assert await agents.verify(until.secret) is not None
     clock.advance(SECOND)
     assert await agents.verify(until.secret) is None
-    await agents.tokens.revoke(lasting.token.id)
+    await agents.tokens.revoke(SYSTEM, lasting.token.id)
     assert await agents.verify(lasting.secret) is None
-    for again in (agents.tokens.revoke(lasting.token.id), agents.tokens.get(lasting.token.id)):
+    for again in (agents.tokens.revoke(SYSTEM, lasting.token.id), agents.tokens.get(SYSTEM, lasting.token.id)):
         with pytest.raises(TokenNotFound):
             await again
-    assert [token.label for token in await agents.tokens.list("kari")] == ["first"]
+    assert [token.label for token in await agents.tokens.list(SYSTEM, "kari")] == ["first"]
     with pytest.raises(AgentNotFound):
-        await agents.tokens.issue("nobody", "x")
+        await agents.tokens.issue(SYSTEM, "nobody", "x")
 
 
 async def test_last_used_is_written_at_most_once_a_minute(agents: Agents, clock: FakeClock) -> None:
-    issued = await agents.tokens.issue("kari", "screen")
-    assert (await agents.tokens.get(issued.token.id)).last_used_at is None
+    issued = await agents.tokens.issue(SYSTEM, "kari", "screen")
+    assert (await agents.tokens.get(SYSTEM, issued.token.id)).last_used_at is None
     first = clock.now()
     for _ in range(3):
         await agents.verify(issued.secret)
-        assert (await agents.tokens.get(issued.token.id)).last_used_at == first
+        assert (await agents.tokens.get(SYSTEM, issued.token.id)).last_used_at == first
         clock.advance(20 * SECOND)
     await agents.verify(issued.secret)
-    assert (await agents.tokens.get(issued.token.id)).last_used_at == first + 60 * SECOND
+    assert (await agents.tokens.get(SYSTEM, issued.token.id)).last_used_at == first + 60 * SECOND
 
 
 async def test_number_of_tokens_of_an_agent_is_limited(agents: Agents) -> None:
     for n in range(MOST_TOKENS - 1):
-        await agents.tokens.issue("kari", f"token {n}")
+        await agents.tokens.issue(SYSTEM, "kari", f"token {n}")
     with pytest.raises(TooManyTokens):
-        await agents.tokens.issue("kari", "one more")
+        await agents.tokens.issue(SYSTEM, "kari", "one more")
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.accounts.errors import LeakedPasswordsFault, WeakPassword
-from desk.accounts.passwords.hashing import PasswordProblem, Passwords
+from desk.accounts.passwords.hashing import Passwords
 from desk.accounts.passwords.leaked_passwords import LeakedPasswords
+from desk.accounts.passwords.rules import PasswordProblem
 from desk.settings.settings import Settings
 from ops.commands.check import leaked_passwords
 

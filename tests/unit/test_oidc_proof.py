@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwk, jwt
 from joserfc.errors import SecurityWarning
 
-from api.auth.oidc.proof import ClientKey, Possession
+from api.auth.oidc.proof import ClientKey, DpopKey
 from api.auth.oidc.provider import _public_key
 from desk.errors import SettingsError
 from tests.support.fakes import FakeClock
@@ -78,8 +78,8 @@ def test_unusable_key_is_refused_in_one_line_without_showing_it(given: str, said
 
 def test_dpop_proof_is_for_one_request_and_shows_no_private_key() -> None:
     clock = FakeClock()
-    made = Possession.new()
-    proof = Possession.read(made.as_dict()).proof("POST", "https://a.no/token?x=y", clock, "the provider's nonce")
+    made = DpopKey.new()
+    proof = DpopKey.read(made.as_dict()).proof("POST", "https://a.no/token?x=y", clock, "the provider's nonce")
     read = jwt.decode(proof, jwk.import_key(made.as_dict()), algorithms=["ES256"])
     assert set(read.header["jwk"]) == {"kty", "crv", "x", "y"}
     assert read.header["typ"] == "dpop+jwt"

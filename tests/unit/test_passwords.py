@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from desk.accounts.errors import LoginsBusy, WeakPassword
 from desk.accounts.passwords.common_passwords import FILE, shortened
-from desk.accounts.passwords.hashing import MOST_WAITING, OWASP, PasswordProblem, Passwords, check_password
+from desk.accounts.passwords.hashing import MOST_WAITING, OWASP, Passwords
+from desk.accounts.passwords.rules import PasswordProblem, check_password
 from desk.limits.backoff import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
 from ops.machine.common_passwords import long_enough, write
 
@@ -102,48 +103,48 @@ COMPOSED, DECOMPOSED = "blåbær på fjellet", "bla\u030abær pa\u030a fjellet"
 @pytest.mark.parametrize("given", [COMPOSED, DECOMPOSED, "  Blåbær  på ﬁellet½ ", "x" * 128, "🫐" * 20])
 async def test_password_is_compared_exactly_as_entered(given: str) -> None:
     passwords = Passwords(hasher=CHEAP)
-    kept = await passwords.keep(given)
+    kept = await passwords.hash(given)
     assert kept.startswith("$argon2id$")
     assert CHEAP.verify(kept, given)  # the exact characters
-    assert (await passwords.verify(kept, given, known=False)).right
+    assert (await passwords.verify(kept, given, known=False)).is_right
     for other in (given + " ", given[:-1], given.swapcase(), given.replace(" ", ""), given[:64], ""):
         if other != given:
-            assert not (await passwords.verify(kept, other, known=False)).right
-    assert await passwords.keep(given) != kept
+            assert not (await passwords.verify(kept, other, known=False)).is_right
+    assert await passwords.hash(given) != kept
 
 
 async def test_same_characters_in_another_normal_form_match() -> None:
     passwords = Passwords(hasher=CHEAP)
-    kept = await passwords.keep(COMPOSED)
-    assert (await passwords.verify(kept, DECOMPOSED, known=False)).right
-    assert not (await passwords.verify(kept, DECOMPOSED + "x", known=False)).right
-    assert not (await passwords.verify(None, DECOMPOSED, known=False)).right
+    kept = await passwords.hash(COMPOSED)
+    assert (await passwords.verify(kept, DECOMPOSED, known=False)).is_right
+    assert not (await passwords.verify(kept, DECOMPOSED + "x", known=False)).is_right
+    assert not (await passwords.verify(None, DECOMPOSED, known=False)).is_right
 
 
 async def test_password_of_an_unknown_account_never_matches() -> None:
     passwords = Passwords(hasher=CHEAP)
     for kept in (None, "", "not a hash", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA"):
-        assert not (await passwords.verify(kept, "x", known=False)).right
+        assert not (await passwords.verify(kept, "x", known=False)).is_right
 
 
 async def test_hash_with_weaker_parameters_is_replaced() -> None:
-    kept = await Passwords(hasher=CHEAP).keep("korrekt hest batteri")
+    kept = await Passwords(hasher=CHEAP).hash("korrekt hest batteri")
     verdict = await Passwords().verify(kept, "korrekt hest batteri", known=True)
-    assert verdict.right and verdict.anew is not None and "m=19456,t=2,p=1" in verdict.anew
-    assert (await Passwords().verify(verdict.anew, "korrekt hest batteri", known=True)).anew is None
-    assert (await Passwords().verify(kept, "feil hest batteri", known=True)).anew is None
+    assert verdict.is_right and verdict.better_hash is not None and "m=19456,t=2,p=1" in verdict.better_hash
+    assert (await Passwords().verify(verdict.better_hash, "korrekt hest batteri", known=True)).better_hash is None
+    assert (await Passwords().verify(kept, "feil hest batteri", known=True)).better_hash is None
     assert (OWASP.memory_cost, OWASP.time_cost, OWASP.type.name) == (19 * 1024, 2, "ID")
 
 
 async def test_crowded_login_refuses_unknown_devices_only() -> None:
     passwords = Passwords(hasher=CHEAP)
-    kept = await passwords.keep("korrekt hest batteri")
+    kept = await passwords.hash("korrekt hest batteri")
     crowd = [asyncio.ensure_future(passwords.verify(kept, "x", known=False)) for _ in range(MOST_WAITING + 5)]
     await asyncio.sleep(0)
-    assert (await passwords.verify(kept, "korrekt hest batteri", known=True)).right
+    assert (await passwords.verify(kept, "korrekt hest batteri", known=True)).is_right
     answers = await asyncio.gather(*crowd, return_exceptions=True)
     assert sum(isinstance(answer, LoginsBusy) for answer in answers) >= 5
-    assert (await passwords.verify(kept, "korrekt hest batteri", known=False)).right
+    assert (await passwords.verify(kept, "korrekt hest batteri", known=False)).is_right
 
 
 def test_delays_double_up_to_a_minute() -> None:

@@ -58,7 +58,7 @@ WITHOUT = {
         "dials/repository.rung_since",
         "messages/repository.backlog",
     ),
-    "one's own": ("accounts/emergency_repository.live", "accounts/emergency_repository.one_at_a_time"),
+    "one's own": ("accounts/emergency_repository.is_open", "accounts/emergency_repository.lock_agent"),
     "the controller's, which rings for all departments": (
         "dials/repository.cancel",
         "dials/repository.change",
@@ -117,8 +117,10 @@ def queue_tables() -> set[str]:
 
 
 def looks(source: str) -> Iterator[tuple[str, bool]]:
-    """Public functions of a storage module that can reach the queue's tables, and whether each asks for a scope and
-    hands it on."""
+    """Public functions of a repository that can reach the queue's tables, and whether each uses a scope.
+
+    It is an argument of its own, or the one of the unit of work.
+    """
     tree = ast.parse(source)
     queue = queue_tables() | {"shown"}
     names = {
@@ -131,7 +133,7 @@ def looks(source: str) -> Iterator[tuple[str, bool]]:
         return
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            if not any(argument.arg == "connection" for argument in node.args.args):
+            if not {"connection", "unit"} & {argument.arg for argument in node.args.args}:
                 continue
             required = [
                 argument.arg
@@ -139,7 +141,10 @@ def looks(source: str) -> Iterator[tuple[str, bool]]:
                 if default is None
             ]
             used = any(isinstance(each, ast.Name) and each.id == "scope" for each in ast.walk(node))
-            yield node.name, "scope" in required and used
+            of_unit = any(
+                isinstance(each, ast.Attribute) and ast.unparse(each) == "unit.scope" for each in ast.walk(node)
+            )
+            yield node.name, of_unit or ("scope" in required and used)
 
 
 def storage_functions(folder: Path) -> dict[str, bool]:

@@ -11,11 +11,11 @@ from desk.access.permissions import Grant, Role
 from desk.accounts.second_factor.totp import (
     STEP,
     SecondFactorPolicy,
-    address,
     code_at,
     is_timed,
     new_recovery_code,
     new_secret,
+    otpauth_address,
     plain,
     step_of,
     step_shown,
@@ -69,7 +69,7 @@ def test_codes_are_accepted_with_spaces_and_in_any_case() -> None:
 
 
 def test_address_is_readable_by_authenticator_apps() -> None:
-    parts = urlsplit(address(RFC_SECRET, "Kari Ås"))
+    parts = urlsplit(otpauth_address(RFC_SECRET, "Kari Ås"))
     assert (parts.scheme, parts.netloc, unquote(parts.path)) == ("otpauth", "totp", "/Innringing:Kari Ås")
     assert parse_qs(parts.query) == {
         **{"secret": [RFC_SECRET], "issuer": ["Innringing"], "algorithm": ["SHA1"]},

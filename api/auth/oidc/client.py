@@ -1,7 +1,7 @@
-"""Our side of OAuth 2.0 toward the provider: pushed requests (RFC 9126), codes and refresh tokens made tokens.
+"""The OAuth 2.0 client: pushes authorization requests (RFC 9126), and redeems codes and refresh tokens.
 
-The default profile is a confidential client with a secret. HelseID's is that of FAPI 2.0: the client signs with its
-key, every request is pushed, and tokens are asked for with DPoP, with the provider's own nonce once it wants one.
+The plain profile is a confidential client with a secret. HelseID's is FAPI 2.0: the client signs with its key, pushes
+every request, and redeems codes with DPoP, using the provider's nonce once the provider asks for it.
 """
 
 import base64
@@ -14,36 +14,46 @@ import httpx
 import structlog
 
 from api.auth.oidc.errors import GrantEnded, LoginRefused, ProviderUnavailable
-from api.auth.oidc.proof import ASSERTION_TYPE, ClientKey, Possession
+from api.auth.oidc.proof import ASSERTION_TYPE, ClientKey, DpopKey
 from api.auth.oidc.provider import Metadata, Provider
-from api.auth.oidc.wire import Told, Wire
+from api.auth.oidc.transport import ProviderResponse, ProviderTransport
 from desk.clock import Clock
 from desk.errors import SettingsError
 from desk.settings.oidc import OidcSettings
 
 log = structlog.get_logger(__name__)
 
-OURS: Final = frozenset({"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"})
-"""Errors of our registration, not of the person's: an operator must mend them."""
-KNOWN: Final = OURS | {"invalid_request", "invalid_grant", "invalid_dpop_proof", "use_dpop_nonce", "access_denied"}
+REGISTRATION_ERRORS: Final = frozenset(
+    {"invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type"}
+)
+"""Errors of our registration, not of the person's log-in: an operator must fix them."""
+KNOWN_ERRORS: Final = REGISTRATION_ERRORS | {
+    "invalid_request",
+    "invalid_grant",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+    "access_denied",
+}
 
 
 @dataclass(frozen=True)
-class Issued:
-    """What the provider gave for a code or a refresh token. Not shown when printed."""
+class TokenResponse:
+    """The tokens for a code or a refresh token. `repr` hides them."""
 
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
 
 
-class Client:
+class OidcClient:
     """One registration at one provider."""
 
-    def __init__(self, settings: OidcSettings, *, provider: Provider, wire: Wire, clock: Clock) -> None:
+    def __init__(
+        self, settings: OidcSettings, *, provider: Provider, transport: ProviderTransport, clock: Clock
+    ) -> None:
         """Raises SettingsError for a key that can't be used."""
         self._provider = provider
-        self._wire = wire
+        self._transport = transport
         self._clock = clock
         self.id = settings.client_id
         self._secret = settings.client_secret
@@ -53,12 +63,12 @@ class Client:
         self.strict = settings.profile == "helseid"
         self._nonce: str | None = None
 
-    def possession(self) -> Possession | None:
-        """A key for one log-in, where the profile wants tokens bound to one."""
-        return Possession.new() if self.strict else None
+    def new_dpop_key(self) -> DpopKey | None:
+        """A key for one log-in, if the profile binds tokens to one."""
+        return DpopKey.new() if self.strict else None
 
-    async def ask(self, params: Mapping[str, str]) -> dict[str, str]:
-        """The parameters for the browser: these, or a name for them where they are pushed to the provider first.
+    async def authorization_params(self, params: Mapping[str, str]) -> dict[str, str]:
+        """The parameters for the browser: these, or a reference to them once they are pushed to the provider.
 
         Raises LoginRefused, ProviderUnavailable.
         """
@@ -68,78 +78,83 @@ class Client:
         address = metadata.pushed_authorization_request_endpoint
         if address is None:
             raise LoginRefused("no-pushed-requests")
-        told = await self._post(metadata, address, params, None)
-        request_uri = told.body.get("request_uri")
-        if told.status != httpx.codes.CREATED or not isinstance(request_uri, str):
-            raise _refusal(told)
+        response = await self._post(metadata, address, params, None)
+        request_uri = response.body.get("request_uri")
+        if response.status != httpx.codes.CREATED or not isinstance(request_uri, str):
+            raise _error(response)
         return {"client_id": self.id, "request_uri": request_uri}
 
-    async def redeem(self, code: str, verifier: str, redirect_uri: str, possession: Possession | None) -> Issued:
+    async def redeem(self, code: str, verifier: str, redirect_uri: str, key: DpopKey | None) -> TokenResponse:
         """Exchange a code for tokens. Raises LoginRefused, ProviderUnavailable."""
         form = {"grant_type": "authorization_code", "code": code, "code_verifier": verifier}
         try:
-            return await self._tokens({**form, "redirect_uri": redirect_uri}, possession)
+            return await self._tokens({**form, "redirect_uri": redirect_uri}, key)
         except GrantEnded as ended:
             raise LoginRefused(ended.reason) from None
 
-    async def refresh(self, refresh_token: str) -> Issued:
-        """New tokens. Raises GrantEnded when the provider ended the log-in; LoginRefused, ProviderUnavailable."""
-        return await self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token}, self.possession())
+    async def refresh(self, refresh_token: str) -> TokenResponse:
+        """Exchange a refresh token. Raises GrantEnded when the provider ended the log-in; as `redeem`."""
+        return await self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token}, self.new_dpop_key())
 
-    async def _tokens(self, form: Mapping[str, str], possession: Possession | None) -> Issued:
+    async def _tokens(self, form: Mapping[str, str], key: DpopKey | None) -> TokenResponse:
         metadata = await self._provider.metadata()
-        told = await self._post(metadata, metadata.token_endpoint, form, possession)
-        if told.status != httpx.codes.OK:
-            raise _refusal(told)
-        id_token, access_token = told.body.get("id_token"), told.body.get("access_token")
-        refresh_token = told.body.get("refresh_token")
+        response = await self._post(metadata, metadata.token_endpoint, form, key)
+        if response.status != httpx.codes.OK:
+            raise _error(response)
+        id_token, access_token = response.body.get("id_token"), response.body.get("access_token")
+        refresh_token = response.body.get("refresh_token")
         if not isinstance(id_token, str) or not isinstance(access_token, str):
             raise LoginRefused("no-id-token")
-        kind = str(told.body.get("token_type")).lower()
-        if kind != ("dpop" if possession else "bearer"):
-            raise LoginRefused("another-kind-of-token")  # not bound to the key it was asked for with
-        return Issued(id_token, access_token, refresh_token if isinstance(refresh_token, str) else None)
+        token_type = str(response.body.get("token_type")).lower()
+        if token_type != ("dpop" if key else "bearer"):
+            raise LoginRefused("wrong-token-type")  # it isn't bound to the key of the request
+        return TokenResponse(id_token, access_token, refresh_token if isinstance(refresh_token, str) else None)
 
-    async def _post(self, metadata: Metadata, url: str, form: Mapping[str, str], possession: Possession | None) -> Told:
-        """Once more with the provider's nonce when it wants one; proof and assertion are new, for each is good once."""
-        told = await self._once(metadata, url, form, possession)
-        if possession and told.nonce and told.body.get("error") == "use_dpop_nonce":
-            told = await self._once(metadata, url, form, possession)
-        return told
+    async def _post(
+        self, metadata: Metadata, url: str, form: Mapping[str, str], key: DpopKey | None
+    ) -> ProviderResponse:
+        """Post a form, and once again with the provider's nonce if it asks for one."""
+        response = await self._post_once(metadata, url, form, key)
+        if key and response.nonce and response.body.get("error") == "use_dpop_nonce":
+            response = await self._post_once(metadata, url, form, key)
+        return response
 
-    async def _once(self, metadata: Metadata, url: str, form: Mapping[str, str], possession: Possession | None) -> Told:
-        own, headers = self._authentication(metadata)
-        if possession:
-            headers["DPoP"] = possession.proof("POST", url, self._clock, self._nonce)
-        told = await self._wire.post(url, {**form, **own}, headers)
-        if told.nonce is not None:
-            self._nonce = told.nonce[:500]
-        return told
+    async def _post_once(
+        self, metadata: Metadata, url: str, form: Mapping[str, str], key: DpopKey | None
+    ) -> ProviderResponse:
+        """Post a form with a new assertion and a new proof, since each is valid once."""
+        fields, headers = self._authentication(metadata)
+        if key:
+            headers["DPoP"] = key.proof("POST", url, self._clock, self._nonce)
+        response = await self._transport.post(url, {**form, **fields}, headers)
+        if response.nonce is not None:
+            self._nonce = response.nonce[:500]
+        return response
 
     def _authentication(self, metadata: Metadata) -> tuple[dict[str, str], dict[str, str]]:
-        """(form fields, headers) that say who we are."""
+        """(form fields, headers) that authenticate this client."""
         if self._key is not None:
             assertion = self._key.assertion(self.id, metadata.issuer, self._clock)
             fields = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
             return {"client_id": self.id, **fields}, {}
         secret = self._secret.get_secret_value() if self._secret else ""
-        known = metadata.token_endpoint_auth_methods_supported
-        if "client_secret_basic" not in known and "client_secret_post" in known:
+        supported = metadata.token_endpoint_auth_methods_supported
+        if "client_secret_basic" not in supported and "client_secret_post" in supported:
             return {"client_id": self.id, "client_secret": secret}, {}
-        # RFC 6749, 2.3.1: each half is form-encoded before they are put together
-        shown = base64.b64encode(f"{quote_plus(self.id)}:{quote_plus(secret)}".encode()).decode()
-        return {}, {"Authorization": f"Basic {shown}"}
+        # RFC 6749, 2.3.1: id and secret are form-encoded before they are joined
+        credentials = base64.b64encode(f"{quote_plus(self.id)}:{quote_plus(secret)}".encode()).decode()
+        return {}, {"Authorization": f"Basic {credentials}"}
 
 
-def _refusal(told: Told) -> LoginRefused | ProviderUnavailable:
-    """The error behind an answer that is none; the provider's own description is not repeated."""
-    error = told.body.get("error")
-    code = error if isinstance(error, str) and error in KNOWN else "other"
-    if code in OURS:
-        log.error("the identity provider refuses our registration", error=code)
-        return ProviderUnavailable(code)  # a secret that ran out throws nobody out
+def _error(response: ProviderResponse) -> LoginRefused | ProviderUnavailable:
+    """The error in a response. The provider's own description is not repeated."""
+    error = response.body.get("error")
+    code = error if isinstance(error, str) and error in KNOWN_ERRORS else "other"
+    if code in REGISTRATION_ERRORS:
+        log.error("identity provider refuses our registration", error=code)
+        return ProviderUnavailable(code)  # an expired client secret must log no one out
     if code == "invalid_grant":
         return GrantEnded(code)
-    if told.status == httpx.codes.TOO_MANY_REQUESTS:
+    if response.status == httpx.codes.TOO_MANY_REQUESTS:
         return ProviderUnavailable("too-many-requests")
     return LoginRefused(code)

@@ -1,6 +1,6 @@
-"""What goes wrong when somebody logs in at a provider. The docstring is the message; `page` says it to people.
+"""Errors of log-in at an identity provider. The docstring is the message; `page` is the text for people.
 
-`reason` is for the log alone: a code of ours or of the protocol, never a value that came from outside.
+`reason` is only for the log: a code of ours or of the protocol, never a value from outside.
 """
 
 from typing import ClassVar, Final
@@ -10,7 +10,7 @@ from api.web.problems import Statuses
 
 
 class LoginError(ApiError):
-    """The log-in came to nothing."""
+    """The log-in failed."""
 
     id = "login-error"
     page: ClassVar[str] = "Innloggingen kunne ikke fullføres."
@@ -28,7 +28,7 @@ class SingleSignOnOff(LoginError):
 
 
 class ProviderUnavailable(LoginError):
-    """The identity provider can't be asked. Those who are logged in go on; try again in a while."""
+    """The identity provider can't be reached. People who are logged in can keep working; try again in a while."""
 
     id = "provider-unavailable"
     page = (
@@ -38,14 +38,14 @@ class ProviderUnavailable(LoginError):
 
 
 class LoginNotValid(LoginError):
-    """This log-in was begun in another browser, took too long, or is done already. Begin again."""
+    """This log-in was started in another browser, took too long, or has been used already. Start again."""
 
     id = "login-not-valid"
     page = "Innloggingen ble startet i en annen nettleser, tok for lang tid eller er brukt allerede. Begynn på nytt."
 
 
 class LoginRefused(LoginError):
-    """What the identity provider answered can't be trusted, so nobody was logged in."""
+    """The identity provider's response can't be trusted, so no one was logged in."""
 
     id = "login-refused"
     page = "Svaret fra innloggingstjenesten kunne ikke godtas, så du ble ikke logget inn. Kontakt brukerstøtte."
@@ -63,7 +63,7 @@ class ProviderRefused(LoginError):
 
 
 class LoginTooWeak(LoginError):
-    """You are logged in at the provider, but not as strongly as is asked for here."""
+    """You are logged in at the provider, but not with the strength required here."""
 
     id = "login-too-weak"
     page = (
@@ -73,14 +73,14 @@ class LoginTooWeak(LoginError):
     )
 
 
-class LoginNotAskedFor(LoginError):
-    """A log-in begins by a click on a page of this service, never by another page or program."""
+class LoginNotRequested(LoginError):
+    """A log-in must be started by a click on a page of this service, not by another page or program."""
 
-    id = "login-not-asked-for"
+    id = "login-not-requested"
 
 
 class NoRole(LoginError):
-    """You are logged in at the provider, but in none of the groups that give access here."""
+    """You are logged in at the provider, but you are not in any group that gives access here."""
 
     id = "no-role"
     page = (
@@ -89,10 +89,10 @@ class NoRole(LoginError):
     )
 
 
-class GroupsNotTold(LoginError):
-    """You are in more groups than the provider tells: have it send only the groups assigned to this application."""
+class TooManyGroups(LoginError):
+    """You are in more groups than the provider sends: set it to send only the groups assigned to this application."""
 
-    id = "groups-not-told"
+    id = "too-many-groups"
     page = (
         "Du er med i så mange grupper at innloggingstjenesten ikke forteller hvilke. Driftsansvarlig må sette opp at "
         "bare gruppene som er tildelt dette programmet, sendes."
@@ -100,7 +100,7 @@ class GroupsNotTold(LoginError):
 
 
 class LogoutTokenNotValid(LoginError):
-    """This is not a logout token of our provider."""
+    """Not a logout token of our provider."""
 
     id = "logout-token-not-valid"
 
@@ -110,10 +110,10 @@ STATUSES: Final[Statuses] = {
     LogoutTokenNotValid: 400,
     LoginRefused: 403,
     LoginTooWeak: 403,
-    LoginNotAskedFor: 403,
+    LoginNotRequested: 403,
     ProviderRefused: 403,
     NoRole: 403,
-    GroupsNotTold: 403,
+    TooManyGroups: 403,
     SingleSignOnOff: 404,
     ProviderUnavailable: 503,
 }

@@ -1,4 +1,4 @@
-"""What somebody sees in the browser before a log-in, and when one comes to nothing. Plain HTML; nothing is fetched."""
+"""The pages before a log-in, and after one that failed. Plain HTML that loads nothing else."""
 
 from html import escape
 from urllib.parse import urlencode
@@ -32,18 +32,18 @@ QUESTION = """<!doctype html>
 
 
 def wants_page(request: Request) -> bool:
-    """Whether a browser asks, for a person to read; programs get problem documents."""
+    """Whether the client is a browser, which gets a page; programs get problem documents."""
     return "text/html" in request.headers.get("accept", "")
 
 
 def question(after: str | None) -> HTMLResponse:
-    """Whether to log in at all: nothing begins before somebody clicks."""
+    """The page with the log-in link: no log-in starts before the person clicks."""
     asked = f"?{urlencode({'after': after})}" if after is not None and is_local_path(after) else ""
     return HTMLResponse(QUESTION.format(begin=escape(BEGIN + asked)))
 
 
 def page(request: Request, error: LoginError | DeskError, status: int) -> HTMLResponse:
-    """The page for that error; it repeats nothing that came from outside."""
+    """The page for that error; it repeats no value from outside."""
     said = error.page if isinstance(error, LoginError) else OTHERS.get(error.id, LoginError.page)
     request_id = str(request.scope.get("request_id", ""))
     body = PAGE.format(said=escape(said), begin=BEGIN, id=escape(error.id), request_id=escape(request_id))

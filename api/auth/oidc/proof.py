@@ -1,5 +1,4 @@
-"""What a client proves: who it is (private_key_jwt, RFC 7523), and that a token is asked for by who holds a key (DPoP,
-RFC 9449)."""
+"""Proofs by private keys: of the client (private_key_jwt, RFC 7523), and of possession of a key (DPoP, RFC 9449)."""
 
 import json
 import secrets
@@ -14,7 +13,7 @@ from desk.errors import SettingsError
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS: Final = 30
-"""How long an assertion holds: HelseID takes at most 60."""
+"""How long an assertion is valid; HelseID accepts at most 60."""
 SHORTEST_RSA: Final = 2048
 CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 RSA_ALGORITHMS: Final = ("PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
@@ -22,10 +21,10 @@ VARIABLE: Final = "INNRINGING_OIDC_CLIENT_KEY"
 
 
 class ClientKey:
-    """The private key our client is known by, and the algorithm it signs with."""
+    """The private key that authenticates our client, and its signature algorithm."""
 
     def __init__(self, given: str) -> None:
-        """`given`: a private JWK as JSON, with `kid`. Raises SettingsError: which variable, and what to mend."""
+        """`given`: a private JWK as JSON, with `kid`. Raises SettingsError."""
         try:
             key = jwk.import_key(json.loads(given))
         except (JoseError, ValueError, TypeError, KeyError):
@@ -33,12 +32,12 @@ class ClientKey:
         if not isinstance(key, jwk.RSAKey | jwk.ECKey) or not key.is_private:
             raise SettingsError(f"{VARIABLE}: it must be a private EC or RSA key")
         if not key.kid:
-            raise SettingsError(f"{VARIABLE}: it has no kid: use the one the key is registered with")
+            raise SettingsError(f"{VARIABLE}: it has no kid: use the one that the key is registered with")
         self._key = key
         self._alg = _algorithm(key)
 
     def assertion(self, client_id: str, audience: str, clock: Clock) -> str:
-        """A new assertion that we are `client_id`, for that provider: good once, and for half a minute."""
+        """A new assertion that we are `client_id`, for that provider: valid once, for half a minute."""
         now = int(clock.now().timestamp())
         signed = private_key_jwt_sign(
             self._key,
@@ -67,20 +66,20 @@ def _algorithm(key: jwk.RSAKey | jwk.ECKey) -> str:
     return str(asked or RSA_ALGORITHMS[0])
 
 
-class Possession:
-    """A key made for one log-in; what is asked for with it is of no use to who has not got it."""
+class DpopKey:
+    """A key for one log-in. Tokens bound to it are useless without it."""
 
     def __init__(self, key: jwk.ECKey) -> None:
         self._key = key
 
     @classmethod
-    def new(cls) -> "Possession":
+    def new(cls) -> "DpopKey":
         return cls(jwk.ECKey.generate_key("P-256"))
 
     @classmethod
-    def read(cls, kept: dict[str, Any]) -> "Possession":
-        """The one kept with `as_dict`."""
-        return cls(jwk.ECKey.import_key(kept))
+    def read(cls, stored: dict[str, Any]) -> "DpopKey":
+        """The key stored by `as_dict`."""
+        return cls(jwk.ECKey.import_key(stored))
 
     def as_dict(self) -> dict[str, Any]:
         """The private key as a JWK."""
@@ -88,11 +87,11 @@ class Possession:
 
     @property
     def thumbprint(self) -> str:
-        """What an authorization code is bound to (`dpop_jkt`)."""
+        """The value that binds an authorization code to this key (`dpop_jkt`)."""
         return self._key.thumbprint()
 
     def proof(self, method: str, url: str, clock: Clock, nonce: str | None) -> str:
-        """A proof for one request, with the nonce the provider last gave."""
+        """A proof for one request, with the provider's last nonce."""
         header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": self._key.as_dict(private=False)}
         claims: dict[str, Any] = {
             "jti": secrets.token_urlsafe(24),

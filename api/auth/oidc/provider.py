@@ -1,4 +1,4 @@
-"""What a provider tells of itself: its endpoints (OpenID Connect Discovery 1.0) and its keys, each kept for a while."""
+"""The provider's discovery document (OpenID Connect Discovery 1.0) and its keys, each cached for a while."""
 
 import time
 import warnings
@@ -10,15 +10,15 @@ from joserfc.errors import JoseError, SecurityWarning
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.auth.oidc.errors import LoginRefused, ProviderUnavailable
-from api.auth.oidc.wire import Wire
+from api.auth.oidc.transport import ProviderTransport
 from desk.database.batching import SingleFlight
 from desk.settings.oidc import is_safe
 
 FRESH: Final = 3600.0
 STALE: Final = 86400.0
-"""Seconds that what was told holds, and holds on while the provider can't be asked."""
-BETWEEN_LOOKS: Final = 10.0
-"""Seconds between looks for a key we don't know: a made-up one must not have us ask at each try."""
+"""Seconds that a cached answer is used, and how long if the provider can't be reached."""
+BETWEEN_FETCHES: Final = 10.0
+"""Seconds between fetches for an unknown key id, so that made-up key ids don't cause a request each."""
 MOST_KEYS: Final = 100
 KEY_TYPES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC"}
 
@@ -27,7 +27,7 @@ Key = jwk.RSAKey | jwk.ECKey
 
 
 class Metadata(BaseModel):
-    """What we read of the discovery document."""
+    """The parts of the discovery document that we use."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -42,27 +42,27 @@ class Metadata(BaseModel):
     token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
 
     def endpoints(self) -> list[str]:
-        """Every address we would send something to."""
+        """Every address we send requests to."""
         own = [self.authorization_endpoint, self.token_endpoint, self.jwks_uri]
         pushed = self.pushed_authorization_request_endpoint
         return own + ([pushed] if pushed else [])
 
 
-class Kept(Generic[T]):
-    """Something looked up now and then. Looks at the same moment are one; an old one serves while no new can be had."""
+class Cache(Generic[T]):
+    """One cached value. Callers at the same moment share a fetch; an old value is used while fetching fails."""
 
-    def __init__(self, look: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> None:
-        self._look = look
+    def __init__(self, fetch: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> None:
+        self._fetch = fetch
         self._seconds = seconds
         self._shared: SingleFlight[str, T] = SingleFlight()
         self._found: tuple[float, T] | None = None
 
     async def get(self, no_older_than: float = FRESH) -> T:
-        """Raises ProviderUnavailable when there is none and none can be had."""
+        """Raises ProviderUnavailable when no value is cached and none can be fetched."""
         if self._found and self._seconds() - self._found[0] < no_older_than:
             return self._found[1]
         try:
-            found = await self._shared.look("", self._look)
+            found = await self._shared.look("", self._fetch)
         except ProviderUnavailable:
             if self._found and self._seconds() - self._found[0] < STALE:
                 return self._found[1]
@@ -72,48 +72,50 @@ class Kept(Generic[T]):
 
 
 class Provider:
-    """One provider. `seconds` is a clock that never jumps."""
+    """One provider. `seconds` is a monotonic clock."""
 
-    def __init__(self, issuer: str, wire: Wire, *, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, issuer: str, transport: ProviderTransport, *, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self.issuer = issuer
-        self._wire = wire
-        self._metadata = Kept(self._look_at_metadata, seconds)
-        self._keys = Kept(self._look_at_keys, seconds)
+        self._transport = transport
+        self._metadata = Cache(self._fetch_metadata, seconds)
+        self._keys = Cache(self._fetch_keys, seconds)
         self._seconds = seconds
-        self._looked_again_at = seconds() - BETWEEN_LOOKS
+        self._fetched_again_at = seconds() - BETWEEN_FETCHES
 
     async def metadata(self) -> Metadata:
-        """Raises ProviderUnavailable; LoginRefused when it is another's document, or not one that can be trusted."""
+        """Raises ProviderUnavailable; LoginRefused when the document has another issuer or unsafe endpoints."""
         return await self._metadata.get()
 
     async def key(self, kid: str | None, alg: str) -> Key:
-        """The public key that a token of that header is signed with. An unknown one is looked for once more.
+        """The public key for a token with this header. For an unknown key the list is fetched again.
 
         Raises LoginRefused, ProviderUnavailable.
         """
         found = _fitting(await self._keys.get(), kid, alg)
-        if not found and self._seconds() - self._looked_again_at >= BETWEEN_LOOKS:
-            self._looked_again_at = self._seconds()
+        if not found and self._seconds() - self._fetched_again_at >= BETWEEN_FETCHES:
+            self._fetched_again_at = self._seconds()
             found = _fitting(await self._keys.get(no_older_than=0), kid, alg)
         if len(found) != 1:
             raise LoginRefused("key-unknown")
         return found[0]
 
-    async def _look_at_metadata(self) -> Metadata:
-        document = await self._wire.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+    async def _fetch_metadata(self) -> Metadata:
+        document = await self._transport.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         try:
             found = Metadata.model_validate(document)
         except ValidationError:
-            raise LoginRefused("metadata-not-whole") from None
+            raise LoginRefused("metadata-incomplete") from None
         if found.issuer != self.issuer:
-            raise LoginRefused("metadata-of-another")
+            raise LoginRefused("metadata-other-issuer")
         plain_allowed = self.issuer.startswith("http://")
         if not all(is_safe(url) and (plain_allowed or url.startswith("https://")) for url in found.endpoints()):
             raise LoginRefused("metadata-endpoint-unsafe")
         return found
 
-    async def _look_at_keys(self) -> list[Key]:
-        document = await self._wire.get((await self.metadata()).jwks_uri)
+    async def _fetch_keys(self) -> list[Key]:
+        document = await self._transport.get((await self.metadata()).jwks_uri)
         listed = document.get("keys")
         if not isinstance(listed, list):
             raise ProviderUnavailable("no-keys")
@@ -121,12 +123,12 @@ class Provider:
 
 
 def _public_key(given: Any) -> Key | None:
-    """A key that signatures are checked with; None for one of another kind, or for something else."""
+    """A key to verify signatures with; None for any other kind of key, or for something else."""
     if not isinstance(given, Mapping) or given.get("use", "sig") != "sig" or "d" in given:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", SecurityWarning)  # too short to be trusted, says the library
+            warnings.simplefilter("error", SecurityWarning)  # the library warns of keys that are too short
             key = jwk.import_key(dict(given))
     except (SecurityWarning, JoseError, ValueError, TypeError, KeyError):
         return None
@@ -134,7 +136,7 @@ def _public_key(given: Any) -> Key | None:
 
 
 def _fitting(keys: list[Key], kid: str | None, alg: str) -> list[Key]:
-    """Those the header can mean. Without `kid` any of the right kind: more than one is none."""
+    """The keys the header can mean: without `kid`, every key of the right type."""
     return [
         key
         for key in keys

@@ -1,4 +1,4 @@
-"""How strong a log-in at the provider must have been: asked for when it begins, and looked for in the ID token."""
+"""How strong a log-in at the provider must be: requested when it starts, and checked in the ID token."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from desk.clock import Clock
 from desk.settings.oidc import OidcSettings
 
 CONTEXTS: Final = "acrs"
-"""Entra ID's authentication contexts: asked for by the parameter `claims`, one at a time, and told as a list."""
+"""Entra ID's authentication contexts: requested one at a time by the parameter `claims`, reported as a list."""
 
 
-class Strength:
-    """What the settings ask of log-ins. What the provider doesn't say in its token, it has not vouched for."""
+class StrengthPolicy:
+    """What the settings require of a log-in. A claim that is missing from the token counts as not fulfilled."""
 
     def __init__(self, settings: OidcSettings, *, clock: Clock) -> None:
         self._acr = settings.acr.split()
@@ -27,19 +27,19 @@ class Strength:
 
     @property
     def params(self) -> Mapping[str, str]:
-        """What the provider is asked for, in the order of preference of the settings (OpenID Connect Core, 3.1.2.1)."""
-        asked: dict[str, str] = {}
+        """The request parameters, in the settings' order of preference (OpenID Connect Core, 3.1.2.1)."""
+        params: dict[str, str] = {}
         if self._acr and self._claim == CONTEXTS:
             wanted: dict[str, Any] = {"essential": True, "value": self._acr[0]}
-            asked["claims"] = json.dumps({"id_token": {CONTEXTS: wanted}}, separators=(",", ":"))
+            params["claims"] = json.dumps({"id_token": {CONTEXTS: wanted}}, separators=(",", ":"))
         elif self._acr:
-            asked["acr_values"] = " ".join(self._acr)
+            params["acr_values"] = " ".join(self._acr)
         if self._max_age is not None:
-            asked["max_age"] = str(self._max_age)
-        return asked
+            params["max_age"] = str(self._max_age)
+        return params
 
     def check(self, claims: Claims) -> None:
-        """Raises LoginTooWeak; LoginRefused for a log-in of too long ago, which the provider should have asked anew."""
+        """Raises LoginTooWeak; LoginRefused for a log-in so old that the provider should have asked for a new one."""
         if self._accepted and not _values(claims.get(self._claim)) & self._accepted:
             raise LoginTooWeak("another-acr")
         if self._amr and not _values(claims.get("amr")) & set(self._amr):
@@ -51,6 +51,6 @@ class Strength:
 
 
 def _values(claim: Any) -> set[str]:
-    """One value or a list of them. A text is never taken apart; a level may be a number."""
+    """One value or a list of values. A text is never split; a level may be a number."""
     found = claim if isinstance(claim, list) else [claim]
     return {str(value) for value in found if isinstance(value, str | int) and not isinstance(value, bool)}

@@ -1,4 +1,4 @@
-"""Tokens the provider signed: who somebody is (OpenID Connect Core 1.0, 3.1.3.7), and who logged out there."""
+"""Verifies the provider's ID tokens (OpenID Connect Core 1.0, 3.1.3.7) and logout tokens."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,17 +15,17 @@ from api.auth.oidc.provider import Provider
 from desk.clock import Clock
 
 ALGORITHMS: Final = ("PS256", "ES256", "PS384", "ES384", "PS512", "ES512", "RS256", "RS384", "RS512")
-"""Signatures by a key of the provider's own. Never `none`, and never one by a secret that we hold too."""
+"""Signatures by a private key of the provider: never `none`, and never by a shared secret."""
 LONGEST: Final = 32 * 1024
 OLDEST: Final = timedelta(minutes=10)
-"""A token just asked for was just made."""
+"""A token must have been issued within this time."""
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 
 Claims = Mapping[str, Any]
 
 
-class Tokens:
-    """Checks the tokens of one provider, meant for one client. `skew` (s): how much the clocks may differ."""
+class TokenVerifier:
+    """Verifies tokens of one provider for one client. `skew` (s): how much the clocks may differ."""
 
     def __init__(self, *, provider: Provider, client_id: str, clock: Clock, skew: int) -> None:
         self._provider = provider
@@ -34,9 +34,9 @@ class Tokens:
         self._skew = skew
 
     async def identity(self, token: str, *, nonce: str | None, access_token: str) -> Claims:
-        """The claims of an ID token. `nonce` is that of the log-in; None when a role was only looked at again.
+        """The claims of an ID token. `nonce` is that of the log-in; None for a token that was refreshed.
 
-        Raises LoginRefused with what is wrong, ProviderUnavailable.
+        Raises LoginRefused, ProviderUnavailable.
         """
         header, claims = await self._signed(token)
         params = {"nonce": nonce, "client_id": self._client_id, "access_token": access_token}
@@ -51,7 +51,7 @@ class Tokens:
         return dict(claims)
 
     async def logout(self, token: str) -> Claims:
-        """The claims of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6), all but that its `jti` is new.
+        """The claims of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.6). The caller checks its `jti`.
 
         Raises LogoutTokenNotValid, ProviderUnavailable.
         """
@@ -68,13 +68,13 @@ class Tokens:
         if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
             raise LogoutTokenNotValid("no-logout-event")
         if "nonce" in claims or header.get("typ", "JWT").lower() not in ("logout+jwt", "jwt"):
-            raise LogoutTokenNotValid("another-kind-of-token")
+            raise LogoutTokenNotValid("wrong-token-type")
         if not any(isinstance(claims.get(name), str) and claims[name] for name in ("sub", "sid")):
-            raise LogoutTokenNotValid("nobody-named")
+            raise LogoutTokenNotValid("no-subject")
         return claims
 
     async def _signed(self, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Header and claims, if the provider signed them with an algorithm that may be used."""
+        """Header and claims of a token the provider signed with an allowed algorithm."""
         if len(token) > LONGEST:
             raise LoginRefused("too-long")
         metadata = await self._provider.metadata()
@@ -109,7 +109,7 @@ class Tokens:
 
 
 def _reason(error: JoseError) -> str:
-    """The kind of the fault, and the claim it is about; what the claim says is not repeated."""
+    """The kind of error and the name of the claim; the claim's value is not repeated."""
     claim = f":{error.claim}" if isinstance(error, ClaimError) and error.claim in _NAMED else ""
     return f"{error.error}{claim}"
 

@@ -18,7 +18,7 @@ from fastapi import Request
 from api.web.errors import TooManyRequests
 from api.web.metrics import Metrics
 from api.web.middleware.trace import trace_of
-from desk.accounts.tokens.service import hashed
+from desk.accounts.tokens.model import hashed
 from desk.clock import Clock
 from desk.limits.backoff import network
 from desk.limits.rate import Rate, use

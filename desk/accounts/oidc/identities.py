@@ -1,4 +1,4 @@
-"""People who logged in at a provider: by which token it is asked for their groups again, and by when."""
+"""People who log in at an identity provider: when to check their groups again, and with which refresh token."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -7,87 +7,78 @@ from typing import Final
 
 from desk.accounts.oidc import repository as rows
 from desk.accounts.sessions import repository as sessions
-from desk.accounts.sessions.limits import Limits
-from desk.accounts.sessions.repository import Oldest
+from desk.accounts.sessions.limits import SessionLimits
 from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.vault.vault import Vault
 
 ASKING: Final = timedelta(seconds=15)
-"""Whoever asks the provider has its answer by then, or has died."""
+"""A process that asks the provider has its answer by then, or has died."""
 BETWEEN_TRIES: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class Known:
-    """Somebody the provider is to be asked about by `check_by`; not again before `retry_at`."""
+class OidcIdentity:
+    """A person to be checked at the provider by `check_by`, but not again before `retry_at`."""
 
     check_by: datetime
     retry_at: datetime | None
     refresh_token: str | None = field(repr=False)
 
 
-class ProviderPeople(UnitsOfWork):
-    """The people of one database who logged in at a provider."""
+class OidcIdentities(Service):
+    """The people of one database who log in at an identity provider, by its issuer and subject."""
 
     def __init__(self, *, database: Database, vault: Vault, clock: Clock) -> None:
-        super().__init__(database)
+        super().__init__(database=database, clock=clock)
         self._vault = vault
-        self._clock = clock
 
-    async def looked_at(self, issuer: str, subject: str, refresh_token: str | None, check_by: datetime) -> None:
-        """The provider has told of somebody: it is asked again at `check_by`, with that token."""
+    @unit_of_work
+    async def put(self, unit: Unit, issuer: str, subject: str, refresh_token: str | None, check_by: datetime) -> None:
+        """Store the provider's newest answer about a person: check again at `check_by`, with this token."""
         id = _id(issuer, subject)
         sealed = self._vault.seal(refresh_token, rows.REFRESH_TOKEN, id) if refresh_token is not None else None
+        await rows.put(unit, id, sealed, check_by)
 
-        async def work(connection: Connection) -> None:
-            await rows.put(connection, id, sealed, check_by)
-
-        await self._write(work)
-
-    async def find(self, issuer: str, subject: str) -> Known | None:
-        """Who that is; None for somebody who never logged in, or was forgotten."""
-        id = _id(issuer, subject)
-        row = await self._read(lambda connection: rows.find(connection, id))
+    @reading
+    async def find(self, unit: Unit, issuer: str, subject: str) -> OidcIdentity | None:
+        """The person; None for somebody who never logged in, or was deleted."""
+        row = await rows.find(unit, _id(issuer, subject))
         if row is None:
             return None
-        token = self._vault.open(row.refresh_token, rows.REFRESH_TOKEN, id) if row.refresh_token else None
-        return Known(row.check_by, row.retry_at, token)
+        token = self._vault.open(row.refresh_token, rows.REFRESH_TOKEN, row.id) if row.refresh_token else None
+        return OidcIdentity(row.check_by, row.retry_at, token)
 
-    async def take(self, issuer: str, subject: str) -> bool:
-        """Whether it is the caller's to ask the provider: it is due, and nobody else does."""
-        now = self._clock.now()
-        return await self._write(lambda connection: rows.take(connection, _id(issuer, subject), now, now + ASKING))
+    @unit_of_work
+    async def reserve(self, unit: Unit, issuer: str, subject: str) -> bool:
+        """Reserve the check for the caller. False if it isn't due, or another process is doing it."""
+        return await rows.reserve(unit, _id(issuer, subject), unit.now + ASKING)
 
-    async def not_reached(self, issuer: str, subject: str) -> None:
-        """The provider could not be asked: not again at once."""
-        at = self._clock.now() + BETWEEN_TRIES
-        await self._write(lambda connection: rows.retry(connection, _id(issuer, subject), at))
+    @unit_of_work
+    async def postpone(self, unit: Unit, issuer: str, subject: str) -> None:
+        """Postpone the check for a while, because the provider could not be reached."""
+        await rows.postpone(unit, _id(issuer, subject), unit.now + BETWEEN_TRIES)
 
-    async def forget(self, issuer: str, subject: str) -> None:
-        """Nothing of the provider's is kept any more."""
-        await self._write(lambda connection: rows.remove(connection, _id(issuer, subject)))
+    @unit_of_work
+    async def forget(self, unit: Unit, issuer: str, subject: str) -> None:
+        """Delete what the provider told us about the person."""
+        await rows.remove(unit, _id(issuer, subject))
 
-    async def forget_absent(self, limits: Limits) -> int:
-        """Nothing of the provider's is kept of those who are logged in no more; how many. `limits`: of sessions.
+    @unit_of_work
+    async def forget_absent(self, unit: Unit, limits: SessionLimits) -> int:
+        """Delete the people who no longer have a session. Returns how many. `limits`: of sessions.
 
-        Only of who is due to be asked about: somebody just come back has a session in a moment.
+        People whose check isn't due are left alone: one who has just come back will have a session in a moment.
         """
-        now = self._clock.now()
-        oldest = Oldest(seen=now - limits.idle, created=now - limits.absolute)
+        due = await rows.due(unit)
+        logged_in = await sessions.provider_logins(unit, limits.cutoff(unit.now)) if due else set()
+        return await rows.remove_due(unit, due - {_id(*login) for login in logged_in})
 
-        async def work(connection: Connection) -> int:
-            due = await rows.due(connection, now)
-            here = {_id(*login) for login in await sessions.logins(connection, oldest)} if due else set()
-            return await rows.remove_due(connection, due - here, now)
-
-        return await self._write(work)
-
-    async def take_once(self, what: str, for_: timedelta) -> bool:
-        """True the first time, False again and again for so long. Only a hash is kept."""
-        hash, now = hashlib.sha256(what.encode()).digest(), self._clock.now()
-        return await self._write(lambda connection: rows.take_once(connection, hash, now, now + for_))
+    @unit_of_work
+    async def use_once(self, unit: Unit, nonce: str, for_: timedelta) -> bool:
+        """True the first time, then False for this long. Only a hash is stored."""
+        return await rows.use_nonce(unit, hashlib.sha256(nonce.encode()).digest(), unit.now + for_)
 
 
 def _id(issuer: str, subject: str) -> str:

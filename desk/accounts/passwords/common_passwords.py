@@ -1,7 +1,7 @@
-"""The passwords most people have, as far as they are long enough to pass for one here (ASVS 5.0, 6.2.4).
+"""The most common passwords that are long enough to be accepted here (ASVS 5.0, 6.2.4).
 
-common_passwords.txt holds the beginning of the SHA-256 of each, in lower case and NFKC: many are nothing to read. What
-it was made of stands at its top; `python -m ops.machine.common_passwords` makes it anew.
+common_passwords.txt holds the start of the SHA-256 of each, in lower case and NFKC. Its first lines name its source;
+`python -m ops.machine.common_passwords` makes the file.
 """
 
 import hashlib
@@ -11,16 +11,16 @@ from typing import Final
 
 FILE: Final = Path(__file__).with_suffix(".txt")
 DIGITS: Final = 12
-"""Hexadecimal digits kept of each: 48 bits, so that one in 28 thousand million others is taken for one of them."""
+"""Hexadecimal digits of each hash: 48 bits, so one in 28 thousand million other passwords is taken for one of these."""
 
 
 def is_common(text: str) -> bool:
-    """Whether that is one of them; `text` in lower case (casefold) and NFKC."""
+    """Whether it is a common password; `text` is in lower case (casefold) and NFKC."""
     return shortened(text) in _known()
 
 
 def shortened(text: str) -> str:
-    """How the file names it."""
+    """The start of its hash, as in the file."""
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 

@@ -1,9 +1,8 @@
-"""Passwords that have leaked somewhere, looked up in a file on this machine: nobody outside is asked.
+"""Passwords that have leaked somewhere, searched in a file on this machine, without any request to the outside.
 
-The file is the one Have I Been Pwned gives away (Pwned Passwords, ordered by hash): a line for each password, the SHA-1
-of its UTF-8 in 40 hexadecimal digits, a colon and how often it was seen, all in order. Some 40 GB, so it is searched
-where it lies, by some forty short reads. SHA-1 is the list's way of naming a password and protects nothing here:
-passwords are kept by argon2id.
+The file is Pwned Passwords of Have I Been Pwned, ordered by hash: a line for each password, the SHA-1 of its UTF-8 in
+40 hexadecimal digits, a colon and how often it was seen. It is about 40 GB, so it is searched in place, by about forty
+short reads. SHA-1 only names a password in the list and protects nothing here: passwords are stored by argon2id.
 """
 
 import hashlib
@@ -16,22 +15,19 @@ from desk.accounts.errors import LeakedPasswordsFault
 
 LINE: Final = re.compile(rb"([0-9A-Fa-f]{40}):[0-9]{1,12}(?:\r?\n)?")
 LONGEST_LINE: Final = 56
-"""In bytes: forty digits, a colon, twelve digits, the end of a line, and one to see that there is no more."""
+"""In bytes: forty digits, a colon, twelve digits, the end of a line, and one more to notice a longer line."""
 SAMPLES: Final = 256
-"""Places that are looked at before the list is trusted."""
+"""Lines that are read before the list is trusted."""
 
 
 class LeakedPasswords:
-    """The list in one file. It is opened for each look, so that a newer one may be moved into its place meanwhile."""
+    """The list in one file. It is opened for each search, so that a newer one may replace it at any time."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def check(self) -> None:
-        """Whether it is such a list: its ends and places between have the form, and stand in order.
-
-        Raises LeakedPasswordsFault.
-        """
+        """Read the file's ends and lines between. Raises LeakedPasswordsFault unless they are lines of such a list."""
         try:
             with self._file.open("rb") as lines:
                 self._sample(lines)
@@ -39,7 +35,7 @@ class LeakedPasswords:
             raise self._unreadable(error) from None
 
     def has(self, password: str) -> bool:
-        """Whether exactly this password is among them. Blocks for the reads. Raises LeakedPasswordsFault."""
+        """Whether exactly this password is in the list. Blocks while reading. Raises LeakedPasswordsFault."""
         wanted = hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper().encode()
         try:
             with self._file.open("rb") as lines:
@@ -55,17 +51,17 @@ class LeakedPasswords:
             if found is None:
                 break
             if found < before:
-                raise self._fault("its lines are not in order: take the list that is ordered by hash")
+                raise self._fault("its lines are not in order: download the list that is ordered by hash")
             before = found
         lines.seek(max(0, size - LONGEST_LINE))
         last = (lines.read().splitlines() or [b""])[-1][-LONGEST_LINE:]
         if not (whole := LINE.fullmatch(last)):
             raise self._fault("it is empty, or its last line is cut off")
         if whole[1].upper() < before:
-            raise self._fault("its lines are not in order: take the list that is ordered by hash")
+            raise self._fault("its lines are not in order: download the list that is ordered by hash")
 
     def _found(self, lines: BufferedReader, wanted: bytes) -> bool:
-        """`low` becomes the first place in the file from which on no line names less than what is wanted."""
+        """Search until `low` is the first place from which on every line is at least `wanted`."""
         low, high = 0, _size(lines)
         while low < high:
             middle = (low + high) // 2
@@ -77,7 +73,7 @@ class LeakedPasswords:
         return self._hash_from(lines, low) == wanted
 
     def _hash_from(self, lines: BufferedReader, place: int) -> bytes | None:
-        """What the first line names that begins at `place` or later; None where none does."""
+        """The hash on the first line that starts at `place` or later; None at the end of the file."""
         lines.seek(max(0, place - 1))
         if place:
             lines.readline(LONGEST_LINE)
@@ -87,7 +83,7 @@ class LeakedPasswords:
             return None
         read = LINE.fullmatch(line)
         if read is None:
-            raise self._fault(f"byte {at}: a line is a SHA-1 in hexadecimal, a colon and a number")
+            raise self._fault(f"byte {at}: expected a SHA-1 in hexadecimal, a colon and a number")
         return read[1].upper()
 
     def _fault(self, reason: str) -> LeakedPasswordsFault:

@@ -1,4 +1,4 @@
-"""Second factors of local accounts: set up by their holders, shown at each log-in, removed by who manages access.
+"""Second factors of local accounts: set up by the account's owner, needed at each log-in, removed by a manager.
 
 totp.py has the codes themselves. The secret is sealed; only hashes of the recovery codes are stored.
 """
@@ -8,11 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from desk.access.agent import Agent
-from desk.access.permissions import Permission
-from desk.accounts import repository as agent_rows
+from desk.accounts import repository as agents
 from desk.accounts.errors import (
-    AgentNotFound,
     SecondFactorElsewhere,
     SecondFactorNeeded,
     SecondFactorNotFound,
@@ -21,169 +18,156 @@ from desk.accounts.errors import (
 )
 from desk.accounts.repository import AgentRow
 from desk.accounts.second_factor import repository as rows
-from desk.accounts.second_factor.repository import SECRET, Row
+from desk.accounts.second_factor.repository import SECRET, SecondFactorRow
 from desk.accounts.second_factor.totp import (
     RECOVERY_CODES,
-    address,
     is_timed,
     new_recovery_code,
     new_secret,
+    otpauth_address,
     plain,
     step_shown,
 )
-from desk.accounts.sessions import repository as sessions
-from desk.accounts.sessions.service import LoginSource, Opened, Session, Sessions
-from desk.accounts.tokens.service import hashed
+from desk.accounts.sessions import repository as session_rows
+from desk.accounts.sessions.model import LoginSource, NewSession, Session
+from desk.accounts.sessions.service import Sessions
+from desk.accounts.tokens.model import hashed
 from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.vault.vault import Vault
 
 SET_UP_WITHIN: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Started:
-    """What an authenticator is given, this once: the secret in base32, and the same as an address for a QR code."""
+class Enrolment:
+    """What an authenticator needs, shown once: the secret in base32, and as an address for a QR code."""
 
     secret: str = field(repr=False)
     address: str = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """The second factor is asked for from now on. All sessions ended; `opened` is a new one."""
+class EnrolmentResult:
+    """The second factor is active and all sessions have ended; `session` is a new one."""
 
-    opened: Opened
+    session: NewSession
     recovery_codes: list[str] = field(repr=False)
 
 
 @dataclass(frozen=True)
-class State:
-    """What may be told of an account's second factor: since when it is asked for, None: it is not."""
+class SecondFactorStatus:
+    """What may be shown of an account's second factor. `since` is None for an account without one."""
 
     since: datetime | None
     recovery_codes_left: int
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What a code is to an account, to be taken once: the code of a step, or else a recovery code."""
+class CodeMatch:
+    """What a code matches, to be used up once: the code of a step, or a recovery code."""
 
     factor: str
     step: int | None
     hash: bytes | None = field(default=None, repr=False)
 
 
-class SecondFactors(UnitsOfWork):
+class SecondFactors(Service):
     """The second factors of one database."""
 
     def __init__(self, *, database: Database, vault: Vault, clock: Clock, sessions: Sessions) -> None:
-        super().__init__(database)
+        super().__init__(database=database, clock=clock)
         self._vault = vault
-        self._clock = clock
         self._sessions = sessions
 
-    async def start(self, session: Session) -> Started:
-        """Begin to set one up for the agent of that session; one there is holds until the new one is confirmed.
+    @unit_of_work
+    async def start(self, unit: Unit, session: Session) -> Enrolment:
+        """Start to set one up for the agent of that session; an active one stays until the new one is confirmed.
 
         Raises LogInAgain unless the log-in is recent, SecondFactorElsewhere for a log-in at a provider.
         """
         _check_local(session)
         self._sessions.require_recent(session)
-        id, secret, now = str(uuid4()), new_secret(), self._clock.now()
-        sealed = self._vault.seal(secret, SECRET, id)
+        row = await _locked(unit, session.agent.name)
+        id, secret = str(uuid4()), new_secret()
+        await rows.start(unit, row.id, id, self._vault.seal(secret, SECRET, id))
+        return Enrolment(secret, otpauth_address(secret, session.agent.name))
 
-        async def work(connection: Connection) -> None:
-            row = await _locked(connection, session.agent.name)
-            await rows.begin(connection, row.id, id, sealed, now)
-
-        await self._write(work)
-        return Started(secret, address(secret, session.agent.name))
-
-    async def confirm(self, session: Session, code: str) -> Confirmed:
-        """The authenticator shows the right code: it is asked for from now on, with ten new recovery codes.
+    @unit_of_work
+    async def confirm(self, unit: Unit, session: Session, code: str) -> EnrolmentResult:
+        """Activate the second factor being set up, with ten new recovery codes, if the code is right.
 
         Raises SecondFactorNotStarted, WrongCode, SecondFactorElsewhere.
         """
         _check_local(session)
+        row = await _locked(unit, session.agent.name)
+        started = await rows.find_started(unit, row.id, unit.now - SET_UP_WITHIN)
+        if started is None:
+            raise SecondFactorNotStarted
+        step = step_shown(self._vault.open(started.secret, SECRET, started.id), plain(code), unit.now)
+        if step is None:
+            raise WrongCode
+        await rows.activate(unit, row.id, started.id, step)
+        codes = [new_recovery_code() for _ in range(RECOVERY_CODES)]
+        await rows.replace_recovery_codes(unit, row.id, [hashed(plain(each)) for each in codes])
+        await session_rows.end_of_agent(unit, row.id)
+        return EnrolmentResult(await self._sessions.open(unit, row.name, source=session.source), codes)
 
-        async def work(connection: Connection) -> Confirmed:
-            now = self._clock.now()
-            row = await _locked(connection, session.agent.name)
-            begun = await rows.begun(connection, row.id, now - SET_UP_WITHIN)
-            if begun is None:
-                raise SecondFactorNotStarted
-            step = step_shown(self._vault.open(begun.secret, SECRET, begun.id), plain(code), now)
-            if step is None:
-                raise WrongCode
-            await rows.activate(connection, row.id, begun.id, step, now)
-            codes = [new_recovery_code() for _ in range(RECOVERY_CODES)]
-            await rows.put_recovery_codes(connection, row.id, [hashed(plain(each)) for each in codes])
-            await sessions.end_of_agent(connection, row.id)
-            opened = await self._sessions.open_in(connection, row.name, source=session.source)
-            return Confirmed(opened, codes)
+    @reading
+    async def status(self, unit: Unit, agent: str | None = None) -> SecondFactorStatus:
+        """The actor's own, or of an agent within the actor's scope. Raises AgentNotFound."""
+        own = unit.actor.name
+        row = await agents.get_within(unit, agent or own, unit.scope, or_own=own)
+        active = await rows.find_active(unit, row.id)
+        left = await rows.recovery_codes_left(unit, row.id)
+        return SecondFactorStatus(active.confirmed_at if active else None, left)
 
-        return await self._write(work)
+    @unit_of_work
+    async def remove(self, unit: Unit, agent: str) -> None:
+        """Remove the second factor of the actor, or of an agent within the actor's scope, and end its sessions.
 
-    async def state(self, reader: Agent, agent: str | None = None) -> State:
-        """The reader's own, or of an agent within where the reader has MANAGE. Raises AgentNotFound."""
-
-        async def look(connection: Connection) -> State:
-            row = await _within(connection, reader, agent)
-            active = await rows.active(connection, row.id)
-            left = await rows.recovery_codes_left(connection, row.id)
-            return State(active.confirmed_at if active else None, left)
-
-        return await self._read(look)
-
-    async def remove(self, agent: str, *, by: Agent | None = None) -> None:
-        """Its password alone opens the account from now on; its sessions end. `by`: whose rights are asked, as `state`.
-
-        Without `by` it is an operator on the machine. Raises AgentNotFound, SecondFactorNotFound.
+        Raises AgentNotFound, SecondFactorNotFound.
         """
+        await agents.get_within(unit, agent, unit.scope, or_own=unit.actor.name)
+        row = await _locked(unit, agent)
+        if not await rows.remove(unit, row.id):
+            raise SecondFactorNotFound
+        await session_rows.end_of_agent(unit, row.id)
 
-        async def work(connection: Connection) -> None:
-            if by is not None:
-                await _within(connection, by, agent)
-            row = await _locked(connection, agent)
-            if not await rows.remove(connection, row.id):
-                raise SecondFactorNotFound
-            await sessions.end_of_agent(connection, row.id)
+    @reading
+    async def active(self, unit: Unit, agent_id: int) -> SecondFactorRow | None:
+        """The second factor the account needs to log in."""
+        return await rows.find_active(unit, agent_id)
 
-        await self._write(work)
-
-    async def active(self, agent_id: int) -> Row | None:
-        """The one the account must show."""
-        return await self._read(lambda connection: rows.active(connection, agent_id))
-
-    async def proof(self, agent_id: int, factor: Row, code: str) -> Proof:
-        """What that code is to that account; it is not taken yet. Raises SecondFactorNeeded: nothing."""
+    @reading
+    async def match(self, unit: Unit, agent_id: int, factor: SecondFactorRow, code: str) -> CodeMatch:
+        """What that code matches; it is not used up yet. Raises SecondFactorNeeded when it matches nothing."""
         code = plain(code)
         if is_timed(code):
-            step = step_shown(self._vault.open(factor.secret, SECRET, factor.id), code, self._clock.now())
+            step = step_shown(self._vault.open(factor.secret, SECRET, factor.id), code, unit.now)
             if step is not None:
-                return Proof(factor.id, step)
+                return CodeMatch(factor.id, step)
         hash = hashed(code)
-        if await self._read(lambda connection: rows.has_recovery_code(connection, agent_id, hash)):
-            return Proof(factor.id, None, hash)
+        if await rows.has_recovery_code(unit, agent_id, hash):
+            return CodeMatch(factor.id, None, hash)
         raise SecondFactorNeeded
 
-    async def take(self, connection: Connection, agent_id: int, proof: Proof | None) -> None:
-        """As a part of the unit of work that opens the session; the agent is locked.
+    async def use(self, unit: Unit, agent_id: int, match: CodeMatch | None) -> None:
+        """Use up a code in the unit of work that opens the session; the agent is locked. None: no code was needed.
 
-        Raises SecondFactorNeeded: it was taken before, or the account has another second factor by now.
+        Raises SecondFactorNeeded when the code has been used, or the account now has another second factor.
         """
-        active = await rows.active(connection, agent_id)
-        if (active and active.id) != (proof and proof.factor):
+        active = await rows.find_active(unit, agent_id)
+        if (active and active.id) != (match and match.factor):
             raise SecondFactorNeeded
-        if proof is None:
+        if match is None:
             return
-        if proof.step is not None:
-            taken = await rows.take_step(connection, proof.factor, proof.step)
+        if match.step is not None:
+            is_new = await rows.use_step(unit, match.factor, match.step)
         else:
-            taken = await rows.take_recovery_code(connection, agent_id, proof.hash or b"")
-        if not taken:
+            is_new = await rows.use_recovery_code(unit, agent_id, match.hash or b"")
+        if not is_new:
             raise SecondFactorNeeded
 
 
@@ -192,19 +176,7 @@ def _check_local(session: Session) -> None:
         raise SecondFactorElsewhere
 
 
-async def _locked(connection: Connection, name: str) -> AgentRow:
-    row = await agent_rows.by_name(connection, name)
-    if row is None:
-        raise AgentNotFound
-    await agent_rows.lock(connection, row.id)
-    return row
-
-
-async def _within(connection: Connection, reader: Agent, agent: str | None) -> AgentRow:
-    name = agent or reader.name
-    if name != reader.name and not await agent_rows.is_within(connection, name, reader.scope(Permission.MANAGE)):
-        raise AgentNotFound
-    row = await agent_rows.by_name(connection, name)
-    if row is None:
-        raise AgentNotFound
+async def _locked(unit: Unit, name: str) -> AgentRow:
+    row = await agents.get(unit, name)
+    await agents.lock(unit, row.id)
     return row

@@ -1,7 +1,7 @@
 """The second factor of local accounts: time-based one-time codes (RFC 6238), and recovery codes for a lost phone. Pure.
 
-A code is six digits, good for its thirty seconds and one step before and after, since clocks differ. A recovery code is
-120 random bits, so that its SHA-256 is enough to keep (ASVS 5.0, V6.5.2).
+A code is six digits, valid for its thirty seconds and one step before and after, since clocks differ. A recovery code
+is 120 random bits, so storing its SHA-256 is enough (ASVS 5.0, V6.5.2).
 """
 
 import base64
@@ -19,11 +19,11 @@ from desk.access.permissions import Grant, Role
 
 DIGITS: Final = 6
 STEP: Final = 30
-"""Seconds a code is shown for."""
+"""Seconds for which a code is shown."""
 SKEW: Final = 1
-"""So many steps a clock may be before or behind."""
+"""Steps by which a clock may be ahead or behind."""
 SECRET_BYTES: Final = 20
-"""What RFC 4226 recommends, and what every authenticator takes."""
+"""The length RFC 4226 recommends; every authenticator supports it."""
 ISSUER: Final = "Innringing"
 RECOVERY_CODES: Final = 10
 RECOVERY_BYTES: Final = 15
@@ -31,14 +31,14 @@ GROUP: Final = 4
 
 
 class SecondFactorPolicy(StrEnum):
-    """Whose log-in with a password must have a second factor."""
+    """Which agents need a second factor when they log in with a password."""
 
     OFF = "off"
     PRIVILEGED = "privileged"
     ALL = "all"
 
     def asks(self, grants: Collection[Grant]) -> bool:
-        """Whether it asks one of somebody with these grants. `privileged`: any role but agent."""
+        """Whether an agent with these grants needs one. `privileged`: any role except agent."""
         if self is SecondFactorPolicy.ALL:
             return True
         return self is SecondFactorPolicy.PRIVILEGED and any(grant.role is not Role.AGENT for grant in grants)
@@ -49,13 +49,13 @@ def new_secret() -> str:
     return base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def address(secret: str, account: str) -> str:
-    """What an authenticator reads as a QR code (otpauth://…): it holds the secret."""
+def otpauth_address(secret: str, account: str) -> str:
+    """The address an authenticator reads as a QR code (otpauth://…). It holds the secret."""
     return _codes(secret).get_provisioning_uri(account, ISSUER)
 
 
 def code_at(secret: str, step: int) -> str:
-    """The code of that step, counted from 1970."""
+    """The code of that step; steps are counted from 1970."""
     return _codes(secret).generate(step * STEP).decode()
 
 
@@ -65,7 +65,7 @@ def step_of(now: datetime) -> int:
 
 
 def step_shown(secret: str, code: str, now: datetime) -> int | None:
-    """Which step's code it is, of those that are good now; None: no such. As much work whichever it is."""
+    """The step whose code this is, among those valid now, or None. Takes the same time for any code."""
     found = None
     for step in range(step_of(now) - SKEW, step_of(now) + SKEW + 1):
         if hmac.compare_digest(code_at(secret, step).encode(), code.encode()):
@@ -80,12 +80,12 @@ def new_recovery_code() -> str:
 
 
 def plain(code: str) -> str:
-    """A code of either kind as it is compared: however it was grouped and in whichever case it was written."""
+    """A code of either kind in the form that is compared: without grouping, in lower case."""
     return "".join(sign for sign in code.lower() if sign.isascii() and sign.isalnum())
 
 
 def is_timed(code: str) -> bool:
-    """Whether that could be a code an authenticator shows; `code` is plain."""
+    """Whether it could be a code of an authenticator; `code` is plain."""
     return len(code) == DIGITS and code.isdigit()
 
 

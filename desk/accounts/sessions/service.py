@@ -1,108 +1,51 @@
-"""Log-ins of people: kept at the server, known by a secret only the browser has, ended at any time for all processes.
+"""Sessions: stored on the server, known by a secret only the browser has, ended at any time for all processes.
 
-Of the secret only its SHA-256 is stored (it is 256 random bits). The CSRF token is made from the secret, so it is bound
-to the session and changes with it, and needs no column.
+Only the SHA-256 of the secret is stored (it is 256 random bits).
 """
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 import structlog
 
-from desk.access.agent import Agent
-from desk.access.permissions import Permission
-from desk.accounts import repository as agent_rows
+from desk.access.actor import SYSTEM
+from desk.accounts import repository as agents
 from desk.accounts.errors import AgentNotFound, LogInAgain, SessionNotFound
-from desk.accounts.repository import AgentRow
+from desk.accounts.repository import AgentRow, agent_of
 from desk.accounts.second_factor.totp import SecondFactorPolicy
 from desk.accounts.sessions import repository as rows
-from desk.accounts.sessions.limits import Limits
-from desk.accounts.sessions.repository import Oldest, ProviderRow, SessionRow
-from desk.accounts.tokens.service import TOKEN_BYTES, agent_of, hashed
+from desk.accounts.sessions.limits import SessionLimits
+from desk.accounts.sessions.model import (
+    SESSION_PREFIX,
+    LoginSource,
+    NewSession,
+    ProviderLogin,
+    Session,
+    SessionSummary,
+    csrf_of,
+    new_secret,
+)
+from desk.accounts.sessions.repository import SessionListRow, SessionRow
+from desk.accounts.tokens.model import hashed
 from desk.clock import Clock
 from desk.database.batching import Batcher
-from desk.database.engine import Connection, Database
+from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 
-SESSION_PREFIX: Final = "inn_s_"
-"""Begins as a token does: the log hides both by that."""
 NOTED_EVERY: Final = timedelta(minutes=1)
-
+"""A session's last request is recorded this often."""
 RECENT: Final = timedelta(minutes=10)
-"""How old a log-in may be for what a session left open must not be used for."""
+"""How old a log-in may be for actions that someone at an abandoned screen must not be able to take."""
 MOST_LISTED: Final = 200
 
 log = structlog.get_logger(__name__)
 
-
-class LoginSource(StrEnum):
-    """How somebody showed who they are."""
-
-    PASSWORD = "password"
-    OIDC = "oidc"
+Summaries = list[SessionSummary]
 
 
-@dataclass(frozen=True)
-class ProviderLogin:
-    """A log-in at a provider. `sid`: the provider's own session; `check_by`: when to ask it about the person again.
-
-    `check_by` ends nothing by itself: whoever can ask the provider decides (`Sessions.checked`, `Sessions.end`).
-    """
-
-    issuer: str
-    subject: str
-    sid: str | None
-    check_by: datetime
-
-
-@dataclass(frozen=True)
-class Session:
-    """A session that goes on. `seen_at` is right to a minute; `ends_at` is the latest it can last.
-
-    `password_to_change`: it was begun with a password somebody else chose, and is for choosing another.
-    `second_factor_to_add`: it was begun with a password alone by somebody of whom more is asked, and is for adding it.
-    """
-
-    id: int
-    agent: Agent
-    source: LoginSource
-    created_at: datetime
-    seen_at: datetime
-    ends_at: datetime
-    login: ProviderLogin | None = None
-    password_to_change: bool = False
-    second_factor_to_add: bool = False
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A session as its holder may see it. `seen_at` is right to a minute; `ends_at` is the latest it can last."""
-
-    id: int
-    agent: str
-    source: LoginSource
-    created_at: datetime
-    seen_at: datetime
-    ends_at: datetime
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A new session: `token` for the cookie, `csrf` for the header of requests that change something."""
-
-    token: str
-    csrf: str
-    session: Session
-
-
-class Sessions(UnitsOfWork):
+class Sessions(Service):
     """The sessions of one database."""
 
     def __init__(
@@ -110,159 +53,144 @@ class Sessions(UnitsOfWork):
         *,
         database: Database,
         clock: Clock,
-        limits: Limits | None = None,
+        limits: SessionLimits | None = None,
         policy: SecondFactorPolicy = SecondFactorPolicy.OFF,
     ) -> None:
-        """`policy`: whose log-in with a password must have a second factor."""
-        super().__init__(database)
-        self._clock = clock
-        self._limits = limits or Limits()
+        """`policy`: which agents need a second factor when they log in with a password."""
+        super().__init__(database=database, clock=clock)
+        self._limits = limits or SessionLimits()
         self._policy = policy
-        self._asked: Batcher[tuple[bytes, bool], Session | None] = Batcher(self._of_hashes)
+        self._verified: Batcher[tuple[bytes, bool], Session | None] = Batcher(self._verify)
 
-    async def open(self, agent: str, *, source: LoginSource, login: ProviderLogin | None = None) -> Opened:
-        """A new session of that agent, with a secret of its own whatever the browser held before.
+    @unit_of_work
+    async def open(
+        self, unit: Unit, agent: str, *, source: LoginSource, login: ProviderLogin | None = None
+    ) -> NewSession:
+        """Open a session of that agent, with a new secret whatever the browser held before.
 
-        Raises AgentNotFound: there is none of that name, or its access is stopped.
+        Raises AgentNotFound when there is no such agent or its account is closed.
         """
-        return await self._write(lambda connection: self.open_in(connection, agent, source=source, login=login))
-
-    async def open_in(
-        self, connection: Connection, agent: str, *, source: LoginSource, login: ProviderLogin | None = None
-    ) -> Opened:
-        """The same as a part of a unit of work."""
-        now = self._clock.now()
-        row = await agent_rows.by_name(connection, agent)
-        if row is None or row.disabled:
+        row = await agents.get(unit, agent)
+        if row.disabled:
             raise AgentNotFound
-        await rows.clear(connection, self._oldest(now))
+        await rows.clear(unit, self._limits.cutoff(unit.now))
         token = new_secret()
-        provider = ProviderRow(login.issuer, login.subject, login.sid, login.check_by) if login else None
-        id = await rows.insert_session(
-            connection, row.id, hash=hashed(token), source=source.value, now=now, provider=provider
-        )
-        ends_at = now + self._limits.absolute
-        session = Session(id, agent_of(row), source, now, now, ends_at, login, *self._unfinished(source, row))
-        return Opened(token, csrf_of(token), session)
+        id = await rows.insert_session(unit, row.id, hash=hashed(token), source=source, login=login)
+        session = self._session(SessionRow(id, row, source, unit.now, unit.now, login))
+        return NewSession(token, csrf_of(token), session)
 
     async def verify(self, token: str, *, in_use: bool = True) -> Session | None:
-        """Whose session it is, with the grants of this moment; None: unknown, ended, too old or idle for too long.
+        """The session with that secret and the agent's present grants; None if there is none or it has ended.
 
-        `in_use`: a request is made with it. False, for a stream that is only open: that keeps no session from ending.
+        `in_use`: a request is made with it. False for a stream that is only open, which doesn't prolong the session.
         """
-        return await self._asked.ask((hashed(token), in_use)) if token.startswith(SESSION_PREFIX) else None
+        return await self._verified.ask((hashed(token), in_use)) if token.startswith(SESSION_PREFIX) else None
 
-    async def rotate(self, token: str) -> Opened | None:
-        """The same session under a new secret; the old one opens nothing from now on. None: no such session."""
+    async def rotate(self, token: str) -> NewSession | None:
+        """Give the session a new secret; the old one is no longer valid. None if there is no such session."""
         session = await self.verify(token)
-        anew = new_secret()
-        if session is None:
+        new = new_secret()
+        if session is None or not await self._replace(SYSTEM, token, new):
             return None
-        if not await self._write(lambda connection: rows.exchange(connection, hashed(token), hashed(anew))):
-            return None
-        return Opened(anew, csrf_of(anew), session)
+        return NewSession(new, csrf_of(new), session)
 
-    async def checked(self, session: Session, check_by: datetime) -> None:
-        """The provider was asked, and the person still has access there."""
-        await self._write(lambda connection: rows.checked(connection, session.id, check_by))
+    @unit_of_work
+    async def checked(self, unit: Unit, session: Session, check_by: datetime) -> None:
+        """Record that the identity provider still gives the person access, and when to ask again."""
+        await rows.set_check_by(unit, session.id, check_by)
 
-    async def end(self, token: str) -> bool:
-        """Log out. Whether there was such a session."""
-        return await self._write(lambda connection: rows.end(connection, hashed(token)))
+    @unit_of_work
+    async def end(self, unit: Unit, token: str) -> bool:
+        """Log out. False if there was no such session."""
+        return await rows.end(unit, hashed(token))
 
-    async def end_all(self, agent: str, *, excluding: str | None = None) -> int:
-        """Log out everywhere, perhaps but for the session of that token. How many sessions. Raises AgentNotFound."""
+    @unit_of_work
+    async def end_all(self, unit: Unit, agent: str, *, excluding: str | None = None) -> int:
+        """End all sessions of the agent, perhaps excluding the one with that secret. Returns how many.
 
-        async def work(connection: Connection) -> int:
-            row = await agent_rows.by_name(connection, agent)
-            if row is None:
-                raise AgentNotFound
-            return await rows.end_of_agent(connection, row.id, excluding=hashed(excluding) if excluding else None)
-
-        return await self._write(work)
-
-    async def list(self, reader: Agent, agent: str | None = None) -> Sequence[Listed]:
-        """The newest sessions that go on: the reader's own, or of an agent within where the reader has MANAGE.
-
-        Raises AgentNotFound for one who is not there or not within.
+        Raises AgentNotFound.
         """
-        name, scope = agent or reader.name, reader.scope(Permission.MANAGE)
+        row = await agents.get(unit, agent)
+        return await rows.end_of_agent(unit, row.id, excluding=hashed(excluding) if excluding else None)
 
-        async def look(connection: Connection) -> list[rows.ListedRow]:
-            if name != reader.name and not await agent_rows.is_within(connection, name, scope):
-                raise AgentNotFound
-            return await rows.of_agent(connection, name, self._oldest(self._clock.now()), MOST_LISTED)
+    @reading
+    async def list(self, unit: Unit, agent: str | None = None) -> Summaries:
+        """The newest active sessions of the actor, or of an agent within the actor's scope.
 
-        found = await self._read(look)
-        return [
-            Listed(
-                *(row.id, row.agent, LoginSource(row.source)),
-                *(row.created_at, row.seen_at, row.created_at + self._limits.absolute),
-            )
-            for row in found
-        ]
+        Raises AgentNotFound for an agent that doesn't exist or isn't within the scope.
+        """
+        name = agent or unit.actor.name
+        if name != unit.actor.name:
+            await agents.require_within(unit, name, unit.scope)
+        found = await rows.of_agent(unit, name, self._limits.cutoff(unit.now), MOST_LISTED)
+        return [self._summary(row) for row in found]
 
-    async def end_one(self, id: int, by: Agent) -> None:
-        """End that one, of those `list` shows `by`. Raises SessionNotFound."""
-        scope = by.scope(Permission.MANAGE)
-        if not await self._write(lambda connection: rows.end_one(connection, id, scope=scope, or_of=by.name)):
+    @unit_of_work
+    async def end_one(self, unit: Unit, id: int) -> None:
+        """End one of the sessions that `list` shows the actor. Raises SessionNotFound."""
+        if not await rows.end_one(unit, id, scope=unit.scope, or_of=unit.actor.name):
             raise SessionNotFound
 
     def require_recent(self, session: Session) -> None:
-        """Raises LogInAgain for a log-in too old to say that it is still the same person who asks."""
+        """Raises LogInAgain for a log-in too old to be sure that the same person is at the screen."""
         if session.created_at <= self._clock.now() - RECENT:
             raise LogInAgain
 
-    async def end_of_provider(self, issuer: str, subject: str | None = None, sid: str | None = None) -> int:
-        """Log out whom the provider says: by person, by its session, or both. How many sessions; none if none named."""
-        return await self._write(lambda connection: rows.end_of_provider(connection, issuer, subject=subject, sid=sid))
+    @unit_of_work
+    async def end_of_provider(self, unit: Unit, issuer: str, subject: str | None = None, sid: str | None = None) -> int:
+        """End the sessions an identity provider names by person, by its own session, or by both. Returns how many."""
+        return await rows.end_of_provider(unit, issuer, subject=subject, sid=sid)
 
-    async def _of_hashes(self, asked: Sequence[tuple[bytes, bool]]) -> Sequence[Session | None]:
-        now = self._clock.now()
-        async with self._database.read() as connection:
-            found = await rows.by_hashes(connection, {hash for hash, _ in asked}, self._oldest(now), now)
+    async def _verify(self, asked: Sequence[tuple[bytes, bool]]) -> Sequence[Session | None]:
+        found = await self._find(SYSTEM, {hash for hash, _ in asked})
         used = [found[hash] for hash, in_use in asked if in_use and hash in found]
-        stale = {row.id for row in used if row.seen_at <= now - NOTED_EVERY}
-        if stale:
-            await self._note(stale, now)
+        unrecorded = {row.id for row in used if row.seen_at <= self._clock.now() - NOTED_EVERY}
+        if unrecorded:
+            await self._record_use(unrecorded)
         return [self._session(found[hash]) if hash in found else None for hash, _ in asked]
 
-    async def _note(self, ids: set[int], now: datetime) -> None:
-        """Nobody is turned away because the note could not be written."""
-        try:
-            await self._write(lambda connection: rows.seen(connection, ids, now))
-        except StorageUnavailable:
-            log.warning("requests of sessions not noted")
+    @reading
+    async def _find(self, unit: Unit, hashes: set[bytes]) -> dict[bytes, SessionRow]:
+        return await rows.by_hashes(unit, hashes, self._limits.cutoff(unit.now))
 
-    def _oldest(self, now: datetime) -> Oldest:
-        return Oldest(seen=now - self._limits.idle, created=now - self._limits.absolute)
+    async def _record_use(self, ids: set[int]) -> None:
+        """Record the requests. When the database can't be written, they are served all the same."""
+        try:
+            await self._set_seen(SYSTEM, ids)
+        except StorageUnavailable:
+            log.warning("last requests of sessions not recorded")
+
+    @unit_of_work
+    async def _set_seen(self, unit: Unit, ids: set[int]) -> None:
+        await rows.set_seen(unit, ids)
+
+    @unit_of_work
+    async def _replace(self, unit: Unit, token: str, new: str) -> bool:
+        return await rows.replace_hash(unit, hashed(token), hashed(new))
+
+    def _summary(self, row: SessionListRow) -> SessionSummary:
+        return SessionSummary(
+            id=row.id,
+            agent=row.agent,
+            source=LoginSource(row.source),
+            created_at=row.created_at,
+            seen_at=row.seen_at,
+            ends_at=row.created_at + self._limits.absolute,
+        )
 
     def _session(self, row: SessionRow) -> Session:
-        at = row.provider
-        login = ProviderLogin(at.issuer, at.subject, at.sid, at.check_by) if at else None
-        ends_at = row.created_at + self._limits.absolute
-        source = LoginSource(row.source)
-        unfinished = self._unfinished(source, row.agent)
-        return Session(row.id, agent_of(row.agent), source, row.created_at, row.seen_at, ends_at, login, *unfinished)
+        by_password = row.source is LoginSource.PASSWORD  # a provider looks after passwords and second factors itself
+        return Session(
+            id=row.id,
+            agent=agent_of(row.agent),
+            source=row.source,
+            created_at=row.created_at,
+            seen_at=row.seen_at,
+            ends_at=row.created_at + self._limits.absolute,
+            login=row.login,
+            password_to_change=by_password and row.agent.change_password_by is not None,
+            second_factor_to_add=by_password and self._lacks_second_factor(row.agent),
+        )
 
-    def _unfinished(self, source: LoginSource, row: AgentRow) -> tuple[bool, bool]:
-        """Whether the password is to be changed, and a second factor to be added; a provider sees to both by itself."""
-        if source is not LoginSource.PASSWORD:
-            return False, False
-        lacking = not row.second_factor and self._policy.asks(agent_of(row).grants)
-        return row.change_password_by is not None, lacking
-
-
-def new_secret() -> str:
-    """What the browser holds: 256 random bits."""
-    return SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-
-
-def csrf_of(token: str) -> str:
-    """The CSRF token of the session with that secret. Who sees it learns nothing of the secret."""
-    return hashlib.sha256(b"csrf\0" + token.encode()).hexdigest()
-
-
-def is_csrf_of(token: str, given: str) -> bool:
-    """Whether `given` is the session's CSRF token, compared in constant time."""
-    return hmac.compare_digest(csrf_of(token).encode(), given.encode())
+    def _lacks_second_factor(self, row: AgentRow) -> bool:
+        return not row.second_factor and self._policy.asks(agent_of(row).grants)

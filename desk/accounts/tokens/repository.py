@@ -1,16 +1,17 @@
 """Tokens in the database, by their SHA-256."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
-from desk.access.permissions import Scope
+from desk.access.permissions import Permission, Scope
 from desk.accounts import emergency_repository as emergency
 from desk.accounts.repository import AgentRow, agents_within
-from desk.database.engine import Connection
+from desk.accounts.tokens.model import Token, TokenScope
+from desk.database.unit_of_work import Unit
 from desk.schema.scope import one_of
 from desk.schema.tables import agents, grants, tokens
 
@@ -18,158 +19,180 @@ t = tokens.c
 
 
 @dataclass(frozen=True)
-class TokenRow:
-    """A token as stored. `scope` holds what it is narrowed to: `departments`, `permissions`; either may be missing."""
-
-    id: int
-    agent: str
-    label: str
-    scope: dict[str, Any]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A token that works, and whose it is."""
+class ActiveToken:
+    """A token that is valid now, with its agent."""
 
     id: int
     agent: AgentRow
-    scope: dict[str, Any]
+    scope: TokenScope
     last_used_at: datetime | None
 
 
-def working(now: datetime) -> ColumnElement[bool]:
-    """Neither revoked nor expired, and its agent's access isn't either; where tokens and agents are joined."""
-    open_ = (agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
-    return and_(t.revoked_at.is_(None), or_(t.expires_at.is_(None), t.expires_at > now), *open_)
+def _is_active(now: datetime) -> ColumnElement[bool]:
+    """Whether neither the token nor its agent is revoked, expired or disabled; for queries that join the two."""
+    agent_is_active = (agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
+    return and_(t.revoked_at.is_(None), or_(t.expires_at.is_(None), t.expires_at > now), *agent_is_active)
 
 
 async def insert_token(
-    connection: Connection,
+    unit: Unit,
     agent_id: int,
     *,
     label: str,
     hash: bytes,
-    scope: dict[str, Any] | None,
-    created_at: datetime,
+    scope: TokenScope,
     expires_at: datetime | None,
     given_by: int | None = None,
 ) -> int:
-    """The new token's id. `given_by`: the token it was made with, and ends with."""
-    values = {"agent_id": agent_id, "label": label, "hash": hash, "scope": scope, "given_by": given_by}
-    made = await connection.execute(
-        insert(tokens).values(**values, created_at=created_at, expires_at=expires_at).returning(t.id)
-    )
-    return int(made.scalar_one())
+    """Add a token and return its id. `given_by`: the token it was made with, and is revoked with."""
+    values = {
+        "agent_id": agent_id,
+        "label": label,
+        "hash": hash,
+        "scope": _stored_scope(scope),
+        "created_at": unit.now,
+        "expires_at": expires_at,
+        "given_by": given_by,
+    }
+    return int((await unit.connection.execute(insert(tokens).values(values).returning(t.id))).scalar_one())
 
 
-async def by_hashes(connection: Connection, hashes: Collection[bytes], now: datetime) -> dict[bytes, Opened]:
-    """Those of them that work, each with its agent and the agent's grants: one query."""
+async def by_hashes(unit: Unit, hashes: Collection[bytes]) -> dict[bytes, ActiveToken]:
+    """The active ones of these tokens, each with its agent and the agent's grants, in one query."""
     query = (
         select(
-            *(t.hash, t.id, t.scope, t.last_used_at),
-            *(agents.c.id.label("agent_id"), agents.c.name, agents.c.phone, grants.c.role, grants.c.department),
-            emergency.opened(now),
+            t.hash,
+            t.id,
+            t.scope,
+            t.last_used_at,
+            agents.c.id.label("agent_id"),
+            agents.c.name,
+            agents.c.phone,
+            grants.c.role,
+            grants.c.department,
+            emergency.opened(unit.now),
         )
         .select_from(tokens.join(agents, agents.c.id == t.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id))
-        .where(working(now), one_of(connection, t.hash, list(hashes)))
+        .where(_is_active(unit.now), one_of(unit.connection, t.hash, list(hashes)))
     )
-    found: dict[bytes, Opened] = {}
-    for row in await connection.execute(query):
+    found: dict[bytes, ActiveToken] = {}
+    for row in await unit.connection.execute(query):
         hash = bytes(row.hash)
-        opened = found.get(hash) or _opened(row)
+        token = found.get(hash) or _read_active(row)
         if row.role:
-            held = opened.agent.grants | {(row.role, row.department)}
-            opened = replace(opened, agent=replace(opened.agent, grants=held))
-        found[hash] = opened
+            held = token.agent.grants | {(row.role, row.department)}
+            token = replace(token, agent=replace(token.agent, grants=held))
+        found[hash] = token
     return found
 
 
-async def of_agents(connection: Connection, names: Collection[str] | None, now: datetime) -> Sequence[TokenRow]:
-    """The tokens that work, of these agents or of all, oldest first."""
-    query = _rows().where(working(now)).order_by(t.id)
+async def of_agents(unit: Unit, names: Collection[str] | None) -> Sequence[Token]:
+    """The active tokens of these agents or of all, oldest first."""
+    query = _rows().where(_is_active(unit.now)).order_by(t.id)
     if names is not None:
         query = query.where(agents.c.name.in_(names))
-    return [_read(row) for row in await connection.execute(query)]
+    return [_read(row) for row in await unit.connection.execute(query)]
 
 
-async def one(connection: Connection, id: int, now: datetime) -> TokenRow | None:
-    """A token that works, by its id."""
-    row = (await connection.execute(_rows().where(working(now), t.id == id))).one_or_none()
+async def find(unit: Unit, id: int) -> Token | None:
+    """An active token by its id."""
+    row = (await unit.connection.execute(_rows().where(_is_active(unit.now), t.id == id))).one_or_none()
     return _read(row) if row else None
 
 
-async def of_hash(connection: Connection, hash: bytes, now: datetime) -> TokenRow | None:
-    """A token that works, by its hash; kept from being revoked until this unit of work ends."""
-    query = _rows().where(working(now), t.hash == hash).with_for_update(of=tokens)
-    row = (await connection.execute(query)).one_or_none()
+async def locked_by_hash(unit: Unit, hash: bytes) -> Token | None:
+    """An active token by its hash, which can't be revoked until this unit of work ends."""
+    query = _rows().where(_is_active(unit.now), t.hash == hash).with_for_update(of=tokens)
+    row = (await unit.connection.execute(query)).one_or_none()
     return _read(row) if row else None
 
 
-async def is_narrowed(connection: Connection, hash: bytes) -> bool:
-    """Whether the token of that hash opens less than its agent may."""
-    return bool((await connection.execute(select(t.scope).where(t.hash == hash))).scalar_one_or_none())
+async def is_narrowed(unit: Unit, hash: bytes) -> bool:
+    """Whether the token of that hash is limited to less than its agent may."""
+    return bool((await unit.connection.execute(select(t.scope).where(t.hash == hash))).scalar_one_or_none())
 
 
 async def page(
-    connection: Connection, *, scope: Scope, or_of: str, agent: str | None, before: int | None, limit: int
-) -> list[TokenRow]:
-    """Those of agents within these departments or of that agent, newest first, below `before`; also ended ones."""
-    query = _rows().where(_seen_by(scope, or_of))
+    unit: Unit, *, scope: Scope, or_of: str, agent: str | None, before: int | None, limit: int
+) -> list[Token]:
+    """Tokens of agents within these departments or of the agent `or_of`, newest first, with ids below `before`.
+
+    Also those that have ended.
+    """
+    query = _rows().where(_visible_to(scope, or_of))
     if agent is not None:
         query = query.where(agents.c.name == agent)
     if before is not None:
         query = query.where(t.id < before)
-    return [_read(row) for row in await connection.execute(query.order_by(t.id.desc()).limit(limit))]
+    return [_read(row) for row in await unit.connection.execute(query.order_by(t.id.desc()).limit(limit))]
 
 
-async def seen(connection: Connection, id: int, *, scope: Scope, or_of: str) -> TokenRow | None:
-    """That one, if it is of an agent within these departments or of that agent."""
-    row = (await connection.execute(_rows().where(t.id == id, _seen_by(scope, or_of)))).one_or_none()
+async def find_within(unit: Unit, id: int, *, scope: Scope, or_of: str) -> Token | None:
+    """That token, if it is of an agent within these departments or of the agent `or_of`."""
+    row = (await unit.connection.execute(_rows().where(t.id == id, _visible_to(scope, or_of)))).one_or_none()
     return _read(row) if row else None
 
 
-async def revoke(connection: Connection, id: int, now: datetime) -> bool:
-    """Whether there was such a token, not yet revoked. What was made with it ends with it, and so on."""
-    result = await connection.execute(update(tokens).where(t.id == id, t.revoked_at.is_(None)).values(revoked_at=now))
-    if not result.rowcount:
+async def revoke(unit: Unit, id: int) -> bool:
+    """Revoke the token and every token made with it, directly or not. False if there is none, or it is revoked."""
+    revoked = update(tokens).where(t.id == id, t.revoked_at.is_(None)).values(revoked_at=unit.now)
+    if not (await unit.connection.execute(revoked)).rowcount:
         return False
     made = select(t.id).where(t.given_by == id).cte("made", recursive=True)
     made = made.union_all(select(t.id).join(made, t.given_by == made.c.id))
-    with_it = t.id.in_(select(made.c.id))
-    await connection.execute(update(tokens).where(with_it, t.revoked_at.is_(None)).values(revoked_at=now))
+    made_with_it = (t.id.in_(select(made.c.id)), t.revoked_at.is_(None))
+    await unit.connection.execute(update(tokens).where(*made_with_it).values(revoked_at=unit.now))
     return True
 
 
-async def used(connection: Connection, ids: Collection[int], now: datetime) -> None:
-    """Note that they were used at this moment, unless another process noted a later one."""
-    earlier = or_(t.last_used_at.is_(None), t.last_used_at < now)
-    await connection.execute(update(tokens).where(t.id.in_(ids), earlier).values(last_used_at=now))
+async def set_used(unit: Unit, ids: Collection[int]) -> None:
+    """Record that they were used now, unless another process has recorded a later use."""
+    earlier = or_(t.last_used_at.is_(None), t.last_used_at < unit.now)
+    await unit.connection.execute(update(tokens).where(t.id.in_(ids), earlier).values(last_used_at=unit.now))
 
 
-async def count(connection: Connection, agent_id: int, now: datetime) -> int:
-    """How many working tokens the agent has."""
+async def count(unit: Unit, agent_id: int) -> int:
+    """How many active tokens the agent has."""
     query = select(func.count()).select_from(tokens.join(agents, agents.c.id == t.agent_id))
-    return int((await connection.execute(query.where(working(now), t.agent_id == agent_id))).scalar_one())
+    of_agent = query.where(_is_active(unit.now), t.agent_id == agent_id)
+    return int((await unit.connection.execute(of_agent)).scalar_one())
 
 
 def _rows() -> Any:
     return select(tokens, agents.c.name.label("agent")).join_from(tokens, agents, agents.c.id == t.agent_id)
 
 
-def _seen_by(scope: Scope, agent: str) -> ColumnElement[bool]:
+def _visible_to(scope: Scope, agent: str) -> ColumnElement[bool]:
     return and_(agents.c.revoked_at.is_(None), or_(agents.c.name == agent, agents_within(scope)))
 
 
-def _opened(row: Any) -> Opened:
-    open_to = emergency.departments(row.opened)
-    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=open_to)
-    return Opened(row.id, agent, row.scope or {}, row.last_used_at)
+def _read_active(row: Any) -> ActiveToken:
+    opened = emergency.departments(row.opened)
+    agent = AgentRow(row.agent_id, row.name, row.phone, frozenset(), opened=opened)
+    return ActiveToken(row.id, agent, _scope(row.scope), row.last_used_at)
 
 
-def _read(row: Any) -> TokenRow:
-    scope, used_at = row.scope or {}, row.last_used_at
-    return TokenRow(row.id, row.agent, row.label, scope, row.created_at, row.expires_at, row.revoked_at, used_at)
+def _read(row: Any) -> Token:
+    return Token(
+        id=row.id,
+        agent=row.agent,
+        label=row.label,
+        scope=_scope(row.scope),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+def _stored_scope(scope: TokenScope) -> dict[str, list[str]] | None:
+    limits = {"departments": scope.departments, "permissions": scope.permissions}
+    return {name: sorted(values) for name, values in limits.items() if values is not None} or None
+
+
+def _scope(stored: Mapping[str, Any] | None) -> TokenScope:
+    departments, permissions = (stored or {}).get("departments"), (stored or {}).get("permissions")
+    return TokenScope(
+        None if departments is None else frozenset(departments),
+        None if permissions is None else frozenset(map(Permission, permissions)),
+    )

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 
 from api.web.errors import NotSignedIn
 from desk.access.permissions import Grant, Role
-from desk.accounts.sessions.service import Session
+from desk.accounts.sessions.model import Session
 from desk.clock import SystemClock
 from desk.schema.tables import sessions
 from tests.support.oidc.providers import ACCESS, OURS, PEOPLE, Running, forger, log_in_at, provided
@@ -118,7 +118,7 @@ async def still(house: House, browser: httpx.AsyncClient) -> frozenset[Grant]:
     found = await house.found(browser)
     if found is None:
         raise NotSignedIn
-    return (await single_sign_on.still(found)).grants
+    return (await single_sign_on.current_agent(found)).grants
 
 
 async def logout_token(forging: Running, **way: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import ALL_DEPARTMENTS, Role
 from desk.accounts.agents import Agents
 from desk.clock import SystemClock
@@ -59,7 +60,7 @@ class Exchange:
         if agent not in self.tokens:
             async with open_database(self.system.settings.database) as database:
                 agents = Agents(database=database, clock=SystemClock())
-                self.tokens[agent] = await agents.add(agent, Role.AGENT, [ALL_DEPARTMENTS], phone="demo-phone")
+                self.tokens[agent] = await agents.add(SYSTEM, agent, Role.AGENT, [ALL_DEPARTMENTS], phone="demo-phone")
         return self.tokens[agent]
 
     @asynccontextmanager

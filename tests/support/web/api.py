@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from api.app import build_services, create_app
 from api.services import Services
 from api.web.metrics import Metrics
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.callbacks.model import Callback, CallKey
@@ -72,7 +73,7 @@ class World:
     async def token(self, name: str, role: Role = Role.AGENT, departments: Iterable[str] = ("*",)) -> str:
         """The token of the agent, who is added the first time."""
         if name not in self.tokens:
-            self.tokens[name] = await self.services.agents.add(name, role, departments)
+            self.tokens[name] = await self.services.agents.add(SYSTEM, name, role, departments)
         return self.tokens[name]
 
     async def as_(self, name: str, method: str, path: str, **more: Any) -> httpx.Response:

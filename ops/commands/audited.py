@@ -3,10 +3,12 @@
 import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from desk.access.actor import Actor
+from desk.access.permissions import EVERYTHING
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
-from desk.clock import SystemClock
+from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.errors import DeskError
 from desk.settings.settings import Settings
@@ -16,16 +18,17 @@ from ops.commands.terminal import unlocked_database
 
 @dataclass(frozen=True)
 class AuditedCommand:
-    """The database, vault and audit of a command. `callbacks` are the ids for its row in the audit."""
+    """What a command works with. Its row in the audit names the callbacks on the actor's trail."""
 
     database: Database
     vault: Vault
     audit: Audit
-    callbacks: set[str] = field(default_factory=set)
+    clock: Clock
+    actor: Actor
 
 
 @asynccontextmanager
-async def on_record(
+async def audited(
     settings: Settings, action: str, *, by: str | None = None, why: str | None = None, patient: str | None = None
 ) -> AsyncIterator[AuditedCommand]:
     """Write an audit row when the block ends, in every outcome. Print nothing before that.
@@ -34,24 +37,26 @@ async def on_record(
     operating system's user. Raises SettingsError, and StorageUnavailable when the row cannot be written.
     """
     user = operating_user()
+    clock = SystemClock()
     async with unlocked_database(settings) as (database, vault):
-        work = AuditedCommand(database, vault, Audit(database=database, vault=vault, clock=SystemClock()))
+        audit = Audit(database=database, vault=vault, clock=clock)
+        actor = Actor(by or user, EVERYTHING)
         outcome = AuditOutcome.FAILED
         problem = None
         try:
-            yield work
+            yield AuditedCommand(database, vault, audit, clock, actor)
             outcome = AuditOutcome.DONE
         except DeskError as error:
             outcome, problem = AuditOutcome.REFUSED, error.id
             raise
         finally:
-            await work.audit.record(
+            await audit.record(
                 AuditEntry(
-                    who=by or user,
+                    who=actor.name,
                     action=action,
                     why=why,
                     patient=patient,
-                    callbacks=frozenset(work.callbacks),
+                    callbacks=frozenset(actor.trail.callbacks),
                     outcome=outcome,
                     problem=problem,
                     source=f"cli:{user}",

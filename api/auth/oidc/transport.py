@@ -1,4 +1,4 @@
-"""Requests to the identity provider: bounded in time and size, JSON only, and its silence is one error."""
+"""Requests to the identity provider, with limits in time and size. They accept JSON only."""
 
 import asyncio
 import json
@@ -20,19 +20,19 @@ MOST_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Told:
-    """An answer below 500: its status, its JSON object, and the nonce for the next DPoP proof if it gave one."""
+class ProviderResponse:
+    """A response below 500: its status, its JSON object, and the nonce for the next DPoP proof, if any."""
 
     status: int
     body: Mapping[str, Any]
     nonce: str | None
 
 
-class Wire:
-    """The way to one provider. Close it at the end."""
+class ProviderTransport:
+    """The HTTP client for one provider. Close it at the end."""
 
     def __init__(self, issuer: str, *, seconds: float = SECONDS, authority: Path | None = None) -> None:
-        """`authority` (PEM) alone is believed to have issued the provider's certificate; None: whom httpx believes."""
+        """`authority`: the only authority (PEM) trusted for the provider's certificate; None for those httpx trusts."""
         self._seconds = seconds
         self._client = httpx.AsyncClient(
             timeout=seconds,
@@ -43,31 +43,31 @@ class Wire:
         )
 
     async def get(self, url: str) -> Mapping[str, Any]:
-        """The JSON object there. Raises ProviderUnavailable."""
-        async with self._asked("GET", url) as told:
-            if told.status != httpx.codes.OK:
-                raise ProviderUnavailable("answered-otherwise")
-            return told.body
+        """Get a JSON object. Raises ProviderUnavailable."""
+        async with self._request("GET", url) as response:
+            if response.status != httpx.codes.OK:
+                raise ProviderUnavailable("unexpected-status")
+            return response.body
 
-    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Told:
-        """What it answers to a form. Raises ProviderUnavailable."""
-        async with self._asked("POST", url, data=dict(form), headers=dict(headers)) as told:
-            return told
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> ProviderResponse:
+        """Post a form. Raises ProviderUnavailable."""
+        async with self._request("POST", url, data=dict(form), headers=dict(headers)) as response:
+            return response
 
     async def close(self) -> None:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def _asked(self, method: str, url: str, **more: Any) -> AsyncIterator[Told]:
+    async def _request(self, method: str, url: str, **more: Any) -> AsyncIterator[ProviderResponse]:
         try:
             async with asyncio.timeout(self._seconds), self._client.stream(method, url, **more) as answer:
                 if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
                     raise ProviderUnavailable("server-error")
                 body = _object(await _bytes(answer))
-                told = Told(answer.status_code, body, answer.headers.get("dpop-nonce"))
+                response = ProviderResponse(answer.status_code, body, answer.headers.get("dpop-nonce"))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            raise ProviderUnavailable("no-answer") from None  # its message names the address and what was sent
-        yield told
+            raise ProviderUnavailable("no-answer") from None  # its message quotes the address and the request
+        yield response
 
 
 async def _bytes(answer: httpx.Response) -> bytes:
