@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
 PROCESSES ?= 3
+# Where the check of plain English is enforced; `python -m ops.machine.prose --report` counts what is left elsewhere.
+PLAIN := ivr ops/machine ops/softphone desk/files desk/key_rotation desk/settings desk/vault \
+	dialplan docker prompts Makefile pyproject.toml README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/decisions
 export INNRINGING_ENVIRONMENT ?= demo
 
 .PHONY: run test unit check docs bench chaos up down clean venv bench-venv tree images identity-provider
@@ -17,11 +20,12 @@ test: venv tree images identity-provider ## every test
 unit: venv ## the tests of single parts: under 90 s on two cores, with no server and no container
 	$(BIN)/pytest -n $(PROCESSES) tests/unit
 
-check: venv ## style, types, layers, the operators' files, and known weaknesses of what we depend on
+check: venv ## style, types, layers, plain English, the operators' files, and known weaknesses of what we depend on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m ops.machine.prose $(PLAIN)
 	$(BIN)/innringing check
 	@$(BIN)/python -m ops.machine.dependency_audit
 

@@ -45,7 +45,7 @@ FILE_OF_THIS_MACHINE = "no container sees that file: remove the setting"
 REFUSED = {
     "database_url": OUR_OWN_DATABASE,
     "migration_url": OUR_OWN_DATABASE,
-    "tls_cert_file": "a proxy handles TLS for the containers: remove the setting (docs/security.md, Proxies)",
+    "tls_cert_file": "a proxy handles TLS for the containers: remove the setting (docs/network.md#proxies)",
     "departments_file": "the containers read dialplan/departments.toml: remove the setting",
     "access_file": "the containers read dialplan/access.toml: remove the setting",
 }
