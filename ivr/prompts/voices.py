@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from desk.child_environment import child_environment
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.files import RATE
 from ivr.prompts.levels import Samples, resampled, sounding
@@ -58,6 +59,7 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
             capture_output=True,
             timeout=_TIME_LIMIT,
             check=False,
+            env=child_environment(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PromptsError(f"espeak-ng did not run: {error}") from None

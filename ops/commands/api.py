@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -42,6 +43,7 @@ class CannotStart(Exception):
 
 def api() -> None:
     """Serve the REST API; its page is at /api/docs."""
+    os.umask(0o077)  # the database, where it is a file, is this user's alone
     try:
         settings = Settings.load()
         _serve(settings)

@@ -1,8 +1,11 @@
 """`innringing ivr`: the phone door."""
 
+import os
+
 from ivr.app import main
 
 
 def ivr() -> None:
     """Take calls from Asterisk. Waits for Asterisk when it is not up yet or restarts."""
+    os.umask(0o077)  # the spool and the database are this user's alone
     main()

@@ -113,9 +113,10 @@ def _serve(settings: Settings, stopping: threading.Event) -> None:
     asterisk.make_way(settings, settings.files.var / "asterisk")
     if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api.host, settings.api.port):
         raise CannotRun(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
-    settings.files.var.mkdir(parents=True, exist_ok=True)
-    asyncio.run(migrate(settings.database.url))
     build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    os.umask(0o077)  # for us, Asterisk and the doors: what they write under var/ is this user's alone
+    instance.make_private(settings.files.var, within=settings.files.var)
+    asyncio.run(migrate(settings.database.url))
     doors: list[Door] = []
     server = asterisk.start(settings)
     try:

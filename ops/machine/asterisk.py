@@ -11,9 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
+from desk.child_environment import child_environment
 from desk.settings.settings import Settings
 from ops.machine import engine, images, tree
-from ops.machine.instance import Instance, configuration_of, drop_recordings, make_recordings, prepare
+from ops.machine.instance import (
+    Instance,
+    configuration_of,
+    drop_recordings,
+    make_recordings,
+    prepare,
+    write_private,
+)
 from ops.machine.ready import ari_finds
 
 START_LIMIT = 30.0  # seconds until ARI must respond
@@ -43,13 +51,17 @@ class TreeProcess:
 
     def __init__(self, instance: Instance, programs: Path) -> None:
         self._instance, self._programs = instance, programs
-        with (instance.folder / "log" / "console.log").open("ab") as log:
+        console = instance.folder / "log" / "console.log"
+        console.touch(0o600)
+        with console.open("ab") as log:
             self._child = subprocess.Popen(
                 [programs / "asterisk", "-f", "-C", instance.configuration],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # with debugging on, Asterisk prints digits there, past its logger
                 stderr=log,
                 cwd=instance.folder,
+                env=child_environment(),
+                umask=0o077,
                 start_new_session=True,
             )
 
@@ -141,7 +153,7 @@ class AsteriskServer:
         else:
             self._process = TreeProcess(self.instance, tree.ensure(tree.ASTERISK) / "bin")
         try:
-            (self.instance.folder / "pid").write_text(f"{self._process.pid}\n", encoding="ascii")
+            write_private(self.instance.folder / "pid", f"{self._process.pid}\n")
             self._wait_until_ready()
         except BaseException:
             self.stop()

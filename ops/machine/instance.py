@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -70,7 +71,7 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     """
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        make_private(folder / name, within=folder)
     phones = phones_of(DIALPLAN / "pjsip.conf", *([DIALPLAN / "demo" / "pjsip.conf"] if settings.demo else []))
     passwords = _phone_passwords(folder / "phones.json", phones)
     instance = Instance(folder, _socket_folder(folder), passwords)
@@ -78,11 +79,11 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     sip_security.copy_certificates(settings, folder)
     for path in sorted(DIALPLAN.glob("*.conf")):
         _link(folder / "etc" / path.name, path)
-    _write(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
+    write_private(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
     for name in UNUSED:
-        _write(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
+        write_private(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
     for name, text in _local(settings, instance).items():
-        _write(folder / "etc" / "local" / name, text + (extra or {}).get(name, ""))
+        write_private(folder / "etc" / "local" / name, text + (extra or {}).get(name, ""))
     if settings.demo:
         _link(folder / "etc" / DEMO, DIALPLAN / "demo" / "pjsip.conf")
     else:
@@ -91,7 +92,7 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
         _link(folder / "data" / name, installed / "usr/share/asterisk" / name)
     for path in sorted((settings.files.prompts / "build").glob("*/")):
         sounds = folder / "data" / "sounds" / path.name
-        sounds.mkdir(exist_ok=True)
+        make_private(sounds, within=folder)
         _link(sounds / "innringing", path)
     return instance
 
@@ -167,7 +168,7 @@ def _phone_passwords(path: Path, phones: Sequence[str]) -> dict[str, str]:
     """Return the passwords of exactly these phones. Existing passwords do not change."""
     kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     passwords = {name: kept.get(name) or secrets.token_urlsafe(12) for name in phones}
-    _write(path, json.dumps(passwords) + "\n")
+    write_private(path, json.dumps(passwords) + "\n")
     return passwords
 
 
@@ -175,18 +176,18 @@ def _entity(path: Path) -> str:
     """Return this Asterisk's id (EID). The default is the network card's, which two on one machine would share."""
     if not path.exists():
         octets = [0x02, *secrets.token_bytes(5)]  # 02: locally administered
-        _write(path, ":".join(f"{octet:02x}" for octet in octets))
+        write_private(path, ":".join(f"{octet:02x}" for octet in octets))
     return path.read_text(encoding="ascii")
 
 
 def _socket_folder(folder: Path) -> Path:
     """Return the folder of Asterisk's control socket. The socket's path has a length limit, so it may be elsewhere."""
     if len(os.fsencode(folder / "run" / "asterisk.ctl")) <= SOCKET_PATH_LIMIT:
-        (folder / "run").mkdir(exist_ok=True)
+        make_private(folder / "run", within=folder)
         return folder / "run"
     kept = folder / "run-folder"
     if not kept.exists() or not Path(kept.read_text(encoding="utf-8")).is_dir():
-        kept.write_text(tempfile.mkdtemp(prefix="innringing-"), encoding="utf-8")
+        write_private(kept, tempfile.mkdtemp(prefix="innringing-"))
     return Path(kept.read_text(encoding="utf-8"))
 
 
@@ -199,7 +200,7 @@ def make_recordings(folder: Path) -> Path:
     if link.is_dir() and os.access(link, os.W_OK):
         return link.resolve()
     if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
-        link.mkdir()
+        make_private(link, within=folder)
         return link
     _link(link, Path(tempfile.mkdtemp(prefix="innringing-", dir=MEMORY)))
     return link.resolve()
@@ -222,10 +223,21 @@ def remove(instance: Instance) -> None:
     shutil.rmtree(instance.folder, ignore_errors=True)
 
 
-def _write(path: Path, text: str) -> None:
+def make_private(path: Path, *, within: Path) -> None:
+    """Make a folder below `within`. Whatever the umask, both and what is between are their owner's alone."""
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in (path, *path.parents):
+        if not folder.stat().st_mode & stat.S_ISVTX:  # not /tmp, which everyone uses
+            folder.chmod(0o700)
+        if folder == within:
+            return
+
+
+def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, since it contains passwords."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as out:
+        os.fchmod(descriptor, 0o600)
         out.write(text)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
+from desk.child_environment import child_environment
 from ops.machine import engine, images, tree
 
 VARIABLE = "INNRINGING_POSTGRES"
@@ -172,7 +173,7 @@ class _ProcessServer:
         self._log = self._folder / "log"
         data = self._folder / "data"
         initdb = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        variables = {**os.environ, "LC_ALL": "C"}
+        variables = child_environment(LC_ALL="C")
         made = subprocess.run(
             [*initdb, "--locale=C", "--no-sync"],
             capture_output=True,

@@ -81,3 +81,28 @@ def test_wrong_line_in_the_operators_files_is_reported(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     with asterisk.start(settings, extra={"pjsip.conf": "\n[oops]\ntype=endpoint\nno_such_option=1\n"}) as running:
         assert any("no_such_option" in line for line in running.instance.complaints())
+
+
+def test_asterisk_gets_none_of_the_service_variables(
+    start_asterisk: StartAsterisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("INNRINGING_TOKEN", "PGPASSWORD"):
+        monkeypatch.setenv(name, "sentinel-of-a-secret")
+    environment = Path(f"/proc/{start_asterisk().pid}/environ").read_bytes()
+    names = {variable.partition(b"=")[0] for variable in environment.split(b"\0")}
+    assert b"PATH" in names
+    assert b"sentinel" not in environment
+    assert not [name for name in names if name.startswith((b"INNRINGING", b"PG"))]
+
+
+def test_asterisk_folder_is_private_whatever_the_umask(start_asterisk: StartAsterisk) -> None:
+    before = os.umask(0)
+    try:
+        running = start_asterisk()
+        running.console("database put family key value")
+    finally:
+        os.umask(before)
+    folder = running.instance.folder
+    found = [path for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
+    assert len(found) > 20
+    assert [(path, oct(path.stat().st_mode)) for path in found if path.stat().st_mode & 0o077] == []

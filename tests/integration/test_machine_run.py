@@ -39,7 +39,12 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 def running(settings: Settings) -> Iterator[psutil.Process]:
     with (settings.files.var / "run.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "innringing", "run"], cwd=ROOT, env=environment(settings), stdout=log, stderr=log
+            [sys.executable, "-m", "innringing", "run"],
+            cwd=ROOT,
+            env=environment(settings),
+            stdout=log,
+            stderr=log,
+            umask=0,
         )
     try:
         wait_until(lambda: "is up" in said(settings) or child.poll() is not None)
@@ -48,6 +53,12 @@ def running(settings: Settings) -> Iterator[psutil.Process]:
     finally:
         child.terminate()
         assert child.wait(SECONDS) == 0, said(settings)
+
+
+def readable_by_others(folder: Path) -> list[str]:
+    """What other users of the machine may read, write or enter, without links and the log of the test itself."""
+    found = [path for path in (folder, *folder.rglob("*")) if not path.is_symlink() and path.name != "run.log"]
+    return [f"{path} {path.stat().st_mode:o}" for path in found if path.stat().st_mode & 0o077]
 
 
 def said(settings: Settings) -> str:
@@ -67,6 +78,7 @@ def test_run_starts_everything_restarts_it_and_leaves_nothing(tmp_path: Path) ->
     with running(settings) as process:
         assert f"sip:1000@127.0.0.1:{settings.sip.port}" in said(settings)
         assert (tmp_path / "demo-token").exists()
+        assert readable_by_others(tmp_path) == []
         children = process.children(recursive=True)
         [api] = [child for child in children if child.cmdline()[-1] == "api"]
         api.send_signal(signal.SIGKILL)
