@@ -19,8 +19,8 @@ from desk.audit import repository as rows
 from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.repository import AuditFilter, AuditRow, Look, Seen
 from desk.clock import Clock
+from desk.database import cursors
 from desk.database.batching import Batcher
-from desk.database.cursors import after_audit, audit_place
 from desk.database.engine import Connection, Database
 from desk.database.pages import Page
 from desk.database.unit_of_work import UnitsOfWork
@@ -101,10 +101,10 @@ class Audit(UnitsOfWork):
 
     async def page(self, wanted: AuditFilter, *, cursor: str | None = None, limit: int = 50) -> Page[AuditRow]:
         """The rows that are wanted, newest first. Raises BadCursor."""
-        before = audit_place(cursor) if cursor else None
+        before = cursors.AUDIT.key(cursor)[0] if cursor else None
         found = await self._read(lambda connection: rows.page(connection, wanted, before, limit + 1))
         more = len(found) > limit
-        return Page(found[:limit], after_audit(found[limit - 1].seq) if more else None)
+        return Page(found[:limit], cursors.AUDIT.after(found[limit - 1].seq) if more else None)
 
     async def of_patient(
         self, number: str, departments: Collection[str] | None, *, cursor: str | None = None, limit: int = 1000

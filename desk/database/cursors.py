@@ -1,132 +1,102 @@
-"""Opaque cursors: where the last page ended, as text that clients pass back and never read."""
+"""Opaque cursors: the place where a page ended, as text that clients send back unread."""
 
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVarTuple, cast
 from uuid import UUID
 
 from desk.database.errors import BadCursor
 
 MAX_LENGTH = 200
 
-
-def after_callback(created_at: datetime, id: str) -> str:
-    """The cursor behind this callback."""
-    return _packed(["callbacks", created_at.isoformat(), id])
+Key = TypeVarTuple("Key")
 
 
-def callback_place(cursor: str) -> tuple[datetime, str]:
-    """Where a cursor of `after_callback` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["callbacks", str(created_at), str(id)]:
-            try:
-                return _instant(created_at), str(UUID(id))
-            except ValueError:
-                raise BadCursor from None
+class Cursor(Generic[*Key]):
+    """The codec of one list. `kind` keeps out cursors of other lists; `readers` check each part of the key."""
+
+    def __init__(self, kind: str, *readers: Callable[[object], Any]) -> None:
+        self._kind = kind
+        self._readers = readers
+
+    def after(self, *key: *Key) -> str:
+        """Encode the cursor that follows the row with this key."""
+        parts = [part.isoformat() if isinstance(part, datetime) else part for part in cast("tuple[object, ...]", key)]
+        packed = json.dumps([self._kind, *parts], separators=(",", ":"))
+        return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+    def key(self, cursor: str) -> tuple[*Key]:
+        """Decode a cursor into the key of the row it follows. Raises BadCursor."""
+        match _unpacked(cursor):
+            case [self._kind, *parts] if len(parts) == len(self._readers):
+                found = tuple(read(part) for read, part in zip(self._readers, parts, strict=True))
+                return cast("tuple[*Key]", found)
+        raise BadCursor
+
+
+def _row_id(part: object) -> int:
+    if isinstance(part, int) and not isinstance(part, bool) and 0 <= part < 2**63:
+        return part
     raise BadCursor
 
 
-def after_call(id: int) -> str:
-    """The cursor behind this call."""
-    return _packed(["calls", id])
-
-
-def call_place(cursor: str) -> int:
-    """Where a cursor of `after_call` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["calls", int(id)] if 0 <= id < 2**63:
-            return id
-    raise BadCursor
-
-
-def after_promise(due: datetime, id: int) -> str:
-    """The cursor behind this promise."""
-    return _packed(["promises", due.isoformat(), id])
-
-
-def promise_place(cursor: str) -> tuple[datetime, int]:
-    """Where a cursor of `after_promise` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["promises", str(due), int(id)] if 0 <= id < 2**63:
-            return _instant(due), id
-    raise BadCursor
-
-
-def after_warning(id: int) -> str:
-    """The cursor behind this warning."""
-    return _packed(["warnings", id])
-
-
-def warning_place(cursor: str) -> int:
-    """Where a cursor of `after_warning` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["warnings", int(id)] if 0 <= id < 2**63:
-            return id
-    raise BadCursor
-
-
-def after_audit(seq: int) -> str:
-    """The cursor behind this row of the audit, on the way to older ones."""
-    return _packed(["audit", seq])
-
-
-def audit_place(cursor: str) -> int:
-    """Where a cursor of `after_audit` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["audit", int(seq)] if 0 <= seq < 2**63:
-            return seq
-    raise BadCursor
-
-
-def after_emergency(id: int) -> str:
-    """The cursor behind this emergency access."""
-    return _packed(["emergencies", id])
-
-
-def emergency_place(cursor: str) -> int:
-    """Where a cursor of `after_emergency` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["emergencies", int(id)] if 0 <= id < 2**63:
-            return id
-    raise BadCursor
-
-
-def after_token(id: int) -> str:
-    """The cursor behind this token, on the way to older ones."""
-    return _packed(["tokens", id])
-
-
-def token_place(cursor: str) -> int:
-    """Where a cursor of `after_token` points; `BadCursor` on anything else."""
-    match _unpacked(cursor):
-        case ["tokens", int(id)] if 0 <= id < 2**63:
-            return id
-    raise BadCursor
-
-
-def _instant(text: str) -> datetime:
-    """In UTC, so that it lies within the years there are. Raises BadCursor."""
+def _uuid(part: object) -> str:
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
+        return str(UUID(part)) if isinstance(part, str) else _refuse()
+    except ValueError:
+        raise BadCursor from None
+
+
+def _instant(part: object) -> datetime:
+    """Convert to UTC, which also keeps it within the years that datetime knows."""
+    try:
+        at = datetime.fromisoformat(part) if isinstance(part, str) else _refuse()
+        return at.astimezone(UTC) if at.tzinfo is not None else _refuse()
     except (ValueError, OverflowError):
-        pass
+        raise BadCursor from None
+
+
+def _refuse() -> Any:
     raise BadCursor
-
-
-def _packed(place: list[str | int]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def _unpacked(cursor: str) -> object:
     if len(cursor) > MAX_LENGTH:
         raise BadCursor
     try:
-        place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
         raise BadCursor from None
-    if isinstance(place, list) and any(isinstance(each, bool) for each in place):  # which would pass for numbers
-        raise BadCursor
-    return place
+
+
+CALLBACKS: Final[Cursor[datetime, str]] = Cursor("callbacks", _instant, _uuid)
+CALLS: Final[Cursor[int]] = Cursor("calls", _row_id)
+PROMISES: Final[Cursor[datetime, int]] = Cursor("promises", _instant, _row_id)
+WARNINGS: Final[Cursor[int]] = Cursor("warnings", _row_id)
+AUDIT: Final[Cursor[int]] = Cursor("audit", _row_id)
+EMERGENCIES: Final[Cursor[int]] = Cursor("emergencies", _row_id)
+TOKENS: Final[Cursor[int]] = Cursor("tokens", _row_id)
+
+after_callback = CALLBACKS.after
+callback_place = CALLBACKS.key
+after_call = CALLS.after
+after_emergency = EMERGENCIES.after
+after_token = TOKENS.after
+
+
+def call_place(cursor: str) -> int:
+    """Decode a cursor of `CALLS`. Raises BadCursor."""
+    return CALLS.key(cursor)[0]
+
+
+def emergency_place(cursor: str) -> int:
+    """Decode a cursor of `EMERGENCIES`. Raises BadCursor."""
+    return EMERGENCIES.key(cursor)[0]
+
+
+def token_place(cursor: str) -> int:
+    """Decode a cursor of `TOKENS`. Raises BadCursor."""
+    return TOKENS.key(cursor)[0]

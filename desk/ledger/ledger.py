@@ -146,7 +146,7 @@ class Ledger(UnitsOfWork):
         Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor.
         """
         self._known(department, scope)
-        place = cursors.promise_place(cursor) if cursor is not None else None
+        place = cursors.PROMISES.key(cursor) if cursor is not None else None
 
         async def work(connection: Connection) -> DepartmentPromises:
             now = self._clock.now()
@@ -161,7 +161,7 @@ class Ledger(UnitsOfWork):
                 and (place is None or (each.row.given.due, each.row.id) > place)
             ]
             last = rest[:limit][-1].row if len(rest) > limit else None
-            page = Page(rest[:limit], cursors.after_promise(last.given.due, last.id) if last else None)
+            page = Page(rest[:limit], cursors.PROMISES.after(last.given.due, last.id) if last else None)
             counts = Counter(each.state for each in judged)
             return DepartmentPromises(outlook, page, counts, untold=sum(each.untold for each in judged))
 
@@ -247,11 +247,11 @@ class Ledger(UnitsOfWork):
     async def warnings(self, department: str, *, scope: Scope, cursor: str | None, limit: int) -> Page[WarningRow]:
         """Warnings of the department, oldest first. Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor."""
         self._known(department, scope)
-        after = cursors.warning_place(cursor) if cursor is not None else 0
+        after = cursors.WARNINGS.key(cursor)[0] if cursor is not None else 0
         found = await self._read(
             lambda connection: ledger_rows.warned(connection, department, after, limit + 1, scope=scope)
         )
-        return Page(found[:limit], cursors.after_warning(found[limit - 1].id) if len(found) > limit else None)
+        return Page(found[:limit], cursors.WARNINGS.after(found[limit - 1].id) if len(found) > limit else None)
 
     def _known(self, department: str, scope: Scope) -> None:
         scope.require(department)
