@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -26,6 +26,7 @@ from desk.settings.settings import Settings
 from ops.commands.prompts import build_with_progress
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError
+from ops.machine.children import ending_with_parent
 from ops.machine.demo_parts import demo_parts
 from ops.machine.engine import EngineError
 from ops.machine.ready import doors_are_open
@@ -34,15 +35,14 @@ DOORS = ("ivr", "api")
 READY_LIMIT = 60.0
 STOP_LIMIT = 15.0
 LONGEST_PAUSE = 10.0
-PR_SET_PDEATHSIG = 1
 
 
-class CannotRun(Exception):
-    """The service can't run; the message is one line."""
+class RunError(Exception):
+    """The service cannot run. The message is one line."""
 
 
 class Door:
-    """`innringing ivr` or `innringing api` as a child process: started again when it ends, ever more slowly."""
+    """`innringing ivr` or `innringing api` as a child process. It is restarted when it ends, with growing pauses."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -55,22 +55,22 @@ class Door:
             [sys.executable, "-m", "innringing", self.name],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we stop things in order
-            preexec_fn=_end_with_parent,
+            start_new_session=True,  # Ctrl-C reaches only us, and we stop everything in order
+            preexec_fn=ending_with_parent(),
         )
 
     def alive(self) -> bool:
         return self.process.poll() is None
 
     def look_after(self) -> None:
-        """Start again if it ended and its pause is over."""
+        """Restart it if it has ended and its pause is over."""
         now = time.monotonic()
         if self.alive():
             return
         if not self._next:
             self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.5) if now - self.started < 60 else 0.5
             self._next = now + self._pause
-            print(f"innringing {self.name} ended ({self.process.returncode}): starting it again", file=sys.stderr)
+            print(f"innringing {self.name} ended ({self.process.returncode}): restarting it", file=sys.stderr)
         if now >= self._next:
             self._next = 0.0
             self._start()
@@ -86,39 +86,49 @@ class Door:
             self.process.wait()
 
 
-def _end_with_parent() -> None:
-    """In the child: be told to stop even where the parent was killed and could tell nobody (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def run() -> None:
     """Run everything on this machine: Asterisk, the phone door, the web door. Ctrl-C stops it all."""
-    stopping = threading.Event()
+    stopping, serving = threading.Event(), threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        if not serving.is_set():  # no servers to stop yet: leave at once
+            raise KeyboardInterrupt
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, stop)
     try:
         settings = Settings.load()
+        _prepare(settings)
+        serving.set()
         _serve(settings, stopping)
+    except KeyboardInterrupt:
+        return
     except StorageUnavailable as error:
-        _fail(f"the database can't be reached, or refuses us: {error.advice or 'see INNRINGING_DATABASE_URL'}")
-    except (CannotRun, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
+        _fail(f"cannot connect to the database: {error.advice or 'see INNRINGING_DATABASE_URL'}")
+    except (RunError, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
         _fail(str(error))
 
 
-def _serve(settings: Settings, stopping: threading.Event) -> None:
+def _prepare(settings: Settings) -> None:
+    """Check the settings and ports, migrate the database, and build the prompts."""
     load_departments(settings.files.departments)
     for fault in [] if settings.demo else demo_parts(settings.files.departments, instance.DIALPLAN, root=ROOT):
         if not fault.note:
-            raise CannotRun(str(fault))
+            raise RunError(str(fault))
     asterisk.make_way(settings, settings.files.var / "asterisk")
     if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api.host, settings.api.port):
-        raise CannotRun(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
+        raise RunError(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
     build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
-    os.umask(0o077)  # for us, Asterisk and the doors: what they write under var/ is this user's alone
+    os.umask(0o077)  # only this user may read what Asterisk, the doors and we write under var/
     instance.make_private(settings.files.var, within=settings.files.var)
     asyncio.run(migrate(settings.database.url))
+
+
+def _serve(settings: Settings, stopping: threading.Event) -> None:
+    """Start Asterisk and the doors, keep them running until `stopping` is set, and stop them in order."""
     doors: list[Door] = []
-    server = asterisk.start(settings)
+    server = asterisk.start(settings, ends_with_parent=True)
     try:
         for name in DOORS:
             if not stopping.is_set():
@@ -129,7 +139,7 @@ def _serve(settings: Settings, stopping: threading.Event) -> None:
             for door in doors:
                 door.look_after()
             if not server.alive():
-                print("Asterisk ended: starting it again", file=sys.stderr)
+                print("Asterisk ended: restarting it", file=sys.stderr)
                 server.restart()
     finally:
         for door in reversed(doors):
@@ -138,16 +148,16 @@ def _serve(settings: Settings, stopping: threading.Event) -> None:
 
 
 def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threading.Event) -> bool:
-    """Whether both doors are open: the api answers, and ARI knows our application."""
+    """Wait until both doors serve. False if `stopping` was set first. Raises RunError."""
     end = time.monotonic() + READY_LIMIT
     while not stopping.wait(0.1):
         for door in doors:
             if not door.alive():
-                raise CannotRun(f"innringing {door.name} could not start; its reason is above")
+                raise RunError(f"innringing {door.name} could not start; see its error above")
         if doors_are_open(settings):
             return True
         if time.monotonic() > end:
-            raise CannotRun(f"not ready after {READY_LIMIT:.0f} seconds; what is known is above")
+            raise RunError(f"not ready after {READY_LIMIT:.0f} seconds; see the output above")
     return False
 
 
@@ -169,7 +179,7 @@ def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
 
 
 def _shown(path: Path) -> str:
-    """The path as seen from where the command was given."""
+    """Return the path relative to the current folder, if it is inside."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self
 from desk.child_environment import child_environment
 from desk.settings.settings import Settings
 from ops.machine import engine, images, tree
+from ops.machine.children import ending_with_parent
 from ops.machine.instance import (
     Instance,
     configuration_of,
@@ -49,7 +50,7 @@ class AsteriskProcess(Protocol):
 class TreeProcess:
     """Asterisk from the tree, as a child in its own session, so that Ctrl-C reaches only us."""
 
-    def __init__(self, instance: Instance, programs: Path) -> None:
+    def __init__(self, instance: Instance, programs: Path, *, ends_with_parent: bool) -> None:
         self._instance, self._programs = instance, programs
         console = instance.folder / "log" / "console.log"
         console.touch(0o600)
@@ -63,6 +64,7 @@ class TreeProcess:
                 env=child_environment(),
                 umask=0o077,
                 start_new_session=True,
+                preexec_fn=ending_with_parent() if ends_with_parent else None,
             )
 
     @property
@@ -132,8 +134,11 @@ class ContainerProcess:
 class AsteriskServer:
     """An Asterisk with its instance folder. `stop()` leaves nothing behind. Also a context manager."""
 
-    def __init__(self, settings: Settings, instance: Instance, runner: Runner) -> None:
+    def __init__(
+        self, settings: Settings, instance: Instance, runner: Runner, *, ends_with_parent: bool = False
+    ) -> None:
         self.settings, self.instance, self.runner = settings, instance, runner
+        self._ends_with_parent = ends_with_parent
         self._process: AsteriskProcess | None = None
 
     @property
@@ -151,7 +156,8 @@ class AsteriskServer:
         if self.runner == "docker":
             self._process = ContainerProcess(self.instance, self.settings)
         else:
-            self._process = TreeProcess(self.instance, tree.ensure(tree.ASTERISK) / "bin")
+            programs = tree.ensure(tree.ASTERISK) / "bin"
+            self._process = TreeProcess(self.instance, programs, ends_with_parent=self._ends_with_parent)
         try:
             write_private(self.instance.folder / "pid", f"{self._process.pid}\n")
             self._wait_until_ready()
@@ -215,17 +221,24 @@ class AsteriskServer:
         return lines[0] if lines else f"nothing in {self.instance.log}"
 
 
-def start(settings: Settings, folder: Path | None = None, *, extra: Mapping[str, str] | None = None) -> AsteriskServer:
+def start(
+    settings: Settings,
+    folder: Path | None = None,
+    *,
+    extra: Mapping[str, str] | None = None,
+    ends_with_parent: bool = False,
+) -> AsteriskServer:
     """Start Asterisk in `folder` (default: `asterisk` in the var folder). `extra`: see `prepare`.
 
-    Raises AsteriskError or SettingsError, each with one line.
+    With `ends_with_parent` it also ends when this process is killed; start it from the main thread then. Raises
+    AsteriskError or SettingsError, each with one line.
     """
     runner = choose_runner(settings)
     if runner == "docker":
         images.ensure(images.ASTERISK)
     installed = Path("/") if runner == "docker" else tree.ensure(tree.ASTERISK)
     instance = prepare(settings, folder or settings.files.var / "asterisk", installed, extra=extra)
-    asterisk = AsteriskServer(settings, instance, runner)
+    asterisk = AsteriskServer(settings, instance, runner, ends_with_parent=ends_with_parent)
     asterisk.launch()
     return asterisk
 

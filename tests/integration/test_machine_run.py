@@ -73,6 +73,35 @@ def wait_until(condition: object) -> None:
         time.sleep(0.1)
 
 
+def test_killed_run_takes_its_children_with_it(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    with (tmp_path / "run.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "innringing", "run"], cwd=ROOT, env=environment(settings), stdout=log, stderr=log
+        )
+    wait_until(lambda: "is up" in said(settings) or child.poll() is not None)
+    children = psutil.Process(child.pid).children(recursive=True)
+    child.kill()
+    child.wait()
+    assert len(children) >= 3, said(settings)
+    wait_until(lambda: not any(each.is_running() for each in children))
+
+
+def test_interrupt_during_start_up_leaves_nothing(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    with (tmp_path / "run.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "innringing", "run"], cwd=ROOT, env=environment(settings), stdout=log, stderr=log
+        )
+    process = psutil.Process(child.pid)
+    wait_until(lambda: process.children() or child.poll() is not None)  # Asterisk has just been started
+    children = process.children(recursive=True)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(SECONDS) == 0, said(settings)
+    assert "is up" not in said(settings)
+    assert not any(each.is_running() for each in children)
+
+
 def test_run_starts_everything_restarts_it_and_leaves_nothing(tmp_path: Path) -> None:
     settings = machine_settings(tmp_path)
     with running(settings) as process:
