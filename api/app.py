@@ -60,8 +60,8 @@ from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
-from desk.callbacks.edits import CallbackEdits
-from desk.callbacks.queue import LEASE, Desk
+from desk.callbacks.claiming import LEASE
+from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
@@ -190,7 +190,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
     database = Database(settings.database.url)
     texts = sms_texts(settings.sms)
     notices = make_notices(settings.sms, vault, texts)
-    desk = Desk(
+    callbacks = callback_services(
         database=database,
         departments=departments,
         vault=vault,
@@ -202,7 +202,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         settings,
         database=database,
         vault=vault,
-        desk=desk,
+        callbacks=callbacks,
         agents=Agents(database=database, clock=clock),
         departments=departments,
         fault=lambda: departments.fault,
@@ -211,7 +211,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         texts=texts,
     )
     try:
-        await desk.ping()
+        await database.ping()
         await check_keys(database, vault, clock)
         if settings.demo:
             await ensure_demo_agent(services.agents, settings.files.var)
@@ -246,7 +246,7 @@ def build_services(
     *,
     database: Database,
     vault: Vault,
-    desk: Desk,
+    callbacks: CallbackServices,
     agents: Agents,
     departments: Callable[[], Departments],
     metrics: Metrics,
@@ -254,9 +254,8 @@ def build_services(
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Services:
-    """Build the services around an open desk. Close them before its database."""
+    """Build the services on an open database. Close them before it."""
     texts = texts or sms_texts(settings.sms)
-    notices = make_notices(settings.sms, vault, texts)
     outbox = Outbox(database=database, vault=vault, clock=clock)
     gateway = open_gateway(settings.sms, clock)
     fold = timedelta(minutes=settings.audit.fold_minutes)
@@ -270,9 +269,16 @@ def build_services(
     )
     return Services(
         settings=settings,
-        desk=desk,
-        dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dials.caps),
-        errands=CallbackEdits(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
+        callbacks=callbacks,
+        ping=database.ping,
+        dials=Dials(
+            database=database,
+            claiming=callbacks.claiming,
+            outcomes=callbacks.outcomes,
+            departments=departments,
+            clock=clock,
+            caps=settings.dials.caps,
+        ),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
@@ -287,9 +293,9 @@ def build_services(
         files=OperatorsFiles(departments, fault, settings.files.prompts),
         clock=clock,
         metrics=metrics,
-        queue=QueueGauge(desk=desk, clock=clock),
+        queue=QueueGauge(callbacks=callbacks.lists, clock=clock),
         limits=limits,
-        live=Live(changes=Changes(database=database)),
+        live=Live(changes=Changes(database=database, clock=clock)),
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
         sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),

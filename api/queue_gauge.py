@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from desk.access.permissions import EVERYTHING
-from desk.callbacks.queue import Desk
+from desk.access.actor import SYSTEM
+from desk.callbacks.lists import CallbackLists
 from desk.clock import Clock
 from desk.departments.departments import Departments
 from desk.inquiries.model import Status
@@ -15,8 +15,8 @@ FRESH_FOR = timedelta(seconds=10)
 class QueueGauge:
     """Counts open callbacks on request, at most every ten seconds."""
 
-    def __init__(self, *, desk: Desk, clock: Clock) -> None:
-        self._desk = desk
+    def __init__(self, *, callbacks: CallbackLists, clock: Clock) -> None:
+        self._callbacks = callbacks
         self._clock = clock
         self._counts: dict[tuple[str, str], int] = {}
         self._counted_at: datetime | None = None
@@ -31,5 +31,5 @@ class QueueGauge:
 
     async def _count(self, departments: Departments) -> dict[tuple[str, str], int]:
         counts = {(slug, status.value): 0 for slug in departments for status in OPEN}
-        found = await self._desk.counts(scope=EVERYTHING)
+        found = await self._callbacks.counts(SYSTEM)
         return counts | {(slug, status.value): count for (slug, status), count in found.items() if slug in departments}

@@ -4,12 +4,11 @@ Details are fixed sentences without addresses, passwords or text of another syst
 name the line and its fault.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
 
-from desk.callbacks.queue import Desk
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
@@ -56,10 +55,10 @@ class Asterisk:
         await self._client.aclose()
 
 
-async def check_database(desk: Desk) -> Component:
+async def check_database(ping: Callable[[], Awaitable[None]]) -> Component:
     """Check that the database answers. Never raises."""
     try:
-        await desk.ping()
+        await ping()
     except StorageUnavailable:
         return Component(False, "the database can't be reached")
     return Component(True, "answers")

@@ -1,6 +1,6 @@
 """The services behind the web door, built once at start and reached through the application."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -21,13 +21,13 @@ from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
-from desk.callbacks.edits import CallbackEdits
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.clock import Clock
 from desk.database.batching import SingleFlight
 from desk.departments.departments import Departments
 from desk.dials.dials import Dials
 from desk.idempotency.answers import Answers
+from desk.ids import CallbackId
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender
@@ -36,14 +36,22 @@ from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
 
 
+@dataclass(frozen=True)
+class SharedPage:
+    """A page of callbacks that several agents asked for at the same time. `seen`: (id, department) of what is on it."""
+
+    body: str
+    seen: Sequence[tuple[CallbackId, str]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """Everything that routes use."""
 
     settings: Settings
-    desk: Desk
+    callbacks: CallbackServices
+    ping: Callable[[], Awaitable[None]]
     dials: Dials
-    errands: CallbackEdits
     recordings: Recordings
     answers: Answers
     ledger: Ledger
@@ -69,7 +77,7 @@ class Services:
     oidc_identities: OidcIdentities
     audit: Audit
     audit_retention: AuditRetention
-    pages: SingleFlight[Hashable, str] = field(default_factory=SingleFlight)
+    pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:
         """Stop background work and close connections. Close the database afterwards."""

@@ -7,9 +7,8 @@ from desk.accounts.passwords.hashing import Passwords
 from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
-from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import RepeatCallers
-from desk.clock import Clock, SystemClock
+from desk.callbacks.services import CallbackServices, callback_services
+from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.calendar import public_holidays
 from desk.departments.file import DepartmentsFile
@@ -89,34 +88,20 @@ def make_audit_retention(database: Database, audit: Audit, settings: AuditSettin
     return AuditRetention(database=database, audit=audit, clock=clock, days=settings.retention_days)
 
 
-def make_desk(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None) -> Desk:
-    """A desk on that database; share `departments` with it where others look at them too.
+def make_callbacks(
+    database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None
+) -> CallbackServices:
+    """Build the services of callbacks. Share `departments` with other users of the file.
 
-    Raises `DepartmentsFileError`.
+    Raises DepartmentsFileError.
     """
     departments = departments or DepartmentsFile(settings.files.departments)
     public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
     vault = make_vault(settings.vault)
     notices = make_notices(settings.sms, vault)
-    return Desk(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
-
-
-def make_callers(database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile) -> RepeatCallers:
-    """What callers may do with their open callback, on that database."""
-    vault = make_vault(settings.vault)
-    notices = make_notices(settings.sms, vault)
-    return RepeatCallers(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+    return callback_services(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
 
 
 def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:
     """What callers said it is about, on that database."""
     return Recordings(database=database, vault=make_vault(settings.vault), clock=clock)
-
-
-@asynccontextmanager
-async def open_desk(
-    settings: Settings, clock: Clock | None = None, departments: DepartmentsFile | None = None
-) -> AsyncIterator[Desk]:
-    """A desk on the database of the settings. Raises `DepartmentsFileError`; the tables are the caller's care."""
-    async with open_database(settings.database) as database:
-        yield make_desk(database, settings, clock or SystemClock(), departments)

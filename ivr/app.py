@@ -25,7 +25,7 @@ from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
 from desk.tls import client_context
-from desk.wire import check_keys, make_callers, make_desk, make_recordings, make_vault, open_database
+from desk.wire import check_keys, make_callbacks, make_recordings, make_vault, open_database
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import IvrError
 from ivr.asterisk.recordings import Spool
@@ -73,24 +73,34 @@ async def serve(settings: Settings) -> None:
     clock = SystemClock()
     async with open_database(settings.database) as database:
         await check_keys(database, make_vault(settings.vault), clock)
-        callers = make_callers(database, settings, clock, departments)
-        desk = make_desk(database, settings, clock, departments)
+        callbacks = make_callbacks(database, settings, clock, departments)
         dialler = Dialler(
             channels=ari,
-            dials=Dials(database=database, desk=desk, departments=departments, clock=clock, caps=settings.dials.caps),
+            dials=Dials(
+                database=database,
+                claiming=callbacks.claiming,
+                outcomes=callbacks.outcomes,
+                departments=departments,
+                clock=clock,
+                caps=settings.dials.caps,
+            ),
             agent_rings=settings.dials.agent_rings,
             patient_rings=settings.dials.patient_rings,
         )
         intake = RecordingIntake(spool=Spool(ari), recordings=make_recordings(database, settings, clock))
         controller = Controller(
             ari=EventRouter(ari=ari, dialler=dialler, intake=intake),
-            desk=desk,
+            registration=callbacks.registration,
             departments=departments,
             held=departments.held,
             sounds=partial(sounds_now, settings),
             lengths=partial(lengths_now, settings),
             conversation=partial(
-                request_callback, callers=callers, numbers=settings.numbers, clock=clock, recorder=intake
+                request_callback,
+                callers=callbacks.repeat_callers,
+                numbers=settings.numbers,
+                clock=clock,
+                recorder=intake,
             ),
         )
         stopping = asyncio.Event()

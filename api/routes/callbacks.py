@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from typing import Annotated, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -25,12 +24,14 @@ from api.schemas.callbacks import (
     ReleaseIn,
     ReopenIn,
 )
-from api.schemas.fields import LANGUAGE, SLUG, Moment
+from api.schemas.fields import LANGUAGE, SLUG, CallbackPath, Moment
 from api.schemas.history import HistoryOut, HistoryRowOut
+from api.services import SharedPage
 from api.web.errors import NoPatient
 from api.web.problems import Statuses
 from api.web.text import PLAIN_TEXT
 from api.web.wording import what_happens_next
+from desk.access.actor import SYSTEM
 from desk.callbacks.errors import CallbackNotFound, TooManyNumbers
 from desk.callbacks.model import Callback, CallbackFilter
 from desk.database.errors import BadCursor
@@ -97,8 +98,8 @@ async def list_callbacks(
 
     A page starts where the previous one ended, whatever happened in between: no callback is repeated or skipped.
     """
-    scope = access.looking(department)
-    wanted = CallbackFilter(
+    actor = access.reading(department)
+    filters = CallbackFilter(
         status=_statuses(status, unreachable),
         due_before=due_before,
         priority=priority,
@@ -107,16 +108,20 @@ async def list_callbacks(
         text=text,
     )
 
-    async def look() -> str:
-        asked = wanted
+    async def read() -> SharedPage:
+        shown = filters
         if at_risk is not None:
-            late = await access.services.ledger.at_risk(scope=scope)
-            asked = replace(wanted, ids=late) if at_risk else replace(wanted, other_than=late)
-        found = await access.services.desk.list(scope=scope, wanted=asked, cursor=cursor, limit=limit)
-        return CallbackPage.of(found).model_dump_json(by_alias=True)
+            late = await access.services.ledger.at_risk(scope=actor.scope)
+            shown = replace(filters, ids=late) if at_risk else replace(filters, other_than=late)
+        lists = access.services.callbacks.lists
+        found = await lists.page(SYSTEM.within(actor.scope), shown, cursor=cursor, limit=limit)
+        seen = [(callback.id, callback.department) for callback in found.items]
+        return SharedPage(CallbackPage.of(found).model_dump_json(by_alias=True), seen)
 
-    page = await access.services.pages.look((scope, wanted, at_risk, cursor, limit), look)
-    return respond(Answer(200, page))
+    page = await access.services.pages.look((actor.scope, filters, at_risk, cursor, limit), read)
+    for callback_id, slug in page.seen:
+        actor.saw(callback_id, slug)
+    return respond(Answer(200, page.body))
 
 
 def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozenset[Status] | None:
@@ -141,9 +146,8 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
     access.scope.require(body.department)
 
     async def work() -> Answer:
-        claimed = await access.services.desk.claim(
-            body.department, access.agent.name, scope=access.scope, limit=body.limit, due_before=body.due_before
-        )
+        claiming = access.services.callbacks.claiming
+        claimed = await claiming.claim(access.actor, body.department, limit=body.limit, due_before=body.due_before)
         access.services.metrics.count_claims(body.department, len(claimed))
         return answered(ClaimedCallbacks(items=[_claimed(callback) for callback in claimed]), of=body.department)
 
@@ -151,9 +155,9 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
 
 
 @router.get("/{id:uuid}", operation_id="get_callback", response_model=CallbackOut, responses=problems(NOT_FOUND))
-async def get_callback(id: UUID, access: Reader) -> Response:
+async def get_callback(id: CallbackPath, access: Reader) -> Response:
     """Return a callback. Send its ETag as If-Match to change it."""
-    return respond(_as_it_stands(await access.services.desk.get(str(id), scope=access.scope)))
+    return respond(_as_it_stands(await access.services.callbacks.lists.get(access.actor, id)))
 
 
 @router.get(
@@ -167,10 +171,10 @@ async def get_callback(id: UUID, access: Reader) -> Response:
         ),
     ),
 )
-async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
+async def get_patient(id: CallbackPath, access: Worker) -> FullPatientOut:
     """Return the whole national identity number. Each read is recorded in the history, with your name."""
     try:
-        patient = await access.services.desk.patient(str(id), access.agent.name, scope=access.scope)
+        patient = await access.services.callbacks.identity_reveal.reveal(access.actor, id)
     except TooManyNumbers:
         access.services.metrics.count_limited("numbers")
         raise
@@ -180,9 +184,9 @@ async def get_patient(id: UUID, access: Worker) -> FullPatientOut:
 
 
 @router.get("/{id:uuid}/history", operation_id="get_history", responses=problems(NOT_FOUND))
-async def get_history(id: UUID, access: Reader) -> HistoryOut:
+async def get_history(id: CallbackPath, access: Reader) -> HistoryOut:
     """List everything that has happened to the callback, oldest first."""
-    rows = await access.services.desk.history(str(id), scope=access.scope)
+    rows = await access.services.callbacks.lists.history(access.actor, id)
     return HistoryOut(items=[HistoryRowOut.of(row) for row in rows])
 
 
@@ -192,11 +196,11 @@ async def get_history(id: UUID, access: Reader) -> HistoryOut:
     response_model=ClaimedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
+async def claim_named(id: CallbackPath, access: Worker, once: Idempotent) -> Response:
     """Claim this callback. You can take over a colleague's claim once its lease has run out."""
 
     async def work() -> Answer:
-        claimed = await access.services.desk.claim_named(str(id), access.agent.name, scope=access.scope)
+        claimed = await access.services.callbacks.claiming.claim_named(access.actor, id)
         access.services.metrics.count_claims(claimed.department, 1)
         return answered(_claimed(claimed), version=claimed.version, of=claimed.department)
 
@@ -209,12 +213,11 @@ async def claim_named(id: UUID, access: Worker, once: Idempotent) -> Response:
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
+async def release(id: CallbackPath, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
     """Give up a claim. The callback waits again, at its old place in the queue."""
 
     async def work() -> Answer:
-        desk = access.services.desk
-        return _as_it_stands(await desk.release(str(id), access.agent.name, body.fence, scope=access.scope))
+        return _as_it_stands(await access.services.callbacks.claiming.release(access.actor, id, body.fence))
 
     return await once(work)
 
@@ -225,13 +228,12 @@ async def release(id: UUID, body: ReleaseIn, access: Worker, once: Idempotent) -
     response_model=AttemptedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
+async def record_attempt(id: CallbackPath, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
     """Record the outcome of an attempt. `next` says what happens now."""
 
     async def work() -> Answer:
-        after = await access.services.desk.record_attempt(
-            str(id), access.agent.name, body.fence, body.outcome, note=body.note, scope=access.scope
-        )
+        outcomes = access.services.callbacks.outcomes
+        after = await outcomes.record_attempt(access.actor, id, body.fence, body.outcome, note=body.note)
         department = access.services.departments().get(after.department)
         words = what_happens_next(after, department, access.services.clock.now())
         return answered(AttemptedCallback.of(after, next=words), version=after.version, of=after.department)
@@ -245,13 +247,12 @@ async def record_attempt(id: UUID, body: AttemptIn, access: Worker, once: Idempo
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Response:
+async def close(id: CallbackPath, body: CloseIn, access: Worker, once: Idempotent) -> Response:
     """Close a callback. Only the agent who has claimed it can close it, with the `fence`."""
 
     async def work() -> Answer:
-        closed = await access.services.desk.close(
-            str(id), access.agent.name, body.reason, scope=access.scope, fence=body.fence, note=body.note
-        )
+        outcomes = access.services.callbacks.outcomes
+        closed = await outcomes.close(access.actor, id, body.reason, fence=body.fence, note=body.note)
         return _as_it_stands(closed)
 
     return await once(work)
@@ -263,13 +264,12 @@ async def close(id: UUID, body: CloseIn, access: Worker, once: Idempotent) -> Re
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def reopen(id: UUID, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
+async def reopen(id: CallbackPath, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
     """Put a closed or unreachable callback back in the queue with a new promise. After a cut-off call it goes first."""
 
     async def work() -> Answer:
         cut_off = body is not None and body.cut_off
-        desk = access.services.desk
-        return _as_it_stands(await desk.reopen(str(id), access.agent.name, scope=access.scope, cut_off=cut_off))
+        return _as_it_stands(await access.services.callbacks.outcomes.reopen(access.actor, id, cut_off=cut_off))
 
     return await once(work)
 

@@ -23,7 +23,7 @@ async def list_calls(
     limit: Limit = 50,
 ) -> CallPage:
     """List calls, oldest first. Incomplete calls ended before anything was registered."""
-    page = await access.services.desk.calls(
-        scope=access.looking(department), incomplete=incomplete, cursor=cursor, limit=limit
+    page = await access.services.callbacks.lists.calls(
+        access.reading(department), incomplete=incomplete, cursor=cursor, limit=limit
     )
     return CallPage(items=[CallOut.of(call) for call in page.items], next_cursor=page.next_cursor)

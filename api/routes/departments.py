@@ -46,7 +46,6 @@ async def close_queue(
 ) -> ClosureOut:
     """Close the queue for a time. The new closure replaces those it overlaps, so a shorter one ends a longer."""
     text = DelayReason(closure.text_key) if closure.text_key else DelayReason.CLOSED_TODAY
-    closed = await access.services.desk.close_queue(
-        slug, access.agent.name, scope=access.scope, from_=closure.from_, until=closure.until, text=text
-    )
+    closures = access.services.callbacks.closures
+    closed = await closures.close_queue(access.actor, slug, from_=closure.from_, until=closure.until, text=text)
     return ClosureOut.of(closed)

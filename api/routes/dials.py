@@ -1,7 +1,6 @@
 """Click to call: the exchange calls the agent and then the patient."""
 
 from typing import Final
-from uuid import UUID
 
 from fastapi import APIRouter
 
@@ -9,6 +8,7 @@ from api.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.parameters import CONFLICT
 from api.schemas.dials import DialIn, DialOut
+from api.schemas.fields import CallbackPath
 from api.web.problems import Statuses
 from desk.dials.errors import (
     DialCapReached,
@@ -47,23 +47,22 @@ NO_DIAL = (404, "There is no such callback, or no dial was requested for it.")
         (429, "The daily limit of calls for this number or for you is reached."),
     ),
 )
-async def dial(id: UUID, body: DialIn, access: Worker) -> DialOut:
+async def dial(id: CallbackPath, body: DialIn, access: Worker) -> DialOut:
     """Call your phone, and once you answer, the patient, showing the department's number.
 
     Busy, no answer and a cut-off call are recorded as attempts automatically. Once the patient has answered, record
     the outcome yourself. Repeating the request returns the dial in progress.
     """
-    agent, dials = access.agent, access.services.dials
-    return DialOut.of(await dials.request(str(id), agent.name, body.fence, agent.phone, scope=access.scope))
+    return DialOut.of(await access.services.dials.request(access.actor, id, body.fence, access.agent.phone))
 
 
 @router.get("/{id:uuid}/dial", operation_id="get_dial", responses=problems(NO_DIAL))
-async def get_dial(id: UUID, access: Reader) -> DialOut:
+async def get_dial(id: CallbackPath, access: Reader) -> DialOut:
     """Return the newest dial of the callback."""
-    return DialOut.of(await access.services.dials.latest(str(id), scope=access.scope))
+    return DialOut.of(await access.services.dials.latest(access.actor, id))
 
 
 @router.delete("/{id:uuid}/dial", operation_id="cancel_dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
-async def cancel_dial(id: UUID, access: Worker) -> DialOut:
+async def cancel_dial(id: CallbackPath, access: Worker) -> DialOut:
     """End your dial and hang up both phones. `state` becomes `ended` once that is done."""
-    return DialOut.of(await access.services.dials.cancel(str(id), access.agent.name, scope=access.scope))
+    return DialOut.of(await access.services.dials.cancel(access.actor, id))

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Header
 from fastapi.responses import Response
@@ -21,6 +20,7 @@ from api.schemas.edits import (
     TransferIn,
     TransferredCallback,
 )
+from api.schemas.fields import CallbackPath
 from api.web.errors import VersionNeeded
 from api.web.problems import Statuses
 from desk.callbacks.errors import IdentityNotTaken
@@ -81,12 +81,11 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
                 body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.numbers.enable_h_numbers
             )
         phone = parse_phone(body.phone, allow_foreign=rules.allow_foreign or parts.settings.numbers.allow_foreign)
-        booked = await parts.errands.book(
+        booked = await parts.callbacks.edits.book(
+            access.actor,
             body.department,
-            access.agent.name,
             patient,
             phone,
-            scope=access.scope,
             language=body.language,
             priority=body.priority,
             note=body.note,
@@ -108,13 +107,12 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
         (428, "If-Match is required: send the version you read."),
     ),
 )
-async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
+async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
     """Change the priority or the note of the version you read. This works on claimed callbacks too."""
     given = body.model_fields_set
-    amended = await access.services.errands.amend(
-        str(id),
-        access.agent.name,
-        scope=access.scope,
+    amended = await access.services.callbacks.edits.amend(
+        access.actor,
+        id,
         versions=_versions(if_match),
         priority=body.priority if "priority" in given else None,
         note=(body.note or "") if "note" in given else None,
@@ -128,18 +126,17 @@ async def amend(id: UUID, body: AmendIn, access: Worker, if_match: IfMatch = Non
     response_model=TransferredCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent) -> Response:
+async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Idempotent) -> Response:
     """Transfer an open callback to another department, yours or not. Both departments' histories show it.
 
     `promise_kept` says whether the promise that the caller heard still stands; a promise in the past never does.
     """
 
     async def work() -> Answer:
-        sent = await access.services.errands.transfer(
-            str(id),
-            access.agent.name,
+        sent = await access.services.callbacks.edits.transfer(
+            access.actor,
+            id,
             body.department,
-            scope=access.scope,
             keep_promise=body.keep_promise,
             fence=body.fence,
             note=body.note,
@@ -156,9 +153,9 @@ async def transfer(id: UUID, body: TransferIn, access: Worker, once: Idempotent)
     response_model=ClaimedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
+async def extend(id: CallbackPath, body: ExtendIn, access: Worker) -> Response:
     """Extend the claim by a full lease from now. `version` does not change, and repeating it is harmless."""
-    held = await access.services.desk.extend(str(id), access.agent.name, body.fence, scope=access.scope)
+    held = await access.services.callbacks.claiming.extend(access.actor, id, body.fence)
     return respond(answered(ClaimedCallback.of(held, fence=held.fence), version=held.version))
 
 
@@ -168,13 +165,12 @@ async def extend(id: UUID, body: ExtendIn, access: Worker) -> Response:
     response_model=PromisedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
-async def promise_anew(id: UUID, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
+async def promise_anew(id: CallbackPath, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
     """Make a new promise and notify the patient by SMS. Earlier promises stay in the ledger."""
 
     async def work() -> Answer:
-        given = await access.services.errands.promise_anew(
-            str(id), access.agent.name, scope=access.scope, by=body.by, fence=body.fence, sms=body.sms
-        )
+        edits = access.services.callbacks.edits
+        given = await edits.promise_anew(access.actor, id, by=body.by, fence=body.fence, sms=body.sms)
         out = PromisedCallback.of(given.callback, sms_queued=given.sms_queued)
         return answered(out, version=given.callback.version, of=given.callback.department)
 

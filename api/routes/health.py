@@ -39,7 +39,7 @@ async def ready(services: Inside, response: Response) -> ReadyOut:
 
     Mistakes in operators' files and trouble with SMS are reported too, but do not make the service unready.
     """
-    database, asterisk = await asyncio.gather(check_database(services.desk), services.asterisk.check())
+    database, asterisk = await asyncio.gather(check_database(services.ping), services.asterisk.check())
     components = {
         "database": database,
         "asterisk": asterisk,

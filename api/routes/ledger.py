@@ -1,7 +1,6 @@
 """The ledger of promises, warnings, and the intake of a department."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -10,7 +9,7 @@ from api.access import Reader
 from api.idempotency import answered, respond
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, NOT_FOUND, Cursor, Limit
-from api.schemas.fields import SLUG, Moment
+from api.schemas.fields import SLUG, CallbackPath, Moment
 from api.schemas.ledger import (
     CallbackPromises,
     DepartmentPromisesOut,
@@ -84,7 +83,7 @@ async def department_intake(
     response_model=CallbackPromises,
     responses=problems(NOT_FOUND),
 )
-async def callback_promises(id: UUID, access: Reader) -> Response:
+async def callback_promises(id: CallbackPath, access: Reader) -> Response:
     """List every promise given for this callback, oldest first, each with its own outcome."""
     judged = await access.services.ledger.of_callback(str(id), scope=access.scope)
     return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

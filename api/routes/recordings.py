@@ -1,13 +1,13 @@
 """Recordings of what a caller says the call is about."""
 
 from typing import Final
-from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from api.access import Worker
 from api.openapi import API, problems
+from api.schemas.fields import CallbackPath
 from api.web.problems import Statuses
 from desk.recordings.errors import RecordingNotFound
 
@@ -34,10 +34,10 @@ NAMED = 'inline; filename="recording.wav"'
         **problems((404, "There is no such callback, or it has no recording.")),
     },
 )
-async def get_recording(id: UUID, access: Worker) -> Response:
+async def get_recording(id: CallbackPath, access: Worker) -> Response:
     """Return what the caller said the call is about. Each read is recorded in the history, with your name.
 
     Keep no copy: the recording is deleted with the callback's other data.
     """
-    sound = await access.services.recordings.hear(access.actor, str(id))
+    sound = await access.services.recordings.hear(access.actor, id)
     return Response(sound, media_type=WAV, headers={"Cache-Control": "no-store", "Content-Disposition": NAMED})

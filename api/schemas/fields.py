@@ -7,12 +7,15 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from api.web.text import PLAIN_TEXT
+from desk.ids import CallbackId
 from desk.numbers.identity_number import holds_identity
 
 MAX_LIMIT = 200
 MAX_NOTE = 1000
 BIGGEST_FENCE = 2**31 - 1
 SLUG = "^[a-z0-9-]+$"
+CallbackPath = Annotated[CallbackId, BeforeValidator(str), WithJsonSchema({"type": "string", "format": "uuid"})]
+"""A callback's id in a path, which names it as `{id:uuid}`."""
 Note = Annotated[
     str,
     Field(

@@ -28,6 +28,11 @@ class Actor:
         self.scope.require(department)
         self.reached(department)
 
+    def saw(self, callback_id: str, department: str) -> None:
+        """Record that this callback of this department is shown or changed."""
+        self.trail.saw(callback_id)
+        self.reached(department)
+
     def reached(self, department: str) -> None:
         """Record that something of this department is read or changed, if only an emergency access opens it."""
         if department in self.scope.borrowed:

@@ -1,59 +1,63 @@
-"""The busiest moves, for many agents at once: claimed, and completed. desk/database/batching.py is how they come
-together.
+"""Claims and completions of many agents, batched: one statement and one commit for all that arrive at the same time.
+
+PostgreSQL only. See desk/database/batching.py for how requests are gathered.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import timedelta
 
-from desk.callbacks import batched_claims_sql as together
+from desk.access.actor import SYSTEM
+from desk.callbacks import batched_claims_sql as sql
 from desk.callbacks.batched_claims_sql import Claim, Completion
 from desk.callbacks.model import Callback
-from desk.callbacks.repository import uuid
 from desk.clock import Clock
 from desk.database.batching import Batcher
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, is_inside_unit, one_statement
 
 
-class BatchedClaims(UnitsOfWork):
-    """One database's line, for those who are not part of a greater unit of work. On SQLite it does nothing."""
+class BatchedClaims(Service):
+    """The batched claims of one database, for requests that are no part of a larger unit of work."""
 
-    def __init__(self, *, database: Database, clock: Clock, lease: Callable[[], timedelta]) -> None:
-        super().__init__(database)
-        self._clock = clock
+    def __init__(self, *, database: Database, clock: Clock, lease: timedelta) -> None:
+        super().__init__(database=database, clock=clock)
         self._lease = lease
         self._claims: dict[str, Batcher[Claim, list[Callback]]] = {}
         self._completions: Batcher[Completion, Callback | None] = Batcher(self._complete)
 
-    async def claim(self, department: str, asked: Claim) -> list[Callback]:
-        """The next in line, leased; an empty list also when there is more to see to first: ask the desk then."""
-        if not self._is_here():
+    async def claim(self, department: str, claim: Claim) -> list[Callback]:
+        """Claim the next in line. An empty list may also mean that a lease that ran out must be ended first."""
+        if not self._is_possible():
             return []
         if department not in self._claims:
-            self._claims[department] = Batcher(lambda those: self._claim(department, those))
-        return await self._claims[department].ask(asked)
+            self._claims[department] = Batcher(lambda claims: self._claim(department, claims))
+        claimed = await self._claims[department].ask(claim)
+        for callback in claimed:
+            claim.actor.saw(callback.id, callback.department)
+        return claimed
 
     async def complete(self, completion: Completion) -> Callback | None:
-        """The callback, closed; None when it could not be, or not here: the desk says why. `CallbackNotFound`."""
-        if not self._is_here():
+        """Close a claimed callback. None if it can't be closed this way: the unbatched statement finds out why."""
+        if not self._is_possible():
             return None
-        return await self._completions.ask(replace(completion, id=uuid(completion.id)))
+        callback = await self._completions.ask(completion)
+        if callback:
+            completion.actor.saw(callback.id, callback.department)
+        return callback
 
-    def _is_here(self) -> bool:
-        return self._database.dialect == "postgresql" and self._part_of() is None
+    def _is_possible(self) -> bool:
+        return self._database.dialect == "postgresql" and not is_inside_unit(self._database)
 
-    async def _claim(self, department: str, asked: Sequence[Claim]) -> list[list[Callback]]:
-        async def work(connection: Connection) -> list[list[Callback]]:
-            now = self._clock.now()
-            taken = await together.claim(connection, department, asked, now=now, lease_until=now + self._lease())
-            return [[stored.callback for stored in each] for each in taken]
+    async def _claim(self, department: str, claims: Sequence[Claim]) -> list[list[Callback]]:
+        return await self._claim_all(SYSTEM, department, claims)
 
-        return await self._one_statement(work)
+    async def _complete(self, completions: Sequence[Completion]) -> list[Callback | None]:
+        return await self._complete_all(SYSTEM, completions)
 
-    async def _complete(self, asked: Sequence[Completion]) -> list[Callback | None]:
-        async def work(connection: Connection) -> list[Callback | None]:
-            done = await together.complete(connection, asked, self._clock.now())
-            return [stored.callback if stored else None for stored in done]
+    @one_statement
+    async def _claim_all(self, unit: Unit, department: str, claims: Sequence[Claim]) -> list[list[Callback]]:
+        return await sql.claim(unit, department, claims, lease_until=unit.now + self._lease)
 
-        return await self._one_statement(work)
+    @one_statement
+    async def _complete_all(self, unit: Unit, completions: Sequence[Completion]) -> list[Callback | None]:
+        return await sql.complete(unit, completions)

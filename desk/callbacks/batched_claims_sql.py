@@ -1,8 +1,8 @@
 """Claims and completions of several agents in one statement, which is a unit of work by itself. PostgreSQL only.
 
-The same moves as in desk/callbacks/transitions.py, for the case that nothing stands in their way: what does is left
-to be told there.
-Condition, lock, fence, history and attempts are all in the one statement, so it is done whole or not at all.
+These are the transitions of desk/callbacks/transitions.py for the usual case. In any other case the statement changes
+nothing, and the caller uses those transitions. Condition, lock, fence, history and attempts are all in the one
+statement, so all of it happens or nothing does.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, TextualSelect, column, text
 
-from desk.access.permissions import Scope
-from desk.callbacks.model import Attempt, AttemptOutcome
-from desk.callbacks.repository import Stored, read, shown
-from desk.database.engine import Connection
+from desk.access.actor import Actor
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback
+from desk.callbacks.repository import read, shown
 from desk.database.notify import HISTORY_WRITTEN
+from desk.database.unit_of_work import Unit
+from desk.ids import CallbackId
 from desk.inquiries.model import ClosedReason
 
 _SHOWN = ", ".join(f"c.{each.name}" for each in shown)
@@ -58,8 +59,8 @@ _COMPLETE = f"""
 with asked as (
     select * from unnest(
         cast(:ids as uuid[]), cast(:agents as text[]), cast(:fences as integer[]), cast(:outcomes as text[]),
-        cast(:tried_notes as text[]), cast(:reasons as text[]), cast(:notes as text[]), cast(:scopes as text[])
-    ) with ordinality as asked (id, agent, fence, outcome, tried_note, reason, note, scope, n)
+        cast(:attempt_notes as text[]), cast(:reasons as text[]), cast(:notes as text[]), cast(:scopes as text[])
+    ) with ordinality as asked (id, agent, fence, outcome, attempt_note, reason, note, scope, n)
 ), done as (
     update callbacks c
     set status = 'closed', claimed_by = null, lease_until = null, closed_reason = asked.reason, closed_at = :now,
@@ -68,10 +69,10 @@ with asked as (
     where c.id = any (cast(:ids as uuid[])) and c.id = asked.id and c.status = 'claimed'
     and c.claimed_by = asked.agent and c.fence = asked.fence
     and (asked.scope is null or c.department = any (string_to_array(asked.scope, ',')))
-    returning {_SHOWN}, n, asked.agent, asked.outcome, asked.tried_note
+    returning {_SHOWN}, n, asked.agent, asked.outcome, asked.attempt_note
 ), tried as (
     insert into attempts (callback_id, at, agent, outcome, counted, note)
-    select id, :now, agent, outcome, true, tried_note from done where outcome is not null
+    select id, :now, agent, outcome, true, attempt_note from done where outcome is not null
 ), noted as (
     insert into history (callback_id, department, at, event, actor, from_status, to_status, details, version)
     select done.id, done.department, :now, e.event, done.agent, e.from_status, e.to_status, e.details, e.version
@@ -87,7 +88,7 @@ select {_MINE}, n, {_TRIED.format(of="done")} from done
 
 
 def statement(sql: str) -> TextualSelect:
-    """With the types of its columns."""
+    """SQL text with the types of its columns."""
     return text(sql).columns(*_COLUMNS)
 
 
@@ -98,73 +99,69 @@ CLAIM, COMPLETE = statement(_CLAIM), statement(_COMPLETE)
 class Claim:
     """An agent asks for the next in line, up to `limit`."""
 
-    agent: str
+    actor: Actor
     limit: int
-    scope: Scope
 
 
 @dataclass(frozen=True)
 class Completion:
-    """An agent is done with a claimed callback: it is closed, after an attempt if there is an `outcome`."""
+    """An agent closes a claimed callback, after an attempt if there is an `outcome`."""
 
-    id: str
-    agent: str
+    actor: Actor
+    id: CallbackId
     fence: int
     reason: ClosedReason
-    scope: Scope
     note: str | None = None
     outcome: AttemptOutcome | None = None
-    tried_note: str | None = None
+    attempt_note: str | None = None
 
 
-async def claim(
-    connection: Connection, department: str, asked: Sequence[Claim], *, now: datetime, lease_until: datetime
-) -> list[list[Stored]]:
-    """What each gets, in claim order; nothing for anybody while a lease that ran out is to be ended.
+async def claim(unit: Unit, department: str, claims: Sequence[Claim], *, lease_until: datetime) -> list[list[Callback]]:
+    """Return what each agent gets, in claim order; nothing for anyone while a lease that ran out must be ended first.
 
-    Rows another unit of work holds are passed over. Who asks from outside the department gets none.
+    Rows that another unit of work holds are passed over. An agent whose scope is elsewhere gets nothing.
     """
-    limits = [each.limit if each.scope.covers(department) else 0 for each in asked]
-    agents = [each.agent for each, limit in zip(asked, limits, strict=True) for _ in range(limit)]
-    given = {"department": department, "agents": agents, "most": len(agents), "now": now, "lease_until": lease_until}
-    found = {n: stored for n, stored in await _run(connection, CLAIM, given)}
+    limits = [each.limit if each.actor.scope.covers(department) else 0 for each in claims]
+    agents = [each.actor.name for each, limit in zip(claims, limits, strict=True) for _ in range(limit)]
+    values = {"department": department, "agents": agents, "most": len(agents), "lease_until": lease_until}
+    found = dict(await _run(unit, CLAIM, values))
     places = iter(range(1, len(agents) + 1))
     return [[found[n] for n in [next(places) for _ in range(limit)] if n in found] for limit in limits]
 
 
-async def complete(connection: Connection, asked: Sequence[Completion], now: datetime) -> list[Stored | None]:
-    """Each as it is now; None for one whose claim is over, or that there isn't in its scope: nothing was done to it."""
-    given = {
-        "ids": [each.id for each in asked],
-        "agents": [each.agent for each in asked],
-        "fences": [each.fence for each in asked],
-        "outcomes": [each.outcome.value if each.outcome else None for each in asked],
-        "tried_notes": [each.tried_note for each in asked],
-        "reasons": [each.reason.value for each in asked],
-        "notes": [each.note for each in asked],
-        "scopes": [None if each.scope.departments is None else ",".join(each.scope.departments) for each in asked],
-        "now": now,
+async def complete(unit: Unit, completions: Sequence[Completion]) -> list[Callback | None]:
+    """Return each closed callback; None where the claim is over or the callback is not in the agent's scope."""
+    values = {
+        "ids": [each.id for each in completions],
+        "agents": [each.actor.name for each in completions],
+        "fences": [each.fence for each in completions],
+        "outcomes": [each.outcome.value if each.outcome else None for each in completions],
+        "attempt_notes": [each.attempt_note for each in completions],
+        "reasons": [each.reason.value for each in completions],
+        "notes": [each.note for each in completions],
+        "scopes": [_scope(each.actor) for each in completions],
     }
-    found = {n: stored for n, stored in await _run(connection, COMPLETE, given)}
-    return [_with_attempt(found.get(n), each, now) for n, each in enumerate(asked, 1)]
+    found = dict(await _run(unit, COMPLETE, values))
+    return [_with_attempt(unit, found.get(n), each) for n, each in enumerate(completions, 1)]
 
 
-async def _run(connection: Connection, query: TextualSelect, given: dict[str, Any]) -> list[tuple[int, Stored]]:
-    rows = (await connection.execute(query, given)).all()
+async def _run(unit: Unit, query: TextualSelect, values: dict[str, Any]) -> list[tuple[int, Callback]]:
+    rows = (await unit.connection.execute(query, values | {"now": unit.now})).all()
     if rows:
-        connection.info[HISTORY_WRITTEN] = True
+        unit.connection.info[HISTORY_WRITTEN] = True
     return [(row.n, read(row, [_attempt(*each) for each in row.tried or ()])) for row in rows]
+
+
+def _scope(actor: Actor) -> str | None:
+    return None if actor.scope.departments is None else ",".join(actor.scope.departments)
 
 
 def _attempt(at: str, agent: str, outcome: str, counted: bool, note: str | None) -> Attempt:
     return Attempt(datetime.fromisoformat(at).astimezone(UTC), agent, AttemptOutcome(outcome), counted, note)
 
 
-def _with_attempt(stored: Stored | None, asked: Completion, now: datetime) -> Stored | None:
-    if stored is None:
-        return None
-    asked.scope.touch(stored.callback.department)
-    if asked.outcome is None:
-        return stored
-    made = Attempt(now, asked.agent, asked.outcome, True, asked.tried_note)
-    return replace(stored, callback=replace(stored.callback, attempts=(*stored.callback.attempts, made)))
+def _with_attempt(unit: Unit, callback: Callback | None, completion: Completion) -> Callback | None:
+    if callback is None or completion.outcome is None:
+        return callback
+    made = Attempt(unit.now, completion.actor.name, completion.outcome, True, completion.attempt_note)
+    return replace(callback, attempts=(*callback.attempts, made))

@@ -1,43 +1,41 @@
 """Calls in the database: one row for each (Asterisk, channel), whether it led to a callback or not."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from desk.access.permissions import Scope
 from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
-from desk.database.engine import Connection
 from desk.database.pages import Page
+from desk.database.unit_of_work import Unit
+from desk.ids import CallbackId
 from desk.numbers.phone_number import PhoneNumber
-from desk.schema.scope import within
+from desk.schema.scope import in_scope
 from desk.schema.tables import calls
 
 c = calls.c
 
 
-async def find(connection: Connection, key: CallKey, *, scope: Scope) -> RecordedCall | None:
-    """What is kept of that call; locked for this unit of work."""
+async def find(unit: Unit, key: CallKey) -> RecordedCall | None:
+    """Find a call and lock it for this unit of work."""
     query = select(calls).where(c.asterisk_id == key.asterisk_id, c.channel_id == key.channel_id)
-    query = query.where(*within(connection, c.department, scope))
-    row = (await connection.execute(query.with_for_update())).one_or_none()
+    query = query.where(*in_scope(unit, c.department))
+    row = (await unit.connection.execute(query.with_for_update())).one_or_none()
     return _read(row) if row else None
 
 
-async def keep(
-    connection: Connection,
+async def store(
+    unit: Unit,
     known: RecordedCall | None,
     *,
     key: CallKey,
     department: str,
-    at: datetime,
     phone: PhoneNumber | None,
     step: IncompleteStep | None = None,
     why: WhyEnded | None = None,
-    callback_id: str | None = None,
+    callback_id: CallbackId | None = None,
 ) -> None:
-    """Add the call, or change the one `known` of that key. `Conflict` if another unit of work has just added it."""
+    """Add the call, or change the `known` one. Raises Conflict if another unit of work has just added it."""
     values: dict[str, Any] = {
         "phone": phone.e164 if phone else None,
         "phone_mobile": phone.mobile if phone else None,
@@ -47,24 +45,24 @@ async def keep(
         "callback_id": callback_id,
     }
     if known:
-        await connection.execute(update(calls).where(c.id == known.id, c.incomplete).values(**values))
+        await unit.connection.execute(update(calls).where(c.id == known.id, c.incomplete).values(**values))
         return
-    values |= {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": at}
-    await connection.execute(insert(calls).values(**values))
+    values |= {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": unit.now}
+    await unit.connection.execute(insert(calls).values(**values))
 
 
-async def page(
-    connection: Connection, *, scope: Scope, incomplete: bool | None, cursor: str | None, limit: int
-) -> Page[RecordedCall]:
-    """Calls to these departments, oldest first."""
-    query = select(calls).where(*within(connection, c.department, scope), c.forgotten_at.is_(None))
+async def page(unit: Unit, *, incomplete: bool | None, cursor: str | None, limit: int) -> Page[RecordedCall]:
+    """List calls to the actor's departments, oldest first. Raises BadCursor."""
+    query = select(calls).where(*in_scope(unit, c.department), c.forgotten_at.is_(None))
     if incomplete is not None:
         query = query.where(c.incomplete.is_(incomplete))
     if cursor is not None:
         query = query.where(c.id > cursors.call_place(cursor))
-    found = (await connection.execute(query.order_by(c.id).limit(limit + 1))).all()
-    items = [_read(row) for row in found[:limit]]
-    return Page(items, cursors.after_call(items[-1].id) if len(found) > limit else None)
+    found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()
+    calls_found = [_read(row) for row in found]
+    page = Page.cut(calls_found, limit, lambda call: cursors.after_call(call.id))
+    unit.trail.saw(*(call.callback_id for call in page.items if call.callback_id))
+    return page
 
 
 def _read(row: Any) -> RecordedCall:

@@ -1,21 +1,18 @@
-"""What agents do to callbacks besides ringing: book one for somebody, mend it, send it on, promise anew.
-
-Every method is one unit of work, as in desk/callbacks/queue.py.
-"""
+"""What agents do to callbacks besides calling: book one, change it, transfer it, promise a new time."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.errors import IdentityNotTaken
-from desk.callbacks.model import Callback, Registration
-from desk.callbacks.repository import RANK, Stored
-from desk.callbacks.service import QueueWork
-from desk.database.engine import Connection
+from desk.callbacks.model import Callback, RegistrationResult
+from desk.callbacks.repository import RANK
+from desk.callbacks.service import CallbackService
+from desk.database.unit_of_work import Unit, unit_of_work
+from desk.ids import CallbackId
 from desk.inquiries.availability import next_promise, promise_at, taken_over
 from desk.inquiries.errors import AlreadyOpenThere, IllegalMove, VersionConflict
 from desk.inquiries.model import Priority, Status
@@ -28,7 +25,7 @@ SWITCHBOARD = "switchboard"
 
 @dataclass(frozen=True)
 class Transfer:
-    """A callback in its new department. `promise_kept` false: the caller was promised another time, and now this."""
+    """A callback in its new department. `promise_kept` is false if the caller was promised another time before."""
 
     callback: Callback
     promise_kept: bool
@@ -37,196 +34,170 @@ class Transfer:
 
 @dataclass(frozen=True)
 class NewPromise:
-    """A callback with a newer promise. `sms_queued`: a text that tells of it is in the outbox."""
+    """A callback with a newer promise. `sms_queued`: a text with the new time is in the outbox."""
 
     callback: Callback
     sms_queued: bool
 
 
-class CallbackEdits(QueueWork):
+class CallbackEdits(CallbackService):
     """Changes to callbacks by agents."""
 
+    @unit_of_work
     async def book(
         self,
+        unit: Unit,
         department: str,
-        agent: str,
         patient: IdentityNumber | None,
         phone: PhoneNumber,
         *,
-        scope: Scope,
         language: str = "nb",
         priority: Priority = Priority.NORMAL,
         note: str | None = None,
-    ) -> Registration:
-        """Register a callback on somebody's behalf, as if they had rung now.
+    ) -> RegistrationResult:
+        """Register a callback on somebody's behalf, as if they had called now.
 
-        One who has an open callback there gets no second one: its count goes up, the note is added below, and it is
+        A person with an open callback there gets no second one: its count goes up, the note is added below, and it is
         urgent if either was. Raises DepartmentNotAllowed, DepartmentNotFound, IdentityNotTaken.
         """
-        rules = self._rules(department, scope)
+        rules = self._rules(unit, department)
         if patient and rules.identity == "off":
             raise IdentityNotTaken
-
-        async def work(connection: Connection) -> Registration:
-            now = self._clock.now()
-            indexes = self._vault.indexes(patient.value) if patient else None
-            there = await rows.find_open(connection, department, indexes, phone, scope=scope)
-            if there is None:
-                given = await next_promise(connection, rules, now)
-                made = await transitions.add_callback(
-                    *(connection, rules, self._vault, patient, phone, language, now),
-                    actor=agent,
-                    priority=priority,
-                    note=note,
-                    details={"source": SWITCHBOARD},
-                    given=given,
-                )
-                return Registration(made.callback, created=True, later=given.later)
-            changed: dict[str, Any] = {"note": transitions.joined(there.callback.note, note)}
-            if priority is Priority.URGENT:
-                changed["priority"] = RANK[priority]
-            again = await transitions.rang_again(
-                *(connection, rules, there, phone, language, now),
-                actor=agent,
-                changed=changed,
-                more={"source": SWITCHBOARD},
+        indexes = self._vault.indexes(patient.value) if patient else None
+        found = await rows.find_open(unit, department, indexes, phone)
+        if found is None:
+            offer = await next_promise(unit, rules)
+            added = await transitions.add_callback(
+                unit,
+                rules,
+                self._vault,
+                patient,
+                phone,
+                language,
+                offer,
+                priority=priority,
+                note=note,
+                details={"source": SWITCHBOARD},
             )
-            callback = again.callback
-            if phone != there.callback.phone:
-                callback = await self._notices.follow(connection, rules, callback, now)
-            return Registration(callback, created=False)
+            unit.saw(added.id, department)
+            return RegistrationResult(added, created=True, later=offer.later)
+        changed: dict[str, Any] = {"note": transitions.joined(found.note, note)}
+        if priority is Priority.URGENT:
+            changed["priority"] = RANK[priority]
+        more = {"source": SWITCHBOARD}
+        callback = await transitions.rang_again(unit, rules, found, phone, language, changed=changed, more=more)
+        unit.saw(callback.id, department)
+        if phone != found.phone:
+            callback = await self._notices.follow(unit.connection, rules, callback, unit.now)
+        return RegistrationResult(callback, created=False)
 
-        return await self._write(work)
-
+    @unit_of_work
     async def amend(
         self,
-        id: str,
-        agent: str,
+        unit: Unit,
+        id: CallbackId,
         *,
-        scope: Scope,
         versions: Collection[int] | None,
         priority: Priority | None = None,
         note: str | None = None,
     ) -> Callback:
-        """Set priority or note (an empty note takes it away); None leaves as it is.
+        """Set priority or note. An empty note removes it; None leaves it as it is.
 
-        `VersionConflict` unless the callback is at one of those `versions` now; None is any.
+        Raises CallbackNotFound, and VersionConflict unless the callback has one of those `versions` now (None: any).
         """
+        callback = await rows.locked(unit, id)
+        if versions is not None and callback.version not in versions:
+            raise VersionConflict
+        changes: dict[str, Any] = {}
+        new_priority = priority if priority is not callback.priority else None
+        if new_priority is not None:
+            changes["priority"] = RANK[new_priority]
+        if note is not None and (note or None) != callback.note:
+            changes["note"] = note or None
+        if not changes:
+            return callback
+        details = {"note": "note" in changes, "priority": new_priority.value if new_priority else None}
+        return await transitions.transition(unit, callback, "amended", details=details, **changes)
 
-        async def work(connection: Connection) -> Callback:
-            stored = await rows.locked(connection, id, scope=scope)
-            if versions is not None and stored.callback.version not in versions:
-                raise VersionConflict
-            changes: dict[str, Any] = {}
-            if priority is not None and priority is not stored.callback.priority:
-                changes["priority"] = RANK[priority]
-            if note is not None and (note or None) != stored.callback.note:
-                changes["note"] = note or None
-            if not changes:
-                return stored.callback
-            details = {"note": "note" in changes, "priority": priority.value if "priority" in changes else None}  # type: ignore[union-attr]
-            changed = await transitions.transition(
-                connection, stored, "amended", agent, self._clock.now(), details=details, **changes
-            )
-            return changed.callback
-
-        return await self._write(work)
-
+    @unit_of_work
     async def transfer(
         self,
-        id: str,
-        agent: str,
+        unit: Unit,
+        id: CallbackId,
         department: str,
         *,
-        scope: Scope,
         keep_promise: bool,
         fence: int | None,
         note: str | None = None,
     ) -> Transfer:
-        """Send an open callback on to another department, where it waits with its attempts counted from the start.
+        """Transfer an open callback to another department, where it waits with its attempts counted from the start.
 
-        `scope` is asked of where it is now: who may work there may send it anywhere, also out of their own sight.
-
-        The promise is kept if asked for, still ahead, and the new department rings then; else it is made by that
-        department's rules. A claimed one needs its `fence`. Raises AlreadyOpenThere, IllegalMove (closed, or there
-        already), ClaimLost, AlreadyClaimed.
+        The scope bounds where the callback is now: an agent there may transfer it anywhere, even out of their own
+        sight. The promise is kept if `keep_promise` is set, the promise is still ahead, and the new department calls
+        back then; else the new department's rules make a new one. A claimed callback needs its `fence`.
+        Raises CallbackNotFound, DepartmentNotFound, AlreadyOpenThere, IllegalMove (closed, or there already),
+        ClaimLost, AlreadyClaimed.
         """
         rules = self._departments().get(department)
+        callback = await self._open(unit, id, fence)
+        if callback.department == department:
+            raise IllegalMove("it is in that department already")
+        indexes = await transitions.indexes(unit, self._vault, callback)
+        if await rows.find_open(unit.as_system(), department, indexes, callback.phone):
+            raise AlreadyOpenThere
+        if keep_promise:
+            offer, kept = await taken_over(unit, rules, callback.promise, excluding=callback.id)
+        else:
+            offer, kept = await next_promise(unit, rules), False
+        promise = "kept" if kept else "recomputed"
+        out = {"to": department, "promise": promise}
+        await transitions.record_event(unit, callback, "transferred_out", details=out)
+        changes = await transitions.renew_promise(unit, rules, callback, PromiseReason.TRANSFERRED, offer)
+        changes |= {"department": department, "attempts_from": unit.now}
+        changes["note"] = transitions.joined(callback.note, note)
+        if not kept:
+            changes["not_before"] = None
+        transferred = await transitions.transition(
+            unit,
+            callback,
+            "transferred_in",
+            to=Status.WAITING if callback.status is not Status.WAITING else None,
+            details={"from": callback.department, "promise": promise},
+            **changes,
+        )
+        return Transfer(transferred, kept, sent_from=callback.department)
 
-        async def work(connection: Connection) -> Transfer:
-            now = self._clock.now()
-            stored = await self._free(connection, await rows.locked(connection, id, scope=scope), agent, fence, now)
-            callback = stored.callback
-            if callback.department == department:
-                raise IllegalMove("it is in that department already")
-            indexes = await transitions.indexes(connection, self._vault, stored)
-            if await rows.find_open(connection, department, indexes, callback.phone, scope=EVERYTHING):
-                raise AlreadyOpenThere
-            if keep_promise:
-                given, kept = await taken_over(connection, rules, callback.promise, now, excluding=callback.id)
-            else:
-                given, kept = await next_promise(connection, rules, now), False
-            told = "kept" if kept else "recomputed"
-            await transitions.record_event(
-                connection, stored, "transferred_out", agent, now, details={"to": department, "promise": told}
-            )
-            changes = await transitions.renew_promise(connection, rules, stored, now, PromiseReason.TRANSFERRED, given)
-            changes |= {"department": department, "attempts_from": now, "note": transitions.joined(callback.note, note)}
-            if not kept:
-                changes["not_before"] = None
-            moved = await transitions.transition(
-                *(connection, stored, "transferred_in", agent, now),
-                to=Status.WAITING if callback.status is not Status.WAITING else None,
-                details={"from": callback.department, "promise": told},
-                **changes,
-            )
-            return Transfer(moved.callback, kept, sent_from=callback.department)
-
-        return await self._write(work)
-
+    @unit_of_work
     async def promise_anew(
-        self, id: str, agent: str, *, scope: Scope, by: datetime | None, fence: int | None, sms: bool
+        self, unit: Unit, id: CallbackId, *, by: datetime | None, fence: int | None, sms: bool
     ) -> NewPromise:
-        """Give an open callback a new promise beside those it has: `by` that moment, or by the rules as of now.
+        """Give an open callback a new promise: `by` that moment, or by the rules as of now.
 
-        It isn't handed out before the new promise begins. With `sms` a text that tells of it is queued with the
-        promise, if SMS is on and the phone is a mobile that may be rung. Raises PromiseNotPossible, IllegalMove
+        It is not in line before the new promise begins. With `sms` a text with the new time is queued, if SMS is on
+        and the phone is a mobile that may be called. Raises CallbackNotFound, PromiseNotPossible, IllegalMove
         (unreachable or closed: reopen it), ClaimLost, AlreadyClaimed.
         """
-
-        async def work(connection: Connection) -> NewPromise:
-            now = self._clock.now()
-            stored = await self._free(connection, await rows.locked(connection, id, scope=scope), agent, fence, now)
-            callback = stored.callback
-            if callback.status not in (Status.WAITING, Status.CLAIMED):
-                raise IllegalMove("reopen it")
-            rules = self._departments().get(callback.department)
-            if by:
-                given = await promise_at(connection, rules, by, now, excluding=callback.id)
-            else:
-                given = await next_promise(connection, rules, now, excluding=callback.id)
-            changes = await transitions.renew_promise(connection, rules, stored, now, PromiseReason.BY_AGENT, given)
-            queued = sms and self._notices.reaches(rules, callback.phone)
-            changed = await transitions.transition(
-                *(connection, stored, "promised_anew", agent, now),
-                details={"sms": queued},
-                not_before=given.promise.from_,
-                **changes,
-            )
-            if not queued:
-                return NewPromise(changed.callback, False)
-            return NewPromise(await self._notices.new_promise(connection, rules, changed.callback, now), True)
-
-        return await self._write(work)
-
-    async def _free(
-        self, connection: Connection, stored: Stored, agent: str, fence: int | None, now: datetime
-    ) -> Stored:
-        """The callback if this agent may change it: claimed with that fence, or under nobody's claim, and open."""
-        if fence is not None:
-            transitions.require_claim(stored, agent, fence)
+        callback = await self._open(unit, id, fence)
+        if callback.status not in (Status.WAITING, Status.CLAIMED):
+            raise IllegalMove("reopen it")
+        rules = self._departments().get(callback.department)
+        if by:
+            offer = await promise_at(unit, rules, by, excluding=callback.id)
         else:
-            stored = await transitions.unclaimed(connection, stored, agent, now)
-        if stored.callback.status is Status.CLOSED:
+            offer = await next_promise(unit, rules, excluding=callback.id)
+        changes = await transitions.renew_promise(unit, rules, callback, PromiseReason.BY_AGENT, offer)
+        queued = sms and self._notices.reaches(rules, callback.phone)
+        changes["not_before"] = offer.promise.from_
+        changed = await transitions.transition(unit, callback, "promised_anew", details={"sms": queued}, **changes)
+        if queued:
+            changed = await self._notices.new_promise(unit.connection, rules, changed, unit.now)
+        return NewPromise(changed, queued)
+
+    async def _open(self, unit: Unit, id: CallbackId, fence: int | None) -> Callback:
+        """Lock an open callback that the actor may change. Raises CallbackNotFound, ClaimLost, AlreadyClaimed,
+        IllegalMove.
+        """
+        callback = await transitions.changeable(unit, await rows.locked(unit, id), fence)
+        if callback.status is Status.CLOSED:
             raise IllegalMove("it is closed")
-        return stored
+        return callback

@@ -1,23 +1,26 @@
-"""How many whole identity numbers one person may be shown: counted in the database, over all processes and restarts.
+"""Showing whole identity numbers: each time is in the history, and there is a limit per agent and hour.
 
-Who has used up an hour's share is refused until one more is due, and the department is told, once an hour: a row of its
-history, which reaches all who follow its changes, its leaders among them. The counts stand beside those of failed
-log-ins, under keys of their own: a bucket in `next_at`, when it will be full again; when it was told in `last_at`.
-Like those they may go when they are an hour old: a bucket is full by then.
+The counts are in the database, so they hold across processes and restarts. An agent who reaches the limit is refused
+until the hour's share grows again, and the department is notified once an hour by a row of its history, which everyone
+who follows its changes sees. The counts share a table with failed log-ins, under keys of their own: `next_at` is when
+the agent's share is whole again, `last_at` is when the department was notified. A count may be deleted after an hour.
 """
 
 import hashlib
-from datetime import datetime
 from typing import Final
 
 import structlog
 
-from desk.access.permissions import Scope
+from desk.access.actor import Actor
 from desk.callbacks import repository as callbacks
-from desk.database.engine import Connection
-from desk.history import history
-from desk.history.history import Entry
-from desk.limits import repository as login_tries
+from desk.callbacks.errors import TooManyNumbers
+from desk.clock import Clock
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, unit_of_work
+from desk.history import repository as history
+from desk.history.model import HistoryEntry
+from desk.ids import CallbackId
+from desk.limits import repository as counts
 from desk.limits.backoff import FORGOTTEN, Count
 from desk.limits.rate import Rate, use
 from desk.numbers.identity_number import IdentityNumber
@@ -29,48 +32,62 @@ REACHED: Final = "number_limit_reached"
 log = structlog.get_logger(__name__)
 
 
-async def show(
-    connection: Connection, vault: Vault, id: str, agent: str, *, scope: Scope, now: datetime, rate: Rate
-) -> IdentityNumber | int | None:
-    """The number of that callback, which is in its history then; None where there is none.
+class IdentityReveal(Service):
+    """Shows whole identity numbers to agents."""
 
-    A whole number instead: seconds until one more is shown to that agent. Raises CallbackNotFound.
-    """
-    callback = await callbacks.get(connection, id, scope=scope)
-    found = await callbacks.sealed_patient(connection, id, scope=scope)
-    if found is None:
-        return None
-    if wait := await _take(connection, vault, agent, now, rate):
-        await _tell(connection, vault, agent, callback.department, now, rate)
-        return wait
-    await history.append(connection, [Entry(callback.id, callback.department, now, "patient_viewed", agent)])
-    sealed, kind = found
-    return IdentityNumber(vault.open(sealed, callbacks.PATIENT_NUMBER, callback.id), kind)
+    def __init__(self, *, database: Database, vault: Vault, clock: Clock, rate: Rate = AN_HOUR) -> None:
+        """`rate`: how many identity numbers one agent may be shown."""
+        super().__init__(database=database, clock=clock)
+        self._vault = vault
+        self._rate = rate
 
+    async def reveal(self, by: Actor | Unit, id: CallbackId) -> IdentityNumber | None:
+        """The whole identity number, None if the callback has none. The history says first who sees it.
 
-async def _take(connection: Connection, vault: Vault, agent: str, now: datetime, rate: Rate) -> int:
-    """One more look by that agent. 0: it may be shown; else seconds until it may.
+        Raises CallbackNotFound, TooManyNumbers.
+        """
+        revealed = await self._reveal(by, id)
+        if isinstance(revealed, int):  # committed all the same: the department is notified
+            raise TooManyNumbers(revealed)
+        return revealed
 
-    Other looks by the same agent wait for this unit of work, so that many at once are no way around.
-    """
-    key = _key(vault, "numbers", agent)
-    before = (await login_tries.locked(connection, [key], now))[key]
-    asked = use(before.next_at, now, rate)
-    if not asked.wait:
-        await login_tries.put(connection, {key: Count(0, asked.full_at, now)})
-    return asked.wait
+    @unit_of_work
+    async def _reveal(self, unit: Unit, id: CallbackId) -> IdentityNumber | int | None:
+        """As `reveal`; a whole number is the seconds until the agent may see one more."""
+        callback = await callbacks.get(unit, id)
+        found = await callbacks.sealed_patient(unit, id)
+        if found is None:
+            return None
+        if wait := await self._count(unit):
+            await self._notify(unit, callback.department)
+            return wait
+        await history.add(unit, [HistoryEntry(callback.id, callback.department, "patient_viewed")])
+        sealed, kind = found
+        number = IdentityNumber(self._vault.open(sealed, callbacks.PATIENT_NUMBER, callback.id), kind)
+        unit.trail.revealed(number.value)
+        return number
 
+    async def _count(self, unit: Unit) -> int:
+        """Count one more number for this agent. Returns 0 if it may be shown, else seconds until it may.
 
-async def _tell(connection: Connection, vault: Vault, agent: str, department: str, now: datetime, rate: Rate) -> None:
-    """Tell the department, unless one was told of that agent within the hour: `failures` is how often that was."""
-    key = _key(vault, "numbers told", agent)
-    before = (await login_tries.locked(connection, [key], now))[key]
-    if before.failures and before.last_at > now - rate.per:
-        return
-    await login_tries.put(connection, {key: Count(before.failures + 1, now, now)})
-    await history.append(connection, [Entry(None, department, now, REACHED, agent)])
-    log.warning("somebody has seen as many identity numbers as one may", agent=agent, department=department)
+        Other requests by the same agent wait for this unit of work, so sending many at once does not help.
+        """
+        key = self._key("numbers", unit)
+        before = (await counts.locked(unit.connection, [key], unit.now))[key]
+        asked = use(before.next_at, unit.now, self._rate)
+        if not asked.wait:
+            await counts.put(unit.connection, {key: Count(0, asked.full_at, unit.now)})
+        return asked.wait
 
+    async def _notify(self, unit: Unit, department: str) -> None:
+        """Notify the department, unless one was notified of this agent within the hour."""
+        key = self._key("numbers told", unit)
+        before = (await counts.locked(unit.connection, [key], unit.now))[key]
+        if before.failures and before.last_at > unit.now - self._rate.per:
+            return
+        await counts.put(unit.connection, {key: Count(before.failures + 1, unit.now, unit.now)})
+        await history.add(unit, [HistoryEntry(None, department, REACHED)])
+        log.warning("An agent has reached the limit of identity numbers", agent=unit.actor.name, department=department)
 
-def _key(vault: Vault, what: str, agent: str) -> str:
-    return hashlib.sha256(vault.index(f"{what}\0{agent}")).hexdigest()
+    def _key(self, purpose: str, unit: Unit) -> str:
+        return hashlib.sha256(self._vault.index(f"{purpose}\0{unit.actor.name}")).hexdigest()

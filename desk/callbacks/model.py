@@ -1,10 +1,13 @@
 """The callback: what a caller is waiting for. Pure: no storage, no clock, no telephony."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
+from desk.callbacks.errors import CallbackNotFound
+from desk.ids import CallbackId, InquiryId
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
@@ -24,7 +27,7 @@ class AttemptOutcome(StrEnum):
 
 
 class IncompleteStep(StrEnum):
-    """How far a caller had come when the line went dead before anything was registered."""
+    """The step of the conversation at which a call ended before anything was registered."""
 
     WELCOME = "welcome"
     IDENTITY = "identity"
@@ -36,8 +39,8 @@ class IncompleteStep(StrEnum):
 class WhyEnded(StrEnum):
     """Why a call ended before anything was registered.
 
-    `NO_NUMBER`: there was none we could ring. `ANSWERED`: a simple question was, and no callback is wanted. `URGENT`:
-    put through at once. `TROUBLE`: it was ours, and the switchboard took the caller.
+    `NO_NUMBER`: there was no number we can call. `ANSWERED`: a recorded answer was enough. `URGENT`: the call was put
+    through at once. `TROUBLE`: we failed, and the switchboard took the call.
     """
 
     HUNG_UP = "hung_up"
@@ -51,9 +54,17 @@ class WhyEnded(StrEnum):
 UNANSWERED = frozenset({AttemptOutcome.NO_ANSWER, AttemptOutcome.BUSY, AttemptOutcome.VOICEMAIL})
 
 
+def callback_id(text: str) -> CallbackId:
+    """Read an id in any of the forms a UUID is written in. Raises CallbackNotFound for text that is not an id."""
+    try:
+        return CallbackId(InquiryId(str(UUID(text))))
+    except ValueError:
+        raise CallbackNotFound from None
+
+
 @dataclass(frozen=True)
 class CallKey:
-    """One call: the Asterisk node it came in on, and its channel there. Registering is idempotent on it."""
+    """Identifies a call: the Asterisk node it came in on, and its channel there. Registering is idempotent on it."""
 
     asterisk_id: str
     channel_id: str
@@ -61,7 +72,7 @@ class CallKey:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try to reach the patient. `counted` false: tried before the promised time, or too soon after the last."""
+    """One try to reach the patient. It is not `counted` before the promised time, or too soon after the last one."""
 
     at: datetime
     agent: str
@@ -72,13 +83,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Callback:
-    """A callback as it stands. Times are aware UTC; the whole identity number is never in here.
+    """A callback. Times are aware UTC. The whole identity number is never in here.
 
-    `fence` grows with each claim: whoever acts on a claim shows the value the claim gave.
-    `version` grows with each change but a longer lease and the state of `sms`, the newest text to the patient.
+    `fence` grows with each claim; an agent who acts on a claim shows the value the claim gave.
+    `version` grows with each change, except a longer lease and the state of `sms`, the newest text to the patient.
+    Attempts before `attempts_from` no longer count. `patient_index` finds other callbacks of the same person.
     """
 
-    id: str
+    id: CallbackId
     department: str
     status: Status
     priority: Priority
@@ -88,6 +100,7 @@ class Callback:
     promise: Promise
     promise_spoken: str
     attempts: tuple[Attempt, ...]
+    attempts_from: datetime
     call_count: int
     language: str
     created_at: datetime
@@ -99,13 +112,19 @@ class Callback:
     note: str | None
     sms: SmsState | None = None
     has_recording: bool = False
+    patient_index: bytes | None = field(default=None, repr=False)
+
+    @property
+    def counted(self) -> list[datetime]:
+        """When the attempts that count were made, oldest first."""
+        return [each.at for each in self.attempts if each.counted and each.at >= self.attempts_from]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackFilter:
-    """Which callbacks a list is to hold; None is no wish. `due_before`: promised by that moment or earlier.
+    """Which callbacks a list shows; None filters nothing. `due_before`: promised by that moment or earlier.
 
-    `text` is looked for in the note, letter case aside. `ids` may be in the list, `other_than` may not.
+    `text` is searched for in the note, ignoring case. Only `ids` are shown, and none of `other_than`.
     """
 
     status: Collection[Status] | None = None
@@ -119,10 +138,10 @@ class CallbackFilter:
 
 
 @dataclass(frozen=True)
-class Registration:
-    """What registering gave. `created` is false when the callback was there already (rung again, or a replay).
+class RegistrationResult:
+    """The caller's callback. `created` is false when it was open already, or when the same call registers again.
 
-    `later`: why a new one is promised a later time than the department's hours alone would give.
+    `later`: why a new callback is promised a later time than the department's hours alone would give.
     """
 
     callback: Callback
@@ -132,10 +151,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """One call that came in. `incomplete`: it ended at `step`, before a callback was registered, for the reason `why`.
-
-    `why` is None for a registered call, and for those kept before reasons were.
-    """
+    """A call that came in. `incomplete`: it ended at `step`, before a callback was registered, for the reason `why`."""
 
     id: int
     key: CallKey
@@ -144,5 +160,5 @@ class RecordedCall:
     phone: PhoneNumber | None
     step: IncompleteStep | None
     incomplete: bool
-    callback_id: str | None
+    callback_id: CallbackId | None
     why: WhyEnded | None = None

@@ -1,20 +1,17 @@
-"""What callers may do with the callback they have open already: hear where it stands, cancel it, change its number."""
+"""What callers may do with a callback they already have open: hear its status, cancel it, change its number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from desk.access.permissions import EVERYTHING
-from desk.callbacks import calls_repository as call_rows
+from desk.callbacks import calls_repository as calls
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.model import Callback, CallKey, RecordedCall
-from desk.callbacks.repository import Stored
-from desk.callbacks.service import QueueWork
-from desk.database.engine import Connection
-from desk.history.history import CALLER
+from desk.callbacks.model import Callback, CallKey
+from desk.callbacks.service import CallbackService
+from desk.database.unit_of_work import Unit, unit_of_work
 from desk.inquiries.errors import IllegalMove
 from desk.inquiries.model import ClosedReason, Status
 from desk.numbers.identity_number import IdentityNumber
@@ -25,9 +22,9 @@ from desk.numbers.phone_number import PhoneNumber
 class Standing:
     """A caller's open callback, after this call was counted.
 
-    `known_person`: the identity number keyed is the callback's, so that its status may be told. `ahead`: how many are
-    rung before it, None while an agent has it. `tried_in_vain`: we rang and nobody answered, so it is first in line
-    now. `late`: the promise had passed. `anew` is false when this very call had its callback already (taken up again).
+    `known_person`: the caller keyed the callback's identity number, so its status may be said. `ahead`: how many are
+    called before it, None while an agent has it. `tried_in_vain`: an attempt was not answered, so it is first in line
+    now. `late`: the promise had passed. `is_new_call` is false when this call was counted before.
     """
 
     callback: Callback
@@ -35,14 +32,16 @@ class Standing:
     ahead: int | None
     tried_in_vain: bool
     late: bool
-    anew: bool
+    is_new_call: bool
 
 
-class RepeatCallers(QueueWork):
-    """Second calls. A call reaches only the callback it was joined to by `rang_again`."""
+class RepeatCallers(CallbackService):
+    """Second calls. A call reaches only the callback that `rang_again` joined it to."""
 
+    @unit_of_work
     async def rang_again(
         self,
+        unit: Unit,
         call: CallKey,
         department: str,
         patient: IdentityNumber | None,
@@ -50,100 +49,69 @@ class RepeatCallers(QueueWork):
         *,
         language: str = "nb",
     ) -> Standing | None:
-        """Join the call to the caller's open callback there, found by person, else by the `phone` rung from.
+        """Join the call to the caller's open callback there, found by person, else by the `phone` they call from.
 
-        Its count goes up, also while an agent has it; its number stays. After a missed attempt it is first in line.
-        None when there is none. The same `call` again changes nothing.
+        Its count goes up, also while an agent has it. Its number stays. After an unanswered attempt it goes first in
+        line. Returns None if there is none. The same `call` again changes nothing. Raises DepartmentNotFound.
         """
         rules = self._departments().get(department)
+        known = await calls.find(unit, call)
+        indexes = self._vault.indexes(patient.value) if patient else None
+        if known and known.callback_id:
+            callback = await rows.locked(unit, known.callback_id)
+            return await self._standing(unit, callback, callback, indexes, is_new_call=False)
+        before = await rows.find_open_of_caller(unit, department, indexes, phone)
+        if before is None:
+            return None
+        named = None
+        if patient and before.patient_index is None:
+            named = transitions.patient_columns(self._vault, patient, before.id)
+        callback = await transitions.rang_again(unit, rules, before, before.phone, language, changed=named)
+        await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
+        return await self._standing(unit, callback, before, indexes, is_new_call=True)
 
-        async def work(connection: Connection) -> Standing | None:
-            now = self._clock.now()
-            known = await call_rows.find(connection, call, scope=EVERYTHING)
-            indexes = self._vault.indexes(patient.value) if patient else None
-            if known and known.callback_id:
-                joined = await rows.locked(connection, known.callback_id, scope=EVERYTHING)
-                return await self._standing(connection, joined, joined, indexes, anew=False)
-            before = await rows.find_open_of_caller(connection, department, indexes, phone, scope=EVERYTHING)
-            if before is None:
-                return None
-            number = before.callback.phone
-            named = self._patient(patient, before.callback.id) if patient and before.patient_index is None else None
-            stored = await transitions.rang_again(connection, rules, before, number, language, now, changed=named)
-            await call_rows.keep(
-                connection,
-                known,
-                key=call,
-                department=department,
-                at=now,
-                phone=phone,
-                callback_id=stored.callback.id,
-            )
-            return await self._standing(connection, stored, before, indexes, anew=True)
+    @unit_of_work
+    async def cancel(self, unit: Unit, call: CallKey) -> Callback:
+        """Close the callback this call was joined to, because the caller asks; also while an agent has it.
 
-        return await self._write(work)
-
-    async def cancel(self, call: CallKey) -> Callback:
-        """Close the callback this call was joined to, at the caller's wish; also while an agent has it.
-
-        Closed already, it stays as it is. Raises `CallbackNotFound` if the call was joined to none.
+        A closed callback stays as it is. Raises CallbackNotFound if the call was joined to none.
         """
+        callback = await self._joined(unit, call)
+        if callback.status is Status.CLOSED:
+            return callback
+        return await transitions.close(unit, callback, ClosedReason.CANCELLED_BY_CALLER, None)
 
-        async def work(connection: Connection) -> Callback:
-            stored = await self._joined(connection, call)
-            if stored.callback.status is Status.CLOSED:
-                return stored.callback
-            reason = ClosedReason.CANCELLED_BY_CALLER
-            return (await transitions.close(connection, stored, CALLER, reason, None, self._clock.now())).callback
+    @unit_of_work
+    async def change_phone(self, unit: Unit, call: CallKey, phone: PhoneNumber) -> Callback:
+        """Change the number of the callback this call was joined to. SMS texts go to the new number as well.
 
-        return await self._write(work)
-
-    async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
-        """Ring that number instead, for the callback this call was joined to.
-
-        Texts follow it (desk/messages/notices.py). Raises `CallbackNotFound` if the call was joined to none,
-        `IllegalMove` if an
-        agent has closed it meanwhile.
+        Raises CallbackNotFound if the call was joined to none, IllegalMove if an agent has closed it meanwhile.
         """
+        callback = await self._joined(unit, call)
+        if callback.status is Status.CLOSED:
+            raise IllegalMove("it is closed")
+        if callback.phone == phone:
+            return callback
+        columns: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
+        changed = await transitions.transition(unit, callback, "phone_changed", **columns)
+        rules = self._departments().get(changed.department)
+        return await self._notices.follow(unit.connection, rules, changed, unit.now)
 
-        async def work(connection: Connection) -> Callback:
-            stored = await self._joined(connection, call)
-            if stored.callback.status is Status.CLOSED:
-                raise IllegalMove("it is closed")
-            if stored.callback.phone == phone:
-                return stored.callback
-            changes: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
-            now = self._clock.now()
-            changed = await transitions.transition(connection, stored, "phone_changed", CALLER, now, **changes)
-            rules = self._departments().get(changed.callback.department)
-            return await self._notices.follow(connection, rules, changed.callback, now)
-
-        return await self._write(work)
-
-    async def _joined(self, connection: Connection, call: CallKey) -> Stored:
-        known: RecordedCall | None = await call_rows.find(connection, call, scope=EVERYTHING)
+    async def _joined(self, unit: Unit, call: CallKey) -> Callback:
+        known = await calls.find(unit, call)
         if known is None or known.callback_id is None:
             raise CallbackNotFound
-        return await rows.locked(connection, known.callback_id, scope=EVERYTHING)
+        return await rows.locked(unit, known.callback_id)
 
     async def _standing(
-        self, connection: Connection, stored: Stored, before: Stored, indexes: Sequence[bytes] | None, *, anew: bool
+        self, unit: Unit, callback: Callback, before: Callback, indexes: Sequence[bytes] | None, *, is_new_call: bool
     ) -> Standing:
-        waits = stored.callback.status is Status.WAITING
-        now = self._clock.now()
+        waits = callback.status is Status.WAITING
         return Standing(
-            callback=stored.callback,
+            callback=callback,
             known_person=indexes is not None and before.patient_index in indexes,
-            ahead=await claims.ahead_of(connection, stored.callback, now, scope=EVERYTHING) if waits else None,
+            ahead=await claims.ahead_of(unit, callback) if waits else None,
             tried_in_vain=transitions.tried_in_vain(before),
-            late=before.callback.promise.by <= now,
-            anew=anew,
+            late=before.promise.by <= unit.now,
+            is_new_call=is_new_call,
         )
-
-    def _patient(self, patient: IdentityNumber, id: str) -> dict[str, Any]:
-        return {
-            "patient_kind": patient.kind.value,
-            "patient_masked": patient.masked,
-            "patient_number": self._vault.seal(patient.value, rows.PATIENT_NUMBER, id),
-            "patient_index": self._vault.index(patient.value),
-        }

@@ -1,25 +1,24 @@
 """Callbacks, their attempts and promises in the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 
-from desk.access.permissions import Scope
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.departments.departments import Policy
+from desk.ids import CallbackId
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import Promise, PromiseReason
-from desk.schema.scope import in_department, one_of, within
+from desk.schema.scope import in_scope, is_department, one_of
 from desk.schema.tables import attempts, callbacks, promises
 
 c = callbacks.c
@@ -31,28 +30,14 @@ PATIENT_NUMBER = "callbacks.patient_number"
 
 _unread = {"patient_number", "not_before", "closed_at", "forgotten_at", "legal_hold"}
 shown = [column for column in c if column.name not in _unread]
-"""The columns a `Stored` is read from: the sealed number stays in the table."""
+"""The columns a `Callback` is read from: the sealed number stays in the table."""
 kept = c.forgotten_at.is_(None)
 """Callbacks whose person's data are still there: what is left of the others is for counting only."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A callback and what only the desk needs to know of it. Attempts before `attempts_from` no longer count."""
-
-    callback: Callback
-    patient_index: bytes | None
-    attempts_from: datetime
-
-    @property
-    def counted(self) -> list[datetime]:
-        """When the attempts were that count, oldest first."""
-        return [each.at for each in self.callback.attempts if each.counted and each.at >= self.attempts_from]
-
-
-def read(row: Any, tried: Sequence[Attempt] = ()) -> Stored:
-    """A row of the `shown` columns."""
-    callback = Callback(
+def read(row: Any, tried: Sequence[Attempt] = ()) -> Callback:
+    """Read a row of the `shown` columns."""
+    return Callback(
         id=row.id,
         department=row.department,
         status=Status(row.status),
@@ -60,9 +45,11 @@ def read(row: Any, tried: Sequence[Attempt] = ()) -> Stored:
         phone=PhoneNumber(row.phone, row.phone_mobile),
         patient_kind=IdentityKind(row.patient_kind) if row.patient_kind else None,
         patient_masked=row.patient_masked,
+        patient_index=row.patient_index,
         promise=Promise(Policy(row.promise_policy), row.promise_from, row.promise_by),
         promise_spoken=row.promise_spoken,
         attempts=tuple(tried),
+        attempts_from=row.attempts_from,
         call_count=row.call_count,
         language=row.language,
         created_at=row.created_at,
@@ -75,7 +62,6 @@ def read(row: Any, tried: Sequence[Attempt] = ()) -> Stored:
         sms=SmsState(row.sms) if row.sms else None,
         has_recording=row.has_recording,
     )
-    return Stored(callback, row.patient_index, row.attempts_from)
 
 
 def promise_columns(promise: Promise, spoken: str) -> dict[str, Any]:
@@ -88,98 +74,93 @@ def promise_columns(promise: Promise, spoken: str) -> dict[str, Any]:
     }
 
 
-async def add(connection: Connection, **values: Any) -> Stored:
-    """A new callback, waiting. `Conflict` if the same person has an open one in the department."""
+async def add(unit: Unit, **values: Any) -> Callback:
+    """Add a callback, waiting. Raises Conflict if the same person has an open one in the department."""
     values |= {"status": Status.WAITING.value, "fence": 0, "version": 1, "call_count": 1}
-    row = (await connection.execute(insert(callbacks).values(**values).returning(*shown))).one()
+    row = (await unit.connection.execute(insert(callbacks).values(**values).returning(*shown))).one()
     return read(row)
 
 
 async def find_open(
-    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber, *, scope: Scope
-) -> Stored | None:
-    """The open callback of the same person, or without a person of the same phone; locked for this unit of work.
+    unit: Unit, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber
+) -> Callback | None:
+    """Find the open callback of the same person, or without a person of the same phone; lock it for this unit of work.
 
-    The person is found by any of the `indexes`. None found, nobody else makes one until this unit of work ends.
+    The person is found by any of the `indexes`. If there is none, no one else can make one until this unit of work
+    ends.
     """
-    await _one_at_a_time(connection, department, indexes)
-    return await _one(connection, _open_of(connection, department, indexes, phone, scope))
+    await _one_at_a_time(unit, department, indexes)
+    return await _one(unit, _open_of(unit, department, indexes, phone))
 
 
 async def find_open_of_caller(
-    connection: Connection,
-    department: str,
-    indexes: Sequence[bytes] | None,
-    phone: PhoneNumber | None,
-    *,
-    scope: Scope,
-) -> Stored | None:
-    """The open callback of the same person, else of the same phone; locked for this unit of work.
+    unit: Unit, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None
+) -> Callback | None:
+    """Find the open callback of the same person, else of the same phone; lock it for this unit of work.
 
-    By phone, one without a person comes first. Another person's is never someone's who has told who they are; told
-    nothing, the caller may be the one person we have under that phone, but of several it could be any: None.
+    By phone, a callback without a person comes first. A caller who has keyed an identity number never gets another
+    person's callback. A caller who has not gets the callback of the only person with that phone; where there are
+    several it could be anyone's, so the answer is None.
     """
-    await _one_at_a_time(connection, department, indexes)
-    if indexes and (same := await _one(connection, _open_of(connection, department, indexes, phone, scope))):
+    await _one_at_a_time(unit, department, indexes)
+    if indexes and (same := await _one(unit, _open_of(unit, department, indexes, phone))):
         return same
     if phone is None:
         return None
-    nameless = await _one(connection, _open_of(connection, department, None, phone, scope))
+    nameless = await _one(unit, _open_of(unit, department, None, phone))
     if nameless or indexes:
         return nameless
     same_phone = [
-        in_department(c.department, department, scope),
+        is_department(unit, c.department, department),
         c.status != Status.CLOSED.value,
         c.phone == phone.e164,
     ]
-    found = await _with_attempts(connection, select(*shown).where(*same_phone).with_for_update())
+    found = await _with_attempts(unit, select(*shown).where(*same_phone).with_for_update())
     return found[0] if len(found) == 1 else None
 
 
-async def locked(connection: Connection, id: str, *, scope: Scope) -> Stored:
-    """That callback, kept from others until this unit of work ends. Outside the scope too: `CallbackNotFound`."""
-    stored = await _one(connection, _that(connection, id, scope))
-    if stored is None:
+async def locked(unit: Unit, id: CallbackId) -> Callback:
+    """Lock a callback until this unit of work ends. Raises CallbackNotFound, also outside the actor's scope."""
+    callback = await _one(unit, _that(unit, id))
+    if callback is None:
         raise CallbackNotFound
-    scope.touch(stored.callback.department)
-    return stored
+    unit.saw(callback.id, callback.department)
+    return callback
 
 
-async def get(connection: Connection, id: str, *, scope: Scope) -> Callback:
-    """That callback, as it stands. Outside the scope too: `CallbackNotFound`."""
-    found = await _with_attempts(connection, select(*shown).where(*_that(connection, id, scope)))
+async def get(unit: Unit, id: CallbackId) -> Callback:
+    """Read a callback. Raises CallbackNotFound, also outside the actor's scope."""
+    found = await _with_attempts(unit, select(*shown).where(*_that(unit, id)))
     if not found:
         raise CallbackNotFound
-    scope.touch(found[0].callback.department)
-    return found[0].callback
+    unit.saw(found[0].id, found[0].department)
+    return found[0]
 
 
-async def sealed_patient(connection: Connection, id: str, *, scope: Scope) -> tuple[bytes, IdentityKind] | None:
-    """The sealed identity number and its kind; None when the callback has none, or is outside the scope."""
-    query = select(c.patient_number, c.patient_kind).where(*_that(connection, id, scope))
-    row = (await connection.execute(query)).one_or_none()
+async def sealed_patient(unit: Unit, id: CallbackId) -> tuple[bytes, IdentityKind] | None:
+    """Read the sealed identity number and its kind; None if there is none, or the callback is outside the scope."""
+    query = select(c.patient_number, c.patient_kind).where(*_that(unit, id))
+    row = (await unit.connection.execute(query)).one_or_none()
     return (row.patient_number, IdentityKind(row.patient_kind)) if row and row.patient_number else None
 
 
-async def lengthen(connection: Connection, stored: Stored, lease_until: datetime) -> Stored:
-    """A longer lease. The version stays: who edits the note meanwhile is not told of a conflict."""
-    statement = update(callbacks).where(c.id == stored.callback.id).values(lease_until=lease_until).returning(*shown)
-    return read((await connection.execute(statement)).one(), stored.callback.attempts)
+async def lengthen(unit: Unit, callback: Callback, lease_until: datetime) -> Callback:
+    """Set a longer lease. The version stays: an agent who edits the note meanwhile gets no conflict."""
+    statement = update(callbacks).where(c.id == callback.id).values(lease_until=lease_until).returning(*shown)
+    return read((await unit.connection.execute(statement)).one(), callback.attempts)
 
 
-async def change(connection: Connection, stored: Stored, **values: Any) -> Stored:
+async def change(unit: Unit, callback: Callback, **values: Any) -> Callback:
     """Change a locked callback; its version grows."""
-    statement = (
-        update(callbacks).where(c.id == stored.callback.id).values(**values, version=c.version + 1).returning(*shown)
-    )
-    return read((await connection.execute(statement)).one(), stored.callback.attempts)
+    statement = update(callbacks).where(c.id == callback.id).values(**values, version=c.version + 1).returning(*shown)
+    return read((await unit.connection.execute(statement)).one(), callback.attempts)
 
 
-async def add_attempt(connection: Connection, stored: Stored, attempt: Attempt) -> Stored:
-    """One more attempt; `stored` with it."""
-    await connection.execute(
+async def add_attempt(unit: Unit, callback: Callback, attempt: Attempt) -> Callback:
+    """Add an attempt. Returns the callback with it."""
+    await unit.connection.execute(
         insert(attempts).values(
-            callback_id=stored.callback.id,
+            callback_id=callback.id,
             at=attempt.at,
             agent=attempt.agent,
             outcome=attempt.outcome.value,
@@ -187,13 +168,12 @@ async def add_attempt(connection: Connection, stored: Stored, attempt: Attempt) 
             note=attempt.note,
         )
     )
-    return replace(stored, callback=replace(stored.callback, attempts=(*stored.callback.attempts, attempt)))
+    return replace(callback, attempts=(*callback.attempts, attempt))
 
 
 async def add_promise(
-    connection: Connection,
-    id: str,
-    at: datetime,
+    unit: Unit,
+    callback: Callback,
     promise: Promise,
     spoken: str,
     *,
@@ -201,66 +181,59 @@ async def add_promise(
     due: datetime,
     reason: PromiseReason,
 ) -> None:
-    """Keep a promise for good: the callback's own columns hold only the newest."""
-    values = {"callback_id": id, "at": at, "department": department, "due": due, "reason": reason.value}
-    await connection.execute(insert(promises).values(**values, **promise_columns(promise, spoken)))
+    """Add a promise to those that are kept; the callback's own columns hold only the newest."""
+    values = {"callback_id": callback.id, "at": unit.now, "department": department, "due": due, "reason": reason.value}
+    await unit.connection.execute(insert(promises).values(**values, **promise_columns(promise, spoken)))
 
 
-async def with_attempts(connection: Connection, rows: Sequence[Any]) -> list[Stored]:
-    """Rows of the `shown` columns with their attempts, which take one query together."""
+async def with_attempts(unit: Unit, rows: Sequence[Any]) -> list[Callback]:
+    """Read rows of the `shown` columns and their attempts, all attempts in one query."""
     if not rows:
         return []
     tried: dict[str, list[Attempt]] = {row.id: [] for row in rows}
-    query = select(attempts).where(one_of(connection, attempts.c.callback_id, list(tried))).order_by(attempts.c.id)
-    for row in await connection.execute(query):
+    of = one_of(unit.connection, attempts.c.callback_id, list(tried))
+    for row in await unit.connection.execute(select(attempts).where(of).order_by(attempts.c.id)):
         attempt = Attempt(row.at, row.agent, AttemptOutcome(row.outcome), row.counted, row.note)
         tried[row.callback_id].append(attempt)
     return [read(row, tried[row.id]) for row in rows]
 
 
-def _that(connection: Connection, id: str, scope: Scope) -> list[ColumnElement[bool]]:
-    """That callback, if the scope has it and its person's data are still there."""
-    return [c.id == uuid(id), kept, *within(connection, c.department, scope)]
+def _that(unit: Unit, id: CallbackId) -> list[ColumnElement[bool]]:
+    """That callback, if it is in the actor's scope and its person's data are still there."""
+    return [c.id == id, kept, *in_scope(unit, c.department)]
 
 
 def _open_of(
-    connection: Connection, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None, scope: Scope
+    unit: Unit, department: str, indexes: Sequence[bytes] | None, phone: PhoneNumber | None
 ) -> list[ColumnElement[bool]]:
     """The partial unique indexes, as conditions."""
-    same = [in_department(c.department, department, scope), c.status != Status.CLOSED.value]
+    same = [is_department(unit, c.department, department), c.status != Status.CLOSED.value]
     if not indexes:
         return [*same, c.patient_index.is_(None), c.phone == (phone.e164 if phone else None)]
     if len(indexes) == 1:
         return [*same, c.patient_index == indexes[0]]
-    return [*same, c.patient_index.is_not(None), one_of(connection, c.patient_index, indexes)]
+    return [*same, c.patient_index.is_not(None), one_of(unit.connection, c.patient_index, indexes)]
 
 
-async def _one_at_a_time(connection: Connection, department: str, indexes: Sequence[bytes] | None) -> None:
-    """While the index key is changed: who makes an open callback for a person there waits for whoever else does.
+async def _one_at_a_time(unit: Unit, department: str, indexes: Sequence[bytes] | None) -> None:
+    """While the index key is rotated: let only one unit of work at a time open a callback for a person there.
 
-    The unique index can't tell that two indexes of different keys are one person's, and processes may differ in which
-    key they write with. They have at least one in common, so each takes a lock for all it has, in the same order.
-    SQLite has one writer at a time anyway.
+    The unique index can't tell that two indexes made with different keys are the same person's, and processes may
+    differ in which key they write with. They have at least one key in common, so each takes a lock for every key it
+    has, in the same order. SQLite has one writer at a time anyway.
     """
-    if indexes is None or len(indexes) == 1 or connection.dialect.name != "postgresql":
+    if indexes is None or len(indexes) == 1 or unit.connection.dialect.name != "postgresql":
         return
     slug = department.encode()
     locks = sorted(int.from_bytes(sha256(slug + b"\0" + i).digest()[:8], "big", signed=True) for i in indexes)
-    await connection.execute(select(*(func.pg_advisory_xact_lock(lock).label(f"n{n}") for n, lock in enumerate(locks))))
+    taken = (func.pg_advisory_xact_lock(lock).label(f"n{n}") for n, lock in enumerate(locks))
+    await unit.connection.execute(select(*taken))
 
 
-async def _one(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> Stored | None:
-    found = await _with_attempts(connection, select(*shown).where(*conditions).with_for_update())
+async def _one(unit: Unit, conditions: Sequence[ColumnElement[bool]]) -> Callback | None:
+    found = await _with_attempts(unit, select(*shown).where(*conditions).with_for_update())
     return found[0] if found else None
 
 
-async def _with_attempts(connection: Connection, query: Select[Any]) -> list[Stored]:
-    return await with_attempts(connection, (await connection.execute(query)).all())
-
-
-def uuid(id: str) -> str:
-    """As the database spells it. Raises `CallbackNotFound` for what can't be a callback's id."""
-    try:
-        return str(UUID(id))
-    except ValueError:
-        raise CallbackNotFound from None
+async def _with_attempts(unit: Unit, query: Select[Any]) -> list[Callback]:
+    return await with_attempts(unit, (await unit.connection.execute(query)).all())

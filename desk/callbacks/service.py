@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 
-from desk.access.permissions import Scope
 from desk.clock import Clock
 from desk.database.engine import Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Service, Unit
 from desk.departments.departments import Department, Departments
 from desk.messages.notices import Notices
 from desk.vault.vault import Vault
 
 
-class QueueWork(UnitsOfWork):
-    """Units of work on the queue itself, with the departments' rules, the vault and the clock they need."""
+class CallbackService(Service):
+    """A service of callbacks: it knows the departments' rules, seals identity numbers and writes to patients."""
 
     def __init__(
         self,
@@ -23,17 +22,16 @@ class QueueWork(UnitsOfWork):
         clock: Clock,
         notices: Notices | None = None,
     ) -> None:
-        """Without `notices` patients are told nothing in writing."""
-        super().__init__(database)
+        """Without `notices` no SMS is sent."""
+        super().__init__(database=database, clock=clock)
         self._departments = departments
         self._vault = vault
-        self._clock = clock
         self._notices = notices or Notices(vault=vault, texts=lambda: None)
 
-    def _rules(self, department: str, scope: Scope) -> Department:
-        """The rules of a department that was named. Raises DepartmentNotAllowed, DepartmentNotFound.
+    def _rules(self, unit: Unit, department: str) -> Department:
+        """The rules of a department that the actor named. Raises DepartmentNotAllowed, DepartmentNotFound.
 
-        Outside the scope it is not told whether there is one of that name.
+        Outside the scope the answer is the same whether the department exists or not.
         """
-        scope.require(department)
+        unit.actor.require(department)
         return self._departments().get(department)

@@ -1,20 +1,19 @@
-"""What happens to one callback inside a unit of work: made, moved, promised anew. Each next_status leaves one
-history row.
+"""What happens to one callback inside a unit of work: registered, moved to another status, promised a new time.
+
+Each transition writes one history row.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
-from desk.access.permissions import Scope
 from desk.callbacks import repository as rows
-from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome
-from desk.callbacks.repository import RANK, Stored
-from desk.database.engine import Connection
+from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, Callback
+from desk.callbacks.repository import RANK
+from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
-from desk.history import history
-from desk.history.history import CALLER, SYSTEM, Details, Entry
+from desk.history import repository as history
+from desk.history.model import Details, HistoryEntry
+from desk.ids import new_callback_id
 from desk.inquiries.availability import next_promise, unanswered
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import ClosedReason, Priority, Status, next_status
@@ -29,78 +28,80 @@ CLOSING = {AttemptOutcome.REACHED: ClosedReason.REACHED, AttemptOutcome.WRONG_NU
 
 
 async def add_callback(
-    connection: Connection,
+    unit: Unit,
     rules: Department,
     vault: Vault,
     patient: IdentityNumber | None,
     phone: PhoneNumber,
     language: str,
-    now: datetime,
+    offer: PromiseOffer,
     *,
-    actor: str = CALLER,
     priority: Priority = Priority.NORMAL,
     note: str | None = None,
     details: Details | None = None,
-    given: PromiseOffer | None = None,
-) -> Stored:
-    """A new callback with its first promise, the next there is room for unless given: the caller's, or `actor`'s."""
-    given = given or await next_promise(connection, rules, now)
-    spoken = spoken_text(given.promise, rules, now, language)
-    id = str(uuid4())
-    stored = await rows.add(
-        connection,
+) -> Callback:
+    """Add a callback with its first promise."""
+    spoken = spoken_text(offer.promise, rules, unit.now, language)
+    id = new_callback_id()
+    callback = await rows.add(
+        unit,
         id=id,
         department=rules.slug,
         priority=RANK[priority],
         note=note,
         phone=phone.e164,
         phone_mobile=phone.mobile,
-        patient_kind=patient.kind.value if patient else None,
-        patient_masked=patient.masked if patient else None,
-        patient_number=vault.seal(patient.value, rows.PATIENT_NUMBER, id) if patient else None,
-        patient_index=vault.index(patient.value) if patient else None,
+        **patient_columns(vault, patient, id),
         language=language,
-        created_at=now,
-        attempts_from=now,
-        **rows.promise_columns(given.promise, spoken),
+        created_at=unit.now,
+        attempts_from=unit.now,
+        **rows.promise_columns(offer.promise, spoken),
     )
-    await _keep_promise(connection, stored, rules, now, given, spoken, PromiseReason.REGISTERED)
-    await record_event(connection, stored, "registered", actor, now, to_status=Status.WAITING, details=details)
-    return stored
+    await _store_promise(unit, callback, rules, offer, spoken, PromiseReason.REGISTERED)
+    await record_event(unit, callback, "registered", to_status=Status.WAITING, details=details)
+    return callback
 
 
-async def indexes(connection: Connection, vault: Vault, stored: Stored) -> Sequence[bytes] | None:
-    """Every index the callback's person may stand under in other rows; None without a person.
+def patient_columns(vault: Vault, patient: IdentityNumber | None, id: str) -> dict[str, Any]:
+    """A patient as the columns of `callbacks`, the identity number sealed."""
+    return {
+        "patient_kind": patient.kind.value if patient else None,
+        "patient_masked": patient.masked if patient else None,
+        "patient_number": vault.seal(patient.value, rows.PATIENT_NUMBER, id) if patient else None,
+        "patient_index": vault.index(patient.value) if patient else None,
+    }
 
-    One whose number doesn't open is looked for by the index it has.
+
+async def indexes(unit: Unit, vault: Vault, callback: Callback) -> Sequence[bytes] | None:
+    """Every index that other callbacks of the same person may have; None without a person.
+
+    If the identity number can't be opened, only the index that the callback has.
     """
-    if stored.patient_index is None or len(vault.index_versions) == 1:
-        return None if stored.patient_index is None else [stored.patient_index]
-    sealed = await rows.sealed_patient(connection, stored.callback.id, scope=Scope.of([stored.callback.department]))
+    if callback.patient_index is None or len(vault.index_versions) == 1:
+        return None if callback.patient_index is None else [callback.patient_index]
+    sealed = await rows.sealed_patient(unit, callback.id)
     try:
-        return vault.indexes(vault.open(sealed[0], rows.PATIENT_NUMBER, stored.callback.id)) if sealed else None
+        return vault.indexes(vault.open(sealed[0], rows.PATIENT_NUMBER, callback.id)) if sealed else None
     except CannotOpen:
-        return [stored.patient_index]
+        return [callback.patient_index]
 
 
 async def rang_again(
-    connection: Connection,
+    unit: Unit,
     rules: Department,
-    stored: Stored,
+    callback: Callback,
     phone: PhoneNumber,
     language: str,
-    now: datetime,
     *,
-    actor: str = CALLER,
     changed: Mapping[str, Any] | None = None,
     more: Details | None = None,
-) -> Stored:
-    """The same person rang while the callback was open, or `actor` booked it once more.
+) -> Callback:
+    """Record that the same person rang while the callback was open, or that an agent booked it again.
 
-    A promise still to come stands. One that has passed was broken: a new one is given, and the callback goes first in
-    line. So does one that was tried in vain. An unreachable one comes back, with its attempts counted from the start.
+    A promise still ahead stands. If it has passed, it was broken: the callback gets a new one and goes first in line.
+    It also goes first in line after an unanswered attempt. An unreachable callback waits again, with its attempts
+    counted from the start.
     """
-    callback = stored.callback
     changes: dict[str, Any] = {
         "call_count": callback.call_count + 1,
         "phone": phone.e164,
@@ -116,211 +117,185 @@ async def rang_again(
     to = None
     if callback.status is Status.UNREACHABLE:
         to = Status.WAITING
-        changes |= await renew_promise(connection, rules, stored, now, PromiseReason.RANG_AGAIN) | {
-            "attempts_from": now
-        }
-    elif callback.promise.by <= now:
-        changes |= await renew_promise(connection, rules, stored, now, PromiseReason.RANG_AGAIN)
+        changes |= await _renewed(unit, rules, callback, PromiseReason.RANG_AGAIN) | {"attempts_from": unit.now}
+    elif callback.promise.by <= unit.now:
+        changes |= await _renewed(unit, rules, callback, PromiseReason.RANG_AGAIN)
         changes["priority"] = RANK[Priority.URGENT]
         details["promise_broken"] = True
-    if tried_in_vain(stored):
+    if tried_in_vain(callback):
         changes["priority"] = RANK[Priority.URGENT]
     changes |= changed or {}
-    return await transition(connection, stored, "rang_again", actor, now, to=to, details=details, **changes)
+    return await transition(unit, callback, "rang_again", to=to, details=details, **changes)
 
 
-async def reopen(
-    connection: Connection, rules: Department, stored: Stored, agent: str, now: datetime, *, cut_off: bool = False
-) -> Stored:
-    """Closed or unreachable: waiting again, with a new promise and its attempts counted from the start.
+async def reopen(unit: Unit, rules: Department, callback: Callback, *, cut_off: bool = False) -> Callback:
+    """Reopen a closed or unreachable callback, with a new promise and its attempts counted from the start.
 
-    One that was `cut_off` goes first in line.
+    A callback that was `cut_off` goes first in line. Raises IllegalMove.
     """
-    if stored.callback.status is Status.CLAIMED:
-        raise IllegalMove("it is claimed")  # to go back to waiting is its agent's to decide
-    to = next_status(stored.callback.status, Status.WAITING)
-    changes = await renew_promise(connection, rules, stored, now, PromiseReason.REOPENED)
-    changes |= {"attempts_from": now, "not_before": None}
+    if callback.status is Status.CLAIMED:
+        raise IllegalMove("it is claimed")  # only its agent may release it
+    to = next_status(callback.status, Status.WAITING)
+    changes = await _renewed(unit, rules, callback, PromiseReason.REOPENED)
+    changes |= {"attempts_from": unit.now, "not_before": None}
     if cut_off:
         changes["priority"] = RANK[Priority.URGENT]
-    return await transition(connection, stored, "reopened", agent, now, to=to, details={"cut_off": cut_off}, **changes)
+    return await transition(unit, callback, "reopened", to=to, details={"cut_off": cut_off}, **changes)
 
 
 async def attempt(
-    connection: Connection,
-    rules: Department,
-    stored: Stored,
-    agent: str,
-    outcome: AttemptOutcome,
-    note: str | None,
-    now: datetime,
-) -> Stored:
-    """Write down a try to reach the patient, and add_callback the next_status it leads to."""
-    step = given = None
+    unit: Unit, rules: Department, callback: Callback, outcome: AttemptOutcome, note: str | None
+) -> Callback:
+    """Record an attempt to reach the patient, and make the transition it leads to."""
+    step = offer = None
     if outcome in UNANSWERED:
-        held = stored.callback
-        step, given = await unanswered(connection, rules, held.promise, stored.counted, now, excluding=held.id)
+        step, offer = await unanswered(unit, rules, callback.promise, callback.counted, excluding=callback.id)
     counted = step.counted if step else outcome in CLOSING
-    stored = await rows.add_attempt(connection, stored, Attempt(now, agent, outcome, counted, note))
+    made = Attempt(unit.now, unit.actor.name, outcome, counted, note)
+    callback = await rows.add_attempt(unit, callback, made)
     details: Details = {"outcome": outcome.value, "counted": counted}
     if outcome in CLOSING:
-        await record_event(connection, stored, "attempt", agent, now, details=details)
-        return await close(connection, stored, agent, CLOSING[outcome], None, now)
+        await record_event(unit, callback, "attempt", details=details)
+        return await close(unit, callback, CLOSING[outcome], None)
     if step and step.is_last:
-        await record_event(connection, stored, "attempt", agent, now, details=details)
-        ready = joined(stored.callback.note, attempts_note(stored.counted))
-        return await transition(connection, stored, "unreachable", agent, now, to=Status.UNREACHABLE, note=ready)
+        await record_event(unit, callback, "attempt", details=details)
+        ready = joined(callback.note, attempts_note(callback.counted))
+        return await transition(unit, callback, "unreachable", to=Status.UNREACHABLE, note=ready)
     changes: dict[str, Any] = {"priority": RANK[Priority.URGENT], "not_before": None}  # cut off: first in line
     if step:
-        changes = {"not_before": (given.promise if given else stored.callback.promise).from_}
-        if given:
-            changes |= await renew_promise(connection, rules, stored, now, PromiseReason.ATTEMPT, given)
-    return await transition(connection, stored, "attempt", agent, now, to=Status.WAITING, details=details, **changes)
+        changes = {"not_before": (offer.promise if offer else callback.promise).from_}
+        if offer:
+            changes |= await renew_promise(unit, rules, callback, PromiseReason.ATTEMPT, offer)
+    return await transition(unit, callback, "attempt", to=Status.WAITING, details=details, **changes)
 
 
-async def close(
-    connection: Connection, stored: Stored, agent: str, reason: ClosedReason, note: str | None, now: datetime
-) -> Stored:
-    """Closed, for that reason. Nothing is deleted; it may be reopened."""
+async def close(unit: Unit, callback: Callback, reason: ClosedReason, note: str | None) -> Callback:
+    """Close a callback. Nothing is deleted; it may be reopened."""
     return await transition(
-        connection,
-        stored,
+        unit,
+        callback,
         "closed",
-        agent,
-        now,
         to=Status.CLOSED,
         details={"reason": reason.value},
         closed_reason=reason.value,
-        closed_at=now,
-        note=joined(stored.callback.note, note),
+        closed_at=unit.now,
+        note=joined(callback.note, note),
     )
 
 
-async def expire(connection: Connection, stored: Stored, now: datetime) -> Stored:
-    """The lease ran out: waiting again."""
-    details: Details = {"agent": stored.callback.claimed_by}
-    return await transition(connection, stored, "lease_expired", SYSTEM, now, to=Status.WAITING, details=details)
+async def expire(unit: Unit, callback: Callback) -> Callback:
+    """Return a callback to the line because its lease ran out."""
+    details: Details = {"agent": callback.claimed_by}
+    return await transition(unit.as_system(), callback, "lease_expired", to=Status.WAITING, details=details)
 
 
 async def transition(
-    connection: Connection,
-    stored: Stored,
+    unit: Unit,
+    callback: Callback,
     event: str,
-    actor: str,
-    now: datetime,
     *,
     to: Status | None = None,
     details: Details | None = None,
     **changes: Any,
-) -> Stored:
-    """Change a locked callback and, with `to`, next_status it; one history row. Raises `IllegalMove`."""
-    was = stored.callback.status
+) -> Callback:
+    """Change a locked callback, and its status if `to` is set, and write one history row. Raises IllegalMove."""
+    was = callback.status
     if to is not None:
         changes["status"] = next_status(was, to).value
         if was is Status.CLAIMED:
             changes |= {"claimed_by": None, "lease_until": None}
         if was is Status.CLOSED:
             changes |= {"closed_reason": None, "closed_at": None}
-    changed = await rows.change(connection, stored, **changes)
-    await record_event(
-        connection, changed, event, actor, now, from_status=was if to else None, to_status=to, details=details
-    )
+    changed = await rows.change(unit, callback, **changes)
+    from_status = was if to else None
+    await record_event(unit, changed, event, from_status=from_status, to_status=to, details=details)
     return changed
 
 
 async def record_event(
-    connection: Connection,
-    stored: Stored,
+    unit: Unit,
+    callback: Callback,
     event: str,
-    actor: str,
-    now: datetime,
     *,
     from_status: Status | None = None,
     to_status: Status | None = None,
     details: Details | None = None,
 ) -> None:
-    """One row of the callback's history."""
-    callback = stored.callback
-    entry = Entry(callback.id, callback.department, now, event, actor, from_status, to_status, details or {})
-    await history.append(connection, [entry])
+    """Write one history row."""
+    entry = HistoryEntry(callback.id, callback.department, event, from_status, to_status, details or {})
+    await history.add(unit, [entry])
 
 
-async def record_claims(connection: Connection, taken: Sequence[Stored], agent: str, now: datetime) -> None:
-    """A history row for each of the callbacks just claimed."""
-    entries = [
-        Entry(each.callback.id, each.callback.department, now, "claimed", agent, Status.WAITING, Status.CLAIMED)
-        for each in taken
-    ]
-    await history.append(connection, entries)
+async def record_claims(unit: Unit, taken: Sequence[Callback]) -> None:
+    """Write a history row for each of the callbacks just claimed."""
+    states = (Status.WAITING, Status.CLAIMED)
+    await history.add(unit, [HistoryEntry(each.id, each.department, "claimed", *states) for each in taken])
 
 
-def tried_in_vain(stored: Stored) -> bool:
-    """Whether we have rung and nobody answered, and no agent has it now: who rings then can be reached."""
-    tries = (each for each in stored.callback.attempts if each.at >= stored.attempts_from)
-    return stored.callback.status is not Status.CLAIMED and any(each.outcome in UNANSWERED for each in tries)
+def tried_in_vain(callback: Callback) -> bool:
+    """Whether an attempt was not answered and no agent has the callback now: a caller who rings now can be reached."""
+    tries = (each for each in callback.attempts if each.at >= callback.attempts_from)
+    return callback.status is not Status.CLAIMED and any(each.outcome in UNANSWERED for each in tries)
 
 
-def is_live(stored: Stored, now: datetime) -> bool:
-    """Whether someone's lease holds the callback."""
-    return stored.callback.lease_until is not None and stored.callback.lease_until > now
+def is_live(unit: Unit, callback: Callback) -> bool:
+    """Whether a lease holds the callback now."""
+    return callback.lease_until is not None and callback.lease_until > unit.now
 
 
-def require_claim(stored: Stored, agent: str, fence: int) -> None:
-    """Raises `ClaimLost` unless the claim that gave `fence` is still the last one.
+def require_claim(unit: Unit, callback: Callback, fence: int) -> None:
+    """Raises ClaimLost unless the actor has the callback, by the claim that gave `fence`.
 
-    A lease that ran out while nobody else took the callback is forgiven: the attempt was made and is worth keeping.
+    A lease that ran out is forgiven if no one else has claimed the callback: the attempt was made and is worth
+    keeping.
     """
-    callback = stored.callback
-    if callback.status is not Status.CLAIMED or callback.claimed_by != agent or callback.fence != fence:
+    mine = callback.claimed_by == unit.actor.name and callback.fence == fence
+    if callback.status is not Status.CLAIMED or not mine:
         raise ClaimLost
 
 
-async def unclaimed(connection: Connection, stored: Stored, agent: str, now: datetime) -> Stored:
-    """The callback free of any claim: one that ran out is ended here.
+async def unclaimed(unit: Unit, callback: Callback) -> Callback:
+    """Return the callback free of any claim; a claim whose lease ran out is ended here.
 
-    Under a live one: `AlreadyClaimed`, or `ClaimLost` when it is the agent's own (who has to show its fence).
+    Raises AlreadyClaimed under another agent's live claim, and ClaimLost under the actor's own, which needs its fence.
     """
-    if is_live(stored, now):
-        raise ClaimLost if stored.callback.claimed_by == agent else AlreadyClaimed
-    return await expire(connection, stored, now) if stored.callback.status is Status.CLAIMED else stored
+    if is_live(unit, callback):
+        raise ClaimLost if callback.claimed_by == unit.actor.name else AlreadyClaimed
+    return await expire(unit, callback) if callback.status is Status.CLAIMED else callback
+
+
+async def changeable(unit: Unit, callback: Callback, fence: int | None) -> Callback:
+    """Return the callback if the actor may change it: claimed with that fence, or (None) claimed by no one.
+
+    Raises ClaimLost, AlreadyClaimed.
+    """
+    if fence is None:
+        return await unclaimed(unit, callback)
+    require_claim(unit, callback, fence)
+    return callback
 
 
 def joined(note: str | None, more: str | None) -> str | None:
-    """Two notes, one below the other: what someone wrote is never overwritten."""
+    """Join two notes, one below the other: what someone wrote is never overwritten."""
     return "\n".join(part for part in (note, more) if part) or None
 
 
 async def renew_promise(
-    connection: Connection,
-    rules: Department,
-    stored: Stored,
-    now: datetime,
-    reason: PromiseReason,
-    given: PromiseOffer | None = None,
+    unit: Unit, rules: Department, callback: Callback, reason: PromiseReason, offer: PromiseOffer
 ) -> dict[str, Any]:
-    """Keep a new promise (the next there is room for unless given) and return the callback's columns for it."""
-    given = given or await next_promise(connection, rules, now, excluding=stored.callback.id)
-    spoken = spoken_text(given.promise, rules, now, stored.callback.language)
-    await _keep_promise(connection, stored, rules, now, given, spoken, reason)
-    return rows.promise_columns(given.promise, spoken)
+    """Store a new promise. Returns it as the callback's columns."""
+    spoken = spoken_text(offer.promise, rules, unit.now, callback.language)
+    await _store_promise(unit, callback, rules, offer, spoken, reason)
+    return rows.promise_columns(offer.promise, spoken)
 
 
-async def _keep_promise(
-    connection: Connection,
-    stored: Stored,
-    rules: Department,
-    now: datetime,
-    given: PromiseOffer,
-    spoken: str,
-    reason: PromiseReason,
+async def _renewed(unit: Unit, rules: Department, callback: Callback, reason: PromiseReason) -> dict[str, Any]:
+    offer = await next_promise(unit, rules, excluding=callback.id)
+    return await renew_promise(unit, rules, callback, reason, offer)
+
+
+async def _store_promise(
+    unit: Unit, callback: Callback, rules: Department, offer: PromiseOffer, spoken: str, reason: PromiseReason
 ) -> None:
-    await rows.add_promise(
-        connection,
-        stored.callback.id,
-        now,
-        given.promise,
-        spoken,
-        department=rules.slug,
-        due=due(rules, given.promise),
-        reason=reason,
-    )
+    due_at = due(rules, offer.promise)
+    await rows.add_promise(unit, callback, offer.promise, spoken, department=rules.slug, due=due_at, reason=reason)

@@ -131,6 +131,12 @@ def _method(
     return method
 
 
+def is_inside_unit(database: Database) -> bool:
+    """Whether this task is inside a unit of work on that database, begun by a class that has no Unit yet."""
+    outer = _outer.get()
+    return outer is not None and outer[0] is database
+
+
 class Service:
     """What every service of the desk has: a database to work on and a clock."""
 

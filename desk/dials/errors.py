@@ -4,19 +4,19 @@ from desk.errors import DeskError
 
 
 class DialNotFound(DeskError):
-    """Nobody has asked for this callback to be dialled."""
+    """No call has been requested for this callback."""
 
     id = "dial-not-found"
 
 
 class DialInProgress(DeskError):
-    """There is a call in progress for this callback, or by this agent."""
+    """A call is in progress for this callback, or by this agent."""
 
     id = "dial-in-progress"
 
 
 class DialOver(DeskError):
-    """The call has ended already."""
+    """The call has already ended."""
 
     id = "dial-over"
 
@@ -28,7 +28,7 @@ class DialLost(DeskError):
 
 
 class OutsideRingingHours(DeskError):
-    """The department may not ring patients at this hour."""
+    """The department may not call patients at this hour."""
 
     id = "outside-ringing-hours"
 
@@ -40,6 +40,6 @@ class DialCapReached(DeskError):
 
 
 class NoAgentPhone(DeskError):
-    """You have no phone that could be rung: an operator adds it with innringing agents add --phone."""
+    """You have no phone that can be called. An operator adds one with innringing agents add --phone."""
 
     id = "no-agent-phone"

@@ -1,4 +1,4 @@
-"""A dial: an agent's wish that the exchange rings a patient. Its states, why it ended, and when a patient may be rung.
+"""A dial: an agent's request that the exchange calls a patient. Its states, its end, and when patients may be called.
 
 Pure: no storage, no telephony.
 """
@@ -13,13 +13,14 @@ from desk.callbacks.model import AttemptOutcome
 from desk.clock import OSLO
 from desk.departments.calendar import is_workday
 from desk.departments.departments import Department
+from desk.ids import CallbackId
 from desk.numbers.phone_number import PhoneNumber
 
 MIDNIGHT: Final = time(0)
 
 
 class DialState(StrEnum):
-    """Where a dial stands. The patient is never rung before the agent is on the line."""
+    """The state of a dial. The patient is never called before the agent has answered."""
 
     REQUESTED = "requested"
     AGENT_RINGING = "agent_ringing"
@@ -31,20 +32,20 @@ class DialState(StrEnum):
 class DialReason(StrEnum):
     """Why a dial ended."""
 
-    AGENT_UNAVAILABLE = "agent_unavailable"  # the phone is not registered, or it said no
+    AGENT_UNAVAILABLE = "agent_unavailable"  # the phone is not registered, or it rejected the call
     AGENT_NO_ANSWER = "agent_no_answer"
-    AGENT_HUNG_UP = "agent_hung_up"  # while the patient was being rung
+    AGENT_HUNG_UP = "agent_hung_up"  # while the patient's phone was ringing
     BUSY = "busy"
     NO_ANSWER = "no_answer"
-    NOT_IN_USE = "not_in_use"  # nobody has that number
-    FAILED = "failed"  # the telephone company could not put it through: no fault of the patient's
+    NOT_IN_USE = "not_in_use"  # the number is not in use
+    FAILED = "failed"  # the telephone company could not put it through
     ANSWERED = "answered"
     DROPPED = "dropped"  # answered, and then cut off
     CANCELLED = "cancelled"
-    OUTSIDE_HOURS = "outside_hours"  # the hour struck before the patient was rung
-    REFUSED = "refused"  # the number may not be rung (any more)
-    EXPIRED = "expired"  # nobody was there to do it in time
-    LOST = "lost"  # the exchange or its controller went away
+    OUTSIDE_HOURS = "outside_hours"  # the hours ended before the patient was called
+    REFUSED = "refused"  # the number may not be called
+    EXPIRED = "expired"  # no controller took it in time
+    LOST = "lost"  # the exchange or its controller was lost
 
 
 OUTCOME_OF: Final[Mapping[DialReason, AttemptOutcome]] = {
@@ -52,18 +53,18 @@ OUTCOME_OF: Final[Mapping[DialReason, AttemptOutcome]] = {
     DialReason.NO_ANSWER: AttemptOutcome.NO_ANSWER,
     DialReason.DROPPED: AttemptOutcome.DROPPED,
 }
-"""What is recorded as an attempt by itself. All else is the agent's to tell, or was no attempt."""
+"""The reasons that are recorded as an attempt automatically. The agent reports any other outcome."""
 
 
 @dataclass(frozen=True)
 class Dial:
-    """One dial. Times are aware UTC. `fence` is that of the claim it was asked for under; `phone` is the patient's.
+    """One dial. Times are aware UTC. `fence` is that of the claim it was requested under; `phone` is the patient's.
 
-    `agent_phone` is the endpoint the agent answers at. `taken_by` names the controller that does it.
+    `agent_phone` is the endpoint the agent answers at. `taken_by` names the controller that makes the calls.
     """
 
     id: str
-    callback_id: str
+    callback_id: CallbackId
     department: str
     agent: str
     agent_phone: str
@@ -78,7 +79,7 @@ class Dial:
 
 
 def may_ring(department: Department, now: datetime) -> bool:
-    """Whether the department may ring a patient at `now`. An end at midnight is the end of that day."""
+    """Whether the department may call a patient at `now`. An end at midnight is the end of that day."""
     local = now.astimezone(OSLO)
     if department.ringing_days == "workdays" and not is_workday(department, local.date()):
         return False
@@ -87,5 +88,5 @@ def may_ring(department: Department, now: datetime) -> bool:
 
 
 def day_start(now: datetime) -> datetime:
-    """The midnight in Oslo at which this day began."""
+    """The midnight in Oslo that began this day."""
     return datetime.combine(now.astimezone(OSLO).date(), MIDNIGHT, OSLO)

@@ -1,4 +1,4 @@
-"""Dials in the database: what agents have asked for, who does it, and how it ended."""
+"""Dials in the database: what agents have asked for, which controller makes the calls, and how it ended."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import func, insert, or_, select, update
 
-from desk.access.permissions import Scope
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.dials.model import Dial, DialReason, DialState
+from desk.ids import CallbackId
 from desk.numbers.phone_number import PhoneNumber
-from desk.schema.scope import of_callback, within
+from desk.schema.scope import about, in_scope
 from desk.schema.tables import dials
 
 c = dials.c
@@ -19,7 +19,7 @@ _active = c.state != DialState.ENDED.value
 
 
 def read(row: Any) -> Dial:
-    """A row of the table."""
+    """Read a row of the table."""
     return Dial(
         id=row.id,
         callback_id=row.callback_id,
@@ -37,40 +37,40 @@ def read(row: Any) -> Dial:
     )
 
 
-async def add(connection: Connection, **values: Any) -> Dial:
-    """A new dial, requested. `Conflict` when the callback or the agent has an active one."""
+async def add(unit: Unit, **values: Any) -> Dial:
+    """Add a requested dial. Raises Conflict if the callback or the agent has an active one."""
     statement = insert(dials).values(state=DialState.REQUESTED.value, **values).returning(*c)
-    return read((await connection.execute(statement)).one())
+    return read((await unit.connection.execute(statement)).one())
 
 
-async def active(connection: Connection, *, callback_id: str, agent: str, scope: Scope) -> list[Dial]:
-    """Those in progress for the callback or by the agent."""
+async def active(unit: Unit, *, callback_id: CallbackId, agent: str) -> list[Dial]:
+    """The dials in progress for the callback or by the agent."""
     query = select(dials).where(_active, or_(c.callback_id == callback_id, c.agent == agent))
-    query = query.where(*within(connection, c.department, scope))
-    return [read(row) for row in await connection.execute(query)]
+    query = query.where(*in_scope(unit, c.department))
+    return [read(row) for row in await unit.connection.execute(query)]
 
 
-async def latest(connection: Connection, callback_id: str, *, scope: Scope) -> Dial | None:
+async def latest(unit: Unit, callback_id: CallbackId) -> Dial | None:
     """The callback's newest dial."""
-    query = select(dials).where(*of_callback(connection, c.callback_id, callback_id, scope))
-    row = (await connection.execute(query.order_by(c.requested_at.desc(), c.id).limit(1))).one_or_none()
+    query = select(dials).where(*about(unit, c.callback_id, callback_id))
+    row = (await unit.connection.execute(query.order_by(c.requested_at.desc(), c.id).limit(1))).one_or_none()
     return read(row) if row else None
 
 
-async def rung_since(connection: Connection, phone: str, since: datetime) -> int:
-    """How many times that number was rung since then."""
+async def rung_since(unit: Unit, phone: str, since: datetime) -> int:
+    """Count the calls to that number since then."""
     query = select(func.count()).select_from(dials).where(c.phone == phone, c.rung_at >= since)
-    return int((await connection.execute(query)).scalar_one())
+    return int((await unit.connection.execute(query)).scalar_one())
 
 
-async def asked_since(connection: Connection, agent: str, since: datetime) -> int:
-    """How many dials that agent has asked for since then."""
+async def asked_since(unit: Unit, agent: str, since: datetime) -> int:
+    """Count the dials that agent has asked for since then."""
     query = select(func.count()).select_from(dials).where(c.agent == agent, c.requested_at >= since)
-    return int((await connection.execute(query)).scalar_one())
+    return int((await unit.connection.execute(query)).scalar_one())
 
 
-async def take(connection: Connection, by: str, *, limit: int, now: datetime) -> list[Dial]:
-    """Make up to `limit` requested dials `by`'s own, the oldest first. No two takers get the same one."""
+async def take(unit: Unit, by: str, *, limit: int) -> list[Dial]:
+    """Give up to `limit` requested dials to the controller `by`, oldest first. No two controllers get the same one."""
     waiting = (
         select(c.id)
         .where(c.state == DialState.REQUESTED.value, c.taken_by.is_(None))
@@ -82,59 +82,59 @@ async def take(connection: Connection, by: str, *, limit: int, now: datetime) ->
     statement = (
         update(dials)
         .where(c.id.in_(select(waiting.c.id)), c.state == DialState.REQUESTED.value, c.taken_by.is_(None))
-        .values(taken_by=by, seen_at=now)
+        .values(taken_by=by, seen_at=unit.now)
         .returning(*c)
     )
-    return [read(row) for row in await connection.execute(statement)]
+    return [read(row) for row in await unit.connection.execute(statement)]
 
 
-async def inherit(connection: Connection, by: str, *, of: str, excluding: Collection[str], now: datetime) -> list[Dial]:
-    """Make `by`'s own whatever any taker whose name begins with `of` has in progress, save those in `excluding`."""
+async def inherit(unit: Unit, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
+    """Give `by` the dials in progress of any controller whose name begins with `of`, except those in `excluding`."""
     statement = (
         update(dials)
         .where(_active, c.taken_by.startswith(of, autoescape=True), c.id.not_in(list(excluding)))
-        .values(taken_by=by, seen_at=now)
+        .values(taken_by=by, seen_at=unit.now)
         .returning(*c)
     )
-    return [read(row) for row in await connection.execute(statement)]
+    return [read(row) for row in await unit.connection.execute(statement)]
 
 
-async def forgotten(connection: Connection, *, unseen_since: datetime, untaken_since: datetime) -> list[Dial]:
-    """Those in progress whose taker has said nothing since then, or that nobody took since then; locked."""
+async def forgotten(unit: Unit, *, unseen_since: datetime, untaken_since: datetime) -> list[Dial]:
+    """Lock the dials in progress whose controller has been silent, or that no controller has taken, since then."""
     unseen = c.seen_at.is_not(None) & (c.seen_at < unseen_since)
     untaken = c.taken_by.is_(None) & (c.requested_at < untaken_since)
     query = select(dials).where(_active, or_(unseen, untaken)).with_for_update(skip_locked=True)
-    return [read(row) for row in await connection.execute(query)]
+    return [read(row) for row in await unit.connection.execute(query)]
 
 
-async def seen(connection: Connection, by: str, now: datetime) -> list[str]:
-    """Say that `by` lives, for all it has in progress."""
-    statement = update(dials).where(_active, c.taken_by == by).values(seen_at=now).returning(c.id)
-    return list((await connection.execute(statement)).scalars())
+async def seen(unit: Unit, by: str) -> list[str]:
+    """Record that `by` is alive. Returns the ids of its dials in progress."""
+    statement = update(dials).where(_active, c.taken_by == by).values(seen_at=unit.now).returning(c.id)
+    return list((await unit.connection.execute(statement)).scalars())
 
 
-async def to_cancel(connection: Connection, by: str) -> list[str]:
-    """Those of `by` that somebody wants ended."""
+async def to_cancel(unit: Unit, by: str) -> list[str]:
+    """The ids of the dials of `by` that an agent has cancelled."""
     query = select(c.id).where(_active, c.taken_by == by, c.cancel_at.is_not(None))
-    return list((await connection.execute(query)).scalars())
+    return list((await unit.connection.execute(query)).scalars())
 
 
-async def cancel(connection: Connection, id: str, now: datetime) -> Dial | None:
-    """Tell whoever does this dial to end it; None when it is over."""
+async def cancel(unit: Unit, id: str) -> Dial | None:
+    """Ask the controller that has this dial to end it. Returns None if it is over."""
     row = (
-        await connection.execute(update(dials).where(c.id == id, _active).values(cancel_at=now).returning(*c))
+        await unit.connection.execute(update(dials).where(c.id == id, _active).values(cancel_at=unit.now).returning(*c))
     ).first()
     return read(row) if row else None
 
 
-async def change(connection: Connection, id: str, *, by: str | None, **values: Any) -> Dial | None:
-    """Change a dial in progress that is taken `by` that one (None: by nobody); None when it isn't."""
+async def change(unit: Unit, id: str, *, by: str | None, **values: Any) -> Dial | None:
+    """Change a dial in progress that `by` has (None: no controller). Returns None if it has another, or is over."""
     statement = update(dials).where(c.id == id, _active, c.taken_by.is_not_distinct_from(by)).values(**values)
-    row = (await connection.execute(statement.returning(*c))).one_or_none()
+    row = (await unit.connection.execute(statement.returning(*c))).one_or_none()
     return read(row) if row else None
 
 
-async def requested(connection: Connection) -> Sequence[str]:
-    """Ids that wait to be taken: a look that writes nothing."""
+async def requested(unit: Unit) -> Sequence[str]:
+    """Return the id of a dial that waits for a controller, if any. Writes nothing."""
     query = select(c.id).where(c.state == DialState.REQUESTED.value, c.taken_by.is_(None)).limit(1)
-    return list((await connection.execute(query)).scalars())
+    return list((await unit.connection.execute(query)).scalars())

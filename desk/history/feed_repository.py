@@ -1,10 +1,10 @@
-"""History rows in the order they may be told, and what wakes those who wait for them.
+"""History rows in the order they are sent, and what wakes the readers that wait for them.
 
-On PostgreSQL a row gets its id when it is written and is seen when its unit of work commits: 7 may be seen before 6. A
-reader that goes on from «the last id I saw» would then never be told of 6. So a trigger (see the migration) makes every
-unit of work hold one shared advisory lock from before its first history id is drawn until after its commit is seen. A
-missing id is then either held by a unit of work that holds the lock now, or will never come (it was rolled back). On
-SQLite there is one writer at a time, so ids are seen in their order.
+On PostgreSQL a row gets its id when it is written and becomes visible when its unit of work commits: 7 may be visible
+before 6. A reader that goes on from «the last id I saw» would then never get 6. So a trigger (see the migration) makes
+every unit of work hold one shared advisory lock from before its first history id is drawn until after its commit is
+visible. A missing id is then either held by a unit of work that holds the lock now, or will never come (it was rolled
+back). On SQLite there is one writer at a time, so ids become visible in their order.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -13,16 +13,16 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
-from desk.access.permissions import Scope
-from desk.database.engine import FAILURES, Connection, Database
+from desk.database.engine import FAILURES, Database
 from desk.database.errors import StorageUnavailable
 from desk.database.notify import CHANNEL
+from desk.database.unit_of_work import Unit
 from desk.history.model import Change
-from desk.schema.scope import within
+from desk.schema.scope import in_scope
 from desk.schema.tables import history
 
 LOCK = 0x1AA1_21D7
-"""The advisory lock writers of history share; the migration that makes the trigger says the same number."""
+"""The advisory lock that writers of history share. The migration that makes the trigger has the same number."""
 
 _UNFINISHED = text(
     "select virtualtransaction from pg_locks where locktype = 'advisory' and classid = 0 and objid = :lock "
@@ -30,37 +30,37 @@ _UNFINISHED = text(
 )
 
 
-async def newest(connection: Connection) -> int:
-    """The highest id seen; 0 when there is none."""
-    return int((await connection.execute(select(func.coalesce(func.max(history.c.id), 0)))).scalar_one())
+async def newest(unit: Unit) -> int:
+    """The highest visible id; 0 if there is none."""
+    return int((await unit.connection.execute(select(func.coalesce(func.max(history.c.id), 0)))).scalar_one())
 
 
-async def after(connection: Connection, id: int, *, scope: Scope, limit: int, upto: int | None = None) -> list[Change]:
-    """Rows of those departments with a higher id, lowest first, up to and with `upto`."""
-    query = select(history).where(history.c.id > id, *within(connection, history.c.department, scope))
+async def after(unit: Unit, id: int, *, limit: int, upto: int | None = None) -> list[Change]:
+    """Read rows of the actor's departments with a higher id, lowest first, up to and including `upto`."""
+    query = select(history).where(history.c.id > id, *in_scope(unit, history.c.department))
     query = query.order_by(history.c.id).limit(limit)
     if upto is not None:
         query = query.where(history.c.id <= upto)
-    return [_change(row) for row in await connection.execute(query)]
+    return [_change(row) for row in await unit.connection.execute(query)]
 
 
-async def unfinished(connection: Connection) -> frozenset[str]:
-    """Units of work that have drawn a history id, or are about to, and whose commit may not be seen yet."""
-    if connection.dialect.name != "postgresql":
+async def unfinished(unit: Unit) -> frozenset[str]:
+    """The units of work that have drawn a history id, or are about to, and whose commit may not be visible yet."""
+    if unit.connection.dialect.name != "postgresql":
         return frozenset()
-    return frozenset((await connection.execute(_UNFINISHED, {"lock": LOCK})).scalars())
+    return frozenset((await unit.connection.execute(_UNFINISHED, {"lock": LOCK})).scalars())
 
 
 @asynccontextmanager
 async def listening(database: Database, wake: Callable[[], None], lost: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `wake` whenever another connection tells of new history rows, and `lost` when that can't be heard any more.
+    """Call `wake` when another connection announces new history rows, and `lost` when the connection is gone.
 
-    PostgreSQL only. Raises `StorageUnavailable`.
+    PostgreSQL only. Raises StorageUnavailable.
     """
     async with database.ear() as raw:
         raw.add_termination_listener(lambda _connection: lost())
         try:
-            await raw.add_listener(CHANNEL, lambda *_told: wake())
+            await raw.add_listener(CHANNEL, lambda *_: wake())
         except FAILURES:
             raise StorageUnavailable from None
         yield

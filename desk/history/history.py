@@ -1,22 +1,18 @@
-"""History in the database: rows are added, never changed. Ids grow, so a reader can go on from the last it saw."""
+"""The history as rooms without a Unit write it; desk/history/repository.py is what replaces it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import bindparam, insert, select
 
-from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.database.notify import HISTORY_WRITTEN
-from desk.history.model import HistoryRow
-from desk.schema.scope import of_callback as of_that_callback
+from desk.history.model import Details
 from desk.schema.tables import callbacks, history
 
 CALLER = "caller"
 SYSTEM = "system"
-
-Details = Mapping[str, str | int | bool | None]
 
 
 @dataclass(frozen=True)
@@ -58,20 +54,3 @@ async def append(connection: Connection, entries: Sequence[Entry]) -> None:
                 for entry in entries
             ],
         )
-
-
-async def of_callback(connection: Connection, id: str, *, scope: Scope) -> list[HistoryRow]:
-    """Everything that happened to a callback, oldest first, in whichever department."""
-    query = select(history).where(*of_that_callback(connection, history.c.callback_id, id, scope))
-    return [
-        HistoryRow(
-            id=row.id,
-            at=row.at,
-            event=row.event,
-            actor=row.actor,
-            from_status=row.from_status,
-            to_status=row.to_status,
-            details=row.details,
-        )
-        for row in await connection.execute(query.order_by(history.c.id))
-    ]

@@ -1,15 +1,32 @@
 """History rows: what happened to an inquiry, and who did it. Statuses are plain text: the history serves every kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from desk.ids import InquiryId
+
+Details = Mapping[str, str | int | bool | None]
+"""Codes and counts, never personal data."""
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """An event to add to the history. Without an `inquiry_id` it concerns the whole department."""
+
+    inquiry_id: InquiryId | None
+    department: str
+    event: str
+    from_status: str | None = None
+    to_status: str | None = None
+    details: Details = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class HistoryRow:
     """One event. `id` grows; `actor` is an agent's name, `caller` or `system`.
 
-    `from_status` and `to_status` are set when the event changed the status. `details` hold no personal data.
+    `from_status` and `to_status` are set when the event changed the status.
     """
 
     id: int
@@ -18,7 +35,7 @@ class HistoryRow:
     actor: str
     from_status: str | None
     to_status: str | None
-    details: Mapping[str, str | int | bool | None]
+    details: Details
 
 
 @dataclass(frozen=True)

@@ -1,79 +1,69 @@
-"""Every promise is given here: past closed times and what is full, found in the unit of work that gives it.
+"""Every promise is made here, in the unit of work that stores it: past closures, and where there is room.
 
-The rules in desk/promises/rules.py are told of closed times and capacity from here and nowhere else. What is stored
-is a
-`PromiseOffer`, which only this module makes: no one who promises can forget to ask.
+Only this module makes a `PromiseOffer`, and only a `PromiseOffer` can be stored, so no promise is made without
+asking for closures and capacity.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
+from desk.ids import InquiryId
 from desk.inquiries import repository as rows
 from desk.promises import repository as closures
 from desk.promises.model import Availability, DelayReason, NextStep, Promise, PromiseOffer
-from desk.promises.rules import after_unanswered, promise_by_hand, promise_for, stands
+from desk.promises.rules import after_unanswered, can_keep, promise_by_hand, promise_for
 
 
-async def next_promise(
-    connection: Connection, rules: Department, now: datetime, *, excluding: str | None = None
-) -> PromiseOffer:
-    """The first promise that is open and has room. `excluding`: the callback it is for, if it has a place already."""
-    closures_ahead, room = await _room(connection, rules, now, excluding)
-    promise = promise_for(rules, now, room)
-    later = next((DelayReason(row.text) for row in closures_ahead if row.from_at <= now), None)
-    if later is None and promise != promise_for(rules, now, Availability(room.closed)):
+async def next_promise(unit: Unit, rules: Department, *, excluding: InquiryId | None = None) -> PromiseOffer:
+    """Offer the first promise that is open and has room. `excluding`: the inquiry it is for, if it has one already."""
+    ahead, availability = await _availability(unit, rules, excluding)
+    promise = promise_for(rules, unit.now, availability)
+    later = next((DelayReason(row.text) for row in ahead if row.from_at <= unit.now), None)
+    if later is None and promise != promise_for(rules, unit.now, Availability(availability.closed)):
         later = DelayReason.QUEUE_FULL
     return PromiseOffer(promise, later)
 
 
-async def promise_at(
-    connection: Connection, rules: Department, by: datetime, now: datetime, *, excluding: str
-) -> PromiseOffer:
-    """The promise an agent gives the callback `excluding` by hand. Raises PromiseNotPossible."""
-    _, room = await _room(connection, rules, now, excluding)
-    return PromiseOffer(promise_by_hand(rules, by, now, room))
+async def promise_at(unit: Unit, rules: Department, by: datetime, *, excluding: InquiryId) -> PromiseOffer:
+    """Offer the promise that an agent chooses for the inquiry `excluding`. Raises PromiseNotPossible."""
+    _, availability = await _availability(unit, rules, excluding)
+    return PromiseOffer(promise_by_hand(rules, by, unit.now, availability))
 
 
 async def taken_over(
-    connection: Connection, rules: Department, promise: Promise, now: datetime, *, excluding: str
+    unit: Unit, rules: Department, promise: Promise, *, excluding: InquiryId
 ) -> tuple[PromiseOffer, bool]:
-    """Another department's promise and True, where this one can keep it; else a new one and False.
+    """Offer another department's promise and True, if this department can keep it; else a new one and False.
 
-    It is kept where all is promised, too: the patient has heard it.
+    It is kept even where the department is full: the patient has heard it.
     """
-    _, room = await _room(connection, rules, now, excluding)
-    if stands(rules, promise, now, room):
+    _, availability = await _availability(unit, rules, excluding)
+    if can_keep(rules, promise, unit.now, availability):
         return PromiseOffer(promise), True
-    return await next_promise(connection, rules, now, excluding=excluding), False
+    return await next_promise(unit, rules, excluding=excluding), False
 
 
 async def unanswered(
-    connection: Connection,
-    rules: Department,
-    promise: Promise,
-    counted: Sequence[datetime],
-    now: datetime,
-    *,
-    excluding: str,
+    unit: Unit, rules: Department, promise: Promise, counted: Sequence[datetime], *, excluding: InquiryId
 ) -> tuple[NextStep, PromiseOffer | None]:
-    """What an attempt that nobody answered leads to, and the new promise, where there is one."""
-    _, room = await _room(connection, rules, now, excluding)
-    step = after_unanswered(rules, promise, counted, now, room)
-    anew = step.next_promise
-    return step, PromiseOffer(anew) if anew and anew != promise else None
+    """Decide what follows an unanswered attempt. The offer is None when the promise stands, or there is none."""
+    _, availability = await _availability(unit, rules, excluding)
+    step = after_unanswered(rules, promise, counted, unit.now, availability)
+    changed = step.next_promise is not None and step.next_promise != promise
+    return step, PromiseOffer(step.next_promise) if step.next_promise and changed else None
 
 
-async def _room(
-    connection: Connection, rules: Department, now: datetime, excluding: str | None
+async def _availability(
+    unit: Unit, rules: Department, excluding: InquiryId | None
 ) -> tuple[Sequence[Any], Availability]:
-    """The department's closures that are not over, and its room.
+    """Read the department's closures that are not over, and its availability.
 
-    Where it has a capacity, others who are promised something there wait for this unit of work to end: two at once do
-    not both get the last place.
+    Where it has a capacity, other units of work that promise something there wait for this one to end, so that two
+    can't both promise the last place.
     """
-    closed = await closures.ahead(connection, rules.slug, now)
-    taken = {} if rules.capacity is None else await rows.promised(connection, rules.slug, now, excluding=excluding)
-    return closed, Availability([(row.from_at, row.until_at) for row in closed], taken)
+    ahead = await closures.ahead(unit, rules.slug)
+    taken = {} if rules.capacity is None else await rows.promised(unit, rules.slug, excluding=excluding)
+    return ahead, Availability([(row.from_at, row.until_at) for row in ahead], taken)

@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from desk.access.actor import SYSTEM as SYSTEM_ACTOR
 from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks import repository as rows
+from desk.callbacks.model import callback_id
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.engine import Connection, Database
 from desk.database.pages import Page
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Unit, UnitsOfWork
 from desk.departments.departments import Departments
 from desk.history import history
 from desk.history.history import SYSTEM, Entry
@@ -172,7 +174,7 @@ class Ledger(UnitsOfWork):
 
         async def work(connection: Connection) -> list[JudgedPromise]:
             now = self._clock.now()
-            callback = await rows.get(connection, id, scope=scope)
+            callback = await rows.get(Unit(connection, self._clock, SYSTEM_ACTOR.within(scope)), callback_id(id))
             outlook = await self._outlook(connection, callback.department, now, scope)
             found = await ledger_rows.of_callback(connection, callback.id, scope=scope)
             return await self._judged(connection, found, {each.department: outlook for each in found}, now)

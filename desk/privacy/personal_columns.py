@@ -11,8 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
+from desk.access.actor import SYSTEM
+from desk.callbacks.model import callback_id
 from desk.callbacks.repository import kept
+from desk.clock import SystemClock
 from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.inquiries.model import Status
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import repository as recordings
@@ -97,7 +101,7 @@ async def due(connection: Connection, closed_before: datetime, limit: int) -> Se
 
 async def forget(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     """Delete the personal data of these callbacks, which are locked and closed. There is no way back."""
-    await recordings.remove(connection, ids)
+    await recordings.remove(Unit(connection, SystemClock(), SYSTEM), [callback_id(id) for id in ids])
     for personal in PERSONAL:
         values = dict(personal.left)
         if personal.of is c.id:

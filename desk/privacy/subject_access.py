@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
-from desk.callbacks.model import Callback
+from desk.callbacks.model import Callback, callback_id
 from desk.clock import Clock
 from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Unit, UnitsOfWork
 from desk.history import history
 from desk.history.history import Entry
 from desk.idempotency.repository import ANSWER
@@ -68,7 +69,7 @@ class Rights(UnitsOfWork):
                     callback = told[row.pop("callback_id")]
                     callback.setdefault(table.name, []).append(self._clear(table.name, row.get("id"), row))
             for id in ids:
-                if recording := await recordings.find(connection, id, scope=EVERYTHING):
+                if recording := await recordings.find(Unit(connection, self._clock, SYSTEM), id):
                     told[id]["recording"] = {"wav_base64": self._said(*recording, id)}
             await self._note(connection, found, "person_exported", by, now)
             document: dict[str, Any] = {"exported_at": _json(now), "callbacks": list(told.values())}
@@ -110,9 +111,9 @@ class Rights(UnitsOfWork):
 
     async def _held(self, id: str, by: str, event: str, case: str | None) -> Callback:
         async def work(connection: Connection) -> Callback:
-            stored = await callback_rows.locked(connection, id, scope=EVERYTHING)
-            held = await transitions.transition(connection, stored, event, by, self._clock.now(), legal_hold=case)
-            return held.callback
+            unit = Unit(connection, self._clock, Actor(by, EVERYTHING))
+            callback = await callback_rows.locked(unit, callback_id(id))
+            return await transitions.transition(unit, callback, event, legal_hold=case)
 
         return await self._write(work)
 

@@ -55,7 +55,7 @@ def promise_by_hand(department: Department, by: datetime, now: datetime, room: A
     return promise
 
 
-def stands(department: Department, promise: Promise, now: datetime, room: Availability) -> bool:
+def can_keep(department: Department, promise: Promise, now: datetime, room: Availability) -> bool:
     """Whether a department can keep a promise that another gave: ahead, on a day it rings, in no closed time."""
     rings = is_workday(department, promise.by.astimezone(OSLO).date())
     return promise.by > now and rings and room.closed_until(max(promise.from_, now)) is None

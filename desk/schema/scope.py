@@ -10,6 +10,8 @@ from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, sel
 
 from desk.access.permissions import Scope
 from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
+from desk.ids import InquiryId
 from desk.schema.tables import callbacks
 
 
@@ -45,3 +47,22 @@ def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[
     if connection.dialect.name != "postgresql":
         return column.in_(values)
     return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))
+
+
+def in_scope(unit: Unit, column: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """Conditions for `column`, a department's slug, to be in the actor's scope; none for all departments."""
+    return within(unit.connection, column, unit.scope)
+
+
+def is_department(unit: Unit, column: ColumnElement[Any], department: str) -> ColumnElement[bool]:
+    """The condition for `column` to be that department. No row fulfils it when the actor may not reach it."""
+    return in_department(column, department, unit.scope)
+
+
+def about(unit: Unit, column: ColumnElement[Any], id: InquiryId) -> list[ColumnElement[bool]]:
+    """Conditions for `column` to be that inquiry's id, and for the inquiry to be in the actor's scope now.
+
+    A row made before a transfer names the department it was made in. The inquiry's department today decides who may
+    read it.
+    """
+    return of_callback(unit.connection, column, id, unit.scope)

@@ -14,8 +14,9 @@ from uuid import uuid4
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
-from desk.callbacks.queue import Desk
+from desk.callbacks.registration import Registration
 from desk.departments.departments import Department, Departments
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidPhone
@@ -44,7 +45,7 @@ SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 GRACE: Final = 8.0  # seconds for running calls to end when we stop
 LAST_WRITES: Final = 4.0
 
-Conversation = Callable[[Call, Desk, Department], Awaitable[None]]
+Conversation = Callable[[Call, Registration, Department], Awaitable[None]]
 
 
 class InboundChannels(Protocol):
@@ -72,7 +73,7 @@ class Controller:
         self,
         *,
         ari: InboundChannels,
-        desk: Desk,
+        registration: Registration,
         departments: Callable[[], Departments],
         conversation: Conversation,
         grace: float = GRACE,
@@ -86,7 +87,7 @@ class Controller:
         call.
         """
         self._ari = ari
-        self._desk = desk
+        self._registration = registration
         self._departments = departments
         self._conversation = conversation
         self._grace = grace
@@ -205,7 +206,7 @@ class Controller:
         department = self._departments().get(call.department)
         if recovered:
             await call.play("recovered")
-        await self._conversation(call, self._desk, department)
+        await self._conversation(call, self._registration, department)
         await call.hangup()
 
     async def _to_switchboard(self, call: Call) -> None:
@@ -221,7 +222,7 @@ class Controller:
         try:
             phone = self._phone(call)
             step = call.interrupted_at or IncompleteStep.WELCOME
-            record = self._desk.record_call(call.key, call.department, phone=phone, step=step, why=why)
+            record = self._registration.record_call(CALLER, call.key, call.department, phone=phone, step=step, why=why)
             await asyncio.shield(record)
         except DeskError as error:
             log.error("Could not record an incomplete call", error=error.id)

@@ -15,9 +15,11 @@ from typing import Final, NoReturn, Protocol
 import structlog
 
 from desk.access.actor import CALLER, Actor
+from desk.callbacks import model
 from desk.callbacks.errors import CallbackNotFound
 from desk.database.unit_of_work import Unit
 from desk.errors import DeskError
+from desk.ids import CallbackId
 from desk.recordings.sound import is_silent
 from ivr.asterisk.errors import AriError
 from ivr.asterisk.recordings import callback_of, name_of
@@ -33,7 +35,7 @@ MOST_BYTES: Final = (LONGEST_SECONDS + 5) * 8000
 class RecordingStore(Protocol):
     """The part of `desk.recordings.recordings.Recordings` used here."""
 
-    async def keep(self, by: Actor | Unit, /, callback_id: str, alaw: bytes) -> bool: ...
+    async def keep(self, by: Actor | Unit, /, callback_id: CallbackId, alaw: bytes) -> bool: ...
 
 
 class RecordingSpool(Protocol):
@@ -137,7 +139,7 @@ class RecordingIntake:
         if is_silent(sound):
             return RecordingOutcome.EMPTY
         try:
-            await self._recordings.keep(CALLER, callback_id, sound[:MOST_BYTES])
+            await self._recordings.keep(CALLER, model.callback_id(callback_id), sound[:MOST_BYTES])
         except CallbackNotFound:
             log.error("Deleting a recording without a callback", callback_id=callback_id)
             return RecordingOutcome.LOST

@@ -6,8 +6,9 @@ from typing import Final
 
 import structlog
 
+from desk.access.actor import CALLER
 from desk.callbacks.model import IncompleteStep, WhyEnded
-from desk.callbacks.queue import Desk
+from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
@@ -76,7 +77,7 @@ class _Rules:
 
 async def request_callback(
     call: Call,
-    desk: Desk,
+    registration: Registration,
     department: Department,
     *,
     callers: RepeatCallers,
@@ -100,18 +101,20 @@ async def request_callback(
         recorder=recorder if department.recording else None,
     )
     try:
-        await _until_requested(call, desk, callers, rules, clock)
+        await _until_requested(call, registration, callers, rules, clock)
     except SwitchboardRequest:
-        await _switchboard(call, desk, rules, WhyEnded.ASKED_FOR_PERSON)
+        await _switchboard(call, registration, rules, WhyEnded.ASKED_FOR_PERSON)
     except UrgentRequest as request:
-        await _urgent(call, desk, rules, emergency=request.emergency)
+        await _urgent(call, registration, rules, emergency=request.emergency)
 
 
-async def _until_requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
+async def _until_requested(
+    call: Call, registration: Registration, callers: RepeatCallers, rules: _Rules, clock: Clock
+) -> None:
     """Run the request. Start over in another language, and after the answers to simple questions."""
     while True:
         try:
-            await _requested(call, desk, callers, rules, clock)
+            await _requested(call, registration, callers, rules, clock)
             return
         except LanguageRequest as request:
             call.language = request.language
@@ -124,7 +127,7 @@ async def _until_requested(call: Call, desk: Desk, callers: RepeatCallers, rules
         if choice is None or choice.urgent:
             raise UrgentRequest(emergency=False)
         call.interrupted_at = None
-        if not await answer_questions(call, desk, choice, rules.department.slug, _own_number(call, rules)):
+        if not await answer_questions(call, registration, choice, rules.department.slug, _own_number(call, rules)):
             return
         rules = replace(rules, choice=None, welcomed=True)
 
@@ -139,7 +142,9 @@ def language_keys(department: Department, current: str) -> Mapping[str, str]:
     return {key: language for key, language in wanted.items() if language in offered}
 
 
-async def _requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
+async def _requested(
+    call: Call, registration: Registration, callers: RepeatCallers, rules: _Rules, clock: Clock
+) -> None:
     patient = await _opening(call, rules)
     try:
         with call.at(IncompleteStep.PHONE):
@@ -148,16 +153,16 @@ async def _requested(call: Call, desk: Desk, callers: RepeatCallers, rules: _Rul
             lone = rules.lone(call.language, asking_identity=False)
             phone = await ask_phone_number(call, allow_foreign=rules.allow_foreign, lone=lone)
             if phone is None:
-                await _switchboard(call, desk, rules, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
+                await _switchboard(call, registration, rules, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
                 return
         with call.at(IncompleteStep.CONFIRMATION):
             slug = rules.department.slug
-            registration = await desk.register(call.key, slug, patient, phone, language=call.language)
+            result = await registration.register(CALLER, call.key, slug, patient, phone, language=call.language)
             # Speak a new promise relative to its storage time, so that the caller hears exactly what was stored.
-            now = registration.callback.created_at if registration.created else clock.now()
-            await call.play(*receipt(registration, rules.department, known_person=patient is not None, now=now))
-        if rules.recorder and registration.created:
-            await say_what_it_is_about(call, rules.recorder, registration.callback.id)
+            now = result.callback.created_at if result.created else clock.now()
+            await call.play(*receipt(result, rules.department, known_person=patient is not None, now=now))
+        if rules.recorder and result.created:
+            await say_what_it_is_about(call, rules.recorder, result.callback.id)
     except DeskError as error:  # nothing is stored, so the caller gets no receipt
         log.error("Could not store a callback", error=error.id)
         await call.play(Prompt.STORAGE_DOWN, Prompt.TO_SWITCHBOARD)
@@ -188,7 +193,7 @@ async def _on_list_already(
     """Add the call to this caller's open callback, if there is one, and say its status."""
     phone = _own_number(call, rules)
     slug = rules.department.slug
-    standing = await callers.rang_again(call.key, slug, patient, phone, language=call.language)
+    standing = await callers.rang_again(CALLER, call.key, slug, patient, phone, language=call.language)
     if standing is None:
         return False
     await announce_standing(
@@ -210,32 +215,34 @@ def _own_number(call: Call, rules: _Rules) -> PhoneNumber | None:
         return None
 
 
-async def _urgent(call: Call, desk: Desk, rules: _Rules, *, emergency: bool) -> None:
+async def _urgent(call: Call, registration: Registration, rules: _Rules, *, emergency: bool) -> None:
     """Transfer the caller at once, at any hour: to the urgent line, or to the switchboard where there is none."""
     reason = (Prompt.EMERGENCY,) if emergency else ()
     if not rules.department.has_urgent_line:
-        await _switchboard(call, desk, rules, WhyEnded.URGENT, *reason)
+        await _switchboard(call, registration, rules, WhyEnded.URGENT, *reason)
         return
     try:
         await call.play(*reason, Prompt.TO_URGENT_LINE)
         await call.to_urgent_line()
     finally:
-        await _keep(call, desk, rules, WhyEnded.URGENT)
+        await _keep(call, registration, rules, WhyEnded.URGENT)
 
 
-async def _switchboard(call: Call, desk: Desk, rules: _Rules, why: WhyEnded, *reason: str) -> None:
+async def _switchboard(call: Call, registration: Registration, rules: _Rules, why: WhyEnded, *reason: str) -> None:
     """Say the reason, transfer the caller to the switchboard, and record the call for the department."""
     try:
         await call.play(*reason, Prompt.TO_SWITCHBOARD)
         await call.to_switchboard()
     finally:
-        await _keep(call, desk, rules, why)
+        await _keep(call, registration, rules, why)
 
 
-async def _keep(call: Call, desk: Desk, rules: _Rules, why: WhyEnded) -> None:
+async def _keep(call: Call, registration: Registration, rules: _Rules, why: WhyEnded) -> None:
     """Record the call for the department, with the reason why it was transferred."""
     step = call.interrupted_at or IncompleteStep.PHONE
     try:
-        await desk.record_call(call.key, rules.department.slug, phone=_own_number(call, rules), step=step, why=why)
+        await registration.record_call(
+            CALLER, call.key, rules.department.slug, phone=_own_number(call, rules), step=step, why=why
+        )
     except DeskError as error:
         log.error("Could not record a transferred call", error=error.id)

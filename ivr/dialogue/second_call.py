@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from desk.callbacks.model import Registration
+from desk.access.actor import CALLER
+from desk.callbacks.model import RegistrationResult
 from desk.callbacks.repeat_callers import RepeatCallers, Standing
 from desk.clock import Clock
 from desk.departments.departments import Department
@@ -40,8 +41,10 @@ async def announce_standing(
     if standing.callback.status is Status.CLOSED:  # this call was recovered after it cancelled the callback
         await call.play(Prompt.CANCELLED)
         return
-    if not standing.anew and standing.callback.call_count == 1:  # this call was recovered after it stored the callback
-        stored = Registration(standing.callback, created=False)
+    if (
+        not standing.is_new_call and standing.callback.call_count == 1
+    ):  # this call was recovered after it stored the callback
+        stored = RegistrationResult(standing.callback, created=False)
         await call.play(*receipt(stored, department, known_person=standing.known_person, now=now))
         return
     if not standing.known_person:
@@ -70,7 +73,7 @@ async def _cancel(call: Call, callers: RepeatCallers, lone: LoneKeys) -> None:
     if keys.digits != "1":
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
         return
-    await callers.cancel(call.key)
+    await callers.cancel(CALLER, call.key)
     await call.play(Prompt.CANCELLED)
 
 
@@ -79,5 +82,5 @@ async def _change_number(call: Call, callers: RepeatCallers, *, allow_foreign: b
     if phone is None:
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
         return
-    changed = await callers.change_phone(call.key, phone)
+    changed = await callers.change_phone(CALLER, call.key, phone)
     await call.play(*callback_number_prompts(phone), Prompt.PAUSE, *sms_prompts(changed), Prompt.MAY_HANG_UP)

@@ -4,8 +4,9 @@ from typing import Final
 
 import structlog
 
+from desk.access.actor import CALLER
 from desk.callbacks.model import IncompleteStep, WhyEnded
-from desk.callbacks.queue import Desk
+from desk.callbacks.registration import Registration
 from desk.departments.choice import Choice
 from desk.errors import DeskError
 from desk.numbers.phone_number import PhoneNumber
@@ -19,7 +20,9 @@ ANSWER_PATIENCE: Final = Patience(first=8, between=8)
 MOST_ASKED: Final = 2
 
 
-async def answer_questions(call: Call, desk: Desk, choice: Choice, department: str, phone: PhoneNumber | None) -> bool:
+async def answer_questions(
+    call: Call, registration: Registration, choice: Choice, department: str, phone: PhoneNumber | None
+) -> bool:
     """Play the answers, then ask if the caller still wants a callback. True if the request goes on.
 
     The request goes on for a caller who presses 1, a wrong key or nothing. When the caller presses 2 or hangs up, the
@@ -34,7 +37,7 @@ async def answer_questions(call: Call, desk: Desk, choice: Choice, department: s
         return goes_on
     finally:
         if not goes_on:
-            await _keep(call, desk, department, phone)
+            await _keep(call, registration, department, phone)
 
 
 async def _still_wanted(call: Call, choice: Choice) -> bool:
@@ -50,9 +53,9 @@ async def _still_wanted(call: Call, choice: Choice) -> bool:
     return True
 
 
-async def _keep(call: Call, desk: Desk, department: str, phone: PhoneNumber | None) -> None:
+async def _keep(call: Call, registration: Registration, department: str, phone: PhoneNumber | None) -> None:
     try:
         step, why = IncompleteStep.QUESTIONS, WhyEnded.ANSWERED
-        await desk.record_call(call.key, department, phone=phone, step=step, why=why)
+        await registration.record_call(CALLER, call.key, department, phone=phone, step=step, why=why)
     except DeskError as error:
         log.error("Could not record an answered call", error=error.id)

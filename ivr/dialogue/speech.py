@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Final
 
-from desk.callbacks.model import Callback, Registration
+from desk.callbacks.model import Callback, RegistrationResult
 from desk.callbacks.repeat_callers import Standing
 from desk.clock import OSLO
 from desk.departments.choice import Choice, Topic
@@ -148,7 +148,9 @@ def _place(standing: Standing) -> str:
     return ahead(standing.ahead) if standing.ahead <= MOST_AHEAD_COUNTED else Prompt.AHEAD_MANY
 
 
-def receipt(registration: Registration, department: Department, *, known_person: bool, now: datetime) -> list[str]:
+def receipt(
+    registration: RegistrationResult, department: Department, *, known_person: bool, now: datetime
+) -> list[str]:
     """Build the receipt for a stored callback: we have it, when we call, and from which number.
 
     A caller who already had a callback hears the time only after keying the identity number (`known_person`), since

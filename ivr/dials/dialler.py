@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import structlog
 
+from desk.access.actor import SYSTEM
 from desk.dials.dials import Dials
 from desk.dials.model import Dial, DialReason, DialState
 from desk.errors import DeskError
@@ -68,7 +69,7 @@ class Dialler:
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Run dials until `stopping` is set. Then connected calls continue, and all other calls are hung up."""
-        async with self._dials.told() as self._woken:
+        async with self._dials.changes() as self._woken:
             stop = asyncio.create_task(stopping.wait())
             try:
                 while not stopping.is_set():
@@ -116,7 +117,7 @@ class Dialler:
             if self._outbound:
                 await self._cancel_wanted()
             await self._send_heartbeat()
-            if await self._dials.waiting():
+            if await self._dials.waiting(SYSTEM):
                 await self._take()
         except DeskError as error:
             log.error("Could not poll for dials", error=error.id)
@@ -124,7 +125,7 @@ class Dialler:
             log.warning("Lost Asterisk while polling for dials", error=str(error))
 
     async def _take(self) -> None:
-        for dial in await self._dials.take(self.name, limit=AT_MOST - len(self._tasks)):
+        for dial in await self._dials.take(SYSTEM, self.name, limit=AT_MOST - len(self._tasks)):
             self._begin(dial)
 
     def _begin(self, dial: Dial, *, talking: bool = False) -> None:
@@ -146,7 +147,7 @@ class Dialler:
             log.error("A dial failed", dial_id=dial_id, error=type(error).__name__)
 
     async def _cancel_wanted(self) -> None:
-        for dial_id in await self._dials.to_cancel(self.name):
+        for dial_id in await self._dials.to_cancel(SYSTEM, self.name):
             if outbound := self._outbound.get(dial_id):
                 outbound.notify(DialCancellation(DialReason.CANCELLED))
 
@@ -156,13 +157,13 @@ class Dialler:
         if now - self._heartbeat_at < HEARTBEAT_EVERY:
             return
         self._heartbeat_at = now
-        await self._dials.live(self.name)
-        await self._dials.end_forgotten()
+        await self._dials.live(SYSTEM, self.name)
+        await self._dials.end_forgotten(SYSTEM)
         if now - self._leases_at >= EXTEND_LEASES_EVERY:
             self._leases_at = now
             for outbound in list(self._outbound.values()):
                 if outbound.dial.state is DialState.BRIDGED:
-                    await self._dials.extend(outbound.dial)
+                    await self._dials.extend(SYSTEM, outbound.dial)
 
     async def _reconcile(self) -> None:
         """Continue connected calls, end all other dials from before, and hang up their channels."""
@@ -171,7 +172,7 @@ class Dialler:
         for outbound in list(self._outbound.values()):
             outbound.notify(Reconnection(present, started))
         asterisk = f"{self._channels.asterisk_id}/"
-        for dial in await self._dials.inherit(self.name, of=asterisk, excluding=list(self._outbound)):
+        for dial in await self._dials.inherit(SYSTEM, self.name, of=asterisk, excluding=list(self._outbound)):
             log.info("Recovered a dial", dial_id=dial.id)
             self._begin(dial, talking=True)
             self._outbound[dial.id].notify(Reconnection(present, started))

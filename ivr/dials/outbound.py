@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from desk.access.actor import SYSTEM
 from desk.database.errors import StorageUnavailable
 from desk.departments.errors import DepartmentNotFound
 from desk.dials.dials import Dials
@@ -278,7 +279,7 @@ class OutboundDial:
         return await self._next(seconds)
 
     async def _advance(self, state: DialState) -> None:
-        self.dial = await self._dials.advance(self.dial, self._by, state)
+        self.dial = await self._dials.advance(SYSTEM, self.dial, self._by, state)
 
     async def _hang_up(self) -> None:
         """Hang up both ends, if they exist. After a failure here, the next reconnect cleans up."""
@@ -296,7 +297,7 @@ class OutboundDial:
         """Report the end to the desk. Retry until stored: an open dial blocks further dials of the callback."""
         while True:
             try:
-                await self._dials.end(self.dial, self._by, reason)
+                await self._dials.end(SYSTEM, self.dial, self._by, reason)
             except StorageUnavailable:
                 await asyncio.sleep(RETRY_AFTER)
                 continue

@@ -15,8 +15,9 @@ from typing import Any, Final, cast
 
 from pydantic import SecretStr
 
-from desk.callbacks.model import CallKey, Registration, WhyEnded
-from desk.callbacks.queue import Desk
+from desk.access.actor import CALLER
+from desk.callbacks.model import CallKey, RegistrationResult, WhyEnded
+from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.database.engine import Database
 from desk.departments.departments import Department
@@ -25,7 +26,7 @@ from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.schema.migrate import migrate
 from desk.settings.settings import Settings
-from desk.wire import make_callers, make_desk
+from desk.wire import make_callbacks
 from ivr.calls.call import Call, CallerHungUp, CallerId, Keys
 from ivr.calls.recording import RecordingOutcome
 from ivr.dialogue.caller import request_callback
@@ -213,14 +214,14 @@ class Stage:
         *,
         departments: DepartmentsFile,
         catalogue: Catalogue,
-        desk: Desk,
+        registration: Registration,
         callers: RepeatCallers,
         clock: StageClock,
     ) -> None:
         self.departments = departments
         self.catalogue = catalogue
         self._settings = settings
-        self._desk = desk
+        self._registration = registration
         self._callers = callers
         self._clock = clock
         self._calls = 0
@@ -267,11 +268,12 @@ class Stage:
         return story
 
     async def _hold(self, call: Call, line: StageLine, department: Department, story: Story) -> None:
-        desk, callers = (cast(Any, _DeskProxy(each, line)) for each in (self._desk, self._callers))
+        services = (self._registration, self._callers)
+        registration, callers = (cast(Any, _DeskProxy(each, line)) for each in services)
         try:
             async with asyncio.timeout(LONGEST_CALL):
                 await request_callback(
-                    *(call, desk, department),
+                    *(call, registration, department),
                     callers=callers,
                     numbers=self._settings.numbers,
                     clock=self._clock,
@@ -293,11 +295,12 @@ class Stage:
         finally:
             call.ended()
 
-    async def register(self, department: Department, person: int) -> Registration:
+    async def register(self, department: Department, person: int) -> RegistrationResult:
         """Register a callback for someone who called earlier."""
         self._calls += 1
         with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
-            return await self._desk.register(
+            return await self._registration.register(
+                CALLER,
                 CallKey("rehearsal", f"earlier.{self._calls}"),
                 department.slug,
                 parse_identity(people.identity(person), allow_test=True, allow_h=False),
@@ -329,7 +332,7 @@ class _DeskProxy:
 
 
 def _description(method: str, result: object, why: WhyEnded | None) -> str:
-    if isinstance(result, Registration):
+    if isinstance(result, RegistrationResult):
         callback = result.callback
         again = "" if result.created else f" (call {callback.call_count})"
         return f"stored: call back {callback.promise_spoken}{again}"
@@ -361,13 +364,14 @@ async def open_stage(*, departments_file: Path, prompts_dir: Path, at: datetime)
         with loop.standing_still():
             await migrate(settings.database.url)
         database, clock = Database(settings.database.url), StageClock(at)
+        callbacks = make_callbacks(database, settings, clock, departments)
         try:
             yield Stage(
                 settings,
                 departments=departments,
                 catalogue=catalogue,
-                desk=make_desk(database, settings, clock, departments),
-                callers=make_callers(database, settings, clock, departments),
+                registration=callbacks.registration,
+                callers=callbacks.repeat_callers,
                 clock=clock,
             )
         finally:

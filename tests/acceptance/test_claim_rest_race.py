@@ -9,14 +9,15 @@ from pathlib import Path
 import httpx
 
 from desk.access.actor import SYSTEM
-from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Role, Scope
+from desk.access.permissions import ALL_DEPARTMENTS, Role, Scope
 from desk.accounts.agents import Agents
 from desk.callbacks.model import Callback
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.inquiries.model import Status
 from desk.paths import ROOT
+from tests.support.desk.desk import as_agent
 from tests.support.web.api_process import ApiProcess, environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring
 
@@ -68,11 +69,11 @@ async def claim_at_once(api: ApiProcess, tokens: dict[str, str]) -> dict[str, Cl
     return {name: [(id, fence) for id, fence in json.loads(out)] for name, (out, _) in zip(tokens, said, strict=True)}
 
 
-async def all_callbacks(desk: Desk) -> list[Callback]:
+async def all_callbacks(desk: CallbackServices) -> list[Callback]:
     found: list[Callback] = []
     cursor: str | None = None
     while True:
-        page = await desk.list(scope=Scope.of([DEPARTMENT]), status=None, cursor=cursor, limit=200)
+        page = await desk.lists.page(as_agent("reader", Scope.of([DEPARTMENT])), cursor=cursor, limit=200)
         found += page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -114,4 +115,4 @@ async def test_one_of_eight_agents_gets_a_named_callback(database_url: str, tmp_
                     )
                     assert sorted(answer.status_code for answer in answers) == [200] + [409] * (PROCESSES - 1)
                     (won,) = (answer.json() for answer in answers if answer.status_code == 200)
-                    assert (await desk.get(id, scope=EVERYTHING)).claimed_by == won["claimed_by"]
+                    assert (await desk.lists.get(SYSTEM, id)).claimed_by == won["claimed_by"]

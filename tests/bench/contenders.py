@@ -19,11 +19,10 @@ from pgqueuer import QueueManager
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
 
-from desk.access.permissions import EVERYTHING
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.inquiries.model import ClosedReason
-from tests.support.desk.desk import make_desk
+from tests.support.desk.desk import as_agent, make_desk
 
 OURS, OURS_TEN, PROCRASTINATE, PGQUEUER, PGQUEUER_TEN = "ours", "ours ×10", "procrastinate", "pgqueuer", "pgqueuer ×10"
 DEPARTMENT = "kirurgi"
@@ -53,13 +52,13 @@ async def ours(url: str, at_once: int, ready: Drain, *, limit: int) -> None:
     """Claim `limit` callbacks, and close each with its fence: the work of an agent's program, without HTTP."""
     database = Database(url, pool_size=at_once)
     desk = make_desk(database, SystemClock())
-    await asyncio.gather(*(desk.ping() for _ in range(at_once)))
+    await asyncio.gather(*(database.ping() for _ in range(at_once)))
     await ready()
 
     async def agent(name: str) -> None:
-        while taken := await desk.claim(DEPARTMENT, name, limit=limit, scope=EVERYTHING):
+        while taken := await desk.claiming.claim(as_agent(name), DEPARTMENT, limit=limit):
             for callback in taken:
-                await desk.close(callback.id, name, ClosedReason.REACHED, fence=callback.fence, scope=EVERYTHING)
+                await desk.outcomes.close(as_agent(name), callback.id, ClosedReason.REACHED, fence=callback.fence)
 
     await asyncio.gather(*(agent(f"agent-{os.getpid()}-{n}") for n in range(at_once)))
     await database.close()

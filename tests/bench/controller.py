@@ -14,14 +14,16 @@ from typing import TextIO
 
 import uvloop
 
-from desk.callbacks.queue import Desk
+from desk.access.actor import CALLER
+from desk.callbacks.registration import Registration
+from desk.clock import SystemClock
 from desk.departments.departments import Department
 from desk.departments.file import load_departments
 from desk.logging.log import configure_logging
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings
-from desk.wire import open_desk
+from desk.wire import make_callbacks, open_database
 from ivr.asterisk.ari import Ari
 from ivr.calls.call import Call
 from ivr.calls.controller import Controller
@@ -33,12 +35,12 @@ class Conversation:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    async def __call__(self, call: Call, desk: Desk, department: Department) -> None:
+    async def __call__(self, call: Call, registration: Registration, department: Department) -> None:
         keys = await call.ask("ask_identity", digits=11, first=8, between=4)
         keyed = time.perf_counter()
         patient = parse_identity(keys.digits, allow_test=True, allow_h=False)
         phone = parse_phone(call.caller.number)
-        await desk.register(call.key, department.slug, patient, phone, language=call.language)
+        await registration.register(CALLER, call.key, department.slug, patient, phone, language=call.language)
         committed = time.perf_counter()
         self._out.write(
             json.dumps({"phone": phone.e164, "identity": keys.digits, "ms": 1000 * (committed - keyed)}) + "\n"
@@ -54,8 +56,12 @@ async def serve(out: TextIO) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with open_desk(settings) as desk:
-        controller = Controller(ari=ari, desk=desk, departments=lambda: departments, conversation=Conversation(out))
+    async with open_database(settings) as database:
+        registration = make_callbacks(database, settings, SystemClock()).registration
+        conversation = Conversation(out)
+        controller = Controller(
+            ari=ari, registration=registration, departments=lambda: departments, conversation=conversation
+        )
         await controller.serve(stopping)
 
 

@@ -20,8 +20,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.departments.calendar import public_holidays
 from ops.machine import postgres
 from tests.support.desk.desk import person, phone
@@ -65,7 +66,7 @@ async def following(api: ApiProcess, seen: Seen) -> AsyncIterator[None]:
         outgoing.close()
 
 
-async def run(api: ApiProcess, desk: Desk, *, readers: int, changes: int, rate: float) -> Seen:
+async def run(api: ApiProcess, desk: CallbackServices, *, readers: int, changes: int, rate: float) -> Seen:
     """Make `count` changes at `rate` for `readers` readers."""
     seen = Seen()
     async with contextlib.AsyncExitStack() as open_streams:
@@ -75,7 +76,7 @@ async def run(api: ApiProcess, desk: Desk, *, readers: int, changes: int, rate: 
         for n in range(changes):
             await asyncio.sleep(max(0.0, begun + n / rate - time.perf_counter()))
             seen.asked.append(time.perf_counter())
-            await desk.register(CallKey("bench", str(n)), "kirurgi", person(n), phone(n))
+            await desk.registration.register(CALLER, CallKey("bench", str(n)), "kirurgi", person(n), phone(n))
         for _ in range(600):
             if len(seen.waits) >= readers * changes:
                 break

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from desk.access.actor import SYSTEM
-from desk.access.permissions import EVERYTHING, Role
+from desk.access.permissions import Role
 from desk.callbacks.model import Callback
 from desk.clock import OSLO
 from desk.dials.model import DialReason, DialState, may_ring
@@ -68,16 +68,16 @@ async def ring_next(world: World, agent: str, department: str, told: Announcemen
         told.refused[reason] = told.refused.get(reason, 0) + 1
         (await world.as_(agent, "POST", f"/callbacks/{id}/release", json={"fence": fence})).raise_for_status()
         return LOOKING
-    (dial,) = await world.services.dials.take(EXCHANGE, limit=1)
-    dial = await world.services.dials.advance(dial, EXCHANGE, DialState.PATIENT_RINGING)
+    (dial,) = await world.services.dials.take(SYSTEM, EXCHANGE, limit=1)
+    dial = await world.services.dials.advance(SYSTEM, dial, EXCHANGE, DialState.PATIENT_RINGING)
     told.dials += 1
     told.first_rung.setdefault(id, world.clock.now())
     told.rung_outside_hours += not may_ring(DEPARTMENTS.get(department), world.clock.now())
     if dice.random() < (SILENT_LATER if items[0]["attempts"] else SILENT_FIRST):
-        await world.services.dials.end(dial, EXCHANGE, DialReason.NO_ANSWER)
+        await world.services.dials.end(SYSTEM, dial, EXCHANGE, DialReason.NO_ANSWER)
         return RINGING
-    dial = await world.services.dials.advance(dial, EXCHANGE, DialState.BRIDGED)
-    await world.services.dials.end(dial, EXCHANGE, DialReason.ANSWERED)
+    dial = await world.services.dials.advance(SYSTEM, dial, EXCHANGE, DialState.BRIDGED)
+    await world.services.dials.end(SYSTEM, dial, EXCHANGE, DialReason.ANSWERED)
     outcome = {"fence": fence, "outcome": "reached"}
     (await world.as_(agent, "POST", f"/callbacks/{id}/attempts", json=outcome)).raise_for_status()
     return TALKING
@@ -99,12 +99,12 @@ async def play(folder: Path) -> tuple[Announcement, list[Callback], list[Callbac
             world.clock.set(now)
             again = now + await ring_next(world, *AGENTS[n], told, dice)
             heapq.heappush(free, (_at_work(again), n))
-        after = [await world.services.desk.get(callback.id, scope=EVERYTHING) for callback in promised]
+        after = [await world.services.callbacks.lists.get(SYSTEM, callback.id) for callback in promised]
     return told, promised, after
 
 
 async def _somebody_waits(world: World) -> bool:
-    waiting = await world.services.desk.counts(scope=EVERYTHING)
+    waiting = await world.services.callbacks.lists.counts(SYSTEM)
     return any(count for (_, status), count in waiting.items() if status in (Status.WAITING, Status.CLAIMED))
 
 

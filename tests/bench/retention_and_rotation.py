@@ -21,9 +21,9 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.inquiries.model import ClosedReason
@@ -31,7 +31,7 @@ from desk.key_rotation.keyring import Keyring
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from ops.machine import postgres
-from tests.support.desk.desk import DEPARTMENTS, person, phone
+from tests.support.desk.desk import DEPARTMENTS, as_agent, person, phone
 from tests.support.desk.sealed_database import INDEX, NEW, NEW_INDEX, OLD, changing_vault, old_vault, variables, written
 from tests.support.environment import without_ours
 from tests.support.machine.systems import create_database
@@ -97,19 +97,19 @@ async def fill(url: str, rows: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def loaded(desk: Desk, numbers: "itertools.count[int]", rate: float) -> AsyncIterator[Load]:
+async def loaded(desk: CallbackServices, numbers: "itertools.count[int]", rate: float) -> AsyncIterator[Load]:
     """Within the block, callers are registered, claimed and closed, `a_second` of each per second."""
     load, stop = Load(), asyncio.Event()
 
     async def one(n: int) -> None:
         begun = time.perf_counter()
-        await desk.register(CallKey("bench", str(n)), "kirurgi", person(n), phone(n % 10_000))
+        await desk.registration.register(CALLER, CallKey("bench", str(n)), "kirurgi", person(n), phone(n % 10_000))
         load.registered.append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        claimed = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
+        claimed = await desk.claiming.claim(as_agent("kari"), "kirurgi")
         load.claimed.append(time.perf_counter() - begun)
         for callback in claimed:
-            await desk.close(callback.id, "kari", ClosedReason.REACHED, fence=callback.fence, scope=EVERYTHING)
+            await desk.outcomes.close(as_agent("kari"), callback.id, ClosedReason.REACHED, fence=callback.fence)
 
     async def go_on() -> None:
         begun = time.perf_counter()
@@ -157,7 +157,9 @@ async def measure(rows: int, rate: float, quiet: float) -> list[Measured]:
         begun = time.perf_counter()
         await fill(url, rows)
         Console(stderr=True).print(f"filled in {time.perf_counter() - begun:.0f} s")
-        desk = Desk(database=database, departments=lambda: DEPARTMENTS, vault=changing_vault(), clock=SystemClock())
+        desk = callback_services(
+            database=database, departments=lambda: DEPARTMENTS, vault=changing_vault(), clock=SystemClock()
+        )
         numbers, found = itertools.count(), []
         async with loaded(desk, numbers, rate):  # a warm-up, for the calendar and the connection pool
             await asyncio.sleep(2)

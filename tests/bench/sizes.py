@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from desk.access.permissions import EVERYTHING, Scope
+from desk.access.permissions import Scope
 from desk.callbacks.model import CallbackFilter
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.inquiries.model import Status
 from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
-from tests.support.desk.desk import make_desk
+from tests.support.desk.desk import as_agent, make_desk
 from tests.support.desk.filled import fill
 from tests.support.machine.systems import create_database
 
@@ -33,15 +33,15 @@ class Cost:
     p99: float
 
 
-def things(desk: Desk) -> dict[str, Callable[[], Awaitable[object]]]:
+def things(desk: CallbackServices) -> dict[str, Callable[[], Awaitable[object]]]:
     """The actions, on the desk alone, because HTTP costs the same at any size."""
 
     def listed(**wanted: object) -> Callable[[], Awaitable[object]]:
-        return lambda: desk.list(scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=None, limit=50)  # type: ignore[arg-type]
+        return lambda: desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), CallbackFilter(**wanted), limit=50)  # type: ignore[arg-type]
 
     async def claimed() -> None:
-        (callback,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
-        await desk.release(callback.id, "kari", callback.fence, scope=EVERYTHING)
+        (callback,) = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+        await desk.claiming.release(as_agent("kari"), callback.id, callback.fence)
 
     return {
         "list of 50, all": listed(),

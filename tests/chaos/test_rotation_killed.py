@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from sqlalchemy import insert, select
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.inquiries.model import ClosedReason
@@ -21,7 +21,7 @@ from desk.key_rotation.sealed_columns import NUMBERS
 from desk.limits.rate import Rate
 from desk.paths import ROOT
 from desk.schema.tables import callbacks
-from tests.support.desk.desk import DEPARTMENTS, person, phone
+from tests.support.desk.desk import DEPARTMENTS, as_agent, person, phone
 from tests.support.desk.sealed_database import (
     INDEX,
     NEW,
@@ -71,16 +71,20 @@ async def count_resealed(database: Database) -> int:
     return sum(value.startswith(new_vault().header) for value in (await values(database)).values())
 
 
-async def at_work(desk: Desk, stop: asyncio.Event) -> int:
+async def at_work(desk: CallbackServices, stop: asyncio.Event) -> int:
     """Register, claim, read and close callbacks until `stop` is set. Returns their number. Any failure ends it."""
     for n in itertools.count(10_000):
         if stop.is_set():
             return n - 10_000
-        made = await desk.register(CallKey("chaos", str(n)), "kirurgi", person(n), phone(n % 10_000))
-        await desk.register(CallKey("again", str(n)), "kirurgi", person(n * 5 % ROWS), phone(n % 10_000))
-        (claimed,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
-        assert await desk.patient(claimed.id, "kari", scope=EVERYTHING) is not None
-        await desk.close(claimed.id, "kari", ClosedReason.REACHED, fence=claimed.fence, scope=EVERYTHING)
+        made = await desk.registration.register(
+            CALLER, CallKey("chaos", str(n)), "kirurgi", person(n), phone(n % 10_000)
+        )
+        await desk.registration.register(
+            CALLER, CallKey("again", str(n)), "kirurgi", person(n * 5 % ROWS), phone(n % 10_000)
+        )
+        (claimed,) = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+        assert await desk.identity_reveal.reveal(as_agent("kari"), claimed.id) is not None
+        await desk.outcomes.close(as_agent("kari"), claimed.id, ClosedReason.REACHED, fence=claimed.fence)
         assert made.created
     raise AssertionError
 
@@ -93,7 +97,7 @@ async def test_killed_rotation_resumes_and_loses_nothing(migrated_url: str) -> N
     async with database.begin() as connection:
         await connection.execute(insert(callbacks), rows)
     clear = opened(old_vault(), await values(database))
-    desk = Desk(
+    desk = callback_services(
         database=database,
         departments=lambda: DEPARTMENTS,
         vault=changing_vault(),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.paths import ROOT
 from ivr.prompts.build import build
@@ -35,7 +35,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def desk(database: Database, clock: FakeClock) -> Desk:
+def desk(database: Database, clock: FakeClock) -> CallbackServices:
     return make_desk(database, clock)
 
 

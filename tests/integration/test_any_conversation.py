@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from structlog.testing import capture_logs
 
-from desk.access.permissions import EVERYTHING, Scope
+from desk.access.actor import SYSTEM
+from desk.access.permissions import Scope
 from desk.callbacks.model import AttemptOutcome
-from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import RepeatCallers
+from desk.callbacks.services import callback_services
 from desk.clock import OSLO
 from desk.database.engine import Database
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
@@ -31,7 +31,7 @@ from desk.vault.vault import Vault
 from ivr.calls.controller import Controller
 from ivr.dialogue.caller import request_callback
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
-from tests.support.desk.desk import KEYS
+from tests.support.desk.desk import KEYS, as_agent
 from tests.support.phone.any_conversation import DEPARTMENTS, Kept, holds, kept_promises_hold, nothing_personal
 from tests.support.phone.exchange import Answer, Clock, Exchange, Line, Plan, no_time_passes
 
@@ -92,12 +92,12 @@ class AnyConversation(RuleBasedStateMachine):
         clock = Clock(datetime(2026, 10, 22, 6, 0, tzinfo=UTC) - timedelta(seconds=self.runner.get_loop().time()))
         self.exchange = Exchange(clock, slowness)
         parts: Any = {"database": self.database, "departments": lambda: DEPARTMENTS, "vault": Vault(**KEYS)}
-        self.desk = Desk(**parts, clock=clock)
-        callers = self.exchange.noting(RepeatCallers(**parts, clock=clock))
+        self.desk = callback_services(**parts, clock=clock)
+        callers = self.exchange.noting(self.desk.repeat_callers)
         rules = NumberSettings(environment="demo")
         self.controller = Controller(
             ari=self.exchange,
-            desk=self.exchange.noting(self.desk),
+            registration=self.exchange.noting(self.desk.registration),
             departments=lambda: DEPARTMENTS,
             conversation=partial(request_callback, callers=callers, numbers=rules, clock=clock),
         )
@@ -212,34 +212,31 @@ class AnyConversation(RuleBasedStateMachine):
 
     async def agent_tries(self, what: str, department: str) -> None:
         """Agents claim, call, release and close; `kept` records what they closed."""
-        page = await self.desk.list(scope=Scope.of([department]), status=None, cursor=None, limit=200)
+        page = await self.desk.lists.page(as_agent("reader", Scope.of([department])), limit=200)
         match what:
             case "claim":
-                taken = await self.desk.claim(department, "kari", scope=EVERYTHING)
+                taken = await self.desk.claiming.claim(as_agent("kari"), department)
                 self.held += [(each.id, each.fence) for each in taken]
             case "close" if page.items:
-                closed = await self.desk.close(
-                    page.items[0].id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING
+                closed = await self.desk.outcomes.close(
+                    as_agent("kari"), page.items[0].id, ClosedReason.OTHER, fence=None
                 )
                 self.kept.ended.add(closed.id)
             case "reopen" if page.items:
-                reopened = await self.desk.reopen(page.items[-1].id, "kari", scope=EVERYTHING)
+                reopened = await self.desk.outcomes.reopen(as_agent("kari"), page.items[-1].id)
                 self.kept.ended.discard(reopened.id)
             case "release" if self.held:
-                await self.desk.release(*self.of_kari(self.held.pop(0)), scope=EVERYTHING)
+                await self.desk.claiming.release(as_agent("kari"), *self.held.pop(0))
             case AttemptOutcome() if self.held:
-                tried = await self.desk.record_attempt(*self.of_kari(self.held.pop(0)), what, scope=EVERYTHING)
+                tried = await self.desk.outcomes.record_attempt(as_agent("kari"), *self.held.pop(0), what)
                 if tried.status is Status.CLOSED:
                     self.kept.ended.add(tried.id)
-
-    def of_kari(self, claim: tuple[str, int]) -> tuple[str, str, int]:
-        return claim[0], "kari", claim[1]
 
     async def closes(self, department: str, begins: int, hours: int, words: Any) -> None:
         from_ = self.exchange.clock.now() + timedelta(hours=begins)
         until = from_ + timedelta(hours=hours)
         with no_time_passes():
-            await self.desk.close_queue(department, "leder", from_=from_, until=until, text=words, scope=EVERYTHING)
+            await self.desk.closures.close_queue(as_agent("leder"), department, from_=from_, until=until, text=words)
         self.kept.close(department, from_, until)
 
     # --- invariants
@@ -250,7 +247,7 @@ class AnyConversation(RuleBasedStateMachine):
             with no_time_passes():
                 await kept_promises_hold(self.database, self.kept, self.exchange.clock.now())
                 for id in self.kept.confirmed - self.kept.ended:
-                    assert (await self.desk.get(id, scope=EVERYTHING)).status is not Status.CLOSED, (
+                    assert (await self.desk.lists.get(SYSTEM, id)).status is not Status.CLOSED, (
                         "a confirmed callback is gone"
                     )
 

@@ -197,7 +197,7 @@ class Away(Audit):
 async def test_answer_is_withheld_when_the_audit_cannot_be_written(world: World) -> None:
     callback = await world.rings(1)
     await world.token("kari")
-    away = Away(database=world.database, vault=world.services.desk._vault, clock=world.clock)
+    away = Away(database=world.database, vault=world.services.callbacks.registration._vault, clock=world.clock)
     world.app.state.services = dataclasses.replace(world.services, audit=away)
     for path in ("/callbacks", f"/callbacks/{callback.id}", f"/callbacks/{callback.id}/patient", "/events?seconds=0"):
         answer = await world.as_("kari", "GET", path)
@@ -212,7 +212,7 @@ async def test_crashed_request_leaves_a_row(world: World, monkeypatch: pytest.Mo
     async def crash(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(world.services.desk, "list", crash)
+    monkeypatch.setattr(world.services.callbacks.lists, "page", crash)
     answer = await world.as_("kari", "GET", "/callbacks")
     assert answer.status_code == 500
     assert in_words(await last(world)) == ("kari", "list_callbacks", "failed", 500, None)
@@ -307,7 +307,7 @@ async def test_extract_for_a_patient_is_in_words_and_within_the_auditors_departm
     assert (row.who, row.action, row.patient_index) == (
         "alf",
         "extract_audit",
-        world.services.desk._vault.index(asked["identity"]),
+        world.services.callbacks.registration._vault.index(asked["identity"]),
     )
     assert (await world.as_("vera", "POST", "/audit/extract", json=asked)).json()["items"] == []
     csv = await world.as_("alf", "POST", "/audit/extract", json={**asked, "format": "csv", "limit": 2})

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey, IncompleteStep
 from desk.numbers.phone_number import parse_phone
 from tests.support.synthetic import synthetic_identity
@@ -223,8 +224,8 @@ async def test_unknown_callback_is_not_found(world: World) -> None:
 async def test_incomplete_calls_are_listed(world: World) -> None:
     await world.rings(1)
     hung_up = CallKey("node-1", "hung-up")
-    await world.services.desk.record_call(
-        hung_up, "kirurgi", phone=parse_phone("+4768050042"), step=IncompleteStep.IDENTITY
+    await world.services.callbacks.registration.record_call(
+        CALLER, hung_up, "kirurgi", phone=parse_phone("+4768050042"), step=IncompleteStep.IDENTITY
     )
     (call,) = (await world.get("/calls", params={"incomplete": "true", "department": "kirurgi"}))["items"]
     assert (call["phone"], call["step"], call["incomplete"]) == ("+4768050042", "identity", True)

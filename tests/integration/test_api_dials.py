@@ -103,8 +103,8 @@ async def test_history_has_each_step_without_a_number(migrated_url: str, tmp_pat
         await at_a_phone(world)
         path, body = await claimed(world)
         await world.as_("kari", "POST", path, json=body)
-        (dial,) = await world.services.dials.take(ME, limit=1)
-        await world.services.dials.end(dial, ME, DialReason.BUSY)
+        (dial,) = await world.services.dials.take(SYSTEM, ME, limit=1)
+        await world.services.dials.end(SYSTEM, dial, ME, DialReason.BUSY)
         history = await world.get(path.removesuffix("/dial") + "/history")
         assert [row["event"] for row in history["items"]][-3:] == ["dial_requested", "dial_ended", "attempt"]
         ended = history["items"][-2]

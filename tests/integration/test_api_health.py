@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -125,7 +126,8 @@ async def test_not_ready_when_asterisk_is_gone(migrated_url: str, tmp_path: Path
 
 async def test_not_ready_when_the_database_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Database("postgresql+asyncpg://innringing:hush@127.0.0.1:1/none")
-    monkeypatch.setattr(world.services.desk, "_database", away)
+    monkeypatch.setattr(world.services.callbacks.lists, "_database", away)
+    world.app.state.services = replace(world.services, ping=away.ping)
     answer = await world.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["components"]["database"] == {"ok": False, "detail": "the database can't be reached"}

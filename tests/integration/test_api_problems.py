@@ -99,12 +99,12 @@ async def test_oversized_body_is_refused_with_or_without_its_length(world: World
 
 
 async def test_crash_reveals_nothing_internal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def crash(_id: str, **_: object) -> Callback:
+    async def crash(*_: object, **__: object) -> Callback:
         raise RuntimeError(f"secret {SENTINEL}")
 
     registered = await world.rings(1)
     await world.token("kari")
-    monkeypatch.setattr(world.services.desk, "get", crash)
+    monkeypatch.setattr(world.services.callbacks.lists, "get", crash)
     with structlog.testing.capture_logs() as lines:
         answer = await world.as_("kari", "GET", f"/callbacks/{registered.id}")
     check_problem(answer, 500, "internal-error")
@@ -142,10 +142,10 @@ async def test_error_is_registered_only_once(world: World) -> None:
 
 
 async def test_internal_error_hides_its_detail(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def faulty(**_: Any) -> None:
+    async def faulty(*_: Any, **__: Any) -> None:
         raise DepartmentsFileError("/etc/inside/departments.toml", 3, "secret")
 
-    monkeypatch.setattr(world.services.desk, "list", faulty)
+    monkeypatch.setattr(world.services.callbacks.lists, "page", faulty)
     answer = await world.as_("kari", "GET", "/callbacks")
     check_problem(answer, 500, "internal-error")
     assert "inside" not in answer.text

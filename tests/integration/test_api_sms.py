@@ -13,7 +13,8 @@ import pytest
 
 from api.app import background_work, open_services
 from api.web.metrics import Metrics
-from desk.access.permissions import EVERYTHING, Role
+from desk.access.actor import CALLER, SYSTEM
+from desk.access.permissions import Role
 from desk.clock import SystemClock
 from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings
@@ -232,12 +233,14 @@ async def test_running_api_sends_queued_texts_and_stops_cleanly(
     settings = Settings.load(environment="demo", **given)
     async with open_services(settings, metrics=Metrics(), clock=SystemClock()) as services, background_work(services):
         assert services.departments().get("kirurgi").sms_receipt
-        registration = await services.desk.register(call(1), "kirurgi", None, parse_phone(MOBILE))
+        registration = await services.callbacks.registration.register(
+            CALLER, call(1), "kirurgi", None, parse_phone(MOBILE)
+        )
         callback = registration.callback
         assert callback.sms == "queued"
 
         async def sent() -> bool:
-            return (await services.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
+            return (await services.callbacks.lists.get(SYSTEM, callback.id)).sms == "sent"
 
         await until(sent)
     assert len(gateway.taken) == 1

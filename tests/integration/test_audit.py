@@ -8,11 +8,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from desk.access.actor import CALLER
 from desk.audit.audit import AuditOutcome
 from desk.audit.chain import Anchor
 from desk.audit.repository import AuditFilter, AuditRow
 from desk.audit.verify import MOST_FAULTS, Verifying
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
 from desk.vault.vault import Vault
@@ -29,9 +30,11 @@ def shown(rows: Sequence[AuditRow]) -> list[tuple[int, str]]:
     return [(row.seq, row.action) for row in rows]
 
 
-async def test_rows_are_numbered_without_gaps_and_complete(database: Database, desk: Desk, clock: FakeClock) -> None:
+async def test_rows_are_numbered_without_gaps_and_complete(
+    database: Database, desk: CallbackServices, clock: FakeClock
+) -> None:
     audit = make_audit(database, clock)
-    callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
+    callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
     await audit.record(entry("me"))
     await audit.record(
         entry(
@@ -54,8 +57,10 @@ async def test_rows_are_numbered_without_gaps_and_complete(database: Database, d
     assert await faults(database) == []
 
 
-async def test_no_personal_data_is_stored_in_clear(database: Database, desk: Desk, clock: FakeClock) -> None:
-    callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
+async def test_no_personal_data_is_stored_in_clear(
+    database: Database, desk: CallbackServices, clock: FakeClock
+) -> None:
+    callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
     await make_audit(database, clock).record(
         entry(callbacks=[callback.id], patient=person(1).value, why=f"spurt av {phone(1).e164} om {person(1).value}")
     )
@@ -104,9 +109,9 @@ async def test_chain_with_two_keys_cannot_be_verified_without_the_old_one(databa
     "statement", ["update {table} set seq = seq + 100", "update {table} set department = 'x'", "delete from {table}"]
 )
 async def test_database_refuses_to_change_or_delete_rows(
-    database: Database, desk: Desk, clock: FakeClock, table: str, statement: str
+    database: Database, desk: CallbackServices, clock: FakeClock, table: str, statement: str
 ) -> None:
-    callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
+    callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
     await make_audit(database, clock).record(entry(callbacks=[callback.id]))
     with pytest.raises(REFUSED):
         async with database.begin() as connection:
@@ -123,10 +128,10 @@ async def test_database_refuses_to_change_or_delete_rows(
     assert await faults(database) == []
 
 
-async def test_page_is_filtered_and_newest_first(database: Database, desk: Desk, clock: FakeClock) -> None:
+async def test_page_is_filtered_and_newest_first(database: Database, desk: CallbackServices, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
-    mine = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
-    theirs = (await desk.register(call(2), "hjerte", person(2), phone(2))).callback
+    mine = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
+    theirs = (await desk.registration.register(CALLER, call(2), "hjerte", person(2), phone(2))).callback
     start = clock.now()
     told: list[dict[str, Any]] = [
         {"callbacks": [mine.id]},
@@ -165,10 +170,10 @@ async def test_page_is_filtered_and_newest_first(database: Database, desk: Desk,
 
 
 async def test_rows_of_a_patient_are_found_after_the_callback_is_forgotten(
-    database: Database, desk: Desk, clock: FakeClock
+    database: Database, desk: CallbackServices, clock: FakeClock
 ) -> None:
     audit = make_audit(database, clock)
-    callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
+    callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
     await audit.record(entry(callbacks=[callback.id]))
     async with database.begin() as connection:
         await connection.execute(

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from desk.access.actor import CALLER
 from desk.audit.retention import AuditRetention
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
@@ -102,7 +103,7 @@ def test_extract_names_the_viewers_in_words(environment: str, clock: FakeClock) 
     async def looked() -> None:
         database = Database(environment)
         desk = make_desk(database, clock)
-        callback = (await desk.register(call(1), "kirurgi", person(1), phone(1))).callback
+        callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
         await make_audit(database, clock).record(entry("get_patient", callbacks=[callback.id], patient=person(1).value))
         await make_audit(database, clock).record(entry("me"))
         await database.close()
@@ -166,7 +167,7 @@ async def test_service_role_can_only_read_and_add(
             code, _, err = await asyncio.to_thread(ran, "migrate")
         assert code == 0, err
         service = Database(theirs)
-        await make_desk(service, clock).register(call(1), "kirurgi", person(1), phone(1))
+        await make_desk(service, clock).registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
         await make_audit(service, clock).record(entry(patient=person(1).value))
         assert await faults(service) == []
         for statement in (

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from desk.access.actor import CALLER
 from desk.access.permissions import Role
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.repository import AuditRow
 from desk.callbacks.model import Callback
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from tests.support.desk.audit import entry, everything, faults, make_audit, unguarded
 from tests.support.desk.desk import call, person, phone
@@ -42,9 +43,11 @@ def audit(database: Database, clock: FakeClock) -> Audit:
 
 
 @pytest.fixture
-async def three(desk: Desk) -> list[Callback]:
+async def three(desk: CallbackServices) -> list[Callback]:
     """Callbacks of three patients."""
-    return [(await desk.register(call(n), "kirurgi", person(n), phone(n))).callback for n in range(3)]
+    return [
+        (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback for n in range(3)
+    ]
 
 
 async def newest(database: Database) -> AuditRow:

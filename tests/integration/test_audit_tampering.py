@@ -10,10 +10,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Table, delete, insert, select, update
 
+from desk.access.actor import CALLER
 from desk.audit.chain import Anchor
 from desk.audit.repository import NUMBER
 from desk.audit.verify import Fault, What
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Connection, Database
 from desk.schema.tables import audit, audit_callbacks, audit_patients
 from tests.support.desk.audit import VAULT, entry, faults, make_audit, unguarded
@@ -205,11 +206,14 @@ class Written:
 
 
 @pytest.fixture
-async def written(database: Database, desk: Desk, clock: FakeClock) -> Written:
+async def written(database: Database, desk: CallbackServices, clock: FakeClock) -> Written:
     """Forty rows: views of one callback, lists of several (some folded), revealed numbers, and entries about none."""
     audit_of = make_audit(database, clock, fold=timedelta(minutes=15))
     ids = [
-        (await desk.register(call(n), ("kirurgi", "hjerte")[n % 2], person(n), phone(n))).callback.id for n in range(6)
+        (
+            await desk.registration.register(CALLER, call(n), ("kirurgi", "hjerte")[n % 2], person(n), phone(n))
+        ).callback.id
+        for n in range(6)
     ]
     for n in range(ROWS):
         clock.advance(timedelta(seconds=1))

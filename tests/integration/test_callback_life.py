@@ -23,10 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from desk.access.permissions import EVERYTHING
-from desk.callbacks.edits import CallbackEdits
+from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.model import AttemptOutcome
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import callback_services
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.errors import DeskError
@@ -34,7 +33,7 @@ from desk.inquiries.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, I
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault
-from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, as_agent, call, person, phone
 from tests.support.fakes import FakeClock
 
 LEASE = timedelta(minutes=15)
@@ -66,12 +65,10 @@ class CallbackLife(RuleBasedStateMachine):
         self.clock = FakeClock()
         vault = Vault(**KEYS)
         departments: Departments = DEPARTMENTS
-        self.desk = Desk(
+        self.desk = callback_services(
             database=self.database, departments=lambda: departments, vault=vault, clock=self.clock, lease=LEASE
         )
-        self.errands = CallbackEdits(
-            database=self.database, departments=lambda: departments, vault=vault, clock=self.clock
-        )
+        self.errands = self.desk.edits
         self.lives: dict[str, Life] = {}
         self.calls = itertools.count()
         self.closures: dict[str, list[tuple[datetime, datetime]]] = {"kirurgi": [], "hjerte": []}
@@ -128,11 +125,11 @@ class CallbackLife(RuleBasedStateMachine):
     def rings(self, person_: int, department: str, booked: bool) -> None:
         there = self.open_of(person_, department)
         if booked:
-            got = self.do(self.errands.book(department, "kari", person(person_), phone(person_), scope=EVERYTHING))
+            got = self.do(self.errands.book(as_agent("kari"), department, person(person_), phone(person_)))
         else:
             key = call(next(self.calls))
-            got = self.do(self.desk.register(key, department, person(person_), phone(person_)))
-            again = self.do(self.desk.register(key, department, person(person_), phone(person_)))
+            got = self.do(self.desk.registration.register(CALLER, key, department, person(person_), phone(person_)))
+            again = self.do(self.desk.registration.register(CALLER, key, department, person(person_), phone(person_)))
             assert (again.callback.id, again.created) == (got.callback.id, False)
         assert got.created is (there is None)
         if there is None:
@@ -145,7 +142,7 @@ class CallbackLife(RuleBasedStateMachine):
     @precondition(lambda self: self.lives)
     @rule(agent=AGENTS, department=SLUGS, limit=st.integers(1, 3))
     def claims(self, agent: str, department: str, limit: int) -> None:
-        taken = self.do(self.desk.claim(department, agent, limit=limit, scope=EVERYTHING))
+        taken = self.do(self.desk.claiming.claim(as_agent(agent), department, limit=limit))
         for life in self.lives.values():
             if life.department == department and not self.held(life):
                 self.end_lease(life)
@@ -163,7 +160,7 @@ class CallbackLife(RuleBasedStateMachine):
             refusals: tuple[type[DeskError], ...] = () if life.holder == agent else (AlreadyClaimed,)
         else:
             refusals = () if life.status in (Status.WAITING, Status.CLAIMED) else (IllegalMove,)
-        callback = self.do(self.desk.claim_named(id, agent, scope=EVERYTHING), *refusals)
+        callback = self.do(self.desk.claiming.claim_named(as_agent(agent), id), *refusals)
         if callback and self.held(life):
             assert callback.fence == life.fence
             life.until = callback.lease_until
@@ -188,14 +185,14 @@ class CallbackLife(RuleBasedStateMachine):
         refusals = () if mine else (ClaimLost,)
         fence = life.fence - stale
         if what == "extend":
-            callback = self.do(self.desk.extend(id, agent, fence, scope=EVERYTHING), *refusals)
+            callback = self.do(self.desk.claiming.extend(as_agent(agent), id, fence), *refusals)
             if callback:
                 life.until = self.clock.now() + LEASE
             return
         if what == "release":
-            callback = self.do(self.desk.release(id, agent, fence, scope=EVERYTHING), *refusals)
+            callback = self.do(self.desk.claiming.release(as_agent(agent), id, fence), *refusals)
         else:
-            callback = self.do(self.desk.record_attempt(id, agent, fence, what, scope=EVERYTHING), *refusals)
+            callback = self.do(self.desk.outcomes.record_attempt(as_agent(agent), id, fence, what), *refusals)
             if callback:
                 life.attempts += 1
                 ends = {
@@ -212,7 +209,7 @@ class CallbackLife(RuleBasedStateMachine):
     def closes(self, which: int, agent: str) -> None:
         id, life = self.some(which)
         refusals = self.to_touch(life, agent) or ((IllegalMove,) if life.status is Status.CLOSED else ())
-        if self.do(self.desk.close(id, agent, ClosedReason.OTHER, fence=None, scope=EVERYTHING), *refusals):
+        if self.do(self.desk.outcomes.close(as_agent(agent), id, ClosedReason.OTHER, fence=None), *refusals):
             life.status, life.holder = Status.CLOSED, None
 
     @precondition(lambda self: self.lives)
@@ -221,7 +218,7 @@ class CallbackLife(RuleBasedStateMachine):
         id, life = self.some(which)
         beside = life.status is Status.CLOSED and self.open_of(life.person, life.department)
         refusals = (IllegalMove,) if beside or life.status in (Status.WAITING, Status.CLAIMED) else ()
-        callback = self.do(self.desk.reopen(id, agent, cut_off=cut_off, scope=EVERYTHING), *refusals)
+        callback = self.do(self.desk.outcomes.reopen(as_agent(agent), id, cut_off=cut_off), *refusals)
         if callback:
             life.status = Status.WAITING
             assert callback.promise.by > self.clock.now()
@@ -236,8 +233,8 @@ class CallbackLife(RuleBasedStateMachine):
             refusals = (IllegalMove,)
         elif not refusals and self.open_of(life.person, to):
             refusals = (AlreadyOpenThere,)
-        before = self.loop.run(self.desk.get(id, scope=EVERYTHING)).promise
-        sent = self.do(self.errands.transfer(id, agent, to, keep_promise=keep, fence=None, scope=EVERYTHING), *refusals)
+        before = self.loop.run(self.desk.lists.get(SYSTEM, id)).promise
+        sent = self.do(self.errands.transfer(as_agent(agent), id, to, keep_promise=keep, fence=None), *refusals)
         if sent:
             can = before.by > self.clock.now() and not self.closed(to, max(before.from_, self.clock.now()))
             assert sent.promise_kept is (keep and can)
@@ -251,7 +248,7 @@ class CallbackLife(RuleBasedStateMachine):
         refusals = self.to_touch(life, agent)
         if not refusals and life.status in (Status.CLOSED, Status.UNREACHABLE):
             refusals = (IllegalMove,)
-        if self.do(self.errands.promise_anew(id, agent, by=None, fence=None, sms=True, scope=EVERYTHING), *refusals):
+        if self.do(self.errands.promise_anew(as_agent(agent), id, by=None, fence=None, sms=True), *refusals):
             self.end_lease(life)
 
     @rule(department=SLUGS, hours=st.tuples(st.integers(-3, 30), st.integers(1, 60)))
@@ -259,7 +256,7 @@ class CallbackLife(RuleBasedStateMachine):
         from_ = self.clock.now() + timedelta(hours=hours[0])
         until = from_ + timedelta(hours=hours[1])
         closures = self.closures[department]
-        self.do(self.desk.close_queue(department, "lise", from_=from_, until=until, scope=EVERYTHING))
+        self.do(self.desk.closures.close_queue(as_agent("lise"), department, from_=from_, until=until))
         closures[:] = [each for each in closures if each[0] >= until or each[1] <= from_] + [(from_, until)]
 
     @rule(minutes=st.sampled_from([1, 14, 15, 130, 1500]))
@@ -284,11 +281,11 @@ class CallbackLife(RuleBasedStateMachine):
     @invariant()
     def the_desk_agrees(self) -> None:
         for id, life in self.lives.items():
-            callback = self.loop.run(self.desk.get(id, scope=EVERYTHING))
+            callback = self.loop.run(self.desk.lists.get(SYSTEM, id))
             assert (callback.department, callback.status) == (life.department, life.status)
             assert (callback.claimed_by, callback.fence) == (life.holder, life.fence)
             assert len(callback.attempts) == life.attempts
-            rows = self.loop.run(self.desk.history(id, scope=EVERYTHING))
+            rows = self.loop.run(self.desk.lists.history(SYSTEM, id))
             moves = [row for row in rows if row.to_status]
             chain = list(itertools.pairwise(moves))
             assert all(later.from_status == earlier.to_status for earlier, later in chain)

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER
 from desk.database.engine import Database
 from desk.paths import ROOT
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.desk.desk import as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
 PROCESSES = 8
@@ -118,10 +118,12 @@ async def test_row_that_refers_to_a_callback_does_not_hide_it_from_agents(postgr
     await migrate(postgres_url)
     database = Database(postgres_url)
     desk = make_desk(database, clock)
-    waiting = [(await desk.register(call(n), "kirurgi", person(n), phone(n))).callback for n in (1, 2)]
+    waiting = [
+        (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback for n in (1, 2)
+    ]
     async with database.begin() as connection:
         await connection.execute(select(tables.callbacks.c.id).with_for_update(read=True, key_share=True))
-        taken = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
-        taken += await desk.claim("kirurgi", "kari", due_before=clock.now() + timedelta(days=7), scope=EVERYTHING)
+        taken = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+        taken += await desk.claiming.claim(as_agent("kari"), "kirurgi", due_before=clock.now() + timedelta(days=7))
     await database.close()
     assert sorted(each.id for each in taken) == sorted(each.id for each in waiting)

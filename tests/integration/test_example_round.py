@@ -8,6 +8,7 @@ from pathlib import Path
 from desk.access.permissions import Scope
 from desk.inquiries.model import ClosedReason, Status
 from desk.paths import ROOT
+from tests.support.desk.desk import as_agent
 from tests.support.web.api_process import environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring
 
@@ -34,7 +35,7 @@ async def test_example_works_a_round(tmp_path: Path) -> None:
         assert "brutt: først i køen" in said
         assert "ringes igjen" in said
         assert said.strip().endswith("Ingen venter.")
-        page = await desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)
+        page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=10)
     ends = sorted((callback.status, callback.closed_reason or "") for callback in page.items)
     assert ends == [
         (Status.CLOSED, ClosedReason.REACHED),

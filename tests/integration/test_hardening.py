@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,8 @@ async def test_refusals_and_crashes_have_the_headers(world: World, monkeypatch: 
 
     await world.token("kari")
     large = b"x" * (MAX_BODY_BYTES + 1)
-    monkeypatch.setattr(world.services.desk, "ping", crash)
-    monkeypatch.setattr(world.services.desk, "list", crash)
+    world.app.state.services = replace(world.services, ping=crash)
+    monkeypatch.setattr(world.services.callbacks.lists, "page", crash)
     answers = [
         await world.client.get("/nowhere", headers=ELSEWHERE),
         await world.client.get("/api/v1/me", headers=ELSEWHERE),

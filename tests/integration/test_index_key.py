@@ -10,13 +10,12 @@ import pytest
 from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
+from desk.access.actor import CALLER
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
-from desk.callbacks.model import CallKey
-from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import RepeatCallers
-from desk.callbacks.repository import Stored
+from desk.callbacks.model import Callback, CallKey
+from desk.callbacks.services import CallbackServices, callback_services
 from desk.database.engine import Database
 from desk.errors import SettingsError
 from desk.idempotency.answers import Answer, Answers
@@ -30,18 +29,19 @@ from desk.schema.migrate import migrate
 from desk.schema.tables import answers, callbacks
 from desk.vault.vault import Vault
 from innringing import app
-from tests.support.desk.desk import DEPARTMENTS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, as_agent, call, person, phone
 from tests.support.desk.sealed_database import INDEX, NEW_INDEX, OLD, fill, index_vault, variables, written
 from tests.support.fakes import FakeClock
 
 c = callbacks.c
-UNCLAIMED: Any = {"fence": None, "scope": EVERYTHING}
 STEP_0, STEP_1, STEP_2, STEP_3 = (1,), (1, 2), (2, 1), (2,)
 """The versions of the index keys that a process has at each step of the change, the one in use first."""
 
 
-def desk_of(database: Database, clock: FakeClock, versions: tuple[int, ...]) -> Desk:
-    return Desk(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*versions), clock=clock)
+def desk_of(database: Database, clock: FakeClock, versions: tuple[int, ...]) -> CallbackServices:
+    return callback_services(
+        database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*versions), clock=clock
+    )
 
 
 def keyring(database: Database, vault: Vault) -> Keyring:
@@ -65,41 +65,41 @@ async def versions_of(database: Database) -> dict[int, int]:
 async def test_person_is_found_under_either_key(
     database: Database, clock: FakeClock, first: tuple[int, ...], then: tuple[int, ...]
 ) -> None:
-    made = await desk_of(database, clock, first).register(call(1), "kirurgi", person(1), phone(1))
-    again = await desk_of(database, clock, then).register(call(2), "kirurgi", person(1), phone(2))
+    made = await desk_of(database, clock, first).registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    again = await desk_of(database, clock, then).registration.register(CALLER, call(2), "kirurgi", person(1), phone(2))
     assert (made.created, again.created) == (True, False)
     assert again.callback.id == made.callback.id
     assert await versions_of(database) == {first[0]: 1}
 
 
 async def test_repeat_call_finds_only_its_own_person(database: Database, clock: FakeClock) -> None:
-    await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
-    callers = RepeatCallers(database=database, departments=lambda: DEPARTMENTS, vault=index_vault(*STEP_2), clock=clock)
-    known = await callers.rang_again(call(2), "kirurgi", person(1), phone(2))
+    await desk_of(database, clock, STEP_0).registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    callers = desk_of(database, clock, STEP_2).repeat_callers
+    known = await callers.rang_again(CALLER, call(2), "kirurgi", person(1), phone(2))
     assert known is not None
     assert known.known_person
-    assert await callers.rang_again(call(3), "kirurgi", person(2), phone(1)) is None
+    assert await callers.rang_again(CALLER, call(3), "kirurgi", person(2), phone(1)) is None
 
 
 async def test_subject_access_finds_rows_of_either_key(database: Database, clock: FakeClock) -> None:
     for n, versions in enumerate((STEP_0, STEP_3)):
         desk = desk_of(database, clock, versions)
-        made = await desk.register(call(n), "kirurgi", person(1), phone(1))
-        await desk.close(made.callback.id, "kari", ClosedReason.OTHER, **UNCLAIMED)
+        made = await desk.registration.register(CALLER, call(n), "kirurgi", person(1), phone(1))
+        await desk.outcomes.close(as_agent("kari"), made.callback.id, ClosedReason.OTHER, fence=None)
     rights = Rights(database=database, vault=index_vault(*STEP_1), clock=clock)
     assert len((await rights.export(person(1), "per"))["callbacks"]) == 2
 
 
 async def test_closed_callback_is_not_reopened_when_another_is_open(database: Database, clock: FakeClock) -> None:
-    old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
-    await desk_of(database, clock, STEP_0).close(
-        old.callback.id, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING
+    old = await desk_of(database, clock, STEP_0).registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    await desk_of(database, clock, STEP_0).outcomes.close(
+        as_agent("kari"), old.callback.id, ClosedReason.OTHER, fence=None
     )
-    new = await desk_of(database, clock, STEP_2).register(call(2), "kirurgi", person(1), phone(2))
+    new = await desk_of(database, clock, STEP_2).registration.register(CALLER, call(2), "kirurgi", person(1), phone(2))
     assert new.created
     for versions in (STEP_1, STEP_2):
         with pytest.raises(IllegalMove, match="another callback of the same person is open"):
-            await desk_of(database, clock, versions).reopen(old.callback.id, "kari", scope=EVERYTHING)
+            await desk_of(database, clock, versions).outcomes.reopen(as_agent("kari"), old.callback.id)
 
 
 async def test_repeated_request_is_recognised_under_either_key(database: Database, clock: FakeClock) -> None:
@@ -156,7 +156,7 @@ async def test_request_sent_to_several_processes_at_once_is_executed_once(migrat
 
 
 @asynccontextmanager
-async def processes(url: str, clock: FakeClock, steps: list[tuple[int, ...]]) -> AsyncIterator[list[Desk]]:
+async def processes(url: str, clock: FakeClock, steps: list[tuple[int, ...]]) -> AsyncIterator[list[CallbackServices]]:
     """A desk for each, with its own connection pool, as in separate processes."""
     async with AsyncExitStack() as stack:
         desks = []
@@ -177,10 +177,12 @@ async def open_of_each(database: Database) -> list[int]:
     return list(found.values())
 
 
-async def ring_at_once(desks: list[Desk], people: int) -> None:
+async def ring_at_once(desks: list[CallbackServices], people: int) -> None:
     keys = (CallKey("race", str(n)) for n in itertools.count())
     for n in range(people):
-        await asyncio.gather(*(desk.register(next(keys), "kirurgi", person(n), phone(n)) for desk in desks * 2))
+        await asyncio.gather(
+            *(desk.registration.register(CALLER, next(keys), "kirurgi", person(n), phone(n)) for desk in desks * 2)
+        )
 
 
 async def test_processes_with_the_keys_in_either_order_make_one_callback(
@@ -201,7 +203,7 @@ async def test_second_caller_waits_and_joins(
     """A registration paused between its query and its row blocks the other, which then finds the first one's row."""
     looked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def held(*given: Any, **more: Any) -> Stored:
+    async def held(*given: Any, **more: Any) -> Callback:
         looked.set()
         await go_on.wait()
         return await make(*given, **more)
@@ -209,9 +211,9 @@ async def test_second_caller_waits_and_joins(
     make = transitions.add_callback
     monkeypatch.setattr("desk.callbacks.transitions.add_callback", held)
     async with processes(migrated_url, clock, [STEP_1, STEP_2]) as (one, other), asyncio.TaskGroup() as calls:
-        first = calls.create_task(one.register(call(1), "kirurgi", person(1), phone(1)))
+        first = calls.create_task(one.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1)))
         await looked.wait()
-        second = calls.create_task(other.register(call(2), "kirurgi", person(1), phone(2)))
+        second = calls.create_task(other.registration.register(CALLER, call(2), "kirurgi", person(1), phone(2)))
         await waits_for_a_lock(database)
         go_on.set()
     assert (first.result().created, second.result().created) == (True, False)
@@ -229,7 +231,7 @@ async def test_unique_index_alone_would_allow_two_callbacks(
     await migrate(postgres_url)
     both = asyncio.Barrier(2)
 
-    async def held(*given: Any, **more: Any) -> Stored:
+    async def held(*given: Any, **more: Any) -> Callback:
         await both.wait()
         return await make(*given, **more)
 
@@ -237,7 +239,12 @@ async def test_unique_index_alone_would_allow_two_callbacks(
     monkeypatch.setattr("desk.callbacks.transitions.add_callback", held)
     monkeypatch.setattr(callback_rows, "_one_at_a_time", unlocked)
     async with processes(postgres_url, clock, [STEP_1, STEP_2]) as desks:
-        await asyncio.gather(*(d.register(call(n), "kirurgi", person(1), phone(1)) for n, d in enumerate(desks)))
+        await asyncio.gather(
+            *(
+                each.registration.register(CALLER, call(n), "kirurgi", person(1), phone(1))
+                for n, each in enumerate(desks)
+            )
+        )
         database = Database(postgres_url)
         assert await open_of_each(database) == [2]
         await database.close()
@@ -267,20 +274,22 @@ async def test_every_index_is_recomputed_and_finds_its_person(database: Database
         await connection.execute(answers.delete())
     assert await keyring(database, index_vault(*STEP_2)).retire_unused() == [(KeyKind.INDEX, 1)]
     await keyring(database, index_vault(*STEP_3)).check()
-    again = await desk_of(database, clock, STEP_3).register(call(1), "kirurgi", person(0), phone(1))
+    again = await desk_of(database, clock, STEP_3).registration.register(
+        CALLER, call(1), "kirurgi", person(0), phone(1)
+    )
     assert not again.created
 
 
 async def test_person_with_two_open_callbacks_keeps_the_older_index(database: Database, clock: FakeClock) -> None:
     """As when a process that knew only the old key continued: nothing fails, and it is reported."""
-    old = await desk_of(database, clock, STEP_0).register(call(1), "kirurgi", person(1), phone(1))
-    new = await desk_of(database, clock, STEP_3).register(call(2), "kirurgi", person(1), phone(1))
+    old = await desk_of(database, clock, STEP_0).registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    new = await desk_of(database, clock, STEP_3).registration.register(CALLER, call(2), "kirurgi", person(1), phone(1))
     assert new.created
     rotation = Rotation(database=database, vault=index_vault(*STEP_2), clock=clock, rest=0)
     done = await rotation.rotate()
     assert (done.indexed, done.twice) == (0, {old.callback.id})
-    await desk_of(database, clock, STEP_2).close(
-        old.callback.id, "kari", ClosedReason.DUPLICATE, fence=None, scope=EVERYTHING
+    await desk_of(database, clock, STEP_2).outcomes.close(
+        as_agent("kari"), old.callback.id, ClosedReason.DUPLICATE, fence=None
     )
     done = await rotation.rotate()
     assert (done.indexed, done.twice) == (1, set())
@@ -293,8 +302,8 @@ async def test_number_that_cannot_be_opened_keeps_its_index(database: Database, 
     done = await Rotation(database=database, vault=index_vault(*STEP_2), clock=clock, rest=0).rotate()
     assert done.broken == {("callbacks.patient_number", broken)}
     assert await versions_of(database) == {1: 1, 2: 4}
-    await desk_of(database, clock, STEP_2).close(broken, "kari", ClosedReason.OTHER, **UNCLAIMED)
-    assert (await desk_of(database, clock, STEP_2).reopen(broken, "kari", scope=EVERYTHING)).status is Status.WAITING
+    await desk_of(database, clock, STEP_2).outcomes.close(as_agent("kari"), broken, ClosedReason.OTHER, fence=None)
+    assert (await desk_of(database, clock, STEP_2).outcomes.reopen(as_agent("kari"), broken)).status is Status.WAITING
 
 
 # --- at the start

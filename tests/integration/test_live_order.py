@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, text
 
-from desk.access.permissions import EVERYTHING
-from desk.callbacks.queue import Desk
+from desk.access.actor import CALLER, SYSTEM
+from desk.callbacks.services import CallbackServices
+from desk.clock import SystemClock
 from desk.database.engine import Connection, Database
 from desk.database.errors import StorageUnavailable
+from desk.database.unit_of_work import Unit
 from desk.history import history
 from desk.history.feed import Changes, Tail
 from desk.history.feed_repository import LOCK, unfinished
@@ -21,7 +23,7 @@ from desk.history.model import Change
 from desk.inquiries.model import Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.desk.desk import as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
 NEVER = 3600.0
@@ -37,8 +39,8 @@ async def postgres(postgres_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def registered(desk: Desk, n: int = 1) -> str:
-    return (await desk.register(call(n), "kirurgi", person(n), phone(n))).callback.id
+async def registered(desk: CallbackServices, n: int = 1) -> str:
+    return (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback.id
 
 
 def entry(callback_id: str, event: str) -> Entry:
@@ -75,7 +77,7 @@ async def open_unit(database: Database, callback_id: str, *events: str) -> Async
 
 async def test_low_id_that_commits_late_arrives_first_and_once(postgres: Database, clock: FakeClock) -> None:
     id = await registered(make_desk(postgres, clock))
-    async with Changes(database=postgres).tail(poll_seconds=0.01) as tail:
+    async with Changes(database=postgres, clock=SystemClock()).tail(poll_seconds=0.01) as tail:
         async with open_unit(postgres, id, "early") as early:
             async with open_unit(postgres, id, "late") as late:
                 await late.commit()
@@ -104,7 +106,7 @@ async def test_reading_by_the_last_id_alone_would_miss_an_event(postgres: Databa
 
 async def test_rolled_back_id_does_not_block_the_tail(postgres: Database, clock: FakeClock) -> None:
     id = await registered(make_desk(postgres, clock))
-    async with Changes(database=postgres).tail(poll_seconds=NEVER) as tail:
+    async with Changes(database=postgres, clock=SystemClock()).tail(poll_seconds=NEVER) as tail:
         async with open_unit(postgres, id, "given up", "given up"):
             async with open_unit(postgres, id, "kept") as kept:
                 await kept.commit()
@@ -115,7 +117,10 @@ async def test_rolled_back_id_does_not_block_the_tail(postgres: Database, clock:
 async def test_later_units_of_work_do_not_keep_an_earlier_gap_open(postgres: Database, clock: FakeClock) -> None:
     """There are always writers: the tail waits only for those that were active when it saw the gap."""
     id = await registered(make_desk(postgres, clock))
-    async with Changes(database=postgres).tail(poll_seconds=0.01) as tail, AsyncExitStack() as running:
+    async with (
+        Changes(database=postgres, clock=SystemClock()).tail(poll_seconds=0.01) as tail,
+        AsyncExitStack() as running,
+    ):
         async with open_unit(postgres, id, "given up"):
             async with open_unit(postgres, id, "kept") as kept:
                 await kept.commit()
@@ -126,11 +131,12 @@ async def test_later_units_of_work_do_not_keep_an_earlier_gap_open(postgres: Dat
 
 async def test_lock_is_held_until_the_unit_of_work_has_ended(postgres: Database, clock: FakeClock) -> None:
     id = await registered(make_desk(postgres, clock))
-    async with postgres.read() as looking:
-        assert await unfinished(looking) == frozenset()
+    async with postgres.read() as connection:
+        unit = Unit(connection, clock, SYSTEM)
+        assert await unfinished(unit) == frozenset()
         async with open_unit(postgres, id, "early"):
-            assert len(await unfinished(looking)) == 1
-        assert await unfinished(looking) == frozenset()
+            assert len(await unfinished(unit)) == 1
+        assert await unfinished(unit) == frozenset()
 
 
 CHECKED = f"""
@@ -163,7 +169,7 @@ async def test_tail_opens_only_when_lower_ids_are_settled(postgres: Database, cl
     async with open_unit(postgres, id, "early") as early:
         async with open_unit(postgres, id, "late") as late:
             await late.commit()
-        opening = Changes(database=postgres).tail(poll_seconds=0.01)
+        opening = Changes(database=postgres, clock=SystemClock()).tail(poll_seconds=0.01)
         entering = asyncio.create_task(opening.__aenter__())
         await asyncio.wait([entering], timeout=0.3)
         assert not entering.done()
@@ -193,7 +199,9 @@ async def test_eight_writers_cause_no_gap_and_no_duplicate(postgres: Database, c
                     written.extend(events)
 
     told: list[Change] = []
-    async with Changes(database=postgres).tail(poll_seconds=NEVER if listen else 0.005, listen=listen) as tail:
+    async with Changes(database=postgres, clock=SystemClock()).tail(
+        poll_seconds=NEVER if listen else 0.005, listen=listen
+    ) as tail:
 
         async def follow() -> None:
             while True:
@@ -215,10 +223,12 @@ async def test_eight_writers_cause_no_gap_and_no_duplicate(postgres: Database, c
     assert [change.id for change in told] == sorted({change.id for change in told})
 
 
-async def test_change_says_what_happened_without_patient_data(database: Database, desk: Desk, clock: FakeClock) -> None:
-    async with Changes(database=database).tail(poll_seconds=0.05) as tail:
+async def test_change_says_what_happened_without_patient_data(
+    database: Database, desk: CallbackServices, clock: FakeClock
+) -> None:
+    async with Changes(database=database, clock=SystemClock()).tail(poll_seconds=0.05) as tail:
         id = await registered(desk)
-        (taken,) = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
+        (taken,) = await desk.claiming.claim(as_agent("kari"), "kirurgi")
         first, second = await gather(tail, 2)
     assert (first.event, first.from_status, first.to_status, first.actor) == (
         *("registered", None, Status.WAITING),
@@ -232,8 +242,8 @@ async def test_change_says_what_happened_without_patient_data(database: Database
     assert second.at == clock.now()
 
 
-async def test_writer_in_the_same_process_wakes_the_tail(database: Database, desk: Desk) -> None:
-    async with Changes(database=database).tail(poll_seconds=NEVER) as tail:
+async def test_writer_in_the_same_process_wakes_the_tail(database: Database, desk: CallbackServices) -> None:
+    async with Changes(database=database, clock=SystemClock()).tail(poll_seconds=NEVER) as tail:
         await registered(desk)
         assert [change.event for change in await gather(tail, 1)] == ["registered"]
 
@@ -243,7 +253,7 @@ async def test_writer_in_another_process_is_found_by_polling(
 ) -> None:
     other = Database(migrated_url)
     try:
-        async with Changes(database=database).tail(poll_seconds=0.05, listen=False) as tail:
+        async with Changes(database=database, clock=SystemClock()).tail(poll_seconds=0.05, listen=False) as tail:
             await registered(make_desk(other, clock))
             assert [change.event for change in await gather(tail, 1)] == ["registered"]
     finally:
@@ -255,7 +265,7 @@ async def test_postgresql_notifies_the_tail_of_another_process(
 ) -> None:
     other = Database(postgres_url)
     try:
-        async with Changes(database=postgres).tail(poll_seconds=NEVER) as tail:
+        async with Changes(database=postgres, clock=SystemClock()).tail(poll_seconds=NEVER) as tail:
             await gather_until_heard(postgres)
             await tail.next()
             await registered(make_desk(other, clock))

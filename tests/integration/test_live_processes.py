@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey
 from tests.support.desk.desk import person, phone
 from tests.support.web.api_process import ApiProcess, environment, running_api
@@ -52,7 +53,9 @@ async def test_calls_in_another_process_arrive_once_each(migrated_url: str, tmp_
 
                 async def rings(caller: int) -> None:
                     for number in range(caller, CALLERS * CALLS_EACH, CALLERS):
-                        await desk.register(CallKey("node-1", str(number)), "kirurgi", person(number), phone(number))
+                        await desk.registration.register(
+                            CALLER, CallKey("node-1", str(number)), "kirurgi", person(number), phone(number)
+                        )
 
                 await asyncio.gather(*(rings(caller) for caller in range(CALLERS)))
                 told = await stream.changes(CALLERS * CALLS_EACH)

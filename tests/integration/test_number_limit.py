@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from desk.access.permissions import EVERYTHING, Permission, Role
+from desk.access.actor import SYSTEM
+from desk.access.permissions import Permission, Role
 from desk.callbacks.errors import TooManyNumbers
+from desk.clock import SystemClock
 from desk.history.feed import Changes
 from desk.schema import tables
 from tests.support.desk.audit import everything
+from tests.support.desk.desk import as_agent
 from tests.support.web.api import World, open_world, refused
 
 PASSWORD = "ta trikken til Frogner"
@@ -43,7 +46,7 @@ async def test_identity_numbers_are_limited_and_then_one_every_few_minutes(world
     row = (await everything(world.database))[-1]
     assert (row.who, row.action, row.status, row.problem) == ("kari", "get_patient", 429, "too-many-numbers")
     assert 'innringing_limited_requests_total{limit="numbers"} 1.0' in (await world.client.get("/metrics")).text
-    history = await world.services.desk.history(ids[10], scope=EVERYTHING)
+    history = await world.services.callbacks.lists.history(SYSTEM, ids[10])
     assert "patient_viewed" not in [each.event for each in history]
     assert (await world.as_("ola", "GET", f"/callbacks/{ids[10]}/patient")).status_code == 200
     assert (await world.as_("kari", "GET", f"/callbacks/{ids[10]}")).status_code == 200
@@ -66,7 +69,7 @@ async def test_department_is_notified_once_an_hour(world: World) -> None:
         await world.get(f"/callbacks/{ids[0]}/patient")
 
     async def notices() -> list[tuple[str, str | None, str | None]]:
-        changes = await Changes(database=world.database).between(0, 10**6, scope=EVERYTHING)
+        changes = await Changes(database=world.database, clock=SystemClock()).between(SYSTEM, 0, 10**6)
         return [
             (each.department, each.actor, each.callback_id) for each in changes if each.event == "number_limit_reached"
         ]
@@ -88,8 +91,8 @@ async def test_limit_holds_for_simultaneous_requests_and_other_processes(
     (id,) = await ring(world, 1)
     async with open_world(migrated_url, tmp_path / "other", numbers_an_hour=10) as other:
         other.clock.set(world.clock.now())
-        desks = [world.services.desk, other.services.desk]
-        looks = [desks[n % 2].patient(id, "kari", scope=EVERYTHING) for n in range(30)]
+        desks = [world.services.callbacks, other.services.callbacks]
+        looks = [desks[n % 2].identity_reveal.reveal(as_agent("kari"), id) for n in range(30)]
         answers = await asyncio.gather(*looks, return_exceptions=True)
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 10
     assert all(isinstance(answer, TooManyNumbers) for answer in answers if isinstance(answer, BaseException))
@@ -120,5 +123,7 @@ async def test_only_leaders_of_the_department_are_notified(world: World) -> None
     for name, count in (("lise", 1), ("nils", 0)):
         agent = await world.services.agents.verify(world.tokens[name])
         assert agent is not None
-        changes = await Changes(database=world.database).between(0, 10**6, scope=agent.scope(Permission.READ))
+        changes = await Changes(database=world.database, clock=SystemClock()).between(
+            as_agent("reader", agent.scope(Permission.READ)), 0, 10**6
+        )
         assert [each.event for each in changes].count("number_limit_reached") == count

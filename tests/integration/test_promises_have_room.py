@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.model import AttemptOutcome, Callback
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices, callback_services
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.inquiries.model import ClosedReason, Status
 from desk.promises.errors import PromiseNotPossible
 from desk.promises.model import DelayReason
 from desk.vault.vault import Vault
-from tests.support.desk.desk import DEPARTMENTS, KEYS, call, person, phone
+from tests.support.desk.desk import DEPARTMENTS, KEYS, as_agent, call, person, phone
 from tests.support.fakes import FakeClock
 
 HOUR = timedelta(hours=1)
@@ -29,7 +29,7 @@ MIDNIGHT = datetime(2026, 11, 24, 23, tzinfo=UTC)
 class Office:
     """A department with two places in a round or day, at nine on a Tuesday, and the ways to create callbacks in it."""
 
-    desk: Desk
+    desk: CallbackServices
     errands: CallbackEdits
     clock: FakeClock
     rung: int = 0
@@ -37,49 +37,46 @@ class Office:
     async def rings(self, department: str = "hjerte") -> Callback:
         self.rung += 1
         n = self.rung
-        return (await self.desk.register(call(n), department, person(n), phone(n))).callback
+        return (await self.desk.registration.register(CALLER, call(n), department, person(n), phone(n))).callback
 
     async def fills(self, department: str, places: int) -> None:
         for _ in range(places):
             await self.rings(department)
 
     async def closes(self, department: str, from_: datetime, until: datetime) -> None:
-        await self.desk.close_queue(department, "lise", from_=from_, until=until, scope=EVERYTHING)
+        await self.desk.closures.close_queue(as_agent("lise"), department, from_=from_, until=until)
 
 
 @pytest.fixture
 def office(database: Database, clock: FakeClock) -> Office:
     departments = Departments(replace(each, capacity=2) for each in DEPARTMENTS.all())
     vault = Vault(**KEYS)
-    desk = Desk(database=database, departments=lambda: departments, vault=vault, clock=clock)
-    errands = CallbackEdits(database=database, departments=lambda: departments, vault=vault, clock=clock)
-    return Office(desk, errands, clock)
+    desk = callback_services(database=database, departments=lambda: departments, vault=vault, clock=clock)
+    return Office(desk, desk.edits, clock)
 
 
 async def booked(office: Office) -> Callback:
-    made = await office.errands.book("hjerte", "kari", person(90), phone(90), scope=EVERYTHING)
+    made = await office.errands.book(as_agent("kari"), "hjerte", person(90), phone(90))
     assert made.later is not None
     return made.callback
 
 
 async def transferred(office: Office) -> Callback:
     callback = await office.rings("kirurgi")
-    sent = await office.errands.transfer(
-        callback.id, "kari", "hjerte", keep_promise=False, fence=None, scope=EVERYTHING
-    )
+    sent = await office.errands.transfer(as_agent("kari"), callback.id, "hjerte", keep_promise=False, fence=None)
     assert not sent.promise_kept
     return sent.callback
 
 
 async def reopened(office: Office) -> Callback:
-    closed = await office.desk.register(call(91), "hjerte", person(91), phone(91))
-    await office.desk.close(closed.callback.id, "kari", ClosedReason.CANCELLED_BY_CALLER, fence=None, scope=EVERYTHING)
-    return await office.desk.reopen(closed.callback.id, "kari", scope=EVERYTHING)
+    closed = await office.desk.registration.register(CALLER, call(91), "hjerte", person(91), phone(91))
+    await office.desk.outcomes.close(as_agent("kari"), closed.callback.id, ClosedReason.CANCELLED_BY_CALLER, fence=None)
+    return await office.desk.outcomes.reopen(as_agent("kari"), closed.callback.id)
 
 
 async def with_new_promise(office: Office) -> Callback:
     callback = await office.rings("hjerte")
-    given = await office.errands.promise_anew(callback.id, "kari", by=None, fence=None, sms=False, scope=EVERYTHING)
+    given = await office.errands.promise_anew(as_agent("kari"), callback.id, by=None, fence=None, sms=False)
     return given.callback
 
 
@@ -110,9 +107,9 @@ async def test_closure_after_a_full_round_is_skipped_too(office: Office, way: Wa
 
 
 async def tried(office: Office, callback: Callback) -> Callback:
-    (claimed,) = [await office.desk.claim_named(callback.id, "kari", scope=EVERYTHING)]
-    return await office.desk.record_attempt(
-        claimed.id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, scope=EVERYTHING
+    (claimed,) = [await office.desk.claiming.claim_named(as_agent("kari"), callback.id)]
+    return await office.desk.outcomes.record_attempt(
+        as_agent("kari"), claimed.id, claimed.fence, AttemptOutcome.NO_ANSWER
     )
 
 
@@ -154,16 +151,14 @@ async def test_repeat_call_after_a_broken_promise_gets_an_open_one(office: Offic
     callback = await office.rings()
     office.clock.set(TEN + 2 * HOUR)
     await office.closes("hjerte", THIRTEEN - timedelta(minutes=5), MIDNIGHT)
-    again = await office.desk.register(call(77), "hjerte", person(1), phone(1))
+    again = await office.desk.registration.register(CALLER, call(77), "hjerte", person(1), phone(1))
     assert (again.callback.id, again.callback.promise.by) == (callback.id, TEN + DAY)
 
 
 async def test_transfer_does_not_keep_a_promise_in_a_closed_time(office: Office) -> None:
     callback = await office.rings()
     await office.closes("kirurgi", TEN, THIRTEEN)
-    sent = await office.errands.transfer(
-        callback.id, "kari", "kirurgi", keep_promise=True, fence=None, scope=EVERYTHING
-    )
+    sent = await office.errands.transfer(as_agent("kari"), callback.id, "kirurgi", keep_promise=True, fence=None)
     assert not sent.promise_kept
     assert sent.callback.promise.from_ == office.clock.now()
 
@@ -171,7 +166,7 @@ async def test_transfer_does_not_keep_a_promise_in_a_closed_time(office: Office)
 async def test_transfer_keeps_a_promise_even_when_the_round_is_full(office: Office) -> None:
     await office.fills("hjerte", 2)
     other = await office.rings("kirurgi")
-    kept = await office.errands.transfer(other.id, "kari", "hjerte", keep_promise=True, fence=None, scope=EVERYTHING)
+    kept = await office.errands.transfer(as_agent("kari"), other.id, "hjerte", keep_promise=True, fence=None)
     assert (kept.promise_kept, kept.callback.promise) == (True, other.promise)
 
 
@@ -182,14 +177,14 @@ async def test_agent_cannot_promise_a_closed_or_full_time(office: Office) -> Non
     for by, why in ((TEN + DAY, "closed"), (TEN, "full")):
         other = await office.rings()
         with pytest.raises(PromiseNotPossible, match=why):
-            await office.errands.promise_anew(other.id, "kari", by=by, fence=None, sms=False, scope=EVERYTHING)
-    own = await office.errands.promise_anew(mine.id, "kari", by=TEN, fence=None, sms=False, scope=EVERYTHING)
+            await office.errands.promise_anew(as_agent("kari"), other.id, by=by, fence=None, sms=False)
+    own = await office.errands.promise_anew(as_agent("kari"), mine.id, by=TEN, fence=None, sms=False)
     assert own.callback.promise.by == TEN  # its own place is its own
 
 
 async def test_booking_while_closed_returns_the_promise_with_the_reason(office: Office) -> None:
-    await office.desk.close_queue(
-        "kirurgi", "lise", from_=office.clock.now(), until=MIDNIGHT, text=DelayReason.CLOSED_ILLNESS, scope=EVERYTHING
+    await office.desk.closures.close_queue(
+        as_agent("lise"), "kirurgi", from_=office.clock.now(), until=MIDNIGHT, text=DelayReason.CLOSED_ILLNESS
     )
-    made = await office.errands.book("kirurgi", "kari", None, phone(5), scope=EVERYTHING)
+    made = await office.errands.book(as_agent("kari"), "kirurgi", None, phone(5))
     assert (made.later, made.callback.promise_spoken) == (DelayReason.CLOSED_ILLNESS, "i morgen innen klokken 15")

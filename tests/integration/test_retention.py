@@ -11,10 +11,11 @@ from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
 from typer.testing import CliRunner
 
 from api.web.background import repeating
-from desk.access.permissions import EVERYTHING, Scope
+from desk.access.actor import CALLER, SYSTEM
+from desk.access.permissions import Scope
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import AttemptOutcome, CallKey, IncompleteStep
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Connection, Database
 from desk.inquiries.model import ClosedReason
 from desk.privacy import retention_repository as nights
@@ -24,7 +25,7 @@ from desk.privacy.subject_access import Rights
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
 from innringing import app
 from tests.support.desk import sealed_database
-from tests.support.desk.desk import call, person, phone
+from tests.support.desk.desk import as_agent, call, person, phone
 from tests.support.desk.sealed_database import old_vault
 from tests.support.fakes import FakeClock
 
@@ -51,13 +52,13 @@ def traces(n: int) -> list[str]:
     return [person(n).value, person(n).masked, old_vault().index(person(n).value).hex(), phone(n).e164, f"channel-{n}"]
 
 
-async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -> str:
+async def lived(desk: CallbackServices, database: Database, n: int, *, close: bool = True) -> str:
     """The callback of the n-th person with everything that can belong to one: note, attempts, a dial, a text."""
-    registered = await desk.register(call(n), "kirurgi", person(n), phone(n))
+    registered = await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))
     id = registered.callback.id
-    claimed = await desk.claim_named(id, "kari", scope=EVERYTHING)
-    await desk.record_attempt(id, "kari", claimed.fence, AttemptOutcome.NO_ANSWER, note=NOTE, scope=EVERYTHING)
-    now = desk._clock.now()
+    claimed = await desk.claiming.claim_named(as_agent("kari"), id)
+    await desk.outcomes.record_attempt(as_agent("kari"), id, claimed.fence, AttemptOutcome.NO_ANSWER, note=NOTE)
+    now = desk.lists._clock.now()
     async with database.begin() as connection:
         await connection.execute(
             insert(dials).values(
@@ -68,7 +69,7 @@ async def lived(desk: Desk, database: Database, n: int, *, close: bool = True) -
         )
         await connection.execute(insert(outbox).values(sealed_database.text(1000 + n, id, now, old_vault())))
     if close:
-        await desk.close(id, "kari", ClosedReason.OTHER, fence=None, note=NOTE, scope=EVERYTHING)
+        await desk.outcomes.close(as_agent("kari"), id, ClosedReason.OTHER, fence=None, note=NOTE)
     return id
 
 
@@ -95,7 +96,7 @@ def test_every_possibly_personal_column_is_declared() -> None:
 
 
 async def test_nothing_identifies_the_patient_after_thirty_days(
-    desk: Desk, database: Database, clock: FakeClock
+    desk: CallbackServices, database: Database, clock: FakeClock
 ) -> None:
     id = await lived(desk, database, 1)
     before = await everything(database)
@@ -126,7 +127,7 @@ async def test_nothing_identifies_the_patient_after_thirty_days(
     assert (text.phone, text.text, text.state) == (None, None, "expired")
 
 
-async def test_statistics_are_kept(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_statistics_are_kept(desk: CallbackServices, database: Database, clock: FakeClock) -> None:
     for n in range(3):
         await lived(desk, database, n)
     counted = (callbacks, attempts, promises, history, calls, dials, outbox)
@@ -141,10 +142,12 @@ async def test_statistics_are_kept(desk: Desk, database: Database, clock: FakeCl
     assert set(map(tuple, closed)) == {("other", "kirurgi")}
 
 
-async def test_open_reopened_and_held_callbacks_are_kept(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_open_reopened_and_held_callbacks_are_kept(
+    desk: CallbackServices, database: Database, clock: FakeClock
+) -> None:
     waiting = await lived(desk, database, 1, close=False)
     reopened, held, lifted = [await lived(desk, database, n) for n in (2, 3, 4)]
-    await desk.reopen(reopened, "kari", scope=EVERYTHING)
+    await desk.outcomes.reopen(as_agent("kari"), reopened)
     rights = Rights(database=database, vault=old_vault(), clock=clock)
     await rights.hold(held, "jurist", "NPE 2026/17")
     await rights.hold(lifted, "jurist", "NPE 2026/18")
@@ -153,20 +156,20 @@ async def test_open_reopened_and_held_callbacks_are_kept(desk: Desk, database: D
     run = await retention(database, clock).run_if_due()
     assert run is not None
     assert run.deleted["callbacks"] == 1
-    assert {(await desk.get(id, scope=EVERYTHING)).phone for id in (waiting, reopened, held)} == {
+    assert {(await desk.lists.get(SYSTEM, id)).phone for id in (waiting, reopened, held)} == {
         phone(1),
         phone(2),
         phone(3),
     }
-    assert await desk.patient(held, "kari", scope=EVERYTHING) == person(3)
+    assert await desk.identity_reveal.reveal(as_agent("kari"), held) == person(3)
     with pytest.raises(CallbackNotFound):
-        await desk.get(lifted, scope=EVERYTHING)
-    events = [(row.event, row.actor) for row in await desk.history(held, scope=EVERYTHING)]
+        await desk.lists.get(SYSTEM, lifted)
+    events = [(row.event, row.actor) for row in await desk.lists.history(SYSTEM, held)]
     assert events[-2:] == [("legal_hold_set", "jurist"), ("patient_viewed", "kari")]
 
 
 async def test_hold_set_during_the_run_keeps_everything_or_is_refused(
-    desk: Desk, database: Database, clock: FakeClock
+    desk: CallbackServices, database: Database, clock: FakeClock
 ) -> None:
     ids = [await lived(desk, database, n) for n in range(1, 7)]
     clock.advance(DAYS + timedelta(days=1))
@@ -182,34 +185,34 @@ async def test_hold_set_during_the_run_keeps_everything_or_is_refused(
 
 
 async def test_deleted_callbacks_are_in_no_list_and_cannot_be_changed(
-    desk: Desk, database: Database, clock: FakeClock
+    desk: CallbackServices, database: Database, clock: FakeClock
 ) -> None:
     gone = await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     kept = await lived(desk, database, 2)
     await retention(database, clock).run_if_due()
-    page = await desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)
+    page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=10)
     assert [callback.id for callback in page.items] == [kept]
-    told = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=10)
+    told = await desk.lists.calls(as_agent("reader", Scope.of(["kirurgi"])), incomplete=None, cursor=None, limit=10)
     assert [each.callback_id for each in told.items] == [kept]
     for attempt in (
-        desk.get(gone, scope=EVERYTHING),
-        desk.reopen(gone, "kari", scope=EVERYTHING),
-        desk.claim_named(gone, "kari", scope=EVERYTHING),
-        desk.history(gone, scope=EVERYTHING),
+        desk.lists.get(SYSTEM, gone),
+        desk.outcomes.reopen(as_agent("kari"), gone),
+        desk.claiming.claim_named(as_agent("kari"), gone),
+        desk.lists.history(SYSTEM, gone),
     ):
         with pytest.raises(CallbackNotFound):
             await attempt
-    again = await desk.register(CallKey("asterisk-1", "later"), "kirurgi", person(1), phone(1))
+    again = await desk.registration.register(CALLER, CallKey("asterisk-1", "later"), "kirurgi", person(1), phone(1))
     assert again.created
 
 
 async def test_incomplete_calls_are_deleted_after_a_day_and_still_counted(
-    desk: Desk, database: Database, clock: FakeClock
+    desk: CallbackServices, database: Database, clock: FakeClock
 ) -> None:
-    await desk.record_call(call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
+    await desk.registration.record_call(CALLER, call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
     clock.advance(timedelta(hours=24))
-    await desk.record_call(call(2), "kirurgi", phone=phone(2), step=IncompleteStep.PHONE)
+    await desk.registration.record_call(CALLER, call(2), "kirurgi", phone=phone(2), step=IncompleteStep.PHONE)
     run = await retention(database, clock).run_if_due()
     assert run is not None
     assert run.deleted["incomplete_calls"] == 1
@@ -217,7 +220,7 @@ async def test_incomplete_calls_are_deleted_after_a_day_and_still_counted(
     assert [trace for trace in (phone(1).e164, "channel-1") if trace in after] == []
     assert phone(2).e164 in after
     assert await count(database, calls, calls.c.incomplete, calls.c.department == "kirurgi") == 2
-    told = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=True, cursor=None, limit=10)
+    told = await desk.lists.calls(as_agent("reader", Scope.of(["kirurgi"])), incomplete=True, cursor=None, limit=10)
     assert [each.phone for each in told.items] == [phone(2)]
 
 
@@ -248,7 +251,7 @@ def test_run_starts_at_its_hour(utc: datetime, night: date) -> None:
     assert Rules(at=time(3, 30)).night(utc.replace(tzinfo=UTC)) == night
 
 
-async def test_several_processes_run_once_a_night(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_several_processes_run_once_a_night(desk: CallbackServices, database: Database, clock: FakeClock) -> None:
     for n in range(12):
         await lived(desk, database, n)
     clock.advance(DAYS + timedelta(days=1))
@@ -279,7 +282,7 @@ class Dying(Retention):
 
 
 async def test_another_process_continues_where_a_dead_one_stopped(
-    desk: Desk, database: Database, clock: FakeClock
+    desk: CallbackServices, database: Database, clock: FakeClock
 ) -> None:
     for n in range(5):
         await lived(desk, database, n)
@@ -294,7 +297,9 @@ async def test_another_process_continues_where_a_dead_one_stopped(
     assert (run.fence, run.deleted["callbacks"]) == (2, 5)
 
 
-async def test_process_that_returns_late_does_nothing(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_process_that_returns_late_does_nothing(
+    desk: CallbackServices, database: Database, clock: FakeClock
+) -> None:
     await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     first = retention(database, clock)
@@ -305,7 +310,7 @@ async def test_process_that_returns_late_does_nothing(desk: Desk, database: Data
     assert await first._step(taken) is None
 
 
-async def test_retention_runs_in_the_background(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_retention_runs_in_the_background(desk: CallbackServices, database: Database, clock: FakeClock) -> None:
     await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     nightly = retention(database, clock)
@@ -334,7 +339,9 @@ async def long_ago(database: Database) -> None:
         await work(connection)
 
 
-async def test_retention_commands_hold_run_and_lift(asked: CliRunner, desk: Desk, database: Database) -> None:
+async def test_retention_commands_hold_run_and_lift(
+    asked: CliRunner, desk: CallbackServices, database: Database
+) -> None:
     held, gone = await lived(desk, database, 1), await lived(desk, database, 2)
 
     async def run(*words: str) -> Mapping[str, Any]:

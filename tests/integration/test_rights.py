@@ -8,13 +8,12 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from desk.access.actor import CALLER
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import IncompleteStep
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
-from desk.history import history
+from desk.history import repository as history
 from desk.inquiries.model import ClosedReason
 from desk.privacy.subject_access import Rights
 from desk.recordings.recordings import Recordings
@@ -23,8 +22,9 @@ from desk.schema.tables import answers, metadata, recordings
 from innringing import app
 from tests.integration.test_retention import NOTE, count, everything, lived, traces
 from tests.support.desk import sealed_database
-from tests.support.desk.desk import call, person, phone
+from tests.support.desk.desk import as_agent, call, person, phone
 from tests.support.desk.sealed_database import old_vault
+from tests.support.desk.units import a_unit
 from tests.support.fakes import FakeClock
 
 
@@ -33,10 +33,10 @@ def rights(database: Database, clock: FakeClock) -> Rights:
     return Rights(database=database, vault=old_vault(), clock=clock)
 
 
-async def test_export_contains_everything_stored(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_export_contains_everything_stored(desk: CallbackServices, database: Database, rights: Rights) -> None:
     mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
     alaw = bytes(range(256)) * 40
-    await Recordings(database=database, vault=old_vault(), clock=desk._clock).keep(CALLER, mine, alaw)
+    await Recordings(database=database, vault=old_vault(), clock=desk.lists._clock).keep(CALLER, mine, alaw)
     told = await rights.export(person(1), "kari")
     (callback,) = told["callbacks"]
     assert callback["id"] == mine
@@ -53,65 +53,71 @@ async def test_export_contains_everything_stored(desk: Desk, database: Database,
     text = json.dumps(told)
     assert [trace for trace in traces(2) if trace in text] == []
     assert other not in text
-    assert [(row.event, row.actor) for row in await desk.history(mine, scope=EVERYTHING)][-1] == (
+    assert [(row.event, row.actor) for row in await desk.lists.history(SYSTEM, mine)][-1] == (
         "person_exported",
         "kari",
     )
-    assert not [row for row in await desk.history(other, scope=EVERYTHING) if row.event == "person_exported"]
+    assert not [row for row in await desk.lists.history(SYSTEM, other) if row.event == "person_exported"]
 
 
-async def test_export_reports_values_that_do_not_open(desk: Desk, database: Database, clock: FakeClock) -> None:
+async def test_export_reports_values_that_do_not_open(
+    desk: CallbackServices, database: Database, clock: FakeClock
+) -> None:
     await lived(desk, database, 1)
     wrong = sealed_database.Vault(identity_key=b"w" * 32, index_key=sealed_database.INDEX)
     told = await Rights(database=database, vault=wrong, clock=clock).export(person(1), "kari")
     assert "doesn't open" in told["callbacks"][0]["patient_number"]
 
 
-async def test_erased_data_cannot_be_recovered(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_erased_data_cannot_be_recovered(desk: CallbackServices, database: Database, rights: Rights) -> None:
     ids = [await lived(desk, database, 1)]
-    heard = Recordings(database=database, vault=old_vault(), clock=desk._clock)
+    heard = Recordings(database=database, vault=old_vault(), clock=desk.lists._clock)
     await heard.keep(CALLER, ids[0], b"\xd5" * 8000)
-    ids.append((await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id)
-    await desk.close(ids[1], "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
+    ids.append((await desk.registration.register(CALLER, call(11), "hjerte", person(1), phone(1))).callback.id)
+    await desk.outcomes.close(as_agent("kari"), ids[1], ClosedReason.OTHER, fence=None)
     other = await lived(desk, database, 2)
     done = await rights.erase(person(1), "jurist")
     assert (sorted(done.deleted), list(done.open), list(done.held)) == (sorted(ids), [], [])
     left = await everything(database)
     assert [trace for trace in (*traces(1), "channel-11") if trace in left] == []
     assert await count(database, recordings) == 0
-    assert (await desk.get(other, scope=EVERYTHING)).phone == phone(2)
-    async with database.read() as connection:
-        events = [(row.event, row.actor) for row in await history.of_callback(connection, ids[0], scope=EVERYTHING)]
+    assert (await desk.lists.get(SYSTEM, other)).phone == phone(2)
+    async with a_unit(database) as unit:
+        events = [(row.event, row.actor) for row in await history.of_inquiry(unit, ids[0])]
     assert events[-1] == ("person_erased", "jurist")
     assert (await rights.export(person(1), "kari"))["callbacks"] == []
     assert (await rights.erase(person(1), "kari")).deleted == []
 
 
-async def test_open_and_held_callbacks_are_reported_and_kept(desk: Desk, database: Database, rights: Rights) -> None:
+async def test_open_and_held_callbacks_are_reported_and_kept(
+    desk: CallbackServices, database: Database, rights: Rights
+) -> None:
     held = await lived(desk, database, 1)
     await rights.hold(held, "jurist", "NPE 17")
-    waiting = (await desk.register(call(11), "kirurgi", person(1), phone(1))).callback.id
+    waiting = (await desk.registration.register(CALLER, call(11), "kirurgi", person(1), phone(1))).callback.id
     done = await rights.erase(person(1), "kari")
     assert (list(done.deleted), list(done.open), list(done.held)) == ([], [waiting], [held])
-    assert (await desk.get(waiting, scope=EVERYTHING)).phone == phone(1)
+    assert (await desk.lists.get(SYSTEM, waiting)).phone == phone(1)
     await rights.lift(held, "jurist")
-    await desk.close(waiting, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
+    await desk.outcomes.close(as_agent("kari"), waiting, ClosedReason.OTHER, fence=None)
     assert len((await rights.erase(person(1), "kari")).deleted) == 2
 
 
-async def test_phone_stands_for_callers_without_identity_number(desk: Desk, database: Database, rights: Rights) -> None:
-    nameless = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
-    await desk.close(nameless, "kari", ClosedReason.OTHER, fence=None, scope=EVERYTHING)
-    named = (await desk.register(call(2), "kirurgi", person(2), phone(1))).callback.id
-    await desk.record_call(call(3), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
+async def test_phone_stands_for_callers_without_identity_number(
+    desk: CallbackServices, database: Database, rights: Rights
+) -> None:
+    nameless = (await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))).callback.id
+    await desk.outcomes.close(as_agent("kari"), nameless, ClosedReason.OTHER, fence=None)
+    named = (await desk.registration.register(CALLER, call(2), "kirurgi", person(2), phone(1))).callback.id
+    await desk.registration.record_call(CALLER, call(3), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
     told = await rights.export(phone(1), "kari")
     assert [row["id"] for row in told["callbacks"]] == [nameless]
     assert [row["phone"] for row in told["calls"]] == [phone(1).e164]
     done = await rights.erase(phone(1), "kari")
     assert (list(done.deleted), done.calls) == ([nameless], 1)
-    assert (await desk.get(named, scope=EVERYTHING)).phone == phone(1)
+    assert (await desk.lists.get(SYSTEM, named)).phone == phone(1)
     with pytest.raises(CallbackNotFound):
-        await desk.get(nameless, scope=EVERYTHING)
+        await desk.lists.get(SYSTEM, nameless)
 
 
 async def test_stored_answers_are_erased_too(database: Database, clock: FakeClock, rights: Rights) -> None:
@@ -135,11 +141,11 @@ def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 
 async def test_person_commands_export_and_erase(
-    asked: CliRunner, desk: Desk, database: Database, clock: FakeClock
+    asked: CliRunner, desk: CallbackServices, database: Database, clock: FakeClock
 ) -> None:
     await lived(desk, database, 1)
     clock.advance(timedelta(seconds=1))
-    waiting = (await desk.register(call(11), "hjerte", person(1), phone(1))).callback.id
+    waiting = (await desk.registration.register(CALLER, call(11), "hjerte", person(1), phone(1))).callback.id
     number = f"{person(1).value[:6]} {person(1).value[6:]}\n"
 
     async def run(*words: str, given: str) -> tuple[int, str, str]:

@@ -7,7 +7,7 @@ import sys
 
 from aiohttp import web
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import SYSTEM
 from desk.database.engine import Database
 from desk.messages.outbox import LEASE
 from desk.paths import ROOT
@@ -42,5 +42,5 @@ async def test_next_sender_repeats_a_text_with_the_same_key(
             clock.advance(LEASE)
             assert await office.outbox.send_next(ours)
         assert gateway.keys == [await office.key()] * 2
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "sent"
     assert await office.events(callback.id) == [("sms_sent", {"kind": "receipt"})]

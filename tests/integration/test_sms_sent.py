@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.logging.log import configure_logging
@@ -17,6 +18,7 @@ from desk.messages.model import SmsState, TryLater
 from desk.messages.outbox import LEASE, Outbox
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.settings import Settings
+from tests.support.desk.desk import as_agent
 from tests.support.fakes import FakeClock
 from tests.support.sms.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies
 from tests.support.sms.outbox import MOBILE, Office, databases, link
@@ -62,11 +64,9 @@ async def test_gateway_gets_the_text_in_its_own_format(office: Office, gateway: 
         "relativeValidityTime": 6 * 3600 * 1000,  # from 09:00 until the promise at 15:00
     }
     assert await office.rows("state, tries, reference") == [("sent", 1, f"link-{key[:8]}")]
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "sent"
     assert await office.events(callback.id) == [("sms_sent", {"kind": "receipt"})]
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).version == callback.version, (
-        "nobody's edit is disturbed"
-    )
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).version == callback.version, "nobody's edit is disturbed"
 
 
 LATER = [
@@ -159,7 +159,7 @@ async def test_refused_text_has_failed_and_agents_see_it(
     gateway.answers = [answer]
     assert [await send_one(office, gateway), await send_one(office, gateway)] == [True, False]
     assert await office.rows("state, reason, phone, text") == [("failed", reason, None, None)]
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "failed"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "failed"
     assert await office.events(callback.id) == [("sms_failed", {"kind": "receipt", "reason": reason})]
 
 
@@ -244,14 +244,14 @@ async def test_text_with_a_past_promise_is_not_sent(office: Office, gateway: Lin
     assert await send_one(office, gateway)
     assert gateway.taken == []
     assert await office.rows("state, phone, text") == [("expired", None, None)]
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "expired"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "expired"
     assert await office.events(callback.id) == [("sms_expired", {"kind": "receipt"})]
 
 
 async def test_leader_sees_undelivered_texts_of_new_promises(office: Office, gateway: LinkGateway) -> None:
     callback = await office.rings()
     by = callback.promise.by + timedelta(days=2)
-    await office.errands.promise_anew(callback.id, "kari", by=by, fence=None, sms=True, scope=EVERYTHING)
+    await office.errands.promise_anew(as_agent("kari"), callback.id, by=by, fence=None, sms=True)
     gateway.answers = [says(400, text="no")]
     while await send_one(office, gateway):
         pass
@@ -303,7 +303,7 @@ async def test_reports_may_arrive_in_any_order_and_repeatedly(
     callback = await office.rings()
     await send_one(office, gateway)
     assert await reported(office, *reports) == state
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == state
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == state
     events = await office.events(callback.id)
     assert len(events) == len({event for event, _ in events}), "each change is told once"
     assert events[-1][0] == f"sms_{state}"

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from desk.access.permissions import EVERYTHING, Scope
+from desk.access.actor import CALLER, SYSTEM
+from desk.access.permissions import Scope
 from desk.database.engine import Conflict, Connection, Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.messages import repository as rows
 from desk.numbers.phone_number import parse_phone
-from tests.support.desk.desk import call, person
+from tests.support.desk.desk import as_agent, call, person
 from tests.support.fakes import FakeClock
 from tests.support.sms.outbox import LANDLINE, MOBILE, OTHER_MOBILE, RECEIPTS, Office, another_call
 
@@ -44,7 +45,7 @@ async def sent(office: Office) -> list[tuple[str, str]]:
 async def test_receipt_states_the_promise_with_its_date_and_no_names(office: Office) -> None:
     callback = await office.rings()
     assert callback.sms == "queued"
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "queued"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "queued"
     ((to, told),) = await sent(office)
     assert to == MOBILE.e164
     assert told == (
@@ -66,15 +67,15 @@ async def test_receipt_is_in_the_callers_language(office: Office, language: str,
 
 async def test_repeated_registration_finds_the_first_text(office: Office) -> None:
     await office.rings()
-    again = await office.desk.register(call(1), "kirurgi", person(1), MOBILE)
+    again = await office.desk.registration.register(CALLER, call(1), "kirurgi", person(1), MOBILE)
     assert (again.created, again.callback.sms) == (False, "queued")
     assert await office.states() == [("receipt", "queued")]
 
 
 async def test_repeat_call_from_the_same_number_gets_no_text(office: Office) -> None:
     await office.rings()
-    assert await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
-    await office.desk.register(another_call(2), "kirurgi", person(1), MOBILE)
+    assert await office.callers.rang_again(CALLER, another_call(1), "kirurgi", person(1), MOBILE)
+    await office.desk.registration.register(CALLER, another_call(2), "kirurgi", person(1), MOBILE)
     assert await office.states() == [("receipt", "queued")]
 
 
@@ -101,7 +102,7 @@ async def test_callback_and_text_are_stored_together_or_not_at_all(
     with pytest.raises(StorageUnavailable):
         await office.rings()
     assert await office.states() == []
-    assert (await office.desk.list(scope=Scope.of(["kirurgi"]), cursor=None, limit=10)).items == []
+    assert (await office.desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=10)).items == []
 
 
 async def test_only_allowed_mobile_numbers_get_a_text(office: Office) -> None:
@@ -115,7 +116,7 @@ async def test_only_allowed_mobile_numbers_get_a_text(office: Office) -> None:
 
 
 async def test_no_text_where_the_department_or_sms_is_off(office: Office) -> None:
-    registration = await office.desk.register(call(1), "hjerte", person(1), MOBILE)
+    registration = await office.desk.registration.register(CALLER, call(1), "hjerte", person(1), MOBILE)
     assert registration.callback.sms is None
     office.on = False
     assert (await office.rings(2)).sms is None
@@ -133,36 +134,36 @@ async def test_number_and_words_are_sealed_and_deleted_after_sending(office: Off
 async def test_new_promise_replaces_an_unsent_receipt(office: Office) -> None:
     callback = await office.rings()
     given = await office.errands.promise_anew(
-        callback.id, "kari", by=callback.promise.by + timedelta(days=2), fence=None, sms=True, scope=EVERYTHING
+        as_agent("kari"), callback.id, by=callback.promise.by + timedelta(days=2), fence=None, sms=True
     )
     assert (given.sms_queued, given.callback.sms) == (True, "queued")
     ((_, told),) = await sent(office)
     assert told.startswith("Ny tid: Vi ringer deg torsdag 26. november innen klokken 15, fra 68 05 00 00.")
     assert await office.states() == [("receipt", "withdrawn"), ("new_promise", "sent")]
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "sent"
 
 
 async def test_unsent_text_follows_a_changed_number(office: Office) -> None:
     callback = await office.rings()
-    await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
-    changed = await office.callers.change_phone(another_call(1), OTHER_MOBILE)
+    await office.callers.rang_again(CALLER, another_call(1), "kirurgi", person(1), MOBILE)
+    changed = await office.callers.change_phone(CALLER, another_call(1), OTHER_MOBILE)
     assert changed.sms == "queued"
     assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
-    assert (await office.desk.get(callback.id, scope=EVERYTHING)).sms == "sent"
+    assert (await office.desk.lists.get(SYSTEM, callback.id)).sms == "sent"
 
 
 async def test_changed_number_gets_its_own_receipt_after_the_first_was_sent(office: Office) -> None:
     await office.rings()
     assert [to for to, _ in await sent(office)] == [MOBILE.e164]
-    await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
-    assert (await office.callers.change_phone(another_call(1), OTHER_MOBILE)).sms == "queued"
+    await office.callers.rang_again(CALLER, another_call(1), "kirurgi", person(1), MOBILE)
+    assert (await office.callers.change_phone(CALLER, another_call(1), OTHER_MOBILE)).sms == "queued"
     assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
 
 
 async def test_no_text_goes_to_a_landline_or_the_old_number(office: Office) -> None:
     callback = await office.rings()
-    await office.callers.rang_again(another_call(1), "kirurgi", person(1), MOBILE)
-    await office.callers.change_phone(another_call(1), LANDLINE)
+    await office.callers.rang_again(CALLER, another_call(1), "kirurgi", person(1), MOBILE)
+    await office.callers.change_phone(CALLER, another_call(1), LANDLINE)
     assert await sent(office) == []
     assert await office.states() == [("receipt", "withdrawn")]
     assert await office.events(callback.id) == [("sms_withdrawn", {"kind": "receipt"})]
@@ -170,21 +171,21 @@ async def test_no_text_goes_to_a_landline_or_the_old_number(office: Office) -> N
 
 async def test_repeat_call_from_another_mobile_gets_the_text_there(office: Office) -> None:
     await office.rings()
-    registration = await office.desk.register(another_call(1), "kirurgi", person(1), OTHER_MOBILE)
+    registration = await office.desk.registration.register(CALLER, another_call(1), "kirurgi", person(1), OTHER_MOBILE)
     assert (registration.created, registration.callback.sms) == (False, "queued")
     assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
 
 
 async def test_cancelled_callback_gets_no_text(office: Office) -> None:
     await office.rings()
-    await office.callers.cancel(call(1))
+    await office.callers.cancel(CALLER, call(1))
     assert await sent(office) == []
     assert await office.states() == [("receipt", "withdrawn")]
 
 
 async def test_call_after_cancelling_gets_a_new_text(office: Office) -> None:
     await office.rings()
-    await office.callers.cancel(call(1))
-    await office.desk.register(another_call(1), "kirurgi", person(1), MOBILE)
+    await office.callers.cancel(CALLER, call(1))
+    await office.desk.registration.register(CALLER, another_call(1), "kirurgi", person(1), MOBILE)
     assert len(await sent(office)) == 1
     assert await office.states() == [("receipt", "withdrawn"), ("receipt", "sent")]

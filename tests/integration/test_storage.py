@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text, update
 
-from desk.access.actor import SYSTEM
+from desk.access.actor import CALLER, SYSTEM
 from desk.access.agent import Agent
-from desk.access.permissions import ALL_DEPARTMENTS, EVERYTHING, Grant, Permission, Role, Scope
+from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role, Scope
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNameTaken, AgentNotFound
-from desk.callbacks.model import AttemptOutcome
-from desk.callbacks.queue import Desk
+from desk.callbacks.model import AttemptOutcome, CallbackFilter
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
 from desk.inquiries.model import Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from tests.support.desk.desk import call, make_desk, person, phone
+from tests.support.desk.desk import as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
 SENTINEL = phone(4711)
@@ -30,32 +30,32 @@ def agents(database: Database, clock: FakeClock) -> Agents:
     return Agents(database=database, clock=clock)
 
 
-async def test_pages_neither_repeat_nor_skip(desk: Desk, clock: FakeClock) -> None:
+async def test_pages_neither_repeat_nor_skip(desk: CallbackServices, clock: FakeClock) -> None:
     ids = []
     for n in range(12):
-        ids.append((await desk.register(call(n), "kirurgi", None, phone(n))).callback.id)
+        ids.append((await desk.registration.register(CALLER, call(n), "kirurgi", None, phone(n))).callback.id)
         clock.advance(timedelta(seconds=n % 2))  # some arrive in the same instant
     seen, cursor = [], None
     for _ in range(5):
-        page = await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=cursor, limit=3)
+        page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), cursor=cursor, limit=3)
         seen += [callback.id for callback in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
         late = call(100 + len(seen))
-        await desk.register(late, "hjerte", None, phone(99))  # other changes do not move the pages
-        await desk.claim("kirurgi", "kari", scope=EVERYTHING)
+        await desk.registration.register(CALLER, late, "hjerte", None, phone(99))  # other changes do not move the pages
+        await desk.claiming.claim(as_agent("kari"), "kirurgi")
     assert sorted(seen) == sorted(ids)
     assert len(seen) == len(ids)
 
 
-async def test_lists_contain_only_the_requested_departments_and_statuses(desk: Desk) -> None:
-    await desk.register(call(1), "kirurgi", None, phone(1))
-    await desk.register(call(2), "hjerte", None, phone(1))
-    [taken] = await desk.claim("hjerte", "kari", scope=EVERYTHING)
+async def test_lists_contain_only_the_requested_departments_and_statuses(desk: CallbackServices) -> None:
+    await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))
+    await desk.registration.register(CALLER, call(2), "hjerte", None, phone(1))
+    [taken] = await desk.claiming.claim(as_agent("kari"), "hjerte")
 
     async def listed(departments: list[str], status: list[Status] | None = None) -> list[str]:
-        page = await desk.list(scope=Scope.of(departments), status=status, cursor=None, limit=50)
+        page = await desk.lists.page(as_agent("reader", Scope.of(departments)), CallbackFilter(status=status), limit=50)
         return [callback.department for callback in page.items]
 
     assert await listed(["kirurgi", "hjerte"]) == ["kirurgi", "hjerte"] or await listed(["kirurgi", "hjerte"]) == [
@@ -72,47 +72,49 @@ async def test_lists_contain_only_the_requested_departments_and_statuses(desk: D
     "cursor",
     ["", "x", "é", "W10", "bnVsbA", "eyJhIjoxfQ", "WyJjYWxscyIsMV0", "WyJjYWxsYmFja3MiLCJ4IiwieSJd", "A" * 5000],
 )
-async def test_foreign_cursor_is_refused(desk: Desk, cursor: str) -> None:
+async def test_foreign_cursor_is_refused(desk: CallbackServices, cursor: str) -> None:
     with pytest.raises(BadCursor):
-        await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=cursor, limit=5)
+        await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), cursor=cursor, limit=5)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WyJjYWxscyIsdHJ1ZV0x", "WyJjYWxscyIsLTFd", "WyJjYWxscyIsMWUzMDBd"])
-async def test_foreign_cursor_for_calls_is_refused(desk: Desk, cursor: str) -> None:
+async def test_foreign_cursor_for_calls_is_refused(desk: CallbackServices, cursor: str) -> None:
     with pytest.raises(BadCursor):
-        await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=cursor, limit=5)
+        await desk.lists.calls(as_agent("reader", Scope.of(["kirurgi"])), incomplete=None, cursor=cursor, limit=5)
 
 
-async def test_calls_are_paged(desk: Desk) -> None:
+async def test_calls_are_paged(desk: CallbackServices) -> None:
     for n in range(5):
-        await desk.register(call(n), "kirurgi", None, phone(n))
-    first = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=None, limit=3)
-    rest = await desk.calls(scope=Scope.of(["kirurgi"]), incomplete=None, cursor=first.next_cursor, limit=3)
+        await desk.registration.register(CALLER, call(n), "kirurgi", None, phone(n))
+    first = await desk.lists.calls(as_agent("reader", Scope.of(["kirurgi"])), incomplete=None, cursor=None, limit=3)
+    rest = await desk.lists.calls(
+        as_agent("reader", Scope.of(["kirurgi"])), incomplete=None, cursor=first.next_cursor, limit=3
+    )
     assert [each.key for each in first.items + rest.items] == [call(n) for n in range(5)]
     assert rest.next_cursor is None
 
 
-async def test_list_of_any_length_needs_two_statements(desk: Desk, database: Database) -> None:
+async def test_list_of_any_length_needs_two_statements(desk: CallbackServices, database: Database) -> None:
     for n in range(6):
-        await desk.register(call(n), "kirurgi", None, phone(n))
-        [taken] = await desk.claim("kirurgi", "kari", scope=EVERYTHING)
-        await desk.record_attempt(taken.id, "kari", 1, AttemptOutcome.NO_ANSWER, scope=EVERYTHING)
+        await desk.registration.register(CALLER, call(n), "kirurgi", None, phone(n))
+        [taken] = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+        await desk.outcomes.record_attempt(as_agent("kari"), taken.id, 1, AttemptOutcome.NO_ANSWER)
     statements: list[str] = []
     event.listen(
         database.engine.sync_engine,
         "before_cursor_execute",
         lambda _conn, _cursor, statement, *_: statements.append(statement),
     )
-    page = await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=None, limit=50)
+    page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=50)
     assert [len(callback.attempts) for callback in page.items] == [1] * 6
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
 
 
 async def test_database_refuses_a_second_open_callback_without_showing_the_number(
-    desk: Desk, database: Database
+    desk: CallbackServices, database: Database
 ) -> None:
-    await desk.register(call(1), "kirurgi", None, SENTINEL)
-    other = (await desk.register(call(2), "kirurgi", None, phone(2))).callback
+    await desk.registration.register(CALLER, call(1), "kirurgi", None, SENTINEL)
+    other = (await desk.registration.register(CALLER, call(2), "kirurgi", None, phone(2))).callback
     with pytest.raises(Conflict) as caught:
         async with database.begin() as connection:
             await connection.execute(
@@ -120,7 +122,7 @@ async def test_database_refuses_a_second_open_callback_without_showing_the_numbe
             )
     assert SENTINEL.e164 not in "".join(map(str, (caught.value, caught.value.__cause__)))
     assert caught.value.__suppress_context__
-    assert (await desk.get(other.id, scope=EVERYTHING)).phone == phone(2)
+    assert (await desk.lists.get(SYSTEM, other.id)).phone == phone(2)
 
 
 async def test_failed_statement_is_reported_without_its_parameters(
@@ -134,12 +136,12 @@ async def test_failed_statement_is_reported_without_its_parameters(
     assert SENTINEL.e164 not in printed.out + printed.err
 
 
-async def test_times_are_read_as_aware_and_in_utc(desk: Desk, database: Database) -> None:
-    id = (await desk.register(call(1), "kirurgi", None, phone(1))).callback.id
+async def test_times_are_read_as_aware_and_in_utc(desk: CallbackServices, database: Database) -> None:
+    id = (await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))).callback.id
     there = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
     async with database.begin() as connection:
         await connection.execute(update(tables.callbacks).values(created_at=there))
-    kept = (await desk.get(id, scope=EVERYTHING)).created_at
+    kept = (await desk.lists.get(SYSTEM, id)).created_at
     assert kept == there
     assert kept.tzinfo is UTC
 
@@ -156,9 +158,9 @@ async def test_every_method_raises_storage_unavailable_without_a_server(clock: F
     database = Database("postgresql+asyncpg://nobody:secret-word@127.0.0.1:1/none")
     desk = make_desk(database, clock)
     for ask in (
-        desk.ping(),
-        desk.register(call(1), "kirurgi", person(1), SENTINEL),
-        desk.claim("kirurgi", "kari", scope=EVERYTHING),
+        database.ping(),
+        desk.registration.register(CALLER, call(1), "kirurgi", person(1), SENTINEL),
+        desk.claiming.claim(as_agent("kari"), "kirurgi"),
     ):
         with pytest.raises(StorageUnavailable) as caught:
             await ask
@@ -169,7 +171,7 @@ async def test_every_method_raises_storage_unavailable_without_a_server(clock: F
 async def test_missing_folder_of_the_file_is_storage_unavailable(tmp_path: Path, clock: FakeClock) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'innringing.db'}")
     with pytest.raises(StorageUnavailable):
-        await make_desk(database, clock).ping()
+        await database.ping()
     await database.close()
 
 
@@ -189,11 +191,11 @@ async def test_full_disk_is_reported_and_the_desk_continues_when_there_is_space(
     stored = 0
     with pytest.raises(StorageUnavailable):
         while stored < 1000:
-            await desk.register(call(stored), "kirurgi", person(stored), phone(stored))
+            await desk.registration.register(CALLER, call(stored), "kirurgi", person(stored), phone(stored))
             stored += 1
     await room(100_000)
-    assert (await desk.register(call(stored), "kirurgi", person(stored), phone(stored))).created
-    page = await desk.list(scope=Scope.of(["kirurgi"]), status=None, cursor=None, limit=200)
+    assert (await desk.registration.register(CALLER, call(stored), "kirurgi", person(stored), phone(stored))).created
+    page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=200)
     assert len(page.items) == stored + 1
     await database.close()
 

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks.model import AttemptOutcome, CallKey
+from desk.callbacks.errors import CallbackNotFound
+from desk.callbacks.model import AttemptOutcome, CallKey, callback_id
 from desk.inquiries.errors import IllegalMove
 from desk.inquiries.model import TRANSITIONS, Status, next_status
 
+CANONICAL = "0f8fad5b-d9cb-469f-a165-70867728950e"
 ALLOWED = {
     ("waiting", "claimed"),
     ("waiting", "closed"),
@@ -60,3 +62,16 @@ def test_codes_are_stable() -> None:
         "dropped",
     ]
     assert CallKey("a", "1") == CallKey("a", "1")
+
+
+@pytest.mark.parametrize(
+    "text", [CANONICAL, CANONICAL.upper(), CANONICAL.replace("-", ""), f"{{{CANONICAL}}}", f"urn:uuid:{CANONICAL}"]
+)
+def test_id_is_read_in_every_form_of_a_uuid(text: str) -> None:
+    assert callback_id(text) == CANONICAL
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "1' or '1'='1", "\x00", "å" * 500, "0" * 31])
+def test_text_that_is_not_an_id_finds_no_callback(text: str) -> None:
+    with pytest.raises(CallbackNotFound):
+        callback_id(text)

@@ -190,10 +190,10 @@ async def test_hang_up_keeps_the_callback(second: float) -> None:
 
 @on_virtual_time
 async def test_call_resumed_after_the_commit_hears_the_receipt_and_no_choice() -> None:
-    world = known(anew=False)
+    world = known(is_new_call=False)
     assert world.callers.standing
     callback = world.desk.new(parse_phone("+4768050123"), call_count=1)
-    world.callers.already(anew=False, callback=callback)
+    world.callers.already(is_new_call=False, callback=callback)
     await world.ring()
     assert world.prompts == [*OPENING, *RECEIPT]
 
@@ -202,6 +202,6 @@ async def test_call_resumed_after_the_commit_hears_the_receipt_and_no_choice() -
 async def test_call_resumed_after_cancelling_hears_the_cancellation() -> None:
     world = known()
     assert world.callers.standing
-    world.callers.already(anew=False, callback=replace(world.callers.standing.callback, status=Status.CLOSED))
+    world.callers.already(is_new_call=False, callback=replace(world.callers.standing.callback, status=Status.CLOSED))
     await world.ring()
     assert world.prompts == [*OPENING, "cancelled"]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import pytest
 
@@ -18,7 +19,8 @@ from ivr.calls.recording_intake import OUTCOME_WITHIN, RecordingIntake
 from ivr.rehearsal.virtual_time import on_virtual_time
 
 SPEECH, SILENCE = b"\x2a\xaa" * 8000, b"\xd5" * 8000
-NAME, OTHER = "innringing-a", "innringing-b"
+A, B = (str(UUID(int=n)) for n in (1, 2))
+NAME, OTHER = f"innringing-{A}", f"innringing-{B}"
 
 
 @dataclass
@@ -90,7 +92,7 @@ async def test_recording_is_stored_and_its_file_deleted() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SPEECH) is RecordingOutcome.STORED
-    assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+    assert (recordings.kept, spool.files) == ({A: SPEECH}, {})
 
 
 @on_virtual_time
@@ -108,7 +110,7 @@ async def test_recording_of_a_caller_who_hung_up_is_stored() -> None:
     async with at_work(spool, recordings) as intake:
         intake.ended(NAME)
         await asyncio.sleep(1)
-    assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+    assert (recordings.kept, spool.files) == ({A: SPEECH}, {})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_failed_request_is_retried_within_a_minute(request_: str, error: Excepti
             assert spool.files
             spool.failing.clear()
             await asyncio.sleep(61)
-        assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+        assert (recordings.kept, spool.files) == ({A: SPEECH}, {})
 
     again()
 
@@ -139,7 +141,7 @@ async def test_file_stays_while_the_database_is_unavailable() -> None:
         assert spool.files == {NAME: SPEECH}
         recordings.failing = None
         await asyncio.sleep(61)
-    assert (recordings.kept, spool.files) == ({"a": SPEECH}, {})
+    assert (recordings.kept, spool.files) == ({A: SPEECH}, {})
 
 
 @on_virtual_time
@@ -155,7 +157,7 @@ async def test_missing_end_event_does_not_hold_the_caller() -> None:
     spool = FakeSpool({NAME: SPEECH})
     async with at_work(spool, FakeRecordings()) as intake:
         began = asyncio.get_running_loop().time()
-        with intake.expecting("a") as fate:
+        with intake.expecting(A) as fate:
             assert await fate is RecordingOutcome.UNKNOWN
         assert asyncio.get_running_loop().time() - began == OUTCOME_WITHIN
         await asyncio.sleep(61)
@@ -168,7 +170,7 @@ async def test_leftovers_are_stored_at_each_connection_except_live_ones() -> Non
     async with at_work(spool, recordings) as intake:
         intake.reconnected()
         await asyncio.sleep(1)
-        assert (recordings.kept, spool.files) == ({"a": SPEECH}, {OTHER: SPEECH})
+        assert (recordings.kept, spool.files) == ({A: SPEECH}, {OTHER: SPEECH})
         spool.failing["names"] = AriUnavailable()
         await asyncio.sleep(61)
         spool.failing = {"is_live": RuntimeError("whatever")}
@@ -184,4 +186,4 @@ async def test_recording_is_cut_at_the_requested_length() -> None:
     spool, recordings = FakeSpool(), FakeRecordings()
     async with at_work(spool, recordings) as intake:
         assert await fate_of(intake, spool, NAME, SPEECH * 100) is RecordingOutcome.STORED
-    assert len(recordings.kept["a"]) == 65 * 8000
+    assert len(recordings.kept[A]) == 65 * 8000

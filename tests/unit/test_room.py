@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.callbacks import transitions
-from desk.callbacks.model import Registration
+from desk.callbacks.model import RegistrationResult
 from desk.clock import OSLO
 from desk.departments.calendar import is_workday
 from desk.departments.departments import Department, Policy
@@ -90,7 +90,7 @@ def test_each_reason_has_its_own_prompt() -> None:
 async def test_reason_for_the_delay_comes_between_receipt_and_promise() -> None:
     world = World()
     callback = world.desk.new(parse_phone(OWN_NUMBER))
-    registration = Registration(callback, created=True, later=DelayReason.CLOSED_COURSE)
+    registration = RegistrationResult(callback, created=True, later=DelayReason.CLOSED_COURSE)
     said = receipt(registration, KIRURGI, known_person=False, now=callback.created_at)
     assert said[:4] == ["received", "closed_course", "we_ring", "today_by"]
     assert said[-len(HOSPITAL) - 2 : -2] == HOSPITAL

@@ -19,6 +19,7 @@ from fastapi.sse import format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from api.web.events.live import Ending, EventReader, Live
+from desk.access.actor import SYSTEM
 from desk.history.model import Change
 
 HEARTBEAT_SECONDS = 15.0
@@ -102,7 +103,7 @@ class EventStream(Response):
         else:
             yield mark(after)
         while after < (upto := self._live.position):
-            missed = await self._live.changes.between(after, upto, scope=self._reader.scope)
+            missed = await self._live.changes.between(SYSTEM.within(self._reader.scope), after, upto)
             yield b"".join(map(event, missed))
             after = missed[-1].id if missed else upto
         self._reader.follows = True  # nothing was awaited since `position` was read: no gap and no duplicate

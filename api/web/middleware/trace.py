@@ -37,7 +37,7 @@ class Trace:
     @property
     def emergency(self) -> bool:
         """Whether only an emergency access opened what was looked at."""
-        return self.scope is not None and bool(self.scope.touched)
+        return bool(self.trail.borrowed) or (self.scope is not None and bool(self.scope.touched))
 
 
 def trace_of(request: HTTPConnection) -> Trace:

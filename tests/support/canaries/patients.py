@@ -26,7 +26,11 @@ async def rings(world: World, n: int, *, department: str = "kirurgi") -> Callbac
     world.clock.advance(timedelta(seconds=1))
     patient = parse_identity(identities()[n], allow_test=True, allow_h=False)
     call = CallKey("node-1", f"canary-{n}")
-    return (await world.services.desk.register(call, department, patient, parse_phone(phones()[n]))).callback
+    return (
+        await world.services.callbacks.registration.register(
+            CALLER, call, department, patient, parse_phone(phones()[n])
+        )
+    ).callback
 
 
 async def lived(world: World, first: int, count: int) -> list[str]:
@@ -44,8 +48,12 @@ async def lived(world: World, first: int, count: int) -> list[str]:
         async with world.database.begin() as connection:
             await connection.execute(insert(outbox).values(text))
         await _worked_on(world, callback.id, phones()[n])
-        await world.services.desk.record_call(
-            CallKey("node-1", f"gone-{n}"), "kirurgi", phone=parse_phone(phones()[n]), step=IncompleteStep.WELCOME
+        await world.services.callbacks.registration.record_call(
+            CALLER,
+            CallKey("node-1", f"gone-{n}"),
+            "kirurgi",
+            phone=parse_phone(phones()[n]),
+            step=IncompleteStep.WELCOME,
         )
     await _booked(world, first + count)
     return ids

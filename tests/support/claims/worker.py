@@ -12,29 +12,32 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from desk.access.permissions import EVERYTHING
-from desk.callbacks import batched_claims_sql as together
+from desk.access.actor import Actor
+from desk.callbacks import batched_claims_sql as sql
 from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.queue import Desk
+from desk.callbacks.claiming import Claiming
+from desk.callbacks.model import Callback
+from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
-from desk.database.engine import Connection, Database
+from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
+from desk.database.unit_of_work import Unit
 from desk.errors import DeskError
 from desk.inquiries.model import ClosedReason
 from desk.schema.tables import callbacks
 from tests.support.claims.history import LOST, OK, Journal
-from tests.support.desk.desk import make_desk
+from tests.support.desk.desk import as_agent, make_desk
 
 c = callbacks.c
 
 
-async def work_for_ever(desk: Desk, journal: Journal, agent: str, lease: float, slow_one_in: int) -> None:
+async def work_for_ever(desk: CallbackServices, journal: Journal, agent: str, lease: float, slow_one_in: int) -> None:
     while True:
         journal.asked("claim")
         try:
-            taken = await desk.claim("kirurgi", agent, scope=EVERYTHING)
+            taken = await desk.claiming.claim(as_agent(agent), "kirurgi")
         except StorageUnavailable:
             continue  # result unknown
         if not taken:
@@ -47,7 +50,7 @@ async def work_for_ever(desk: Desk, journal: Journal, agent: str, lease: float, 
         await asyncio.sleep(lease * 1.5 if slow else 0)
         journal.asked("complete", callback.id, callback.fence)
         try:
-            await desk.close(callback.id, agent, ClosedReason.REACHED, fence=callback.fence, scope=EVERYTHING)
+            await desk.outcomes.close(as_agent(agent), callback.id, ClosedReason.REACHED, fence=callback.fence)
             journal.answered(OK)
         except StorageUnavailable:
             continue
@@ -63,51 +66,38 @@ _STILL_WAITS = "and c.id = numbered.id and c.status = 'waiting'"
 def no_condition() -> None:
     """The next in line is selected without a lock, and claimed without a check."""
 
-    async def take_next(
-        connection: Connection,
-        department: str,
-        agent: str,
-        *,
-        limit: int,
-        now: datetime,
-        lease_until: datetime,
-        **_: Any,
-    ) -> list[rows.Stored]:
+    async def take_next(unit: Unit, department: str, *, limit: int, lease_until: datetime, **_: Any) -> list[Callback]:
         query = select(c.id).where(c.department == department, c.status == "waiting").order_by(*claims.ORDER)
-        ids = (await connection.execute(query.limit(limit))).scalars().all()
-        statement = (
-            update(callbacks)
-            .where(c.id.in_(ids))
-            .values(
-                status="claimed", claimed_by=agent, lease_until=lease_until, fence=c.fence + 1, version=c.version + 1
-            )
-        )
-        taken = (await connection.execute(statement.returning(*rows.shown))).all()
-        return await rows.with_attempts(connection, taken)
+        ids = (await unit.connection.execute(query.limit(limit))).scalars().all()
+        claimed = {"status": "claimed", "claimed_by": unit.actor.name, "lease_until": lease_until}
+        statement = update(callbacks).where(c.id.in_(ids)).values(**claimed, fence=c.fence + 1, version=c.version + 1)
+        taken = (await unit.connection.execute(statement.returning(*rows.shown))).all()
+        return await rows.with_attempts(unit, taken)
 
     claims.take_next = take_next  # type: ignore[assignment]
-    unlocked = (
-        str(together.CLAIM.element)
-        .replace("for update skip locked", "")
-        .replace(_STILL_WAITS, "and c.id = numbered.id")
-    )
-    together.CLAIM = together.statement(unlocked)
+    unlocked = str(sql.CLAIM.element)
+    for guard, without in (("for no key update skip locked", ""), (_STILL_WAITS, "and c.id = numbered.id")):
+        assert guard in unlocked
+        unlocked = unlocked.replace(guard, without)
+    sql.CLAIM = sql.statement(unlocked)
 
 
 def no_fencing() -> None:
     """Accepts a completion from any agent."""
     transitions.require_claim = lambda *_given: None  # type: ignore[assignment]
-    together.COMPLETE = together.statement(str(together.COMPLETE.element).replace("and c.fence = asked.fence", ""))
+    assert "and c.fence = asked.fence" in str(sql.COMPLETE.element)
+    sql.COMPLETE = sql.statement(str(sql.COMPLETE.element).replace("and c.fence = asked.fence", ""))
 
 
 def not_atomic() -> None:
     """A claim in two commits: first the status, then the agent and the lease."""
-    claim = Desk.claim
+    claim = Claiming.claim
 
-    async def in_two(self: Desk, department: str, agent: str, **more: Any) -> Any:
-        lease, self._lease = self._lease, timedelta(days=1)
-        taken = await claim(self, department, agent, **more)
-        self._lease = lease
+    async def in_two(self: Claiming, by: Actor, department: str, **more: Any) -> Any:
+        lease = self._lease
+        self._lease = self._batched._lease = timedelta(days=1)
+        taken = await claim(self, by, department, **more)
+        self._lease = self._batched._lease = lease
         await asyncio.sleep(0.2)  # a pause in which a kill is likely
         async with self._database.begin() as connection:
             for callback in taken:
@@ -115,7 +105,7 @@ def not_atomic() -> None:
                 await connection.execute(update(callbacks).where(c.id == callback.id).values(lease_until=lease_until))
         return taken
 
-    Desk.claim = in_two  # type: ignore[method-assign, assignment]
+    Claiming.claim = in_two  # type: ignore[method-assign, assignment]
 
 
 MUTANTS: dict[str, Callable[[], None]] = {

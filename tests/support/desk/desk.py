@@ -2,8 +2,11 @@
 
 from datetime import time, timedelta
 
+from desk.access.actor import Actor
+from desk.access.permissions import EVERYTHING, Scope
+from desk.callbacks.claiming import LEASE
 from desk.callbacks.model import CallKey
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Department, Departments, Policy
@@ -52,5 +55,15 @@ DEPARTMENTS = Departments(
 )
 
 
-def make_desk(database: Database, clock: Clock, *, lease: timedelta = timedelta(minutes=15)) -> Desk:
-    return Desk(database=database, departments=lambda: DEPARTMENTS, vault=Vault(**KEYS), clock=clock, lease=lease)
+def make_desk(
+    database: Database, clock: Clock, *, lease: timedelta = LEASE, departments: Departments = DEPARTMENTS
+) -> CallbackServices:
+    """The services of callbacks, as a hospital with two departments has them."""
+    return callback_services(
+        database=database, departments=lambda: departments, vault=Vault(**KEYS), clock=clock, lease=lease
+    )
+
+
+def as_agent(name: str, scope: Scope = EVERYTHING) -> Actor:
+    """An agent, of every department unless the scope says otherwise."""
+    return Actor(name, scope)

@@ -8,27 +8,27 @@ import asyncio
 import itertools
 import sys
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.model import CallKey
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from tests.support.desk.desk import make_desk, person, phone
+from tests.support.desk.desk import as_agent, make_desk, person, phone
 
 
-async def claim_all(desk: Desk, agent: str, limit: int) -> None:
-    await desk.ping()
+async def claim_all(desk: CallbackServices, agent: str, limit: int) -> None:
+    await desk.lists.counts(SYSTEM)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     mine: list[str] = []
-    while taken := await desk.claim("kirurgi", agent, limit=limit, scope=EVERYTHING):
+    while taken := await desk.claiming.claim(as_agent(agent), "kirurgi", limit=limit):
         mine += [callback.id for callback in taken]
     print(*mine, flush=True)
 
 
-async def register_for_ever(desk: Desk, name: str) -> None:
+async def register_for_ever(desk: CallbackServices, name: str) -> None:
     for n in itertools.count():
-        await desk.register(CallKey(name, str(n)), "kirurgi", person(n % 50), phone(n % 50))
+        await desk.registration.register(CALLER, CallKey(name, str(n)), "kirurgi", person(n % 50), phone(n % 50))
         print(n, flush=True)
 
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from desk.access.permissions import EVERYTHING
+from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.model import Callback
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.dials.dials import Dials
 from desk.dials.model import Dial
 from desk.limits.dial_caps import DialCaps
-from tests.support.desk.desk import DEPARTMENTS, call, make_desk, phone
+from tests.support.desk.desk import DEPARTMENTS, as_agent, call, make_desk, phone
 from tests.support.fakes import FakeClock
 
 
@@ -17,23 +17,23 @@ from tests.support.fakes import FakeClock
 class DialWorld:
     """A desk, its dials and the clock of both."""
 
-    desk: Desk
+    desk: CallbackServices
     dials: Dials
     clock: FakeClock
 
     async def claimed(self, n: int, agent: str = "kari") -> Callback:
         """Register a call of person `n`, and claim it for the agent."""
-        registered = await self.desk.register(call(n), "kirurgi", None, phone(n))
-        return await self.desk.claim_named(registered.callback.id, agent, scope=EVERYTHING)
+        registered = await self.desk.registration.register(CALLER, call(n), "kirurgi", None, phone(n))
+        return await self.desk.claiming.claim_named(as_agent(agent), registered.callback.id)
 
     async def requested(self, n: int, agent: str = "kari") -> Dial:
         """The same, and request a dial."""
         callback = await self.claimed(n, agent)
-        return await self.dials.request(callback.id, agent, callback.fence, f"{agent}-phone", scope=EVERYTHING)
+        return await self.dials.request(as_agent(agent), callback.id, callback.fence, f"{agent}-phone")
 
     async def events(self, callback_id: str) -> list[str]:
         """The events of the dial in the history, with reasons and outcomes after a colon."""
-        rows = await self.desk.history(callback_id, scope=EVERYTHING)
+        rows = await self.desk.lists.history(SYSTEM, callback_id)
         told = [row for row in rows if row.event.startswith("dial_") or row.event == "attempt"]
         return [
             ":".join([row.event, *(str(row.details[key]) for key in ("reason", "outcome") if key in row.details)])
@@ -43,5 +43,12 @@ class DialWorld:
 
 def make_dials(database: Database, clock: FakeClock, caps: DialCaps | None = None) -> DialWorld:
     desk = make_desk(database, clock)
-    dials = Dials(database=database, desk=desk, departments=lambda: DEPARTMENTS, clock=clock, caps=caps)
+    dials = Dials(
+        database=database,
+        claiming=desk.claiming,
+        outcomes=desk.outcomes,
+        departments=lambda: DEPARTMENTS,
+        clock=clock,
+        caps=caps,
+    )
     return DialWorld(desk, dials, clock)

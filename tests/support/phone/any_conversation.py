@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from desk.access.permissions import EVERYTHING
-from desk.callbacks.model import Registration, WhyEnded
-from desk.callbacks.queue import Desk
+from desk.access.actor import SYSTEM
+from desk.callbacks.model import RegistrationResult, WhyEnded
 from desk.callbacks.repeat_callers import Standing
+from desk.callbacks.services import CallbackServices
 from desk.clock import OSLO
 from desk.database.engine import Database
 from desk.departments.choice import Choice, Topic
@@ -85,7 +85,7 @@ class Kept:
         self.closures = [*apart, (department, from_, until)]
 
 
-async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, kept: Kept) -> None:
+async def holds(exchange: Exchange, line: Line, desk: CallbackServices, database: Database, kept: Kept) -> None:
     """Check a finished call: it has a known ending, is stored, and nothing said in it was false."""
     done = exchange.done[line.id]
     async with database.read() as connection:
@@ -100,7 +100,7 @@ async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, 
         assert row.why != WhyEnded.TROUBLE
         assert not {"received", "already_on_list", "we_ring", "cancelled"} & set(line.prompts)
         return
-    callback = await desk.get(str(row.callback_id), scope=EVERYTHING)
+    callback = await desk.lists.get(SYSTEM, str(row.callback_id))
     _receipt_is_true(line, done, kept)
     _spoken_promises_are_stored(line, done)
     _spoken_number_is_stored(line, done)
@@ -113,7 +113,7 @@ async def holds(exchange: Exchange, line: Line, desk: Desk, database: Database, 
 
 def _receipt_is_true(line: Line, done: Sequence[Done], kept: Kept) -> None:
     """Check that it is said only after it is true."""
-    stored = [each for each in done if isinstance(each.result, Registration | Standing)]
+    stored = [each for each in done if isinstance(each.result, RegistrationResult | Standing)]
     for at, prompt, _ in line.spoken:
         if prompt in ("received", "already_on_list", "we_ring"):
             assert stored and stored[0].at <= at, "said before it was stored"
@@ -129,12 +129,14 @@ def _spoken_promises_are_stored(line: Line, done: Sequence[Done]) -> None:
         words = [word for _, word, _ in takewhile(lambda said: said[1] != "pause", spoken[place + 1 :])]
         if prompt != "we_ring" or place + len(words) + 1 == len(spoken):
             continue  # interrupted by a hang-up or a key
-        last = [each for each in done if isinstance(each.result, Registration | Standing) and each.at <= heard_at][-1]
+        last = [
+            each for each in done if isinstance(each.result, RegistrationResult | Standing) and each.at <= heard_at
+        ][-1]
         promise = last.result.callback.promise
         is_by, when = spoken_time(words, last.at)
         assert is_by == (promise.policy is Policy.DEADLINE)
         assert when == promise.by.astimezone(OSLO), f"told {when}, stored {promise.by.astimezone(OSLO)}"
-        if isinstance(last.result, Registration) and last.result.created:
+        if isinstance(last.result, RegistrationResult) and last.result.created:
             assert _written(words, language) == last.result.callback.promise_spoken
 
 
@@ -159,7 +161,7 @@ def _written(words: Sequence[str], language: str) -> str:
 
 def _spoken_number_is_stored(line: Line, done: Sequence[Done]) -> None:
     """Check that the number read back last before the receipt is the one to call."""
-    stored = next((each.result for each in done if isinstance(each.result, Registration)), None)
+    stored = next((each.result for each in done if isinstance(each.result, RegistrationResult)), None)
     if stored is None or "ring_number" not in line.prompts or "received" not in line.prompts:
         return
     before = line.prompts[: line.prompts.index("received")]

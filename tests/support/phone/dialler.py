@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from desk.access.actor import Actor
 from desk.database.errors import StorageUnavailable
 from desk.dials.errors import DialLost
 from desk.dials.model import Dial, DialReason, DialState
@@ -127,32 +128,32 @@ class FakeDials:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
-    async def told(self) -> AsyncIterator[asyncio.Event]:
+    async def changes(self) -> AsyncIterator[asyncio.Event]:
         yield self.woken
 
-    async def waiting(self) -> bool:
+    async def waiting(self, actor: Actor) -> bool:
         self._fails()
         return bool(self.asked)
 
-    async def take(self, by: str, *, limit: int) -> list[Dial]:
+    async def take(self, actor: Actor, by: str, *, limit: int) -> list[Dial]:
         taken, self.asked = self.asked[:limit], self.asked[limit:]
         return taken
 
-    async def inherit(self, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
+    async def inherit(self, actor: Actor, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
         self._fails()
         left, self.left = self.left, []
         return left
 
-    async def live(self, by: str) -> frozenset[str]:
+    async def live(self, actor: Actor, by: str) -> frozenset[str]:
         return frozenset()
 
-    async def end_forgotten(self) -> None:
+    async def end_forgotten(self, actor: Actor) -> None:
         """No dial is abandoned here."""
 
-    async def extend(self, dial: Dial) -> None:
+    async def extend(self, actor: Actor, dial: Dial) -> None:
         self.extended += 1
 
-    async def to_cancel(self, by: str) -> list[str]:
+    async def to_cancel(self, actor: Actor, by: str) -> list[str]:
         return self.cancelled
 
     def may_ring(self, dial: Dial) -> bool:
@@ -163,13 +164,13 @@ class FakeDials:
             raise InvalidPhone(PhoneProblem.FOREIGN)
         return f"PJSIP/{dial.phone.e164}@trunk", "+4768059000"
 
-    async def advance(self, dial: Dial, by: str, state: DialState) -> Dial:
+    async def advance(self, actor: Actor, dial: Dial, by: str, state: DialState) -> Dial:
         if self.taken_away:
             raise DialLost
         self.steps.append(state.value)
         return replace(dial, state=state, bridged_at=MORNING if state is DialState.BRIDGED else None)
 
-    async def end(self, dial: Dial, by: str, reason: DialReason) -> None:
+    async def end(self, actor: Actor, dial: Dial, by: str, reason: DialReason) -> None:
         self._fails()
         self.steps.append(reason.value)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from typing import Any
 
-from desk.callbacks.model import Callback, CallKey, IncompleteStep, Registration, WhyEnded
+from desk.access.actor import Actor
+from desk.callbacks.model import Callback, CallKey, IncompleteStep, RegistrationResult, WhyEnded
 from desk.callbacks.repeat_callers import Standing
 from desk.departments.departments import Department, Policy
 from desk.errors import DeskError
@@ -67,7 +68,14 @@ class FakeDesk:
     ended: list[tuple[IncompleteStep, WhyEnded, str | None]] = field(default_factory=list)
 
     async def record_call(
-        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep, why: WhyEnded
+        self,
+        by: Actor,
+        call: CallKey,
+        department: str,
+        *,
+        phone: PhoneNumber | None,
+        step: IncompleteStep,
+        why: WhyEnded,
     ) -> None:
         if self.failing:
             raise self.failing
@@ -75,13 +83,14 @@ class FakeDesk:
 
     async def register(
         self,
+        by: Actor,
         call: CallKey,
         department: str,
         patient: IdentityNumber | None,
         phone: PhoneNumber,
         *,
         language: str = "nb",
-    ) -> Registration:
+    ) -> RegistrationResult:
         await asyncio.sleep(COMMIT_SECONDS)
         if self.failing:
             raise self.failing
@@ -92,7 +101,7 @@ class FakeDesk:
             self.open = replace(self.open, call_count=self.open.call_count + 1, phone=phone)
         else:
             self.open = self.new(phone, patient)
-        return Registration(self.open, created)
+        return RegistrationResult(self.open, created)
 
     def new(self, phone: PhoneNumber, patient: IdentityNumber | None = None, *, call_count: int = 1) -> Callback:
         now = self.clock.now()
@@ -108,6 +117,7 @@ class FakeDesk:
             promise=promise,
             promise_spoken=spoken_text(promise, KIRURGI, now),
             attempts=(),
+            attempts_from=now,
             call_count=call_count,
             language="nb",
             created_at=now,
@@ -133,6 +143,7 @@ class FakeCallers:
 
     async def rang_again(
         self,
+        by: Actor,
         call: CallKey,
         department: str,
         patient: IdentityNumber | None,
@@ -144,7 +155,7 @@ class FakeCallers:
         self.desk.committed_at = self.standing and asyncio.get_running_loop().time()
         return self.standing
 
-    async def cancel(self, call: CallKey) -> Callback:
+    async def cancel(self, by: Actor, call: CallKey) -> Callback:
         if self.failing:
             raise self.failing
         assert self.standing
@@ -152,7 +163,7 @@ class FakeCallers:
         reason = ClosedReason.CANCELLED_BY_CALLER
         return replace(self.standing.callback, status=Status.CLOSED, closed_reason=reason)
 
-    async def change_phone(self, call: CallKey, phone: PhoneNumber) -> Callback:
+    async def change_phone(self, by: Actor, call: CallKey, phone: PhoneNumber) -> Callback:
         if self.failing:
             raise self.failing
         assert self.standing
@@ -163,7 +174,7 @@ class FakeCallers:
         """Put the caller on the list now, identified, with two callers ahead. `changes` override this."""
         patient = parse_identity(IDENTITY, allow_test=True, allow_h=False)
         callback = self.desk.new(parse_phone(OWN_NUMBER), patient, call_count=2)
-        standing = Standing(callback, known_person=True, ahead=2, tried_in_vain=False, late=False, anew=True)
+        standing = Standing(callback, known_person=True, ahead=2, tried_in_vain=False, late=False, is_new_call=True)
         self.standing = replace(standing, **changes)
 
 

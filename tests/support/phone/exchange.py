@@ -213,9 +213,10 @@ class _Noting:
             await asyncio.sleep(self._exchange.slowness)
             with no_time_passes():
                 result = await method(*args, **kwargs)
-            if args and isinstance(args[0], CallKey):
-                did = Done(self._exchange.clock.now(), name, result)
-                self._exchange.done[args[0].channel_id].append(did)
+            for key in args:
+                if isinstance(key, CallKey):
+                    did = Done(self._exchange.clock.now(), name, result)
+                    self._exchange.done[key.channel_id].append(did)
             await asyncio.sleep(self._exchange.slowness)
             return result
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from desk.access.actor import Actor
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
 from desk.departments.departments import Department, Departments, Policy
 from desk.numbers.phone_number import PhoneNumber
@@ -24,13 +25,20 @@ DEPARTMENT = Department(
 
 @dataclass
 class NotingDesk:
-    """Records incomplete calls, as `desk.Desk` would store them."""
+    """Records incomplete calls, as `desk.callbacks.registration.Registration` would store them."""
 
     incomplete: list[tuple[CallKey, str, str | None, IncompleteStep]] = field(default_factory=list)
     failing: Exception | None = None
 
     async def record_call(
-        self, call: CallKey, department: str, *, phone: PhoneNumber | None, step: IncompleteStep, why: WhyEnded
+        self,
+        by: Actor,
+        call: CallKey,
+        department: str,
+        *,
+        phone: PhoneNumber | None,
+        step: IncompleteStep,
+        why: WhyEnded,
     ) -> None:
         await asyncio.sleep(0)
         if self.failing:
@@ -58,7 +66,7 @@ def controller_of(
 ) -> Controller:
     return Controller(
         ari=ari,
-        desk=desk,
+        registration=desk,
         departments=lambda: Departments([DEPARTMENT]),
         conversation=conversation,
         grace=grace,

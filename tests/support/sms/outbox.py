@@ -10,11 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from api.messaging.link_mobility import LinkMobility
-from desk.access.permissions import EVERYTHING
-from desk.callbacks.edits import CallbackEdits
+from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.model import Callback, CallKey
-from desk.callbacks.queue import Desk
-from desk.callbacks.repeat_callers import RepeatCallers
+from desk.callbacks.services import callback_services
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.ledger.ledger import Ledger
@@ -59,7 +57,8 @@ class Office:
         notices = Notices(vault=vault, texts=lambda: TEXTS if self.on else None)
         common = {"database": self.database, "departments": lambda: self.departments, "vault": vault}
         common |= {"clock": self.clock, "notices": notices}
-        self.desk, self.callers, self.errands = Desk(**common), RepeatCallers(**common), CallbackEdits(**common)
+        self.desk = callback_services(**common)
+        self.callers, self.errands = self.desk.repeat_callers, self.desk.edits
         self.outbox = self.another_outbox(self.database)
         self.ledger = Ledger(
             database=self.database, departments=lambda: self.departments, clock=self.clock, lease=timedelta(minutes=15)
@@ -70,7 +69,7 @@ class Office:
 
     async def rings(self, n: int = 1, phone: PhoneNumber = MOBILE, **more: Any) -> Callback:
         """Register the first call of person `n`."""
-        return (await self.desk.register(call(n), "kirurgi", person(n), phone, **more)).callback
+        return (await self.desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone, **more)).callback
 
     async def rows(self, columns: str) -> list[tuple[Any, ...]]:
         """These columns of the outbox, oldest first."""
@@ -86,7 +85,7 @@ class Office:
 
     async def events(self, id: str) -> list[tuple[str, dict[str, Any]]]:
         """The events of the callback's texts."""
-        found = await self.desk.history(id, scope=EVERYTHING)
+        found = await self.desk.lists.history(SYSTEM, id)
         return [(row.event, dict(row.details)) for row in found if row.event.startswith("sms_")]
 
     def at(self, moment: datetime) -> None:

@@ -14,17 +14,18 @@ from fastapi import FastAPI
 from api.app import build_services, create_app
 from api.services import Services
 from api.web.metrics import Metrics
-from desk.access.actor import SYSTEM
+from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.callbacks.model import Callback, CallKey
-from desk.callbacks.queue import Desk
+from desk.callbacks.services import callback_services
 from desk.database.engine import Database
 from desk.departments.departments import Department, Departments, Policy
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
+from desk.wire import make_notices
 from tests.support.environment import UNLIMITED
 from tests.support.fakes import FakeClock
 from tests.support.synthetic import synthetic_identity
@@ -98,7 +99,7 @@ class World:
         key = CallKey("node-1", f"channel-{self._calls}")
         patient = parse_identity(synthetic_identity(n), allow_test=True, allow_h=False) if with_identity else None
         phone = parse_phone(f"+476805{n:04}")
-        return (await self.services.desk.register(key, department, patient, phone)).callback
+        return (await self.services.callbacks.registration.register(CALLER, key, department, patient, phone)).callback
 
 
 @asynccontextmanager
@@ -109,19 +110,20 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
     clock = FakeClock()
     database = Database(database_url)
     vault = Vault(identity_key=b"i" * 32, index_key=b"x" * 32)
-    desk = Desk(
+    callbacks = callback_services(
         database=database,
         departments=lambda: DEPARTMENTS,
         vault=vault,
         clock=clock,
         lease=timedelta(minutes=15),
         numbers=given.limits.number_rate,
+        notices=make_notices(given.sms, vault),
     )
     services = build_services(
         given,
         database=database,
         vault=vault,
-        desk=desk,
+        callbacks=callbacks,
         agents=Agents(database=database, clock=clock),
         departments=lambda: DEPARTMENTS,
         metrics=Metrics(),

@@ -16,6 +16,7 @@ from api.app import create_app
 from api.auth.cookies import SESSION
 from api.web.events.live import Live
 from desk.access.permissions import Role
+from desk.clock import SystemClock
 from desk.history.feed import Changes
 from desk.settings.settings import Settings
 from tests.support.web.api import KEYS, World, open_world
@@ -133,7 +134,9 @@ async def served(
     """The application on its own port, with small send buffers so that a slow reader is noticed soon."""
     async with open_world(database_url, folder) as world:
         live = Live(
-            changes=Changes(database=world.database), poll_seconds=poll_seconds, recheck_seconds=recheck_seconds
+            changes=Changes(database=world.database, clock=SystemClock()),
+            poll_seconds=poll_seconds,
+            recheck_seconds=recheck_seconds,
         )
         settings = Settings.load(environment="demo", database_url=database_url, var_dir=folder, ari_port=1, **KEYS)
         app = create_app(settings, services=replace(world.services, live=live))

@@ -1,0 +1,52 @@
+"""Reading callbacks and calls: one, a page, how many."""
+
+from desk.callbacks import calls_repository as calls
+from desk.callbacks import lists_repository as lists
+from desk.callbacks import repository as rows
+from desk.callbacks.model import Callback, CallbackFilter, RecordedCall
+from desk.database.pages import Page
+from desk.database.unit_of_work import Service, Unit, reading
+from desk.history import repository as history
+from desk.history.model import HistoryRow
+from desk.ids import CallbackId
+from desk.inquiries.model import Status
+
+MAX_PAGE = 200
+
+
+class CallbackLists(Service):
+    """Reads callbacks and calls. Everything is bounded by the actor's scope."""
+
+    @reading
+    async def get(self, unit: Unit, id: CallbackId) -> Callback:
+        """Read a callback. Raises CallbackNotFound."""
+        return await rows.get(unit, id)
+
+    @reading
+    async def history(self, unit: Unit, id: CallbackId) -> list[HistoryRow]:
+        """Return everything that happened to a callback, oldest first. Raises CallbackNotFound."""
+        callback = await rows.get(unit, id)
+        return await history.of_inquiry(unit, callback.id)
+
+    @reading
+    async def page(
+        self, unit: Unit, filters: CallbackFilter | None = None, *, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Callback]:
+        """List callbacks, oldest first, 200 at most. Raises BadCursor."""
+        return await lists.page(unit, filters or CallbackFilter(), cursor=cursor, limit=_limit(limit))
+
+    @reading
+    async def counts(self, unit: Unit) -> dict[tuple[str, Status], int]:
+        """Count the open callbacks by department and status, in one query."""
+        return await lists.open_counts(unit)
+
+    @reading
+    async def calls(
+        self, unit: Unit, *, incomplete: bool | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[RecordedCall]:
+        """List calls, oldest first: incomplete ones, the others, or (None) both. Raises BadCursor."""
+        return await calls.page(unit, incomplete=incomplete, cursor=cursor, limit=_limit(limit))
+
+
+def _limit(asked: int) -> int:
+    return max(1, min(asked, MAX_PAGE))

@@ -1,0 +1,71 @@
+"""Registering callers: what is stored before a caller hears that the call was received."""
+
+from desk.callbacks import calls_repository as calls
+from desk.callbacks import repository as rows
+from desk.callbacks import transitions
+from desk.callbacks.model import CallKey, IncompleteStep, RegistrationResult, WhyEnded
+from desk.callbacks.service import CallbackService
+from desk.database.unit_of_work import Unit, unit_of_work
+from desk.inquiries.availability import next_promise
+from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
+
+
+class Registration(CallbackService):
+    """Registers callers. A receipt given after `register` returns is true: the callback is on disk."""
+
+    @unit_of_work
+    async def register(
+        self,
+        unit: Unit,
+        call: CallKey,
+        department: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber,
+        *,
+        language: str = "nb",
+    ) -> RegistrationResult:
+        """Store that this caller is to be called back.
+
+        A caller with an open callback there (the same person, or without a person the same phone) gets no second one:
+        its count goes up and its phone becomes the newest. The same `call` again changes nothing. Where the department
+        sends receipts by SMS, one is stored with the callback (`callback.sms`). Raises DepartmentNotFound.
+        """
+        rules = self._departments().get(department)
+        known = await calls.find(unit, call)
+        if known and known.callback_id:
+            return RegistrationResult(await rows.get(unit, known.callback_id), created=False)
+        indexes = self._vault.indexes(patient.value) if patient else None
+        found = await rows.find_open(unit, department, indexes, phone)
+        offer = None
+        if found:
+            callback = await transitions.rang_again(unit, rules, found, phone, language)
+        else:
+            offer = await next_promise(unit, rules)
+            callback = await transitions.add_callback(unit, rules, self._vault, patient, phone, language, offer)
+        await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
+        if found is None:
+            callback = await self._notices.receipt(unit.connection, rules, callback, unit.now)
+        elif phone != found.phone:
+            callback = await self._notices.follow(unit.connection, rules, callback, unit.now)
+        return RegistrationResult(callback, created=found is None, later=offer.later if offer else None)
+
+    @unit_of_work
+    async def record_call(
+        self,
+        unit: Unit,
+        call: CallKey,
+        department: str,
+        *,
+        phone: PhoneNumber | None,
+        step: IncompleteStep,
+        why: WhyEnded = WhyEnded.HUNG_UP,
+    ) -> None:
+        """Record a call that ended at `step`, before anything was registered. A registered call is left alone.
+
+        So is a call with another reason than a hang-up, when the hang-up comes after it.
+        """
+        known = await calls.find(unit, call)
+        if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, why))):
+            return
+        await calls.store(unit, known, key=call, department=department, phone=phone, step=step, why=why)

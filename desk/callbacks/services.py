@@ -1,0 +1,63 @@
+"""The services of callbacks, built together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from desk.callbacks.batched_claims import BatchedClaims
+from desk.callbacks.claiming import LEASE, Claiming
+from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.identity_reveal import AN_HOUR, IdentityReveal
+from desk.callbacks.lists import CallbackLists
+from desk.callbacks.outcomes import Outcomes
+from desk.callbacks.registration import Registration
+from desk.callbacks.repeat_callers import RepeatCallers
+from desk.clock import Clock
+from desk.database.engine import Database
+from desk.departments.departments import Departments
+from desk.limits.rate import Rate
+from desk.messages.notices import Notices
+from desk.promises.closures import Closures
+from desk.vault.vault import Vault
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackServices:
+    """Every service of callbacks, on one database. Any number of processes may share it."""
+
+    registration: Registration
+    repeat_callers: RepeatCallers
+    claiming: Claiming
+    outcomes: Outcomes
+    edits: CallbackEdits
+    lists: CallbackLists
+    identity_reveal: IdentityReveal
+    closures: Closures
+
+
+def callback_services(
+    *,
+    database: Database,
+    departments: Callable[[], Departments],
+    vault: Vault,
+    clock: Clock,
+    notices: Notices | None = None,
+    lease: timedelta = LEASE,
+    numbers: Rate = AN_HOUR,
+) -> CallbackServices:
+    """Build the services. `numbers`: how many identity numbers one agent may be shown."""
+    batched = BatchedClaims(database=database, clock=clock, lease=lease)
+    return CallbackServices(
+        registration=Registration(
+            database=database, departments=departments, vault=vault, clock=clock, notices=notices
+        ),
+        repeat_callers=RepeatCallers(
+            database=database, departments=departments, vault=vault, clock=clock, notices=notices
+        ),
+        claiming=Claiming(database=database, departments=departments, clock=clock, batched=batched, lease=lease),
+        outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=clock, batched=batched),
+        edits=CallbackEdits(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
+        lists=CallbackLists(database=database, clock=clock),
+        identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
+        closures=Closures(database=database, departments=departments, clock=clock),
+    )

@@ -1,0 +1,54 @@
+"""The history in the database: rows are added, never changed. Ids grow, so a reader can go on from the last it read."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, insert, select
+
+from desk.database.notify import HISTORY_WRITTEN
+from desk.database.unit_of_work import Unit
+from desk.history.model import HistoryEntry, HistoryRow
+from desk.ids import InquiryId
+from desk.schema.scope import about
+from desk.schema.tables import callbacks, history
+
+_ID = bindparam("of", type_=callbacks.c.id.type)
+_VERSION = select(callbacks.c.version).where(callbacks.c.id == _ID).scalar_subquery()
+
+
+async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
+    """Add the events in this order, as done by the actor of the unit of work."""
+    if not entries:
+        return
+    unit.connection.info[HISTORY_WRITTEN] = True
+    rows = [
+        {
+            "of": entry.inquiry_id,
+            "callback_id": entry.inquiry_id,
+            "department": entry.department,
+            "at": unit.now,
+            "event": entry.event,
+            "actor": unit.actor.name,
+            "from_status": entry.from_status,
+            "to_status": entry.to_status,
+            "details": dict(entry.details),
+        }
+        for entry in entries
+    ]
+    await unit.connection.execute(insert(history).values(version=_VERSION), rows)
+
+
+async def of_inquiry(unit: Unit, id: InquiryId) -> list[HistoryRow]:
+    """Return everything that happened to an inquiry, oldest first, in every department it has been in."""
+    query = select(history).where(*about(unit, history.c.callback_id, id)).order_by(history.c.id)
+    return [
+        HistoryRow(
+            id=row.id,
+            at=row.at,
+            event=row.event,
+            actor=row.actor,
+            from_status=row.from_status,
+            to_status=row.to_status,
+            details=row.details,
+        )
+        for row in await unit.connection.execute(query)
+    ]
