@@ -183,7 +183,7 @@ def test_only_the_availability_module_makes_promises() -> None:
             calling.add(file)
     assert calling == {"desk/inquiries/availability.py", "desk/promises/rules.py"}
     asked = (
-        inspect.signature(transitions.renew_promise).parameters["given"],
-        inspect.signature(transitions.add_callback).parameters["given"],
+        inspect.signature(transitions.renew_promise).parameters["offer"],
+        inspect.signature(transitions.add_callback).parameters["offer"],
     )
-    assert {each.annotation for each in asked} == {PromiseOffer | None}
+    assert {each.annotation for each in asked} == {PromiseOffer}

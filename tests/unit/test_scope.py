@@ -97,7 +97,6 @@ WITHOUT = {
     ),
     "operators' commands for one person's rights, in all departments": (
         "privacy/subject_repository._callbacks",
-        "privacy/subject_repository._callbacks",
         "privacy/subject_repository.belonging",
         "privacy/subject_repository.incomplete_calls",
         "privacy/subject_repository.sealed_answers",
