@@ -64,14 +64,14 @@ def contacts(trunk_port: int) -> dict[str, str]:
 KINDS = list(contacts(0))
 
 
-async def calls(exchange: Exchange, extension: str) -> None:
-    """Call a line from outside, and hang up a second after whatever comes of it."""
+async def calls(exchange: Exchange, extension: str, *, stays: float = 1) -> None:
+    """Call a line from outside, and hang up `stays` seconds after it answers, or after six without an answer."""
     async with Phone(port=exchange.system.settings.sip.port, user=CALLER) as caller:
         try:
             call = await caller.ring(extension, patience=6)
         except PhoneError:
             return
-        await asyncio.sleep(1)
+        await asyncio.sleep(stays)
         await call.hang_up()
 
 
@@ -105,7 +105,7 @@ async def test_redirect_of_the_switchboard(exchange: Exchange, trunk: Sipp, tmp_
         await phone.register(seconds=0)
     scenario = sipp_server.redirecting(contacts(exchange.patient_port)[KINDS[0]])
     async with redirector(exchange, tmp_path, "switchboard", scenario) as phone:
-        await calls(exchange, "1001")
+        await calls(exchange, "1001", stays=15)  # the line says first that no one answers
         await phone.was_called()
     await exchange.nothing_is_left()
     assert trunk.invited == []

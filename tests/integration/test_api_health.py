@@ -160,7 +160,7 @@ async def test_operators_mistake_is_reported_and_the_api_stays_ready(migrated_ur
             file.write_text(text.replace('cutoff = "14:00"', 'cutoff = "25:00"'), "utf-8")
             os.utime(file, (1, 1))  # as if it had been unchanged for a while
             (prompts / "build" / REFUSED).write_text("catalogue.toml:7: [nb] welcome has no text", "utf-8")
-            services.departments._looked_at -= 2  # type: ignore[attr-defined]
+            services.departments._checked_at -= 2  # type: ignore[attr-defined]
             components = (await client.get("/readyz")).json()["components"]
             told = (await client.get("/api/v1/departments", headers={"Authorization": "Bearer inn_none"})).status_code
     line = 1 + text[: text.index("cutoff =")].count("\n")
