@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from desk.logging.log import Scrubber
+from desk.logging.scrubber import Scrubber
 from ops.commands.lazy import LazyCommands
 
 

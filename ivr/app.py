@@ -20,7 +20,7 @@ from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
 from desk.dials.dials import Dials
 from desk.errors import DeskError
-from desk.logging.outlets import guard_output
+from desk.logging.service import log_service
 from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
@@ -48,7 +48,7 @@ def main() -> None:
     """Serve calls until SIGTERM or SIGINT. Print a fatal error as one line and exit with code 1."""
     try:
         settings = Settings.load()
-        guard_output(settings)
+        log_service(settings.secrets(), readable=settings.demo)
         uvloop.run(serve(settings))
     except* StorageUnavailable as errors:
         error = _first(errors)

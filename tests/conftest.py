@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 import structlog
 
-from desk.logging.log import as_before
-
 pytest.register_assert_rewrite("tests.support")
 pytest_plugins = ["tests.support.machine.reaping", "tests.support.machine.servers", "tests.support.machine.systems"]
 
@@ -29,7 +27,8 @@ def restored_logging() -> Iterator[None]:
     handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in _loggers()}
     level = root.level
     yield
-    as_before()
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -44,6 +44,11 @@ class Group(BaseSettings):
     def check(self) -> None:
         """Raise SettingsError where settings of this group do not fit together."""
 
+    def secrets(self) -> list[str]:
+        """Return the secrets of this group in clear, for the log to hide."""
+        values = (getattr(self, field) for field in type(self).model_fields)
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+
     @classmethod
     def variable(cls, field: str) -> str:
         """Return the name of a field's environment variable."""

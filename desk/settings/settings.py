@@ -103,6 +103,10 @@ class Settings(BaseModel):
         """Return all values by name."""
         return {name: getattr(group, field) for group in self.groups() for name, field in group.short_names().items()}
 
+    def secrets(self) -> list[str]:
+        """Return the secrets in clear, for the log to hide."""
+        return [secret for group in self.groups() for secret in group.secrets()]
+
     def names_set(self) -> frozenset[str]:
         """Return the names of those that are not at their default because nothing was said."""
         return frozenset(

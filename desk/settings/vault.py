@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from desk.errors import SettingsError
 from desk.settings.group import Group, Secret
-from desk.vault.keys import KEY_ADVICE, Keys, parse_keys
+from desk.vault.keys import KEY_ADVICE, Keys, parse_keys, words_to_hide
 
 
 class VaultSettings(Group):
@@ -32,6 +32,10 @@ class VaultSettings(Group):
         if set(index.by_version.values()) & set(identity.by_version.values()):
             one, other = self.variable("index_key"), self.variable("identity_key")
             raise SettingsError(f"{one} must differ from {other}; {KEY_ADVICE}")
+
+    def secrets(self) -> list[str]:
+        """Return each key as it is written, without its version."""
+        return [word for keys in super().secrets() for word in words_to_hide(keys)]
 
     def _keys(self, field: str) -> Keys:
         secret: SecretStr | None = getattr(self, field)

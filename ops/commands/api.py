@@ -26,7 +26,7 @@ from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.demo import refuse_demo_departments
 from desk.errors import DeskError
-from desk.logging.outlets import guard_output
+from desk.logging.service import log_service
 from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
@@ -100,7 +100,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
     async with open_services(settings, metrics=metrics, clock=clock) as services:
-        guard_output(settings)
+        log_service(settings.secrets(), readable=settings.demo)
         app = create_app(settings, services=services)
         server = _Server(
             uvicorn.Config(

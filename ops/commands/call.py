@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from desk.errors import SettingsError
-from desk.logging.log import Scrubber
+from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO, cast
 
 from typer.core import TyperGroup
 
-from desk.logging.log import Scrubber
+from desk.logging.scrubber import Scrubber
 from desk.numbers.identity_number import holds_identity
 
 TAKES_SYNTHETIC_NUMBERS: Final = ("call", "--id")

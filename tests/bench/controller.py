@@ -50,7 +50,7 @@ class Conversation:
 
 async def serve(out: TextIO) -> None:
     settings = Settings.load()
-    configure_logging(settings)
+    configure_logging(settings.secrets(), readable=settings.demo)
     departments = load_departments(settings.files.departments)
     ari = Ari(base_url=settings.ari.url, user=settings.ari.user, password=settings.ari.require_password())
     stopping = asyncio.Event()

@@ -26,9 +26,7 @@ BY_COMMAND_FROM = "+4768050704"
 KEYED_DIGIT = re.compile(rb"""\bDTMF\b|\bdigit["']?\s*[=:]\s*["']?[0-9*#]""", re.IGNORECASE)
 LOOK_EVERY = 2.0
 AT_DEBUG = (
-    "import functools, logging; from desk.logging import outlets;"
-    "outlets.configure_logging = functools.partial(outlets.configure_logging, level=logging.DEBUG);"
-    "from innringing import app; app()"
+    "import logging; from desk.logging import service; service.LEVEL = logging.DEBUG; from innringing import app; app()"
 )
 """`innringing` with its log at the lowest level, which no setting can choose."""
 FULL = "full"

@@ -3,7 +3,7 @@
 Places come from the app's own routes and OpenAPI document, so a new route is included. Every logger is at its lowest
 level. The test searches answers and their headers, problem documents, the log, metrics and the tables; and a backup and
 the server's own log, which is set to log every statement with its parameters, or the database's files. For commands
-see test_canaries_commands.py, for output past logging test_log_has_no_way_past.py, for Asterisk's files and those of
+see test_canaries_commands.py, for the log of a service test_service_log.py, for Asterisk's files and those of
 the phone door tests/chaos/test_sentinel.py.
 """
 
@@ -23,7 +23,7 @@ from sqlalchemy import event
 from api.web import problems
 from api.web.metrics import Metrics
 from api.web.middleware import requests
-from desk.logging.log import Scrubber
+from desk.logging.scrubber import Scrubber
 from desk.numbers.identity_number import IdentityNumber
 from desk.paths import ROOT
 from desk.vault.vault import Vault

@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 
 from desk.audit.audit import Audit, AuditEntry
 from desk.database.engine import Database
-from desk.logging.log import Scrubber
+from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from innringing import app
 from tests.support.canaries.numbers import Checker, Find, identities, identity_spellings, phones

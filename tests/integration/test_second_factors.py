@@ -230,7 +230,7 @@ async def test_second_factor_survives_key_rotation(world: World, kari: Person) -
 async def test_no_secret_and_no_code_is_in_clear(world: World, kari: Person) -> None:
     """With every logger at its lowest level, also when the address is logged by mistake; and in a backup."""
     log = io.StringIO()
-    configure_logging(world.services.settings, level=logging.DEBUG, stream=log)
+    configure_logging(world.services.settings.secrets(), readable=True, level=logging.DEBUG, stream=log)
     for name in list(logging.root.manager.loggerDict):
         logging.getLogger(name).setLevel(logging.DEBUG)
     await kari.logs_in()

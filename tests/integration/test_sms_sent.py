@@ -335,7 +335,9 @@ async def test_report_of_an_unsent_text_changes_nothing(office: Office, key: str
 
 async def test_log_has_no_number_no_words_and_no_password(office: Office, gateway: LinkGateway) -> None:
     log = io.StringIO()
-    configure_logging(Settings.read(environment="demo", **gateway.settings()), stream=log, level=10)
+    configure_logging(
+        Settings.read(environment="demo", **gateway.settings()).secrets(), readable=True, stream=log, level=10
+    )
     await office.rings()
     gateway.answers = [says(500, {"to": MOBILE.e164}), hangs, takes_it_and_dies, REFUSED[0][0]]
     for _ in range(3):

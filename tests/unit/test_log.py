@@ -9,24 +9,21 @@ import pytest
 import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
-from desk.logging.log import Scrubber, configure_logging
-from desk.settings.settings import Settings
+from desk.logging.log import ScrubbingHandler, configure_logging
+from desk.logging.scrubber import Scrubber
 from tests.support.synthetic import synthetic_identity
 
 SENTINEL = synthetic_identity(113)
 PASSWORD = 'p&ss "word"/ø'
 CALLBACK_ID = "01234567-89ab-4cde-8f01-123456789012"
-PRODUCTION = Settings.read(environment="production", ari_password=SecretStr(PASSWORD))
-DEMO = Settings.read(environment="demo", ari_password=SecretStr(PASSWORD))
 
 
-@pytest.fixture(params=[PRODUCTION, DEMO], ids=["json", "console"])
+@pytest.fixture(params=[False, True], ids=["json", "console"])
 def out(request: pytest.FixtureRequest) -> io.StringIO:
     """The lines that are written, in production and in the demo."""
     stream = io.StringIO()
-    configure_logging(request.param, stream=stream)
+    configure_logging([PASSWORD], readable=request.param, stream=stream)
     return stream
 
 
@@ -36,7 +33,7 @@ def json_lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 def test_production_writes_one_json_object_a_line() -> None:
     stream = io.StringIO()
-    configure_logging(PRODUCTION, stream=stream)
+    configure_logging([PASSWORD], stream=stream)
     structlog.contextvars.bind_contextvars(callback=CALLBACK_ID)
     structlog.get_logger("desk.desk").info("callback registered", department="kirurgi", count=2)
     logging.getLogger("other").warning("a library says %s", "this\nand that")
@@ -59,7 +56,7 @@ def test_production_writes_one_json_object_a_line() -> None:
 
 def test_the_demo_writes_for_people() -> None:
     stream = io.StringIO()
-    configure_logging(DEMO, stream=stream)
+    configure_logging([PASSWORD], readable=True, stream=stream)
     structlog.get_logger("desk.desk").info("callback registered", department="kirurgi")
     assert "callback registered" in stream.getvalue()
     assert "department=kirurgi" in stream.getvalue()
@@ -70,7 +67,7 @@ def test_logger_created_earlier_follows_the_configuration() -> None:
     early = structlog.get_logger("early")
     for _ in range(2):
         stream = io.StringIO()
-        configure_logging(PRODUCTION, stream=stream)
+        configure_logging([PASSWORD], stream=stream)
         early.info("hello")
         assert [line["event"] for line in json_lines(stream)] == ["hello"]
 
@@ -113,7 +110,7 @@ json_values = st.recursive(
 @example([0.123456, 12_345])
 def test_scrubbed_line_is_valid_json(value: object) -> None:
     stream = io.StringIO()
-    configure_logging(PRODUCTION, stream=stream)
+    configure_logging([PASSWORD], stream=stream)
     structlog.get_logger("desk").info("seen", value=value)
     (line,) = [json.loads(line) for line in stream.getvalue().removesuffix("\n").split("\n")]
     assert line["event"] == "seen"
@@ -192,7 +189,34 @@ def test_uvicorns_own_handlers_are_removed() -> None:
     uvicorn = logging.getLogger("uvicorn")
     uvicorn.addHandler(logging.StreamHandler(elsewhere))
     uvicorn.propagate = False
-    configure_logging(PRODUCTION, stream=stream)
+    configure_logging([PASSWORD], stream=stream)
     logging.getLogger("uvicorn.error").info("started")
     assert elsewhere.getvalue() == ""
     assert [line["event"] for line in json_lines(stream)] == ["started"]
+
+
+def test_exporter_next_to_our_handler_gets_scrubbed_events() -> None:
+    records: list[logging.LogRecord] = []
+
+    class Exporter(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    exporter = Exporter()
+    logging.getLogger().addHandler(exporter)
+    configure_logging([PASSWORD], stream=io.StringIO())
+    configure_logging([PASSWORD], stream=io.StringIO())  # a second time: it stays attached
+    try:
+        raise ValueError(SENTINEL)
+    except ValueError:
+        structlog.get_logger("desk").exception("it failed", digits=SENTINEL, inside={SENTINEL: [PASSWORD]})
+    (record,) = records
+    assert record.msg["event"] == "it failed"  # type: ignore[index]
+    assert SENTINEL not in str(record.__dict__)
+    assert PASSWORD not in str(record.__dict__)
+
+
+def test_record_that_cannot_be_formatted_is_logged_without_its_arguments(out: io.StringIO) -> None:
+    (ours,) = [handler for handler in logging.getLogger().handlers if isinstance(handler, ScrubbingHandler)]
+    ours.handle(logging.LogRecord("library", logging.ERROR, "", 0, "badly formatted %d", (SENTINEL,), None))
+    assert_clean(out, lines_hold="badly formatted")

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from desk.errors import SettingsError
-from desk.logging.log import _secrets
 from desk.settings.oidc import CALLBACK_PATH, is_local_path, is_safe
 from desk.settings.settings import Settings
 
@@ -70,7 +69,7 @@ def test_secret_may_be_in_a_file_and_is_never_shown(tmp_path: Path, monkeypatch:
     assert settings.oidc.client_secret is not None
     assert settings.oidc.client_secret.get_secret_value() == SECRET
     assert SECRET not in repr(settings)
-    assert SECRET in _secrets(settings)
+    assert SECRET in settings.secrets()
 
 
 @pytest.mark.parametrize("path", ["/", "/queue?department=kirurgi", "/a#b"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from desk.errors import SettingsError
-from desk.logging.log import Scrubber, _secrets
+from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from desk.vault.keys import Keys
@@ -261,7 +261,7 @@ def test_first_of_several_keys_is_in_use(monkeypatch: pytest.MonkeyPatch) -> Non
         identity, _ = settings.vault.keys()
         assert (identity.current, identity.key) == (2, b"n" * 32)
         assert identity.older == {1: bytes(range(32))}
-        hidden = Scrubber(_secrets(settings))(f"{newest} {KEY} {OTHER_KEY}")
+        hidden = Scrubber(settings.secrets())(f"{newest} {KEY} {OTHER_KEY}")
         assert hidden == "*** *** ***"
         assert newest not in repr(identity)
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from desk.errors import SettingsError
-from desk.logging.log import _secrets
 from desk.settings.settings import Settings
 from tests.support.sms.link_gateway import PASSWORD, SECRET, LinkGateway
 
@@ -70,7 +69,7 @@ def test_valid_sender_is_accepted(sender: str) -> None:
 def test_secrets_are_hidden_and_may_be_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     settings = load(**WHOLE)
     assert not any(secret in repr(settings) for secret in (PASSWORD, SECRET))
-    assert {PASSWORD, SECRET} <= set(_secrets(settings))
+    assert {PASSWORD, SECRET} <= set(settings.secrets())
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n", "utf-8")
     monkeypatch.setenv("INNRINGING_SMS_PASSWORD_FILE", str(file))

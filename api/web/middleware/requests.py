@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.web.metrics import Metrics
 from api.web.problems import internal_error
-from desk.logging.log import Scrubber
+from desk.logging.scrubber import Scrubber
 
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = re.compile(r"(?=[0-9-]*[A-Za-z])[A-Za-z0-9-]{16,64}")

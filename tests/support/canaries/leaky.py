@@ -1,63 +1,23 @@
-"""A service whose libraries try every way to write a number: `python -m tests.support.canaries.leaky <number> <stage>`.
+"""A service whose libraries log a number in many ways: `python -m tests.support.canaries.leaky <number> <yes|no>`.
 
-Every way writes its own word with the number, so that the test can see which lines arrived.
+Each way logs a word of its own with the number, so that a lost message is noticed. `no` turns the scrubber off.
 """
 
 import asyncio
-import ctypes
 import logging
 import logging.config
 import logging.handlers
-import os
-import queue
-import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import aiohttp
 import structlog
 from sqlalchemy import create_engine, text
 
-EARLY = logging.StreamHandler()  # created at import, with the stream of that time
-
-
-def own_handler(number: str) -> None:
-    logger = logging.getLogger("library.own")
-    logger.addHandler(EARLY)
-    logger.propagate = False
-    logger.error("own-handler %s", number)
-
-
-def forced_config(number: str) -> None:
-    logging.basicConfig(force=True, level=logging.DEBUG, stream=sys.stdout, format="%(message)s")
-    logging.getLogger("library.forced").debug("forced-config %s", number)
-
-
-def dict_config(number: str) -> None:
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
-    logger = {"handlers": ["out"], "level": "DEBUG", "propagate": False}
-    parts = {"handlers": {"out": handler}, "loggers": {"library.dict": logger}}
-    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **parts})
-    logging.getLogger("library.dict").debug("dict-config %s", number)
-
-
-def to_a_file(number: str) -> None:
-    file = Path(os.environ["LEAK_FILE"])
-    logging.getLogger("library.file").addHandler(logging.FileHandler(file))
-    logging.getLogger("library.file").error("to-a-file %s", number)
-
-
-def to_a_queue(number: str) -> None:
-    waiting: queue.Queue[Any] = queue.Queue()
-    logging.getLogger("library.queue").addHandler(logging.handlers.QueueHandler(waiting))
-    listener = logging.handlers.QueueListener(waiting, EARLY)
-    listener.start()
-    logging.getLogger("library.queue").error("to-a-queue %s", number)
-    listener.stop()
+from desk.logging.scrubber import Scrubber
+from desk.logging.service import log_service
 
 
 def extra_and_stack(number: str) -> None:
@@ -90,7 +50,8 @@ def chained(number: str) -> None:
 
 
 def sql_echo(number: str) -> None:
-    engine = create_engine("sqlite://", echo="debug")
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.DEBUG)
+    engine = create_engine("sqlite://")
     with engine.connect() as connection:
         connection.execute(text("select :number as echo"), {"number": f"sql-echo {number}"}).all()
     engine.dispose()
@@ -142,38 +103,16 @@ def unraisable(number: str) -> None:
     Left()
 
 
-def printed(number: str) -> None:
-    print("printed", number)
-    print("printed-err", number, file=sys.stderr)
-    print("printed-original", number, file=sys.__stderr__, flush=True)
-    sys.stdout.write(f"half of printed-half {number[:6]}")
-    sys.stdout.flush()
-    sys.stdout.write(f"{number[6:]}\n")
-    os.write(2, f"printed-bytes {number}\n".encode())
-
-
-def from_c(number: str) -> None:
-    ctypes.CDLL(None).puts(f"from-c {number}".encode())
-    ctypes.CDLL(None).fflush(None)
-
-
-def by_a_child(number: str) -> None:
-    subprocess.run([sys.executable, "-c", f"import sys; print('by-a-child {number}', file=sys.stderr)"], check=True)
-
-
 WAYS: tuple[Callable[[str], None], ...] = (
-    *(own_handler, forced_config, dict_config, to_a_file, to_a_queue, extra_and_stack, own_factory, badly_formatted),
-    *(structured, chained, sql_echo, access_lines, loop_errors, warned, in_a_thread, unraisable, printed, from_c),
-    by_a_child,
+    *(extra_and_stack, own_factory, badly_formatted, structured, chained, sql_echo, access_lines, loop_errors),
+    *(warned, in_a_thread, unraisable),
 )
 
 
-def main(number: str, guarded: str) -> None:
-    from desk.logging.outlets import guard_output
-    from desk.settings.settings import Settings
-
-    if guarded == "guarded":
-        guard_output(Settings.read(environment="production"))
+def main(number: str, scrubs: str) -> None:
+    log_service([], readable=False)
+    if scrubs == "no":
+        Scrubber.__call__ = lambda self, text: text  # type: ignore[method-assign]
     for way in WAYS:
         way(number)
     local = number

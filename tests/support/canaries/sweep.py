@@ -27,6 +27,8 @@ HEADERS = (
     *("X-Forwarded-For", "X-CSRF-Token", "Accept-Language", "Origin", "Cookie", "Authorization", "Forwarded"),
 )
 A_BODY = 8
+THE_CLIENTS_OWN = ("httpx", "httpcore")
+"""Loggers of the client in this process, which logs the addresses it sends: the canaries."""
 SHORT = {"seconds": "0"}
 """Makes streams of changes end at once; other routes ignore it."""
 ROLES = {"kari": Role.AGENT, "lise": Role.LEADER, "per": Role.OPERATOR, "rita": Role.AUDITOR, "ada": Role.ADMIN}
@@ -132,9 +134,10 @@ class Run:
 async def through_every_route(world: World, checker: Checker, *, only: Callable[[Route], bool] = lambda _: True) -> Run:
     """Send canaries to each place of each route, with sufficient rights, and search the results."""
     log = io.StringIO()
-    configure_logging(world.services.settings, level=logging.DEBUG, stream=log)
+    configure_logging(world.services.settings.secrets(), readable=True, level=logging.DEBUG, stream=log)
     for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        if name.partition(".")[0] not in THE_CLIENTS_OWN:
+            logging.getLogger(name).setLevel(logging.DEBUG)
     run = Run(log)
     for n, route in enumerate(filter(only, routes(world))):
         id = (await rings(world, 9_000 + n)).id
