@@ -344,7 +344,7 @@ async def test_database_outage_loses_no_event(api: Served, monkeypatch: pytest.M
             raise StorageUnavailable
 
         with monkeypatch.context() as patch:
-            patch.setattr(Tail, "_read", gone)
+            patch.setattr(Tail, "_after", gone)
             callback = await api.world.rings(1)
             await away.wait()
         assert [each["callback"] for each in await stream.changes(1)] == [callback.id]
