@@ -61,7 +61,7 @@ async def test_session_over_its_limit_is_refused_and_a_new_one_starts_over(world
     await world.services.logins.set_password("kari", PASSWORD)
     for _ in range(2):
         entered = await world.services.logins.by_password("kari", PASSWORD, address="192.0.2.1")
-        cookie = {"Cookie": f"innringing={entered.opened.token}"}
+        cookie = {"Cookie": f"innringing={entered.session.token}"}
         answers = [await world.client.get("/api/v1/session", headers=cookie) for _ in range(61)]
         assert [answer.status_code for answer in answers] == [200] * 60 + [429]
 
