@@ -101,7 +101,7 @@ class ContainerProcess:
         engine.give(instance.folder, instance.run, instance.recordings)
         self._container.start(
             images.ASTERISK,
-            ["sh", "-c", 'exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
+            ["sh", "-c", 'umask 077; exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
             folders={
                 instance.folder: "rw",
                 instance.run: "rw",
