@@ -43,6 +43,8 @@ from desk.schema.access_tables import tokens as tokens
 from desk.schema.audit_tables import audit as audit
 from desk.schema.audit_tables import audit_callbacks as audit_callbacks
 from desk.schema.audit_tables import audit_patients as audit_patients
+from desk.schema.controller_tables import controllers as controllers
+from desk.schema.controller_tables import write_probes as write_probes
 from desk.schema.provider_tables import external_identities as external_identities
 from desk.schema.provider_tables import used_nonces as used_nonces
 
@@ -282,6 +284,7 @@ calls = Table(
 )
 Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "incomplete", "id")), **where(_kept))
 Index("ix_calls_kept", calls.c.department, calls.c.id, **where(_kept))
+Index("ix_calls_on_line", calls.c.asterisk_id, **where(text("incomplete and why is null")))
 Index("ix_calls_to_forget", calls.c.at, **where(text("incomplete and forgotten_at is null")))
 Index("ix_calls_callback_id", calls.c.callback_id, **where(text("callback_id is not null and forgotten_at is null")))
 

@@ -62,6 +62,14 @@ def make_calls() -> None:
         sqlite_where=sa.text("forgotten_at is null"),
     )
     op.create_index(
+        "ix_calls_on_line",
+        "calls",
+        ["asterisk_id"],
+        unique=False,
+        postgresql_where=sa.text("incomplete and why is null"),
+        sqlite_where=sa.text("incomplete and why is null"),
+    )
+    op.create_index(
         "ix_calls_to_forget",
         "calls",
         ["at"],

@@ -17,8 +17,9 @@ TABLES = {
     *("audit", "audit_callbacks", "audit_patients"),
     *("second_factors", "recovery_codes"),
     *("devices", "login_tries", "external_identities", "sessions", "used_nonces"),
-    *("agents", "answers", "attempts", "callbacks", "calls", "closures", "dials", "grants", "history", "outbox"),
-    *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings"),
+    *("agents", "answers", "attempts", "callbacks", "calls", "closures", "controllers"),
+    *("dials", "grants", "history", "outbox"),
+    *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings", "write_probes"),
 }
 
 

@@ -1,0 +1,30 @@
+"""Tables of the phone door's processes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+INSTANT = sa.DateTime(timezone=True)
+
+TABLES = ("controllers", "write_probes")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "controllers",
+        sa.Column("asterisk_id", sa.String(length=128), nullable=False),
+        sa.Column("controller", sa.String(length=64), nullable=False),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("taken_at", INSTANT, nullable=False),
+        sa.Column("seen_at", INSTANT, nullable=False),
+        sa.Column("lease_until", INSTANT, nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("spooled", sa.Integer(), nullable=False),
+        sa.Column("damaged", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("asterisk_id", name=op.f("pk_controllers")),
+    )
+    op.create_table(
+        "write_probes",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_write_probes")),
+    )
