@@ -298,7 +298,13 @@ def build_services(
         live=Live(changes=Changes(database=database, clock=clock)),
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
-        sender=Sender(settings=settings, outbox=outbox, gateway=gateway, texts=texts, clock=clock),
+        sender=Sender(
+            outbox=outbox,
+            gateway=gateway,
+            texts=texts,
+            clock=clock,
+            is_demo=settings.sms.active_gateway == "demo",
+        ),
         retention=make_retention(database, settings.retention, clock),
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock

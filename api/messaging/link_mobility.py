@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from desk.messages.model import Refused, SmsState, TryLater
+from desk.messages.model import GatewayRefusal, SmsState, TryLater
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.sms import LOOPBACK, SmsSettings
 from desk.tls import client_context
@@ -58,7 +58,7 @@ class LinkMobility:
         self._same = _same_for_all(settings)
 
     async def send(self, key: str, to: PhoneNumber, text: str, *, valid: timedelta) -> str:
-        """Send a message and return LINK Mobility's messageId. Raises TryLater and Refused."""
+        """Send a message and return LINK Mobility's messageId. Raises TryLater and GatewayRefusal."""
         milliseconds = max(valid, SHORTEST_VALID) // timedelta(milliseconds=1)
         body = self._same | {
             "destination": to.e164,
@@ -124,7 +124,7 @@ def _same_for_all(settings: SmsSettings) -> dict[str, Any]:
 
 
 def _reference(answer: httpx.Response) -> str:
-    """Return the messageId of an accepted message. Raises TryLater and Refused."""
+    """Return the messageId of an accepted message. Raises TryLater and GatewayRefusal."""
     status = answer.status_code
     if status == httpx.codes.NO_CONTENT:
         return ""
@@ -139,7 +139,7 @@ def _reference(answer: httpx.Response) -> str:
     if (status == httpx.codes.OK and isinstance(code, int)) or (
         status == httpx.codes.BAD_REQUEST and code not in UNSURE
     ):
-        raise Refused(f"link_{code}" if isinstance(code, int) else "refused")
+        raise GatewayRefusal(f"link_{code}" if isinstance(code, int) else "refused")
     raise TryLater(f"http_{status}")
 
 

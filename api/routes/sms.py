@@ -14,6 +14,7 @@ from api.schemas.sms import ReceivedOut, ReportIn
 from api.services import Services, services_of
 from api.web.errors import NotSignedIn
 from api.web.middleware.trace import trace_of
+from desk.access.actor import SYSTEM
 
 router = APIRouter(prefix="/sms", tags=["sms"])
 
@@ -50,7 +51,7 @@ async def report(body: ReportIn, services: Annotated[Services, Depends(from_gate
     """Receive a delivery report. The response is the same for unknown messages, and repeating it changes nothing."""
     if body.refId is not None:
         read = reported(body.id, body.resultCode)
-        await services.outbox.report(body.refId, read.part, read.state, read.reason)
+        await services.outbox.report(SYSTEM, body.refId, read.part, read.state, read.reason)
     return ReceivedOut(received=True)
 
 

@@ -88,7 +88,7 @@ class CallbackEdits(CallbackService):
         callback = await transitions.rang_again(unit, rules, found, phone, language, changed=changed, more=more)
         unit.saw(callback.id, department)
         if phone != found.phone:
-            callback = await self._notices.follow(unit.connection, rules, callback, unit.now)
+            callback = await self._phone_changed(unit, rules, callback)
         return RegistrationResult(callback, created=False)
 
     @unit_of_work
@@ -190,7 +190,7 @@ class CallbackEdits(CallbackService):
         changes["not_before"] = offer.promise.from_
         changed = await transitions.transition(unit, callback, "promised_anew", details={"sms": queued}, **changes)
         if queued:
-            changed = await self._notices.new_promise(unit.connection, rules, changed, unit.now)
+            changed = changed.with_sms(await self._notices.new_promise(unit, rules, changed.recipient))
         return NewPromise(changed, queued)
 
     async def _open(self, unit: Unit, id: CallbackId, fence: int | None) -> Callback:

@@ -1,7 +1,7 @@
 """The callback: what a caller is waiting for. Pure: no storage, no clock, no telephony."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from desk.callbacks.errors import CallbackNotFound
 from desk.ids import CallbackId, InquiryId
 from desk.inquiries.model import ClosedReason, Priority, Status
-from desk.messages.model import SmsState
+from desk.messages.model import Recipient, SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import DelayReason, Promise
@@ -118,6 +118,15 @@ class Callback:
     def counted(self) -> list[datetime]:
         """When the attempts that count were made, oldest first."""
         return [each.at for each in self.attempts if each.counted and each.at >= self.attempts_from]
+
+    @property
+    def recipient(self) -> Recipient:
+        """The patient, for texts about this callback."""
+        return Recipient(self.id, self.phone, self.language, self.promise)
+
+    def with_sms(self, state: SmsState | None) -> "Callback":
+        """The same callback with this state of its newest text; None leaves it as it is."""
+        return replace(self, sms=state) if state else self
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,9 +45,9 @@ class Registration(CallbackService):
             callback = await transitions.add_callback(unit, rules, self._vault, patient, phone, language, offer)
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         if found is None:
-            callback = await self._notices.receipt(unit.connection, rules, callback, unit.now)
+            callback = callback.with_sms(await self._notices.receipt(unit, rules, callback.recipient))
         elif phone != found.phone:
-            callback = await self._notices.follow(unit.connection, rules, callback, unit.now)
+            callback = await self._phone_changed(unit, rules, callback)
         return RegistrationResult(callback, created=found is None, later=offer.later if offer else None)
 
     @unit_of_work

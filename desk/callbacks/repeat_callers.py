@@ -95,7 +95,7 @@ class RepeatCallers(CallbackService):
         columns: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
         changed = await transitions.transition(unit, callback, "phone_changed", **columns)
         rules = self._departments().get(changed.department)
-        return await self._notices.follow(unit.connection, rules, changed, unit.now)
+        return await self._phone_changed(unit, rules, changed)
 
     async def _joined(self, unit: Unit, call: CallKey) -> Callback:
         known = await calls.find(unit, call)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from desk.callbacks.model import Callback
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit
@@ -35,3 +36,7 @@ class CallbackService(Service):
         """
         unit.actor.require(department)
         return self._departments().get(department)
+
+    async def _phone_changed(self, unit: Unit, rules: Department, callback: Callback) -> Callback:
+        """Send the callback's texts to its new number. Returns the callback with the state of its newest text."""
+        return callback.with_sms(await self._notices.phone_changed(unit, rules, callback.recipient))

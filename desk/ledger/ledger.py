@@ -29,7 +29,7 @@ from desk.ledger import repository as ledger_rows
 from desk.ledger.forecast import Deed, InLine, PromiseState
 from desk.ledger.repository import LineRow, PromiseRow, WarningRow
 from desk.messages import repository as outbox
-from desk.messages.model import UNTOLD, SmsState
+from desk.messages.model import NOT_DELIVERED, SmsState
 from desk.promises.rules import due
 
 LONGEST_LOOK_BACK = timedelta(days=31)
@@ -76,7 +76,7 @@ class JudgedPromise:
     @property
     def untold(self) -> bool:
         """Whether it is still to be kept, and the text that was to tell of it never came to the patient."""
-        return self.sms in UNTOLD and self.state in (PromiseState.OPEN, PromiseState.AT_RISK)
+        return self.sms in NOT_DELIVERED and self.state in (PromiseState.OPEN, PromiseState.AT_RISK)
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ class Ledger(UnitsOfWork):
             return []
         tries = await ledger_rows.tries(connection, found)
         closings = await ledger_rows.closings(connection, found)
-        texts = await outbox.of_promises(connection, [row.id for row in found])
+        texts = await outbox.of_promises(Unit(connection, self._clock, SYSTEM_ACTOR), [row.id for row in found])
         judged = []
         for row in found:
             made, closed = tries.get(row.callback_id, ()), closings.get(row.callback_id, ())

@@ -1,7 +1,7 @@
-"""The alphabet of text messages (GSM 03.38), and how many of them a text takes. Pure.
+"""The alphabet of text messages (GSM 03.38), and how many messages a text takes. Pure.
 
-A text outside the alphabet is sent in another coding, seventy characters a message: it costs twice as much and may
-arrive in pieces.
+A text with other characters is sent in another encoding, with 70 characters to a message: it costs twice as much and
+may arrive in pieces.
 """
 
 from typing import Final
@@ -11,19 +11,19 @@ BASIC: Final = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 EXTENDED: Final = frozenset("\f^{}\\[~]|€")
-"""Each takes two places."""
+"""Each of these characters takes two places."""
 ALONE: Final = 160
 IN_PARTS: Final = 153
-"""Places in one message, and in each of several that belong together (the rest tells which part it is)."""
+"""The places in a single message, and in each message of several: the rest of those holds the part's number."""
 
 
 def outside(text: str) -> str:
-    """The characters of `text` the alphabet lacks, each once, in order."""
+    """Return the characters of `text` that are not in the alphabet, each once, in order."""
     return "".join(dict.fromkeys(each for each in text if each not in BASIC and each not in EXTENDED))
 
 
 def parts(text: str) -> int:
-    """How many messages a text within the alphabet takes."""
+    """Count the messages that a text within the alphabet takes."""
     places = [2 if each in EXTENDED else 1 for each in text]
     if sum(places) <= ALONE:
         return 1

@@ -1,29 +1,31 @@
-"""Texts to patients: what there is to send, where each stands, and the port they leave by.
+"""Texts to patients: their kinds and states, whom they are for, and the gateway that sends them.
 
-A text is written into the outbox in the unit of work that makes it true (desk/messages/notices.py), and handed to
-the hospital's
-gateway afterwards (desk/messages/outbox.py).
+A text is written into the outbox in the unit of work that makes it true (desk/messages/notices.py). It is handed to the
+hospital's gateway afterwards (desk/messages/outbox.py).
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from desk.ids import InquiryId
 from desk.numbers.phone_number import PhoneNumber
+from desk.promises.model import Promise
 
 
 class SmsKind(StrEnum):
-    """What a text tells: that we have the callback and when we ring, or that we ring at another time than told."""
+    """What a text is about: that we have the callback and when we ring, or that we ring at another time."""
 
     RECEIPT = "receipt"
     NEW_PROMISE = "new_promise"
 
 
 class SmsState(StrEnum):
-    """Where a text stands. `SENT`: the gateway has it. `DELIVERED`: the patient's phone has.
+    """The state of a text. `SENT`: the gateway has it. `DELIVERED`: the patient's phone has it.
 
-    `FAILED`: it did not arrive, or nobody can say. `EXPIRED`: the promised time came before it could be sent.
-    `WITHDRAWN`: never sent, because it was no longer true (closed, promised anew) or meant for another number.
+    `FAILED`: it did not arrive, or it is unknown whether it did. `EXPIRED`: the promised time came before it could be
+    sent. `WITHDRAWN`: never sent, because it was no longer true (closed, promised again) or for another number.
     """
 
     QUEUED = "queued"
@@ -34,37 +36,47 @@ class SmsState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-UNTOLD = frozenset({SmsState.FAILED, SmsState.EXPIRED})
-"""The patient has not been told, and was to be."""
+NOT_DELIVERED = frozenset({SmsState.FAILED, SmsState.EXPIRED})
+"""The patient should have had the text, and did not get it."""
 
 
-class NotSent(Exception):
-    """The gateway did not take the text. `reason` is a code for logs and agents, never anybody's words."""
+@dataclass(frozen=True)
+class Recipient:
+    """The person a text is for: who waits, at which phone, in which language, and what they are promised."""
+
+    inquiry_id: InquiryId
+    phone: PhoneNumber
+    language: str
+    promise: Promise
+
+
+class GatewayError(Exception):
+    """The gateway did not accept the text. `reason` is a code for logs and agents, never the gateway's own words."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-class TryLater(NotSent):
-    """Not now: the gateway is away, busy, or won't have us. `ours` when only the hospital's settings can mend it."""
+class TryLater(GatewayError):
+    """The gateway is unavailable, busy, or refuses us. `ours` is set when only the hospital's settings can fix it."""
 
     def __init__(self, reason: str, *, ours: bool = False) -> None:
         super().__init__(reason)
         self.ours = ours
 
 
-class Refused(NotSent):
-    """Never: the gateway will not take this text to this number."""
+class GatewayRefusal(GatewayError):
+    """The gateway will never send this text to this number."""
 
 
 class SmsGateway(Protocol):
-    """What takes texts for delivery."""
+    """Accepts texts for delivery."""
 
     async def send(self, key: str, to: PhoneNumber, text: str, *, valid: timedelta) -> str:
-        """Hand a text over; the gateway's own reference for it, empty when it gives none.
+        """Hand over a text. Returns the gateway's own reference for it, empty if it gives none.
 
-        The same text always comes with the same `key`: a gateway that has it already need not send it once more. It is
-        worthless after `valid`. Ends within seconds. Raises TryLater or Refused.
+        A repeated text has the same `key`: a gateway that has it already need not send it again. The text is worthless
+        after `valid`. Ends within seconds. Raises TryLater or GatewayRefusal.
         """
         ...

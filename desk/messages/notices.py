@@ -1,20 +1,17 @@
-"""What patients are told in writing, written into the outbox in the unit of work that makes it true.
+"""What patients are informed of in writing. A text is put into the outbox in the unit of work that makes it true.
 
-Only to mobile phones the department may ring. A text names no department, illness or patient; its number and words are
-sealed, and forgotten once it has left.
+Only mobile phones that the department may ring get texts. A text names no department, illness or patient. Its number
+and words are sealed, and deleted when it has left.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
 
-from desk.callbacks.model import Callback
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
-from desk.history import history
-from desk.history.history import SYSTEM, Entry
+from desk.history import repository as history
+from desk.history.model import HistoryEntry
 from desk.messages import repository as outbox
-from desk.messages.model import SmsKind, SmsState
+from desk.messages.model import Recipient, SmsKind, SmsState
 from desk.messages.repository import SmsRow
 from desk.messages.texts import SmsTexts
 from desk.numbers.phone_number import PhoneNumber
@@ -22,7 +19,10 @@ from desk.vault.vault import Vault
 
 
 class Notices:
-    """Writes texts. `texts` gives the words of now, or None where no SMS is sent."""
+    """Writes texts. `texts` returns the current words, or None where no SMS is sent.
+
+    Each method returns the state of the patient's newest text, or None if it wrote and changed none.
+    """
 
     def __init__(self, *, vault: Vault, texts: Callable[[], SmsTexts | None]) -> None:
         self._vault = vault
@@ -32,60 +32,54 @@ class Notices:
         """Whether a text can be sent to that number."""
         return self._texts() is not None and phone.mobile and phone.e164.startswith(tuple(rules.ring_prefixes))
 
-    async def receipt(self, connection: Connection, rules: Department, callback: Callback, now: datetime) -> Callback:
-        """Tell that we have the callback and when we ring, where the department wants that; the callback after it."""
-        return await self._write(connection, rules, callback, SmsKind.RECEIPT, now) if rules.sms_receipt else callback
+    async def receipt(self, unit: Unit, rules: Department, to: Recipient) -> SmsState | None:
+        """Write that we have the inquiry and when we ring, if the department sends receipts."""
+        return await self._write(unit, rules, to, SmsKind.RECEIPT) if rules.sms_receipt else None
 
-    async def new_promise(
-        self, connection: Connection, rules: Department, callback: Callback, now: datetime
-    ) -> Callback:
-        """Tell of the callback's newest promise, which is stored already; the callback after it."""
-        return await self._write(connection, rules, callback, SmsKind.NEW_PROMISE, now)
+    async def new_promise(self, unit: Unit, rules: Department, to: Recipient) -> SmsState | None:
+        """Write the newest promise, which is stored already."""
+        return await self._write(unit, rules, to, SmsKind.NEW_PROMISE)
 
-    async def follow(self, connection: Connection, rules: Department, callback: Callback, now: datetime) -> Callback:
-        """The callback has another number now; the callback after it.
+    async def phone_changed(self, unit: Unit, rules: Department, to: Recipient) -> SmsState | None:
+        """Send the patient's texts to the new number.
 
-        A text that never left goes to the new one, or nowhere if that is no mobile. One that may have left stays with
-        the old number, and the new one gets a receipt of its own where the department gives them.
+        A text that was never tried goes to the new number, or is withdrawn if that is no mobile. One that may have left
+        stays with the old number, and the new one gets a receipt of its own if the department sends them.
         """
-        told = False
-        for row in await outbox.waiting(connection, callback.id):
-            if row.tries == 0 and self.reaches(rules, callback.phone):
-                await self._address(connection, row.id, callback.phone)
-                callback, told = replace(callback, sms=SmsState.QUEUED), True
+        state: SmsState | None = None
+        readdressed = False
+        for row in await outbox.waiting(unit, to.inquiry_id):
+            if row.tries == 0 and self.reaches(rules, to.phone):
+                await self._address(unit, row.id, to.phone)
+                state, readdressed = SmsState.QUEUED, True
             else:
-                await withdraw(connection, row, now)
-                callback = replace(callback, sms=SmsState.WITHDRAWN)
-        if told:
-            return callback
-        return await self.receipt(connection, rules, callback, now) if callback.promise.by > now else callback
+                await _withdraw(unit, row)
+                state = SmsState.WITHDRAWN
+        if readdressed or to.promise.by <= unit.now:
+            return state
+        return await self.receipt(unit, rules, to) or state
 
-    async def _write(
-        self, connection: Connection, rules: Department, callback: Callback, kind: SmsKind, now: datetime
-    ) -> Callback:
+    async def _write(self, unit: Unit, rules: Department, to: Recipient, kind: SmsKind) -> SmsState | None:
         texts = self._texts()
-        if texts is None or not self.reaches(rules, callback.phone):
-            return callback
-        text = texts.text(kind, rules, callback.promise, callback.language)
-        id = await outbox.add(connection, callback.id, kind, now)
-        await outbox.fill(connection, id, text=self._vault.seal(text, outbox.TEXT, id))
-        await self._address(connection, id, callback.phone)
-        return replace(callback, sms=SmsState.QUEUED)
+        if texts is None or not self.reaches(rules, to.phone):
+            return None
+        text = texts.text(kind, rules, to.promise, to.language)
+        id = await outbox.add(unit, to.inquiry_id, kind)
+        await outbox.fill(unit, id, text=self._vault.seal(text, outbox.TEXT, id))
+        await self._address(unit, id, to.phone)
+        return SmsState.QUEUED
 
-    async def _address(self, connection: Connection, id: int, phone: PhoneNumber) -> None:
-        await outbox.fill(connection, id, phone=self._vault.seal(phone.e164, outbox.PHONE, id))
-
-
-async def withdraw(connection: Connection, row: SmsRow, now: datetime) -> None:
-    """It is no longer true, or for another number: never sent."""
-    await outbox.change(connection, row, SmsState.WITHDRAWN, now)
-    await note_down(connection, row, SmsState.WITHDRAWN, now)
+    async def _address(self, unit: Unit, id: int, phone: PhoneNumber) -> None:
+        await outbox.fill(unit, id, phone=self._vault.seal(phone.e164, outbox.PHONE, id))
 
 
-async def note_down(
-    connection: Connection, row: SmsRow, state: SmsState, now: datetime, reason: str | None = None
-) -> None:
-    """What became of a text, in the callback's history: `sms_sent`, `sms_failed` …"""
+async def _withdraw(unit: Unit, row: SmsRow) -> None:
+    await outbox.change(unit, row, SmsState.WITHDRAWN)
+    await record_event(unit, row, SmsState.WITHDRAWN)
+
+
+async def record_event(unit: Unit, row: SmsRow, state: SmsState, reason: str | None = None) -> None:
+    """Record the text's new state in the inquiry's history: `sms_sent`, `sms_failed` …"""
     details = {"kind": row.kind.value} | ({"reason": reason} if reason else {})
-    entry = Entry(row.callback_id, row.department, now, f"sms_{state.value}", SYSTEM, details=details)
-    await history.append(connection, [entry])
+    entry = HistoryEntry(row.inquiry_id, row.department, f"sms_{state.value}", details=details)
+    await history.add(unit.as_system(), [entry])

@@ -1,7 +1,7 @@
-"""The outbox: texts taken one at a time, handed to the gateway, and followed until they have arrived.
+"""The outbox: texts are taken one at a time, handed to the gateway, and followed until they have arrived.
 
-Any number of processes may send from one outbox: each text is taken with a lease. It is noted as sent after the gateway
-took it, so a crash between the two sends it again, under the same key: at least once, never not at all.
+Any number of processes may send from one outbox: each text is taken with a lease. It is recorded as sent after the
+gateway accepted it, so a crash between the two sends it again under the same key: at least once, never not at all.
 """
 
 import random
@@ -11,19 +11,20 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from desk.access.actor import SYSTEM
 from desk.clock import Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork, shielded
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, reading, shielded, unit_of_work
 from desk.messages import repository as rows
-from desk.messages.model import Refused, SmsGateway, SmsState, TryLater
-from desk.messages.notices import note_down
-from desk.messages.repository import SmsRow, Taken
+from desk.messages.model import GatewayRefusal, SmsGateway, SmsState, TryLater
+from desk.messages.notices import record_event
+from desk.messages.repository import DueText, SmsRow
 from desk.numbers.phone_number import PhoneNumber
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 LEASE = timedelta(seconds=60)
-"""A gateway answers well within this. One whose sender died is taken again after it."""
+"""A gateway answers well within this. A text whose sender died is taken again after it."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 LONGEST_VALID = timedelta(hours=48)
@@ -34,14 +35,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many texts wait, and since when the oldest does."""
+    """How many texts wait, and how long the oldest has waited."""
 
     waiting: int
     oldest: datetime | None
 
 
-class Outbox(UnitsOfWork):
-    """Texts that wait to be sent, and what became of those that were."""
+class Outbox(Service):
+    """Texts that wait to be sent, and what became of those that were sent."""
 
     def __init__(
         self,
@@ -51,122 +52,117 @@ class Outbox(UnitsOfWork):
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`chance` (0 to 1) spreads repeated tries, so that those which failed together don't come back together."""
-        super().__init__(database)
+        """`chance` (0 to 1) spreads repeated tries, so that texts that failed together don't return together."""
+        super().__init__(database=database, clock=clock)
         self._vault = vault
-        self._clock = clock
         self._chance = chance
 
     async def send_next(self, gateway: SmsGateway) -> bool:
-        """Send the text that is next, or find that it is not to be sent; False when none is due.
+        """Send the next text, or find that it must not be sent. Returns False if none is due.
 
-        Once begun it is ended, also when the awaiting task is cancelled. Raises TryLater when the gateway did not take
-        it (it waits, longer each time) and StorageUnavailable.
+        A text that was started is finished, even when the awaiting task is cancelled. Raises TryLater if the gateway
+        did not accept the text (it then waits, longer each time), and StorageUnavailable.
         """
         return await shielded(self._send_next(gateway))
 
-    async def report(self, key: str, part: str, state: SmsState, reason: str | None = None) -> bool:
-        """Note what the gateway says became of a text, or of one `part` of it; False for a key we don't know.
+    @unit_of_work
+    async def report(self, unit: Unit, key: str, part: str, state: SmsState, reason: str | None = None) -> bool:
+        """Record what the gateway says became of a text, or of one `part` of it. Returns False for an unknown key.
 
-        In any order and any number of times: what is final stays, a part that failed fails the text, and it is
-        delivered when no part is known to be on its way.
+        Reports may come in any order and repeatedly. What is final stays. A part that failed fails the text, and the
+        text is delivered when no part is known to be on its way.
         """
-
-        async def work(connection: Connection) -> bool:
-            row = await rows.locked(connection, key)
-            if row is None:
-                return False
-            if row.parts.get(part) in FINAL or row.parts.get(part) == state:
-                return True
-            parts = {**row.parts, part: state.value}
-            await rows.note(connection, row, parts=parts)
-            whole = _whole(set(parts.values()))
-            if row.state is not whole and (row.state not in FINAL or whole is SmsState.FAILED):
-                await self._settle(connection, row, whole, reason if whole is SmsState.FAILED else None)
-            return True
-
-        return await self._write(work)
-
-    async def backlog(self) -> Backlog:
-        """How much waits. Raises StorageUnavailable."""
-        return Backlog(*await self._read(rows.backlog))
-
-    async def _send_next(self, gateway: SmsGateway) -> bool:
-        now = self._clock.now()
-        taken = await self._write(lambda connection: rows.take(connection, now, now + LEASE))
-        if taken is None:
+        row = await rows.locked(unit, key)
+        if row is None:
             return False
-        if not taken.true:
-            await self._end(taken.row, SmsState.WITHDRAWN)
-        elif taken.by <= now:
-            await self._end(taken.row, SmsState.EXPIRED)
-        else:
-            await self._hand_over(gateway, taken, now)
+        if row.parts.get(part) in FINAL or row.parts.get(part) == state:
+            return True
+        parts = {**row.parts, part: state.value}
+        await rows.record(unit, row, parts=parts)
+        whole = _state_of(set(parts.values()))
+        if row.state is not whole and (row.state not in FINAL or whole is SmsState.FAILED):
+            await self._change(unit, row, whole, reason if whole is SmsState.FAILED else None)
         return True
 
-    async def _hand_over(self, gateway: SmsGateway, taken: Taken, now: datetime) -> None:
-        row = taken.row
+    @reading
+    async def backlog(self, unit: Unit) -> Backlog:
+        """Return what waits to be sent."""
+        return Backlog(*await rows.backlog(unit))
+
+    async def _send_next(self, gateway: SmsGateway) -> bool:
+        due, now = await self._take(SYSTEM)
+        if due is None:
+            return False
+        if not due.is_true:
+            await self._end(SYSTEM, due.row, SmsState.WITHDRAWN)
+        elif due.by <= now:
+            await self._end(SYSTEM, due.row, SmsState.EXPIRED)
+        else:
+            await self._hand_over(gateway, due, now)
+        return True
+
+    async def _hand_over(self, gateway: SmsGateway, due: DueText, now: datetime) -> None:
+        row = due.row
         try:
             to, text = self._opened(row)
         except CannotOpen:
-            await self._end(row, SmsState.FAILED, "cannot_open")
+            await self._end(SYSTEM, row, SmsState.FAILED, "cannot_open")
             return
         try:
-            reference = await gateway.send(row.key, to, text, valid=min(taken.by - now, LONGEST_VALID))
-        except Refused as refused:
-            await self._end(row, SmsState.FAILED, refused.reason)
+            reference = await gateway.send(row.key, to, text, valid=min(due.by - now, LONGEST_VALID))
+        except GatewayRefusal as refusal:
+            await self._end(SYSTEM, row, SmsState.FAILED, refusal.reason)
         except TryLater as later:
-            await self._postpone(row)
-            log.warning("sms not taken by the gateway", sms=row.id, reason=later.reason, tries=row.tries)
+            await self._postpone(SYSTEM, row)
+            log.warning("The gateway did not take an SMS", sms=row.id, reason=later.reason, tries=row.tries)
             raise
         except Exception as fault:
-            await self._postpone(row)
-            log.error("sms not sent", sms=row.id, error=type(fault).__name__)
+            await self._postpone(SYSTEM, row)
+            log.error("An SMS was not sent", sms=row.id, error=type(fault).__name__)
             raise TryLater("fault") from None
         else:
-            await self._sent(row, reference)
+            await self._record_sent(SYSTEM, row, reference)
 
     def _opened(self, row: SmsRow) -> tuple[PhoneNumber, str]:
-        """The number and the words. Raises CannotOpen."""
+        """Open the number and the words. Raises CannotOpen."""
         if row.phone is None or row.text is None:
             raise CannotOpen
         e164 = self._vault.open(row.phone, rows.PHONE, row.id)
         return PhoneNumber(e164, mobile=True), self._vault.open(row.text, rows.TEXT, row.id)
 
-    async def _sent(self, taken: SmsRow, reference: str) -> None:
-        async def work(connection: Connection) -> None:
-            row = await rows.locked(connection, taken.key)
-            if row is None:
-                return
-            await rows.note(connection, row, reference=reference[:128] or None)
-            if row.state is SmsState.QUEUED:  # else a report was here before us
-                await self._settle(connection, row, SmsState.SENT)
+    @unit_of_work
+    async def _take(self, unit: Unit) -> tuple[DueText | None, datetime]:
+        """Take the next text that is due, if any. Returns the moment as well."""
+        return await rows.take(unit, until=unit.now + LEASE), unit.now
 
-        await self._write(work)
+    @unit_of_work
+    async def _record_sent(self, unit: Unit, taken: SmsRow, reference: str) -> None:
+        row = await rows.locked(unit, taken.key)
+        if row is None:
+            return
+        await rows.record(unit, row, reference=reference[:128] or None)
+        if row.state is SmsState.QUEUED:  # else a report came first
+            await self._change(unit, row, SmsState.SENT)
 
-    async def _end(self, taken: SmsRow, state: SmsState, reason: str | None = None) -> None:
-        """It won't be sent, unless another sender has taken it meanwhile: then it is theirs."""
+    @unit_of_work
+    async def _end(self, unit: Unit, taken: SmsRow, state: SmsState, reason: str | None = None) -> None:
+        """Record that it won't be sent, unless another sender has taken it meanwhile."""
+        row = await rows.locked(unit, taken.key)
+        if row and row.state is SmsState.QUEUED and row.tries == taken.tries:
+            await self._change(unit, row, state, reason)
 
-        async def work(connection: Connection) -> None:
-            row = await rows.locked(connection, taken.key)
-            if row and row.state is SmsState.QUEUED and row.tries == taken.tries:
-                await self._settle(connection, row, state, reason)
+    async def _change(self, unit: Unit, row: SmsRow, state: SmsState, reason: str | None = None) -> None:
+        await rows.change(unit, row, state, reason=reason)
+        await record_event(unit, row, state, reason)
 
-        await self._write(work)
-
-    async def _settle(self, connection: Connection, row: SmsRow, state: SmsState, reason: str | None = None) -> None:
-        now = self._clock.now()
-        await rows.change(connection, row, state, now, reason=reason)
-        await note_down(connection, row, state, now, reason)
-
-    async def _postpone(self, row: SmsRow) -> None:
+    @unit_of_work
+    async def _postpone(self, unit: Unit, row: SmsRow) -> None:
         pause = min(FIRST_PAUSE * 2 ** min(row.tries - 1, 10), LONGEST_PAUSE) * (1 + self._chance() / 4)
-        next_at = self._clock.now() + pause
-        await self._write(lambda connection: rows.postpone(connection, row, next_at))
+        await rows.postpone(unit, row, unit.now + pause)
 
 
-def _whole(parts: set[str]) -> SmsState:
-    """The state of a text from those of its parts."""
+def _state_of(parts: set[str]) -> SmsState:
+    """Return the state of a text from the states of its parts."""
     if SmsState.FAILED in parts:
         return SmsState.FAILED
     return SmsState.SENT if SmsState.SENT in parts else SmsState.DELIVERED

@@ -177,19 +177,19 @@ async def component(world: World) -> tuple[bool, str]:
 
 
 async def test_readiness_reports_trouble_with_the_gateway(world: World, gateway: LinkGateway) -> None:
-    assert await component(world) == (True, "texts leave")
+    assert await component(world) == (True, "texts are sent")
     await with_new_promise(world)
     gateway.answers = [says(503, {})]
     await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
-    assert await component(world) == (False, "the gateway does not take texts now (http_503)")
+    assert await component(world) == (False, "the gateway does not accept texts now (http_503)")
     gateway.answers = [says(401, {})]
     world.clock.advance(timedelta(minutes=1))
     await world.services.sender.send_all(world.services.sender._gateway)  # type: ignore[arg-type]
     ok, detail = await component(world)
-    assert not ok and detail.startswith("the gateway won't have us: see INNRINGING_SMS_USER")
+    assert not ok and detail.startswith("the gateway refuses us: see INNRINGING_SMS_USER")
     world.clock.advance(timedelta(minutes=5))
     await send(world, gateway)
-    assert await component(world) == (True, "texts leave")
+    assert await component(world) == (True, "texts are sent")
 
 
 async def test_readiness_reports_texts_that_no_one_sends(world: World) -> None:

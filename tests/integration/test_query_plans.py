@@ -137,8 +137,8 @@ async def tail(database: Database) -> None:
 
 
 async def next_text(database: Database) -> None:
-    async with database.begin() as connection:
-        assert await outbox.take(connection, CLOCK.now(), CLOCK.now() + LEASE)
+    async with a_unit(database, clock=CLOCK) as unit:
+        assert await outbox.take(unit, until=unit.now + LEASE)
 
 
 def ledger(database: Database) -> Ledger:

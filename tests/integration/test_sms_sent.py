@@ -19,6 +19,7 @@ from desk.messages.outbox import LEASE, Outbox
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.settings import Settings
 from tests.support.desk.desk import as_agent
+from tests.support.desk.units import a_unit
 from tests.support.fakes import FakeClock
 from tests.support.sms.link_gateway import PASSWORD, LinkGateway, hangs, link_gateway, says, takes_it_and_dies
 from tests.support.sms.outbox import MOBILE, Office, databases, link
@@ -125,12 +126,10 @@ async def due(office: Office) -> bool:
     """Whether a sender would claim a text now."""
     found = []
 
-    async def work(connection: Any) -> None:
-        found.append(await rows.take(connection, office.clock.now(), office.clock.now()))
-        raise Peek
-
     with suppress(Peek):
-        await office.outbox.together(work)
+        async with a_unit(office.database, clock=office.clock) as unit:
+            found.append(await rows.take(unit, until=unit.now))
+            raise Peek
     return found != [None]
 
 
@@ -172,7 +171,7 @@ async def test_crash_after_sending_repeats_the_text_with_the_same_key(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Outbox, "_sent", dies)
+        patch.setattr(Outbox, "_record_sent", dies)
         with pytest.raises(MemoryError):
             await send_one(office, gateway)
     assert await office.states() == [("receipt", "queued")]
@@ -271,7 +270,7 @@ async def reported(office: Office, *reports: tuple[str, SmsState]) -> str:
     key = await office.key()
     for part, state in reports:
         for _ in range(2):
-            assert await office.outbox.report(key, part, state, "no_such_number")
+            assert await office.outbox.report(SYSTEM, key, part, state, "no_such_number")
     ((state_now,),) = await office.rows("state")
     return str(state_now)
 
@@ -315,7 +314,7 @@ async def test_report_may_arrive_before_the_text_is_marked_as_sent(office: Offic
 
     class Quick:
         async def send(self, key: str, to: PhoneNumber, text: str, *, valid: timedelta) -> str:
-            assert await office.outbox.report(key, "", SmsState.DELIVERED)
+            assert await office.outbox.report(SYSTEM, key, "", SmsState.DELIVERED)
             return "quick"
 
     assert await office.outbox.send_next(Quick())
@@ -326,7 +325,7 @@ async def test_report_may_arrive_before_the_text_is_marked_as_sent(office: Offic
 @pytest.mark.parametrize("key", ["0f8fad5b-d9cb-469f-a165-70867728950e", "", "no key at all", "+4740612345"])
 async def test_report_of_an_unsent_text_changes_nothing(office: Office, key: str) -> None:
     await office.rings()
-    assert not await office.outbox.report(key, "", SmsState.DELIVERED)
+    assert not await office.outbox.report(SYSTEM, key, "", SmsState.DELIVERED)
     assert await office.states() == [("receipt", "queued")]
 
 
@@ -346,5 +345,5 @@ async def test_log_has_no_number_no_words_and_no_password(office: Office, gatewa
         office.clock.advance(timedelta(minutes=1))
     assert await send_one(office, gateway)
     said = log.getvalue()
-    assert said.count("sms not taken by the gateway") == 3
+    assert said.count("The gateway did not take an SMS") == 3
     assert not any(word in said for word in ("40612345", "406 12 345", "ringer deg", PASSWORD))

@@ -8,8 +8,9 @@ import pytest
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Scope
-from desk.database.engine import Conflict, Connection, Database
+from desk.database.engine import Conflict, Database
 from desk.database.errors import StorageUnavailable
+from desk.database.unit_of_work import Unit
 from desk.departments.departments import Departments
 from desk.messages import repository as rows
 from desk.numbers.phone_number import parse_phone
@@ -82,8 +83,8 @@ async def test_repeat_call_from_the_same_number_gets_no_text(office: Office) -> 
 async def test_retried_unit_of_work_writes_one_text(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     fill, failures = rows.fill, [Conflict()]
 
-    async def interrupted(connection: Connection, id: int, **sealed: bytes) -> None:
-        await fill(connection, id, **sealed)
+    async def interrupted(unit: Unit, id: int, **sealed: bytes) -> None:
+        await fill(unit, id, **sealed)
         if failures:
             raise failures.pop()
 
@@ -95,7 +96,7 @@ async def test_retried_unit_of_work_writes_one_text(office: Office, monkeypatch:
 async def test_callback_and_text_are_stored_together_or_not_at_all(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(connection: Connection, id: int, **sealed: bytes) -> None:
+    async def broken(unit: Unit, id: int, **sealed: bytes) -> None:
         raise StorageUnavailable
 
     monkeypatch.setattr(rows, "fill", broken)

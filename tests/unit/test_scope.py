@@ -81,7 +81,7 @@ WITHOUT = {
     "the text service's own, which sends for all departments and reads no callback": (
         "messages/repository.change",
         "messages/repository.locked",
-        "messages/repository.note",
+        "messages/repository.record",
         "messages/repository.postpone",
         "messages/repository.take",
     ),
