@@ -89,6 +89,7 @@ from desk.wire import (
 )
 
 HOUR = 3600.0
+LEASE_CHECK_SECONDS = 10.0
 ROUTES: Final = (
     callbacks,
     edits,
@@ -224,12 +225,14 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
 
 @asynccontextmanager
 async def background_work(services: Services) -> AsyncIterator[None]:
-    """Run the background work: warnings, sending of messages, nightly deletion, upkeep of the audit."""
+    """Run the background work: ended leases, warnings, sending of messages, nightly deletion, upkeep of the audit."""
+    expire = partial(services.callbacks.claiming.expire_leases, SYSTEM)
+    expired = repeating(expire, not_done="leases that ran out not ended", every=LEASE_CHECK_SECONDS)
     watched = repeating(services.ledger.warn, not_done="promises not watched")
     deleted = repeating(services.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
     pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
     anchored = repeating(services.audit.log_anchor, not_done="audit anchor not logged", every=HOUR)
-    async with watched, sending(services.sender), deleted, pruned, anchored, _forgotten_absentees(services):
+    async with expired, watched, sending(services.sender), deleted, pruned, anchored, _forgotten_absentees(services):
         yield
     with suppress(StorageUnavailable):
         await services.audit.log_anchor()

@@ -82,15 +82,13 @@ class Claiming(Service):
     @unit_of_work
     async def extend(self, unit: Unit, id: CallbackId, fence: int) -> Callback:
         """Extend the lease to a full one from now. Raises CallbackNotFound, and ClaimLost if the claim is over."""
-        callback = await rows.locked(unit, id)
-        transitions.require_claim(unit, callback, fence)
+        callback = await transitions.locked_claim(unit, id, fence)
         return await rows.lengthen(unit, callback, unit.now + self._lease)
 
     @unit_of_work
     async def release(self, unit: Unit, id: CallbackId, fence: int) -> Callback:
         """Return the callback to its place in line. Raises CallbackNotFound, and ClaimLost if the claim is over."""
-        callback = await rows.locked(unit, id)
-        transitions.require_claim(unit, callback, fence)
+        callback = await transitions.locked_claim(unit, id, fence)
         return await transitions.transition(unit, callback, "released", to=Status.WAITING)
 
     @unit_of_work

@@ -197,7 +197,7 @@ class CallbackEdits(CallbackService):
         """Lock an open callback that the actor may change. Raises CallbackNotFound, ClaimLost, AlreadyClaimed,
         IllegalMove.
         """
-        callback = await transitions.changeable(unit, await rows.locked(unit, id), fence)
+        callback = await transitions.changeable(unit, id, fence)
         if callback.status is Status.CLOSED:
             raise IllegalMove("it is closed")
         return callback

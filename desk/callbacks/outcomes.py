@@ -81,8 +81,7 @@ class Outcomes(CallbackService):
     async def _record_attempt(
         self, unit: Unit, id: CallbackId, fence: int, outcome: AttemptOutcome, note: str | None
     ) -> Callback:
-        callback = await rows.locked(unit, id)
-        transitions.require_claim(unit, callback, fence)
+        callback = await transitions.locked_claim(unit, id, fence)
         rules = self._departments().get(callback.department)
         return await transitions.attempt(unit, rules, callback, outcome, note)
 
@@ -90,5 +89,5 @@ class Outcomes(CallbackService):
     async def _close(
         self, unit: Unit, id: CallbackId, reason: ClosedReason, fence: int | None, note: str | None
     ) -> Callback:
-        callback = await transitions.changeable(unit, await rows.locked(unit, id), fence)
+        callback = await transitions.changeable(unit, id, fence)
         return await transitions.close(unit, callback, reason, note)

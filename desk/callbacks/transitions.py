@@ -13,7 +13,7 @@ from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
 from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry
-from desk.ids import new_callback_id
+from desk.ids import CallbackId, new_callback_id
 from desk.inquiries.availability import next_promise, unanswered
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import ClosedReason, Priority, Status, next_status
@@ -244,14 +244,33 @@ def is_live(unit: Unit, callback: Callback) -> bool:
 
 
 def require_claim(unit: Unit, callback: Callback, fence: int) -> None:
-    """Raises ClaimLost unless the actor has the callback, by the claim that gave `fence`.
-
-    A lease that ran out is forgiven if no one else has claimed the callback: the attempt was made and is worth
-    keeping.
-    """
+    """Raises ClaimLost unless the actor has the callback, by the claim that gave `fence`."""
     mine = callback.claimed_by == unit.actor.name and callback.fence == fence
     if callback.status is not Status.CLAIMED or not mine:
         raise ClaimLost
+
+
+async def locked_claim(unit: Unit, id: CallbackId, fence: int) -> Callback:
+    """Lock a callback that the actor has claimed. Raises CallbackNotFound, and ClaimLost as `require_claim` does.
+
+    A lease that ran out is forgiven if nothing has happened to the callback since: the attempt was made and is worth
+    keeping. The claim goes on with the same fence, since no one else has claimed.
+    """
+    callback = await rows.locked(unit, id)
+    if callback.status is Status.WAITING and callback.fence == fence:
+        last = await history.last_transition(unit, id)
+        if last and last.event == "lease_expired" and last.details.get("agent") == unit.actor.name:
+            callback = await transition(
+                unit,
+                callback,
+                "claimed",
+                to=Status.CLAIMED,
+                details={"late": True},
+                claimed_by=unit.actor.name,
+                lease_until=unit.now,
+            )
+    require_claim(unit, callback, fence)
+    return callback
 
 
 async def unclaimed(unit: Unit, callback: Callback) -> Callback:
@@ -264,15 +283,14 @@ async def unclaimed(unit: Unit, callback: Callback) -> Callback:
     return await expire(unit, callback) if callback.status is Status.CLAIMED else callback
 
 
-async def changeable(unit: Unit, callback: Callback, fence: int | None) -> Callback:
-    """Return the callback if the actor may change it: claimed with that fence, or (None) claimed by no one.
+async def changeable(unit: Unit, id: CallbackId, fence: int | None) -> Callback:
+    """Lock a callback that the actor may change: claimed with that fence, or (None) claimed by no one.
 
-    Raises ClaimLost, AlreadyClaimed.
+    Raises CallbackNotFound, ClaimLost, AlreadyClaimed.
     """
     if fence is None:
-        return await unclaimed(unit, callback)
-    require_claim(unit, callback, fence)
-    return callback
+        return await unclaimed(unit, await rows.locked(unit, id))
+    return await locked_claim(unit, id, fence)
 
 
 def joined(note: str | None, more: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """The history in the database: rows are added, never changed. Ids grow, so a reader can go on from the last it read."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 
@@ -40,15 +41,23 @@ async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
 async def of_inquiry(unit: Unit, id: InquiryId) -> list[HistoryRow]:
     """Return everything that happened to an inquiry, oldest first, in every department it has been in."""
     query = select(history).where(*about(unit, history.c.callback_id, id)).order_by(history.c.id)
-    return [
-        HistoryRow(
-            id=row.id,
-            at=row.at,
-            event=row.event,
-            actor=row.actor,
-            from_status=row.from_status,
-            to_status=row.to_status,
-            details=row.details,
-        )
-        for row in await unit.connection.execute(query)
-    ]
+    return [_row(row) for row in await unit.connection.execute(query)]
+
+
+async def last_transition(unit: Unit, id: InquiryId) -> HistoryRow | None:
+    """Return the newest event that changed the inquiry's status."""
+    query = select(history).where(history.c.callback_id == id, history.c.to_status.is_not(None))
+    row = (await unit.connection.execute(query.order_by(history.c.id.desc()).limit(1))).one_or_none()
+    return _row(row) if row else None
+
+
+def _row(row: Any) -> HistoryRow:
+    return HistoryRow(
+        id=row.id,
+        at=row.at,
+        event=row.event,
+        actor=row.actor,
+        from_status=row.from_status,
+        to_status=row.to_status,
+        details=row.details,
+    )

@@ -163,6 +163,45 @@ async def test_expired_claim_may_be_taken_over_or_completed_late(desk: CallbackS
     assert (await desk.claiming.claim_named(as_agent("ole"), callback.id)).fence == 3
 
 
+async def test_attempt_is_recorded_after_the_lease_was_ended(desk: CallbackServices, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    clock.advance(16 * MINUTE)
+    assert await desk.claiming.expire_leases(SYSTEM) == 1
+    done = await desk.outcomes.record_attempt(as_agent("kari"), callback.id, 1, AttemptOutcome.REACHED)
+    assert (done.status, done.fence, [each.agent for each in done.attempts]) == (Status.CLOSED, 1, ["kari"])
+    assert await moves(desk, callback.id) == [
+        ("claimed", "kari", "waiting", "claimed"),
+        ("lease_expired", "system", "claimed", "waiting"),
+        ("claimed", "kari", "waiting", "claimed"),
+        ("attempt", "kari", None, None),
+        ("closed", "kari", "claimed", "closed"),
+    ]
+
+
+async def test_ended_claim_is_renewed_or_released_by_its_agent_only(desk: CallbackServices, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    clock.advance(16 * MINUTE)
+    await desk.claiming.expire_leases(SYSTEM)
+    with pytest.raises(ClaimLost):
+        await desk.claiming.extend(as_agent("ole"), callback.id, 1)
+    extended = await desk.claiming.extend(as_agent("kari"), callback.id, 1)
+    assert (extended.fence, extended.lease_until) == (1, clock.now() + 15 * MINUTE)
+    released = await desk.claiming.release(as_agent("kari"), callback.id, 1)
+    assert released.status is Status.WAITING
+    with pytest.raises(ClaimLost):
+        await desk.outcomes.close(as_agent("kari"), callback.id, ClosedReason.OTHER, fence=1)
+
+
+async def test_ended_claim_is_lost_once_a_colleague_has_claimed(desk: CallbackServices, clock: FakeClock) -> None:
+    callback = await claimed(desk)
+    clock.advance(16 * MINUTE)
+    await desk.claiming.expire_leases(SYSTEM)
+    ole = await desk.claiming.claim_named(as_agent("ole"), callback.id)
+    await desk.claiming.release(as_agent("ole"), callback.id, ole.fence)
+    with pytest.raises(ClaimLost):
+        await desk.outcomes.record_attempt(as_agent("kari"), callback.id, 1, AttemptOutcome.REACHED)
+
+
 async def test_expire_leases_covers_every_department(desk: CallbackServices, clock: FakeClock) -> None:
     for n, department in enumerate(["kirurgi", "hjerte", "hjerte"]):
         await registered(desk, n, department)

@@ -13,11 +13,13 @@ import httpx
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from api.app import background_work
 from api.web.events.live import MOST_READERS, Ending, EventReader
 from api.web.events.stream import EventStream
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions.model import LoginSource
+from desk.callbacks.claiming import LEASE
 from desk.database.errors import StorageUnavailable
 from desk.history import history
 from desk.history.feed import Tail
@@ -331,6 +333,21 @@ async def said(sent: asyncio.Queue[bytes], beginning: bytes) -> bytes:
         while not (block := await sent.get()).startswith(beginning):
             continue
     return block
+
+
+async def test_lease_that_runs_out_ends_without_a_request_and_is_in_the_feed(
+    api: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.app.LEASE_CHECK_SECONDS", 0.05)
+    callback = await api.world.rings(1)
+    await api.world.post("/callbacks/claim", {"department": "kirurgi"})
+    async with listening_to(api.url, await api.token()) as stream, background_work(api.world.services):
+        await stream.opened()
+        api.world.clock.advance(LEASE + timedelta(seconds=1))
+        (ended,) = await stream.changes(1)
+    assert (ended["event"], ended["actor"], ended["callback"]) == ("lease_expired", "system", callback.id)
+    assert (ended["from_status"], ended["to_status"]) == ("claimed", "waiting")
+    assert (await api.world.get(f"/callbacks/{callback.id}"))["status"] == "waiting"
 
 
 async def test_database_outage_loses_no_event(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:

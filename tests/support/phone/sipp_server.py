@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ops.machine import tree
+from tests.support.ports import free_port
 
 HEADERS = "[last_Via:]\n[last_From:]\n[last_To:];tag=[pid]s[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n"
 SESSION = """v=0
@@ -22,6 +24,8 @@ a=fmtp:101 0-16
 """
 CONTACT = "Contact: <sip:sipp@127.0.0.1:[local_port]>\n"
 PATIENCE = 60.0  # seconds
+STARTS = 5
+BIND_ERROR = 254  # exit code of sipp when a port is taken
 INVITE_LINE = re.compile(r"^INVITE sip:([^ @;]*)[^ ]* SIP/2\.0\r?$", re.MULTILINE)
 CALL_ID = re.compile(r"^Call-ID: *(\S+)", re.MULTILINE | re.IGNORECASE)
 
@@ -84,19 +88,38 @@ async def serving(folder: Path, name: str, text: str, port: int, options: Sequen
     file, messages = folder / f"{name}.xml", folder / f"{name}.messages"
     file.write_text(text, "utf-8")
     messages.unlink(missing_ok=True)
-    child = await asyncio.create_subprocess_exec(
-        *(str(tree.program("sipp")), "-sf", str(file), "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1"),
+    arguments = (
+        *("-sf", str(file), "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1"),
         *("-trace_msg", "-message_file", str(messages), "-message_overwrite", "false", "-nostdin", *options),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        cwd=folder,
     )
+    child = await _started(folder, arguments)
     try:
-        await asyncio.sleep(0.5)
-        assert child.returncode is None, "sipp did not start"
         yield Sipp(messages)
     finally:
         if child.returncode is None:
             child.kill()
         await child.wait()
+
+
+async def _started(folder: Path, arguments: Sequence[str]) -> asyncio.subprocess.Process:
+    """Start sipp; again when a port was taken at that moment: the media ports are shared by all that run sipp."""
+    for _ in range(STARTS):
+        media_port = 30000 + free_port(socket.SOCK_DGRAM) % 1000 * 2
+        with (folder / "sipp.errors").open("w+b") as errors:
+            child = await asyncio.create_subprocess_exec(
+                *(str(tree.program("sipp")), *arguments),
+                *("-mp", str(media_port), "-cp", str(free_port(socket.SOCK_DGRAM))),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+                cwd=folder,
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), 0.5)
+            if child.returncode is None:
+                return child
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace")
+            if child.returncode != BIND_ERROR:
+                break
+    raise AssertionError(f"sipp did not start (exit code {child.returncode}): {said}")
