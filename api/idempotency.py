@@ -4,7 +4,7 @@ A key is valid for 24 hours and for one agent.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -59,15 +59,28 @@ class Once:
         """Respond with the result of `work`. Raises what it raises, KeyUsedBefore and CallbackNotFound."""
         if self.key is None:
             return respond(await work())
+
+        async def recorded() -> Answer:
+            answer = await work()
+            return replace(answer, callbacks=tuple(sorted(self.access.trail.callbacks)))
+
         body = (await self.request.body()).decode("latin-1")
         asked = f"{self.request.method} {self.request.url.path}\n{body}"
         try:
             answer, replayed = await self.access.services.answers.once(
-                self.access.agent.name, self.key, asked, work, scope=self.access.scope
+                self.access.agent.name, self.key, asked, recorded, scope=self.access.scope
             )
         except AnswerNotVisible:
             raise CallbackNotFound from None  # as for any callback outside the agent's departments
+        if replayed:
+            self._record(answer)
         return respond(answer, replayed=replayed)
+
+    def _record(self, answer: Answer) -> None:
+        """Record what a stored response shows in the trail of the request that gets it now."""
+        self.access.trail.saw(*answer.callbacks)
+        if answer.department is not None:
+            self.access.actor.reached(answer.department)
 
 
 async def _once(request: Request, access: Worker, key: IdempotencyKey = None) -> Once:

@@ -73,12 +73,12 @@ async def events(
     Open the stream before you read the lists, so that no change falls in between. A quiet stream sends a heartbeat
     every 15 seconds. When it ends, for any reason, reconnect with the last `id`.
     """
-    scope = access.looking(department)
+    actor = access.reading(department)
 
     async def still() -> bool:
         agent = await access.credential.recheck()
-        return agent is not None and all(map(agent.scope(Permission.READ).covers, scope.departments or ()))
+        return agent is not None and all(map(agent.scope(Permission.READ).covers, actor.scope.departments or ()))
 
-    reader, live = EventReader(scope, still), access.services.live
+    reader, live = EventReader(actor, still), access.services.live
     await live.open()
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)

@@ -47,6 +47,8 @@ async def department_promises(
     found = await access.services.ledger.promises(
         slug, scope=access.scope, since=since, state=state, cursor=cursor, limit=limit
     )
+    for each in found.page.items:
+        access.actor.saw(each.row.callback_id, slug)
     return respond(answered(DepartmentPromisesOut.of(found)))
 
 
@@ -59,6 +61,8 @@ async def department_promises(
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """List warnings of promises at risk, oldest first. Each promise gets one warning, before it breaks."""
     page = await access.services.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
+    for row in page.items:
+        access.actor.saw(row.callback_id, slug)
     items = [WarningOut.of(row) for row in page.items]
     return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
 
@@ -86,4 +90,5 @@ async def department_intake(
 async def callback_promises(id: CallbackPath, access: Reader) -> Response:
     """List every promise given for this callback, oldest first, each with its own outcome."""
     judged = await access.services.ledger.of_callback(str(id), scope=access.scope)
+    access.trail.saw(str(id))
     return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

@@ -149,7 +149,7 @@ async def _run(unit: Unit, query: TextualSelect, values: dict[str, Any]) -> list
     rows = (await unit.connection.execute(query, values | {"now": unit.now})).all()
     if rows:
         unit.connection.info[HISTORY_WRITTEN] = True
-    return [(row.n, read(row, [_attempt(*each) for each in row.tried or ()])) for row in rows]
+    return [(row.n, read(unit, row, [_attempt(*each) for each in row.tried or ()])) for row in rows]
 
 
 def _scope(actor: Actor) -> str | None:

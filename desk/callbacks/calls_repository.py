@@ -21,7 +21,7 @@ async def find(unit: Unit, key: CallKey) -> RecordedCall | None:
     query = select(calls).where(c.asterisk_id == key.asterisk_id, c.channel_id == key.channel_id)
     query = query.where(*in_scope(unit, c.department))
     row = (await unit.connection.execute(query.with_for_update())).one_or_none()
-    return _read(row) if row else None
+    return _read(unit, row) if row else None
 
 
 async def store(
@@ -59,13 +59,14 @@ async def page(unit: Unit, *, incomplete: bool | None, cursor: str | None, limit
     if cursor is not None:
         query = query.where(c.id > cursors.call_place(cursor))
     found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()
-    calls_found = [_read(row) for row in found]
-    page = Page.cut(calls_found, limit, lambda call: cursors.after_call(call.id))
-    unit.trail.saw(*(call.callback_id for call in page.items if call.callback_id))
-    return page
+    page = Page.cut(found, limit, lambda call: cursors.after_call(call.id))
+    return Page([_read(unit, row) for row in page.items], page.next_cursor)
 
 
-def _read(row: Any) -> RecordedCall:
+def _read(unit: Unit, row: Any) -> RecordedCall:
+    """Make a call of a row, and record that the unit's actor is shown the callback it led to."""
+    if row.callback_id:
+        unit.saw(row.callback_id, row.department)
     return RecordedCall(
         id=row.id,
         key=CallKey(row.asterisk_id, row.channel_id),

@@ -101,7 +101,7 @@ class Claiming(Service):
 
     @unit_of_work
     async def _claim(self, unit: Unit, department: str, limit: int, due_before: datetime | None) -> list[Callback]:
-        for callback in await claims.expired(unit, department):
+        for callback in await claims.expired(unit.as_system(), department):  # not shown to the agent
             await transitions.expire(unit, callback)
         lease_until = unit.now + self._lease
         taken = await claims.take_next(unit, department, limit=limit, lease_until=lease_until, due_before=due_before)

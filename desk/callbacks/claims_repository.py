@@ -51,8 +51,6 @@ async def take_next(
         .returning(*shown)
     )
     taken = await rows.with_attempts(unit, (await unit.connection.execute(statement)).all())
-    for callback in taken:
-        unit.saw(callback.id, callback.department)
     return sorted(taken, key=_place)
 
 

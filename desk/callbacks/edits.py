@@ -79,14 +79,12 @@ class CallbackEdits(CallbackService):
                 note=note,
                 details={"source": SWITCHBOARD},
             )
-            unit.saw(added.id, department)
             return RegistrationResult(added, created=True, later=offer.later)
         changed: dict[str, Any] = {"note": transitions.joined(found.note, note)}
         if priority is Priority.URGENT:
             changed["priority"] = RANK[priority]
         more = {"source": SWITCHBOARD}
         callback = await transitions.rang_again(unit, rules, found, phone, language, changed=changed, more=more)
-        unit.saw(callback.id, department)
         if phone != found.phone:
             callback = await self._phone_changed(unit, rules, callback)
         return RegistrationResult(callback, created=False)

@@ -24,11 +24,9 @@ async def page(unit: Unit, filters: CallbackFilter, *, cursor: str | None, limit
         at, id = cursors.callback_place(cursor)
         conditions.append(tuple_(c.created_at, c.id) > tuple_(literal(at, Instant), literal(id, c.id.type)))
     query = _oldest(unit, filters.status, conditions, limit + 1)
-    found = await with_attempts(unit, (await unit.connection.execute(query)).all())
+    found = (await unit.connection.execute(query)).all()
     page = Page.cut(found, limit, lambda last: cursors.after_callback(last.created_at, last.id))
-    for callback in page.items:
-        unit.saw(callback.id, callback.department)
-    return page
+    return Page(await with_attempts(unit, page.items), page.next_cursor)
 
 
 async def open_counts(unit: Unit) -> dict[tuple[str, Status], int]:

@@ -35,8 +35,12 @@ kept = c.forgotten_at.is_(None)
 """Callbacks whose person's data are still there: what is left of the others is for counting only."""
 
 
-def read(row: Any, tried: Sequence[Attempt] = ()) -> Callback:
-    """Read a row of the `shown` columns."""
+def read(unit: Unit, row: Any, tried: Sequence[Attempt] = ()) -> Callback:
+    """Make a callback of a row of the `shown` columns, and record that the unit's actor is shown it.
+
+    There is no other way to make one, so no one is shown a callback without a trail.
+    """
+    unit.saw(row.id, row.department)
     return Callback(
         id=row.id,
         department=row.department,
@@ -78,7 +82,7 @@ async def add(unit: Unit, **values: Any) -> Callback:
     """Add a callback, waiting. Raises Conflict if the same person has an open one in the department."""
     values |= {"status": Status.WAITING.value, "fence": 0, "version": 1, "call_count": 1}
     row = (await unit.connection.execute(insert(callbacks).values(**values).returning(*shown))).one()
-    return read(row)
+    return read(unit, row)
 
 
 async def find_open(
@@ -124,7 +128,6 @@ async def locked(unit: Unit, id: CallbackId) -> Callback:
     callback = await _one(unit, _that(unit, id))
     if callback is None:
         raise CallbackNotFound
-    unit.saw(callback.id, callback.department)
     return callback
 
 
@@ -133,7 +136,6 @@ async def get(unit: Unit, id: CallbackId) -> Callback:
     found = await _with_attempts(unit, select(*shown).where(*_that(unit, id)))
     if not found:
         raise CallbackNotFound
-    unit.saw(found[0].id, found[0].department)
     return found[0]
 
 
@@ -147,13 +149,13 @@ async def sealed_patient(unit: Unit, id: CallbackId) -> tuple[bytes, IdentityKin
 async def lengthen(unit: Unit, callback: Callback, lease_until: datetime) -> Callback:
     """Set a longer lease. The version stays: an agent who edits the note meanwhile gets no conflict."""
     statement = update(callbacks).where(c.id == callback.id).values(lease_until=lease_until).returning(*shown)
-    return read((await unit.connection.execute(statement)).one(), callback.attempts)
+    return read(unit, (await unit.connection.execute(statement)).one(), callback.attempts)
 
 
 async def change(unit: Unit, callback: Callback, **values: Any) -> Callback:
     """Change a locked callback; its version grows."""
     statement = update(callbacks).where(c.id == callback.id).values(**values, version=c.version + 1).returning(*shown)
-    return read((await unit.connection.execute(statement)).one(), callback.attempts)
+    return read(unit, (await unit.connection.execute(statement)).one(), callback.attempts)
 
 
 async def add_attempt(unit: Unit, callback: Callback, attempt: Attempt) -> Callback:
@@ -195,7 +197,7 @@ async def with_attempts(unit: Unit, rows: Sequence[Any]) -> list[Callback]:
     for row in await unit.connection.execute(select(attempts).where(of).order_by(attempts.c.id)):
         attempt = Attempt(row.at, row.agent, AttemptOutcome(row.outcome), row.counted, row.note)
         tried[row.callback_id].append(attempt)
-    return [read(row, tried[row.id]) for row in rows]
+    return [read(unit, row, tried[row.id]) for row in rows]
 
 
 def _that(unit: Unit, id: CallbackId) -> list[ColumnElement[bool]]:

@@ -18,8 +18,9 @@ c = dials.c
 _active = c.state != DialState.ENDED.value
 
 
-def read(row: Any) -> Dial:
-    """Read a row of the table."""
+def read(unit: Unit, row: Any) -> Dial:
+    """Make a dial of a row, and record that the unit's actor is shown its callback."""
+    unit.saw(row.callback_id, row.department)
     return Dial(
         id=row.id,
         callback_id=row.callback_id,
@@ -40,21 +41,21 @@ def read(row: Any) -> Dial:
 async def add(unit: Unit, **values: Any) -> Dial:
     """Add a requested dial. Raises Conflict if the callback or the agent has an active one."""
     statement = insert(dials).values(state=DialState.REQUESTED.value, **values).returning(*c)
-    return read((await unit.connection.execute(statement)).one())
+    return read(unit, (await unit.connection.execute(statement)).one())
 
 
 async def active(unit: Unit, *, callback_id: CallbackId, agent: str) -> list[Dial]:
     """The dials in progress for the callback or by the agent."""
     query = select(dials).where(_active, or_(c.callback_id == callback_id, c.agent == agent))
     query = query.where(*in_scope(unit, c.department))
-    return [read(row) for row in await unit.connection.execute(query)]
+    return [read(unit, row) for row in await unit.connection.execute(query)]
 
 
 async def latest(unit: Unit, callback_id: CallbackId) -> Dial | None:
     """The callback's newest dial."""
     query = select(dials).where(*about(unit, c.callback_id, callback_id))
     row = (await unit.connection.execute(query.order_by(c.requested_at.desc(), c.id).limit(1))).one_or_none()
-    return read(row) if row else None
+    return read(unit, row) if row else None
 
 
 async def rung_since(unit: Unit, phone: str, since: datetime) -> int:
@@ -85,7 +86,7 @@ async def take(unit: Unit, by: str, *, limit: int) -> list[Dial]:
         .values(taken_by=by, seen_at=unit.now)
         .returning(*c)
     )
-    return [read(row) for row in await unit.connection.execute(statement)]
+    return [read(unit, row) for row in await unit.connection.execute(statement)]
 
 
 async def inherit(unit: Unit, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
@@ -96,7 +97,7 @@ async def inherit(unit: Unit, by: str, *, of: str, excluding: Collection[str]) -
         .values(taken_by=by, seen_at=unit.now)
         .returning(*c)
     )
-    return [read(row) for row in await unit.connection.execute(statement)]
+    return [read(unit, row) for row in await unit.connection.execute(statement)]
 
 
 async def forgotten(unit: Unit, *, unseen_since: datetime, untaken_since: datetime) -> list[Dial]:
@@ -104,7 +105,7 @@ async def forgotten(unit: Unit, *, unseen_since: datetime, untaken_since: dateti
     unseen = c.seen_at.is_not(None) & (c.seen_at < unseen_since)
     untaken = c.taken_by.is_(None) & (c.requested_at < untaken_since)
     query = select(dials).where(_active, or_(unseen, untaken)).with_for_update(skip_locked=True)
-    return [read(row) for row in await unit.connection.execute(query)]
+    return [read(unit, row) for row in await unit.connection.execute(query)]
 
 
 async def seen(unit: Unit, by: str) -> list[str]:
@@ -124,14 +125,14 @@ async def cancel(unit: Unit, id: str) -> Dial | None:
     row = (
         await unit.connection.execute(update(dials).where(c.id == id, _active).values(cancel_at=unit.now).returning(*c))
     ).first()
-    return read(row) if row else None
+    return read(unit, row) if row else None
 
 
 async def change(unit: Unit, id: str, *, by: str | None, **values: Any) -> Dial | None:
     """Change a dial in progress that `by` has (None: no controller). Returns None if it has another, or is over."""
     statement = update(dials).where(c.id == id, _active, c.taken_by.is_not_distinct_from(by)).values(**values)
     row = (await unit.connection.execute(statement.returning(*c))).one_or_none()
-    return read(row) if row else None
+    return read(unit, row) if row else None
 
 
 async def requested(unit: Unit) -> Sequence[str]:

@@ -41,7 +41,11 @@ async def after(unit: Unit, id: int, *, limit: int, upto: int | None = None) -> 
     query = query.order_by(history.c.id).limit(limit)
     if upto is not None:
         query = query.where(history.c.id <= upto)
-    return [_change(row) for row in await unit.connection.execute(query)]
+    changes = [_change(row) for row in await unit.connection.execute(query)]
+    for change in changes:
+        if change.callback_id:
+            unit.saw(change.callback_id, change.department)
+    return changes
 
 
 async def unfinished(unit: Unit) -> frozenset[str]:

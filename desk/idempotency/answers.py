@@ -27,13 +27,15 @@ class Answer:
     """What a request was answered: HTTP status, the body as JSON text, the ETag if it had one.
 
     `department`: where what it was done to stood then. Who may no longer look there is not told the answer again; nor
-    is anybody but who may look everywhere, where it is None.
+    is anybody but who may look everywhere, where it is None. `callbacks`: ids of those it shows, for the trail of each
+    request that gets it.
     """
 
     status: int
     body: str
     etag: str | None = None
     department: str | None = None
+    callbacks: tuple[str, ...] = ()
 
     def may_be_seen(self, scope: Scope) -> bool:
         """Whether it may be told within that scope."""
@@ -71,8 +73,6 @@ class Answers(UnitsOfWork):
                 given = Answer(**json.loads(self._vault.open(kept.answer, rows.ANSWER, kept.id)))
                 if not given.may_be_seen(scope):
                     raise AnswerNotVisible
-                if given.department is not None:
-                    scope.touch(given.department)
                 return given, True
             id = await rows.reserve(connection, agent, keys[0], fingerprints[0], now)
             answer = await work()

@@ -16,7 +16,7 @@ from sqlalchemy import event as sqlalchemy_event
 from api.app import background_work
 from api.web.events.live import MOST_READERS, Ending, EventReader
 from api.web.events.stream import EventStream
-from desk.access.actor import SYSTEM
+from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions.model import LoginSource
 from desk.callbacks.claiming import LEASE
@@ -226,7 +226,7 @@ async def test_failed_check_of_one_reader_ends_it_and_does_not_stop_other_checks
         raise CannotOpen
 
     async with served(migrated_url, tmp_path, recheck_seconds=0.1) as api:
-        unlucky = EventReader(Scope.of([]), broken)
+        unlucky = EventReader(Actor("kari", Scope.of([])), broken)
         async with listening_to(api.url, await api.token("ola")) as withdrawn:
             await withdrawn.opened()
             with api.live.reading(unlucky):
@@ -268,7 +268,7 @@ async def test_stop_ends_every_stream_and_accepts_no_new_one(api: Served) -> Non
 
 
 async def test_process_limits_its_readers(api: Served) -> None:
-    api.live.readers.update(EventReader(Scope.of([])) for _ in range(MOST_READERS))
+    api.live.readers.update(EventReader(Actor("kari", Scope.of([]))) for _ in range(MOST_READERS))
     async with httpx.AsyncClient(trust_env=False) as client:
         headers = {"Authorization": f"Bearer {await api.token()}"}
         answer = await client.get(f"{api.url}/api/v1/events", headers=headers)
@@ -313,7 +313,9 @@ async def test_quiet_stream_sends_heartbeats_with_its_position(api: Served) -> N
         await asyncio.Event().wait()
         raise AssertionError
 
-    stream = EventStream(api.live, EventReader(Scope.of(["kirurgi"])), after=None, heartbeat_seconds=0.05)
+    stream = EventStream(
+        api.live, EventReader(Actor("kari", Scope.of(["kirurgi"]))), after=None, heartbeat_seconds=0.05
+    )
     streaming = asyncio.create_task(stream({"type": "http"}, never, send))
     start = await said(sent, b"id: ")
     first = await said(sent, b": ")

@@ -14,7 +14,7 @@ from enum import StrEnum
 import structlog
 
 from api.web.errors import TooManyReaders
-from desk.access.permissions import Scope
+from desk.access.actor import Actor
 from desk.database.errors import StorageUnavailable
 from desk.history.feed import POLL_SECONDS, Changes, Tail
 from desk.history.model import Change
@@ -42,9 +42,12 @@ class Ending(StrEnum):
 
 @dataclass(eq=False)
 class EventReader:
-    """One stream. `scope` limits what it sees; `still` checks its access again, and None disables the check."""
+    """One stream. The actor's scope limits what it sees; its trail records what it was sent.
 
-    scope: Scope
+    `still` checks its access again; None disables the check.
+    """
+
+    actor: Actor
     still: Callable[[], Awaitable[bool]] | None = None
     follows: bool = False
     """Whether it has caught up and receives new changes."""
@@ -54,7 +57,7 @@ class EventReader:
 
     def offer(self, change: Change) -> None:
         """Buffer a change. Never waits: a full buffer ends the reader."""
-        if not self.follows or not self.scope.covers(change.department):
+        if not self.follows or not self.actor.scope.covers(change.department):
             return
         try:
             self.changes.put_nowait(change)

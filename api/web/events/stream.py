@@ -19,7 +19,6 @@ from fastapi.sse import format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from api.web.events.live import Ending, EventReader, Live
-from desk.access.actor import SYSTEM
 from desk.history.model import Change
 
 HEARTBEAT_SECONDS = 15.0
@@ -103,7 +102,7 @@ class EventStream(Response):
         else:
             yield mark(after)
         while after < (upto := self._live.position):
-            missed = await self._live.changes.between(SYSTEM.within(self._reader.scope), after, upto)
+            missed = await self._live.changes.between(self._reader.actor, after, upto)
             yield b"".join(map(event, missed))
             after = missed[-1].id if missed else upto
         self._reader.follows = True  # nothing was awaited since `position` was read: no gap and no duplicate
@@ -112,6 +111,9 @@ class EventStream(Response):
             return
         while True:
             changes = await self._reader.next(self._heartbeat_seconds)
+            for change in changes:
+                if change.callback_id:
+                    self._reader.actor.saw(change.callback_id, change.department)
             # An empty buffer means that the reader has everything up to the position.
             yield b"".join(map(event, changes)) if changes else heartbeat(self._live.position)
 
