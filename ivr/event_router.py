@@ -20,6 +20,10 @@ class EventRouter:
         self._dialler = dialler
         self._intake = intake
 
+    @property
+    def asterisk_id(self) -> str:
+        return self._ari.asterisk_id
+
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
         """Run the connection like `Ari.run`, but pass on only events of inbound calls."""
 

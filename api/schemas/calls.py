@@ -14,8 +14,8 @@ class CallOut(BaseModel):
     at: datetime
     phone: str | None
     incomplete: bool
-    step: IncompleteStep | None = Field(description="The step at which an incomplete call ended.")
-    why: WhyEnded | None = Field(description="Why an incomplete call ended.")
+    step: IncompleteStep | None = Field(description="The step at which an incomplete call ended, if known.")
+    why: WhyEnded | None = Field(description="Why an incomplete call ended; null while it is on the line.")
     callback_id: str | None
 
     @classmethod

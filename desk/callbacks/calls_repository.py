@@ -1,8 +1,10 @@
 """Calls in the database: one row for each (Asterisk, channel), whether it led to a callback or not."""
 
-from typing import Any
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 
 from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
@@ -14,6 +16,9 @@ from desk.schema.scope import in_scope
 from desk.schema.tables import calls
 
 c = calls.c
+
+LONGEST_CALL: Final = timedelta(minutes=15)
+"""A call without a recorded end counts as over after this time."""
 
 
 async def find(unit: Unit, key: CallKey) -> RecordedCall | None:
@@ -51,11 +56,23 @@ async def store(
     await unit.connection.execute(insert(calls).values(**values))
 
 
+async def end_lost(unit: Unit, asterisk_id: str, *, excluding: Collection[str]) -> int:
+    """Mark calls of this Asterisk that have no recorded end as lost, and return how many."""
+    on_line = (c.asterisk_id == asterisk_id, c.incomplete, c.why.is_(None), c.forgotten_at.is_(None))
+    lost = update(calls).where(*in_scope(unit, c.department), *on_line, c.channel_id.not_in(list(excluding)))
+    return (await unit.connection.execute(lost.values(why=WhyEnded.LOST))).rowcount
+
+
 async def page(unit: Unit, *, incomplete: bool | None, cursor: str | None, limit: int) -> Page[RecordedCall]:
-    """List calls to the actor's departments, oldest first. Raises BadCursor."""
+    """List calls to the actor's departments, oldest first. Raises BadCursor.
+
+    Calls still on the line are not among the incomplete ones.
+    """
     query = select(calls).where(*in_scope(unit, c.department), c.forgotten_at.is_(None))
     if incomplete is not None:
         query = query.where(c.incomplete.is_(incomplete))
+    if incomplete:
+        query = query.where(or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL))
     if cursor is not None:
         query = query.where(c.id > cursors.call_place(cursor))
     found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()

@@ -40,7 +40,8 @@ class WhyEnded(StrEnum):
     """Why a call ended before anything was registered.
 
     `NO_NUMBER`: there was no number we can call. `ANSWERED`: a recorded answer was enough. `URGENT`: the call was put
-    through at once. `TROUBLE`: we failed, and the switchboard took the call.
+    through at once. `TROUBLE`: we failed, and the switchboard took the call. `LOST`: the phone door or Asterisk stopped
+    during the call, so no one knows how it ended.
     """
 
     HUNG_UP = "hung_up"
@@ -49,6 +50,7 @@ class WhyEnded(StrEnum):
     ANSWERED = "answered"
     URGENT = "urgent"
     TROUBLE = "trouble"
+    LOST = "lost"
 
 
 UNANSWERED = frozenset({AttemptOutcome.NO_ANSWER, AttemptOutcome.BUSY, AttemptOutcome.VOICEMAIL})
@@ -160,7 +162,10 @@ class RegistrationResult:
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """A call that came in. `incomplete`: it ended at `step`, before a callback was registered, for the reason `why`."""
+    """A call that came in. `incomplete`: no callback was registered in it. It ended at `step`, for the reason `why`.
+
+    Both are None while the caller is on the line.
+    """
 
     id: int
     key: CallKey

@@ -1,5 +1,7 @@
 """Registering callers: what is stored before a caller hears that the call was received."""
 
+from collections.abc import Collection
+
 from desk.callbacks import calls_repository as calls
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
@@ -51,6 +53,20 @@ class Registration(CallbackService):
         return RegistrationResult(callback, created=found is None, later=offer.later if offer else None)
 
     @unit_of_work
+    async def record_arrival(self, unit: Unit, call: CallKey, department: str, *, phone: PhoneNumber | None) -> None:
+        """Record that a call came in, so that it leaves a trace however it ends. A known call is left alone."""
+        if await calls.find(unit, call) is None:
+            await calls.store(unit, None, key=call, department=department, phone=phone)
+
+    @unit_of_work
+    async def end_lost_calls(self, unit: Unit, asterisk_id: str, *, excluding: Collection[str]) -> int:
+        """Record as lost the calls of this Asterisk whose end was not recorded, and return how many.
+
+        `excluding`: the channels of calls that go on.
+        """
+        return await calls.end_lost(unit, asterisk_id, excluding=excluding)
+
+    @unit_of_work
     async def record_call(
         self,
         unit: Unit,
@@ -66,6 +82,6 @@ class Registration(CallbackService):
         So is a call with another reason than a hang-up, when the hang-up comes after it.
         """
         known = await calls.find(unit, call)
-        if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, why))):
+        if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, WhyEnded.LOST, why))):
             return
         await calls.store(unit, known, key=call, department=department, phone=phone, step=step, why=why)

@@ -16,8 +16,8 @@ from structlog.contextvars import bound_contextvars
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
-from desk.callbacks.registration import Registration
 from desk.departments.departments import Department, Departments
+from desk.departments.errors import DepartmentNotFound
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
@@ -35,6 +35,7 @@ from ivr.asterisk.events import (
     StasisStart,
 )
 from ivr.calls.call import SOUNDS, Call, CallerHungUp, CallerId
+from ivr.calls.desk import CallDesk
 from ivr.calls.rescue import RESCUE_AFTER
 
 log = structlog.get_logger(__name__)
@@ -45,11 +46,14 @@ SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 GRACE: Final = 8.0  # seconds for running calls to end when we stop
 LAST_WRITES: Final = 4.0
 
-Conversation = Callable[[Call, Registration, Department], Awaitable[None]]
+Conversation = Callable[[Call, CallDesk, Department], Awaitable[None]]
 
 
 class InboundChannels(Protocol):
     """The part of `ivr.asterisk.ari.Ari` that the controller uses."""
+
+    @property
+    def asterisk_id(self) -> str: ...
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn: ...
 
@@ -73,7 +77,7 @@ class Controller:
         self,
         *,
         ari: InboundChannels,
-        registration: Registration,
+        registration: CallDesk,
         departments: Callable[[], Departments],
         conversation: Conversation,
         grace: float = GRACE,
@@ -149,6 +153,7 @@ class Controller:
                 if start and not self._is_served(channel_id):
                     log.info("Recovered a call", channel_id=channel_id)
                     self._begin(start, recovered=True)
+        await self._end_lost_calls()
 
     def _is_served(self, channel_id: str) -> bool:
         active = self._active.get(channel_id)
@@ -176,6 +181,7 @@ class Controller:
         )
         active = _ActiveCall(call)
         self._active[start.channel_id] = active
+        self._tasks.create_task(self._record_arrival(call))
         active.task = self._tasks.create_task(self._serve(active, recovered=recovered))
 
     async def _serve(self, active: _ActiveCall, *, recovered: bool) -> None:
@@ -217,6 +223,25 @@ class Controller:
         except Exception as error:  # the dialplan's time limit transfers the caller instead
             log.error("Could not transfer a caller to the switchboard", **_described(error))
 
+    async def _record_arrival(self, call: Call) -> None:
+        """Record the call beside its conversation, so that it leaves a trace whatever happens to us."""
+        try:
+            await self._registration.record_arrival(CALLER, call.key, call.department, phone=self._phone(call))
+        except DeskError as error:
+            log.warning("Could not record an arriving call", error=error.id)
+        except Exception as error:
+            log.error("Could not record an arriving call", **_described(error))
+
+    async def _end_lost_calls(self) -> None:
+        """Record the end of calls that ended while no one listened. `reconcile` has taken over the others."""
+        try:
+            lost = await self._registration.end_lost_calls(CALLER, self._ari.asterisk_id, excluding=set(self._active))
+        except DeskError as error:
+            log.warning("Could not record the end of lost calls", error=error.id)
+        else:
+            if lost:
+                log.warning("Recorded the end of lost calls", calls=lost)
+
     async def _record(self, call: Call, why: WhyEnded) -> None:
         """Record an incomplete call. The desk leaves a call that has been registered unchanged."""
         try:
@@ -231,7 +256,11 @@ class Controller:
 
     def _phone(self, call: Call) -> PhoneNumber | None:
         try:
-            return parse_phone(call.caller.number, allow_foreign=self._departments().get(call.department).allow_foreign)
+            allow_foreign = self._departments().get(call.department).allow_foreign
+        except DepartmentNotFound:
+            allow_foreign = False
+        try:
+            return parse_phone(call.caller.number, allow_foreign=allow_foreign)
         except InvalidPhone:
             return None
 

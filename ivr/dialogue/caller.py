@@ -8,7 +8,6 @@ import structlog
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import IncompleteStep, WhyEnded
-from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
@@ -19,6 +18,7 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.numbers import NumberSettings
 from ivr.calls.call import Call
+from ivr.calls.desk import CallDesk
 from ivr.calls.recording import Recorder
 from ivr.dialogue.recording import say_what_it_is_about
 from ivr.dialogue.second_call import announce_standing
@@ -77,7 +77,7 @@ class _Rules:
 
 async def request_callback(
     call: Call,
-    registration: Registration,
+    registration: CallDesk,
     department: Department,
     *,
     callers: RepeatCallers,
@@ -109,7 +109,7 @@ async def request_callback(
 
 
 async def _until_requested(
-    call: Call, registration: Registration, callers: RepeatCallers, rules: _Rules, clock: Clock
+    call: Call, registration: CallDesk, callers: RepeatCallers, rules: _Rules, clock: Clock
 ) -> None:
     """Run the request. Start over in another language, and after the answers to simple questions."""
     while True:
@@ -142,9 +142,7 @@ def language_keys(department: Department, current: str) -> Mapping[str, str]:
     return {key: language for key, language in wanted.items() if language in offered}
 
 
-async def _requested(
-    call: Call, registration: Registration, callers: RepeatCallers, rules: _Rules, clock: Clock
-) -> None:
+async def _requested(call: Call, registration: CallDesk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
     patient = await _opening(call, rules)
     try:
         with call.at(IncompleteStep.PHONE):
@@ -215,7 +213,7 @@ def _own_number(call: Call, rules: _Rules) -> PhoneNumber | None:
         return None
 
 
-async def _urgent(call: Call, registration: Registration, rules: _Rules, *, emergency: bool) -> None:
+async def _urgent(call: Call, registration: CallDesk, rules: _Rules, *, emergency: bool) -> None:
     """Transfer the caller at once, at any hour: to the urgent line, or to the switchboard where there is none."""
     reason = (Prompt.EMERGENCY,) if emergency else ()
     if not rules.department.has_urgent_line:
@@ -228,7 +226,7 @@ async def _urgent(call: Call, registration: Registration, rules: _Rules, *, emer
         await _keep(call, registration, rules, WhyEnded.URGENT)
 
 
-async def _switchboard(call: Call, registration: Registration, rules: _Rules, why: WhyEnded, *reason: str) -> None:
+async def _switchboard(call: Call, registration: CallDesk, rules: _Rules, why: WhyEnded, *reason: str) -> None:
     """Say the reason, transfer the caller to the switchboard, and record the call for the department."""
     try:
         await call.play(*reason, Prompt.TO_SWITCHBOARD)
@@ -237,7 +235,7 @@ async def _switchboard(call: Call, registration: Registration, rules: _Rules, wh
         await _keep(call, registration, rules, why)
 
 
-async def _keep(call: Call, registration: Registration, rules: _Rules, why: WhyEnded) -> None:
+async def _keep(call: Call, registration: CallDesk, rules: _Rules, why: WhyEnded) -> None:
     """Record the call for the department, with the reason why it was transferred."""
     step = call.interrupted_at or IncompleteStep.PHONE
     try:

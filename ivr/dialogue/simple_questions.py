@@ -6,11 +6,11 @@ import structlog
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import IncompleteStep, WhyEnded
-from desk.callbacks.registration import Registration
 from desk.departments.choice import Choice
 from desk.errors import DeskError
 from desk.numbers.phone_number import PhoneNumber
 from ivr.calls.call import Call
+from ivr.calls.desk import CallDesk
 from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, pressed
 from ivr.prompts.keys import Prompt
 
@@ -21,7 +21,7 @@ MOST_ASKED: Final = 2
 
 
 async def answer_questions(
-    call: Call, registration: Registration, choice: Choice, department: str, phone: PhoneNumber | None
+    call: Call, registration: CallDesk, choice: Choice, department: str, phone: PhoneNumber | None
 ) -> bool:
     """Play the answers, then ask if the caller still wants a callback. True if the request goes on.
 
@@ -53,7 +53,7 @@ async def _still_wanted(call: Call, choice: Choice) -> bool:
     return True
 
 
-async def _keep(call: Call, registration: Registration, department: str, phone: PhoneNumber | None) -> None:
+async def _keep(call: Call, registration: CallDesk, department: str, phone: PhoneNumber | None) -> None:
     try:
         step, why = IncompleteStep.QUESTIONS, WhyEnded.ANSWERED
         await registration.record_call(CALLER, call.key, department, phone=phone, step=step, why=why)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Scope
-from desk.callbacks.model import AttemptOutcome, IncompleteStep
+from desk.callbacks.model import AttemptOutcome, CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.departments.errors import DepartmentNotFound
@@ -248,3 +248,48 @@ async def test_callback_without_a_patient_shows_none_and_records_no_view(desk: C
     id = (await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))).callback.id
     assert await desk.identity_reveal.reveal(as_agent("kari"), id) is None
     assert await events(desk, id) == ["registered"]
+
+
+async def listed(desk: CallbackServices, *, incomplete: bool | None) -> list[RecordedCall]:
+    reader = as_agent("reader", Scope.of(["kirurgi"]))
+    return list((await desk.lists.calls(reader, incomplete=incomplete, cursor=None, limit=10)).items)
+
+
+async def test_call_on_the_line_is_listed_but_not_as_incomplete_until_it_ends(desk: CallbackServices) -> None:
+    await desk.registration.record_arrival(CALLER, call(1), "kirurgi", phone=phone(1))
+    await desk.registration.record_arrival(CALLER, call(1), "kirurgi", phone=phone(1))
+    [arrived] = await listed(desk, incomplete=None)
+    assert (arrived.phone, arrived.step, arrived.why) == (phone(1), None, None)
+    assert await listed(desk, incomplete=True) == []
+    await desk.registration.record_call(CALLER, call(1), "kirurgi", phone=phone(1), step=IncompleteStep.IDENTITY)
+    [ended] = await listed(desk, incomplete=True)
+    assert (ended.step, ended.why) == (IncompleteStep.IDENTITY, WhyEnded.HUNG_UP)
+
+
+async def test_call_without_a_recorded_end_is_incomplete_after_fifteen_minutes(
+    desk: CallbackServices, clock: FakeClock
+) -> None:
+    await desk.registration.record_arrival(CALLER, call(1), "kirurgi", phone=phone(1))
+    clock.advance(timedelta(minutes=16))
+    [kept] = await listed(desk, incomplete=True)
+    assert (kept.key, kept.why) == (call(1), None)
+
+
+async def test_arrival_that_is_recorded_late_changes_nothing(desk: CallbackServices) -> None:
+    await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))
+    await desk.registration.record_arrival(CALLER, call(1), "kirurgi", phone=None)
+    [kept] = await listed(desk, incomplete=None)
+    assert (kept.incomplete, kept.phone) == (False, phone(1))
+
+
+async def test_lost_calls_of_one_asterisk_are_ended_except_those_that_go_on(desk: CallbackServices) -> None:
+    other = CallKey("another-asterisk", "9.9")
+    for key in (call(1), call(2), call(3), other):
+        await desk.registration.record_arrival(CALLER, key, "kirurgi", phone=phone(1))
+    await desk.registration.record_call(CALLER, call(2), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
+    ended = await desk.registration.end_lost_calls(CALLER, call(1).asterisk_id, excluding={call(3).channel_id})
+    assert ended == 1
+    found = {each.key: each.why for each in await listed(desk, incomplete=None)}
+    assert found == {call(1): WhyEnded.LOST, call(2): WhyEnded.HUNG_UP, call(3): None, other: None}
+    await desk.registration.record_call(CALLER, call(1), "kirurgi", phone=phone(1), step=IncompleteStep.PHONE)
+    assert (await listed(desk, incomplete=True))[0].why is WhyEnded.HUNG_UP, "what a task knows wins over a guess"

@@ -13,7 +13,6 @@ from desk.callbacks.model import CallKey, IncompleteStep
 from desk.database.errors import StorageUnavailable
 from ivr.asterisk.errors import AriUnavailable, ChannelGone
 from ivr.asterisk.events import (
-    ApplicationReplaced,
     ChannelDestroyed,
     ChannelDtmfReceived,
     ChannelHangupRequest,
@@ -21,14 +20,11 @@ from ivr.asterisk.events import (
     RecordingEnded,
     StasisEnd,
     StasisStart,
-    parse,
-    parse_channel,
 )
 from ivr.calls.call import Call
 from ivr.calls.controller import Controller, Conversation
 from ivr.rehearsal.line import FakeChannel
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.support.phone.fake_ari import channel_json
 from tests.support.phone.phone_door import NotingDesk, controller_of
 
 NUMBER = "+4768050001"
@@ -56,6 +52,8 @@ class Wire:
 
 class FakeAsterisk:
     """Lines by id. It connects once and stays connected."""
+
+    asterisk_id = "asterisk-1"
 
     def __init__(self) -> None:
         self.route: Any = None
@@ -346,44 +344,24 @@ async def test_stop_waits_for_calls_and_hands_the_rest_to_the_switchboard() -> N
     assert controller.calls == 0
 
 
-def test_repr_of_events_hides_the_caller_and_the_keyed_digits() -> None:
-    assert "6805" not in repr(start())
-    assert "7" not in repr(ChannelDtmfReceived("1.1", "7"))
+@on_virtual_time
+async def test_call_is_recorded_when_it_arrives_and_not_only_when_it_ends() -> None:
+    async with running(wait_for_keys) as (controller, _, desk):
+        controller.route(start())
+        controller.route(start("1.2", "finnes_ikke", "nb"))
+        await asyncio.sleep(0.1)
+        assert desk.arrived == [
+            (CallKey("asterisk-1", "1.1"), "kirurgi", NUMBER),
+            (CallKey("asterisk-1", "1.2"), "finnes_ikke", NUMBER),
+        ]
+        assert [department for _, department, *_ in desk.incomplete] == ["finnes_ikke"]
+        controller.route(ChannelDestroyed("1.1"))
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        None,
-        [],
-        {},
-        {"type": "StasisStart"},
-        {"type": "StasisStart", "args": "kirurgi", "channel": {"id": "1.1"}},
-        {"type": "StasisStart", "args": [1], "channel": {"id": "1.1"}},
-        {"type": "StasisStart", "args": [], "channel": {"id": ""}},
-        {"type": "StasisStart", "args": [], "channel": {"id": "\ud800"}},
-        {"type": "StasisStart", "args": ["\ud800"], "channel": {"id": "1.1"}},
-        {"type": "StasisStart", "args": [], "channel": {"id": "x" * 161}},
-        {"type": "StasisStart", "args": [], "channel": [{"id": "1.1"}]},
-        {"type": "ChannelDtmfReceived", "digit": 1, "channel": {"id": "1.1"}},
-        {"type": "PlaybackFinished", "playback": {"id": "p"}},
-        {"type": "StasisEnd", "channel": None},
-        {"type": "ChannelVarset", "channel": {"id": "1.1"}},
-    ],
-)
-def test_incomplete_event_is_ignored(message: Any) -> None:
-    assert parse(message) is None
-
-
-def test_complete_event_is_typed() -> None:
-    assert parse({"type": "ApplicationReplaced"}) == ApplicationReplaced()
-    message = {"type": "StasisStart", "args": ["kirurgi"], "channel": {"id": "1.1"}}
-    assert parse(message) == StasisStart("", "1.1", ("kirurgi",), None)
-
-
-def test_listed_channel_equals_its_start_event() -> None:
-    json = channel_json("1.1", ("kirurgi", "nb", "allowed"), NUMBER)
-    assert parse_channel(json, "asterisk-1") == StasisStart("asterisk-1", "1.1", ("kirurgi", "nb", "allowed"), NUMBER)
-    assert parse_channel({**json, "dialplan": {"app_name": "Stasis", "app_data": "another,kirurgi"}}, "a") is None
-    assert parse_channel({"id": "1.1"}, "a") is None
-    assert parse_channel(None, "a") is None
+@on_virtual_time
+async def test_lost_calls_are_ended_after_calls_still_on_the_line_are_recovered() -> None:
+    asterisk = FakeAsterisk()
+    asterisk.present = {"1.1": start("1.1")}
+    async with running(wait_for_keys, asterisk) as (controller, _, desk):
+        assert desk.not_lost == [{"1.1"}]
+        controller.route(ChannelDestroyed("1.1"))

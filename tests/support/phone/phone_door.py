@@ -1,7 +1,7 @@
 """The phone door, with a fake Asterisk and a desk that only records calls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,17 @@ class NotingDesk:
 
     incomplete: list[tuple[CallKey, str, str | None, IncompleteStep]] = field(default_factory=list)
     failing: Exception | None = None
+    arrived: list[tuple[CallKey, str, str | None]] = field(default_factory=list)
+    not_lost: list[set[str]] = field(default_factory=list)
+
+    async def record_arrival(self, by: Actor, call: CallKey, department: str, *, phone: PhoneNumber | None) -> None:
+        if self.failing:
+            raise self.failing
+        self.arrived.append((call, department, phone.e164 if phone else None))
+
+    async def end_lost_calls(self, by: Actor, asterisk_id: str, *, excluding: Collection[str]) -> int:
+        self.not_lost.append(set(excluding))
+        return 0
 
     async def record_call(
         self,
