@@ -23,6 +23,7 @@ from ops.commands.prompts import build_with_progress
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.demo_parts import demo_parts
+from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import doors_are_open
 
 READY_LIMIT = 120.0
@@ -211,6 +212,8 @@ def _run(compose: list[str], action: list[str], folder: Path, variables: Mapping
 
 if __name__ == "__main__":
     try:
-        {"up": up, "down": down, "prune": prune}[sys.argv[1]](Settings.load())
-    except (ComposeError, DeskError, asterisk.AsteriskError, engine.EngineError, AptError) as error:
+        settings = Settings.load()
+        with only_one_in(settings.files.var):
+            {"up": up, "down": down, "prune": prune}[sys.argv[1]](settings)
+    except (AlreadyRunning, ComposeError, DeskError, asterisk.AsteriskError, engine.EngineError, AptError) as error:
         sys.exit(f"innringing: {error}")

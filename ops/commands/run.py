@@ -29,6 +29,7 @@ from ops.machine.apt import AptError
 from ops.machine.children import ending_with_parent
 from ops.machine.demo_parts import demo_parts
 from ops.machine.engine import EngineError
+from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import doors_are_open
 
 DOORS = ("ivr", "api")
@@ -99,14 +100,15 @@ def run() -> None:
         signal.signal(number, stop)
     try:
         settings = Settings.load()
-        _prepare(settings)
-        serving.set()
-        _serve(settings, stopping)
+        with only_one_in(settings.files.var):
+            _prepare(settings)
+            serving.set()
+            _serve(settings, stopping)
     except KeyboardInterrupt:
         return
     except StorageUnavailable as error:
         _fail(f"cannot connect to the database: {error.advice or 'see INNRINGING_DATABASE_URL'}")
-    except (RunError, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
+    except (RunError, AlreadyRunning, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
         _fail(str(error))
 
 

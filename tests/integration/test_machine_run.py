@@ -1,5 +1,6 @@
 """`innringing run`: everything starts together, prints its addresses, and stops together."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -17,6 +20,8 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ops.machine.ready import doors_are_open
 from tests.support.machine.servers import machine_settings
+from tests.support.phone import sipp
+from tests.support.synthetic import synthetic_identity
 
 pytestmark = pytest.mark.usefixtures("prompts")
 SECONDS = 120  # the machine may be busy
@@ -115,6 +120,32 @@ def test_run_starts_everything_restarts_it_and_leaves_nothing(tmp_path: Path) ->
         wait_until(lambda: doors_are_open(settings))
         children += process.children(recursive=True)
     assert [child for child in children if child.is_running()] == []
+
+
+def test_second_start_in_one_folder_touches_nothing_of_the_first(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    people = [(f"+4768050{300 + n}", synthetic_identity(n) + "11") for n in range(20)]  # 11: the number is confirmed
+    with running(settings) as process, ThreadPoolExecutor() as pool:
+        before = {child.pid for child in process.children(recursive=True)}
+        calls = pool.submit(asyncio.run, sipp.ring(tmp_path / "sipp", settings.sip.port, "1000", people, rate=10))
+        wait_until(lambda: len(callbacks(settings)) > 0 or calls.done())
+        second = machine_settings(tmp_path)
+        for start in (settings, second):  # with the same ports, and with others
+            assert_refused(start, f"already running in {tmp_path} (pid {process.pid}); nothing was touched")
+        assert calls.result() == sipp.Outcome(20, 0, calls.result().most_at_once)
+        assert len(callbacks(settings)) == 20
+        assert {child.pid for child in process.children(recursive=True)} == before
+
+
+def callbacks(settings: Settings) -> list[dict[str, object]]:
+    """Every callback of the department, over REST."""
+    response = httpx.get(
+        f"http://127.0.0.1:{settings.api.port}/api/v1/callbacks?department=kirurgi&limit=100",
+        headers={"Authorization": f"Bearer {(settings.files.var / 'demo-token').read_text('ascii').strip()}"},
+    )
+    response.raise_for_status()
+    items: list[dict[str, object]] = response.json()["items"]
+    return items
 
 
 def test_two_runs_work_side_by_side(tmp_path: Path) -> None:
