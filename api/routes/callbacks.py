@@ -111,7 +111,7 @@ async def list_callbacks(
     async def read() -> SharedPage:
         shown = filters
         if at_risk is not None:
-            late = await access.services.ledger.at_risk(scope=actor.scope)
+            late = await access.services.ledger.at_risk(SYSTEM.within(actor.scope))
             shown = replace(filters, ids=late) if at_risk else replace(filters, other_than=late)
         lists = access.services.callbacks.lists
         found = await lists.page(SYSTEM.within(actor.scope), shown, cursor=cursor, limit=limit)

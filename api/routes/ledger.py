@@ -45,10 +45,8 @@ async def department_promises(
 ) -> Response:
     """List the promises of a department by due time, with the share kept and a forecast of the queue."""
     found = await access.services.ledger.promises(
-        slug, scope=access.scope, since=since, state=state, cursor=cursor, limit=limit
+        access.actor, slug, since=since, state=state, cursor=cursor, limit=limit
     )
-    for each in found.page.items:
-        access.actor.saw(each.row.callback_id, slug)
     return respond(answered(DepartmentPromisesOut.of(found)))
 
 
@@ -60,9 +58,7 @@ async def department_promises(
 )
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """List warnings of promises at risk, oldest first. Each promise gets one warning, before it breaks."""
-    page = await access.services.ledger.warnings(slug, scope=access.scope, cursor=cursor, limit=limit)
-    for row in page.items:
-        access.actor.saw(row.callback_id, slug)
+    page = await access.services.ledger.warnings(access.actor, slug, cursor=cursor, limit=limit)
     items = [WarningOut.of(row) for row in page.items]
     return respond(answered(WarningPage(items=items, next_cursor=page.next_cursor)))
 
@@ -78,7 +74,7 @@ async def department_intake(
     ] = None,
 ) -> Response:
     """The Monday view: waiting callbacks by priority and known details, their deadlines, and a forecast."""
-    return respond(answered(IntakeOut.of(await access.services.ledger.intake(slug, since, scope=access.scope))))
+    return respond(answered(IntakeOut.of(await access.services.ledger.intake(access.actor, slug, since))))
 
 
 @router.get(
@@ -89,6 +85,5 @@ async def department_intake(
 )
 async def callback_promises(id: CallbackPath, access: Reader) -> Response:
     """List every promise given for this callback, oldest first, each with its own outcome."""
-    judged = await access.services.ledger.of_callback(str(id), scope=access.scope)
-    access.trail.saw(str(id))
+    judged = await access.services.ledger.of_callback(access.actor, id)
     return respond(answered(CallbackPromises(items=[GivenPromiseOut.of(each) for each in judged])))

@@ -7,8 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from desk.inquiries.model import Priority
 from desk.ledger.forecast import PromiseState
-from desk.ledger.ledger import Deadline, DepartmentPromises, Intake, IntakeGroup, JudgedPromise, Outlook
-from desk.ledger.repository import WarningRow
+from desk.ledger.model import (
+    Deadline,
+    DepartmentPromises,
+    Intake,
+    IntakeGroup,
+    JudgedPromise,
+    Outlook,
+    PromiseWarning,
+)
 from desk.messages.model import SmsState
 from desk.promises.model import PromiseReason
 
@@ -38,16 +45,16 @@ class GivenPromiseOut(BaseModel):
 
     @classmethod
     def of(cls, judged: JudgedPromise) -> Self:
-        row = judged.row
+        row = judged.record
         return cls(
             id=row.id,
             callback_id=row.callback_id,
             department=row.department,
-            given_at=row.given.at,
+            given_at=row.window.made,
             reason=row.reason,
             from_=row.promise.from_,
             by=row.promise.by,
-            due=row.given.due,
+            due=row.window.due,
             spoken=row.spoken,
             state=judged.state,
             kept_at=judged.kept_at,
@@ -77,7 +84,7 @@ class OutlookOut(BaseModel):
     @classmethod
     def of(cls, outlook: Outlook) -> Self:
         return cls(
-            in_line=len(outlook.line),
+            in_line=len(outlook.queue),
             agents_on_duty=outlook.agents,
             handling_seconds=round(outlook.handling.total_seconds()),
             clear_at=outlook.clear_at,
@@ -110,7 +117,7 @@ class DepartmentPromisesOut(BaseModel):
             outlook=OutlookOut.of(found.outlook),
             counts=PromiseCounts(**counts),
             kept_percent=round(100 * counts["kept"] / settled, 1) if settled else None,
-            untold=found.untold,
+            untold=found.texts_missed,
             items=[GivenPromiseOut.of(each) for each in found.page.items],
             next_cursor=found.page.next_cursor,
         )
@@ -129,7 +136,7 @@ class WarningOut(BaseModel):
     )
 
     @classmethod
-    def of(cls, row: WarningRow) -> Self:
+    def of(cls, row: PromiseWarning) -> Self:
         return cls(
             id=row.id,
             at=row.at,

@@ -1,38 +1,45 @@
-"""The ledger of promises: which were kept, which are broken, which will be, and whom that is told.
+"""The ledger of promises: which were kept, which were broken, which are at risk, and who is warned.
 
-States are reckoned from rows that are only ever added; nothing about a promise is overwritten. The rules are pure, in
+States are computed from rows that are only ever added; nothing about a promise is overwritten. The rules are in
 desk/ledger/forecast.py.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from desk.access.actor import SYSTEM as SYSTEM_ACTOR
-from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks import repository as rows
-from desk.callbacks.model import callback_id
+from desk.access.actor import SYSTEM
+from desk.callbacks import repository as callbacks
 from desk.clock import Clock
 from desk.database import cursors
-from desk.database.engine import Connection, Database
+from desk.database.engine import Database
 from desk.database.pages import Page
-from desk.database.unit_of_work import Unit, UnitsOfWork
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.departments.departments import Departments
-from desk.history import history
-from desk.history.history import SYSTEM, Entry
+from desk.history import repository as history
+from desk.history.model import HistoryEntry
+from desk.ids import CallbackId
 from desk.inquiries.model import Priority, Status
 from desk.ledger import forecast
-from desk.ledger import repository as ledger_rows
-from desk.ledger.forecast import Deed, InLine, PromiseState
-from desk.ledger.repository import LineRow, PromiseRow, WarningRow
+from desk.ledger import repository as rows
+from desk.ledger.forecast import AgentAction, PromiseState, QueuePlace
+from desk.ledger.model import (
+    Deadline,
+    DepartmentPromises,
+    Intake,
+    IntakeGroup,
+    JudgedPromise,
+    Outlook,
+    PromiseRecord,
+    PromiseWarning,
+    QueuedCallback,
+)
 from desk.messages import repository as outbox
-from desk.messages.model import NOT_DELIVERED, SmsState
 from desk.promises.rules import due
 
-LONGEST_LOOK_BACK = timedelta(days=31)
+OLDEST = timedelta(days=31)
 RECENT = timedelta(days=7)
 ENDING = frozenset({"attempt", "closed", "unreachable", "transferred_out"})
 """Events that end an agent's work with a callback."""
@@ -40,275 +47,177 @@ ENDING = frozenset({"attempt", "closed", "unreachable", "transferred_out"})
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Outlook:
-    """A department's line and how it will go: `rung` is when each callback in it is predicted to be rung."""
-
-    now: datetime
-    line: Sequence[LineRow]
-    agents: int
-    handling: timedelta
-    rung: Mapping[str, datetime]
-
-    @property
-    def clear_at(self) -> datetime | None:
-        """When the last in line will have been rung, with nobody on duty by one agent; None when nobody waits."""
-        return max(self.rung.values()) + self.handling if self.rung else None
-
-    def at_risk(self, callback_id: str, due: datetime) -> bool:
-        """Whether a promise of that callback, due then, will probably be broken."""
-        return forecast.is_at_risk(due, self.rung.get(callback_id), self.agents)
-
-
-@dataclass(frozen=True)
-class JudgedPromise:
-    """A promise and its state. `predicted_at`: when its callback will probably be rung, while that matters.
-
-    `sms`: where the text that tells of it stands, None when there is none.
-    """
-
-    row: PromiseRow
-    state: PromiseState
-    kept_at: datetime | None
-    predicted_at: datetime | None
-    sms: SmsState | None
-
-    @property
-    def untold(self) -> bool:
-        """Whether it is still to be kept, and the text that was to tell of it never came to the patient."""
-        return self.sms in NOT_DELIVERED and self.state in (PromiseState.OPEN, PromiseState.AT_RISK)
-
-
-@dataclass(frozen=True)
-class DepartmentPromises:
-    """One page of a department's promises, by when they are due; `counts` are of all of them, by state.
-
-    `untold`: how many are still to be kept, and the patient was to be told by SMS and was not.
-    """
-
-    outlook: Outlook
-    page: Page[JudgedPromise]
-    counts: Mapping[PromiseState, int]
-    untold: int
-
-
-@dataclass(frozen=True)
-class IntakeGroup:
-    """Waiting callbacks of one urgency and kind: who they are is known or not, there is a note or not."""
-
-    priority: Priority
-    identified: bool
-    with_note: bool
-    waiting: int
-    oldest: datetime
-    first_due: datetime
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """Callbacks promised by one moment: how many wait, and how many of them will probably be late."""
-
-    by: datetime
-    waiting: int
-    at_risk: int
-
-
-@dataclass(frozen=True)
-class Intake:
-    """What has come in and still waits: groups in the order they are rung in, and the deadlines ahead."""
-
-    outlook: Outlook
-    groups: Sequence[IntakeGroup]
-    deadlines: Sequence[Deadline]
-
-
-class Ledger(UnitsOfWork):
-    """Promises, looked back at and ahead."""
+class Ledger(Service):
+    """Past promises and how they were kept, and a forecast of those ahead."""
 
     def __init__(
         self, *, database: Database, departments: Callable[[], Departments], clock: Clock, lease: timedelta
     ) -> None:
-        super().__init__(database)
+        super().__init__(database=database, clock=clock)
         self._departments = departments
-        self._clock = clock
         self._lease = lease
 
+    @reading
     async def promises(
         self,
+        unit: Unit,
         department: str,
         *,
-        scope: Scope,
         since: datetime | None,
         state: Collection[PromiseState] | None,
         cursor: str | None,
         limit: int,
     ) -> DepartmentPromises:
-        """The department's promises due after `since` (the last seven days; 31 at most), those of these states.
+        """List the department's promises due after `since` (seven days ago by default; 31 at most), in these states.
 
         Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor.
         """
-        self._known(department, scope)
+        self._require(unit, department)
         place = cursors.PROMISES.key(cursor) if cursor is not None else None
+        first = max(since or unit.now - RECENT, unit.now - OLDEST)
+        outlook = await self._outlook(unit, department)
+        found = await rows.made_since(unit, department, first)
+        judged = await self._judged(unit, found, {department: outlook})
+        rest = [
+            each
+            for each in judged
+            if (state is None or each.state in state)
+            and (place is None or (each.record.window.due, each.record.id) > place)
+        ]
+        last = rest[:limit][-1].record if len(rest) > limit else None
+        page = Page(rest[:limit], cursors.PROMISES.after(last.window.due, last.id) if last else None)
+        unit.trail.saw(*(each.record.callback_id for each in page.items))
+        counts = Counter(each.state for each in judged)
+        return DepartmentPromises(outlook, page, counts, texts_missed=sum(each.text_missed for each in judged))
 
-        async def work(connection: Connection) -> DepartmentPromises:
-            now = self._clock.now()
-            first = max(since or now - RECENT, now - LONGEST_LOOK_BACK)
-            outlook = await self._outlook(connection, department, now, scope)
-            found = await ledger_rows.given_since(connection, department, first, scope=scope)
-            judged = await self._judged(connection, found, {department: outlook}, now)
-            rest = [
-                each
-                for each in judged
-                if (state is None or each.state in state)
-                and (place is None or (each.row.given.due, each.row.id) > place)
-            ]
-            last = rest[:limit][-1].row if len(rest) > limit else None
-            page = Page(rest[:limit], cursors.PROMISES.after(last.given.due, last.id) if last else None)
-            counts = Counter(each.state for each in judged)
-            return DepartmentPromises(outlook, page, counts, untold=sum(each.untold for each in judged))
+    @reading
+    async def of_callback(self, unit: Unit, id: CallbackId) -> list[JudgedPromise]:
+        """List every promise made for a callback, oldest first. Raises CallbackNotFound."""
+        callback = await callbacks.get(unit, id)
+        outlook = await self._outlook(unit, callback.department)
+        found = await rows.of_callback(unit, callback.id)
+        return await self._judged(unit, found, {each.department: outlook for each in found})
 
-        return await self._read(work)
+    @reading
+    async def at_risk(self, unit: Unit) -> frozenset[CallbackId]:
+        """Return the open callbacks whose newest promise is broken, or probably will be."""
+        found: set[CallbackId] = set()
+        for department in filter(unit.scope.covers, self._departments()):
+            outlook = await self._outlook(unit, department)
+            found |= {each.id for each in outlook.queue if outlook.at_risk(each.id, self._due(department, each))}
+        return frozenset(found)
 
-    async def of_callback(self, id: str, *, scope: Scope) -> list[JudgedPromise]:
-        """Every promise given for a callback, the first first. Raises CallbackNotFound."""
+    @reading
+    async def intake(self, unit: Unit, department: str, since: datetime | None = None) -> Intake:
+        """Summarise the callbacks that have come in since then (or ever) and wait.
 
-        async def work(connection: Connection) -> list[JudgedPromise]:
-            now = self._clock.now()
-            callback = await rows.get(Unit(connection, self._clock, SYSTEM_ACTOR.within(scope)), callback_id(id))
-            outlook = await self._outlook(connection, callback.department, now, scope)
-            found = await ledger_rows.of_callback(connection, callback.id, scope=scope)
-            return await self._judged(connection, found, {each.department: outlook for each in found}, now)
-
-        return await self._read(work)
-
-    async def at_risk(self, *, scope: Scope) -> frozenset[str]:
-        """The open callbacks of these departments whose newest promise will probably be broken, or is."""
-
-        async def work(connection: Connection) -> frozenset[str]:
-            now = self._clock.now()
-            found: set[str] = set()
-            for department in filter(scope.covers, self._departments()):
-                outlook = await self._outlook(connection, department, now, scope)
-                found |= {each.id for each in outlook.line if outlook.at_risk(each.id, self._due(department, each))}
-            return frozenset(found)
-
-        return await self._read(work)
-
-    async def intake(self, department: str, since: datetime | None = None, *, scope: Scope) -> Intake:
-        """Who has rung since then (or ever) and waits. Raises DepartmentNotAllowed, DepartmentNotFound."""
-        self._known(department, scope)
-
-        async def work(connection: Connection) -> Intake:
-            outlook = await self._outlook(connection, department, self._clock.now(), scope)
-            waiting = [
-                each
-                for each in outlook.line
-                if each.status is Status.WAITING and (since is None or each.created_at >= since)
-            ]
-            late = {each.id for each in waiting if outlook.at_risk(each.id, self._due(department, each))}
-            return Intake(outlook, _groups(waiting), _deadlines(waiting, late))
-
-        return await self._read(work)
+        Raises DepartmentNotAllowed, DepartmentNotFound.
+        """
+        self._require(unit, department)
+        outlook = await self._outlook(unit, department)
+        waiting = [
+            each
+            for each in outlook.queue
+            if each.status is Status.WAITING and (since is None or each.created_at >= since)
+        ]
+        late = {each.id for each in waiting if outlook.at_risk(each.id, self._due(department, each))}
+        return Intake(outlook, _groups(waiting), _deadlines(waiting, late))
 
     async def warn(self) -> int:
-        """Warn of each promise that is now at risk and has not been warned of; how many.
+        """Warn of each promise that is at risk and has no warning yet. Returns how many there were.
 
-        A warning is a row, a row of the callback's history, and a line in the log. Any number of processes may run
-        this at once: each promise is warned of once.
+        A warning is a row, an event in the callback's history, and a line in the log. Any number of processes may run
+        this at once: each promise gets one warning.
         """
-
-        async def work(connection: Connection) -> list[JudgedPromise]:
-            now = self._clock.now()
-            given: list[JudgedPromise] = []
-            for department in self._departments():
-                outlook = await self._outlook(connection, department, now, EVERYTHING)
-                if not outlook.line:
-                    continue
-                found = await ledger_rows.given_since(connection, department, now, scope=EVERYTHING)
-                judged = await self._judged(connection, found, {department: outlook}, now)
-                risky = {each.row.id: each for each in judged if each.state is PromiseState.AT_RISK}
-                for row in await ledger_rows.unwarned(connection, [each.row for each in risky.values()]):
-                    given.append(risky[row.id])
-                    await ledger_rows.warn(connection, row, now, risky[row.id].predicted_at)
-            entries = [
-                Entry(each.row.callback_id, each.row.department, now, "promise_at_risk", SYSTEM) for each in given
-            ]
-            await history.append(connection, entries)
-            return given
-
-        given = await self._write(work)
-        for each in given:
+        warned = await self._warn(SYSTEM)
+        for each in warned:
             log.warning(
-                "promise at risk",
-                department=each.row.department,
-                callback=each.row.callback_id,
-                due=each.row.given.due.isoformat(),
+                "A promise is at risk",
+                department=each.record.department,
+                callback=each.record.callback_id,
+                due=each.record.window.due.isoformat(),
             )
-        return len(given)
+        return len(warned)
 
-    async def warnings(self, department: str, *, scope: Scope, cursor: str | None, limit: int) -> Page[WarningRow]:
-        """Warnings of the department, oldest first. Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor."""
-        self._known(department, scope)
-        after = cursors.WARNINGS.key(cursor)[0] if cursor is not None else 0
-        found = await self._read(
-            lambda connection: ledger_rows.warned(connection, department, after, limit + 1, scope=scope)
+    @reading
+    async def warnings(self, unit: Unit, department: str, *, cursor: str | None, limit: int) -> Page[PromiseWarning]:
+        """List warnings of the department, oldest first. Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor."""
+        self._require(unit, department)
+        (after,) = cursors.WARNINGS.key(cursor) if cursor is not None else (0,)
+        found = await rows.warnings_after(unit, department, after, limit + 1)
+        page = Page(found[:limit], cursors.WARNINGS.after(found[limit - 1].id) if len(found) > limit else None)
+        unit.trail.saw(*(each.callback_id for each in page.items))
+        return page
+
+    @unit_of_work
+    async def _warn(self, unit: Unit) -> list[JudgedPromise]:
+        warned: list[JudgedPromise] = []
+        for department in self._departments():
+            outlook = await self._outlook(unit, department)
+            if not outlook.queue:
+                continue
+            judged = await self._judged(unit, await rows.made_since(unit, department, unit.now), {department: outlook})
+            risky = {each.record.id: each for each in judged if each.state is PromiseState.AT_RISK}
+            for record in await rows.unwarned(unit, [each.record for each in risky.values()]):
+                await rows.add_warning(unit, record, risky[record.id].predicted_at)
+                warned.append(risky[record.id])
+        records = [each.record for each in warned]
+        await history.add(
+            unit, [HistoryEntry(each.callback_id, each.department, "promise_at_risk") for each in records]
         )
-        return Page(found[:limit], cursors.WARNINGS.after(found[limit - 1].id) if len(found) > limit else None)
+        return warned
 
-    def _known(self, department: str, scope: Scope) -> None:
-        scope.require(department)
+    def _require(self, unit: Unit, department: str) -> None:
+        unit.actor.require(department)
         self._departments().get(department)
 
-    async def _outlook(self, connection: Connection, department: str, now: datetime, scope: Scope) -> Outlook:
-        line = await ledger_rows.line(connection, department, scope=scope)
-        found = await ledger_rows.deeds(connection, department, now - RECENT, scope=scope)
-        deeds = [Deed(at, agent, event in ENDING) for at, agent, event in found]
+    async def _outlook(self, unit: Unit, department: str) -> Outlook:
+        queue = await rows.queue(unit, department)
+        found = await rows.agent_events(unit, department, unit.now - RECENT)
+        actions = [AgentAction(at, agent, event in ENDING) for at, agent, event in found]
         held = {
-            each.claimed_by: each.lease_until - self._lease for each in line if each.claimed_by and each.lease_until
+            each.claimed_by: each.lease_until - self._lease for each in queue if each.claimed_by and each.lease_until
         }
-        agents = len(forecast.on_duty(deeds, held, now))
-        handling = forecast.handling_time(deeds)
-        waiting = [InLine(each.id, place, max(now, _ready(each))) for place, each in enumerate(line)]
-        return Outlook(now, line, agents, handling, forecast.predict(waiting, agents, handling, now))
+        agents = len(forecast.on_duty(actions, held, unit.now))
+        handling = forecast.handling_time(actions)
+        places = [QueuePlace(each.id, place, max(unit.now, _ready(each))) for place, each in enumerate(queue)]
+        return Outlook(unit.now, queue, agents, handling, forecast.predict(places, agents, handling, unit.now))
 
     async def _judged(
-        self,
-        connection: Connection,
-        found: Sequence[PromiseRow],
-        outlooks: Mapping[str, Outlook],
-        now: datetime,
+        self, unit: Unit, found: Sequence[PromiseRecord], outlooks: Mapping[str, Outlook]
     ) -> list[JudgedPromise]:
         if not found:
             return []
-        tries = await ledger_rows.tries(connection, found)
-        closings = await ledger_rows.closings(connection, found)
-        texts = await outbox.of_promises(Unit(connection, self._clock, SYSTEM_ACTOR), [row.id for row in found])
+        tries = await rows.tries(unit, found)
+        closings = await rows.closings(unit, found)
+        texts = await outbox.of_promises(unit, [record.id for record in found])
         judged = []
-        for row in found:
-            made, closed = tries.get(row.callback_id, ()), closings.get(row.callback_id, ())
-            outlook = outlooks[row.department]
-            risk = outlook.at_risk(row.callback_id, row.given.due)
-            state = forecast.judge(row.given, made, closed, now, at_risk=risk)
+        for record in found:
+            made, closed = tries.get(record.callback_id, ()), closings.get(record.callback_id, ())
+            outlook = outlooks[record.department]
+            risk = outlook.at_risk(record.callback_id, record.window.due)
+            state = forecast.judge(record.window, made, closed, unit.now, at_risk=risk)
             pending = state in (PromiseState.OPEN, PromiseState.AT_RISK)
-            rung = outlook.rung.get(row.callback_id) if pending and outlook.agents else None
-            kept = forecast.kept_at(row.given, made)
-            judged.append(JudgedPromise(row, state, kept, rung, texts.get(row.id)))
+            predicted = outlook.predicted.get(record.callback_id) if pending and outlook.agents else None
+            kept = forecast.kept_at(record.window, made)
+            judged.append(JudgedPromise(record, state, kept, predicted, texts.get(record.id)))
         return judged
 
-    def _due(self, department: str, row: LineRow) -> datetime:
-        """Until when ringing keeps the callback's newest promise."""
-        return due(self._departments().get(department), row.promise)
+    def _due(self, department: str, callback: QueuedCallback) -> datetime:
+        """Return until when a call keeps the callback's newest promise."""
+        return due(self._departments().get(department), callback.promise)
 
 
-def _ready(row: LineRow) -> datetime:
-    """From when on a callback is rung: a claimed or urgent one now, one promised ahead when its time comes."""
-    if row.status is Status.CLAIMED:
-        return row.created_at
-    return row.not_before or (row.created_at if row.priority is Priority.URGENT else row.promise.from_)
+def _ready(callback: QueuedCallback) -> datetime:
+    """Return from when on it may be called: a claimed or urgent one at once, another when its promised time comes."""
+    if callback.status is Status.CLAIMED:
+        return callback.created_at
+    urgent = callback.priority is Priority.URGENT
+    return callback.not_before or (callback.created_at if urgent else callback.promise.from_)
 
 
-def _groups(waiting: Sequence[LineRow]) -> list[IntakeGroup]:
-    by_kind: dict[tuple[Priority, bool, bool], list[LineRow]] = {}
+def _groups(waiting: Sequence[QueuedCallback]) -> list[IntakeGroup]:
+    by_kind: dict[tuple[Priority, bool, bool], list[QueuedCallback]] = {}
     for each in waiting:
         by_kind.setdefault((each.priority, each.identified, each.with_note), []).append(each)
     groups = [
@@ -323,8 +232,8 @@ def _groups(waiting: Sequence[LineRow]) -> list[IntakeGroup]:
     return sorted(groups, key=lambda each: (each.priority is not Priority.URGENT, each.first_due, each.oldest))
 
 
-def _deadlines(waiting: Sequence[LineRow], late: Collection[str]) -> list[Deadline]:
-    by_moment: dict[datetime, list[LineRow]] = {}
+def _deadlines(waiting: Sequence[QueuedCallback], late: Collection[CallbackId]) -> list[Deadline]:
+    by_moment: dict[datetime, list[QueuedCallback]] = {}
     for each in waiting:
         by_moment.setdefault(each.promise.by, []).append(each)
     return [Deadline(by, len(those), sum(each.id in late for each in those)) for by, those in sorted(by_moment.items())]

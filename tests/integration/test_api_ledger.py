@@ -133,7 +133,7 @@ async def test_leaders_are_warned_once_before_a_promise_breaks(world: World) -> 
         assert await world.services.ledger.warn() == 9
         assert await world.services.ledger.warn() == 0
     assert [(line["event"], line["log_level"], line["callback"]) for line in logs] == [
-        ("promise at risk", "warning", id) for id in late
+        ("A promise is at risk", "warning", id) for id in late
     ]
     warned = await world.get("/departments/kirurgi/warnings", params={"limit": 5})
     more = await world.get("/departments/kirurgi/warnings", params={"cursor": warned["next_cursor"]})

@@ -146,7 +146,7 @@ def ledger(database: Database) -> Ledger:
 
 
 async def at_risk(database: Database) -> None:
-    assert await ledger(database).at_risk(scope=Scope.of(["kirurgi"]))
+    assert await ledger(database).at_risk(as_agent("lise", Scope.of(["kirurgi"])))
 
 
 async def one_callback(database: Database) -> None:

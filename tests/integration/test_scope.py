@@ -98,7 +98,7 @@ OF_A_CALLBACK: dict[str, Ask] = {
     "Dials.request": lambda on, it, scope: on.dials.request(as_agent("kari", scope), it.id, 1, "kari"),
     "Dials.latest": lambda on, it, scope: on.dials.latest(as_agent("reader", scope), it.id),
     "Dials.cancel": lambda on, it, scope: on.dials.cancel(as_agent("kari", scope), it.id),
-    "Ledger.of_callback": lambda on, it, scope: on.ledger.of_callback(it.id, scope=scope),
+    "Ledger.of_callback": lambda on, it, scope: on.ledger.of_callback(as_agent("lise", scope), it.id),
     "Recordings.hear": lambda on, it, scope: on.recordings.hear(Actor("kari", scope), it.id),
 }
 OF_A_DEPARTMENT: dict[str, Ask] = {
@@ -110,10 +110,12 @@ OF_A_DEPARTMENT: dict[str, Ask] = {
         as_agent("per", scope), it.department, person(1), phone(9)
     ),
     "Ledger.promises": lambda on, it, scope: on.ledger.promises(
-        it.department, scope=scope, since=None, state=None, cursor=None, limit=9
+        as_agent("lise", scope), it.department, since=None, state=None, cursor=None, limit=9
     ),
-    "Ledger.intake": lambda on, it, scope: on.ledger.intake(it.department, scope=scope),
-    "Ledger.warnings": lambda on, it, scope: on.ledger.warnings(it.department, scope=scope, cursor=None, limit=9),
+    "Ledger.intake": lambda on, it, scope: on.ledger.intake(as_agent("lise", scope), it.department),
+    "Ledger.warnings": lambda on, it, scope: on.ledger.warnings(
+        as_agent("lise", scope), it.department, cursor=None, limit=9
+    ),
 }
 LISTS: dict[str, Ask] = {
     "CallbackLists.page": lambda on, it, scope: on.desk.lists.page(as_agent("reader", scope), limit=9),
@@ -121,7 +123,7 @@ LISTS: dict[str, Ask] = {
         as_agent("reader", scope), incomplete=None, cursor=None, limit=9
     ),
     "CallbackLists.counts": lambda on, it, scope: on.desk.lists.counts(as_agent("reader", scope)),
-    "Ledger.at_risk": lambda on, it, scope: on.ledger.at_risk(scope=scope),
+    "Ledger.at_risk": lambda on, it, scope: on.ledger.at_risk(as_agent("lise", scope)),
     "Changes.between": lambda on, it, scope: on.changes.between(as_agent("reader", scope), 0, 10**6),
 }
 
@@ -231,8 +233,8 @@ async def test_lists_contain_only_what_is_in_the_scope(house: House) -> None:
         assert {each.callback_id for each in await LISTS["Changes.between"](house, here, scope)} == seen
         assert await LISTS["Ledger.at_risk"](house, here, scope) == set()
     house.clock.advance(timedelta(days=7))
-    assert await house.ledger.at_risk(scope=Scope.of(["hjerte"])) == {here.id}
-    assert await house.ledger.at_risk(scope=EVERYTHING) == {here.id, there.id}
+    assert await house.ledger.at_risk(as_agent("lise", Scope.of(["hjerte"]))) == {here.id}
+    assert await house.ledger.at_risk(as_agent("lise", EVERYTHING)) == {here.id, there.id}
 
 
 async def test_transferred_callback_takes_its_history_along(house: House) -> None:
@@ -246,7 +248,7 @@ async def test_transferred_callback_takes_its_history_along(house: House) -> Non
             await OF_A_CALLBACK[name](house, it, giver)
     events = [row.event for row in await house.desk.lists.history(as_agent("reader", receiver), it.id)]
     assert events == ["registered", "transferred_out", "transferred_in"]
-    assert len(await house.ledger.of_callback(it.id, scope=receiver)) == 2
+    assert len(await house.ledger.of_callback(as_agent("lise", receiver), it.id)) == 2
 
 
 async def test_simultaneous_completions_reach_only_their_own_departments(house: House) -> None:

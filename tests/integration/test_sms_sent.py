@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from desk.access.actor import SYSTEM
-from desk.access.permissions import EVERYTHING
 from desk.database.engine import Database
 from desk.logging.log import configure_logging
 from desk.messages import repository as rows
@@ -254,12 +253,12 @@ async def test_leader_sees_undelivered_texts_of_new_promises(office: Office, gat
     gateway.answers = [says(400, text="no")]
     while await send_one(office, gateway):
         pass
-    found = await office.ledger.promises("kirurgi", since=None, state=None, cursor=None, limit=10, scope=EVERYTHING)
-    assert [(each.row.reason, each.sms) for each in found.page.items] == [
+    found = await office.ledger.promises(SYSTEM, "kirurgi", since=None, state=None, cursor=None, limit=10)
+    assert [(each.record.reason, each.sms) for each in found.page.items] == [
         ("registered", "withdrawn"),
         ("by_agent", "failed"),
     ]
-    assert found.untold == 1
+    assert found.texts_missed == 1
 
 
 # --- reports

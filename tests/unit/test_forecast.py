@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.ledger.forecast import (
     USUAL_HANDLING,
-    Deed,
-    Given,
-    InLine,
+    AgentAction,
     PromiseState,
+    PromiseWindow,
+    QueuePlace,
     handling_time,
     is_at_risk,
     judge,
@@ -23,7 +23,7 @@ from desk.ledger.forecast import (
 
 NINE = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-GIVEN = Given(at=NINE, due=NINE + 60 * MINUTE)
+WINDOW = PromiseWindow(made=NINE, due=NINE + 60 * MINUTE)
 
 
 def tried(minutes: float, outcome: AttemptOutcome = AttemptOutcome.NO_ANSWER, *, counted: bool = True) -> Attempt:
@@ -51,22 +51,22 @@ def tried(minutes: float, outcome: AttemptOutcome = AttemptOutcome.NO_ANSWER, *,
 def test_promise_is_kept_by_an_attempt_within_its_time(
     tries: list[Attempt], closed: list[float], after: float, state: PromiseState
 ) -> None:
-    assert judge(GIVEN, tries, [NINE + each * MINUTE for each in closed], NINE + after * MINUTE) is state
+    assert judge(WINDOW, tries, [NINE + each * MINUTE for each in closed], NINE + after * MINUTE) is state
 
 
 def test_only_open_promises_can_be_at_risk() -> None:
-    assert judge(GIVEN, [], [], NINE, at_risk=True) is PromiseState.AT_RISK
-    assert judge(GIVEN, [tried(5)], [], NINE + 6 * MINUTE, at_risk=True) is PromiseState.KEPT
-    assert judge(GIVEN, [], [], NINE + 61 * MINUTE, at_risk=True) is PromiseState.BROKEN
+    assert judge(WINDOW, [], [], NINE, at_risk=True) is PromiseState.AT_RISK
+    assert judge(WINDOW, [tried(5)], [], NINE + 6 * MINUTE, at_risk=True) is PromiseState.KEPT
+    assert judge(WINDOW, [], [], NINE + 61 * MINUTE, at_risk=True) is PromiseState.BROKEN
 
 
 def test_first_attempt_in_time_keeps_the_promise() -> None:
-    assert kept_at(GIVEN, [tried(50), tried(20), tried(-5)]) == NINE + 20 * MINUTE
-    assert kept_at(GIVEN, []) is None
+    assert kept_at(WINDOW, [tried(50), tried(20), tried(-5)]) == NINE + 20 * MINUTE
+    assert kept_at(WINDOW, []) is None
 
 
-def line(*ready: float) -> list[InLine]:
-    return [InLine(str(place), place, NINE + each * MINUTE) for place, each in enumerate(ready)]
+def line(*ready: float) -> list[QueuePlace]:
+    return [QueuePlace(str(place), place, NINE + each * MINUTE) for place, each in enumerate(ready)]
 
 
 def rung(*ready: float, agents: int = 1) -> list[float]:
@@ -109,34 +109,34 @@ def test_every_queue_is_worked_through(ready: list[int], agents: int, handling: 
     ("minutes", "agents", "risk"), [(45, 2, False), (45.1, 2, True), (0, 0, False), (0.1, 0, True)]
 )
 def test_at_risk_is_reported_early_enough_to_act(minutes: float, agents: int, risk: bool) -> None:
-    assert is_at_risk(GIVEN.due, NINE + minutes * MINUTE, agents) is risk
+    assert is_at_risk(WINDOW.due, NINE + minutes * MINUTE, agents) is risk
 
 
 def test_callback_outside_the_queue_is_not_at_risk() -> None:
-    assert not is_at_risk(GIVEN.due, None, 1)
+    assert not is_at_risk(WINDOW.due, None, 1)
 
 
-def deeds(*done: tuple[float, str, bool]) -> list[Deed]:
-    return [Deed(NINE + minutes * MINUTE, agent, ends) for minutes, agent, ends in done]
+def actions(*done: tuple[float, str, bool]) -> list[AgentAction]:
+    return [AgentAction(NINE + minutes * MINUTE, agent, ends) for minutes, agent, ends in done]
 
 
 def test_round_claimed_at_once_is_timed_call_by_call() -> None:
     round_ = [(0.0, "kari", False)] * 4 + [(4.0, "kari", True), (10.0, "kari", True), (13.0, "kari", True)]
-    assert handling_time(deeds(*round_)) == 4 * MINUTE
+    assert handling_time(actions(*round_)) == 4 * MINUTE
 
 
 def test_handling_time_is_per_agent_and_breaks_are_capped() -> None:
-    both = deeds((0, "kari", False), (1, "ola", False), (5, "kari", True), (6, "ola", True), (305, "kari", True))
+    both = actions((0, "kari", False), (1, "ola", False), (5, "kari", True), (6, "ola", True), (305, "kari", True))
     assert handling_time(both) == 5 * MINUTE
 
 
 def test_default_handling_time_is_used_until_enough_is_known() -> None:
     assert handling_time([]) == USUAL_HANDLING
-    assert handling_time(deeds((0, "kari", False), (1, "kari", True), (2, "kari", True))) == USUAL_HANDLING
+    assert handling_time(actions((0, "kari", False), (1, "kari", True), (2, "kari", True))) == USUAL_HANDLING
 
 
 def test_agents_on_duty_have_recent_activity_or_a_fresh_lease() -> None:
     now = NINE + 20 * MINUTE
-    done = deeds((4, "early", True), (5, "kari", False), (19, "ola", True))
+    done = actions((4, "early", True), (5, "kari", False), (19, "ola", True))
     assert on_duty(done, {"liv": NINE + 6 * MINUTE, "per": NINE}, now) == {"kari", "ola", "liv"}
     assert on_duty([], {}, now) == frozenset()
