@@ -15,7 +15,7 @@ from desk.departments.file import DepartmentsFile
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
 from desk.messages.texts import SmsTextsFile
-from desk.privacy.retention import Retention, Rules
+from desk.privacy.retention import Retention, RetentionRules
 from desk.recordings.recordings import Recordings
 from desk.settings.database import DatabaseSettings
 from desk.settings.login import LoginSettings
@@ -79,7 +79,7 @@ def make_passwords(settings: LoginSettings) -> Passwords:
 
 def make_retention(database: Database, settings: RetentionSettings, clock: Clock) -> Retention:
     """The nightly deleting, by the settings."""
-    rules = Rules(days=settings.days, at=settings.at)
+    rules = RetentionRules(days=settings.days, at=settings.at)
     return Retention(database=database, clock=clock, rules=rules)
 
 

@@ -1,8 +1,8 @@
-"""Nothing stays longer than it must: what tells who somebody was is deleted some days after the callback is closed.
+"""Nightly deletion: a patient's personal data are deleted some days after the callback is closed.
 
-Once a night, by one process however many there are: each looks whether the night is done, one takes it, and works in
-small units of work that others' fit between. Each unit shows the fence it took the night with and says that its runner
-lives; a runner that falls silent loses the night to another, who goes on where it stopped.
+One process does it each night. Every process checks whether the night is done, and one takes it. It works in small
+units of work, so that others are not held up. Each unit checks the fence with which the night was taken, and records
+that its runner lives. If a runner falls silent, another process takes the night and continues where it stopped.
 """
 
 import asyncio
@@ -14,126 +14,118 @@ from datetime import date, datetime, time, timedelta
 
 import structlog
 
+from desk.access.actor import SYSTEM
 from desk.clock import OSLO, Clock
-from desk.database.engine import Connection, Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.engine import Database
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.idempotency.answers import KEPT_FOR as ANSWERS_KEPT_FOR
 from desk.privacy import personal_columns as personal
 from desk.privacy import retention_repository as rows
-from desk.privacy.retention_repository import Run
+from desk.privacy.retention_repository import RetentionRun
 
 ROWS_A_STEP = 500
 REST_SECONDS = 0.02
 SILENT = timedelta(minutes=5)
-"""A runner that has said nothing for so long is taken for dead."""
+"""A runner that has done nothing for this long is taken for dead."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How long is kept what: after closing, and of calls that came to nothing; and when at night it is looked at."""
+class RetentionRules:
+    """How long data are kept: `days` after closing, `incomplete` for calls without a callback. Deletion starts `at`."""
 
     days: int = 30
     incomplete: timedelta = timedelta(hours=24)
     at: time = time(3, 30)
 
     def night(self, now: datetime) -> date:
-        """The newest night that has begun: the day on which `at` (wall time in Oslo) was last passed."""
+        """Return the newest night that has started: the day on which `at` (local time in Oslo) was last passed."""
         local = now.astimezone(OSLO)
         return local.date() if local.time() >= self.at else local.date() - timedelta(days=1)
 
 
-class Retention(UnitsOfWork):
-    """The nightly deleting, as one process does it or leaves it to another."""
+class Retention(Service):
+    """The nightly deletion as one process does it, or leaves it to another."""
 
     def __init__(
         self,
         *,
         database: Database,
         clock: Clock,
-        rules: Rules,
+        rules: RetentionRules,
         rows_a_step: int = ROWS_A_STEP,
         rest: float = REST_SECONDS,
     ) -> None:
-        super().__init__(database)
-        self._clock = clock
+        super().__init__(database=database, clock=clock)
         self._rules = rules
         self._rows_a_step = rows_a_step
         self._rest = rest
         self._runner = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
 
-    async def run_if_due(self) -> Run | None:
-        """Do this night's deleting if nobody has done it or does it now; None when there is nothing to do."""
-        run = await self._take(self._rules.night(self._clock.now()))
+    async def run_if_due(self) -> RetentionRun | None:
+        """Do this night's deletion. Returns None if it is done already, or another process does it."""
+        night = self._rules.night(self._clock.now())
+        if await self._is_done(SYSTEM, night):
+            return None
+        run = await self._take(SYSTEM, night)
         if run is None:
             return None
         while run.finished_at is None:
-            step = await self._step(run)
+            step = await self._step(SYSTEM, run)
             if step is None:
-                log.warning("another process has taken this night's deleting over")
+                log.warning("Another process has taken over this night's deletion")
                 return None
             run = step
             await asyncio.sleep(self._rest)
-        log.info("personal data deleted", night=str(run.night), **run.deleted)
+        log.info("Personal data deleted", night=str(run.night), **run.deleted)
         return run
 
-    async def run_now(self) -> Run | None:
-        """The same, also when this night's was done already; None while another process is at it."""
-        night = self._rules.night(self._clock.now())
-
-        async def again(connection: Connection) -> None:
-            known = await rows.locked(connection, night)
-            if known and known.finished_at:
-                await rows.change(connection, known, finished_at=None, seen_at=known.seen_at - SILENT)
-
-        await self._write(again)
+    async def run_now(self) -> RetentionRun | None:
+        """Do it even if this night's is done. Returns None while another process does it."""
+        await self._reopen(SYSTEM, self._rules.night(self._clock.now()))
         return await self.run_if_due()
 
-    async def nights(self, limit: int = 14) -> tuple[list[Run], int]:
-        """The newest nights, newest first, and how many callbacks are under legal hold."""
+    @reading
+    async def nights(self, unit: Unit, limit: int = 14) -> tuple[list[RetentionRun], int]:
+        """Return the newest runs, newest first, and the number of callbacks under legal hold."""
+        return await rows.latest(unit, limit), await personal.count_held(unit)
 
-        async def work(connection: Connection) -> tuple[list[Run], int]:
-            return await rows.latest(connection, limit), await personal.held(connection)
+    @reading
+    async def _is_done(self, unit: Unit, night: date) -> bool:
+        newest = await rows.latest(unit, 1)
+        return bool(newest and newest[0].night >= night and newest[0].finished_at)
 
-        return await self._read(work)
+    @unit_of_work
+    async def _take(self, unit: Unit, night: date) -> RetentionRun | None:
+        known = await rows.locked(unit, night)
+        if known is None:
+            return await rows.start(unit, night, self._runner)
+        if known.finished_at or (known.runner != self._runner and known.seen_at > unit.now - SILENT):
+            return None
+        return await rows.change(unit, known, runner=self._runner, fence=known.fence + 1, seen_at=unit.now)
 
-    async def _take(self, night: date) -> Run | None:
-        async def look(connection: Connection) -> bool:
-            newest = await rows.latest(connection, 1)
-            return not (newest and newest[0].night >= night and newest[0].finished_at)
+    @unit_of_work
+    async def _reopen(self, unit: Unit, night: date) -> None:
+        known = await rows.locked(unit, night)
+        if known and known.finished_at:
+            await rows.change(unit, known, finished_at=None, seen_at=known.seen_at - SILENT)
 
-        async def work(connection: Connection) -> Run | None:
-            now = self._clock.now()
-            known = await rows.locked(connection, night)
-            if known is None:
-                return await rows.begin(connection, night, self._runner, now)
-            if known.finished_at or (known.runner != self._runner and known.seen_at > now - SILENT):
-                return None
-            return await rows.change(connection, known, runner=self._runner, fence=known.fence + 1, seen_at=now)
-
-        return await self._write(work) if await self._read(look) else None
-
-    async def _step(self, run: Run) -> Run | None:
-        """Delete a little of each kind; finished when there was nothing. None when the night is another's now."""
-
-        async def work(connection: Connection) -> Run | None:
-            known = await rows.locked(connection, run.night)
-            if known is None or known.fence != run.fence:
-                return None
-            now = self._clock.now()
-            ids = await personal.due(connection, now - timedelta(days=self._rules.days), self._rows_a_step)
-            if ids:
-                await personal.forget(connection, ids, now)
-            done = {
-                "callbacks": len(ids),
-                "incomplete_calls": await personal.forget_incomplete_calls(
-                    connection, now - self._rules.incomplete, now, self._rows_a_step
-                ),
-                "answers": await personal.delete_answers(connection, now - ANSWERS_KEPT_FOR, self._rows_a_step),
-            }
-            deleted = {kind: known.deleted.get(kind, 0) + count for kind, count in done.items()}
-            finished = None if any(done.values()) else now
-            return await rows.change(connection, known, seen_at=now, deleted=deleted, finished_at=finished)
-
-        return await self._write(work)
+    @unit_of_work
+    async def _step(self, unit: Unit, run: RetentionRun) -> RetentionRun | None:
+        """Delete a few rows of each kind. The run is finished when there were none. None if another process has it."""
+        known = await rows.locked(unit, run.night)
+        if known is None or known.fence != run.fence:
+            return None
+        limit = self._rows_a_step
+        ids = await personal.due(unit, unit.now - timedelta(days=self._rules.days), limit)
+        if ids:
+            await personal.forget(unit, ids)
+        done = {
+            "callbacks": len(ids),
+            "incomplete_calls": await personal.forget_incomplete_calls(unit, unit.now - self._rules.incomplete, limit),
+            "answers": await personal.delete_answers_before(unit, unit.now - ANSWERS_KEPT_FOR, limit),
+        }
+        deleted = {kind: known.deleted.get(kind, 0) + count for kind, count in done.items()}
+        finished = None if any(done.values()) else unit.now
+        return await rows.change(unit, known, seen_at=unit.now, deleted=deleted, finished_at=finished)

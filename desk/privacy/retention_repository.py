@@ -1,4 +1,4 @@
-"""Nights of deleting in the database: one row a night, whose runner shows a fence, as agents do for claims."""
+"""Nightly runs of deletion in the database: one row a night. Its runner shows a fence, as agents do for claims."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.schema.tables import retention_runs
 
 c = retention_runs.c
 
 
 @dataclass(frozen=True)
-class Run:
-    """One night's deleting. `deleted`: how many, by kind; `seen_at`: when its runner last did something."""
+class RetentionRun:
+    """One night's deletion. `deleted`: counts by kind. `seen_at`: when its runner last did something."""
 
     night: date
     runner: str
@@ -26,29 +26,31 @@ class Run:
     deleted: Mapping[str, int]
 
 
-async def locked(connection: Connection, night: date) -> Run | None:
-    """That night, kept from others until this unit of work ends; None when nobody has begun it."""
-    row = (await connection.execute(select(retention_runs).where(c.night == night).with_for_update())).one_or_none()
-    return _read(row) if row else None
+async def locked(unit: Unit, night: date) -> RetentionRun | None:
+    """Lock that night's run until this unit of work ends. Returns None if it has not been started."""
+    query = select(retention_runs).where(c.night == night).with_for_update()
+    row = (await unit.connection.execute(query)).one_or_none()
+    return _run(row) if row else None
 
 
-async def begin(connection: Connection, night: date, runner: str, now: datetime) -> Run:
-    """A night nobody has begun. `Conflict` when another process has just done so."""
-    values = {"night": night, "runner": runner, "fence": 1, "started_at": now, "seen_at": now, "deleted": {}}
-    return _read((await connection.execute(insert(retention_runs).values(**values).returning(*c))).one())
+async def start(unit: Unit, night: date, runner: str) -> RetentionRun:
+    """Add the run of a night. Raises Conflict if another process was first."""
+    values = {"night": night, "runner": runner, "fence": 1, "deleted": {}}
+    values |= {"started_at": unit.now, "seen_at": unit.now}
+    return _run((await unit.connection.execute(insert(retention_runs).values(**values).returning(*c))).one())
 
 
-async def change(connection: Connection, run: Run, **values: Any) -> Run:
-    """Change a locked night."""
+async def change(unit: Unit, run: RetentionRun, **values: Any) -> RetentionRun:
+    """Change a locked run."""
     statement = update(retention_runs).where(c.night == run.night).values(**values).returning(*c)
-    return _read((await connection.execute(statement)).one())
+    return _run((await unit.connection.execute(statement)).one())
 
 
-async def latest(connection: Connection, limit: int) -> list[Run]:
-    """The newest nights, newest first."""
-    found = await connection.execute(select(retention_runs).order_by(c.night.desc()).limit(limit))
-    return [_read(row) for row in found]
+async def latest(unit: Unit, limit: int) -> list[RetentionRun]:
+    """Return the newest runs, newest first."""
+    found = await unit.connection.execute(select(retention_runs).order_by(c.night.desc()).limit(limit))
+    return [_run(row) for row in found]
 
 
-def _read(row: Any) -> Run:
-    return Run(row.night, row.runner, row.fence, row.started_at, row.seen_at, row.finished_at, row.deleted)
+def _run(row: Any) -> RetentionRun:
+    return RetentionRun(row.night, row.runner, row.fence, row.started_at, row.seen_at, row.finished_at, row.deleted)

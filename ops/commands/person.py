@@ -12,14 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from desk.callbacks.model import Callback
+from desk.access.actor import SYSTEM
+from desk.callbacks.model import callback_id
 from desk.clock import SystemClock
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.privacy.retention import Retention
-from desk.privacy.retention_repository import Run
-from desk.privacy.subject_access import Erased, Person, Rights, as_text
+from desk.privacy.retention_repository import RetentionRun
+from desk.privacy.subject_access import ErasureResult, Person, SubjectAccess, as_text
 from desk.settings.settings import Settings
 from desk.wire import make_retention
 from ops.commands.audited import AuditedCommand, audited
@@ -66,7 +67,7 @@ def erase(by: By, phone: ByPhone = False) -> None:
 def status() -> None:
     """Show what was deleted in the nights of the last two weeks, and by which process."""
     settings = load_settings()
-    nights, held = run(_with_retention(settings, lambda nightly: nightly.nights()))
+    nights, held = run(_with_retention(settings, lambda nightly: nightly.nights(SYSTEM)))
     table = Table("Night", "Finished", "Callbacks", "Incomplete calls", "Answers", "By")
     for night in nights:
         counts = [str(night.deleted.get(kind, 0)) for kind in ("callbacks", "incomplete_calls", "answers")]
@@ -94,7 +95,7 @@ def hold(
     if not 0 < len(case) <= 64:
         fail("The case reference must have 1 to 64 characters.")
     settings = load_settings(need_keys=True)
-    run(_held(settings, "legal_hold", id, by, case, lambda rights: rights.hold(id, by, case)))
+    run(_hold(settings, id, by, case))
     say(f"It is under legal hold. To lift it: innringing retention lift {id} --by <your name>")
 
 
@@ -102,7 +103,7 @@ def hold(
 def lift(id: Id, by: By) -> None:
     """Lift a legal hold. The callback is then deleted when it expires."""
     settings = load_settings(need_keys=True)
-    run(_held(settings, "legal_hold_lift", id, by, None, lambda rights: rights.lift(id, by)))
+    run(_lift(settings, id, by))
     say("The hold is lifted.")
 
 
@@ -120,32 +121,31 @@ def _ask_person(settings: Settings, phone: bool) -> Person:
 
 async def _export(settings: Settings, subject: Person, by: str) -> dict[str, Any]:
     async with audited(settings, "person_export", by=by, patient=_number(subject)) as command:
-        document = await _rights(command).export(subject, by)
-        command.actor.trail.saw(*(callback["id"] for callback in document["callbacks"]))
-    return document
+        return await _subject_access(command).export(command.actor, subject)
 
 
-async def _erase(settings: Settings, subject: Person, by: str) -> Erased:
+async def _erase(settings: Settings, subject: Person, by: str) -> ErasureResult:
     async with audited(settings, "person_erase", by=by, patient=_number(subject)) as command:
-        done = await _rights(command).erase(subject, by)
-        command.actor.trail.saw(*done.deleted, *done.open, *done.held)
-    return done
+        return await _subject_access(command).erase(command.actor, subject)
 
 
-async def _held(
-    settings: Settings, action: str, id: str, by: str, case: str | None, work: Callable[[Rights], Awaitable[Callback]]
-) -> None:
-    async with audited(settings, action, by=by, why=case) as command:
-        command.actor.trail.saw((await work(_rights(command))).id)
+async def _hold(settings: Settings, id: str, by: str, case: str) -> None:
+    async with audited(settings, "legal_hold", by=by, why=case) as command:
+        await _subject_access(command).hold(command.actor, callback_id(id), case)
 
 
-async def _run_now(settings: Settings) -> Run | None:
+async def _lift(settings: Settings, id: str, by: str) -> None:
+    async with audited(settings, "legal_hold_lift", by=by) as command:
+        await _subject_access(command).lift(command.actor, callback_id(id))
+
+
+async def _run_now(settings: Settings) -> RetentionRun | None:
     async with audited(settings, "retention_run") as command:
         return await make_retention(command.database, settings.retention, command.clock).run_now()
 
 
-def _rights(command: AuditedCommand) -> Rights:
-    return Rights(database=command.database, vault=command.vault, clock=command.clock)
+def _subject_access(command: AuditedCommand) -> SubjectAccess:
+    return SubjectAccess(database=command.database, vault=command.vault, clock=command.clock)
 
 
 def _number(subject: Person) -> str | None:

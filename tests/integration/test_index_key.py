@@ -24,7 +24,7 @@ from desk.inquiries.model import ClosedReason, Status
 from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import Rotation
-from desk.privacy.subject_access import Rights
+from desk.privacy.subject_access import SubjectAccess
 from desk.schema.migrate import migrate
 from desk.schema.tables import answers, callbacks
 from desk.vault.vault import Vault
@@ -86,8 +86,8 @@ async def test_subject_access_finds_rows_of_either_key(database: Database, clock
         desk = desk_of(database, clock, versions)
         made = await desk.registration.register(CALLER, call(n), "kirurgi", person(1), phone(1))
         await desk.outcomes.close(as_agent("kari"), made.callback.id, ClosedReason.OTHER, fence=None)
-    rights = Rights(database=database, vault=index_vault(*STEP_1), clock=clock)
-    assert len((await rights.export(person(1), "per"))["callbacks"]) == 2
+    rights = SubjectAccess(database=database, vault=index_vault(*STEP_1), clock=clock)
+    assert len((await rights.export(as_agent("per"), person(1)))["callbacks"]) == 2
 
 
 async def test_closed_callback_is_not_reopened_when_another_is_open(database: Database, clock: FakeClock) -> None:

@@ -11,17 +11,18 @@ from sqlalchemy import LargeBinary, String, Text, func, insert, select, update
 from typer.testing import CliRunner
 
 from api.web.background import repeating
-from desk.access.actor import CALLER, SYSTEM
+from desk.access.actor import CALLER, SYSTEM, Actor
 from desk.access.permissions import Scope
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import AttemptOutcome, CallKey, IncompleteStep
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Connection, Database
+from desk.database.unit_of_work import Unit
 from desk.inquiries.model import ClosedReason
 from desk.privacy import retention_repository as nights
 from desk.privacy.personal_columns import NOT_PERSONAL, PERSONAL
-from desk.privacy.retention import SILENT, Retention, Rules
-from desk.privacy.subject_access import Rights
+from desk.privacy.retention import SILENT, Retention, RetentionRules
+from desk.privacy.subject_access import SubjectAccess
 from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
 from innringing import app
 from tests.support.desk import sealed_database
@@ -34,7 +35,7 @@ NOTE = "ringer om kneet"
 
 
 def retention(database: Database, clock: FakeClock, **more: Any) -> Retention:
-    return Retention(database=database, clock=clock, rules=Rules(), rest=0, **more)
+    return Retention(database=database, clock=clock, rules=RetentionRules(), rest=0, **more)
 
 
 async def everything(database: Database) -> str:
@@ -148,10 +149,10 @@ async def test_open_reopened_and_held_callbacks_are_kept(
     waiting = await lived(desk, database, 1, close=False)
     reopened, held, lifted = [await lived(desk, database, n) for n in (2, 3, 4)]
     await desk.outcomes.reopen(as_agent("kari"), reopened)
-    rights = Rights(database=database, vault=old_vault(), clock=clock)
-    await rights.hold(held, "jurist", "NPE 2026/17")
-    await rights.hold(lifted, "jurist", "NPE 2026/18")
-    await rights.lift(lifted, "jurist")
+    rights = SubjectAccess(database=database, vault=old_vault(), clock=clock)
+    await rights.hold(as_agent("jurist"), held, "NPE 2026/17")
+    await rights.hold(as_agent("jurist"), lifted, "NPE 2026/18")
+    await rights.lift(as_agent("jurist"), lifted)
     clock.advance(DAYS + timedelta(days=1))
     run = await retention(database, clock).run_if_due()
     assert run is not None
@@ -173,9 +174,9 @@ async def test_hold_set_during_the_run_keeps_everything_or_is_refused(
 ) -> None:
     ids = [await lived(desk, database, n) for n in range(1, 7)]
     clock.advance(DAYS + timedelta(days=1))
-    rights = Rights(database=database, vault=old_vault(), clock=clock)
+    rights = SubjectAccess(database=database, vault=old_vault(), clock=clock)
     night = retention(database, clock, rows_a_step=1).run_if_due()
-    holds = [rights.hold(id, "jurist", "NPE 2026/17") for id in ids]
+    holds = [rights.hold(as_agent("jurist"), id, "NPE 2026/17") for id in ids]
     *held, _ = await asyncio.gather(*holds, night, return_exceptions=True)
     after = await everything(database)
     for n, found in enumerate(held, 1):
@@ -248,7 +249,7 @@ async def test_stored_answers_are_deleted_after_a_day(database: Database, clock:
     ],
 )
 def test_run_starts_at_its_hour(utc: datetime, night: date) -> None:
-    assert Rules(at=time(3, 30)).night(utc.replace(tzinfo=UTC)) == night
+    assert RetentionRules(at=time(3, 30)).night(utc.replace(tzinfo=UTC)) == night
 
 
 async def test_several_processes_run_once_a_night(desk: CallbackServices, database: Database, clock: FakeClock) -> None:
@@ -274,11 +275,11 @@ class Dying(Retention):
 
     steps = 0
 
-    async def _step(self, run: nights.Run) -> nights.Run | None:
+    async def _step(self, by: Actor | Unit, /, run: nights.RetentionRun) -> nights.RetentionRun | None:
         self.steps += 1
         if self.steps == 2:
             raise Killed
-        return await super()._step(run)
+        return await super()._step(by, run)
 
 
 async def test_another_process_continues_where_a_dead_one_stopped(
@@ -288,7 +289,7 @@ async def test_another_process_continues_where_a_dead_one_stopped(
         await lived(desk, database, n)
     clock.advance(DAYS + timedelta(days=1))
     with pytest.raises(Killed):
-        await Dying(database=database, clock=clock, rules=Rules(), rows_a_step=2, rest=0).run_if_due()
+        await Dying(database=database, clock=clock, rules=RetentionRules(), rows_a_step=2, rest=0).run_if_due()
     other = retention(database, clock, rows_a_step=2)
     assert await other.run_if_due() is None, "the runner may still live"
     clock.advance(SILENT)
@@ -303,11 +304,11 @@ async def test_process_that_returns_late_does_nothing(
     await lived(desk, database, 1)
     clock.advance(DAYS + timedelta(days=1))
     first = retention(database, clock)
-    taken = await first._take(Rules().night(clock.now()))
+    taken = await first._take(SYSTEM, RetentionRules().night(clock.now()))
     assert taken is not None
     clock.advance(SILENT)
     assert await retention(database, clock).run_if_due() is not None
-    assert await first._step(taken) is None
+    assert await first._step(SYSTEM, taken) is None
 
 
 async def test_retention_runs_in_the_background(desk: CallbackServices, database: Database, clock: FakeClock) -> None:
@@ -315,7 +316,7 @@ async def test_retention_runs_in_the_background(desk: CallbackServices, database
     clock.advance(DAYS + timedelta(days=1))
     nightly = retention(database, clock)
     async with repeating(nightly.run_if_due, not_done="nothing deleted", every=0.01):
-        while not ((found := (await nightly.nights())[0]) and found[0].finished_at):  # noqa: ASYNC110
+        while not ((found := (await nightly.nights(SYSTEM))[0]) and found[0].finished_at):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert found[0].deleted["callbacks"] == 1
 

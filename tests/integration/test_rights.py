@@ -15,7 +15,7 @@ from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
 from desk.history import repository as history
 from desk.inquiries.model import ClosedReason
-from desk.privacy.subject_access import Rights
+from desk.privacy.subject_access import SubjectAccess
 from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav
 from desk.schema.tables import answers, metadata, recordings
@@ -29,15 +29,17 @@ from tests.support.fakes import FakeClock
 
 
 @pytest.fixture
-def rights(database: Database, clock: FakeClock) -> Rights:
-    return Rights(database=database, vault=old_vault(), clock=clock)
+def rights(database: Database, clock: FakeClock) -> SubjectAccess:
+    return SubjectAccess(database=database, vault=old_vault(), clock=clock)
 
 
-async def test_export_contains_everything_stored(desk: CallbackServices, database: Database, rights: Rights) -> None:
+async def test_export_contains_everything_stored(
+    desk: CallbackServices, database: Database, rights: SubjectAccess
+) -> None:
     mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
     alaw = bytes(range(256)) * 40
     await Recordings(database=database, vault=old_vault(), clock=desk.lists._clock).keep(CALLER, mine, alaw)
-    told = await rights.export(person(1), "kari")
+    told = await rights.export(as_agent("kari"), person(1))
     (callback,) = told["callbacks"]
     assert callback["id"] == mine
     assert callback["patient_number"] == person(1).value
@@ -65,18 +67,20 @@ async def test_export_reports_values_that_do_not_open(
 ) -> None:
     await lived(desk, database, 1)
     wrong = sealed_database.Vault(identity_key=b"w" * 32, index_key=sealed_database.INDEX)
-    told = await Rights(database=database, vault=wrong, clock=clock).export(person(1), "kari")
+    told = await SubjectAccess(database=database, vault=wrong, clock=clock).export(as_agent("kari"), person(1))
     assert "can't be opened" in told["callbacks"][0]["patient_number"]
 
 
-async def test_erased_data_cannot_be_recovered(desk: CallbackServices, database: Database, rights: Rights) -> None:
+async def test_erased_data_cannot_be_recovered(
+    desk: CallbackServices, database: Database, rights: SubjectAccess
+) -> None:
     ids = [await lived(desk, database, 1)]
     heard = Recordings(database=database, vault=old_vault(), clock=desk.lists._clock)
     await heard.keep(CALLER, ids[0], b"\xd5" * 8000)
     ids.append((await desk.registration.register(CALLER, call(11), "hjerte", person(1), phone(1))).callback.id)
     await desk.outcomes.close(as_agent("kari"), ids[1], ClosedReason.OTHER, fence=None)
     other = await lived(desk, database, 2)
-    done = await rights.erase(person(1), "jurist")
+    done = await rights.erase(as_agent("jurist"), person(1))
     assert (sorted(done.deleted), list(done.open), list(done.held)) == (sorted(ids), [], [])
     left = await everything(database)
     assert [trace for trace in (*traces(1), "channel-11") if trace in left] == []
@@ -85,48 +89,48 @@ async def test_erased_data_cannot_be_recovered(desk: CallbackServices, database:
     async with a_unit(database) as unit:
         events = [(row.event, row.actor) for row in await history.of_inquiry(unit, ids[0])]
     assert events[-1] == ("person_erased", "jurist")
-    assert (await rights.export(person(1), "kari"))["callbacks"] == []
-    assert (await rights.erase(person(1), "kari")).deleted == []
+    assert (await rights.export(as_agent("kari"), person(1)))["callbacks"] == []
+    assert (await rights.erase(as_agent("kari"), person(1))).deleted == []
 
 
 async def test_open_and_held_callbacks_are_reported_and_kept(
-    desk: CallbackServices, database: Database, rights: Rights
+    desk: CallbackServices, database: Database, rights: SubjectAccess
 ) -> None:
     held = await lived(desk, database, 1)
-    await rights.hold(held, "jurist", "NPE 17")
+    await rights.hold(as_agent("jurist"), held, "NPE 17")
     waiting = (await desk.registration.register(CALLER, call(11), "kirurgi", person(1), phone(1))).callback.id
-    done = await rights.erase(person(1), "kari")
+    done = await rights.erase(as_agent("kari"), person(1))
     assert (list(done.deleted), list(done.open), list(done.held)) == ([], [waiting], [held])
     assert (await desk.lists.get(SYSTEM, waiting)).phone == phone(1)
-    await rights.lift(held, "jurist")
+    await rights.lift(as_agent("jurist"), held)
     await desk.outcomes.close(as_agent("kari"), waiting, ClosedReason.OTHER, fence=None)
-    assert len((await rights.erase(person(1), "kari")).deleted) == 2
+    assert len((await rights.erase(as_agent("kari"), person(1))).deleted) == 2
 
 
 async def test_phone_stands_for_callers_without_identity_number(
-    desk: CallbackServices, database: Database, rights: Rights
+    desk: CallbackServices, database: Database, rights: SubjectAccess
 ) -> None:
     nameless = (await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))).callback.id
     await desk.outcomes.close(as_agent("kari"), nameless, ClosedReason.OTHER, fence=None)
     named = (await desk.registration.register(CALLER, call(2), "kirurgi", person(2), phone(1))).callback.id
     await desk.registration.record_call(CALLER, call(3), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
-    told = await rights.export(phone(1), "kari")
+    told = await rights.export(as_agent("kari"), phone(1))
     assert [row["id"] for row in told["callbacks"]] == [nameless]
     assert [row["phone"] for row in told["calls"]] == [phone(1).e164]
-    done = await rights.erase(phone(1), "kari")
+    done = await rights.erase(as_agent("kari"), phone(1))
     assert (list(done.deleted), done.calls) == ([nameless], 1)
     assert (await desk.lists.get(SYSTEM, named)).phone == phone(1)
     with pytest.raises(CallbackNotFound):
         await desk.lists.get(SYSTEM, nameless)
 
 
-async def test_stored_answers_are_erased_too(database: Database, clock: FakeClock, rights: Rights) -> None:
+async def test_stored_answers_are_erased_too(database: Database, clock: FakeClock, rights: SubjectAccess) -> None:
     ids = await sealed_database.fill(database, clock, 11)
     async with database.begin() as connection:
         for n, about in ((1, ids[1]), (2, ids[3])):
             body = old_vault().seal(json.dumps({"id": about}), "answers.answer", n)
             await connection.execute(answers.update().where(answers.c.id == n).values(answer=body))
-    assert len((await rights.erase(person(1), "kari")).deleted) == 1
+    assert len((await rights.erase(as_agent("kari"), person(1))).deleted) == 1
     assert await count(database, answers) == 1
 
 

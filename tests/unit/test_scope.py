@@ -87,12 +87,12 @@ WITHOUT = {
     ),
     "deletes what has been kept long enough, in all departments": (
         "privacy/personal_columns.delete_answers",
-        "privacy/personal_columns.delete_these_answers",
+        "privacy/personal_columns.delete_answers_before",
         "privacy/personal_columns.due",
         "privacy/personal_columns.forget",
         "privacy/personal_columns.forget_calls_of_phone",
         "privacy/personal_columns.forget_incomplete_calls",
-        "privacy/personal_columns.held",
+        "privacy/personal_columns.count_held",
         "recordings/repository.remove",
     ),
     "operators' commands for one person's rights, in all departments": (
