@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
 PROCESSES ?= 3
 # Where the check of plain English is enforced; `python -m ops.machine.prose --report` counts what is left elsewhere.
-PLAIN := ivr ops/machine ops/softphone desk/files desk/key_rotation desk/ledger desk/messages desk/privacy desk/settings desk/vault \
+PLAIN := ivr ops/machine ops/softphone \
+	desk/files desk/idempotency desk/key_rotation desk/ledger desk/messages desk/privacy desk/settings desk/vault \
 	dialplan docker prompts Makefile pyproject.toml README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/decisions
 export INNRINGING_ENVIRONMENT ?= demo
 

@@ -4,7 +4,7 @@ A key is valid for 24 hours and for one agent.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -12,7 +12,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from api.access import Access, Worker
+from desk.access.actor import Actor
 from desk.callbacks.errors import CallbackNotFound
+from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.idempotency.errors import AnswerNotVisible
 
@@ -55,32 +57,20 @@ class Once:
     request: Request
     key: str | None
 
-    async def __call__(self, work: Callable[[], Awaitable[Answer]]) -> Response:
-        """Respond with the result of `work`. Raises what it raises, KeyUsedBefore and CallbackNotFound."""
+    async def __call__(self, work: Callable[[Actor | Unit], Awaitable[Answer]]) -> Response:
+        """Respond with the result of `work`, which passes what it gets to the services it calls.
+
+        Raises what it raises, KeyUsedBefore and CallbackNotFound.
+        """
         if self.key is None:
-            return respond(await work())
-
-        async def recorded() -> Answer:
-            answer = await work()
-            return replace(answer, callbacks=tuple(sorted(self.access.trail.callbacks)))
-
+            return respond(await work(self.access.actor))
         body = (await self.request.body()).decode("latin-1")
         asked = f"{self.request.method} {self.request.url.path}\n{body}"
         try:
-            answer, replayed = await self.access.services.answers.once(
-                self.access.agent.name, self.key, asked, recorded, scope=self.access.scope
-            )
+            answer, replayed = await self.access.services.answers.once(self.access.actor, self.key, asked, work)
         except AnswerNotVisible:
             raise CallbackNotFound from None  # as for any callback outside the agent's departments
-        if replayed:
-            self._record(answer)
         return respond(answer, replayed=replayed)
-
-    def _record(self, answer: Answer) -> None:
-        """Record what a stored response shows in the trail of the request that gets it now."""
-        self.access.trail.saw(*answer.callbacks)
-        if answer.department is not None:
-            self.access.actor.reached(answer.department)
 
 
 async def _once(request: Request, access: Worker, key: IdempotencyKey = None) -> Once:

@@ -31,10 +31,11 @@ from api.web.errors import NoPatient
 from api.web.problems import Statuses
 from api.web.text import PLAIN_TEXT
 from api.web.wording import what_happens_next
-from desk.access.actor import SYSTEM
+from desk.access.actor import SYSTEM, Actor
 from desk.callbacks.errors import CallbackNotFound, TooManyNumbers
 from desk.callbacks.model import Callback, CallbackFilter
 from desk.database.errors import BadCursor
+from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.idempotency.errors import KeyUsedBefore
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
@@ -145,9 +146,9 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
     """
     access.scope.require(body.department)
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         claiming = access.services.callbacks.claiming
-        claimed = await claiming.claim(access.actor, body.department, limit=body.limit, due_before=body.due_before)
+        claimed = await claiming.claim(by, body.department, limit=body.limit, due_before=body.due_before)
         access.services.metrics.count_claims(body.department, len(claimed))
         return answered(ClaimedCallbacks(items=[_claimed(callback) for callback in claimed]), of=body.department)
 
@@ -199,8 +200,8 @@ async def get_history(id: CallbackPath, access: Reader) -> HistoryOut:
 async def claim_named(id: CallbackPath, access: Worker, once: Idempotent) -> Response:
     """Claim this callback. You can take over a colleague's claim once its lease has run out."""
 
-    async def work() -> Answer:
-        claimed = await access.services.callbacks.claiming.claim_named(access.actor, id)
+    async def work(by: Actor | Unit) -> Answer:
+        claimed = await access.services.callbacks.claiming.claim_named(by, id)
         access.services.metrics.count_claims(claimed.department, 1)
         return answered(_claimed(claimed), version=claimed.version, of=claimed.department)
 
@@ -216,8 +217,8 @@ async def claim_named(id: CallbackPath, access: Worker, once: Idempotent) -> Res
 async def release(id: CallbackPath, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
     """Give up a claim. The callback waits again, at its old place in the queue."""
 
-    async def work() -> Answer:
-        return _as_it_stands(await access.services.callbacks.claiming.release(access.actor, id, body.fence))
+    async def work(by: Actor | Unit) -> Answer:
+        return _as_it_stands(await access.services.callbacks.claiming.release(by, id, body.fence))
 
     return await once(work)
 
@@ -231,9 +232,9 @@ async def release(id: CallbackPath, body: ReleaseIn, access: Worker, once: Idemp
 async def record_attempt(id: CallbackPath, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
     """Record the outcome of an attempt. `next` says what happens now."""
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         outcomes = access.services.callbacks.outcomes
-        after = await outcomes.record_attempt(access.actor, id, body.fence, body.outcome, note=body.note)
+        after = await outcomes.record_attempt(by, id, body.fence, body.outcome, note=body.note)
         department = access.services.departments().get(after.department)
         words = what_happens_next(after, department, access.services.clock.now())
         return answered(AttemptedCallback.of(after, next=words), version=after.version, of=after.department)
@@ -250,9 +251,9 @@ async def record_attempt(id: CallbackPath, body: AttemptIn, access: Worker, once
 async def close(id: CallbackPath, body: CloseIn, access: Worker, once: Idempotent) -> Response:
     """Close a callback. Only the agent who has claimed it can close it, with the `fence`."""
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         outcomes = access.services.callbacks.outcomes
-        closed = await outcomes.close(access.actor, id, body.reason, fence=body.fence, note=body.note)
+        closed = await outcomes.close(by, id, body.reason, fence=body.fence, note=body.note)
         return _as_it_stands(closed)
 
     return await once(work)
@@ -267,9 +268,9 @@ async def close(id: CallbackPath, body: CloseIn, access: Worker, once: Idempoten
 async def reopen(id: CallbackPath, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
     """Put a closed or unreachable callback back in the queue with a new promise. After a cut-off call it goes first."""
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         cut_off = body is not None and body.cut_off
-        return _as_it_stands(await access.services.callbacks.outcomes.reopen(access.actor, id, cut_off=cut_off))
+        return _as_it_stands(await access.services.callbacks.outcomes.reopen(by, id, cut_off=cut_off))
 
     return await once(work)
 

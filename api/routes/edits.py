@@ -23,7 +23,9 @@ from api.schemas.edits import (
 from api.schemas.fields import CallbackPath
 from api.web.errors import VersionNeeded
 from api.web.problems import Statuses
+from desk.access.actor import Actor
 from desk.callbacks.errors import IdentityNotTaken
+from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.inquiries.errors import AlreadyOpenThere, VersionConflict
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
@@ -72,7 +74,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
     """
     access.scope.require(body.department)
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         parts = access.services
         rules = parts.departments().get(body.department)
         patient = None
@@ -82,7 +84,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
             )
         phone = parse_phone(body.phone, allow_foreign=rules.allow_foreign or parts.settings.numbers.allow_foreign)
         booked = await parts.callbacks.edits.book(
-            access.actor,
+            by,
             body.department,
             patient,
             phone,
@@ -132,9 +134,9 @@ async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Ide
     `promise_kept` says whether the promise that the caller heard still stands; a promise in the past never does.
     """
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         sent = await access.services.callbacks.edits.transfer(
-            access.actor,
+            by,
             id,
             body.department,
             keep_promise=body.keep_promise,
@@ -168,9 +170,9 @@ async def extend(id: CallbackPath, body: ExtendIn, access: Worker) -> Response:
 async def promise_anew(id: CallbackPath, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
     """Make a new promise and notify the patient by SMS. Earlier promises stay in the ledger."""
 
-    async def work() -> Answer:
+    async def work(by: Actor | Unit) -> Answer:
         edits = access.services.callbacks.edits
-        given = await edits.promise_anew(access.actor, id, by=body.by, fence=body.fence, sms=body.sms)
+        given = await edits.promise_anew(by, id, by=body.by, fence=body.fence, sms=body.sms)
         out = PromisedCallback.of(given.callback, sms_queued=given.sms_queued)
         return answered(out, version=given.callback.version, of=given.callback.department)
 

@@ -11,12 +11,12 @@ from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
 from desk.access.actor import CALLER
-from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
 from desk.callbacks.model import Callback, CallKey
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.database.engine import Database
+from desk.database.unit_of_work import Unit
 from desk.errors import SettingsError
 from desk.idempotency.answers import Answer, Answers
 from desk.inquiries.errors import IllegalMove
@@ -103,12 +103,12 @@ async def test_closed_callback_is_not_reopened_when_another_is_open(database: Da
 
 
 async def test_repeated_request_is_recognised_under_either_key(database: Database, clock: FakeClock) -> None:
-    async def work() -> Answer:
+    async def work(unit: Unit) -> Answer:
         return Answer(201, "{}")
 
     for versions, given_before in ((STEP_0, False), (STEP_1, True), (STEP_2, True)):
         kept = Answers(database=database, vault=index_vault(*versions), clock=clock)
-        assert (await kept.once("kari", "key", "request", work, scope=EVERYTHING))[1] is given_before
+        assert (await kept.once(as_agent("kari"), "key", "request", work))[1] is given_before
     await keyring(database, index_vault(*STEP_0)).check()
     await keyring(database, index_vault(*STEP_2)).check()
     assert await keyring(database, index_vault(*STEP_2)).retire_unused() == []
@@ -120,13 +120,13 @@ async def test_repeated_request_is_recognised_under_either_key(database: Databas
 async def test_client_key_is_not_stored_in_clear(database: Database, clock: FakeClock) -> None:
     """It may be any text, even a patient's number."""
 
-    async def work() -> Answer:
+    async def work(unit: Unit) -> Answer:
         return Answer(201, "{}")
 
     number, vault = person(1).value, index_vault(*STEP_0)
     kept = Answers(database=database, vault=vault, clock=clock)
     for given_before in (False, True):
-        assert (await kept.once("kari", number, "request", work, scope=EVERYTHING))[1] is given_before
+        assert (await kept.once(as_agent("kari"), number, "request", work))[1] is given_before
     async with database.read() as connection:
         (key,) = (await connection.execute(select(answers.c.key))).scalars()
     assert number not in key
@@ -136,7 +136,7 @@ async def test_request_sent_to_several_processes_at_once_is_executed_once(migrat
     """Also while they store its key with different index keys."""
     done = list[int]()
 
-    async def work() -> Answer:
+    async def work(unit: Unit) -> Answer:
         done.append(1)
         await asyncio.sleep(0)
         return Answer(201, "{}")
@@ -147,7 +147,7 @@ async def test_request_sent_to_several_processes_at_once_is_executed_once(migrat
             database = Database(migrated_url, pool_size=2)
             stack.push_async_callback(database.close)
             kept.append(Answers(database=database, vault=index_vault(*versions), clock=clock))
-        told = await asyncio.gather(*(each.once("kari", "key", "request", work, scope=EVERYTHING) for each in kept))
+        told = await asyncio.gather(*(each.once(as_agent("kari"), "key", "request", work) for each in kept))
     assert sorted(before for _, before in told) == [False] + [True] * 7
     assert len(done) == 1
 
