@@ -14,7 +14,7 @@ from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.messaging.gateways import open_gateway
-from api.openapi import DOCUMENT_PATH, describe
+from api.openapi import describe
 from api.openapi import router as docs
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
@@ -40,11 +40,12 @@ from api.routes import (
     audit as audit_routes,
 )
 from api.services import Services
+from api.web.audit_rules import require_audit_rules
 from api.web.background import repeating
 from api.web.errors import STATUSES as WEB_STATUSES
 from api.web.events.live import Live
 from api.web.metrics import Metrics
-from api.web.middleware.audit import Audited
+from api.web.middleware.audit import AuditMiddleware
 from api.web.middleware.forwarding import ForwardedMiddleware
 from api.web.middleware.hosts import AllowedHostsMiddleware
 from api.web.middleware.limits import RequestLimits
@@ -119,12 +120,13 @@ def create_app(
     """Create the application. Without `services` it opens its own at start-up and closes them at the end.
 
     Services passed in need no start-up, and the caller closes them: see `open_services` and `build_services`.
+    Raises MissingAuditRule when an endpoint does not say what the audit records about it.
     """
     metrics = services.metrics if services is not None else Metrics()
     app = FastAPI(
         title="Innringing",
         version=version("innringing"),
-        openapi_url=DOCUMENT_PATH,
+        openapi_url=None,  # api/openapi.py serves the document
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # no redirect is built from the Host header
@@ -133,13 +135,14 @@ def create_app(
     if services is not None:
         app.state.services = services
     # The last one added is the outermost.
-    app.add_middleware(Audited)
+    app.add_middleware(AuditMiddleware)
     app.add_middleware(AllowedHostsMiddleware, hosts=settings.api.hosts)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)
     use_problem_documents(app)
     add_routes(app)
+    require_audit_rules(app)
     document: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:

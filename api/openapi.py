@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from api.web.audit_rules import unaudited
 from api.web.problems import MEDIA_TYPE, Problem
 
 API = "/api/v1"
@@ -77,22 +78,32 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return document
 
 
+@router.get(DOCUMENT_PATH)
+@unaudited("what the API is; the same for everyone")
+async def document(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
+
+
 @router.get(DOCS_PATH)
+@unaudited("a page about the API, the same for everyone")
 async def page() -> Response:
     return HTMLResponse(PAGE, headers={"Content-Security-Policy": POLICY})
 
 
 @router.get(DOCS_PATH + "/start.js")
+@unaudited("a part of the page about the API")
 async def start() -> Response:
     return Response(START, media_type="text/javascript")
 
 
 @router.get(DOCS_PATH + "/swagger-ui-bundle.js")
+@unaudited("a part of the page about the API")
 def bundle() -> Response:
     return _asset("swagger-ui-bundle.js", "text/javascript")
 
 
 @router.get(DOCS_PATH + "/swagger-ui.css")
+@unaudited("a part of the page about the API")
 def style() -> Response:
     return _asset("swagger-ui.css", "text/css")
 

@@ -75,7 +75,7 @@ class Access(Generic[S]):
             return self.scope.within(self.departments())
         named = [asked] if isinstance(asked, str) else asked
         for slug in named:
-            self.scope.require(slug)
+            self.actor.require(slug)
             self.services.departments().get(slug)
         return self.scope.within(named)
 
@@ -137,7 +137,7 @@ def signed_in(
         credential = await credential_of(request, services, credentials)
         agent = credential.agent
         scope = agent.scope(permission)
-        _trace(request, credential, scope)
+        _trace(request, credential)
         accepting.check(credential.session)
         if not agent.may(permission):
             raise RoleNotAllowed
@@ -162,7 +162,7 @@ def logged_in(accepting: Unfinished = FINISHED_ONLY) -> Callable[..., Awaitable[
         credential = await credential_of(request, services, credentials)
         if credential.session is None:
             raise NotSignedIn
-        _trace(request, credential, None)
+        _trace(request, credential)
         accepting.check(credential.session)
         return PersonalAccess(
             credential.agent, services, credential.session, credential.secret, trace_of(request).trail
@@ -171,9 +171,9 @@ def logged_in(accepting: Unfinished = FINISHED_ONLY) -> Callable[..., Awaitable[
     return dependency
 
 
-def _trace(request: Request, credential: Credential, scope: Scope | None) -> None:
+def _trace(request: Request, credential: Credential) -> None:
     """Record for the audit and the log who the request is from, and by which session or token."""
     trace = trace_of(request)
-    trace.who, trace.scope, trace.session = credential.agent.name, scope, credential.name
+    trace.who, trace.session = credential.agent.name, credential.name
     trace.role = ",".join(sorted({grant.role.value for grant in credential.agent.grants}))
     structlog.contextvars.bind_contextvars(agent=credential.agent.name)

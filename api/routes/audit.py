@@ -4,7 +4,7 @@ import re
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
@@ -13,8 +13,9 @@ from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.audit import AuditPage, AuditRowOut, ExtractIn, ExtractLineOut, ExtractOut, Form
 from api.schemas.fields import Moment
-from api.web.middleware.trace import trace_of
+from api.web.audit_rules import audited
 from api.web.text import PLAIN_TEXT
+from desk.audit.actions import AuditAction
 from desk.audit.audit import AuditOutcome
 from desk.audit.extract import as_csv, lines
 from desk.audit.repository import AuditFilter
@@ -35,17 +36,15 @@ def _no_number(text: str) -> str:
 
 
 @router.get("", operation_id="list_audit", responses=problems(NO_DEPARTMENT))
+@audited(AuditAction.LIST_AUDIT)
 async def list_audit(
     access: Auditor,
-    request: Request,
     since: Annotated[Moment | None, Query(alias="from", description="Rows from this time on.")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="Rows before this time.")] = None,
     who: Annotated[
         str | None, AfterValidator(_no_number), Query(min_length=1, max_length=128, pattern=PLAIN_TEXT)
     ] = None,
-    action: Annotated[
-        str | None, Query(pattern="^[a-z_]{1,64}$", description="An action, such as `get_patient`.")
-    ] = None,
+    action: Annotated[AuditAction | None, Query(description="An action, such as `get_patient`.")] = None,
     department: DepartmentQuery = None,
     callback: UUID | None = None,
     outcome: AuditOutcome | None = None,
@@ -61,13 +60,13 @@ async def list_audit(
     """
     scope = access.looking(department) if department is not None else access.scope
     if callback is not None:
-        trace_of(request).callbacks.add(str(callback))
+        access.trail.saw(str(callback))
     wanted = AuditFilter(
         departments=scope.departments,
         since=since,
         until=until,
         who=who,
-        action=action,
+        action=action.value if action is not None else None,
         department=department,
         callback=str(callback) if callback is not None else None,
         outcome=outcome.value if outcome is not None else None,
@@ -89,13 +88,14 @@ async def list_audit(
         **problems(),
     },
 )
-async def extract_audit(body: ExtractIn, access: Auditor, request: Request) -> Response:
+@audited(AuditAction.EXTRACT_AUDIT)
+async def extract_audit(body: ExtractIn, access: Auditor) -> Response:
     """List who has read one patient's callbacks, newest first, in words for the patient («innsyn i logg»)."""
     parts = access.services
     number = parse_identity(
         body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.numbers.enable_h_numbers
     ).value
-    trace_of(request).patient = number
+    access.trail.revealed(number)
     page = await parts.audit.of_patient(number, access.scope.departments, cursor=body.cursor, limit=body.limit)
     known = parts.departments()
     repeats = await parts.audit.repeats(page.items)

@@ -27,11 +27,13 @@ from api.schemas.callbacks import (
 from api.schemas.fields import LANGUAGE, SLUG, CallbackPath, Moment
 from api.schemas.history import HistoryOut, HistoryRowOut
 from api.services import SharedPage
+from api.web.audit_rules import audited
 from api.web.errors import NoPatient
 from api.web.problems import Statuses
 from api.web.text import PLAIN_TEXT
 from api.web.wording import what_happens_next
 from desk.access.actor import SYSTEM, Actor
+from desk.audit.actions import AuditAction
 from desk.callbacks.errors import CallbackNotFound, TooManyNumbers
 from desk.callbacks.model import Callback, CallbackFilter
 from desk.database.errors import BadCursor
@@ -68,6 +70,7 @@ def _no_number(text: str | None) -> str | None:
 
 
 @router.get("", operation_id="list_callbacks", response_model=CallbackPage, responses=problems(NO_DEPARTMENT))
+@audited(AuditAction.LIST_CALLBACKS, listed=True)
 async def list_callbacks(
     access: Reader,
     department: Annotated[
@@ -139,12 +142,13 @@ def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozense
     response_model=ClaimedCallbacks,
     responses=problems(NO_DEPARTMENT, CONFLICT),
 )
+@audited(AuditAction.CLAIM_NEXT)
 async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Response:
     """Claim the next callbacks of a department, one or a whole round. No two agents get the same callback.
 
     The list is empty when no callback waits.
     """
-    access.scope.require(body.department)
+    access.actor.require(body.department)
 
     async def work(by: Actor | Unit) -> Answer:
         claiming = access.services.callbacks.claiming
@@ -156,6 +160,7 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
 
 
 @router.get("/{id:uuid}", operation_id="get_callback", response_model=CallbackOut, responses=problems(NOT_FOUND))
+@audited(AuditAction.GET_CALLBACK)
 async def get_callback(id: CallbackPath, access: Reader) -> Response:
     """Return a callback. Send its ETag as If-Match to change it."""
     return respond(_as_it_stands(await access.services.callbacks.lists.get(access.actor, id)))
@@ -172,6 +177,7 @@ async def get_callback(id: CallbackPath, access: Reader) -> Response:
         ),
     ),
 )
+@audited(AuditAction.GET_PATIENT)
 async def get_patient(id: CallbackPath, access: Worker) -> FullPatientOut:
     """Return the whole national identity number. Each read is recorded in the history, with your name."""
     try:
@@ -185,6 +191,7 @@ async def get_patient(id: CallbackPath, access: Worker) -> FullPatientOut:
 
 
 @router.get("/{id:uuid}/history", operation_id="get_history", responses=problems(NOT_FOUND))
+@audited(AuditAction.GET_HISTORY)
 async def get_history(id: CallbackPath, access: Reader) -> HistoryOut:
     """List everything that has happened to the callback, oldest first."""
     rows = await access.services.callbacks.lists.history(access.actor, id)
@@ -197,6 +204,7 @@ async def get_history(id: CallbackPath, access: Reader) -> HistoryOut:
     response_model=ClaimedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.CLAIM_NAMED)
 async def claim_named(id: CallbackPath, access: Worker, once: Idempotent) -> Response:
     """Claim this callback. You can take over a colleague's claim once its lease has run out."""
 
@@ -214,6 +222,7 @@ async def claim_named(id: CallbackPath, access: Worker, once: Idempotent) -> Res
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.RELEASE)
 async def release(id: CallbackPath, body: ReleaseIn, access: Worker, once: Idempotent) -> Response:
     """Give up a claim. The callback waits again, at its old place in the queue."""
 
@@ -229,6 +238,7 @@ async def release(id: CallbackPath, body: ReleaseIn, access: Worker, once: Idemp
     response_model=AttemptedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.RECORD_ATTEMPT)
 async def record_attempt(id: CallbackPath, body: AttemptIn, access: Worker, once: Idempotent) -> Response:
     """Record the outcome of an attempt. `next` says what happens now."""
 
@@ -248,6 +258,7 @@ async def record_attempt(id: CallbackPath, body: AttemptIn, access: Worker, once
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.CLOSE)
 async def close(id: CallbackPath, body: CloseIn, access: Worker, once: Idempotent) -> Response:
     """Close a callback. Only the agent who has claimed it can close it, with the `fence`."""
 
@@ -265,6 +276,7 @@ async def close(id: CallbackPath, body: CloseIn, access: Worker, once: Idempoten
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.REOPEN)
 async def reopen(id: CallbackPath, access: Worker, once: Idempotent, body: ReopenIn | None = None) -> Response:
     """Put a closed or unreachable callback back in the queue with a new promise. After a cut-off call it goes first."""
 

@@ -8,11 +8,14 @@ from api.access import Reader
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.calls import CallOut, CallPage
+from api.web.audit_rules import audited
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
 
 
 @router.get("", operation_id="list_calls", responses=problems(NO_DEPARTMENT))
+@audited(AuditAction.LIST_CALLS, listed=True)
 async def list_calls(
     access: Reader,
     department: DepartmentQuery = None,

@@ -9,8 +9,10 @@ from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT
 from api.schemas.departments import ClosureIn, ClosureOut, DepartmentList, DepartmentOut
 from api.schemas.fields import SLUG
+from api.web.audit_rules import audited
 from api.web.problems import Statuses
 from desk.access.errors import DepartmentNotAllowed
+from desk.audit.actions import AuditAction
 from desk.departments.errors import DepartmentNotFound
 from desk.promises.model import DelayReason
 
@@ -23,6 +25,7 @@ STATUSES: Final[Statuses] = {
 
 
 @router.get("", operation_id="list_departments", responses=problems())
+@audited(AuditAction.LIST_DEPARTMENTS)
 async def list_departments(
     access: SignedIn,
     everywhere: Annotated[
@@ -41,6 +44,7 @@ async def list_departments(
     status_code=201,
     responses=problems(NO_DEPARTMENT),
 )
+@audited(AuditAction.CLOSE_QUEUE)
 async def close_queue(
     access: Closer, slug: Annotated[str, Path(max_length=64, pattern=SLUG)], closure: ClosureIn
 ) -> ClosureOut:

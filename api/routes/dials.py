@@ -9,7 +9,9 @@ from api.openapi import API, problems
 from api.routes.parameters import CONFLICT
 from api.schemas.dials import DialIn, DialOut
 from api.schemas.fields import CallbackPath
+from api.web.audit_rules import audited
 from api.web.problems import Statuses
+from desk.audit.actions import AuditAction
 from desk.dials.errors import (
     DialCapReached,
     DialInProgress,
@@ -47,6 +49,7 @@ NO_DIAL = (404, "There is no such callback, or no dial was requested for it.")
         (429, "The daily limit of calls for this number or for you is reached."),
     ),
 )
+@audited(AuditAction.DIAL)
 async def dial(id: CallbackPath, body: DialIn, access: Worker) -> DialOut:
     """Call your phone, and once you answer, the patient, showing the department's number.
 
@@ -57,12 +60,14 @@ async def dial(id: CallbackPath, body: DialIn, access: Worker) -> DialOut:
 
 
 @router.get("/{id:uuid}/dial", operation_id="get_dial", responses=problems(NO_DIAL))
+@audited(AuditAction.GET_DIAL)
 async def get_dial(id: CallbackPath, access: Reader) -> DialOut:
     """Return the newest dial of the callback."""
     return DialOut.of(await access.services.dials.latest(access.actor, id))
 
 
 @router.delete("/{id:uuid}/dial", operation_id="cancel_dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
+@audited(AuditAction.CANCEL_DIAL)
 async def cancel_dial(id: CallbackPath, access: Worker) -> DialOut:
     """End your dial and hang up both phones. `state` becomes `ended` once that is done."""
     return DialOut.of(await access.services.dials.cancel(access.actor, id))

@@ -21,9 +21,11 @@ from api.schemas.edits import (
     TransferredCallback,
 )
 from api.schemas.fields import CallbackPath
+from api.web.audit_rules import audited
 from api.web.errors import VersionNeeded
 from api.web.problems import Statuses
 from desk.access.actor import Actor
+from desk.audit.actions import AuditAction
 from desk.callbacks.errors import IdentityNotTaken
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
@@ -67,12 +69,13 @@ IfMatch = Annotated[
         **problems(NO_DEPARTMENT, (409, "The Idempotency-Key was used for a different request.")),
     },
 )
+@audited(AuditAction.BOOK)
 async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
     """Book a callback on behalf of a patient. `promise` in the response is what to say to them.
 
     A person with an open callback in the department gets no second one.
     """
-    access.scope.require(body.department)
+    access.actor.require(body.department)
 
     async def work(by: Actor | Unit) -> Answer:
         parts = access.services
@@ -109,6 +112,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
         (428, "If-Match is required: send the version you read."),
     ),
 )
+@audited(AuditAction.AMEND)
 async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
     """Change the priority or the note of the version you read. This works on claimed callbacks too."""
     given = body.model_fields_set
@@ -128,6 +132,7 @@ async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMat
     response_model=TransferredCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.TRANSFER)
 async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Idempotent) -> Response:
     """Transfer an open callback to another department, yours or not. Both departments' histories show it.
 
@@ -155,6 +160,7 @@ async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Ide
     response_model=ClaimedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.EXTEND)
 async def extend(id: CallbackPath, body: ExtendIn, access: Worker) -> Response:
     """Extend the claim by a full lease from now. `version` does not change, and repeating it is harmless."""
     held = await access.services.callbacks.claiming.extend(access.actor, id, body.fence)
@@ -167,6 +173,7 @@ async def extend(id: CallbackPath, body: ExtendIn, access: Worker) -> Response:
     response_model=PromisedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
+@audited(AuditAction.CHANGE_PROMISE)
 async def promise_anew(id: CallbackPath, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
     """Make a new promise and notify the patient by SMS. Earlier promises stay in the ledger."""
 

@@ -10,10 +10,12 @@ from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit, Number
 from api.routes.tokens import bearer_of
 from api.schemas.emergency import EmergencyIn, EmergencyOut, EmergencyPage
+from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
 from desk.access.permissions import Permission
 from desk.accounts.errors import EmergencyNotFound, EmergencyNotNeeded
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=f"{API}/emergency-access", tags=["emergency access"])
 
@@ -29,6 +31,7 @@ STATUSES: Final[Statuses] = {
     status_code=201,
     responses=problems(NO_DEPARTMENT, (409, "You already have access to the department.")),
 )
+@audited(AuditAction.OPEN_EMERGENCY)
 async def open_emergency(body: EmergencyIn, access: Reader, request: Request) -> EmergencyOut:
     """Open a department to yourself for a short time: to read and, if you are an agent elsewhere, to work.
 
@@ -45,6 +48,7 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
 
 
 @router.get("", operation_id="list_emergency_access", responses=problems(NO_DEPARTMENT))
+@audited(AuditAction.LIST_EMERGENCIES)
 async def list_emergencies(
     access: Reader, department: DepartmentQuery = None, cursor: Cursor = None, limit: Limit = 50
 ) -> EmergencyPage:
@@ -61,6 +65,7 @@ async def list_emergencies(
     operation_id="end_emergency_access",
     responses=problems((404, "There is no such emergency access of yours to end.")),
 )
+@audited(AuditAction.END_EMERGENCY)
 async def end_emergency(number: Number, access: Reader, request: Request) -> EmergencyOut:
     """End an emergency access early: your own, or one in a department you lead. Repeating it changes nothing."""
     ended = await access.services.emergencies.end(access.acting(Permission.CLOSE), number)

@@ -8,9 +8,11 @@ from pydantic import WithJsonSchema
 from api.access import Reader
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, DepartmentQuery
+from api.web.audit_rules import audited
 from api.web.events.live import EventReader
 from api.web.events.stream import HEARTBEAT_SECONDS, EventStream
 from desk.access.permissions import Permission
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=f"{API}/events", tags=["events"])
 
@@ -62,6 +64,7 @@ Seconds = Annotated[
     status_code=200,
     responses={**problems(NO_DEPARTMENT), **STREAM},
 )
+@audited(AuditAction.EVENTS, sends=AuditAction.EVENTS_SENT)
 async def events(
     access: Reader,
     department: DepartmentQuery = None,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from api.readiness import check_database
 from api.schemas.health import AliveOut, ComponentOut, ReadyOut
 from api.services import Services, services_of
+from api.web.audit_rules import unaudited
 from api.web.metrics import CONTENT_TYPE
 from api.web.problems import Statuses
 from desk.database.errors import StorageUnavailable
@@ -24,6 +25,7 @@ Inside = Annotated[Services, Depends(services_of)]
 
 
 @router.get("/healthz", operation_id="get_health")
+@unaudited("says only that the process lives; machines ask every few seconds")
 async def alive() -> AliveOut:
     """Answer. This says nothing about the database or Asterisk, which a restart would not fix."""
     return AliveOut(alive=True)
@@ -34,6 +36,7 @@ async def alive() -> AliveOut:
     operation_id="get_readiness",
     responses={503: {"model": ReadyOut, "description": "A dependency does not answer."}},
 )
+@unaudited("says whether dependencies answer; machines ask every few seconds")
 async def ready(services: Inside, response: Response) -> ReadyOut:
     """Report whether the database and Asterisk answer; 503 when one does not.
 
@@ -61,6 +64,7 @@ async def ready(services: Inside, response: Response) -> ReadyOut:
 @router.get(
     "/metrics", operation_id="get_metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
+@unaudited("counts, no one's data; machines ask every few seconds")
 async def metrics(services: Inside) -> Response:
     """Return metrics for Prometheus. The queue is omitted while the database is away."""
     try:

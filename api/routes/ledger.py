@@ -18,6 +18,8 @@ from api.schemas.ledger import (
     WarningOut,
     WarningPage,
 )
+from api.web.audit_rules import audited
+from desk.audit.actions import AuditAction
 from desk.ledger.forecast import PromiseState
 
 router = APIRouter(prefix=API, tags=["promises"])
@@ -31,6 +33,7 @@ Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
     response_model=DepartmentPromisesOut,
     responses=problems(NO_DEPARTMENT),
 )
+@audited(AuditAction.DEPARTMENT_PROMISES, listed=True)
 async def department_promises(
     slug: Department,
     access: Reader,
@@ -56,6 +59,7 @@ async def department_promises(
     response_model=WarningPage,
     responses=problems(NO_DEPARTMENT),
 )
+@audited(AuditAction.DEPARTMENT_WARNINGS, listed=True)
 async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """List warnings of promises at risk, oldest first. Each promise gets one warning, before it breaks."""
     page = await access.services.ledger.warnings(access.actor, slug, cursor=cursor, limit=limit)
@@ -66,6 +70,7 @@ async def department_warnings(slug: Department, access: Reader, cursor: Cursor =
 @router.get(
     "/departments/{slug}/intake", operation_id="get_intake", response_model=IntakeOut, responses=problems(NO_DEPARTMENT)
 )
+@audited(AuditAction.DEPARTMENT_INTAKE)
 async def department_intake(
     slug: Department,
     access: Reader,
@@ -83,6 +88,7 @@ async def department_intake(
     response_model=CallbackPromises,
     responses=problems(NOT_FOUND),
 )
+@audited(AuditAction.CALLBACK_PROMISES)
 async def callback_promises(id: CallbackPath, access: Reader) -> Response:
     """List every promise given for this callback, oldest first, each with its own outcome."""
     judged = await access.services.ledger.of_callback(access.actor, id)

@@ -14,9 +14,11 @@ from api.auth.oidc.pages import page, question, wants_page
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.openapi import API
 from api.services import Services, services_of
+from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import registered
 from desk.accounts.errors import AgentDisabled, AgentNameTaken
+from desk.audit.actions import AuditAction
 from desk.errors import DeskError
 
 LOGIN_COOKIE: Final = "innringing-login"
@@ -31,6 +33,7 @@ Long = Annotated[str | None, Query(max_length=4000)]
 
 
 @router.get("")
+@audited(AuditAction.BEGIN_LOG_IN)
 async def begin_log_in(request: Request, services: Inside, after: Short = None) -> Response:
     """To the provider, for who clicked on a page of ours; others get such a page. `after`: the page to come back to.
 
@@ -56,6 +59,7 @@ async def begin_log_in(request: Request, services: Inside, after: Short = None) 
 
 
 @router.get("/callback")
+@audited(AuditAction.FINISH_LOG_IN)
 async def finish_log_in(
     request: Request,
     services: Inside,
@@ -82,6 +86,7 @@ async def finish_log_in(
 
 
 @router.post("/backchannel-logout")
+@audited(AuditAction.LOG_OUT_FROM_PROVIDER)
 async def log_out_from_provider(request: Request, services: Inside) -> Response:
     """The provider tells that somebody logged out there (OpenID Connect Back-Channel Logout 1.0)."""
     single_sign_on = _single_sign_on(services)

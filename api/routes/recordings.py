@@ -8,7 +8,9 @@ from fastapi.responses import Response
 from api.access import Worker
 from api.openapi import API, problems
 from api.schemas.fields import CallbackPath
+from api.web.audit_rules import audited
 from api.web.problems import Statuses
+from desk.audit.actions import AuditAction
 from desk.recordings.errors import RecordingNotFound
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
@@ -34,6 +36,7 @@ NAMED = 'inline; filename="recording.wav"'
         **problems((404, "There is no such callback, or it has no recording.")),
     },
 )
+@audited(AuditAction.GET_RECORDING)
 async def get_recording(id: CallbackPath, access: Worker) -> Response:
     """Return what the caller said the call is about. Each read is recorded in the history, with your name.
 

@@ -8,6 +8,7 @@ from api.access import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
 from api.schemas.second_factors import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut
 from api.schemas.sessions import SessionOut
+from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
 from desk.access.permissions import Permission
@@ -18,6 +19,7 @@ from desk.accounts.errors import (
     SecondFactorNotStarted,
     WrongCode,
 )
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=f"{API}/second-factor", tags=["session"])
 
@@ -33,6 +35,7 @@ NO_AGENT = (404, "There is no such agent within your departments.")
 
 
 @router.get("", operation_id="get_second_factor", responses=problems(NO_AGENT))
+@audited(AuditAction.SECOND_FACTOR)
 async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondFactorOut:
     """Return whether your log-in has a second factor, and how many recovery codes are left."""
     check_manages(access.agent, agent)
@@ -40,6 +43,7 @@ async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondF
 
 
 @router.post("", operation_id="start_second_factor", status_code=201, responses=problems())
+@audited(AuditAction.START_SECOND_FACTOR)
 async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
     """Start adding a second factor, and return the secret for your authenticator. Confirm it within fifteen minutes.
 
@@ -54,6 +58,7 @@ async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
     operation_id="confirm_second_factor",
     responses=problems((409, "No second factor is being added, or it took too long.")),
 )
+@audited(AuditAction.CONFIRM_SECOND_FACTOR)
 async def confirm_second_factor(
     access: InOneToAdd, body: CodeIn, request: Request, response: Response
 ) -> SecondFactorAddedOut:
@@ -73,6 +78,7 @@ async def confirm_second_factor(
     status_code=204,
     responses=problems((404, "There is no such agent, or no second factor.")),
 )
+@audited(AuditAction.REMOVE_SECOND_FACTOR)
 async def remove_second_factor(
     access: InSession, request: Request, response: Response, agent: AgentQuery = None
 ) -> None:

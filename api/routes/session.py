@@ -11,6 +11,7 @@ from api.openapi import API, problems
 from api.routes.parameters import Number
 from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
 from api.services import Services, services_of
+from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
 from desk.access.actor import SYSTEM
@@ -32,6 +33,7 @@ from desk.accounts.errors import (
 )
 from desk.accounts.login import LoginResult
 from desk.accounts.sessions.model import Session, csrf_of
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=API, tags=["session"])
 
@@ -55,6 +57,7 @@ TOO_MANY = (429, "Too many failed attempts. Wait for the seconds in Retry-After.
 
 
 @router.post("/session", operation_id="log_in", status_code=201, responses=problems(TOO_MANY))
+@audited(AuditAction.LOG_IN)
 async def log_in(
     body: LogInIn, request: Request, response: Response, services: Annotated[Services, Depends(services_of)]
 ) -> SessionOut:
@@ -84,12 +87,14 @@ async def log_in(
 
 
 @router.get("/session", operation_id="get_session", responses=problems())
+@audited(AuditAction.GET_SESSION)
 async def current(access: InAnySession) -> SessionOut:
     """Return who is logged in, until when, and the CSRF token of this session."""
     return _out(access.services, access.session, csrf_of(access.secret))
 
 
 @router.delete("/session", operation_id="log_out", status_code=204, responses=problems())
+@audited(AuditAction.LOG_OUT)
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out of this session."""
     await access.services.sessions.end(access.acting(Permission.SIGN_IN), access.secret)
@@ -97,6 +102,7 @@ async def log_out(access: InAnySession, request: Request, response: Response) ->
 
 
 @router.delete("/sessions", operation_id="log_out_everywhere", status_code=204, responses=problems())
+@audited(AuditAction.LOG_OUT_EVERYWHERE)
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
     """Log out of all your sessions. This requires a log-in within the last ten minutes."""
     access.require_recent()
@@ -109,6 +115,7 @@ async def log_out_everywhere(access: InSession, request: Request, response: Resp
     operation_id="list_sessions",
     responses=problems((404, "There is no such agent within your departments.")),
 )
+@audited(AuditAction.LIST_SESSIONS)
 async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionList:
     """List your 200 newest sessions, newest first."""
     check_manages(access.agent, agent)
@@ -122,6 +129,7 @@ async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionL
     status_code=204,
     responses=problems((404, "There is no such session of yours to end.")),
 )
+@audited(AuditAction.END_SESSION)
 async def end_session(number: Number, access: InSession, request: Request, response: Response) -> None:
     """End a session: your own or, with `manage`, one of an agent in your departments.
 
@@ -137,6 +145,7 @@ async def end_session(number: Number, access: InSession, request: Request, respo
 
 
 @router.post("/session/password", operation_id="change_password", responses=problems(TOO_MANY))
+@audited(AuditAction.CHANGE_PASSWORD)
 async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
     """Change your password. All your sessions end, and the response starts a new one."""
     departments = access.services.departments()

@@ -12,9 +12,11 @@ from api.messaging.link_mobility import reported
 from api.openapi import problems
 from api.schemas.sms import ReceivedOut, ReportIn
 from api.services import Services, services_of
+from api.web.audit_rules import audited
 from api.web.errors import NotSignedIn
 from api.web.middleware.trace import trace_of
 from desk.access.actor import SYSTEM
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix="/sms", tags=["sms"])
 
@@ -47,6 +49,7 @@ def from_gateway(
 
 
 @router.post("/reports", operation_id="report_delivery", responses=problems())
+@audited(AuditAction.REPORT_DELIVERY)
 async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceivedOut:
     """Receive a delivery report. The response is the same for unknown messages, and repeating it changes nothing."""
     if body.refId is not None:

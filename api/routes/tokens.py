@@ -8,6 +8,7 @@ from api.access import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, Limit, Number
 from api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut, TokenPage
+from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
 from desk.access.permissions import Permission
@@ -19,6 +20,7 @@ from desk.accounts.errors import (
     TokenTooWide,
     TooManyTokens,
 )
+from desk.audit.actions import AuditAction
 
 router = APIRouter(prefix=f"{API}/tokens", tags=["tokens"])
 
@@ -35,6 +37,7 @@ STATUSES: Final[Statuses] = {
 @router.get(
     "", operation_id="list_tokens", responses=problems((404, "There is no such agent within your departments."))
 )
+@audited(AuditAction.LIST_TOKENS)
 async def list_tokens(
     access: SignedIn, agent: AgentQuery = None, cursor: Cursor = None, limit: Limit = 50
 ) -> TokenPage:
@@ -54,6 +57,7 @@ async def list_tokens(
     status_code=201,
     responses=problems(NO_DEPARTMENT, (409, "You have reached the limit of tokens.")),
 )
+@audited(AuditAction.ADD_TOKEN)
 async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenMadeOut:
     """Create a token of your own, with all your access or less. Its secret is returned only once.
 
@@ -77,6 +81,7 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
     status_code=204,
     responses=problems((404, "There is no such token of yours to end.")),
 )
+@audited(AuditAction.REVOKE_TOKEN)
 async def revoke_token(number: Number, access: SignedIn, request: Request) -> None:
     """Revoke a token and those created with it: your own or, with `manage`, one of an agent in your departments."""
     trace_of(request).why = f"token:{number}"

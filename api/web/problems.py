@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.web.errors import ApiError
+from api.web.middleware.trace import trace_of
 from desk.errors import DeskError
 
 Statuses: TypeAlias = Mapping[type[ApiError] | type[DeskError], int]
@@ -81,7 +82,8 @@ def problem_response(
     errors: Sequence[FieldFault] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Build the response; fields without a value are omitted."""
+    """Build the response; fields without a value are omitted. The request's audit row names the problem."""
+    trace_of(request).problem = id
     document = Problem(
         type=URN + id,
         title=title,

@@ -7,15 +7,15 @@ from typing import Final
 from desk.access.permissions import ALL_DEPARTMENTS, PERMISSIONS, WIDENED, Grant, Permission, Role, Scope, scope_of
 
 CHIEF: Final = (Role.ADMIN, Role.LEADER, Role.AGENT, Role.AUDITOR, Role.OPERATOR)
-"""Which of several roles is told where there is room for one."""
+"""Which of several roles is shown where there is room for one."""
 
 
 @dataclass(frozen=True)
 class Agent:
-    """Someone who may use the web door. `name` is who stands in the history.
+    """A person or machine that may use the web door. The history shows `name`.
 
-    `phone` is the endpoint in pjsip.conf the agent is rung at for a dial; without one, the agent rings by hand.
-    `permissions`: what a token was narrowed to; None is all that the grants give. `opened`: departments that an
+    `phone` is the endpoint in pjsip.conf where a dial calls the agent; without one, the agent calls by hand.
+    `permissions` limits what the grants give, for a narrowed token; None is no limit. `opened`: departments that an
     emergency access opens now.
     """
 
@@ -27,23 +27,23 @@ class Agent:
 
     @property
     def role(self) -> Role | None:
-        """The chief one of the agent's roles; None for one without grants, who may do nothing."""
+        """The first of the agent's roles in the order of CHIEF; None without grants, which allows nothing."""
         held = {grant.role for grant in self.grants}
         return next((role for role in CHIEF if role in held), None)
 
     def may(self, permission: Permission) -> bool:
-        """Whether any of the roles gives that permission, wherever it is."""
+        """Whether any of the roles gives that permission, in any department."""
         return self._lets(permission) and any(permission in PERMISSIONS[grant.role] for grant in self.grants)
 
     def scope(self, permission: Permission) -> Scope:
-        """Where the agent has that permission: by the grants, and of what is had anywhere, by emergency access."""
+        """Where the agent has that permission: by grants, and by emergency access if the agent has it anywhere."""
         granted = scope_of(self.grants if self._lets(permission) else (), permission)
         return granted.widened(self.opened) if permission in WIDENED and self.may(permission) else granted
 
     def narrowed(
         self, departments: Collection[str] | None = None, permissions: Collection[Permission] | None = None
     ) -> "Agent":
-        """The same agent, with no more than that: in these departments, with these permissions. None is no limit."""
+        """The same agent, limited to these departments and permissions. None is no limit."""
         grants = self.grants
         if departments is not None:
             grants = frozenset(narrow for grant in grants for narrow in _within(grant, departments))

@@ -1,7 +1,7 @@
-"""Who may do what, and where: roles, what each permits, and the scope that every look at the queue is asked with."""
+"""Who may do what, and where: roles, what each permits, and the scope that bounds every query of the queue."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from desk.access.errors import DepartmentNotAllowed
@@ -10,7 +10,7 @@ ALL_DEPARTMENTS = "*"
 
 
 class Role(StrEnum):
-    """What somebody is to a department."""
+    """What an agent is to a department."""
 
     AGENT = "agent"
     LEADER = "leader"
@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route asks for."""
+    """What a route requires."""
 
     SIGN_IN = "sign_in"
     READ = "read"
@@ -40,11 +40,11 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ, Permission.OVERSEE, Permission.AUDIT}),
     Role.OPERATOR: frozenset({Permission.SIGN_IN}),
 }
-"""WORK includes the whole identity number: only who rings the patient needs it. OVERSEE is seeing who had emergency
-access to the department, MANAGE is other people's access."""
+"""WORK includes the whole identity number: only agents who call the patient need it. OVERSEE shows who had
+emergency access to the department. MANAGE changes other people's access."""
 
 WIDENED = (Permission.READ, Permission.WORK)
-"""What an emergency access gives in a department, of what somebody has elsewhere."""
+"""Which of the permissions that an agent has elsewhere an emergency access gives in a department."""
 
 
 @dataclass(frozen=True)
@@ -55,64 +55,51 @@ class Grant:
     department: str
 
     def covers(self, department: str) -> bool:
-        """Whether it holds in that department."""
+        """Whether the grant holds in that department."""
         return self.department in (ALL_DEPARTMENTS, department)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The departments someone may see, by slug; None is all there are.
+    """The departments that an actor may reach, by slug; None is all of them.
 
-    Whatever reads or changes callbacks asks for one (`scope=`, without a default), so nobody forgets it: without a
-    scope there is no query. `borrowed` are those among them that only an emergency access opens; `touched` gathers the
-    ones of these that were in fact looked into, for the request's row in the audit.
+    It bounds every statement about callbacks. `borrowed` are those of the departments that only an emergency access
+    opens.
     """
 
     departments: frozenset[str] | None
     borrowed: frozenset[str] = frozenset()
-    touched: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(cls, departments: Collection[str]) -> "Scope":
-        """Those departments; `*` among them is all."""
+        """The scope of these departments; `*` among them is all."""
         return cls(None if ALL_DEPARTMENTS in departments else frozenset(departments))
 
     def covers(self, department: str) -> bool:
-        """Whether that department is in it."""
+        """Whether the department is in the scope."""
         return self.departments is None or department in self.departments
 
     def require(self, department: str) -> None:
-        """Raises DepartmentNotAllowed unless it is in it. Whether there is a department of that name is not told."""
+        """Raises DepartmentNotAllowed unless the department is in the scope, whether it exists or not."""
         if not self.covers(department):
             raise DepartmentNotAllowed
-        self.touch(department)
 
     def within(self, departments: Collection[str]) -> "Scope":
-        """What those departments and this scope have in common: a wish to look at less. It can't become more."""
+        """This scope without all other departments. It can only become smaller."""
         asked = frozenset(departments)
-        narrowed = Scope(
-            asked if self.departments is None else asked & self.departments, self.borrowed & asked, self.touched
-        )
-        for department in narrowed.borrowed:
-            self.touch(department)
-        return narrowed
+        return Scope(asked if self.departments is None else asked & self.departments, self.borrowed & asked)
 
     def widened(self, departments: Collection[str]) -> "Scope":
-        """This scope and those departments, which an emergency access opens."""
+        """This scope with these departments, which an emergency access opens."""
         if self.departments is None:
             return self
         return Scope(self.departments | frozenset(departments), frozenset(departments) - self.departments)
 
-    def touch(self, department: str) -> None:
-        """Something of that department was looked at or changed."""
-        if department in self.borrowed:
-            self.touched.add(department)
-
 
 EVERYTHING = Scope(None)
-"""For the phone door, the service's own work and the operators' commands; the web door never has it by itself."""
+"""For the phone door, the service's own work and operators' commands. Agents at the web door never get it."""
 
 
 def scope_of(grants: Iterable[Grant], permission: Permission) -> Scope:
-    """Where these grants give that permission; nowhere is an empty scope."""
+    """The departments where these grants give the permission. The scope is empty if there are none."""
     return Scope.of({grant.department for grant in grants if permission in PERMISSIONS[grant.role]})

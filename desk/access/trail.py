@@ -1,30 +1,30 @@
-"""What a person was shown, recorded by the code that shows it. The audit writes it down; it reads no answers."""
+"""What a person was shown, recorded by the code that shows it. The audit stores it and reads no answers."""
 
 from collections.abc import Collection
 from typing import Final
 
 
 class Trail:
-    """The callbacks and the identity number that one request, stream or command has shown.
+    """The callbacks and identity numbers that one request, stream, websocket or command has shown.
 
-    Repositories record each callback they hand out, the vault's users each identity number they open for somebody.
-    Ids and numbers only: what else was on the screen is in the callback's own history.
+    Repositories record each callback they make of a row. Code that opens an identity number for a person records the
+    number. Nothing else is recorded: what was done is in the callback's own history.
     """
 
     def __init__(self) -> None:
         self.callbacks: set[str] = set()
-        self.patient: str | None = None
-        """A whole identity number, in clear; the audit seals it."""
+        self.numbers: set[str] = set()
+        """Whole identity numbers, in clear; the audit seals them."""
         self.borrowed: set[str] = set()
         """Departments that only an emergency access opened, and that were read or changed."""
 
     def saw(self, *callback_ids: str) -> None:
-        """Record that these callbacks were shown or changed."""
+        """Record that these callbacks were shown or changed, or that someone asked for them."""
         self.callbacks.update(callback_ids)
 
     def revealed(self, number: str) -> None:
-        """Record that this identity number was shown or asked for."""
-        self.patient = number
+        """Record that this identity number was shown, or that someone asked about it."""
+        self.numbers.add(number)
 
     def used_emergency_access(self, departments: Collection[str]) -> None:
         """Record that these departments were read or changed by emergency access."""
@@ -33,12 +33,18 @@ class Trail:
     def add(self, other: "Trail") -> None:
         """Record everything that `other` holds: a unit of work has been committed."""
         self.callbacks |= other.callbacks
+        self.numbers |= other.numbers
         self.borrowed |= other.borrowed
-        self.patient = other.patient or self.patient
+
+    def take(self) -> tuple[set[str], set[str]]:
+        """Return the callbacks and numbers recorded since the last call, and start again without them."""
+        taken = self.callbacks, self.numbers
+        self.callbacks, self.numbers = set(), set()
+        return taken
 
 
 class _NoTrail(Trail):
-    """For the service's own work: no person is shown anything, and a trail that lives for ever would only grow."""
+    """For the service's own work: no person is shown anything, and a trail that is never stored would only grow."""
 
     def saw(self, *callback_ids: str) -> None:
         pass

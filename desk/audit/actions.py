@@ -1,84 +1,97 @@
-"""The audit in words a patient may read («innsyn i logg»), in Bokmål: what was done, in which role, what came of it.
+"""What a row of the audit says was done, in which role, and with which outcome, and the words for it.
 
-An action is the name of a route or of a command. A test fails while one of the application's own has no words here.
+The words are in Bokmål: a patient may read them («innsyn i logg»).
 """
 
 from collections.abc import Mapping
-from typing import Final
+from enum import StrEnum
+from typing import Final, Self
 
-ACTIONS: Final[Mapping[str, str]] = {
-    "list_callbacks": "Så listen over tilbakeringinger",
-    "get_callback": "Så tilbakeringingen",
-    "get_patient": "Så hele fødselsnummeret",
-    "get_recording": "Hørte det som ble sagt inn",
-    "get_history": "Så hva som har skjedd med tilbakeringingen",
-    "callback_promises": "Så hva som er lovet",
-    "claim_next": "Tok neste tilbakeringing",
-    "claim_named": "Tok tilbakeringingen",
-    "extend": "Beholdt tilbakeringingen lenger",
-    "release": "Ga tilbakeringingen fra seg",
-    "record_attempt": "Noterte et forsøk på å ringe",
-    "close": "Avsluttet tilbakeringingen",
-    "reopen": "Åpnet tilbakeringingen igjen",
-    "book": "Bestilte en tilbakeringing",
-    "amend": "Endret prioritet eller notat",
-    "transfer": "Sendte tilbakeringingen til en annen avdeling",
-    "promise_anew": "Ga et nytt løfte om når det ringes",
-    "dial": "Ba sentralen ringe",
-    "get_dial": "Så om sentralen ringer",
-    "cancel_dial": "Avbrøt ringingen",
-    "list_calls": "Så listen over samtaler",
-    "list_departments": "Så listen over avdelinger",
-    "close_queue": "Stengte køen",
-    "department_promises": "Så avdelingens løfter",
-    "department_warnings": "Så avdelingens varsler",
-    "department_intake": "Så hvem som venter i avdelingen",
-    "events": "Åpnet løpende varsling",
-    "events_told": "Ble varslet om at noe skjedde med tilbakeringingen",
-    "me": "Så sin egen tilgang",
-    "log_in": "Logget inn med passord",
-    "current": "Så sin egen innlogging",
-    "log_out": "Logget ut",
-    "log_out_everywhere": "Logget ut overalt",
-    "list_sessions": "Så hvor noen er logget inn",
-    "end_session": "Avsluttet en innlogging",
-    "change_password": "Byttet sitt eget passord",
-    "second_factor": "Så om en konto har totrinnsbekreftelse",
-    "start_second_factor": "Begynte å sette opp totrinnsbekreftelse",
-    "confirm_second_factor": "Satte opp totrinnsbekreftelse",
-    "remove_second_factor": "Fjernet totrinnsbekreftelse",
-    "list_tokens": "Så listen over tilganger for programmer",
-    "add_token": "Laget en tilgang for et program",
-    "revoke_token": "Tok tilgangen fra et program",
-    "begin_log_in": "Begynte å logge inn hos innloggingstjenesten",
-    "finish_log_in": "Logget inn hos innloggingstjenesten",
-    "log_out_from_provider": "Ble logget ut av innloggingstjenesten",
-    "report": "Meldte hva som ble av en SMS",
-    "open_emergency": "Åpnet avdelingen med nødrett",
-    "list_emergencies": "Så hvem som har brukt nødrett",
-    "end_emergency": "Avsluttet nødretten",
-    "list_audit": "Leste tilgangsloggen",
-    "extract_audit": "Tok ut tilgangsloggen for en pasient",
-    "person_export": "Tok ut alt som er lagret om personen",
-    "person_erase": "Slettet det som var lagret om personen",
-    "legal_hold": "Stanset sletting av tilbakeringingen",
-    "legal_hold_lift": "Tillot sletting av tilbakeringingen igjen",
-    "retention_run": "Slettet det som var gammelt nok",
-    "audit_extract": "Tok ut tilgangsloggen for en pasient",
-    "audit_verify": "Kontrollerte tilgangsloggen",
-    "audit_pruned": "Slettet de eldste dagene av tilgangsloggen",
-    "keys_rotate": "Byttet nøkkel for det som er lagret",
-    "agent_add": "Ga en medarbeider tilgang",
-    "agent_revoke": "Tok tilgangen fra en medarbeider",
-    "agent_grant": "Ga en medarbeider en rolle",
-    "agent_withdraw": "Tok en rolle fra en medarbeider",
-    "agent_password": "Satte passordet til en medarbeider",
-    "agent_second_factor": "Fjernet totrinnsbekreftelsen til en medarbeider",
-    "agent_disable": "Stengte kontoen til en medarbeider",
-    "agent_enable": "Åpnet kontoen til en medarbeider igjen",
-    "token_add": "Ga et program tilgang",
-    "token_revoke": "Tok tilgangen fra et program",
-}
+
+class AuditAction(StrEnum):
+    """What someone did: the name that is stored, and the words for it."""
+
+    _value_: str
+    wording: str
+
+    def __new__(cls, name: str, wording: str) -> Self:
+        action = str.__new__(cls, name)
+        action._value_ = name
+        action.wording = wording
+        return action
+
+    LIST_CALLBACKS = "list_callbacks", "Så listen over tilbakeringinger"
+    GET_CALLBACK = "get_callback", "Så tilbakeringingen"
+    GET_PATIENT = "get_patient", "Så hele fødselsnummeret"
+    GET_RECORDING = "get_recording", "Hørte det som ble sagt inn"
+    GET_HISTORY = "get_history", "Så hva som har skjedd med tilbakeringingen"
+    CALLBACK_PROMISES = "callback_promises", "Så hva som er lovet"
+    CLAIM_NEXT = "claim_next", "Tok neste tilbakeringing"
+    CLAIM_NAMED = "claim_named", "Tok tilbakeringingen"
+    EXTEND = "extend", "Beholdt tilbakeringingen lenger"
+    RELEASE = "release", "Ga tilbakeringingen fra seg"
+    RECORD_ATTEMPT = "record_attempt", "Noterte et forsøk på å ringe"
+    CLOSE = "close", "Avsluttet tilbakeringingen"
+    REOPEN = "reopen", "Åpnet tilbakeringingen igjen"
+    BOOK = "book", "Bestilte en tilbakeringing"
+    AMEND = "amend", "Endret prioritet eller notat"
+    TRANSFER = "transfer", "Sendte tilbakeringingen til en annen avdeling"
+    CHANGE_PROMISE = "change_promise", "Ga et nytt løfte om når det ringes"
+    DIAL = "dial", "Ba sentralen ringe"
+    GET_DIAL = "get_dial", "Så om sentralen ringer"
+    CANCEL_DIAL = "cancel_dial", "Avbrøt ringingen"
+    LIST_CALLS = "list_calls", "Så listen over samtaler"
+    LIST_DEPARTMENTS = "list_departments", "Så listen over avdelinger"
+    CLOSE_QUEUE = "close_queue", "Stengte køen"
+    DEPARTMENT_PROMISES = "department_promises", "Så avdelingens løfter"
+    DEPARTMENT_WARNINGS = "department_warnings", "Så avdelingens varsler"
+    DEPARTMENT_INTAKE = "department_intake", "Så hvem som venter i avdelingen"
+    EVENTS = "events", "Åpnet løpende varsling"
+    EVENTS_SENT = "events_sent", "Ble varslet om at noe skjedde med tilbakeringingen"
+    ME = "me", "Så sin egen tilgang"
+    LOG_IN = "log_in", "Logget inn med passord"
+    GET_SESSION = "get_session", "Så sin egen innlogging"
+    LOG_OUT = "log_out", "Logget ut"
+    LOG_OUT_EVERYWHERE = "log_out_everywhere", "Logget ut overalt"
+    LIST_SESSIONS = "list_sessions", "Så hvor noen er logget inn"
+    END_SESSION = "end_session", "Avsluttet en innlogging"
+    CHANGE_PASSWORD = "change_password", "Byttet sitt eget passord"
+    SECOND_FACTOR = "second_factor", "Så om en konto har totrinnsbekreftelse"
+    START_SECOND_FACTOR = "start_second_factor", "Begynte å sette opp totrinnsbekreftelse"
+    CONFIRM_SECOND_FACTOR = "confirm_second_factor", "Satte opp totrinnsbekreftelse"
+    REMOVE_SECOND_FACTOR = "remove_second_factor", "Fjernet totrinnsbekreftelse"
+    LIST_TOKENS = "list_tokens", "Så listen over tilganger for programmer"
+    ADD_TOKEN = "add_token", "Laget en tilgang for et program"
+    REVOKE_TOKEN = "revoke_token", "Tok tilgangen fra et program"
+    BEGIN_LOG_IN = "begin_log_in", "Begynte å logge inn hos innloggingstjenesten"
+    FINISH_LOG_IN = "finish_log_in", "Logget inn hos innloggingstjenesten"
+    LOG_OUT_FROM_PROVIDER = "log_out_from_provider", "Ble logget ut av innloggingstjenesten"
+    REPORT_DELIVERY = "report_delivery", "Meldte hva som ble av en SMS"
+    OPEN_EMERGENCY = "open_emergency", "Åpnet avdelingen med nødrett"
+    LIST_EMERGENCIES = "list_emergencies", "Så hvem som har brukt nødrett"
+    END_EMERGENCY = "end_emergency", "Avsluttet nødretten"
+    LIST_AUDIT = "list_audit", "Leste tilgangsloggen"
+    EXTRACT_AUDIT = "extract_audit", "Tok ut tilgangsloggen for en pasient"
+    PERSON_EXPORT = "person_export", "Tok ut alt som er lagret om personen"
+    PERSON_ERASE = "person_erase", "Slettet det som var lagret om personen"
+    LEGAL_HOLD = "legal_hold", "Stanset sletting av tilbakeringingen"
+    LEGAL_HOLD_LIFT = "legal_hold_lift", "Tillot sletting av tilbakeringingen igjen"
+    RETENTION_RUN = "retention_run", "Slettet det som var gammelt nok"
+    AUDIT_EXTRACT = "audit_extract", "Tok ut tilgangsloggen for en pasient"
+    AUDIT_VERIFY = "audit_verify", "Kontrollerte tilgangsloggen"
+    AUDIT_PRUNED = "audit_pruned", "Slettet de eldste dagene av tilgangsloggen"
+    KEYS_ROTATE = "keys_rotate", "Byttet nøkkel for det som er lagret"
+    AGENT_ADD = "agent_add", "Ga en medarbeider tilgang"
+    AGENT_REVOKE = "agent_revoke", "Tok tilgangen fra en medarbeider"
+    AGENT_GRANT = "agent_grant", "Ga en medarbeider en rolle"
+    AGENT_WITHDRAW = "agent_withdraw", "Tok en rolle fra en medarbeider"
+    AGENT_PASSWORD = "agent_password", "Satte passordet til en medarbeider"
+    AGENT_SECOND_FACTOR = "agent_second_factor", "Fjernet totrinnsbekreftelsen til en medarbeider"
+    AGENT_DISABLE = "agent_disable", "Stengte kontoen til en medarbeider"
+    AGENT_ENABLE = "agent_enable", "Åpnet kontoen til en medarbeider igjen"
+    TOKEN_ADD = "token_add", "Ga et program tilgang"
+    TOKEN_REVOKE = "token_revoke", "Tok tilgangen fra et program"
+
 
 ROLES: Final[Mapping[str, str]] = {
     "agent": "medarbeider",
@@ -92,10 +105,10 @@ OUTCOMES: Final[Mapping[str, str]] = {"done": "utført", "refused": "avvist", "f
 
 
 def action_in_words(action: str) -> str:
-    """What was done; an unknown action by its own name."""
-    return ACTIONS.get(action, action)
+    """What was done, in words. A name that is no action, which only a changed row can have, is returned as it is."""
+    return AuditAction[action.upper()].wording if action.upper() in AuditAction.__members__ else action
 
 
 def roles_in_words(roles: str | None) -> str:
-    """The roles, comma between."""
+    """The roles, separated by commas."""
     return ", ".join(ROLES.get(role, role) for role in (roles or "").split(",") if role)

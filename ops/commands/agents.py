@@ -18,6 +18,7 @@ from desk.accounts.login import Logins
 from desk.accounts.passwords.rules import random_password
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
+from desk.audit.actions import AuditAction
 from desk.clock import SystemClock
 from desk.departments.file import load_departments
 from desk.errors import DeskError
@@ -62,7 +63,7 @@ def add(
         token = run(
             change(
                 settings,
-                "agent_add",
+                AuditAction.AGENT_ADD,
                 why,
                 lambda agents, actor: agents.add(actor, name, role, chosen, phone=phone, expires_at=until),
             )
@@ -88,7 +89,7 @@ def list_agents() -> None:
 @app.command("revoke")
 def revoke(name: Name) -> None:
     """Revoke all access of an agent at once. The name stays in the history and can be used again."""
-    run(change(load_settings(), "agent_revoke", name, lambda agents, actor: agents.revoke(actor, name)))
+    run(change(load_settings(), AuditAction.AGENT_REVOKE, name, lambda agents, actor: agents.revoke(actor, name)))
     say(f"The token of {name} no longer works.")
 
 
@@ -100,7 +101,14 @@ def grant(
     settings = load_settings()
     grants = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
     words = f"{role.value} in {', '.join(each.department for each in grants)}"
-    run(change(settings, "agent_grant", f"{name}: {words}", lambda agents, actor: agents.grant(actor, name, grants)))
+    run(
+        change(
+            settings,
+            AuditAction.AGENT_GRANT,
+            f"{name}: {words}",
+            lambda agents, actor: agents.grant(actor, name, grants),
+        )
+    )
     say(f"{name} is now {words}.")
 
 
@@ -117,7 +125,10 @@ def withdraw(
     words = f"{role.value} in {', '.join(each.department for each in grants)}"
     run(
         change(
-            settings, "agent_withdraw", f"{name}: {words}", lambda agents, actor: agents.withdraw(actor, name, grants)
+            settings,
+            AuditAction.AGENT_WITHDRAW,
+            f"{name}: {words}",
+            lambda agents, actor: agents.withdraw(actor, name, grants),
         )
     )
     say(f"{name} is no longer {words}.")
@@ -155,14 +166,14 @@ def remove_second_factor(name: Name) -> None:
 @app.command("disable")
 def disable(name: Name) -> None:
     """Disable an account. Its sessions end at once, and its tokens and password are refused until it is enabled."""
-    run(change(load_settings(), "agent_disable", name, lambda agents, actor: agents.disable(actor, name)))
+    run(change(load_settings(), AuditAction.AGENT_DISABLE, name, lambda agents, actor: agents.disable(actor, name)))
     say(f"{name} is disabled.")
 
 
 @app.command("enable")
 def enable(name: Name) -> None:
     """Enable a disabled account. Its tokens and password work as before, but the agent must log in again."""
-    run(change(load_settings(), "agent_enable", name, lambda agents, actor: agents.enable(actor, name)))
+    run(change(load_settings(), AuditAction.AGENT_ENABLE, name, lambda agents, actor: agents.enable(actor, name)))
     say(f"{name} is enabled.")
 
 
@@ -185,7 +196,7 @@ def _ask_password() -> str:
 
 
 async def _set_password(settings: Settings, name: str, password: str, words: list[str], first_for: timedelta) -> None:
-    async with audited(settings, "agent_password", why=name) as command:
+    async with audited(settings, AuditAction.AGENT_PASSWORD, why=name) as command:
         logins = Logins(
             database=command.database,
             vault=command.vault,
@@ -197,7 +208,7 @@ async def _set_password(settings: Settings, name: str, password: str, words: lis
 
 
 async def _remove_second_factor(settings: Settings, name: str) -> None:
-    async with audited(settings, "agent_second_factor", why=name) as command:
+    async with audited(settings, AuditAction.AGENT_SECOND_FACTOR, why=name) as command:
         database, vault, clock = command.database, command.vault, command.clock
         sessions = Sessions(database=database, clock=clock)
         factors = SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions)
@@ -211,7 +222,7 @@ async def with_agents(settings: Settings, work: Callable[[Agents], Coroutine[Any
 
 
 async def change(
-    settings: Settings, action: str, about: str, work: Callable[[Agents, Actor], Coroutine[Any, Any, T]]
+    settings: Settings, action: AuditAction, about: str, work: Callable[[Agents, Actor], Coroutine[Any, Any, T]]
 ) -> T:
     """Like `with_agents`, with a row in the audit, for changes of access."""
     async with audited(settings, action, why=about) as command:

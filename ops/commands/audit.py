@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit
 from desk.audit.chain import Anchor
 from desk.audit.extract import ExtractLine, as_csv, as_json, lines
@@ -91,7 +92,7 @@ async def _verify(settings: Settings, anchors: list[Anchor]) -> Verified:
 
 
 async def _extract(settings: Settings, patient: IdentityNumber, by: str) -> list[ExtractLine]:
-    async with audited(settings, "audit_extract", by=by, patient=patient.value) as command:
+    async with audited(settings, AuditAction.AUDIT_EXTRACT, by=by, patient=patient.value) as command:
         rows: list[ExtractLine] = []
         names, cursor = _departments(settings), None
         while True:

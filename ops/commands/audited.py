@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from desk.access.actor import Actor
 from desk.access.permissions import EVERYTHING
+from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
@@ -29,7 +30,12 @@ class AuditedCommand:
 
 @asynccontextmanager
 async def audited(
-    settings: Settings, action: str, *, by: str | None = None, why: str | None = None, patient: str | None = None
+    settings: Settings,
+    action: AuditAction,
+    *,
+    by: str | None = None,
+    why: str | None = None,
+    patient: str | None = None,
 ) -> AsyncIterator[AuditedCommand]:
     """Write an audit row when the block ends, in every outcome. Print nothing before that.
 
@@ -56,7 +62,7 @@ async def audited(
                     action=action,
                     why=why,
                     patient=patient,
-                    callbacks=frozenset(actor.trail.callbacks),
+                    callbacks=actor.trail.callbacks,
                     outcome=outcome,
                     problem=problem,
                     source=f"cli:{user}",

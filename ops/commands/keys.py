@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from desk.audit.actions import AuditAction
 from desk.clock import SystemClock
 from desk.key_rotation.keyring import Keyring, KeyUse
 from desk.key_rotation.repository import KeyKind
@@ -62,7 +63,7 @@ async def _count(settings: Settings) -> tuple[dict[KeyKind, int], list[KeyUse]]:
 
 
 async def _rotate(settings: Settings) -> tuple[Progress, list[tuple[KeyKind, int]]]:
-    async with audited(settings, "keys_rotate") as command:
+    async with audited(settings, AuditAction.KEYS_ROTATE) as command:
         database, vault, clock = command.database, command.vault, command.clock
         done = await Rotation(database=database, vault=vault, clock=clock).rotate(_reporter())
         keyring = Keyring(database=database, vault=vault, clock=clock)

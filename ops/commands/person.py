@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from desk.access.actor import SYSTEM
+from desk.audit.actions import AuditAction
 from desk.callbacks.model import callback_id
 from desk.clock import SystemClock
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
@@ -120,27 +121,27 @@ def _ask_person(settings: Settings, phone: bool) -> Person:
 
 
 async def _export(settings: Settings, subject: Person, by: str) -> dict[str, Any]:
-    async with audited(settings, "person_export", by=by, patient=_number(subject)) as command:
+    async with audited(settings, AuditAction.PERSON_EXPORT, by=by, patient=_number(subject)) as command:
         return await _subject_access(command).export(command.actor, subject)
 
 
 async def _erase(settings: Settings, subject: Person, by: str) -> ErasureResult:
-    async with audited(settings, "person_erase", by=by, patient=_number(subject)) as command:
+    async with audited(settings, AuditAction.PERSON_ERASE, by=by, patient=_number(subject)) as command:
         return await _subject_access(command).erase(command.actor, subject)
 
 
 async def _hold(settings: Settings, id: str, by: str, case: str) -> None:
-    async with audited(settings, "legal_hold", by=by, why=case) as command:
+    async with audited(settings, AuditAction.LEGAL_HOLD, by=by, why=case) as command:
         await _subject_access(command).hold(command.actor, callback_id(id), case)
 
 
 async def _lift(settings: Settings, id: str, by: str) -> None:
-    async with audited(settings, "legal_hold_lift", by=by) as command:
+    async with audited(settings, AuditAction.LEGAL_HOLD_LIFT, by=by) as command:
         await _subject_access(command).lift(command.actor, callback_id(id))
 
 
 async def _run_now(settings: Settings) -> RetentionRun | None:
-    async with audited(settings, "retention_run") as command:
+    async with audited(settings, AuditAction.RETENTION_RUN) as command:
         return await make_retention(command.database, settings.retention, command.clock).run_now()
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
 from desk.accounts.tokens.model import Token, TokenScope
+from desk.audit.actions import AuditAction
 from desk.clock import SystemClock
 from ops.commands.agents import Name, change, chosen_departments, with_agents
 from ops.commands.terminal import fail, load_settings, run, say
@@ -41,7 +42,7 @@ def add(
     new = run(
         change(
             settings,
-            "token_add",
+            AuditAction.TOKEN_ADD,
             f"{name}: {scope}",
             lambda agents, actor: agents.tokens.issue(actor, name, label, scope=scope, expires_at=expires_at),
         )
@@ -63,7 +64,11 @@ def list_tokens(agent: Annotated[str | None, typer.Option(help="Only this agent'
 def revoke(number: Annotated[int, typer.Argument(help="As in `innringing tokens list`.")]) -> None:
     """Revoke a token at once."""
     about = f"token {number}"
-    run(change(load_settings(), "token_revoke", about, lambda agents, actor: agents.tokens.revoke(actor, number)))
+    run(
+        change(
+            load_settings(), AuditAction.TOKEN_REVOKE, about, lambda agents, actor: agents.tokens.revoke(actor, number)
+        )
+    )
     say(f"Token {number} no longer works.")
 
 

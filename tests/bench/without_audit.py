@@ -19,5 +19,5 @@ class Through:
 
 
 if __name__ == "__main__":
-    with patch.object(app, "Audited", Through):
+    with patch.object(app, "AuditMiddleware", Through):
         api()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from desk.access.actor import Actor
 from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
 from desk.callbacks.claiming import Claiming
@@ -265,11 +266,14 @@ def test_scope_can_only_be_narrowed() -> None:
         mine.require("lunge")
 
 
-def test_used_emergency_access_is_recorded_in_the_scope() -> None:
+def test_used_emergency_access_is_on_the_actors_trail() -> None:
     widened = Scope.of(["kirurgi"]).widened(["hjerte", "kirurgi"])
     assert widened.covers("hjerte") and widened.borrowed == {"hjerte"}
-    widened.require("kirurgi")
-    assert widened.within(["kirurgi"]) == Scope.of(["kirurgi"]) and not widened.touched
-    widened.within(["hjerte"])
-    assert widened.touched == {"hjerte"}
+    assert widened.within(["kirurgi"]) == Scope.of(["kirurgi"])
+    kari = Actor("kari", widened)
+    kari.require("kirurgi")
+    kari.within(widened.within(["kirurgi"]))
+    assert not kari.trail.borrowed
+    kari.within(widened.within(["hjerte"]))
+    assert kari.trail.borrowed == {"hjerte"}
     assert EVERYTHING.widened(["hjerte"]) == EVERYTHING

@@ -91,7 +91,7 @@ class RequestLimits:
         if bucket.audited_at is None or now - bucket.audited_at >= AUDIT_EVERY:
             bucket.audited_at = now
         else:
-            trace_of(request).untold = True
+            trace_of(request).skipped = True
         raise TooManyRequests(wait)
 
 

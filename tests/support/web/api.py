@@ -3,7 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from api.web.metrics import Metrics
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
+from desk.audit.audit import AuditEntry
 from desk.callbacks.model import Callback, CallKey
 from desk.callbacks.services import callback_services
 from desk.database.engine import Database
@@ -29,6 +30,7 @@ from desk.wire import make_notices
 from tests.support.environment import UNLIMITED
 from tests.support.fakes import FakeClock
 from tests.support.synthetic import synthetic_identity
+from tests.support.web.witness import HeardAudit, Witness
 
 KEYS = {
     "identity_key": base64.b64encode(b"i" * 32).decode(),
@@ -68,6 +70,7 @@ class World:
     database: Database
     clock: FakeClock
     client: httpx.AsyncClient
+    witness: Witness
     tokens: dict[str, str] = field(default_factory=dict)
     _calls: int = 0
 
@@ -104,7 +107,10 @@ class World:
 
 @asynccontextmanager
 async def open_world(database_url: str, var_dir: Path, **settings: Any) -> AsyncIterator[World]:
-    """A world on an empty database with the newest tables."""
+    """A world on an empty database with the newest tables.
+
+    At its end every patient that any of its answers showed must be on the trail. See tests/support/web/witness.py.
+    """
     more = {"ari_port": 1, **KEYS, **UNLIMITED, **settings}
     given = Settings.load(environment="demo", database_url=database_url, var_dir=var_dir, **more)
     clock = FakeClock()
@@ -129,11 +135,17 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         metrics=Metrics(),
         clock=clock,
     )
+    heard: list[AuditEntry] = []
+    fold = timedelta(minutes=given.audit.fold_minutes)
+    audit = HeardAudit(heard, database=database, vault=vault, clock=clock, fold=fold)
+    services = replace(services, audit=audit)
     app = create_app(given, services=services)
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    witness = Witness(app, database, heard)
+    transport = httpx.ASGITransport(app=witness, raise_app_exceptions=True)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
-            yield World(app, services, database, clock, client)
+            yield World(app, services, database, clock, client, witness)
+        await witness.check()
     finally:
         await services.close()
         await database.close()
