@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 # Where the check of plain English is enforced; `python -m ops.machine.prose --report` counts what is left elsewhere.
 PLAIN := ivr ops/machine ops/softphone \
-	desk/files desk/idempotency desk/key_rotation desk/ledger desk/messages desk/privacy desk/settings desk/vault \
+	desk/files desk/idempotency desk/key_rotation desk/ledger desk/limits desk/messages desk/privacy desk/settings \
+	desk/vault \
 	dialplan docker prompts Makefile pyproject.toml README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/decisions
 export INNRINGING_ENVIRONMENT ?= demo
 

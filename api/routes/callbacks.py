@@ -34,7 +34,7 @@ from api.web.text import PLAIN_TEXT
 from api.web.wording import what_happens_next
 from desk.access.actor import SYSTEM, Actor
 from desk.audit.actions import AuditAction
-from desk.callbacks.errors import CallbackNotFound, TooManyNumbers
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Callback, CallbackFilter
 from desk.database.errors import BadCursor
 from desk.database.unit_of_work import Unit
@@ -42,6 +42,7 @@ from desk.idempotency.answers import Answer
 from desk.idempotency.errors import KeyUsedBefore
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import Priority, Status
+from desk.limits.errors import TooManyNumbers
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 

@@ -13,7 +13,6 @@ from api.web.audit_rules import audited
 from api.web.problems import Statuses
 from desk.audit.actions import AuditAction
 from desk.dials.errors import (
-    DialCapReached,
     DialInProgress,
     DialLost,
     DialNotFound,
@@ -21,6 +20,7 @@ from desk.dials.errors import (
     NoAgentPhone,
     OutsideRingingHours,
 )
+from desk.limits.errors import DialCapReached
 from desk.numbers.errors import InvalidPhoneName
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])

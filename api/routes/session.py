@@ -26,7 +26,6 @@ from desk.accounts.errors import (
     LoginsBusy,
     SecondFactorNeeded,
     SessionNotFound,
-    TooManyTries,
     WeakPassword,
     WrongLogin,
     WrongPassword,
@@ -34,6 +33,7 @@ from desk.accounts.errors import (
 from desk.accounts.login import LoginResult
 from desk.accounts.sessions.model import Session, csrf_of
 from desk.audit.actions import AuditAction
+from desk.limits.errors import TooManyTries
 
 router = APIRouter(prefix=API, tags=["session"])
 

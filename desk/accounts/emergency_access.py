@@ -26,8 +26,8 @@ from desk.database.engine import Database
 from desk.database.pages import Page
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.departments.departments import Departments
-from desk.history import history
-from desk.history.history import Entry
+from desk.history import repository as history
+from desk.history.model import HistoryEntry
 
 __all__ = ["Emergencies", "EmergencyRow"]
 
@@ -79,7 +79,7 @@ class Emergencies(Service):
             raise EmergencyNotNeeded
         until = unit.now + max(SHORTEST, min(lasting, LONGEST))
         id = await rows.add(unit, owner.id, department=department, reason=reason, until=until)
-        await history.append(unit.connection, [Entry(None, department, unit.now, OPENED, owner.name)])
+        await history.add(unit, [HistoryEntry(None, department, OPENED)])
         return EmergencyRow(id, owner.id, owner.name, department, reason, unit.now, until, None, None)
 
     @unit_of_work
@@ -94,7 +94,7 @@ class Emergencies(Service):
             raise EmergencyNotFound
         if found.ended_at is None and found.until > unit.now:
             await rows.end(unit, id, by)
-            await history.append(unit.connection, [Entry(None, found.department, unit.now, ENDED, by)])
+            await history.add(unit, [HistoryEntry(None, found.department, ENDED)])
         return await rows.locked(unit, id, scope=unit.scope, or_of=by) or found
 
     @reading
@@ -102,8 +102,8 @@ class Emergencies(Service):
         self, unit: Unit, *, department: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[EmergencyRow]:
         """Those of the departments in the actor's scope, and the actor's own; newest first. Raises BadCursor."""
-        before = cursors.emergency_place(cursor) if cursor is not None else None
+        before = cursors.EMERGENCIES.key(cursor)[0] if cursor is not None else None
         found = await rows.page(
             unit, scope=unit.scope, or_of=unit.actor.name, department=department, before=before, limit=limit + 1
         )
-        return Page.cut(found, limit, lambda last: cursors.after_emergency(last.id))
+        return Page.cut(found, limit, lambda last: cursors.EMERGENCIES.after(last.id))

@@ -77,17 +77,6 @@ class SecondFactorElsewhere(DeskError):
     id = "second-factor-elsewhere"
 
 
-class TooManyTries(DeskError):
-    """Too many failed attempts. Wait a little, and try again."""
-
-    id = "too-many-tries"
-
-    def __init__(self, retry_after: int) -> None:
-        """`retry_after`: seconds until the next attempt is allowed."""
-        super().__init__()
-        self.retry_after = retry_after
-
-
 class LoginsBusy(DeskError):
     """Too many people are logging in right now. Try again in a moment."""
 

@@ -1,6 +1,5 @@
 """Log-in with a password, and changing it. desk/limits/backoff.py decides how fast passwords may be tried."""
 
-import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,6 @@ from desk.accounts.errors import (
     AgentAtProvider,
     AgentNotFound,
     SecondFactorNeeded,
-    TooManyTries,
     WeakPassword,
     WrongLogin,
     WrongPassword,
@@ -31,18 +29,8 @@ from desk.accounts.tokens.model import TOKEN_BYTES, hashed
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
-from desk.limits import repository as tries
-from desk.limits.backoff import (
-    BUSY_ADDRESS,
-    FORGOTTEN,
-    FREE,
-    Lane,
-    after_try,
-    code_lane,
-    lanes,
-    network,
-    seconds_to_wait,
-)
+from desk.limits.backoff import FREE, Lane, code_lane, lanes
+from desk.limits.login_backoff import LoginBackoff
 from desk.vault.vault import Vault
 
 DEVICE_PREFIX: Final = "inn_d_"
@@ -52,8 +40,6 @@ MOST_DEVICES: Final = 20
 """Of one agent; the one unused for longest is forgotten first."""
 NO_AGENT: Final = 0
 """No agent has that id."""
-FREE_OF_DELAY: Final = 2**31
-"""Tries from an address are counted, never delayed."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +80,9 @@ class Logins(Service):
         self, *, database: Database, vault: Vault, clock: Clock, sessions: Sessions, passwords: Passwords
     ) -> None:
         super().__init__(database=database, clock=clock)
-        self._vault = vault
         self._sessions = sessions
         self._passwords = passwords
+        self._backoff = LoginBackoff(database=database, vault=vault, clock=clock)
         self._factors = SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions)
 
     async def by_password(
@@ -109,7 +95,7 @@ class Logins(Service):
         """
         account = await self._account(SYSTEM, name, device)
         tried: Sequence[Lane] = lanes(name.casefold(), address, account.device)
-        await self._count_try(tried, address)
+        await self._backoff.count_try(tried, address)
         checked = await self._passwords.verify(account.hash, password, known=account.device is not None)
         row = account.row
         if row is None or account.hash is None or not checked.is_right or self._has_expired(row):
@@ -130,7 +116,7 @@ class Logins(Service):
             raise WeakPassword(PasswordProblem.THE_SAME)
         tried = [Lane(f"change\0{session.id}", FREE)]
         account = await self._account(SYSTEM, name, None)
-        await self._count_try(tried, None)
+        await self._backoff.count_try(tried, None)
         checked = await self._passwords.verify(account.hash, old, known=True)
         if account.row is None or account.hash is None or not checked.is_right:
             raise WrongPassword
@@ -166,7 +152,7 @@ class Logins(Service):
         if code is None:
             raise SecondFactorNeeded
         lane = code_lane(row.name, device)
-        await self._count_try([lane], None)
+        await self._backoff.count_try([lane], None)
         return await self._factors.match(SYSTEM, row.id, factor, code), [*tried, lane]
 
     @unit_of_work
@@ -182,7 +168,7 @@ class Logins(Service):
             session = await self._sessions.open(unit, row.name, source=LoginSource.PASSWORD)
         except AgentNotFound:
             raise WrongLogin from None
-        await self._forgive(unit, attempt.lanes, attempt.address)
+        await self._backoff.forgive(unit, attempt.lanes, attempt.address)
         by_recovery_code = attempt.match is not None and attempt.match.step is None
         return LoginResult(session, await self._remember(unit, row.id, attempt.device), by_recovery_code)
 
@@ -192,7 +178,7 @@ class Logins(Service):
     ) -> LoginResult:
         if not await agents.set_password(unit, row.id, new_hash, change_by=None, instead_of=hash):
             raise WrongPassword
-        await self._forgive(unit, tried, None)
+        await self._backoff.forgive(unit, tried, None)
         await session_rows.end_of_agent(unit, row.id)
         await devices.forget(unit, row.id)
         opened = await self._sessions.open(unit, row.name, source=session.source, login=session.login)
@@ -217,39 +203,6 @@ class Logins(Service):
         known = device and await devices.is_known(unit, id, hashed(device), unit.now - DEVICE_LASTS)
         return _Account(row, await agents.password_hash(unit, id), device if known else None)
 
-    async def _count_try(self, tried: Sequence[Lane], address: str | None) -> None:
-        """Count a try before it is made, so that sending many at once is no way around. Raises TooManyTries."""
-        wait = await self._wait(SYSTEM, tried)  # without a write: a client that keeps trying is refused cheaply
-        wait = wait or await self._take(SYSTEM, tried, address)
-        if wait:
-            raise TooManyTries(wait)
-
-    @reading
-    async def _wait(self, unit: Unit, tried: Sequence[Lane]) -> int:
-        """Seconds until a try is free in all these lanes."""
-        keys = [self._key(lane.key) for lane in tried]
-        counts = await tries.counts(unit.connection, keys)
-        return seconds_to_wait([counts.get(key) for key in keys], unit.now)
-
-    @unit_of_work
-    async def _take(self, unit: Unit, tried: Sequence[Lane], address: str | None) -> int:
-        """Count one try in these lanes. Returns the seconds to wait, or 0 when the try is counted."""
-        keys = {lane: self._key(lane.key) for lane in tried}
-        place = [self._place(address)] if address is not None else []
-        found = await tries.locked(unit.connection, [*keys.values(), *place], unit.now)
-        if wait := seconds_to_wait([found[key] for key in keys.values()], unit.now):
-            return wait
-        busy = any(found[key].failures >= BUSY_ADDRESS for key in place)
-        counts = {key: after_try(found[key], lane, unit.now, busy=busy) for lane, key in keys.items()}
-        counts |= {key: after_try(found[key], Lane(key, FREE_OF_DELAY), unit.now, busy=False) for key in place}
-        await tries.put(unit.connection, counts)
-        return 0
-
-    async def _forgive(self, unit: Unit, tried: Sequence[Lane], address: str | None) -> None:
-        place = self._place(address) if address is not None else ""
-        await tries.forgive(unit.connection, [self._key(lane.key) for lane in tried], place)
-        await tries.clear(unit.connection, unit.now - FORGOTTEN)
-
     async def _remember(self, unit: Unit, agent_id: int, device: str | None) -> str:
         """The cookie by which the browser is known: its present one, which agents may share, or a new one."""
         device = device if device and DEVICE.fullmatch(device) else DEVICE_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
@@ -259,9 +212,3 @@ class Logins(Service):
 
     def _has_expired(self, row: AgentRow) -> bool:
         return row.change_password_by is not None and row.change_password_by <= self._clock.now()
-
-    def _place(self, address: str) -> str:
-        return self._key(f"address\0{network(address)}")
-
-    def _key(self, lane: str) -> str:
-        return hashlib.sha256(b"login\0" + self._vault.index(f"login\0{lane}")).hexdigest()

@@ -74,9 +74,9 @@ async def page(unit: Unit, *, incomplete: bool | None, cursor: str | None, limit
     if incomplete:
         query = query.where(or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL))
     if cursor is not None:
-        query = query.where(c.id > cursors.call_place(cursor))
+        query = query.where(c.id > cursors.CALLS.key(cursor)[0])
     found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()
-    page = Page.cut(found, limit, lambda call: cursors.after_call(call.id))
+    page = Page.cut(found, limit, lambda call: cursors.CALLS.after(call.id))
     return Page([_read(unit, row) for row in page.items], page.next_cursor)
 
 

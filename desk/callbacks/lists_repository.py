@@ -21,11 +21,11 @@ async def page(unit: Unit, filters: CallbackFilter, *, cursor: str | None, limit
     """List callbacks, oldest first. The arrival never changes, so pages never repeat or skip one. Raises BadCursor."""
     conditions = _conditions(filters)
     if cursor is not None:
-        at, id = cursors.callback_place(cursor)
+        at, id = cursors.CALLBACKS.key(cursor)
         conditions.append(tuple_(c.created_at, c.id) > tuple_(literal(at, Instant), literal(id, c.id.type)))
     query = _oldest(unit, filters.status, conditions, limit + 1)
     found = (await unit.connection.execute(query)).all()
-    page = Page.cut(found, limit, lambda last: cursors.after_callback(last.created_at, last.id))
+    page = Page.cut(found, limit, lambda last: cursors.CALLBACKS.after(last.created_at, last.id))
     return Page(await with_attempts(unit, page.items), page.next_cursor)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from desk.callbacks.batched_claims import BatchedClaims
 from desk.callbacks.claiming import LEASE, Claiming
 from desk.callbacks.edits import CallbackEdits
-from desk.callbacks.identity_reveal import AN_HOUR, IdentityReveal
+from desk.callbacks.identity_reveal import IdentityReveal
 from desk.callbacks.lists import CallbackLists
 from desk.callbacks.outcomes import Outcomes
 from desk.callbacks.registration import Registration
@@ -15,6 +15,7 @@ from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
+from desk.limits.identity_limit import HOURLY
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices
 from desk.promises.closures import Closures
@@ -43,7 +44,7 @@ def callback_services(
     clock: Clock,
     notices: Notices | None = None,
     lease: timedelta = LEASE,
-    numbers: Rate = AN_HOUR,
+    numbers: Rate = HOURLY,
 ) -> CallbackServices:
     """Build the services. `numbers`: how many identity numbers one agent may be shown."""
     batched = BatchedClaims(database=database, clock=clock, lease=lease)

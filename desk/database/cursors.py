@@ -79,24 +79,3 @@ WARNINGS: Final[Cursor[int]] = Cursor("warnings", _row_id)
 AUDIT: Final[Cursor[int]] = Cursor("audit", _row_id)
 EMERGENCIES: Final[Cursor[int]] = Cursor("emergencies", _row_id)
 TOKENS: Final[Cursor[int]] = Cursor("tokens", _row_id)
-
-after_callback = CALLBACKS.after
-callback_place = CALLBACKS.key
-after_call = CALLS.after
-after_emergency = EMERGENCIES.after
-after_token = TOKENS.after
-
-
-def call_place(cursor: str) -> int:
-    """Decode a cursor of `CALLS`. Raises BadCursor."""
-    return CALLS.key(cursor)[0]
-
-
-def emergency_place(cursor: str) -> int:
-    """Decode a cursor of `EMERGENCIES`. Raises BadCursor."""
-    return EMERGENCIES.key(cursor)[0]
-
-
-def token_place(cursor: str) -> int:
-    """Decode a cursor of `TOKENS`. Raises BadCursor."""
-    return TOKENS.key(cursor)[0]

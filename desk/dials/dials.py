@@ -28,7 +28,6 @@ from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.departments.departments import Departments
 from desk.dials import repository as rows
 from desk.dials.errors import (
-    DialCapReached,
     DialInProgress,
     DialLost,
     DialNotFound,
@@ -43,6 +42,7 @@ from desk.history.model import Details, HistoryEntry
 from desk.ids import CallbackId
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.limits.dial_caps import DialCaps
+from desk.limits.dial_limit import check_caps
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
 
 UNTAKEN: Final = timedelta(seconds=30)
@@ -243,11 +243,7 @@ class Dials(Service):
         if not may_ring(rules, unit.now):
             first, last = rules.ringing_hours
             raise OutsideRingingHours(f"{first:%H:%M}-{last:%H:%M}, {rules.ringing_days}")
-        today = day_start(unit.now)
-        if await rows.rung_since(unit, callback.phone.e164, today) >= self._caps.number:
-            raise DialCapReached("number")
-        if await rows.asked_since(unit, unit.actor.name, today) >= self._caps.agent:
-            raise DialCapReached("agent")
+        await check_caps(unit, self._caps, callback.phone, since=day_start(unit.now))
 
     @unit_of_work
     async def _end_with_attempt(self, unit: Unit, dial: Dial, by: str, reason: DialReason) -> None:

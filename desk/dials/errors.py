@@ -33,12 +33,6 @@ class OutsideRingingHours(DeskError):
     id = "outside-ringing-hours"
 
 
-class DialCapReached(DeskError):
-    """No more calls today: the limit for this number or this agent is reached."""
-
-    id = "dial-cap-reached"
-
-
 class NoAgentPhone(DeskError):
     """You have no phone that can be called. An operator adds one with innringing agents add --phone."""
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 
 from desk.database.unit_of_work import Unit
 from desk.dials.model import Dial, DialReason, DialState
@@ -56,18 +56,6 @@ async def latest(unit: Unit, callback_id: CallbackId) -> Dial | None:
     query = select(dials).where(*about(unit, c.callback_id, callback_id))
     row = (await unit.connection.execute(query.order_by(c.requested_at.desc(), c.id).limit(1))).one_or_none()
     return read(unit, row) if row else None
-
-
-async def rung_since(unit: Unit, phone: str, since: datetime) -> int:
-    """Count the calls to that number since then."""
-    query = select(func.count()).select_from(dials).where(c.phone == phone, c.rung_at >= since)
-    return int((await unit.connection.execute(query)).scalar_one())
-
-
-async def asked_since(unit: Unit, agent: str, since: datetime) -> int:
-    """Count the dials that agent has asked for since then."""
-    query = select(func.count()).select_from(dials).where(c.agent == agent, c.requested_at >= since)
-    return int((await unit.connection.execute(query)).scalar_one())
 
 
 async def take(unit: Unit, by: str, *, limit: int) -> list[Dial]:

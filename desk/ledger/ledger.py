@@ -143,7 +143,7 @@ class Ledger(Service):
     async def warnings(self, unit: Unit, department: str, *, cursor: str | None, limit: int) -> Page[PromiseWarning]:
         """List warnings of the department, oldest first. Raises DepartmentNotAllowed, DepartmentNotFound, BadCursor."""
         self._require(unit, department)
-        (after,) = cursors.WARNINGS.key(cursor) if cursor is not None else (0,)
+        after = cursors.WARNINGS.key(cursor)[0] if cursor is not None else 0
         found = await rows.warnings_after(unit, department, after, limit + 1)
         page = Page(found[:limit], cursors.WARNINGS.after(found[limit - 1].id) if len(found) > limit else None)
         unit.trail.saw(*(each.callback_id for each in page.items))

@@ -1,63 +1,91 @@
-"""How often logging in has failed, by lane. Keys are HMACs: neither names nor addresses are told by them.
+"""The counts behind the limits, in the database.
 
-How many identity numbers somebody was shown is counted here too, under keys of its own
-(desk/callbacks/identity_reveal.py).
+Failed log-ins are counted by lane, under HMACs that reveal neither names nor addresses. Identity numbers shown are
+counted by agent.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import Table, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from desk.database.engine import Conflict, Connection
-from desk.limits.backoff import Count
-from desk.schema.tables import login_tries
+from desk.database.engine import Conflict
+from desk.database.unit_of_work import Unit
+from desk.limits.backoff import LaneCount
+from desk.schema.tables import identity_reveals, login_tries
 
 t = login_tries.c
+r = identity_reveals.c
 
 
-async def counts(connection: Connection, keys: Sequence[str]) -> dict[str, Count]:
-    """Those there are."""
-    return await _found(connection, keys, lock=False)
+async def lane_counts(unit: Unit, keys: Sequence[str]) -> dict[str, LaneCount]:
+    """Return the counts of the lanes that have one."""
+    return await _lanes(unit, keys, lock=False)
 
 
-async def locked(connection: Connection, keys: Sequence[str], now: datetime) -> dict[str, Count]:
-    """All of them, held until the end of the unit of work; new ones have no failures.
+async def locked_lanes(unit: Unit, keys: Sequence[str]) -> dict[str, LaneCount]:
+    """Lock all of the lanes until this unit of work ends. New ones have no failures.
 
-    Raises `Conflict` when one was forgiven between the two statements: it was there, and is gone.
+    Raises Conflict if one was deleted between the two statements.
     """
-    made = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    values = [{"key": key, "failures": 0, "next_at": now, "last_at": now} for key in sorted(set(keys))]
-    await connection.execute(made(login_tries).values(values).on_conflict_do_nothing())
-    found = await _found(connection, keys, lock=True)
+    values = [{"key": key, "failures": 0, "next_at": unit.now, "last_at": unit.now} for key in sorted(set(keys))]
+    await _add_missing(unit, login_tries, values)
+    found = await _lanes(unit, keys, lock=True)
     if len(found) < len(set(keys)):
         raise Conflict
     return found
 
 
-async def put(connection: Connection, anew: Mapping[str, Count]) -> None:
-    """The counts of locked lanes."""
-    for key, count in anew.items():
+async def set_lanes(unit: Unit, counts: Mapping[str, LaneCount]) -> None:
+    """Store the counts of locked lanes."""
+    for key, count in counts.items():
         values = {"failures": count.failures, "next_at": count.next_at, "last_at": count.last_at}
-        await connection.execute(update(login_tries).where(t.key == key).values(values))
+        await unit.connection.execute(update(login_tries).where(t.key == key).values(values))
 
 
-async def forgive(connection: Connection, keys: Sequence[str], address: str) -> None:
-    """It was the right password: these lanes begin anew, and the address has failed once less."""
-    await connection.execute(delete(login_tries).where(t.key.in_(keys)))
+async def forgive(unit: Unit, keys: Sequence[str], address: str | None) -> None:
+    """Delete the counts of these lanes, and count one failure less in the lane of the address."""
+    await unit.connection.execute(delete(login_tries).where(t.key.in_(keys)))
     less = case((t.failures > 0, t.failures - 1), else_=0)
-    await connection.execute(update(login_tries).where(t.key == address).values(failures=less))
+    await unit.connection.execute(update(login_tries).where(t.key == address).values(failures=less))
 
 
-async def clear(connection: Connection, before: datetime) -> None:
-    """Take away lanes in which nothing has failed since."""
-    await connection.execute(delete(login_tries).where(t.last_at <= before))
+async def delete_old(unit: Unit, *, before: datetime) -> None:
+    """Delete lanes without a try since then."""
+    await unit.connection.execute(delete(login_tries).where(t.last_at <= before))
 
 
-async def _found(connection: Connection, keys: Sequence[str], *, lock: bool) -> dict[str, Count]:
+@dataclass(frozen=True)
+class Reveals:
+    """An agent's bucket of identity numbers, and when a department was notified that it was empty."""
+
+    full_at: datetime
+    notified_at: datetime | None
+
+
+async def locked_reveals(unit: Unit) -> Reveals:
+    """Lock the acting agent's bucket until this unit of work ends. A new one is full."""
+    await _add_missing(unit, identity_reveals, [{"agent": unit.actor.name, "full_at": unit.now}])
+    query = select(r.full_at, r.notified_at).where(r.agent == unit.actor.name).with_for_update()
+    return Reveals(*(await unit.connection.execute(query)).one())
+
+
+async def set_reveals(unit: Unit, **values: datetime) -> None:
+    """Store `full_at` or `notified_at` of the acting agent's locked bucket."""
+    await unit.connection.execute(update(identity_reveals).where(r.agent == unit.actor.name).values(**values))
+
+
+async def _add_missing(unit: Unit, table: Table, values: Sequence[Mapping[str, Any]]) -> None:
+    made = postgresql.insert if unit.connection.dialect.name == "postgresql" else sqlite.insert
+    await unit.connection.execute(made(table).values(list(values)).on_conflict_do_nothing())
+
+
+async def _lanes(unit: Unit, keys: Sequence[str], *, lock: bool) -> dict[str, LaneCount]:
     query = select(login_tries).where(t.key.in_(keys)).order_by(t.key)
     if lock:
         query = query.with_for_update()
-    rows = await connection.execute(query)
-    return {row.key: Count(row.failures, row.next_at, row.last_at) for row in rows}
+    rows = await unit.connection.execute(query)
+    return {row.key: LaneCount(row.failures, row.next_at, row.last_at) for row in rows}

@@ -144,3 +144,11 @@ login_tries = Table(
     Column("last_at", Instant, nullable=False),
     Index(None, "last_at"),
 )
+
+identity_reveals = Table(  # the share of identity numbers each agent may still be shown
+    "identity_reveals",
+    metadata,
+    Column("agent", String(128), primary_key=True),
+    Column("full_at", Instant, nullable=False),
+    Column("notified_at", Instant),  # when a department was notified that the share was used up
+)

@@ -35,6 +35,7 @@ from desk.schema.access_tables import agents as agents
 from desk.schema.access_tables import devices as devices
 from desk.schema.access_tables import emergency_access as emergency_access
 from desk.schema.access_tables import grants as grants
+from desk.schema.access_tables import identity_reveals as identity_reveals
 from desk.schema.access_tables import login_tries as login_tries
 from desk.schema.access_tables import recovery_codes as recovery_codes
 from desk.schema.access_tables import second_factors as second_factors

@@ -10,6 +10,7 @@ TABLES = (
     "agents",
     "external_identities",
     "login_tries",
+    "identity_reveals",
     "used_nonces",
     "devices",
     "emergency_access",
@@ -25,6 +26,7 @@ def upgrade() -> None:
     make_agents()
     make_external_identities()
     make_login_tries()
+    make_identity_reveals()
     make_used_nonces()
     make_devices()
     make_emergency_access()
@@ -84,6 +86,7 @@ def make_external_identities() -> None:
 def make_login_tries() -> None:
     op.create_table(
         "login_tries",
+        "identity_reveals",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("next_at", INSTANT, nullable=False),
@@ -91,6 +94,16 @@ def make_login_tries() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_login_tries")),
     )
     op.create_index(op.f("ix_login_tries_last_at"), "login_tries", ["last_at"], unique=False)
+
+
+def make_identity_reveals() -> None:
+    op.create_table(
+        "identity_reveals",
+        sa.Column("agent", sa.String(length=128), nullable=False),
+        sa.Column("full_at", INSTANT, nullable=False),
+        sa.Column("notified_at", INSTANT, nullable=True),
+        sa.PrimaryKeyConstraint("agent", name=op.f("pk_identity_reveals")),
+    )
 
 
 def make_used_nonces() -> None:

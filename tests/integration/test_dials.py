@@ -10,7 +10,6 @@ from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import AttemptOutcome
 from desk.database.engine import Database
 from desk.dials.errors import (
-    DialCapReached,
     DialInProgress,
     DialLost,
     DialNotFound,
@@ -22,6 +21,7 @@ from desk.dials.model import DialReason, DialState
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.inquiries.model import Status
 from desk.limits.dial_caps import DialCaps
+from desk.limits.errors import DialCapReached
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import parse_phone
 from tests.support.desk.desk import as_agent, call

@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,15 @@ from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions.model import LoginSource
 from desk.callbacks.claiming import LEASE
+from desk.clock import SystemClock
 from desk.database.errors import StorageUnavailable
-from desk.history import history
+from desk.history import repository as history
 from desk.history.feed import Tail
-from desk.history.history import Entry
+from desk.history.model import HistoryEntry
+from desk.ids import CallbackId
 from desk.vault.errors import CannotOpen
+from tests.support.desk.desk import as_agent
+from tests.support.desk.units import a_unit
 from tests.support.web.api import World
 from tests.support.web.live import SECONDS, Served, listening_to, parsed, served
 
@@ -37,12 +41,12 @@ async def api(migrated_url: str, tmp_path: Path) -> AsyncIterator[Served]:
         yield running
 
 
-async def much_happens(world: World, callback_id: str, count: int, department: str = "kirurgi") -> None:
+async def much_happens(world: World, callback_id: CallbackId, count: int, department: str = "kirurgi") -> None:
     """Insert `count` changes at once, directly into the history."""
-    entries = [Entry(callback_id, department, datetime.now(UTC), f"event-{n}", "kari") for n in range(count)]
+    entries = [HistoryEntry(callback_id, department, f"event-{n}") for n in range(count)]
     for first in range(0, count, 500):
-        async with world.database.begin() as connection:
-            await history.append(connection, entries[first : first + 500])
+        async with a_unit(world.database, clock=SystemClock(), actor=as_agent("kari")) as unit:
+            await history.add(unit, entries[first : first + 500])
 
 
 async def test_each_change_arrives_once_in_order_without_personal_data(api: Served) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, text
@@ -15,11 +14,11 @@ from desk.clock import SystemClock
 from desk.database.engine import Connection, Database
 from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import Unit
-from desk.history import history
+from desk.history import repository as history
 from desk.history.feed import Changes, Tail
 from desk.history.feed_repository import LOCK, unfinished
-from desk.history.history import Entry
-from desk.history.model import Change
+from desk.history.model import Change, HistoryEntry
+from desk.ids import CallbackId
 from desk.inquiries.model import Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
@@ -39,12 +38,13 @@ async def postgres(postgres_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def registered(desk: CallbackServices, n: int = 1) -> str:
+async def registered(desk: CallbackServices, n: int = 1) -> CallbackId:
     return (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback.id
 
 
-def entry(callback_id: str, event: str) -> Entry:
-    return Entry(callback_id, "kirurgi", datetime.now(UTC), event, "kari")
+async def add_events(connection: Connection, callback_id: CallbackId, events: Sequence[str]) -> None:
+    unit = Unit(connection, SystemClock(), as_agent("kari"))
+    await history.add(unit, [HistoryEntry(callback_id, "kirurgi", event) for event in events])
 
 
 async def gather(tail: Tail, count: int) -> list[Change]:
@@ -68,10 +68,10 @@ async def rounds(tail: Tail, count: int = 5) -> list[Change]:
 
 
 @asynccontextmanager
-async def open_unit(database: Database, callback_id: str, *events: str) -> AsyncIterator[Connection]:
+async def open_unit(database: Database, callback_id: CallbackId, *events: str) -> AsyncIterator[Connection]:
     """A unit of work that has written these events and not yet committed. It is rolled back unless committed."""
     async with database.engine.connect() as connection:
-        await history.append(connection, [entry(callback_id, event) for event in events])
+        await add_events(connection, callback_id, events)
         yield connection
 
 
@@ -192,7 +192,7 @@ async def test_eight_writers_cause_no_gap_and_no_duplicate(postgres: Database, c
             events = [f"{writer}-{n}-{part}" for part in range(chance.randint(1, 3))]
             async with open_unit(postgres, id, *events[:1]) as connection:
                 await asyncio.sleep(chance.random() * 0.01)
-                await history.append(connection, [entry(id, event) for event in events[1:]])
+                await add_events(connection, id, events[1:])
                 await asyncio.sleep(chance.random() * 0.01)
                 if chance.random() < 0.8:
                     await connection.commit()

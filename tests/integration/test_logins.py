@@ -11,13 +11,14 @@ from sqlalchemy import event, select
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
-from desk.accounts.errors import AgentAtProvider, AgentNotFound, TooManyTries, WeakPassword, WrongLogin, WrongPassword
+from desk.accounts.errors import AgentAtProvider, AgentNotFound, WeakPassword, WrongLogin, WrongPassword
 from desk.accounts.login import LoginResult, Logins
 from desk.accounts.passwords.hashing import Passwords
 from desk.accounts.sessions.model import LoginSource
 from desk.accounts.sessions.service import Sessions
 from desk.database.engine import Database
 from desk.limits.backoff import LONGEST
+from desk.limits.errors import TooManyTries
 from desk.schema import tables
 from desk.vault.vault import Vault
 from tests.support.fakes import FakeClock

@@ -14,7 +14,18 @@ from desk.accounts.errors import LoginsBusy, WeakPassword
 from desk.accounts.passwords.common_passwords import FILE, shortened
 from desk.accounts.passwords.hashing import MOST_WAITING, OWASP, Passwords
 from desk.accounts.passwords.rules import PasswordProblem, check_password
-from desk.limits.backoff import FORGOTTEN, FREE, LONGEST, Count, Lane, after_try, delay, lanes, network, seconds_to_wait
+from desk.limits.backoff import (
+    FORGOTTEN,
+    FREE,
+    LONGEST,
+    Lane,
+    LaneCount,
+    after_try,
+    delay,
+    lanes,
+    network,
+    seconds_to_wait,
+)
 from ops.machine.common_passwords import long_enough, write
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -171,9 +182,9 @@ def test_guesses_in_an_hour_are_limited_to_seventy() -> None:
 
 
 def test_quiet_lane_starts_over() -> None:
-    old = Count(50, NOW, NOW)
+    old = LaneCount(50, NOW, NOW)
     assert after_try(old, Lane("x", 3), NOW + FORGOTTEN - SECOND, busy=False).failures == 51
-    assert after_try(old, Lane("x", 3), NOW + FORGOTTEN, busy=False) == Count(1, NOW + FORGOTTEN, NOW + FORGOTTEN)
+    assert after_try(old, Lane("x", 3), NOW + FORGOTTEN, busy=False) == LaneCount(1, NOW + FORGOTTEN, NOW + FORGOTTEN)
 
 
 def test_addresses_are_grouped_by_network() -> None:

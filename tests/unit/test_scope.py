@@ -50,6 +50,7 @@ WITHOUT = {
         "callbacks/repository.lengthen",
         "callbacks/repository.with_attempts",
         "accounts/emergency_repository.end",
+        "history/repository.last_transition",
         "ledger/repository.closings",
         "ledger/repository.tries",
         "ledger/repository.unwarned",
@@ -60,8 +61,8 @@ WITHOUT = {
         "history/feed_repository.newest",
         "promises/repository.ahead",
         "inquiries/repository.promised",
-        "dials/repository.asked_since",
-        "dials/repository.rung_since",
+        "limits/dials_repository.requested_by_agent",
+        "limits/dials_repository.calls_to_number",
         "messages/repository.backlog",
     ),
     "one's own": (

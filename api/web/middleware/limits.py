@@ -1,7 +1,7 @@
 """Limits on requests: per session or token, and per address for requests without a valid one.
 
 The counts are in this process' memory: each process has its own, and a restart resets them. The limit on identity
-numbers must hold across processes, so it is in the database (desk/callbacks/identity_reveal.py).
+numbers must hold across processes, so it is in the database (desk/limits/identity_limit.py).
 
 A credential that has reached its limit is refused before the database is queried. A request without a valid one is
 refused anyway; there the limit saves the cost and an audit row for each. So agents are never locked out by others at

@@ -67,12 +67,12 @@ class TokenManagement(Service):
         `agent`: only of that agent. Raises BadCursor; AgentNotFound for an agent that doesn't exist or isn't within
         the scope.
         """
-        before = cursors.token_place(cursor) if cursor is not None else None
+        before = cursors.TOKENS.key(cursor)[0] if cursor is not None else None
         own = unit.actor.name
         if agent is not None and agent != own:
             await agents.require_within(unit, agent, unit.scope)
         found = await rows.page(unit, scope=unit.scope, or_of=own, agent=agent, before=before, limit=limit + 1)
-        return Page.cut(found, limit, lambda last: cursors.after_token(last.id))
+        return Page.cut(found, limit, lambda last: cursors.TOKENS.after(last.id))
 
     @unit_of_work
     async def revoke(self, unit: Unit, id: int, *, by: str | None = None) -> Token:
