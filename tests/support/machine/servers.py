@@ -28,7 +28,7 @@ def postgres_server() -> Iterator[postgres.Postgres]:
 async def postgres_url(postgres_server: postgres.Postgres) -> AsyncIterator[str]:
     """The address of an empty database for this test."""
     name = f"test_{uuid.uuid4().hex}"
-    await _command(postgres_server, f"create database {name}")
+    await _command(postgres_server, f"create database {name} strategy file_copy")
     yield postgres_server.url(name)
     await _command(postgres_server, f"drop database {name} with (force)")
 
@@ -53,7 +53,7 @@ def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
                 asyncio.run(migrate(f"sqlite+aiosqlite:///{made[engine]}"))
             else:
                 made[engine] = f"template_{uuid.uuid4().hex}"
-                asyncio.run(_command(server, f"create database {made[engine]}"))
+                asyncio.run(_command(server, f"create database {made[engine]} strategy file_copy"))
                 asyncio.run(migrate(server.url(made[engine])))
         return made[engine]
 
@@ -70,8 +70,7 @@ def migrated_url(
         yield f"sqlite+aiosqlite:///{tmp_path / 'innringing.db'}"
         return
     server: postgres.Postgres = request.getfixturevalue("postgres_server")
-    name = f"test_{uuid.uuid4().hex}"
-    asyncio.run(_command(server, f"create database {name} template {migrated_template('postgresql', server)}"))
+    name = asyncio.run(copied(server, migrated_template("postgresql", server)))
     yield server.url(name)
     asyncio.run(_command(server, f"drop database {name} with (force)"))
 
@@ -103,9 +102,12 @@ def machine_settings(folder: Path, **given: object) -> Settings:
 
 
 async def copied(server: postgres.Postgres, template: str) -> str:
-    """Copy a database. Returns the name of the copy."""
+    """Copy a database. Returns the name of the copy.
+
+    Copying its files takes half as long as PostgreSQL's usual way, which writes every page to its journal.
+    """
     name = f"test_{uuid.uuid4().hex}"
-    await _command(server, f"create database {name} template {template}")
+    await _command(server, f"create database {name} template {template} strategy file_copy")
     return name
 
 
