@@ -39,8 +39,11 @@ from ivr.prompts.catalogue import (
 from ivr.prompts.check import PromptCheck
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
+from ops.commands.dialplan.asked import asked
 from ops.commands.dialplan.rules import DialplanCheck
+from ops.commands.dialplan.spoken import Prompts
 from ops.machine.demo_parts import demo_parts
+from ops.machine.instance import OWN
 
 DIALPLAN = ROOT / "dialplan"
 
@@ -57,7 +60,11 @@ def check(
     except SettingsError as error:
         print(f"innringing check: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    found = faults(settings.files.departments, settings.files.prompts, DIALPLAN, root=ROOT, production=production)
+    local = own_extensions(settings)
+    found = faults(
+        settings.files.departments, settings.files.prompts, DIALPLAN, root=ROOT, production=production, local=local
+    )
+    found += asked_of_asterisk(settings, DIALPLAN, found, root=ROOT, local=local)
     if production or not settings.demo:
         found += demo_parts(settings.files.departments, DIALPLAN, root=ROOT)
     found += sms_off(settings)
@@ -75,9 +82,18 @@ def check(
 
 
 def faults(
-    departments_file: Path, prompts_dir: Path, dialplan: Path, *, root: Path, production: bool = False
+    departments_file: Path,
+    prompts_dir: Path,
+    dialplan: Path,
+    *,
+    root: Path,
+    production: bool = False,
+    local: Path | None = None,
 ) -> list[Fault]:
-    """Find all faults in the operators' files, in the order departments, prompts, SMS, dialplan."""
+    """Find all faults in the operators' files, in the order departments, prompts, SMS, Asterisk's files.
+
+    `local` is this machine's own extensions.conf, if it has one.
+    """
     found: list[Fault] = []
     departments, catalogue = Departments([]), None
     try:
@@ -93,8 +109,34 @@ def faults(
         found += _sounds(prompts_dir, departments, root, production)
     found += _sms(prompts_dir, departments, root)
     if len(departments):
-        found += DialplanCheck(dialplan, departments, root).faults()
+        check = DialplanCheck(dialplan, departments, root, local=local, prompts=prompts_of(catalogue))
+        found += check.faults()
     return found
+
+
+def own_extensions(settings: Settings) -> Path:
+    """Return the path of this machine's own extensions.conf."""
+    return settings.files.var / "asterisk" / "etc" / "local" / OWN
+
+
+def asked_of_asterisk(
+    settings: Settings, dialplan: Path, known: list[Fault], *, root: Path, local: Path
+) -> list[Fault]:
+    """Return what a throw-away Asterisk says about its files, beyond the `known` faults of them."""
+    try:
+        departments = load_departments(settings.files.departments)
+    except DepartmentsFileError:
+        departments = Departments([])
+    about_it = [fault for fault in known if fault.file.endswith(".conf")]
+    return asked(settings, dialplan, departments, root=root, local=local, known=about_it)
+
+
+def prompts_of(catalogue: Catalogue | None) -> Prompts | None:
+    """Return what the dialplan can play, or None if the catalogue can't be read."""
+    if catalogue is None:
+        return None
+    keys = frozenset.intersection(*(catalogue.keys(language) for language in catalogue.languages))
+    return Prompts(catalogue.languages, keys)
 
 
 def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fault]:

@@ -90,7 +90,7 @@ def down(settings: Settings) -> None:
     folder = _folder(settings)
     if not any((folder / name).exists() for name in ("api.env", "service.env")):
         raise ComposeError("nothing was started from here")
-    made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    made = instance.existing(folder / "asterisk")
     _run(_compose(), ["down"], folder, _variables(settings, folder, made))
 
 
@@ -99,7 +99,7 @@ def prune(settings: Settings) -> None:
     folder = _folder(settings)
     if not (folder / "prune.env").exists():
         raise ComposeError("nothing was started from here")
-    made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    made = instance.existing(folder / "asterisk")
     _run(_compose(), ["run", "--rm", "prune"], folder, _variables(settings, folder, made))
 
 

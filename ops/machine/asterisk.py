@@ -106,7 +106,6 @@ class ContainerProcess:
                 instance.folder: "rw",
                 instance.run: "rw",
                 instance.recordings: "rw",
-                (instance.folder / "etc" / "extensions.conf").resolve().parent: "ro",
                 settings.files.prompts: "ro",
             },
         )

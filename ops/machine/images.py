@@ -31,9 +31,9 @@ def ensure(name: str) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        recipe = hashlib.sha256(b"".join((HERE / file).read_bytes() for file in FILES[name])).hexdigest()[:12]
-        if engine.docker("images", "-q", "--filter", f"label=innringing.recipe={recipe}", name):
+        if built(name):
             return
+        recipe = _recipe(name)
         ensure_base(BASES[name])
         print(f"Building the image {name} …", flush=True)
         with tempfile.TemporaryDirectory() as context:
@@ -45,6 +45,15 @@ def ensure(name: str) -> None:
                 "build", "-q", "--network=host", "-t", name, f"--label=innringing.recipe={recipe}",
                 "-f", str(Path(context) / FILES[name][0]), context,
             )  # fmt: skip
+
+
+def built(name: str) -> bool:
+    """Whether the image exists already, from the same files."""
+    return bool(engine.docker("images", "-q", "--filter", f"label=innringing.recipe={_recipe(name)}", name))
+
+
+def _recipe(name: str) -> str:
+    return hashlib.sha256(b"".join((HERE / file).read_bytes() for file in FILES[name])).hexdigest()[:12]
 
 
 def ensure_base(suite: str) -> None:

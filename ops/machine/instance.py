@@ -1,4 +1,4 @@
-"""Prepare the folder of one Asterisk: links to the operators' files, and generated files for this machine."""
+"""Prepare the folder of one Asterisk: copies of the operators' files, and generated files for this machine."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_
 """Parts of Asterisk's core that log an error at start-up if they have no file, even if they are not used."""
 DEMO = "demo.conf"
 """The file that pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
+OWN = "extensions.conf"
+"""The file in local/ that is this machine's own. It is written once; the others are written at each start."""
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
 MEMORY = Path("/dev/shm")
 """A file system in memory, where the machine has one."""
@@ -63,8 +65,15 @@ def configuration_of(folder: Path) -> Path:
     return folder / "etc" / "asterisk.conf"
 
 
-def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping[str, str] | None = None) -> Instance:
-    """Write the folder of an instance.
+def prepare(
+    settings: Settings,
+    folder: Path,
+    installed: Path,
+    *,
+    dialplan: Path = DIALPLAN,
+    extra: Mapping[str, str] | None = None,
+) -> Instance:
+    """Write the folder of an instance, with copies of the operators' files in `dialplan`.
 
     `installed` is where the packages are: the tree, or `/` in a container. `extra` has text to append to files in
     local/ (`{"extensions.conf": "[bench]…"}`).
@@ -72,22 +81,19 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
         make_private(folder / name, within=folder)
-    phones = phones_of(DIALPLAN / "pjsip.conf", *([DIALPLAN / "demo" / "pjsip.conf"] if settings.demo else []))
+    phones = phones_of(dialplan / "pjsip.conf", *([dialplan / "demo" / "pjsip.conf"] if settings.demo else []))
     passwords = _phone_passwords(folder / "phones.json", phones)
     instance = Instance(folder, _socket_folder(folder), passwords)
     make_recordings(folder)
     sip_security.copy_certificates(settings, folder)
-    for path in sorted(DIALPLAN.glob("*.conf")):
-        _link(folder / "etc" / path.name, path)
-    write_private(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
     for name in UNUSED:
         write_private(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
+    put_files(files_of(dialplan, demo=settings.demo), folder / "etc")
+    write_private(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
     for name, text in _local(settings, instance).items():
-        write_private(folder / "etc" / "local" / name, text + (extra or {}).get(name, ""))
-    if settings.demo:
-        _link(folder / "etc" / DEMO, DIALPLAN / "demo" / "pjsip.conf")
-    else:
-        (folder / "etc" / DEMO).unlink(missing_ok=True)
+        kept = folder / "etc" / "local" / name
+        if name != OWN or extra or not kept.exists():
+            write_private(kept, text + (extra or {}).get(name, ""))
     for name in ("rest-api", "documentation", "static-http"):
         _link(folder / "data" / name, installed / "usr/share/asterisk" / name)
     for path in sorted((settings.files.prompts / "build").glob("*/")):
@@ -95,6 +101,36 @@ def prepare(settings: Settings, folder: Path, installed: Path, *, extra: Mapping
         make_private(sounds, within=folder)
         _link(sounds / "innringing", path)
     return instance
+
+
+def existing(folder: Path) -> Instance:
+    """Return the instance in a folder that was prepared before. Nothing is written."""
+    folder = folder.absolute()
+    return Instance(folder, _socket_folder(folder), json.loads((folder / "phones.json").read_text(encoding="utf-8")))
+
+
+def files_of(dialplan: Path, *, demo: bool) -> dict[str, str]:
+    """Read the operators' files, by their names in etc/."""
+    found = {path.name: path.read_text("utf-8") for path in sorted(dialplan.glob("*.conf"))}
+    if demo:
+        found[DEMO] = (dialplan / "demo" / "pjsip.conf").read_text("utf-8")
+    return found
+
+
+def files_in_force(folder: Path) -> dict[str, str]:
+    """Read the operators' files that the Asterisk in `folder` has; empty if it was never started."""
+    made = {configuration_of(folder).name, *(f"{name}.conf" for name in UNUSED)}
+    paths = [path for path in sorted((folder / "etc").glob("*.conf")) if path.name not in made]
+    return {path.name: path.read_text("utf-8") for path in paths}
+
+
+def put_files(files: Mapping[str, str], etc: Path) -> None:
+    """Make these the operators' files of an Asterisk. They are copies: an edit counts first when it was checked."""
+    for name in files_in_force(etc.parent).keys() - files.keys():
+        (etc / name).unlink()
+    for name, text in files.items():
+        (etc / name).unlink(missing_ok=True)
+        write_private(etc / name, text)
 
 
 def _asterisk_conf(instance: Instance, installed: Path, entity: str) -> str:

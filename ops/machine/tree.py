@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,17 +79,29 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(home) / "innringing"
 
 
+def built(recipe: Recipe, cache: Path | None = None) -> Path | None:
+    """Return the tree's folder if it is built already, or None. Nothing is downloaded."""
+    if shutil.which("dpkg") is None:
+        return None
+    target = _target(recipe, cache or cache_folder())
+    return target if target.exists() else None
+
+
 def ensure(recipe: Recipe, cache: Path | None = None) -> Path:
     """Return the tree's folder. Build it first if needed (a minute, about 200 MB of downloads)."""
     cache = cache or cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
-    target = cache / recipe.folder_name(_architecture(), os.environ.get("INNRINGING_DEBIAN_SNAPSHOT", ""))
+    target = _target(recipe, cache)
     if target.exists():
         return target
     with _locked(cache / f"{recipe.name}.lock"):
         if not target.exists():
             _build(recipe, target)
     return target
+
+
+def _target(recipe: Recipe, cache: Path) -> Path:
+    return cache / recipe.folder_name(_architecture(), os.environ.get("INNRINGING_DEBIAN_SNAPSHOT", ""))
 
 
 def program(name: str) -> Path:

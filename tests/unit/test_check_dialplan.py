@@ -13,14 +13,13 @@ from ops.commands.dialplan.rules import DialplanCheck
 
 DIALPLAN = ROOT / "dialplan"
 DEPARTMENTS = load_departments(DIALPLAN / "departments.toml")
-FILES = ("extensions.conf", "modules.conf", "logger.conf", "pjsip.conf")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in FILES:
-        shutil.copy(DIALPLAN / name, tmp_path)
-    return tmp_path
+    copied = tmp_path / "dialplan"
+    shutil.copytree(DIALPLAN, copied)
+    return copied
 
 
 def faults(folder: Path) -> list[Fault]:
@@ -126,7 +125,7 @@ def test_step_that_drops_a_caller_is_reported_at_its_line(
     path.write_text(text.replace(old, new, 1), "utf-8")
     found = [fault for fault in faults(folder) if reason in fault.reason]
     assert found, [str(fault) for fault in faults(folder)]
-    assert found[0].file == file
+    assert file in {fault.file for fault in found}
 
 
 def test_missing_time_limit_is_reported_at_the_line_of_stasis(folder: Path) -> None:
@@ -146,9 +145,10 @@ def test_dial_with_harmless_options_passes(folder: Path, options: str) -> None:
 
 def test_endpoint_that_can_transfer_is_reported_at_its_line(folder: Path) -> None:
     text = (folder / "pjsip.conf").read_text("utf-8")
-    (folder / "demo").mkdir()
     demo = (DIALPLAN / "demo" / "pjsip.conf").read_text("utf-8")
-    (folder / "demo" / "pjsip.conf").write_text(demo.replace("context=phones", "allow_transfer=1"), "utf-8")
+    (folder / "demo" / "pjsip.conf").write_text(
+        demo.replace("context=phones", "context=phones\nallow_transfer=1"), "utf-8"
+    )
     (fault,) = faults(folder)
     line = 1 + demo.split("[demo-phone](")[0].count("\n")
     assert (fault.file, fault.line) == ("demo/pjsip.conf", line)

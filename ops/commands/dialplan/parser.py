@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_SECTION = re.compile(r"\[(?P<name>[^\]]+)\](\((?P<options>[^)]*)\))?")
+from ops.commands.dialplan.config_file import parse
+
 _STEP = re.compile(r"(?P<priority>n|\d+|hint)(?:\((?P<label>[^)]*)\))?(?:[+]\d+)?,(?P<rest>.*)", re.S)
 _APPLICATION = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*(?:\((?P<arguments>.*)\))?\s*$", re.S)
 _FUNCTION = re.compile(r"\b([A-Z][A-Z0-9_]+)\(")
@@ -55,26 +56,18 @@ class Dialplan:
 
     def __init__(self, text: str) -> None:
         self.contexts: dict[str, Context] = {}
-        context: Context | None = None
-        extension = ""
-        for number, raw in enumerate(text.split("\n"), start=1):
-            line = re.split(r"(?<!\\);", raw, maxsplit=1)[0].strip()
-            if section := _SECTION.match(line):
-                name = section["name"].strip()
-                context = self.contexts.setdefault(name, Context(name, number))
-                continue
-            name, _, value = (part.strip() for part in line.partition("="))
-            value = value.removeprefix(">").strip()
-            if context is None or not value:
-                continue
-            match name.lower():
-                case "include":
-                    context.includes.append(value.split(",")[0].strip())
-                case "exten":
-                    extension, _, rest = (part.strip() for part in value.partition(","))
-                    self._add(context, extension, rest, number)
-                case "same":
-                    self._add(context, extension, value, number)
+        for section in parse(text).sections:
+            context = self.contexts.setdefault(section.name, Context(section.name, section.line))
+            extension = ""
+            for setting in section.settings:
+                match setting.key:
+                    case "include":
+                        context.includes.append(setting.value.split(",")[0].strip())
+                    case "exten":
+                        extension, _, rest = (part.strip() for part in setting.value.partition(","))
+                        self._add(context, extension, rest, setting.line)
+                    case "same":
+                        self._add(context, extension, setting.value, setting.line)
 
     def _add(self, context: Context, extension: str, rest: str, line: int) -> None:
         if not (parsed := _STEP.match(rest)):
@@ -122,7 +115,8 @@ class Dialplan:
         if start is None:
             return None
         if priority.isdigit():
-            return Place(start.context, start.extension, int(priority) - 1)
+            last = len(self.contexts[start.context].extensions[start.extension])
+            return Place(start.context, start.extension, int(priority) - 1) if 0 < int(priority) <= last else None
         labels = [step.label for step in self.contexts[start.context].extensions[start.extension]]
         return Place(start.context, start.extension, labels.index(priority)) if priority in labels else None
 
@@ -137,12 +131,14 @@ class Dialplan:
         return [text.strip() for text in found if text.strip() and "${" not in text]
 
     def path(self, start: Place) -> Iterator[tuple[Place, Step]]:
-        """Follow a call from `start` through every Goto. A GotoIf counts as not taken."""
+        """Follow a call from `start` through every Goto until a Hangup. A GotoIf counts as not taken."""
         place: Place | None = start
         for _ in range(_LONGEST_PATH):
             if place is None or (step := self.step(place)) is None:
                 return
             yield place, step
+            if step.is_application("Hangup"):
+                return
             if step.is_application("Goto"):
                 place = self.target(place, step.arguments)
             else:

@@ -8,51 +8,36 @@ from pathlib import Path
 
 from desk.departments.departments import Department, Departments
 from desk.files.faults import Fault, shown
-from ops.commands.dialplan import ways_out
+from ops.commands.dialplan import modules_file, spoken, ways_out
+from ops.commands.dialplan.config_file import ConfigFile
 from ops.commands.dialplan.parser import Dialplan, Place, Step
+from ops.commands.dialplan.spoken import Prompts
+from ops.commands.dialplan.telephony_files import TelephonyFiles
 
-DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
 LONGEST_RESCUE = 60
 """The most seconds a caller may wait when the controller has died."""
 
+STASIS_ARGUMENTS = "${DEPARTMENT},${CHANNEL(language)},${CALLERID(num-pres)}"
 ENTRIES = ("from-trunk", "phones")
-APPLICATION_MODULES = {
-    "dial": "app_dial",
-    "playback": "app_playback",
-    "stasis": "app_stasis",
-    "agi": "res_agi",
-    "queue": "app_queue",
-    "record": "app_record",
-    "voicemail": "app_voicemail",
-    "mixmonitor": "app_mixmonitor",
-}
-FUNCTION_MODULES = {
-    "TIMEOUT": "func_timeout",
-    "CHANNEL": "func_channel",
-    "CALLERID": "func_callerid",
-    "GLOBAL": "func_global",
-    "IF": "func_logic",
-    "ISNULL": "func_logic",
-    "SET": "func_logic",
-    "LEN": "func_strings",
-    "FILTER": "func_strings",
-    "TOUPPER": "func_strings",
-    "DB": "func_db",
-}
-MODULES = (
-    *("pbx_config", "app_stasis", "res_stasis", "res_stasis_answer", "res_stasis_playback", "res_http_websocket"),
-    *("res_ari", "res_ari_applications", "res_ari_channels", "res_ari_events", "res_ari_playbacks"),
-    *("chan_pjsip", "res_pjsip", "res_pjsip_session", "res_pjsip_sdp_rtp", "res_rtp_asterisk"),
-    *("codec_alaw", "format_pcm", "format_sln"),
-)
 _SETTING = re.compile(r"\s*(?P<name>[^=]+?)\s*=\s*(?P<value>.*)", re.S)
 
 
 class DialplanCheck:
-    """Checks the dialplan in `folder` against the departments. File names are shown relative to `root`."""
+    """Checks Asterisk's files in `folder` against the departments. File names are shown relative to `root`.
 
-    def __init__(self, folder: Path, departments: Departments, root: Path) -> None:
-        self._folder = folder
+    `local` is this machine's own extensions.conf, if it has one. Without `prompts`, what is played is not checked.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        departments: Departments,
+        root: Path,
+        *,
+        local: Path | None = None,
+        prompts: Prompts | None = None,
+    ) -> None:
+        self._folder, self._local, self._prompts = folder, local, prompts
         self._departments = departments
         self._file = shown(folder / "extensions.conf", root)
         self._root = root
@@ -62,11 +47,12 @@ class DialplanCheck:
         """Find all faults, each once, ordered by file and line."""
         try:
             self._plan = Dialplan((self._folder / "extensions.conf").read_text("utf-8"))
-            modules = (self._folder / "modules.conf").read_text("utf-8")
-            logger = (self._folder / "logger.conf").read_text("utf-8")
-            endpoints = {path: path.read_text("utf-8") for path in self._endpoint_files()}
+            files = TelephonyFiles(self._folder, self._root, local=self._local)
+            modules = files.files[self._folder / "modules.conf"]
         except OSError as error:
             return [Fault(shown(Path(error.filename), self._root), None, f"it can't be read: {error.strerror}")]
+        except KeyError as error:
+            return [Fault(shown(Path(error.args[0]), self._root), None, "the file is missing")]
         except UnicodeDecodeError:
             return [Fault(self._file, None, "one of the dialplan's files is not UTF-8")]
         found = {
@@ -77,20 +63,37 @@ class DialplanCheck:
             *self._spoken_digits(),
             *self._rescued(self._plan.find("switchboard", "s"), None, "the context [switchboard]"),
             *self._modules(modules),
-            *self._loud_logs(logger),
-            *self._ways_out(endpoints),
+            *self._loud_logs(files.files),
+            *self._ways_out(files.files),
+            *self._spoken(files.files),
+            *files.faults(),
         }
         return sorted(found, key=lambda fault: (fault.file, fault.line or 0, fault.reason))
 
-    def _endpoint_files(self) -> list[Path]:
-        files = (self._folder / "pjsip.conf", self._folder / "demo" / "pjsip.conf")
-        return [path for path in files if path == files[0] or path.exists()]
+    def _modules(self, modules: ConfigFile) -> Iterator[Fault]:
+        for line, reason in modules_file.in_modules(modules, self._plan):
+            yield Fault(shown(self._folder / "modules.conf", self._root), line, reason)
 
-    def _ways_out(self, endpoints: Mapping[Path, str]) -> Iterator[Fault]:
+    def _loud_logs(self, files: Mapping[Path, ConfigFile]) -> Iterator[Fault]:
+        path = self._folder / "logger.conf"
+        for line, reason in modules_file.loud_logs(files[path]) if path in files else ():
+            yield Fault(shown(path, self._root), line, reason)
+
+    def _ways_out(self, files: Mapping[Path, ConfigFile]) -> Iterator[Fault]:
         """Ways to make Asterisk call a number that neither we nor the dialplan chose."""
         for line, reason in ways_out.in_dialplan(self._plan):
             yield Fault(self._file, line, reason)
+        endpoints = {path: file for path, file in files.items() if path.name == "pjsip.conf"}
         for path, line, reason in ways_out.in_endpoints(endpoints):
+            yield Fault(shown(path, self._root), line, reason)
+
+    def _spoken(self, files: Mapping[Path, ConfigFile]) -> Iterator[Fault]:
+        if self._prompts is None:
+            return
+        for line, reason in spoken.in_dialplan(self._plan, self._prompts):
+            yield Fault(self._file, line, reason)
+        endpoints = {path: file for path, file in files.items() if path.name == "pjsip.conf"}
+        for path, line, reason in spoken.in_endpoints(endpoints, self._prompts):
             yield Fault(shown(path, self._root), line, reason)
 
     def _fault(self, step: Step | None, reason: str) -> Fault:
@@ -111,13 +114,19 @@ class DialplanCheck:
     def _path_in(self, department: Department, start: Place) -> Iterator[Fault]:
         """Check a call's path from its number into Stasis, and out again when no controller is there."""
         number, slug, limit, last = department.extension, None, None, self._plan.step(start)
+        answered = False
         for place, step in self._plan.path(start):
             last = step
             if step.is_application("Set") and (setting := _SETTING.fullmatch(step.arguments)):
                 name, value = setting["name"].lstrip("_"), setting["value"].strip()
                 slug = value if name == "DEPARTMENT" else slug
                 limit = value if name == "TIMEOUT(absolute)" else limit
+            answered = answered or step.is_application("Answer")
             if step.is_application("Stasis"):
+                if not answered:
+                    yield self._fault(
+                        step, f"{number} enters Stasis without Answer() before it: the caller hears nothing"
+                    )
                 yield from self._into_stasis(department, place, step, slug, limit)
                 return
         yield self._fault(last, f"{number} never reaches Stasis(innringing,…): [{department.slug}] can't be called")
@@ -134,6 +143,9 @@ class DialplanCheck:
             start = self._plan.find(ENTRIES[0], number)
             first = self._plan.step(start) if start else step
             yield self._fault(first, f"{number} must set DEPARTMENT={department.slug}, as departments.toml says")
+        if "${CALLERID(num-pres)}" not in arguments[1:]:
+            reason = "Stasis() without ${CALLERID(num-pres)}: withheld numbers would be shown"
+            yield self._fault(step, f"{reason}; write Stasis(innringing,{STASIS_ARGUMENTS})")
         if limit is None or not limit.isdigit() or not 0 < int(limit) <= LONGEST_RESCUE:
             yield self._fault(
                 step,
@@ -238,33 +250,3 @@ class DialplanCheck:
         for _, _, step in self._plan.steps():
             if step.is_application("Read"):
                 yield self._fault(step, "Read() writes callers' digits to the log: leave keys to the conversation")
-
-    def _modules(self, text: str) -> Iterator[Fault]:
-        """Check that modules.conf loads all modules that are needed."""
-        file = shown(self._folder / "modules.conf", self._root)
-        settings = [line.partition(";")[0].replace("=>", "=") for line in text.splitlines()]
-        pairs = [tuple(part.strip() for part in line.split("=", 1)) for line in settings if "=" in line]
-        loaded = {value.removesuffix(".so") for name, value in pairs if name in ("load", "preload", "require")}
-        left_out = {value.removesuffix(".so") for name, value in pairs if name == "noload"}
-        by_itself = ("autoload", "yes") in pairs
-        needed = dict.fromkeys(MODULES, "the phone door")
-        for _, _, step in self._plan.steps():
-            if module := APPLICATION_MODULES.get(step.application.lower()):
-                needed.setdefault(module, f"{step.application}() in extensions.conf:{step.line}")
-            for function in step.functions & FUNCTION_MODULES.keys():
-                needed.setdefault(FUNCTION_MODULES[function], f"{function}() in extensions.conf:{step.line}")
-        for module, why in needed.items():
-            if module in left_out or (module not in loaded and not by_itself):
-                yield Fault(file, None, f"load={module}.so is missing: {why} needs it")
-        for module, reason in ways_out.FORBIDDEN_MODULES.items():
-            if module in loaded or (by_itself and module not in left_out):
-                yield Fault(file, None, f"{module}.so must not be loaded: with it {reason}")
-
-    def _loud_logs(self, text: str) -> Iterator[Fault]:
-        file = shown(self._folder / "logger.conf", self._root)
-        for number, line in enumerate(text.splitlines(), start=1):
-            name, arrow, levels = line.partition(";")[0].partition("=>")
-            loud = DIGIT_LEVELS & {level.strip() for level in levels.split(",")}
-            if arrow and loud:
-                reason = f"{name.strip()} lists {', '.join(sorted(loud))}, which writes callers' digits"
-                yield Fault(file, number, reason)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops.commands.dialplan.brackets import split
+from ops.commands.dialplan.config_file import ConfigFile, effective
 from ops.commands.dialplan.parser import Dialplan, Step
 
 OPTIONS_AT = {"dial": 2, "retrydial": 4, "queue": 1}
@@ -34,7 +35,6 @@ FORBIDDEN_MODULES = {
     "app_system": "the dialplan can run programs",
 }
 OFF = ("no", "false", "off", "0", "n", "f")
-_SECTION = re.compile(r"\[(?P<name>[^\]]+)\]\s*(?:\((?P<options>[^)]*)\))?")
 _HIDDEN = re.compile(rf"\b({'|'.join((*OPTIONS_AT, *FORBIDDEN))})[(,]", re.IGNORECASE)
 _FLAG = re.compile(r"([A-Za-z])(?:\([^)]*\))?")
 
@@ -57,7 +57,7 @@ def in_dialplan(plan: Dialplan) -> Iterator[Finding]:
 
 
 def _options(step: Step, position: int) -> Iterator[Finding]:
-    arguments = _split(step.arguments)
+    arguments = split(step.arguments)
     options = arguments[position] if len(arguments) > position else ""
     if "${" in options:
         yield step.line, f"{step.application}() takes its options from a variable: write them out"
@@ -75,59 +75,20 @@ def _options(step: Step, position: int) -> Iterator[Finding]:
         )
 
 
-def _split(arguments: str) -> list[str]:
-    """The arguments of an application: commas inside of brackets do not separate."""
-    parts, depth = [""], 0
-    for character in arguments:
-        depth += (character in "({[") - (character in ")}]")
-        if character == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
-
-
-@dataclass
-class _Section:
-    line: int
-    templates: list[str]
-    is_template: bool
-    settings: dict[str, str] = field(default_factory=dict)
-
-
-def in_endpoints(texts: Mapping[Path, str]) -> Iterator[tuple[Path, int, str]]:
+def in_endpoints(files: Mapping[Path, ConfigFile]) -> Iterator[tuple[Path, int, str]]:
     """What is wrong with the endpoints of pjsip.conf and the files it includes: file, line, reason."""
-    sections = [(path, name, section) for path, text in texts.items() for name, section in _sections(text)]
-    templates = {name: section for _, name, section in sections if section.is_template}
-    for path, name, section in sections:
-        settings = _effective(section, templates)
+    sections = [(path, section) for path, file in files.items() for section in file.sections]
+    templates = {section.name: section for _, section in sections if section.is_template}
+    for path, section in sections:
+        settings = {setting.key: setting.value for setting in effective(section, templates)}
         if section.is_template or settings.get("type") != "endpoint":
             continue
         for key, what in (("allow_transfer", "can transfer calls"), ("allow_subscribe", "can watch other phones")):
             if settings.get(key, "yes").lower() not in OFF:
-                yield path, section.line, f"[{name}] {what}: {key}=no is missing"
+                yield path, section.line, f"[{section.name}] {what}: {key}=no is missing"
         if settings.get("redirect_method", "user").lower() == "uri_pjsip":
-            yield path, section.line, f"[{name}] redirects calls past the dialplan: redirect_method must be user"
-
-
-def _sections(text: str) -> Iterator[tuple[str, _Section]]:
-    current: _Section | None = None
-    for number, raw in enumerate(text.split("\n"), start=1):
-        line = re.split(r"(?<!\\);", raw, maxsplit=1)[0].strip()
-        if match := _SECTION.match(line):
-            options = [part.strip() for part in (match["options"] or "").split(",") if part.strip()]
-            templates = [option for option in options if option not in ("!", "+")]
-            current = _Section(number, templates, "!" in options)
-            yield match["name"].strip(), current
-        elif current and "=" in line:
-            key, _, value = line.partition("=")
-            current.settings[key.strip().lower()] = value.removeprefix(">").strip()
-
-
-def _effective(section: _Section, templates: dict[str, _Section]) -> dict[str, str]:
-    """A section's settings, with those of its templates."""
-    settings: dict[str, str] = {}
-    for name in section.templates:
-        if name in templates and templates[name] is not section:
-            settings |= _effective(templates[name], templates)
-    return settings | section.settings
+            yield (
+                path,
+                section.line,
+                f"[{section.name}] redirects calls past the dialplan: write redirect_method=user",
+            )

@@ -1,0 +1,45 @@
+"""Ask a running Asterisk, at its console, whether it has what the operators' files say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from desk.settings.settings import Settings
+
+CONVERSATION = "Stasis(innringing,"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must be in Asterisk: the departments' numbers, and the names of the SIP endpoints and transports."""
+
+    numbers: Sequence[str]
+    endpoints: Sequence[str]
+    transports: Sequence[str] = ()
+
+
+def transports_of(settings: Settings) -> list[str]:
+    """Return the transports that Asterisk's start writes, by these settings."""
+    udp = [] if settings.sip.encryption == "all" else ["transport-udp"]
+    return udp if settings.sip.encryption == "off" else [*udp, "transport-tls"]
+
+
+def lacking(console: Callable[[str], str], expected: Expected) -> list[str]:
+    """Return what Asterisk does not have, one sentence each."""
+    found = [
+        f"Asterisk has no number {number} for calls from the telephone company"
+        for number in expected.numbers
+        if "=>" not in console(f"dialplan show {number}@from-trunk")
+    ]
+    if CONVERSATION not in console("dialplan show s@innringing"):
+        found.append("Asterisk has no way into the conversation: [innringing] does not reach Stasis(innringing,…)")
+    for kind, names in (("endpoint", expected.endpoints), ("transport", expected.transports)):
+        for name in names:
+            if f" {name}" not in _first_object(console(f"pjsip show {kind} {name}")):
+                found.append(f"Asterisk has no {kind} {name}")
+    return found
+
+
+def _first_object(shown: str) -> str:
+    return "" if "Unable to find object" in shown else shown
