@@ -1,12 +1,13 @@
 """A desk put together from the settings, by hand."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from desk.accounts.passwords.hashing import Passwords
 from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
+from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
 from desk.database.engine import Database
@@ -23,6 +24,8 @@ from desk.settings.retention import AuditSettings, RetentionSettings
 from desk.settings.settings import Settings
 from desk.settings.sms import SmsSettings
 from desk.settings.vault import VaultSettings
+from desk.spool.drainer import Drainer
+from desk.spool.spool import Spool
 from desk.vault.vault import Vault
 
 
@@ -100,6 +103,35 @@ def make_callbacks(
     vault = make_vault(settings.vault)
     notices = make_notices(settings.sms, vault)
     return callback_services(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+
+
+def make_spool(settings: Settings) -> Spool:
+    """Open the spool of this machine."""
+    return Spool(settings.files.spool_folder, vault=make_vault(settings.vault))
+
+
+def make_reception(
+    callbacks: CallbackServices,
+    *,
+    spool: Spool,
+    departments: DepartmentsFile,
+    clock: Clock,
+    is_ready: Callable[[], bool],
+) -> Reception:
+    """Build what calls use: the database first, else the spool."""
+    return Reception(
+        registration=callbacks.registration,
+        repeat_callers=callbacks.repeat_callers,
+        spool=spool,
+        departments=departments,
+        clock=clock,
+        is_ready=is_ready,
+    )
+
+
+def make_drainer(spool: Spool, callbacks: CallbackServices) -> Drainer:
+    """Build what moves calls from the spool into the database."""
+    return Drainer(spool, callbacks.spooled_calls.stores())
 
 
 def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:

@@ -6,8 +6,10 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -15,23 +17,30 @@ import uvloop
 
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.database.errors import StorageUnavailable
 from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
 from desk.dials.dials import Dials
 from desk.errors import DeskError
 from desk.logging.service import log_service
-from desk.schema.migrate import is_current, migrate
-from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
+from desk.spool.drainer import Drainer
 from desk.tls import client_context
-from desk.wire import check_keys, make_callbacks, make_recordings, make_vault, open_database
+from desk.wire import (
+    make_callbacks,
+    make_drainer,
+    make_reception,
+    make_recordings,
+    make_spool,
+    make_vault,
+    open_database,
+)
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import IvrError
-from ivr.asterisk.recordings import Spool
+from ivr.asterisk.recordings import AsteriskRecordings
 from ivr.calls.call import SOUNDS
 from ivr.calls.controller import Controller
 from ivr.calls.recording_intake import RecordingIntake
+from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import request_callback
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
@@ -39,9 +48,7 @@ from ivr.prompts.sets import in_use, lengths
 
 log = structlog.get_logger(__name__)
 
-
-class TablesOutdated(IvrError):
-    """The database schema does not match this version. Run: innringing migrate"""
+CHECK_FIRST: Final = 3.0  # seconds that the start waits for the database
 
 
 def main() -> None:
@@ -50,16 +57,15 @@ def main() -> None:
         settings = Settings.load()
         log_service(settings.secrets(), readable=settings.demo)
         uvloop.run(serve(settings))
-    except* StorageUnavailable as errors:
-        error = _first(errors)
-        advice = error.advice if isinstance(error, StorageUnavailable) else ""
-        _fail(f"Cannot connect to the database. {advice or f'See {PREFIX}DATABASE_URL.'}")
     except* (DeskError, IvrError) as errors:
         _fail(_first_line(errors))
 
 
 async def serve(settings: Settings) -> None:
-    """Serve calls, and wait for Asterisk if it is not up. Raises DeskError, AriRefused, AriReplaced, TablesOutdated."""
+    """Serve calls, and wait for Asterisk and the database if they are not up.
+
+    Raises DeskError, AriRefused, AriReplaced, TablesOutdated.
+    """
     departments = DepartmentsFile(settings.files.departments)
     if not settings.demo:
         refuse_demo_departments(settings.files.departments)
@@ -69,50 +75,73 @@ async def serve(settings: Settings) -> None:
         password=settings.ari.require_password(),
         tls=client_context("ARI", settings.ari.ca) if settings.ari.ca else None,
     )
-    await _check_tables(settings)
     clock = SystemClock()
     async with open_database(settings.database) as database:
-        await check_keys(database, make_vault(settings.vault), clock)
-        callbacks = make_callbacks(database, settings, clock, departments)
-        dialler = Dialler(
-            channels=ari,
-            dials=Dials(
-                database=database,
-                claiming=callbacks.claiming,
-                outcomes=callbacks.outcomes,
-                departments=departments,
-                clock=clock,
-                caps=settings.dials.caps,
-            ),
-            agent_rings=settings.dials.agent_rings,
-            patient_rings=settings.dials.patient_rings,
-        )
-        intake = RecordingIntake(spool=Spool(ari), recordings=make_recordings(database, settings, clock))
-        controller = Controller(
-            ari=EventRouter(ari=ari, dialler=dialler, intake=intake),
-            registration=callbacks.registration,
-            departments=departments,
-            held=departments.held,
-            sounds=partial(sounds_now, settings),
-            lengths=partial(lengths_now, settings),
-            conversation=partial(
-                request_callback,
-                callers=callbacks.repeat_callers,
-                numbers=settings.numbers,
-                clock=clock,
-                recorder=intake,
-            ),
-        )
+        door = _build(settings, database, departments, ari, clock)
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        background = [asyncio.create_task(departments.watch()), asyncio.create_task(intake.serve())]
+        background = [
+            asyncio.create_task(departments.watch()),
+            asyncio.create_task(door.intake.serve()),
+            asyncio.create_task(_drain(door.start, door.drainer)),
+        ]
         try:
-            await _serve_both(controller, dialler, stopping)
+            await _serve_all(door, stopping)
         finally:
             for task in background:
                 task.cancel()
     log.info("Stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhoneDoor:
+    """The parts of the phone door that run."""
+
+    start: DatabaseStart
+    controller: Controller
+    dialler: Dialler
+    intake: RecordingIntake
+    drainer: Drainer
+
+
+def _build(
+    settings: Settings, database: Database, departments: DepartmentsFile, ari: Ari, clock: SystemClock
+) -> PhoneDoor:
+    embedded_url = settings.database.url if settings.database.embedded else None
+    start = DatabaseStart(database, vault=make_vault(settings.vault), clock=clock, embedded_url=embedded_url)
+    callbacks = make_callbacks(database, settings, clock, departments)
+    spool = make_spool(settings)
+    reception = make_reception(
+        callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
+    )
+    dialler = Dialler(
+        channels=ari,
+        dials=Dials(
+            database=database,
+            claiming=callbacks.claiming,
+            outcomes=callbacks.outcomes,
+            departments=departments,
+            clock=clock,
+            caps=settings.dials.caps,
+        ),
+        agent_rings=settings.dials.agent_rings,
+        patient_rings=settings.dials.patient_rings,
+    )
+    intake = RecordingIntake(spool=AsteriskRecordings(ari), recordings=make_recordings(database, settings, clock))
+    controller = Controller(
+        ari=EventRouter(ari=ari, dialler=dialler, intake=intake),
+        registration=reception,
+        departments=departments,
+        held=departments.held,
+        sounds=partial(sounds_now, settings),
+        lengths=partial(lengths_now, settings),
+        conversation=partial(
+            request_callback, callers=reception, numbers=settings.numbers, clock=clock, recorder=intake
+        ),
+    )
+    drainer = make_drainer(spool, callbacks)
+    return PhoneDoor(start=start, controller=controller, dialler=dialler, intake=intake, drainer=drainer)
 
 
 def sounds_now(settings: Settings) -> str:
@@ -136,26 +165,22 @@ def _lengths_of(folder: Path, _set: str | None) -> Mapping[str, float]:
     return lengths(folder)
 
 
-async def _serve_both(controller: Controller, dialler: Dialler, stopping: asyncio.Event) -> None:
+async def _serve_all(door: PhoneDoor, stopping: asyncio.Event) -> None:
     """Serve calls and dials until `stopping` is set. The controller owns the connection, so it ends last."""
     no_more_dials = asyncio.Event()
-    async with asyncio.TaskGroup() as both:
-        both.create_task(controller.serve(no_more_dials))
-        dialling = both.create_task(dialler.serve(stopping))
+    async with asyncio.TaskGroup() as all_:
+        checking = all_.create_task(door.start.serve())
+        await asyncio.wait((checking,), timeout=CHECK_FIRST)  # a database in order is checked before the first call
+        all_.create_task(door.controller.serve(no_more_dials))
+        dialling = all_.create_task(door.dialler.serve(stopping))
         dialling.add_done_callback(lambda _: no_more_dials.set())
+        await stopping.wait()
+        checking.cancel()
 
 
-async def _check_tables(settings: Settings) -> None:
-    """Migrate an embedded database. The operator migrates a database server."""
-    if settings.database.url.startswith("sqlite"):
-        await migrate(settings.database.url)
-        return
-    database = Database(settings.database.url)
-    try:
-        if not await is_current(database):
-            raise TablesOutdated
-    finally:
-        await database.close()
+async def _drain(start: DatabaseStart, drainer: Drainer) -> None:
+    await start.wait()
+    await drainer.serve()
 
 
 def _first_line(errors: BaseExceptionGroup[Exception]) -> str:

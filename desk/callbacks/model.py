@@ -7,10 +7,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from desk.callbacks.errors import CallbackNotFound
-from desk.ids import CallbackId, InquiryId
+from desk.ids import CallbackId, InquiryId, new_callback_id
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.messages.model import Recipient, SmsState
-from desk.numbers.identity_number import IdentityKind
+from desk.numbers.identity_number import IdentityKind, IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import DelayReason, Promise
 
@@ -131,6 +131,41 @@ class Callback:
         return replace(self, sms=state) if state else self
 
 
+def new_callback(
+    department: str,
+    patient: IdentityNumber | None,
+    phone: PhoneNumber,
+    promise: Promise,
+    promise_spoken: str,
+    *,
+    language: str,
+    at: datetime,
+) -> Callback:
+    """Make a callback that waits and is not in the database yet."""
+    return Callback(
+        id=new_callback_id(),
+        department=department,
+        status=Status.WAITING,
+        priority=Priority.NORMAL,
+        phone=phone,
+        patient_kind=patient.kind if patient else None,
+        patient_masked=patient.masked if patient else None,
+        promise=promise,
+        promise_spoken=promise_spoken,
+        attempts=(),
+        attempts_from=at,
+        call_count=1,
+        language=language,
+        created_at=at,
+        claimed_by=None,
+        lease_until=None,
+        fence=0,
+        version=1,
+        closed_reason=None,
+        note=None,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class CallbackFilter:
     """Which callbacks a list shows; None filters nothing. `due_before`: promised by that moment or earlier.
@@ -152,12 +187,14 @@ class CallbackFilter:
 class RegistrationResult:
     """The caller's callback. `created` is false when it was open already, or when the same call registers again.
 
-    `later`: why a new callback is promised a later time than the department's hours alone would give.
+    `later`: why a new callback is promised a later time than the department's hours alone would give. `spooled`: it is
+    on disk, but not in the database yet, and its id will be another.
     """
 
     callback: Callback
     created: bool
     later: DelayReason | None = None
+    spooled: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,14 @@ class Registration(CallbackService):
         return RegistrationResult(callback, created=found is None, later=offer.later if offer else None)
 
     @unit_of_work
+    async def find_registration(self, unit: Unit, call: CallKey) -> RegistrationResult | None:
+        """Return what this call has stored, or None."""
+        known = await calls.find(unit, call)
+        if known is None or known.callback_id is None:
+            return None
+        return RegistrationResult(await rows.get(unit, known.callback_id), created=False)
+
+    @unit_of_work
     async def record_arrival(self, unit: Unit, call: CallKey, department: str, *, phone: PhoneNumber | None) -> None:
         """Record that a call came in, so that it leaves a trace however it ends. A known call is left alone."""
         if await calls.find(unit, call) is None:

@@ -12,6 +12,7 @@ from desk.callbacks.lists import CallbackLists
 from desk.callbacks.outcomes import Outcomes
 from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
+from desk.callbacks.spooled_calls import SpooledCalls
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
@@ -27,6 +28,7 @@ class CallbackServices:
     """Every service of callbacks, on one database. Any number of processes may share it."""
 
     registration: Registration
+    spooled_calls: SpooledCalls
     repeat_callers: RepeatCallers
     claiming: Claiming
     outcomes: Outcomes
@@ -48,9 +50,16 @@ def callback_services(
 ) -> CallbackServices:
     """Build the services. `numbers`: how many identity numbers one agent may be shown."""
     batched = BatchedClaims(database=database, clock=clock, lease=lease)
+    registration = Registration(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
     return CallbackServices(
-        registration=Registration(
-            database=database, departments=departments, vault=vault, clock=clock, notices=notices
+        registration=registration,
+        spooled_calls=SpooledCalls(
+            registration=registration,
+            database=database,
+            departments=departments,
+            vault=vault,
+            clock=clock,
+            notices=notices,
         ),
         repeat_callers=RepeatCallers(
             database=database, departments=departments, vault=vault, clock=clock, notices=notices

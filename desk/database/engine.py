@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, SQLA
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from desk.database.errors import StorageUnavailable
+from desk.database.faults import fault_of
 from desk.database.notify import HISTORY_WRITTEN, Notifier
 from desk.database.tls import advice, tls_of
 
@@ -157,8 +158,11 @@ def _renamed(error: BaseException) -> Conflict | StorageUnavailable:
     told = advice(error)
     fields = {"advice": told} if told else {}
     cause = type(driver_error).__name__
+    fault = fault_of(driver_error)
+    if fault:
+        fields["fault"] = fault.value
     log.error("database failed", error=type(error).__name__, cause=cause, sqlstate=state, **fields)
-    return StorageUnavailable(told)
+    return StorageUnavailable(told, fault)
 
 
 def _engine(url: str, pool_size: int) -> AsyncEngine:

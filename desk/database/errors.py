@@ -1,5 +1,6 @@
 """Errors of the database; each docstring is the message."""
 
+from desk.database.faults import StorageFault
 from desk.errors import DeskError
 
 
@@ -8,10 +9,11 @@ class StorageUnavailable(DeskError):
 
     id = "storage-unavailable"
 
-    def __init__(self, advice: str = "") -> None:
+    def __init__(self, advice: str = "", fault: StorageFault | None = None) -> None:
         """`advice` tells the operator what to fix. It names settings, so clients never see it."""
         super().__init__()
         self.advice = advice
+        self.fault = fault
 
 
 class BadCursor(DeskError):

@@ -25,6 +25,7 @@ from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import Scope
 from desk.access.trail import Trail
 from desk.clock import Clock
+from desk.database.deadline import require_time
 from desk.database.engine import Conflict, Connection, Database
 from desk.database.errors import StorageUnavailable
 
@@ -67,6 +68,12 @@ class Unit:
         """Record that this callback of this department is shown or changed."""
         self.trail.saw(callback_id)
         self.actor.reached(department)
+
+    def at(self, moment: datetime) -> "Unit":
+        """The same unit of work for steps that happened at `moment` and are stored only now."""
+        unit = self.acting_as(self.actor)
+        unit._now = moment
+        return unit
 
     def as_system(self) -> "Unit":
         """The same unit of work for steps that show the actor nothing and reach every department."""
@@ -224,7 +231,9 @@ async def _retried(
     for _ in range(TRIES):
         try:
             async with opened() as connection:
+                require_time()  # it may have waited long for the connection
                 result = await work(connection)
+                require_time()
             return result
         except Conflict:
             continue

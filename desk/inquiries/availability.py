@@ -1,7 +1,7 @@
 """Every promise is made here, in the unit of work that stores it: past closures, and where there is room.
 
 Only this module makes a `PromiseOffer`, and only a `PromiseOffer` can be stored, so no promise is made without
-asking for closures and capacity.
+asking for closures and capacity, except one that was made while the database was away.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,11 @@ async def next_promise(unit: Unit, rules: Department, *, excluding: InquiryId | 
     if later is None and promise != promise_for(rules, unit.now, Availability(availability.closed)):
         later = DelayReason.QUEUE_FULL
     return PromiseOffer(promise, later)
+
+
+def heard_promise(promise: Promise) -> PromiseOffer:
+    """Offer a promise that the patient has heard while closures and capacity could not be read. It must stand."""
+    return PromiseOffer(promise)
 
 
 async def promise_at(unit: Unit, rules: Department, by: datetime, *, excluding: InquiryId) -> PromiseOffer:

@@ -55,6 +55,20 @@ class FileSettings(VarGroup, PromptsGroup):
         description="Which of the provider's groups give which role in which department.",
     )
 
+    spool: Path | None = Field(
+        None,
+        validation_alias=f"{PREFIX}SPOOL_DIR",
+        description=(
+            "The folder for callbacks that could not be stored in the database yet, sealed. Unset: `spool` in VAR_DIR. "
+            "With SQLite, put it on another disk: a full disk then stops only one of them."
+        ),
+    )
+
+    @property
+    def spool_folder(self) -> Path:
+        """The folder of the spool."""
+        return under_root(self.spool) if self.spool else self.var / "spool"
+
     @field_validator("departments", "access")
     @classmethod
     def _under_root(cls, path: Path) -> Path:

@@ -43,7 +43,11 @@ class AriMistrusted(AriUnavailable):
     """The certificate of Asterisk at INNRINGING_ARI_URL is not trusted."""
 
 
-class AriRefused(AriError):
+class AriTimeout(AriUnavailable):
+    """Asterisk did not answer in time. It may still carry out the request later."""
+
+
+class AriRefused(AriUnavailable):
     """Asterisk refused the ARI user or password: set INNRINGING_ARI_USER and INNRINGING_ARI_PASSWORD as in ari.conf."""
 
 

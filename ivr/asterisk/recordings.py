@@ -12,7 +12,7 @@ PREFIX: Final = "innringing-"
 """The prefix of our recordings' names. Other recordings are not ours."""
 
 
-class Spool:
+class AsteriskRecordings:
     """Our recordings in Asterisk, named by callback id. Methods raise AriError."""
 
     def __init__(self, ari: Ari) -> None:

@@ -22,6 +22,7 @@ from ivr.asterisk.errors import (
     AriError,
     AriMistrusted,
     AriRefused,
+    AriTimeout,
     AriUnavailable,
     ChannelGone,
     NotInStasis,
@@ -37,6 +38,8 @@ WAITING_TIMEOUT: Final = 30.0  # seconds, longer than most playbacks
 KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
 BIGGEST_MESSAGE: Final = 64 << 20  # bytes; a bigger message closes the websocket, and we reconnect
 BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
+SENT: Final = (TimeoutError, aiohttp.ServerDisconnectedError, ConnectionResetError)
+"""Failures after which the request may have arrived."""
 CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
 
 
@@ -183,6 +186,8 @@ def _failed(error: BaseException) -> AriError:
         cause = error.certificate_error
         if isinstance(cause, ssl.SSLCertVerificationError):
             return AriMistrusted(distrust(cause, "ARI", "ARI_URL"))
+    if isinstance(error, SENT) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+        return AriTimeout(type(error).__name__)
     return AriUnavailable(type(error).__name__)
 
 

@@ -6,9 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Final
-from uuid import uuid4
 
 import structlog
 
@@ -16,7 +15,8 @@ from desk.callbacks.model import CallKey, IncompleteStep
 from ivr.asterisk.channel import CallerId as CallerId
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.channel import Keys as Keys
-from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
+from ivr.asterisk.errors import AriError, AriTimeout, AriUnavailable, ChannelGone, NotInStasis
+from ivr.calls.playback import HeldLine, Playback, held_ids, playback_ids, stop_playback
 from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
 
 log = structlog.get_logger(__name__)
@@ -29,23 +29,16 @@ LONGEST_PLAYBACK: Final = 90.0
 MOST_AT_ONCE: Final = 10  # prompts in one playback
 LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
-KEY_TONE: Final = "key_tone"
-PAUSE: Final = "pause"
-HELD_PAUSES: Final = 40  # pauses after a key tone, longer than any wait for the next key
-HELD_SECONDS: Final = 10.0  # that those pauses last
 RECORDING_GRACE: Final = 5.0  # seconds to wait for the event that ends a recording, before we stop it ourselves
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
+class PromptFailed(Exception):
+    """The caller did not hear what they must hear."""
+
+
 class CallerHungUp(Exception):
     """The caller hung up. Raised by every telephony await and caught only by the controller."""
-
-
-@dataclass(slots=True)
-class _Playback:
-    id: str
-    barge_in: bool
-    outcome: asyncio.Future[str]  # "done", "failed", "cancelled" from Asterisk; "key", "lost", "gone" from here
 
 
 class Call:
@@ -66,16 +59,21 @@ class Call:
         sounds: str = SOUNDS,
         lengths: Mapping[str, float] | None = None,
         rescued_in: float = RESCUE_AFTER,
+        recovered: bool = False,
     ) -> None:
         """`sounds` is the prompt folder, under Asterisk's sounds folder, for the whole call.
 
         `lengths`: seconds of each prompt, by language and key («nb/welcome»). `rescued_in`: seconds left until the
-        dialplan takes over the caller.
+        dialplan takes over the caller. `recovered`: another controller, or this one before a lost connection, started
+        the conversation.
         """
         self.key = key
         self.department = department
         self.language = language
         self.caller = caller
+        self.recovered = recovered
+        self.may_leave = False
+        """Whether Asterisk may still carry out our request to send the caller into the dialplan."""
         self.interrupted_at: IncompleteStep | None = None
         self.key_tone = False
         """Whether to play a soft tone for each accepted key."""
@@ -83,10 +81,11 @@ class Call:
         self._sounds = sounds
         self._lengths = lengths or {}
         self._rescue = RescueTimer(channel, gone=self.ended, left=rescued_in)
+        self._playback_ids = cycle(playback_ids(channel.id))
+        self._held = HeldLine(channel, sounds=sounds, rescue=self._rescue)
         self._keys: deque[str] = deque()
         self._key_waiter: asyncio.Future[None] | None = None
-        self._playback: _Playback | None = None
-        self._held: str | None = None  # the playback that keeps the line open between keys
+        self._playback: Playback | None = None
         self._recording: tuple[str, asyncio.Future[str]] | None = None  # name, and how it ended: done, lost, gone
         self._number_ended_at = float("-inf")
         self._stray_until = float("-inf")
@@ -114,17 +113,28 @@ class Call:
             self.interrupted_at = self.interrupted_at or step  # the innermost step wins
             raise
 
-    async def play(self, *prompts: str, barge_in: bool = False) -> None:
-        """Play prompts to their end. With `barge_in` a key ends or skips them. A failed prompt is logged."""
+    async def stop_orphans(self) -> None:
+        """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
+        ids = (*playback_ids(self._channel.id), *held_ids(self._channel.id))
+        await asyncio.gather(*(stop_playback(self._channel, each) for each in ids))
+
+    async def play(self, *prompts: str, barge_in: bool = False, required: bool = False) -> None:
+        """Play prompts to their end. With `barge_in` a key ends or skips them. A failed prompt is logged.
+
+        Raises PromptFailed where the prompts are `required` and were not all played.
+        """
         self._check()
         for first in range(0, len(prompts), MOST_AT_ONCE):
             if not (barge_in and self._keys):
-                await self._play_in_one(*prompts[first : first + MOST_AT_ONCE], barge_in=barge_in)
+                played = await self._play_in_one(*prompts[first : first + MOST_AT_ONCE], barge_in=barge_in)
+                if required and not played:
+                    raise PromptFailed
 
-    async def _play_in_one(self, *prompts: str, barge_in: bool) -> None:
-        await self._let_go()
+    async def _play_in_one(self, *prompts: str, barge_in: bool) -> bool:
+        """Play prompts as one playback. False when it failed."""
+        await self._held.let_go()
         await self._command(self._rescue.cover(self._length(prompts)))
-        playback = _Playback(uuid4().hex, barge_in, asyncio.get_running_loop().create_future())
+        playback = Playback(next(self._playback_ids), barge_in, asyncio.get_running_loop().create_future())
         self._playback = playback  # set before the request: the end event may arrive before the response
         try:
             media = [f"sound:{self._sounds}/{prompt}" for prompt in prompts]
@@ -134,18 +144,19 @@ class Call:
                 raise
             except AriError as error:
                 log.error("Could not play a prompt", prompts=prompts, error=str(error))
-                return
+                return False
             with self._occupied():
                 outcome = await self._playback_end(playback)
         finally:
             self._playback = None
         if outcome == "key":
             if self.key_tone:
-                await self._hold_line(*(PAUSE,) * HELD_PAUSES)
-            await self._stop(playback.id)
+                await self._held.hold(self.language)
+            await stop_playback(self._channel, playback.id)
         elif outcome == "failed":
             log.error("Could not play a prompt", prompts=prompts, error="playback failed")
         self._check()
+        return outcome != "failed"
 
     async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
         """Collect up to `digits` keys. Wait `first` seconds for the first key and `between` seconds for each next one.
@@ -191,10 +202,10 @@ class Call:
             with self._occupied():
                 done, _ = await asyncio.wait((outcome,), timeout=longest + RECORDING_GRACE)
             if not done or outcome.result() == "lost":
-                await self._stop_recording(name)
+                await self.stop_recording(name)
         except AriError as error:
             log.error("Could not record a caller", error=str(error))
-            await self._stop_recording(name)  # it may have started anyway
+            await self.stop_recording(name)  # it may have started anyway
         finally:
             self._recording = None
         self.forget_keys()
@@ -231,12 +242,15 @@ class Call:
     async def _leave(self, context: str, extension: str) -> None:
         self._check()
         if self._recording:
-            await self._stop_recording(self._recording[0])  # Asterisk does not release a channel that it records
+            await self.stop_recording(self._recording[0])  # Asterisk does not release a channel that it records
         try:
             await self._channel.leave(context, extension)
         except (ChannelGone, NotInStasis):
             self.ended()
             self._check()
+        except AriTimeout:
+            self.may_leave = True
+            raise
         self.ended()  # the StasisEnd event may arrive before the response: it is no hang-up
 
     def keep_from_rescue(self) -> None:
@@ -288,7 +302,7 @@ class Call:
     def _length(self, prompts: Collection[str]) -> float:
         return sum(self._lengths.get(f"{self.language}/{prompt}", LONGEST_PROMPT) for prompt in prompts)
 
-    async def _playback_end(self, playback: _Playback) -> str:
+    async def _playback_end(self, playback: Playback) -> str:
         """Wait for the end of a playback. Without an event, ask Asterisk; after LONGEST_PLAYBACK, stop it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + LONGEST_PLAYBACK
@@ -304,7 +318,7 @@ class Call:
                 return "lost"
             wait = CHECK_EVERY
         log.error("A prompt did not end in time")
-        await self._stop(playback.id)
+        await stop_playback(self._channel, playback.id)
         return "lost"
 
     async def _next_key(self, seconds: float) -> str | None:
@@ -322,29 +336,7 @@ class Call:
     async def _sound_key(self, *, last: bool) -> None:
         """Play a tone for the key just taken, unless more keys are buffered; then silence, unless it is the `last`."""
         if self.key_tone and not self._keys:
-            await self._hold_line(KEY_TONE, *(() if last else (PAUSE,) * HELD_PAUSES))
-            self._held = None if last else self._held
-
-    async def _hold_line(self, *sounds: str) -> None:
-        """Keep the line open with these sounds: queue them first, then stop the previous ones.
-
-        Silence counts as playing. When a playback starts or ends during a key press, Asterisk 22.10.1 may report the
-        key twice.
-        """
-        before, self._held = self._held, uuid4().hex
-        self._rescue.renew(HELD_SECONDS)
-        try:
-            await self._channel.play(self._held, [f"sound:{self._sounds}/{sound}" for sound in sounds], self.language)
-        except AriError as error:  # if the caller or Asterisk is gone, the next await raises
-            self._held = None
-            log.info("Could not play a key tone", error=str(error))
-        if before:
-            await self._stop(before)
-
-    async def _let_go(self) -> None:
-        before, self._held = self._held, None
-        if before:
-            await self._stop(before)
+            await self._held.hold(self.language, tone=True, silence=not last)
 
     @contextmanager
     def _occupied(self) -> Iterator[None]:
@@ -362,15 +354,8 @@ class Call:
         elif self._keys[0] == "#":
             self._keys.popleft()
 
-    async def _stop(self, playback_id: str) -> None:
-        try:
-            await self._channel.stop(playback_id)
-        except ChannelGone:
-            pass  # it ended in the meantime
-        except AriError as error:
-            log.warning("Could not stop a prompt", error=str(error))
-
-    async def _stop_recording(self, name: str) -> None:
+    async def stop_recording(self, name: str) -> None:
+        """Stop a recording, if it is in progress. Its file is kept."""
         try:
             await self._channel.stop_recording(name)
         except ChannelGone:

@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 RENEW_EVERY: Final = 2.0  # seconds
 STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
+LATE_COMMANDS: Final = 20.0  # seconds in which Asterisk may still carry out a request that timed out
 GRACE: Final = 8.0  # seconds for running calls to end when we stop
 LAST_WRITES: Final = 4.0
 
@@ -99,6 +100,7 @@ class Controller:
         self._sounds = sounds
         self._lengths = lengths
         self._active: dict[str, _ActiveCall] = {}
+        self._leaving: dict[str, float] = {}  # until when Asterisk may carry out a request that timed out
         self._tasks: asyncio.TaskGroup | None = None
         self._closing = False
 
@@ -148,12 +150,18 @@ class Controller:
                 active.call.ended()
         await asyncio.sleep(SETTLING)
         for channel_id in sorted(present):
-            if not self._is_served(channel_id):
+            if not self._is_served(channel_id) and not self._may_leave(channel_id):
                 start = await self._ari.found(channel_id)
                 if start and not self._is_served(channel_id):
                     log.info("Recovered a call", channel_id=channel_id)
                     self._begin(start, recovered=True)
         await self._end_lost_calls()
+
+    def _may_leave(self, channel_id: str) -> bool:
+        """Whether Asterisk may still send the caller away at our request. Their time limit takes them otherwise."""
+        now = asyncio.get_running_loop().time()
+        self._leaving = {channel: until for channel, until in self._leaving.items() if until > now}
+        return channel_id in self._leaving
 
     def _is_served(self, channel_id: str) -> bool:
         active = self._active.get(channel_id)
@@ -178,18 +186,19 @@ class Controller:
             sounds=self._sounds(),
             lengths=self._lengths(),
             rescued_in=0.0 if recovered else RESCUE_AFTER,
+            recovered=recovered,
         )
         active = _ActiveCall(call)
         self._active[start.channel_id] = active
         self._tasks.create_task(self._record_arrival(call))
-        active.task = self._tasks.create_task(self._serve(active, recovered=recovered))
+        active.task = self._tasks.create_task(self._serve(active))
 
-    async def _serve(self, active: _ActiveCall, *, recovered: bool) -> None:
+    async def _serve(self, active: _ActiveCall) -> None:
         """Run the conversation. In every outcome, end the call once and never leave the caller in silence."""
         call = active.call
         with bound_contextvars(channel_id=call.key.channel_id, department=call.department), self._held():
             try:
-                await self._converse(call, recovered=recovered)
+                await self._converse(call)
             except CallerHungUp:
                 await self._record(call, WhyEnded.HUNG_UP)
             except AriUnavailable as error:
@@ -202,16 +211,16 @@ class Controller:
                 await self._record(call, WhyEnded.TROUBLE)
             finally:
                 call.ended()
+                if call.may_leave:
+                    self._leaving[call.key.channel_id] = asyncio.get_running_loop().time() + LATE_COMMANDS
                 if self._active.get(call.key.channel_id) is active:
                     del self._active[call.key.channel_id]
 
-    async def _converse(self, call: Call, *, recovered: bool) -> None:
+    async def _converse(self, call: Call) -> None:
         if self._closing:
             await call.to_switchboard()
             return
         department = self._departments().get(call.department)
-        if recovered:
-            await call.play("recovered")
         await self._conversation(call, self._registration, department)
         await call.hangup()
 

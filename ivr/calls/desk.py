@@ -1,27 +1,27 @@
-"""What a call needs of the desk: to leave a trace, and to register its caller."""
+"""What a call needs of the desk: to leave a trace, to register its caller, and to change what was registered."""
 
 from collections.abc import Collection
 from typing import Protocol
 
 from desk.access.actor import Actor
-from desk.callbacks.model import CallKey, IncompleteStep, RegistrationResult, WhyEnded
-from desk.database.unit_of_work import Unit
+from desk.callbacks.model import Callback, CallKey, IncompleteStep, RegistrationResult, WhyEnded
+from desk.callbacks.repeat_callers import Standing
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 
 
 class CallDesk(Protocol):
-    """The part of `desk.callbacks.registration.Registration` that calls use. Every method may raise a DeskError."""
+    """The part of `desk.callbacks.reception.Reception` that every call uses. Every method may raise a DeskError."""
 
     async def record_arrival(
-        self, by: Actor | Unit, /, call: CallKey, department: str, *, phone: PhoneNumber | None
+        self, by: Actor, /, call: CallKey, department: str, *, phone: PhoneNumber | None
     ) -> None: ...
 
-    async def end_lost_calls(self, by: Actor | Unit, /, asterisk_id: str, *, excluding: Collection[str]) -> int: ...
+    async def end_lost_calls(self, by: Actor, /, asterisk_id: str, *, excluding: Collection[str]) -> int: ...
 
     async def record_call(
         self,
-        by: Actor | Unit,
+        by: Actor,
         /,
         call: CallKey,
         department: str,
@@ -31,9 +31,11 @@ class CallDesk(Protocol):
         why: WhyEnded = WhyEnded.HUNG_UP,
     ) -> None: ...
 
+    async def find_registration(self, by: Actor, /, call: CallKey) -> RegistrationResult | None: ...
+
     async def register(
         self,
-        by: Actor | Unit,
+        by: Actor,
         /,
         call: CallKey,
         department: str,
@@ -42,3 +44,23 @@ class CallDesk(Protocol):
         *,
         language: str = "nb",
     ) -> RegistrationResult: ...
+
+
+class RepeatCallerDesk(Protocol):
+    """The part of `Reception` for callers who have an open callback. Every method may raise a DeskError."""
+
+    async def rang_again(
+        self,
+        by: Actor,
+        /,
+        call: CallKey,
+        department: str,
+        patient: IdentityNumber | None,
+        phone: PhoneNumber | None,
+        *,
+        language: str = "nb",
+    ) -> Standing | None: ...
+
+    async def cancel(self, by: Actor, /, call: CallKey) -> Callback: ...
+
+    async def change_phone(self, by: Actor, /, call: CallKey, phone: PhoneNumber) -> Callback: ...

@@ -39,7 +39,7 @@ class RecordingStore(Protocol):
 
 
 class RecordingSpool(Protocol):
-    """The part of `ivr.asterisk.recordings.Spool` used here."""
+    """The part of `ivr.asterisk.recordings.AsteriskRecordings` used here."""
 
     async def names(self) -> list[str]: ...
 

@@ -8,7 +8,6 @@ import structlog
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import IncompleteStep, WhyEnded
-from desk.callbacks.repeat_callers import RepeatCallers
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
 from desk.departments.departments import Department
@@ -18,7 +17,7 @@ from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.numbers import NumberSettings
 from ivr.calls.call import Call
-from ivr.calls.desk import CallDesk
+from ivr.calls.desk import CallDesk, RepeatCallerDesk
 from ivr.calls.recording import Recorder
 from ivr.dialogue.recording import say_what_it_is_about
 from ivr.dialogue.second_call import announce_standing
@@ -80,7 +79,7 @@ async def request_callback(
     registration: CallDesk,
     department: Department,
     *,
-    callers: RepeatCallers,
+    callers: RepeatCallerDesk,
     numbers: NumberSettings,
     clock: Clock = SYSTEM_CLOCK,
     recorder: Recorder | None = None,
@@ -100,6 +99,10 @@ async def request_callback(
         choice=department.choice,
         recorder=recorder if department.recording else None,
     )
+    if call.recovered:
+        if await _receipt_again(call, registration, rules, clock):
+            return
+        rules = replace(rules, welcomed=True)
     try:
         await _until_requested(call, registration, callers, rules, clock)
     except SwitchboardRequest:
@@ -108,8 +111,28 @@ async def request_callback(
         await _urgent(call, registration, rules, emergency=request.emergency)
 
 
+async def _receipt_again(call: Call, registration: CallDesk, rules: _Rules, clock: Clock) -> bool:
+    """Resume a recovered call. A caller who is registered hears the receipt, after anything that still plays.
+
+    Returns False for the others, after one short sentence.
+    """
+    try:
+        result = await registration.find_registration(CALLER, call.key)
+    except DeskError as error:
+        log.error("Could not read what a recovered call had stored", error=error.id)
+        result = None
+    if result is None:
+        await call.stop_orphans()
+        await call.play(Prompt.RECOVERED)
+        return False
+    if rules.recorder:
+        await call.stop_recording(rules.recorder.name_of(result.callback.id))
+    await call.play(*receipt(result, rules.department, known_person=False, now=clock.now()), required=True)
+    return True
+
+
 async def _until_requested(
-    call: Call, registration: CallDesk, callers: RepeatCallers, rules: _Rules, clock: Clock
+    call: Call, registration: CallDesk, callers: RepeatCallerDesk, rules: _Rules, clock: Clock
 ) -> None:
     """Run the request. Start over in another language, and after the answers to simple questions."""
     while True:
@@ -142,7 +165,9 @@ def language_keys(department: Department, current: str) -> Mapping[str, str]:
     return {key: language for key, language in wanted.items() if language in offered}
 
 
-async def _requested(call: Call, registration: CallDesk, callers: RepeatCallers, rules: _Rules, clock: Clock) -> None:
+async def _requested(
+    call: Call, registration: CallDesk, callers: RepeatCallerDesk, rules: _Rules, clock: Clock
+) -> None:
     patient = await _opening(call, rules)
     try:
         with call.at(IncompleteStep.PHONE):
@@ -158,13 +183,13 @@ async def _requested(call: Call, registration: CallDesk, callers: RepeatCallers,
             result = await registration.register(CALLER, call.key, slug, patient, phone, language=call.language)
             # Speak a new promise relative to its storage time, so that the caller hears exactly what was stored.
             now = result.callback.created_at if result.created else clock.now()
-            await call.play(*receipt(result, rules.department, known_person=patient is not None, now=now))
-        if rules.recorder and result.created:
+            prompts = receipt(result, rules.department, known_person=patient is not None, now=now)
+            await call.play(*prompts, required=True)
+        if rules.recorder and result.created and not result.spooled:  # a recording belongs to a row
             await say_what_it_is_about(call, rules.recorder, result.callback.id)
     except DeskError as error:  # nothing is stored, so the caller gets no receipt
         log.error("Could not store a callback", error=error.id)
-        await call.play(Prompt.STORAGE_DOWN, Prompt.TO_SWITCHBOARD)
-        await call.to_switchboard()
+        await _switchboard(call, registration, rules, WhyEnded.TROUBLE, Prompt.STORAGE_DOWN)
 
 
 async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
@@ -186,7 +211,7 @@ async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
 
 
 async def _on_list_already(
-    call: Call, callers: RepeatCallers, rules: _Rules, patient: IdentityNumber | None, clock: Clock
+    call: Call, callers: RepeatCallerDesk, rules: _Rules, patient: IdentityNumber | None, clock: Clock
 ) -> bool:
     """Add the call to this caller's open callback, if there is one, and say its status."""
     phone = _own_number(call, rules)

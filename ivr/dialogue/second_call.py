@@ -4,11 +4,12 @@ from typing import Final
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import RegistrationResult
-from desk.callbacks.repeat_callers import RepeatCallers, Standing
+from desk.callbacks.repeat_callers import Standing
 from desk.clock import Clock
 from desk.departments.departments import Department
 from desk.inquiries.model import Status
 from ivr.calls.call import Call
+from ivr.calls.desk import RepeatCallerDesk
 from ivr.dialogue.speech import (
     brief_standing_prompts,
     callback_number_prompts,
@@ -25,7 +26,7 @@ MOST_ASKED: Final = 3
 
 async def announce_standing(
     call: Call,
-    callers: RepeatCallers,
+    callers: RepeatCallerDesk,
     department: Department,
     standing: Standing,
     *,
@@ -66,7 +67,7 @@ async def announce_standing(
         prompts = []
 
 
-async def _cancel(call: Call, callers: RepeatCallers, lone: LoneKeys) -> None:
+async def _cancel(call: Call, callers: RepeatCallerDesk, lone: LoneKeys) -> None:
     """Cancel the callback after a second confirmation. A key that is held down or pressed twice counts once."""
     call.forget_keys(stray=STRAY_SECONDS)
     keys = await pressed(call, Prompt.CONFIRM_CANCEL, digits=1, patience=CHOICE, lone=lone)
@@ -77,7 +78,7 @@ async def _cancel(call: Call, callers: RepeatCallers, lone: LoneKeys) -> None:
     await call.play(Prompt.CANCELLED)
 
 
-async def _change_number(call: Call, callers: RepeatCallers, *, allow_foreign: bool, lone: LoneKeys) -> None:
+async def _change_number(call: Call, callers: RepeatCallerDesk, *, allow_foreign: bool, lone: LoneKeys) -> None:
     phone = await ask_another_number(call, allow_foreign=allow_foreign, lone=lone)
     if phone is None:
         await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)

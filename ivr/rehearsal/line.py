@@ -6,7 +6,8 @@ from typing import Protocol
 
 from desk.callbacks.model import CallKey
 from ivr.asterisk.errors import AriError, ChannelGone
-from ivr.calls.call import KEY_TONE, PAUSE, Call, CallerId
+from ivr.calls.call import Call, CallerId
+from ivr.calls.playback import KEY_TONE, PAUSE
 
 PREFIX = "sound:innringing/"
 

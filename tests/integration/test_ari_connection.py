@@ -101,6 +101,8 @@ async def test_second_controller_ends_the_first_and_keeps_the_calls() -> None:
 
 async def test_reconnect_resumes_calls_it_finds_and_ends_lost_ones() -> None:
     async def conversation(call: Call, *_: Any) -> None:
+        if call.recovered:
+            await call.play("recovered")
         with call.at(IncompleteStep.IDENTITY):
             await silence(call)
 

@@ -53,12 +53,22 @@ async def test_wrong_ari_password_stops_the_start(tmp_path: Path) -> None:
     assert "hush" not in said
 
 
-async def test_unreachable_database_stops_the_start(tmp_path: Path) -> None:
+async def test_phone_door_starts_while_its_database_is_unreachable(tmp_path: Path) -> None:
     url = f"postgresql+asyncpg://innringing:hush-hush@127.0.0.1:{free_port(socket.SOCK_STREAM)}/none"
-    said = await last_words(environment(url, tmp_path))
-    assert said.startswith("innringing ivr: ")
-    assert "INNRINGING_DATABASE_URL" in said
-    assert "hush" not in said
+    async with serving() as fake:
+        variables = environment(url, tmp_path, ari_url=fake.url.rstrip("/"), ari_password=fake.password)
+        async with ivr(variables) as process:
+            await until(lambda: fake.allowed, 60)
+            process.send_signal(signal.SIGTERM)
+            _, err = await asyncio.wait_for(process.communicate(), 60)
+            assert process.returncode == 0
+    assert b"Waiting for the database" in err
+    assert b"hush" not in err
+
+
+async def test_database_without_tables_stops_the_start(tmp_path: Path, postgres_url: str) -> None:
+    said = await last_words(environment(postgres_url, tmp_path))
+    assert said.startswith("innringing ivr: The database schema does not match this version.")
 
 
 async def test_unreadable_departments_file_stops_the_start(tmp_path: Path) -> None:

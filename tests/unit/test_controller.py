@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from desk.callbacks.model import CallKey, IncompleteStep
 from desk.database.errors import StorageUnavailable
-from ivr.asterisk.errors import AriUnavailable, ChannelGone
+from ivr.asterisk.errors import AriTimeout, AriUnavailable, ChannelGone
 from ivr.asterisk.events import (
     ChannelDestroyed,
     ChannelDtmfReceived,
@@ -296,15 +296,44 @@ async def test_calls_left_by_a_dead_controller_are_resumed() -> None:
     served: list[str] = []
 
     async def conversation(call: Call, *_: Any) -> None:
+        assert call.recovered
         served.append(call.department)
         await call.collect(digits=1, first=50, between=50)
 
     async with running(conversation, asterisk) as (_controller, _, _desk):
         await asyncio.sleep(5)
         assert served == ["kirurgi"]
-        assert asterisk.lines["1.1"].prompts == ["recovered"]
         assert asterisk.lines["1.1"].requests[0] == "set_rescue"
         assert asterisk.lines["1.2"].left_to == ("switchboard", "s")  # a department that no longer exists
+
+
+@pytest.mark.parametrize(("failure", "recovered"), [(AriTimeout(), False), (AriUnavailable(), True)])
+def test_call_that_may_still_be_sent_away_is_not_recovered(failure: AriUnavailable, recovered: bool) -> None:
+    @on_virtual_time
+    async def scenario() -> None:
+        asterisk = FakeAsterisk()
+        calls: list[Call] = []
+
+        async def conversation(call: Call, *_: Any) -> None:
+            calls.append(call)
+            if not call.recovered:
+                asterisk.lines["1.1"].failing["leave"] = failure
+                await call.to_switchboard()
+            await call.collect(digits=1, first=5, between=5)
+
+        async with running(conversation, asterisk) as (controller, _, _desk):
+            controller.route(start())
+            asterisk.present = {"1.1": start()}
+            await asyncio.sleep(1)
+            await controller.reconcile()
+            await asyncio.sleep(1)
+            assert [call.recovered for call in calls] == [False, True][: 1 + recovered]
+            await asyncio.sleep(30)
+            await controller.reconcile()
+            await asyncio.sleep(1)
+            assert calls[-1].recovered, "the request is too old to be carried out"
+
+    scenario()
 
 
 @on_virtual_time

@@ -66,6 +66,13 @@ class FakeDesk:
     open: Callback | None = None
     committed_at: float | None = None
     ended: list[tuple[IncompleteStep, WhyEnded, str | None]] = field(default_factory=list)
+    stored_before: RegistrationResult | None = None  # what this call stored before it was recovered
+
+    async def find_registration(self, by: Actor, call: CallKey) -> RegistrationResult | None:
+        if self.failing:
+            raise self.failing
+        self.committed_at = self.stored_before and asyncio.get_running_loop().time()
+        return self.stored_before
 
     async def record_call(
         self,
