@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 # Where the check of plain English is enforced; `python -m ops.machine.prose --report` counts what is left elsewhere.
 PLAIN := ivr ops/machine ops/softphone \
-	desk/files desk/idempotency desk/key_rotation desk/ledger desk/limits desk/messages desk/privacy desk/settings \
-	desk/vault \
+	desk/database desk/departments desk/dials desk/files desk/history desk/idempotency desk/key_rotation \
+	desk/ledger desk/limits desk/logging desk/messages desk/numbers desk/privacy desk/promises desk/recordings \
+	desk/schema desk/settings desk/vault desk/wire.py \
 	dialplan docker prompts Makefile pyproject.toml README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/decisions
 export INNRINGING_ENVIRONMENT ?= demo
 

@@ -1,4 +1,4 @@
-"""A desk put together from the settings, by hand."""
+"""Build the desk's services from the settings."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ from desk.vault.vault import Vault
 
 @asynccontextmanager
 async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    """The database of the settings, closed at the end. Nothing is connected before it is used."""
+    """Open the database of the settings, and close it at the end. Nothing is connected before it is used."""
     database = Database(settings.url)
     try:
         yield database
@@ -40,7 +40,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
 
 def make_vault(settings: VaultSettings) -> Vault:
-    """The vault of the settings' keys. Raises `SettingsError` when one is missing."""
+    """Build the vault with the settings' keys. Raises SettingsError if one is missing."""
     identity, index = settings.keys()
     return Vault(
         identity_key=identity.key,
@@ -53,25 +53,25 @@ def make_vault(settings: VaultSettings) -> Vault:
 
 
 def make_notices(settings: SmsSettings, vault: Vault, texts: SmsTextsFile | None = None) -> Notices:
-    """What patients are told in writing, by the settings; share `texts` where others look at them too."""
+    """Build what writes to patients. Share `texts` with other users of the file."""
     texts = texts or sms_texts(settings)
     return Notices(vault=vault, texts=texts or (lambda: None))
 
 
 def sms_texts(settings: SmsSettings) -> SmsTextsFile | None:
-    """The words of texts to patients; None where SMS is off."""
+    """Return the file of texts to patients; None if SMS is off."""
     return SmsTextsFile(settings.texts) if settings.active_gateway != "off" else None
 
 
 async def check_keys(database: Database, vault: Vault, clock: Clock) -> None:
-    """Raises `SettingsError` when a key is not the one this database was sealed with, or one it needs is missing."""
+    """Check the keys. Raises SettingsError if the database was sealed with another, or one it needs is missing."""
     await Keyring(database=database, vault=vault, clock=clock).check()
 
 
 def make_passwords(settings: LoginSettings) -> Passwords:
-    """How passwords are kept and which are taken, by the settings.
+    """Build what stores passwords and checks new ones.
 
-    Raises LeakedPasswordsFault when the list of leaked ones is missing, or is no such list.
+    Raises LeakedPasswordsFault if the list of leaked passwords is missing or is no such list.
     """
     if settings.leaked_passwords is None:
         return Passwords()
@@ -81,13 +81,13 @@ def make_passwords(settings: LoginSettings) -> Passwords:
 
 
 def make_retention(database: Database, settings: RetentionSettings, clock: Clock) -> Retention:
-    """The nightly deleting, by the settings."""
+    """Build the nightly deletion."""
     rules = RetentionRules(days=settings.days, at=settings.at)
     return Retention(database=database, clock=clock, rules=rules)
 
 
 def make_audit_retention(database: Database, audit: Audit, settings: AuditSettings, clock: Clock) -> AuditRetention:
-    """How long the audit is kept, by the settings."""
+    """Build the deletion of old audit rows."""
     return AuditRetention(database=database, audit=audit, clock=clock, days=settings.retention_days)
 
 
@@ -135,5 +135,5 @@ def make_drainer(spool: Spool, callbacks: CallbackServices) -> Drainer:
 
 
 def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:
-    """What callers said it is about, on that database."""
+    """Build the service of recordings."""
     return Recordings(database=database, vault=make_vault(settings.vault), clock=clock)

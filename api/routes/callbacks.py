@@ -123,7 +123,7 @@ async def list_callbacks(
         seen = [(callback.id, callback.department) for callback in found.items]
         return SharedPage(CallbackPage.of(found).model_dump_json(by_alias=True), seen)
 
-    page = await access.services.pages.look((actor.scope, filters, at_risk, cursor, limit), read)
+    page = await access.services.pages.run((actor.scope, filters, at_risk, cursor, limit), read)
     for callback_id, slug in page.seen:
         actor.saw(callback_id, slug)
     return respond(Answer(200, page.body))

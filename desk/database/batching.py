@@ -1,7 +1,7 @@
-"""What is asked at the same time is answered by one unit of work.
+"""Batching: requests that arrive at the same time share one unit of work.
 
-While one is on its way to the disk, what is asked meanwhile gathers, and goes into the next together. Nobody waits for
-others to come: who asks alone is answered alone. So a busy process commits seldom, and an idle one at once.
+While one batch is on its way to the disk, new requests are collected for the next. A request does not wait for others:
+if it is alone, it is a batch of one. So a busy process commits seldom, and an idle one at once.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ A = TypeVar("A")
 
 
 class Batcher(Generic[Q, A]):
-    """`answer` gets up to `MOST` questions, in the order they were asked, and gives as many answers, or raises."""
+    """Collects requests. `answer` gets up to `MOST` of them in order, and returns a result for each, or raises."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:
         self._answer = answer
@@ -27,7 +27,7 @@ class Batcher(Generic[Q, A]):
         self._under_way: asyncio.Task[None] | None = None
 
     async def ask(self, question: Q) -> A:
-        """The answer to that question; awaited to its end even by who is cancelled. Raises what `answer` raised."""
+        """Return the result of that request. A cancelled caller still waits for it. Raises what `answer` raised."""
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if self._under_way is None:
@@ -36,10 +36,11 @@ class Batcher(Generic[Q, A]):
 
     @property
     def idle(self) -> bool:
+        """Whether no request is waiting or in progress."""
         return self._under_way is None and not self._waiting
 
     def _go(self) -> None:
-        # A context of its own: no asker's request id on the log lines of all, and no unit of work it is part of.
+        # A context of its own, so that log lines about the batch don't carry the request id of one caller.
         self._under_way = asyncio.get_running_loop().create_task(self._next(), context=Context())
 
     async def _next(self) -> None:
@@ -61,22 +62,22 @@ class Batcher(Generic[Q, A]):
 
 
 class SingleFlight(Generic[K, A]):
-    """Looks that many want at the same moment, as all screens do when one callback has changed.
+    """Shares a read between callers that want the same at the same moment, as all screens do when a callback changes.
 
-    A look is shared by those who asked before it began: nobody gets anything older than the question.
+    Only callers that asked before the read started share it, so no one gets a result older than the request.
     """
 
     def __init__(self) -> None:
-        self._looks: dict[K, Batcher[Callable[[], Awaitable[A]], A]] = {}
+        self._reads: dict[K, Batcher[Callable[[], Awaitable[A]], A]] = {}
 
-    async def look(self, key: K, work: Callable[[], Awaitable[A]]) -> A:
-        """What `work` gives, or that of another who asked with the same `key`. Raises what it raised."""
-        looks = self._looks.setdefault(key, Batcher(_one_for_all))
+    async def run(self, key: K, work: Callable[[], Awaitable[A]]) -> A:
+        """Return the result of `work`, or of another caller's with the same `key`. Raises what that raised."""
+        reads = self._reads.setdefault(key, Batcher(_one_for_all))
         try:
-            return await looks.ask(work)
+            return await reads.ask(work)
         finally:
-            if looks.idle and self._looks.get(key) is looks:
-                del self._looks[key]
+            if reads.idle and self._reads.get(key) is reads:
+                del self._reads[key]
 
 
 async def _one_for_all(works: Sequence[Callable[[], Awaitable[A]]]) -> list[A]:

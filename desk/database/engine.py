@@ -1,6 +1,6 @@
-"""The database: one engine, units of work, and what its failures are called. Part of the only package with SQLAlchemy.
+"""The database: one engine, transactions, and the names of its failures.
 
-Every failure to reach or use the database becomes `StorageUnavailable`, and no statement's parameters travel with it:
+Every failure to reach or use the database becomes StorageUnavailable. It carries no parameters of a statement, since
 they hold phone numbers and sealed identity numbers.
 """
 
@@ -27,20 +27,20 @@ Connection: TypeAlias = AsyncConnection
 log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 10
-"""How long a writer waits for SQLite's one lock, and a unit of work for a connection out of the pool."""
+"""How long a writer waits for SQLite's only lock, and a unit of work for a connection from the pool."""
 STATEMENT_SECONDS = 10
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 30
-"""How long PostgreSQL lets a unit of work hold its locks while its process says nothing (it hangs, or is cut off)."""
+"""How long PostgreSQL lets a silent unit of work hold its locks (its process hangs, or is cut off)."""
 TRUSTED_SECONDS = 1.0
-"""How long a connection out of the pool is taken to work still, unless it is known to be closed; then it is asked."""
+"""How long after its last use a pooled connection is assumed to work. After that it is pinged first."""
 
 FAILURES = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
 class Conflict(Exception):
-    """Another unit of work got there first (a unique index, a deadlock): run this one again from its start."""
+    """Another unit of work was first (a unique index, a deadlock): run this one again from the start."""
 
 
 class Database:
@@ -49,22 +49,22 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine = _engine(url, pool_size)
         self.dialect: str = self.engine.dialect.name
-        # Within one process writers queue here rather than by SQLite's sleeping and trying again.
+        # Writers of one process queue here: SQLite itself would make them sleep and try again.
         self._one_writer: asyncio.Lock | nullcontext[None] = (
             asyncio.Lock() if self.dialect == "sqlite" else nullcontext()
         )
-        # PostgreSQL looks anew at each statement (read committed): a transaction around a look would be two more trips.
+        # On PostgreSQL each statement reads what is committed, so a transaction around reads would only cost two trips.
         self._readers = (
             self.engine.execution_options(sqlite_begin="BEGIN") if self.dialect == "sqlite" else self._autocommit()
         )
-        self._herald = Notifier(self._autocommit()) if self.dialect == "postgresql" else None
+        self._notifier = Notifier(self._autocommit()) if self.dialect == "postgresql" else None
         self._watchers: list[Callable[[], None]] = []
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
-        """A unit of work: commits when the block ends, rolls back when it raises.
+        """Open a transaction: it commits when the block ends, and rolls back if it raises.
 
-        Raises `Conflict` (run it again) or `StorageUnavailable`. On SQLite it holds the write lock from the start.
+        Raises Conflict (run it again) or StorageUnavailable. On SQLite it holds the write lock from the start.
         """
         written = False
         async with self._one_writer, self._named_failures(), self.engine.begin() as connection:
@@ -75,7 +75,7 @@ class Database:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Connection]:
-        """For one statement that is a unit of work by itself, committed when it has run; PostgreSQL only.
+        """Open a connection for a single statement, which commits by itself. PostgreSQL only.
 
         Raises as `begin` does.
         """
@@ -87,13 +87,13 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """A look at the database that never waits for a writer. On PostgreSQL each statement sees what is committed."""
+        """Open a connection for reading, which never waits for a writer."""
         async with self._named_failures(), self._readers.begin() as connection:
             yield connection
 
     @contextmanager
     def watched(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Inside the block `wake` is called after each unit of work committed through this object (not by others)."""
+        """Inside the block, call `wake` after each transaction committed through this object, not through others."""
         self._watchers.append(wake)
         try:
             yield
@@ -101,10 +101,10 @@ class Database:
             self._watchers.remove(wake)
 
     @asynccontextmanager
-    async def ear(self) -> AsyncIterator[Any]:
-        """The driver's own connection, for LISTEN, beside the pool: those who work have as many as before.
+    async def listener(self) -> AsyncIterator[Any]:
+        """Open a connection of the driver's for LISTEN. It is not part of the pool, which keeps its size.
 
-        Raises `StorageUnavailable` when there is none to be had.
+        Raises StorageUnavailable.
         """
         async with self._named_failures():
             connection = await self.engine.connect()
@@ -118,14 +118,14 @@ class Database:
                 await connection.close()
 
     async def ping(self) -> None:
-        """Raises `StorageUnavailable` unless the database answers."""
+        """Check that the database answers. Raises StorageUnavailable."""
         async with self.read() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Give back every connection."""
-        if self._herald:
-            await self._herald.close()
+        """Close every connection."""
+        if self._notifier:
+            await self._notifier.close()
         await self.engine.dispose()
 
     def _autocommit(self) -> AsyncEngine:
@@ -134,8 +134,8 @@ class Database:
     def _wake(self, written: bool) -> None:
         for wake in self._watchers:
             wake()
-        if written and self._herald:
-            self._herald.tell()
+        if written and self._notifier:
+            self._notifier.notify()
 
     @asynccontextmanager
     async def _named_failures(self) -> AsyncIterator[None]:
@@ -145,7 +145,7 @@ class Database:
             renamed = _renamed(error)
         else:
             return
-        # Raised out here: a driver's message quotes the row («Key (phone)=(…) already exists»), so none is chained.
+        # Raised here, unchained: a driver's message quotes the row («Key (phone)=(…) already exists»).
         raise renamed from None
 
 
@@ -155,14 +155,14 @@ def _renamed(error: BaseException) -> Conflict | StorageUnavailable:
     if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
         return Conflict()
 
-    told = advice(error)
-    fields = {"advice": told} if told else {}
+    hint = advice(error)
+    fields = {"advice": hint} if hint else {}
     cause = type(driver_error).__name__
     fault = fault_of(driver_error)
     if fault:
         fields["fault"] = fault.value
-    log.error("database failed", error=type(error).__name__, cause=cause, sqlstate=state, **fields)
-    return StorageUnavailable(told, fault)
+    log.error("The database failed", error=type(error).__name__, cause=cause, sqlstate=state, **fields)
+    return StorageUnavailable(hint, fault)
 
 
 def _engine(url: str, pool_size: int) -> AsyncEngine:
@@ -202,7 +202,7 @@ def _remember(connection: Any, record: Any) -> None:
 
 
 def _try_connection(connection: Any, record: Any, _fairy: Any) -> None:
-    """Ask an idle connection whether it lives. SQLAlchemy's own way asks each time, in three trips."""
+    """Ping a connection that was idle. SQLAlchemy's own way would ping each time, in three trips."""
     fresh = time.monotonic() - record.info.get("worked_at", time.monotonic()) < TRUSTED_SECONDS
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
@@ -215,13 +215,13 @@ def _try_connection(connection: Any, record: Any, _fairy: Any) -> None:
 
 
 def _try_file(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
-    """Fail here when the file can't be opened: failing later leaves the driver's thread behind, talking to no loop."""
+    """Fail here if the file can't be opened: a later failure would leave the driver's thread running without a loop."""
     sqlite3.connect(arguments[0]).close()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Durable (`synchronous=FULL`: a receipt is given on the commit), readers beside a writer, foreign keys on."""
-    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
+    """Set durable commits (`synchronous=FULL`: receipts rely on them), readers beside a writer, foreign keys."""
+    connection.isolation_level = None  # the driver starts no transaction: _begin_sqlite does
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -229,5 +229,5 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    """A writer takes the lock at once: two that both read first and then write would deadlock, and one would fail."""
+    """Take the lock at once: two transactions that read first and then write would deadlock, and one would fail."""
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

@@ -10,7 +10,7 @@ class StorageUnavailable(DeskError):
     id = "storage-unavailable"
 
     def __init__(self, advice: str = "", fault: StorageFault | None = None) -> None:
-        """`advice` tells the operator what to fix. It names settings, so clients never see it."""
+        """`advice`: what the operator can fix. It names settings, so clients never see it."""
         super().__init__()
         self.advice = advice
         self.fault = fault

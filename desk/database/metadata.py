@@ -1,4 +1,4 @@
-"""What every table is made with: the names of constraints, serial numbers, indexes of some rows only."""
+"""What all tables share: the naming of constraints, serial numbers, and partial indexes."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ metadata = MetaData(
 
 
 def serial() -> Column[Any]:
-    """A number that grows with each row and is never used again; SQLite counts only in INTEGER columns."""
+    """Make an id that grows with each row and is never reused. SQLite counts only in INTEGER columns."""
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
 def where(condition: TextClause) -> dict[str, Any]:
-    """An index of those rows only, on both engines."""
+    """Limit an index to those rows, on both engines."""
     return {"postgresql_where": condition, "sqlite_where": condition}

@@ -1,8 +1,8 @@
-"""Tells other processes that history was written: NOTIFY, after the commit, and one for many.
+"""NOTIFY for other processes when history was written: after the commit, and one for many commits.
 
-Inside the unit of work it would cost every other one dear: PostgreSQL holds one lock for all who notify, from before
-their commit is on disk until after, so that units of work would be synced one by one instead of many at a time. Who
-dies between the commit and the telling is found by those who look now and then, which they do anyway.
+Inside the transaction it would slow all others down: PostgreSQL holds one lock for every transaction that notifies,
+from before its commit is on disk until after, so commits would be synced one by one instead of many at a time. If a
+process dies between the commit and the NOTIFY, readers find the rows when they poll, which they do anyway.
 """
 
 import asyncio
@@ -15,34 +15,34 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 CHANNEL = "innringing_history"
 HISTORY_WRITTEN = "history was written"
-"""What the connection of a unit of work remembers until its commit."""
+"""A key of the connection's `info`, set until the commit."""
 PAUSE_SECONDS = 0.005
-"""Between two tellings: what was written meanwhile is told by the second."""
+"""The pause between two notifications. The second covers everything written meanwhile."""
 
 _NOTIFY = text("select pg_notify(:channel, '')")
 
 
 class Notifier:
-    """One for each `Database` on PostgreSQL."""
+    """Notifies for one `Database` on PostgreSQL."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """`engine` commits each statement by itself."""
         self._engine = engine
         self._again = False
-        self._telling: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
 
-    def tell(self) -> None:
-        """Soon; waits for nothing."""
+    def notify(self) -> None:
+        """Notify soon, without waiting for it."""
         self._again = True
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.get_running_loop().create_task(self._tell(), context=Context())
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.get_running_loop().create_task(self._send(), context=Context())
 
     async def close(self) -> None:
-        """When all is told."""
-        if self._telling is not None:
-            await asyncio.gather(self._telling, return_exceptions=True)
+        """Wait until everything is sent."""
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
 
-    async def _tell(self) -> None:
+    async def _send(self) -> None:
         while self._again:
             self._again = False
             with suppress(SQLAlchemyError, OSError, TimeoutError):

@@ -1,6 +1,6 @@
-"""TLS to PostgreSQL. With `ssl=verify-full` the context is ours and not the driver's, which asks files of its user's.
+"""TLS to PostgreSQL. With `ssl=verify-full` the context is ours: the driver's would use files in the user's home.
 
-The authority, certificate and key stand in the address under libpq's names (`sslrootcert`, `sslcert`, `sslkey`).
+The address names the authority, certificate and key as libpq does (`sslrootcert`, `sslcert`, `sslkey`).
 """
 
 import ssl
@@ -20,11 +20,11 @@ PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], Any]
 
 
 class CertificateUnusable(OSError):
-    """A certificate, key or authority is no good, while running; the message is the line to show."""
+    """A certificate, key or authority can't be used any more. The message is shown to the operator."""
 
 
 def tls_of(url: str) -> tuple[URL, PutOn | None]:
-    """The address without what is ours, and what to do before each connection; None where we don't check."""
+    """Return the address without our own parts, and what to do before each connection (None if TLS is not verified)."""
     address = make_url(url)
     authority, certificate, key = (_file(address, name) for name in DATABASE_FILES.values())
     bare = address.difference_update_query(DATABASE_FILES.values())
@@ -34,7 +34,7 @@ def tls_of(url: str) -> tuple[URL, PutOn | None]:
     made: dict[object, ssl.SSLContext] = {}
 
     def put_on(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        """Certificates that live for hours are renewed in place: it looks each time, and reads when they are others."""
+        """Read the files again when they have changed: short-lived certificates are renewed in place."""
         state = tuple(_state(path) for path in (authority, certificate, key))
         try:
             if state not in made:
@@ -49,7 +49,7 @@ def tls_of(url: str) -> tuple[URL, PutOn | None]:
 
 
 def _shown(certificate: Path, connect: Callable[[], Any]) -> Any:
-    """What `connect` makes. A server that does not take our certificate only hangs up, often before it says why."""
+    """Connect. A server that refuses our certificate only hangs up, often before it says why."""
     if _has_expired(certificate):
         raise CertificateUnusable(f"{PREFIX}DATABASE_CERTIFICATE: {certificate} has expired: renew it.")
     try:
@@ -66,16 +66,16 @@ def _has_expired(certificate: Path) -> bool:
     try:
         return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc < datetime.now(UTC)
     except (OSError, ValueError):
-        return False  # it is being replaced: the connection tells
+        return False  # it is being replaced: connecting will show
 
 
 def advice(error: BaseException) -> str:
-    """What to mend where encryption or the role is what a connection failed by; empty where it is not."""
-    return next((told for each in _chain(error) if (told := _advice(each))), "")
+    """Return what to fix if a connection failed because of encryption or the role; empty for other failures."""
+    return next((hint for each in _chain(error) if (hint := _advice(each))), "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what caused it: SQLAlchemy's, its adapter's, the driver's, Python's."""
+    """Yield the error and its causes: SQLAlchemy's, its adapter's, the driver's, Python's."""
     while error is not None:
         yield error
         error = getattr(error, "orig", None) or error.__cause__
@@ -101,7 +101,7 @@ def _advice(error: BaseException) -> str:
 
 
 def _state(path: Path | None) -> tuple[int, int, int] | None:
-    """What changes with a file; None where it can't be looked at, as well."""
+    """Return what changes with a file; None if there is none or it can't be read."""
     try:
         seen = path.stat() if path else None
     except OSError:

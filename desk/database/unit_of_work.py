@@ -92,7 +92,7 @@ Method = Callable[Concatenate[S, Actor | Unit, P], Coroutine[Any, Any, T]]
 
 
 def unit_of_work(step: Step[S, P, T]) -> Method[S, P, T]:
-    """Make a step into a method that runs in a unit of work: begun, committed and retried here.
+    """Make a step into a method that runs in a unit of work, which is opened, committed and retried here.
 
     Called with a `Unit`, the step becomes a part of that one. Raises StorageUnavailable.
     """
@@ -139,7 +139,7 @@ def _method(
 
 
 def is_inside_unit(database: Database) -> bool:
-    """Whether this task is inside a unit of work on that database, begun by a class that has no Unit yet."""
+    """Whether this task is inside a unit of work on that database, opened by a class that has no Unit yet."""
     outer = _outer.get()
     return outer is not None and outer[0] is database
 

@@ -56,7 +56,7 @@ def _phone(number: str) -> PhoneNumber:
     try:
         return parse_phone(number)
     except InvalidPhone as error:
-        raise wrong(f"is not a Norwegian phone number that can be rung ({error.problem})") from None
+        raise wrong(f"is not a Norwegian phone number that can be called ({error.problem})") from None
 
 
 def _time(value: object) -> time:
@@ -82,7 +82,7 @@ def _first_and_last(value: object) -> tuple[time, time]:
         raise wrong('must be two times, such as ["08:00", "16:00"]')
     first, last = _time(value[0]), _time(value[1])
     if last != MIDNIGHT and last <= first:
-        raise wrong("must end after they begin")
+        raise wrong("must end after they start")
     return first, last
 
 
@@ -200,7 +200,7 @@ class DepartmentTable(HoursTable):
     def _rounds_do_not_overlap(self) -> Self:
         for earlier, later in pairwise(self.rounds):
             if _minute(later) - _minute(earlier) < self.round_length:
-                reason = f"the round {earlier:%H:%M} is not over when {later:%H:%M} begins: «round_minutes» is"
+                reason = f"the round {earlier:%H:%M} is not over when {later:%H:%M} starts: «round_minutes» is"
                 raise refusal(f"{reason} {self.round_length}", "rounds")
         return self
 
@@ -215,7 +215,7 @@ class DepartmentTable(HoursTable):
     def _prefixes_of_numbers(self) -> Self:
         for prefix in self.ring_prefixes:
             if not PREFIX.fullmatch(prefix):
-                raise refusal(f"«{prefix}» is not the beginning of a number, such as +47 or +4768", "ring_prefixes")
+                raise refusal(f"«{prefix}» is not the start of a number, such as +47 or +4768", "ring_prefixes")
             if not self.allow_foreign and not prefix.startswith("+47"):
                 raise refusal(f"«{prefix}» is foreign, and «allow_foreign» is not true", "ring_prefixes")
         return self
@@ -287,7 +287,7 @@ class DepartmentsFile(EditedFile[Departments, DepartmentsFileError]):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the departments as they are, within the block and in this task: a call ends as it began."""
+        """Keep the departments as they are, within the block and in this task: one call sees one set of rules."""
         token = self._held.set(self())
         try:
             yield
@@ -316,7 +316,7 @@ def _check_within(ringing_hours: tuple[time, time], hours: HoursTable, *place: s
     """Refuse a promise for an hour at which patients may not be called: it could never be kept."""
     first, last = ringing_hours
     end = _minute(last) or 24 * 60
-    allowed = f"patients are rung from {first:%H:%M} to {last:%H:%M} («ringing_hours»)"
+    allowed = f"patients are called from {first:%H:%M} to {last:%H:%M} («ringing_hours»)"
     for each in hours.rounds:
         if not _minute(first) <= _minute(each) < end:
             raise refusal(f"there is a round at {each:%H:%M}, but {allowed}", *place, "rounds")

@@ -48,7 +48,7 @@ class Changes(Service):
 
 
 @dataclass
-class _Gap:
+class _MissingIds:
     """Ids up to `upto` are missing; `waiting_for` are the units of work that may hold them."""
 
     upto: int
@@ -64,7 +64,7 @@ class Tail(Service):
         self._listens = listen and database.dialect == "postgresql"
         self._changed = asyncio.Event()
         self._lost = asyncio.Event()
-        self._gap: _Gap | None = None
+        self._gap: _MissingIds | None = None
         self.position = 0
 
     @asynccontextmanager
@@ -96,7 +96,7 @@ class Tail(Service):
         gap = self._gap if self._gap and position < self._gap.upto else None
         if gap is None and len(ready) < len(seen):
             # Read after `seen`, so a unit of work that drew a missing id either is among these or has ended by now.
-            gap = _Gap(seen[-1].id, await self._unfinished(SYSTEM))
+            gap = _MissingIds(seen[-1].id, await self._unfinished(SYSTEM))
         self.position, self._gap = position, gap  # after everything that may fail
         return ready
 

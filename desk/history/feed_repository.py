@@ -61,7 +61,7 @@ async def listening(database: Database, wake: Callable[[], None], lost: Callable
 
     PostgreSQL only. Raises StorageUnavailable.
     """
-    async with database.ear() as raw:
+    async with database.listener() as raw:
         raw.add_termination_listener(lambda _connection: lost())
         try:
             await raw.add_listener(CHANNEL, lambda *_: wake())

@@ -88,14 +88,14 @@ def _language(language: str) -> str:
 MessageText: TypeAlias = Annotated[str, BeforeValidator(_text)]
 
 
-class LanguageTable(TomlTable):
+class SmsLanguageTable(TomlTable):
     """The texts in one language."""
 
     receipt: MessageText
     new_promise: MessageText
 
 
-class SmsTextsTable(RootModel[dict[Annotated[str, AfterValidator(_language)], LanguageTable]]):
+class SmsTextsTable(RootModel[dict[Annotated[str, AfterValidator(_language)], SmsLanguageTable]]):
     """The whole file: a table for each language."""
 
     @model_validator(mode="after")

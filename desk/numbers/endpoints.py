@@ -1,7 +1,7 @@
 """Where a call may go: endpoints are built here, from checked numbers and names, and nowhere else. Pure.
 
-A client never names an endpoint. In Asterisk's dial strings `&` rings several at once, `/` and `@` choose another
-technology or trunk and `,` ends an argument: none of them can get in, because only whole patterns get out.
+A client never names an endpoint. In Asterisk's dial strings `&` calls several at once, `/` and `@` choose another
+technology or trunk, and `,` ends an argument. None of them can get in, because only whole patterns are accepted.
 """
 
 import re
@@ -15,7 +15,7 @@ TRUNK: Final = "trunk"
 E164: Final = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 PHONE_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 RESERVED: Final = frozenset({TRUNK, "switchboard", "anonymous"})
-"""Endpoints that are nobody's phone."""
+"""Endpoints that are no agent's phone."""
 NEVER: Final = (
     *("+4780", "+4781", "+4782", "+4788"),  # Norway: free, shared cost, premium, personal: no patient's own line
     *("+870", "+878", "+881", "+882", "+883", "+888", "+979"),  # satellites, international networks, premium services
@@ -23,21 +23,22 @@ NEVER: Final = (
 
 
 def check_phone_name(name: str) -> str:
-    """`name`, when it can name an agent's phone (an endpoint in pjsip.conf). Raises InvalidPhoneName."""
+    """Return `name` if it can name an agent's phone (an endpoint in pjsip.conf). Raises InvalidPhoneName."""
     if not PHONE_NAME.fullmatch(name) or name in RESERVED:
         raise InvalidPhoneName
     return name
 
 
 def agent_endpoint(name: str) -> str:
-    """The endpoint of an agent's registered phone. Raises InvalidPhoneName."""
+    """Return the endpoint of an agent's registered phone. Raises InvalidPhoneName."""
     return f"PJSIP/{check_phone_name(name)}"
 
 
 def patient_endpoint(phone: PhoneNumber, *, prefixes: Sequence[str]) -> str:
-    """The endpoint that rings `phone` through the trunk, when it begins with one of `prefixes` (`+47`; `+` is any).
+    """Return the endpoint that calls `phone` through the trunk.
 
-    The number is checked once more, whatever it went through before. Raises InvalidPhone.
+    The number must start with one of `prefixes` (`+47`; `+` allows any). It is checked again, whatever checks it
+    has passed. Raises InvalidPhone.
     """
     e164 = phone.e164
     if not E164.fullmatch(e164):

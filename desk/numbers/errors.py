@@ -9,7 +9,7 @@ class InvalidIdentity(DeskError):
     id = "invalid-identity"
 
     def __init__(self, problem: str) -> None:
-        """`problem` is a desk.identity.IdentityProblem."""
+        """`problem` is an IdentityProblem."""
         super().__init__(f"({problem})")
         self.problem = problem
 
@@ -20,7 +20,7 @@ class InvalidPhone(DeskError):
     id = "invalid-phone"
 
     def __init__(self, problem: str) -> None:
-        """`problem` is a desk.phone.PhoneProblem."""
+        """`problem` is a PhoneProblem."""
         super().__init__(f"({problem})")
         self.problem = problem
 

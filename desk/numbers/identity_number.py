@@ -1,6 +1,6 @@
-"""Norwegian national identity numbers: is this one, of what kind, and may it be used here? Pure.
+"""Norwegian national identity numbers: whether a number is one, of which kind, and whether it may be used here. Pure.
 
-Eleven digits: six for a date (or, in FH-numbers, none), three that tell people apart, two control digits.
+Eleven digits: six for a date (none in FH-numbers), three that distinguish people, two control digits.
 The kinds differ in what is added to the date:
 
     fødselsnummer  ddmmyy               FH-number   first digit 8 or 9, no date
@@ -9,7 +9,7 @@ The kinds differ in what is added to the date:
                                         NHN         month + 65 (Norsk helsenett's synthetic persons)
 
 A synthetic number may also be a D-number (day + 40). Age and sex are never derived: the century tables are wrong for
-D-numbers issued since November 2021, and from 2032 the digits no longer tell.
+D-numbers issued since November 2021, and from 2032 the digits no longer show it.
 Sources: Skatteetaten «Nytt fødselsnummer i 2032», «Testdata i Tenor»; NAV, github.com/navikt/fnrvalidator.
 """
 
@@ -25,13 +25,13 @@ LENGTH = 11
 FIRST_WEIGHTS = (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)
 SECOND_WEIGHTS = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 FIRST_REMAINDERS = frozenset({0, 1, 2, 3})
-"""What the first weighted sum may leave modulo 11: 0 today, 0 to 3 in numbers issued from 2032. Both are accepted."""
+"""Allowed remainders of the first weighted sum modulo 11: 0 today, 0 to 3 in numbers issued from 2032."""
 
 D_DAY, H_MONTH, NHN_MONTH, TENOR_MONTH = 40, 40, 65, 80
 
 
 class IdentityKind(StrEnum):
-    """What kind of number; a synthetic D-number has the kind of its synthetic series."""
+    """The kind of number. A synthetic D-number has the kind of its synthetic series."""
 
     FNR = "fnr"
     DNR = "dnr"
@@ -54,7 +54,7 @@ class IdentityProblem(StrEnum):
 
 @dataclass(frozen=True)
 class IdentityNumber:
-    """A number that passed. `str` and `repr` are masked; the digits are in `value`, to be sealed, never shown."""
+    """A valid number. `str` and `repr` are masked; the digits are in `value`, to be sealed, never shown."""
 
     value: str = field(repr=False)
     kind: IdentityKind
@@ -73,10 +73,10 @@ class IdentityNumber:
 
 
 def parse_identity(digits: str, *, allow_test: bool, allow_h: bool) -> IdentityNumber:
-    """Check `digits` and tell its kind.
+    """Check `digits` and return the number with its kind.
 
-    `allow_test` lets synthetic numbers (Tenor, NAV, NHN) through, `allow_h` an institution's own H-numbers. Month + 40
-    is both H and NAV: either opens for it, and it is read as H where H-numbers are in use.
+    `allow_test` accepts synthetic numbers (Tenor, NAV, NHN), `allow_h` an institution's own H-numbers. Month + 40 is
+    both H and NAV: either setting accepts it, and it is read as H where H-numbers are in use.
     Raises InvalidIdentity with a problem and no digits.
     """
     if not (digits.isascii() and digits.isdigit()) and digits:
@@ -94,7 +94,7 @@ def parse_identity(digits: str, *, allow_test: bool, allow_h: bool) -> IdentityN
 
 
 def holds_identity(text: str) -> bool:
-    """Whether an identity number of any kind stands in a text, also with spaces, dots or dashes in it."""
+    """Whether a text contains an identity number of any kind, also with spaces, dots or dashes in it."""
     runs = re.findall(r"\d{11,}", re.sub(r"(?<=\d)[\s._/+-]{1,2}(?=\d)", "", unicodedata.normalize("NFKC", text)))
     return any(_is_identity(run[start : start + LENGTH]) for run in runs for start in range(len(run) - LENGTH + 1))
 
@@ -108,7 +108,7 @@ def _is_identity(digits: str) -> bool:
 
 
 def _kind(digits: str, *, allow_h: bool) -> IdentityKind | None:
-    """The kind the date part tells, or None where it holds no date."""
+    """Return the kind that the date part shows, or None if it holds no date."""
     if digits[0] in "89":
         return IdentityKind.FH
     day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:6])
@@ -120,21 +120,21 @@ def _kind(digits: str, *, allow_h: bool) -> IdentityKind | None:
 
 
 def _series(month: int, *, is_d: bool, allow_h: bool) -> tuple[IdentityKind, int]:
-    """The kind and what its series adds to the month. The ranges don't meet: 1-12, 41-52, 66-77, 81-92."""
+    """Return the kind, and what its series adds to the month. The ranges are apart: 1-12, 41-52, 66-77, 81-92."""
     if month > TENOR_MONTH:
         return IdentityKind.TENOR, TENOR_MONTH
     if month > NHN_MONTH:
         return IdentityKind.NHN, NHN_MONTH
     if month > H_MONTH:
-        # An H-number is an institution's stand-in for a person with neither kind of number: never a D-number as well.
+        # An institution gives an H-number to a person who has no other number: it is never a D-number as well.
         return (IdentityKind.HNR if allow_h and not is_d else IdentityKind.NAV), H_MONTH
     return (IdentityKind.DNR if is_d else IdentityKind.FNR), 0
 
 
 def _is_date(day: int, month: int, year: int) -> bool:
-    """Whether the date exists in any century people living or lately dead were born in.
+    """Whether the date exists in a century in which a person alive or recently dead may be born.
 
-    The digits don't tell the century reliably, so 29 February is taken when 18yy, 19yy, 20yy or 21yy was a leap year.
+    The digits don't show the century reliably, so 29 February is accepted if 18yy, 19yy, 20yy or 21yy is a leap year.
     """
     if not 1 <= month <= 12:
         return False

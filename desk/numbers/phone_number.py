@@ -1,4 +1,4 @@
-"""Phone numbers that may be rung back, and how they are read aloud. Pure; the numbering plan is `phonenumbers`'."""
+"""Phone numbers that may be called back, and how they are read aloud. Pure; `phonenumbers` has the numbering plan."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from desk.numbers.errors import InvalidPhone
 REGION = "NO"
 COUNTRY_CODE = 47
 MAX_LENGTH = 32
-"""Longer than any number anyone writes; what comes from a SIP header is cut off here before it is looked at."""
+"""Longer than any number that people write. A longer text from a SIP header is refused before it is parsed."""
 
 ALLOWED_TYPES = frozenset(
     {Type.FIXED_LINE, Type.MOBILE, Type.FIXED_LINE_OR_MOBILE, Type.VOIP, Type.PERSONAL_NUMBER, Type.UAN}
@@ -21,7 +21,7 @@ COSTLY_TYPES = frozenset({Type.PREMIUM_RATE, Type.SHARED_COST})
 WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "withheld"})
 WRITTEN = re.compile(r"(?:\+|00)?[0-9](?:[ \u00a0.\-()/]*[0-9])*")
 SHORTEST_ORDINARY = 8
-"""Norwegian subscriber numbers have eight digits (five for 0xxxx UAN); fewer is a short number."""
+"""Norwegian subscriber numbers have eight digits (five for 0xxxx UAN). A number with fewer is a short number."""
 
 
 class PhoneProblem(StrEnum):
@@ -37,7 +37,7 @@ class PhoneProblem(StrEnum):
 
 @dataclass(frozen=True)
 class PhoneNumber:
-    """A number that may be rung. `str` and `repr` are masked; the number itself is `e164` (`+4768050001`)."""
+    """A number that may be called. `str` and `repr` are masked; the number itself is `e164` (`+4768050001`)."""
 
     e164: str = field(repr=False)
     mobile: bool
@@ -52,7 +52,7 @@ class PhoneNumber:
     def national_groups(self) -> tuple[str, ...]:
         """The digits as they are read aloud: mobile 3-2-3, other eight-digit numbers 2-2-2-2.
 
-        A foreign number begins with its country code behind 00, then goes in pairs.
+        A foreign number starts with 00 and its country code, followed by pairs.
         """
         if not self.e164.startswith(f"+{COUNTRY_CODE}"):
             number = phonenumbers.parse(self.e164, None)
@@ -72,7 +72,7 @@ class PhoneNumber:
 def parse_phone(raw: str | None, *, allow_foreign: bool = False) -> PhoneNumber:
     """Read a caller id or keyed digits: `68050001`, `+4768050001`, `004768050001`, spaces allowed.
 
-    Raises InvalidPhone with a problem and no digits; nothing else, whatever a SIP caller sends.
+    Raises InvalidPhone with a problem and no digits, and nothing else, whatever a SIP caller sends.
     """
     text = "" if raw is None else raw.strip()
     if not text:
@@ -97,7 +97,7 @@ def _read(text: str) -> phonenumbers.PhoneNumber:
 
 
 def _is_short(digits: str) -> bool:
-    """113, 116117 and the like, known to the plan or not: too few digits for a subscriber."""
+    """Whether it is like 113 or 116117, in the plan or not: too few digits for a subscriber."""
     if len(digits) == 5 and digits.startswith("0"):
         return False
     return len(digits) < SHORTEST_ORDINARY

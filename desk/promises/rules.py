@@ -1,6 +1,6 @@
-"""What a caller is promised, and what an unanswered attempt leads to. Pure: department rules and `now` in, answer out.
+"""What a caller is promised, and what an unanswered attempt leads to. Pure: rules and `now` are passed in.
 
-Hours are wall time in Europe/Oslo, instants are aware UTC. Workdays are Monday to Friday less Norwegian public
+Hours are local time in Europe/Oslo, instants are aware UTC. Workdays are Monday to Friday less Norwegian public
 holidays and the department's own closed days.
 """
 
@@ -16,80 +16,82 @@ from desk.promises.errors import PromiseNotPossible
 from desk.promises.model import UNLIMITED, Availability, NextStep, Promise
 
 OPENS = time(8)
-"""When a department starts ringing on a day that begins with promises already given (deadline policy)."""
-
+"""When a department starts calling on a day for which promises were made earlier (deadline policy)."""
 
 FURTHEST = timedelta(days=62)
 """How far ahead an agent may promise."""
 
 MOST_FULL: Final = 250
-"""Promises looked at. When all of them are full the last one takes one more: nobody is turned away."""
+"""Promises considered. If all of them are full, the last one takes one more: no one is turned away."""
 
 INSTANT: Final = timedelta(microseconds=1)
 
 
 def due(department: Department, promise: Promise) -> datetime:
-    """Until when ringing keeps the promise: the deadline itself, or the end of the promised round."""
+    """Return until when a call keeps the promise: the deadline itself, or the end of the promised round."""
     return promise.by + department.round_length if promise.policy is Policy.ROUNDS else promise.by
 
 
-def promise_by_hand(department: Department, by: datetime, now: datetime, room: Availability = UNLIMITED) -> Promise:
-    """The promise an agent gives: by that moment, or in rounds at it. Raises PromiseNotPossible.
+def promise_by_hand(
+    department: Department, by: datetime, now: datetime, availability: Availability = UNLIMITED
+) -> Promise:
+    """Return the promise an agent chooses: by that moment, or with rounds at it. Raises PromiseNotPossible.
 
-    It lies ahead, within two months, on a day the department rings, in no closed time, and there is room for it.
+    It must be in the future, within two months, on a day the department calls, not while the queue is closed, and
+    there must be room.
     """
     day = by.astimezone(OSLO).date()
     if not now < by <= now + FURTHEST or not is_workday(department, day):
         raise PromiseNotPossible
-    if room.closed_until(by):
+    if availability.closed_until(by):
         raise PromiseNotPossible("The queue is closed then.")
     by = by.astimezone(UTC)
     promise = Promise(department.policy, by, by)
     if department.policy is Policy.DEADLINE:
-        begins = max(now.astimezone(UTC), min(_instant(day, OPENS), by))
-        while end := room.closed_until(begins):
-            begins = end.astimezone(UTC)
-        promise = replace(promise, from_=begins)
-    if room.is_full(department, promise):
+        start = max(now.astimezone(UTC), min(_instant(day, OPENS), by))
+        while end := availability.closed_until(start):
+            start = end.astimezone(UTC)
+        promise = replace(promise, from_=start)
+    if availability.is_full(department, promise):
         raise PromiseNotPossible("It is full then.")
     return promise
 
 
-def can_keep(department: Department, promise: Promise, now: datetime, room: Availability) -> bool:
-    """Whether a department can keep a promise that another gave: ahead, on a day it rings, in no closed time."""
+def can_keep(department: Department, promise: Promise, now: datetime, availability: Availability) -> bool:
+    """Whether a department can keep another's promise: it is ahead, on a day it calls, and the queue is not closed."""
     rings = is_workday(department, promise.by.astimezone(OSLO).date())
-    return promise.by > now and rings and room.closed_until(max(promise.from_, now)) is None
+    return promise.by > now and rings and availability.closed_until(max(promise.from_, now)) is None
 
 
-def promise_for(department: Department, now: datetime, room: Availability = UNLIMITED) -> Promise:
-    """The promise for someone who rings at `now`, past closed times and what is full.
+def promise_for(department: Department, now: datetime, availability: Availability = UNLIMITED) -> Promise:
+    """Return the promise for someone who calls at `now`: the first that is not full and not while the queue is closed.
 
-    The cutoff and the start of a round are too late: who rings at 10:00:00 is not promised the round at 10:00. Who
-    rings in a closed time, or would be rung from a moment in one, is promised what follows it.
+    The cutoff and the start of a round are too late: a caller at 10:00:00 is not promised the round at 10:00. A caller
+    while the queue is closed, or whose promise would start while it is closed, is promised a time after that.
     """
 
     def after(moment: datetime) -> Promise:
-        """The first one that begins later than `moment`; in the morning not before a department begins to ring."""
+        """Return the first that starts after `moment`, in the morning not before the department starts calling."""
         promise = _by_the_hours(department, moment)
         if department.policy is Policy.ROUNDS:
             return promise
         by = promise.by.astimezone(OSLO)
         return replace(promise, from_=max(promise.from_, moment + INSTANT, _opening(by.date(), by.time())))
 
-    end = room.closed_until(now)
+    end = availability.closed_until(now)
     first = _by_the_hours(department, now) if end is None else after(end.astimezone(UTC) - INSTANT)
-    return _with_room(department, first, after, room)
+    return _first_available(department, first, after, availability)
 
 
-def _with_room(
-    department: Department, first: Promise, after: Callable[[datetime], Promise], room: Availability
+def _first_available(
+    department: Department, first: Promise, after: Callable[[datetime], Promise], availability: Availability
 ) -> Promise:
-    """`first`, or the first one after it that begins in no closed time and is not full."""
+    """Return `first`, or the first one after it that is not full and does not start while the queue is closed."""
     promise, full = first, 0
     while True:
-        if end := room.closed_until(promise.from_):
+        if end := availability.closed_until(promise.from_):
             promise = after(end.astimezone(UTC) - INSTANT)
-        elif room.is_full(department, promise) and full < MOST_FULL:
+        elif availability.is_full(department, promise) and full < MOST_FULL:
             promise, full = after(promise.by), full + 1
         else:
             return promise
@@ -100,25 +102,25 @@ def after_unanswered(
     callback_promise: Promise,
     previous_counted: Sequence[datetime],
     now: datetime,
-    room: Availability = UNLIMITED,
+    availability: Availability = UNLIMITED,
 ) -> NextStep:
-    """What an attempt at `now` that nobody answered leads to.
+    """Decide what an unanswered attempt at `now` leads to.
 
-    `previous_counted` are the times of this callback's earlier counted attempts. A try before the promised time, or
-    too soon after a counted one, does not count: the patient is rung again as promised. What was promised stands, also
-    where the queue was closed since; a new promise lies in no closed time, and where there is room.
+    `previous_counted`: when this callback's earlier counted attempts were made. A try before the promised time, or too
+    soon after a counted one, does not count: the patient is called again as promised. A promise stands even if the
+    queue was closed after it was made. A new promise is not while the queue is closed, and where there is room.
     """
     if now < callback_promise.from_ or _too_soon(department, previous_counted, now):
-        kept = callback_promise if callback_promise.by > now else promise_for(department, now, room)
+        kept = callback_promise if callback_promise.by > now else promise_for(department, now, availability)
         return NextStep(counted=False, is_last=False, next_promise=kept)
     if len(previous_counted) + 1 >= department.max_attempts:
         return NextStep(counted=True, is_last=True, next_promise=None)
-    anew = _promise_after_attempt(department, now, room)
-    return NextStep(counted=True, is_last=False, next_promise=anew)
+    promise = _promise_after_attempt(department, now, availability)
+    return NextStep(counted=True, is_last=False, next_promise=promise)
 
 
 def attempts_note(times: Sequence[datetime]) -> str:
-    """A line to paste into the patient's record: «ringt x3: man 10:02, man 13:05, tir 10:01»."""
+    """Return a line to paste into the patient's record: «ringt x3: man 10:02, man 13:05, tir 10:01»."""
     if not times:
         return "ikke ringt"
     local = [moment.astimezone(OSLO) for moment in times]
@@ -145,15 +147,15 @@ def _next_deadline(department: Department, now: datetime) -> Promise:
 
 def _next_round(department: Department, now: datetime) -> Promise:
     for day in _workdays(department, now.astimezone(OSLO).date()):
-        for start in _rounds(department, day):
-            begins = _instant(day, start)
-            if begins > now:
-                return Promise(Policy.ROUNDS, begins, begins)
+        for each in _rounds(department, day):
+            start = _instant(day, each)
+            if start > now:
+                return Promise(Policy.ROUNDS, start, start)
     raise AssertionError("workdays never end")
 
 
-def _promise_after_attempt(department: Department, now: datetime, room: Availability) -> Promise:
-    """The next round; or `min_spacing` from now if that is before the day's deadline, else the next workday's."""
+def _promise_after_attempt(department: Department, now: datetime, availability: Availability) -> Promise:
+    """Return the next round; or `min_spacing` from now if before the day's deadline, else the next workday's."""
 
     def after(moment: datetime) -> Promise:
         if department.policy is Policy.ROUNDS:
@@ -161,12 +163,14 @@ def _promise_after_attempt(department: Department, now: datetime, room: Availabi
         return _next_window(department, moment + INSTANT)
 
     if department.policy is Policy.ROUNDS:
-        return _with_room(department, _next_round(department, now), after, room)
-    return _with_room(department, _next_window(department, now.astimezone(UTC) + department.min_spacing), after, room)
+        return _first_available(department, _next_round(department, now), after, availability)
+    return _first_available(
+        department, _next_window(department, now.astimezone(UTC) + department.min_spacing), after, availability
+    )
 
 
 def _next_window(department: Department, earliest: datetime) -> Promise:
-    """From `earliest` on, until the deadline of that day or of the next one with time left."""
+    """Return the window from `earliest` until the deadline of that day, or of the next one with time left."""
     for day in _workdays(department, earliest.astimezone(OSLO).date()):
         _, answer_by = _hours(department, day)
         by = _instant(day, answer_by)
@@ -192,7 +196,7 @@ def _workdays(department: Department, first: date) -> Iterator[date]:
 
 
 def _hours(department: Department, day: date) -> tuple[time, time]:
-    """The cutoff and deadline of that day."""
+    """Return the cutoff and deadline of that day."""
     half = department.half_days.get(day)
     cutoff = half.cutoff if half else department.cutoff
     answer_by = half.answer_by if half else department.answer_by
@@ -207,7 +211,7 @@ def _rounds(department: Department, day: date) -> tuple[time, ...]:
 
 
 def _opening(day: date, answer_by: time) -> datetime:
-    """When the answering window opens: at eight, or with the deadline itself where that is earlier."""
+    """Return when the window opens: at eight, or at the deadline if that is earlier."""
     return _instant(day, min(OPENS, answer_by))
 
 
@@ -271,10 +275,10 @@ _WORDS = {
 
 
 def spoken_text(promise: Promise, department: Department, now: datetime, language: str = "nb") -> str:
-    """The promise as the caller is told it: «i dag innen klokken 15», «tirsdag 30. mars klokken 10».
+    """Return the promise as the caller hears it: «i dag innen klokken 15», «tirsdag 30. mars klokken 10».
 
-    Weekdays alone reach six days ahead; further off the date is said. A language without words (nb, nn and en have
-    them) falls back to the department's first.
+    A weekday alone is used up to six days ahead; after that the date is said. A language without words (nb, nn and en
+    have them) falls back to the department's first.
     """
     words = _WORDS.get(language) or _WORDS.get(department.languages[0]) or _WORDS["nb"]
     when = promise.by.astimezone(OSLO)
@@ -295,7 +299,7 @@ def _day(words: _Words, when: datetime, away: int) -> str:
 
 
 def _hour(words: _Words, when: datetime) -> str:
-    """15, 9.30 in Norwegian; 15:00, 9:30 in English."""
+    """Return 15 or 9.30 in Norwegian; 15:00 or 9:30 in English."""
     if words.clock == "english":
         return f"{when.hour}:{when.minute:02}"
     return f"{when.hour}.{when.minute:02}" if when.minute else f"{when.hour}"

@@ -28,19 +28,19 @@ _AUDIBLE: Final = bytes(abs(value) >= AUDIBLE for value in ALAW_LEVELS)
 
 
 def seconds(alaw: bytes) -> float:
-    """How long it lasts."""
+    """Return how long the recording lasts."""
     return len(alaw) / RATE
 
 
 def is_silent(alaw: bytes) -> bool:
-    """Whether nobody can have said anything in it: less than 0.2 s of it can be heard at all."""
+    """Whether it can't contain speech: less than 0.2 s of it is audible."""
     audible = alaw.translate(_AUDIBLE)
     frames = (sum(audible[start : start + FRAME]) for start in range(0, len(audible), FRAME))
     return sum(count >= AUDIBLE_SAMPLES for count in frames) < SPOKEN_FRAMES
 
 
 def as_wav(alaw: bytes) -> bytes:
-    """A WAV file of it that every player knows: 16 bit, 8 kHz, mono."""
+    """Return it as a WAV file that every player can play: 16 bit, 8 kHz, mono."""
     samples = array("h", map(ALAW_LEVELS.__getitem__, alaw))
     if sys.byteorder == "big":
         samples.byteswap()

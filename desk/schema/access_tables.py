@@ -30,7 +30,7 @@ agents = Table(
     metadata,
     serial(),
     Column("name", String(128), nullable=False),
-    Column("phone", String(32)),  # the endpoint the agent is rung at
+    Column("phone", String(32)),  # the endpoint of the agent's phone
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
     Column("disabled_at", Instant),

@@ -1,6 +1,6 @@
 """The tables of the audit. Rows are only ever added: triggers of the migration refuse all else, on both engines.
 
-No foreign keys: what is in the audit outlives what it tells of, and a row too many is found by the chain.
+No foreign keys: a row of the audit outlives what it is about, and the chain shows a row that was added.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Uuid, text
@@ -32,8 +32,8 @@ audit = Table(
     Column("through_hash", LargeBinary),
     Column("key_version", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Column("again", Integer),  # callbacks shown besides, which an earlier look at the same list names
-    Column("named_until", Instant),  # those named here aren't named again by such a look before then
+    Column("again", Integer),  # callbacks also shown, which an earlier read of the same list names
+    Column("named_until", Instant),  # those named here aren't named again by such a read before then
     Index(None, "at"),
     Index(None, "who", "seq"),
     Index(None, "department", "seq"),

@@ -24,7 +24,7 @@ async def migrate(url: str, revision: str = "head") -> None:
     database = Database(url, pool_size=1)
     try:
         _make_folder(database)
-        for _ in range(3):  # two services that both make the very first table: one is told of a conflict
+        for _ in range(3):  # two services that both make the very first table: one gets a conflict
             try:
                 async with database.begin() as connection:
                     if database.dialect == "postgresql":
@@ -45,7 +45,7 @@ async def is_current(database: Database) -> bool:
 
 
 def _make_folder(database: Database) -> None:
-    """The folder of an embedded database may not be there yet."""
+    """Make the folder of an embedded database, which may not exist yet."""
     file = database.engine.url.database
     if database.dialect == "sqlite" and file:
         try:
@@ -55,7 +55,7 @@ def _make_folder(database: Database) -> None:
 
 
 def config() -> Config:
-    """Alembic's configuration."""
+    """Return Alembic's configuration."""
     made = Config()
     made.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
     return made
@@ -63,7 +63,7 @@ def config() -> Config:
 
 @cache
 def newest() -> frozenset[str]:
-    """The revisions a current database stands at."""
+    """Return the revisions of a current database."""
     return frozenset(ScriptDirectory.from_config(config()).get_heads())
 
 

@@ -1,6 +1,7 @@
-"""A scope as conditions of SQL: what every look at the queue is asked with becomes part of its statement.
+"""A scope as conditions of SQL: every query of the queue has the actor's departments in its statement.
 
-All departments ask nothing, and one is a plain `=`, so that each has the statement and the plan it would have without.
+A scope of all departments adds nothing, and one department is a plain `=`, so those statements have the plans they
+would have without a scope.
 """
 
 from collections.abc import Sequence
@@ -26,15 +27,15 @@ def within(connection: Connection, column: ColumnElement[Any], scope: Scope) -> 
 
 
 def in_department(column: ColumnElement[Any], department: str, scope: Scope) -> ColumnElement[bool]:
-    """The condition for `column` to be that department, which no row fulfils when it is outside the scope."""
+    """The condition for `column` to be that department. No row fulfils it if the department is outside the scope."""
     return column == department if scope.covers(department) else false()
 
 
 def of_callback(connection: Connection, column: ColumnElement[Any], id: str, scope: Scope) -> list[ColumnElement[bool]]:
     """Conditions for `column` to be that callback's id, and the callback to be in the scope now.
 
-    Rows of a callback that was sent on name the department they were made in; who may see them is decided by where
-    the callback is.
+    A row made before a transfer names the department it was made in. The callback's department today decides who may
+    read it.
     """
     there = within(connection, callbacks.c.department, scope)
     if not there:

@@ -1,6 +1,6 @@
-"""The tables. Alembic's migrations make them; a test holds the two equal on both engines.
+"""The tables. Alembic's migrations make them; a test keeps the two equal on both engines.
 
-Who may use the web door: access_tables.py. Who saw and did what: audit_tables.py.
+Tables of agents and their access: access_tables.py. Tables of the audit: audit_tables.py.
 
 Instants are aware UTC on both engines. Codes (status, outcome …) are text: the rules that read them are in desk/.
 """
@@ -191,7 +191,7 @@ warnings = Table(
     Column("department", String(64), nullable=False),
     Column("at", Instant, nullable=False),
     Column("due", Instant, nullable=False),
-    Column("predicted_at", Instant),  # none: nobody was on duty
+    Column("predicted_at", Instant),  # none: no agent was on duty
     Index(None, "department", "id"),
     sqlite_autoincrement=True,
 )
@@ -257,7 +257,7 @@ closures = Table(
     Column("at", Instant, nullable=False),
     Column("from_at", Instant, nullable=False),
     Column("until_at", Instant, nullable=False),
-    Column("text", String(32), nullable=False),  # the prompt that tells of it
+    Column("text", String(32), nullable=False),  # the prompt that says so
     Column("replaced_at", Instant),  # a later one took its place
     CheckConstraint("from_at < until_at", name="order"),
     Index(None, "department", "until_at"),

@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from desk.errors import SettingsError
 from desk.settings.group import Group, Secret
-from desk.vault.keys import KEY_ADVICE, Keys, parse_keys, words_to_hide
+from desk.vault.keys import KEY_ADVICE, VersionedKeys, parse_keys, words_to_hide
 
 
 class VaultSettings(Group):
@@ -22,7 +22,7 @@ class VaultSettings(Group):
         description="Written the same way: a person is found again by this key. It must differ from IDENTITY_KEY.",
     )
 
-    def keys(self) -> tuple[Keys, Keys]:
+    def keys(self) -> tuple[VersionedKeys, VersionedKeys]:
         """Return the identity keys and the index keys. Raises SettingsError when one is missing."""
         return self._keys("identity_key"), self._keys("index_key")
 
@@ -37,7 +37,7 @@ class VaultSettings(Group):
         """Return each key as it is written, without its version."""
         return [word for keys in super().secrets() for word in words_to_hide(keys)]
 
-    def _keys(self, field: str) -> Keys:
+    def _keys(self, field: str) -> VersionedKeys:
         secret: SecretStr | None = getattr(self, field)
         if secret is None:
             raise SettingsError(f"{self.variable(field)} is not set; {KEY_ADVICE}")

@@ -20,7 +20,7 @@ _VERSIONED = re.compile(r"(?:(?P<version>[0-9]{1,5}):)?(?P<key>[A-Za-z0-9+/]+={0
 
 
 @dataclass(frozen=True, repr=False)
-class Keys:
+class VersionedKeys:
     """Keys of one kind by version. `current` is used for new values, the others for old ones."""
 
     current: int
@@ -37,10 +37,10 @@ class Keys:
         return {version: key for version, key in self.by_version.items() if version != self.current}
 
     def __repr__(self) -> str:
-        return f"Keys(current={self.current}, versions={sorted(self.by_version)})"
+        return f"VersionedKeys(current={self.current}, versions={sorted(self.by_version)})"
 
 
-def parse_keys(text: str) -> Keys:
+def parse_keys(text: str) -> VersionedKeys:
     """Read the keys in `text`. Raises ValueError, whose message says what to fix and never holds a key."""
     found: dict[int, bytes] = {}
     for word in text.replace(",", " ").split():
@@ -55,7 +55,7 @@ def parse_keys(text: str) -> Keys:
         raise ValueError(f"it must be base64 of {KEY_BYTES} bytes; {KEY_ADVICE}")
     if len(set(found.values())) != len(found):
         raise ValueError("two versions have the same key")
-    return Keys(next(iter(found)), found)
+    return VersionedKeys(next(iter(found)), found)
 
 
 def words_to_hide(text: str) -> list[str]:

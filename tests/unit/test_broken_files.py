@@ -68,7 +68,7 @@ BROKEN_DEPARTMENTS = [
     ("a promise before the cutoff", 'answer_by = "15:00"', 'answer_by = "13:00"', "before «cutoff»", "answer_by = "),
     ("a promise when nobody rings", 'answer_by = "15:00"', 'answer_by = "17:00"', "from 08:00 to 16:00", "answer_by ="),
     ("round after closing", '["10:00", "13:00"]', '["10:00", "17:00"]', "there is a round at 17:00", "rounds = "),
-    ("overlapping rounds", '["10:00", "13:00"]', '["10:00", "10:30"]', "is not over when 10:30 begins", "rounds = "),
+    ("overlapping rounds", '["10:00", "13:00"]', '["10:00", "10:30"]', "is not over when 10:30 starts", "rounds = "),
     ("rounds backwards", '["10:00", "13:00"]', '["13:00", "10:00"]', "must ascend, each time once", "rounds = "),
     ("hours of both policies", 'policy = "rounds"\n', 'policy = "rounds"\ncutoff = "14:00"\n', "does not belong", None),
     (

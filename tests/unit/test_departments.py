@@ -129,13 +129,13 @@ def test_a_file_saved_on_windows_is_read(file: Path) -> None:
             '"+4768050002"',
             '"82012345"',
             12,
-            "«hospital_number» is not a Norwegian phone number that can be rung (premium)",
+            "«hospital_number» is not a Norwegian phone number that can be called (premium)",
         ),
         (
             '"+4768050002"',
             '"113"',
             12,
-            "«hospital_number» is not a Norwegian phone number that can be rung (short_number)",
+            "«hospital_number» is not a Norwegian phone number that can be called (short_number)",
         ),
         ('"+4768050002"', '"+46701740605"', 12, "(foreign)"),
         (
@@ -233,11 +233,11 @@ def test_ringing_hours_and_prefixes_are_read(file: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ('ringing_hours = ["16:00", "08:00"]', "must end after they begin"),
+        ('ringing_hours = ["16:00", "08:00"]', "must end after they start"),
         ('ringing_hours = ["08:00"]', "must be two times"),
         ('ringing_hours = ["8", "16:00"]', "hours and minutes"),
         ('ringing_days = "sundays"', "must be one of workdays, every-day"),
-        ('ring_prefixes = ["47"]', "is not the beginning of a number"),
+        ('ring_prefixes = ["47"]', "is not the start of a number"),
         ('ring_prefixes = ["+46"]', "is foreign"),
         ('ring_prefixes = ["+"]', "is foreign"),
         ("ring_prefixes = []", "one or more texts"),

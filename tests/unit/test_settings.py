@@ -11,7 +11,7 @@ from desk.errors import SettingsError
 from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
-from desk.vault.keys import Keys
+from desk.vault.keys import VersionedKeys
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
@@ -52,7 +52,10 @@ def test_defaults_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
         False,
         False,
     )
-    assert settings.vault.keys() == (Keys(1, {1: bytes(range(32))}), Keys(1, {1: bytes(range(32, 64))}))
+    assert settings.vault.keys() == (
+        VersionedKeys(1, {1: bytes(range(32))}),
+        VersionedKeys(1, {1: bytes(range(32, 64))}),
+    )
 
 
 @pytest.mark.usefixtures("keys")

@@ -65,7 +65,7 @@ class RoleCheck:
         if login is None or self._clock.now() < login.check_by:
             return session.agent
         key = (login.issuer, login.subject)
-        check_by = await self._checks.look(key, lambda: self._check(login, session.agent.name))
+        check_by = await self._checks.run(key, lambda: self._check(login, session.agent.name))
         if check_by is None:
             raise NotSignedIn
         await self._sessions.checked(SYSTEM, session, check_by)

@@ -62,7 +62,7 @@ class Cache(Generic[T]):
         if self._found and self._seconds() - self._found[0] < no_older_than:
             return self._found[1]
         try:
-            found = await self._shared.look("", self._fetch)
+            found = await self._shared.run("", self._fetch)
         except ProviderUnavailable:
             if self._found and self._seconds() - self._found[0] < STALE:
                 return self._found[1]

@@ -124,7 +124,7 @@ from {word.rows}
 async def _learn(database: Database) -> None:
     """Update the engine's statistics and vacuum, as years of normal operation would have done."""
     if database.dialect == "postgresql":
-        async with database.ear() as connection:
+        async with database.listener() as connection:
             for statement in ("vacuum analyze", "checkpoint"):
                 await connection.execute(statement, timeout=PATIENCE_SECONDS)
         return
