@@ -40,8 +40,8 @@ from ivr.prompts.check import PromptCheck
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
 from ops.commands.dialplan.asked import asked
+from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
-from ops.commands.dialplan.spoken import Prompts
 from ops.machine.demo_parts import demo_parts
 from ops.machine.instance import OWN
 
@@ -109,7 +109,9 @@ def faults(
         found += _sounds(prompts_dir, departments, root, production)
     found += _sms(prompts_dir, departments, root)
     if len(departments):
-        check = DialplanCheck(dialplan, departments, root, local=local, prompts=prompts_of(catalogue))
+        check = DialplanCheck(
+            dialplan, departments, root, local=local, prompts=prompts_of(catalogue) if catalogue else None
+        )
         found += check.faults()
     return found
 
@@ -129,14 +131,6 @@ def asked_of_asterisk(
         departments = Departments([])
     about_it = [fault for fault in known if fault.file.endswith(".conf")]
     return asked(settings, dialplan, departments, root=root, local=local, known=about_it)
-
-
-def prompts_of(catalogue: Catalogue | None) -> Prompts | None:
-    """Return what the dialplan can play, or None if the catalogue can't be read."""
-    if catalogue is None:
-        return None
-    keys = frozenset.intersection(*(catalogue.keys(language) for language in catalogue.languages))
-    return Prompts(catalogue.languages, keys)
 
 
 def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fault]:

@@ -19,6 +19,8 @@ from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.settings.settings import Settings, names, secret_names
+from ivr.prompts.catalogue import PromptsError
+from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError
@@ -71,7 +73,8 @@ def up(settings: Settings) -> None:
     app_image.build()
     build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
     settings = _with_reader(settings, folder)
-    made = instance.prepare(settings, folder / "asterisk", Path("/"))
+    dialplan = files_for_start(settings, folder / "asterisk", say=lambda line: print(f"innringing: {line}"))
+    made = instance.prepare(settings, folder / "asterisk", Path("/"), dialplan=dialplan)
     engine.give(made.folder, made.run, made.recordings)
     variables = _variables(settings, folder, made)
     _write_secrets(settings, folder, variables)
@@ -215,5 +218,14 @@ if __name__ == "__main__":
         settings = Settings.load()
         with only_one_in(settings.files.var):
             {"up": up, "down": down, "prune": prune}[sys.argv[1]](settings)
-    except (AlreadyRunning, ComposeError, DeskError, asterisk.AsteriskError, engine.EngineError, AptError) as error:
+    except (
+        AlreadyRunning,
+        ComposeError,
+        FilesRefused,
+        PromptsError,
+        DeskError,
+        asterisk.AsteriskError,
+        engine.EngineError,
+        AptError,
+    ) as error:
         sys.exit(f"innringing: {error}")

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "person": "ops.commands.person:person",
     "retention": "ops.commands.person:retention",
     "check": "ops.commands.check:check",
+    "reload": "ops.commands.reload:reload",
     "prompts": "ops.commands.prompts:app",
     "rehearse": "ops.commands.rehearse:rehearse_command",
     "call": "ops.commands.call:call",

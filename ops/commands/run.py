@@ -23,6 +23,8 @@ from desk.errors import DeskError
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from desk.settings.settings import Settings
+from ivr.prompts.catalogue import PromptsError
+from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError
@@ -101,19 +103,28 @@ def run() -> None:
     try:
         settings = Settings.load()
         with only_one_in(settings.files.var):
-            _prepare(settings)
+            dialplan = _prepare(settings)
             serving.set()
-            _serve(settings, stopping)
+            _serve(settings, stopping, dialplan)
     except KeyboardInterrupt:
         return
     except StorageUnavailable as error:
         _fail(f"cannot connect to the database: {error.advice or 'see INNRINGING_DATABASE_URL'}")
-    except (RunError, AlreadyRunning, DeskError, asterisk.AsteriskError, AptError, EngineError) as error:
+    except (
+        RunError,
+        FilesRefused,
+        AlreadyRunning,
+        PromptsError,
+        DeskError,
+        asterisk.AsteriskError,
+        AptError,
+        EngineError,
+    ) as error:
         _fail(str(error))
 
 
-def _prepare(settings: Settings) -> None:
-    """Check the settings and ports, migrate the database, and build the prompts."""
+def _prepare(settings: Settings) -> Path | None:
+    """Check the settings and ports, migrate the database, and build the prompts. Return the files for Asterisk."""
     load_departments(settings.files.departments)
     for fault in [] if settings.demo else demo_parts(settings.files.departments, instance.DIALPLAN, root=ROOT):
         if not fault.note:
@@ -122,15 +133,17 @@ def _prepare(settings: Settings) -> None:
     if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api.host, settings.api.port):
         raise RunError(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
     build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    dialplan = files_for_start(settings, settings.files.var / "asterisk", say=_warn)
     os.umask(0o077)  # only this user may read what Asterisk, the doors and we write under var/
     instance.make_private(settings.files.var, within=settings.files.var)
     asyncio.run(migrate(settings.database.url))
+    return dialplan
 
 
-def _serve(settings: Settings, stopping: threading.Event) -> None:
+def _serve(settings: Settings, stopping: threading.Event, dialplan: Path | None) -> None:
     """Start Asterisk and the doors, keep them running until `stopping` is set, and stop them in order."""
     doors: list[Door] = []
-    server = asterisk.start(settings, ends_with_parent=True)
+    server = asterisk.start(settings, dialplan=dialplan, ends_with_parent=True)
     try:
         for name in DOORS:
             if not stopping.is_set():
@@ -183,6 +196,10 @@ def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
 def _shown(path: Path) -> str:
     """Return the path relative to the current folder, if it is inside."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _warn(line: str) -> None:
+    print(f"innringing run: {line}", file=sys.stderr)
 
 
 def _fail(reason: str) -> None:

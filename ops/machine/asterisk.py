@@ -16,6 +16,7 @@ from desk.settings.settings import Settings
 from ops.machine import engine, images, tree
 from ops.machine.children import ending_with_parent
 from ops.machine.instance import (
+    DIALPLAN,
     Instance,
     configuration_of,
     drop_recordings,
@@ -224,10 +225,11 @@ def start(
     settings: Settings,
     folder: Path | None = None,
     *,
+    dialplan: Path | None = DIALPLAN,
     extra: Mapping[str, str] | None = None,
     ends_with_parent: bool = False,
 ) -> AsteriskServer:
-    """Start Asterisk in `folder` (default: `asterisk` in the var folder). `extra`: see `prepare`.
+    """Start Asterisk in `folder` (default: `asterisk` in the var folder). `dialplan`, `extra`: see `prepare`.
 
     With `ends_with_parent` it also ends when this process is killed; start it from the main thread then. Raises
     AsteriskError or SettingsError, each with one line.
@@ -236,7 +238,7 @@ def start(
     if runner == "docker":
         images.ensure(images.ASTERISK)
     installed = Path("/") if runner == "docker" else tree.ensure(tree.ASTERISK)
-    instance = prepare(settings, folder or settings.files.var / "asterisk", installed, extra=extra)
+    instance = prepare(settings, folder or settings.files.var / "asterisk", installed, dialplan=dialplan, extra=extra)
     asterisk = AsteriskServer(settings, instance, runner, ends_with_parent=ends_with_parent)
     asterisk.launch()
     return asterisk

@@ -24,6 +24,8 @@ UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_
 """Parts of Asterisk's core that log an error at start-up if they have no file, even if they are not used."""
 DEMO = "demo.conf"
 """The file that pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
+PHONES = "phones.conf"
+"""The file in local/ with the passwords of the phones."""
 OWN = "extensions.conf"
 """The file in local/ that is this machine's own. It is written once; the others are written at each start."""
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
@@ -70,10 +72,10 @@ def prepare(
     folder: Path,
     installed: Path,
     *,
-    dialplan: Path = DIALPLAN,
+    dialplan: Path | None = DIALPLAN,
     extra: Mapping[str, str] | None = None,
 ) -> Instance:
-    """Write the folder of an instance, with copies of the operators' files in `dialplan`.
+    """Write the folder of an instance, with copies of the operators' files in `dialplan`, or with those it has (None).
 
     `installed` is where the packages are: the tree, or `/` in a container. `extra` has text to append to files in
     local/ (`{"extensions.conf": "[bench]…"}`).
@@ -81,14 +83,14 @@ def prepare(
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
         make_private(folder / name, within=folder)
-    phones = phones_of(dialplan / "pjsip.conf", *([dialplan / "demo" / "pjsip.conf"] if settings.demo else []))
-    passwords = _phone_passwords(folder / "phones.json", phones)
+    passwords = _passwords_for(folder, dialplan, demo=settings.demo) if dialplan else _passwords_of(folder)
     instance = Instance(folder, _socket_folder(folder), passwords)
     make_recordings(folder)
     sip_security.copy_certificates(settings, folder)
     for name in UNUSED:
         write_private(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
-    put_files(files_of(dialplan, demo=settings.demo), folder / "etc")
+    if dialplan:
+        put_files(files_of(dialplan, demo=settings.demo), folder / "etc")
     write_private(instance.configuration, _asterisk_conf(instance, installed, _entity(folder / "entity")))
     for name, text in _local(settings, instance).items():
         kept = folder / "etc" / "local" / name
@@ -106,7 +108,7 @@ def prepare(
 def existing(folder: Path) -> Instance:
     """Return the instance in a folder that was prepared before. Nothing is written."""
     folder = folder.absolute()
-    return Instance(folder, _socket_folder(folder), json.loads((folder / "phones.json").read_text(encoding="utf-8")))
+    return Instance(folder, _socket_folder(folder), _passwords_of(folder))
 
 
 def files_of(dialplan: Path, *, demo: bool) -> dict[str, str]:
@@ -131,6 +133,35 @@ def put_files(files: Mapping[str, str], etc: Path) -> None:
     for name, text in files.items():
         (etc / name).unlink(missing_ok=True)
         write_private(etc / name, text)
+
+
+def is_demo(folder: Path) -> bool:
+    """Whether the Asterisk in `folder` was prepared as the demo's."""
+    return (folder / "etc" / DEMO).exists()
+
+
+def take_in(dialplan: Path, folder: Path) -> None:
+    """Make the files in `dialplan` those of the Asterisk in `folder`, with a password for each new phone."""
+    demo = is_demo(folder)
+    passwords = _passwords_for(folder, dialplan, demo=demo)
+    put_files(files_of(dialplan, demo=demo), folder / "etc")
+    write_private(folder / "etc" / "local" / PHONES, _auths(passwords))
+
+
+def copy_of(folder: Path) -> dict[Path, bytes]:
+    """Return the content of all files that `take_in` writes."""
+    etc = folder / "etc"
+    paths = [*(etc / name for name in files_in_force(folder)), etc / "local" / PHONES, folder / "phones.json"]
+    return {path: path.read_bytes() for path in paths}
+
+
+def put_back(files: Mapping[Path, bytes], folder: Path) -> None:
+    """Put back what `copy_of` returned, and delete files that were not there."""
+    for name in files_in_force(folder):
+        (folder / "etc" / name).unlink()
+    for path, content in files.items():
+        path.unlink(missing_ok=True)
+        write_private(path, content.decode("utf-8"))
 
 
 def _asterisk_conf(instance: Instance, installed: Path, entity: str) -> str:
@@ -170,17 +201,21 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         raise SettingsError("INNRINGING_ARI_PASSWORD can't start or end with a space, or contain a line break.")
     escaped = password.replace(";", "\\;")
     first, last = settings.sip.rtp_range
-    auths = "".join(
-        f"\n[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n"
-        for name, password in instance.passwords.items()
-    )
     return {
         "ari.conf": f"[{settings.ari.user}]\ntype=user\nread_only=no\npassword={escaped}\n" + _reader(settings),
         "http.conf": f"bindaddr=127.0.0.1\nbindport={settings.ari.port}\n",
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
-        "pjsip.conf": sip_security.transports(settings, instance.folder) + auths,
+        "pjsip.conf": sip_security.transports(settings, instance.folder) + f'\n#include "local/{PHONES}"\n',
+        PHONES: _auths(instance.passwords),
         "extensions.conf": "; Your own settings: see [globals] in extensions.conf.\n",
     }
+
+
+def _auths(passwords: Mapping[str, str]) -> str:
+    return "".join(
+        f"[{name}]\ntype=auth\nauth_type=userpass\nusername={name}\npassword={password}\n\n"
+        for name, password in passwords.items()
+    )
 
 
 def _reader(settings: Settings) -> str:
@@ -200,9 +235,19 @@ def phones_of(*files: Path) -> list[str]:
     return [name for name in dict.fromkeys(named) if name not in own]
 
 
+def _passwords_for(folder: Path, dialplan: Path, *, demo: bool) -> dict[str, str]:
+    phones = phones_of(dialplan / "pjsip.conf", *([dialplan / "demo" / "pjsip.conf"] if demo else []))
+    return _phone_passwords(folder / "phones.json", phones)
+
+
+def _passwords_of(folder: Path) -> dict[str, str]:
+    passwords: dict[str, str] = json.loads((folder / "phones.json").read_text(encoding="utf-8"))
+    return passwords
+
+
 def _phone_passwords(path: Path, phones: Sequence[str]) -> dict[str, str]:
     """Return the passwords of exactly these phones. Existing passwords do not change."""
-    kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = _passwords_of(path.parent) if path.exists() else {}
     passwords = {name: kept.get(name) or secrets.token_urlsafe(12) for name in phones}
     write_private(path, json.dumps(passwords) + "\n")
     return passwords

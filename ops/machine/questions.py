@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from desk.settings.settings import Settings
-
+_TRANSPORT = re.compile(r"^Transport:  +([\w-]+) ", re.M)
 CONVERSATION = "Stasis(innringing,"
 
 
@@ -19,10 +19,9 @@ class Expected:
     transports: Sequence[str] = ()
 
 
-def transports_of(settings: Settings) -> list[str]:
-    """Return the transports that Asterisk's start writes, by these settings."""
-    udp = [] if settings.sip.encryption == "all" else ["transport-udp"]
-    return udp if settings.sip.encryption == "off" else [*udp, "transport-tls"]
+def names_of_transports(console: Callable[[str], str]) -> list[str]:
+    """Return the SIP transports that Asterisk has."""
+    return _TRANSPORT.findall(console("pjsip show transports"))
 
 
 def lacking(console: Callable[[str], str], expected: Expected) -> list[str]:

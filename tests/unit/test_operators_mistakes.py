@@ -8,7 +8,7 @@ import pytest
 from desk.departments.file import load_departments
 from desk.paths import ROOT
 from ivr.prompts.catalogue import load_catalogue
-from ops.commands.check import prompts_of
+from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
 from tests.support.mistakes import ELSEWHERE, IN_EXTENSIONS, IN_SIP, Mistake
 

@@ -50,6 +50,10 @@ class TelephonyFiles:
         """Return the names of all endpoints, with or without the demo's."""
         return self._sip([], demo=demo).endpoints
 
+    def transports(self) -> list[str]:
+        """Return the names of the operators' own transports."""
+        return [each.name for each in self._sip([]).objects if each.kind == "transport"]
+
     def _sip(self, contexts: list[str], *, demo: bool = True) -> SipFiles:
         paths = [path for path in self.files if path.name == "pjsip.conf" and (demo or path.parent.name != "demo")]
         return SipFiles({path: self.files[path] for path in paths}, contexts)
