@@ -61,7 +61,6 @@ from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
-from desk.callbacks.claiming import LEASE
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
@@ -72,6 +71,7 @@ from desk.departments.file import DepartmentsFile
 from desk.dials.dials import Dials
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
+from desk.inquiries.claiming import LEASE
 from desk.ledger.ledger import Ledger
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender, sending

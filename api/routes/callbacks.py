@@ -35,13 +35,13 @@ from api.web.wording import what_happens_next
 from desk.access.actor import SYSTEM, Actor
 from desk.audit.actions import AuditAction
 from desk.callbacks.errors import CallbackNotFound
-from desk.callbacks.model import Callback, CallbackFilter
+from desk.callbacks.model import Callback
 from desk.database.errors import BadCursor
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.idempotency.errors import KeyUsedBefore
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
-from desk.inquiries.model import Priority, Status
+from desk.inquiries.model import InquiryFilter, Priority, Status
 from desk.limits.errors import TooManyNumbers
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
@@ -104,7 +104,7 @@ async def list_callbacks(
     A page starts where the previous one ended, whatever happened in between: no callback is repeated or skipped.
     """
     actor = access.reading(department)
-    filters = CallbackFilter(
+    filters = InquiryFilter(
         status=_statuses(status, unreachable),
         due_before=due_before,
         priority=priority,

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, 
 from desk.database.engine import Connection
 from desk.schema.audit_tables import audit, audit_callbacks, audit_patients
 from desk.schema.scope import one_of
-from desk.schema.tables import callbacks
+from desk.schema.tables import inquiries
 
 CHAIN: Final = 0x1AA121D7
 """PostgreSQL advisory lock: who holds it is the only one to add to the chain. SQLite has one writer anyway."""
@@ -106,8 +106,8 @@ async def subjects(connection: Connection, ids: Collection[str]) -> dict[str, Se
     """Those of these ids that are callbacks."""
     if not ids:
         return {}
-    query = select(callbacks.c.id, callbacks.c.department, callbacks.c.patient_index)
-    found = await connection.execute(query.where(one_of(connection, callbacks.c.id, sorted(ids))))
+    query = select(inquiries.c.id, inquiries.c.department, inquiries.c.patient_index)
+    found = await connection.execute(query.where(one_of(connection, inquiries.c.id, sorted(ids))))
     return {row.id: Seen(row.id, row.department, _bytes(row.patient_index)) for row in found}
 
 

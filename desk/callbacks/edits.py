@@ -9,13 +9,14 @@ from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.errors import IdentityNotTaken
 from desk.callbacks.model import Callback, RegistrationResult
-from desk.callbacks.repository import RANK
 from desk.callbacks.service import CallbackService
 from desk.database.unit_of_work import Unit, unit_of_work
 from desk.ids import CallbackId
-from desk.inquiries.availability import next_promise, promise_at, taken_over
-from desk.inquiries.errors import AlreadyOpenThere, IllegalMove, VersionConflict
+from desk.inquiries import transitions as inquiries
+from desk.inquiries.availability import next_promise, promise_at
+from desk.inquiries.errors import IllegalMove, VersionConflict
 from desk.inquiries.model import Priority, Status
+from desk.inquiries.repository import RANK
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import PromiseReason
@@ -80,7 +81,7 @@ class CallbackEdits(CallbackService):
                 details={"source": SWITCHBOARD},
             )
             return RegistrationResult(added, created=True, later=offer.later)
-        changed: dict[str, Any] = {"note": transitions.joined(found.note, note)}
+        changed: dict[str, Any] = {"note": inquiries.joined(found.note, note)}
         if priority is Priority.URGENT:
             changed["priority"] = RANK[priority]
         more = {"source": SWITCHBOARD}
@@ -115,7 +116,7 @@ class CallbackEdits(CallbackService):
         if not changes:
             return callback
         details = {"note": "note" in changes, "priority": new_priority.value if new_priority else None}
-        return await transitions.transition(unit, callback, "amended", details=details, **changes)
+        return await inquiries.transition(unit, callback, "amended", details=details, **changes)
 
     @unit_of_work
     async def transfer(
@@ -138,30 +139,8 @@ class CallbackEdits(CallbackService):
         """
         rules = self._departments().get(department)
         callback = await self._open(unit, id, fence)
-        if callback.department == department:
-            raise IllegalMove("it is in that department already")
-        indexes = await transitions.indexes(unit, self._vault, callback)
-        if await rows.find_open(unit.as_system(), department, indexes, callback.phone):
-            raise AlreadyOpenThere
-        if keep_promise:
-            offer, kept = await taken_over(unit, rules, callback.promise, excluding=callback.id)
-        else:
-            offer, kept = await next_promise(unit, rules), False
-        promise = "kept" if kept else "recomputed"
-        out = {"to": department, "promise": promise}
-        await transitions.record_event(unit, callback, "transferred_out", details=out)
-        changes = await transitions.renew_promise(unit, rules, callback, PromiseReason.TRANSFERRED, offer)
-        changes |= {"department": department, "attempts_from": unit.now}
-        changes["note"] = transitions.joined(callback.note, note)
-        if not kept:
-            changes["not_before"] = None
-        transferred = await transitions.transition(
-            unit,
-            callback,
-            "transferred_in",
-            to=Status.WAITING if callback.status is not Status.WAITING else None,
-            details={"from": callback.department, "promise": promise},
-            **changes,
+        transferred, kept = await transitions.transfer(
+            unit, rules, callback, self._vault, keep_promise=keep_promise, note=note
         )
         return Transfer(transferred, kept, sent_from=callback.department)
 
@@ -183,10 +162,10 @@ class CallbackEdits(CallbackService):
             offer = await promise_at(unit, rules, by, excluding=callback.id)
         else:
             offer = await next_promise(unit, rules, excluding=callback.id)
-        changes = await transitions.renew_promise(unit, rules, callback, PromiseReason.BY_AGENT, offer)
+        changes = await inquiries.renew_promise(unit, rules, callback, PromiseReason.BY_AGENT, offer)
         queued = sms and self._notices.reaches(rules, callback.phone)
         changes["not_before"] = offer.promise.from_
-        changed = await transitions.transition(unit, callback, "promised_anew", details={"sms": queued}, **changes)
+        changed = await inquiries.transition(unit, callback, "promised_anew", details={"sms": queued}, **changes)
         if queued:
             changed = changed.with_sms(await self._notices.new_promise(unit, rules, changed.recipient))
         return NewPromise(changed, queued)
@@ -195,7 +174,7 @@ class CallbackEdits(CallbackService):
         """Lock an open callback that the actor may change. Raises CallbackNotFound, ClaimLost, AlreadyClaimed,
         IllegalMove.
         """
-        callback = await transitions.changeable(unit, id, fence)
+        callback = await inquiries.changeable(unit, await rows.locked(unit, id), fence)
         if callback.status is Status.CLOSED:
             raise IllegalMove("it is closed")
         return callback

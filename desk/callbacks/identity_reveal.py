@@ -16,6 +16,7 @@ from desk.database.unit_of_work import Service, Unit, unit_of_work
 from desk.history import repository as history
 from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
+from desk.inquiries.repository import PATIENT_NUMBER
 from desk.limits import identity_limit
 from desk.limits.errors import TooManyNumbers
 from desk.limits.rate import Rate
@@ -58,7 +59,7 @@ class IdentityReveal(Service):
             return wait
         await history.add(unit, [HistoryEntry(callback.id, callback.department, "patient_viewed")])
         sealed, kind = found
-        number = IdentityNumber(self._vault.open(sealed, callbacks.PATIENT_NUMBER, callback.id), kind)
+        number = IdentityNumber(self._vault.open(sealed, PATIENT_NUMBER, callback.id), kind)
         unit.trail.revealed(number.value)
         return number
 

@@ -1,15 +1,15 @@
 """Reading callbacks and calls: one, a page, how many."""
 
 from desk.callbacks import calls_repository as calls
-from desk.callbacks import lists_repository as lists
 from desk.callbacks import repository as rows
-from desk.callbacks.model import Callback, CallbackFilter, RecordedCall
+from desk.callbacks.model import Callback, RecordedCall
 from desk.database.pages import Page
 from desk.database.unit_of_work import Service, Unit, reading
 from desk.history import repository as history
 from desk.history.model import HistoryRow
 from desk.ids import CallbackId
-from desk.inquiries.model import Status
+from desk.inquiries import lists_repository as lists
+from desk.inquiries.model import InquiryFilter, Kind, Status
 
 MAX_PAGE = 200
 
@@ -30,15 +30,17 @@ class CallbackLists(Service):
 
     @reading
     async def page(
-        self, unit: Unit, filters: CallbackFilter | None = None, *, cursor: str | None = None, limit: int = MAX_PAGE
+        self, unit: Unit, filters: InquiryFilter | None = None, *, cursor: str | None = None, limit: int = MAX_PAGE
     ) -> Page[Callback]:
         """List callbacks, oldest first, 200 at most. Raises BadCursor."""
-        return await lists.page(unit, filters or CallbackFilter(), cursor=cursor, limit=_limit(limit))
+        filters = filters or InquiryFilter()
+        page = await lists.page(unit, Kind.CALLBACK, filters, cursor=cursor, limit=_limit(limit))
+        return Page(await rows.show(unit, page.items), page.next_cursor)
 
     @reading
     async def counts(self, unit: Unit) -> dict[tuple[str, Status], int]:
         """Count the open callbacks by department and status, in one query."""
-        return await lists.open_counts(unit)
+        return await lists.open_counts(unit, Kind.CALLBACK)
 
     @reading
     async def calls(

@@ -1,16 +1,15 @@
 """The callback: what a caller is waiting for. Pure: no storage, no clock, no telephony."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from desk.callbacks.errors import CallbackNotFound
 from desk.ids import CallbackId, InquiryId, new_callback_id
-from desk.inquiries.model import ClosedReason, Priority, Status
+from desk.inquiries.model import Inquiry, Kind, Priority, Status
 from desk.messages.model import Recipient, SmsState
-from desk.numbers.identity_number import IdentityKind, IdentityNumber
+from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import DelayReason, Promise
 
@@ -83,38 +82,22 @@ class Attempt:
     note: str | None
 
 
-@dataclass(frozen=True)
-class Callback:
-    """A callback. Times are aware UTC. The whole identity number is never in here.
+@dataclass(frozen=True, kw_only=True)
+class Callback(Inquiry):
+    """An inquiry that is answered by calling back.
 
-    `fence` grows with each claim; an agent who acts on a claim shows the value the claim gave.
-    `version` grows with each change, except a longer lease and the state of `sms`, the newest text to the patient.
-    Attempts before `attempts_from` no longer count. `patient_index` finds other callbacks of the same person.
+    Attempts before `attempts_from` no longer count. `sms` is the state of the newest text to the patient; a change of
+    it does not change the `version`.
     """
 
     id: CallbackId
-    department: str
-    status: Status
-    priority: Priority
+    kind: Kind = Kind.CALLBACK
     phone: PhoneNumber
-    patient_kind: IdentityKind | None
-    patient_masked: str | None
-    promise: Promise
-    promise_spoken: str
     attempts: tuple[Attempt, ...]
     attempts_from: datetime
     call_count: int
-    language: str
-    created_at: datetime
-    claimed_by: str | None
-    lease_until: datetime | None
-    fence: int
-    version: int
-    closed_reason: ClosedReason | None
-    note: str | None
     sms: SmsState | None = None
     has_recording: bool = False
-    patient_index: bytes | None = field(default=None, repr=False)
 
     @property
     def counted(self) -> list[datetime]:
@@ -166,21 +149,9 @@ def new_callback(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class CallbackFilter:
-    """Which callbacks a list shows; None filters nothing. `due_before`: promised by that moment or earlier.
-
-    `text` is searched for in the note, ignoring case. Only `ids` are shown, and none of `other_than`.
-    """
-
-    status: Collection[Status] | None = None
-    priority: Priority | None = None
-    language: str | None = None
-    due_before: datetime | None = None
-    claimed_by: str | None = None
-    text: str | None = None
-    ids: Collection[str] | None = None
-    other_than: Collection[str] | None = None
+def subject_key(patient_index: bytes | None, phone: PhoneNumber) -> bytes:
+    """Whose callback it is: the person's index, or without a person the phone. At most one is open in a department."""
+    return patient_index or phone.e164.encode()
 
 
 @dataclass(frozen=True)

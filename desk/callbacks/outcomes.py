@@ -5,8 +5,8 @@ from collections.abc import Callable
 from desk.access.actor import Actor
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.batched_claims import BatchedClaims
-from desk.callbacks.batched_claims_sql import Completion
+from desk.callbacks.batched_completions import BatchedCompletions
+from desk.callbacks.batched_completions_sql import Completion
 from desk.callbacks.model import AttemptOutcome, Callback
 from desk.callbacks.service import CallbackService
 from desk.clock import Clock
@@ -14,6 +14,7 @@ from desk.database.engine import Database
 from desk.database.unit_of_work import Unit, unit_of_work
 from desk.departments.departments import Departments
 from desk.ids import CallbackId
+from desk.inquiries import transitions as inquiries
 from desk.inquiries.errors import IllegalMove
 from desk.inquiries.model import ClosedReason, Status
 from desk.vault.vault import Vault
@@ -29,10 +30,9 @@ class Outcomes(CallbackService):
         departments: Callable[[], Departments],
         vault: Vault,
         clock: Clock,
-        batched: BatchedClaims,
     ) -> None:
         super().__init__(database=database, departments=departments, vault=vault, clock=clock)
-        self._batched = batched
+        self._batched = BatchedCompletions(database=database, clock=clock)
 
     async def record_attempt(
         self, by: Actor | Unit, id: CallbackId, fence: int, outcome: AttemptOutcome, note: str | None = None
@@ -81,7 +81,7 @@ class Outcomes(CallbackService):
     async def _record_attempt(
         self, unit: Unit, id: CallbackId, fence: int, outcome: AttemptOutcome, note: str | None
     ) -> Callback:
-        callback = await transitions.locked_claim(unit, id, fence)
+        callback = await inquiries.with_claim(unit, await rows.locked(unit, id), fence)
         rules = self._departments().get(callback.department)
         return await transitions.attempt(unit, rules, callback, outcome, note)
 
@@ -89,5 +89,5 @@ class Outcomes(CallbackService):
     async def _close(
         self, unit: Unit, id: CallbackId, reason: ClosedReason, fence: int | None, note: str | None
     ) -> Callback:
-        callback = await transitions.changeable(unit, id, fence)
-        return await transitions.close(unit, callback, reason, note)
+        callback = await inquiries.changeable(unit, await rows.locked(unit, id), fence)
+        return await inquiries.close(unit, callback, reason, note)

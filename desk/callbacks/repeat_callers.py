@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from desk.callbacks import calls_repository as calls
-from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Callback, CallKey
 from desk.callbacks.service import CallbackService
 from desk.database.unit_of_work import Unit, unit_of_work
+from desk.inquiries import claims_repository as claims
+from desk.inquiries import transitions as inquiries
 from desk.inquiries.errors import IllegalMove
 from desk.inquiries.model import ClosedReason, Status
 from desk.numbers.identity_number import IdentityNumber
@@ -65,7 +65,7 @@ class RepeatCallers(CallbackService):
             return None
         named = None
         if patient and before.patient_index is None:
-            named = transitions.patient_columns(self._vault, patient, before.id)
+            named = transitions.patient_columns(self._vault, patient, before)
         callback = await transitions.rang_again(unit, rules, before, before.phone, language, changed=named)
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         return await self._standing(unit, callback, before, indexes, is_new_call=True)
@@ -79,7 +79,7 @@ class RepeatCallers(CallbackService):
         callback = await self._joined(unit, call)
         if callback.status is Status.CLOSED:
             return callback
-        return await transitions.close(unit, callback, ClosedReason.CANCELLED_BY_CALLER, None)
+        return await inquiries.close(unit, callback, ClosedReason.CANCELLED_BY_CALLER, None)
 
     @unit_of_work
     async def change_phone(self, unit: Unit, call: CallKey, phone: PhoneNumber) -> Callback:
@@ -92,8 +92,7 @@ class RepeatCallers(CallbackService):
             raise IllegalMove("it is closed")
         if callback.phone == phone:
             return callback
-        columns: dict[str, Any] = {"phone": phone.e164, "phone_mobile": phone.mobile}
-        changed = await transitions.transition(unit, callback, "phone_changed", **columns)
+        changed = await transitions.change_phone(unit, callback, phone)
         rules = self._departments().get(changed.department)
         return await self._phone_changed(unit, rules, changed)
 

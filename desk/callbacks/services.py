@@ -4,18 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from desk.callbacks.batched_claims import BatchedClaims
-from desk.callbacks.claiming import LEASE, Claiming
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.identity_reveal import IdentityReveal
 from desk.callbacks.lists import CallbackLists
+from desk.callbacks.model import Callback
 from desk.callbacks.outcomes import Outcomes
 from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
+from desk.callbacks.repository import CHANNEL
 from desk.callbacks.spooled_calls import SpooledCalls
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
+from desk.inquiries.claiming import LEASE, Claiming
 from desk.limits.identity_limit import HOURLY
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices
@@ -30,7 +31,7 @@ class CallbackServices:
     registration: Registration
     spooled_calls: SpooledCalls
     repeat_callers: RepeatCallers
-    claiming: Claiming
+    claiming: Claiming[Callback]
     outcomes: Outcomes
     edits: CallbackEdits
     lists: CallbackLists
@@ -49,7 +50,6 @@ def callback_services(
     numbers: Rate = HOURLY,
 ) -> CallbackServices:
     """Build the services. `numbers`: how many identity numbers one agent may be shown."""
-    batched = BatchedClaims(database=database, clock=clock, lease=lease)
     registration = Registration(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
     return CallbackServices(
         registration=registration,
@@ -64,8 +64,8 @@ def callback_services(
         repeat_callers=RepeatCallers(
             database=database, departments=departments, vault=vault, clock=clock, notices=notices
         ),
-        claiming=Claiming(database=database, departments=departments, clock=clock, batched=batched, lease=lease),
-        outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=clock, batched=batched),
+        claiming=Claiming(database=database, departments=departments, clock=clock, channel=CHANNEL, lease=lease),
+        outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=clock),
         edits=CallbackEdits(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
         lists=CallbackLists(database=database, clock=clock),
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),

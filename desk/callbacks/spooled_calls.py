@@ -13,6 +13,7 @@ from desk.callbacks.registration import Registration
 from desk.callbacks.service import CallbackService
 from desk.database.unit_of_work import Unit, unit_of_work
 from desk.departments.departments import Department, Policy
+from desk.inquiries import transitions as inquiries
 from desk.inquiries.availability import heard_promise
 from desk.numbers.identity_number import IdentityKind, IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
@@ -110,7 +111,7 @@ class SpooledCalls(CallbackService):
         else:
             named = {}
             if patient and before.patient_index is None:
-                named = transitions.patient_columns(self._vault, patient, before.id)
+                named = transitions.patient_columns(self._vault, patient, before)
             callback = await transitions.rang_again(unit, rules, before, phone, language, changed=named)
             callback = await self._keep_promise(unit, rules, callback, heard)
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
@@ -133,8 +134,8 @@ class SpooledCalls(CallbackService):
         if heard.by >= callback.promise.by:
             return callback
         offer = heard_promise(heard)
-        changes = await transitions.renew_promise(unit, rules, callback, PromiseReason.RANG_AGAIN, offer)
-        return await transitions.transition(unit, callback, "promised_anew", details={"sms": False}, **changes)
+        changes = await inquiries.renew_promise(unit, rules, callback, PromiseReason.RANG_AGAIN, offer)
+        return await inquiries.transition(unit, callback, "promised_anew", details={"sms": False}, **changes)
 
 
 def _phone_data(phone: PhoneNumber | None) -> list[Any] | None:

@@ -16,8 +16,6 @@ import structlog
 from desk.access.actor import Actor
 from desk.access.permissions import EVERYTHING
 from desk.callbacks import repository as callbacks
-from desk.callbacks import transitions
-from desk.callbacks.claiming import Claiming
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Callback
 from desk.callbacks.outcomes import Outcomes
@@ -40,6 +38,8 @@ from desk.history import feed_repository as feed
 from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry
 from desk.ids import CallbackId
+from desk.inquiries import transitions
+from desk.inquiries.claiming import Claiming
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.limits.dial_caps import DialCaps
 from desk.limits.dial_limit import check_caps
@@ -66,7 +66,7 @@ class Dials(Service):
         self,
         *,
         database: Database,
-        claiming: Claiming,
+        claiming: Claiming[Callback],
         outcomes: Outcomes,
         departments: Callable[[], Departments],
         clock: Clock,

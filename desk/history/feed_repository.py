@@ -76,7 +76,7 @@ def _change(row: Any) -> Change:
         at=row.at,
         event=row.event,
         actor=row.actor,
-        callback_id=row.callback_id,
+        callback_id=row.inquiry_id,
         department=row.department,
         from_status=row.from_status,
         to_status=row.to_status,

@@ -10,10 +10,10 @@ from desk.database.unit_of_work import Unit
 from desk.history.model import HistoryEntry, HistoryRow
 from desk.ids import InquiryId
 from desk.schema.scope import about
-from desk.schema.tables import callbacks, history
+from desk.schema.tables import history, inquiries
 
-_ID = bindparam("of", type_=callbacks.c.id.type)
-_VERSION = select(callbacks.c.version).where(callbacks.c.id == _ID).scalar_subquery()
+_ID = bindparam("of", type_=inquiries.c.id.type)
+_VERSION = select(inquiries.c.version).where(inquiries.c.id == _ID).scalar_subquery()
 
 
 async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
@@ -24,7 +24,7 @@ async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
     rows = [
         {
             "of": entry.inquiry_id,
-            "callback_id": entry.inquiry_id,
+            "inquiry_id": entry.inquiry_id,
             "department": entry.department,
             "at": unit.now,
             "event": entry.event,
@@ -40,13 +40,13 @@ async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
 
 async def of_inquiry(unit: Unit, id: InquiryId) -> list[HistoryRow]:
     """Return everything that happened to an inquiry, oldest first, in every department it has been in."""
-    query = select(history).where(*about(unit, history.c.callback_id, id)).order_by(history.c.id)
+    query = select(history).where(*about(unit, history.c.inquiry_id, id)).order_by(history.c.id)
     return [_row(row) for row in await unit.connection.execute(query)]
 
 
 async def last_transition(unit: Unit, id: InquiryId) -> HistoryRow | None:
     """Return the newest event that changed the inquiry's status."""
-    query = select(history).where(history.c.callback_id == id, history.c.to_status.is_not(None))
+    query = select(history).where(history.c.inquiry_id == id, history.c.to_status.is_not(None))
     row = (await unit.connection.execute(query.order_by(history.c.id.desc()).limit(1))).one_or_none()
     return _row(row) if row else None
 

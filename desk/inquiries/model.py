@@ -1,13 +1,24 @@
-"""The states of an inquiry and the transitions between them. Pure.
+"""The inquiry: anything that waits for an answer; its states and the transitions between them. Pure.
 
 `TRANSITIONS` is the only table of transitions and `next_status` the only function that makes one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from desk.ids import InquiryId
 from desk.inquiries.errors import IllegalMove
+from desk.numbers.identity_number import IdentityKind
+from desk.promises.model import Promise
+
+
+class Kind(StrEnum):
+    """The channel that an inquiry came by."""
+
+    CALLBACK = "callback"
 
 
 class Status(StrEnum):
@@ -50,3 +61,48 @@ def next_status(current: Status, to: Status) -> Status:
     if to not in TRANSITIONS[current]:
         raise IllegalMove(f"{current} -> {to}")
     return to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """What every channel shares. Times are aware UTC. The whole identity number is never in here.
+
+    `fence` grows with each claim; an agent who acts on a claim shows the value the claim gave.
+    `version` grows with each change, except a longer lease. `patient_index` finds other inquiries of the same person.
+    """
+
+    id: InquiryId
+    kind: Kind
+    department: str
+    status: Status
+    priority: Priority
+    patient_kind: IdentityKind | None
+    patient_masked: str | None
+    patient_index: bytes | None = field(default=None, repr=False)
+    promise: Promise
+    promise_spoken: str
+    language: str
+    created_at: datetime
+    claimed_by: str | None
+    lease_until: datetime | None
+    fence: int
+    version: int
+    closed_reason: ClosedReason | None
+    note: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InquiryFilter:
+    """Which inquiries a list shows; None filters nothing. `due_before`: promised by that moment or earlier.
+
+    `text` is searched for in the note, ignoring case. Only `ids` are shown, and none of `other_than`.
+    """
+
+    status: Collection[Status] | None = None
+    priority: Priority | None = None
+    language: str | None = None
+    due_before: datetime | None = None
+    claimed_by: str | None = None
+    text: str | None = None
+    ids: Collection[str] | None = None
+    other_than: Collection[str] | None = None

@@ -1,22 +1,21 @@
 """The columns of indexes the vault makes: this one list is what counting and renewing go by.
 
-Add every new index column to `INDEXED`. Only the indexes of callbacks can be renewed, from the sealed number in the
-same row. The key of the others is needed until their rows are deleted.
+Add every new index column to `INDEXED`. Only the indexes of inquiries can be renewed, from the sealed number in the
+same row; a subject key that is the index is renewed with it. The key of the others is needed until their rows are
+deleted.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, func, literal, select, update
+from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func, literal, select, update
 
 from desk.database.unit_of_work import Unit
-from desk.key_rotation import sealed_columns as sealed
-from desk.key_rotation.sealed_columns import SealedColumn, SealedValue
-from desk.schema.tables import answers, audit, audit_callbacks, callbacks
+from desk.schema.tables import answers, audit, audit_callbacks, inquiries
 from desk.vault.vault import VERSION_BYTES
 
-c = callbacks.c
+c = inquiries.c
 
 PATIENT: Final = c.patient_index
 INDEXED: Final[tuple[Column[Any], ...]] = (
@@ -27,12 +26,11 @@ INDEXED: Final[tuple[Column[Any], ...]] = (
 )
 
 _OPEN: Final = c.status != "closed"
-_PATIENTS: Final = SealedColumn(PATIENT, busy=_OPEN)
 
 
 @dataclass(frozen=True)
 class OldIndex:
-    """A callback's index under an older key, and the sealed number it is made from. `busy`: the callback is open."""
+    """An inquiry's index under an older key, and the sealed number it is made from. `busy`: the inquiry is open."""
 
     row: str
     number: bytes
@@ -41,7 +39,7 @@ class OldIndex:
 
 
 async def page_of_old(unit: Unit, version: int, after: str | None, limit: int) -> Sequence[OldIndex]:
-    """The next callbacks whose index is of another key version than this, by primary key."""
+    """The next inquiries whose index is of another key version than this, by primary key."""
     query = select(c.id, c.patient_number, PATIENT, _OPEN.label("busy"))
     query = query.where(PATIENT.is_not(None), ~_of_version(PATIENT, version))
     if after is not None:
@@ -51,21 +49,24 @@ async def page_of_old(unit: Unit, version: int, after: str | None, limit: int) -
 
 
 async def replace(unit: Unit, new_indexes: Sequence[tuple[OldIndex, bytes]]) -> None:
-    """Replace the indexes of closed callbacks. A row that has changed meanwhile is left alone."""
-    values = [(SealedValue(old.row, old.index, old.busy), new) for old, new in new_indexes]
-    await sealed.replace(unit, _PATIENTS, values)
+    """Replace the indexes of closed inquiries. A row that has changed meanwhile is left alone."""
+    old, new = bindparam("old", type_=LargeBinary), bindparam("new", type_=LargeBinary)
+    statement = update(inquiries).where(c.id == bindparam("of_row"), c.patient_index == old).values(_renewed(old, new))
+    values = [{"of_row": each.row, "old": each.index, "new": index} for each, index in new_indexes]
+    await unit.connection.execute(statement, values)
 
 
 async def replace_of_open(unit: Unit, old: OldIndex, new: bytes) -> bool:
-    """Replace the index of one open callback.
+    """Replace the index of one open inquiry.
 
-    False, and nothing is changed, while the person has another open callback in the department under the index `new`.
+    False, and nothing is changed, while another one is open in the department with the subject key `new`.
     """
-    other = callbacks.alias()
-    same_person = (other.c.department == c.department, other.c.status != "closed", other.c.patient_index == new)
-    has_another = select(literal(1)).where(*same_person).correlate(callbacks).exists()
+    other = inquiries.alias()
+    same = (other.c.department == c.department, other.c.kind == c.kind, other.c.subject_key == new)
+    has_another = select(literal(1)).where(*same, other.c.status != "closed").correlate(inquiries).exists()
     unchanged = (c.id == old.row, c.patient_index == old.index)
-    replaced = await unit.connection.execute(update(callbacks).where(*unchanged, ~has_another).values({PATIENT: new}))
+    renewed = _renewed(old.index, literal(new))
+    replaced = await unit.connection.execute(update(inquiries).where(*unchanged, ~has_another).values(renewed))
     if replaced.rowcount:
         return True
     return (await unit.connection.execute(select(c.id).where(*unchanged))).one_or_none() is None
@@ -81,6 +82,10 @@ async def counts(unit: Unit, column: Column[Any]) -> dict[int, int]:
 def name(column: Column[Any]) -> str:
     """table.column."""
     return f"{column.table.name}.{column.name}"
+
+
+def _renewed(old: Any, new: ColumnElement[bytes]) -> dict[Column[Any], Any]:
+    return {PATIENT: new, c.subject_key: case((c.subject_key == old, new), else_=c.subject_key)}
 
 
 def _version(column: Column[Any]) -> ColumnElement[bytes]:

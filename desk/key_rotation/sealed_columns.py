@@ -15,8 +15,8 @@ from desk.database.unit_of_work import Unit
 from desk.schema.tables import (
     answers,
     audit_patients,
-    callbacks,
     external_identities,
+    inquiries,
     outbox,
     recordings,
     second_factors,
@@ -45,7 +45,7 @@ class SealedColumn:
 
 _NEVER: Final = literal(False)
 
-NUMBERS: Final = SealedColumn(callbacks.c.patient_number, busy=callbacks.c.status != "closed")
+NUMBERS: Final = SealedColumn(inquiries.c.patient_number, busy=inquiries.c.status != "closed")
 """The identity numbers."""
 
 SEALED: Final[tuple[SealedColumn, ...]] = (
@@ -61,13 +61,19 @@ SEALED: Final[tuple[SealedColumn, ...]] = (
 
 NOT_SEALED: Final = frozenset(
     {
-        *("callbacks.patient_index", "answers.fingerprint", "tokens.hash", "vault_keys.canary"),
+        *(
+            "inquiries.patient_index",
+            "inquiries.subject_key",
+            "answers.fingerprint",
+            "tokens.hash",
+            "vault_keys.canary",
+        ),
         *("recordings.sound", "audit.patient_index", "audit.through_hash", "audit.hash"),
         *("audit_callbacks.patient_index", "audit_patients.patient_index"),
         *("sessions.hash", "devices.hash", "used_nonces.hash", "recovery_codes.hash"),
     }
 )
-"""Columns of bytes that hold an HMAC, a hash, a canary, or a sound whose own key is sealed in the same row."""
+"""Columns of bytes that hold an HMAC, a hash, a phone, a canary, or a sound whose own key is sealed in the same row."""
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, select
 
 from desk.access.actor import CALLER, SYSTEM
-from desk.callbacks import repository as callback_rows
-from desk.callbacks.claims_repository import ORDER
 from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Policy
 from desk.ids import CallbackId
+from desk.inquiries.claims_repository import ORDER
 from desk.inquiries.model import Status
+from desk.inquiries.repository import PRIORITY
 from desk.ledger.forecast import PromiseWindow
 from desk.ledger.model import PromiseRecord, PromiseWarning, QueuedCallback
 from desk.promises.model import Promise, PromiseReason
 from desk.schema.scope import about, is_department
-from desk.schema.tables import attempts, callbacks, history, promises, warnings
+from desk.schema.tables import attempts, history, inquiries, promises, warnings
 
-c = callbacks.c
+c = inquiries.c
 
 MOST_IN_QUEUE = 5000
 MOST_PROMISES = 5000
@@ -37,7 +37,7 @@ async def made_since(unit: Unit, department: str, since: datetime) -> list[Promi
 
 async def of_callback(unit: Unit, id: CallbackId) -> list[PromiseRecord]:
     """Return every promise of a callback in the order they were made, by whichever department."""
-    query = select(promises).where(*about(unit, promises.c.callback_id, id))
+    query = select(promises).where(*about(unit, promises.c.inquiry_id, id))
     return [_promise(row) for row in await unit.connection.execute(query.order_by(promises.c.id))]
 
 
@@ -52,9 +52,9 @@ async def tries(unit: Unit, found: Sequence[PromiseRecord]) -> Mapping[CallbackI
 async def closings(unit: Unit, found: Sequence[PromiseRecord]) -> Mapping[CallbackId, list[datetime]]:
     """Return when those promises' callbacks were closed, by callback."""
     made: dict[CallbackId, list[datetime]] = defaultdict(list)
-    query = select(history.c.callback_id, history.c.at).where(_of(history.c.callback_id, found))
+    query = select(history.c.inquiry_id, history.c.at).where(_of(history.c.inquiry_id, found))
     for row in await unit.connection.execute(query.where(history.c.event == "closed")):
-        made[row.callback_id].append(row.at)
+        made[row.inquiry_id].append(row.at)
     return made
 
 
@@ -73,7 +73,7 @@ async def queue(unit: Unit, department: str) -> list[QueuedCallback]:
 async def agent_events(unit: Unit, department: str, since: datetime) -> list[tuple[datetime, str, str]]:
     """Return what agents did in the department recently: time, agent and event, oldest first."""
     newest = (
-        select(history.c.id, history.c.at, history.c.actor, history.c.event, history.c.callback_id)
+        select(history.c.id, history.c.at, history.c.actor, history.c.event, history.c.inquiry_id)
         .where(is_department(unit, history.c.department, department))
         .order_by(history.c.id.desc())
         .limit(MOST_EVENTS)
@@ -82,7 +82,7 @@ async def agent_events(unit: Unit, department: str, since: datetime) -> list[tup
     return [
         (row.at, row.actor, row.event)
         for row in reversed(found)
-        if row.actor not in (CALLER.name, SYSTEM.name) and row.at > since and row.callback_id is not None
+        if row.actor not in (CALLER.name, SYSTEM.name) and row.at > since and row.inquiry_id is not None
     ]
 
 
@@ -98,7 +98,7 @@ async def add_warning(unit: Unit, promise: PromiseRecord, predicted_at: datetime
     await unit.connection.execute(
         insert(warnings).values(
             promise_id=promise.id,
-            callback_id=promise.callback_id,
+            inquiry_id=promise.callback_id,
             department=promise.department,
             at=unit.now,
             due=promise.window.due,
@@ -112,7 +112,7 @@ async def warnings_after(unit: Unit, department: str, after: int, limit: int) ->
     query = select(warnings).where(is_department(unit, warnings.c.department, department), warnings.c.id > after)
     found = await unit.connection.execute(query.order_by(warnings.c.id).limit(limit))
     return [
-        PromiseWarning(row.id, row.at, row.promise_id, row.callback_id, row.department, row.due, row.predicted_at)
+        PromiseWarning(row.id, row.at, row.promise_id, row.inquiry_id, row.department, row.due, row.predicted_at)
         for row in found
     ]
 
@@ -125,7 +125,7 @@ def _of(column: ColumnElement[str], found: Sequence[PromiseRecord]) -> ColumnEle
 def _promise(row: Any) -> PromiseRecord:
     return PromiseRecord(
         id=row.id,
-        callback_id=row.callback_id,
+        callback_id=row.inquiry_id,
         department=row.department,
         promise=Promise(Policy(row.promise_policy), row.promise_from, row.promise_by),
         spoken=row.promise_spoken,
@@ -138,7 +138,7 @@ def _queued(row: Any) -> QueuedCallback:
     return QueuedCallback(
         id=row.id,
         status=Status(row.status),
-        priority=callback_rows.PRIORITY[row.priority],
+        priority=PRIORITY[row.priority],
         promise=Promise(Policy(row.promise_policy), row.promise_from, row.promise_by),
         not_before=row.not_before,
         created_at=row.created_at,

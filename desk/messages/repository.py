@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
 from desk.messages.model import SmsKind, SmsState
-from desk.schema.tables import callbacks, outbox, promises
+from desk.schema.tables import callbacks, inquiries, outbox, promises
 
 PHONE: Final = "outbox.phone"
 TEXT: Final = "outbox.text"
@@ -50,7 +50,7 @@ class DueText:
 
 async def add(unit: Unit, id: InquiryId, kind: SmsKind) -> int:
     """Add a text about the inquiry's newest promise, to be filled in. Returns its id."""
-    newest = select(func.max(promises.c.id)).where(promises.c.callback_id == id).scalar_subquery()
+    newest = select(func.max(promises.c.id)).where(promises.c.inquiry_id == id).scalar_subquery()
     values: dict[str, Any] = {"callback_id": id, "kind": kind.value}
     values |= {"at": unit.now, "changed_at": unit.now, "next_at": unit.now}
     values |= {"key": str(uuid4()), "state": SmsState.QUEUED.value, "tries": 0, "phone": b"", "text": b""}
@@ -86,7 +86,7 @@ async def take(unit: Unit, *, until: datetime) -> DueText | None:
     await unit.connection.execute(update(outbox).where(c.id == id).values(next_at=until, tries=c.tries + 1))
     of_text = promises.c
     query = _rows(
-        *(callbacks.c.closed_reason, callbacks.c.promise_from, callbacks.c.promise_by),
+        *(inquiries.c.closed_reason, inquiries.c.promise_from, inquiries.c.promise_by),
         *(of_text.promise_from.label("text_from"), of_text.promise_by.label("text_by")),
     ).outerjoin(promises, of_text.id == c.promise_id)
     row = (await unit.connection.execute(query.where(c.id == id))).one()
@@ -106,7 +106,7 @@ async def locked(unit: Unit, key: str) -> SmsRow | None:
     inquiry_id = (await unit.connection.execute(select(c.callback_id).where(known))).scalar_one_or_none()
     if inquiry_id is None:
         return None
-    await unit.connection.execute(select(callbacks.c.id).where(callbacks.c.id == inquiry_id).with_for_update())
+    await unit.connection.execute(select(inquiries.c.id).where(inquiries.c.id == inquiry_id).with_for_update())
     return _row((await unit.connection.execute(_rows().where(known).with_for_update(of=outbox))).one())
 
 
@@ -154,7 +154,7 @@ async def _show(unit: Unit, id: InquiryId, row_id: int, state: SmsState) -> None
 
 def _rows(*more: Any) -> Any:
     own = (c.id, c.callback_id, c.kind, c.key, c.state, c.phone, c.text, c.tries, c.parts)
-    return select(*own, callbacks.c.department, *more).join_from(outbox, callbacks, c.callback_id == callbacks.c.id)
+    return select(*own, inquiries.c.department, *more).join_from(outbox, inquiries, c.callback_id == inquiries.c.id)
 
 
 def _row(row: Any) -> SmsRow:

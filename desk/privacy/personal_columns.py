@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from sqlalchemy import Column, String, case, cast, delete, func, select, update
 
-from desk.callbacks.repository import kept
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId
 from desk.inquiries.model import Status
+from desk.inquiries.repository import kept
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import repository as recordings
-from desk.schema.tables import answers, attempts, callbacks, calls, dials, outbox
+from desk.schema.tables import answers, attempts, callbacks, calls, dials, inquiries, outbox
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +35,13 @@ def _nameless(column: Column[Any]) -> Any:
 
 PERSONAL: Final[tuple[PersonalColumns, ...]] = (
     PersonalColumns(
-        callbacks.c.id,
+        inquiries.c.id,
         {
-            **{"phone": "", "phone_mobile": False, "note": None},
+            **{"note": None, "subject_key": None},
             **{"patient_kind": None, "patient_masked": None, "patient_number": None, "patient_index": None},
         },
     ),
+    PersonalColumns(callbacks.c.id, {"phone": "", "phone_mobile": False}),
     PersonalColumns(attempts.c.callback_id, {"note": None}),
     PersonalColumns(
         calls.c.callback_id, {"phone": None, "phone_mobile": None, "channel_id": _nameless(calls.c.channel_id)}
@@ -56,7 +57,7 @@ PERSONAL: Final[tuple[PersonalColumns, ...]] = (
 )
 
 NOT_PERSONAL: Final = {
-    "callbacks.promise_spoken": "when we call back, as it was said",
+    "inquiries.promise_spoken": "when we call back, as it was said",
     "promises.promise_spoken": "when we call back, as it was said",
     "dials.agent_phone": "an agent's endpoint",
     "agents.phone": "an agent's endpoint",
@@ -84,7 +85,7 @@ NOT_PERSONAL: Final = {
 }
 """Columns of free text, bytes and phones that identify no patient, with the reason."""
 
-c = callbacks.c
+c = inquiries.c
 
 
 async def due(unit: Unit, closed_before: datetime, limit: int) -> Sequence[CallbackId]:
@@ -146,5 +147,5 @@ async def delete_answers(unit: Unit, ids: Sequence[int]) -> int:
 
 async def count_held(unit: Unit) -> int:
     """Count the callbacks under legal hold."""
-    query = select(func.count()).select_from(callbacks).where(c.legal_hold.is_not(None))
+    query = select(func.count()).select_from(inquiries).where(c.legal_hold.is_not(None))
     return int((await unit.connection.execute(query)).scalar_one())

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from desk.callbacks import repository as callbacks
-from desk.callbacks import transitions
 from desk.callbacks.model import Callback
 from desk.clock import Clock
 from desk.database.engine import Database
@@ -21,6 +20,7 @@ from desk.history import repository as history
 from desk.history.model import HistoryEntry
 from desk.idempotency.repository import ANSWER
 from desk.ids import CallbackId
+from desk.inquiries import transitions
 from desk.inquiries.model import Status
 from desk.key_rotation.sealed_columns import SEALED
 from desk.numbers.identity_number import IdentityNumber
@@ -62,7 +62,7 @@ class SubjectAccess(Service):
         """
         found = await self._callbacks(unit, person)
         ids = [row["id"] for row in found]
-        exported = {row["id"]: self._clear("callbacks", row["id"], row) for row in found}
+        exported = {row["id"]: self._clear("inquiries", row["id"], row) for row in found}
         for table in rows.OF_CALLBACKS:
             for row in await rows.belonging(unit, table, ids):
                 callback = exported[row.pop("callback_id")]

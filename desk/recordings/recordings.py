@@ -13,13 +13,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from desk.callbacks import repository as callbacks
-from desk.callbacks import transitions
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, unit_of_work
 from desk.history import repository as history
 from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
+from desk.inquiries import transitions
 from desk.recordings import repository as rows
 from desk.recordings.errors import RecordingNotFound
 from desk.recordings.sound import as_wav, seconds
@@ -50,7 +50,8 @@ class Recordings(Service):
         sealed_key = self._vault.seal(base64.b64encode(key).decode(), rows.KEY, callback.id)
         await rows.add(unit, callback.id, key=sealed_key, sound=_sealed(alaw, key, callback.id))
         details = {"seconds": round(seconds(alaw))}
-        await transitions.transition(unit, callback, "recorded", details=details, has_recording=True)
+        await callbacks.change_own(unit, callback, has_recording=True)
+        await transitions.transition(unit, callback, "recorded", details=details)
         return True
 
     @unit_of_work

@@ -13,7 +13,7 @@ from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
-from desk.schema.tables import callbacks
+from desk.schema.tables import inquiries
 
 
 def within(connection: Connection, column: ColumnElement[Any], scope: Scope) -> list[ColumnElement[bool]]:
@@ -37,10 +37,10 @@ def of_callback(connection: Connection, column: ColumnElement[Any], id: str, sco
     A row made before a transfer names the department it was made in. The callback's department today decides who may
     read it.
     """
-    there = within(connection, callbacks.c.department, scope)
+    there = within(connection, inquiries.c.department, scope)
     if not there:
         return [column == id]
-    return [column == id, exists(select(callbacks.c.id).where(callbacks.c.id == id, *there).correlate(None))]
+    return [column == id, exists(select(inquiries.c.id).where(inquiries.c.id == id, *there).correlate(None))]
 
 
 def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """The tables. Alembic's migrations make them; a test keeps the two equal on both engines.
 
-Tables of agents and their access: access_tables.py. Tables of the audit: audit_tables.py.
+Tables of inquiries: inquiry_tables.py. Tables of agents and their access: access_tables.py. Tables of the audit:
+audit_tables.py.
 
 Instants are aware UTC on both engines. Codes (status, outcome …) are text: the rules that read them are in desk/.
 """
@@ -18,7 +19,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    SmallInteger,
     String,
     Table,
     Text,
@@ -46,106 +46,30 @@ from desk.schema.audit_tables import audit_callbacks as audit_callbacks
 from desk.schema.audit_tables import audit_patients as audit_patients
 from desk.schema.controller_tables import controllers as controllers
 from desk.schema.controller_tables import write_probes as write_probes
+from desk.schema.inquiry_tables import history as history
+from desk.schema.inquiry_tables import inquiries as inquiries
+from desk.schema.inquiry_tables import promises as promises
+from desk.schema.inquiry_tables import warnings as warnings
 from desk.schema.provider_tables import external_identities as external_identities
 from desk.schema.provider_tables import used_nonces as used_nonces
 
 
-def _callback(*, nullable: bool = False) -> Column[Any]:
-    return Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id"), nullable=nullable)
-
-
-def _promise() -> list[Column[Any]]:
-    return [
-        Column("promise_policy", String(16), nullable=False),
-        Column("promise_from", Instant, nullable=False),
-        Column("promise_by", Instant, nullable=False),
-        Column("promise_spoken", Text, nullable=False),
-    ]
+def _callback() -> Column[Any]:
+    return Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id"), nullable=False)
 
 
 callbacks = Table(
     "callbacks",
     metadata,
-    Column("id", Uuid(as_uuid=False), primary_key=True),
-    Column("department", String(64), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("priority", SmallInteger, nullable=False),  # 0 urgent, 1 normal: ascending is the claim order
+    Column("id", Uuid(as_uuid=False), ForeignKey("inquiries.id"), primary_key=True),
     Column("phone", String(20), nullable=False),
     Column("phone_mobile", Boolean, nullable=False),
-    Column("patient_kind", String(16)),
-    Column("patient_masked", String(11)),
-    Column("patient_number", LargeBinary),  # sealed by the vault
-    Column("patient_index", LargeBinary),
-    *_promise(),
-    Column("not_before", Instant),  # not handed out by claim before this: rung in vain, promised again
     Column("call_count", Integer, nullable=False),
-    Column("language", String(8), nullable=False),
-    Column("created_at", Instant, nullable=False),
     Column("attempts_from", Instant, nullable=False),  # earlier attempts belong to a round of tries that is over
-    Column("claimed_by", String(128)),
-    Column("lease_until", Instant),
-    Column("fence", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("closed_reason", String(32)),
-    Column("closed_at", Instant),
-    Column("note", Text),
     Column("sms", String(16)),  # the state of the newest text to the patient
-    Column("forgotten_at", Instant),  # when the person's data were deleted: what is left are counts
-    Column("legal_hold", String(64)),  # the case that keeps them from being deleted
     Column("has_recording", Boolean, nullable=False, server_default=false()),
-    CheckConstraint("status in ('waiting', 'claimed', 'unreachable', 'closed')", name="status"),
-    CheckConstraint("(status = 'claimed') = (claimed_by is not null)", name="claimed_by"),
-    CheckConstraint("(status = 'claimed') = (lease_until is not null)", name="lease_until"),
-    CheckConstraint("(status = 'closed') = (closed_reason is not null)", name="closed_reason"),
-    CheckConstraint("(patient_index is null) = (patient_number is null)", name="patient"),
 )
-
-_open_patient = text("status <> 'closed' and patient_index is not null")
-_open_phone = text("status <> 'closed' and patient_index is null")
-Index(
-    "uq_callbacks_open_patient",
-    callbacks.c.department,
-    callbacks.c.patient_index,
-    unique=True,
-    postgresql_where=_open_patient,
-    sqlite_where=_open_patient,
-)
-Index(
-    "uq_callbacks_open_phone",
-    callbacks.c.department,
-    callbacks.c.phone,
-    unique=True,
-    postgresql_where=_open_phone,
-    sqlite_where=_open_phone,
-)
-_open = text("status <> 'closed'")
-Index(
-    "ix_callbacks_open_phone",
-    callbacks.c.department,
-    callbacks.c.phone,
-    postgresql_where=_open,
-    sqlite_where=_open,
-)
-Index(
-    "ix_callbacks_claim_order",
-    *(callbacks.c[name] for name in ("department", "status", "priority", "promise_by", "created_at", "id")),
-)
-_kept = text("forgotten_at is null")
-Index(
-    "ix_callbacks_kept_created_at",
-    *(callbacks.c[name] for name in ("department", "created_at", "id")),
-    **where(_kept),
-)
-Index(
-    "ix_callbacks_kept_status_created_at",
-    *(callbacks.c[name] for name in ("department", "status", "created_at", "id")),
-    **where(_kept),
-)
-_to_forget = text("closed_at is not null and forgotten_at is null")
-Index("ix_callbacks_to_forget", callbacks.c.closed_at, **where(_to_forget))
-_held = text("claimed_by is not null")
-Index("ix_callbacks_claimed_by", callbacks.c.claimed_by, postgresql_where=_held, sqlite_where=_held)
-Index("ix_callbacks_lease_until", callbacks.c.lease_until, **where(text("lease_until is not null")))
+Index("ix_callbacks_phone", callbacks.c.phone, **where(text("phone <> ''")))  # empty: the person is forgotten
 
 attempts = Table(
     "attempts",
@@ -158,41 +82,6 @@ attempts = Table(
     Column("counted", Boolean, nullable=False),
     Column("note", Text),
     Index(None, "callback_id", "id"),
-    sqlite_autoincrement=True,
-)
-
-promises = Table(
-    "promises",
-    metadata,
-    serial(),
-    _callback(),
-    Column("at", Instant, nullable=False),
-    *_promise(),
-    Column("department", String(64), nullable=False),  # that gave it, also after a transfer
-    Column("due", Instant, nullable=False),  # rung by then, the promise is kept
-    Column("reason", String(16), nullable=False),
-    Index(None, "callback_id", "id"),
-    Index(None, "department", "due"),
-    sqlite_autoincrement=True,
-)
-
-warnings = Table(
-    "warnings",
-    metadata,
-    serial(),
-    Column(
-        "promise_id",
-        BigInteger().with_variant(Integer, "sqlite"),
-        ForeignKey("promises.id"),
-        nullable=False,
-        unique=True,
-    ),
-    _callback(),
-    Column("department", String(64), nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("due", Instant, nullable=False),
-    Column("predicted_at", Instant),  # none: no agent was on duty
-    Index(None, "department", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -236,8 +125,6 @@ answers = Table(
     Index(None, "at"),
     sqlite_autoincrement=True,
 )
-
-Index(None, callbacks.c.department, callbacks.c.promise_by)
 
 recordings = Table(
     "recordings",
@@ -283,29 +170,12 @@ calls = Table(
     CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),
     sqlite_autoincrement=True,
 )
+_kept = text("forgotten_at is null")
 Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "incomplete", "id")), **where(_kept))
 Index("ix_calls_kept", calls.c.department, calls.c.id, **where(_kept))
 Index("ix_calls_on_line", calls.c.asterisk_id, **where(text("incomplete and why is null")))
 Index("ix_calls_to_forget", calls.c.at, **where(text("incomplete and forgotten_at is null")))
 Index("ix_calls_callback_id", calls.c.callback_id, **where(text("callback_id is not null and forgotten_at is null")))
-
-history = Table(
-    "history",
-    metadata,
-    serial(),
-    _callback(nullable=True),  # none: something of the department as a whole
-    Column("department", String(64), nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("event", String(32), nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("from_status", String(16)),
-    Column("to_status", String(16)),
-    Column("details", JSON, nullable=False),
-    Column("version", Integer),  # the callback's, at that moment
-    Index(None, "callback_id", "id"),
-    Index(None, "department", "id"),
-    sqlite_autoincrement=True,
-)
 
 dials = Table(
     "dials",

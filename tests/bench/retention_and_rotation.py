@@ -40,9 +40,10 @@ AGO = timedelta(days=40)
 COPIED_AT_ONCE = 50_000
 BELONGING = """
 insert into calls (asterisk_id, channel_id, department, at, phone, phone_mobile, incomplete, callback_id)
-    select 'filled', id::text, department, created_at, phone, phone_mobile, false, id from callbacks;
+    select 'filled', id::text, department, created_at, phone, phone_mobile, false, id
+    from inquiries join callbacks using (id);
 insert into attempts (callback_id, at, agent, outcome, counted, note)
-    select id, created_at, 'kari', 'reached', true, 'svarte' from callbacks;
+    select id, created_at, 'kari', 'reached', true, 'svarte' from inquiries;
 analyze;
 """
 
@@ -72,23 +73,29 @@ async def fill(url: str, rows: int) -> None:
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     vault, then = old_vault(), datetime.now(UTC) - AGO
     columns = (
-        *("id", "department", "status", "priority", "phone", "phone_mobile", "patient_kind", "patient_masked"),
-        *("patient_number", "patient_index", "promise_policy", "promise_from", "promise_by", "promise_spoken"),
-        *("call_count", "language", "created_at", "attempts_from", "fence", "version", "closed_reason", "closed_at"),
+        *("id", "kind", "department", "status", "priority", "patient_kind", "patient_masked", "patient_number"),
+        *("patient_index", "subject_key", "promise_policy", "promise_from", "promise_by", "promise_spoken", "language"),
+        *("created_at", "fence", "version", "closed_reason", "closed_at"),
     )
 
-    def row(n: int) -> tuple[object, ...]:
+    own = ("id", "phone", "phone_mobile", "call_count", "attempts_from")
+
+    def row(n: int) -> tuple[tuple[object, ...], tuple[object, ...]]:
         id, number, at = uuid4(), f"{n:011}", then - timedelta(seconds=n / 10)
-        return (
-            *(id, "kirurgi", "closed", 1, f"+47680{n % 100_000:05}", False, "fnr", f"{number[:6]}*****"),
-            *(vault.seal(number, "callbacks.patient_number", str(id)), vault.index(number)),
-            *("deadline", at, at, "i dag innen klokken 15", 1, "nb", at, at, 1, 3, "reached", at),
+        index = vault.index(number)
+        inquiry = (
+            *(id, "callback", "kirurgi", "closed", 1, "fnr", f"{number[:6]}*****"),
+            *(vault.seal(number, "inquiries.patient_number", str(id)), index, index),
+            *("deadline", at, at, "i dag innen klokken 15", "nb", at, 1, 3, "reached", at),
         )
+        return inquiry, (id, f"+47680{n % 100_000:05}", False, 1, at)
 
     try:
         for first in range(0, rows, COPIED_AT_ONCE):
             some = [row(n) for n in range(first, min(first + COPIED_AT_ONCE, rows))]
-            await connection.copy_records_to_table("callbacks", records=some, columns=columns)
+            inquiries, callbacks = zip(*some, strict=True)
+            await connection.copy_records_to_table("inquiries", records=inquiries, columns=columns)
+            await connection.copy_records_to_table("callbacks", records=callbacks, columns=own)
         for statement in BELONGING.split(";\n"):
             if statement.strip():
                 await connection.execute(statement)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from desk.access.permissions import Scope
-from desk.callbacks.model import CallbackFilter
 from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
-from desk.inquiries.model import Status
+from desk.inquiries.model import InquiryFilter, Status
 from desk.schema.migrate import migrate
 from ops.machine.postgres import Postgres
 from tests.support.desk.desk import as_agent, make_desk
@@ -37,7 +36,7 @@ def things(desk: CallbackServices) -> dict[str, Callable[[], Awaitable[object]]]
     """The actions, on the desk alone, because HTTP costs the same at any size."""
 
     def listed(**wanted: object) -> Callable[[], Awaitable[object]]:
-        return lambda: desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), CallbackFilter(**wanted), limit=50)  # type: ignore[arg-type]
+        return lambda: desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), InquiryFilter(**wanted), limit=50)  # type: ignore[arg-type]
 
     async def claimed() -> None:
         (callback,) = await desk.claiming.claim(as_agent("kari"), "kirurgi")

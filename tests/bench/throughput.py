@@ -32,7 +32,7 @@ from tests.support.desk.filled import waiting
 from tests.support.machine.systems import create_database
 
 LEFT = {
-    "ours": "select count(*) from callbacks c where status <> 'closed' or "
+    "ours": "select count(*) from inquiries c where status <> 'closed' or "
     "(select count(*) from history h where h.callback_id = c.id) <> 2",
     PROCRASTINATE: "select count(*) from procrastinate_jobs j where status <> 'succeeded' or "
     "(select count(*) from procrastinate_events e where e.job_id = j.id) <> 3",

@@ -19,7 +19,7 @@ from sqlalchemy import and_, func, or_, select
 
 from desk.database.engine import Database
 from desk.schema.migrate import migrate
-from desk.schema.tables import callbacks, history
+from desk.schema.tables import history, inquiries
 from ops.machine import postgres
 from tests.support.claims import worker
 from tests.support.claims.history import LOST, OK, Operation, Stored, faults, operations
@@ -33,7 +33,7 @@ LONG_LEASE = 3.0
 """In the long run the machine is too busy for a short lease: most would expire before the work is done."""
 LEASE = 0.5
 
-c = callbacks.c
+c = inquiries.c
 
 
 async def under_fire(
@@ -96,7 +96,7 @@ async def left(database: Database) -> int:
     soon = datetime.now(UTC) + timedelta(seconds=60)
     open_ = or_(c.status == "waiting", and_(c.status == "claimed", c.lease_until <= soon))
     async with database.read() as connection:
-        return int((await connection.execute(select(func.count()).select_from(callbacks).where(open_))).scalar_one())
+        return int((await connection.execute(select(func.count()).select_from(inquiries).where(open_))).scalar_one())
 
 
 async def outcome(database: Database) -> list[Stored]:
@@ -104,7 +104,7 @@ async def outcome(database: Database) -> list[Stored]:
     claimed, closed = (func.count().filter(history.c.event == event) for event in ("claimed", "closed"))
     query = (
         select(c.id, c.status, c.fence, claimed, closed)
-        .select_from(callbacks.outerjoin(history))
+        .select_from(inquiries.outerjoin(history))
         .group_by(c.id, c.status, c.fence)
     )
     async with database.read() as connection:

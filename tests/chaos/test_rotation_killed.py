@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey
@@ -20,8 +20,9 @@ from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.sealed_columns import NUMBERS
 from desk.limits.rate import Rate
 from desk.paths import ROOT
-from desk.schema.tables import callbacks
+from desk.schema.tables import inquiries
 from tests.support.desk.desk import DEPARTMENTS, as_agent, person, phone
+from tests.support.desk.rows import insert_callbacks
 from tests.support.desk.sealed_database import (
     INDEX,
     NEW,
@@ -40,7 +41,7 @@ from tests.support.desk.sealed_database import (
 )
 from tests.support.environment import without_ours
 
-c = callbacks.c
+c = inquiries.c
 ROWS = 3000
 KILLS = 3
 LIMIT = 180.0
@@ -95,7 +96,7 @@ async def test_killed_rotation_resumes_and_loses_nothing(migrated_url: str) -> N
     await Keyring(database=database, vault=old_vault(), clock=SystemClock()).check()
     rows = [callback(n, now, vault=old_vault(), status="waiting" if n % 5 == 0 else "closed") for n in range(ROWS)]
     async with database.begin() as connection:
-        await connection.execute(insert(callbacks), rows)
+        await insert_callbacks(connection, rows)
     clear = opened(old_vault(), await values(database))
     desk = callback_services(
         database=database,

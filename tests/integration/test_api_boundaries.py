@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from desk.access.permissions import Role
 from desk.schema.access_tables import agents
-from desk.schema.tables import attempts, callbacks, calls, closures, dials, outbox, promises, recordings
+from desk.schema.tables import attempts, callbacks, calls, closures, dials, inquiries, outbox, promises, recordings
 from tests.support.desk.audit import everything
 from tests.support.web.api import World, open_world, refused
 from tests.support.web.api_process import environment, running_api
@@ -159,6 +159,6 @@ async def test_safe_methods_change_nothing(world: World) -> None:
 
 async def the_queue(world: World) -> list[tuple[Any, ...]]:
     """Every row with the state of the queue. Views are in the history and the audit, and are left out."""
-    tables = (callbacks, attempts, promises, dials, closures, calls, outbox, recordings, agents)
+    tables = (inquiries, callbacks, attempts, promises, dials, closures, calls, outbox, recordings, agents)
     async with world.database.read() as connection:
         return [tuple(row) for table in tables for row in await connection.execute(select(table))]

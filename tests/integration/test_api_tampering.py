@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from desk.schema.tables import callbacks
+from desk.schema.tables import inquiries
 from tests.support.web.api import World, open_world
 
-c = callbacks.c
+c = inquiries.c
 PEOPLE = 20
 
 
@@ -43,7 +43,7 @@ async def test_hundred_changes_are_all_found(world: World) -> None:
             for k, id in enumerate(ids):
                 mutant = changed(numbers[id], numbers[ids[k - 1]], n + k)
                 assert mutant != numbers[id]
-                await connection.execute(update(callbacks).where(c.id == id).values(patient_number=mutant))
+                await connection.execute(update(inquiries).where(c.id == id).values(patient_number=mutant))
         for id in ids:
             answer = await world.as_("kari", "GET", f"/callbacks/{id}/patient")
             assert answer.status_code == 500
@@ -60,7 +60,7 @@ async def test_hundred_changes_are_all_found(world: World) -> None:
 async def test_one_changed_value_affects_no_other(world: World) -> None:
     broken, whole = (await world.rings(1)).id, (await world.rings(2)).id
     async with world.database.begin() as connection:
-        await connection.execute(update(callbacks).where(c.id == broken).values(patient_number=b"\x02\x00\x01"))
+        await connection.execute(update(inquiries).where(c.id == broken).values(patient_number=b"\x02\x00\x01"))
     assert (await world.as_("kari", "GET", f"/callbacks/{broken}/patient")).status_code == 500
     assert (await world.get(f"/callbacks/{whole}/patient"))["number"]
     assert (await world.get(f"/callbacks/{broken}"))["patient"]["masked"]

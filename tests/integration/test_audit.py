@@ -178,8 +178,8 @@ async def test_rows_of_a_patient_are_found_after_the_callback_is_forgotten(
     async with database.begin() as connection:
         await connection.execute(
             text(
-                "update callbacks set patient_index = null, patient_number = null, "
-                "patient_masked = null, patient_kind = null, phone = ''"
+                "update inquiries set patient_index = null, patient_number = null, "
+                "patient_masked = null, patient_kind = null"
             )
         )
     await audit.record(entry("me"))

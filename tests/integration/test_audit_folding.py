@@ -112,9 +112,9 @@ async def test_callback_with_another_patient_since_is_named(
 ) -> None:
     await audit.record(look(*three))
     async with database.begin() as connection:
-        where = "where phone = :phone"
+        where = "where id in (select id from callbacks where phone = :phone)"
         await connection.execute(
-            text(f"update callbacks set {change} {where}"), {"other": b"o" * 32, "phone": phone(1).e164}
+            text(f"update inquiries set {change} {where}"), {"other": b"o" * 32, "phone": phone(1).e164}
         )
     await audit.record(look(*three))
     row = await newest(database)

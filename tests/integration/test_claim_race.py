@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from desk.access.actor import CALLER
 from desk.database.engine import Database
@@ -16,6 +16,7 @@ from desk.paths import ROOT
 from desk.schema import tables
 from desk.schema.migrate import migrate
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
+from tests.support.desk.rows import insert_callbacks
 from tests.support.fakes import FakeClock
 
 PROCESSES = 8
@@ -60,7 +61,7 @@ async def fill(database: Database, count: int) -> set[str]:
         for n in range(count)
     ]
     async with database.begin() as connection:
-        await connection.execute(insert(tables.callbacks), rows)
+        await insert_callbacks(connection, rows)
     return {row["id"] for row in rows}
 
 
@@ -84,7 +85,7 @@ async def test_eight_processes_claim_each_of_a_thousand_callbacks_once(database:
     assert set(times) == everything
     assert set(times.values()) == {1}
     async with database.read() as connection:
-        query = select(tables.callbacks.c.id, tables.callbacks.c.claimed_by, tables.callbacks.c.fence)
+        query = select(tables.inquiries.c.id, tables.inquiries.c.claimed_by, tables.inquiries.c.fence)
         holders = {row.id: (row.claimed_by, row.fence) for row in await connection.execute(query)}
     assert holders == {id: (agent, 1) for agent, each in zip(agents, claimed, strict=True) for id in each}
     assert await counted(database, "history") == CALLBACKS
@@ -122,7 +123,7 @@ async def test_row_that_refers_to_a_callback_does_not_hide_it_from_agents(postgr
         (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback for n in (1, 2)
     ]
     async with database.begin() as connection:
-        await connection.execute(select(tables.callbacks.c.id).with_for_update(read=True, key_share=True))
+        await connection.execute(select(tables.inquiries.c.id).with_for_update(read=True, key_share=True))
         taken = await desk.claiming.claim(as_agent("kari"), "kirurgi")
         taken += await desk.claiming.claim(as_agent("kari"), "kirurgi", due_before=clock.now() + timedelta(days=7))
     await database.close()

@@ -11,7 +11,6 @@ from sqlalchemy import select, text, update
 from typer.testing import CliRunner
 
 from desk.access.actor import CALLER
-from desk.callbacks import repository as callback_rows
 from desk.callbacks import transitions
 from desk.callbacks.model import Callback, CallKey
 from desk.callbacks.services import CallbackServices, callback_services
@@ -21,19 +20,20 @@ from desk.errors import SettingsError
 from desk.idempotency.answers import Answer, Answers
 from desk.inquiries.errors import IllegalMove
 from desk.inquiries.model import ClosedReason, Status
+from desk.inquiries.repository import PATIENT_NUMBER
 from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import Rotation
 from desk.privacy.subject_access import SubjectAccess
 from desk.schema.migrate import migrate
-from desk.schema.tables import answers, callbacks
+from desk.schema.tables import answers, inquiries
 from desk.vault.vault import Vault
 from innringing import app
 from tests.support.desk.desk import DEPARTMENTS, as_agent, call, person, phone
 from tests.support.desk.sealed_database import INDEX, NEW_INDEX, OLD, fill, index_vault, variables, written
 from tests.support.fakes import FakeClock
 
-c = callbacks.c
+c = inquiries.c
 STEP_0, STEP_1, STEP_2, STEP_3 = (1,), (1, 2), (2, 1), (2,)
 """The versions of the index keys that a process has at each step of the change, the one in use first."""
 
@@ -172,7 +172,7 @@ async def open_of_each(database: Database) -> list[int]:
     vault, found = index_vault(*STEP_1), dict[str, int]()
     async with database.read() as connection:
         for row in await connection.execute(select(c.id, c.patient_number).where(c.status != Status.CLOSED.value)):
-            number = vault.open(bytes(row.patient_number), callback_rows.PATIENT_NUMBER, row.id)
+            number = vault.open(bytes(row.patient_number), PATIENT_NUMBER, row.id)
             found[number] = found.get(number, 0) + 1
     return list(found.values())
 
@@ -237,7 +237,7 @@ async def test_unique_index_alone_would_allow_two_callbacks(
 
     make = transitions.add_callback
     monkeypatch.setattr("desk.callbacks.transitions.add_callback", held)
-    monkeypatch.setattr(callback_rows, "_one_at_a_time", unlocked)
+    monkeypatch.setattr("desk.inquiries.repository._one_at_a_time", unlocked)
     async with processes(postgres_url, clock, [STEP_1, STEP_2]) as desks:
         await asyncio.gather(
             *(
@@ -298,9 +298,9 @@ async def test_person_with_two_open_callbacks_keeps_the_older_index(database: Da
 async def test_number_that_cannot_be_opened_keeps_its_index(database: Database, clock: FakeClock) -> None:
     broken, *_ = await fill(database, clock, 5)
     async with database.begin() as connection:
-        await connection.execute(update(callbacks).where(c.id == broken).values(patient_number=b"\x02\0\1"))
+        await connection.execute(update(inquiries).where(c.id == broken).values(patient_number=b"\x02\0\1"))
     done = await Rotation(database=database, vault=index_vault(*STEP_2), clock=clock, rest=0).rotate()
-    assert done.broken == {("callbacks.patient_number", broken)}
+    assert done.broken == {("inquiries.patient_number", broken)}
     assert await versions_of(database) == {1: 1, 2: 4}
     await desk_of(database, clock, STEP_2).outcomes.close(as_agent("kari"), broken, ClosedReason.OTHER, fence=None)
     assert (await desk_of(database, clock, STEP_2).outcomes.reopen(as_agent("kari"), broken)).status is Status.WAITING

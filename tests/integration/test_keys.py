@@ -15,7 +15,7 @@ from desk.key_rotation.keyring import Keyring
 from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import OlderKeyInUse, Progress, Rotation
 from desk.key_rotation.sealed_columns import NOT_SEALED, NUMBERS, SEALED
-from desk.schema.tables import callbacks, metadata, vault_keys
+from desk.schema.tables import inquiries, metadata, vault_keys
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 from innringing import app
@@ -36,7 +36,7 @@ from tests.support.desk.sealed_database import (
 from tests.support.desk.units import a_unit
 from tests.support.fakes import FakeClock
 
-c = callbacks.c
+c = inquiries.c
 
 
 def keyring(database: Database, vault: Vault) -> Keyring:
@@ -153,7 +153,7 @@ async def test_values_changed_during_rotation_are_kept(database: Database, clock
     gone, *_ = await fill(database, clock, 3)
     async with a_unit(database) as unit:
         found = await sealed.page(unit, NUMBERS, None, 10)
-        without = update(callbacks).where(c.id == gone).values(patient_number=None, patient_index=None)
+        without = update(inquiries).where(c.id == gone).values(patient_number=None, patient_index=None)
         await unit.connection.execute(without)
         await sealed.replace(unit, NUMBERS, [(value, b"late") for value in found])
         kept = {row.id: row.patient_number for row in await unit.connection.execute(select(c.id, c.patient_number))}
@@ -166,11 +166,11 @@ async def test_values_that_cannot_be_opened_are_kept_and_reported(database: Data
     async with database.begin() as connection:
         number = (await connection.execute(select(c.patient_number).where(c.id == broken))).scalar_one()
         changed = number[:-1] + bytes([number[-1] ^ 1])
-        await connection.execute(update(callbacks).where(c.id == broken).values(patient_number=changed))
+        await connection.execute(update(inquiries).where(c.id == broken).values(patient_number=changed))
     done = await rotation(database).rotate()
-    assert done.broken == {("callbacks.patient_number", broken)}
+    assert done.broken == {("inquiries.patient_number", broken)}
     found = await values(database)
-    assert found.pop(("callbacks.patient_number", broken)) == changed
+    assert found.pop(("inquiries.patient_number", broken)) == changed
     assert set(headers(found)) == {new_vault().header}
     assert len(others) == 8
 
@@ -181,9 +181,9 @@ async def test_rotation_fails_when_a_process_still_uses_an_older_key(database: D
     class Undone(Rotation):
         async def _rotate_column(self, *given: object) -> None:
             await super()._rotate_column(*given)  # type: ignore[arg-type]
-            again = old_vault().seal("0", "callbacks.patient_number", ids[0])
+            again = old_vault().seal("0", "inquiries.patient_number", ids[0])
             async with database.begin() as connection:
-                await connection.execute(update(callbacks).where(c.id == ids[0]).values(patient_number=again))
+                await connection.execute(update(inquiries).where(c.id == ids[0]).values(patient_number=again))
 
     with pytest.raises(OlderKeyInUse):
         await Undone(database=database, vault=new_vault(), clock=FakeClock(), rest=0).rotate()
@@ -193,11 +193,11 @@ async def test_status_counts_values_by_key(database: Database, clock: FakeClock)
     await fill(database, clock, 30)
     await rotation_of(database, 4)
     counts = await keyring(database, new_vault()).counts()
-    of_numbers = [each for each in counts if each.column == "callbacks.patient_number"]
+    of_numbers = [each for each in counts if each.column == "inquiries.patient_number"]
     assert sum(each.rows for each in of_numbers) == 30
     assert {each.version for each in of_numbers} == {1, 2}
     assert next(each.rows for each in of_numbers if each.version == 2) == 4
-    others = [each for each in counts if each.column != "callbacks.patient_number" and each.kind is KeyKind.IDENTITY]
+    others = [each for each in counts if each.column != "inquiries.patient_number" and each.kind is KeyKind.IDENTITY]
     assert sum(each.rows for each in others) == 21
 
 
@@ -254,7 +254,7 @@ async def test_key_commands_report_and_rotate_values(asked: CliRunner, database:
     await fill(database, clock, 12)
     status = await asyncio.to_thread(asked.invoke, app, ["keys", "status"])
     assert status.exit_code == 0, status.output
-    assert re.search(r"callbacks.patient_number\W+identity 1\W+12\W+to be rotated", status.output)
+    assert re.search(r"inquiries.patient_number\W+identity 1\W+12\W+to be rotated", status.output)
     assert "New values are sealed with version 2" in status.output
     done = await asyncio.to_thread(asked.invoke, app, ["keys", "rotate"])
     assert done.exit_code == 0, done.output
@@ -262,7 +262,7 @@ async def test_key_commands_report_and_rotate_values(asked: CliRunner, database:
     assert "key version 1 any more. You can remove it" in done.output
     assert opened(newest_vault(), await values(database))
     async with database.begin() as connection:
-        await connection.execute(update(callbacks).values(patient_number=func.substr(c.patient_number, 1, 20)))
+        await connection.execute(update(inquiries).values(patient_number=func.substr(c.patient_number, 1, 20)))
     broken = await asyncio.to_thread(asked.invoke, app, ["keys", "rotate"])
     assert broken.exit_code == 0, "what has the newest header is not opened again"
 

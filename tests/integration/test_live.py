@@ -19,13 +19,13 @@ from api.web.events.stream import EventStream
 from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import Grant, Role, Scope
 from desk.accounts.sessions.model import LoginSource
-from desk.callbacks.claiming import LEASE
 from desk.clock import SystemClock
 from desk.database.errors import StorageUnavailable
 from desk.history import repository as history
 from desk.history.feed import Tail
 from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
+from desk.inquiries.claiming import LEASE
 from desk.vault.errors import CannotOpen
 from tests.support.desk.desk import as_agent
 from tests.support.desk.units import a_unit

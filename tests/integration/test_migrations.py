@@ -18,7 +18,7 @@ TABLES = {
     *("second_factors", "recovery_codes"),
     *("devices", "identity_reveals", "login_tries", "external_identities", "sessions", "used_nonces"),
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "controllers"),
-    *("dials", "grants", "history", "outbox"),
+    *("dials", "grants", "history", "inquiries", "outbox"),
     *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings", "write_probes"),
 }
 
@@ -60,7 +60,7 @@ async def test_migrated_tables_have_the_models_indexes_and_constraints(database:
         await connection.run_sync(metadata.drop_all)
         await connection.run_sync(metadata.create_all)
         assert migrated == await connection.run_sync(shape)
-    assert any("uq_callbacks_open_patient" in index for index in migrated["callbacks get_indexes"])
+    assert any("uq_inquiries_open" in index for index in migrated["inquiries get_indexes"])
 
 
 async def test_is_current_only_after_migrating(database_url: str) -> None:

@@ -19,15 +19,14 @@ from desk.access.actor import SYSTEM
 from desk.access.permissions import Scope
 from desk.audit import repository as audit
 from desk.audit.repository import AuditRow, Look, Seen
-from desk.callbacks import claims_repository as claims
 from desk.callbacks import repository as callbacks
-from desk.callbacks.claiming import LEASE
-from desk.callbacks.model import CallbackFilter
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
-from desk.inquiries.model import Priority, Status
+from desk.inquiries import claims_repository as claims
+from desk.inquiries.claiming import LEASE
+from desk.inquiries.model import InquiryFilter, Priority, Status
 from desk.ledger.ledger import Ledger
 from desk.messages import repository as outbox
 from desk.numbers.phone_number import PhoneNumber
@@ -38,7 +37,7 @@ from tests.support.fakes import FakeClock
 from tests.support.machine.servers import copied
 
 ROWS = 20_000
-BIG = {"callbacks", "history", "promises", "attempts", "outbox"}
+BIG = {"callbacks", "inquiries", "history", "promises", "attempts", "outbox"}
 CLOCK = SystemClock()
 LATER = FakeClock(CLOCK.now() + timedelta(hours=1))
 
@@ -100,11 +99,11 @@ async def expire_in_a_department(database: Database) -> None:
 def listed(found: int = 1, **wanted: Any) -> Work:
     async def work(database: Database) -> None:
         desk = make_desk(database, CLOCK)
-        page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), CallbackFilter(**wanted), limit=50)
+        page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), InquiryFilter(**wanted), limit=50)
         assert len(page.items) >= found
         if page.next_cursor:
             await desk.lists.page(
-                as_agent("reader", Scope.of(["kirurgi"])), CallbackFilter(**wanted), cursor=page.next_cursor, limit=50
+                as_agent("reader", Scope.of(["kirurgi"])), InquiryFilter(**wanted), cursor=page.next_cursor, limit=50
             )
 
     return work
@@ -156,25 +155,25 @@ async def one_callback(database: Database) -> None:
 
 
 CASES: dict[str, tuple[Work, str]] = {
-    "claim": (claim, "ix_callbacks_claim_order"),
-    "claim in a greater unit of work": (claim_within_a_greater_unit, "ix_callbacks_claim_order"),
-    "leases that ran out": (expire, "ix_callbacks_lease_until"),
-    "leases that ran out in a department": (expire_in_a_department, "ix_callbacks_"),
-    "list": (listed(), "ix_callbacks_kept_created_at"),
-    "list of several departments": (listed_everywhere, "ix_callbacks_kept_created_at"),
-    "list by status": (listed(status=[Status.WAITING]), "ix_callbacks_kept_status_created_at"),
-    "list by two": (listed(status=[Status.WAITING, Status.CLAIMED]), "ix_callbacks_kept_status_created_at"),
-    "list by promise": (listed(due_before=CLOCK.now() + LEASE * 8, status=[Status.WAITING]), "ix_callbacks_"),
-    "list by priority": (listed(priority=Priority.URGENT, status=[Status.WAITING]), "ix_callbacks_"),
-    "list by language": (listed(language="en", status=[Status.WAITING]), "ix_callbacks_"),
-    "list by text": (listed(text="ny time", status=[Status.WAITING]), "ix_callbacks_"),
-    "mine": (listed(0, claimed_by="agent-0"), "ix_callbacks_claimed_by"),
-    "by person": (of_person, "uq_callbacks_open_patient"),
-    "by phone": (of_phone, "_callbacks_open_phone"),
+    "claim": (claim, "ix_inquiries_claim_order"),
+    "claim in a greater unit of work": (claim_within_a_greater_unit, "ix_inquiries_claim_order"),
+    "leases that ran out": (expire, "ix_inquiries_lease_until"),
+    "leases that ran out in a department": (expire_in_a_department, "ix_inquiries_"),
+    "list": (listed(), "ix_inquiries_kept_created_at"),
+    "list of several departments": (listed_everywhere, "ix_inquiries_kept_created_at"),
+    "list by status": (listed(status=[Status.WAITING]), "ix_inquiries_kept_status_created_at"),
+    "list by two": (listed(status=[Status.WAITING, Status.CLAIMED]), "ix_inquiries_kept_status_created_at"),
+    "list by promise": (listed(due_before=CLOCK.now() + LEASE * 8, status=[Status.WAITING]), "ix_inquiries_"),
+    "list by priority": (listed(priority=Priority.URGENT, status=[Status.WAITING]), "ix_inquiries_"),
+    "list by language": (listed(language="en", status=[Status.WAITING]), "ix_inquiries_"),
+    "list by text": (listed(text="ny time", status=[Status.WAITING]), "ix_inquiries_"),
+    "mine": (listed(0, claimed_by="agent-0"), "ix_inquiries_claimed_by"),
+    "by person": (of_person, "uq_inquiries_open"),
+    "by phone": (of_phone, "ix_callbacks_phone"),
     "live tail": (tail, "history"),
     "next text": (next_text, "ix_outbox_"),
-    "at risk": (at_risk, "ix_callbacks_claim_order"),
-    "one callback": (one_callback, "ix_history_callback_id_id"),
+    "at risk": (at_risk, "ix_inquiries_claim_order"),
+    "one callback": (one_callback, "ix_history_inquiry_id_id"),
 }
 
 
@@ -193,7 +192,7 @@ async def test_recent_names_of_the_audit_are_found_by_index(filled: Database) ->
     """A busy day's rows: two hundred people who have read lists for hours, with callbacks named now and then."""
     now = CLOCK.now()
     async with filled.begin() as connection:
-        callback = (await connection.execute(text("select id from callbacks limit 1"))).scalar_one()
+        callback = (await connection.execute(text("select id from inquiries limit 1"))).scalar_one()
     made = [
         AuditRow(
             **{"seq": seq, "at": now - timedelta(seconds=6000 - seq), "who": f"agent-{seq % 200}", "role": "agent"},

@@ -23,7 +23,18 @@ from desk.privacy import retention_repository as nights
 from desk.privacy.personal_columns import NOT_PERSONAL, PERSONAL
 from desk.privacy.retention import SILENT, Retention, RetentionRules
 from desk.privacy.subject_access import SubjectAccess
-from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, metadata, outbox, promises
+from desk.schema.tables import (
+    answers,
+    attempts,
+    callbacks,
+    calls,
+    dials,
+    history,
+    inquiries,
+    metadata,
+    outbox,
+    promises,
+)
 from innringing import app
 from tests.support.desk import sealed_database
 from tests.support.desk.desk import as_agent, call, person, phone
@@ -115,14 +126,15 @@ async def test_nothing_identifies_the_patient_after_thirty_days(
     after = await everything(database)
     assert [trace for trace in (*traces(1), NOTE) if trace in after] == []
     async with database.read() as connection:
-        row = (await connection.execute(select(callbacks).where(callbacks.c.id == id))).one()
+        row = (
+            await connection.execute(
+                select(inquiries, callbacks.c.phone).join_from(inquiries, callbacks).where(inquiries.c.id == id)
+            )
+        ).one()
         text = (await connection.execute(select(outbox))).one()
-    assert (row.phone, row.patient_number, row.patient_index, row.patient_kind, row.note) == (
+    assert (row.phone, row.patient_number, row.patient_index, row.subject_key, row.patient_kind, row.note) == (
         "",
-        None,
-        None,
-        None,
-        None,
+        *(None, None, None, None, None),
     )
     assert row.forgotten_at == clock.now()
     assert (text.phone, text.text, text.state) == (None, None, "expired")
@@ -131,14 +143,14 @@ async def test_nothing_identifies_the_patient_after_thirty_days(
 async def test_statistics_are_kept(desk: CallbackServices, database: Database, clock: FakeClock) -> None:
     for n in range(3):
         await lived(desk, database, n)
-    counted = (callbacks, attempts, promises, history, calls, dials, outbox)
+    counted = (inquiries, callbacks, attempts, promises, history, calls, dials, outbox)
     before = [await count(database, table) for table in counted]
     clock.advance(DAYS + timedelta(days=1))
     await retention(database, clock).run_if_due()
     assert [await count(database, table) for table in counted] == before
     async with database.read() as connection:
         outcomes = (await connection.execute(select(attempts.c.outcome, attempts.c.counted, attempts.c.agent))).all()
-        closed = (await connection.execute(select(callbacks.c.closed_reason, callbacks.c.department))).all()
+        closed = (await connection.execute(select(inquiries.c.closed_reason, inquiries.c.department))).all()
     assert set(map(tuple, outcomes)) == {("no_answer", True, "kari")}
     assert set(map(tuple, closed)) == {("other", "kirurgi")}
 
@@ -334,7 +346,7 @@ def asked(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 async def long_ago(database: Database) -> None:
     async def work(connection: Connection) -> None:
         before = datetime.now(UTC) - timedelta(days=40)
-        await connection.execute(update(callbacks).where(callbacks.c.status == "closed").values(closed_at=before))
+        await connection.execute(update(inquiries).where(inquiries.c.status == "closed").values(closed_at=before))
 
     async with database.begin() as connection:
         await work(connection)

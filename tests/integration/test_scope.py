@@ -12,7 +12,6 @@ import pytest
 from desk.access.actor import CALLER, SYSTEM, Actor
 from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.claiming import Claiming
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.identity_reveal import IdentityReveal
@@ -24,6 +23,7 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.dials.dials import Dials
 from desk.history.feed import Changes
+from desk.inquiries.claiming import Claiming
 from desk.inquiries.model import ClosedReason, Status
 from desk.ledger.ledger import Ledger
 from desk.promises.closures import Closures

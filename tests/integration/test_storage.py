@@ -12,13 +12,14 @@ from desk.access.agent import Agent
 from desk.access.permissions import ALL_DEPARTMENTS, Grant, Permission, Role, Scope
 from desk.accounts.agents import Agents
 from desk.accounts.errors import AgentNameTaken, AgentNotFound
-from desk.callbacks.model import AttemptOutcome, CallbackFilter
+from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
-from desk.inquiries.model import Status
+from desk.inquiries.model import InquiryFilter, Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
+from desk.schema.tables import inquiries
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
@@ -55,7 +56,7 @@ async def test_lists_contain_only_the_requested_departments_and_statuses(desk: C
     [taken] = await desk.claiming.claim(as_agent("kari"), "hjerte")
 
     async def listed(departments: list[str], status: list[Status] | None = None) -> list[str]:
-        page = await desk.lists.page(as_agent("reader", Scope.of(departments)), CallbackFilter(status=status), limit=50)
+        page = await desk.lists.page(as_agent("reader", Scope.of(departments)), InquiryFilter(status=status), limit=50)
         return [callback.department for callback in page.items]
 
     assert await listed(["kirurgi", "hjerte"]) == ["kirurgi", "hjerte"] or await listed(["kirurgi", "hjerte"]) == [
@@ -117,9 +118,8 @@ async def test_database_refuses_a_second_open_callback_without_showing_the_numbe
     other = (await desk.registration.register(CALLER, call(2), "kirurgi", None, phone(2))).callback
     with pytest.raises(Conflict) as caught:
         async with database.begin() as connection:
-            await connection.execute(
-                update(tables.callbacks).where(tables.callbacks.c.id == other.id).values(phone=SENTINEL.e164)
-            )
+            same = update(inquiries).where(inquiries.c.id == other.id).values(subject_key=SENTINEL.e164.encode())
+            await connection.execute(same)
     assert SENTINEL.e164 not in "".join(map(str, (caught.value, caught.value.__cause__)))
     assert caught.value.__suppress_context__
     assert (await desk.lists.get(SYSTEM, other.id)).phone == phone(2)
@@ -140,7 +140,7 @@ async def test_times_are_read_as_aware_and_in_utc(desk: CallbackServices, databa
     id = (await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))).callback.id
     there = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
     async with database.begin() as connection:
-        await connection.execute(update(tables.callbacks).values(created_at=there))
+        await connection.execute(update(inquiries).values(created_at=there))
     kept = (await desk.lists.get(SYSTEM, id)).created_at
     assert kept == there
     assert kept.tzinfo is UTC
@@ -149,9 +149,7 @@ async def test_times_are_read_as_aware_and_in_utc(desk: CallbackServices, databa
 async def test_a_naive_time_is_refused(database: Database) -> None:
     with pytest.raises(StorageUnavailable):
         async with database.begin() as connection:
-            await connection.execute(
-                select(tables.callbacks).where(tables.callbacks.c.created_at == datetime(2026, 1, 1))
-            )
+            await connection.execute(select(inquiries).where(inquiries.c.created_at == datetime(2026, 1, 1)))
 
 
 async def test_every_method_raises_storage_unavailable_without_a_server(clock: FakeClock) -> None:

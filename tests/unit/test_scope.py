@@ -10,7 +10,6 @@ import pytest
 from desk.access.actor import Actor
 from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import EVERYTHING, PERMISSIONS, Grant, Permission, Role, Scope, scope_of
-from desk.callbacks.claiming import Claiming
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.identity_reveal import IdentityReveal
 from desk.callbacks.lists import CallbackLists
@@ -19,6 +18,7 @@ from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.dials.dials import Dials
 from desk.history.feed import Changes
+from desk.inquiries.claiming import Claiming
 from desk.paths import ROOT
 from desk.promises.closures import Closures
 from desk.recordings.recordings import Recordings
@@ -37,18 +37,24 @@ WITHOUT = {
         "messages/repository.add",
         "messages/repository.fill",
     ),
+    "each agent's scope is a condition of the whole statement": (
+        "callbacks/batched_completions_sql._attempts",
+        "callbacks/batched_completions_sql._history",
+        "inquiries/batched_claims_sql.claim_statement",
+    ),
     "its conditions or its query come from a function that asks for a scope": (
         "accounts/emergency_repository._rows",
-        "callbacks/repository._one",
+        "inquiries/claims_repository.first_in_line",
         "messages/repository._rows",
         "messages/repository._show",
         "privacy/personal_columns._forget_calls",
     ),
-    "takes locks and reads no table": ("callbacks/repository._one_at_a_time",),
+    "takes locks and reads no table": ("inquiries/repository._one_at_a_time",),
     "goes on from rows that a look within a scope gave": (
-        "callbacks/repository.change",
-        "callbacks/repository.lengthen",
-        "callbacks/repository.with_attempts",
+        "callbacks/repository.change_own",
+        "callbacks/repository.show",
+        "inquiries/repository.change",
+        "inquiries/repository.lengthen",
         "accounts/emergency_repository.end",
         "history/repository.last_transition",
         "ledger/repository.closings",
@@ -107,7 +113,10 @@ WITHOUT = {
 """Functions over the queue's tables that take no scope, by reason."""
 
 WHOLE_MODULES = {
-    **dict.fromkeys(("database/metadata", "schema/migrate", "schema/scope", "schema/tables"), "has no statements"),
+    **dict.fromkeys(
+        ("database/metadata", "schema/migrate", "schema/inquiry_tables", "schema/scope", "schema/tables"),
+        "has no statements",
+    ),
     **dict.fromkeys(
         ("key_rotation/indexed_columns", "key_rotation/sealed_columns"),
         "keys are changed for all departments at once, and nothing is shown",
@@ -118,11 +127,10 @@ WHOLE_MODULES = {
 
 
 def queue_tables() -> set[str]:
-    """Tables whose rows belong to a department, directly or through a callback."""
-    queue = {
-        name for name, table in tables.metadata.tables.items() if {"department", "callback_id"} & set(table.c.keys())
-    }
-    return queue - {"grants"}  # scopes are made from the departments of grants
+    """Tables whose rows belong to a department, directly or through an inquiry."""
+    owned = {"department", "callback_id", "inquiry_id"}
+    queue = {name for name, table in tables.metadata.tables.items() if owned & set(table.c.keys())}
+    return (queue | {"callbacks"}) - {"grants"}  # scopes are made from the departments of grants
 
 
 SCOPED = frozenset({"in_scope", "is_department", "about"})

@@ -9,7 +9,7 @@ from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault, version_of
 from tests.support.synthetic import synthetic_identity
 
-COLUMN = "callbacks.patient_number"
+COLUMN = "inquiries.patient_number"
 ROW = "8b1c0f0e-0000-4000-8000-000000000001"
 NUMBER = synthetic_identity(1)
 

@@ -18,7 +18,8 @@ PHONES_IN_CLEAR = {
     "callbacks.phone": "lists are made by it, and it is rung",
     "calls.phone": "who hung up half-way is rung back",
     "dials.phone": "what is rung, and how often that day",
-    "callbacks.note": "what an agent wrote; deleted with the rest",
+    "inquiries.note": "what an agent wrote; deleted with the rest",
+    "inquiries.subject_key": "whose callback it is when there is no identity number",
     "attempts.note": "what an agent wrote; deleted with the rest",
 }
 """The columns where a backup may contain a phone number in clear, and why. An identity number: nowhere."""

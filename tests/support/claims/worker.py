@@ -10,27 +10,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import true, update
 
 from desk.access.actor import Actor
-from desk.callbacks import batched_claims_sql as sql
-from desk.callbacks import claims_repository as claims
-from desk.callbacks import repository as rows
-from desk.callbacks import transitions
-from desk.callbacks.claiming import Claiming
+from desk.callbacks import batched_completions_sql as completions_sql
 from desk.callbacks.model import Callback
 from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
-from desk.database.unit_of_work import Unit
 from desk.errors import DeskError
-from desk.inquiries.model import ClosedReason
-from desk.schema.tables import callbacks
+from desk.inquiries import batched_claims_sql as claims_sql
+from desk.inquiries import claims_repository as claims
+from desk.inquiries import transitions
+from desk.inquiries.claiming import Claiming
+from desk.inquiries.model import ClosedReason, Kind
+from desk.schema.tables import inquiries
 from tests.support.claims.history import LOST, OK, Journal
 from tests.support.desk.desk import as_agent, make_desk
 
-c = callbacks.c
+c = inquiries.c
 
 
 async def work_for_ever(desk: CallbackServices, journal: Journal, agent: str, lease: float, slow_one_in: int) -> None:
@@ -60,40 +59,27 @@ async def work_for_ever(desk: CallbackServices, journal: Journal, agent: str, le
 
 # --- mutants
 
-_STILL_WAITS = "and c.id = numbered.id and c.status = 'waiting'"
-
 
 def no_condition() -> None:
     """The next in line is selected without a lock, and claimed without a check."""
-
-    async def take_next(unit: Unit, department: str, *, limit: int, lease_until: datetime, **_: Any) -> list[Callback]:
-        query = select(c.id).where(c.department == department, c.status == "waiting").order_by(*claims.ORDER)
-        ids = (await unit.connection.execute(query.limit(limit))).scalars().all()
-        claimed = {"status": "claimed", "claimed_by": unit.actor.name, "lease_until": lease_until}
-        statement = update(callbacks).where(c.id.in_(ids)).values(**claimed, fence=c.fence + 1, version=c.version + 1)
-        taken = (await unit.connection.execute(statement.returning(*rows.shown))).all()
-        return await rows.with_attempts(unit, taken)
-
-    claims.take_next = take_next  # type: ignore[assignment]
-    unlocked = str(sql.CLAIM.element)
-    for guard, without in (("for no key update skip locked", ""), (_STILL_WAITS, "and c.id = numbered.id")):
-        assert guard in unlocked
-        unlocked = unlocked.replace(guard, without)
-    sql.CLAIM = sql.statement(unlocked)
+    first_in_line = claims.first_in_line
+    claims.first_in_line = lambda *given: first_in_line(*given).with_for_update(read=True, key_share=True)
+    claims.still_waits = true
+    claims_sql.CLAIM = {kind: claims_sql.claim_statement(kind) for kind in Kind}
 
 
 def no_fencing() -> None:
     """Accepts a completion from any agent."""
     transitions.require_claim = lambda *_given: None  # type: ignore[assignment]
-    assert "and c.fence = asked.fence" in str(sql.COMPLETE.element)
-    sql.COMPLETE = sql.statement(str(sql.COMPLETE.element).replace("and c.fence = asked.fence", ""))
+    claims.held = lambda agent, _fence: [c.status == "claimed", c.claimed_by == agent]
+    completions_sql.COMPLETE = completions_sql.complete_statement()
 
 
 def not_atomic() -> None:
     """A claim in two commits: first the status, then the agent and the lease."""
     claim = Claiming.claim
 
-    async def in_two(self: Claiming, by: Actor, department: str, **more: Any) -> Any:
+    async def in_two(self: Claiming[Callback], by: Actor, department: str, **more: Any) -> Any:
         lease = self._lease
         self._lease = self._batched._lease = timedelta(days=1)
         taken = await claim(self, by, department, **more)
@@ -102,7 +88,7 @@ def not_atomic() -> None:
         async with self._database.begin() as connection:
             for callback in taken:
                 lease_until = datetime.now(UTC) + lease
-                await connection.execute(update(callbacks).where(c.id == callback.id).values(lease_until=lease_until))
+                await connection.execute(update(inquiries).where(c.id == callback.id).values(lease_until=lease_until))
         return taken
 
     Claiming.claim = in_two  # type: ignore[method-assign, assignment]

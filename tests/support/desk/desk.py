@@ -4,12 +4,12 @@ from datetime import time, timedelta
 
 from desk.access.actor import Actor
 from desk.access.permissions import EVERYTHING, Scope
-from desk.callbacks.claiming import LEASE
 from desk.callbacks.model import CallKey
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Department, Departments, Policy
+from desk.inquiries.claiming import LEASE
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import PhoneNumber, parse_phone
 from desk.vault.vault import Vault

@@ -26,6 +26,7 @@ class Words:
     after: str
     index: str
     sealed: str
+    phone_key: str
 
 
 WORDS = {
@@ -36,6 +37,7 @@ WORDS = {
         after="cast(:now as timestamptz) + n % 480 * interval '1 minute'",
         index="sha256(convert_to(cast(n as text), 'UTF8'))",
         sealed="sha256(convert_to(cast(-n as text), 'UTF8'))",
+        phone_key="convert_to('+47' || (20000000 + n), 'UTF8')",
     ),
     "sqlite": Words(
         rows="(with recursive g (n) as (select :first union all select n + 1 from g where n < :last) select n from g)",
@@ -44,6 +46,7 @@ WORDS = {
         after="strftime('%Y-%m-%d %H:%M:%f000', :now, '+' || (n % 480) || ' minutes')",
         index="cast(printf('%032d', n) as blob)",
         sealed="cast(printf('%040d', n) as blob)",
+        phone_key="cast('+47' || (20000000 + n) as blob)",
     ),
 }
 
@@ -57,28 +60,33 @@ def statements(word: Words) -> list[str]:
     open_ = "(n % 100 >= 90)"
     return [
         f"""
-insert into callbacks (id, department, status, priority, phone, phone_mobile, patient_kind, patient_masked,
-    patient_number, patient_index, promise_policy, promise_from, promise_by, promise_spoken, call_count, language,
-    created_at, attempts_from, claimed_by, lease_until, fence, version, closed_reason, closed_at, note)
-select {word.id}, {DEPARTMENT}, {STATUS}, case when n % 19 = 0 then 0 else 1 end, '+47' || (20000000 + n), false,
-    case when n % 2 = 0 then 'fnr' end, case when n % 2 = 0 then '010150*****' end,
+insert into inquiries (id, kind, department, status, priority, subject_key, patient_kind, patient_masked,
+    patient_number, patient_index, promise_policy, promise_from, promise_by, promise_spoken, language,
+    created_at, claimed_by, lease_until, fence, version, closed_reason, closed_at, note)
+select {word.id}, 'callback', {DEPARTMENT}, {STATUS}, case when n % 19 = 0 then 0 else 1 end,
+    case when n % 2 = 0 then {word.index} else {word.phone_key} end, case when n % 2 = 0 then 'fnr' end,
+    case when n % 2 = 0 then '010150*****' end,
     case when n % 2 = 0 then {word.sealed} end, case when n % 2 = 0 then {word.index} end, 'deadline',
-    {word.before}, case when {open_} then {word.after} else {word.before} end, 'i dag innen klokken 15', 1,
-    case when n % 10 = 1 then 'en' else 'nb' end, {word.before}, {word.before},
+    {word.before}, case when {open_} then {word.after} else {word.before} end, 'i dag innen klokken 15',
+    case when n % 10 = 1 then 'en' else 'nb' end, {word.before},
     case when n % 100 = 98 then 'agent-' || (n / 20000) end, case when n % 100 = 98 then {word.after} end,
     case when n % 100 between 90 and 97 then 0 else 1 end, 1, case when not {open_} then 'reached' end,
     case when not {open_} then {word.before} end, case when n % 7 = 0 then 'Vil ha ny time' end
 from {word.rows}
 """,
         f"""
+insert into callbacks (id, phone, phone_mobile, call_count, attempts_from)
+select {word.id}, '+47' || (20000000 + n), false, 1, {word.before} from {word.rows}
+""",
+        f"""
 insert into promises
-    (callback_id, at, promise_policy, promise_from, promise_by, promise_spoken, department, due, reason)
+    (inquiry_id, at, promise_policy, promise_from, promise_by, promise_spoken, department, due, reason)
 select {word.id}, {word.before}, 'deadline', {word.before}, {word.before}, 'i dag innen klokken 15', {DEPARTMENT},
     case when {open_} then {word.after} else {word.before} end, 'registered'
 from {word.rows}
 """,
         f"""
-insert into history (callback_id, department, at, event, actor, from_status, to_status, details, version)
+insert into history (inquiry_id, department, at, event, actor, from_status, to_status, details, version)
 select {word.id}, {DEPARTMENT}, {word.before}, 'registered', 'caller', null, 'waiting', '{{}}', 1 from {word.rows}
 """,
         f"""
@@ -109,15 +117,20 @@ async def fill(database: Database, count: int, *, first: int = 1) -> None:
 async def waiting(database: Database, count: int) -> None:
     """Add `count` callbacks that wait in `kirurgi`, and nothing else."""
     word = WORDS[database.dialect]
-    statement = f"""
-insert into callbacks (id, department, status, priority, phone, phone_mobile, promise_policy, promise_from, promise_by,
-    promise_spoken, call_count, language, created_at, attempts_from, fence, version)
-select {word.id}, 'kirurgi', 'waiting', 1, '+47' || (20000000 + n), false, 'deadline', {word.before}, {word.after},
-    'i dag innen klokken 15', 1, 'nb', {word.before}, {word.before}, 0, 1
+    inquiries = f"""
+insert into inquiries (id, kind, department, status, priority, subject_key, promise_policy, promise_from, promise_by,
+    promise_spoken, language, created_at, fence, version)
+select {word.id}, 'callback', 'kirurgi', 'waiting', 1, {word.phone_key}, 'deadline', {word.before}, {word.after},
+    'i dag innen klokken 15', 'nb', {word.before}, 0, 1
 from {word.rows}
 """
+    callbacks = f"""
+insert into callbacks (id, phone, phone_mobile, call_count, attempts_from)
+select {word.id}, '+47' || (20000000 + n), false, 1, {word.before} from {word.rows}
+"""
     async with database.begin() as connection:
-        await _by_parts(connection, statement, _given(database, 1, count))
+        for statement in (inquiries, callbacks):
+            await _by_parts(connection, statement, _given(database, 1, count))
     await _learn(database)
 
 

@@ -12,9 +12,10 @@ from desk.clock import Clock
 from desk.database.engine import Database
 from desk.key_rotation.sealed_columns import SEALED
 from desk.schema.provider_tables import external_identities
-from desk.schema.tables import agents, answers, audit_patients, callbacks, outbox, recordings, second_factors
+from desk.schema.tables import agents, answers, audit_patients, outbox, recordings, second_factors
 from desk.vault.vault import Vault
 from tests.support.desk.desk import KEYS, person
+from tests.support.desk.rows import insert_callbacks
 
 OLD, NEW = KEYS["identity_key"], b"n" * 32
 INDEX = KEYS["index_key"]
@@ -72,7 +73,7 @@ def variables(url: str, **more: str) -> dict[str, str]:
 def callback(n: int, now: datetime, *, vault: Vault, status: str = "waiting") -> dict[str, Any]:
     """The columns of the n-th person's callback, registered n seconds ago."""
     id, who, at = str(uuid4()), person(n), now - timedelta(seconds=n)
-    number = vault.seal(who.value, "callbacks.patient_number", id)
+    number = vault.seal(who.value, "inquiries.patient_number", id)
     return {
         **{"id": id, "department": "kirurgi", "status": status, "priority": 1, "language": "nb"},
         **{"phone": f"+476805{n % 10_000:04}", "phone_mobile": False},
@@ -89,7 +90,7 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
     now, vault = clock.now(), old_vault()
     rows = [callback(n, now, vault=vault, status="waiting" if n % 3 == 0 else "closed") for n in range(count)]
     async with database.begin() as connection:
-        await connection.execute(insert(callbacks), rows)
+        await insert_callbacks(connection, rows)
         for n, row in enumerate(rows[::10]):
             await connection.execute(insert(outbox), [text(n, row["id"], now, vault)])
             key = vault.seal(f"key {n}", "recordings.key", row["id"])

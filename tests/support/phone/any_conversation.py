@@ -184,9 +184,10 @@ async def kept_promises_hold(database: Database, kept: Kept, now: datetime) -> N
             _is_open(DEPARTMENTS[row.department], row, kept)
         for column in ("patient_index", "phone"):
             alone = "patient_index is not null" if column == "patient_index" else "patient_index is null"
-            twice = f"select 1 from callbacks where status <> 'closed' and {alone} group by department, {column}"
+            opened = f"from inquiries join callbacks using (id) where status <> 'closed' and {alone}"
+            twice = f"select 1 {opened} group by department, {column}"
             assert (await connection.execute(text(f"{twice} having count(*) > 1"))).all() == []
-        full = "select department, count(*) as n from callbacks where promise_by > :now and status <> 'closed'"
+        full = "select department, count(*) as n from inquiries where promise_by > :now and status <> 'closed'"
         for row in await connection.execute(
             text(f"{full} group by department, promise_by"), {"now": now.isoformat(" ")}
         ):

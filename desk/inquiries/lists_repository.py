@@ -1,44 +1,43 @@
-"""Lists of callbacks, page by page, and how many there are."""
+"""Lists of inquiries, page by page, and how many there are."""
 
 from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_, union_all
 
-from desk.callbacks.model import Callback, CallbackFilter
-from desk.callbacks.repository import RANK, c, kept, shown, with_attempts
 from desk.database import cursors
 from desk.database.instant import Instant
 from desk.database.pages import Page
 from desk.database.unit_of_work import Unit
-from desk.inquiries.model import Status
+from desk.inquiries.model import Inquiry, InquiryFilter, Kind, Status
+from desk.inquiries.repository import RANK, c, kept, read, shown
 from desk.schema.scope import in_scope
 
 MOST_BRANCHES = 100
 
 
-async def page(unit: Unit, filters: CallbackFilter, *, cursor: str | None, limit: int) -> Page[Callback]:
-    """List callbacks, oldest first. The arrival never changes, so pages never repeat or skip one. Raises BadCursor."""
-    conditions = _conditions(filters)
+async def page(unit: Unit, kind: Kind, filters: InquiryFilter, *, cursor: str | None, limit: int) -> Page[Inquiry]:
+    """List inquiries, oldest first. The arrival never changes, so pages never repeat or skip one. Raises BadCursor."""
+    conditions = [c.kind == kind.value, *_conditions(filters)]
     if cursor is not None:
         at, id = cursors.CALLBACKS.key(cursor)
         conditions.append(tuple_(c.created_at, c.id) > tuple_(literal(at, Instant), literal(id, c.id.type)))
     query = _oldest(unit, filters.status, conditions, limit + 1)
     found = (await unit.connection.execute(query)).all()
     page = Page.cut(found, limit, lambda last: cursors.CALLBACKS.after(last.created_at, last.id))
-    return Page(await with_attempts(unit, page.items), page.next_cursor)
+    return Page([read(unit, row) for row in page.items], page.next_cursor)
 
 
-async def open_counts(unit: Unit) -> dict[tuple[str, Status], int]:
-    """Count the open callbacks by department and status; a count of zero is left out."""
+async def open_counts(unit: Unit, kind: Kind) -> dict[tuple[str, Status], int]:
+    """Count the open inquiries by department and status; a count of zero is left out."""
     open_ones = [status.value for status in Status if status is not Status.CLOSED]
-    query = select(c.department, c.status, func.count()).where(c.status.in_(open_ones))
+    query = select(c.department, c.status, func.count()).where(c.status.in_(open_ones), c.kind == kind.value)
     query = query.where(*in_scope(unit, c.department)).group_by(c.department, c.status)
     found = await unit.connection.execute(query)
     return {(department, Status(status)): count for department, status, count in found}
 
 
-def _conditions(filters: CallbackFilter) -> list[ColumnElement[bool]]:
+def _conditions(filters: InquiryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [kept]
     if filters.priority is not None:
         conditions.append(c.priority == RANK[filters.priority])

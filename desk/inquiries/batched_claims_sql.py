@@ -1,0 +1,87 @@
+"""Claims of several agents in one statement, which is a unit of work by itself. PostgreSQL only.
+
+The rule is that of desk/inquiries/claims_repository.py, whose expressions the statement is built from. In any other
+case than the usual one it changes nothing, and the caller claims for one agent. Condition, lock, fence and history are
+all in the one statement, so all of it happens or nothing does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, JSON, Integer, String, any_, bindparam, column, func, insert, literal, select, update
+from sqlalchemy.sql import Select
+
+from desk.access.actor import Actor
+from desk.database.instant import Instant
+from desk.database.notify import HISTORY_WRITTEN
+from desk.database.unit_of_work import Unit
+from desk.inquiries import claims_repository as claims_sql
+from desk.inquiries.model import Inquiry, Kind, Status
+from desk.inquiries.repository import c, read, shown
+from desk.schema.tables import history, inquiries
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An agent asks for the next in line, up to `limit`."""
+
+    actor: Actor
+    limit: int
+
+
+def claim_statement(kind: Kind) -> Select[Any]:
+    """The statement that claims for several agents: one place for each name in `agents`, in that order.
+
+    No parameter has the name of a column: an insert or update would take it as that column's value.
+    """
+    now, department = bindparam("now", type_=Instant), bindparam("claimed_in", type_=String)
+    agents = func.unnest(bindparam("agents", type_=ARRAY(String)))
+    asked = agents.table_valued(column("agent", String), with_ordinality="n", name="asked").render_derived()
+    late = inquiries.alias("late")
+    must_end_first = select(late.c.id).where(late.c.department == department, *claims_sql.lapsed(late.c, now)).exists()
+    conditions = [c.department == department, *claims_sql.in_line(kind, now), ~must_end_first]
+    first = claims_sql.first_in_line(conditions, bindparam("most", type_=Integer)).cte("next_in_line")
+    place = func.row_number().over(order_by=[first.c[each.name] for each in claims_sql.ORDER])
+    numbered = select(first.c.id, place.label("n")).cte("numbered")
+    taken = (
+        update(inquiries)
+        .where(c.id == any_(func.array(select(first.c.id).scalar_subquery())), c.id == numbered.c.id)
+        .where(numbered.c.n == asked.c.n, claims_sql.still_waits())
+        .values(claims_sql.claimed(asked.c.agent, bindparam("until", type_=Instant)))
+        .returning(*shown, asked.c.n)
+        .cte("taken")
+    )
+    states = (literal(Status.WAITING.value), literal(Status.CLAIMED.value))
+    event = (taken.c.id, taken.c.department, now, literal("claimed"), taken.c.claimed_by, *states)
+    noted = (
+        insert(history)
+        .from_select(
+            ["inquiry_id", "department", "at", "event", "actor", "from_status", "to_status", "details", "version"],
+            select(*event, literal({}, JSON), taken.c.version).order_by(taken.c.n),
+        )
+        .cte("noted")
+    )
+    return select(taken).order_by(taken.c.n).add_cte(noted)
+
+
+CLAIM = {kind: claim_statement(kind) for kind in Kind}
+
+
+async def claim(
+    unit: Unit, kind: Kind, department: str, claims: Sequence[Claim], *, lease_until: datetime
+) -> list[list[Inquiry]]:
+    """Return what each agent gets, in claim order; nothing for anyone while a lease that ran out must be ended first.
+
+    Rows that another unit of work holds are passed over. An agent whose scope is elsewhere gets nothing.
+    """
+    limits = [each.limit if each.actor.scope.covers(department) else 0 for each in claims]
+    agents = [each.actor.name for each, limit in zip(claims, limits, strict=True) for _ in range(limit)]
+    values = {"claimed_in": department, "agents": agents, "most": len(agents), "until": lease_until, "now": unit.now}
+    rows = (await unit.connection.execute(CLAIM[kind], values)).all()
+    if rows:
+        unit.connection.info[HISTORY_WRITTEN] = True
+    found = {row.n: read(unit, row) for row in rows}
+    places = iter(range(1, len(agents) + 1))
+    return [[found[n] for n in [next(places) for _ in range(limit)] if n in found] for limit in limits]
