@@ -171,7 +171,7 @@ async def _serve_all(door: PhoneDoor, stopping: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as all_:
         checking = all_.create_task(door.start.serve())
         await asyncio.wait((checking,), timeout=CHECK_FIRST)  # a database in order is checked before the first call
-        all_.create_task(door.controller.serve(no_more_dials))
+        all_.create_task(door.controller.serve(stopping, others_done=no_more_dials))
         dialling = all_.create_task(door.dialler.serve(stopping))
         dialling.add_done_callback(lambda _: no_more_dials.set())
         await stopping.wait()

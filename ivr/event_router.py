@@ -41,6 +41,9 @@ class EventRouter:
 
         await self._ari.run(route_event, reconcile_all)
 
+    async def leave(self) -> None:
+        await self._ari.leave()
+
     def channel(self, channel_id: str) -> Channel:
         return self._ari.channel(channel_id)
 

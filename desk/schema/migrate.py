@@ -39,9 +39,13 @@ async def migrate(url: str, revision: str = "head") -> None:
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database has the newest tables. Raises `StorageUnavailable`."""
+    """Whether the database has the newest tables, or those of a later version. Raises `StorageUnavailable`.
+
+    Migrations only add, so that an earlier version goes on while a later one is being installed, and can be put back.
+    """
     async with database.read() as connection:
-        return await connection.run_sync(_heads) == newest()
+        heads = await connection.run_sync(_heads)
+    return heads == newest() or _is_later(heads)
 
 
 def _make_folder(database: Database) -> None:
@@ -67,11 +71,19 @@ def newest() -> frozenset[str]:
     return frozenset(ScriptDirectory.from_config(config()).get_heads())
 
 
+def _is_later(heads: frozenset[str]) -> bool:
+    """Whether these revisions were made by a version that this one does not know."""
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    return not heads <= known
+
+
 def _heads(connection: SyncConnection) -> frozenset[str]:
     return frozenset(MigrationContext.configure(connection).get_current_heads())
 
 
 def _move(connection: SyncConnection, revision: str) -> None:
+    if revision == "head" and _is_later(_heads(connection)):
+        return
     made = config()
     attributes: dict[Any, Any] = made.attributes
     attributes["connection"] = connection

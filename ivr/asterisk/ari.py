@@ -73,6 +73,7 @@ class Ari:
         self._http: Http | None = None
         self._asterisk_id = ""
         self._replaced = False
+        self._left = asyncio.Event()
         self.connected = False
         for name in ("aioari", "aioswagger11"):  # they log whole events and requests, including digits
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -91,7 +92,7 @@ class Ari:
         """
         accepted = False
         tries = 0
-        while True:
+        while not self._left.is_set():
             try:
                 await self._stay_connected(route, reconcile)
                 error: AriError = AriUnavailable("connection closed")
@@ -110,6 +111,13 @@ class Ari:
                 log.warning("Waiting for Asterisk", address=self._base_url, error=str(error))
             await asyncio.sleep(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries, 8)) * random.uniform(0.5, 1))
             tries += 1
+        await _forever()
+
+    async def leave(self) -> None:
+        """Leave the application: events end, and new calls go on in the dialplan. Requests are still sent."""
+        self._left.set()
+        if self._http:
+            await self._http.leave()
 
     def channel(self, channel_id: str) -> AriChannel:
         """Return the channel with this id. It need not exist."""
@@ -263,6 +271,8 @@ class Ari:
             for task in (reading, greeting):
                 task.cancel()
             await asyncio.gather(reading, greeting, return_exceptions=True)
+        if self._left.is_set():
+            await _forever()  # the session stays open for the last requests, until `run` is cancelled
         if self._replaced:
             raise AriReplaced
 
@@ -341,8 +351,16 @@ class AriChannel:
             "channels", "continueInDialplan", channelId=self.id, context=context, extension=extension, priority=1
         )
 
+    async def finish(self) -> None:
+        await self._ari.request("channels", "continueInDialplan", channelId=self.id)
+
     async def set_rescue(self, seconds: int) -> None:
         await self._ari.set_variable(self.id, "TIMEOUT(absolute)", str(seconds))
+
+
+async def _forever() -> NoReturn:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
 
 
 def _ids(found: Any) -> frozenset[str]:

@@ -33,6 +33,9 @@ class Channel(Protocol):
     async def leave(self, context: str, extension: str) -> None:
         """Continue in the dialplan at this extension, priority 1."""
 
+    async def finish(self) -> None:
+        """Continue in the dialplan after the application, where it hangs up, once all that was sent has played."""
+
     async def set_rescue(self, seconds: int) -> None:
         """Let the dialplan take over the caller in `seconds`, unless this is called again before that."""
 

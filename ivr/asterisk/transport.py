@@ -81,6 +81,7 @@ class Http:
             timeout=aiohttp.ClientTimeout(total=WAITING_TIMEOUT),
         )
         self.opened = asyncio.Event()
+        self._events: Events | None = None
 
     async def request(
         self,
@@ -112,8 +113,14 @@ class Http:
             raise _error(error.status) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failed(error) from None
+        self._events = Events(socket)
         self.opened.set()
-        return Events(socket)
+        return self._events
+
+    async def leave(self) -> None:
+        """Close the websocket, which takes our application out of Asterisk. Requests are still sent."""
+        if self._events:
+            await self._events.close()
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
         """POST a JSON body to ARI's `path`. Use it for data that must not appear in a URL."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -16,7 +16,9 @@ from ivr.asterisk.channel import CallerId as CallerId
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.channel import Keys as Keys
 from ivr.asterisk.errors import AriError, AriTimeout, AriUnavailable, ChannelGone, NotInStasis
-from ivr.calls.playback import HeldLine, Playback, held_ids, playback_ids, stop_playback
+from ivr.calls.errors import CallerHungUp as CallerHungUp
+from ivr.calls.errors import CallReleased, PromptFailed
+from ivr.calls.playback import HeldLine, Playback, held_ids, playback_ids, resolve, stop_playback, stop_recording
 from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
 
 log = structlog.get_logger(__name__)
@@ -31,14 +33,6 @@ LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
 RECORDING_GRACE: Final = 5.0  # seconds to wait for the event that ends a recording, before we stop it ourselves
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
-
-
-class PromptFailed(Exception):
-    """The caller did not hear what they must hear."""
-
-
-class CallerHungUp(Exception):
-    """The caller hung up. Raised by every telephony await and caught only by the controller."""
 
 
 class Call:
@@ -91,6 +85,9 @@ class Call:
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
         self._gone = False
+        self._released = False
+        self._unattended = False
+        self._confirming = 0
         self._waits = 0
         self._idle_since = asyncio.get_running_loop().time()
 
@@ -104,14 +101,22 @@ class Call:
         """Whether the caller is still on the line, in this application."""
         return not self._gone
 
+    @property
+    def attended(self) -> bool:
+        """Whether we stay until the end of the call. False while Asterisk finishes a confirmation by itself."""
+        return not self._unattended
+
     @contextmanager
     def at(self, step: IncompleteStep) -> Iterator[None]:
         """Mark a part of the conversation, so that a hang-up inside it is recorded with this step."""
+        self._confirming += step is IncompleteStep.CONFIRMATION
         try:
             yield
         except Exception:
             self.interrupted_at = self.interrupted_at or step  # the innermost step wins
             raise
+        finally:
+            self._confirming -= step is IncompleteStep.CONFIRMATION
 
     async def stop_orphans(self) -> None:
         """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
@@ -133,7 +138,10 @@ class Call:
     async def _play_in_one(self, *prompts: str, barge_in: bool) -> bool:
         """Play prompts as one playback. False when it failed."""
         await self._held.let_go()
-        await self._command(self._rescue.cover(self._length(prompts)))
+        if self._unattended:
+            self._rescue.renew(self._length(prompts))  # waiting for it would be waiting for what plays
+        else:
+            await self._command(self._rescue.cover(self._length(prompts)))
         playback = Playback(next(self._playback_ids), barge_in, asyncio.get_running_loop().create_future())
         self._playback = playback  # set before the request: the end event may arrive before the response
         try:
@@ -146,7 +154,7 @@ class Call:
                 log.error("Could not play a prompt", prompts=prompts, error=str(error))
                 return False
             with self._occupied():
-                outcome = await self._playback_end(playback)
+                outcome = "unattended" if self._unattended else await self._playback_end(playback)
         finally:
             self._playback = None
         if outcome == "key":
@@ -222,11 +230,11 @@ class Call:
         self._stray_until = asyncio.get_running_loop().time() + stray
 
     async def hangup(self) -> None:
-        """Hang up. Does nothing if the caller has already hung up."""
+        """Hang up, or let Asterisk do so after the receipt. Does nothing if the caller has already hung up."""
         if self._gone:
             return
         try:
-            await self._channel.hangup()
+            await (self._channel.finish() if self._unattended else self._channel.hangup())
         except AriError as error:
             log.info("Could not hang up a channel", error=str(error))
         self.ended()
@@ -255,7 +263,11 @@ class Call:
 
     def keep_from_rescue(self) -> None:
         """Postpone the dialplan's rescue of this caller, unless a prompt or a recording has done so. Never blocks."""
-        if not self._gone and self._playback is None and self._recording is None:
+        if (
+            not (self._gone or self._released or self._unattended)
+            and self._playback is None
+            and self._recording is None
+        ):
             self._rescue.renew()
 
     def key_pressed(self, key: str) -> None:
@@ -270,34 +282,50 @@ class Call:
             return
         self._keys.append(key)
         if self._playback and self._playback.barge_in:
-            _resolve(self._playback.outcome, "key")
-        _resolve(self._key_waiter, None)
+            resolve(self._playback.outcome, "key")
+        resolve(self._key_waiter, None)
 
     def playback_finished(self, playback_id: str, state: str) -> None:
         """Handle the end of a playback. `state` is done, failed or cancelled. Earlier playbacks are ignored."""
         if self._playback and self._playback.id == playback_id:
-            _resolve(self._playback.outcome, state)
+            resolve(self._playback.outcome, state)
 
     def recording_ended(self, name: str) -> None:
         """Handle the end of a recording. Its file is complete."""
         if self._recording and self._recording[0] == name:
-            _resolve(self._recording[1], "done")
+            resolve(self._recording[1], "done")
 
     def events_lost(self) -> None:
         """Handle a lost connection to Asterisk: the awaited event may have been missed."""
         if self._recording:
-            _resolve(self._recording[1], "lost")
+            resolve(self._recording[1], "lost")
         if self._playback:
-            _resolve(self._playback.outcome, "lost")
+            resolve(self._playback.outcome, "lost")
+
+    def release(self) -> None:
+        """Let go of the caller, because this process stops. Never blocks.
+
+        Where a callback is being confirmed, the rest of the receipt is sent to Asterisk, which plays it and hangs up by
+        itself. Any other caller stays in the application, for the next controller or for the dialplan's rescue.
+        """
+        if self._confirming and not self._gone:
+            self._unattended = True
+            resolve(self._playback.outcome if self._playback else None, "unattended")
+            return
+        self._released = True
+        self._resolve_all("gone")
 
     def ended(self) -> None:
         """Mark the call as over: the caller hung up or is in the dialplan. Idempotent."""
         self._gone = True
+        self._resolve_all("gone")
+
+    def _resolve_all(self, outcome: str) -> None:
         if self._playback:
-            _resolve(self._playback.outcome, "gone")
+            resolve(self._playback.outcome, outcome)
         if self._recording:
-            _resolve(self._recording[1], "gone")
-        _resolve(self._key_waiter, None)
+            resolve(self._recording[1], outcome)
+        resolve(self._key_waiter, None)
 
     def _length(self, prompts: Collection[str]) -> float:
         return sum(self._lengths.get(f"{self.language}/{prompt}", LONGEST_PROMPT) for prompt in prompts)
@@ -356,12 +384,7 @@ class Call:
 
     async def stop_recording(self, name: str) -> None:
         """Stop a recording, if it is in progress. Its file is kept."""
-        try:
-            await self._channel.stop_recording(name)
-        except ChannelGone:
-            pass  # it ended, or never started
-        except AriError as error:
-            log.warning("Could not stop a recording", error=str(error))
+        await stop_recording(self._channel, name)
 
     async def _command(self, command: Awaitable[None]) -> None:
         try:
@@ -371,10 +394,7 @@ class Call:
         self._check()
 
     def _check(self) -> None:
+        if self._released:
+            raise CallReleased
         if self._gone:
             raise CallerHungUp
-
-
-def _resolve(future: asyncio.Future[Any] | None, result: str | None) -> None:
-    if future and not future.done():
-        future.set_result(result)

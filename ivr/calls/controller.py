@@ -34,8 +34,9 @@ from ivr.asterisk.events import (
     StasisEnd,
     StasisStart,
 )
-from ivr.calls.call import SOUNDS, Call, CallerHungUp, CallerId
+from ivr.calls.call import SOUNDS, Call, CallerId
 from ivr.calls.desk import CallDesk
+from ivr.calls.errors import CallerHungUp, CallReleased
 from ivr.calls.rescue import RESCUE_AFTER
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ RENEW_EVERY: Final = 2.0  # seconds
 STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 LATE_COMMANDS: Final = 20.0  # seconds in which Asterisk may still carry out a request that timed out
-GRACE: Final = 8.0  # seconds for running calls to end when we stop
+GRACE: Final = 5.0  # seconds for running confirmations when we stop: a callback is stored, its receipt sent
 LAST_WRITES: Final = 4.0
 
 Conversation = Callable[[Call, CallDesk, Department], Awaitable[None]]
@@ -57,6 +58,8 @@ class InboundChannels(Protocol):
     def asterisk_id(self) -> str: ...
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn: ...
+
+    async def leave(self) -> None: ...
 
     def channel(self, channel_id: str) -> Channel: ...
 
@@ -109,8 +112,11 @@ class Controller:
         """The number of active calls."""
         return len(self._active)
 
-    async def serve(self, stopping: asyncio.Event) -> None:
-        """Serve calls until `stopping` is set, then let active calls end. Raises AriRefused and AriReplaced."""
+    async def serve(self, stopping: asyncio.Event, *, others_done: asyncio.Event | None = None) -> None:
+        """Serve calls until `stopping` is set, then let go of them. Raises AriRefused and AriReplaced.
+
+        The connection for requests stays open until `others_done`.
+        """
         async with asyncio.TaskGroup() as self._tasks:
             ours = [
                 self._tasks.create_task(self._stay_connected()),
@@ -118,6 +124,8 @@ class Controller:
             ]
             await stopping.wait()
             await self._close()
+            if others_done:
+                await others_done.wait()
             for task in ours:
                 task.cancel()
 
@@ -168,7 +176,7 @@ class Controller:
         return active is not None and active.call.live
 
     def _begin(self, start: StasisStart, *, recovered: bool) -> None:
-        if self._tasks is None or self._is_served(start.channel_id):
+        if self._tasks is None or self._closing or self._is_served(start.channel_id):
             return
         match start.args:
             case (department, language, presentation, *_):
@@ -199,6 +207,8 @@ class Controller:
         with bound_contextvars(channel_id=call.key.channel_id, department=call.department), self._held():
             try:
                 await self._converse(call)
+            except CallReleased:
+                log.info("Let go of a caller")
             except CallerHungUp:
                 await self._record(call, WhyEnded.HUNG_UP)
             except AriUnavailable as error:
@@ -217,9 +227,6 @@ class Controller:
                     del self._active[call.key.channel_id]
 
     async def _converse(self, call: Call) -> None:
-        if self._closing:
-            await call.to_switchboard()
-            return
         department = self._departments().get(call.department)
         await self._conversation(call, self._registration, department)
         await call.hangup()
@@ -291,12 +298,16 @@ class Controller:
                     active.call.keep_from_rescue()
 
     async def _close(self) -> None:
-        """Accept no new calls, wait for the active ones, and transfer the rest to the switchboard."""
+        """Leave the application at once. Callers stay on the line, and running confirmations are finished.
+
+        A call that takes longer than the grace is left to the dialplan's time limit.
+        """
         self._closing = True
         log.info("Stopping", calls=self.calls)
+        await self._ari.leave()
+        for active in self._active.values():
+            active.call.release()
         await self._ended(self._grace)
-        await asyncio.gather(*(self._to_switchboard(active.call) for active in list(self._active.values())))
-        await self._ended(LAST_WRITES)
         for active in self._active.values():
             if active.task:
                 active.task.cancel()

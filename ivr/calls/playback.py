@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -85,3 +85,19 @@ async def stop_playback(channel: Channel, playback_id: str) -> None:
         pass  # it ended in the meantime
     except AriError as error:
         log.warning("Could not stop a prompt", error=str(error))
+
+
+async def stop_recording(channel: Channel, name: str) -> None:
+    """Stop a recording, if it is in progress. Its file is kept."""
+    try:
+        await channel.stop_recording(name)
+    except ChannelGone:
+        pass  # it ended, or never started
+    except AriError as error:
+        log.warning("Could not stop a recording", error=str(error))
+
+
+def resolve(future: asyncio.Future[Any] | None, result: str | None) -> None:
+    """Set the result of a future that someone may be waiting for, unless it has one."""
+    if future and not future.done():
+        future.set_result(result)

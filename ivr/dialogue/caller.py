@@ -185,7 +185,7 @@ async def _requested(
             now = result.callback.created_at if result.created else clock.now()
             prompts = receipt(result, rules.department, known_person=patient is not None, now=now)
             await call.play(*prompts, required=True)
-        if rules.recorder and result.created and not result.spooled:  # a recording belongs to a row
+        if rules.recorder and result.created and not result.spooled and call.attended:  # a recording belongs to a row
             await say_what_it_is_about(call, rules.recorder, result.callback.id)
     except DeskError as error:  # nothing is stored, so the caller gets no receipt
         log.error("Could not store a callback", error=error.id)

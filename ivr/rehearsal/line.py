@@ -142,6 +142,9 @@ class FakeChannel:
         self._request("leave")
         self.left_to = (context, extension)
 
+    async def finish(self) -> None:
+        self._request("finish")
+
     async def set_rescue(self, seconds: int) -> None:
         self._request("set_rescue")
         while self._playing:  # noqa: ASYNC110  # as in Asterisk, where the channel's own thread sets it

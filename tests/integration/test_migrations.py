@@ -97,3 +97,12 @@ async def test_services_that_start_together_migrate_once(database_url: str) -> N
 async def test_unreachable_server_is_reported() -> None:
     with pytest.raises(StorageUnavailable):
         await migrate("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+
+async def test_tables_of_a_later_version_are_accepted_and_left_alone(database: Database, migrated_url: str) -> None:
+    async with database.begin() as connection:
+        await connection.execute(text("update alembic_version set version_num = '9999'"))
+    assert await is_current(database)
+    await migrate(migrated_url)
+    async with database.read() as connection:
+        assert (await connection.execute(text("select version_num from alembic_version"))).scalar_one() == "9999"

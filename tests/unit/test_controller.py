@@ -1,9 +1,6 @@
 """One task for each call: its outcome, whatever the caller, the conversation or Asterisk does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,99 +8,18 @@ from structlog.testing import capture_logs
 
 from desk.callbacks.model import CallKey, IncompleteStep
 from desk.database.errors import StorageUnavailable
-from ivr.asterisk.errors import AriTimeout, AriUnavailable, ChannelGone
+from ivr.asterisk.errors import AriUnavailable, ChannelGone
 from ivr.asterisk.events import (
     ChannelDestroyed,
     ChannelDtmfReceived,
     ChannelHangupRequest,
-    PlaybackFinished,
-    RecordingEnded,
     StasisEnd,
     StasisStart,
 )
 from ivr.calls.call import Call
-from ivr.calls.controller import Controller, Conversation
-from ivr.rehearsal.line import FakeChannel
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.support.phone.phone_door import NotingDesk, controller_of
-
-NUMBER = "+4768050001"
-
-
-@dataclass
-class Wire:
-    """What happens on a line becomes an event for the controller."""
-
-    route: Any
-    channel_id: str
-
-    def key_pressed(self, key: str) -> None:
-        self.route(ChannelDtmfReceived(self.channel_id, key))
-
-    def playback_finished(self, playback_id: str, state: str) -> None:
-        self.route(PlaybackFinished(self.channel_id, playback_id, state))
-
-    def recording_ended(self, name: str) -> None:
-        self.route(RecordingEnded(self.channel_id, name, failed=False))
-
-    def ended(self) -> None:
-        self.route(ChannelDestroyed(self.channel_id))
-
-
-class FakeAsterisk:
-    """Lines by id. It connects once and stays connected."""
-
-    asterisk_id = "asterisk-1"
-
-    def __init__(self) -> None:
-        self.route: Any = None
-        self.lines: dict[str, FakeChannel] = {}
-        self.present: dict[str, StasisStart] = {}
-
-    async def run(self, route: Any, reconcile: Any) -> None:
-        self.route = route
-        await reconcile()
-        await asyncio.Event().wait()
-
-    def channel(self, channel_id: str) -> FakeChannel:
-        line = self.lines.setdefault(channel_id, FakeChannel(channel_id))
-        line.attach(Wire(self.route, channel_id))
-        return line
-
-    async def channel_ids(self) -> frozenset[str]:
-        return frozenset(self.present)
-
-    async def found(self, channel_id: str) -> StasisStart | None:
-        return self.present.get(channel_id)
-
-
-@asynccontextmanager
-async def running(
-    conversation: Conversation,
-    asterisk: FakeAsterisk | None = None,
-    desk: Any = None,
-    grace: float = 60.0,
-    lengths: Mapping[str, float] | None = None,
-) -> AsyncIterator[tuple[Controller, FakeAsterisk, NotingDesk]]:
-    asterisk, desk = asterisk or FakeAsterisk(), desk or NotingDesk()
-    controller = controller_of(asterisk, desk, conversation, grace, lengths)
-    stopping = asyncio.Event()
-    serving = asyncio.create_task(controller.serve(stopping))
-    await asyncio.sleep(1)
-    try:
-        yield controller, asterisk, desk
-    finally:
-        stopping.set()
-        await serving
-
-
-def start(channel: str = "1.1", *args: str, number: str | None = NUMBER) -> StasisStart:
-    return StasisStart("asterisk-1", channel, args or ("kirurgi", "nb", "allowed_not_screened"), number)
-
-
-async def wait_for_keys(call: Call, *_: Any) -> None:
-    with call.at(IncompleteStep.IDENTITY):
-        await call.collect(digits=99, first=500, between=500)
+from tests.support.phone.controller import NUMBER, FakeAsterisk, running, start, wait_for_keys
+from tests.support.phone.phone_door import NotingDesk
 
 
 @on_virtual_time
@@ -290,53 +206,6 @@ async def test_a_time_limit_that_finds_the_channel_gone_ends_the_call() -> None:
 
 
 @on_virtual_time
-async def test_calls_left_by_a_dead_controller_are_resumed() -> None:
-    asterisk = FakeAsterisk()
-    asterisk.present = {"1.1": start("1.1"), "1.2": start("1.2", "hjerte", "nb")}
-    served: list[str] = []
-
-    async def conversation(call: Call, *_: Any) -> None:
-        assert call.recovered
-        served.append(call.department)
-        await call.collect(digits=1, first=50, between=50)
-
-    async with running(conversation, asterisk) as (_controller, _, _desk):
-        await asyncio.sleep(5)
-        assert served == ["kirurgi"]
-        assert asterisk.lines["1.1"].requests[0] == "set_rescue"
-        assert asterisk.lines["1.2"].left_to == ("switchboard", "s")  # a department that no longer exists
-
-
-@pytest.mark.parametrize(("failure", "recovered"), [(AriTimeout(), False), (AriUnavailable(), True)])
-def test_call_that_may_still_be_sent_away_is_not_recovered(failure: AriUnavailable, recovered: bool) -> None:
-    @on_virtual_time
-    async def scenario() -> None:
-        asterisk = FakeAsterisk()
-        calls: list[Call] = []
-
-        async def conversation(call: Call, *_: Any) -> None:
-            calls.append(call)
-            if not call.recovered:
-                asterisk.lines["1.1"].failing["leave"] = failure
-                await call.to_switchboard()
-            await call.collect(digits=1, first=5, between=5)
-
-        async with running(conversation, asterisk) as (controller, _, _desk):
-            controller.route(start())
-            asterisk.present = {"1.1": start()}
-            await asyncio.sleep(1)
-            await controller.reconcile()
-            await asyncio.sleep(1)
-            assert [call.recovered for call in calls] == [False, True][: 1 + recovered]
-            await asyncio.sleep(30)
-            await controller.reconcile()
-            await asyncio.sleep(1)
-            assert calls[-1].recovered, "the request is too old to be carried out"
-
-    scenario()
-
-
-@on_virtual_time
 async def test_asterisk_lost_during_a_conversation_leaves_the_call_for_later() -> None:
     asterisk = FakeAsterisk()
     line = asterisk.channel("1.1")
@@ -354,26 +223,6 @@ async def test_asterisk_lost_during_a_conversation_leaves_the_call_for_later() -
 
 
 @on_virtual_time
-async def test_stop_waits_for_calls_and_hands_the_rest_to_the_switchboard() -> None:
-    asterisk = FakeAsterisk()
-
-    async def conversation(call: Call, *_: Any) -> None:
-        await call.collect(digits=1, first=int(call.language), between=1)
-
-    async with running(conversation, asterisk, grace=60) as (controller, _, desk):
-        controller.route(start("1.1", "kirurgi", "30"))
-        controller.route(start("1.2", "kirurgi", "300"))
-        await asyncio.sleep(1)
-        asyncio.get_running_loop().call_later(5, controller.route, start("1.3", "kirurgi", "30"))
-    assert asterisk.lines["1.1"].hung_up
-    assert asterisk.lines["1.2"].left_to == ("switchboard", "s")
-    assert asterisk.lines["1.3"].left_to == ("switchboard", "s")
-    assert asterisk.lines["1.3"].requests == ["leave"]
-    assert [call.channel_id for call, *_ in desk.incomplete] == ["1.2"]
-    assert controller.calls == 0
-
-
-@on_virtual_time
 async def test_call_is_recorded_when_it_arrives_and_not_only_when_it_ends() -> None:
     async with running(wait_for_keys) as (controller, _, desk):
         controller.route(start())
@@ -384,13 +233,4 @@ async def test_call_is_recorded_when_it_arrives_and_not_only_when_it_ends() -> N
             (CallKey("asterisk-1", "1.2"), "finnes_ikke", NUMBER),
         ]
         assert [department for _, department, *_ in desk.incomplete] == ["finnes_ikke"]
-        controller.route(ChannelDestroyed("1.1"))
-
-
-@on_virtual_time
-async def test_lost_calls_are_ended_after_calls_still_on_the_line_are_recovered() -> None:
-    asterisk = FakeAsterisk()
-    asterisk.present = {"1.1": start("1.1")}
-    async with running(wait_for_keys, asterisk) as (controller, _, desk):
-        assert desk.not_lost == [{"1.1"}]
         controller.route(ChannelDestroyed("1.1"))

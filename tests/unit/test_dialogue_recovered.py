@@ -6,7 +6,7 @@ from desk.callbacks.model import IncompleteStep, RegistrationResult, WhyEnded
 from desk.database.errors import StorageUnavailable
 from desk.numbers.phone_number import parse_phone
 from ivr.asterisk.errors import AriError
-from ivr.calls.call import PromptFailed
+from ivr.calls.errors import PromptFailed
 from ivr.calls.playback import held_ids, playback_ids
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import IDENTITY, OWN_NUMBER, READ_BACK_OWN, RECEIPT, World
