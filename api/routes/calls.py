@@ -1,17 +1,25 @@
 """Calls as they came in, also those that ended before anything was registered."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
-from api.access import Reader
+from api.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
+from api.schemas.callbacks import FullPatientOut
 from api.schemas.calls import CallOut, CallPage
 from api.web.audit_rules import audited
+from api.web.errors import NoPatient
+from api.web.problems import Statuses
 from desk.audit.actions import AuditAction
+from desk.callbacks.errors import CallNotFound
+from desk.limits.errors import TooManyNumbers
 
 router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
+
+STATUSES: Final[Statuses] = {CallNotFound: 404}
+MOST: Final = 2**63 - 1
 
 
 @router.get("", operation_id="list_calls", responses=problems(NO_DEPARTMENT))
@@ -30,3 +38,30 @@ async def list_calls(
         access.reading(department), incomplete=incomplete, cursor=cursor, limit=limit
     )
     return CallPage(items=[CallOut.of(call) for call in page.items], next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/{number}/patient",
+    operation_id="get_call_patient",
+    responses=problems(
+        (404, "There is no such call, or no identity number was keyed in it."),
+        (
+            429,
+            "The hourly limit of identity numbers is reached, or too many requests were sent. Wait for Retry-After.",
+        ),
+    ),
+)
+@audited(AuditAction.GET_CALL_PATIENT)
+async def get_call_patient(number: Annotated[int, Path(ge=1, le=MOST)], access: Worker) -> FullPatientOut:
+    """Return the identity number that was keyed in an incomplete call. Each read is recorded, with your name.
+
+    Use it to find the telephone number of someone who hung up before giving one.
+    """
+    try:
+        patient = await access.services.callbacks.identity_reveal.reveal_of_call(access.actor, number)
+    except TooManyNumbers:
+        access.services.metrics.count_limited("numbers")
+        raise
+    if patient is None:
+        raise NoPatient
+    return FullPatientOut.of(patient)

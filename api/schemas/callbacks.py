@@ -35,6 +35,10 @@ class PatientOut(BaseModel):
     kind: IdentityKind
     masked: str = Field(examples=["010150*****"])
 
+    @classmethod
+    def of(cls, kind: IdentityKind | None, masked: str | None) -> Self | None:
+        return None if kind is None or masked is None else cls(kind=kind, masked=masked)
+
 
 class PromiseOut(BaseModel):
     """When the caller was promised a call. `from` equals `by` in departments that call at fixed times."""
@@ -92,9 +96,7 @@ class CallbackOut(BaseModel):
     @classmethod
     def of(cls, callback: Callback, **more: int | str) -> Self:
         """Build it; `more` holds the fields that a subclass adds."""
-        patient = None
-        if callback.patient_kind is not None and callback.patient_masked is not None:
-            patient = PatientOut(kind=callback.patient_kind, masked=callback.patient_masked)
+        patient = PatientOut.of(callback.patient_kind, callback.patient_masked)
         return cls(
             id=callback.id,
             department=callback.department,

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from api.schemas.callbacks import PatientOut
 from desk.callbacks.model import IncompleteStep, RecordedCall, WhyEnded
 
 
@@ -17,6 +18,10 @@ class CallOut(BaseModel):
     step: IncompleteStep | None = Field(description="The step at which an incomplete call ended, if known.")
     why: WhyEnded | None = Field(description="Why an incomplete call ended; null while it is on the line.")
     callback_id: str | None
+    patient: PatientOut | None = Field(
+        description="The person whose identity number was keyed in an incomplete call, masked. "
+        "GET /calls/{id}/patient has the whole one."
+    )
 
     @classmethod
     def of(cls, call: RecordedCall) -> Self:
@@ -29,6 +34,7 @@ class CallOut(BaseModel):
             step=call.step,
             why=call.why,
             callback_id=call.callback_id,
+            patient=PatientOut.of(call.patient_kind, call.patient_masked),
         )
 
 

@@ -23,6 +23,7 @@ class AuditAction(StrEnum):
     LIST_CALLBACKS = "list_callbacks", "Så listen over tilbakeringinger"
     GET_CALLBACK = "get_callback", "Så tilbakeringingen"
     GET_PATIENT = "get_patient", "Så hele fødselsnummeret"
+    GET_CALL_PATIENT = "get_call_patient", "Så fødselsnummeret fra en ufullstendig innringing"
     GET_RECORDING = "get_recording", "Hørte det som ble sagt inn"
     GET_HISTORY = "get_history", "Så hva som har skjedd med tilbakeringingen"
     CALLBACK_PROMISES = "callback_promises", "Så hva som er lovet"

@@ -11,12 +11,15 @@ from desk.database import cursors
 from desk.database.pages import Page
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId
+from desk.numbers.identity_number import IdentityKind, IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.scope import in_scope
 from desk.schema.tables import calls
 
 c = calls.c
 
+PATIENT_NUMBER: Final = "calls.patient_number"
+"""What the sealed identity number of an incomplete call is bound to, with its row."""
 LONGEST_CALL: Final = timedelta(minutes=15)
 """A call without a recorded end counts as over after this time."""
 
@@ -39,8 +42,11 @@ async def store(
     step: IncompleteStep | None = None,
     why: WhyEnded | None = None,
     callback_id: CallbackId | None = None,
-) -> None:
-    """Add the call, or change the `known` one. Raises Conflict if another unit of work has just added it."""
+) -> int:
+    """Add the call, or change the `known` one. Returns its id. An identity number stays only in an incomplete call.
+
+    Raises Conflict if another unit of work has just added it.
+    """
     values: dict[str, Any] = {
         "phone": phone.e164 if phone else None,
         "phone_mobile": phone.mobile if phone else None,
@@ -49,11 +55,33 @@ async def store(
         "incomplete": callback_id is None,
         "callback_id": callback_id,
     }
+    if callback_id is not None:
+        values |= {"patient_kind": None, "patient_masked": None, "patient_number": None}
     if known:
         await unit.connection.execute(update(calls).where(c.id == known.id, c.incomplete).values(**values))
-        return
+        return known.id
     values |= {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": unit.now}
-    await unit.connection.execute(insert(calls).values(**values))
+    return int((await unit.connection.execute(insert(calls).values(**values).returning(c.id))).scalar_one())
+
+
+async def add_patient(unit: Unit, id: int, patient: IdentityNumber, sealed: bytes) -> None:
+    """Add the identity number that was keyed in an incomplete call."""
+    values = {"patient_kind": patient.kind.value, "patient_masked": patient.masked, "patient_number": sealed}
+    await unit.connection.execute(update(calls).where(c.id == id, c.incomplete).values(**values))
+
+
+async def get(unit: Unit, id: int) -> RecordedCall | None:
+    """Read a call in the actor's scope whose person's data are still there."""
+    query = select(calls).where(c.id == id, c.forgotten_at.is_(None), *in_scope(unit, c.department))
+    row = (await unit.connection.execute(query)).one_or_none()
+    return _read(unit, row) if row else None
+
+
+async def sealed_patient(unit: Unit, id: int) -> tuple[bytes, IdentityKind] | None:
+    """Read the sealed identity number of a call and its kind; None if there is none, or it is outside the scope."""
+    query = select(c.patient_number, c.patient_kind).where(c.id == id, *in_scope(unit, c.department))
+    row = (await unit.connection.execute(query)).one_or_none()
+    return (bytes(row.patient_number), IdentityKind(row.patient_kind)) if row and row.patient_number else None
 
 
 async def end_lost(unit: Unit, asterisk_id: str, *, excluding: Collection[str]) -> int:
@@ -94,4 +122,6 @@ def _read(unit: Unit, row: Any) -> RecordedCall:
         incomplete=row.incomplete,
         callback_id=row.callback_id,
         why=WhyEnded(row.why) if row.why else None,
+        patient_kind=IdentityKind(row.patient_kind) if row.patient_kind else None,
+        patient_masked=row.patient_masked,
     )

@@ -9,6 +9,12 @@ class CallbackNotFound(DeskError):
     id = "callback-not-found"
 
 
+class CallNotFound(DeskError):
+    """There is no such call."""
+
+    id = "call-not-found"
+
+
 class IdentityNotTaken(DeskError):
     """This department does not accept identity numbers."""
 

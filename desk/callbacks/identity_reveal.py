@@ -9,7 +9,9 @@ from typing import Final
 import structlog
 
 from desk.access.actor import Actor
+from desk.callbacks import calls_repository as calls
 from desk.callbacks import repository as callbacks
+from desk.callbacks.errors import CallNotFound
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, unit_of_work
@@ -23,6 +25,7 @@ from desk.limits.rate import Rate
 from desk.numbers.identity_number import IdentityNumber
 from desk.vault.vault import Vault
 
+CALL_VIEWED: Final = "call_patient_viewed"
 REACHED: Final = "number_limit_reached"
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,34 @@ class IdentityReveal(Service):
         if isinstance(revealed, int):  # committed all the same: the department is notified
             raise TooManyNumbers(revealed)
         return revealed
+
+    async def reveal_of_call(self, by: Actor | Unit, id: int) -> IdentityNumber | None:
+        """The whole identity number keyed in an incomplete call, None if there is none. The history says who sees it.
+
+        Raises CallNotFound, TooManyNumbers.
+        """
+        revealed = await self._reveal_of_call(by, id)
+        if isinstance(revealed, int):
+            raise TooManyNumbers(revealed)
+        return revealed
+
+    @unit_of_work
+    async def _reveal_of_call(self, unit: Unit, id: int) -> IdentityNumber | int | None:
+        """As `reveal_of_call`; a whole number is the seconds until the agent may see one more."""
+        call = await calls.get(unit, id)
+        if call is None:
+            raise CallNotFound
+        found = await calls.sealed_patient(unit, id)
+        if found is None:
+            return None
+        if wait := await identity_limit.count_reveal(unit, self._rate):
+            await self._notify(unit, call.department)
+            return wait
+        await history.add(unit, [HistoryEntry(None, call.department, CALL_VIEWED, details={"call": id})])
+        sealed, kind = found
+        number = IdentityNumber(self._vault.open(sealed, calls.PATIENT_NUMBER, id), kind)
+        unit.trail.revealed(number.value)
+        return number
 
     @unit_of_work
     async def _reveal(self, unit: Unit, id: CallbackId) -> IdentityNumber | int | None:

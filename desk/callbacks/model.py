@@ -9,7 +9,7 @@ from desk.callbacks.errors import CallbackNotFound
 from desk.ids import CallbackId, InquiryId, new_callback_id
 from desk.inquiries.model import Inquiry, Kind, Priority, Status
 from desk.messages.model import Recipient, SmsState
-from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.identity_number import IdentityKind, IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import DelayReason, Promise
 
@@ -172,6 +172,8 @@ class RegistrationResult:
 class RecordedCall:
     """A call that came in. `incomplete`: no callback was registered in it. It ended at `step`, for the reason `why`.
 
+    The patient is the person whose identity number was keyed in an incomplete call; the whole number is not in here.
+
     Both are None while the caller is on the line.
     """
 
@@ -184,3 +186,5 @@ class RecordedCall:
     incomplete: bool
     callback_id: CallbackId | None
     why: WhyEnded | None = None
+    patient_kind: IdentityKind | None = None
+    patient_masked: str | None = None

@@ -83,14 +83,15 @@ class Reception:
         phone: PhoneNumber | None,
         step: IncompleteStep,
         why: WhyEnded = WhyEnded.HUNG_UP,
+        patient: IdentityNumber | None = None,
     ) -> None:
         """Record a call that ended before anything was registered. Raises SpoolUnavailable."""
         at = self._clock.now()
-        record = self._registration.record_call(by, call, department, phone=phone, step=step, why=why)
+        record = self._registration.record_call(by, call, department, phone=phone, step=step, why=why, patient=patient)
         try:
             await self._in_database(record)
         except StorageUnavailable:
-            await self._spool.add(ENDING, at, ending_data(arrival_data(call, department, phone), step, why))
+            await self._spool.add(ENDING, at, ending_data(arrival_data(call, department, phone), step, why, patient))
 
     async def rang_again(
         self,

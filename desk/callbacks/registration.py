@@ -5,7 +5,7 @@ from collections.abc import Collection
 from desk.callbacks import calls_repository as calls
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.model import CallKey, IncompleteStep, RegistrationResult, WhyEnded
+from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, RegistrationResult, WhyEnded
 from desk.callbacks.service import CallbackService
 from desk.database.unit_of_work import Unit, unit_of_work
 from desk.inquiries.availability import next_promise
@@ -37,6 +37,7 @@ class Registration(CallbackService):
         known = await calls.find(unit, call)
         if known and known.callback_id:
             return RegistrationResult(await rows.get(unit, known.callback_id), created=False)
+        patient = patient or await self._patient_of(unit, known)
         indexes = self._vault.indexes(patient.value) if patient else None
         found = await rows.find_open(unit, department, indexes, phone)
         offer = None
@@ -84,12 +85,23 @@ class Registration(CallbackService):
         phone: PhoneNumber | None,
         step: IncompleteStep,
         why: WhyEnded = WhyEnded.HUNG_UP,
+        patient: IdentityNumber | None = None,
     ) -> None:
         """Record a call that ended at `step`, before anything was registered. A registered call is left alone.
 
-        So is a call with another reason than a hang-up, when the hang-up comes after it.
+        So is a call with another reason than a hang-up, when the hang-up comes after it. The identity number that was
+        keyed is kept, sealed, so that an agent can find the person's telephone number.
         """
         known = await calls.find(unit, call)
         if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, WhyEnded.LOST, why))):
             return
-        await calls.store(unit, known, key=call, department=department, phone=phone, step=step, why=why)
+        id = await calls.store(unit, known, key=call, department=department, phone=phone, step=step, why=why)
+        if patient:
+            await calls.add_patient(unit, id, patient, self._vault.seal(patient.value, calls.PATIENT_NUMBER, id))
+
+    async def _patient_of(self, unit: Unit, known: RecordedCall | None) -> IdentityNumber | None:
+        """Return the identity number that was keyed earlier in the same call."""
+        sealed = await calls.sealed_patient(unit, known.id) if known else None
+        if known is None or sealed is None:
+            return None
+        return IdentityNumber(self._vault.open(sealed[0], calls.PATIENT_NUMBER, known.id), sealed[1])

@@ -33,16 +33,16 @@ def arrival_data(call: CallKey, department: str, phone: PhoneNumber | None) -> D
     return {"call": [call.asterisk_id, call.channel_id], "department": department, "phone": _phone_data(phone)}
 
 
-def ending_data(arrival: Data, step: IncompleteStep, why: WhyEnded) -> Data:
+def ending_data(arrival: Data, step: IncompleteStep, why: WhyEnded, patient: IdentityNumber | None) -> Data:
     """Describe a call that ended before anything was registered."""
-    return {**arrival, "step": step.value, "why": why.value}
+    return {**arrival, "step": step.value, "why": why.value, "patient": _patient_data(patient)}
 
 
 def registration_data(arrival: Data, patient: IdentityNumber | None, language: str, promise: Promise) -> Data:
     """Describe a caller who is to be called back. `promise` is what the caller heard."""
     return {
         **arrival,
-        "patient": [patient.value, patient.kind.value] if patient else None,
+        "patient": _patient_data(patient),
         "language": language,
         "promise": [promise.policy.value, promise.from_.isoformat(), promise.by.isoformat()],
     }
@@ -88,7 +88,9 @@ class SpooledCalls(CallbackService):
         """Record an incomplete call that ended at `at`."""
         call, department, phone = _call(data)
         step, why = IncompleteStep(data["step"]), WhyEnded(data["why"])
-        await self._registration.record_call(unit.at(at), call, department, phone=phone, step=step, why=why)
+        patient = _patient(data["patient"])
+        record = self._registration.record_call
+        await record(unit.at(at), call, department, phone=phone, step=step, why=why, patient=patient)
 
     @unit_of_work
     async def register(self, unit: Unit, at: datetime, data: Data) -> Callback:
@@ -136,6 +138,10 @@ class SpooledCalls(CallbackService):
         offer = heard_promise(heard)
         changes = await inquiries.renew_promise(unit, rules, callback, PromiseReason.RANG_AGAIN, offer)
         return await inquiries.transition(unit, callback, "promised_anew", details={"sms": False}, **changes)
+
+
+def _patient_data(patient: IdentityNumber | None) -> list[str] | None:
+    return [patient.value, patient.kind.value] if patient else None
 
 
 def _phone_data(phone: PhoneNumber | None) -> list[Any] | None:

@@ -15,6 +15,7 @@ from desk.database.unit_of_work import Unit
 from desk.schema.tables import (
     answers,
     audit_patients,
+    calls,
     external_identities,
     inquiries,
     outbox,
@@ -50,6 +51,7 @@ NUMBERS: Final = SealedColumn(inquiries.c.patient_number, busy=inquiries.c.statu
 
 SEALED: Final[tuple[SealedColumn, ...]] = (
     NUMBERS,
+    SealedColumn(calls.c.patient_number, busy=_NEVER),
     SealedColumn(answers.c.answer, busy=_NEVER),
     SealedColumn(outbox.c.phone, busy=outbox.c.state == "queued"),
     SealedColumn(outbox.c.text, busy=outbox.c.state == "queued"),

@@ -44,7 +44,11 @@ PERSONAL: Final[tuple[PersonalColumns, ...]] = (
     PersonalColumns(callbacks.c.id, {"phone": "", "phone_mobile": False}),
     PersonalColumns(attempts.c.callback_id, {"note": None}),
     PersonalColumns(
-        calls.c.callback_id, {"phone": None, "phone_mobile": None, "channel_id": _nameless(calls.c.channel_id)}
+        calls.c.callback_id,
+        {
+            **{"phone": None, "phone_mobile": None, "channel_id": _nameless(calls.c.channel_id)},
+            **{"patient_kind": None, "patient_masked": None, "patient_number": None},
+        },
     ),
     PersonalColumns(dials.c.callback_id, {"phone": "", "phone_mobile": False}),
     PersonalColumns(

@@ -161,6 +161,9 @@ calls = Table(
     Column("at", Instant, nullable=False),
     Column("phone", String(20)),
     Column("phone_mobile", Boolean),
+    Column("patient_kind", String(16)),  # of an incomplete call in which an identity number was keyed
+    Column("patient_masked", String(11)),
+    Column("patient_number", LargeBinary),  # sealed by the vault
     Column("step", String(16)),
     Column("why", String(16)),
     Column("incomplete", Boolean, nullable=False),

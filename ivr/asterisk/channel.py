@@ -50,10 +50,14 @@ class CallerId:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The digits a caller keyed, and what ended the input. The repr shows only how many digits."""
+    """The digits a caller keyed, and what ended the input. The repr shows only how many digits.
+
+    `restarted`: the caller pressed '*' to start over, so earlier digits no longer count.
+    """
 
     digits: str
     ended: Literal["complete", "hash", "timeout", "silence"]
+    restarted: bool = False
 
     def __repr__(self) -> str:
         return f"Keys({len(self.digits)} digits, {self.ended})"

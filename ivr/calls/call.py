@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import cycle
-from typing import Final
+from statistics import median
+from typing import Final, TypeVar
 
 import structlog
 
 from desk.callbacks.model import CallKey, IncompleteStep
+from desk.numbers.identity_number import IdentityNumber
 from ivr.asterisk.channel import CallerId as CallerId
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.channel import Keys as Keys
-from ivr.asterisk.errors import AriError, AriTimeout, AriUnavailable, ChannelGone, NotInStasis
+from ivr.asterisk.errors import AriError, AriTimeout, ChannelGone, NotInStasis
 from ivr.calls.errors import CallerHungUp as CallerHungUp
 from ivr.calls.errors import CallReleased, PromptFailed
-from ivr.calls.playback import HeldLine, Playback, held_ids, playback_ids, resolve, stop_playback, stop_recording
+from ivr.calls.key_buffer import KeyBuffer
+from ivr.calls.playback import resolve, stop_recording
+from ivr.calls.player import MOST_AT_ONCE, Player
+from ivr.calls.player import SOUNDS as SOUNDS
 from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-SOUNDS: Final = "innringing"
-KEYS: Final = frozenset("0123456789*#")
-CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before we ask Asterisk if it still plays
-CHECK_EVERY: Final = 5.0
-LONGEST_PLAYBACK: Final = 90.0
-MOST_AT_ONCE: Final = 10  # prompts in one playback
-LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
+LONGEST_SETTLE: Final = 1.6
+PACES: Final = 1.5  # how many of a caller's usual gaps between keys we wait for a surplus key
+MOST_KEYED: Final = 36  # keys in one answer, surplus keys included
 RECORDING_GRACE: Final = 5.0  # seconds to wait for the event that ends a recording, before we stop it ourselves
-LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
 class Call:
@@ -69,24 +69,17 @@ class Call:
         self.may_leave = False
         """Whether Asterisk may still carry out our request to send the caller into the dialplan."""
         self.interrupted_at: IncompleteStep | None = None
+        self.identity: IdentityNumber | None = None
+        """The identity number keyed in this call. It is kept with an incomplete call."""
         self.key_tone = False
         """Whether to play a soft tone for each accepted key."""
         self._channel = channel
-        self._sounds = sounds
-        self._lengths = lengths or {}
         self._rescue = RescueTimer(channel, gone=self.ended, left=rescued_in)
-        self._playback_ids = cycle(playback_ids(channel.id))
-        self._held = HeldLine(channel, sounds=sounds, rescue=self._rescue)
-        self._keys: deque[str] = deque()
-        self._key_waiter: asyncio.Future[None] | None = None
-        self._playback: Playback | None = None
+        self._player = Player(channel, sounds=sounds, lengths={} if lengths is None else lengths, rescue=self._rescue)
+        self._keys = KeyBuffer()
         self._recording: tuple[str, asyncio.Future[str]] | None = None  # name, and how it ended: done, lost, gone
-        self._number_ended_at = float("-inf")
-        self._stray_until = float("-inf")
-        self._stray_seconds = 0.0
         self._gone = False
         self._released = False
-        self._unattended = False
         self._confirming = 0
         self._waits = 0
         self._idle_since = asyncio.get_running_loop().time()
@@ -104,24 +97,27 @@ class Call:
     @property
     def attended(self) -> bool:
         """Whether we stay until the end of the call. False while Asterisk finishes a confirmation by itself."""
-        return not self._unattended
+        return self._player.attended
 
     @contextmanager
-    def at(self, step: IncompleteStep) -> Iterator[None]:
-        """Mark a part of the conversation, so that a hang-up inside it is recorded with this step."""
+    def at(self, step: IncompleteStep, *, before_keys: IncompleteStep | None = None) -> Iterator[None]:
+        """Mark a part of the conversation, so that a hang-up inside it is recorded with this step.
+
+        `before_keys` is the step of a caller who has pressed no key in this call.
+        """
         self._confirming += step is IncompleteStep.CONFIRMATION
         try:
             yield
         except Exception:
-            self.interrupted_at = self.interrupted_at or step  # the innermost step wins
+            reached = step if self._keys.any_pressed or before_keys is None else before_keys
+            self.interrupted_at = self.interrupted_at or reached  # the innermost step wins
             raise
         finally:
             self._confirming -= step is IncompleteStep.CONFIRMATION
 
     async def stop_orphans(self) -> None:
         """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
-        ids = (*playback_ids(self._channel.id), *held_ids(self._channel.id))
-        await asyncio.gather(*(stop_playback(self._channel, each) for each in ids))
+        await self._player.stop_orphans()
 
     async def play(self, *prompts: str, barge_in: bool = False, required: bool = False) -> None:
         """Play prompts to their end. With `barge_in` a key ends or skips them. A failed prompt is logged.
@@ -131,68 +127,80 @@ class Call:
         self._check()
         for first in range(0, len(prompts), MOST_AT_ONCE):
             if not (barge_in and self._keys):
-                played = await self._play_in_one(*prompts[first : first + MOST_AT_ONCE], barge_in=barge_in)
+                played = await self._play(prompts[first : first + MOST_AT_ONCE], barge_in=barge_in)
                 if required and not played:
                     raise PromptFailed
 
-    async def _play_in_one(self, *prompts: str, barge_in: bool) -> bool:
-        """Play prompts as one playback. False when it failed."""
-        await self._held.let_go()
-        if self._unattended:
-            self._rescue.renew(self._length(prompts))  # waiting for it would be waiting for what plays
-        else:
-            await self._command(self._rescue.cover(self._length(prompts)))
-        playback = Playback(next(self._playback_ids), barge_in, asyncio.get_running_loop().create_future())
-        self._playback = playback  # set before the request: the end event may arrive before the response
-        try:
-            media = [f"sound:{self._sounds}/{prompt}" for prompt in prompts]
-            try:
-                await self._command(self._channel.play(playback.id, media, self.language))
-            except AriUnavailable:
-                raise
-            except AriError as error:
-                log.error("Could not play a prompt", prompts=prompts, error=str(error))
-                return False
-            with self._occupied():
-                outcome = "unattended" if self._unattended else await self._playback_end(playback)
-        finally:
-            self._playback = None
-        if outcome == "key":
-            if self.key_tone:
-                await self._held.hold(self.language)
-            await stop_playback(self._channel, playback.id)
-        elif outcome == "failed":
-            log.error("Could not play a prompt", prompts=prompts, error="playback failed")
-        self._check()
-        return outcome != "failed"
+    async def ask(
+        self,
+        *prompts: str,
+        digits: int,
+        first: float,
+        between: float,
+        alone: Collection[str] = (),
+        lone: float = LONE_KEY,
+        settle: float = 0.0,
+        deaf: int = 0,
+    ) -> Keys:
+        """Play prompts until the first key, and collect the answer. See `collect`.
 
-    async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
+        The wait for the first key is silence in the same playback: where a playback ends during a key press, Asterisk
+        reports the key twice. Keys during the first `deaf` prompts end nothing, but are kept.
+        """
+        self._check()
+        for start in range(0, len(prompts), MOST_AT_ONCE):
+            words, deaf_words = prompts[start : start + MOST_AT_ONCE], prompts[start:deaf]
+            if self._keys and not deaf_words:
+                break
+            is_last = start + MOST_AT_ONCE >= len(prompts)
+            await self._play(words, barge_in=True, deaf_words=deaf_words, then=first if is_last else None)
+        if not self.attended:
+            return Keys("", "silence")
+        waits = first if self._keys or not prompts else 0.0  # a caller who starts over gets the whole time again
+        return await self.collect(digits=digits, first=waits, between=between, alone=alone, lone=lone, settle=settle)
+
+    async def collect(
+        self,
+        *,
+        digits: int,
+        first: float,
+        between: float,
+        alone: Collection[str] = (),
+        lone: float = LONE_KEY,
+        settle: float = 0.0,
+    ) -> Keys:
         """Collect up to `digits` keys. Wait `first` seconds for the first key and `between` seconds for each next one.
 
         '#' ends the input and '*' restarts it. Buffered keys come first. After one of `alone` (input with a meaning of
-        its own, such as «0» or «113») the wait for the next key is at most LONE_KEY seconds.
+        its own, such as «0» or «113») the wait for the next key is at most `lone` seconds. With `settle` the answer
+        includes surplus keys: those that follow within that time, or longer for a caller who keys slowly. A
+        caller who hangs up during that wait has answered.
         """
-        keyed = ""
-        while len(keyed) < digits:
-            wait = min(between, LONE_KEY) if keyed in alone else between
-            match await self._next_key(wait if keyed else first):
+        keyed, is_restarted, gaps = "", False, list[float]()
+        while len(keyed) < MOST_KEYED:
+            full = len(keyed) >= digits
+            if full and not settle:
+                break
+            wait = first if not keyed else min(between, lone) if keyed in alone else between
+            if full:
+                wait = max(settle, min(LONGEST_SETTLE, PACES * median(gaps or [0.0])))
+            began = asyncio.get_running_loop().time()
+            match await self._next_key(wait, or_hang_up=full):
+                case None if full:
+                    break
                 case None:
-                    return Keys(keyed, "timeout" if keyed else "silence")
+                    return Keys(keyed, "timeout" if keyed else "silence", is_restarted)
                 case "#":
                     await self._sound_key(last=True)
-                    return Keys(keyed, "hash")
+                    return Keys(keyed, "complete" if full else "hash", is_restarted)
                 case "*":
-                    keyed = ""
+                    keyed, is_restarted = "", True
                 case key:
+                    gaps += [asyncio.get_running_loop().time() - began] if keyed else []
                     keyed += key
-            await self._sound_key(last=len(keyed) == digits)
-        self._number_ended()
-        return Keys(keyed, "complete")
-
-    async def ask(self, *prompts: str, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
-        """Play prompts until the first key, and collect the answer."""
-        await self.play(*prompts, barge_in=True)
-        return await self.collect(digits=digits, first=first, between=between, alone=alone)
+            await self._sound_key(last=len(keyed) >= digits)
+        self._keys.number_ended()
+        return Keys(keyed, "complete", is_restarted)
 
     async def record(self, name: str, *, longest: int, silence: int) -> None:
         """Record the caller. Ends after `longest` seconds, `silence` silent seconds, or any key.
@@ -225,16 +233,14 @@ class Call:
         Keys within `stray` seconds from now, or from the last such key, are dropped too: a surplus digit belongs to
         the previous number and does not answer the next question.
         """
-        self._keys.clear()
-        self._stray_seconds = stray
-        self._stray_until = asyncio.get_running_loop().time() + stray
+        self._keys.forget(stray=stray)
 
     async def hangup(self) -> None:
         """Hang up, or let Asterisk do so after the receipt. Does nothing if the caller has already hung up."""
         if self._gone:
             return
         try:
-            await (self._channel.finish() if self._unattended else self._channel.hangup())
+            await (self._channel.hangup() if self.attended else self._channel.finish())
         except AriError as error:
             log.info("Could not hang up a channel", error=str(error))
         self.ended()
@@ -263,32 +269,19 @@ class Call:
 
     def keep_from_rescue(self) -> None:
         """Postpone the dialplan's rescue of this caller, unless a prompt or a recording has done so. Never blocks."""
-        if (
-            not (self._gone or self._released or self._unattended)
-            and self._playback is None
-            and self._recording is None
-        ):
+        ours = self.attended and not (self._gone or self._released)
+        if ours and not self._player.is_playing and self._recording is None:
             self._rescue.renew()
 
     def key_pressed(self, key: str) -> None:
         """Buffer a key that the caller pressed, and stop the current prompt if it allows barge-in."""
-        if key not in KEYS:  # DTMF has A to D, telephones do not
+        if not self._keys.press(key):
             return
-        if key == "#" and asyncio.get_running_loop().time() - self._number_ended_at < LATE_HASH:
-            self._number_ended_at = float("-inf")  # it ends a number that was already complete
-            return
-        if asyncio.get_running_loop().time() < self._stray_until:
-            self._stray_until = asyncio.get_running_loop().time() + self._stray_seconds
-            return
-        self._keys.append(key)
-        if self._playback and self._playback.barge_in:
-            resolve(self._playback.outcome, "key")
-        resolve(self._key_waiter, None)
+        self._player.key_pressed()
 
     def playback_finished(self, playback_id: str, state: str) -> None:
         """Handle the end of a playback. `state` is done, failed or cancelled. Earlier playbacks are ignored."""
-        if self._playback and self._playback.id == playback_id:
-            resolve(self._playback.outcome, state)
+        self._player.finished(playback_id, state)
 
     def recording_ended(self, name: str) -> None:
         """Handle the end of a recording. Its file is complete."""
@@ -299,8 +292,7 @@ class Call:
         """Handle a lost connection to Asterisk: the awaited event may have been missed."""
         if self._recording:
             resolve(self._recording[1], "lost")
-        if self._playback:
-            resolve(self._playback.outcome, "lost")
+        self._player.give_up("lost")
 
     def release(self) -> None:
         """Let go of the caller, because this process stops. Never blocks.
@@ -309,8 +301,8 @@ class Call:
         itself. Any other caller stays in the application, for the next controller or for the dialplan's rescue.
         """
         if self._confirming and not self._gone:
-            self._unattended = True
-            resolve(self._playback.outcome if self._playback else None, "unattended")
+            self._player.leave_alone()
+            self._keys.close()
             return
         self._released = True
         self._resolve_all("gone")
@@ -321,50 +313,35 @@ class Call:
         self._resolve_all("gone")
 
     def _resolve_all(self, outcome: str) -> None:
-        if self._playback:
-            resolve(self._playback.outcome, outcome)
+        self._player.give_up(outcome)
         if self._recording:
             resolve(self._recording[1], outcome)
-        resolve(self._key_waiter, None)
+        self._keys.close()
 
-    def _length(self, prompts: Collection[str]) -> float:
-        return sum(self._lengths.get(f"{self.language}/{prompt}", LONGEST_PROMPT) for prompt in prompts)
+    async def _play(
+        self,
+        prompts: Sequence[str],
+        *,
+        barge_in: bool,
+        deaf_words: Sequence[str] = (),
+        then: float | None = None,
+    ) -> bool:
+        """Play one list of prompts. `then`: seconds of silence after them. False when it failed."""
+        playing = self._player.play(
+            prompts, self.language, barge_in=barge_in, deaf_words=deaf_words, then=then, key_tone=self.key_tone
+        )
+        with self._occupied():
+            return await self._command(playing)
 
-    async def _playback_end(self, playback: Playback) -> str:
-        """Wait for the end of a playback. Without an event, ask Asterisk; after LONGEST_PLAYBACK, stop it."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + LONGEST_PLAYBACK
-        wait = CHECK_AFTER
-        while loop.time() < deadline:
-            done, _ = await asyncio.wait((playback.outcome,), timeout=wait)
-            if done:
-                return playback.outcome.result()
-            try:
-                if not await self._channel.playing(playback.id):
-                    return "lost"
-            except AriError:
-                return "lost"
-            wait = CHECK_EVERY
-        log.error("A prompt did not end in time")
-        await stop_playback(self._channel, playback.id)
-        return "lost"
-
-    async def _next_key(self, seconds: float) -> str | None:
-        self._check()
-        if not self._keys:
-            self._key_waiter = asyncio.get_running_loop().create_future()
-            with self._occupied():
-                await asyncio.wait((self._key_waiter,), timeout=seconds)
-            self._key_waiter = None
+    async def _next_key(self, seconds: float, *, or_hang_up: bool) -> str | None:
+        """Return the next key, None after `seconds`; with `or_hang_up` also when the caller is gone."""
+        if self.attended and not (or_hang_up and self._gone):
             self._check()
-        if not self._keys:
-            return None
-        return self._keys.popleft()
-
-    async def _sound_key(self, *, last: bool) -> None:
-        """Play a tone for the key just taken, unless more keys are buffered; then silence, unless it is the `last`."""
-        if self.key_tone and not self._keys:
-            await self._held.hold(self.language, tone=True, silence=not last)
+            with self._occupied():
+                await self._keys.wait(seconds)
+        if not or_hang_up:
+            self._check()
+        return self._keys.take()
 
     @contextmanager
     def _occupied(self) -> Iterator[None]:
@@ -375,23 +352,23 @@ class Call:
             self._waits -= 1
             self._idle_since = asyncio.get_running_loop().time()
 
-    def _number_ended(self) -> None:
-        """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""
-        if not self._keys:
-            self._number_ended_at = asyncio.get_running_loop().time()
-        elif self._keys[0] == "#":
-            self._keys.popleft()
+    async def _sound_key(self, *, last: bool) -> None:
+        if self.key_tone and not self._keys:
+            await self._player.sound_key(self.language, last=last)
 
     async def stop_recording(self, name: str) -> None:
         """Stop a recording, if it is in progress. Its file is kept."""
         await stop_recording(self._channel, name)
 
-    async def _command(self, command: Awaitable[None]) -> None:
+    async def _command(self, command: Awaitable[T]) -> T:
         try:
-            await command
+            result = await command
         except (ChannelGone, NotInStasis):
             self.ended()
+            self._check()
+            raise
         self._check()
+        return result
 
     def _check(self) -> None:
         if self._released:

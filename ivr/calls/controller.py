@@ -17,7 +17,6 @@ from structlog.contextvars import bound_contextvars
 from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
 from desk.departments.departments import Department, Departments
-from desk.departments.errors import DepartmentNotFound
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
@@ -263,7 +262,9 @@ class Controller:
         try:
             phone = self._phone(call)
             step = call.interrupted_at or IncompleteStep.WELCOME
-            record = self._registration.record_call(CALLER, call.key, call.department, phone=phone, step=step, why=why)
+            record = self._registration.record_call(
+                CALLER, call.key, call.department, phone=phone, step=step, why=why, patient=call.identity
+            )
             await asyncio.shield(record)
         except DeskError as error:
             log.error("Could not record an incomplete call", error=error.id)
@@ -272,11 +273,7 @@ class Controller:
 
     def _phone(self, call: Call) -> PhoneNumber | None:
         try:
-            allow_foreign = self._departments().get(call.department).allow_foreign
-        except DepartmentNotFound:
-            allow_foreign = False
-        try:
-            return parse_phone(call.caller.number, allow_foreign=allow_foreign)
+            return parse_phone(call.caller.number, allow_foreign=True)
         except InvalidPhone:
             return None
 

@@ -29,6 +29,7 @@ class CallDesk(Protocol):
         phone: PhoneNumber | None,
         step: IncompleteStep,
         why: WhyEnded = WhyEnded.HUNG_UP,
+        patient: IdentityNumber | None = None,
     ) -> None: ...
 
     async def find_registration(self, by: Actor, /, call: CallKey) -> RegistrationResult | None: ...

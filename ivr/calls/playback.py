@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 IDS_IN_TURN: Final = 4
 """How many ids a channel's playbacks have. Each playback has ended before its id's turn comes again."""
 KEY_TONE: Final = "key_tone"
-PAUSE: Final = "pause"
-HELD_PAUSES: Final = 40  # pauses after a key tone, longer than any wait for the next key
-HELD_SECONDS: Final = 10.0  # that those pauses last
+HOLD: Final = "hold"  # silence that keeps a playback going while keys are awaited
+HOLD_SECONDS: Final = 5.0
+HELD: Final = 2  # silences after a key tone, longer than any wait for the next key
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class Playback:
 
     id: str
     barge_in: bool
+    deaf_until: float
     outcome: asyncio.Future[str]  # "done", "failed", "cancelled" from Asterisk; "key", "lost", "gone" from the call
 
 
@@ -48,10 +49,10 @@ class HeldLine:
 
     async def hold(self, language: str, *, tone: bool = False, silence: bool = True) -> None:
         """Queue a tone and silence first, then stop the previous ones."""
-        sounds = (*((KEY_TONE,) if tone else ()), *((PAUSE,) * HELD_PAUSES if silence else ()))
+        sounds = (*((KEY_TONE,) if tone else ()), *((HOLD,) * HELD if silence else ()))
         before, own = self._playing, next(self._ids)
         self._playing = own if silence else None
-        self._rescue.renew(HELD_SECONDS)
+        self._rescue.renew(HELD * HOLD_SECONDS)
         try:
             await self._channel.play(own, [f"sound:{self._sounds}/{sound}" for sound in sounds], language)
         except AriError as error:  # if the caller or Asterisk is gone, the next await raises

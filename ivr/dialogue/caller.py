@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from desk.access.actor import CALLER
-from desk.callbacks.model import IncompleteStep, WhyEnded
+from desk.callbacks.model import IncompleteStep, RegistrationResult, WhyEnded
 from desk.clock import Clock, SystemClock
 from desk.departments.choice import Choice
 from desk.departments.departments import Department
@@ -19,19 +19,22 @@ from desk.settings.numbers import NumberSettings
 from ivr.calls.call import Call
 from ivr.calls.desk import CallDesk, RepeatCallerDesk
 from ivr.calls.recording import Recorder
+from ivr.dialogue.context import CallContext
+from ivr.dialogue.identity import IdentityRules, ask_identity
+from ivr.dialogue.phone import PHONE_PROBLEMS, ask_phone, own_number
+from ivr.dialogue.receipt import give_receipt
 from ivr.dialogue.recording import say_what_it_is_about
 from ivr.dialogue.second_call import announce_standing
 from ivr.dialogue.simple_questions import answer_questions
-from ivr.dialogue.speech import choice_offer, receipt
+from ivr.dialogue.speech import choice_offer
 from ivr.dialogue.steps import (
     ChoiceRequest,
     LanguageRequest,
     LoneKeys,
+    Patience,
     SwitchboardRequest,
     UrgentRequest,
-    ask_identity,
-    ask_phone_number,
-    own_number,
+    choose,
 )
 from ivr.prompts.keys import Prompt
 
@@ -41,15 +44,16 @@ SYSTEM_CLOCK: Final = SystemClock()
 MOST_LANGUAGES: Final = 4
 """After this many changes the language keys are ignored, so that no call loops forever."""
 
+FIRST_OFFER: Final = Patience(first=2, between=2)
+"""How long the welcome waits for a key where no number is asked for."""
+
 
 @dataclass(frozen=True)
 class _Rules:
     """The rules of this call. `choice` is the department's, while it is still offered. `welcomed`: skip the welcome."""
 
     department: Department
-    allow_test: bool
-    allow_h: bool
-    allow_foreign: bool
+    identity: IdentityRules
     choice: Choice | None
     recorder: Recorder | None = None
     languages_left: int = MOST_LANGUAGES
@@ -66,11 +70,10 @@ class _Rules:
 
     def lone(self, language: str, *, asking_identity: bool) -> LoneKeys:
         """Return the lone keys: the choice where it is offered, and the urgent line at every question."""
-        offered = asking_identity or not self.asks_identity
         return LoneKeys(
             languages=language_keys(self.department, language) if self.languages_left else {},
-            choice=self.choice is not None and (offered or self.choice.urgent),
-            offer=self.offer if offered else (),
+            choice=self.choice is not None and (asking_identity or self.choice.urgent),
+            offer=self.offer if asking_identity else (),
         )
 
 
@@ -91,53 +94,59 @@ async def request_callback(
     """
     call.language = department.languages[0]
     call.key_tone = department.key_tone
+    context = CallContext(call, department, registration, callers, clock)
     rules = _Rules(
         department,
-        allow_test=numbers.allow_test,
-        allow_h=numbers.enable_h_numbers,
-        allow_foreign=numbers.allow_foreign or department.allow_foreign,
+        IdentityRules(
+            required=department.identity == "required",
+            allow_test=numbers.allow_test,
+            allow_h=numbers.enable_h_numbers,
+        ),
         choice=department.choice,
         recorder=recorder if department.recording else None,
     )
-    if call.recovered:
-        if await _receipt_again(call, registration, rules, clock):
-            return
-        rules = replace(rules, welcomed=True)
     try:
-        await _until_requested(call, registration, callers, rules, clock)
+        if call.recovered:
+            if await _receipt_again(context, rules):
+                return
+            rules = replace(rules, welcomed=True)
+        await _until_requested(context, rules)
     except SwitchboardRequest:
-        await _switchboard(call, registration, rules, WhyEnded.ASKED_FOR_PERSON)
+        await _switchboard(context, WhyEnded.ASKED_FOR_PERSON)
     except UrgentRequest as request:
-        await _urgent(call, registration, rules, emergency=request.emergency)
+        await _urgent(context, emergency=request.emergency)
 
 
-async def _receipt_again(call: Call, registration: CallDesk, rules: _Rules, clock: Clock) -> bool:
+async def _receipt_again(context: CallContext, rules: _Rules) -> bool:
     """Resume a recovered call. A caller who is registered hears the receipt, after anything that still plays.
 
     Returns False for the others, after one short sentence.
     """
+    call = context.call
     try:
-        result = await registration.find_registration(CALLER, call.key)
+        stored = await context.registration.find_registration(CALLER, call.key)
     except DeskError as error:
         log.error("Could not read what a recovered call had stored", error=error.id)
-        result = None
-    if result is None:
+        stored = None
+    if stored is None:
         await call.stop_orphans()
         await call.play(Prompt.RECOVERED)
         return False
     if rules.recorder:
-        await call.stop_recording(rules.recorder.name_of(result.callback.id))
-    await call.play(*receipt(result, rules.department, known_person=False, now=clock.now()), required=True)
+        await call.stop_recording(rules.recorder.name_of(stored.callback.id))
+    if stored.created or stored.callback.call_count == 1:
+        await give_receipt(context, stored, rules.lone(call.language, asking_identity=False))
+    else:  # it may be someone else's callback, so nothing of it is said
+        await call.play(Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, Prompt.MAY_HANG_UP, required=True)
     return True
 
 
-async def _until_requested(
-    call: Call, registration: CallDesk, callers: RepeatCallerDesk, rules: _Rules, clock: Clock
-) -> None:
+async def _until_requested(context: CallContext, rules: _Rules) -> None:
     """Run the request. Start over in another language, and after the answers to simple questions."""
+    call = context.call
     while True:
         try:
-            await _requested(call, registration, callers, rules, clock)
+            await _requested(context, rules)
             return
         except LanguageRequest as request:
             call.language = request.language
@@ -150,7 +159,7 @@ async def _until_requested(
         if choice is None or choice.urgent:
             raise UrgentRequest(emergency=False)
         call.interrupted_at = None
-        if not await answer_questions(call, registration, choice, rules.department.slug, _own_number(call, rules)):
+        if not await answer_questions(call, context.registration, choice, context.department.slug, context.own_number):
             return
         rules = replace(rules, choice=None, welcomed=True)
 
@@ -165,107 +174,99 @@ def language_keys(department: Department, current: str) -> Mapping[str, str]:
     return {key: language for key, language in wanted.items() if language in offered}
 
 
-async def _requested(
-    call: Call, registration: CallDesk, callers: RepeatCallerDesk, rules: _Rules, clock: Clock
-) -> None:
-    patient = await _opening(call, rules)
+async def _requested(context: CallContext, rules: _Rules) -> None:
+    """Ask who is calling, store the callback with the number they call from, and give the receipt."""
+    call = context.call
+    call.identity = patient = await _opening(call, rules)
+    lone = rules.lone(call.language, asking_identity=False)
     try:
-        with call.at(IncompleteStep.PHONE):
-            if await _on_list_already(call, callers, rules, patient, clock):
-                return
-            lone = rules.lone(call.language, asking_identity=False)
-            phone = await ask_phone_number(call, allow_foreign=rules.allow_foreign, lone=lone)
-            if phone is None:
-                await _switchboard(call, registration, rules, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
-                return
+        standing = await context.callers.rang_again(
+            CALLER, call.key, rules.department.slug, patient, context.own_number, language=call.language
+        )
+        if standing:
+            with call.at(IncompleteStep.CONFIRMATION):
+                await announce_standing(context, standing, lone)
+            return
+        phone = await _number_to_call(context, lone)
+        if phone is None:
+            await _switchboard(context, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
+            return
         with call.at(IncompleteStep.CONFIRMATION):
-            slug = rules.department.slug
-            result = await registration.register(CALLER, call.key, slug, patient, phone, language=call.language)
-            # Speak a new promise relative to its storage time, so that the caller hears exactly what was stored.
-            now = result.callback.created_at if result.created else clock.now()
-            prompts = receipt(result, rules.department, known_person=patient is not None, now=now)
-            await call.play(*prompts, required=True)
-        if rules.recorder and result.created and not result.spooled and call.attended:  # a recording belongs to a row
-            await say_what_it_is_about(call, rules.recorder, result.callback.id)
+            stored = await _store(context, patient, phone)
+            await give_receipt(context, stored, lone)
+        if rules.recorder and stored.created and not stored.spooled and call.attended:  # a recording belongs to a row
+            await say_what_it_is_about(call, rules.recorder, stored.callback.id)
     except DeskError as error:  # nothing is stored, so the caller gets no receipt
         log.error("Could not store a callback", error=error.id)
-        await _switchboard(call, registration, rules, WhyEnded.TROUBLE, Prompt.STORAGE_DOWN)
+        await _switchboard(context, WhyEnded.TROUBLE, Prompt.STORAGE_DOWN)
 
 
 async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
     """Play the welcome and ask for the identity number, if the department uses it. The choice is offered last."""
-    with call.at(IncompleteStep.WELCOME):
-        welcome = () if rules.welcomed else (Prompt.WELCOME, Prompt.EMERGENCY)
-        question = (Prompt.ASK_IDENTITY, *rules.offer) if rules.asks_identity else ()
-        await call.play(*welcome, *question, barge_in=True)
+    welcome = () if rules.welcomed else (Prompt.WELCOME, Prompt.EMERGENCY)
     if not rules.asks_identity:
+        with call.at(IncompleteStep.WELCOME):
+            await choose(
+                call, *welcome, *rules.offer, patience=FIRST_OFFER, lone=rules.lone(call.language, asking_identity=True)
+            )
         return None
-    with call.at(IncompleteStep.IDENTITY):
-        return await ask_identity(
-            call,
-            required=rules.department.identity == "required",
-            allow_test=rules.allow_test,
-            allow_h=rules.allow_h,
-            lone=rules.lone(call.language, asking_identity=True),
-        )
-
-
-async def _on_list_already(
-    call: Call, callers: RepeatCallerDesk, rules: _Rules, patient: IdentityNumber | None, clock: Clock
-) -> bool:
-    """Add the call to this caller's open callback, if there is one, and say its status."""
-    phone = _own_number(call, rules)
-    slug = rules.department.slug
-    standing = await callers.rang_again(CALLER, call.key, slug, patient, phone, language=call.language)
-    if standing is None:
-        return False
-    await announce_standing(
-        call,
-        callers,
-        rules.department,
-        standing,
-        allow_foreign=rules.allow_foreign,
-        lone=rules.lone(call.language, asking_identity=False),
-        clock=clock,
+    question = (*welcome, Prompt.ASK_IDENTITY, *rules.offer)
+    return await ask_identity(
+        call, *question, rules=rules.identity, lone=rules.lone(call.language, asking_identity=True)
     )
-    return True
 
 
-def _own_number(call: Call, rules: _Rules) -> PhoneNumber | None:
+async def _number_to_call(context: CallContext, lone: LoneKeys) -> PhoneNumber | None:
+    """Return the number the caller calls from, or ask for one where it is withheld or unusable."""
     try:
-        return own_number(call, allow_foreign=rules.allow_foreign)
-    except InvalidPhone:
-        return None
+        return own_number(context.call)
+    except InvalidPhone as refused:
+        reason = PHONE_PROBLEMS[refused.problem]
+    with context.call.at(IncompleteStep.PHONE):
+        return await ask_phone(context.call, reason, lone=lone)
 
 
-async def _urgent(call: Call, registration: CallDesk, rules: _Rules, *, emergency: bool) -> None:
+async def _store(context: CallContext, patient: IdentityNumber | None, phone: PhoneNumber) -> RegistrationResult:
+    call = context.call
+    register = context.registration.register
+    return await register(CALLER, call.key, context.department.slug, patient, phone, language=call.language)
+
+
+async def _urgent(context: CallContext, *, emergency: bool) -> None:
     """Transfer the caller at once, at any hour: to the urgent line, or to the switchboard where there is none."""
     reason = (Prompt.EMERGENCY,) if emergency else ()
-    if not rules.department.has_urgent_line:
-        await _switchboard(call, registration, rules, WhyEnded.URGENT, *reason)
+    if not context.department.has_urgent_line:
+        await _switchboard(context, WhyEnded.URGENT, *reason)
         return
     try:
-        await call.play(*reason, Prompt.TO_URGENT_LINE)
-        await call.to_urgent_line()
+        await context.call.play(*reason, Prompt.TO_URGENT_LINE)
+        await context.call.to_urgent_line()
     finally:
-        await _keep(call, registration, rules, WhyEnded.URGENT)
+        await _keep(context, WhyEnded.URGENT)
 
 
-async def _switchboard(call: Call, registration: CallDesk, rules: _Rules, why: WhyEnded, *reason: str) -> None:
+async def _switchboard(context: CallContext, why: WhyEnded, *reason: str) -> None:
     """Say the reason, transfer the caller to the switchboard, and record the call for the department."""
     try:
-        await call.play(*reason, Prompt.TO_SWITCHBOARD)
-        await call.to_switchboard()
+        await context.call.play(*reason, Prompt.TO_SWITCHBOARD)
+        await context.call.to_switchboard()
     finally:
-        await _keep(call, registration, rules, why)
+        await _keep(context, why)
 
 
-async def _keep(call: Call, registration: CallDesk, rules: _Rules, why: WhyEnded) -> None:
+async def _keep(context: CallContext, why: WhyEnded) -> None:
     """Record the call for the department, with the reason why it was transferred."""
+    call = context.call
     step = call.interrupted_at or IncompleteStep.PHONE
     try:
-        await registration.record_call(
-            CALLER, call.key, rules.department.slug, phone=_own_number(call, rules), step=step, why=why
+        await context.registration.record_call(
+            CALLER,
+            call.key,
+            context.department.slug,
+            phone=context.own_number,
+            step=step,
+            why=why,
+            patient=call.identity,
         )
     except DeskError as error:
         log.error("Could not record a transferred call", error=error.id)

@@ -1,87 +1,54 @@
-"""A call from someone with an open callback: its status, and how to cancel it or change its number."""
+"""A call from someone with an open callback: its status, and how to change its number or say that it is not needed."""
 
 from typing import Final
 
 from desk.access.actor import CALLER
 from desk.callbacks.model import RegistrationResult
 from desk.callbacks.repeat_callers import Standing
-from desk.clock import Clock
-from desk.departments.departments import Department
 from desk.inquiries.model import Status
-from ivr.calls.call import Call
-from ivr.calls.desk import RepeatCallerDesk
-from ivr.dialogue.speech import (
-    brief_standing_prompts,
-    callback_number_prompts,
-    full_standing_prompts,
-    receipt,
-    sms_prompts,
-)
-from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, ask_another_number, pressed
+from ivr.dialogue.context import OFFER, CallContext
+from ivr.dialogue.receipt import change_number, give_receipt
+from ivr.dialogue.speech import brief_standing_prompts, full_standing_prompts
+from ivr.dialogue.steps import ANOTHER_KEY, NO_NEED_KEY, LoneKeys, choose
 from ivr.prompts.keys import Prompt
 
-CHOICE: Final = Patience(first=6, between=6)
 MOST_ASKED: Final = 3
 
 
-async def announce_standing(
-    call: Call,
-    callers: RepeatCallerDesk,
-    department: Department,
-    standing: Standing,
-    *,
-    allow_foreign: bool,
-    lone: LoneKeys,
-    clock: Clock,
-) -> None:
-    """Say the status of the callback. A caller who keyed its identity number hears all and may cancel or change it.
+async def announce_standing(context: CallContext, standing: Standing, lone: LoneKeys) -> None:
+    """Say the status of the callback. A caller who keyed its identity number hears all and may change or decline it.
 
     Silence, or a hang-up at any point, leaves the callback open. Raises DeskError when a change could not be stored.
     """
-    now = clock.now()
-    if standing.callback.status is Status.CLOSED:  # this call was recovered after it cancelled the callback
-        await call.play(Prompt.CANCELLED)
+    call, now = context.call, context.clock.now()
+    if standing.callback.status is Status.CLOSED:  # this call was recovered after it declined the callback
+        await call.play(Prompt.DECLINED)
         return
-    if (
-        not standing.is_new_call and standing.callback.call_count == 1
-    ):  # this call was recovered after it stored the callback
-        stored = RegistrationResult(standing.callback, created=False)
-        await call.play(*receipt(stored, department, known_person=standing.known_person, now=now))
+    if not standing.is_new_call and standing.callback.call_count == 1:  # recovered after it stored the callback
+        await give_receipt(context, RegistrationResult(standing.callback, created=False), lone)
         return
     if not standing.known_person:
         await call.play(*brief_standing_prompts(standing))
         return
-    call.forget_keys(stray=STRAY_SECONDS)
-    prompts = full_standing_prompts(standing, department, now)
+    await call.play(*full_standing_prompts(standing, context.department, now))
     for _ in range(MOST_ASKED):
-        keys = await pressed(call, *prompts, Prompt.CANCEL_OR_CHANGE, digits=1, patience=CHOICE, lone=lone)
-        match keys.digits:
+        call.forget_keys()
+        match await choose(call, Prompt.CHANGE_OR_DECLINE, patience=OFFER, lone=lone):
             case "":
                 return
-            case "1":
-                await _cancel(call, callers, lone)
+            case str(key) if key == ANOTHER_KEY:
+                await change_number(context, lone)
                 return
-            case "2":
-                await _change_number(call, callers, allow_foreign=allow_foreign, lone=lone)
+            case str(key) if key == NO_NEED_KEY:
+                await _decline(context, lone)
                 return
-        prompts = []
 
 
-async def _cancel(call: Call, callers: RepeatCallerDesk, lone: LoneKeys) -> None:
-    """Cancel the callback after a second confirmation. A key that is held down or pressed twice counts once."""
-    call.forget_keys(stray=STRAY_SECONDS)
-    keys = await pressed(call, Prompt.CONFIRM_CANCEL, digits=1, patience=CHOICE, lone=lone)
-    if keys.digits != "1":
-        await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
+async def _decline(context: CallContext, lone: LoneKeys) -> None:
+    """Close the callback after a second confirmation. A key that is held down or pressed twice counts once."""
+    call = context.call
+    if await choose(call, Prompt.CONFIRM_DECLINE, patience=OFFER, lone=lone) != NO_NEED_KEY:
+        await call.play(Prompt.WE_RING_AS_TOLD, Prompt.MAY_HANG_UP)
         return
-    await callers.cancel(CALLER, call.key)
-    await call.play(Prompt.CANCELLED)
-
-
-async def _change_number(call: Call, callers: RepeatCallerDesk, *, allow_foreign: bool, lone: LoneKeys) -> None:
-    phone = await ask_another_number(call, allow_foreign=allow_foreign, lone=lone)
-    if phone is None:
-        await call.play(Prompt.STILL_ON_LIST, Prompt.MAY_HANG_UP)
-        return
-    changed = await callers.change_phone(CALLER, call.key, phone)
-    await call.play(*callback_number_prompts(phone), Prompt.PAUSE, *sms_prompts(changed), Prompt.MAY_HANG_UP)
+    await context.callers.cancel(CALLER, call.key)
+    await call.play(Prompt.DECLINED)

@@ -11,13 +11,13 @@ from desk.errors import DeskError
 from desk.numbers.phone_number import PhoneNumber
 from ivr.calls.call import Call
 from ivr.calls.desk import CallDesk
-from ivr.dialogue.steps import STRAY_SECONDS, LoneKeys, Patience, pressed
+from ivr.dialogue.steps import NO_NEED_KEY, LoneKeys, Patience, choose
 from ivr.prompts.keys import Prompt
 
 log = structlog.get_logger(__name__)
 
-ANSWER_PATIENCE: Final = Patience(first=8, between=8)
-MOST_ASKED: Final = 2
+ANSWER_PATIENCE: Final = Patience(first=4, between=4)
+STRAY_SECONDS: Final = 1.5
 
 
 async def answer_questions(
@@ -25,8 +25,8 @@ async def answer_questions(
 ) -> bool:
     """Play the answers, then ask if the caller still wants a callback. True if the request goes on.
 
-    The request goes on for a caller who presses 1, a wrong key or nothing. When the caller presses 2 or hangs up, the
-    call from `phone` is recorded as an answered call. Raises SwitchboardRequest on a lone 0.
+    The request goes on for a caller who presses nothing, or any other key than 2. When the caller presses 2 or hangs
+    up, the call from `phone` is recorded as an answered call. Raises SwitchboardRequest on a lone 0.
     """
     goes_on = False
     try:
@@ -45,12 +45,8 @@ async def _still_wanted(call: Call, choice: Choice) -> bool:
     question: list[str] = []
     for answer in choice.answers.values():
         question += [answer, Prompt.PAUSE]
-    for _ in range(MOST_ASKED):
-        keys = await pressed(call, *question, Prompt.STILL_RING, digits=1, patience=ANSWER_PATIENCE, lone=LoneKeys())
-        if keys.digits in ("1", "2"):
-            return keys.digits == "1"
-        question = []
-    return True
+    key = await choose(call, *question, Prompt.STILL_RING, patience=ANSWER_PATIENCE, lone=LoneKeys())
+    return key != NO_NEED_KEY
 
 
 async def _keep(call: Call, registration: CallDesk, department: str, phone: PhoneNumber | None) -> None:

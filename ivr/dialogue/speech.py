@@ -75,19 +75,14 @@ def phone_prompts(phone: PhoneNumber) -> list[str]:
     return list(chain.from_iterable([*group, str(Prompt.PAUSE)] for group in groups))[:-1]
 
 
-def read_back_prompts(phone: PhoneNumber) -> list[str]:
-    """«Vi ringer deg på 9 1 2, 3 4, 5 6 7. Vil du ha et annet nummer, tast én.»"""
-    return [*callback_number_prompts(phone), Prompt.PAUSE, Prompt.CHANGE_NUMBER]
-
-
 def callback_number_prompts(phone: PhoneNumber) -> list[str]:
     """«Vi ringer deg på 9 1 2, 3 4, 5 6 7.»"""
     return [Prompt.RING_NUMBER, Prompt.PAUSE, *phone_prompts(phone)]
 
 
-def too_short(keyed: int, should_be: Prompt) -> list[str]:
-    """«Jeg fikk ni siffer, det skal være elleve.»"""
-    return [Prompt.I_GOT, digits_keyed(keyed), should_be]
+def count_prompts(keyed: int, ending: Prompt) -> list[str]:
+    """«Jeg fikk ni siffer, det skal være elleve.» «Jeg fikk seks siffer. Tast resten.»"""
+    return [Prompt.I_GOT, digits_keyed(keyed), ending]
 
 
 def language_offers(languages: Mapping[str, str]) -> list[str]:
@@ -148,26 +143,22 @@ def _place(standing: Standing) -> str:
     return ahead(standing.ahead) if standing.ahead <= MOST_AHEAD_COUNTED else Prompt.AHEAD_MANY
 
 
-def receipt(
-    registration: RegistrationResult, department: Department, *, known_person: bool, now: datetime
-) -> list[str]:
-    """Build the receipt for a stored callback: we have it, when we call, and from which number.
+def receipt(stored: RegistrationResult, department: Department, *, now: datetime) -> list[str]:
+    """Build the receipt for a stored callback: we have it, which number we call, when, and from which number.
 
-    A caller who already had a callback hears the time only after keying the identity number (`known_person`), since
-    someone else may be using the phone. A broken promise is not repeated.
+    A caller who has keyed the number of an open callback hears the same: it must not show that there was one.
     """
-    callback = registration.callback
-    if registration.created or callback.call_count == 1:  # the first call, possibly a recovered one
-        later = [str(LATER[registration.later])] if registration.later else []
-        promise = _promise_announcement(callback.promise, department, now)
-        sms = sms_prompts(callback, also_sent=True)
-        return [Prompt.RECEIVED, *later, *promise, *sms, Prompt.MAY_HANG_UP]
-    if not known_person:
-        return [Prompt.ALREADY_ON_LIST, Prompt.WE_RING_AS_TOLD, *sms_prompts(callback), Prompt.MAY_HANG_UP]
+    callback = stored.callback
+    later = [str(LATER[stored.later])] if stored.later else []
+    sms = sms_prompts(callback, also_sent=True)
     if callback.promise.by <= now:
-        return [Prompt.ALREADY_ON_LIST, Prompt.DELAYED, Prompt.MAY_HANG_UP]
-    promise = _promise_announcement(callback.promise, department, now)
-    return [Prompt.ALREADY_ON_LIST, *promise, *sms_prompts(callback), Prompt.MAY_HANG_UP]
+        return [Prompt.RECEIVED, Prompt.RING_AGAIN_SOON, Prompt.PAUSE, *sms]
+    return [
+        *(Prompt.RECEIVED, *later, *callback_number_prompts(callback.phone), Prompt.PAUSE),
+        *promise_prompts(callback.promise, now),
+        *_from_hospital(department),
+        *sms,
+    ]
 
 
 def sms_prompts(callback: Callback, *, also_sent: bool = False) -> list[str]:
@@ -177,13 +168,8 @@ def sms_prompts(callback: Callback, *, also_sent: bool = False) -> list[str]:
 
 
 def _promise_announcement(promise: Promise, department: Department, now: datetime) -> Sequence[str]:
-    hospital = phone_prompts(department.hospital_number)
-    return [
-        Prompt.WE_RING,
-        *promise_prompts(promise, now),
-        Prompt.PAUSE,
-        Prompt.FROM_NUMBER,
-        Prompt.PAUSE,
-        *hospital,
-        Prompt.PAUSE,
-    ]
+    return [Prompt.WE_RING, *promise_prompts(promise, now), *_from_hospital(department)]
+
+
+def _from_hospital(department: Department) -> Sequence[str]:
+    return [Prompt.PAUSE, Prompt.FROM_NUMBER, Prompt.PAUSE, *phone_prompts(department.hospital_number), Prompt.PAUSE]

@@ -74,20 +74,20 @@ def always(keys: str) -> Callable[[int], CallerScript]:
     return lambda _: lambda question: CallerAnswer(keys)
 
 
-def first(
+def twice(
     keys: str, then: Callable[[int], CallerScript] = lambda person: knows(person)
 ) -> Callable[[int], CallerScript]:
-    """Press these keys at the first question, then follow another script."""
+    """Press a lone key at the first question, and again when asked to confirm it. Then follow another script."""
 
     def play(person: int) -> CallerScript:
         rest = then(person)
-        return lambda question: CallerAnswer(keys) if question.number == 0 else rest(question)
+        return lambda question: CallerAnswer(keys) if question.number < 2 else rest(question)
 
     return play
 
 
-def cancels(person: int) -> CallerScript:
-    return lambda question: CallerAnswer("1") if question.digits == 1 else knows(person)(question)
+def declines_callback(person: int) -> CallerScript:
+    return lambda question: CallerAnswer("2") if question.digits == 1 else knows(person)(question)
 
 
 def declines(_: int) -> CallerScript:
@@ -101,14 +101,14 @@ CALLERS = (
     SimulatedCaller("mistyping", "mistypes everything once", mistypes),
     SimulatedCaller("silent", "presses no keys", always("")),
     SimulatedCaller("withheld", "calls from a hidden number", knows, withheld=True),
-    SimulatedCaller("skipping", "skips the identity number with #", first("#")),
-    SimulatedCaller("person", "presses 0 to reach a person", always("0")),
-    SimulatedCaller("english", "presses 9 for English", first("9")),
-    SimulatedCaller("asking", "presses 5 for an answer, declines a callback", first("5", declines), needs="questions"),
-    SimulatedCaller("unsure", "presses 5 for an answer, wants a callback", first("5", cancels), needs="questions"),
-    SimulatedCaller("urgent", "presses 5 for the urgent line", first("5"), needs="urgent"),
+    SimulatedCaller("skipping", "skips the identity number with #", twice("#")),
+    SimulatedCaller("person", "presses 0 to reach a person", twice("0")),
+    SimulatedCaller("english", "presses 9 for English", twice("9")),
+    SimulatedCaller("asking", "presses 5 for an answer, declines a callback", twice("5", declines), needs="questions"),
+    SimulatedCaller("unsure", "presses 5 for an answer, wants a callback", twice("5"), needs="questions"),
+    SimulatedCaller("urgent", "presses 5 for the urgent line", twice("5"), needs="urgent"),
     SimulatedCaller("again", "already has a callback", knows, on_list=True),
-    SimulatedCaller("cancelling", "already has a callback and cancels it", cancels, on_list=True),
+    SimulatedCaller("declining", "already has a callback and needs none", declines_callback, on_list=True),
 )
 
 
@@ -136,7 +136,9 @@ async def hanging_up(stage: Stage, department: Department) -> AsyncIterator[Scen
     """Run the same call many times, with a hang-up during each prompt and each recording."""
     person = stage.new_person()
     whole = await stage.ring(department, knows(person), person=person)
-    moments = sorted({round(event.second + 0.3, 1) for event in whole.events if event.kind in ("says", "speaks")})
+    moments = sorted(
+        {round(event.second + 0.3, 1) for event in whole.events if event.kind in ("says", "speaks", "keys")}
+    )
     spread = moments[:: max(1, len(moments) // MOST_STEPS)]
     for moment in spread:
         person = stage.new_person()

@@ -13,6 +13,7 @@ from typing import Final
 
 from desk.departments.departments import Department
 from desk.numbers.identity_number import LENGTH
+from ivr.dialogue.steps import CONFIRMATIONS
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal import people
@@ -21,6 +22,8 @@ from ivr.rehearsal.stage import CallerAnswer, OpenQuestion, Question, Stage, Sto
 from ivr.rehearsal.transcript import faults, words
 
 OFFERS: Final = frozenset({Prompt.PRESS_FIVE, Prompt.OFFER_URGENT})
+CONFIRMED: Final = {str(prompt): key for key, prompt in CONFIRMATIONS.items()} | {str(Prompt.CONFIRM_SKIP): "#"}
+"""The key that each confirming question asks for again."""
 MOST_CALLS: Final = 400
 MOST_ANSWERS: Final = 9
 _NUMBERED = re.compile(r"(?P<family>[a-z]+)_\d+")
@@ -58,6 +61,10 @@ class ConversationMap:
 def possible_answers(question: Question, person: int) -> list[PossibleAnswer]:
     """List the answers to try for a question, by the number of digits it expects."""
     silence = PossibleAnswer("ingenting", CallerAnswer())
+    if key := CONFIRMED.get(question.prompts[-1]):
+        return [silence, PossibleAnswer(key if key != "#" else "firkant", CallerAnswer(key))]
+    if question.prompts[-1] == Prompt.KEY_REST:
+        return [silence, PossibleAnswer("resten", CallerAnswer(people.identity(person)[-question.digits :]))]
     five = [PossibleAnswer("5", CallerAnswer("5"))] if OFFERS.intersection(question.prompts) else []
     if question.digits == SPEECH:
         return [

@@ -1,13 +1,13 @@
 """A fake channel with a scripted caller. It plays prompts in virtual time, without Asterisk."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from desk.callbacks.model import CallKey
 from ivr.asterisk.errors import AriError, ChannelGone
 from ivr.calls.call import Call, CallerId
-from ivr.calls.playback import KEY_TONE, PAUSE
+from ivr.calls.playback import HOLD, HOLD_SECONDS, KEY_TONE
 
 PREFIX = "sound:innringing/"
 
@@ -22,6 +22,22 @@ class ChannelListener(Protocol):
     def recording_ended(self, name: str) -> None: ...
 
     def ended(self) -> None: ...
+
+
+class Lengths(Mapping[str, float]):
+    """The seconds of each prompt of a channel, as a Call wants them: by language and key."""
+
+    def __init__(self, channel: "FakeChannel") -> None:
+        self._channel = channel
+
+    def __getitem__(self, name: str) -> float:
+        return self._channel.duration(name.partition("/")[2])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._channel.durations)
+
+    def __len__(self) -> int:
+        return len(self._channel.durations)
 
 
 class FakeChannel:
@@ -56,7 +72,7 @@ class FakeChannel:
         self.silent_failures: set[str] = set()  # prompts whose playback ends without an event
         self.failed_prompts: set[str] = set()  # prompts that Asterisk cannot play
         self.rescue_at: float | None = None
-        self._answers: dict[str, list[tuple[str, float]]] = {}
+        self._answers: dict[str, list[tuple[str, float, float]]] = {}
         self._playing: dict[str, list[asyncio.TimerHandle]] = {}
         self._recording: tuple[str, float, asyncio.TimerHandle] | None = None
         self._call: ChannelListener | None = None
@@ -69,10 +85,16 @@ class FakeChannel:
         self, *, department: str = "kirurgi", language: str = "nb", number: str | None = None, withheld: bool = False
     ) -> Call:
         """Make a Call for this channel, as the controller does."""
-        key = CallKey("asterisk-1", self.id)
-        call = Call(self, key=key, department=department, language=language, caller=CallerId(number, withheld))
+        key, caller = CallKey("asterisk-1", self.id), CallerId(number, withheld)
+        call = Call(self, key=key, department=department, language=language, caller=caller, lengths=Lengths(self))
         self.attach(call)
         return call
+
+    def duration(self, prompt: str) -> float:
+        """The seconds of a prompt."""
+        if prompt == HOLD:
+            return HOLD_SECONDS
+        return 0.0 if prompt in self.failed_prompts else self.durations.get(prompt, self.default_duration)
 
     @property
     def prompts(self) -> list[str]:
@@ -84,9 +106,9 @@ class FakeChannel:
         for index, key in enumerate(keys):
             self._loop.call_later(at + index * gap, self._press, key)
 
-    def answers(self, prompt: str, keys: str, *, after: float = 0.0) -> None:
+    def answers(self, prompt: str, keys: str, *, after: float = 0.0, gap: float = 0.5) -> None:
         """Press keys `after` seconds into the next playback of a prompt. A second call is for the playback after it."""
-        self._answers.setdefault(prompt, []).append((keys, after))
+        self._answers.setdefault(prompt, []).append((keys, after, gap))
 
     def hangs_up(self, *, at: float = 0.0) -> None:
         self._loop.call_later(at, self._gone)
@@ -95,14 +117,15 @@ class FakeChannel:
         self._request("play")
         assert all(uri.startswith(PREFIX) for uri in media)
         prompts = [uri.removeprefix(PREFIX) for uri in media]
-        if set(prompts) <= {KEY_TONE, PAUSE}:
+        if set(prompts) <= {KEY_TONE, HOLD}:
             self.tones += [self._loop.time()] if KEY_TONE in prompts else []
-            self.holding += [playback_id] if PAUSE in prompts else []
+            self.holding += [playback_id] if HOLD in prompts else []
             return
         timers, second = [], 0.0
         for prompt in prompts:
-            timers.append(self._loop.call_later(second, self._begin_prompt, prompt))
-            second += 0.0 if prompt in self.failed_prompts else self.durations.get(prompt, self.default_duration)
+            if prompt != HOLD:
+                timers.append(self._loop.call_later(second, self._begin_prompt, prompt))
+            second += self.duration(prompt)
         if not self.silent_failures.intersection(prompts):
             state = "failed" if prompts[-1] in self.failed_prompts else "done"
             timers.append(self._loop.call_later(second, self._finish, playback_id, state))
@@ -163,8 +186,8 @@ class FakeChannel:
     def _begin_prompt(self, prompt: str) -> None:
         self.heard.append((self._loop.time(), prompt))
         if self._answers.get(prompt):
-            keys, after = self._answers[prompt].pop(0)
-            self.keys(keys, at=after)
+            keys, after, gap = self._answers[prompt].pop(0)
+            self.keys(keys, at=after, gap=gap)
 
     def _finish(self, playback_id: str, state: str) -> None:
         for timer in self._playing.pop(playback_id, []):

@@ -4,8 +4,8 @@ import asyncio
 import base64
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
@@ -28,12 +28,12 @@ from desk.schema.migrate import migrate
 from desk.settings.settings import Settings
 from desk.wire import make_callbacks
 from ivr.calls.call import Call, CallerHungUp, CallerId, Keys
-from ivr.calls.recording import RecordingOutcome
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.catalogue import Catalogue, load_catalogue
 from ivr.prompts.files import RATE, read_manifest
 from ivr.rehearsal import people
 from ivr.rehearsal.line import FakeChannel
+from ivr.rehearsal.recorder import StageRecorder
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 SECONDS_A_LETTER: Final = 0.065
@@ -109,6 +109,11 @@ class StageLine(FakeChannel):
         self._durations = durations
         self._story = story
         self._language = ""
+        self.pressed = 0
+
+    def seconds(self, prompt: str, language: str) -> float:
+        """The seconds of a prompt in that language."""
+        return self._durations.get((language, prompt), 0.0)
 
     async def play(self, playback_id: str, media: Any, language: str) -> None:
         self._language = language
@@ -129,6 +134,7 @@ class StageLine(FakeChannel):
 
     def _press(self, key: str) -> None:
         self.note("keys", key)
+        self.pressed += 1
         super()._press(key)
 
 
@@ -143,16 +149,20 @@ class StageCall(Call):
         self._answered = 0
         self._questions = 0
 
-    async def collect(self, *, digits: int, first: float, between: float, alone: Collection[str] = ()) -> Keys:
-        asked = self._asked()
-        if first > 0 and asked and not self._keys:
-            answer = self._answer(asked, digits)
-            if not answer.hangs_up and not answer.keys:
-                self._line.note("waits", "")
-        return await super().collect(digits=digits, first=first, between=between, alone=alone)
+    async def ask(self, *prompts: str, digits: int, **limits: Any) -> Keys:
+        """Ask, and let the script answer once the words are over, unless the caller has pressed a key by then."""
+        if not self._keys:
+            answer = self._answer((*self._asked(), *prompts), digits)
+            words = sum(self._line.seconds(prompt, self.language) for prompt in prompts)
+            asyncio.get_running_loop().call_later(words, self._react, answer, self._line.pressed)
+        keys = await super().ask(*prompts, digits=digits, **limits)
+        self._answered = len(self._story.said())
+        return keys
 
     async def record(self, name: str, *, longest: int, silence: int) -> None:
         answer = self._answer(self._asked(), 0)
+        self._answered = len(self._story.said())
+        self._react(answer, self._line.pressed)
         self._line.speaks = answer.speaks
         self._line.note("speaks", f"{answer.speaks:.0f} seconds" if answer.speaks else "nothing")
         await super().record(name, longest=longest, silence=silence)
@@ -162,37 +172,19 @@ class StageCall(Call):
         return tuple(self._story.said()[self._answered :])
 
     def _answer(self, asked: tuple[str, ...], digits: int) -> CallerAnswer:
-        """Get the script's answer to a question, and schedule its keys and its hang-up."""
         question = Question(asked, digits, self.language, self._questions)
-        self._answered, self._questions = self._answered + len(asked), self._questions + 1
-        answer = self._script(question)
+        self._questions += 1
+        return self._script(question)
+
+    def _react(self, answer: CallerAnswer, pressed: int) -> None:
+        """Schedule the keys and the hang-up, if no more than `pressed` keys have been pressed in the call."""
+        if not self.live or self._line.pressed > pressed:
+            return
         if answer.hangs_up:
             self._line.hangs_up(at=answer.after)
+        elif not answer.keys and not answer.speaks:
+            self._line.note("waits", "")
         self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
-        return answer
-
-
-class StageRecorder:
-    """A recorder that stores every recording with speech in it."""
-
-    def __init__(self, line: StageLine) -> None:
-        self._line = line
-
-    def name_of(self, callback_id: str) -> str:
-        return callback_id
-
-    @contextmanager
-    def expecting(self, callback_id: str) -> Iterator[Awaitable[RecordingOutcome]]:
-        outcome = self._outcome()
-        try:
-            yield outcome
-        finally:
-            outcome.close()
-
-    async def _outcome(self) -> RecordingOutcome:
-        spoken = bool(self._line.recorded and self._line.recorded[-1][1])
-        self._line.note("desk", "recording stored" if spoken else "no speech: recording not stored")
-        return RecordingOutcome.STORED if spoken else RecordingOutcome.EMPTY
 
 
 class StageClock:
@@ -226,6 +218,7 @@ class Stage:
         self._clock = clock
         self._calls = 0
         self._durations = _durations(settings.files.prompts, catalogue)
+        self._lengths = {f"{language}/{key}": seconds for (language, key), seconds in self._durations.items()}
 
     def new_person(self) -> int:
         """Return the number of a new person, who has not called before."""
@@ -256,6 +249,7 @@ class Stage:
             department=department.slug,
             language=department.languages[0],
             caller=CallerId(None if withheld else people.number(person), withheld),
+            lengths=self._lengths,
         )
         line.attach(call)
         if hangs_up_at is not None:
@@ -338,7 +332,7 @@ def _description(method: str, result: object, why: WhyEnded | None) -> str:
         return f"stored: call back {callback.promise_spoken}{again}"
     words = {
         "rang_again": "on the list already" if result else "",
-        "cancel": "cancelled",
+        "cancel": "declined",
         "change_phone": "number changed",
         "record_call": "recorded as an answered call" if why is WhyEnded.ANSWERED else "recorded as an incomplete call",
     }

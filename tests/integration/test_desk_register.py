@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Scope
+from desk.callbacks.errors import CallNotFound
 from desk.callbacks.model import AttemptOutcome, CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
@@ -293,3 +294,25 @@ async def test_lost_calls_of_one_asterisk_are_ended_except_those_that_go_on(desk
     assert found == {call(1): WhyEnded.LOST, call(2): WhyEnded.HUNG_UP, call(3): None, other: None}
     await desk.registration.record_call(CALLER, call(1), "kirurgi", phone=phone(1), step=IncompleteStep.PHONE)
     assert (await listed(desk, incomplete=True))[0].why is WhyEnded.HUNG_UP, "what a task knows wins over a guess"
+
+
+async def test_identity_number_of_an_incomplete_call_is_kept_sealed_and_shown_only_on_request(
+    desk: CallbackServices,
+) -> None:
+    step = IncompleteStep.PHONE
+    await desk.registration.record_call(CALLER, call(1), "kirurgi", phone=None, step=step, patient=person(1))
+    [kept] = await listed(desk, incomplete=True)
+    assert (kept.patient_kind, kept.patient_masked) == (person(1).kind, person(1).masked)
+    assert await desk.identity_reveal.reveal_of_call(as_agent("kari"), kept.id) == person(1)
+    with pytest.raises(CallNotFound):
+        await desk.identity_reveal.reveal_of_call(as_agent("kari", Scope.of(["hjerte"])), kept.id)
+
+
+async def test_call_that_goes_on_is_registered_for_the_person_it_has_named(desk: CallbackServices) -> None:
+    step = IncompleteStep.PHONE
+    await desk.registration.record_call(CALLER, call(1), "kirurgi", phone=None, step=step, patient=person(1))
+    stored = await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))
+    assert stored.callback.patient_masked == person(1).masked
+    [kept] = await listed(desk, incomplete=False)
+    assert (kept.patient_masked, kept.callback_id) == (None, stored.callback.id)
+    assert await desk.identity_reveal.reveal_of_call(as_agent("kari"), kept.id) is None

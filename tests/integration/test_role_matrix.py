@@ -76,6 +76,7 @@ LINES: dict[str, Line] = {
     "GET /callbacks/{id}": of_callback(READERS),
     "PATCH /callbacks/{id}": of_callback(WORKERS, "200", {"note": "ny"}, headers={"If-Match": "*"}),
     "GET /callbacks/{id}/patient": of_callback(WORKERS),
+    "GET /calls/{number}/patient": Line(WORKERS, "404 call-not-found"),
     "GET /callbacks/{id}/history": of_callback(READERS),
     "GET /callbacks/{id}/promises": of_callback(READERS),
     "GET /callbacks/{id}/recording": of_callback(WORKERS, "404 recording-not-found"),

@@ -21,7 +21,7 @@ async def test_play_sends_all_prompts_in_one_request_and_returns_when_they_end()
     await caller.call().play("vi_ringer_deg", "i_dag")
     assert caller.heard == [(0.0, "vi_ringer_deg"), (2.0, "i_dag")]
     assert now() == pytest.approx(2.5)
-    assert caller.requests == ["set_rescue", "play"]
+    assert caller.requests == ["play"]
 
 
 @on_virtual_time
@@ -57,12 +57,12 @@ async def test_hash_ends_the_input_and_star_starts_over_with_the_first_limit() -
     caller = FakeChannel()
     call = caller.call()
     caller.keys("99*12#")
-    assert await call.collect(digits=11, first=5, between=3) == Keys("12", "hash")
+    assert await call.collect(digits=11, first=5, between=3) == Keys("12", "hash", restarted=True)
     caller.keys("#")
     assert await call.collect(digits=11, first=5, between=3) == Keys("", "hash")
     start = now()
     caller.keys("1*")
-    assert await call.collect(digits=11, first=5, between=3) == Keys("", "silence")
+    assert await call.collect(digits=11, first=5, between=3) == Keys("", "silence", restarted=True)
     assert now() - start == pytest.approx(0.5 + 5)
 
 
@@ -247,7 +247,7 @@ async def test_prompt_without_an_end_event_does_not_hold_the_caller() -> None:
     caller.silent_failures.add("welcome")
     await caller.call().play("welcome")
     assert now() == pytest.approx(15)
-    assert caller.requests == ["set_rescue", "play", "playing"]
+    assert caller.requests == ["play", "playing"]
 
 
 @on_virtual_time

@@ -1,8 +1,8 @@
 """The caller's conversation, said and heard second by second on virtual time."""
 
+import asyncio
 import inspect
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -11,17 +11,16 @@ from desk.database.errors import StorageUnavailable
 from desk.departments.errors import DepartmentNotFound
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from ivr.dialogue import caller, recording, second_call, simple_questions, speech, steps
+from ivr.dialogue import caller, identity, phone, receipt, recording, second_call, simple_questions, speech, steps
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import (
+    COMMIT_SECONDS,
     IDENTITY,
     KIRURGI,
     OPENING,
     OWN_NUMBER,
-    READ_BACK_OWN,
     RECEIPT,
-    TODAY_BY_15,
     WRONG_IDENTITY,
     World,
 )
@@ -35,7 +34,7 @@ async def test_a_good_number_is_registered_and_only_then_confirmed() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY, after=0.5)
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
     assert world.caller.left_to is None
 
@@ -45,8 +44,8 @@ async def test_digits_keyed_during_the_welcome_end_it() -> None:
     world = World()
     world.caller.keys(IDENTITY, at=0.3, gap=0.1)
     await world.ring()
-    assert world.prompts == ["welcome", *READ_BACK_OWN, *RECEIPT]
-    assert world.caller.stopped == [pytest.approx(0.3)]
+    assert world.prompts == ["welcome", *RECEIPT]
+    assert world.caller.stopped[0] == pytest.approx(0.3)
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
@@ -55,7 +54,7 @@ async def test_hash_after_the_eleventh_digit_is_not_the_next_answer() -> None:
     world = World()
     world.caller.answers("ask_identity", f"{IDENTITY}#")
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT]
 
 
 @on_virtual_time
@@ -70,9 +69,9 @@ async def test_star_restarts_the_number() -> None:
 async def test_wrong_identity_number_is_asked_for_again() -> None:
     world = World()
     world.caller.answers("ask_identity", WRONG_IDENTITY)
-    world.caller.answers("ask_identity_slow", IDENTITY)
+    world.caller.answers("ask_identity_slow", IDENTITY, after=0.5)
     await world.ring()
-    assert world.prompts == [*OPENING, "identity_wrong", "ask_identity_slow", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "identity_wrong", "ask_identity_slow", *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
@@ -82,21 +81,38 @@ async def test_two_wrong_identity_numbers_continue_without_one() -> None:
     world.caller.answers("ask_identity", WRONG_IDENTITY)
     world.caller.answers("skip_identity", WRONG_IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, "identity_wrong", *AGAIN, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "identity_wrong", *AGAIN, *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
 
 
 @on_virtual_time
-async def test_slow_caller_is_asked_again_with_more_time() -> None:
-    """Five digits, a pause of five seconds, then the rest: the rest is ignored, and the number asked for again."""
+async def test_rest_of_the_number_is_accepted_after_a_pause() -> None:
+    """The birth date, a pause of seven seconds, then five more digits."""
     world = World()
-    world.caller.answers("ask_identity", IDENTITY[:5])
-    world.caller.answers("i_got", IDENTITY[5:], after=0.5)
-    world.caller.answers("skip_identity", IDENTITY[:5])
-    await_rest = 2 + 2 + 4 + 0.5 + 2.5 + 2 + 1 + 2 + 5.5  # to the fifth digit of the second try, and a pause
-    world.caller.keys(IDENTITY[5:], at=await_rest)
+    world.caller.answers("ask_identity", IDENTITY[:6])
+    world.caller.keys(IDENTITY[6:], at=2 + 2.5 + 7)
     await world.ring()
-    assert world.prompts == [*OPENING, "i_got", "digits_5", "should_be_eleven", *AGAIN, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "i_got", "digits_6", "key_rest", *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_caller_who_starts_over_after_a_pause_is_understood() -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY[:6])
+    world.caller.answers("key_rest", IDENTITY, after=0.5)
+    await world.ring()
+    assert world.prompts == [*OPENING, "i_got", "digits_6", "key_rest", *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_digits_that_cannot_become_a_number_are_asked_for_again() -> None:
+    world = World()
+    world.caller.answers("ask_identity", "39128")
+    world.caller.answers("skip_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, "i_got", "digits_5", "should_be_eleven", *AGAIN, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
@@ -104,20 +120,29 @@ async def test_slow_caller_is_asked_again_with_more_time() -> None:
 async def test_silence_twice_continues_without_an_identity_number() -> None:
     world = World()
     await world.ring()
-    assert world.prompts == [*OPENING, "no_keys", *AGAIN, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "no_keys", *AGAIN, *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
     seconds = {prompt: second for second, prompt in world.caller.heard}
     assert seconds["no_keys"] - seconds["ask_identity"] == pytest.approx(1 + 8)
-    assert seconds["without_identity"] - seconds["skip_identity"] == pytest.approx(1 + 12)
+    assert seconds["received"] - seconds["skip_identity"] == pytest.approx(1 + 12 + COMMIT_SECONDS)
 
 
 @on_virtual_time
-async def test_hash_alone_skips_the_number() -> None:
+async def test_hash_pressed_twice_skips_the_number() -> None:
     world = World()
     world.caller.answers("ask_identity", "#")
+    world.caller.answers("confirm_skip", "#")
     await world.ring()
-    assert world.prompts == [*OPENING, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "confirm_skip", *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_number_keyed_after_a_hash_is_accepted() -> None:
+    world = World()
+    world.caller.answers("ask_identity", f"#{IDENTITY}")
+    await world.ring()
+    assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
 @on_virtual_time
@@ -126,8 +151,7 @@ async def test_required_identity_number_cannot_be_skipped_but_no_caller_is_turne
     world.caller.answers("ask_identity", "#")
     world.caller.answers("ask_identity_slow", "#")
     await world.ring()
-    again = ["identity_length", "ask_identity_slow"]
-    assert world.prompts == [*OPENING, *again, "without_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "no_keys", "ask_identity_slow", *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
 
 
@@ -135,7 +159,7 @@ async def test_required_identity_number_cannot_be_skipped_but_no_caller_is_turne
 async def test_identity_number_is_not_asked_for_where_it_is_off() -> None:
     world = World(department=replace(KIRURGI, identity="off"))
     await world.ring()
-    assert world.prompts == ["welcome", "emergency", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == ["welcome", "emergency", *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
 
 
@@ -149,35 +173,49 @@ async def test_synthetic_numbers_are_refused_in_production() -> None:
 
 
 @on_virtual_time
-async def test_single_zero_reaches_the_switchboard_after_four_seconds() -> None:
+async def test_zero_pressed_twice_reaches_the_switchboard() -> None:
     world = World()
     world.caller.answers("ask_identity", "0")
+    world.caller.answers("confirm_person", "0")
     await world.ring()
-    assert world.prompts == [*OPENING, "to_switchboard"]
+    assert world.prompts == [*OPENING, "confirm_person", "to_switchboard"]
     assert world.caller.left_to == ("switchboard", "s")
-    assert world.caller.heard[-1][0] == pytest.approx(2 + 4)
+    assert world.caller.heard[3][0] == pytest.approx(2 + 4)
     assert world.stored is None
 
 
+@pytest.mark.parametrize("pause", [3.0, 5.0, 8.0])
 @on_virtual_time
-async def test_number_that_starts_with_zero_is_accepted() -> None:
+async def test_number_that_starts_with_zero_is_accepted_after_a_pause(pause: float) -> None:
     """The caller was born on one of the first nine days of a month."""
     number = next(n for n in map(synthetic_identity, range(200)) if n.startswith("0"))
     world = World()
-    world.caller.answers("ask_identity", number)
+    world.caller.answers("ask_identity", "0")
+    world.caller.keys(number[1:], at=2 + pause)
     await world.ring()
     assert world.stored == (number, OWN_NUMBER)
     assert world.caller.left_to is None
 
 
 @on_virtual_time
-async def test_zero_at_the_read_back_reaches_the_switchboard() -> None:
+async def test_number_started_over_when_asked_to_confirm_zero_is_accepted() -> None:
+    number = next(n for n in map(synthetic_identity, range(200)) if n.startswith("0"))
+    world = World()
+    world.caller.answers("ask_identity", "0")
+    world.caller.answers("confirm_person", number, after=0.5)
+    await world.ring()
+    assert world.stored == (number, OWN_NUMBER)
+
+
+@on_virtual_time
+async def test_zero_after_the_receipt_reaches_the_switchboard_and_the_callback_is_kept() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("change_number", "0")
+    world.caller.answers("confirm_person", "0")
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, "to_switchboard"]
-    assert world.stored is None
+    assert world.prompts == [*OPENING, *RECEIPT, "confirm_person", "to_switchboard"]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable(), DepartmentNotFound()])
@@ -187,37 +225,8 @@ async def test_failure_to_store_is_announced_and_the_switchboard_takes_over(erro
     world.desk.failing = error  # type: ignore[assignment]
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, "storage_down", "to_switchboard"]
+    assert world.prompts == [*OPENING, "storage_down", "to_switchboard"]
     assert world.caller.left_to == ("switchboard", "s")
-
-
-@on_virtual_time
-async def test_repeat_caller_with_identity_number_hears_the_promise() -> None:
-    world = World()
-    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
-    world.caller.answers("ask_identity", IDENTITY)
-    await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, "already_on_list", *TODAY_BY_15, "may_hang_up"]
-
-
-@on_virtual_time
-async def test_repeat_caller_by_phone_alone_hears_no_time() -> None:
-    world = World()
-    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
-    world.caller.answers("ask_identity", "#")
-    await world.ring()
-    generic = ["already_on_list", "we_ring_as_told", "may_hang_up"]
-    assert world.prompts == [*OPENING, "without_identity", *READ_BACK_OWN, *generic]
-
-
-@on_virtual_time
-async def test_missed_promise_is_not_repeated() -> None:
-    world = World()
-    world.desk.open = world.desk.new(parse_phone(OWN_NUMBER))
-    world.clock.advance(timedelta(hours=7))
-    world.caller.answers("ask_identity", IDENTITY)
-    await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, "already_on_list", "delayed", "may_hang_up"]
 
 
 @on_virtual_time
@@ -227,17 +236,15 @@ async def test_call_resumed_after_its_commit_hears_the_receipt() -> None:
     world.desk.open = world.desk.new(parse_phone(OWN_NUMBER), call_count=0)
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT]
 
 
 @pytest.mark.parametrize(
     ("second", "step"),
     [
         (0.5, IncompleteStep.WELCOME),
-        (2.9, IncompleteStep.WELCOME),
+        (2.8, IncompleteStep.WELCOME),
         (5.0, IncompleteStep.IDENTITY),  # after five digits
-        (12.0, IncompleteStep.PHONE),  # during the read-back
-        (24.5, IncompleteStep.PHONE),  # in the silence that accepts
     ],
 )
 @on_virtual_time
@@ -252,35 +259,69 @@ async def test_hang_up_before_the_commit_stores_no_callback_but_its_step(second:
     assert "received" not in world.prompts
 
 
+@pytest.mark.parametrize("second", [0.1, 0.5, 2.0])  # before a surplus key is ruled out, and while it is stored
 @on_virtual_time
-async def test_a_hang_up_while_storing_keeps_the_callback() -> None:
+async def test_hang_up_after_the_eleventh_digit_keeps_the_callback(second: float) -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY, after=0)
-    world.caller.hangs_up(at=2 + 5 + 15 + 3 + 1)
+    world.caller.hangs_up(at=2 + 5 + second)
     await world.ring()
     assert world.hung_up
     assert world.call.interrupted_at == IncompleteStep.CONFIRMATION
     assert world.stored == (IDENTITY, OWN_NUMBER)
-    assert world.prompts == [*OPENING, *READ_BACK_OWN]
+    assert world.prompts == OPENING
+
+
+@on_virtual_time
+async def test_receipt_waits_only_for_surplus_keys_and_the_commit() -> None:
+    """The wait for surplus keys is the only one: a quick caller waits 0.7 s, the slowest 1.6 s."""
+    for gap, settled in ((0.1, 0.7), (0.5, 0.75), (4.0, 1.6)):
+        world = World()
+        began = asyncio.get_running_loop().time()
+        world.caller.keys(IDENTITY, at=2, gap=gap)
+        await world.ring()
+        seconds = {prompt: second for second, prompt in world.caller.heard}
+        assert seconds["received"] - began == pytest.approx(2 + 10 * gap + settled + COMMIT_SECONDS)
 
 
 @on_virtual_time
 async def test_a_hang_up_during_the_receipt_keeps_the_callback() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY, after=0)
-    world.caller.answers("received", "", after=0)
-    world.caller.hangs_up(at=2 + 5 + 15 + 3 + 2.5 + 1.5)
+    world.caller.hangs_up(at=2 + 5 + 0.75 + 2.5 + 1.5)
     await world.ring()
     assert world.hung_up
     assert world.stored == (IDENTITY, OWN_NUMBER)
-    assert world.prompts[-2:] == ["received", "we_ring"]
+    assert world.prompts[-2:] == ["received", "ring_number"]
+
+
+@pytest.mark.parametrize("surplus", ["0", "9", "1", "5", "#"])
+@on_virtual_time
+async def test_surplus_key_after_a_wrong_number_cuts_nothing_off(surplus: str) -> None:
+    world = World()
+    world.caller.answers("ask_identity", WRONG_IDENTITY + surplus, gap=0.9)
+    world.caller.answers("skip_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == [*OPENING, "identity_wrong", *AGAIN, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@pytest.mark.parametrize("gap", [0.1, 0.6, 1.3])
+@pytest.mark.parametrize("place", [0, 4, 10])
+@on_virtual_time
+async def test_doubled_key_is_left_out(place: int, gap: float) -> None:
+    world = World()
+    world.caller.answers("ask_identity", IDENTITY[: place + 1] + IDENTITY[place:], gap=gap)
+    await world.ring()
+    assert world.prompts == [*OPENING, *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
 def test_every_prompt_is_played_somewhere() -> None:
     """By a dialogue, the controller or the dialplan. A prompt that is never played should not be recorded."""
-    modules = (caller, recording, second_call, simple_questions, speech, steps)
+    modules = (caller, identity, phone, receipt, recording, second_call, simple_questions, speech, steps)
     sources = "".join(inspect.getsource(module) for module in modules)
-    files = ("dialplan/extensions.conf", "ivr/calls/playback.py", "ivr/calls/call.py")
+    files = ("dialplan/extensions.conf", "ivr/calls/controller.py", "ivr/calls/playback.py")
     elsewhere = "".join((ROOT / file).read_text("utf-8") for file in files)
     unsaid = [
         prompt

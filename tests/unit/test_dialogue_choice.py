@@ -9,7 +9,6 @@ import pytest
 from desk.callbacks.model import IncompleteStep, WhyEnded
 from desk.database.errors import StorageUnavailable
 from desk.departments.choice import Choice, Topic
-from desk.numbers.phone_number import parse_phone
 from ivr.asterisk.errors import WrongState
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import (
@@ -17,8 +16,6 @@ from tests.support.phone.dialogue import (
     KIRURGI,
     OPENING,
     OWN_NUMBER,
-    READ_BACK_OTHER,
-    READ_BACK_OWN,
     RECEIPT,
     WRONG_IDENTITY,
     World,
@@ -38,7 +35,7 @@ async def test_choice_is_announced_after_the_request_and_a_keyed_number_is_accep
     world = World(department=ASKING)
     world.caller.answers("press_five", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *OFFER, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
@@ -46,9 +43,10 @@ async def test_choice_is_announced_after_the_request_and_a_keyed_number_is_accep
 async def test_single_five_plays_the_answers_and_two_ends_the_call() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "goodbye"]
+    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
     assert world.caller.heard[7][0] == pytest.approx(6 + 4)
     assert world.stored is None
     assert world.desk.ended == [(IncompleteStep.QUESTIONS, WhyEnded.ANSWERED, OWN_NUMBER)]
@@ -60,6 +58,7 @@ async def test_single_five_plays_the_answers_and_two_ends_the_call() -> None:
 async def test_hang_up_during_or_after_the_answers_counts_as_answered(second: float) -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.hangs_up(at=second)
     await world.ring()
     assert world.hung_up
@@ -70,11 +69,12 @@ async def test_hang_up_during_or_after_the_answers_counts_as_answered(second: fl
 async def test_one_returns_to_the_request_without_repeating_welcome_or_choice() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "1")
     world.caller.answers("ask_identity", "")
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "ask_identity", *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "ask_identity", *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
     assert world.desk.ended == []
 
@@ -83,26 +83,30 @@ async def test_one_returns_to_the_request_without_repeating_welcome_or_choice() 
 async def test_silence_after_the_answers_returns_to_the_request() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     await world.ring()
-    silent = ["ask_identity", "no_keys", *AGAIN, "without_identity"]
-    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "still_ring", *silent, *READ_BACK_OWN, *RECEIPT]
+    silent = ["ask_identity", "no_keys", *AGAIN]
+    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, *silent, *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
 
 
 @on_virtual_time
 async def test_double_press_does_not_answer_the_question() -> None:
     world = World(department=ASKING)
-    world.caller.answers("press_five", "5#5")
+    world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "555")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "goodbye"]
+    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
 
 
 @on_virtual_time
 async def test_zero_after_the_answers_reaches_the_switchboard_and_is_stored() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "0")
+    world.caller.answers("confirm_person", "0")
     await world.ring()
     assert world.prompts[-1] == "to_switchboard"
     assert world.desk.ended[-1] == (IncompleteStep.QUESTIONS, WhyEnded.ASKED_FOR_PERSON, OWN_NUMBER)
@@ -113,9 +117,10 @@ async def test_answers_play_while_the_database_is_down() -> None:
     world = World(department=ASKING)
     world.desk.failing = StorageUnavailable()
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *ANSWERED, "goodbye"]
+    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
 
 
 @on_virtual_time
@@ -123,30 +128,49 @@ async def test_choice_is_offered_again_at_the_slower_try() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", WRONG_IDENTITY)
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, "identity_wrong", *AGAIN, *OFFER, *ANSWERED, "goodbye"]
+    assert world.prompts == [*OPENING, *OFFER, "identity_wrong", *AGAIN, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
 
 
 @on_virtual_time
 async def test_choice_is_offered_in_english_too() -> None:
     world = World(department=replace(ASKING, languages=("nb", "en")))
     world.caller.answers("press_five", "9")
+    world.caller.answers("confirm_language", "9")
     world.caller.answers("press_five", "5")
+    world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *OPENING, *OFFER, *ANSWERED, "goodbye"]
+    assert world.prompts == [
+        *OPENING,
+        *OFFER,
+        "confirm_language",
+        *OPENING,
+        *OFFER,
+        "confirm_choice",
+        *ANSWERED,
+        "goodbye",
+    ]
     assert world.call.language == "en"
 
 
 @on_virtual_time
-async def test_choice_comes_with_the_read_back_where_no_number_is_asked_for() -> None:
+async def test_choice_is_offered_after_the_welcome_where_no_number_is_asked_for() -> None:
     world = World(department=replace(ASKING, identity="off"))
     world.caller.answers("press_five", "5")
-    world.caller.answers("still_ring", "1")
+    world.caller.answers("confirm_choice", "5")
     await world.ring()
-    opening = ["welcome", "emergency"]
-    assert world.prompts == [*opening, *READ_BACK_OWN, *OFFER, *ANSWERED, *READ_BACK_OWN, *RECEIPT]
+    opening = ["welcome", "emergency", *OFFER, "confirm_choice"]
+    assert world.prompts == [*opening, *ANSWERED, *RECEIPT]
+
+
+@on_virtual_time
+async def test_silence_after_the_offer_is_registered_where_no_number_is_asked_for() -> None:
+    world = World(department=replace(ASKING, identity="off"))
+    await world.ring()
+    assert world.prompts == ["welcome", "emergency", *OFFER, *RECEIPT]
 
 
 @on_virtual_time
@@ -155,24 +179,25 @@ async def test_five_is_an_ordinary_digit_without_a_choice() -> None:
     world.caller.answers("ask_identity", "5")
     world.caller.answers("skip_identity", IDENTITY)
     await world.ring()
-    assert world.prompts[3:6] == ["i_got", "digits_1", "should_be_eleven"]
+    assert world.prompts[3:6] == ["i_got", "digits_1", "key_rest"]
 
 
 @on_virtual_time
-async def test_five_at_the_read_back_is_no_choice_when_already_offered() -> None:
+async def test_five_after_the_receipt_is_no_choice() -> None:
     world = World(department=ASKING)
     world.caller.answers("press_five", IDENTITY)
     world.caller.answers("change_number", "5")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *READ_BACK_OWN, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *OFFER, *RECEIPT, "change_number"]
 
 
 @on_virtual_time
 async def test_urgent_line_is_reached_by_its_key() -> None:
     world = World(department=URGENT)
     world.caller.answers("offer_urgent", "5")
+    world.caller.answers("confirm_choice", "5")
     await world.ring()
-    assert world.prompts == [*OPENING, "offer_urgent", "to_urgent_line"]
+    assert world.prompts == [*OPENING, "offer_urgent", "confirm_choice", "to_urgent_line"]
     assert world.caller.left_to == ("urgent-line", "kirurgi")
     assert world.desk.ended == [(IncompleteStep.IDENTITY, WhyEnded.URGENT, OWN_NUMBER)]
 
@@ -182,6 +207,7 @@ async def test_open_callback_does_not_delay_the_urgent_line() -> None:
     world = World(department=URGENT)
     world.callers.already()
     world.caller.answers("offer_urgent", "5")
+    world.caller.answers("confirm_choice", "5")
     await world.ring()
     assert "already_on_list" not in world.prompts
     assert world.callers.asked == []
@@ -193,10 +219,11 @@ async def test_open_callback_does_not_delay_the_urgent_line_after_an_identity_nu
     world = World(department=URGENT)
     world.callers.already()
     world.caller.answers("offer_urgent", IDENTITY)
-    world.caller.answers("cancel_or_change", "5")
+    world.caller.answers("change_or_decline", "5")
+    world.caller.answers("confirm_choice", "5")
     await world.ring()
     assert world.prompts[4] == "already_on_list"
-    assert world.prompts[-2:] == ["cancel_or_change", "to_urgent_line"]
+    assert world.prompts[-3:] == ["change_or_decline", "confirm_choice", "to_urgent_line"]
     assert world.caller.left_to == ("urgent-line", "kirurgi")
 
 
@@ -218,10 +245,10 @@ async def test_emergency_number_is_announced_and_the_caller_put_through(number: 
 @pytest.mark.parametrize(
     ("department", "key", "said"),
     [
-        (KIRURGI, "0", "to_switchboard"),
-        (replace(KIRURGI, languages=("nb", "en")), "9", "welcome"),
-        (ASKING, "5", "welcome"),
-        (URGENT, "5", "to_urgent_line"),
+        (KIRURGI, "0", "confirm_person"),
+        (replace(KIRURGI, languages=("nb", "en")), "9", "confirm_language"),
+        (ASKING, "5", "confirm_choice"),
+        (URGENT, "5", "confirm_choice"),
         (KIRURGI, "113", "emergency"),
     ],
 )
@@ -255,7 +282,7 @@ async def test_slower_try_for_a_phone_number_takes_a_single_zero_after_four_seco
     world.caller.answers("ask_phone_slow", "0", after=0)
     await world.ring()
     seconds = {prompt: second for second, prompt in world.caller.heard}
-    assert seconds["to_switchboard"] - seconds["ask_phone_slow"] == pytest.approx(4)
+    assert seconds["confirm_person"] - seconds["ask_phone_slow"] == pytest.approx(4)
 
 
 TONES = replace(KIRURGI, key_tone=True)
@@ -266,7 +293,7 @@ async def test_each_key_plays_a_tone_and_no_fast_digit_is_lost() -> None:
     world = World(department=TONES)
     world.caller.keys(IDENTITY, at=2.5, gap=0.1)
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT]
     assert world.caller.tones == [pytest.approx(2.5 + 0.1 * place) for place in range(11)]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
@@ -303,12 +330,12 @@ async def test_failed_tone_loses_no_digit() -> None:
 
 
 @on_virtual_time
-async def test_tones_change_neither_typing_ahead_nor_barging_in() -> None:
-    world = World(number=None, department=TONES)
-    world.caller.keys(IDENTITY + "68059876", at=0.2, gap=0.1)
+async def test_tones_do_not_change_barging_in() -> None:
+    world = World(department=TONES)
+    world.caller.keys(IDENTITY, at=0.2, gap=0.1)
     await world.ring()
-    assert world.prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]
-    assert world.stored == (IDENTITY, parse_phone("68059876").e164)
+    assert world.prompts == ["welcome", *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
 @on_virtual_time

@@ -14,8 +14,6 @@ from tests.support.phone.dialogue import (
     OPENING,
     OTHER_NUMBER,
     OWN_NUMBER,
-    READ_BACK_OTHER,
-    READ_BACK_OWN,
     RECEIPT,
     World,
 )
@@ -26,12 +24,13 @@ AGAIN = ["ask_identity_slow", "skip_identity"]
 
 
 @on_virtual_time
-async def test_single_nine_restarts_in_english_after_four_seconds() -> None:
+async def test_nine_pressed_twice_restarts_in_english() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", "9")
+    world.caller.answers("confirm_language", "9")
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, "confirm_language", *OPENING, *RECEIPT]
     assert world.call.language == "en"
     assert world.caller.heard[3][0] == pytest.approx(2 + 4)
     assert world.desk.registered[0][-1] == "en"
@@ -53,7 +52,17 @@ async def test_nine_is_an_ordinary_digit_where_english_is_not_offered() -> None:
     world.caller.answers("ask_identity", "9")
     world.caller.answers("skip_identity", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, "i_got", "digits_1", "should_be_eleven", *AGAIN, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [
+        *OPENING,
+        "i_got",
+        "digits_1",
+        "key_rest",
+        "i_got",
+        "digits_1",
+        "should_be_eleven",
+        *AGAIN,
+        *RECEIPT,
+    ]
     assert world.call.language == "nb"
 
 
@@ -61,22 +70,24 @@ async def test_nine_is_an_ordinary_digit_where_english_is_not_offered() -> None:
 async def test_silent_caller_hears_of_the_other_languages() -> None:
     world = World(department=ALL)
     world.caller.answers("other_norwegian", "8")
+    world.caller.answers("confirm_norwegian", "8")
     world.caller.answers("ask_identity", "")
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
     offers = ["no_keys", *AGAIN, "other_language", "other_norwegian"]
-    assert world.prompts == [*OPENING, *offers, *OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *offers, "confirm_norwegian", *OPENING, *RECEIPT]
     assert world.call.language == "nn"
 
 
 @on_virtual_time
-async def test_nine_at_the_read_back_changes_the_language() -> None:
+async def test_nine_after_the_receipt_repeats_it_in_english() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", IDENTITY)
-    world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("change_number", "9")
+    world.caller.answers("confirm_language", "9")
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT, "confirm_language", *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
     assert world.call.language == "en"
 
 
@@ -85,7 +96,7 @@ async def test_endless_language_changes_are_cut_off() -> None:
     world = World(department=BOTH)
     for _ in range(20):
         world.caller.answers("ask_identity", "9")
-        world.caller.answers("ask_identity_slow", "9")
+        world.caller.answers("confirm_language", "9")
     await world.ring()
     assert world.prompts.count("welcome") == 5
     assert world.stored == (None, OWN_NUMBER)
@@ -95,9 +106,11 @@ async def test_endless_language_changes_are_cut_off() -> None:
 async def test_hang_up_in_the_second_language_is_stored_with_its_step() -> None:
     world = World(department=BOTH)
     world.caller.answers("ask_identity", "9")
-    world.caller.hangs_up(at=7)
+    world.caller.answers("confirm_language", "9")
+    world.caller.hangs_up(at=9)
     await world.ring()
-    assert world.call.interrupted_at == IncompleteStep.WELCOME
+    assert world.call.language == "en"
+    assert world.call.interrupted_at == IncompleteStep.IDENTITY
 
 
 @on_virtual_time
@@ -129,17 +142,8 @@ async def test_extra_digits_answer_no_question(extra: str) -> None:
     world = World()
     world.caller.answers("ask_identity", f"{IDENTITY}{extra}")
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
-
-
-@on_virtual_time
-async def test_ninth_digit_of_a_phone_number_answers_no_question() -> None:
-    world = World(number=None)
-    world.caller.answers("ask_identity", IDENTITY)
-    world.caller.answers("ask_phone", f"{OTHER_NUMBER}1")
-    await world.ring()
-    assert world.prompts == [*OPENING, "phone_unknown", "ask_phone", *READ_BACK_OTHER, *RECEIPT]
 
 
 @pytest.mark.parametrize("count", [1, 7, 9, 10])
@@ -166,6 +170,7 @@ async def test_number_of_phone_digits_received_is_announced() -> None:
 async def test_caller_who_asked_for_a_person_is_stored_for_the_department() -> None:
     world = World()
     world.caller.answers("ask_identity", "0")
+    world.caller.answers("confirm_person", "0")
     await world.ring()
     assert world.desk.ended == [(IncompleteStep.IDENTITY, WhyEnded.ASKED_FOR_PERSON, OWN_NUMBER)]
 
@@ -181,8 +186,8 @@ async def test_caller_without_a_usable_number_is_stored_too() -> None:
 async def test_hang_up_on_the_way_to_a_person_is_stored_as_asked_for_one() -> None:
     world = World()
     world.caller.answers("ask_identity", "0")
-    world.caller.answers("to_switchboard", "")
-    world.caller.hangs_up(at=6.5)
+    world.caller.answers("confirm_person", "0")
+    world.caller.hangs_up(at=8)
     await world.ring()
     assert world.hung_up
     assert world.desk.ended == [(IncompleteStep.IDENTITY, WhyEnded.ASKED_FOR_PERSON, OWN_NUMBER)]
@@ -193,5 +198,6 @@ async def test_call_that_cannot_be_stored_still_reaches_the_switchboard() -> Non
     world = World()
     world.desk.failing = StorageUnavailable()
     world.caller.answers("ask_identity", "0")
+    world.caller.answers("confirm_person", "0")
     await world.ring()
     assert world.caller.left_to == ("switchboard", "s")

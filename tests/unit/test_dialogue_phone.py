@@ -1,20 +1,18 @@
 """The number to call back: read back, changed, keyed, or refused with the reason. Without one there is no receipt."""
 
-from dataclasses import replace
-
 import pytest
 
+from desk.callbacks.model import IncompleteStep
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import (
+    CHANGED,
     IDENTITY,
-    KIRURGI,
     OPENING,
+    OTHER_DIGITS,
     OTHER_NUMBER,
-    OWN_DIGITS,
     OWN_NUMBER,
-    READ_BACK_OTHER,
-    READ_BACK_OWN,
     RECEIPT,
+    RECEIPT_OTHER,
     World,
 )
 
@@ -29,7 +27,6 @@ OTHER_E164 = f"+47{OTHER_NUMBER}"
         ("anonymous", False, "phone_withheld"),
         (None, False, "phone_unknown"),
         ("", False, "phone_unknown"),
-        ("+46701740605", False, "phone_foreign"),
         ("82900000", False, "phone_premium"),
         ("113", False, "phone_short"),
         ("sip:a@b", False, "phone_not_a_number"),
@@ -42,41 +39,98 @@ async def test_unusable_number_is_asked_for_with_the_reason(number: str | None, 
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", OTHER_NUMBER)
     await world.ring()
-    assert world.prompts == [*OPENING, reason, "ask_phone", *READ_BACK_OTHER, *RECEIPT]
+    assert world.prompts == [*OPENING, reason, "ask_phone", *RECEIPT_OTHER]
     assert world.stored == (IDENTITY, OTHER_E164)
 
 
-@pytest.mark.parametrize("where", ["settings", "department"])
 @on_virtual_time
-async def test_foreign_number_is_accepted_where_it_is_allowed(where: str) -> None:
-    allowed = {"allow_foreign": True}
-    world = (
-        World(number="+46701740605", **allowed)
-        if where == "settings"
-        else World(number="+46701740605", department=replace(KIRURGI, **allowed))
-    )
+async def test_foreign_number_is_kept_and_gets_a_receipt() -> None:
+    world = World(number="+46701740605")
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
     assert world.stored == (IDENTITY, "+46701740605")
+    assert "received" in world.prompts and "ask_phone" not in world.prompts
 
 
-@pytest.mark.parametrize(("keyed", "stored"), [("0046701740605#", "+46701740605"), ("004768059876", OTHER_E164)])
+@pytest.mark.parametrize(
+    ("keyed", "stored"),
+    [("0046701740605#", "+46701740605"), ("0046701740605", "+46701740605"), ("004768059876", OTHER_E164)],
+)
 @on_virtual_time
 async def test_number_keyed_with_its_country_code_is_accepted(keyed: str, stored: str) -> None:
-    world = World(number=None, allow_foreign=True)
+    world = World(number=None)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", keyed)
     await world.ring()
     assert world.stored == (IDENTITY, stored)
 
 
+@pytest.mark.parametrize("gap", [0.4, 2.5])
 @on_virtual_time
-async def test_identity_and_phone_numbers_can_be_keyed_without_a_pause() -> None:
+async def test_country_code_without_a_plus_is_read_back(gap: float) -> None:
     world = World(number=None)
-    world.caller.keys(IDENTITY + OTHER_NUMBER, at=0.2, gap=0.1)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", f"47{OTHER_NUMBER}", gap=gap)
     await world.ring()
-    assert world.prompts == ["welcome", "phone_unknown", *READ_BACK_OTHER, *RECEIPT]  # interrupted by the next key
+    read_back = ["ring_number", "pause", *OTHER_DIGITS, "check_number"]
+    assert world.prompts == [*OPENING, "phone_unknown", "ask_phone", *read_back, *RECEIPT_OTHER]
     assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_number_that_a_rule_has_changed_can_be_rejected() -> None:
+    world = World(number=None)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", "4768050005")
+    world.caller.answers("check_number", "1")
+    world.caller.answers("ask_phone_slow", OTHER_NUMBER)
+    await world.ring()
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_nine_keys_where_the_last_is_doubled_are_read_back() -> None:
+    world = World(number=None)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", OTHER_NUMBER + OTHER_NUMBER[-1])
+    await world.ring()
+    assert world.prompts.count("check_number") == 1
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@pytest.mark.parametrize("surplus", ["0", "9", "1"])
+@on_virtual_time
+async def test_surplus_key_of_a_phone_number_answers_nothing(surplus: str) -> None:
+    world = World(number=None)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", OTHER_NUMBER + surplus)
+    world.caller.answers("ask_phone_slow", OTHER_NUMBER)
+    await world.ring()
+    again = ["i_got", "digits_9", "should_be_eight", "ask_phone_slow"]
+    assert world.prompts == [*OPENING, "phone_unknown", "ask_phone", *again, *RECEIPT_OTHER]
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_rest_of_a_phone_number_is_accepted_after_a_pause() -> None:
+    world = World(number=None)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", OTHER_NUMBER[:4])
+    world.caller.answers("key_rest", OTHER_NUMBER[4:], after=3)
+    await world.ring()
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_identity_number_is_kept_when_a_withheld_caller_leaves_before_the_receipt() -> None:
+    world = World(withheld=True)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("phone_withheld", "")
+    world.caller.hangs_up(at=14)
+    await world.ring()
+    assert world.hung_up and world.stored is None
+    assert world.call.interrupted_at is IncompleteStep.PHONE
+    assert world.call.identity is not None and world.call.identity.value == IDENTITY
 
 
 @on_virtual_time
@@ -84,7 +138,7 @@ async def test_caller_without_a_usable_number_gets_the_switchboard_and_no_receip
     world = World(withheld=True)
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("ask_phone", "82900000")
-    world.caller.answers("ask_phone_slow", "113#")
+    world.caller.answers("ask_phone_slow", "113#", after=0.5)
     await world.ring()
     asked = ["phone_withheld", "ask_phone", "phone_premium", "ask_phone_slow"]
     assert world.prompts == [*OPENING, *asked, "no_number", "to_switchboard"]
@@ -102,14 +156,15 @@ async def test_silence_when_asked_for_a_number_reaches_the_switchboard() -> None
 
 
 @on_virtual_time
-async def test_one_gives_another_number() -> None:
+async def test_one_after_the_receipt_gives_another_number() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     world.caller.answers("change_number", "1")
     world.caller.answers("ask_phone", OTHER_NUMBER)
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, "ask_phone", *READ_BACK_OTHER, *RECEIPT]
-    assert world.stored == (IDENTITY, OTHER_E164)
+    assert world.prompts == [*OPENING, *RECEIPT, "ask_phone", *CHANGED]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert world.callers.changed_to == [OTHER_E164]
 
 
 @on_virtual_time
@@ -120,45 +175,25 @@ async def test_unusable_new_number_keeps_the_first() -> None:
     world.caller.answers("ask_phone", "113#")
     await world.ring()
     asked = ["ask_phone", "phone_short", "ask_phone_slow"]
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *asked, *READ_BACK_OWN, *RECEIPT]
-    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert world.prompts == [*OPENING, *RECEIPT, *asked, "we_ring_as_told", "may_hang_up"]
+    assert world.callers.changed_to == []
 
 
 @on_virtual_time
-async def test_endless_number_changes_are_cut_off() -> None:
+async def test_unknown_key_after_the_receipt_repeats_only_the_offer() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
     for _ in range(9):
-        world.caller.answers("change_number", "1")
-        world.caller.answers("ask_phone", OWN_NUMBER[3:])
+        world.caller.answers("change_number", "7", after=0.5)
     await world.ring()
-    said = [*READ_BACK_OWN, "ask_phone"] * 3
-    assert world.prompts == [*OPENING, *said, "ring_number", "pause", *OWN_DIGITS, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT, "change_number", "change_number"]
 
 
 @on_virtual_time
-async def test_unknown_key_at_the_read_back_repeats_it() -> None:
+async def test_key_during_the_receipt_answers_nothing_and_cuts_nothing_off() -> None:
     world = World()
     world.caller.answers("ask_identity", IDENTITY)
-    world.caller.answers("change_number", "7", after=2)
+    world.caller.answers("received", "1109", after=0.2, gap=1.5)
     await world.ring()
-    assert world.prompts == [*OPENING, *READ_BACK_OWN, *READ_BACK_OWN, *RECEIPT]
-
-
-@on_virtual_time
-async def test_interrupted_read_back_is_heard_before_the_callback_is_stored() -> None:
-    world = World()
-    world.caller.answers("ask_identity", IDENTITY)
-    for _ in range(3):
-        world.caller.answers("ring_number", "7", after=1.8)
-    await world.ring()
-    assert world.prompts == [*OPENING, *["ring_number", "pause"] * 3, "ring_number", "pause", *OWN_DIGITS, *RECEIPT]
-
-
-@on_virtual_time
-async def test_extra_key_does_not_answer_the_read_back() -> None:
-    world = World()
-    for key in f"{IDENTITY}1":
-        world.call.key_pressed(key)
-    await world.ring()
-    assert world.prompts == [*READ_BACK_OWN, *RECEIPT]
+    assert world.prompts == [*OPENING, *RECEIPT]
+    assert world.callers.changed_to == []

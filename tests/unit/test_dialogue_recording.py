@@ -39,7 +39,7 @@ async def test_reason_is_recorded_after_the_receipt_and_the_caller_thanked() -> 
 @on_virtual_time
 async def test_recording_starts_after_the_prompt_and_the_next_key_ends_it() -> None:
     world = calling()
-    world.caller.answers("may_hang_up", "12345678901", after=0.1)  # the caller keeps keying into what follows
+    world.caller.answers("say_what_about", "12345678901", after=0.1)  # the caller keeps keying into what follows
     await world.ring()
     assert world.caller.recorded and world.caller.recorded[0][1] < 6.0  # the next key ended it at once
     assert world.caller.requests.index("record") > world.caller.requests.index("play")
@@ -109,7 +109,7 @@ async def test_department_without_recording_does_not_ask() -> None:
     world = calling()
     world.department = KIRURGI
     await world.ring()
-    assert world.prompts[-1] == "may_hang_up" and "say_what_about" not in world.prompts
+    assert world.prompts[-1] == "change_number" and "say_what_about" not in world.prompts
     assert "record" not in world.caller.requests
 
 

@@ -11,12 +11,11 @@ from desk.numbers.phone_number import parse_phone
 from ivr.prompts.keys import ahead
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import (
+    CHANGED,
     IDENTITY,
     OPENING,
-    OTHER_DIGITS,
     OTHER_NUMBER,
     OWN_DIGITS,
-    READ_BACK_OTHER,
     RECEIPT,
     TODAY_BY_15,
     World,
@@ -24,7 +23,7 @@ from tests.support.phone.dialogue import (
 
 SINCE = ["already_on_list", "on_list_since", "today_at", "oclock_9", "pause"]
 NUMBER = ["pause", "ring_number", "pause", *OWN_DIGITS, "pause"]
-TOLD = [*SINCE, *TODAY_BY_15, "ahead_2", *NUMBER, "cancel_or_change"]
+TOLD = [*SINCE, *TODAY_BY_15, "ahead_2", *NUMBER, "change_or_decline"]
 
 
 def known(**changes: object) -> World:
@@ -47,7 +46,7 @@ async def test_known_repeat_caller_hears_status_and_may_hang_up() -> None:
 @on_virtual_time
 async def test_repeat_caller_by_phone_alone_does_not_hear_when() -> None:
     world = known(known_person=False)
-    world.caller.answers("may_hang_up", "11", after=0.2)
+    world.caller.answers("may_hang_up", "22", after=0.2)
     await world.ring()
     assert world.prompts == [*OPENING, "already_on_list", "we_ring_as_told", "may_hang_up"]
     assert world.callers.cancelled == 0
@@ -65,7 +64,7 @@ async def test_repeat_caller_by_phone_alone_hears_we_call_again_soon_after_a_mis
 async def test_known_repeat_caller_is_first_in_line_after_a_missed_attempt() -> None:
     world = known(tried_in_vain=True, ahead=0)
     await world.ring()
-    assert world.prompts[3:] == [*SINCE, "tried_in_vain", *TODAY_BY_15, "next_in_line", *NUMBER, "cancel_or_change"]
+    assert world.prompts[3:] == [*SINCE, "tried_in_vain", *TODAY_BY_15, "next_in_line", *NUMBER, "change_or_decline"]
 
 
 @pytest.mark.parametrize(
@@ -85,37 +84,37 @@ async def test_missed_promise_is_admitted() -> None:
     world.clock.advance(timedelta(days=1))
     await world.ring()
     since = ["already_on_list", "on_list_since", "yesterday_at", "oclock_9", "pause"]
-    assert world.prompts[3:] == [*since, "delayed", "ahead_2", *NUMBER, "cancel_or_change"]
+    assert world.prompts[3:] == [*since, "delayed", "ahead_2", *NUMBER, "change_or_decline"]
 
 
 @on_virtual_time
-async def test_one_pressed_twice_cancels() -> None:
+async def test_two_pressed_twice_closes_the_callback() -> None:
     world = known()
-    world.caller.answers("cancel_or_change", "1", after=0.5)
-    world.caller.answers("confirm_cancel", "1", after=1.6)
+    world.caller.answers("change_or_decline", "2", after=0.5)
+    world.caller.answers("confirm_decline", "2", after=0.5)
     await world.ring()
-    assert world.prompts == [*OPENING, *TOLD, "confirm_cancel", "cancelled"]
+    assert world.prompts == [*OPENING, *TOLD, "confirm_decline", "declined"]
     assert world.callers.cancelled == 1
 
 
-@pytest.mark.parametrize("answer", ["", "2", "#", "*"])
+@pytest.mark.parametrize("answer", ["", "1", "#", "*"])
 @on_virtual_time
-async def test_any_key_but_one_at_the_confirmation_keeps_the_callback(answer: str) -> None:
+async def test_any_key_but_two_at_the_confirmation_keeps_the_callback(answer: str) -> None:
     world = known()
-    world.caller.answers("cancel_or_change", "1")
-    world.caller.answers("confirm_cancel", answer, after=1.6)
+    world.caller.answers("change_or_decline", "2")
+    world.caller.answers("confirm_decline", answer)
     await world.ring()
-    assert world.prompts[-3:] == ["confirm_cancel", "still_on_list", "may_hang_up"]
+    assert world.prompts[-3:] == ["confirm_decline", "we_ring_as_told", "may_hang_up"]
     assert world.callers.cancelled == 0
 
 
 @on_virtual_time
-async def test_double_press_of_one_is_a_single_answer() -> None:
+async def test_double_press_of_two_is_a_single_answer() -> None:
     world = known()
-    world.caller.answers("cancel_or_change", "1111")
+    world.caller.answers("change_or_decline", "2222")
     await world.ring()
     assert world.callers.cancelled == 0
-    assert world.prompts[-2:] == ["still_on_list", "may_hang_up"]
+    assert world.prompts[-2:] == ["we_ring_as_told", "may_hang_up"]
 
 
 @on_virtual_time
@@ -128,22 +127,21 @@ async def test_twelfth_digit_is_not_a_choice() -> None:
 
 
 @on_virtual_time
-async def test_two_changes_the_number_after_reading_it_back() -> None:
+async def test_one_changes_the_number_and_it_is_confirmed() -> None:
     world = known()
-    world.caller.answers("cancel_or_change", "2")
+    world.caller.answers("change_or_decline", "1")
     world.caller.answers("ask_phone", OTHER_NUMBER)
     await world.ring()
-    told = ["ring_number", "pause", *OTHER_DIGITS, "pause", "may_hang_up"]
-    assert world.prompts == [*OPENING, *TOLD, "ask_phone", *READ_BACK_OTHER, *told]
+    assert world.prompts == [*OPENING, *TOLD, "ask_phone", *CHANGED]
     assert world.callers.changed_to == [f"+47{OTHER_NUMBER}"]
 
 
 @on_virtual_time
-async def test_two_without_a_usable_number_changes_nothing() -> None:
+async def test_one_without_a_usable_number_changes_nothing() -> None:
     world = known()
-    world.caller.answers("cancel_or_change", "2")
+    world.caller.answers("change_or_decline", "1")
     await world.ring()
-    assert world.prompts[-2:] == ["still_on_list", "may_hang_up"]
+    assert world.prompts[-2:] == ["we_ring_as_told", "may_hang_up"]
     assert world.callers.changed_to == []
 
 
@@ -151,18 +149,18 @@ async def test_two_without_a_usable_number_changes_nothing() -> None:
 async def test_unknown_key_repeats_the_choice_a_limited_number_of_times() -> None:
     world = known()
     for _ in range(9):
-        world.caller.answers("cancel_or_change", "7")
+        world.caller.answers("change_or_decline", "7")
     await world.ring()
-    assert world.prompts == [*OPENING, *TOLD, "cancel_or_change", "cancel_or_change"]
+    assert world.prompts == [*OPENING, *TOLD, "change_or_decline", "change_or_decline"]
 
 
-@pytest.mark.parametrize("wish", ["1", "2"])
+@pytest.mark.parametrize("request_key", ["1", "2"])
 @on_virtual_time
-async def test_failed_change_is_not_confirmed(wish: str) -> None:
+async def test_failed_change_is_not_confirmed(request_key: str) -> None:
     world = known()
     world.callers.failing = IllegalMove()
-    world.caller.answers("cancel_or_change", wish)
-    world.caller.answers("confirm_cancel", "1", after=1.6)
+    world.caller.answers("change_or_decline", request_key)
+    world.caller.answers("confirm_decline", "2")
     world.caller.answers("ask_phone", OTHER_NUMBER)
     await world.ring()
     assert world.prompts[-2:] == ["storage_down", "to_switchboard"]
@@ -172,7 +170,8 @@ async def test_failed_change_is_not_confirmed(wish: str) -> None:
 @on_virtual_time
 async def test_zero_at_the_choice_reaches_the_switchboard() -> None:
     world = known()
-    world.caller.answers("cancel_or_change", "0")
+    world.caller.answers("change_or_decline", "0")
+    world.caller.answers("confirm_person", "0")
     await world.ring()
     assert world.prompts[-1] == "to_switchboard"
     assert world.caller.left_to == ("switchboard", "s")
@@ -204,4 +203,4 @@ async def test_call_resumed_after_cancelling_hears_the_cancellation() -> None:
     assert world.callers.standing
     world.callers.already(is_new_call=False, callback=replace(world.callers.standing.callback, status=Status.CLOSED))
     await world.ring()
-    assert world.prompts == [*OPENING, "cancelled"]
+    assert world.prompts == [*OPENING, "declined"]

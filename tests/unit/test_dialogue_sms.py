@@ -8,7 +8,7 @@ from desk.messages.model import SmsState
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import IDENTITY, OTHER_DIGITS, OTHER_NUMBER, RECEIPT, FakeDesk, World
 
-TEXTED = [*RECEIPT[:-1], "sms_receipt", "may_hang_up"]
+TEXTED = [*RECEIPT[:-1], "sms_receipt", "change_number"]
 
 
 def texting(world: World, monkeypatch: pytest.MonkeyPatch, state: SmsState) -> None:
@@ -58,7 +58,7 @@ async def test_changed_number_is_named_as_the_one_that_gets_the_text(
     texting(world, monkeypatch, state)
     world.callers.already()
     world.caller.answers("ask_identity", IDENTITY)
-    world.caller.answers("cancel_or_change", "2")
+    world.caller.answers("change_or_decline", "1")
     world.caller.answers("ask_phone", OTHER_NUMBER)
     await world.ring()
     assert world.callers.changed_to == [f"+47{OTHER_NUMBER}"]

@@ -71,7 +71,7 @@ async def _catalogue(stage: Stage):  # type: ignore[no-untyped-def]
         ("person", "switchboard", "recorded as an incomplete call"),
         ("english", "done", "stored: call back today by 15:00"),
         ("again", "done", "on the list already"),
-        ("cancelling", "done", "cancelled"),
+        ("declining", "done", "declined"),
     ],
 )
 def test_each_caller_reaches_the_expected_outcome(
@@ -97,7 +97,7 @@ def test_hang_up_at_each_step_is_recorded_with_that_step() -> None:
     assert len(scenes) > 10
     assert {scene.story.outcome for scene in scenes} <= {"hung-up", "done"}
     ends = {event.what for scene in scenes for event in scene.story.events if event.kind == "ends"}
-    assert {"hung up at welcome", "hung up at phone", "hung up at confirmation"} <= ends
+    assert {"hung up at welcome", "hung up at identity", "hung up at confirmation"} <= ends
 
 
 def test_exploration_finds_and_draws_every_outcome() -> None:
@@ -110,10 +110,10 @@ def test_exploration_finds_and_draws_every_outcome() -> None:
     assert found.faults == [] and again.faults == []
     assert found.calls < 400  # it came to an end by itself
     said = {prompt for _, prompts in found.nodes() for prompt in prompts}
-    expected = {"welcome", "identity_wrong", "no_keys", "without_identity", "ask_phone_slow", "received"}
+    expected = {"welcome", "identity_wrong", "no_keys", "confirm_skip", "key_rest", "ask_phone_slow", "received"}
     assert expected <= said
     assert {outcome for outcomes in found.ends.values() for outcome in outcomes} == {"done", "switchboard", "urgent"}
-    assert "cancelled" in {prompt for _, prompts in again.nodes() for prompt in prompts}
+    assert "declined" in {prompt for _, prompts in again.nodes() for prompt in prompts}
     lines = picture.splitlines()
     assert lines[:2] == ["```mermaid", "flowchart TD"] and lines[-1] == "```"
     assert any('|"riktig fødselsnummer"|' in line for line in lines)

@@ -15,12 +15,11 @@ from desk.promises.model import Promise
 from desk.promises.rules import promise_for, spoken_text
 from ivr.dialogue.speech import (
     callback_number_prompts,
+    count_prompts,
     phone_prompts,
     promise_prompts,
-    read_back_prompts,
     since_prompts,
     time_prompts,
-    too_short,
 )
 from ivr.prompts.catalogue import load_catalogue
 from ivr.prompts.keys import Prompt, all_keys
@@ -157,7 +156,6 @@ def test_phone_numbers_are_read_in_groups(number: PhoneNumber, spoken: str) -> N
 def test_number_is_placed_in_its_sentence() -> None:
     phone = parse_phone("40612345")
     assert words(callback_number_prompts(phone)) == "Vi ringer deg på fire null seks én to tre fire fem"
-    assert words(read_back_prompts(phone)).endswith("tre fire fem Vil du ha et annet nummer, tast én.")
     assert words(phone_prompts(phone), "en") == "four zero six one two three four five"
 
 
@@ -196,11 +194,11 @@ def test_time_on_the_list_is_spoken(since: str, nb: str, nn: str, en: str) -> No
 
 
 def test_received_and_expected_digits_are_spoken() -> None:
-    nine = too_short(9, Prompt.SHOULD_BE_ELEVEN)
+    nine = count_prompts(9, Prompt.SHOULD_BE_ELEVEN)
     assert words(nine) == "Jeg fikk ni siffer det skal være elleve."
     assert words(nine, "nn") == "Eg fekk ni siffer det skal vere elleve."
     assert words(nine, "en") == "I got nine digits it should be eleven."
-    assert words(too_short(1, Prompt.SHOULD_BE_EIGHT)) == "Jeg fikk ett siffer det skal være åtte."
+    assert words(count_prompts(1, Prompt.SHOULD_BE_EIGHT)) == "Jeg fikk ett siffer det skal være åtte."
 
 
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 12, 31)).map(lambda moment: moment.replace(tzinfo=OSLO))

@@ -67,7 +67,7 @@ class Calls:
             await caller.keys("1")
             await caller.hears("ask_phone", after=read.start)
             await caller.keys(keyed)
-            await caller.hears("received")
+            await caller.hears("may_hang_up")
 
     async def keys_and_hangs_up(self, phone: str, keys: Sequence[str], *, info: bool = False) -> None:
         """Keys one number after another, whatever the question."""
@@ -77,13 +77,15 @@ class Calls:
                 await caller.keys(each, info=info)
 
 
-STORED_BY_A_FEW = {"+4768050701": PEOPLE[0], "+4768050702": PEOPLE[1]}
+STORED_BY_A_FEW = {"+4768050701": PEOPLE[0], "+4768050702": PEOPLE[1], "+4768050703": PEOPLE[2]}
 STORED_BY_MANY = STORED_BY_A_FEW | {
     "+4768050721": PEOPLE[3],
     "+4768050722": PEOPLE[4],
     "+4768050705": PEOPLE[5],
     "+4768050706": PEOPLE[7],
     "+4768050723": PEOPLE[8],
+    "+4768050707": PEOPLE[9],
+    "+4768050708": PEOPLE[16],
 }
 """The callers whose callbacks are stored, by phone number."""
 

@@ -12,7 +12,7 @@ from desk.clock import Clock
 from desk.database.engine import Database
 from desk.key_rotation.sealed_columns import SEALED
 from desk.schema.provider_tables import external_identities
-from desk.schema.tables import agents, answers, audit_patients, outbox, recordings, second_factors
+from desk.schema.tables import agents, answers, audit_patients, calls, outbox, recordings, second_factors
 from desk.vault.vault import Vault
 from tests.support.desk.desk import KEYS, person
 from tests.support.desk.rows import insert_callbacks
@@ -93,6 +93,9 @@ async def fill(database: Database, clock: Clock, count: int) -> list[str]:
         await insert_callbacks(connection, rows)
         for n, row in enumerate(rows[::10]):
             await connection.execute(insert(outbox), [text(n, row["id"], now, vault)])
+            who = vault.seal(person(n).value, "calls.patient_number", n + 1)
+            call = {"asterisk_id": "a", "channel_id": f"{n}", "department": "kirurgi", "at": now, "incomplete": True}
+            await connection.execute(insert(calls), [{"id": n + 1, **call, "patient_number": who}])
             key = vault.seal(f"key {n}", "recordings.key", row["id"])
             await connection.execute(
                 insert(recordings), [{"callback_id": row["id"], "at": now, "key": key, "sound": b"sealed"}]

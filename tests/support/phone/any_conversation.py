@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from sqlalchemy import text
@@ -98,7 +98,7 @@ async def holds(exchange: Exchange, line: Line, desk: CallbackServices, database
         assert not line.hung_up or row.why == WhyEnded.ANSWERED, "nobody is hung up on without a callback or an answer"
         assert row.why != WhyEnded.HUNG_UP or line.left_to is None
         assert row.why != WhyEnded.TROUBLE
-        assert not {"received", "already_on_list", "we_ring", "cancelled"} & set(line.prompts)
+        assert not {"received", "already_on_list", "we_ring", "declined"} & set(line.prompts)
         return
     callback = await desk.lists.get(SYSTEM, str(row.callback_id))
     _receipt_is_true(line, done, kept)
@@ -117,7 +117,7 @@ def _receipt_is_true(line: Line, done: Sequence[Done], kept: Kept) -> None:
     for at, prompt, _ in line.spoken:
         if prompt in ("received", "already_on_list", "we_ring"):
             assert stored and stored[0].at <= at, "said before it was stored"
-        if prompt == "cancelled":
+        if prompt == "declined":
             assert [each for each in done if each.method == "cancel" and each.at <= at]
         if prompt == "received":
             kept.confirmed.add(stored[0].result.callback.id)
@@ -126,9 +126,12 @@ def _receipt_is_true(line: Line, done: Sequence[Done], kept: Kept) -> None:
 def _spoken_promises_are_stored(line: Line, done: Sequence[Done]) -> None:
     spoken = line.spoken
     for place, (heard_at, prompt, language) in enumerate(spoken):
-        words = [word for _, word, _ in takewhile(lambda said: said[1] != "pause", spoken[place + 1 :])]
-        if prompt != "we_ring" or place + len(words) + 1 == len(spoken):
-            continue  # interrupted by a hang-up or a key
+        if prompt not in ("we_ring", "ring_number"):
+            continue
+        after = list(dropwhile(lambda said: said[1] == "pause" or said[1].startswith("digit_"), spoken[place + 1 :]))
+        words = [word for _, word, _ in takewhile(lambda said: said[1] != "pause", after)]
+        if len(words) == len(after) or not words[0].startswith(("today_", "tomorrow_", "weekday_")):
+            continue  # interrupted by a hang-up or a key, or a number without a promise
         last = [
             each for each in done if isinstance(each.result, RegistrationResult | Standing) and each.at <= heard_at
         ][-1]
@@ -136,7 +139,8 @@ def _spoken_promises_are_stored(line: Line, done: Sequence[Done]) -> None:
         is_by, when = spoken_time(words, last.at)
         assert is_by == (promise.policy is Policy.DEADLINE)
         assert when == promise.by.astimezone(OSLO), f"told {when}, stored {promise.by.astimezone(OSLO)}"
-        if isinstance(last.result, RegistrationResult) and last.result.created:
+        created = isinstance(last.result, RegistrationResult) and last.result.created
+        if created and language == last.result.callback.language:
             assert _written(words, language) == last.result.callback.promise_spoken
 
 
@@ -160,16 +164,18 @@ def _written(words: Sequence[str], language: str) -> str:
 
 
 def _spoken_number_is_stored(line: Line, done: Sequence[Done]) -> None:
-    """Check that the number read back last before the receipt is the one to call."""
+    """Check that the number in the receipt is the stored one."""
     stored = next((each.result for each in done if isinstance(each.result, RegistrationResult)), None)
-    if stored is None or "ring_number" not in line.prompts or "received" not in line.prompts:
+    if stored is None or "received" not in line.prompts:
         return
-    before = line.prompts[: line.prompts.index("received")]
-    told = before[len(before) - before[::-1].index("ring_number") :]
+    after = line.prompts[line.prompts.index("received") :]
+    if "ring_number" not in after:
+        return  # they hung up
+    told = list(
+        takewhile(lambda said: said == "pause" or said.startswith("digit_"), after[after.index("ring_number") + 1 :])
+    )
     digits = "".join(prompt.removeprefix("digit_") for prompt in told if prompt.startswith("digit_"))
-    assert digits in f"00{stored.callback.phone.e164[1:]}"
-    keyed = "".join([*(answer.keys for answer in line.plan.answers), *(key for _, key in line.plan.strays)])
-    assert digits or "#" in keyed or "ended" in keyed, "stored, and never read back"
+    assert f"00{stored.callback.phone.e164[1:]}".endswith(digits) or line.prompts[-1] in told
 
 
 async def kept_promises_hold(database: Database, kept: Kept, now: datetime) -> None:

@@ -49,11 +49,19 @@ OTHER_DIGITS = ["digit_6", "digit_8", "pause", "digit_0", "digit_5", "pause", "d
 OTHER_DIGITS += ["digit_7", "digit_6"]
 HOSPITAL = ["digit_6", "digit_8", "pause", "digit_0", "digit_5", "pause", "digit_0", "digit_0", "pause"]
 HOSPITAL += ["digit_0", "digit_1"]
-READ_BACK_OWN = ["ring_number", "pause", *OWN_DIGITS, "pause", "change_number"]
-READ_BACK_OTHER = ["ring_number", "pause", *OTHER_DIGITS, "pause", "change_number"]
-TODAY_BY_15 = ["we_ring", "today_by", "oclock_15", "pause", "from_number", "pause", *HOSPITAL, "pause"]
-RECEIPT = ["received", *TODAY_BY_15, "may_hang_up"]
-CONFIRMING = {"received", "already_on_list", "we_ring", "we_ring_as_told", "delayed", "cancelled"}
+FROM_HOSPITAL = ["pause", "from_number", "pause", *HOSPITAL, "pause"]
+TODAY_BY_15 = ["we_ring", "today_by", "oclock_15", *FROM_HOSPITAL]
+
+
+def told(digits: list[str]) -> list[str]:
+    """The receipt, without the offer after it, for a callback to the number with these digits."""
+    return ["received", "ring_number", "pause", *digits, "pause", "today_by", "oclock_15", *FROM_HOSPITAL]
+
+
+RECEIPT = [*told(OWN_DIGITS), "change_number"]
+RECEIPT_OTHER = [*told(OTHER_DIGITS), "change_number"]
+CHANGED = ["ring_number", "pause", *OTHER_DIGITS, "pause", "may_hang_up"]
+CONFIRMING = {"received", "already_on_list", "we_ring", "we_ring_as_told", "delayed", "declined"}
 
 
 @dataclass
@@ -66,6 +74,7 @@ class FakeDesk:
     open: Callback | None = None
     committed_at: float | None = None
     ended: list[tuple[IncompleteStep, WhyEnded, str | None]] = field(default_factory=list)
+    kept_identity: str | None = None
     stored_before: RegistrationResult | None = None  # what this call stored before it was recovered
 
     async def find_registration(self, by: Actor, call: CallKey) -> RegistrationResult | None:
@@ -82,10 +91,12 @@ class FakeDesk:
         *,
         phone: PhoneNumber | None,
         step: IncompleteStep,
-        why: WhyEnded,
+        why: WhyEnded = WhyEnded.HUNG_UP,
+        patient: IdentityNumber | None = None,
     ) -> None:
         if self.failing:
             raise self.failing
+        self.kept_identity = patient.value if patient else None
         self.ended.append((step, why, phone.e164 if phone else None))
 
     async def register(
@@ -173,9 +184,10 @@ class FakeCallers:
     async def change_phone(self, by: Actor, call: CallKey, phone: PhoneNumber) -> Callback:
         if self.failing:
             raise self.failing
-        assert self.standing
+        callback = self.standing.callback if self.standing else self.desk.open
+        assert callback
         self.changed_to.append(phone.e164)
-        return replace(self.standing.callback, phone=phone)
+        return replace(callback, phone=phone)
 
     def already(self, **changes: Any) -> None:
         """Put the caller on the list now, identified, with two callers ahead. `changes` override this."""

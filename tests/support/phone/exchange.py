@@ -24,7 +24,9 @@ from tests.support.synthetic import synthetic_identity
 NODE = "asterisk-1"
 IDENTITY_ASKED = frozenset({"ask_identity", "ask_identity_slow"})
 PHONE_ASKED = frozenset({"ask_phone", "ask_phone_slow"})
-ASKED = IDENTITY_ASKED | PHONE_ASKED | {"change_number", "cancel_or_change", "confirm_cancel", "still_ring"}
+CONFIRMED = {"confirm_person", "confirm_language", "confirm_norwegian", "confirm_choice", "confirm_skip"}
+OFFERED = {"change_number", "check_number", "change_or_decline", "confirm_decline", "still_ring", "key_rest"}
+ASKED = IDENTITY_ASKED | PHONE_ASKED | CONFIRMED | OFFERED
 LONGEST_CALL = 900.0
 
 
@@ -156,6 +158,10 @@ class Exchange:
     lines: dict[str, Line] = field(default_factory=dict)
     done: dict[str, list[Done]] = field(default_factory=dict)
     _route: Route | None = None
+
+    @property
+    def asterisk_id(self) -> str:
+        return NODE
 
     async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
         self._route = route

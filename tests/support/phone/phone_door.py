@@ -9,6 +9,7 @@ from typing import Any
 from desk.access.actor import Actor
 from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
 from desk.departments.departments import Department, Departments, Policy
+from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from ivr.asterisk.ari import Ari
 from ivr.calls.controller import Controller, Conversation
@@ -50,6 +51,7 @@ class NotingDesk:
         phone: PhoneNumber | None,
         step: IncompleteStep,
         why: WhyEnded,
+        patient: IdentityNumber | None = None,
     ) -> None:
         await asyncio.sleep(0)
         if self.failing:

@@ -1,9 +1,7 @@
 """Callers who interrupt prompts with a key: possible wherever a key is expected, but not in the receipt."""
 
-import asyncio
-
 from tests.support.phone.callers import Caller
-from tests.support.phone.floor import OPENING, STRAY, Before, Floor, Story, in_order, masked, received, to_the_end
+from tests.support.phone.floor import OPENING, Before, Floor, Story, in_order, masked, received, to_the_end
 from tests.support.synthetic import synthetic_identity
 
 
@@ -12,7 +10,7 @@ async def interrupts_the_welcome(floor: Floor) -> None:
     async with floor.cuts("welcome", identity[0], "+4768050204") as caller:
         await caller.keys(identity[1:])
         heard = await received(caller)
-    assert heard == ["welcome", "change_number", "received", "may_hang_up"], "nothing but what was asked next"
+    assert heard == ["welcome", "received", "change_number"], "nothing but the receipt"
     assert (await floor.callback("+4768050204"))["patient"] == masked(204)
 
 
@@ -21,7 +19,7 @@ async def interrupts_the_emergency_notice(floor: Floor) -> None:
     async with floor.cuts("emergency", identity[0], "+4768050261") as caller:
         await caller.keys(identity[1:])
         heard = await received(caller)
-    assert heard == ["welcome", "emergency", "change_number", "received", "may_hang_up"]
+    assert heard == ["welcome", "emergency", "received", "change_number"]
     assert (await floor.callback("+4768050261"))["patient"] == masked(261)
 
 
@@ -31,7 +29,7 @@ async def interrupts_the_request(floor: Floor) -> None:
         await caller.keys(identity[1:])
         heard = await received(caller)
     assert heard[:3] == ["welcome", "emergency", "ask_identity"]
-    assert heard[-3:] == ["change_number", "received", "may_hang_up"]
+    assert heard[-3:] == ["received", "change_number"]
     assert (await floor.callback("+4768050262"))["patient"] == masked(262)
 
 
@@ -40,13 +38,13 @@ async def _mistypes(caller: Caller) -> None:
     await caller.keys("12345678901")
 
 
-async def interrupts_the_error_message(floor: Floor) -> None:
-    identity = synthetic_identity(263)
-    async with floor.cuts("identity_wrong", identity[0], "+4768050263", _mistypes) as caller:
-        await caller.keys(identity[1:])
+async def keys_during_the_error_message(floor: Floor) -> None:
+    async with floor.rings("+4768050263") as caller:
+        await _mistypes(caller)
+        await caller.hears("identity_wrong")
+        await caller.keys(synthetic_identity(263))
         heard = await received(caller)
-    assert in_order(heard, "ask_identity", "identity_wrong", "change_number", "received")
-    assert "ask_identity_slow" not in heard
+    assert in_order(heard, "ask_identity", "identity_wrong", "received", "change_number")
     assert (await floor.callback("+4768050263"))["patient"] == masked(263)
 
 
@@ -55,7 +53,7 @@ async def interrupts_the_slow_request(floor: Floor) -> None:
     async with floor.cuts("ask_identity_slow", identity[0], "+4768050264", _mistypes) as caller:
         await caller.keys(identity[1:])
         heard = await received(caller)
-    assert in_order(heard, "identity_wrong", "ask_identity_slow", "change_number", "received")
+    assert in_order(heard, "identity_wrong", "ask_identity_slow", "received", "change_number")
     assert "skip_identity" not in heard
     assert (await floor.callback("+4768050264"))["patient"] == masked(264)
 
@@ -72,7 +70,7 @@ async def interrupts_the_request_for_a_phone_number(floor: Floor) -> None:
     async with floor.cuts("ask_phone", "6", "+4768050992", _says_who(265), withheld=True) as caller:
         await caller.keys("8050265")
         heard = await received(caller)
-    assert in_order(heard, "phone_withheld", "ask_phone", "change_number", "received")
+    assert in_order(heard, "phone_withheld", "ask_phone", "received", "change_number")
     assert (await floor.callback("+4768050265"))["patient"] == masked(265)
 
 
@@ -85,43 +83,39 @@ async def interrupts_the_slow_request_for_a_phone_number(floor: Floor) -> None:
     async with floor.cuts("ask_phone_slow", "6", "+4768050991", mistypes, withheld=True) as caller:
         await caller.keys("8050266")
         heard = await received(caller)
-    assert in_order(heard, "phone_premium", "ask_phone_slow", "change_number", "received")
+    assert in_order(heard, "phone_premium", "ask_phone_slow", "received", "change_number")
     assert (await floor.callback("+4768050266"))["patient"] == masked(266)
 
 
-async def interrupts_the_read_back(floor: Floor) -> None:
+async def interrupts_the_offer_of_another_number(floor: Floor) -> None:
     async with floor.cuts("change_number", "1", "+4768050267", _says_who(267)) as caller:
         await caller.hears("ask_phone")
         await caller.keys("68050268")
-        heard = await received(caller)
-    assert in_order(heard, "change_number", "ask_phone", "change_number", "received")
+        heard = await to_the_end(caller)
+    assert in_order(heard, "received", "change_number", "ask_phone", "ring_number", "may_hang_up")
     assert (await floor.callback("+4768050268"))["patient"] == masked(267)
 
 
-async def interrupts_the_status(floor: Floor) -> None:
+async def keys_do_not_interrupt_the_status(floor: Floor) -> None:
     await floor.registers("+4768050269", 269)
     async with floor.rings("+4768050269") as caller:
         await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(269))
         await caller.hears("already_on_list")
-        await asyncio.sleep(STRAY)
         await caller.keys("2")
-        await caller.hears("ask_phone")
-        await caller.keys("68050270")
         heard = await to_the_end(caller)
-    assert in_order(heard, "already_on_list", "ask_phone", "change_number", "may_hang_up")
-    assert "cancel_or_change" not in heard, "the menu was known already"
-    assert (await floor.callback("+4768050270"))["call_count"] == 2
+    assert in_order(heard, "already_on_list", "change_or_decline")
+    assert "confirm_decline" not in heard, "a key answers no question that is not asked yet"
+    assert (await floor.callback("+4768050269"))["status"] == "waiting"
 
 
 async def interrupts_the_menu(floor: Floor) -> None:
     await floor.registers("+4768050271", 271)
-    async with floor.cuts("cancel_or_change", "1", "+4768050271", _says_who(271)) as caller:
-        await caller.hears("confirm_cancel")
-        await asyncio.sleep(STRAY)
-        await caller.keys("1")
+    async with floor.cuts("change_or_decline", "2", "+4768050271", _says_who(271)) as caller:
+        await caller.hears("confirm_decline")
+        await caller.keys("2")
         heard = await to_the_end(caller)
-    assert heard[-3:] == ["cancel_or_change", "confirm_cancel", "cancelled"]
+    assert heard[-3:] == ["change_or_decline", "confirm_decline", "declined"]
     assert (await floor.callback("+4768050271"))["status"] == "closed"
 
 
@@ -133,7 +127,7 @@ async def keys_do_not_interrupt_the_receipt(floor: Floor) -> None:
         await caller.keys("1#0*9")
         await caller.ends()
         sentences = {heard.key: heard for heard in await caller.sentences()}
-    assert sentences["received"].whole and sentences["may_hang_up"].whole
+    assert sentences["received"].whole and sentences["change_number"].whole
     callback = await floor.callback("+4768050272")
     assert (callback["status"], callback["patient"]) == ("waiting", masked(272))
 
@@ -142,12 +136,12 @@ STORIES: tuple[Story, ...] = (
     interrupts_the_welcome,
     interrupts_the_emergency_notice,
     interrupts_the_request,
-    interrupts_the_error_message,
+    keys_during_the_error_message,
     interrupts_the_slow_request,
     interrupts_the_request_for_a_phone_number,
     interrupts_the_slow_request_for_a_phone_number,
-    interrupts_the_read_back,
-    interrupts_the_status,
+    interrupts_the_offer_of_another_number,
+    keys_do_not_interrupt_the_status,
     interrupts_the_menu,
     keys_do_not_interrupt_the_receipt,
 )

@@ -1,0 +1,72 @@
+"""The keys a caller has pressed and no question has taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+KEYS: Final = frozenset("0123456789*#")
+LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
+
+
+class KeyBuffer:
+    """Keys in the order they were pressed. `press` and `close` never block."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._keys: deque[str] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._number_ended_at = float("-inf")
+        self._stray_until = float("-inf")
+        self._stray_seconds = 0.0
+        self.any_pressed = False
+        """Whether the caller has pressed a key during this call."""
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def press(self, key: str) -> bool:
+        """Add a key. False, and the key is dropped, if it is unknown, stray, or a '#' that ends a complete number."""
+        if key not in KEYS:  # DTMF has A to D, telephones do not
+            return False
+        self.any_pressed = True
+        if key == "#" and self._clock() - self._number_ended_at < LATE_HASH:
+            self._number_ended_at = float("-inf")
+            return False
+        if self._clock() < self._stray_until:
+            self._stray_until = self._clock() + self._stray_seconds
+            return False
+        self._keys.append(key)
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """End the wait for a key, if there is one."""
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def take(self) -> str | None:
+        """Return the next key, None if there is none."""
+        return self._keys.popleft() if self._keys else None
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until a key is there, `close` is called, or the time has passed."""
+        if self._keys:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        await asyncio.wait((self._waiter,), timeout=seconds)
+        self._waiter = None
+
+    def forget(self, *, stray: float = 0.0) -> None:
+        """Drop the keys. Keys within `stray` seconds from now, or from the last such key, are dropped too."""
+        self._keys.clear()
+        self._stray_seconds = stray
+        self._stray_until = self._clock() + stray
+
+    def number_ended(self) -> None:
+        """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""
+        if not self._keys:
+            self._number_ended_at = self._clock()
+        elif self._keys[0] == "#":
+            self._keys.popleft()

@@ -1,0 +1,149 @@
+"""Plays prompts to one caller, and keeps the line open with silence while keys are awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Final
+
+import structlog
+
+from ivr.asterisk.channel import Channel
+from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
+from ivr.calls.playback import HOLD, HOLD_SECONDS, HeldLine, Playback, held_ids, playback_ids, resolve, stop_playback
+from ivr.calls.rescue import RescueTimer
+
+log = structlog.get_logger(__name__)
+
+SOUNDS: Final = "innringing"
+MOST_AT_ONCE: Final = 10  # prompts in one playback, besides silence
+LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
+LONGEST_PLAYBACK: Final = 90.0
+CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before we ask Asterisk if it still plays
+CHECK_EVERY: Final = 5.0
+_MOMENT: Final = 1e-6
+
+
+class Player:
+    """One caller's loudspeaker. One playback at a time; `key_pressed`, `finished` and `give_up` never block."""
+
+    def __init__(self, channel: Channel, *, sounds: str, lengths: Mapping[str, float], rescue: RescueTimer) -> None:
+        """`sounds` is the prompt folder. `lengths`: seconds of each prompt, by language and key («nb/welcome»)."""
+        self._channel = channel
+        self._sounds = sounds
+        self._lengths = lengths
+        self._rescue = rescue
+        self._ids = cycle(playback_ids(channel.id))
+        self._playback: Playback | None = None
+        self._held = HeldLine(channel, sounds=sounds, rescue=rescue)
+        self.attended = True
+        """Whether we wait for the end of what plays."""
+
+    @property
+    def is_playing(self) -> bool:
+        return self._playback is not None
+
+    async def play(
+        self,
+        prompts: Sequence[str],
+        language: str,
+        *,
+        barge_in: bool = False,
+        deaf_words: Sequence[str] = (),
+        then: float | None = None,
+        key_tone: bool = False,
+    ) -> bool:
+        """Play up to MOST_AT_ONCE prompts, until their end or, with `barge_in`, a key. False when it failed.
+
+        `then`: seconds of silence in the same playback. Keys during the `deaf_words`, the first prompts, end nothing.
+        Raises ChannelGone, NotInStasis and AriUnavailable.
+        """
+        await self._held.let_go()
+        silence = () if then is None else (HOLD,) * math.ceil(then / HOLD_SECONDS + 1)
+        words = self._length(prompts, language)
+        if self.attended:
+            await self._rescue.cover(words + len(silence) * HOLD_SECONDS)
+        else:
+            silence = ()
+            self._rescue.renew(words)  # waiting for it would be waiting for what plays
+        loop = asyncio.get_running_loop()
+        deaf_until = loop.time() + self._length(deaf_words, language)
+        playback = Playback(next(self._ids), barge_in, deaf_until, loop.create_future())
+        self._playback = playback  # set before the request: the end event may arrive before the response
+        try:
+            await self._channel.play(playback.id, self._media(*prompts, *silence), language)
+            longest = LONGEST_PLAYBACK if then is None else words + then
+            outcome = await self._end(playback, longest) if self.attended else "unattended"
+        except (AriUnavailable, ChannelGone, NotInStasis):
+            raise
+        except AriError as error:
+            log.error("Could not play a prompt", prompts=prompts, error=str(error))
+            return False
+        finally:
+            self._playback = None
+        if outcome == "key":
+            if key_tone:
+                await self._held.hold(language)
+            await stop_playback(self._channel, playback.id)
+        elif outcome == "failed":
+            log.error("Could not play a prompt", prompts=prompts, error="playback failed")
+        return outcome != "failed"
+
+    def key_pressed(self) -> None:
+        """Stop the current playback if a key may end it."""
+        playback = self._playback
+        if playback and playback.barge_in and asyncio.get_running_loop().time() >= playback.deaf_until:
+            self.give_up("key")
+
+    def finished(self, playback_id: str, state: str) -> None:
+        """Handle the end of a playback. Earlier playbacks are ignored."""
+        if self._playback and self._playback.id == playback_id:
+            self.give_up(state)
+
+    def give_up(self, outcome: str) -> None:
+        """End the wait for the current playback."""
+        resolve(self._playback.outcome if self._playback else None, outcome)
+
+    def leave_alone(self) -> None:
+        """Stop waiting: from now on Asterisk plays what it is sent, one after another, by itself."""
+        self.attended = False
+        self.give_up("unattended")
+
+    async def sound_key(self, language: str, *, last: bool) -> None:
+        """Play a tone for a key, then silence unless it is the `last`."""
+        await self._held.hold(language, tone=True, silence=not last)
+
+    async def stop_orphans(self) -> None:
+        """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
+        ids = (*playback_ids(self._channel.id), *held_ids(self._channel.id))
+        await asyncio.gather(*(stop_playback(self._channel, each) for each in ids))
+
+    async def _end(self, playback: Playback, longest: float) -> str:
+        """Wait for the end of a playback. Without an event, ask Asterisk; after `longest` seconds, stop it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + longest
+        wait = CHECK_AFTER
+        while (left := deadline - loop.time()) > _MOMENT:
+            done, _ = await asyncio.wait((playback.outcome,), timeout=min(wait, left))
+            if done:
+                return playback.outcome.result()
+            if left <= wait:
+                break
+            try:
+                if not await self._channel.playing(playback.id):
+                    return "lost"
+            except AriError:
+                return "lost"
+            wait = CHECK_EVERY
+        if longest >= LONGEST_PLAYBACK:
+            log.error("A prompt did not end in time")
+        await stop_playback(self._channel, playback.id)
+        return "silence"
+
+    def _media(self, *prompts: str) -> list[str]:
+        return [f"sound:{self._sounds}/{prompt}" for prompt in prompts]
+
+    def _length(self, prompts: Sequence[str], language: str) -> float:
+        return sum(self._lengths.get(f"{language}/{prompt}", LONGEST_PROMPT) for prompt in prompts)

@@ -1,0 +1,88 @@
+"""What a caller meant with the digits keyed: surplus keys, doubled keys, a number that was started over. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from desk.numbers.errors import InvalidIdentity, InvalidPhone
+from desk.numbers.identity_number import LENGTH, IdentityNumber, IdentityProblem, parse_identity
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
+
+NORWEGIAN_DIGITS: Final = 8
+COUNTRY: Final = "47"
+MOST_DOUBLED: Final = 2
+"""Doubled keys in one number that we try to leave out."""
+
+
+@dataclass(frozen=True)
+class KeyedPhone:
+    """A telephone number from keys. `changed`: a rule made it of other keys, so it must be read back."""
+
+    number: PhoneNumber
+    changed: bool = False
+
+
+def read_identity(keyed: str, *, allow_test: bool, allow_h: bool) -> IdentityNumber:
+    """Read an identity number from at least eleven keys. Raises InvalidIdentity.
+
+    With surplus keys it is the only valid number among the first eleven, the last eleven, and what is left without
+    doubled keys. Where there are several valid ones, it could be anyone's and is refused.
+    """
+    if len(keyed) <= LENGTH:
+        return parse_identity(keyed, allow_test=allow_test, allow_h=allow_h)
+    found = set[IdentityNumber]()
+    for digits in {keyed[:LENGTH], keyed[-LENGTH:], *_without_doubled(keyed)}:
+        try:
+            found.add(parse_identity(digits, allow_test=allow_test, allow_h=allow_h))
+        except InvalidIdentity:
+            continue
+    if len(found) != 1:
+        raise InvalidIdentity(IdentityProblem.CONTROL_DIGITS)
+    return found.pop()
+
+
+def may_become_identity(keyed: str) -> bool:
+    """Whether these first digits can become an identity number: the day exists, perhaps with 40 added."""
+    if not 0 < len(keyed) < LENGTH:
+        return False
+    if keyed[0] in "89":
+        return True
+    if len(keyed) == 1:
+        return True
+    day = int(keyed[:2])
+    return 1 <= day <= 31 or 41 <= day <= 71
+
+
+def read_phone(keyed: str) -> KeyedPhone:
+    """Read a telephone number from keys. Raises InvalidPhone.
+
+    47 and eight digits is a country code. Eight digits and the last one again is a doubled key.
+    """
+    if len(keyed) == len(COUNTRY) + NORWEGIAN_DIGITS and keyed.startswith(COUNTRY):
+        return KeyedPhone(parse_phone(f"+{keyed}"), changed=True)
+    if len(keyed) == NORWEGIAN_DIGITS + 1 and keyed[-1] == keyed[-2]:
+        return KeyedPhone(parse_phone(keyed[:-1]), changed=True)
+    if len(keyed) > NORWEGIAN_DIGITS and not keyed.startswith("00"):
+        raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
+    return KeyedPhone(parse_phone(keyed, allow_foreign=True))
+
+
+def is_one_key(keyed: str, key: str) -> bool:
+    """Whether this is one key, perhaps doubled or held."""
+    return bool(keyed) and set(keyed) == {key}
+
+
+def _without_doubled(keyed: str) -> Iterator[str]:
+    """Yield what is left when as many doubled keys as there are surplus keys count once."""
+    surplus = len(keyed) - LENGTH
+    if surplus > MOST_DOUBLED:
+        return
+    left = {keyed}
+    for _ in range(surplus):
+        left = {
+            each[:place] + each[place + 1 :]
+            for each in left
+            for place in range(len(each) - 1)
+            if each[place] == each[place + 1]
+        }
+    yield from left

@@ -1,0 +1,130 @@
+"""Ask for a telephone number: two tries. A number that a rule has changed is read back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from desk.numbers.errors import InvalidPhone
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
+from ivr.calls.call import Call, Keys
+from ivr.dialogue.keyed import COUNTRY, NORWEGIAN_DIGITS, KeyedPhone, read_phone
+from ivr.dialogue.speech import callback_number_prompts, count_prompts
+from ivr.dialogue.steps import ANOTHER_KEY, ONCE_AND_AGAIN, SETTLE, LoneKeys, Patience, choose, confirmed
+from ivr.prompts.keys import Prompt
+
+LONGEST_ABROAD: Final = 17  # 00, and the 15 digits of E.164
+COUNTRY_SETTLE: Final = 3.0
+"""Seconds to wait for two more digits after eight that begin like a country code."""
+REST: Final = Patience(first=8, between=5)
+READ_BACK: Final = Patience(first=3, between=3)
+MOST_COUNTED: Final = 10
+MOST_PARTS: Final = 3
+
+PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
+    PhoneProblem.EMPTY: Prompt.PHONE_UNKNOWN,
+    PhoneProblem.WITHHELD: Prompt.PHONE_WITHHELD,
+    PhoneProblem.NOT_A_NUMBER: Prompt.PHONE_NOT_A_NUMBER,
+    PhoneProblem.SHORT_NUMBER: Prompt.PHONE_SHORT,
+    PhoneProblem.PREMIUM: Prompt.PHONE_PREMIUM,
+}
+
+
+def own_number(call: Call) -> PhoneNumber:
+    """Return the number the caller calls from. Raises InvalidPhone when there is none, or none that we call back."""
+    if call.caller.withheld:
+        raise InvalidPhone(PhoneProblem.WITHHELD)
+    return parse_phone(call.caller.number, allow_foreign=True)
+
+
+async def ask_phone(call: Call, *reason: str, lone: LoneKeys) -> PhoneNumber | None:
+    """Say the reason and ask for a number, at most twice. None if neither can be called.
+
+    Raises the requests of lone keys.
+    """
+    question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE, *lone.offer)
+    deaf = len(reason)
+    for patience in ONCE_AND_AGAIN:
+        keyed = await _keyed(call, question, patience, lone, deaf=deaf)
+        try:
+            phone = read_phone(keyed)
+        except InvalidPhone as refused:
+            problem = _problem(refused, keyed)
+        else:
+            if not phone.changed or await _accepted(call, phone, lone):
+                return phone.number
+            problem = ()
+        question, deaf = (*problem, Prompt.ASK_PHONE_SLOW, *lone.offer), len(problem)
+    return None
+
+
+async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: LoneKeys, *, deaf: int) -> str:
+    """Ask once, and return the digits. A lone key is confirmed, and the rest of a started number is awaited."""
+    keys = await call.ask(
+        *question,
+        digits=NORWEGIAN_DIGITS,
+        first=patience.first,
+        between=patience.between,
+        alone=lone.keys,
+        settle=SETTLE,
+        deaf=deaf,
+    )
+    keyed = ""
+    for _ in range(MOST_PARTS):
+        keyed = keys.digits if keys.restarted else keyed + keys.digits
+        if keys.ended in ("silence", "hash"):
+            return keyed
+        if len(keyed) >= NORWEGIAN_DIGITS:
+            return keyed + await _surplus(call, keyed, patience)
+        key = lone.of(keyed)
+        if key and not keyed.startswith("00"):
+            keyed = key
+            keys = await confirmed(call, key, lone, digits=NORWEGIAN_DIGITS - 1)
+        elif len(keyed) < NORWEGIAN_DIGITS and not _is_whole(keyed):
+            keys = await _rest(call, len(keyed))
+        else:
+            return keyed
+    return keyed if keys.restarted else keyed + keys.digits
+
+
+async def _surplus(call: Call, keyed: str, patience: Patience) -> str:
+    """Collect the rest of a number from abroad, which starts with 00, or of one with a country code."""
+    if keyed.startswith("00"):
+        length = 2 + len(COUNTRY) + NORWEGIAN_DIGITS if keyed.startswith(f"00{COUNTRY}") else LONGEST_ABROAD
+        if len(keyed) >= length:
+            return ""
+        more = await call.collect(digits=length - len(keyed), first=patience.between, between=patience.between)
+        return more.digits
+    if keyed.startswith(COUNTRY) and len(keyed) < len(COUNTRY) + NORWEGIAN_DIGITS:
+        return (await call.collect(digits=2, first=COUNTRY_SETTLE, between=COUNTRY_SETTLE, settle=SETTLE)).digits
+    return ""
+
+
+async def _rest(call: Call, count: int) -> Keys:
+    """Say how many digits there are, and wait for the others."""
+    question = count_prompts(count, Prompt.KEY_REST)
+    left = NORWEGIAN_DIGITS - count
+    return await call.ask(*question, digits=left, first=REST.first, between=REST.between, settle=SETTLE)
+
+
+def _is_whole(keyed: str) -> bool:
+    """Whether a number shorter than eight digits is one: 02800, 113, 116117."""
+    try:
+        parse_phone(keyed)
+    except InvalidPhone:
+        return keyed.startswith("1") and len(keyed) in (3, 6)
+    return True
+
+
+async def _accepted(call: Call, phone: KeyedPhone, lone: LoneKeys) -> bool:
+    """Read the number back. 1 rejects it, anything else accepts it."""
+    await call.play(*callback_number_prompts(phone.number))
+    call.forget_keys()  # no one can answer before hearing the number
+    return await choose(call, Prompt.CHECK_NUMBER, patience=READ_BACK, lone=lone) != ANOTHER_KEY
+
+
+def _problem(refused: InvalidPhone, keyed: str) -> tuple[str, ...]:
+    if not keyed:
+        return (Prompt.NO_KEYS,)
+    is_short = refused.problem == PhoneProblem.SHORT_NUMBER and keyed[0] != "1"  # 113 and 116117 are real numbers
+    if is_short or (NORWEGIAN_DIGITS < len(keyed) <= MOST_COUNTED and not keyed.startswith("00")):
+        return tuple(count_prompts(len(keyed), Prompt.SHOULD_BE_EIGHT))
+    return (PHONE_PROBLEMS[refused.problem],)
