@@ -261,9 +261,7 @@ def build_services(
     texts: SmsTextsFile | None = None,
 ) -> Services:
     """Build the services on an open database. Close them before it."""
-    texts = texts or sms_texts(settings.sms)
     outbox = Outbox(database=database, vault=vault, clock=clock)
-    gateway = open_gateway(settings.sms, clock)
     fold = timedelta(minutes=settings.audit.fold_minutes)
     audit = Audit(database=database, vault=vault, clock=clock, fold=fold)
     sessions = Sessions(
@@ -277,14 +275,7 @@ def build_services(
         settings=settings,
         callbacks=callbacks,
         ping=database.ping,
-        dials=Dials(
-            database=database,
-            claiming=callbacks.claiming,
-            outcomes=callbacks.outcomes,
-            departments=departments,
-            clock=clock,
-            caps=settings.dials.caps,
-        ),
+        dials=_dials(settings, database=database, callbacks=callbacks, departments=departments, clock=clock),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
@@ -304,13 +295,7 @@ def build_services(
         live=Live(changes=Changes(database=database, clock=clock)),
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
-        sender=Sender(
-            outbox=outbox,
-            gateway=gateway,
-            texts=texts,
-            clock=clock,
-            is_demo=settings.sms.active_gateway == "demo",
-        ),
+        sender=_sender(settings, outbox=outbox, texts=texts or sms_texts(settings.sms), clock=clock),
         retention=make_retention(database, settings.retention, clock),
         single_sign_on=single_sign_on(
             settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
@@ -318,4 +303,32 @@ def build_services(
         oidc_identities=OidcIdentities(database=database, vault=vault, clock=clock),
         audit=audit,
         audit_retention=make_audit_retention(database, audit, settings.audit, clock),
+    )
+
+
+def _dials(
+    settings: Settings,
+    *,
+    database: Database,
+    callbacks: CallbackServices,
+    departments: Callable[[], Departments],
+    clock: Clock,
+) -> Dials:
+    return Dials(
+        database=database,
+        claiming=callbacks.claiming,
+        outcomes=callbacks.outcomes,
+        departments=departments,
+        clock=clock,
+        caps=settings.dials.caps,
+    )
+
+
+def _sender(settings: Settings, *, outbox: Outbox, texts: SmsTextsFile | None, clock: Clock) -> Sender:
+    return Sender(
+        outbox=outbox,
+        gateway=open_gateway(settings.sms, clock),
+        texts=texts,
+        clock=clock,
+        is_demo=settings.sms.active_gateway == "demo",
     )

@@ -1,4 +1,4 @@
-"""Who a request is from, and what they may see: the dependency of every route under /api/v1.
+"""The agent behind a request and what they may see: the dependency of every route under /api/v1.
 
 Routes check no department themselves. They pass `Access.actor` to the desk, whose scope becomes part of each statement.
 api/access.py has the dependencies by permission.

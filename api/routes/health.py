@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from api.readiness import check_database
-from api.schemas.health import AliveOut, ComponentOut, ReadyOut
+from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
 from api.web.metrics import CONTENT_TYPE
@@ -26,18 +26,18 @@ Inside = Annotated[Services, Depends(services_of)]
 
 @router.get("/healthz", operation_id="get_health")
 @unaudited("says only that the process lives; machines ask every few seconds")
-async def alive() -> AliveOut:
+async def alive() -> LivenessOut:
     """Answer. This says nothing about the database or Asterisk, which a restart would not fix."""
-    return AliveOut(alive=True)
+    return LivenessOut(alive=True)
 
 
 @router.get(
     "/readyz",
     operation_id="get_readiness",
-    responses={503: {"model": ReadyOut, "description": "A dependency does not answer."}},
+    responses={503: {"model": ReadinessOut, "description": "A dependency does not answer."}},
 )
 @unaudited("says whether dependencies answer; machines ask every few seconds")
-async def ready(services: Inside, response: Response) -> ReadyOut:
+async def ready(services: Inside, response: Response) -> ReadinessOut:
     """Report whether the database and Asterisk answer; 503 when one does not.
 
     Mistakes in operators' files and trouble with SMS are reported too, but do not make the service unready.
@@ -52,7 +52,7 @@ async def ready(services: Inside, response: Response) -> ReadyOut:
     }
     if services.single_sign_on is not None:
         components["groups"] = services.single_sign_on.groups()
-    answer = ReadyOut(
+    answer = ReadinessOut(
         ready=database.ok and asterisk.ok,
         components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},
     )

@@ -88,7 +88,7 @@ async def finish_log_in(
 @router.post("/backchannel-logout")
 @audited(AuditAction.LOG_OUT_FROM_PROVIDER)
 async def log_out_from_provider(request: Request, services: Inside) -> Response:
-    """The provider tells that somebody logged out there (OpenID Connect Back-Channel Logout 1.0)."""
+    """End the sessions of someone who logged out at the provider (OpenID Connect Back-Channel Logout 1.0)."""
     single_sign_on = _single_sign_on(services)
     try:
         given = parse_qs((await request.body()).decode("ascii")).get("logout_token", [])

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import AgentQuery, InOneToAdd, InSession, check_manages
 from api.openapi import API, problems
-from api.schemas.second_factors import CodeIn, SecondFactorAddedOut, SecondFactorOut, SecondFactorStartedOut
+from api.schemas.second_factors import CodeIn, EnrolmentOut, SecondFactorOut, SecondFactorSessionOut
 from api.schemas.sessions import SessionOut
 from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
@@ -44,13 +44,13 @@ async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondF
 
 @router.post("", operation_id="start_second_factor", status_code=201, responses=problems())
 @audited(AuditAction.START_SECOND_FACTOR)
-async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
+async def start_second_factor(access: InOneToAdd) -> EnrolmentOut:
     """Start adding a second factor, and return the secret for your authenticator. Confirm it within fifteen minutes.
 
     This requires a log-in within the last ten minutes. Your present second factor works until you confirm the new one.
     """
     enrolment = await access.services.second_factors.start(access.acting(Permission.SIGN_IN), access.session)
-    return SecondFactorStartedOut(secret=enrolment.secret, address=enrolment.address)
+    return EnrolmentOut(secret=enrolment.secret, address=enrolment.address)
 
 
 @router.post(
@@ -61,7 +61,7 @@ async def start_second_factor(access: InOneToAdd) -> SecondFactorStartedOut:
 @audited(AuditAction.CONFIRM_SECOND_FACTOR)
 async def confirm_second_factor(
     access: InOneToAdd, body: CodeIn, request: Request, response: Response
-) -> SecondFactorAddedOut:
+) -> SecondFactorSessionOut:
     """Confirm the second factor with a code. All your sessions end, and the response starts a new one."""
     result = await access.services.second_factors.confirm(access.acting(Permission.SIGN_IN), access.session, body.code)
     new = result.session
@@ -69,7 +69,7 @@ async def confirm_second_factor(
     scope = new.session.agent.scope(Permission.SIGN_IN)
     departments = [slug for slug in access.services.departments() if scope.covers(slug)]
     session = SessionOut.of_session(new.session, new.session.agent, departments, new.csrf)
-    return SecondFactorAddedOut(**dict(session), recovery_codes=result.recovery_codes)
+    return SecondFactorSessionOut(**dict(session), recovery_codes=result.recovery_codes)
 
 
 @router.delete(

@@ -9,7 +9,7 @@ from api.auth.cookies import DEVICE, SESSION
 from api.auth.credentials import check_same_site
 from api.openapi import API, problems
 from api.routes.parameters import Number
-from api.schemas.sessions import LogInIn, PasswordIn, SessionList, SessionListedOut, SessionOut
+from api.schemas.sessions import LogInIn, PasswordIn, SessionItemOut, SessionList, SessionOut
 from api.services import Services, services_of
 from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
@@ -120,7 +120,7 @@ async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionL
     """List your 200 newest sessions, newest first."""
     check_manages(access.agent, agent)
     found = await access.services.sessions.list(access.acting(Permission.MANAGE), agent)
-    return SessionList(items=[SessionListedOut.of(each, access.session.id) for each in found])
+    return SessionList(items=[SessionItemOut.of(each, access.session.id) for each in found])
 
 
 @router.delete(

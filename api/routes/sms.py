@@ -10,7 +10,7 @@ from fastapi.security import APIKeyHeader
 
 from api.messaging.link_mobility import reported
 from api.openapi import problems
-from api.schemas.sms import ReceivedOut, ReportIn
+from api.schemas.sms import ReceiptOut, ReportIn
 from api.services import Services, services_of
 from api.web.audit_rules import audited
 from api.web.errors import NotSignedIn
@@ -50,12 +50,12 @@ def from_gateway(
 
 @router.post("/reports", operation_id="report_delivery", responses=problems())
 @audited(AuditAction.REPORT_DELIVERY)
-async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceivedOut:
+async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceiptOut:
     """Receive a delivery report. The response is the same for unknown messages, and repeating it changes nothing."""
     if body.refId is not None:
         read = reported(body.id, body.resultCode)
         await services.outbox.report(SYSTEM, body.refId, read.part, read.state, read.reason)
-    return ReceivedOut(received=True)
+    return ReceiptOut(received=True)
 
 
 def _shown(authorization: str) -> bytes | None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from api.access import Access, AgentQuery, SignedIn, check_manages
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, Limit, Number
-from api.schemas.tokens import TokenIn, TokenMadeOut, TokenOut, TokenPage
+from api.schemas.tokens import NewTokenOut, TokenIn, TokenOut, TokenPage
 from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import Statuses
@@ -58,7 +58,7 @@ async def list_tokens(
     responses=problems(NO_DEPARTMENT, (409, "You have reached the limit of tokens.")),
 )
 @audited(AuditAction.ADD_TOKEN)
-async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenMadeOut:
+async def add_token(body: TokenIn, access: SignedIn, request: Request) -> NewTokenOut:
     """Create a token of your own, with all your access or less. Its secret is returned only once.
 
     This requires a log-in within the last ten minutes, or a token without limits: the new token then lasts no longer
@@ -72,7 +72,7 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> TokenM
         access.actor, access.agent, body.label, scope=body.scope, lasting=body.lasting, by=bearer_of(access)
     )
     trace_of(request).why = f"token:{new.token.id} {new.token.scope}"
-    return TokenMadeOut.of_new(new)
+    return NewTokenOut.of_new(new)
 
 
 @router.delete(

@@ -8,10 +8,10 @@ class ComponentOut(BaseModel):
     detail: str
 
 
-class ReadyOut(BaseModel):
+class ReadinessOut(BaseModel):
     ready: bool
     components: dict[str, ComponentOut]
 
 
-class AliveOut(BaseModel):
+class LivenessOut(BaseModel):
     alive: bool

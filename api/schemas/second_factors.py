@@ -14,7 +14,7 @@ class CodeIn(Body):
     code: Annotated[Code, Field(description="The code that the authenticator shows now.")]
 
 
-class SecondFactorStartedOut(BaseModel):
+class EnrolmentOut(BaseModel):
     """The new secret for the authenticator. It is returned only once."""
 
     secret: str = Field(description="Base32, for typing it in.", json_schema_extra={"format": "password"})
@@ -35,7 +35,7 @@ class SecondFactorOut(BaseModel):
         return cls(since=state.since, recovery_codes_left=state.recovery_codes_left)
 
 
-class SecondFactorAddedOut(SessionOut):
+class SecondFactorSessionOut(SessionOut):
     """The new session; all others have ended."""
 
     recovery_codes: list[str] = Field(

@@ -58,7 +58,7 @@ class SessionOut(MeOut):
         return cls(**dict(me), csrf=csrf, **told)
 
 
-class SessionListedOut(BaseModel):
+class SessionItemOut(BaseModel):
     """A session that has not ended."""
 
     id: int
@@ -83,4 +83,4 @@ class SessionListedOut(BaseModel):
 
 
 class SessionList(BaseModel):
-    items: list[SessionListedOut]
+    items: list[SessionItemOut]

@@ -24,5 +24,5 @@ class ReportIn(BaseModel):
     ]
 
 
-class ReceivedOut(BaseModel):
+class ReceiptOut(BaseModel):
     received: bool

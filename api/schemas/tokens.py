@@ -85,10 +85,10 @@ class TokenOut(BaseModel):
 
     @classmethod
     def of(cls, token: Token) -> Self:
-        return cls(**_told(token))
+        return cls(**_fields(token))
 
 
-class TokenMadeOut(TokenOut):
+class NewTokenOut(TokenOut):
     """A new token, with its secret."""
 
     token: str = Field(
@@ -98,7 +98,7 @@ class TokenMadeOut(TokenOut):
 
     @classmethod
     def of_new(cls, new: NewToken) -> Self:
-        return cls(**_told(new.token), token=new.secret)
+        return cls(**_fields(new.token), token=new.secret)
 
 
 class TokenPage(BaseModel):
@@ -106,7 +106,7 @@ class TokenPage(BaseModel):
     next_cursor: str | None
 
 
-def _told(token: Token) -> dict[str, Any]:
+def _fields(token: Token) -> dict[str, Any]:
     departments, permissions = token.scope.departments, token.scope.permissions
     return {
         **{name: getattr(token, name) for name in ("id", "agent", "label", "created_at")},

@@ -1,4 +1,4 @@
-"""Who acts: the name for the history, the departments they may reach, and the trail of what they were shown."""
+"""The actor of a use case: a name for the history, the departments they may reach, the trail of what they saw."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final

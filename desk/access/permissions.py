@@ -1,4 +1,4 @@
-"""Who may do what, and where: roles, what each permits, and the scope that bounds every query of the queue."""
+"""Permissions: roles, what each permits, and the scope that limits every query to an agent's departments."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from desk.files.errors import OperatorsFileError
 
 
 @dataclass(frozen=True, order=True)
-class Fault:
+class FileFault:
     """A mistake. `line` counts from 1, or is None where there is no place. A `note` is for information only."""
 
     file: str
@@ -28,6 +28,6 @@ def shown(file: Path, root: Path) -> str:
     return str(file.relative_to(root) if file.is_relative_to(root) else file)
 
 
-def of_file(error: OperatorsFileError, root: Path) -> Fault:
+def of_file(error: OperatorsFileError, root: Path) -> FileFault:
     """Return the mistake for which a file was refused."""
-    return Fault(shown(Path(error.file), root), error.line, error.reason)
+    return FileFault(shown(Path(error.file), root), error.line, error.reason)

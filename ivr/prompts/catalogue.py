@@ -96,7 +96,7 @@ def _language(value: object) -> object:
 PromptText: TypeAlias = Annotated[str, BeforeValidator(_text)]
 
 
-class LanguageTable(BaseModel):
+class PromptTexts(BaseModel):
     """[nb]: the texts of a language by key. [nb.fragments] has the parts of sentences."""
 
     model_config = ConfigDict(extra="allow")
@@ -120,13 +120,13 @@ class CatalogueTable(BaseModel):
     """The whole file: [silence] and [tone] with lengths in seconds, and a table for each language."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[LanguageTable, BeforeValidator(_language)]] = Field(init=False)
+    __pydantic_extra__: dict[str, Annotated[PromptTexts, BeforeValidator(_language)]] = Field(init=False)
 
     silence: dict[str, Annotated[float, _seconds(_LONGEST_PAUSE)]] = {}
     tone: dict[str, Annotated[float, _seconds(_LONGEST_TONE)]] = {}
 
     @property
-    def languages(self) -> dict[str, LanguageTable]:
+    def languages(self) -> dict[str, PromptTexts]:
         """The tables of the languages."""
         return self.__pydantic_extra__
 

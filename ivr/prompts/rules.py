@@ -10,7 +10,7 @@ from datetime import time
 from pathlib import Path
 
 from desk.departments.departments import Department, Departments, Policy
-from desk.files.faults import Fault
+from desk.files.faults import FileFault
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import OWN_ANSWER
 
@@ -28,7 +28,7 @@ _SURE = r"\bkl|\bat\b|o'clock"
 
 def contradictions(
     file: str, catalogue: Catalogue, lines: Mapping[tuple[str, str], int], departments: Departments
-) -> list[Fault]:
+) -> list[FileFault]:
     """Find hours in the texts that do not match the rules of a department that offers the language."""
     faults = []
     for language in catalogue.languages:
@@ -40,16 +40,16 @@ def contradictions(
                 for department in departments.all():
                     if language in department.languages and not _keeps(department, hour, language):
                         reason = f"[{language}] {key} says «{said}», but [{department.slug}] {_rule(department)}"
-                        faults.append(Fault(file, lines.get((language, key)), reason))
+                        faults.append(FileFault(file, lines.get((language, key)), reason))
     return faults
 
 
 def missing_languages(
     file: str, catalogue: Catalogue, departments: Departments, lines: Mapping[tuple[str, ...], int]
-) -> list[Fault]:
+) -> list[FileFault]:
     """Find departments that offer a language without texts in the catalogue."""
     return [
-        Fault(
+        FileFault(
             file,
             lines.get((department.slug, "languages"), lines.get((department.slug,))),
             f"[{department.slug}] offers {language}, but the catalogue has no [{language}]",
@@ -62,10 +62,10 @@ def missing_languages(
 
 def missing_answers(
     file: str, catalogue: Catalogue, departments: Departments, lines: Mapping[tuple[str, ...], int]
-) -> list[Fault]:
+) -> list[FileFault]:
     """Find answers to simple questions that have no text in a language the department offers."""
     return [
-        Fault(
+        FileFault(
             file,
             lines.get((department.slug, "choice", "questions", topic)),
             f"[{department.slug}.choice] the catalogue's [{language}] has no {key}",

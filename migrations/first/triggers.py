@@ -1,6 +1,6 @@
 """Triggers of the first tables.
 
-The audit: changing and deleting its rows is refused by the database itself, whoever asks. Only rows that a row of the
+The audit: the database itself refuses to change or delete its rows, also for its owner. Only rows that a row of the
 audit itself declares too old (`through`) may be deleted, on PostgreSQL only by the owner of the tables.
 
 The history, on PostgreSQL: each statement that adds rows takes a shared lock before the rows get their ids. What the

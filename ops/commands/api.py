@@ -1,4 +1,4 @@
-"""`innringing api`: serve the REST API. What stops it from starting is said in one line, with exit code 1."""
+"""`innringing api`: serve the REST API. If it can't start, it prints the reason in one line and exits with 1."""
 
 import asyncio
 import errno
@@ -32,25 +32,25 @@ from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
 
 SECONDS_TO_FINISH = 10
-"""How long requests under way may take once the process is told to stop."""
+"""How long unfinished requests may take after the process is asked to stop."""
 SECONDS_UNREAD = 40
-"""After this the kernel drops a connection whose client takes nothing in, or is no longer there."""
+"""After this the kernel drops a connection whose client reads nothing, or is gone."""
 
 
-class CannotStart(Exception):
-    """The api can't start; the message is one line saying what to mend."""
+class StartError(Exception):
+    """The api can't start. The message says in one line what to fix."""
 
 
 def api() -> None:
-    """Serve the REST API; its page is at /api/docs."""
-    os.umask(0o077)  # the database, where it is a file, is this user's alone
+    """Serve the REST API. Its documentation is at /api/docs."""
+    os.umask(0o077)  # only this user can read the database if it is a file
     try:
         settings = Settings.load()
         _serve(settings)
     except StorageUnavailable as error:
         advice = error.advice or f"See {PREFIX}DATABASE_URL."
         _fail(f"{database_place(settings)} can't be reached, or refuses us. {advice}")
-    except (CannotStart, DeskError) as error:
+    except (StartError, DeskError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.strerror or type(error).__name__}: {error.filename or 'no file named'}")
@@ -65,17 +65,17 @@ def _serve(settings: Settings) -> None:
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """None where a proxy speaks TLS for us. Raises CannotStart."""
+    """The context of our own TLS; None behind a proxy that does TLS. Raises StartError."""
     if settings.api.tls is None:
         return None
     try:
         return server_context(*settings.api.tls)
     except CertificateFault as fault:
-        raise CannotStart(f"{fault}. See {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE") from None
+        raise StartError(f"{fault}. See {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE") from None
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises CannotStart when the port is taken or the address is not this machine's."""
+    """Open a listening socket. Raises StartError if the port is taken or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
@@ -84,15 +84,15 @@ def listen(host: str, port: int) -> socket.socket:
             reason = f"port {port} on {host} is taken by another program. Stop it, or set {PREFIX}API_PORT"
         else:
             reason = f"can't listen on {host}, port {port}: {error.strerror}. See {PREFIX}API_HOST and {PREFIX}API_PORT"
-        raise CannotStart(reason) from None
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection taken in has it as well
+        raise StartError(reason) from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each accepted connection inherits it
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SECONDS_UNREAD * 1000)
     return listening
 
 
 async def serve(settings: Settings, listening: socket.socket) -> None:
-    """Serve on `listening` until told to stop (SIGTERM, SIGINT). Raises CannotStart and the desk's errors."""
-    # Until everything depended on is there, only the one line of what is wrong may be said.
+    """Serve on `listening` until SIGTERM or SIGINT. Raises StartError and the desk's errors."""
+    # Until all dependencies have answered, only the one line with the reason may be printed.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     tls = _tls(settings)
     if not settings.demo:
@@ -102,7 +102,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     async with open_services(settings, metrics=metrics, clock=clock) as services:
         log_service(settings.secrets(), readable=settings.demo)
         app = create_app(settings, services=services)
-        server = _Server(
+        server = _ServerWithStreams(
             uvicorn.Config(
                 app,
                 http=bounded(settings.api.connections),
@@ -128,8 +128,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
             await server.serve(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
-    """uvicorn waits for requests under way; those that have no end of their own must be told first."""
+class _ServerWithStreams(uvicorn.Server):
+    """A server that ends endless responses before it waits for unfinished requests, as uvicorn does."""
 
     def __init__(self, config: uvicorn.Config, *, before_stopping: Callable[[], None]) -> None:
         super().__init__(config)
@@ -143,8 +143,8 @@ class _Server(uvicorn.Server):
 def _stop_quietly(server: uvicorn.Server) -> None:
     """Let both signals end in a normal return.
 
-    uvicorn raises the signal once more when it has stopped, with whatever handler was there before it: the default
-    one would end the process before the database is closed.
+    When uvicorn has stopped, it raises the signal again for the previous handler. The default handler would end the
+    process before the database is closed.
     """
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -155,9 +155,9 @@ def _stop_quietly(server: uvicorn.Server) -> None:
 
 
 async def make_database_current(settings: Settings) -> None:
-    """Migrate the embedded SQLite; a server's database is migrated by its operator.
+    """Migrate the embedded SQLite. A server's database is migrated by its operator.
 
-    Raises CannotStart when that has not been done, StorageUnavailable.
+    Raises StartError if the operator has not migrated it, StorageUnavailable.
     """
     if settings.database.url.startswith("sqlite"):
         await migrate(settings.database.url)
@@ -165,17 +165,17 @@ async def make_database_current(settings: Settings) -> None:
     database = Database(settings.database.url)
     try:
         if not await is_current(database):
-            raise CannotStart("The database's tables are not those of this version. Run: innringing migrate")
+            raise StartError("The database's tables are not those of this version. Run: innringing migrate")
     finally:
         await database.close()
 
 
 def database_place(settings: Settings) -> str:
-    """The database in words, without user or password."""
-    services = urlsplit(settings.database.url)
-    if services.scheme.startswith("sqlite"):
-        return f"The database {services.path.removeprefix('/')}"
-    return f"The database at {services.hostname}:{services.port or 5432}"
+    """Describe the database without user or password."""
+    address = urlsplit(settings.database.url)
+    if address.scheme.startswith("sqlite"):
+        return f"The database {address.path.removeprefix('/')}"
+    return f"The database at {address.hostname}:{address.port or 5432}"
 
 
 def _fail(reason: str) -> None:

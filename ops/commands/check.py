@@ -19,7 +19,7 @@ from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import load_departments
 from desk.errors import SettingsError
-from desk.files.faults import Fault, of_file, shown
+from desk.files.faults import FileFault, of_file, shown
 from desk.files.toml_lines import key_lines
 from desk.messages.errors import SmsTextsError
 from desk.messages.texts import load_sms_texts, naming_departments
@@ -69,7 +69,7 @@ def check(
         found += demo_parts(settings.files.departments, DIALPLAN, root=ROOT)
     found += sms_off(settings)
     found += leaked_passwords(settings)
-    found += [Fault("environment", None, each) for each in unread(os.environ)]
+    found += [FileFault("environment", None, each) for each in unread(os.environ)]
     found += groups(settings.files.access, settings.files.departments, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if found:
@@ -89,12 +89,12 @@ def faults(
     root: Path,
     production: bool = False,
     local: Path | None = None,
-) -> list[Fault]:
+) -> list[FileFault]:
     """Find all faults in the operators' files, in the order departments, prompts, SMS, Asterisk's files.
 
     `local` is this machine's own extensions.conf, if it has one.
     """
-    found: list[Fault] = []
+    found: list[FileFault] = []
     departments, catalogue = Departments([]), None
     try:
         departments = load_departments(departments_file)
@@ -103,7 +103,7 @@ def faults(
     try:
         catalogue = load_catalogue(rules.texts_file(prompts_dir))
     except CatalogueError as error:
-        found.append(Fault(shown(error.file, root), error.line, error.reason))
+        found.append(FileFault(shown(error.file, root), error.line, error.reason))
     if catalogue:
         found += _texts(departments_file, prompts_dir, catalogue, departments, root)
         found += _sounds(prompts_dir, departments, root, production)
@@ -122,8 +122,8 @@ def own_extensions(settings: Settings) -> Path:
 
 
 def asked_of_asterisk(
-    settings: Settings, dialplan: Path, known: list[Fault], *, root: Path, local: Path
-) -> list[Fault]:
+    settings: Settings, dialplan: Path, known: list[FileFault], *, root: Path, local: Path
+) -> list[FileFault]:
     """Return what a throw-away Asterisk says about its files, beyond the `known` faults of them."""
     try:
         departments = load_departments(settings.files.departments)
@@ -133,7 +133,7 @@ def asked_of_asterisk(
     return asked(settings, dialplan, departments, root=root, local=local, known=about_it)
 
 
-def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fault]:
+def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[FileFault]:
     """Find faults in the file of groups and roles. A missing file is a fault too."""
     try:
         known = list(load_departments(departments_file))
@@ -142,11 +142,11 @@ def groups(access_file: Path, departments_file: Path, *, root: Path) -> list[Fau
     try:
         unknown = list(unknown_departments(access_file, known))
     except AccessFileError as error:
-        return [Fault(shown(Path(error.file), root), error.line, error.reason)]
-    return [Fault(shown(access_file, root), line, reason) for line, reason in unknown if known]
+        return [FileFault(shown(Path(error.file), root), error.line, error.reason)]
+    return [FileFault(shown(access_file, root), line, reason) for line, reason in unknown if known]
 
 
-def sms_off(settings: Settings) -> list[Fault]:
+def sms_off(settings: Settings) -> list[FileFault]:
     """Return a note for each department that sends receipts by SMS, if SMS is off."""
     file = settings.files.departments
     try:
@@ -155,35 +155,35 @@ def sms_off(settings: Settings) -> list[Fault]:
         return []  # reported already
     reason = "sms_receipt is true, but SMS is off: set INNRINGING_SMS_GATEWAY=link and your LINK Mobility settings"
     return [
-        Fault(shown(file, ROOT), lines.get((each.slug, "sms_receipt")), f"[{each.slug}] {reason}", note=True)
+        FileFault(shown(file, ROOT), lines.get((each.slug, "sms_receipt")), f"[{each.slug}] {reason}", note=True)
         for each in departments.all()
         if each.sms_receipt and settings.sms.active_gateway == "off"
     ]
 
 
-def leaked_passwords(settings: Settings) -> list[Fault]:
+def leaked_passwords(settings: Settings) -> list[FileFault]:
     """Find faults in the list of leaked passwords. In production, a missing list is a note."""
     name = "INNRINGING_LEAKED_PASSWORDS"
     if settings.login.leaked_passwords is None:
         reason = "not set: leaked passwords are accepted, except for the most common ones (docs/operator.md)"
-        return [] if settings.demo else [Fault(name, None, reason, note=True)]
+        return [] if settings.demo else [FileFault(name, None, reason, note=True)]
     try:
         LeakedPasswords(settings.login.leaked_passwords).check()
     except LeakedPasswordsFault as error:
-        return [Fault(error.file, None, error.reason)]
+        return [FileFault(error.file, None, error.reason)]
     return []
 
 
-def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[Fault]:
+def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[FileFault]:
     """Find faults in the texts of SMS."""
     file = prompts_dir / "sms.toml"
     try:
         texts = load_sms_texts(file)
     except SmsTextsError as error:
-        return [Fault(shown(file, root), error.line, error.reason)]
+        return [FileFault(shown(file, root), error.line, error.reason)]
     lines = key_lines(_read(file))
     return [
-        Fault(shown(file, root), lines.get((language, kind.value)), f"[{language}] {kind.value} {reason}")
+        FileFault(shown(file, root), lines.get((language, kind.value)), f"[{language}] {kind.value} {reason}")
         for language, kind, reason in naming_departments(texts, departments.all())
     ]
 
@@ -194,7 +194,7 @@ def _read(file: Path) -> str:
 
 def _texts(
     departments_file: Path, prompts_dir: Path, catalogue: Catalogue, departments: Departments, root: Path
-) -> list[Fault]:
+) -> list[FileFault]:
     file = rules.texts_file(prompts_dir)
     places = key_lines(_read(departments_file)) if len(departments) else {}
     return [
@@ -204,7 +204,7 @@ def _texts(
     ]
 
 
-def _sounds(prompts_dir: Path, departments: Departments, root: Path, production: bool) -> list[Fault]:
+def _sounds(prompts_dir: Path, departments: Departments, root: Path, production: bool) -> list[FileFault]:
     """Find faults in the built prompts. A missing build or a draft is a fault in production, otherwise a note."""
     folder = shown(prompts_dir, root)
     try:
@@ -212,14 +212,16 @@ def _sounds(prompts_dir: Path, departments: Departments, root: Path, production:
         lines = measured(prompts_dir, production=production)
     except PromptsError as error:
         place, _, reason = str(error).partition(": ")
-        return [Fault(shown(Path(place), root), None, reason)]
+        return [FileFault(shown(Path(place), root), None, reason)]
     found = [
-        Fault(f"{folder}/{name}", None, "the recording of the last build is missing: restore it, or build without it")
+        FileFault(
+            f"{folder}/{name}", None, "the recording of the last build is missing: restore it, or build without it"
+        )
         for name in gone
     ]
     found += _recordings(folder, prompts_dir)
     if not read_manifest(prompts_dir / "build"):
-        return [*found, Fault(folder, None, "not built yet: run innringing prompts build", note=not production)]
+        return [*found, FileFault(folder, None, "not built yet: run innringing prompts build", note=not production)]
     offered = {language for department in departments.all() for language in department.languages}
     bad = [line for line in lines if line.problems and line.source.language in offered]
     if production:
@@ -229,10 +231,10 @@ def _sounds(prompts_dir: Path, departments: Departments, root: Path, production:
     first = bad[0]
     more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
     reason = f"{first.source.name}: {first.problems[0]}{more} (innringing prompts check shows all)"
-    return [*found, Fault(folder, None, reason, note=True)]
+    return [*found, FileFault(folder, None, reason, note=True)]
 
 
-def _recordings(folder: str, prompts_dir: Path) -> list[Fault]:
+def _recordings(folder: str, prompts_dir: Path) -> list[FileFault]:
     """Find new recordings that cannot be built."""
     manifest = read_manifest(prompts_dir / "build")
     found = []
@@ -249,16 +251,16 @@ def _recordings(folder: str, prompts_dir: Path) -> list[Fault]:
     return found
 
 
-def _recording_fault(folder: str, source: Source, reason: str, *, note: bool = False) -> Fault:
+def _recording_fault(folder: str, source: Source, reason: str, *, note: bool = False) -> FileFault:
     name = source.recording.name if source.recording else source.key
-    return Fault(f"{folder}/{source.language}/{name}", None, reason, note=note)
+    return FileFault(f"{folder}/{source.language}/{name}", None, reason, note=note)
 
 
-def _each(folder: str, line: PromptCheck) -> list[Fault]:
-    return [Fault(f"{folder}/{line.source.name}", None, problem) for problem in line.problems]
+def _each(folder: str, line: PromptCheck) -> list[FileFault]:
+    return [FileFault(f"{folder}/{line.source.name}", None, problem) for problem in line.problems]
 
 
-def table(found: list[Fault]) -> Table:
+def table(found: list[FileFault]) -> Table:
     """Make a table with one row per fault."""
     shown_table = Table(title="innringing check")
     shown_table.add_column("file", overflow="fold")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from desk.departments.file import load_departments
 from desk.errors import DeskError
-from desk.files.faults import Fault
+from desk.files.faults import FileFault
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
@@ -41,7 +41,7 @@ class NotTakenIn(Exception):
 class Refused(Exception):
     """The files have mistakes, and nothing was changed."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[FileFault]) -> None:
         super().__init__(str(faults[0]))
         self.faults = faults
 

@@ -1,5 +1,7 @@
 """A migrated database on each engine in turn, a desk on it, and built prompts."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -46,8 +48,18 @@ def tools() -> Path:
 
 @pytest.fixture(scope="session")
 def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalogue's Bokmål and English, built once as drafts. Tests copy it."""
-    folder = tmp_path_factory.mktemp("prompts")
+    """The catalogue's Bokmål and English as drafts. Built once for all test processes of a run. Tests copy it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "built").exists():
+            build_drafts(shared / "built", tools)
+    return shared / "built"
+
+
+def build_drafts(folder: Path, tools: Path) -> None:
+    folder.mkdir()
     text = (ROOT / "prompts" / "catalogue.toml").read_text("utf-8")
     text = text[: text.index("[nn]")] + text[text.index("[en]") :]  # the third language is built like the others
     (folder / "catalogue.toml").write_text(text, "utf-8")
@@ -56,7 +68,6 @@ def built(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (report.built, report.kept, report.removed) == (2 * KEYS, 0, 0)
     assert report.drafts == 2 * KEYS - 4  # pauses and tones are not spoken
     assert steps == [(done, 4 * KEYS) for done in range(1, 4 * KEYS + 1)]
-    return folder
 
 
 @pytest.fixture

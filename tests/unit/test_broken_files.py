@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from desk.departments.file import load_departments
-from desk.files.faults import Fault
+from desk.files.faults import FileFault
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts import voices
@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def checked(root: Path) -> list[Fault]:
+def checked(root: Path) -> list[FileFault]:
     """The faults without the notes."""
     found = faults(root / "dialplan" / "departments.toml", root / "prompts", root / "dialplan", root=root)
     return [fault for fault in found if not fault.note]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desk.departments.file import load_departments
-from desk.files.faults import Fault
+from desk.files.faults import FileFault
 from desk.paths import ROOT
 from ops.commands.dialplan.parser import Dialplan, Place
 from ops.commands.dialplan.rules import DialplanCheck
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return copied
 
 
-def faults(folder: Path) -> list[Fault]:
+def faults(folder: Path) -> list[FileFault]:
     return DialplanCheck(folder, DEPARTMENTS, folder).faults()
 
 

@@ -62,7 +62,7 @@ class OidcIdentities(Service):
 
     @unit_of_work
     async def forget(self, unit: Unit, issuer: str, subject: str) -> None:
-        """Delete what the provider told us about the person."""
+        """Delete what the provider sent about the person."""
         await rows.remove(unit, _id(issuer, subject))
 
     @unit_of_work

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from desk.departments.departments import Departments
 from desk.errors import SettingsError
-from desk.files.faults import Fault, shown
+from desk.files.faults import FileFault, shown
 from desk.settings.settings import Settings
 from ops.commands.dialplan.telephony_files import TelephonyFiles
 from ops.commands.dialplan.words import words
@@ -32,8 +32,8 @@ def asked(
     *,
     root: Path,
     local: Path | None = None,
-    known: Sequence[Fault] = (),
-) -> list[Fault]:
+    known: Sequence[FileFault] = (),
+) -> list[FileFault]:
     """Return what Asterisk says about the files, without what is `known` already about the same lines.
 
     If something is known, complaints without a line are left out: they are usually about the same.
@@ -49,7 +49,7 @@ def asked(
 
 def _asked(
     settings: Settings, dialplan: Path, departments: Departments, root: Path, local: Path | None
-) -> Iterator[Fault]:
+) -> Iterator[FileFault]:
     folder = shown(dialplan, root)
     try:
         files = TelephonyFiles(dialplan, root, local=local)
@@ -58,21 +58,21 @@ def _asked(
             expected = Expected([each.extension for each in departments.all()], files.endpoints(demo=settings.demo))
             missing = [] if complaints else lacking(throw_away.console, expected)
     except NoTrial as reason:
-        yield Fault(folder, None, str(reason), note=True)
+        yield FileFault(folder, None, str(reason), note=True)
     except SettingsError as error:
-        yield Fault("environment", None, str(error))
+        yield FileFault("environment", None, str(error))
     except AsteriskError as error:
-        yield Fault(folder, None, f"Asterisk does not start with these files: {error}")
+        yield FileFault(folder, None, f"Asterisk does not start with these files: {error}")
     except (OSError, UnicodeError):
         return  # reported already
     else:
         first = [each for each in complaints if not FOLLOWS.search(each.text)]
         for complaint in first or complaints:
             yield _fault(complaint, files, dialplan, root, local)
-        yield from (Fault(folder, None, reason) for reason in missing)
+        yield from (FileFault(folder, None, reason) for reason in missing)
 
 
-def _fault(complaint: Complaint, files: TelephonyFiles, dialplan: Path, root: Path, local: Path | None) -> Fault:
+def _fault(complaint: Complaint, files: TelephonyFiles, dialplan: Path, root: Path, local: Path | None) -> FileFault:
     option = _OPTION.search(complaint.text)
     key = (option["named"] or option["parsed"]) if option else None
     path = _path(complaint.file, dialplan, local) if complaint.file else None
@@ -81,7 +81,7 @@ def _fault(complaint: Complaint, files: TelephonyFiles, dialplan: Path, root: Pa
     values = next((kind.values[key] for kind in words().sip.values() if key and key in kind.values), ())
     advice = f" ({', '.join(values)})" if values else ""
     text = re.sub(r",? (?:at |in )?line \d+ of ?\S*$", "", complaint.text)
-    return Fault(shown(path or dialplan, root), complaint.line if path else None, f"Asterisk says: {text}{advice}")
+    return FileFault(shown(path or dialplan, root), complaint.line if path else None, f"Asterisk says: {text}{advice}")
 
 
 def _path(name: str, dialplan: Path, local: Path | None) -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from desk.departments.file import load_departments
-from desk.files.faults import Fault
+from desk.files.faults import FileFault
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts import rules
@@ -47,7 +47,7 @@ def files_for_start(
     return None
 
 
-def mistakes(settings: Settings, local: Path, *, dialplan: Path = DIALPLAN, root: Path = ROOT) -> list[Fault]:
+def mistakes(settings: Settings, local: Path, *, dialplan: Path = DIALPLAN, root: Path = ROOT) -> list[FileFault]:
     """Return all mistakes in Asterisk's files, without notes. `local` is this machine's own extensions.conf.
 
     Raises DepartmentsFileError or CatalogueError, because the files can't be judged without the two.

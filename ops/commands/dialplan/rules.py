@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from desk.departments.departments import Department, Departments
-from desk.files.faults import Fault, shown
+from desk.files.faults import FileFault, shown
 from ops.commands.dialplan import modules_file, spoken, ways_out
 from ops.commands.dialplan.config_file import ConfigFile
 from ops.commands.dialplan.parser import Dialplan, Place, Step
@@ -43,18 +43,18 @@ class DialplanCheck:
         self._root = root
         self._plan = Dialplan("")
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[FileFault]:
         """Find all faults, each once, ordered by file and line."""
         try:
             self._plan = Dialplan((self._folder / "extensions.conf").read_text("utf-8"))
             files = TelephonyFiles(self._folder, self._root, local=self._local)
             modules = files.files[self._folder / "modules.conf"]
         except OSError as error:
-            return [Fault(shown(Path(error.filename), self._root), None, f"it can't be read: {error.strerror}")]
+            return [FileFault(shown(Path(error.filename), self._root), None, f"it can't be read: {error.strerror}")]
         except KeyError as error:
-            return [Fault(shown(Path(error.args[0]), self._root), None, "the file is missing")]
+            return [FileFault(shown(Path(error.args[0]), self._root), None, "the file is missing")]
         except UnicodeDecodeError:
-            return [Fault(self._file, None, "one of the dialplan's files is not UTF-8")]
+            return [FileFault(self._file, None, "one of the dialplan's files is not UTF-8")]
         found = {
             *(fault for department in self._departments.all() for fault in self._department(department)),
             *(fault for department in self._departments.all() for fault in self._lines(department)),
@@ -70,36 +70,36 @@ class DialplanCheck:
         }
         return sorted(found, key=lambda fault: (fault.file, fault.line or 0, fault.reason))
 
-    def _modules(self, modules: ConfigFile) -> Iterator[Fault]:
+    def _modules(self, modules: ConfigFile) -> Iterator[FileFault]:
         for line, reason in modules_file.in_modules(modules, self._plan):
-            yield Fault(shown(self._folder / "modules.conf", self._root), line, reason)
+            yield FileFault(shown(self._folder / "modules.conf", self._root), line, reason)
 
-    def _loud_logs(self, files: Mapping[Path, ConfigFile]) -> Iterator[Fault]:
+    def _loud_logs(self, files: Mapping[Path, ConfigFile]) -> Iterator[FileFault]:
         path = self._folder / "logger.conf"
         for line, reason in modules_file.loud_logs(files[path]) if path in files else ():
-            yield Fault(shown(path, self._root), line, reason)
+            yield FileFault(shown(path, self._root), line, reason)
 
-    def _ways_out(self, files: Mapping[Path, ConfigFile]) -> Iterator[Fault]:
+    def _ways_out(self, files: Mapping[Path, ConfigFile]) -> Iterator[FileFault]:
         """Ways to make Asterisk call a number that neither we nor the dialplan chose."""
         for line, reason in ways_out.in_dialplan(self._plan):
-            yield Fault(self._file, line, reason)
+            yield FileFault(self._file, line, reason)
         endpoints = {path: file for path, file in files.items() if path.name == "pjsip.conf"}
         for path, line, reason in ways_out.in_endpoints(endpoints):
-            yield Fault(shown(path, self._root), line, reason)
+            yield FileFault(shown(path, self._root), line, reason)
 
-    def _spoken(self, files: Mapping[Path, ConfigFile]) -> Iterator[Fault]:
+    def _spoken(self, files: Mapping[Path, ConfigFile]) -> Iterator[FileFault]:
         if self._prompts is None:
             return
         for line, reason in spoken.in_dialplan(self._plan, self._prompts):
-            yield Fault(self._file, line, reason)
+            yield FileFault(self._file, line, reason)
         endpoints = {path: file for path, file in files.items() if path.name == "pjsip.conf"}
         for path, line, reason in spoken.in_endpoints(endpoints, self._prompts):
-            yield Fault(shown(path, self._root), line, reason)
+            yield FileFault(shown(path, self._root), line, reason)
 
-    def _fault(self, step: Step | None, reason: str) -> Fault:
-        return Fault(self._file, step.line if step else None, reason)
+    def _fault(self, step: Step | None, reason: str) -> FileFault:
+        return FileFault(self._file, step.line if step else None, reason)
 
-    def _department(self, department: Department) -> Iterator[Fault]:
+    def _department(self, department: Department) -> Iterator[FileFault]:
         for entry in ENTRIES:
             if entry not in self._plan.contexts and entry != ENTRIES[0]:
                 continue
@@ -111,7 +111,7 @@ class DialplanCheck:
             else:
                 yield from self._path_in(department, start)
 
-    def _path_in(self, department: Department, start: Place) -> Iterator[Fault]:
+    def _path_in(self, department: Department, start: Place) -> Iterator[FileFault]:
         """Check a call's path from its number into Stasis, and out again when no controller is there."""
         number, slug, limit, last = department.extension, None, None, self._plan.step(start)
         answered = False
@@ -133,7 +133,7 @@ class DialplanCheck:
 
     def _into_stasis(
         self, department: Department, place: Place, step: Step, slug: str | None, limit: str | None
-    ) -> Iterator[Fault]:
+    ) -> Iterator[FileFault]:
         number = department.extension
         application, *arguments = [part.strip() for part in step.arguments.split(",")]
         passed = arguments[0].replace("${DEPARTMENT}", slug or "") if arguments else ""
@@ -154,7 +154,7 @@ class DialplanCheck:
             )
         yield from self._path_out(place, step)
 
-    def _path_out(self, place: Place, stasis: Step) -> Iterator[Fault]:
+    def _path_out(self, place: Place, stasis: Step) -> Iterator[FileFault]:
         expired = self._plan.find(place.context, "T")
         if expired is None:
             yield self._fault(
@@ -170,7 +170,7 @@ class DialplanCheck:
                 return
         yield self._fault(stasis, "no step after Stasis handles STASISSTATUS=FAILED: a caller is hung up on")
 
-    def _rescued(self, start: Place | None, stasis: Step | None, name: str) -> Iterator[Fault]:
+    def _rescued(self, start: Place | None, stasis: Step | None, name: str) -> Iterator[FileFault]:
         """Check that a call from here reaches people, without a time limit."""
         limit_off = False
         for _, step in self._plan.path(start) if start else ():
@@ -182,7 +182,7 @@ class DialplanCheck:
                 return
         yield self._fault(stasis, f"{name} does not lead to the switchboard: there is no Dial(…) on that path")
 
-    def _lines(self, department: Department) -> Iterator[Fault]:
+    def _lines(self, department: Department) -> Iterator[FileFault]:
         """Check the numbers and lines that call people directly."""
         for key in ("referrer_extension", "urgent_extension"):
             if (number := department.extensions.get(key)) is None:
@@ -204,7 +204,7 @@ class DialplanCheck:
             else:
                 yield from self._rings(Place("urgent-line", department.slug, 0), f"[urgent-line] {department.slug}")
 
-    def _rings(self, start: Place, name: str) -> Iterator[Fault]:
+    def _rings(self, start: Place, name: str) -> Iterator[FileFault]:
         """Check that a call from here first calls people, and if they do not answer, plays a prompt and is rescued."""
         dial, announced = None, False
         last = self._plan.step(start)
@@ -228,7 +228,7 @@ class DialplanCheck:
             return
         yield from self._rescued(start, last, name)
 
-    def _unknown_departments(self) -> Iterator[Fault]:
+    def _unknown_departments(self) -> Iterator[FileFault]:
         """Find numbers that set a department which departments.toml does not have."""
         for _, extension, step in self._plan.steps():
             setting = _SETTING.fullmatch(step.arguments) if step.is_application("Set") else None
@@ -240,13 +240,13 @@ class DialplanCheck:
                     own = self._departments.get(slug).extension
                     yield self._fault(step, f"{extension} is not [{slug}]'s number: departments.toml says {own}")
 
-    def _lost_targets(self) -> Iterator[Fault]:
+    def _lost_targets(self) -> Iterator[FileFault]:
         for context, extension, step in self._plan.steps():
             for text in self._plan.targets(step):
                 if self._plan.target(Place(context.name, extension, 0), text) is None:
                     yield self._fault(step, f"{step.application} to «{text}», which does not exist")
 
-    def _spoken_digits(self) -> Iterator[Fault]:
+    def _spoken_digits(self) -> Iterator[FileFault]:
         for _, _, step in self._plan.steps():
             if step.is_application("Read"):
                 yield self._fault(step, "Read() writes callers' digits to the log: leave keys to the conversation")

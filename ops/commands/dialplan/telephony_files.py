@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from desk.files.faults import Fault, shown
+from desk.files.faults import FileFault, shown
 from ops.commands.dialplan import dialled, extensions_file, other_files
 from ops.commands.dialplan.config_file import ConfigFile, parse
 from ops.commands.dialplan.parser import Dialplan
@@ -32,7 +32,7 @@ class TelephonyFiles:
         self._extensions = [path for path in paths if path.name == "extensions.conf"]
         self._plans = {path: Dialplan(self.texts[path]) for path in self._extensions}
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[FileFault]:
         """Find all faults of all files."""
         for path, file in self.files.items():
             for line, reason in other_files.in_file(shown(path, self._folder), file):
@@ -58,14 +58,14 @@ class TelephonyFiles:
         paths = [path for path in self.files if path.name == "pjsip.conf" and (demo or path.parent.name != "demo")]
         return SipFiles({path: self.files[path] for path in paths}, contexts)
 
-    def _includes(self, path: Path, file: ConfigFile) -> Iterator[Fault]:
+    def _includes(self, path: Path, file: ConfigFile) -> Iterator[FileFault]:
         for each in file.includes:
             generated = Path(each.file).parts[:1] == (LOCAL,) and each.file == f"{LOCAL}/{path.name}"
             if not each.optional and not generated and not (self._folder / each.file).exists():
                 reason = f"#include of «{each.file}», which does not exist: Asterisk then reads nothing of {path.name}"
                 yield self._fault(path, each.line, reason)
 
-    def _phones(self, phones: list[str]) -> Iterator[Fault]:
+    def _phones(self, phones: list[str]) -> Iterator[FileFault]:
         variables: dict[str, tuple[int, str]] = {}
         for path in self._extensions:
             own = {
@@ -81,5 +81,5 @@ class TelephonyFiles:
             for line, reason in dialled.in_dials(plan, phones, values):
                 yield self._fault(path, line, reason)
 
-    def _fault(self, path: Path, line: int, reason: str) -> Fault:
-        return Fault(shown(path, self._root), line, reason)
+    def _fault(self, path: Path, line: int, reason: str) -> FileFault:
+        return FileFault(shown(path, self._root), line, reason)
