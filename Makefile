@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
 PROCESSES ?= 3
 # Where the check of plain English is enforced; `python -m ops.machine.prose --report` counts what is left elsewhere.
-PLAIN := ivr ops/machine ops/softphone \
-	desk/database desk/departments desk/dials desk/files desk/history desk/idempotency desk/key_rotation \
-	desk/ledger desk/limits desk/logging desk/messages desk/numbers desk/privacy desk/promises desk/recordings \
+PLAIN := ivr ops/machine ops/softphone api/web/middleware \
+	desk/access desk/audit desk/database desk/departments desk/dials desk/files desk/history desk/idempotency \
+	desk/key_rotation desk/ledger desk/limits desk/logging desk/messages desk/numbers desk/privacy desk/promises desk/recordings \
 	desk/schema desk/settings desk/vault desk/wire.py \
 	dialplan docker prompts Makefile pyproject.toml README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/decisions
 export INNRINGING_ENVIRONMENT ?= demo

@@ -29,7 +29,7 @@ NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){7}")
 
 
 def _no_number(text: str) -> str:
-    """Phone and identity numbers don't belong in an address: those end in logs."""
+    """Refuse phone and identity numbers: addresses end up in logs."""
     if NUMBER.search(text):
         raise ValueError("a number")
     return text
@@ -58,11 +58,10 @@ async def list_audit(
 
     Rows without a department, such as log-ins, are for auditors of all departments.
     """
-    scope = access.looking(department) if department is not None else access.scope
+    actor = access.reading(department) if department is not None else access.actor
     if callback is not None:
         access.trail.saw(str(callback))
-    wanted = AuditFilter(
-        departments=scope.departments,
+    filters = AuditFilter(
         since=since,
         until=until,
         who=who,
@@ -72,7 +71,7 @@ async def list_audit(
         outcome=outcome.value if outcome is not None else None,
         emergency=emergency,
     )
-    page = await access.services.audit.page(wanted, cursor=cursor, limit=limit)
+    page = await access.services.audit.page(actor, filters, cursor=cursor, limit=limit)
     return AuditPage(items=[AuditRowOut.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
@@ -91,17 +90,17 @@ async def list_audit(
 @audited(AuditAction.EXTRACT_AUDIT)
 async def extract_audit(body: ExtractIn, access: Auditor) -> Response:
     """List who has read one patient's callbacks, newest first, in words for the patient («innsyn i logg»)."""
-    parts = access.services
+    services = access.services
     number = parse_identity(
-        body.identity, allow_test=parts.settings.demo, allow_h=parts.settings.numbers.enable_h_numbers
+        body.identity, allow_test=services.settings.demo, allow_h=services.settings.numbers.enable_h_numbers
     ).value
     access.trail.revealed(number)
-    page = await parts.audit.of_patient(number, access.scope.departments, cursor=body.cursor, limit=body.limit)
-    known = parts.departments()
-    repeats = await parts.audit.repeats(page.items)
-    told = lines(page.items, lambda slug: known.get(slug).name if slug in known else slug, repeats)
+    page = await services.audit.of_patient(access.actor, number, cursor=body.cursor, limit=body.limit)
+    known = services.departments()
+    repeats = await services.audit.repeats(access.actor, page.items)
+    extract = lines(page.items, lambda slug: known.get(slug).name if slug in known else slug, repeats)
     if body.format is Form.CSV:
         headers = {NEXT: page.next_cursor} if page.next_cursor else {}
-        return Response(as_csv(told), media_type=CSV, headers=headers)
-    out = ExtractOut(items=[ExtractLineOut.of(line) for line in told], next_cursor=page.next_cursor)
+        return Response(as_csv(extract), media_type=CSV, headers=headers)
+    out = ExtractOut(items=[ExtractLineOut.of(line) for line in extract], next_cursor=page.next_cursor)
     return Response(out.model_dump_json(), media_type="application/json")

@@ -62,7 +62,7 @@ def require_audit_rules(app: FastAPI) -> None:
     """Raises MissingAuditRule, which names all endpoints without a rule."""
     missing = []
     for route in iter_route_contexts(app.routes):
-        endpoint = route.endpoint or route.original_route
+        endpoint = route.endpoint or getattr(route.original_route, "app", None)  # an application that is mounted
         if not isinstance(getattr(endpoint, _ATTRIBUTE, None), AuditRule):
             missing.append(f"{route.path} ({_name(endpoint)})")
     if missing:

@@ -1,41 +1,43 @@
-"""The audit: who saw or did what, when, about which patient, why, from where, and what came of it.
+"""The audit: who saw or did what, when, about which patient, why, from where, and with which outcome.
 
-Rows are added one after another, each chained to the one before (desk/audit/chain.py), and never changed. What is asked
-at the same time is written by one unit of work, under a lock that all processes share.
+Rows are added one after another, each chained to the one before (desk/audit/chain.py), and never changed. Entries that
+arrive at the same time are written by one unit of work, under a lock that all processes share.
 
-A list that is looked at again and again would fill it with the same callbacks. So a look at a list leaves its row each
-time, but a callback that a row of the same person, session and list named shortly before is only counted (`again`).
+A list is read again and again, and would fill the audit with the same callbacks. So each read of a list gets its row,
+but a callback that a row of the same person, session and list named shortly before is only counted (`again`).
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
 
+from desk.access.actor import SYSTEM
 from desk.audit import repository as rows
+from desk.audit.actions import AuditAction
 from desk.audit.chain import Anchor, chain_keys, chained
-from desk.audit.repository import AuditFilter, AuditRow, Look, Seen
+from desk.audit.repository import AuditFilter, AuditRow, AuditSubject, ListView
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.batching import Batcher
-from desk.database.engine import Connection, Database
+from desk.database.engine import Database
 from desk.database.pages import Page
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.vault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
 LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
-"""What might be a phone or identity number in a text that should hold none."""
+"""What could be a phone or identity number, in a text that must not hold one."""
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class AuditOutcome(StrEnum):
-    """What came of it."""
+    """How it ended."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -44,18 +46,18 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry:
-    """What is to be told of one look or one change.
+    """What a row is to say about one read or change.
 
-    `who` and `role`: None when nobody was signed in. `callbacks`: ids of callbacks seen or changed; one that is no
-    callback is left out. `patient`: an identity number, in clear, where the number itself was shown or asked for.
-    `why`: a code or a reference, never a text about a patient. `source`: the address it came from, or `cli:` and the
-    operating system's user. `status` and `problem`: of the answer. `session`: the session's or token's id, no secret.
-    `through`: the last of the rows that are too old, and may be deleted from now on. `listed`: `callbacks` are what a
-    list showed, nothing more, so those named shortly before need only be counted.
+    `who` and `role`: None if no one was signed in. `callbacks`: ids of callbacks that were seen or changed; ids of
+    anything else are left out. `patient`: an identity number, in clear, if the number itself was shown or asked for.
+    `why`: a code or reference, never text about a patient. `source`: the client's address, or `cli:` and the operating
+    system's user. `status` and `problem`: of the answer. `session`: the id of the session or token, no secret.
+    `through`: the last of the expired rows, which may be deleted from now on. `listed`: `callbacks` are what a list
+    showed, so those named shortly before need only be counted.
     """
 
     who: str | None
-    action: str
+    action: AuditAction
     outcome: AuditOutcome
     source: str
     role: str | None = None
@@ -72,98 +74,116 @@ class AuditEntry:
     listed: bool = False
 
 
-class Audit(UnitsOfWork):
-    """The audit of one database.
-
-    `fold`: for so long what a list showed isn't named again when the same person looks again; zero is never.
-    """
+class Audit(Service):
+    """The audit of one database."""
 
     def __init__(self, *, database: Database, vault: Vault, clock: Clock, fold: timedelta = timedelta(0)) -> None:
-        super().__init__(database)
+        """`fold`: how long a callback in a list is not named again when the same person reads the list. Zero: never."""
+        super().__init__(database=database, clock=clock)
         self._vault = vault
-        self._clock = clock
         self._fold = fold
         self._keys = chain_keys(vault)
         self._key_version = vault.index_version
         self._entries: Batcher[AuditEntry, None] = Batcher(self._append)
 
     async def record(self, entry: AuditEntry) -> None:
-        """Committed when this returns. Raises StorageUnavailable: then nothing may be shown, or said to be done."""
+        """Write a row; it is committed when this returns.
+
+        Raises StorageUnavailable: then nothing may be shown, or reported as done.
+        """
         await self._entries.ask(entry)
 
+    async def record_shown(self, entry: AuditEntry, numbers: Collection[str]) -> None:
+        """Write a row with the first of these identity numbers, and a row for each further one. Raises as `record`."""
+        first, *further = sorted(numbers) if numbers else [None]
+        await self.record(replace(entry, patient=first))
+        for number in further:
+            await self.record(replace(entry, patient=number, callbacks=()))
+
     async def anchor(self) -> Anchor:
-        """How far the chain has come."""
-        return Anchor(*await self._read(rows.newest))
+        """Return how far the chain has come."""
+        return Anchor(*await self._newest(SYSTEM))
 
     async def log_anchor(self) -> None:
-        """Tell the log how far the chain has come: kept elsewhere, it shows when the end has been cut off."""
+        """Log how far the chain has come. A log that is stored elsewhere shows when the end has been cut off."""
         log.info("audit anchor", anchor=str(await self.anchor()))
 
-    async def page(self, wanted: AuditFilter, *, cursor: str | None = None, limit: int = 50) -> Page[AuditRow]:
-        """The rows that are wanted, newest first. Raises BadCursor."""
-        before = cursors.AUDIT.key(cursor)[0] if cursor else None
-        found = await self._read(lambda connection: rows.page(connection, wanted, before, limit + 1))
-        more = len(found) > limit
-        return Page(found[:limit], cursors.AUDIT.after(found[limit - 1].seq) if more else None)
-
-    async def of_patient(
-        self, number: str, departments: Collection[str] | None, *, cursor: str | None = None, limit: int = 1000
+    @reading
+    async def page(
+        self, unit: Unit, filters: AuditFilter | None = None, *, cursor: str | None = None, limit: int = 50
     ) -> Page[AuditRow]:
-        """The rows that name the person with that identity number, newest first, of callbacks the person's only.
+        """List the rows that match every filter, newest first, within the actor's departments. Raises BadCursor."""
+        before = cursors.AUDIT.key(cursor)[0] if cursor else None
+        found = await rows.page(unit, filters or AuditFilter(), before, limit + 1)
+        return Page.cut(found, limit, lambda last: cursors.AUDIT.after(last.seq))
+
+    @reading
+    async def of_patient(
+        self, unit: Unit, number: str, *, cursor: str | None = None, limit: int = 1000
+    ) -> Page[AuditRow]:
+        """List the rows about the person with that identity number, newest first, with that person's callbacks only.
 
         Raises BadCursor.
         """
-        wanted = AuditFilter(departments, patients=self._vault.indexes(number))
-        return await self.page(wanted, cursor=cursor, limit=limit)
+        return await self.page(unit, AuditFilter(patients=self._vault.indexes(number)), cursor=cursor, limit=limit)
 
-    async def repeats(self, told: Sequence[AuditRow]) -> Mapping[int, int]:
-        """By row: how many later looks at that list may have shown its callbacks again; none, where it is left out."""
-        listed = [row.seq for row in told if row.named_until is not None]
-        return await self._read(lambda connection: rows.repeats(connection, listed)) if listed else {}
+    @reading
+    async def repeats(self, unit: Unit, found: Sequence[AuditRow]) -> Mapping[int, int]:
+        """By row, how many later reads of its list may have shown its callbacks again. Rows without any are omitted."""
+        listed = [row.seq for row in found if row.named_until is not None]
+        return await rows.repeats(unit, listed) if listed else {}
+
+    @reading
+    async def _newest(self, unit: Unit) -> tuple[int, bytes]:
+        return await rows.newest(unit)
 
     async def _append(self, entries: Sequence[AuditEntry]) -> Sequence[None]:
-        """Each entry a row, in one unit of work."""
-
-        async def work(connection: Connection) -> None:
-            asked = {id for entry in entries for id in entry.callbacks if UUID.fullmatch(id)}
-            about = await rows.subjects(connection, asked)
-            await rows.lock(connection)
-            await self._name(connection, {entry.patient for entry in entries if entry.patient is not None})
-            seq, before = await rows.newest(connection)
-            now, made = self._clock.now(), list[AuditRow]()
-            named = await self._named_lately(connection, entries, now)
-            for entry in entries:
-                seen = {about[id] for id in entry.callbacks if id in about}
-                look = self._look(entry)
-                lately = named.setdefault(look, set()) if look is not None else None
-                made.append(self._row(entry, seq + 1, now, seen, lately, before))
-                if lately is not None:
-                    lately.update(made[-1].seen)
-                seq, before = made[-1].seq, made[-1].hash
-            await rows.append(connection, made)
-
-        await self._write(work)
+        await self._append_all(SYSTEM, entries)
         return [None] * len(entries)
 
-    def _look(self, entry: AuditEntry) -> Look | None:
-        """What makes a look the same as an earlier one; None for whatever is written out whole each time."""
+    @unit_of_work
+    async def _append_all(self, unit: Unit, entries: Sequence[AuditEntry]) -> None:
+        """Write a row for each entry."""
+        ids = {id for entry in entries for id in entry.callbacks if UUID.fullmatch(id)}
+        about = await rows.subjects(unit, ids)
+        await rows.lock(unit)
+        await self._store_numbers(unit, {entry.patient for entry in entries if entry.patient is not None})
+        seq, before = await rows.newest(unit)
+        named = await self._named_lately(unit, entries)
+        made = list[AuditRow]()
+        for entry in entries:
+            seen = {about[id] for id in entry.callbacks if id in about}
+            view = self._view(entry)
+            lately = named.setdefault(view, set()) if view is not None else None
+            made.append(self._row(entry, seq + 1, unit.now, seen, lately, before))
+            if lately is not None:
+                lately.update(made[-1].seen)
+            seq, before = made[-1].seq, made[-1].hash
+        await rows.append(unit, made)
+
+    def _view(self, entry: AuditEntry) -> ListView | None:
+        """Which reads of a list count as the same one; None for an entry that always names all its callbacks."""
         plain = entry.listed and entry.outcome is AuditOutcome.DONE and not entry.emergency and entry.patient is None
         if not plain or not self._fold or entry.who is None or entry.session is None:
             return None
-        return Look(entry.who[:128], entry.session, entry.action[:64])
+        return ListView(entry.who[:128], entry.session, entry.action.value)
 
-    async def _named_lately(
-        self, connection: Connection, entries: Sequence[AuditEntry], now: datetime
-    ) -> dict[Look, set[Seen]]:
-        """What need not be named again, by look. With another department or patient since, a callback is a new one."""
-        looks = {look for entry in entries if (look := self._look(entry))}
-        return await rows.named_lately(connection, looks, now - self._fold, now) if looks else {}
+    async def _named_lately(self, unit: Unit, entries: Sequence[AuditEntry]) -> dict[ListView, set[AuditSubject]]:
+        """By list, what need not be named again. A callback that has another department or patient now is a new one."""
+        views = {view for entry in entries if (view := self._view(entry))}
+        return await rows.named_lately(unit, views, unit.now - self._fold) if views else {}
 
     def _row(
-        self, entry: AuditEntry, seq: int, now: datetime, seen: Set[Seen], named: Set[Seen] | None, before: bytes
+        self,
+        entry: AuditEntry,
+        seq: int,
+        now: datetime,
+        seen: Set[AuditSubject],
+        named: Set[AuditSubject] | None,
+        before: bytes,
     ) -> AuditRow:
-        """The row about `seen`; of a look that is folded those in `named` are only counted."""
-        told = seen - (named or set())
+        """Build the row about `seen`. Those in `named` are only counted."""
+        new = seen - (named or set())
         departments = {each.department for each in seen}
         only = departments.pop() if len(departments) == 1 else None
         row = AuditRow(
@@ -171,7 +191,7 @@ class Audit(UnitsOfWork):
             at=now,
             who=entry.who[:128] if entry.who is not None else None,
             role=entry.role[:128] if entry.role is not None else None,
-            action=entry.action[:64],
+            action=entry.action.value,
             department=_short(entry.department, 64) or only,
             patient_index=self._vault.index(entry.patient) if entry.patient is not None else None,
             why=_short(entry.why, 200),
@@ -186,21 +206,22 @@ class Audit(UnitsOfWork):
             through_hash=entry.through.hash if entry.through else None,
             key_version=self._key_version,
             hash=b"",
-            again=len(seen) - len(told) or None,
-            named_until=now + self._fold if named is not None and told else None,
-            seen=tuple(sorted(told, key=lambda each: each.callback_id)),
+            again=len(seen) - len(new) or None,
+            named_until=now + self._fold if named is not None and new else None,
+            seen=tuple(sorted(new, key=lambda each: each.callback_id)),
         )
         return chained(row, before, self._keys[self._key_version])
 
-    async def _name(self, connection: Connection, numbers: Set[str]) -> None:
-        """Keep the numbers behind their indexes, sealed, so that who has the keys can tell who it was."""
+    async def _store_numbers(self, unit: Unit, numbers: Set[str]) -> None:
+        """Store the numbers behind their indexes, sealed, so that someone with the keys can find whose they were."""
         by_index = {self._vault.index(number): number for number in numbers}
-        kept = await rows.named(connection, by_index.keys())
-        for index in by_index.keys() - kept.keys():
-            id = rows.new_name()
-            await rows.name(connection, id, index, self._vault.seal(by_index[index], rows.NUMBER, id))
+        stored = await rows.sealed_numbers(unit, by_index.keys())
+        for index in by_index.keys() - stored.keys():
+            id = rows.new_number_id()
+            sealed = self._vault.seal(by_index[index], rows.NUMBER, id)
+            await rows.add_number(unit, id, index, sealed)
 
 
 def _short(text: str | None, length: int) -> str | None:
-    """At most so long, without what a database can't hold, and without anything that looks like a person's number."""
+    """Cut a text to `length`, without what a database can't store or what looks like a person's number."""
     return None if text is None else LONG_NUMBER.sub("…", text.replace("\0", ""))[:length]

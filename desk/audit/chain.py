@@ -1,9 +1,9 @@
-"""What ties the rows of the audit together: each row's hash is made from its own bytes and the hash before it.
+"""The chain of the audit: each row's hash is made from its own bytes and the hash of the row before it.
 
     hash = HMAC-SHA-256(key, hash of the row before + bytes of the row and of the callbacks it is about)
 
-The key is derived (HKDF) from the index key, of the version the row names: who can write in the database but doesn't
-have the key can't make a row that fits. Once the index key is changed, rows of both versions stand in the one chain.
+The key is derived (HKDF) from the version of the index key that the row names. Someone who can write to the database
+but does not have the key can't make a row that fits. After a change of the key the chain has rows of both versions.
 """
 
 import hashlib
@@ -25,32 +25,32 @@ _ANCHOR: Final = re.compile(r"([0-9]{1,19}):([a-p]{64})", re.ASCII)
 
 
 def chain_keys(vault: Vault) -> Mapping[int, bytes]:
-    """The chain's keys by the version of the index key each is derived from."""
+    """Return the chain's keys, by the version of the index key that each is derived from."""
     return vault.derived(PURPOSE)
 
 
 def digest(row: AuditRow, before: bytes, key: bytes) -> bytes:
-    """The hash `row` has when it stands after the row whose hash is `before`; its own `hash` is not looked at."""
+    """Compute the hash of `row` after a row whose hash is `before`. The row's own `hash` is not used."""
     return digests(row, [before], key)[0]
 
 
 def digests(row: AuditRow, befores: Iterable[bytes], key: bytes) -> list[bytes]:
-    """The hash it has after each of these."""
-    told = canonical(row)
-    return [hmac.new(key, before + told, hashlib.sha256).digest() for before in befores]
+    """Compute the hash of `row` after each of these."""
+    content = canonical(row)
+    return [hmac.new(key, before + content, hashlib.sha256).digest() for before in befores]
 
 
 def chained(row: AuditRow, before: bytes, key: bytes) -> AuditRow:
-    """The row with its hash."""
+    """Return the row with its hash."""
     return replace(row, hash=digest(row, before, key))
 
 
 def canonical(row: AuditRow) -> bytes:
-    """The same bytes for the same row on either engine: JSON of its columns by name, and of its callbacks by id."""
+    """Encode a row to the same bytes on both engines: JSON of its columns by name, and of its callbacks by id."""
     columns = {field.name: getattr(row, field.name) for field in fields(row) if field.name not in ("hash", "seen")}
-    told = {name: _plain(value) for name, value in columns.items()}
+    plain = {name: _plain(value) for name, value in columns.items()}
     seen = sorted((each.callback_id, each.department, _plain(each.patient_index)) for each in row.seen)
-    return json.dumps([told, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps([plain, seen], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Anchor:
-    """How far the chain had come at some moment: kept outside the database, it tells that the end was cut off."""
+    """How far the chain had come at some moment. Stored outside the database, it shows if the end was cut off later."""
 
     seq: int
     hash: bytes
@@ -72,7 +72,7 @@ class Anchor:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The reverse. Raises ValueError."""
+        """Parse the text of an anchor. Raises ValueError."""
         match = _ANCHOR.fullmatch(text.strip())
         if match is None:
             raise ValueError("an anchor is a row's number, a colon and 64 letters, as the log and verify write it")

@@ -1,7 +1,7 @@
-"""What a patient may read of the audit («innsyn i logg»): who looked, as what, where, when, why. No addresses.
+"""What a patient may read of the audit («innsyn i logg»): names, roles, departments, times, reasons. No addresses.
 
-A list that is looked at again within minutes names the same callbacks only once. Which of them a later look showed is
-not written down, so a line about a list tells until when it may have been repeated, and how often at most.
+A list that is read again within minutes names the same callbacks only once. Which of them a later read showed is not
+stored, so a line about a list says until when it may have been repeated, and how often at most.
 """
 
 import csv
@@ -17,14 +17,14 @@ from desk.clock import OSLO
 
 WHAT: Final = ("Tidspunkt", "Navn", "Rolle", "Avdeling", "Handling", "Resultat")
 HEADINGS: Final = (*WHAT, "Nødrett", "Begrunnelse", "Gjentatt")
-NOBODY: Final = "ikke innlogget"
+NOT_SIGNED_IN: Final = "ikke innlogget"
 
 
 @dataclass(frozen=True)
 class ExtractLine:
-    """One row in words. `at`: wall time in Oslo; `emergency`: whether only an emergency access opened it.
+    """One row in words. `at`: local time in Oslo. `emergency`: whether only an emergency access allowed it.
 
-    `again`: how often at most the patient may have been seen in the same list again, and before when; mostly empty.
+    `again`: how often at most the same list may have shown the patient again, and until when; usually empty.
     """
 
     at: str
@@ -39,11 +39,11 @@ class ExtractLine:
 
 
 def lines(rows: Iterable[AuditRow], name_of: Callable[[str], str], repeats: Mapping[int, int]) -> list[ExtractLine]:
-    """The rows in words; `name_of` gives a department's name by its slug, `repeats` is what `Audit.repeats` gave."""
+    """Put the rows into words. `name_of` returns a department's name; `repeats` is the result of `Audit.repeats`."""
     return [
         ExtractLine(
             at=row.at.astimezone(OSLO).strftime("%Y-%m-%d %H:%M:%S"),
-            who=row.who or NOBODY,
+            who=row.who or NOT_SIGNED_IN,
             role=roles_in_words(row.role),
             department=", ".join(sorted({name_of(slug) for slug in _departments(row)})),
             action=action_in_words(row.action),
@@ -56,12 +56,12 @@ def lines(rows: Iterable[AuditRow], name_of: Callable[[str], str], repeats: Mapp
     ]
 
 
-def as_csv(told: Iterable[ExtractLine]) -> str:
-    """With a semicolon between, as spreadsheets in Norway read it; nothing in it is taken for a formula."""
+def as_csv(extract: Iterable[ExtractLine]) -> str:
+    """Write CSV with semicolons, as spreadsheets in Norway read it. No cell is taken for a formula."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(HEADINGS)
-    for line in told:
+    for line in extract:
         cells = (
             line.at,
             line.who,
@@ -75,9 +75,9 @@ def as_csv(told: Iterable[ExtractLine]) -> str:
     return out.getvalue()
 
 
-def as_json(told: Iterable[ExtractLine]) -> str:
-    """The same for programs."""
-    return json.dumps({"items": [asdict(line) for line in told]}, ensure_ascii=False, indent=2)
+def as_json(extract: Iterable[ExtractLine]) -> str:
+    """Write JSON, for programs."""
+    return json.dumps({"items": [asdict(line) for line in extract]}, ensure_ascii=False, indent=2)
 
 
 def _departments(row: AuditRow) -> set[str]:

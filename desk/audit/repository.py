@@ -1,4 +1,4 @@
-"""The audit in the database: one chain of rows, added to under one lock, and read in pages."""
+"""The audit in the database: one chain of rows, extended under one lock, and read in pages."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -8,25 +8,25 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, or_, select, text
 
-from desk.database.engine import Connection
+from desk.database.unit_of_work import Unit
 from desk.schema.audit_tables import audit, audit_callbacks, audit_patients
 from desk.schema.scope import one_of
 from desk.schema.tables import inquiries
 
 CHAIN: Final = 0x1AA121D7
-"""PostgreSQL advisory lock: who holds it is the only one to add to the chain. SQLite has one writer anyway."""
+"""PostgreSQL advisory lock: only its holder adds to the chain. SQLite has one writer anyway."""
 NUMBER: Final = "audit_patients.number"
 GENESIS: Final = bytes(32)
-"""What the first row is chained to."""
+"""The hash before the first row."""
 LAST: Final = 2**63 - 1
-"""Above the number of any row."""
+"""No row has a higher number."""
 MOST_NAMED: Final = 1000
-"""Of one look so many callbacks at most are remembered; a look at more of them names some again, which does no harm."""
+"""How many callbacks of one list are remembered. A longer list names some of them again, which does no harm."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A callback a row of the audit is about, its department and its patient's index as they were then."""
+class AuditSubject:
+    """A callback that a row is about, with its department and its patient's index at that time."""
 
     callback_id: str
     department: str
@@ -35,7 +35,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One row as it stands, with the callbacks it is about, by their id."""
+    """One row, with the callbacks it is about, ordered by id."""
 
     seq: int
     at: datetime
@@ -58,12 +58,12 @@ class AuditRow:
     hash: bytes
     again: int | None = None
     named_until: datetime | None = None
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[AuditSubject, ...] = ()
 
 
 @dataclass(frozen=True)
-class Look:
-    """A kind of list, and who looks at it: the person, by one session or token."""
+class ListView:
+    """A kind of list, and its reader: a person, by one session or token."""
 
     who: str
     session: str
@@ -75,9 +75,8 @@ _COLUMNS: Final = tuple(field.name for field in fields(AuditRow) if field.name !
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which rows: all that fulfil every wish. `departments`: the reader's; None is all there are."""
+    """Which rows: those that match everything that is set. `patients`: indexes of one person's identity number."""
 
-    departments: Collection[str] | None
     since: datetime | None = None
     until: datetime | None = None
     who: str | None = None
@@ -89,53 +88,51 @@ class AuditFilter:
     patients: Collection[bytes] | None = None
 
 
-async def lock(connection: Connection) -> None:
-    """Nobody else adds to the chain until this unit of work has ended."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text("select pg_advisory_xact_lock(:chain)"), {"chain": CHAIN})
+async def lock(unit: Unit) -> None:
+    """Let no one else add to the chain until this unit of work has ended."""
+    if unit.connection.dialect.name == "postgresql":
+        await unit.connection.execute(text("select pg_advisory_xact_lock(:chain)"), {"chain": CHAIN})
 
 
-async def newest(connection: Connection) -> tuple[int, bytes]:
-    """The last row's number and hash; 0 and GENESIS when there has never been one."""
+async def newest(unit: Unit) -> tuple[int, bytes]:
+    """Return the last row's number and hash; 0 and GENESIS if there has never been one."""
     query = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-    row = (await connection.execute(query)).one_or_none()
+    row = (await unit.connection.execute(query)).one_or_none()
     return (row.seq, bytes(row.hash)) if row else (0, GENESIS)
 
 
-async def subjects(connection: Connection, ids: Collection[str]) -> dict[str, Seen]:
-    """Those of these ids that are callbacks."""
+async def subjects(unit: Unit, ids: Collection[str]) -> dict[str, AuditSubject]:
+    """Return those of these ids that are callbacks."""
     if not ids:
         return {}
     query = select(inquiries.c.id, inquiries.c.department, inquiries.c.patient_index)
-    found = await connection.execute(query.where(one_of(connection, inquiries.c.id, sorted(ids))))
-    return {row.id: Seen(row.id, row.department, _bytes(row.patient_index)) for row in found}
+    found = await unit.connection.execute(query.where(one_of(unit.connection, inquiries.c.id, sorted(ids))))
+    return {row.id: AuditSubject(row.id, row.department, _bytes(row.patient_index)) for row in found}
 
 
-async def named_lately(
-    connection: Connection, looks: Collection[Look], since: datetime, now: datetime
-) -> dict[Look, set[Seen]]:
-    """What rows of these looks, from then on, name and need not name again yet, the newest first."""
+async def named_lately(unit: Unit, views: Collection[ListView], since: datetime) -> dict[ListView, set[AuditSubject]]:
+    """By list, the callbacks that its rows since then name and need not name again yet."""
     c = audit.c
     query = (
         select(c.who, c.session, c.action, audit_callbacks)
         .join(audit_callbacks, audit_callbacks.c.seq == c.seq)
         .where(
-            c.named_until > now,
+            c.named_until > unit.now,
             c.at >= since,
-            one_of(connection, c.session, sorted({look.session for look in looks})),
-            one_of(connection, c.action, sorted({look.action for look in looks})),
+            one_of(unit.connection, c.session, sorted({view.session for view in views})),
+            one_of(unit.connection, c.action, sorted({view.action for view in views})),
         )
     )
-    named: dict[Look, set[Seen]] = {}
-    for row in await connection.execute(query.order_by(c.named_until.desc()).limit(MOST_NAMED * len(looks))):
-        seen = Seen(row.callback_id, row.department, _bytes(row.patient_index))
-        named.setdefault(Look(row.who, row.session, row.action), set()).add(seen)
+    named: dict[ListView, set[AuditSubject]] = {}
+    for row in await unit.connection.execute(query.order_by(c.named_until.desc()).limit(MOST_NAMED * len(views))):
+        seen = AuditSubject(row.callback_id, row.department, _bytes(row.patient_index))
+        named.setdefault(ListView(row.who, row.session, row.action), set()).add(seen)
     return named
 
 
-async def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
-    """Add these rows; the chain is locked."""
-    await connection.execute(insert(audit), [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
+async def append(unit: Unit, rows: Sequence[AuditRow]) -> None:
+    """Add these rows. The chain must be locked."""
+    await unit.connection.execute(insert(audit), [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
     seen = [
         {"seq": row.seq, "callback_id": each.callback_id, "department": each.department}
         | {"patient_index": each.patient_index}
@@ -143,111 +140,113 @@ async def append(connection: Connection, rows: Sequence[AuditRow]) -> None:
         for each in row.seen
     ]
     if seen:
-        await connection.execute(insert(audit_callbacks), seen)
+        await unit.connection.execute(insert(audit_callbacks), seen)
 
 
-async def named(connection: Connection, indexes: Collection[bytes]) -> dict[bytes, tuple[str, bytes]]:
-    """The sealed identity numbers behind these indexes, each with its row: what it is bound to."""
+async def sealed_numbers(unit: Unit, indexes: Collection[bytes]) -> dict[bytes, tuple[str, bytes]]:
+    """By index, the id and the sealed identity number; the number is bound to the id."""
     if not indexes:
         return {}
     c = audit_patients.c
-    found = await connection.execute(select(c.patient_index, c.id, c.number).where(c.patient_index.in_(indexes)))
+    found = await unit.connection.execute(select(c.patient_index, c.id, c.number).where(c.patient_index.in_(indexes)))
     return {bytes(row.patient_index): (row.id, bytes(row.number)) for row in found}
 
 
-def new_name() -> str:
-    """The id of a row that is to hold a sealed identity number."""
+def new_number_id() -> str:
+    """Make an id for a sealed identity number."""
     return str(uuid4())
 
 
-async def name(connection: Connection, id: str, index: bytes, number: bytes) -> None:
-    """Keep a sealed identity number."""
-    await connection.execute(insert(audit_patients).values(id=id, patient_index=index, number=number))
+async def add_number(unit: Unit, id: str, index: bytes, number: bytes) -> None:
+    """Store a sealed identity number."""
+    await unit.connection.execute(insert(audit_patients).values(id=id, patient_index=index, number=number))
 
 
-async def after(connection: Connection, seq: int, limit: int) -> list[AuditRow]:
-    """The next rows above `seq`, in order."""
+async def after(unit: Unit, seq: int, limit: int) -> list[AuditRow]:
+    """Return the next rows above `seq`, in order."""
     query = select(audit).where(audit.c.seq > seq).order_by(audit.c.seq).limit(limit)
-    return await _with_seen(connection, (await connection.execute(query)).all())
+    return await _with_seen(unit, (await unit.connection.execute(query)).all())
 
 
-async def strays(connection: Connection, above: int, up_to: int | None, limit: int) -> list[int]:
-    """Numbers of rows that aren't there, and yet are said to be about callbacks: above the one, up to the other."""
+async def strays(unit: Unit, above: int, up_to: int | None, limit: int) -> list[int]:
+    """Return numbers of rows that do not exist and yet have callbacks, from above `above` up to `up_to`."""
     seq = audit_callbacks.c.seq
     query = select(seq).where(~select(1).where(audit.c.seq == seq).exists(), seq > above)
     if up_to is not None:
         query = query.where(seq <= up_to)
-    return list((await connection.execute(query.distinct().order_by(seq).limit(limit))).scalars())
+    return list((await unit.connection.execute(query.distinct().order_by(seq).limit(limit))).scalars())
 
 
-async def repeats(connection: Connection, seqs: Sequence[int]) -> dict[int, int]:
-    """How many later looks may have shown again what these rows name, without naming it. Most rows: none, left out."""
-    told, later, beyond = audit.alias("told"), audit.alias("later"), audit.alias("beyond")
-    end = select(beyond.c.seq).where(beyond.c.at >= told.c.named_until).order_by(beyond.c.at, beyond.c.seq).limit(1)
+async def repeats(unit: Unit, seqs: Sequence[int]) -> dict[int, int]:
+    """By row, how many later reads of the list may have shown its callbacks again. Rows without any are omitted."""
+    listed, later, beyond = audit.alias("listed"), audit.alias("later"), audit.alias("beyond")
+    end = select(beyond.c.seq).where(beyond.c.at >= listed.c.named_until).order_by(beyond.c.at, beyond.c.seq).limit(1)
     last = literal(LAST, audit.c.seq.type)
     count = (
         select(func.count())
-        .where(later.c.who == told.c.who, later.c.seq > told.c.seq)
-        .where(later.c.seq < func.coalesce(end.correlate(told).scalar_subquery(), last))
-        .where(later.c.session == told.c.session, later.c.action == told.c.action, later.c.again.is_not(None))
-        .where(later.c.at < told.c.named_until)
+        .where(later.c.who == listed.c.who, later.c.seq > listed.c.seq)
+        .where(later.c.seq < func.coalesce(end.correlate(listed).scalar_subquery(), last))
+        .where(later.c.session == listed.c.session, later.c.action == listed.c.action, later.c.again.is_not(None))
+        .where(later.c.at < listed.c.named_until)
     )
-    query = select(told.c.seq, count.correlate(told).scalar_subquery().label("times"))
-    found = await connection.execute(query.where(one_of(connection, told.c.seq, seqs), told.c.named_until.is_not(None)))
+    query = select(listed.c.seq, count.correlate(listed).scalar_subquery().label("times"))
+    found = await unit.connection.execute(
+        query.where(one_of(unit.connection, listed.c.seq, seqs), listed.c.named_until.is_not(None))
+    )
     return {seq: times for seq, times in found if times}
 
 
-async def pruned_through(connection: Connection) -> int:
-    """The last row that a row of the audit says to be too old; 0 when there is none."""
+async def pruned_through(unit: Unit) -> int:
+    """Return the last row that a row of the audit says has expired; 0 if there is none."""
     query = select(func.max(audit.c.through)).where(audit.c.through.is_not(None))
-    return (await connection.execute(query)).scalar_one() or 0
+    return (await unit.connection.execute(query)).scalar_one() or 0
 
 
-async def page(connection: Connection, wanted: AuditFilter, before: int | None, limit: int) -> list[AuditRow]:
-    """The rows that are wanted, newest first, below `before`.
+async def page(unit: Unit, filters: AuditFilter, before: int | None, limit: int) -> list[AuditRow]:
+    """Return matching rows of the actor's departments, newest first, below `before`.
 
-    Of callbacks only those of the reader's departments, and of the patient where one is asked for.
+    Each has its callbacks in those departments, of the patient only if the filter names one.
     """
-    query = select(audit).where(*_conditions(connection, wanted))
+    query = select(audit).where(*_conditions(unit, filters))
     if before is not None:
         query = query.where(audit.c.seq < before)
-    found = (await connection.execute(query.order_by(audit.c.seq.desc()).limit(limit))).all()
-    told = [_within(wanted.departments)]
-    if wanted.patients is not None:
-        told.append(audit_callbacks.c.patient_index.in_(wanted.patients))
-    return await _with_seen(connection, found, told)
+    found = (await unit.connection.execute(query.order_by(audit.c.seq.desc()).limit(limit))).all()
+    shown = [_within(unit)]
+    if filters.patients is not None:
+        shown.append(audit_callbacks.c.patient_index.in_(filters.patients))
+    return await _with_seen(unit, found, shown)
 
 
-def _conditions(connection: Connection, wanted: AuditFilter) -> Iterable[ColumnElement[bool]]:
+def _conditions(unit: Unit, filters: AuditFilter) -> Iterable[ColumnElement[bool]]:
     c = audit.c
-    if wanted.since is not None:
-        yield c.at >= wanted.since
-    if wanted.until is not None:
-        yield c.at < wanted.until
-    for column, value in ((c.who, wanted.who), (c.action, wanted.action), (c.outcome, wanted.outcome)):
+    if filters.since is not None:
+        yield c.at >= filters.since
+    if filters.until is not None:
+        yield c.at < filters.until
+    for column, value in ((c.who, filters.who), (c.action, filters.action), (c.outcome, filters.outcome)):
         if value is not None:
             yield column == value
-    if wanted.emergency is not None:
-        yield c.emergency == wanted.emergency
-    if wanted.callback is not None:
-        yield c.seq.in_(_seqs(audit_callbacks.c.callback_id == wanted.callback, _within(wanted.departments)))
-    if wanted.department is not None:
-        yield or_(c.department == wanted.department, _about(audit_callbacks.c.department == wanted.department))
-    if wanted.patients is not None:
-        of_patient = audit_callbacks.c.patient_index.in_(wanted.patients)
-        named_in: ColumnElement[bool] = c.patient_index.in_(wanted.patients)
-        if wanted.departments is not None:
-            named_in = and_(named_in, c.department.in_(wanted.departments))
-        yield or_(named_in, c.seq.in_(_seqs(of_patient, _within(wanted.departments))))
-    elif wanted.departments is not None:
-        yield or_(c.department.in_(wanted.departments), _about(_within(wanted.departments)))
+    if filters.emergency is not None:
+        yield c.emergency == filters.emergency
+    if filters.callback is not None:
+        yield c.seq.in_(_seqs(audit_callbacks.c.callback_id == filters.callback, _within(unit)))
+    if filters.department is not None:
+        yield or_(c.department == filters.department, _about(audit_callbacks.c.department == filters.department))
+    if filters.patients is not None:
+        of_patient = audit_callbacks.c.patient_index.in_(filters.patients)
+        named_in: ColumnElement[bool] = c.patient_index.in_(filters.patients)
+        if unit.scope.departments is not None:
+            named_in = and_(named_in, c.department.in_(unit.scope.departments))
+        yield or_(named_in, c.seq.in_(_seqs(of_patient, _within(unit))))
+    elif unit.scope.departments is not None:
+        yield or_(c.department.in_(unit.scope.departments), _about(_within(unit)))
 
 
-def _within(departments: Collection[str] | None) -> ColumnElement[bool]:
-    """Callbacks of these departments."""
-    if departments is None:
+def _within(unit: Unit) -> ColumnElement[bool]:
+    """The condition for a row's callback to have been in the actor's departments."""
+    if unit.scope.departments is None:
         return audit_callbacks.c.seq.is_not(None)
-    return audit_callbacks.c.department.in_(departments)
+    return audit_callbacks.c.department.in_(unit.scope.departments)
 
 
 def _seqs(*conditions: ColumnElement[bool]) -> Any:
@@ -259,22 +258,24 @@ def _about(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 async def _with_seen(
-    connection: Connection, found: Sequence[Row[Any]], told: Sequence[ColumnElement[bool]] = ()
+    unit: Unit, found: Sequence[Row[Any]], shown: Sequence[ColumnElement[bool]] = ()
 ) -> list[AuditRow]:
-    """The rows with their callbacks, those that fulfil all of `told`."""
+    """Read the rows with their callbacks, those that match all of `shown`."""
     if not found:
         return []
     numbers = [row.seq for row in found]
-    query = select(audit_callbacks).where(*told, audit_callbacks.c.seq.between(min(numbers), max(numbers)))
+    query = select(audit_callbacks).where(*shown, audit_callbacks.c.seq.between(min(numbers), max(numbers)))
     if len(numbers) < max(numbers) - min(numbers) + 1:
-        query = query.where(one_of(connection, audit_callbacks.c.seq, numbers))
-    seen: dict[int, list[Seen]] = {}
-    for each in await connection.execute(query.order_by(audit_callbacks.c.seq, audit_callbacks.c.callback_id)):
-        seen.setdefault(each.seq, []).append(Seen(each.callback_id, each.department, _bytes(each.patient_index)))
+        query = query.where(one_of(unit.connection, audit_callbacks.c.seq, numbers))
+    seen: dict[int, list[AuditSubject]] = {}
+    for each in await unit.connection.execute(query.order_by(audit_callbacks.c.seq, audit_callbacks.c.callback_id)):
+        seen.setdefault(each.seq, []).append(
+            AuditSubject(each.callback_id, each.department, _bytes(each.patient_index))
+        )
     return [_read(row, tuple(seen.get(row.seq, ()))) for row in found]
 
 
-def _read(row: Row[Any], seen: tuple[Seen, ...]) -> AuditRow:
+def _read(row: Row[Any], seen: tuple[AuditSubject, ...]) -> AuditRow:
     values = {name: getattr(row, name) for name in _COLUMNS}
     for name in ("patient_index", "through_hash", "hash"):
         values[name] = _bytes(values[name])
@@ -285,53 +286,53 @@ def _bytes(value: Any) -> bytes | None:
     return None if value is None else bytes(value)
 
 
-async def last_before(connection: Connection, moment: datetime) -> tuple[int, bytes] | None:
-    """Number and hash of the row before the first one from then on; None when there is none."""
+async def last_before(unit: Unit, moment: datetime) -> tuple[int, bytes] | None:
+    """Return number and hash of the last row before that moment; None if there is none."""
     first = select(audit.c.seq).where(audit.c.at >= moment).order_by(audit.c.at, audit.c.seq).limit(1)
-    newer = (await connection.execute(first)).scalar_one_or_none()
+    newer = (await unit.connection.execute(first)).scalar_one_or_none()
     query = select(audit.c.seq, audit.c.hash).where(audit.c.at < moment)
     if newer is not None:
         query = query.where(audit.c.seq < newer)
-    row = (await connection.execute(query.order_by(audit.c.seq.desc()).limit(1))).one_or_none()
+    row = (await unit.connection.execute(query.order_by(audit.c.seq.desc()).limit(1))).one_or_none()
     return (row.seq, bytes(row.hash)) if row else None
 
 
-async def any_up_to(connection: Connection, seq: int) -> bool:
-    """Whether there is a row up to that one."""
+async def any_up_to(unit: Unit, seq: int) -> bool:
+    """Whether there is a row with this number or a lower one."""
     query = select(audit.c.seq).where(audit.c.seq <= seq).limit(1)
-    return (await connection.execute(query)).one_or_none() is not None
+    return (await unit.connection.execute(query)).one_or_none() is not None
 
 
-async def may_remove(connection: Connection) -> bool:
-    """Whether the database lets us delete what is too old: on PostgreSQL only the owner of the table may."""
-    if connection.dialect.name != "postgresql":
+async def may_remove(unit: Unit) -> bool:
+    """Whether the database lets us delete expired rows: on PostgreSQL only the owner of the table may."""
+    if unit.connection.dialect.name != "postgresql":
         return True
     query = "select pg_get_userbyid(relowner) = current_user from pg_class where oid = 'audit'::regclass"
-    return bool((await connection.execute(text(query))).scalar_one())
+    return bool((await unit.connection.execute(text(query))).scalar_one())
 
 
-async def remove(connection: Connection, through: int, limit: int) -> int:
-    """Delete some of the oldest rows, up to `through`, which a row of the audit says to be too old. How many.
+async def remove(unit: Unit, through: int, limit: int) -> int:
+    """Delete some of the oldest rows, up to `through`, which a row of the audit says has expired. Return how many.
 
-    One alone is never left over: a row without the one before it can't be told from one that was put in.
+    It never leaves a single row: without the row before it, it looks like one that was inserted.
     """
     old = select(audit.c.seq).where(audit.c.seq <= through).order_by(audit.c.seq).limit(limit + 2)
-    numbers = list((await connection.execute(old)).scalars())
+    numbers = list((await unit.connection.execute(old)).scalars())
     if len(numbers) > limit + 1:
         numbers = numbers[:limit]
     if numbers:
-        await connection.execute(delete(audit_callbacks).where(audit_callbacks.c.seq <= numbers[-1]))
-        await connection.execute(delete(audit).where(audit.c.seq <= numbers[-1]))
+        await unit.connection.execute(delete(audit_callbacks).where(audit_callbacks.c.seq <= numbers[-1]))
+        await unit.connection.execute(delete(audit).where(audit.c.seq <= numbers[-1]))
     return len(numbers)
 
 
-async def forget_unnamed(connection: Connection) -> int:
-    """Delete the identity numbers no row names any more. How many."""
+async def delete_unused_numbers(unit: Unit) -> int:
+    """Delete the identity numbers that no row refers to any more. Return how many."""
     named_in = select(1).where(audit.c.patient_index == audit_patients.c.patient_index).exists()
-    return (await connection.execute(delete(audit_patients).where(~named_in))).rowcount
+    return (await unit.connection.execute(delete(audit_patients).where(~named_in))).rowcount
 
 
-async def key_versions(connection: Connection) -> dict[int, int]:
-    """How many rows were chained with which version of the index key: verifying and extracting need those."""
-    found = await connection.execute(select(audit.c.key_version, func.count()).group_by(audit.c.key_version))
+async def key_versions(unit: Unit) -> dict[int, int]:
+    """Count the rows by the version of the index key they were chained with. Verification needs these versions."""
+    found = await unit.connection.execute(select(audit.c.key_version, func.count()).group_by(audit.c.key_version))
     return {version: count for version, count in found}

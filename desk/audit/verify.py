@@ -1,40 +1,42 @@
-"""Whether the audit is whole: every row as it was written, none taken away, none put in, none moved.
+"""Verify that the audit is intact: no row was changed, removed, inserted or moved.
 
-A row that was changed no longer gives its hash; one that was taken away leaves a gap in the numbers; one put in or
-moved does not fit the hash before it. Rows cut off at the end leave no gap: those an anchor finds.
+A changed row no longer matches its hash. A removed row leaves a gap in the numbers. An inserted or moved row does not
+fit the hash before it. Rows cut off at the end leave no gap; an anchor finds those.
 
-A step of rows with their callbacks is held at a time; of what is wrong the first thousand, and the rest is counted.
+Rows are read a step at a time. The first thousand faults are listed, and the rest is counted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from desk.access.actor import SYSTEM
 from desk.audit import repository as rows
 from desk.audit.chain import Anchor, chain_keys, digest, digests
 from desk.audit.repository import GENESIS, NUMBER, AuditRow
+from desk.clock import Clock
 from desk.database.engine import Database
-from desk.database.unit_of_work import UnitsOfWork
+from desk.database.unit_of_work import Service, Unit, reading
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 
 ROWS_A_STEP = 1000
 BEFORE_ALL = -(2**63)
 MOST_FAULTS = 1000
-"""Kept of what is wrong; further ones are counted."""
+"""How many faults are listed; further ones are counted."""
 MOST_COMPARED = 50
-"""Rows that don't fit are tried in each other's places while there are no more of them. Of more, rows aren't held."""
+"""Up to this many rows that don't fit are tried in each other's places. Beyond it the rows are not kept in memory."""
 MOST_STRAYS = 100
 MOST_BEFORE = 8
-"""Hashes a row may have been chained to: of a run of rows that don't fit each adds one, and the ends of it matter."""
+"""How many hashes a row may have been chained to. In a run of rows that don't fit, each adds one; the ends matter."""
 
 
-class What(StrEnum):
+class FaultKind(StrEnum):
     """What is wrong with a row."""
 
     CHANGED = "changed, or put in"
     MOVED = "moved: rows have changed places"
-    UNSURE = "can't be told: the row before it is not the one it was chained to"
+    UNSURE = "uncertain: the row before it is not the one it was chained to"
     REMOVED = "removed"
     PUT_IN = "put in"
     NUMBER_CHANGED = "its sealed identity number is not the one that was shown"
@@ -48,7 +50,7 @@ class Fault:
 
     seq: int
     last: int
-    what: What
+    what: FaultKind
 
     def __str__(self) -> str:
         which = f"row {self.seq}" if self.seq == self.last else f"rows {self.seq} to {self.last}"
@@ -56,15 +58,15 @@ class Fault:
 
 
 @dataclass
-class Verified:
-    """How many rows there are, how far they go, and what is wrong, by row; `more`: how many faults beside those."""
+class Verification:
+    """How many rows there are, how far they go, and what is wrong, by row. `more`: how many faults are not listed."""
 
     rows: int = 0
     anchor: Anchor = field(default_factory=lambda: Anchor(0, GENESIS))
     faults: list[Fault] = field(default_factory=list)
     more: int = 0
 
-    def wrong(self, seq: int, what: What, last: int | None = None) -> None:
+    def wrong(self, seq: int, what: FaultKind, last: int | None = None) -> None:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(Fault(seq, seq if last is None else last, what))
         else:
@@ -73,7 +75,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class _Odd:
-    """A row that doesn't fit its place, and what may have stood before it."""
+    """A row that does not fit its place, and the hashes that may have been before it."""
 
     seq: int
     row: AuditRow | None
@@ -82,57 +84,69 @@ class _Odd:
 
 @dataclass(frozen=True)
 class _Gap:
-    """Rows that are not there: from `first` up to `last`. `next_row`: the one after, of the first gaps only."""
+    """Missing rows, from `first` to `last`. `next_row`: the one after them, for the first gaps only."""
 
     first: int
     last: int
     next_row: AuditRow | None
 
 
-class Verifying(UnitsOfWork):
-    """Goes through the chain from its start, a thousand rows at a time, beside those who add to it."""
+class AuditVerifier(Service):
+    """Goes through the chain from its start, a step at a time, while others add to it."""
 
-    def __init__(self, *, database: Database, vault: Vault, rows_a_step: int = ROWS_A_STEP) -> None:
-        super().__init__(database)
+    def __init__(self, *, database: Database, vault: Vault, clock: Clock, rows_a_step: int = ROWS_A_STEP) -> None:
+        super().__init__(database=database, clock=clock)
         self._vault = vault
         self._rows_a_step = rows_a_step
 
-    async def verify(self, anchors: Iterable[Anchor] = ()) -> Verified:
-        """What is wrong, if anything."""
-        found, asked = Verified(), {anchor.seq: anchor for anchor in anchors}
+    async def verify(self, anchors: Iterable[Anchor] = ()) -> Verification:
+        """Return what is wrong, if anything. The anchors are from the log or an earlier run."""
+        found, known = Verification(), {anchor.seq: anchor for anchor in anchors}
         walk = _Walk(chain_keys(self._vault), found)
         strays: list[int] = []
-        while batch := await self._read(lambda connection: rows.after(connection, walk.at, self._rows_a_step)):
+        while batch := await self._after(SYSTEM, walk.at):
             strays += await self._strays(walk.at, batch[-1].seq, MOST_STRAYS - len(strays))
             for row in batch:
                 walk.step(row)
-                if row.seq in asked and asked[row.seq].hash != row.hash:
-                    found.wrong(row.seq, What.NOT_ANCHORED)
+                if row.seq in known and known[row.seq].hash != row.hash:
+                    found.wrong(row.seq, FaultKind.NOT_ANCHORED)
             await self._numbers(batch, found)
         strays += await self._strays(walk.at, None, MOST_STRAYS - len(strays))
-        walk.tell()
-        last = max(asked, default=0)
+        walk.finish()
+        last = max(known, default=0)
         if last > walk.seq:
-            found.wrong(walk.seq + 1, What.REMOVED, last)
-        gone = [range(fault.seq, fault.last + 1) for fault in found.faults if fault.what is What.REMOVED]
+            found.wrong(walk.seq + 1, FaultKind.REMOVED, last)
+        gone = [range(fault.seq, fault.last + 1) for fault in found.faults if fault.what is FaultKind.REMOVED]
         for seq in strays:
             if seq > walk.pruned.seq and not any(seq in rows_gone for rows_gone in gone):
-                found.wrong(seq, What.PUT_IN)
+                found.wrong(seq, FaultKind.PUT_IN)
         found.faults.sort()
         return found
 
     async def _strays(self, above: int, up_to: int | None, limit: int) -> list[int]:
-        """A step at a time: one look over all there is would take longer than a statement may."""
-        return await self._read(lambda connection: rows.strays(connection, above, up_to, limit)) if limit > 0 else []
+        """Read one step: a query over all rows would take longer than a statement may."""
+        return await self._strays_of(SYSTEM, above, up_to, limit) if limit > 0 else []
 
-    async def _numbers(self, batch: Sequence[AuditRow], found: Verified) -> None:
-        """The sealed numbers behind the rows are those their indexes were made from."""
+    @reading
+    async def _after(self, unit: Unit, seq: int) -> list[AuditRow]:
+        return await rows.after(unit, seq, self._rows_a_step)
+
+    @reading
+    async def _strays_of(self, unit: Unit, above: int, up_to: int | None, limit: int) -> list[int]:
+        return await rows.strays(unit, above, up_to, limit)
+
+    @reading
+    async def _sealed_numbers(self, unit: Unit, indexes: Set[bytes]) -> dict[bytes, tuple[str, bytes]]:
+        return await rows.sealed_numbers(unit, indexes)
+
+    async def _numbers(self, batch: Sequence[AuditRow], found: Verification) -> None:
+        """Check that the indexes of the rows were made from the sealed numbers."""
         indexes = {row.patient_index for row in batch if row.patient_index is not None}
-        numbers = await self._read(lambda connection: rows.named(connection, indexes))
+        numbers = await self._sealed_numbers(SYSTEM, indexes)
         right = {index for index in indexes if index in numbers and self._is(index, *numbers[index])}
         for row in batch:
             if row.patient_index is not None and row.patient_index not in right:
-                found.wrong(row.seq, What.NUMBER_CHANGED)
+                found.wrong(row.seq, FaultKind.NUMBER_CHANGED)
 
     def _is(self, index: bytes, id: str, number: bytes) -> bool:
         try:
@@ -142,13 +156,13 @@ class Verifying(UnitsOfWork):
 
 
 class _Walk:
-    """One way along the chain, row by row. What is odd is told at the end, when all there is to compare is known."""
+    """Walks along the chain, row by row. Rows that don't fit are judged at the end, when all can be compared."""
 
-    def __init__(self, keys: Mapping[int, bytes], found: Verified) -> None:
+    def __init__(self, keys: Mapping[int, bytes], found: Verification) -> None:
         self.at = BEFORE_ALL
         self.seq = 0
         self.pruned = Anchor(0, GENESIS)
-        """The last row that was deleted as too old, by the rows so far that aren't odd."""
+        """The last expired row that was deleted, as the rows so far say that fit."""
         self._before: tuple[bytes, ...] = (GENESIS,)
         self._keys = keys
         self._found = found
@@ -156,42 +170,42 @@ class _Walk:
         self._gaps: list[_Gap] = []
 
     def step(self, row: AuditRow) -> None:
-        """The next row there is."""
+        """Take the next row."""
         self.at = row.seq
         if row.seq < 1:
-            self._found.wrong(row.seq, What.PUT_IN)
+            self._found.wrong(row.seq, FaultKind.PUT_IN)
             return
         if row.seq > self.seq + 1:
             self._gap(_Gap(self.seq + 1, row.seq - 1, row if len(self._gaps) < MOST_COMPARED else None))
-            self._before = ()  # what stood before this row is gone: it is looked at again when the end is known
+            self._before = ()  # the row before is gone: this one is judged at the end
         self._found.rows += 1
         self._before = self._fits(row)
         self.seq, self._found.anchor = row.seq, Anchor(row.seq, row.hash)
 
-    def tell(self) -> None:
-        """What is wrong. Rows that don't fit were moved if they would in another's place; else they were changed."""
+    def finish(self) -> None:
+        """List what is wrong. A row that does not fit was moved if it fits in another's place; else it was changed."""
         odd = {each.seq for each in self._odd}
         for gap in self._gaps:
-            self._tell_gap(gap)
+            self._judge_gap(gap)
         there = self._belonging()
         for each in self._odd:
             if each.seq in there:
-                self._found.wrong(each.seq, What.MOVED)
+                self._found.wrong(each.seq, FaultKind.MOVED)
             elif not (each.seq - 1 in there and self._stood_after(each, there[each.seq - 1])):
-                self._found.wrong(each.seq, What.UNSURE if each.seq - 1 in odd else What.CHANGED)
+                self._found.wrong(each.seq, FaultKind.UNSURE if each.seq - 1 in odd else FaultKind.CHANGED)
 
     def _fits(self, row: AuditRow) -> tuple[bytes, ...]:
-        """What the next row may be chained to: this one's hash, or, if that was changed, the one it should have."""
+        """Return what the next row may be chained to: this row's hash, or the right one if it was changed."""
         key = self._keys.get(row.key_version)
         if key is None:
-            self._found.wrong(row.seq, What.NO_KEY)
+            self._found.wrong(row.seq, FaultKind.NO_KEY)
             self._note_pruned(row)
             return (row.hash,)
         right = digests(row, self._before, key)
         if row.hash in right or not self._before:
             self._note_pruned(row)
             return (row.hash,)
-        self._put_down(row, self._before)
+        self._add_odd(row, self._before)
         half = MOST_BEFORE // 2
         return (row.hash, *(right if len(right) < MOST_BEFORE else [*right[: half - 1], *right[-half:]]))
 
@@ -199,7 +213,7 @@ class _Walk:
         if row.through is not None and row.through > self.pruned.seq:
             self.pruned = Anchor(row.through, row.through_hash or b"")
 
-    def _put_down(self, row: AuditRow, before: tuple[bytes, ...]) -> None:
+    def _add_odd(self, row: AuditRow, before: tuple[bytes, ...]) -> None:
         if len(self._odd) < MOST_FAULTS:
             self._odd.append(_Odd(row.seq, row if len(self._odd) <= MOST_COMPARED else None, before))
         else:
@@ -211,31 +225,31 @@ class _Walk:
         else:
             self._found.more += 1
 
-    def _tell_gap(self, gap: _Gap) -> None:
-        """Rows that are not there were removed, unless they were deleted as too old."""
+    def _judge_gap(self, gap: _Gap) -> None:
+        """Missing rows were removed, unless they had expired and were deleted."""
         last, pruned = gap.last, self.pruned
         if last == pruned.seq:
-            self._tell_after_pruned(gap)
+            self._judge_after_pruned(gap)
             return
         if gap.first == 1 and last < pruned.seq - 1:
-            return  # the deleting isn't done: it goes from the oldest on, and never leaves a single row
+            return  # deletion is under way: it begins with the oldest row and never leaves a single one
         if last == pruned.seq - 1 and gap.first == 1:
-            self._found.wrong(last + 1, What.PUT_IN)
+            self._found.wrong(last + 1, FaultKind.PUT_IN)
         elif last > pruned.seq:
-            self._found.wrong(max(gap.first, pruned.seq + 1), What.REMOVED, last)
+            self._found.wrong(max(gap.first, pruned.seq + 1), FaultKind.REMOVED, last)
         else:
-            self._found.wrong(gap.first, What.REMOVED, last)
+            self._found.wrong(gap.first, FaultKind.REMOVED, last)
 
-    def _tell_after_pruned(self, gap: _Gap) -> None:
-        """The row after those that were deleted as too old is chained to the last of them."""
+    def _judge_after_pruned(self, gap: _Gap) -> None:
+        """The row after the expired rows that were deleted is chained to the last of them."""
         row, pruned = gap.next_row, self.pruned
         if row is None:
-            self._found.wrong(gap.last + 1, What.UNSURE)
+            self._found.wrong(gap.last + 1, FaultKind.UNSURE)
         elif (key := self._keys.get(row.key_version)) is not None and digest(row, pruned.hash, key) != row.hash:
-            self._put_down(row, (pruned.hash,))
+            self._add_odd(row, (pruned.hash,))
 
     def _belonging(self) -> dict[int, bytes]:
-        """Which row belongs in the place of which that doesn't fit: its hash, by the place's number."""
+        """Find rows that belong in the place of another one. Returns their hashes, by the number of that place."""
         there: dict[int, bytes] = {}
         if len(self._odd) <= MOST_COMPARED:
             for one in self._odd:
@@ -246,7 +260,7 @@ class _Walk:
         return there
 
     def _hash_there(self, one: _Odd, place: _Odd) -> bytes | None:
-        """The hash this row once had in that place, if it stood there."""
+        """Return the hash that this row had in that place, if it was there."""
         if one.row is None or place.row is None:
             return None
         there, key = replace(one.row, seq=place.seq), self._keys[one.row.key_version]
@@ -254,6 +268,6 @@ class _Walk:
         return next(iter(fitting), None)
 
     def _stood_after(self, odd: _Odd, hash: bytes) -> bool:
-        """Whether the row is as it was, and only the one before it was not there."""
+        """Whether the row is unchanged, and only the one before it was somewhere else."""
         row = odd.row
         return row is not None and digest(row, hash, self._keys[row.key_version]) == row.hash

@@ -84,7 +84,7 @@ class Keyring(Service):
     @reading
     async def _counts_of_indexes(self, unit: Unit) -> list[KeyUse]:
         by_column = {indexed.name(column): await indexed.counts(unit, column) for column in INDEXED}
-        by_column["audit.hash"] = await audit.key_versions(unit.connection)
+        by_column["audit.hash"] = await audit.key_versions(unit)
         return [
             KeyUse(column, KeyKind.INDEX, version, count)
             for column, versions in by_column.items()

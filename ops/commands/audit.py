@@ -14,8 +14,8 @@ from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit
 from desk.audit.chain import Anchor
 from desk.audit.extract import ExtractLine, as_csv, as_json, lines
-from desk.audit.retention import AuditRetention, Pruned
-from desk.audit.verify import Verified, Verifying
+from desk.audit.retention import AuditRetention, PruneResult
+from desk.audit.verify import AuditVerifier, Verification
 from desk.clock import SystemClock
 from desk.departments.departments import Departments
 from desk.departments.file import load_departments
@@ -86,9 +86,9 @@ def prune() -> None:
     say("No rows have expired." if done is None else f"{done.rows} rows deleted, up to row {done.through}.")
 
 
-async def _verify(settings: Settings, anchors: list[Anchor]) -> Verified:
+async def _verify(settings: Settings, anchors: list[Anchor]) -> Verification:
     async with unlocked_database(settings) as (database, vault):
-        return await Verifying(database=database, vault=vault).verify(anchors)
+        return await AuditVerifier(database=database, vault=vault, clock=SystemClock()).verify(anchors)
 
 
 async def _extract(settings: Settings, patient: IdentityNumber, by: str) -> list[ExtractLine]:
@@ -96,15 +96,15 @@ async def _extract(settings: Settings, patient: IdentityNumber, by: str) -> list
         rows: list[ExtractLine] = []
         names, cursor = _departments(settings), None
         while True:
-            page = await command.audit.of_patient(patient.value, None, cursor=cursor, limit=PAGE_SIZE)
-            repeats = await command.audit.repeats(page.items)
+            page = await command.audit.of_patient(command.actor, patient.value, cursor=cursor, limit=PAGE_SIZE)
+            repeats = await command.audit.repeats(command.actor, page.items)
             rows += lines(page.items, lambda slug: names.get(slug).name if names and slug in names else slug, repeats)
             cursor = page.next_cursor
             if cursor is None:
                 return rows
 
 
-async def _prune(settings: Settings) -> Pruned | None:
+async def _prune(settings: Settings) -> PruneResult | None:
     """Delete expired rows as the owner of the tables."""
     owner = settings.changed(database_url=settings.database.owner_url)
     async with unlocked_database(owner) as (database, vault):

@@ -19,7 +19,7 @@ from ops.commands.terminal import unlocked_database
 
 @dataclass(frozen=True)
 class AuditedCommand:
-    """What a command works with. Its row in the audit names the callbacks on the actor's trail."""
+    """What a command works with. Its row in the audit names what is on the actor's trail."""
 
     database: Database
     vault: Vault
@@ -47,6 +47,8 @@ async def audited(
     async with unlocked_database(settings) as (database, vault):
         audit = Audit(database=database, vault=vault, clock=clock)
         actor = Actor(by or user, EVERYTHING)
+        if patient is not None:
+            actor.trail.revealed(patient)
         outcome = AuditOutcome.FAILED
         problem = None
         try:
@@ -56,18 +58,17 @@ async def audited(
             outcome, problem = AuditOutcome.REFUSED, error.id
             raise
         finally:
-            await audit.record(
-                AuditEntry(
-                    who=actor.name,
-                    action=action,
-                    why=why,
-                    patient=patient,
-                    callbacks=actor.trail.callbacks,
-                    outcome=outcome,
-                    problem=problem,
-                    source=f"cli:{user}",
-                )
+            callbacks, numbers = actor.trail.take()
+            entry = AuditEntry(
+                who=actor.name,
+                action=action,
+                why=why,
+                callbacks=callbacks,
+                outcome=outcome,
+                problem=problem,
+                source=f"cli:{user}",
             )
+            await audit.record_shown(entry, numbers)
 
 
 def operating_user() -> str:

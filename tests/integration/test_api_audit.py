@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from api.web.audit_rules import AuditRule, rule_of
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.audit.actions import OUTCOMES, ROLES, AuditAction
 from desk.audit.audit import Audit, AuditEntry
@@ -118,7 +119,7 @@ async def test_identity_number_that_is_shown_is_sealed_into_the_row(world: World
     row = await last(world)
     assert shown["number"] == synthetic_identity(1)
     assert (row.action, row.patient_index) == ("get_patient", row.seen[0].patient_index)
-    found = await world.services.audit.of_patient(synthetic_identity(1), None)
+    found = await world.services.audit.of_patient(SYSTEM, synthetic_identity(1))
     assert [each.action for each in found.items] == ["get_patient"]
 
 

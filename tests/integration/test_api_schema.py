@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from tests.support.sms.link_gateway import SECRET
-from tests.support.web.api_process import ApiProcess, environment, running_api
+from tests.support.web.api_process import WITNESSED_API, ApiProcess, environment, running_api
 from tests.support.web.api_queue import open_queue, people_ring
+from tests.support.web.witnessed_api import FAULT
 
 EXAMPLES = 20
 CURSORS = """
@@ -97,7 +98,8 @@ async def test_api_conforms_to_its_document(database_url: str, callback: str, tm
         first = min(await people_ring(desk, "kirurgi", 20))
     is_known = callback == "known"
     known = f'[parameters]\n"path.id" = "{first}"\n' if is_known else ""
-    with running_api(environment(database_url, tmp_path, sms_report_secret=SECRET)) as api:
+    variables = environment(database_url, tmp_path, sms_report_secret=SECRET)
+    with running_api(variables, command=WITNESSED_API) as api:
         async with httpx.AsyncClient(trust_env=False) as client:
             document = (await client.get(f"{api.url}/api/openapi.json")).json()
         paths = {path: each for path, each in document["paths"].items() if path != "/readyz"}
@@ -110,3 +112,4 @@ async def test_api_conforms_to_its_document(database_url: str, callback: str, tm
         tried = try_everything(api, folder, *(("--include-path-regex", ABOUT_CALLBACKS) if is_known else ()))
         assert tried.returncode == 0, tried.stdout[-8000:] + tried.stderr[-2000:]
         assert f"Tested: {operations}" in tried.stdout
+        assert FAULT not in api.log.read_text(), "a patient was shown without a trail"

@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from desk.access.actor import CALLER
+from desk.access.actor import CALLER, SYSTEM, Actor
+from desk.access.permissions import Scope
+from desk.audit.actions import AuditAction
 from desk.audit.audit import AuditOutcome
 from desk.audit.chain import Anchor
 from desk.audit.repository import AuditFilter, AuditRow
-from desk.audit.verify import MOST_FAULTS, Verifying
+from desk.audit.verify import MOST_FAULTS, AuditVerifier
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
@@ -30,15 +32,20 @@ def shown(rows: Sequence[AuditRow]) -> list[tuple[int, str]]:
     return [(row.seq, row.action) for row in rows]
 
 
+def of_departments(*slugs: str) -> Actor:
+    """An auditor of these departments."""
+    return Actor("vera", Scope.of(slugs))
+
+
 async def test_rows_are_numbered_without_gaps_and_complete(
     database: Database, desk: CallbackServices, clock: FakeClock
 ) -> None:
     audit = make_audit(database, clock)
     callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
-    await audit.record(entry("me"))
+    await audit.record(entry(AuditAction.ME))
     await audit.record(
         entry(
-            "get_patient",
+            AuditAction.GET_PATIENT,
             callbacks={callback.id, "0bd4a4a3-7a0b-4f0e-8c68-0d9f9e6f6f01"},
             patient=person(1).value,
             why="nødrett",
@@ -77,10 +84,10 @@ async def test_no_personal_data_is_stored_in_clear(
 
 async def test_simultaneous_entries_share_a_commit_and_one_chain(database: Database, clock: FakeClock) -> None:
     audit = make_audit(database, clock)
-    await asyncio.gather(*(audit.record(entry(f"action_{n}")) for n in range(120)))
+    await asyncio.gather(*(audit.record(entry(request_id=f"request-{n}")) for n in range(120)))
     found = await everything(database)
     assert [row.seq for row in found] == list(range(1, 121))
-    assert {row.action for row in found} == {f"action_{n}" for n in range(120)}
+    assert {row.request_id for row in found} == {f"request-{n}" for n in range(120)}
     assert len({row.at for row in found}) == 1
     assert await faults(database, step=7) == []
 
@@ -92,10 +99,10 @@ async def test_chain_with_two_keys_cannot_be_verified_without_the_old_one(databa
     )
     await make_audit(database, clock).record(entry(patient=number))
     await make_audit(database, clock, both).record(entry(patient=number))
-    await make_audit(database, clock).record(entry("me"))
+    await make_audit(database, clock).record(entry(AuditAction.ME))
     assert [row.key_version for row in await everything(database)] == [1, 2, 1]
     assert await faults(database, vault=both) == []
-    found = await make_audit(database, clock, both).of_patient(number, None)
+    found = await make_audit(database, clock, both).of_patient(SYSTEM, number)
     assert [row.seq for row in found.items] == [2, 1]
     alone = Vault(identity_key=KEYS["identity_key"], index_key=NEW_INDEX, index_version=2)
     told = [str(fault) for fault in await faults(database, vault=alone)]
@@ -133,20 +140,19 @@ async def test_page_is_filtered_and_newest_first(database: Database, desk: Callb
     mine = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
     theirs = (await desk.registration.register(CALLER, call(2), "hjerte", person(2), phone(2))).callback
     start = clock.now()
-    told: list[dict[str, Any]] = [
+    entries: list[dict[str, Any]] = [
         {"callbacks": [mine.id]},
         {"callbacks": [theirs.id], "who": "ola"},
-        {"callbacks": [mine.id, theirs.id], "action": "list_callbacks"},
-        {"who": None, "role": None, "action": "me", "outcome": AuditOutcome.REFUSED, "status": 401},
-        {"department": "kirurgi", "emergency": True, "action": "claim_next"},
+        {"callbacks": [mine.id, theirs.id], "action": AuditAction.LIST_CALLBACKS},
+        {"who": None, "role": None, "action": AuditAction.ME, "outcome": AuditOutcome.REFUSED, "status": 401},
+        {"department": "kirurgi", "emergency": True, "action": AuditAction.CLAIM_NEXT},
     ]
-    for n, more in enumerate(told, 1):
+    for n, more in enumerate(entries, 1):
         clock.set(start.replace(minute=n))
         await audit.record(entry(**more))
 
-    async def seqs(**wanted: Any) -> list[int]:
-        given: dict[str, Any] = {"departments": None, **wanted}
-        return [row.seq for row in (await audit.page(AuditFilter(**given))).items]
+    async def seqs(by: Actor = SYSTEM, **filters: Any) -> list[int]:
+        return [row.seq for row in (await audit.page(by, AuditFilter(**filters))).items]
 
     assert await seqs() == [5, 4, 3, 2, 1]
     assert await seqs(who="ola") == [2]
@@ -156,17 +162,17 @@ async def test_page_is_filtered_and_newest_first(database: Database, desk: Callb
     assert await seqs(department="kirurgi") == [5, 3, 1]
     assert await seqs(callback=theirs.id) == [3, 2]
     assert await seqs(since=start.replace(minute=2), until=start.replace(minute=4)) == [3, 2]
-    assert await seqs(departments={"kirurgi"}) == [5, 3, 1]
-    assert await seqs(departments={"kirurgi"}, callback=theirs.id) == []
-    assert await seqs(departments=set()) == []
-    within = await audit.page(AuditFilter({"kirurgi"}, action="list_callbacks"))
+    assert await seqs(of_departments("kirurgi")) == [5, 3, 1]
+    assert await seqs(of_departments("kirurgi"), callback=theirs.id) == []
+    assert await seqs(of_departments()) == []
+    within = await audit.page(of_departments("kirurgi"), AuditFilter(action="list_callbacks"))
     assert [each.callback_id for each in within.items[0].seen] == [mine.id]
-    first = await audit.page(AuditFilter(None), limit=2)
-    second = await audit.page(AuditFilter(None), limit=3, cursor=first.next_cursor)
+    first = await audit.page(SYSTEM, limit=2)
+    second = await audit.page(SYSTEM, limit=3, cursor=first.next_cursor)
     assert [row.seq for row in (*first.items, *second.items)] == [5, 4, 3, 2, 1]
     assert second.next_cursor is None
     with pytest.raises(BadCursor):
-        await audit.page(AuditFilter(None), cursor="nonsense")
+        await audit.page(SYSTEM, cursor="nonsense")
 
 
 async def test_rows_of_a_patient_are_found_after_the_callback_is_forgotten(
@@ -182,10 +188,10 @@ async def test_rows_of_a_patient_are_found_after_the_callback_is_forgotten(
                 "patient_masked = null, patient_kind = null"
             )
         )
-    await audit.record(entry("me"))
-    assert [row.seq for row in (await audit.of_patient(person(1).value, None)).items] == [1]
-    assert (await audit.of_patient(person(1).value, {"hjerte"})).items == []
-    assert (await audit.of_patient(person(2).value, None)).items == []
+    await audit.record(entry(AuditAction.ME))
+    assert [row.seq for row in (await audit.of_patient(SYSTEM, person(1).value)).items] == [1]
+    assert (await audit.of_patient(of_departments("hjerte"), person(1).value)).items == []
+    assert (await audit.of_patient(SYSTEM, person(2).value)).items == []
 
 
 async def test_anchor_is_written_without_digits_and_read_back(database: Database, clock: FakeClock) -> None:
@@ -219,8 +225,8 @@ async def test_many_faults_are_only_counted(database: Database, clock: FakeClock
     await asyncio.gather(*(audit.record(entry()) for _ in range(1100)))
 
     async def found() -> tuple[int, int]:
-        told = await Verifying(database=database, vault=VAULT).verify()
-        return len(told.faults), told.more
+        verification = await AuditVerifier(database=database, vault=VAULT, clock=clock).verify()
+        return len(verification.faults), verification.more
 
     assert await found() == (0, 0)
     await unguarded(database, "update audit set who = 'ola'")

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from desk.access.actor import CALLER
+from desk.audit.actions import AuditAction
 from desk.audit.retention import AuditRetention
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
@@ -104,8 +105,10 @@ def test_extract_names_the_viewers_in_words(environment: str, clock: FakeClock) 
         database = Database(environment)
         desk = make_desk(database, clock)
         callback = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
-        await make_audit(database, clock).record(entry("get_patient", callbacks=[callback.id], patient=person(1).value))
-        await make_audit(database, clock).record(entry("me"))
+        await make_audit(database, clock).record(
+            entry(AuditAction.GET_PATIENT, callbacks=[callback.id], patient=person(1).value)
+        )
+        await make_audit(database, clock).record(entry(AuditAction.ME))
         await database.close()
 
     asyncio.run(looked())

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from desk.access.actor import CALLER
+from desk.access.actor import CALLER, SYSTEM
 from desk.access.permissions import Role
+from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.repository import AuditRow
 from desk.callbacks.model import Callback
@@ -26,7 +27,7 @@ from tests.support.web.api import open_world
 FOLD = timedelta(minutes=15)
 
 
-def look(*callbacks: Callback, action: str = "list_callbacks", **more: Any) -> AuditEntry:
+def look(*callbacks: Callback, action: AuditAction = AuditAction.LIST_CALLBACKS, **more: Any) -> AuditEntry:
     """An entry for a view of a list of these callbacks."""
     given = {"listed": True, "session": "token:1", **more}
     return entry(action, callbacks=[callback.id for callback in callbacks], **given)
@@ -126,7 +127,7 @@ async def test_callback_with_another_patient_since_is_named(
 async def test_only_views_of_one_session_and_one_list_are_folded(
     database: Database, audit: Audit, three: list[Callback]
 ) -> None:
-    others: list[dict[str, Any]] = [{"session": "token:2"}, {"who": "ola"}, {"action": "list_calls"}]
+    others: list[dict[str, Any]] = [{"session": "token:2"}, {"who": "ola"}, {"action": AuditAction.LIST_CALLS}]
     whole = ({callback.id for callback in three}, None)
     await audit.record(look(*three))
     for other in others:
@@ -197,12 +198,12 @@ async def test_extract_says_how_often_a_folded_list_may_have_shown_the_patient(
     for _ in range(4):
         clock.advance(timedelta(minutes=5))
         await audit.record(look(one, two))
-        await audit.record(entry("me", session="token:1"))
-    found = (await audit.of_patient(person(0).value, None)).items
+        await audit.record(entry(AuditAction.ME, session="token:1"))
+    found = (await audit.of_patient(SYSTEM, person(0).value)).items
     assert [(row.seq, [each.callback_id for each in row.seen]) for row in found] == [
         *((7, [one.id]), (2, [one.id]), (1, [one.id]))
     ], "of a list only what is the patient's own"
-    assert await audit.repeats(found) == {7: 1, 1: 2}
+    assert await audit.repeats(SYSTEM, found) == {7: 1, 1: 2}
 
 
 async def test_changed_count_of_a_folded_row_is_found(
@@ -210,7 +211,7 @@ async def test_changed_count_of_a_folded_row_is_found(
 ) -> None:
     for _ in range(3):
         await audit.record(look(*three))
-        await audit.record(entry("me"))
+        await audit.record(entry(AuditAction.ME))
     assert await faults(database) == []
     await unguarded(database, "update audit set again = 2 where seq = 3")
     assert [str(fault) for fault in await faults(database)] == ["row 3: changed, or put in"]
@@ -237,11 +238,11 @@ async def test_twenty_simultaneous_views_need_the_statements_of_one(
             await audit._append(entries)
         return len(statements)
 
-    assert await asked(entry("me")) == 2 + locks
+    assert await asked(entry(AuditAction.ME)) == 2 + locks
     assert await asked(*[look(*three, session=f"token:{n}") for n in range(20)]) == 5 + locks
     assert await asked(*[look(*three, session=f"token:{n}") for n in range(20)]) == 4 + locks
     assert await asked(*[replace(look(*three), listed=False) for n in range(20)]) == 4 + locks
-    named = [entry("get_patient", patient=person(n).value) for n in range(3)]
+    named = [entry(AuditAction.GET_PATIENT, patient=person(n).value) for n in range(3)]
     assert await asked(*named) == 6 + locks
     assert await asked(*named) == 3 + locks
 

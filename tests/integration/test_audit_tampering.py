@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Table, delete, insert, select, update
 
 from desk.access.actor import CALLER
+from desk.audit.actions import AuditAction
 from desk.audit.chain import Anchor
 from desk.audit.repository import NUMBER
-from desk.audit.verify import Fault, What
+from desk.audit.verify import Fault, FaultKind
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Connection, Database
 from desk.schema.tables import audit, audit_callbacks, audit_patients
@@ -21,6 +22,7 @@ from tests.support.desk.audit import VAULT, entry, faults, make_audit, unguarded
 from tests.support.desk.desk import call, person, phone
 from tests.support.fakes import FakeClock
 
+ACTIONS = (AuditAction.ME, AuditAction.GET_CALLBACK, AuditAction.GET_HISTORY, AuditAction.BOOK, AuditAction.CLAIM_NEXT)
 ROWS = 40
 TABLES = (audit, audit_callbacks, audit_patients)
 TIMES = 100
@@ -220,9 +222,9 @@ async def written(database: Database, desk: CallbackServices, clock: FakeClock) 
         seen = {0: ids, 1: ids[n % 6 : n % 6 + 1], 2: ids[:2]}.get(n % 4, ())
         more: dict[str, Any] = {"patient": person(n % 6).value} if n % 4 == 1 else {}
         who = None if n % 7 == 3 else f"agent-{n % 3}"
-        action = f"action_{n % 5}"
+        action = ACTIONS[n % 5]
         if n % 4 == 0 and n > 8:
-            action, who, more = "list_callbacks", "agent-0", {"listed": True, "session": "token:1"}
+            action, who, more = AuditAction.LIST_CALLBACKS, "agent-0", {"listed": True, "session": "token:1"}
         await audit_of.record(entry(action, callbacks=seen, who=who, request_id=str(uuid4()), **more))
     await unguarded(database)
     async with database.read() as connection:
@@ -257,20 +259,20 @@ async def test_hundred_manipulations_are_found_with_their_rows(database: Databas
 
 def rows_of(found: Sequence[Fault]) -> set[int]:
     """The rows with a fault, without those that cannot be verified because the row before them is gone."""
-    return {seq for fault in found if fault.what is not What.UNSURE for seq in range(fault.seq, fault.last + 1)}
+    return {seq for fault in found if fault.what is not FaultKind.UNSURE for seq in range(fault.seq, fault.last + 1)}
 
 
 async def test_fault_names_the_kind_of_manipulation(database: Database, written: Written) -> None:
-    async def faults_found(tampering: Tampering) -> set[What]:
+    async def faults_found(tampering: Tampering) -> set[FaultKind]:
         async with database.begin() as connection:
             await restored(connection, written.kept)
             await tampering(Forger(connection, random.Random(1), written.kept))
         return {fault.what for fault in await faults(database, written.anchor)}
 
-    assert await faults_found(column) == {What.CHANGED}
-    assert await faults_found(removed) == {What.REMOVED}
-    assert await faults_found(swapped) == {What.MOVED}
-    assert await faults_found(forged_in_place) == {What.CHANGED, What.UNSURE}
-    assert await faults_found(cut_off) == {What.REMOVED}
-    assert await faults_found(forged_before_the_start) == {What.PUT_IN}
-    assert await faults_found(number_of_another) == {What.NUMBER_CHANGED}
+    assert await faults_found(column) == {FaultKind.CHANGED}
+    assert await faults_found(removed) == {FaultKind.REMOVED}
+    assert await faults_found(swapped) == {FaultKind.MOVED}
+    assert await faults_found(forged_in_place) == {FaultKind.CHANGED, FaultKind.UNSURE}
+    assert await faults_found(cut_off) == {FaultKind.REMOVED}
+    assert await faults_found(forged_before_the_start) == {FaultKind.PUT_IN}
+    assert await faults_found(number_of_another) == {FaultKind.NUMBER_CHANGED}

@@ -18,10 +18,11 @@ from sqlalchemy import event, text
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Scope
 from desk.audit import repository as audit
-from desk.audit.repository import AuditRow, Look, Seen
+from desk.audit.repository import AuditRow, AuditSubject, ListView
 from desk.callbacks import repository as callbacks
 from desk.clock import SystemClock
 from desk.database.engine import Database
+from desk.database.unit_of_work import Unit
 from desk.history import feed_repository as changes
 from desk.history.feed import Changes
 from desk.inquiries import claims_repository as claims
@@ -201,20 +202,21 @@ async def test_recent_names_of_the_audit_are_found_by_index(filled: Database) ->
             **{"session": f"token:{seq % 200}", "emergency": False, "through": None, "through_hash": None},
             **{"key_version": 1, "hash": bytes(32), "again": 50},
             named_until=now - timedelta(seconds=5100 - seq) if seq % 10 == 0 else None,
-            seen=(Seen(str(callback), "kirurgi", None),) if seq % 10 == 0 else (),
+            seen=(AuditSubject(str(callback), "kirurgi", None),) if seq % 10 == 0 else (),
         )
         for seq in range(1, 6001)
     ]
     async with filled.begin() as connection:
-        await audit.append(connection, made)
+        await audit.append(Unit(connection, CLOCK, SYSTEM), made)
     async with filled.begin() as connection:
         await connection.execute(text("analyze"))
     tables = {"audit_callbacks", "named_until"}
-    looks = [Look(f"agent-{n}", f"token:{n}", "list_callbacks") for n in (0, 20)]
+    views = [ListView(f"agent-{n}", f"token:{n}", "list_callbacks") for n in (0, 20)]
     with recorded_queries(filled, tables) as statements:
         async with filled.begin() as connection:
-            assert len(await audit.named_lately(connection, looks, now - LEASE, now)) == 2
-            assert await audit.repeats(connection, [4000, 4010]) == {4000: 4, 4010: 4}
+            unit = Unit(connection, CLOCK, SYSTEM)
+            assert len(await audit.named_lately(unit, views, now - LEASE)) == 2
+            assert await audit.repeats(unit, [4000, 4010]) == {4000: 4, 4010: 4}
     named, repeated = [await plan(filled, *each) for each in statements]
     assert "ix_audit_named" in named, named
     assert "ix_audit_who_seq" in repeated, repeated

@@ -121,7 +121,7 @@ WHOLE_MODULES = {
         ("key_rotation/indexed_columns", "key_rotation/sealed_columns"),
         "keys are changed for all departments at once, and nothing is shown",
     ),
-    "audit/repository": "rows about those who looked: a page of them is asked for with the auditor's departments",
+    "audit/repository": "rows about readers of callbacks: pages are bounded by the auditor's departments",
 }
 """Modules whose functions take no scope, with the reason."""
 

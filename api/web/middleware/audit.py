@@ -23,7 +23,7 @@ from desk.database.errors import StorageUnavailable
 
 MOST_UNWRITTEN: Final = 200
 UNWRITTEN_SECONDS: Final = 60.0
-"""The callbacks that a stream or websocket names are written together: at most so many, and at least this often."""
+"""How many callbacks that a stream or websocket names are written together, and how often at least."""
 SWITCHING_PROTOCOLS: Final = 101
 FORBIDDEN: Final = 403
 TRY_AGAIN_LATER: Final = 1013

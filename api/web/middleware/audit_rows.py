@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -82,7 +82,7 @@ class AuditRows:
             emergency=bool(self.trail.borrowed),
             listed=rule.listed,
         )
-        await self._record(entry, numbers)
+        await self._audit.record_shown(entry, numbers)
 
     async def write_sent(self, rule: AuditRule, callbacks: Collection[str], numbers: Collection[str] = ()) -> None:
         """Write a row about what a stream or websocket sends. Raises StorageUnavailable."""
@@ -100,14 +100,7 @@ class AuditRows:
             request_id=self.scope.get("request_id"),
             emergency=bool(self.trail.borrowed),
         )
-        await self._record(entry, numbers)
-
-    async def _record(self, entry: AuditEntry, numbers: Collection[str]) -> None:
-        """A row holds one identity number; each further number gets a row of its own."""
-        first, *further = sorted(numbers) if numbers else [None]
-        await self._audit.record(replace(entry, patient=first))
-        for number in further:
-            await self._audit.record(replace(entry, patient=number, callbacks=()))
+        await self._audit.record_shown(entry, numbers)
 
     @property
     def trail(self) -> Trail:

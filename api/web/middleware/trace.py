@@ -11,7 +11,7 @@ KEY = "innringing.trace"
 
 @dataclass(eq=False)
 class Trace:
-    """Who a request is from, and what it is about. None: nobody signed in, or no single department.
+    """The sender of a request, and what it is about. None: no one signed in, or no single department.
 
     `role`: the agent's roles, separated by commas. `session`: the id of the session or token, never its secret.
     `why`: a reason by its code or reference, never text about a patient. `problem`: the id of the problem document in

@@ -6,13 +6,16 @@ from typing import Any
 
 from sqlalchemy import text
 
+from desk.access.actor import SYSTEM
 from desk.audit import repository as rows
+from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.chain import Anchor
 from desk.audit.repository import AuditRow
-from desk.audit.verify import Fault, Verifying
-from desk.clock import Clock
+from desk.audit.verify import AuditVerifier, Fault
+from desk.clock import Clock, SystemClock
 from desk.database.engine import Database
+from desk.database.unit_of_work import Unit
 from desk.vault.vault import Vault
 from tests.support.desk.desk import KEYS
 
@@ -23,7 +26,7 @@ def make_audit(database: Database, clock: Clock, vault: Vault = VAULT, *, fold: 
     return Audit(database=database, vault=vault, clock=clock, fold=fold)
 
 
-def entry(action: str = "get_callback", **more: Any) -> AuditEntry:
+def entry(action: AuditAction = AuditAction.GET_CALLBACK, **more: Any) -> AuditEntry:
     given: dict[str, Any] = {
         "who": "kari",
         "role": "agent",
@@ -37,12 +40,13 @@ def entry(action: str = "get_callback", **more: Any) -> AuditEntry:
 async def everything(database: Database) -> list[AuditRow]:
     """All rows, the oldest first."""
     async with database.read() as connection:
-        return await rows.after(connection, -(2**63), 1_000_000)
+        return await rows.after(Unit(connection, SystemClock(), SYSTEM), -(2**63), 1_000_000)
 
 
 async def faults(database: Database, *anchors: Anchor, vault: Vault = VAULT, step: int = 1000) -> Sequence[Fault]:
     """The faults that verification finds."""
-    return (await Verifying(database=database, vault=vault, rows_a_step=step).verify(anchors)).faults
+    verifier = AuditVerifier(database=database, vault=vault, clock=SystemClock(), rows_a_step=step)
+    return (await verifier.verify(anchors)).faults
 
 
 async def unguarded(database: Database, *statements: str, **values: Any) -> None:

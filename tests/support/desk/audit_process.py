@@ -15,7 +15,7 @@ from tests.support.desk.audit import entry, make_audit
 async def main(url: str, name: str) -> None:
     audit = make_audit(Database(url, pool_size=2), SystemClock())
     for n in itertools.count(1):
-        await asyncio.gather(*(audit.record(entry(f"step_{n}", who=name)) for _ in range(4)))
+        await asyncio.gather(*(audit.record(entry(request_id=f"step-{n}", who=name)) for _ in range(4)))
         print(4 * n, flush=True)
 
 

@@ -18,6 +18,7 @@ from tests.support.environment import UNLIMITED, without_ours
 from tests.support.ports import free_port
 
 API = ("innringing", "api")
+WITNESSED_API = ("tests.support.web.witnessed_api",)
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 

@@ -139,7 +139,7 @@ async def served(
             recheck_seconds=recheck_seconds,
         )
         settings = Settings.load(environment="demo", database_url=database_url, var_dir=folder, ari_port=1, **KEYS)
-        app = create_app(settings, services=replace(world.services, live=live))
+        app = world.witness.around(create_app(settings, services=replace(world.services, live=live)))
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none", http="httptools"))

@@ -6,7 +6,7 @@ and in streams and websockets.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -17,7 +17,7 @@ from desk.audit.audit import Audit, AuditEntry
 from desk.database.engine import Database
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import parse_identity
-from desk.schema.tables import callbacks
+from desk.schema.tables import inquiries
 
 UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ELEVEN_DIGITS: Final = re.compile(r"(?<![0-9A-Za-z-])[0-9]{11}(?![0-9A-Za-z-])")
@@ -71,9 +71,18 @@ class Witness:
             )
             self._shown.append(_Shown(where, ids, numbers, mine))
 
+    def around(self, app: ASGIApp) -> "Witness":
+        """The same witness at another application's door."""
+        return replace(self, app=app)
+
+    def forget(self) -> None:
+        """Leave out what was shown so far, in a test that plants a leak."""
+        self._shown.clear()
+
     async def check(self) -> None:
         """Raises UnrecordedPatient."""
-        shown, self._shown = self._shown, []
+        shown = self._shown.copy()
+        self._shown.clear()
         real = await self._callbacks({id for each in shown for id in each.ids})
         faults = []
         for each in shown:
@@ -88,7 +97,7 @@ class Witness:
 
     async def _callbacks(self, ids: set[str]) -> set[str]:
         async with self.database.read() as connection:
-            found = await connection.execute(select(callbacks.c.id).where(callbacks.c.id.in_(sorted(ids))))
+            found = await connection.execute(select(inquiries.c.id).where(inquiries.c.id.in_(sorted(ids))))
             return set(found.scalars())
 
 
