@@ -23,12 +23,13 @@ test: venv tree images identity-provider ## every test
 unit: venv ## the tests of single parts: under 90 s on two cores, with no server and no container
 	$(BIN)/pytest -n $(PROCESSES) tests/unit
 
-check: venv ## style, types, layers, plain English, the operators' files, and known weaknesses of what we depend on
+check: venv ## style, types, layers, plain English, lengths and class names, the operators' files, and known weaknesses of what we depend on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m ops.machine.prose $(PLAIN)
+	$(BIN)/python -m ops.machine.shape
 	$(BIN)/innringing check
 	@$(BIN)/python -m ops.machine.dependency_audit
 

@@ -14,7 +14,7 @@ from desk.callbacks.model import Attempt, AttemptOutcome, Callback, subject_key
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId, InquiryId
 from desk.inquiries import repository as inquiries
-from desk.inquiries.channel import Channel
+from desk.inquiries.channel import InquiryChannel
 from desk.inquiries.model import Inquiry, Kind, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
@@ -160,4 +160,4 @@ def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
     return Callback(**(vars(inquiry) | own))
 
 
-CHANNEL = Channel(Kind.CALLBACK, show, locked)
+CHANNEL = InquiryChannel(Kind.CALLBACK, show, locked)

@@ -14,7 +14,7 @@ from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, is_inside_unit, one_statement
 from desk.inquiries import batched_claims_sql as sql
 from desk.inquiries.batched_claims_sql import Claim
-from desk.inquiries.channel import Channel
+from desk.inquiries.channel import InquiryChannel
 from desk.inquiries.model import Inquiry
 
 T = TypeVar("T", bound=Inquiry)
@@ -23,7 +23,7 @@ T = TypeVar("T", bound=Inquiry)
 class BatchedClaims(Service, Generic[T]):
     """The batched claims of one channel, for requests that are no part of a larger unit of work."""
 
-    def __init__(self, *, database: Database, channel: Channel[T], clock: Clock, lease: timedelta) -> None:
+    def __init__(self, *, database: Database, channel: InquiryChannel[T], clock: Clock, lease: timedelta) -> None:
         super().__init__(database=database, clock=clock)
         self._channel = channel
         self._lease = lease

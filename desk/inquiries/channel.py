@@ -12,7 +12,7 @@ T = TypeVar("T", bound=Inquiry)
 
 
 @dataclass(frozen=True)
-class Channel(Generic[T]):
+class InquiryChannel(Generic[T]):
     """One channel. `show` reads the channel's own values of inquiries, in the same order.
 
     `locked` locks one inquiry of the channel; it raises the channel's error if there is none in the actor's scope.

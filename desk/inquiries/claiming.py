@@ -15,7 +15,7 @@ from desk.inquiries import repository as rows
 from desk.inquiries import transitions
 from desk.inquiries.batched_claims import BatchedClaims
 from desk.inquiries.batched_claims_sql import Claim
-from desk.inquiries.channel import Channel
+from desk.inquiries.channel import InquiryChannel
 from desk.inquiries.model import Inquiry, Status
 
 LEASE: Final = timedelta(minutes=15)
@@ -32,7 +32,7 @@ class Claiming(Service, Generic[T]):
         self,
         *,
         database: Database,
-        channel: Channel[T],
+        channel: InquiryChannel[T],
         departments: Callable[[], Departments],
         clock: Clock,
         lease: timedelta = LEASE,

@@ -52,7 +52,7 @@ async def test_refused_person_sees_the_reason_in_words(opens: Opens, provider: R
 
 
 async def test_invalid_token_is_refused_by_the_api(opens: Opens, forging: Running) -> None:
-    """The other cases are in test_oidc_protocol.py; these show that the api uses the same checks."""
+    """The other cases are in test_oidc_tokens.py; these show that the api uses the same checks."""
     async with opens(forging) as house, house.browser() as browser:
         for way in ({"sign": "none"}, {"claims": {"nonce": "another"}}, {"claims": {"aud": "another"}}):
             forging.control(**way)
