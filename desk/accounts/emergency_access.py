@@ -89,13 +89,13 @@ class Emergencies(Service):
         Raises EmergencyNotFound, also for one that isn't the actor's to end.
         """
         by = unit.actor.name
-        found = await rows.locked(unit, id, scope=unit.scope, or_of=by)
+        found = await rows.locked(unit, id)
         if found is None:
             raise EmergencyNotFound
         if found.ended_at is None and found.until > unit.now:
             await rows.end(unit, id, by)
             await history.add(unit, [HistoryEntry(None, found.department, ENDED)])
-        return await rows.locked(unit, id, scope=unit.scope, or_of=by) or found
+        return await rows.locked(unit, id) or found
 
     @reading
     async def list(
@@ -103,7 +103,5 @@ class Emergencies(Service):
     ) -> Page[EmergencyRow]:
         """Those of the departments in the actor's scope, and the actor's own; newest first. Raises BadCursor."""
         before = cursors.EMERGENCIES.key(cursor)[0] if cursor is not None else None
-        found = await rows.page(
-            unit, scope=unit.scope, or_of=unit.actor.name, department=department, before=before, limit=limit + 1
-        )
+        found = await rows.page(unit, department=department, before=before, limit=limit + 1)
         return Page.cut(found, limit, lambda last: cursors.EMERGENCIES.after(last.id))

@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 
-from desk.access.permissions import Scope
 from desk.database.unit_of_work import Unit
-from desk.schema.scope import within
+from desk.schema.scope import in_scope
 from desk.schema.tables import agents, emergency_access
 
 c = emergency_access.c
@@ -63,9 +62,9 @@ async def lock_agent(unit: Unit, agent_id: int) -> None:
     await unit.connection.execute(select(agents.c.id).where(agents.c.id == agent_id).with_for_update())
 
 
-async def locked(unit: Unit, id: int, *, scope: Scope, or_of: str) -> EmergencyRow | None:
-    """That emergency access, locked until the unit of work ends: in these departments, or of the agent `or_of`."""
-    query = _rows().where(c.id == id, _visible_to(unit, scope, or_of)).with_for_update(of=emergency_access)
+async def locked(unit: Unit, id: int) -> EmergencyRow | None:
+    """Lock an emergency access in the actor's scope, or the actor's own, until this unit of work ends."""
+    query = _rows().where(c.id == id, _is_visible(unit)).with_for_update(of=emergency_access)
     row = (await unit.connection.execute(query)).one_or_none()
     return _read(row) if row else None
 
@@ -75,11 +74,9 @@ async def end(unit: Unit, id: int, by: str) -> None:
     await unit.connection.execute(update(emergency_access).where(c.id == id).values(ended_at=unit.now, ended_by=by))
 
 
-async def page(
-    unit: Unit, *, scope: Scope, or_of: str, department: str | None, before: int | None, limit: int
-) -> list[EmergencyRow]:
-    """Those in these departments or of the agent `or_of`, newest first, with ids below `before`."""
-    query = _rows().where(_visible_to(unit, scope, or_of))
+async def page(unit: Unit, *, department: str | None, before: int | None, limit: int) -> list[EmergencyRow]:
+    """Return those in the actor's scope and the actor's own, newest first, with ids below `before`."""
+    query = _rows().where(_is_visible(unit))
     if department is not None:
         query = query.where(c.department == department)
     if before is not None:
@@ -87,9 +84,10 @@ async def page(
     return [_read(row) for row in await unit.connection.execute(query.order_by(c.id.desc()).limit(limit))]
 
 
-def _visible_to(unit: Unit, scope: Scope, agent: str) -> ColumnElement[bool]:
-    own = and_(agents.c.name == agent, agents.c.revoked_at.is_(None))  # a revoked agent's name may be used again
-    return or_(own, and_(true(), *within(unit.connection, c.department, scope)))
+def _is_visible(unit: Unit) -> ColumnElement[bool]:
+    # The name of a revoked agent may be used again.
+    own = and_(agents.c.name == unit.actor.name, agents.c.revoked_at.is_(None))
+    return or_(own, and_(true(), *in_scope(unit, c.department)))
 
 
 def _rows() -> Any:

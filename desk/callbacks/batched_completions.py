@@ -13,7 +13,7 @@ from desk.callbacks.model import Callback
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Database
-from desk.database.unit_of_work import Service, Unit, is_inside_unit, one_statement
+from desk.database.unit_of_work import Service, Unit, one_statement
 
 
 class BatchedCompletions(Service):
@@ -25,7 +25,7 @@ class BatchedCompletions(Service):
 
     async def complete(self, completion: Completion) -> Callback | None:
         """Close a claimed callback. None if it can't be closed this way: the unbatched statement finds out why."""
-        if self._database.dialect != "postgresql" or is_inside_unit(self._database):
+        if self._database.dialect != "postgresql":
             return None
         callback = await self._completions.ask(completion)
         if callback:

@@ -16,10 +16,9 @@ commits, so it must not do anything outside the database that can't be repeated.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from contextvars import ContextVar
 from datetime import datetime
 from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from desk.access.actor import SYSTEM, Actor
 from desk.access.permissions import Scope
@@ -33,10 +32,6 @@ TRIES = 5
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-_outer: Final[ContextVar[tuple[Database, Connection] | None]] = ContextVar(
-    "the unit of work this one is part of", default=None
-)
 
 
 class Unit:
@@ -119,17 +114,7 @@ def _method(
 
         async def run(connection: Connection) -> tuple[T, Trail]:
             unit = Unit(connection, self._clock, by)
-            token = _outer.set((self._database, connection))
-            try:
-                return await step(self, unit, *args, **kwargs), unit.trail
-            finally:
-                _outer.reset(token)
-
-        outer = _outer.get()
-        if outer and outer[0] is self._database:
-            result, trail = await run(outer[1])
-            by.trail.add(trail)
-            return result
+            return await step(self, unit, *args, **kwargs), unit.trail
 
         result, trail = await shielded(_retried(opening(self), run))
         by.trail.add(trail)
@@ -138,23 +123,12 @@ def _method(
     return method
 
 
-def is_inside_unit(database: Database) -> bool:
-    """Whether this task is inside a unit of work on that database, opened by a class that has no Unit yet."""
-    outer = _outer.get()
-    return outer is not None and outer[0] is database
-
-
 class Service:
     """What every service of the desk has: a database to work on and a clock."""
 
     def __init__(self, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-
-    @unit_of_work
-    async def together(self, unit: Unit, work: Callable[[Unit], Awaitable[T]]) -> T:
-        """One unit of work out of several: what `work` does with its unit is committed as one, or not at all."""
-        return await work(unit)
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
@@ -179,50 +153,16 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
 
 
 class UnitsOfWork:
-    """What the desk's classes share: one way to write and one way to look."""
+    """For classes without a Unit: they open their units of work here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def together(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """One unit of work out of several: what `work` asks of desks on this database commits with it, or not at all.
-
-        It may run more than once, as every unit of work may.
-        """
-
-        async def as_one(connection: Connection) -> T:
-            token = _outer.set((self._database, connection))
-            try:
-                return await work(connection)
-            finally:
-                _outer.reset(token)
-
-        return await self._write(as_one)
-
     async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run `work` in one unit of work and commit; again from its start when another one got there first."""
-        if outer := self._part_of():
-            return await work(outer)
         return await shielded(_retried(self._database.begin, work))
 
-    async def _one_statement(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """As `_write`, for `work` that runs one statement, which commits by itself: two trips less."""
-        return await shielded(_retried(self._database.alone, work))
-
     async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        if outer := self._part_of():
-            return await work(outer)
-
-        async def in_one_look() -> T:
-            async with self._database.read() as connection:
-                return await work(connection)
-
-        return await shielded(in_one_look())
-
-    def _part_of(self) -> Connection | None:
-        """The connection of the unit of work this one is part of, on the same database."""
-        outer = _outer.get()
-        return outer[1] if outer and outer[0] is self._database else None
+        return await shielded(_retried(self._database.read, work))
 
 
 async def _retried(

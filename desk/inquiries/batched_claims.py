@@ -11,7 +11,7 @@ from desk.access.actor import SYSTEM
 from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Database
-from desk.database.unit_of_work import Service, Unit, is_inside_unit, one_statement
+from desk.database.unit_of_work import Service, Unit, one_statement
 from desk.inquiries import batched_claims_sql as sql
 from desk.inquiries.batched_claims_sql import Claim
 from desk.inquiries.channel import InquiryChannel
@@ -31,7 +31,7 @@ class BatchedClaims(Service, Generic[T]):
 
     async def claim(self, department: str, claim: Claim) -> list[T]:
         """Claim the next in line. An empty list may also mean that a lease that ran out must be ended first."""
-        if self._database.dialect != "postgresql" or is_inside_unit(self._database):
+        if self._database.dialect != "postgresql":
             return []
         if department not in self._claims:
             self._claims[department] = Batcher(lambda claims: self._claim(department, claims))

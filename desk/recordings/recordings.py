@@ -7,7 +7,6 @@ recording whose row is deleted can't be opened from a backup of the table's page
 
 import base64
 import os
-from collections.abc import Collection
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -67,11 +66,6 @@ class Recordings(Service):
         alaw = opened(self._vault, *found, callback.id)
         await history.add(unit, [HistoryEntry(callback.id, callback.department, "recording_heard")])
         return as_wav(alaw)
-
-    @unit_of_work
-    async def delete(self, unit: Unit, callback_ids: Collection[CallbackId]) -> int:
-        """Delete the recordings of these callbacks. Returns how many there were."""
-        return await rows.remove(unit, callback_ids)
 
 
 def opened(vault: Vault, sealed_key: bytes, sound: bytes, callback_id: str) -> bytes:

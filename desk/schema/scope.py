@@ -9,35 +9,35 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, select
 
-from desk.access.permissions import Scope
 from desk.database.engine import Connection
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
 from desk.schema.tables import inquiries
 
 
-def within(connection: Connection, column: ColumnElement[Any], scope: Scope) -> list[ColumnElement[bool]]:
-    """Conditions for `column`, a department's slug, to be in the scope; none for all departments."""
-    if scope.departments is None:
+def in_scope(unit: Unit, column: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """Conditions for `column`, a department's slug, to be in the actor's scope; none for all departments."""
+    departments = unit.scope.departments
+    if departments is None:
         return []
-    if len(scope.departments) == 1:
-        (only,) = scope.departments
+    if len(departments) == 1:
+        (only,) = departments
         return [column == only]
-    return [one_of(connection, column, sorted(scope.departments))]
+    return [one_of(unit.connection, column, sorted(departments))]
 
 
-def in_department(column: ColumnElement[Any], department: str, scope: Scope) -> ColumnElement[bool]:
-    """The condition for `column` to be that department. No row fulfils it if the department is outside the scope."""
-    return column == department if scope.covers(department) else false()
+def is_department(unit: Unit, column: ColumnElement[Any], department: str) -> ColumnElement[bool]:
+    """The condition for `column` to be that department. No row fulfils it if the actor may not reach the department."""
+    return column == department if unit.scope.covers(department) else false()
 
 
-def of_callback(connection: Connection, column: ColumnElement[Any], id: str, scope: Scope) -> list[ColumnElement[bool]]:
-    """Conditions for `column` to be that callback's id, and the callback to be in the scope now.
+def about(unit: Unit, column: ColumnElement[Any], id: InquiryId) -> list[ColumnElement[bool]]:
+    """Conditions for `column` to be that inquiry's id, and for the inquiry to be in the actor's scope now.
 
-    A row made before a transfer names the department it was made in. The callback's department today decides who may
+    A row made before a transfer names the department it was made in. The inquiry's department today decides who may
     read it.
     """
-    there = within(connection, inquiries.c.department, scope)
+    there = in_scope(unit, inquiries.c.department)
     if not there:
         return [column == id]
     return [column == id, exists(select(inquiries.c.id).where(inquiries.c.id == id, *there).correlate(None))]
@@ -48,22 +48,3 @@ def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[
     if connection.dialect.name != "postgresql":
         return column.in_(values)
     return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))
-
-
-def in_scope(unit: Unit, column: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    """Conditions for `column`, a department's slug, to be in the actor's scope; none for all departments."""
-    return within(unit.connection, column, unit.scope)
-
-
-def is_department(unit: Unit, column: ColumnElement[Any], department: str) -> ColumnElement[bool]:
-    """The condition for `column` to be that department. No row fulfils it when the actor may not reach it."""
-    return in_department(column, department, unit.scope)
-
-
-def about(unit: Unit, column: ColumnElement[Any], id: InquiryId) -> list[ColumnElement[bool]]:
-    """Conditions for `column` to be that inquiry's id, and for the inquiry to be in the actor's scope now.
-
-    A row made before a transfer names the department it was made in. The inquiry's department today decides who may
-    read it.
-    """
-    return of_callback(unit.connection, column, id, unit.scope)

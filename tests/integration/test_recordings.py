@@ -11,7 +11,8 @@ from desk.access.permissions import EVERYTHING
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
-from desk.database.unit_of_work import Unit
+from desk.ids import CallbackId, InquiryId
+from desk.recordings import repository as rows
 from desk.recordings.errors import RecordingNotFound
 from desk.recordings.recordings import Recordings
 from desk.recordings.sound import as_wav, is_silent
@@ -19,11 +20,12 @@ from desk.schema.tables import recordings
 from desk.vault.errors import CannotOpen
 from desk.vault.vault import Vault
 from tests.support.desk.desk import KEYS, call, person, phone
+from tests.support.desk.units import a_unit
 from tests.support.fakes import FakeClock
 
 SPEECH = bytes(range(256)) * 40
 KARI = Actor("kari", EVERYTHING)
-NOBODY = "00000000-0000-0000-0000-000000000000"
+NOBODY = CallbackId(InquiryId("00000000-0000-0000-0000-000000000000"))
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def kept(database: Database, clock: FakeClock) -> Recordings:
     return Recordings(database=database, vault=Vault(**KEYS), clock=clock)
 
 
-async def registered(desk: CallbackServices, n: int = 1) -> str:
+async def registered(desk: CallbackServices, n: int = 1) -> CallbackId:
     return (await desk.registration.register(CALLER, call(n), "kirurgi", person(n), phone(n))).callback.id
 
 
@@ -85,27 +87,30 @@ async def test_moved_or_changed_recording_does_not_open(
     assert [row.event for row in await desk.lists.history(SYSTEM, id)][-1] == "recorded"  # no one heard it
 
 
-async def test_recording_is_deleted_with_the_callbacks_data(desk: CallbackServices, kept: Recordings) -> None:
+async def test_recording_is_deleted_with_the_callbacks_data(
+    desk: CallbackServices, database: Database, kept: Recordings
+) -> None:
     id, other = await registered(desk), await registered(desk, 2)
     await kept.keep(CALLER, id, SPEECH)
     await kept.keep(CALLER, other, SPEECH)
-    assert await kept.delete(SYSTEM, [id, NOBODY]) == 1
+    async with a_unit(database) as unit:
+        assert await rows.remove(unit, [id, NOBODY]) == 1
+        assert await rows.remove(unit, []) == 0
     with pytest.raises(RecordingNotFound):
         await kept.hear(KARI, id)
     assert [(await desk.lists.get(SYSTEM, each)).has_recording for each in (id, other)] == [False, True]
-    assert await kept.delete(SYSTEM, []) == 0
 
 
-async def test_deletion_is_part_of_a_larger_unit_of_work(desk: CallbackServices, kept: Recordings) -> None:
+async def test_deletion_is_part_of_a_larger_unit_of_work(
+    desk: CallbackServices, database: Database, kept: Recordings
+) -> None:
     id = await registered(desk)
     await kept.keep(CALLER, id, SPEECH)
 
-    async def work(unit: Unit) -> None:
-        await kept.delete(unit, [id])
-        raise RecordingNotFound  # another part failed
-
     with pytest.raises(RecordingNotFound):
-        await kept.together(SYSTEM, work)
+        async with a_unit(database) as unit:
+            await rows.remove(unit, [id])
+            raise RecordingNotFound  # another part failed
     assert await kept.hear(KARI, id)
 
 
