@@ -106,7 +106,7 @@ async def subjects(unit: Unit, ids: Collection[str]) -> dict[str, AuditSubject]:
     if not ids:
         return {}
     query = select(inquiries.c.id, inquiries.c.department, inquiries.c.patient_index)
-    found = await unit.connection.execute(query.where(one_of(unit.connection, inquiries.c.id, sorted(ids))))
+    found = await unit.connection.execute(query.where(one_of(unit, inquiries.c.id, sorted(ids))))
     return {row.id: AuditSubject(row.id, row.department, _bytes(row.patient_index)) for row in found}
 
 
@@ -119,8 +119,8 @@ async def named_lately(unit: Unit, views: Collection[ListView], since: datetime)
         .where(
             c.named_until > unit.now,
             c.at >= since,
-            one_of(unit.connection, c.session, sorted({view.session for view in views})),
-            one_of(unit.connection, c.action, sorted({view.action for view in views})),
+            one_of(unit, c.session, sorted({view.session for view in views})),
+            one_of(unit, c.action, sorted({view.action for view in views})),
         )
     )
     named: dict[ListView, set[AuditSubject]] = {}
@@ -191,7 +191,7 @@ async def repeats(unit: Unit, seqs: Sequence[int]) -> dict[int, int]:
     )
     query = select(listed.c.seq, count.correlate(listed).scalar_subquery().label("times"))
     found = await unit.connection.execute(
-        query.where(one_of(unit.connection, listed.c.seq, seqs), listed.c.named_until.is_not(None))
+        query.where(one_of(unit, listed.c.seq, seqs), listed.c.named_until.is_not(None))
     )
     return {seq: times for seq, times in found if times}
 
@@ -266,7 +266,7 @@ async def _with_seen(
     numbers = [row.seq for row in found]
     query = select(audit_callbacks).where(*shown, audit_callbacks.c.seq.between(min(numbers), max(numbers)))
     if len(numbers) < max(numbers) - min(numbers) + 1:
-        query = query.where(one_of(unit.connection, audit_callbacks.c.seq, numbers))
+        query = query.where(one_of(unit, audit_callbacks.c.seq, numbers))
     seen: dict[int, list[AuditSubject]] = {}
     for each in await unit.connection.execute(query.order_by(audit_callbacks.c.seq, audit_callbacks.c.callback_id)):
         seen.setdefault(each.seq, []).append(

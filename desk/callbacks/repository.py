@@ -35,7 +35,7 @@ async def show(unit: Unit, found: Sequence[Inquiry]) -> list[Callback]:
     query = (
         select(callbacks, attempts.c.at, attempts.c.agent, attempts.c.outcome, attempts.c.counted, attempts.c.note)
         .join_from(callbacks, attempts, attempts.c.callback_id == c.id, isouter=True)
-        .where(one_of(unit.connection, c.id, list(tried)))
+        .where(one_of(unit, c.id, list(tried)))
         .order_by(attempts.c.id)
     )
     for row in await unit.connection.execute(query):

@@ -152,19 +152,6 @@ async def shielded(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-class UnitsOfWork:
-    """For classes without a Unit: they open their units of work here."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        return await shielded(_retried(self._database.begin, work))
-
-    async def _read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        return await shielded(_retried(self._database.read, work))
-
-
 async def _retried(
     opened: Callable[[], AbstractAsyncContextManager[Connection]], work: Callable[[Connection], Awaitable[T]]
 ) -> T:

@@ -90,7 +90,7 @@ async def find_open(unit: Unit, kind: Kind, department: str, keys: Sequence[byte
     await _one_at_a_time(unit, department, keys)
     query = select(*shown).where(is_department(unit, c.department, department), c.kind == kind.value)
     query = query.where(c.status != Status.CLOSED.value)
-    same = c.subject_key == keys[0] if len(keys) == 1 else one_of(unit.connection, c.subject_key, keys)
+    same = c.subject_key == keys[0] if len(keys) == 1 else one_of(unit, c.subject_key, keys)
     row = (await unit.connection.execute(query.where(same).with_for_update())).one_or_none()
     return read(unit, row) if row else None
 

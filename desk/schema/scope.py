@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, exists, false, select
 
-from desk.database.engine import Connection
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
 from desk.schema.tables import inquiries
@@ -23,7 +22,7 @@ def in_scope(unit: Unit, column: ColumnElement[Any]) -> list[ColumnElement[bool]
     if len(departments) == 1:
         (only,) = departments
         return [column == only]
-    return [one_of(unit.connection, column, sorted(departments))]
+    return [one_of(unit, column, sorted(departments))]
 
 
 def is_department(unit: Unit, column: ColumnElement[Any], department: str) -> ColumnElement[bool]:
@@ -43,8 +42,8 @@ def about(unit: Unit, column: ColumnElement[Any], id: InquiryId) -> list[ColumnE
     return [column == id, exists(select(inquiries.c.id).where(inquiries.c.id == id, *there).correlate(None))]
 
 
-def one_of(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+def one_of(unit: Unit, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
     """Whether the column is among the values. PostgreSQL gets them as one, so that the statement stays the same."""
-    if connection.dialect.name != "postgresql":
+    if unit.connection.dialect.name != "postgresql":
         return column.in_(values)
     return column == any_(bindparam(None, values, ARRAY(column.type), unique=True))

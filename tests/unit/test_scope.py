@@ -33,6 +33,7 @@ SERVICES = (
 
 WITHOUT = {
     "adds a row, or changes the one just found": (
+        "callbacks/calls_repository.add_patient",
         "callbacks/calls_repository.store",
         "messages/repository.add",
         "messages/repository.fill",

@@ -17,9 +17,9 @@ def calls_with_an_actor(tree: ast.AST) -> Iterator[int]:
         if not isinstance(step, ast.AsyncFunctionDef) or not DECORATORS & {ast.unparse(d) for d in step.decorator_list}:
             continue
         for node in ast.walk(step):
-            if isinstance(node, ast.Await) and isinstance(node.value, ast.Call) and node.value.args:
-                if ast.unparse(node.value.args[0]).rpartition(".")[2] in ACTORS:
-                    yield node.lineno
+            call = node.value if isinstance(node, ast.Await) else None
+            if isinstance(call, ast.Call) and call.args and ast.unparse(call.args[0]).rpartition(".")[2] in ACTORS:
+                yield call.lineno
 
 
 def test_no_step_opens_a_second_unit_of_work() -> None:

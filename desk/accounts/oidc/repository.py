@@ -68,7 +68,7 @@ async def due(unit: Unit) -> set[str]:
 
 async def remove_due(unit: Unit, ids: Collection[str]) -> int:
     """Delete those of these people who are still due. Returns how many."""
-    theirs = (one_of(unit.connection, c.id, sorted(ids)), c.check_by <= unit.now)
+    theirs = (one_of(unit, c.id, sorted(ids)), c.check_by <= unit.now)
     return int((await unit.connection.execute(delete(external_identities).where(*theirs))).rowcount)
 
 

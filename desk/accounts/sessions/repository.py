@@ -72,7 +72,7 @@ async def by_hashes(unit: Unit, hashes: Collection[bytes], cutoff: SessionCutoff
         )
         .where(s.seen_at > cutoff.seen, s.created_at > cutoff.created)
         .where(agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
-        .where(one_of(unit.connection, s.hash, list(hashes)))
+        .where(one_of(unit, s.hash, list(hashes)))
     )
     found: dict[bytes, SessionRow] = {}
     for row in await unit.connection.execute(query):

@@ -73,7 +73,7 @@ async def by_hashes(unit: Unit, hashes: Collection[bytes]) -> dict[bytes, Active
             emergency.opened(unit.now),
         )
         .select_from(tokens.join(agents, agents.c.id == t.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id))
-        .where(_is_active(unit.now), one_of(unit.connection, t.hash, list(hashes)))
+        .where(_is_active(unit.now), one_of(unit, t.hash, list(hashes)))
     )
     found: dict[bytes, ActiveToken] = {}
     for row in await unit.connection.execute(query):
