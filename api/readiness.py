@@ -9,12 +9,12 @@ from pathlib import Path
 
 import httpx
 
+from desk.connections.health import Component
+from desk.connections.tls import client_context
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
-from desk.health import Component
 from desk.settings.ari import AriSettings
-from desk.tls import client_context
 
 ASTERISK_SECONDS = 2.0
 REFUSED = "refused.txt"

@@ -16,6 +16,7 @@ import structlog
 import uvloop
 
 from desk.clock import SystemClock
+from desk.connections.tls import client_context
 from desk.database.engine import Database
 from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
@@ -24,7 +25,6 @@ from desk.errors import DeskError
 from desk.logging.service import log_service
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
-from desk.tls import client_context
 from desk.wire import (
     make_callbacks,
     make_drainer,

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from desk.connections.tls import client_context
 from desk.messages.model import GatewayRefusal, SmsState, TryLater
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.sms import LOOPBACK, SmsSettings
-from desk.tls import client_context
 
 SECONDS: Final = 10.0
 SHORTEST_VALID: Final = timedelta(minutes=1)

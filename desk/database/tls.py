@@ -13,8 +13,8 @@ import asyncpg  # type: ignore[import-untyped]
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import URL, make_url
 
+from desk.connections.tls import DATABASE_FILES, PREFIX, client_context, distrust, is_verified
 from desk.errors import SettingsError
-from desk.tls import DATABASE_FILES, PREFIX, client_context, distrust, is_verified
 
 PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], Any]
 

@@ -10,8 +10,8 @@ import structlog
 
 from desk.access.actor import SYSTEM
 from desk.clock import Clock
+from desk.connections.health import Component
 from desk.database.errors import StorageUnavailable
-from desk.health import Component
 from desk.messages.model import SmsGateway, TryLater
 from desk.messages.outbox import Outbox
 from desk.messages.texts import SmsTextsFile

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from desk.connections.tls import check_authority
 from desk.errors import SettingsError
 from desk.settings.group import PREFIX, Group, Port, Secret, absolute, prefix
-from desk.tls import check_authority
 
 
 class AriSettings(Group):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from desk.connections.tls import DATABASE_FILES, VERIFIED, client_context, is_verified, with_files
 from desk.errors import SettingsError
 from desk.settings.files import VarGroup
 from desk.settings.group import PREFIX, SecretUrl, absolute, check_both, prefix
-from desk.tls import DATABASE_FILES, VERIFIED, client_context, is_verified, with_files
 
 SQLITE = "sqlite+aiosqlite:///"
 POSTGRESQL = "postgresql+asyncpg://"

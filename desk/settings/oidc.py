@@ -7,9 +7,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator
 
+from desk.connections.tls import check_authority
 from desk.errors import SettingsError
 from desk.settings.group import Group, Secret, absolute, prefix
-from desk.tls import check_authority
 
 CALLBACK_PATH = "/api/v1/login/oidc/callback"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

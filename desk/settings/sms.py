@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from desk.connections.tls import check_authority
 from desk.errors import SettingsError
 from desk.settings.files import PromptsGroup, VarGroup
 from desk.settings.group import EnvironmentGroup, Secret, absolute, prefix
-from desk.tls import check_authority
 
 GatewayName: TypeAlias = Literal["off", "demo", "link", "elsewhere"]
 SENDER = re.compile(r"[A-Za-z][A-Za-z0-9]{1,10}|\+[1-9][0-9]{6,14}|[0-9]{3,14}", re.ASCII)

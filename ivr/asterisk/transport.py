@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import structlog
 
-from desk.tls import distrust
+from desk.connections.tls import distrust
 from ivr.asterisk.errors import (
     AriError,
     AriMistrusted,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from desk.child_environment import child_environment
+from desk.settings.child_environment import child_environment
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.files import RATE
 from ivr.prompts.levels import Samples, resampled, sounding

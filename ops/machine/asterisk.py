@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from desk.child_environment import child_environment
+from desk.settings.child_environment import child_environment
 from desk.settings.settings import Settings
 from ops.machine import engine, images, tree
 from ops.machine.children import ending_with_parent

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from desk.child_environment import child_environment
+from desk.settings.child_environment import child_environment
 from ops.machine import engine, images, tree
 
 VARIABLE = "INNRINGING_POSTGRES"

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from desk.connections.tls import client_context
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.errors import SettingsError
 from desk.settings.settings import Settings
-from desk.tls import client_context
 from innringing import app
 from ops.machine import postgres
 from tests.support.certificates import Authority, Certificate

@@ -17,11 +17,11 @@ from api.auth.oidc.errors import ProviderUnavailable
 from api.auth.oidc.transport import ProviderTransport
 from api.messaging.link_mobility import LinkMobility
 from api.readiness import Asterisk
+from desk.connections.tls import client_context
 from desk.errors import SettingsError
 from desk.messages.model import TryLater
 from desk.paths import ROOT
 from desk.settings.settings import Settings
-from desk.tls import client_context
 from ivr.asterisk.ari import Ari
 from ivr.asterisk.errors import AriMistrusted
 from ops.machine import asterisk

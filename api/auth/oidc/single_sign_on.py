@@ -21,9 +21,9 @@ from desk.accounts.oidc.identities import OidcIdentities
 from desk.accounts.sessions.model import LoginSource, NewSession, ProviderLogin, Session
 from desk.accounts.sessions.service import Sessions
 from desk.clock import Clock
+from desk.connections.health import Component
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, unit_of_work
-from desk.health import Component
 from desk.settings.oidc import OidcSettings
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault

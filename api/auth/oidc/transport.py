@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from api.auth.oidc.errors import ProviderUnavailable
+from desk.connections.tls import client_context
 from desk.settings.oidc import LOOPBACK
-from desk.tls import client_context
 
 SECONDS: Final = 5.0
 MOST_BYTES: Final = 256 * 1024
