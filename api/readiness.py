@@ -6,6 +6,7 @@ name the line and its fault.
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -50,6 +51,14 @@ class Asterisk:
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             return Component(False, "Asterisk refuses the user or password of ARI")
         return Component(False, "something that is not Asterisk's ARI answers")
+
+    async def read(self, resource: str) -> Any:
+        """Get an ARI resource as parsed JSON; None if it does not exist or Asterisk does not answer. Never raises."""
+        try:
+            answer = await self._client.get(f"/ari/{resource}")
+            return answer.json() if answer.status_code == httpx.codes.OK else None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            return None
 
     async def close(self) -> None:
         await self._client.aclose()

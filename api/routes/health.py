@@ -5,12 +5,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 
+from api import telephony
 from api.readiness import check_database
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
 from api.web.metrics import CONTENT_TYPE
 from api.web.problems import Statuses
+from desk.connections.health import Component
 from desk.database.errors import StorageUnavailable
 from desk.vault.errors import CannotOpen
 
@@ -22,6 +24,27 @@ STATUSES: Final[Statuses] = {
 }
 
 Inside = Annotated[Services, Depends(services_of)]
+
+
+NEEDED: Final = ("database", "asterisk", *telephony.NAMES)
+"""The components without which no caller is served."""
+
+
+async def _components(services: Services) -> dict[str, Component]:
+    """Check everything that the service depends on."""
+    database, asterisk = await asyncio.gather(check_database(services.ping), services.asterisk.check())
+    asked = telephony.Telephony(services.asterisk.read)
+    found = {
+        "database": database,
+        "asterisk": asterisk,
+        **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
+        "departments": services.files.departments(),
+        "prompts": await asyncio.to_thread(services.files.prompts),
+        "sms": await services.sender.check(),
+    }
+    if services.single_sign_on is not None:
+        found["groups"] = services.single_sign_on.groups()
+    return found
 
 
 @router.get("/healthz", operation_id="get_health")
@@ -38,22 +61,13 @@ async def alive() -> LivenessOut:
 )
 @unaudited("says whether dependencies answer; machines ask every few seconds")
 async def ready(services: Inside, response: Response) -> ReadinessOut:
-    """Report whether the database and Asterisk answer; 503 when one does not.
+    """Report whether a caller is served: 503 when the database, Asterisk, or what a call needs of it is missing.
 
     Mistakes in operators' files and trouble with SMS are reported too, but do not make the service unready.
     """
-    database, asterisk = await asyncio.gather(check_database(services.ping), services.asterisk.check())
-    components = {
-        "database": database,
-        "asterisk": asterisk,
-        "departments": services.files.departments(),
-        "prompts": await asyncio.to_thread(services.files.prompts),
-        "sms": await services.sender.check(),
-    }
-    if services.single_sign_on is not None:
-        components["groups"] = services.single_sign_on.groups()
+    components = await _components(services)
     answer = ReadinessOut(
-        ready=database.ok and asterisk.ok,
+        ready=all(components[name].ok for name in NEEDED),
         components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},
     )
     if not answer.ready:
@@ -67,6 +81,7 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
 @unaudited("counts, no one's data; machines ask every few seconds")
 async def metrics(services: Inside) -> Response:
     """Return metrics for Prometheus. The queue is omitted while the database is away."""
+    services.metrics.set_components({name: each.ok for name, each in (await _components(services)).items()})
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))
     except StorageUnavailable:

@@ -48,6 +48,10 @@ class Metrics:
             "innringing_callbacks", "Callbacks by status.", ["department", "status"], registry=self._registry
         )
 
+        self._components = Gauge(
+            "innringing_component_ok", "1 if /readyz finds it in order, else 0.", ["component"], registry=self._registry
+        )
+
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a template, never an address; `status` 0 means no response was sent."""
         self._requests.labels(method, route, str(status)).inc()
@@ -65,6 +69,11 @@ class Metrics:
         self._callbacks.clear()
         for (department, status), count in counts.items():
             self._callbacks.labels(department, status).set(count)
+
+    def set_components(self, found: Mapping[str, bool]) -> None:
+        """Set what /readyz finds, by component."""
+        for component, ok in found.items():
+            self._components.labels(component).set(ok)
 
     def descriptions(self) -> Iterator[MetricDescription]:
         """Every metric, in the order of their definition."""

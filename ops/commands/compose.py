@@ -26,7 +26,7 @@ from ops.machine import app_image, asterisk, container_secrets, engine, images, 
 from ops.machine.apt import AptError
 from ops.machine.demo_parts import demo_parts
 from ops.machine.in_use import AlreadyRunning, only_one_in
-from ops.machine.ready import doors_are_open
+from ops.machine.ready import doors_are_open, lacking
 
 READY_LIMIT = 120.0
 OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"
@@ -84,6 +84,8 @@ def up(settings: Settings) -> None:
         if time.monotonic() > end:
             raise ComposeError("the services are not ready; see: docker ps, docker logs")
         time.sleep(0.5)
+    for reason in lacking(settings):
+        print(f"innringing: not ready: {reason}")
     print(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
     print(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it and keeps the database.")
 

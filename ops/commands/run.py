@@ -32,7 +32,7 @@ from ops.machine.children import ending_with_parent
 from ops.machine.demo_parts import demo_parts
 from ops.machine.engine import EngineError
 from ops.machine.in_use import AlreadyRunning, only_one_in
-from ops.machine.ready import doors_are_open
+from ops.machine.ready import doors_are_open, lacking
 
 DOORS = ("ivr", "api")
 READY_LIMIT = 60.0
@@ -149,6 +149,8 @@ def _serve(settings: Settings, stopping: threading.Event, dialplan: Path | None)
             if not stopping.is_set():
                 doors.append(Door(name))
         if _wait_until_ready(settings, doors, stopping):
+            for reason in lacking(settings):
+                _warn(f"not ready: {reason}")
             _say_where(settings, server)
         while not stopping.wait(0.5):
             for door in doors:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
+import urllib.error
 import urllib.request
 
 from desk.settings.settings import Settings
 
 APPLICATION = "innringing"
+ANSWER_LIMIT = 8.0  # seconds; /readyz itself waits a few for Asterisk and the database
 
 
 def doors_are_open(settings: Settings) -> bool:
@@ -16,10 +19,25 @@ def doors_are_open(settings: Settings) -> bool:
     return api_answers(settings) and ari_finds(settings, f"applications/{APPLICATION}")
 
 
+def lacking(settings: Settings) -> list[str]:
+    """Return what is not in order, as /readyz says it: one sentence for each component, empty if a caller is served."""
+    body = _read(_of_api(settings, "readyz"))
+    if body is None:
+        return ["the web door does not answer"]
+    answer = json.loads(body)
+    if answer["ready"]:
+        return []
+    return [f"{name}: {part['detail']}" for name, part in answer["components"].items() if not part["ok"]]
+
+
 def api_answers(settings: Settings) -> bool:
+    return _answers(_of_api(settings, "healthz"))
+
+
+def _of_api(settings: Settings, path: str) -> urllib.request.Request:
     host = "127.0.0.1" if settings.api.host in ("0.0.0.0", "::") else settings.api.host
     scheme = "https" if settings.api.tls else "http"
-    return _answers(urllib.request.Request(f"{scheme}://{host}:{settings.api.port}/healthz"))
+    return urllib.request.Request(f"{scheme}://{host}:{settings.api.port}/{path}")
 
 
 def ari_finds(settings: Settings, resource: str) -> bool:
@@ -31,12 +49,19 @@ def ari_finds(settings: Settings, resource: str) -> bool:
 
 
 def _answers(request: urllib.request.Request) -> bool:
+    return _read(request, refusals=False) is not None
+
+
+def _read(request: urllib.request.Request, *, refusals: bool = True) -> bytes | None:
+    """Return the body of an answer, or None if there is none. With `refusals` an error's body counts too."""
     unnamed = ssl.create_default_context()  # the certificate has another name than 127.0.0.1; we send no secrets
     unnamed.check_hostname, unnamed.verify_mode = False, ssl.CERT_NONE
     # no proxy: it is this machine
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unnamed))
     try:
-        with opener.open(request, timeout=2):
-            return True
+        with opener.open(request, timeout=ANSWER_LIMIT) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        return bytes(error.read()) if refusals else None
     except OSError:
-        return False
+        return None

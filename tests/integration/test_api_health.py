@@ -2,10 +2,11 @@
 
 import asyncio
 import base64
+import json
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,13 @@ import pytest
 from api.app import create_app, open_services
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.readiness import REFUSED
+from api.routes.health import NEEDED
 from api.web.metrics import Metrics
 from desk.access.permissions import Permission
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.paths import ROOT
+from desk.schema.migrate import migrate
 from desk.settings.settings import Settings
 from tests.support.web.api import KEYS, World, open_world
 
@@ -41,17 +44,30 @@ async def fake_asterisk(serve: Serve) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-def ari(*, password: str) -> Serve:
-    """Answers as ARI does: 200 for the ping with the right user and password, else 401."""
+SERVED: Mapping[str, object] = {
+    "asterisk/ping": {"ping": "pong"},
+    "deviceStates/Local%2F1000%40from-trunk": {"state": "NOT_INUSE"},
+    "deviceStates/Local%2F2000%40from-trunk": {"state": "NOT_INUSE"},
+    "deviceStates/Local%2Fs%40innringing": {"state": "NOT_INUSE"},
+    "asterisk/config/dynamic/res_pjsip/transport/transport-tls": [{"attribute": "protocol", "value": "tls"}],
+    "applications/innringing": {"name": "innringing"},
+    "sounds/innringing%2Fwelcome": {"formats": [{"language": "nb", "format": "alaw"}]},
+}
+"""What an Asterisk that serves callers answers."""
+
+
+def ari(*, password: str, served: Mapping[str, object] = SERVED) -> Serve:
+    """Answers as ARI does: `served` with the right user and password, else 404 or 401."""
     expected = base64.b64encode(f"innringing:{password}".encode()).decode()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
-        right = request.startswith("GET /ari/asterisk/ping ") and f"authorization: basic {expected}".lower() in (
-            request.lower()
-        )
-        body = b'{"ping":"pong"}'
-        writer.write(b"HTTP/1.1 %s\r\n" % (b"200 OK" if right else b"401 Unauthorized"))
+        resource = request.split()[1].removeprefix("/ari/")
+        status = b"200 OK" if resource in served else b"404 Not Found"
+        if f"authorization: basic {expected}".lower() not in request.lower():
+            status = b"401 Unauthorized"
+        body = json.dumps(served.get(resource)).encode()
+        writer.write(b"HTTP/1.1 %s\r\n" % status)
         writer.write(b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body))
         writer.write(body)
         await writer.drain()
@@ -59,6 +75,13 @@ def ari(*, password: str) -> Serve:
         await writer.wait_closed()
 
     return serve
+
+
+async def migrated(folder: Path) -> str:
+    """A new SQLite database."""
+    url = f"sqlite+aiosqlite:///{folder / 'callbacks.db'}"
+    await migrate(url)
+    return url
 
 
 async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,11 +112,44 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
         {
             "database": "answers",
             "asterisk": "answers",
+            "numbers": "each department's number leads into the conversation",
+            "sip": "listens",
+            "conversation": "the phone door is connected",
+            "sounds": "Asterisk has the prompts of each language",
             "departments": "in use as on disk",
             "prompts": "the last build is in use",
             "sms": "demo: written to var/sms.jsonl",
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("resource", "instead", "component", "reason"),
+    [
+        ("deviceStates/Local%2F2000%40from-trunk", {"state": "INVALID"}, "numbers", "for 2000: innringing check"),
+        ("deviceStates/Local%2Fs%40innringing", {"state": "INVALID"}, "conversation", "has no [innringing]"),
+        ("asterisk/config/dynamic/res_pjsip/transport/transport-tls", None, "sip", "no SIP transport"),
+        ("applications/innringing", None, "conversation", "the phone door is not connected"),
+        ("sounds/innringing%2Fwelcome", {"formats": []}, "sounds", "no prompts in nb: innringing prompts build"),
+    ],
+)
+async def test_not_ready_when_a_caller_is_not_served(
+    resource: str, instead: object, component: str, reason: str, tmp_path: Path
+) -> None:
+    served = {**SERVED, resource: instead}
+    database = await migrated(tmp_path)
+    async with (
+        fake_asterisk(ari(password=KEYS["ari_password"], served=served)) as port,
+        open_world(database, tmp_path, ari_port=port) as world,
+    ):
+        answer = await world.client.get("/readyz")
+        metrics = await world.client.get("/metrics")
+    components = answer.json()["components"]
+    assert answer.status_code == 503
+    assert reason in components[component]["detail"]
+    assert [name for name in NEEDED if not components[name]["ok"]] == [component]
+    assert f'innringing_component_ok{{component="{component}"}} 0.0' in metrics.text
+    assert 'innringing_component_ok{component="database"} 1.0' in metrics.text
 
 
 async def test_not_ready_when_asterisk_refuses_the_password_which_stays_hidden(
