@@ -1,5 +1,6 @@
 """What is shown leaves the same trail in every kind of answer. A route that shows a patient without one is found."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -179,6 +180,16 @@ async def test_repeated_request_leaves_the_trail_of_the_first(world: World) -> N
         assert answer.json()["items"][0]["id"] == callback.id
         assert [each.callback_id for each in (await everything(world.database))[-1].seen] == [callback.id]
     assert answer.headers["idempotency-replayed"] == "true"
+
+
+async def test_page_that_is_read_once_for_several_agents_is_on_the_trail_of_each(world: World) -> None:
+    callback = await world.rings(1)
+    names = ("kari", "ola")
+    for name in names:
+        await world.token(name)
+    await asyncio.gather(*(world.as_(name, "GET", "/callbacks") for name in names))
+    rows = await everything(world.database)
+    assert {row.who: [each.callback_id for each in row.seen] for row in rows} == {name: [callback.id] for name in names}
 
 
 async def test_service_itself_leaves_no_trail(world: World) -> None:
