@@ -18,13 +18,15 @@ from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+from ops.commands.terminal import load_settings
 from ops.softphone.errors import PhoneError
 from ops.softphone.listening import HeardPrompt, PromptRecogniser
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from ops.softphone.sip import MalformedMessage
 
-DEMO_CALLER: Final = "+4768050001"  # a fictional number
+DEMO_CALLER: Final = "+4740612345"
+"""A mobile, so that the receipt by SMS shows in the demo (var/sms.jsonl). It is no department's own number."""
 BEFORE_KEYS: Final = 1.0  # seconds into the welcome; keys are accepted while it plays
 LONGEST: Final = 120.0
 RECEIPTS: Final = frozenset({"received", "already_on_list"})
@@ -67,7 +69,7 @@ def call(
     """Call the running system like a patient, key the digits, and save what the caller heard as a WAV file."""
     console = Console(highlight=False, soft_wrap=True)
     try:
-        settings = Settings.load(need_keys=False)
+        settings = load_settings()
         keys = _ask_identity() if identity == "-" else identity
         if keys.strip("0123456789*#"):
             raise PhoneError("--id may only contain digits, * and #.")

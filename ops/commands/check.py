@@ -18,7 +18,6 @@ from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import load_departments
-from desk.errors import SettingsError
 from desk.files.faults import FileFault, of_file, shown
 from desk.files.toml_lines import key_lines
 from desk.messages.errors import SmsTextsError
@@ -42,6 +41,7 @@ from ivr.prompts.files import read_manifest
 from ops.commands.dialplan.asked import asked
 from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
+from ops.commands.terminal import load_settings
 from ops.machine.demo_parts import demo_parts
 from ops.machine.instance import OWN
 
@@ -55,11 +55,7 @@ def check(
     ] = False,
 ) -> None:
     """Check departments.toml, the prompts and the dialplan. Print a table of faults with file, line and reason."""
-    try:
-        settings = Settings.load(need_keys=False)
-    except SettingsError as error:
-        print(f"innringing check: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    settings = load_settings()
     local = own_extensions(settings)
     found = faults(
         settings.files.departments, settings.files.prompts, DIALPLAN, root=ROOT, production=production, local=local

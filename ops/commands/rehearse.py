@@ -22,6 +22,7 @@ from ivr.rehearsal.explore import explore, mermaid
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.transcript import faults, lines
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
+from ops.commands.terminal import load_settings
 
 TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), ("Skjult nummer", False, True))
 
@@ -42,7 +43,7 @@ def rehearse_command(
     try:
         callers = _callers(caller or [])
         when = _moment(at)
-        settings = Settings.load(need_keys=False)
+        settings = load_settings()
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             wrong, pictures = runner.run(
                 _rehearse(settings, departments or [], callers, when, quiet=quiet, draw=diagram is not None)

@@ -20,6 +20,7 @@ from ivr.prompts.catalogue import PromptsError
 from ops.commands.check import table
 from ops.commands.dialplan.candidate import mistakes
 from ops.commands.dialplan.telephony_files import TelephonyFiles
+from ops.commands.terminal import load_settings
 from ops.machine import instance
 from ops.machine.engine import EngineError
 from ops.machine.questions import Expected, lacking, names_of_transports
@@ -61,7 +62,7 @@ def reload() -> None:
     previous files back.
     """
     try:
-        taken = check_and_take_in(Settings.load(need_keys=False))
+        taken = check_and_take_in(load_settings())
     except Refused as refused:
         Console(width=None if sys.stdout.isatty() else 160).print(table(refused.faults))
         _fail("nothing was changed: Asterisk goes on with the files it has")

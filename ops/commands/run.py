@@ -26,18 +26,21 @@ from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
+from ops.commands.terminal import this_command
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.children import ending_with_parent
 from ops.machine.demo_parts import demo_parts
 from ops.machine.engine import EngineError
 from ops.machine.in_use import AlreadyRunning, only_one_in
-from ops.machine.ready import doors_are_open, lacking
+from ops.machine.ready import address, doors_are_open, lacking
 
 DOORS = ("ivr", "api")
 READY_LIMIT = 60.0
 STOP_LIMIT = 15.0
 LONGEST_PAUSE = 10.0
+SYNTHETIC_IDENTITY = "02845853668"
+"""An identity number for trying the demo: it can belong to no one, since its month has 80 added."""
 
 
 class RunError(Exception):
@@ -180,18 +183,20 @@ def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threa
 
 def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
     departments = load_departments(settings.files.departments).all()
-    address = f"127.0.0.1:{settings.sip.port}"
+    host = settings.sip.host if ":" in settings.sip.host and settings.sip.host != "::" else "127.0.0.1"
+    phones = address(host, settings.sip.port)
     token = settings.files.var / "demo-token"
     phone = server.instance.folder / "phones.json"
     print("\nInnringing is up.")
     for department in departments:
-        print(f"  Ring       sip:{department.extension}@{address}   {department.name}")
+        print(f"  Ring       sip:{department.extension}@{phones}   {department.name}")
     if settings.demo:
-        print(f"  Or try     innringing call {departments[0].extension} --id <a test identity number>")
-    print(f"  Look       {'https' if settings.api.tls else 'http'}://{settings.api.host}:{settings.api.port}/api/docs")
+        print(f"  Or try     {this_command()} call {departments[0].extension} --id {SYNTHETIC_IDENTITY}")
+    scheme, web = "https" if settings.api.tls else "http", address(settings.api.host, settings.api.port)
+    print(f"  Look       {scheme}://{web}/api/docs")
     if settings.demo:
         print(f"  Token      {_shown(token)}")
-        print(f"  Softphone  user demo-phone at {address}, its password in {_shown(phone)}")
+        print(f"  Softphone  user demo-phone at {phones}, its password in {_shown(phone)}")
     print("  Ctrl-C stops everything.\n", flush=True)
 
 

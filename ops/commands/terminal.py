@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import os
+import shutil
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -81,6 +84,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         fail(f"{error} {error.advice or f'See {PREFIX}DATABASE_URL.'}")
     except DeskError as error:
         fail(str(error))
+
+
+def this_command() -> str:
+    """Return how `innringing` is written in a terminal here, so that a printed command runs as printed."""
+    installed = Path(sys.executable).parent / "innringing"
+    found = shutil.which("innringing")
+    if found and Path(found).parent == installed.parent:
+        return "innringing"
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
 def say(line: str) -> None:

@@ -280,7 +280,7 @@ def _taken_port(settings: Settings) -> str | None:
 
 
 def port_is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, kind) as trial:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as trial:
         if kind == socket.SOCK_STREAM:  # ignore old connections in TIME_WAIT
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -35,9 +35,14 @@ def api_answers(settings: Settings) -> bool:
 
 
 def _of_api(settings: Settings, path: str) -> urllib.request.Request:
-    host = "127.0.0.1" if settings.api.host in ("0.0.0.0", "::") else settings.api.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api.host, settings.api.host)
     scheme = "https" if settings.api.tls else "http"
-    return urllib.request.Request(f"{scheme}://{host}:{settings.api.port}/{path}")
+    return urllib.request.Request(f"{scheme}://{address(host, settings.api.port)}/{path}")
+
+
+def address(host: str, port: int) -> str:
+    """Write a host and a port as in a URL: an IPv6 address gets brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def ari_finds(settings: Settings, resource: str) -> bool:

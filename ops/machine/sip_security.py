@@ -9,6 +9,7 @@ from pathlib import Path
 from api.web.server.tls import CertificateFault, server_context
 from desk.errors import SettingsError
 from desk.settings.settings import Settings
+from ops.machine.ready import address
 
 CERTIFICATE, KEY, AUTHORITIES = "sip-certificate.pem", "sip-key.pem", "sip-authorities.pem"
 CIPHERS = ",".join(
@@ -26,7 +27,9 @@ def transports(settings: Settings, folder: Path) -> str:
     phones, trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
     if not trunk:  # with full encryption there is no UDP
-        parts.append(f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={settings.sip.host}:{settings.sip.port}\n")
+        parts.append(
+            f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={address(settings.sip.host, settings.sip.port)}\n"
+        )
     if phones:
         parts.append(_tls(settings, folder / "keys"))
     parts.append(f"[phone-security](!)\n{ENCRYPTED if phones else PLAIN}")
@@ -38,7 +41,7 @@ def transports(settings: Settings, folder: Path) -> str:
 
 def _tls(settings: Settings, keys: Path) -> str:
     return (
-        f"[transport-tls]\ntype=transport\nprotocol=tls\nbind={settings.sip.host}:{settings.sip.tls_port}\n"
+        f"[transport-tls]\ntype=transport\nprotocol=tls\nbind={address(settings.sip.host, settings.sip.tls_port)}\n"
         f"cert_file={keys / CERTIFICATE}\npriv_key_file={keys / KEY}\nca_list_file={keys / AUTHORITIES}\n"
         # This setting is one exact version, not a minimum. All phones support 1.2.
         f"method=tlsv1_2\ncipher={CIPHERS}\n"
