@@ -63,6 +63,7 @@ from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock, SystemClock
+from desk.controllers.controllers import Controllers
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
@@ -274,7 +275,7 @@ def build_services(
     return Services(
         settings=settings,
         callbacks=callbacks,
-        ping=database.ping,
+        controllers=Controllers(database=database, clock=clock),
         dials=_dials(settings, database=database, callbacks=callbacks, departments=departments, clock=clock),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),

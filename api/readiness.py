@@ -4,20 +4,26 @@ Details are fixed sentences without addresses, passwords or text of another syst
 name the line and its fault.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from desk.access.actor import SYSTEM
 from desk.connections.health import Component
 from desk.connections.tls import client_context
+from desk.controllers.controllers import Controllers
+from desk.controllers.model import LEASE
+from desk.database.deadline import within
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.settings.ari import AriSettings
 
 ASTERISK_SECONDS = 2.0
+DATABASE_SECONDS = 2.0
 REFUSED = "refused.txt"
 """The note that a refused build leaves in prompts/build."""
 
@@ -64,13 +70,30 @@ class Asterisk:
         await self._client.aclose()
 
 
-async def check_database(ping: Callable[[], Awaitable[None]]) -> Component:
-    """Check that the database answers. Never raises."""
+async def check_database(controllers: Controllers) -> Component:
+    """Check that the database takes a write, as a callback needs one. Never raises."""
     try:
-        await ping()
+        await within(DATABASE_SECONDS, controllers.probe(SYSTEM))
+    except StorageUnavailable as error:
+        return Component(False, error.fault.value if error.fault else "the database can't be reached")
+    return Component(True, "takes writes")
+
+
+async def check_phone_door(controllers: Controllers, now: datetime) -> Component:
+    """Check that each Asterisk's controller gives signs of life, and that its spool is in order. Never raises."""
+    try:
+        leases = await within(DATABASE_SECONDS, controllers.all(SYSTEM))
     except StorageUnavailable:
-        return Component(False, "the database can't be reached")
-    return Component(True, "answers")
+        return Component(False, "unknown while the database can't be reached")
+    if not leases:
+        return Component(False, "no phone door has connected to an Asterisk yet")
+    silent = sum(now - lease.seen_at > LEASE for lease in leases)
+    if silent:
+        return Component(False, f"{silent} of {len(leases)} phone doors have been silent for over {LEASE.seconds} s")
+    if damaged := sum(lease.load.damaged for lease in leases):
+        return Component(False, f"{damaged} files were set aside in the spool (docs/operations.md)")
+    waiting = sum(lease.load.spooled for lease in leases)
+    return Component(True, f"answers; {waiting} files wait in the spool" if waiting else "answers")
 
 
 class OperatorsFiles:

@@ -1,6 +1,6 @@
 """The services behind the web door, built once at start and reached through the application."""
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -23,6 +23,7 @@ from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callbacks.services import CallbackServices
 from desk.clock import Clock
+from desk.controllers.controllers import Controllers
 from desk.database.batching import SingleFlight
 from desk.departments.departments import Departments
 from desk.dials.dials import Dials
@@ -50,7 +51,7 @@ class Services:
 
     settings: Settings
     callbacks: CallbackServices
-    ping: Callable[[], Awaitable[None]]
+    controllers: Controllers
     dials: Dials
     recordings: Recordings
     answers: Answers

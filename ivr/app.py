@@ -17,6 +17,8 @@ import uvloop
 
 from desk.clock import SystemClock
 from desk.connections.tls import client_context
+from desk.controllers.controllers import Controllers
+from desk.controllers.model import Load
 from desk.database.engine import Database
 from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
@@ -25,6 +27,8 @@ from desk.errors import DeskError
 from desk.logging.service import log_service
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
+from desk.spool.errors import SpoolUnavailable
+from desk.spool.spool import SpoolState
 from desk.wire import (
     make_callbacks,
     make_drainer,
@@ -39,7 +43,9 @@ from ivr.asterisk.errors import IvrError
 from ivr.asterisk.recordings import AsteriskRecordings
 from ivr.calls.call import SOUNDS
 from ivr.calls.controller import Controller
+from ivr.calls.lease import Lease
 from ivr.calls.recording_intake import RecordingIntake
+from ivr.calls.seat import Seat
 from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import request_callback
 from ivr.dials.dialler import Dialler
@@ -64,7 +70,7 @@ def main() -> None:
 async def serve(settings: Settings) -> None:
     """Serve calls, and wait for Asterisk and the database if they are not up.
 
-    Raises DeskError, AriRefused, AriReplaced, TablesOutdated.
+    Raises DeskError, AriRefused, TablesOutdated.
     """
     departments = DepartmentsFile(settings.files.departments)
     if not settings.demo:
@@ -85,6 +91,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(departments.watch()),
             asyncio.create_task(door.intake.serve()),
             asyncio.create_task(_drain(door.start, door.drainer)),
+            asyncio.create_task(door.lease.serve()),
         ]
         try:
             await _serve_all(door, stopping)
@@ -103,6 +110,7 @@ class PhoneDoor:
     dialler: Dialler
     intake: RecordingIntake
     drainer: Drainer
+    lease: Lease
 
 
 def _build(
@@ -128,6 +136,20 @@ def _build(
         agent_rings=settings.dials.agent_rings,
         patient_rings=settings.dials.patient_rings,
     )
+
+    async def load() -> Load:
+        try:
+            state = await spool.state()
+        except SpoolUnavailable:
+            state = SpoolState(waiting=0, damaged=1)  # the folder itself
+        return Load(controller.calls, state.waiting, state.damaged)
+
+    lease = Lease(
+        Controllers(database=database, clock=clock),
+        seat=Seat(settings.files.var),
+        load=load,
+        is_ready=lambda: start.is_ready,
+    )
     intake = RecordingIntake(spool=AsteriskRecordings(ari), recordings=make_recordings(database, settings, clock))
     controller = Controller(
         ari=EventRouter(ari=ari, dialler=dialler, intake=intake),
@@ -136,12 +158,13 @@ def _build(
         held=departments.held,
         sounds=partial(sounds_now, settings),
         lengths=partial(lengths_now, settings),
+        lease=lease,
         conversation=partial(
             request_callback, callers=reception, numbers=settings.numbers, clock=clock, recorder=intake
         ),
     )
     drainer = make_drainer(spool, callbacks)
-    return PhoneDoor(start=start, controller=controller, dialler=dialler, intake=intake, drainer=drainer)
+    return PhoneDoor(start=start, controller=controller, dialler=dialler, intake=intake, drainer=drainer, lease=lease)
 
 
 def sounds_now(settings: Settings) -> str:

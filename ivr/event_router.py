@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ivr.asterisk.ari import Ari, Reconcile, Route
+from ivr.asterisk.ari import Admit, Ari, Reconcile, Route, admit_at_once
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.events import Event, RecordingEnded, StasisStart
 from ivr.calls.recording_intake import RecordingIntake
@@ -24,7 +24,7 @@ class EventRouter:
     def asterisk_id(self) -> str:
         return self._ari.asterisk_id
 
-    async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
+    async def run(self, route: Route, reconcile: Reconcile, admit: Admit = admit_at_once) -> NoReturn:
         """Run the connection like `Ari.run`, but pass on only events of inbound calls."""
 
         def route_event(event: Event) -> None:
@@ -39,7 +39,7 @@ class EventRouter:
             if self._intake:
                 self._intake.reconnected()
 
-        await self._ari.run(route_event, reconcile_all)
+        await self._ari.run(route_event, reconcile_all, admit)
 
     async def leave(self) -> None:
         await self._ari.leave()

@@ -6,12 +6,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from api import telephony
-from api.readiness import check_database
+from api.readiness import check_database, check_phone_door
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
 from api.web.metrics import CONTENT_TYPE
 from api.web.problems import Statuses
+from desk.access.actor import SYSTEM
 from desk.connections.health import Component
 from desk.database.errors import StorageUnavailable
 from desk.vault.errors import CannotOpen
@@ -32,11 +33,12 @@ NEEDED: Final = ("database", "asterisk", *telephony.NAMES)
 
 async def _components(services: Services) -> dict[str, Component]:
     """Check everything that the service depends on."""
-    database, asterisk = await asyncio.gather(check_database(services.ping), services.asterisk.check())
+    database, asterisk = await asyncio.gather(check_database(services.controllers), services.asterisk.check())
     asked = telephony.Telephony(services.asterisk.read)
     found = {
         "database": database,
         "asterisk": asterisk,
+        "phone_door": await check_phone_door(services.controllers, services.clock.now()),
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "departments": services.files.departments(),
         "prompts": await asyncio.to_thread(services.files.prompts),
@@ -80,10 +82,12 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
 )
 @unaudited("counts, no one's data; machines ask every few seconds")
 async def metrics(services: Inside) -> Response:
-    """Return metrics for Prometheus. The queue is omitted while the database is away."""
+    """Return metrics for Prometheus. The queue and the phone doors are omitted while the database is away."""
     services.metrics.set_components({name: each.ok for name, each in (await _components(services)).items()})
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))
+        services.metrics.set_controllers(await services.controllers.all(SYSTEM), services.clock.now())
     except StorageUnavailable:
         services.metrics.set_callbacks({})
+        services.metrics.set_controllers([], services.clock.now())
     return Response(services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})

@@ -1,11 +1,14 @@
 """Metrics for Prometheus. Each application has its own registry; no label names a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics import MetricWrapperBase
+
+from desk.controllers.model import ControllerLease
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -51,6 +54,27 @@ class Metrics:
         self._components = Gauge(
             "innringing_component_ok", "1 if /readyz finds it in order, else 0.", ["component"], registry=self._registry
         )
+        self._heartbeat_age = Gauge(
+            "innringing_phone_door_silent_seconds",
+            "Seconds since a phone door's last sign of life. Alarm above 10.",
+            ["asterisk"],
+            registry=self._registry,
+        )
+        self._calls = Gauge(
+            "innringing_phone_door_calls", "Callers on the line.", ["asterisk"], registry=self._registry
+        )
+        self._spooled = Gauge(
+            "innringing_spool_files",
+            "Files in the spool that are not in the database yet. Alarm where it does not fall.",
+            ["asterisk"],
+            registry=self._registry,
+        )
+        self._damaged = Gauge(
+            "innringing_spool_damaged_files",
+            "Files in the spool that were set aside. Alarm above 0.",
+            ["asterisk"],
+            registry=self._registry,
+        )
 
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a template, never an address; `status` 0 means no response was sent."""
@@ -74,6 +98,16 @@ class Metrics:
         """Set what /readyz finds, by component."""
         for component, ok in found.items():
             self._components.labels(component).set(ok)
+
+    def set_controllers(self, leases: Sequence[ControllerLease], now: datetime) -> None:
+        """Set what the phone doors last reported."""
+        for gauge in (self._heartbeat_age, self._calls, self._spooled, self._damaged):
+            gauge.clear()
+        for lease in leases:
+            self._heartbeat_age.labels(lease.asterisk_id).set((now - lease.seen_at).total_seconds())
+            self._calls.labels(lease.asterisk_id).set(lease.load.calls)
+            self._spooled.labels(lease.asterisk_id).set(lease.load.spooled)
+            self._damaged.labels(lease.asterisk_id).set(lease.load.damaged)
 
     def descriptions(self) -> Iterator[MetricDescription]:
         """Every metric, in the order of their definition."""

@@ -45,6 +45,11 @@ LOG_EVERY: Final = 20  # failed attempts between two log lines
 
 Route = Callable[[Event], None]
 Reconcile = Callable[[], Awaitable[None]]
+Admit = Callable[[str], Awaitable[None]]
+
+
+async def admit_at_once(_asterisk_id: str) -> None:
+    """Let this process connect: no other one serves this Asterisk."""
 
 
 class Ari:
@@ -83,8 +88,10 @@ class Ari:
         """The id of the connected Asterisk, which survives its restarts. Empty before the first connection."""
         return self._asterisk_id
 
-    async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
+    async def run(self, route: Route, reconcile: Reconcile, admit: Admit = admit_at_once) -> NoReturn:
         """Stay connected forever. `route` gets every event and must not block; `reconcile` runs after each connect.
+
+        `admit` gets Asterisk's id, and returns when this process may open its websocket.
 
         Raises AriReplaced if another controller takes our place. Raises AriRefused for a wrong password and
         AriMistrusted for an untrusted certificate, but only before the first successful connection. It survives
@@ -94,9 +101,10 @@ class Ari:
         tries = 0
         while not self._left.is_set():
             try:
-                await self._stay_connected(route, reconcile)
+                await self._stay_connected(route, reconcile, admit)
                 error: AriError = AriUnavailable("connection closed")
             except AriReplaced:
+                self.connected = False
                 raise
             except (AriRefused, AriMistrusted) as refused:
                 if not (accepted or self.connected):
@@ -243,7 +251,7 @@ class Ari:
             raise AriError(f"{operation}: {type(error).__name__}") from None
         return reply
 
-    async def _stay_connected(self, route: Route, reconcile: Reconcile) -> None:
+    async def _stay_connected(self, route: Route, reconcile: Reconcile, admit: Admit) -> None:
         http = Http(self._base_url, self._authorization, self._rest_timeout, self._heartbeat, self._tls)
         try:
             client = aioari.Client(self._base_url, http)
@@ -251,6 +259,9 @@ class Ari:
                 await client.init()
             except (ChannelGone, KeyError, TypeError, ValueError) as error:
                 raise AriUnavailable("no ARI at this address, or it is not ready yet") from error
+            self._replaced = False
+            self._asterisk_id = await http.asterisk_id()
+            await admit(self._asterisk_id)
             client.exception_handler = _routing_failed
             client.on_event("*", self._router(client, route))
             await self._listen(client, http, reconcile)
@@ -280,9 +291,6 @@ class Ari:
         await http.opened.wait()
         await http.set_filter(WANTED)
         self._client, self._http = client, http
-        match await self.request("asterisk", "ping"):
-            case {"asterisk_id": str(asterisk_id)}:
-                self._asterisk_id = asterisk_id
         self.connected = True
         log.info("Connected to Asterisk", address=self._base_url)
         await reconcile()

@@ -52,4 +52,4 @@ class AriRefused(AriUnavailable):
 
 
 class AriReplaced(AriError):
-    """Another controller connected to Asterisk with the same application name. Only one may run, so this one stops."""
+    """Another controller connected to Asterisk with the same application name. Only one can serve it."""

@@ -117,6 +117,14 @@ class Http:
         self.opened.set()
         return self._events
 
+    async def asterisk_id(self) -> str:
+        """Ask Asterisk for its id, which survives its restarts."""
+        match (await self.request("GET", f"{self._base_url}ari/asterisk/ping")).json():
+            case {"asterisk_id": str(asterisk_id)}:
+                return asterisk_id
+            case _:
+                raise AriUnavailable("no id")
+
     async def leave(self) -> None:
         """Close the websocket, which takes our application out of Asterisk. Requests are still sent."""
         if self._events:

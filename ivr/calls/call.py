@@ -92,7 +92,7 @@ class Call:
     @property
     def live(self) -> bool:
         """Whether the caller is still on the line, in this application."""
-        return not self._gone
+        return not (self._gone or self._released)
 
     @property
     def attended(self) -> bool:

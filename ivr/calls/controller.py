@@ -20,7 +20,7 @@ from desk.departments.departments import Department, Departments
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, parse_phone
-from ivr.asterisk.ari import Reconcile, Route
+from ivr.asterisk.ari import Admit, Reconcile, Route
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.errors import AriReplaced, AriUnavailable
 from ivr.asterisk.events import (
@@ -56,7 +56,7 @@ class InboundChannels(Protocol):
     @property
     def asterisk_id(self) -> str: ...
 
-    async def run(self, route: Route, reconcile: Reconcile) -> NoReturn: ...
+    async def run(self, route: Route, reconcile: Reconcile, admit: Admit) -> NoReturn: ...
 
     async def leave(self) -> None: ...
 
@@ -65,6 +65,32 @@ class InboundChannels(Protocol):
     async def channel_ids(self) -> frozenset[str]: ...
 
     async def found(self, channel_id: str) -> StasisStart | None: ...
+
+
+class ConnectionLease(Protocol):
+    """The part of `ivr.calls.lease.Lease` that the controller uses."""
+
+    async def admit(self, asterisk_id: str) -> None: ...
+
+    def replaced(self) -> None: ...
+
+    async def end(self) -> None: ...
+
+
+class _NoLease:
+    """For a controller that is alone."""
+
+    async def admit(self, asterisk_id: str) -> None:
+        pass
+
+    def replaced(self) -> None:
+        pass
+
+    async def end(self) -> None:
+        pass
+
+
+NO_LEASE: Final = _NoLease()
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +113,7 @@ class Controller:
         held: Callable[[], AbstractContextManager[None]] = nullcontext,
         sounds: Callable[[], str] = lambda: SOUNDS,
         lengths: Callable[[], Mapping[str, float]] = dict,
+        lease: ConnectionLease = NO_LEASE,
     ) -> None:
         """`held` freezes the departments for the task that enters it. `sounds` returns the prompt folder of a new call.
 
@@ -101,6 +128,7 @@ class Controller:
         self._held = held
         self._sounds = sounds
         self._lengths = lengths
+        self._lease = lease
         self._active: dict[str, _ActiveCall] = {}
         self._leaving: dict[str, float] = {}  # until when Asterisk may carry out a request that timed out
         self._tasks: asyncio.TaskGroup | None = None
@@ -112,7 +140,7 @@ class Controller:
         return len(self._active)
 
     async def serve(self, stopping: asyncio.Event, *, others_done: asyncio.Event | None = None) -> None:
-        """Serve calls until `stopping` is set, then let go of them. Raises AriRefused and AriReplaced.
+        """Serve calls until `stopping` is set, then let go of them. Raises AriRefused.
 
         The connection for requests stays open until `others_done`.
         """
@@ -278,13 +306,16 @@ class Controller:
             return None
 
     async def _stay_connected(self) -> None:
-        try:
-            await self._ari.run(self.route, self.reconcile)
-        except AriReplaced:
-            for active in self._active.values():  # the other controller serves them now
-                active.call.ended()
-            await self._ended(LAST_WRITES)
-            raise
+        """Stay connected for ever. When another controller takes our place, let go of its callers and stand by."""
+        while True:
+            try:
+                await self._ari.run(self.route, self.reconcile, self._lease.admit)
+            except AriReplaced:
+                log.error("Another controller has connected to this Asterisk")
+                self._lease.replaced()
+                for active in self._active.values():
+                    active.call.release()
+                await self._ended(LAST_WRITES)
 
     async def _keep_from_rescue(self) -> None:
         """Keep postponing the dialplan's rescue of each caller. It stops for a stuck call, or when we die."""
@@ -305,6 +336,7 @@ class Controller:
         for active in self._active.values():
             active.call.release()
         await self._ended(self._grace)
+        await self._lease.end()
         for active in self._active.values():
             if active.task:
                 active.task.cancel()

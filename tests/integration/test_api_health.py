@@ -9,6 +9,7 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -19,8 +20,11 @@ from api.demo import ensure_demo_agent, ensure_demo_password
 from api.readiness import REFUSED
 from api.routes.health import NEEDED
 from api.web.metrics import Metrics
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
 from desk.clock import SystemClock
+from desk.controllers.controllers import Controllers
+from desk.controllers.model import LEASE, Load
 from desk.database.engine import Database
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
@@ -110,8 +114,9 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
     assert (status, said) == (
         200,
         {
-            "database": "answers",
+            "database": "takes writes",
             "asterisk": "answers",
+            "phone_door": "no phone door has connected to an Asterisk yet",
             "numbers": "each department's number leads into the conversation",
             "sip": "listens",
             "conversation": "the phone door is connected",
@@ -177,13 +182,53 @@ async def test_not_ready_when_asterisk_is_gone(migrated_url: str, tmp_path: Path
         pass
     status, said, _ = await ready(migrated_url, tmp_path, port)
     assert (status, said["asterisk"]) == (503, "Asterisk can't be reached")
-    assert said["database"] == "answers"
+    assert said["database"] == "takes writes"
+
+
+async def phone_door(world: World) -> dict[str, object]:
+    component: dict[str, object] = (await world.client.get("/readyz")).json()["components"]["phone_door"]
+    return component
+
+
+async def test_phone_doors_heartbeat_calls_and_spool_are_in_readiness_and_metrics(world: World) -> None:
+    controllers, clock = world.services.controllers, world.clock
+    await controllers.take(SYSTEM, "asterisk-1", "one/x", Load(calls=3, spooled=0, damaged=0))
+    assert await phone_door(world) == {"ok": True, "detail": "answers"}
+    await controllers.renew(SYSTEM, "asterisk-1", "one/x", Load(calls=3, spooled=4, damaged=0))
+    assert await phone_door(world) == {"ok": True, "detail": "answers; 4 files wait in the spool"}
+    await controllers.renew(SYSTEM, "asterisk-1", "one/x", Load(calls=3, spooled=4, damaged=1))
+    assert (await phone_door(world))["ok"] is False
+    metrics = (await world.client.get("/metrics")).text
+    assert 'innringing_phone_door_calls{asterisk="asterisk-1"} 3.0' in metrics
+    assert 'innringing_spool_files{asterisk="asterisk-1"} 4.0' in metrics
+    assert 'innringing_spool_damaged_files{asterisk="asterisk-1"} 1.0' in metrics
+    clock.advance(LEASE + timedelta(seconds=5))
+    assert await phone_door(world) == {"ok": False, "detail": "1 of 1 phone doors have been silent for over 10 s"}
+    silent = (await world.client.get("/metrics")).text
+    assert 'innringing_phone_door_silent_seconds{asterisk="asterisk-1"} 15.0' in silent
+
+
+async def test_database_that_takes_no_writes_is_not_ready_and_says_why(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "read-only.db"
+    read_only = Database(f"sqlite+aiosqlite:///{path}")
+    async with read_only.begin() as connection:
+        await connection.exec_driver_sql("create table write_probes (id integer primary key, at datetime)")
+    async with read_only.read() as connection:
+        await connection.exec_driver_sql("pragma query_only = on")
+    controllers = Controllers(database=read_only, clock=world.services.clock)
+    world.app.state.services = replace(world.services, controllers=controllers)
+    answer = await world.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["components"]["database"] == {"ok": False, "detail": "the database is read-only"}
+    await read_only.close()
 
 
 async def test_not_ready_when_the_database_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Database("postgresql+asyncpg://innringing:hush@127.0.0.1:1/none")
     monkeypatch.setattr(world.services.callbacks.lists, "_database", away)
-    world.app.state.services = replace(world.services, ping=away.ping)
+    world.app.state.services = replace(
+        world.services, controllers=Controllers(database=away, clock=world.services.clock)
+    )
     answer = await world.client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["components"]["database"] == {"ok": False, "detail": "the database can't be reached"}

@@ -10,7 +10,7 @@ from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari
 from ivr.calls.call import Call
 from tests.support.phone.fake_ari import PASSWORD, USER, FakeAri, channel_json, serving
-from tests.support.phone.phone_door import Door, open_door, until
+from tests.support.phone.phone_door import Door, FakeLease, open_door, until
 from tests.support.phone.plain_aioari import nothing, one_prompt, silence, stock, stock_running
 
 BAD_MESSAGES = [
@@ -82,21 +82,27 @@ async def test_controller_waits_for_asterisk_to_start() -> None:
         await late.stop()
 
 
-async def test_second_controller_ends_the_first_and_keeps_the_calls() -> None:
-    async with serving() as fake, open_door(fake, silence) as first:
-        await fake.call_in("1.1", "kirurgi", "nb", "allowed")
-        await until(lambda: first.controller.calls == 1)
-        served: list[str] = []
+async def test_replaced_controller_lets_go_of_its_calls_and_stands_by() -> None:
+    async with serving() as fake:
+        lease = FakeLease()
+        async with open_door(fake, silence, lease=lease) as first:
+            await fake.call_in("1.1", "kirurgi", "nb", "allowed")
+            await until(lambda: first.controller.calls == 1)
+            served: list[str] = []
 
-        async def conversation(call: Call, *_: Any) -> None:
-            served.append(call.key.channel_id)
+            async def conversation(call: Call, *_: Any) -> None:
+                served.append(call.key.channel_id)
 
-        async with open_door(fake, conversation):
-            with pytest.raises(ExceptionGroup) as ended:
-                await asyncio.wait_for(asyncio.shield(first.serving), 10)
-            assert ended.group_contains(errors.AriReplaced)
-            await until(lambda: served == ["1.1"])
-        assert fake.connections == 2
+            lease.free.clear()
+            async with open_door(fake, conversation) as second:
+                await until(lambda: served == ["1.1"])
+                await until(lambda: first.controller.calls == 0)
+                assert first.desk.incomplete == [], "the other one serves the caller"
+                assert (fake.connections, lease.losses) == (2, 1)
+                assert second.ari.connected and not first.ari.connected
+            lease.free.set()
+            await until(lambda: first.ari.connected)
+            assert fake.connections == 3
 
 
 async def test_reconnect_resumes_calls_it_finds_and_ends_lost_ones() -> None:

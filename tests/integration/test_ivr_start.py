@@ -99,10 +99,33 @@ async def test_phone_door_waits_for_asterisk_and_ends_cleanly(tmp_path: Path, st
     await late.stop()
 
 
-async def test_phone_door_ends_when_replaced_by_another_controller(tmp_path: Path) -> None:
+async def test_replaced_phone_door_connects_again_because_it_holds_the_lease(tmp_path: Path) -> None:
     async with serving() as fake, ivr(settings_for(fake, tmp_path)) as process:
         await until(lambda: fake.made("GET /applications/innringing"), 60)
         await fake.emit("ApplicationReplaced")
-        _, err = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode == 1
-        assert err.decode().splitlines()[-1].startswith("innringing ivr: Another controller")
+        await until(lambda: fake.connections == 2, 60)
+        assert process.returncode is None
+
+
+async def test_second_phone_door_stands_by_until_the_first_one_ends(tmp_path: Path) -> None:
+    async with serving() as fake:
+        variables = settings_for(fake, tmp_path)
+        async with ivr(variables) as first, ivr(variables) as second:
+            await until(lambda: fake.connections == 1, 60)
+            standing_by = {each for each in (first, second) if not await serves(each)}
+            [standby] = standing_by
+            [serving_one] = {first, second} - standing_by
+            serving_one.send_signal(signal.SIGTERM)
+            await until(lambda: fake.connections == 2, 60)
+            assert standby.returncode is None
+
+
+async def serves(process: asyncio.subprocess.Process) -> bool:
+    """Whether this phone door has connected, and does not stand by."""
+    assert process.stderr
+    while line := await process.stderr.readline():
+        if b"Connected to Asterisk" in line:
+            return True
+        if b"Standing by" in line:
+            return False
+    raise AssertionError("it ended")

@@ -47,7 +47,7 @@ class FakeAsterisk:
         self.lines: dict[str, FakeChannel] = {}
         self.present: dict[str, StasisStart] = {}
 
-    async def run(self, route: Any, reconcile: Any) -> None:
+    async def run(self, route: Any, reconcile: Any, admit: Any) -> None:
         self.route = route
         await reconcile()
         await asyncio.Event().wait()

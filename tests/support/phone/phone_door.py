@@ -59,6 +59,24 @@ class NotingDesk:
         self.incomplete.append((call, department, phone.e164 if phone else None, step))
 
 
+class FakeLease:
+    """A lease that is there while `free` is set."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Event()
+        self.free.set()
+        self.losses = 0
+
+    async def admit(self, asterisk_id: str) -> None:
+        await self.free.wait()
+
+    def replaced(self) -> None:
+        self.losses += 1
+
+    async def end(self) -> None:
+        pass
+
+
 @dataclass
 class Door:
     """A running phone door."""
@@ -76,6 +94,7 @@ def controller_of(
     conversation: Conversation,
     grace: float = 0.2,
     lengths: Mapping[str, float] | None = None,
+    lease: FakeLease | None = None,
 ) -> Controller:
     return Controller(
         ari=ari,
@@ -84,15 +103,18 @@ def controller_of(
         conversation=conversation,
         grace=grace,
         lengths=lambda: lengths or {},
+        lease=lease or FakeLease(),
     )
 
 
 @asynccontextmanager
-async def open_door(fake: FakeAri, conversation: Conversation, **limits: float) -> AsyncIterator[Door]:
+async def open_door(
+    fake: FakeAri, conversation: Conversation, lease: FakeLease | None = None, **limits: float
+) -> AsyncIterator[Door]:
     """Serve calls with `conversation` and wait until connected."""
     ari = Ari(base_url=fake.url, user=USER, password=PASSWORD, **limits)
     desk = NotingDesk()
-    controller = controller_of(ari, desk, conversation)
+    controller = controller_of(ari, desk, conversation, lease=lease)
     stopping = asyncio.Event()
     serving = asyncio.create_task(controller.serve(stopping))
     try:
