@@ -76,6 +76,9 @@ class CallbackOut(BaseModel):
     status: Status
     priority: Priority
     phone: str = Field(examples=["+4768050001"])
+    added_phone: str | None = Field(
+        description="A number given on another phone than this one: judge it, it may be a stranger's."
+    )
     patient: PatientOut | None
     promise: PromiseOut
     attempts: list[AttemptOut]
@@ -103,6 +106,7 @@ class CallbackOut(BaseModel):
             status=callback.status,
             priority=callback.priority,
             phone=callback.phone.e164,
+            added_phone=callback.added_phone,
             patient=patient,
             promise=PromiseOut(from_=callback.promise.from_, by=callback.promise.by, spoken=callback.promise_spoken),
             attempts=[AttemptOut.of(attempt) for attempt in callback.attempts],

@@ -58,7 +58,8 @@ async def store(
     if callback_id is not None:
         values |= {"patient_kind": None, "patient_masked": None, "patient_number": None}
     if known:
-        await unit.connection.execute(update(calls).where(c.id == known.id, c.incomplete).values(**values))
+        changed = update(calls).where(c.id == known.id, c.incomplete | (c.callback_id == known.callback_id))
+        await unit.connection.execute((changed if callback_id else changed.where(c.incomplete)).values(**values))
         return known.id
     values |= {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": unit.now}
     return int((await unit.connection.execute(insert(calls).values(**values).returning(c.id))).scalar_one())

@@ -1,6 +1,6 @@
 """The callback: what a caller is waiting for. Pure: no storage, no clock, no telephony."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -98,6 +98,7 @@ class Callback(Inquiry):
     call_count: int
     sms: SmsState | None = None
     has_recording: bool = False
+    added_phone: str | None = field(default=None, repr=False)
 
     @property
     def counted(self) -> list[datetime]:

@@ -120,6 +120,10 @@ class Reception:
         """Change the number of the caller's callback. Raises StorageUnavailable, and as RepeatCallers does."""
         return await self._in_database(self._repeat_callers.change_phone(by, call, phone))
 
+    async def add_phone(self, by: Actor, /, call: CallKey, phone: PhoneNumber) -> Callback:
+        """Add a number given from another phone. Raises StorageUnavailable, and as RepeatCallers does."""
+        return await self._in_database(self._repeat_callers.add_phone(by, call, phone))
+
     async def find_registration(self, by: Actor, /, call: CallKey) -> RegistrationResult | None:
         """Return what this call has stored, in the database or in the spool. Raises SpoolUnavailable."""
         try:
@@ -138,18 +142,21 @@ class Reception:
         phone: PhoneNumber,
         *,
         language: str = "nb",
+        another: bool = False,
     ) -> RegistrationResult:
         """Store that this caller is to be called back. Once it returns, that is on disk.
 
-        The spool knows neither closures nor how many were promised each time, so a promise made with it follows the
-        department's hours alone. Raises DepartmentNotFound, SpoolUnavailable.
+        `another` needs the database, which knows the other person. The spool knows neither closures nor how many were
+        promised each time, so a promise made with it follows the department's hours alone. Raises DepartmentNotFound,
+        SpoolUnavailable, and StorageUnavailable with `another`.
         """
         at = self._clock.now()
-        store = self._registration.register(by, call, department, patient, phone, language=language)
+        store = self._registration.register(by, call, department, patient, phone, language=language, another=another)
         try:
             return await self._in_database(store)
         except StorageUnavailable:
-            pass
+            if another:
+                raise
         promise = promise_for(self._departments().get(department), at)
         data = registration_data(arrival_data(call, department, phone), patient, language, promise)
         await self._spool.add(REGISTRATION, at, data)

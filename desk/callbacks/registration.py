@@ -26,31 +26,39 @@ class Registration(CallbackService):
         phone: PhoneNumber,
         *,
         language: str = "nb",
+        another: bool = False,
     ) -> RegistrationResult:
         """Store that this caller is to be called back.
 
         A caller with an open callback there (the same person, or without a person the same phone) gets no second one:
-        its count goes up and its phone becomes the newest. The same `call` again changes nothing. Where the department
-        sends receipts by SMS, one is stored with the callback (`callback.sms`). Raises DepartmentNotFound.
+        its count goes up, and a number other than its own is added to it. The same `call` again changes nothing.
+        `another`: the caller calls for someone else than the person this call was joined to, who gets a callback too.
+        Where the department sends receipts by SMS, one is stored with the callback. Raises DepartmentNotFound.
         """
         rules = self._departments().get(department)
         known = await calls.find(unit, call)
         if known and known.callback_id:
-            return RegistrationResult(await rows.get(unit, known.callback_id), created=False)
+            before = await rows.get(unit, known.callback_id)
+            if not another or before.call_count == 1:  # one that this call has added
+                return RegistrationResult(before, created=False)
         patient = patient or await self._patient_of(unit, known)
         indexes = self._vault.indexes(patient.value) if patient else None
-        found = await rows.find_open(unit, department, indexes, phone)
+        found = None if another else await rows.find_open(unit, department, indexes, phone)
         offer = None
         if found:
-            callback = await transitions.rang_again(unit, rules, found, phone, language)
+            more = {"other_phone": phone != found.phone}
+            callback = await transitions.rang_again(unit, rules, found, found.phone, language, more=more)
         else:
             offer = await next_promise(unit, rules)
-            callback = await transitions.add_callback(unit, rules, self._vault, patient, phone, language, offer)
+            callback = await transitions.add_callback(
+                unit, rules, self._vault, patient, phone, language, offer, another=another
+            )
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         if found is None:
             callback = callback.with_sms(await self._notices.receipt(unit, rules, callback.recipient))
         elif phone != found.phone:
-            callback = await self._phone_changed(unit, rules, callback)
+            callback = await transitions.add_phone(unit, callback, phone)
+            await self._notices.number_added(unit, rules, callback.recipient)
         return RegistrationResult(callback, created=found is None, later=offer.later if offer else None)
 
     @unit_of_work

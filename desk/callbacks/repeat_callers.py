@@ -24,7 +24,8 @@ class Standing:
 
     `known_person`: the caller keyed the callback's identity number, so its status may be said. `ahead`: how many are
     called before it, None while an agent has it. `tried_in_vain`: an attempt was not answered, so it is first in line
-    now. `late`: the promise had passed. `is_new_call` is false when this call was counted before.
+    now. `late`: the promise had passed. `is_new_call` is false when this call was counted before. `own_phone`: the call
+    came from the callback's own number. From any other phone, nothing but the time is said.
     """
 
     callback: Callback
@@ -33,6 +34,7 @@ class Standing:
     tried_in_vain: bool
     late: bool
     is_new_call: bool
+    own_phone: bool = True
 
 
 class RepeatCallers(CallbackService):
@@ -59,16 +61,17 @@ class RepeatCallers(CallbackService):
         indexes = self._vault.indexes(patient.value) if patient else None
         if known and known.callback_id:
             callback = await rows.locked(unit, known.callback_id)
-            return await self._standing(unit, callback, callback, indexes, is_new_call=False)
+            return await self._standing(unit, callback, callback, indexes, phone, is_new_call=False)
         before = await rows.find_open_of_caller(unit, department, indexes, phone)
         if before is None:
             return None
         named = None
         if patient and before.patient_index is None:
             named = transitions.patient_columns(self._vault, patient, before)
-        callback = await transitions.rang_again(unit, rules, before, before.phone, language, changed=named)
+        more = {"other_phone": phone != before.phone}
+        callback = await transitions.rang_again(unit, rules, before, before.phone, language, changed=named, more=more)
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
-        return await self._standing(unit, callback, before, indexes, is_new_call=True)
+        return await self._standing(unit, callback, before, indexes, phone, is_new_call=True)
 
     @unit_of_work
     async def cancel(self, unit: Unit, call: CallKey) -> Callback:
@@ -96,6 +99,22 @@ class RepeatCallers(CallbackService):
         rules = self._departments().get(changed.department)
         return await self._phone_changed(unit, rules, changed)
 
+    @unit_of_work
+    async def add_phone(self, unit: Unit, call: CallKey, phone: PhoneNumber) -> Callback:
+        """Add a number to the callback this call was joined to from another phone. An agent sees both numbers.
+
+        The number that is called stays, and gets a text that one was added. Raises CallbackNotFound if the call was
+        joined to none, IllegalMove if an agent has closed it meanwhile.
+        """
+        callback = await self._joined(unit, call)
+        if callback.status is Status.CLOSED:
+            raise IllegalMove("it is closed")
+        if phone.e164 in (callback.phone.e164, callback.added_phone):
+            return callback
+        changed = await transitions.add_phone(unit, callback, phone)
+        await self._notices.number_added(unit, self._departments().get(changed.department), changed.recipient)
+        return changed
+
     async def _joined(self, unit: Unit, call: CallKey) -> Callback:
         known = await calls.find(unit, call)
         if known is None or known.callback_id is None:
@@ -103,7 +122,14 @@ class RepeatCallers(CallbackService):
         return await rows.locked(unit, known.callback_id)
 
     async def _standing(
-        self, unit: Unit, callback: Callback, before: Callback, indexes: Sequence[bytes] | None, *, is_new_call: bool
+        self,
+        unit: Unit,
+        callback: Callback,
+        before: Callback,
+        indexes: Sequence[bytes] | None,
+        phone: PhoneNumber | None,
+        *,
+        is_new_call: bool,
     ) -> Standing:
         waits = callback.status is Status.WAITING
         return Standing(
@@ -113,4 +139,5 @@ class RepeatCallers(CallbackService):
             tried_in_vain=transitions.tried_in_vain(before),
             late=before.promise.by <= unit.now,
             is_new_call=is_new_call,
+            own_phone=phone == callback.phone,
         )

@@ -45,10 +45,15 @@ async def show(unit: Unit, found: Sequence[Inquiry]) -> list[Callback]:
     return [_read(each, own[each.id], tried[each.id]) for each in found]
 
 
-async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None) -> None:
-    """Add a callback. Raises Conflict if the same person has an open one in the department."""
+async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, another: bool = False) -> None:
+    """Add a callback. Raises Conflict if the same person has an open one in the department.
+
+    `another`: for another person, unknown to us, on a phone that has an open callback.
+    """
     unit.saw(callback.id, callback.department)
     key = subject_key(callback.patient_index, callback.phone)
+    if another and callback.patient_index is None:
+        key += callback.id.encode()
     await unit.connection.execute(inquiries.adding(callback, subject_key=key, patient_number=patient_number))
     own = {
         "id": callback.id,
@@ -151,6 +156,7 @@ async def _shown(unit: Unit, inquiry: Inquiry) -> Callback:
 def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
     own = {
         "phone": PhoneNumber(row.phone, row.phone_mobile),
+        "added_phone": row.added_phone,
         "attempts": tuple(tried),
         "attempts_from": row.attempts_from,
         "call_count": row.call_count,

@@ -114,13 +114,17 @@ class SpooledCalls(CallbackService):
             named = {}
             if patient and before.patient_index is None:
                 named = transitions.patient_columns(self._vault, patient, before)
-            callback = await transitions.rang_again(unit, rules, before, phone, language, changed=named)
+            more = {"other_phone": phone != before.phone}
+            callback = await transitions.rang_again(
+                unit, rules, before, before.phone, language, changed=named, more=more
+            )
             callback = await self._keep_promise(unit, rules, callback, heard)
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         if before is None:
             callback = callback.with_sms(await self._notices.receipt(unit, rules, callback.recipient))
         elif phone != before.phone:
-            callback = await self._phone_changed(unit, rules, callback)
+            callback = await transitions.add_phone(unit, callback, phone)
+            await self._notices.number_added(unit, rules, callback.recipient)
         return callback
 
     async def _open_before(

@@ -39,8 +39,9 @@ async def add_callback(
     priority: Priority = Priority.NORMAL,
     note: str | None = None,
     details: Details | None = None,
+    another: bool = False,
 ) -> Callback:
-    """Add a callback with its first promise."""
+    """Add a callback with its first promise. `another`: for someone else on a phone that has an open callback."""
     spoken = spoken_text(offer.promise, rules, unit.now, language)
     callback = replace(
         new_callback(rules.slug, patient, phone, offer.promise, spoken, language=language, at=unit.now),
@@ -49,7 +50,7 @@ async def add_callback(
         note=note,
     )
     sealed = vault.seal(patient.value, PATIENT_NUMBER, callback.id) if patient else None
-    await rows.add(unit, callback, patient_number=sealed)
+    await rows.add(unit, callback, patient_number=sealed, another=another)
     await inquiries.store_promise(unit, callback, rules, offer, spoken, PromiseReason.REGISTERED)
     await record_event(unit, callback, "registered", to_status=Status.WAITING, details=details)
     return callback
@@ -86,6 +87,12 @@ async def change_phone(unit: Unit, callback: Callback, phone: PhoneNumber) -> Ca
     callback = await rows.change_own(unit, callback, phone=phone.e164, phone_mobile=phone.mobile)
     key = subject_key(callback.patient_index, phone)
     return await transition(unit, callback, "phone_changed", subject_key=key)
+
+
+async def add_phone(unit: Unit, callback: Callback, phone: PhoneNumber) -> Callback:
+    """Add a number that was given from another phone. The number that is called stays."""
+    callback = await rows.change_own(unit, callback, added_phone=phone.e164)
+    return await transition(unit, callback, "phone_added", details={"other_phone": True})
 
 
 async def transfer(

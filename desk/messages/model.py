@@ -15,10 +15,12 @@ from desk.promises.model import Promise
 
 
 class SmsKind(StrEnum):
-    """What a text is about: that we have the callback and when we ring, or that we ring at another time."""
+    """What a text is about: that we have the callback and when we ring, that we ring at another time, or that someone
+    has given one more number for it from another phone."""
 
     RECEIPT = "receipt"
     NEW_PROMISE = "new_promise"
+    NUMBER_ADDED = "number_added"
 
 
 class SmsState(StrEnum):

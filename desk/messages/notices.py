@@ -40,6 +40,10 @@ class Notices:
         """Write the newest promise, which is stored already."""
         return await self._write(unit, rules, to, SmsKind.NEW_PROMISE)
 
+    async def number_added(self, unit: Unit, rules: Department, to: Recipient) -> SmsState | None:
+        """Write to the number we call that another phone has added a number."""
+        return await self._write(unit, rules, to, SmsKind.NUMBER_ADDED)
+
     async def phone_changed(self, unit: Unit, rules: Department, to: Recipient) -> SmsState | None:
         """Send the patient's texts to the new number.
 

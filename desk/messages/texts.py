@@ -25,7 +25,6 @@ from desk.promises.rules import spoken_text
 REQUIRED_LANGUAGES: Final = ("nb", "en")
 WHEN: Final = "{when}"
 NUMBER: Final = "{number}"
-MOST_PARTS: Final = 2
 LONGEST: Final = {WHEN: "torsdag 23. september innen klokken 11.30", NUMBER: "58 12 34 56 78 90"}
 """The longest value of each placeholder, in any language."""
 SHORTEST_WORD: Final = 5
@@ -64,8 +63,6 @@ def _text(value: object) -> str:
     for found in _BRACES.findall(value):
         if found not in LONGEST:
             raise wrong(f"holds «{found}», which nothing fills in: use {WHEN} and {NUMBER}")
-    if WHEN not in value:
-        raise wrong(f"does not say when we ring: put {WHEN} into it")
     if unfinished := _UNFINISHED.search(value):
         raise wrong(f"holds «{unfinished[0]}», which would be sent as it stands")
     text = " ".join(value.split())
@@ -74,9 +71,16 @@ def _text(value: object) -> str:
         filled = filled.replace(placeholder, longest)
     if outside := gsm7.outside(filled):
         raise wrong(f"holds «{outside[0]}», which a text message can't carry: write it otherwise")
-    if (parts := gsm7.parts(filled)) > MOST_PARTS:
-        raise wrong(f"takes {parts} messages when filled in: {MOST_PARTS} at most, shorten it")
+    if (parts := gsm7.parts(filled)) > 1:
+        raise wrong(f"takes {parts} messages when filled in: one at most, shorten it")
     return text
+
+
+def _promise_text(value: object) -> str:
+    """Return the text on one line, or refuse it. It says when we ring."""
+    if isinstance(value, str) and value.strip() and WHEN not in value:
+        raise wrong(f"does not say when we ring: put {WHEN} into it")
+    return _text(value)
 
 
 def _language(language: str) -> str:
@@ -86,13 +90,15 @@ def _language(language: str) -> str:
 
 
 MessageText: TypeAlias = Annotated[str, BeforeValidator(_text)]
+PromiseText: TypeAlias = Annotated[str, BeforeValidator(_promise_text)]
 
 
 class SmsLanguageTable(TomlTable):
     """The texts in one language."""
 
-    receipt: MessageText
-    new_promise: MessageText
+    receipt: PromiseText
+    new_promise: PromiseText
+    number_added: MessageText
 
 
 class SmsTextsTable(RootModel[dict[Annotated[str, AfterValidator(_language)], SmsLanguageTable]]):

@@ -41,7 +41,7 @@ PERSONAL: Final[tuple[PersonalColumns, ...]] = (
             **{"patient_kind": None, "patient_masked": None, "patient_number": None, "patient_index": None},
         },
     ),
-    PersonalColumns(callbacks.c.id, {"phone": "", "phone_mobile": False}),
+    PersonalColumns(callbacks.c.id, {"phone": "", "phone_mobile": False, "added_phone": None}),
     PersonalColumns(attempts.c.callback_id, {"note": None}),
     PersonalColumns(
         calls.c.callback_id,

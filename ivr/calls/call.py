@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+DIALPLAN_LANGUAGE: Final = "nb"
 LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
 LONGEST_SETTLE: Final = 1.6
 PACES: Final = 1.5  # how many of a caller's usual gaps between keys we wait for a surplus key
@@ -54,18 +55,20 @@ class Call:
         lengths: Mapping[str, float] | None = None,
         rescued_in: float = RESCUE_AFTER,
         recovered: bool = False,
+        unanswered: bool = False,
     ) -> None:
         """`sounds` is the prompt folder, under Asterisk's sounds folder, for the whole call.
 
         `lengths`: seconds of each prompt, by language and key («nb/welcome»). `rescued_in`: seconds left until the
         dialplan takes over the caller. `recovered`: another controller, or this one before a lost connection, started
-        the conversation.
+        the conversation. `unanswered`: the switchboard did not answer, and the dialplan has sent the caller back.
         """
         self.key = key
         self.department = department
         self.language = language
         self.caller = caller
         self.recovered = recovered
+        self.unanswered = unanswered
         self.may_leave = False
         """Whether Asterisk may still carry out our request to send the caller into the dialplan."""
         self.interrupted_at: IncompleteStep | None = None
@@ -75,7 +78,8 @@ class Call:
         """Whether to play a soft tone for each accepted key."""
         self._channel = channel
         self._rescue = RescueTimer(channel, gone=self.ended, left=rescued_in)
-        self._player = Player(channel, sounds=sounds, lengths={} if lengths is None else lengths, rescue=self._rescue)
+        self._lengths = {} if lengths is None else lengths
+        self._player = Player(channel, sounds=sounds, lengths=self._lengths, rescue=self._rescue)
         self._keys = KeyBuffer()
         self._recording: tuple[str, asyncio.Future[str]] | None = None  # name, and how it ended: done, lost, gone
         self._gone = False
@@ -98,6 +102,10 @@ class Call:
     def attended(self) -> bool:
         """Whether we stay until the end of the call. False while Asterisk finishes a confirmation by itself."""
         return self._player.attended
+
+    def has_prompt(self, prompt: str) -> bool:
+        """Whether a prompt is built, in the language of the call."""
+        return f"{self.language}/{prompt}" in self._lengths
 
     @contextmanager
     def at(self, step: IncompleteStep, *, before_keys: IncompleteStep | None = None) -> Iterator[None]:
@@ -246,8 +254,11 @@ class Call:
         self.ended()
 
     async def to_switchboard(self) -> None:
-        """Transfer the caller to the switchboard. This ends the conversation."""
-        await self._leave("switchboard", "s")
+        """Transfer the caller to the switchboard. This ends the conversation.
+
+        The extension is the language, in which the caller is spoken to if no one answers there.
+        """
+        await self._leave("switchboard", "s" if self.language == DIALPLAN_LANGUAGE else self.language)
 
     async def to_urgent_line(self) -> None:
         """Transfer the caller to the department's urgent line. This ends the conversation."""

@@ -44,6 +44,7 @@ RENEW_EVERY: Final = 2.0  # seconds
 STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 LATE_COMMANDS: Final = 20.0  # seconds in which Asterisk may still carry out a request that timed out
+UNANSWERED: Final = "unanswered"  # the dialplan's word for a caller whom the switchboard did not answer
 GRACE: Final = 5.0  # seconds for running confirmations when we stop: a callback is stored, its receipt sent
 LAST_WRITES: Final = 4.0
 
@@ -205,6 +206,7 @@ class Controller:
     def _begin(self, start: StasisStart, *, recovered: bool) -> None:
         if self._tasks is None or self._closing or self._is_served(start.channel_id):
             return
+        unanswered = start.args[3:4] == (UNANSWERED,)
         match start.args:
             case (department, language, presentation, *_):
                 withheld = presentation.startswith("prohib") or presentation == "unavailable"
@@ -222,6 +224,7 @@ class Controller:
             lengths=self._lengths(),
             rescued_in=0.0 if recovered else RESCUE_AFTER,
             recovered=recovered,
+            unanswered=unanswered,
         )
         active = _ActiveCall(call)
         self._active[start.channel_id] = active

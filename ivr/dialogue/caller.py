@@ -36,7 +36,8 @@ from ivr.dialogue.steps import (
     UrgentRequest,
     choose,
 )
-from ivr.prompts.keys import Prompt
+from ivr.dialogue.unanswered import register_unanswered
+from ivr.prompts.keys import Prompt, department_welcome
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,8 @@ async def request_callback(
     Transfers the caller to the switchboard if the callback could not be stored, if there is no number to call back, or
     if the caller asks for a person. Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
     """
-    call.language = department.languages[0]
+    if not call.unanswered:
+        call.language = department.languages[0]
     call.key_tone = department.key_tone
     context = CallContext(call, department, registration, callers, clock)
     rules = _Rules(
@@ -105,6 +107,9 @@ async def request_callback(
         choice=department.choice,
         recorder=recorder if department.recording else None,
     )
+    if call.unanswered:
+        await register_unanswered(context)
+        return
     try:
         if call.recovered:
             if await _receipt_again(context, rules):
@@ -203,17 +208,24 @@ async def _requested(context: CallContext, rules: _Rules) -> None:
 
 async def _opening(call: Call, rules: _Rules) -> IdentityNumber | None:
     """Play the welcome and ask for the identity number, if the department uses it. The choice is offered last."""
-    welcome = () if rules.welcomed else (Prompt.WELCOME, Prompt.EMERGENCY)
+    welcome = () if rules.welcomed else (_welcome(call), Prompt.EMERGENCY)
     if not rules.asks_identity:
         with call.at(IncompleteStep.WELCOME):
             await choose(
                 call, *welcome, *rules.offer, patience=FIRST_OFFER, lone=rules.lone(call.language, asking_identity=True)
             )
         return None
-    question = (*welcome, Prompt.ASK_IDENTITY, *rules.offer)
+    skip = () if rules.identity.required else (Prompt.SKIP_IDENTITY,)
+    question = (*welcome, Prompt.ASK_IDENTITY, *skip, *rules.offer)
     return await ask_identity(
         call, *question, rules=rules.identity, lone=rules.lone(call.language, asking_identity=True)
     )
+
+
+def _welcome(call: Call) -> str:
+    """Return the department's own welcome, or the general one where it has none."""
+    own = department_welcome(call.department)
+    return own if call.has_prompt(own) else Prompt.WELCOME
 
 
 async def _number_to_call(context: CallContext, lone: LoneKeys) -> PhoneNumber | None:

@@ -129,10 +129,21 @@ def full_standing_prompts(standing: Standing, department: Department, now: datet
     return [*prompts, _place(standing), Prompt.PAUSE, *callback_number_prompts(callback.phone), Prompt.PAUSE]
 
 
+def distant_standing_prompts(standing: Standing, department: Department, now: datetime) -> list[str]:
+    """Say the status to a caller on another phone than the callback's: only that it is there, and when we call.
+
+    The caller may be a stranger who knows someone's identity number, so no telephone number is said.
+    """
+    callback = standing.callback
+    if callback.promise.by <= now:
+        return [Prompt.ALREADY_ON_LIST, Prompt.RING_AGAIN_SOON, Prompt.PAUSE]
+    return [Prompt.ALREADY_ON_LIST, *_promise_announcement(callback.promise, department, now)]
+
+
 def brief_standing_prompts(standing: Standing) -> list[str]:
     """Say the status to a caller known by phone only, without times: someone else may be using the phone."""
     then = Prompt.RING_AGAIN_SOON if standing.tried_in_vain or standing.late else Prompt.WE_RING_AS_TOLD
-    return [Prompt.ALREADY_ON_LIST, then, Prompt.MAY_HANG_UP]
+    return [Prompt.ALREADY_ON_LIST, then]
 
 
 def _place(standing: Standing) -> str:

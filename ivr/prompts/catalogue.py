@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from desk.files.toml_files import read_text
 from desk.files.toml_lines import key_lines
 from desk.files.toml_models import Place, load_toml, refusal, suggestion, wrong
-from ivr.prompts.keys import OWN_ANSWER, all_keys
+from ivr.prompts.keys import OWN_ANSWER, all_keys, department_welcome
 
 _MISSING = "the catalogue of prompts is missing"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -96,6 +96,14 @@ def _language(value: object) -> object:
 PromptText: TypeAlias = Annotated[str, BeforeValidator(_text)]
 
 
+class DepartmentTable(BaseModel):
+    """[nb.departments.kirurgi]: what only the callers of one department hear."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    welcome: PromptText
+
+
 class PromptTexts(BaseModel):
     """[nb]: the texts of a language by key. [nb.fragments] has the parts of sentences."""
 
@@ -103,11 +111,17 @@ class PromptTexts(BaseModel):
     __pydantic_extra__: dict[str, PromptText] = Field(init=False)
 
     fragments: dict[str, PromptText] = {}
+    departments: dict[str, DepartmentTable] = {}
 
     @property
     def sentences(self) -> dict[str, str]:
         """The texts that are whole sentences."""
         return self.__pydantic_extra__
+
+    @property
+    def welcomes(self) -> dict[str, str]:
+        """The departments' welcomes, by the key that plays them."""
+        return {department_welcome(slug): table.welcome for slug, table in self.departments.items()}
 
     @model_validator(mode="after")
     def _each_key_once(self) -> Self:
@@ -157,7 +171,7 @@ def load_catalogue(path: Path) -> Catalogue:
     """Load the catalogue. Raises CatalogueError, with file, line and reason, when it is invalid or incomplete."""
     table = load_toml(path, CatalogueTable, CatalogueError, subject=_subject, missing=_MISSING)
     return Catalogue(
-        texts={language: each.sentences | each.fragments for language, each in table.languages.items()},
+        texts={language: each.sentences | each.fragments | each.welcomes for language, each in table.languages.items()},
         fragments={language: frozenset(each.fragments) for language, each in table.languages.items()},
         silences=table.silence,
         tones=table.tone,
@@ -167,7 +181,12 @@ def load_catalogue(path: Path) -> Catalogue:
 def catalogue_lines(path: Path) -> Mapping[tuple[str, str], int]:
     """Return the line of each (language, key) in a valid catalogue."""
     lines = key_lines(read_text(path, CatalogueError, missing=_MISSING))
-    return {(place[0], place[-1]): line for place, line in lines.items() if len(place) > 1}
+    return {(place[0], _key(place)): line for place, line in lines.items() if len(place) > 1}
+
+
+def _key(place: Place) -> str:
+    """Return the key of a prompt at this place in the file."""
+    return department_welcome(str(place[2])) if place[1:2] == ("departments",) and len(place) > 2 else str(place[-1])
 
 
 def _subject(place: Place) -> str:

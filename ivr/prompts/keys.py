@@ -48,6 +48,8 @@ class Prompt(StrEnum):
     YOUR_TURN = "your_turn"
     NEXT_IN_LINE = "next_in_line"
     AHEAD_MANY = "ahead_many"
+    OTHER_PERSON = "other_person"
+    NUMBER_ADDED = "number_added"
     CHANGE_OR_DECLINE = "change_or_decline"
     CONFIRM_DECLINE = "confirm_decline"
     DECLINED = "declined"
@@ -68,6 +70,7 @@ class Prompt(StrEnum):
     TO_SWITCHBOARD = "to_switchboard"
     # after errors, played by the dialplan or the controller
     LINE_UNANSWERED = "line_unanswered"
+    SWITCHBOARD_UNANSWERED = "switchboard_unanswered"
     SWITCHBOARD_UNAVAILABLE = "switchboard_unavailable"
     RESCUE = "rescue"
     RECOVERED = "recovered"
@@ -101,9 +104,17 @@ class Prompt(StrEnum):
 OWN_ANSWER = "answer_"
 """The prefix of operators' own prompts: answers to simple questions, named in departments.toml."""
 
+OWN_WELCOME = "welcome_"
+"""The prefix of a department's welcome, followed by its name in departments.toml."""
+
 
 MOST_AHEAD_COUNTED = 20
 """The highest position that is said as a number."""
+
+
+def department_welcome(slug: str) -> str:
+    """Key of a department's welcome: «Hei. Du har ringt kirurgisk poliklinikk ved …»"""
+    return f"{OWN_WELCOME}{slug}"
 
 
 def digit(value: int) -> str:

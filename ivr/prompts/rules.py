@@ -12,7 +12,7 @@ from pathlib import Path
 from desk.departments.departments import Department, Departments, Policy
 from desk.files.faults import FileFault
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.keys import OWN_ANSWER
+from ivr.prompts.keys import OWN_ANSWER, department_welcome
 
 _BEFORE = {
     "nb": r"klokken|klokka|kl\.?|innen|før|senest|etter|fra",
@@ -74,6 +74,28 @@ def missing_answers(
         for topic, key in (department.choice.answers if department.choice else {}).items()
         for language in department.languages
         if language in catalogue.languages and key not in catalogue.keys(language)
+    ]
+
+
+def missing_welcomes(
+    file: str,
+    catalogue: Catalogue,
+    departments: Departments,
+    lines: Mapping[tuple[str, ...], int],
+    *,
+    production: bool,
+) -> list[FileFault]:
+    """Find departments whose callers would not hear whom they have called. A fault in production, else a note."""
+    return [
+        FileFault(
+            file,
+            lines.get((department.slug,)),
+            f"[{department.slug}] the catalogue has no [{language}.departments.{department.slug}] welcome",
+            note=not production,
+        )
+        for department in departments.all()
+        for language in department.languages
+        if language in catalogue.languages and department_welcome(department.slug) not in catalogue.keys(language)
     ]
 
 

@@ -8,6 +8,7 @@ from desk.callbacks.model import CallKey
 from ivr.asterisk.errors import AriError, ChannelGone
 from ivr.calls.call import Call, CallerId
 from ivr.calls.playback import HOLD, HOLD_SECONDS, KEY_TONE
+from ivr.prompts.keys import OWN_WELCOME
 
 PREFIX = "sound:innringing/"
 
@@ -31,7 +32,10 @@ class Lengths(Mapping[str, float]):
         self._channel = channel
 
     def __getitem__(self, name: str) -> float:
-        return self._channel.duration(name.partition("/")[2])
+        prompt = name.partition("/")[2]
+        if prompt.startswith(OWN_WELCOME) and prompt not in self._channel.durations:
+            raise KeyError(name)
+        return self._channel.duration(prompt)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._channel.durations)

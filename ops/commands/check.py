@@ -101,7 +101,7 @@ def faults(
     except CatalogueError as error:
         found.append(FileFault(shown(error.file, root), error.line, error.reason))
     if catalogue:
-        found += _texts(departments_file, prompts_dir, catalogue, departments, root)
+        found += _texts(departments_file, prompts_dir, catalogue, departments, root, production)
         found += _sounds(prompts_dir, departments, root, production)
     found += _sms(prompts_dir, departments, root)
     if len(departments):
@@ -189,13 +189,19 @@ def _read(file: Path) -> str:
 
 
 def _texts(
-    departments_file: Path, prompts_dir: Path, catalogue: Catalogue, departments: Departments, root: Path
+    departments_file: Path,
+    prompts_dir: Path,
+    catalogue: Catalogue,
+    departments: Departments,
+    root: Path,
+    production: bool,
 ) -> list[FileFault]:
     file = rules.texts_file(prompts_dir)
     places = key_lines(_read(departments_file)) if len(departments) else {}
     return [
         *rules.missing_languages(shown(departments_file, root), catalogue, departments, places),
         *rules.missing_answers(shown(departments_file, root), catalogue, departments, places),
+        *rules.missing_welcomes(shown(departments_file, root), catalogue, departments, places, production=production),
         *rules.contradictions(shown(file, root), catalogue, catalogue_lines(file), departments),
     ]
 

@@ -242,3 +242,27 @@ async def test_reason_of_an_ended_call_is_kept_despite_a_later_hang_up(desk: Cal
         (WhyEnded.ASKED_FOR_PERSON, step, phone(1)),
         (WhyEnded.NO_NUMBER, step, None),
     ]
+
+
+async def test_call_from_another_phone_is_marked_and_adds_its_number(desk: CallbackServices) -> None:
+    await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    standing = await desk.repeat_callers.rang_again(CALLER, call(2), "kirurgi", person(1), phone(2))
+    assert standing and standing.known_person and not standing.own_phone
+    changed = await desk.repeat_callers.add_phone(CALLER, call(2), phone(3))
+    assert (changed.phone, changed.added_phone) == (phone(1), phone(3).e164)
+    history = await desk.lists.history(SYSTEM, changed.id)
+    assert [each.details.get("other_phone") for each in history if each.event in ("rang_again", "phone_added")] == [
+        True,
+        True,
+    ]
+
+
+async def test_someone_else_on_the_same_phone_gets_a_callback_of_their_own(desk: CallbackServices) -> None:
+    first = await desk.registration.register(CALLER, call(1), "kirurgi", None, phone(1))
+    standing = await desk.repeat_callers.rang_again(CALLER, call(2), "kirurgi", None, phone(1))
+    assert standing and standing.callback.id == first.callback.id
+    for _ in range(2):  # the same call again changes nothing
+        other = await desk.registration.register(CALLER, call(2), "kirurgi", None, phone(1), another=True)
+        assert other.callback.id != first.callback.id
+    third = await desk.repeat_callers.rang_again(CALLER, call(3), "kirurgi", None, phone(1))
+    assert third and third.callback.id == first.callback.id

@@ -62,16 +62,17 @@ async def test_repeated_registration_of_a_call_changes_nothing(desk: CallbackSer
     assert [await count(database, table) for table in ("callbacks", "calls", "history", "promises")] == [1, 1, 1, 1]
 
 
-async def test_repeat_call_raises_the_count_and_stores_the_newest_phone(desk: CallbackServices) -> None:
+async def test_repeat_call_raises_the_count_and_adds_another_phone(desk: CallbackServices) -> None:
     first = await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
     again = await desk.registration.register(CALLER, call(2), "kirurgi", person(1), phone(2))
     assert not again.created
     assert again.callback.id == first.callback.id
-    assert (again.callback.call_count, again.callback.phone, again.callback.version) == (2, phone(2), 2)
+    assert (again.callback.call_count, again.callback.phone) == (2, phone(1))
+    assert again.callback.added_phone == phone(2).e164
     assert again.callback.promise == first.callback.promise
     history = await desk.lists.history(SYSTEM, first.callback.id)
-    assert history[-1].event == "rang_again"
-    assert history[-1].details == {"call_count": 2, "other_phone": True}
+    assert [each.event for each in history[-2:]] == ["rang_again", "phone_added"]
+    assert history[-2].details == {"call_count": 2, "other_phone": True}
 
 
 async def test_phone_identifies_a_caller_without_identity_number(desk: CallbackServices) -> None:

@@ -155,7 +155,13 @@ def test_departments_file_in_the_wrong_encoding_is_reported(root: Path) -> None:
 
 BROKEN_TEXTS = [
     ("bad TOML", 'digit_7 = "sju"', 'digit_7 = "sju', "this is not TOML", "digit_7"),
-    ("missing prompt", 'welcome = "Velkommen', 'velkommen = "Velkommen', "[nb] lacks welcome", "[nb]"),
+    (
+        "missing prompt",
+        'emergency = "Er det',
+        'emergncy = "Er det',
+        "[nb] lacks emergency",
+        "[nb]",
+    ),
     ("unknown prompt", 'digit_7 = "sju"', 'digit_7 = "sju"\ndigt_7 = "sju"', "did you mean «digit_7»?", "digit_8"),
     ("no words", 'digit_7 = "sju"', 'digit_7 = ""', "digit_7 has no text", "digit_7"),
     ("a placeholder", '"Du kan legge på nå."', '"Du kan legge på, {navn}."', "holds «{navn}»", "may_hang_up ="),
@@ -244,12 +250,12 @@ def test_studio_recording_is_accepted(root: Path, monkeypatch: pytest.MonkeyPatc
 BROKEN_SMS = [
     ("no promise", "ringer deg {when}", "ringer deg", "does not say when we ring: put {when} into it", "receipt = "),
     ("another placeholder", "fra {number}", "fra {nummer}", "holds «{nummer}», which nothing fills in", "receipt = "),
-    ("quotation marks", "på nytt.", "på nytt 👍.", "holds «👍», which a text message can't carry", "receipt = "),
-    ("three messages", "på nytt.", "på nytt. " + "Vel møtt. " * 25, "takes 3 messages when filled in", "receipt = "),
+    ("quotation marks", "Ring oss.", "Ring oss 👍.", "holds «👍», which a text message can't carry", "receipt = "),
+    ("three messages", "Ring oss.", "Ring oss. " + "Vel møtt. " * 25, "takes 3 messages when filled in", "receipt = "),
     (
         "the clinic's name",
-        "på nytt.",
-        "på nytt. Poliklinikk",
+        "Ring oss.",
+        "Poliklinikk",
         "says «poliklinikk», which identifies [kirurgi]",
         "receipt = ",
     ),

@@ -11,7 +11,18 @@ from desk.database.errors import StorageUnavailable
 from desk.departments.errors import DepartmentNotFound
 from desk.numbers.phone_number import parse_phone
 from desk.paths import ROOT
-from ivr.dialogue import caller, identity, phone, receipt, recording, second_call, simple_questions, speech, steps
+from ivr.dialogue import (
+    caller,
+    identity,
+    phone,
+    receipt,
+    recording,
+    second_call,
+    simple_questions,
+    speech,
+    steps,
+    unanswered,
+)
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import (
@@ -120,10 +131,10 @@ async def test_digits_that_cannot_become_a_number_are_asked_for_again() -> None:
 async def test_silence_twice_continues_without_an_identity_number() -> None:
     world = World()
     await world.ring()
-    assert world.prompts == [*OPENING, "no_keys", *AGAIN, *RECEIPT]
+    assert world.prompts == [*OPENING, "skip_identity", "no_keys", *AGAIN, *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
     seconds = {prompt: second for second, prompt in world.caller.heard}
-    assert seconds["no_keys"] - seconds["ask_identity"] == pytest.approx(1 + 8)
+    assert seconds["no_keys"] - seconds["ask_identity"] == pytest.approx(1 + 1 + 8)
     assert seconds["received"] - seconds["skip_identity"] == pytest.approx(1 + 12 + COMMIT_SECONDS)
 
 
@@ -319,7 +330,7 @@ async def test_doubled_key_is_left_out(place: int, gap: float) -> None:
 
 def test_every_prompt_is_played_somewhere() -> None:
     """By a dialogue, the controller or the dialplan. A prompt that is never played should not be recorded."""
-    modules = (caller, identity, phone, receipt, recording, second_call, simple_questions, speech, steps)
+    modules = (caller, identity, phone, receipt, recording, second_call, simple_questions, speech, steps, unanswered)
     sources = "".join(inspect.getsource(module) for module in modules)
     files = ("dialplan/extensions.conf", "ivr/calls/controller.py", "ivr/calls/playback.py")
     elsewhere = "".join((ROOT / file).read_text("utf-8") for file in files)

@@ -26,6 +26,7 @@ ANSWERS = {Topic.ADDRESS: "welcome", Topic.HOURS: "recovered"}  # any prompts wi
 ASKING = replace(KIRURGI, choice=Choice(answers=MappingProxyType(ANSWERS)))
 URGENT = replace(KIRURGI, choice=Choice(urgent=True))
 OFFER = ["offer_questions", "topic_address", "topic_hours", "press_five"]
+FIRST_OFFER = ["skip_identity", *OFFER]
 ANSWERED = ["welcome", "pause", "recovered", "pause", "still_ring"]
 AGAIN = ["ask_identity_slow", "skip_identity"]
 
@@ -35,7 +36,7 @@ async def test_choice_is_announced_after_the_request_and_a_keyed_number_is_accep
     world = World(department=ASKING)
     world.caller.answers("press_five", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *RECEIPT]
+    assert world.prompts == [*OPENING, *FIRST_OFFER, *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
@@ -46,14 +47,14 @@ async def test_single_five_plays_the_answers_and_two_ends_the_call() -> None:
     world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
-    assert world.caller.heard[7][0] == pytest.approx(6 + 4)
+    assert world.prompts == [*OPENING, *FIRST_OFFER, "confirm_choice", *ANSWERED, "goodbye"]
+    assert world.caller.heard[8][0] == pytest.approx(7 + 4)
     assert world.stored is None
     assert world.desk.ended == [(IncompleteStep.QUESTIONS, WhyEnded.ANSWERED, OWN_NUMBER)]
     assert not world.hung_up
 
 
-@pytest.mark.parametrize("second", [12.5, 15.5, 20.0])  # in the answers, in the question, in the silence after it
+@pytest.mark.parametrize("second", [14.5, 17.5, 19.0])  # in the answers, in the question, in the silence after it
 @on_virtual_time
 async def test_hang_up_during_or_after_the_answers_counts_as_answered(second: float) -> None:
     world = World(department=ASKING)
@@ -74,7 +75,7 @@ async def test_one_returns_to_the_request_without_repeating_welcome_or_choice() 
     world.caller.answers("ask_identity", "")
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "ask_identity", *RECEIPT]
+    assert world.prompts == [*OPENING, *FIRST_OFFER, "confirm_choice", *ANSWERED, "ask_identity", *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
     assert world.desk.ended == []
 
@@ -85,8 +86,8 @@ async def test_silence_after_the_answers_returns_to_the_request() -> None:
     world.caller.answers("press_five", "5")
     world.caller.answers("confirm_choice", "5")
     await world.ring()
-    silent = ["ask_identity", "no_keys", *AGAIN]
-    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, *silent, *RECEIPT]
+    silent = ["ask_identity", "skip_identity", "no_keys", *AGAIN]
+    assert world.prompts == [*OPENING, *FIRST_OFFER, "confirm_choice", *ANSWERED, *silent, *RECEIPT]
     assert world.stored == (None, OWN_NUMBER)
 
 
@@ -97,7 +98,7 @@ async def test_double_press_does_not_answer_the_question() -> None:
     world.caller.answers("confirm_choice", "555")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
+    assert world.prompts == [*OPENING, *FIRST_OFFER, "confirm_choice", *ANSWERED, "goodbye"]
 
 
 @on_virtual_time
@@ -120,7 +121,7 @@ async def test_answers_play_while_the_database_is_down() -> None:
     world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
+    assert world.prompts == [*OPENING, *FIRST_OFFER, "confirm_choice", *ANSWERED, "goodbye"]
 
 
 @on_virtual_time
@@ -131,7 +132,16 @@ async def test_choice_is_offered_again_at_the_slower_try() -> None:
     world.caller.answers("confirm_choice", "5")
     world.caller.answers("still_ring", "2")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, "identity_wrong", *AGAIN, *OFFER, "confirm_choice", *ANSWERED, "goodbye"]
+    assert world.prompts == [
+        *OPENING,
+        *FIRST_OFFER,
+        "identity_wrong",
+        *AGAIN,
+        *OFFER,
+        "confirm_choice",
+        *ANSWERED,
+        "goodbye",
+    ]
 
 
 @on_virtual_time
@@ -145,10 +155,10 @@ async def test_choice_is_offered_in_english_too() -> None:
     await world.ring()
     assert world.prompts == [
         *OPENING,
-        *OFFER,
+        *FIRST_OFFER,
         "confirm_language",
         *OPENING,
-        *OFFER,
+        *FIRST_OFFER,
         "confirm_choice",
         *ANSWERED,
         "goodbye",
@@ -188,7 +198,7 @@ async def test_five_after_the_receipt_is_no_choice() -> None:
     world.caller.answers("press_five", IDENTITY)
     world.caller.answers("change_number", "5")
     await world.ring()
-    assert world.prompts == [*OPENING, *OFFER, *RECEIPT, "change_number"]
+    assert world.prompts == [*OPENING, *FIRST_OFFER, *RECEIPT, "change_number"]
 
 
 @on_virtual_time
@@ -197,7 +207,7 @@ async def test_urgent_line_is_reached_by_its_key() -> None:
     world.caller.answers("offer_urgent", "5")
     world.caller.answers("confirm_choice", "5")
     await world.ring()
-    assert world.prompts == [*OPENING, "offer_urgent", "confirm_choice", "to_urgent_line"]
+    assert world.prompts == [*OPENING, "skip_identity", "offer_urgent", "confirm_choice", "to_urgent_line"]
     assert world.caller.left_to == ("urgent-line", "kirurgi")
     assert world.desk.ended == [(IncompleteStep.IDENTITY, WhyEnded.URGENT, OWN_NUMBER)]
 
@@ -222,7 +232,7 @@ async def test_open_callback_does_not_delay_the_urgent_line_after_an_identity_nu
     world.caller.answers("change_or_decline", "5")
     world.caller.answers("confirm_choice", "5")
     await world.ring()
-    assert world.prompts[4] == "already_on_list"
+    assert world.prompts[5] == "already_on_list"
     assert world.prompts[-3:] == ["change_or_decline", "confirm_choice", "to_urgent_line"]
     assert world.caller.left_to == ("urgent-line", "kirurgi")
 

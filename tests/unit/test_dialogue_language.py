@@ -74,7 +74,7 @@ async def test_silent_caller_hears_of_the_other_languages() -> None:
     world.caller.answers("ask_identity", "")
     world.caller.answers("ask_identity", IDENTITY)
     await world.ring()
-    offers = ["no_keys", *AGAIN, "other_language", "other_norwegian"]
+    offers = ["skip_identity", "no_keys", *AGAIN, "other_language", "other_norwegian"]
     assert world.prompts == [*OPENING, *offers, "confirm_norwegian", *OPENING, *RECEIPT]
     assert world.call.language == "nn"
 

@@ -16,6 +16,7 @@ from tests.support.phone.dialogue import (
     OPENING,
     OTHER_NUMBER,
     OWN_DIGITS,
+    OWN_NUMBER,
     RECEIPT,
     TODAY_BY_15,
     World,
@@ -46,9 +47,9 @@ async def test_known_repeat_caller_hears_status_and_may_hang_up() -> None:
 @on_virtual_time
 async def test_repeat_caller_by_phone_alone_does_not_hear_when() -> None:
     world = known(known_person=False)
-    world.caller.answers("may_hang_up", "22", after=0.2)
+    world.caller.answers("other_person", "2", after=0.2)
     await world.ring()
-    assert world.prompts == [*OPENING, "already_on_list", "we_ring_as_told", "may_hang_up"]
+    assert world.prompts == [*OPENING, "already_on_list", "we_ring_as_told", "other_person"]
     assert world.callers.cancelled == 0
 
 
@@ -57,7 +58,7 @@ async def test_repeat_caller_by_phone_alone_does_not_hear_when() -> None:
 async def test_repeat_caller_by_phone_alone_hears_we_call_again_soon_after_a_missed_attempt(change: str) -> None:
     world = known(known_person=False, **{change: True})
     await world.ring()
-    assert world.prompts == [*OPENING, "already_on_list", "ring_again_soon", "may_hang_up"]
+    assert world.prompts == [*OPENING, "already_on_list", "ring_again_soon", "other_person"]
 
 
 @on_virtual_time
@@ -204,3 +205,41 @@ async def test_call_resumed_after_cancelling_hears_the_cancellation() -> None:
     world.callers.already(is_new_call=False, callback=replace(world.callers.standing.callback, status=Status.CLOSED))
     await world.ring()
     assert world.prompts == [*OPENING, "declined"]
+
+
+@on_virtual_time
+async def test_another_person_on_the_same_phone_gets_a_callback_too() -> None:
+    world = known(known_person=False)
+    world.caller.answers("other_person", "1")
+    await world.ring()
+    assert world.prompts == [*OPENING, "already_on_list", "we_ring_as_told", "other_person", *RECEIPT]
+    assert world.stored == (None, OWN_NUMBER)
+    assert world.desk.another
+
+
+DISTANT = ["already_on_list", *TODAY_BY_15, "change_number"]
+
+
+@pytest.mark.parametrize(("number", "withheld"), [("+4768050777", False), (None, True)])
+@on_virtual_time
+async def test_caller_on_another_phone_hears_only_the_time(number: str | None, withheld: bool) -> None:
+    world = World(number=number, withheld=withheld)
+    world.callers.already(own_phone=False)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("change_number", "2")
+    await world.ring()
+    assert world.prompts == [*OPENING, *DISTANT]
+    assert "ring_number" not in world.prompts
+    assert (world.callers.cancelled, world.callers.changed_to, world.callers.added) == (0, [], [])
+
+
+@on_virtual_time
+async def test_number_given_on_another_phone_is_added_and_not_read_back() -> None:
+    world = World(number="+4768050777")
+    world.callers.already(own_phone=False)
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("change_number", "1")
+    world.caller.answers("ask_phone", OTHER_NUMBER)
+    await world.ring()
+    assert world.prompts == [*OPENING, *DISTANT, "ask_phone", "number_added", "may_hang_up"]
+    assert (world.callers.changed_to, world.callers.added) == ([], [f"+47{OTHER_NUMBER}"])

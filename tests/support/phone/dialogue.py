@@ -75,6 +75,7 @@ class FakeDesk:
     committed_at: float | None = None
     ended: list[tuple[IncompleteStep, WhyEnded, str | None]] = field(default_factory=list)
     kept_identity: str | None = None
+    another: bool = False
     stored_before: RegistrationResult | None = None  # what this call stored before it was recovered
 
     async def find_registration(self, by: Actor, call: CallKey) -> RegistrationResult | None:
@@ -108,12 +109,14 @@ class FakeDesk:
         phone: PhoneNumber,
         *,
         language: str = "nb",
+        another: bool = False,
     ) -> RegistrationResult:
         await asyncio.sleep(COMMIT_SECONDS)
+        self.another = another
         if self.failing:
             raise self.failing
         self.registered.append((call, department, patient, phone, language))
-        self.committed_at = asyncio.get_running_loop().time()
+        self.committed_at = self.committed_at or asyncio.get_running_loop().time()
         created = self.open is None
         if self.open:
             self.open = replace(self.open, call_count=self.open.call_count + 1, phone=phone)
@@ -157,6 +160,7 @@ class FakeCallers:
     asked: list[tuple[str | None, str | None, str]] = field(default_factory=list)
     cancelled: int = 0
     changed_to: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
     failing: DeskError | None = None
 
     async def rang_again(
@@ -180,6 +184,13 @@ class FakeCallers:
         self.cancelled += 1
         reason = ClosedReason.CANCELLED_BY_CALLER
         return replace(self.standing.callback, status=Status.CLOSED, closed_reason=reason)
+
+    async def add_phone(self, by: Actor, call: CallKey, phone: PhoneNumber) -> Callback:
+        if self.failing:
+            raise self.failing
+        assert self.standing
+        self.added.append(phone.e164)
+        return replace(self.standing.callback, added_phone=phone.e164)
 
     async def change_phone(self, by: Actor, call: CallKey, phone: PhoneNumber) -> Callback:
         if self.failing:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import dropwhile
 from typing import Any
 
 from desk.clock import OSLO
@@ -150,7 +151,8 @@ async def promise_heard_is_stored(caller: Caller, callback: dict[str, Any], *, a
     words = [heard.key for heard in found]
     assert "from_number" in words, words
     before = words[: words.index("from_number")]
-    told = before[before.index("we_ring") + 1 :] if "we_ring" in before else before
+    told = list(dropwhile(lambda word: not word.startswith(("today_", "tomorrow_", "weekday_")), before))
+    told = told if after == "received" else before[before.index("we_ring") + 1 :]
     by, when = spoken_time(told, datetime.fromisoformat(callback["created_at"]))
     stored = datetime.fromisoformat(callback["promise"]["by"])
     assert when == stored.astimezone(OSLO), (told, callback["promise"])

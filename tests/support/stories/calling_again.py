@@ -12,21 +12,38 @@ from tests.support.phone.floor import (
 from tests.support.synthetic import synthetic_identity
 
 
-async def the_same_person_from_another_phone_changes_the_number(floor: Floor) -> None:
+async def the_same_person_from_another_phone_adds_a_number(floor: Floor) -> None:
+    """The status names no number, since it may be a stranger's call."""
     await floor.registers("+4768050207", 207)
     async with floor.rings("+4768050208") as caller:
         await caller.hears(*OPENING)
         await caller.keys(synthetic_identity(207))
-        await caller.hears("change_or_decline")
+        await caller.hears("change_number")
         await caller.keys("1")
         await caller.hears("ask_phone")
         await caller.keys("68050208")
         heard = await to_the_end(caller)
-    assert in_order(heard, "already_on_list", "change_or_decline", "ask_phone", "ring_number", "may_hang_up")
-    assert "received" not in heard
-    callback = await floor.callback("+4768050208")
+    assert in_order(heard, "already_on_list", "change_number", "ask_phone", "number_added", "may_hang_up")
+    assert not {"received", "change_or_decline"} & set(heard)
+    callback = await floor.callback("+4768050207")
     assert (callback["call_count"], callback["patient"]) == (2, masked(207))
-    assert await floor.callbacks("+4768050207") == []
+    assert callback["added_phone"] == "+4768050208"
+    assert await floor.callbacks("+4768050208") == []
+
+
+async def another_person_on_the_same_phone_gets_a_callback(floor: Floor) -> None:
+    await floor.registers("+4768050246", 246)
+    async with floor.rings("+4768050246") as caller:
+        await caller.hears("ask_identity")
+        await caller.keys("#")
+        await caller.hears("confirm_skip")
+        await caller.keys("#")
+        await caller.hears("other_person")
+        await caller.keys("1")
+        heard = await to_the_end(caller)
+    assert in_order(heard, "already_on_list", "other_person", "received", "change_number")
+    both = await floor.callbacks("+4768050246")
+    assert sorted(each["patient"] is None for each in both) == [False, True]
 
 
 async def repeat_caller_needs_no_call_after_confirmation(floor: Floor) -> None:
@@ -66,7 +83,7 @@ async def caller_known_by_phone_alone_hears_no_details(floor: Floor) -> None:
         await caller.hears("confirm_skip")
         await caller.keys("#")
         heard = await to_the_end(caller)
-    assert heard[-3:] == ["already_on_list", "we_ring_as_told", "may_hang_up"]
+    assert heard[-3:] == ["already_on_list", "we_ring_as_told", "other_person"]
     assert "change_or_decline" not in heard
     assert (await floor.callback("+4768050214"))["call_count"] == 2
 
@@ -124,7 +141,8 @@ async def caller_who_was_reached_is_registered_again(floor: Floor) -> None:
 
 
 STORIES: tuple[Story, ...] = (
-    the_same_person_from_another_phone_changes_the_number,
+    the_same_person_from_another_phone_adds_a_number,
+    another_person_on_the_same_phone_gets_a_callback,
     repeat_caller_needs_no_call_after_confirmation,
     silence_at_the_confirmation_keeps_the_callback,
     caller_known_by_phone_alone_hears_no_details,
