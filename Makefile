@@ -4,12 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Test processes side by side: more than two cores can do, since tests wait for sounds and servers more than they count.
 PROCESSES ?= 3
-# Where the check of plain English is enforced; `python -m ops.machine.prose --report` counts what is left elsewhere.
-PLAIN := ivr ops/machine ops/softphone api/web/middleware \
-	desk/access desk/audit desk/database desk/departments desk/dials desk/files desk/history desk/idempotency \
-	desk/key_rotation desk/ledger desk/limits desk/logging desk/messages desk/numbers desk/privacy desk/promises desk/recordings \
-	desk/schema desk/settings desk/vault desk/wire.py \
-	dialplan docker prompts Makefile pyproject.toml README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/decisions
 export INNRINGING_ENVIRONMENT ?= demo
 
 .PHONY: run test unit check docs bench chaos up down clean venv bench-venv tree images identity-provider
@@ -28,7 +22,7 @@ check: venv ## style, types, layers, plain English, lengths and class names, the
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m ops.machine.prose $(PLAIN)
+	$(BIN)/python -m ops.machine.prose
 	$(BIN)/python -m ops.machine.shape
 	$(BIN)/innringing check
 	@$(BIN)/python -m ops.machine.dependency_audit

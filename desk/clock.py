@@ -5,11 +5,11 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 OSLO = ZoneInfo("Europe/Oslo")
-"""The wall clock of every Norwegian hospital: opening hours and promises are told in it, instants are stored in UTC."""
+"""The wall clock of every Norwegian hospital: opening hours and promises are in it; instants are stored in UTC."""
 
 
 class Clock(Protocol):
-    """Anything that tells the time."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
         """The present instant, aware, in UTC."""

@@ -174,12 +174,12 @@ async def extend(id: CallbackPath, body: ExtendIn, access: Worker) -> Response:
     responses=problems(NOT_FOUND, CONFLICT),
 )
 @audited(AuditAction.CHANGE_PROMISE)
-async def promise_anew(id: CallbackPath, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
+async def promise_again(id: CallbackPath, body: PromiseIn, access: Worker, once: Idempotent) -> Response:
     """Make a new promise and notify the patient by SMS. Earlier promises stay in the ledger."""
 
     async def work(by: Actor | Unit) -> Answer:
         edits = access.services.callbacks.edits
-        given = await edits.promise_anew(by, id, by=body.by, fence=body.fence, sms=body.sms)
+        given = await edits.promise_again(by, id, by=body.by, fence=body.fence, sms=body.sms)
         out = PromisedCallback.of(given.callback, sms_queued=given.sms_queued)
         return answered(out, version=given.callback.version, of=given.callback.department)
 

@@ -145,7 +145,7 @@ class CallbackEdits(CallbackService):
         return Transfer(transferred, kept, sent_from=callback.department)
 
     @unit_of_work
-    async def promise_anew(
+    async def promise_again(
         self, unit: Unit, id: CallbackId, *, by: datetime | None, fence: int | None, sms: bool
     ) -> NewPromise:
         """Give an open callback a new promise: `by` that moment, or by the rules as of now.

@@ -1,6 +1,6 @@
-"""Callbacks in the database: what only they have, beside their inquiries, and their attempts.
+"""Callbacks in the database: the columns that inquiries don't have, and the attempts.
 
-A callback's row is changed only while its inquiry is locked, and read after that, so what is read is the newest.
+A callback's row is changed only while its inquiry is locked, so a row read after locking is the newest.
 """
 
 from collections.abc import Sequence

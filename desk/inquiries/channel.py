@@ -1,4 +1,4 @@
-"""What a channel tells the inquiries room about itself, so that claims and lists are written once for all channels."""
+"""What the inquiries room needs to know about a channel, so that claims and lists are written once for all channels."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ def first_in_line(conditions: list[ColumnElement[bool]], limit: Any) -> Select[A
 
 
 def still_waits() -> ColumnElement[bool]:
-    """The condition that a selected row is free when it is claimed, whoever has changed it meanwhile."""
+    """The condition that a selected row is still free when it is claimed: another agent may have taken it."""
     return c.status == Status.WAITING.value
 
 

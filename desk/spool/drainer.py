@@ -50,7 +50,7 @@ class Drainer:
     async def drain(self) -> int:
         """Store every waiting entry, and return how many. Raises StorageUnavailable, SpoolUnavailable.
 
-        An entry that cannot be read, or that the desk refuses for good, is set aside and reported, and the next ones
+        An entry that cannot be read, or that the desk refuses permanently, is set aside and reported, and the next ones
         go on.
         """
         stored = 0

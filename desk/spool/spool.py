@@ -65,7 +65,7 @@ class Spool:
     async def add(self, kind: str, at: datetime, data: Mapping[str, Any]) -> None:
         """Store an entry on disk. Raises SpoolUnavailable when that fails or takes longer than two seconds.
 
-        After a failure the entry may be there all the same, so whoever stores it must allow for a second one.
+        After a failure the entry may be there all the same, so the caller must allow for a second one.
         """
         name = self._new_name()
         text = json.dumps({"kind": kind, "at": at.astimezone(UTC).isoformat(), "data": data}, ensure_ascii=False)

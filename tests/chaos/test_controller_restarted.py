@@ -30,7 +30,7 @@ async def test_caller_in_a_long_prompt_hears_the_successor_and_not_the_rest_of_t
         assert heard[heard.index("recovered") + 1] == "ask_identity", "straight to the question"
 
 
-async def test_caller_who_is_registered_hears_the_receipt_once_more_and_has_one_callback(
+async def test_caller_who_is_registered_hears_the_receipt_again_and_has_one_callback(
     prompts: None, tmp_path: Path
 ) -> None:
     with running_system(tmp_path) as system:

@@ -1,4 +1,4 @@
-"""A planned stop of the phone door: callers stay on the line, and a receipt that has begun is heard to its end."""
+"""A planned stop of the phone door: callers stay on the line, and a receipt that has started is heard to its end."""
 
 import asyncio
 from pathlib import Path

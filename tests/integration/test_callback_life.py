@@ -55,7 +55,7 @@ class Life:
 
 
 class CallbackLife(RuleBasedStateMachine):
-    """`desk` and `errands` act, and `lives` holds the expected result."""
+    """`desk` and `edits` act, and `lives` holds the expected result."""
 
     loop: asyncio.Runner
     database: Database
@@ -68,7 +68,7 @@ class CallbackLife(RuleBasedStateMachine):
         self.desk = callback_services(
             database=self.database, departments=lambda: departments, vault=vault, clock=self.clock, lease=LEASE
         )
-        self.errands = self.desk.edits
+        self.edits = self.desk.edits
         self.lives: dict[str, Life] = {}
         self.calls = itertools.count()
         self.closures: dict[str, list[tuple[datetime, datetime]]] = {"kirurgi": [], "hjerte": []}
@@ -125,7 +125,7 @@ class CallbackLife(RuleBasedStateMachine):
     def rings(self, person_: int, department: str, booked: bool) -> None:
         there = self.open_of(person_, department)
         if booked:
-            got = self.do(self.errands.book(as_agent("kari"), department, person(person_), phone(person_)))
+            got = self.do(self.edits.book(as_agent("kari"), department, person(person_), phone(person_)))
         else:
             key = call(next(self.calls))
             got = self.do(self.desk.registration.register(CALLER, key, department, person(person_), phone(person_)))
@@ -234,7 +234,7 @@ class CallbackLife(RuleBasedStateMachine):
         elif not refusals and self.open_of(life.person, to):
             refusals = (AlreadyOpenThere,)
         before = self.loop.run(self.desk.lists.get(SYSTEM, id)).promise
-        sent = self.do(self.errands.transfer(as_agent(agent), id, to, keep_promise=keep, fence=None), *refusals)
+        sent = self.do(self.edits.transfer(as_agent(agent), id, to, keep_promise=keep, fence=None), *refusals)
         if sent:
             can = before.by > self.clock.now() and not self.closed(to, max(before.from_, self.clock.now()))
             assert sent.promise_kept is (keep and can)
@@ -248,7 +248,7 @@ class CallbackLife(RuleBasedStateMachine):
         refusals = self.to_touch(life, agent)
         if not refusals and life.status in (Status.CLOSED, Status.UNREACHABLE):
             refusals = (IllegalMove,)
-        if self.do(self.errands.promise_anew(as_agent(agent), id, by=None, fence=None, sms=True), *refusals):
+        if self.do(self.edits.promise_again(as_agent(agent), id, by=None, fence=None, sms=True), *refusals):
             self.end_lease(life)
 
     @rule(department=SLUGS, hours=st.tuples(st.integers(-3, 30), st.integers(1, 60)))

@@ -156,7 +156,7 @@ async def test_promise_heard_from_the_spool_stands_where_the_open_one_was_later(
     reception: Reception, desk: CallbackServices, drainer: Drainer, clock: FakeClock, migrated_url: str
 ) -> None:
     first = (await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))).callback
-    await desk.edits.promise_anew(
+    await desk.edits.promise_again(
         as_agent("kari"), first.id, by=first.promise.by + timedelta(days=1), fence=None, sms=False
     )
     async with locked(migrated_url):

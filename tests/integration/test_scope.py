@@ -42,7 +42,7 @@ class House:
 
     database: Database
     desk: CallbackServices
-    errands: CallbackEdits
+    edits: CallbackEdits
     dials: Dials
     ledger: Ledger
     recordings: Recordings
@@ -86,13 +86,13 @@ OF_A_CALLBACK: dict[str, Ask] = {
         as_agent("kari", scope), it.id, ClosedReason.OTHER, fence=1
     ),
     "Outcomes.reopen": lambda on, it, scope: on.desk.outcomes.reopen(as_agent("kari", scope), it.id),
-    "CallbackEdits.amend": lambda on, it, scope: on.errands.amend(
+    "CallbackEdits.amend": lambda on, it, scope: on.edits.amend(
         as_agent("kari", scope), it.id, versions=None, note="ny"
     ),
-    "CallbackEdits.transfer": lambda on, it, scope: on.errands.transfer(
+    "CallbackEdits.transfer": lambda on, it, scope: on.edits.transfer(
         as_agent("kari", scope), it.id, "hjerte", keep_promise=True, fence=1
     ),
-    "CallbackEdits.promise_anew": lambda on, it, scope: on.errands.promise_anew(
+    "CallbackEdits.promise_again": lambda on, it, scope: on.edits.promise_again(
         as_agent("kari", scope), it.id, by=None, fence=1, sms=False
     ),
     "Dials.request": lambda on, it, scope: on.dials.request(as_agent("kari", scope), it.id, 1, "kari"),
@@ -106,7 +106,7 @@ OF_A_DEPARTMENT: dict[str, Ask] = {
     "Closures.close_queue": lambda on, it, scope: on.desk.closures.close_queue(
         as_agent("per", scope), it.department, **NOW_AND_LATER
     ),
-    "CallbackEdits.book": lambda on, it, scope: on.errands.book(
+    "CallbackEdits.book": lambda on, it, scope: on.edits.book(
         as_agent("per", scope), it.department, person(1), phone(9)
     ),
     "Ledger.promises": lambda on, it, scope: on.ledger.promises(
@@ -242,7 +242,7 @@ async def test_transferred_callback_takes_its_history_along(house: House) -> Non
     """Its history and promises move with it; a sender without access to the new department no longer sees it."""
     it = await house.rings()
     giver, receiver = Scope.of(["kirurgi"]), Scope.of(["hjerte"])
-    sent = await house.errands.transfer(as_agent("kari", giver), it.id, "hjerte", keep_promise=False, fence=None)
+    sent = await house.edits.transfer(as_agent("kari", giver), it.id, "hjerte", keep_promise=False, fence=None)
     assert (sent.callback.department, sent.sent_from) == ("hjerte", "kirurgi")
     for name in ("CallbackLists.get", "CallbackLists.history", "Ledger.of_callback"):
         with pytest.raises(CallbackNotFound):

@@ -249,7 +249,7 @@ async def test_text_with_a_past_promise_is_not_sent(office: Office, gateway: Lin
 async def test_leader_sees_undelivered_texts_of_new_promises(office: Office, gateway: LinkGateway) -> None:
     callback = await office.rings()
     by = callback.promise.by + timedelta(days=2)
-    await office.errands.promise_anew(as_agent("kari"), callback.id, by=by, fence=None, sms=True)
+    await office.edits.promise_again(as_agent("kari"), callback.id, by=by, fence=None, sms=True)
     gateway.answers = [says(400, text="no")]
     while await send_one(office, gateway):
         pass

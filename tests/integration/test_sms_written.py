@@ -134,7 +134,7 @@ async def test_number_and_words_are_sealed_and_deleted_after_sending(office: Off
 
 async def test_new_promise_replaces_an_unsent_receipt(office: Office) -> None:
     callback = await office.rings()
-    given = await office.errands.promise_anew(
+    given = await office.edits.promise_again(
         as_agent("kari"), callback.id, by=callback.promise.by + timedelta(days=2), fence=None, sms=True
     )
     assert (given.sms_queued, given.callback.sms) == (True, "queued")

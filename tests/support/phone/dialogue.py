@@ -53,13 +53,13 @@ FROM_HOSPITAL = ["pause", "from_number", "pause", *HOSPITAL, "pause"]
 TODAY_BY_15 = ["we_ring", "today_by", "oclock_15", *FROM_HOSPITAL]
 
 
-def told(digits: list[str]) -> list[str]:
+def receipt_with(digits: list[str]) -> list[str]:
     """The receipt, without the offer after it, for a callback to the number with these digits."""
     return ["received", "ring_number", "pause", *digits, "pause", "today_by", "oclock_15", *FROM_HOSPITAL]
 
 
-RECEIPT = [*told(OWN_DIGITS), "change_number"]
-RECEIPT_OTHER = [*told(OTHER_DIGITS), "change_number"]
+RECEIPT = [*receipt_with(OWN_DIGITS), "change_number"]
+RECEIPT_OTHER = [*receipt_with(OTHER_DIGITS), "change_number"]
 CHANGED = ["ring_number", "pause", *OTHER_DIGITS, "pause", "may_hang_up"]
 CONFIRMING = {"received", "already_on_list", "we_ring", "we_ring_as_told", "delayed", "declined"}
 
@@ -221,11 +221,11 @@ class FakeRecorder:
     @contextmanager
     def expecting(self, callback_id: str) -> Iterator[Awaitable[RecordingOutcome]]:
         self.expected.append(callback_id)
-        told = asyncio.sleep(0.1, self.fate)
+        fate = asyncio.sleep(0.1, self.fate)
         try:
-            yield told
+            yield fate
         finally:
-            told.close()
+            fate.close()
 
 
 class World:

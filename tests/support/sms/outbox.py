@@ -58,7 +58,7 @@ class Office:
         common = {"database": self.database, "departments": lambda: self.departments, "vault": vault}
         common |= {"clock": self.clock, "notices": notices}
         self.desk = callback_services(**common)
-        self.callers, self.errands = self.desk.repeat_callers, self.desk.edits
+        self.callers, self.edits = self.desk.repeat_callers, self.desk.edits
         self.outbox = self.another_outbox(self.database)
         self.ledger = Ledger(
             database=self.database, departments=lambda: self.departments, clock=self.clock, lease=timedelta(minutes=15)

@@ -30,7 +30,7 @@ class Office:
     """A department with two places in a round or day, at nine on a Tuesday, and the ways to create callbacks in it."""
 
     desk: CallbackServices
-    errands: CallbackEdits
+    edits: CallbackEdits
     clock: FakeClock
     rung: int = 0
 
@@ -56,14 +56,14 @@ def office(database: Database, clock: FakeClock) -> Office:
 
 
 async def booked(office: Office) -> Callback:
-    made = await office.errands.book(as_agent("kari"), "hjerte", person(90), phone(90))
+    made = await office.edits.book(as_agent("kari"), "hjerte", person(90), phone(90))
     assert made.later is not None
     return made.callback
 
 
 async def transferred(office: Office) -> Callback:
     callback = await office.rings("kirurgi")
-    sent = await office.errands.transfer(as_agent("kari"), callback.id, "hjerte", keep_promise=False, fence=None)
+    sent = await office.edits.transfer(as_agent("kari"), callback.id, "hjerte", keep_promise=False, fence=None)
     assert not sent.promise_kept
     return sent.callback
 
@@ -76,7 +76,7 @@ async def reopened(office: Office) -> Callback:
 
 async def with_new_promise(office: Office) -> Callback:
     callback = await office.rings("hjerte")
-    given = await office.errands.promise_anew(as_agent("kari"), callback.id, by=None, fence=None, sms=False)
+    given = await office.edits.promise_again(as_agent("kari"), callback.id, by=None, fence=None, sms=False)
     return given.callback
 
 
@@ -158,7 +158,7 @@ async def test_repeat_call_after_a_broken_promise_gets_an_open_one(office: Offic
 async def test_transfer_does_not_keep_a_promise_in_a_closed_time(office: Office) -> None:
     callback = await office.rings()
     await office.closes("kirurgi", TEN, THIRTEEN)
-    sent = await office.errands.transfer(as_agent("kari"), callback.id, "kirurgi", keep_promise=True, fence=None)
+    sent = await office.edits.transfer(as_agent("kari"), callback.id, "kirurgi", keep_promise=True, fence=None)
     assert not sent.promise_kept
     assert sent.callback.promise.from_ == office.clock.now()
 
@@ -166,7 +166,7 @@ async def test_transfer_does_not_keep_a_promise_in_a_closed_time(office: Office)
 async def test_transfer_keeps_a_promise_even_when_the_round_is_full(office: Office) -> None:
     await office.fills("hjerte", 2)
     other = await office.rings("kirurgi")
-    kept = await office.errands.transfer(as_agent("kari"), other.id, "hjerte", keep_promise=True, fence=None)
+    kept = await office.edits.transfer(as_agent("kari"), other.id, "hjerte", keep_promise=True, fence=None)
     assert (kept.promise_kept, kept.callback.promise) == (True, other.promise)
 
 
@@ -177,8 +177,8 @@ async def test_agent_cannot_promise_a_closed_or_full_time(office: Office) -> Non
     for by, why in ((TEN + DAY, "closed"), (TEN, "full")):
         other = await office.rings()
         with pytest.raises(PromiseNotPossible, match=why):
-            await office.errands.promise_anew(as_agent("kari"), other.id, by=by, fence=None, sms=False)
-    own = await office.errands.promise_anew(as_agent("kari"), mine.id, by=TEN, fence=None, sms=False)
+            await office.edits.promise_again(as_agent("kari"), other.id, by=by, fence=None, sms=False)
+    own = await office.edits.promise_again(as_agent("kari"), mine.id, by=TEN, fence=None, sms=False)
     assert own.callback.promise.by == TEN  # its own place is its own
 
 
@@ -186,5 +186,5 @@ async def test_booking_while_closed_returns_the_promise_with_the_reason(office: 
     await office.desk.closures.close_queue(
         as_agent("lise"), "kirurgi", from_=office.clock.now(), until=MIDNIGHT, text=DelayReason.CLOSED_ILLNESS
     )
-    made = await office.errands.book(as_agent("kari"), "kirurgi", None, phone(5))
+    made = await office.edits.book(as_agent("kari"), "kirurgi", None, phone(5))
     assert (made.later, made.callback.promise_spoken) == (DelayReason.CLOSED_ILLNESS, "i morgen innen klokken 15")
