@@ -35,7 +35,7 @@ def test_newcomer_calls_as_a_person_with_a_mobile() -> None:
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_free_and_taken_ports_are_told_apart_on_ipv6(kind: socket.SocketKind) -> None:
+def test_free_and_taken_ports_are_distinguished_on_ipv6(kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET6, kind) as holder:
         holder.bind(("::1", 0))
         if kind == socket.SOCK_STREAM:
