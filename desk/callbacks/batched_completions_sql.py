@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     JSON,
     ColumnElement,
     Integer,
     String,
+    TextualSelect,
     Uuid,
     any_,
-    bindparam,
     cast,
     column,
     func,
@@ -30,11 +29,11 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.sql import FromClause, Insert, Select
+from sqlalchemy.sql import FromClause, Insert
 
 from desk.access.actor import Actor
 from desk.callbacks.model import AttemptOutcome
-from desk.database.instant import Instant
+from desk.database.compiled import compiled, parameter
 from desk.database.notify import HISTORY_WRITTEN
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId
@@ -43,9 +42,7 @@ from desk.inquiries.model import ClosedReason, Inquiry, Kind, Status
 from desk.inquiries.repository import read, shown
 from desk.schema.tables import attempts, history, inquiries
 
-NOW = bindparam("now", type_=Instant)
-IDS = bindparam("ids", type_=ARRAY(Uuid(as_uuid=False)))
-TEXTS = ARRAY(String)
+NOW, IDS = parameter("now", "timestamptz"), parameter("ids", "uuid[]")
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,11 @@ class Completion:
     attempt_note: str | None = None
 
 
-def complete_statement() -> Select[Any]:
+def complete_statement() -> TextualSelect:
     """The statement that closes what several agents have claimed; `n` is a completion's place in the lists."""
     c = inquiries.c
     texts = ("agents", "outcomes", "attempt_notes", "reasons", "notes", "scopes")
-    fences = bindparam("fences", type_=ARRAY(Integer))
-    lists = func.unnest(IDS, fences, *(bindparam(name, type_=TEXTS) for name in texts))
+    lists = func.unnest(IDS, parameter("fences", "integer[]"), *(parameter(name, "text[]") for name in texts))
     columns: list[ColumnElement[Any]] = [column("id", Uuid(as_uuid=False)), column("fence", Integer)]
     columns += [column(name.removesuffix("s"), String) for name in texts]
     asked = lists.table_valued(*columns, with_ordinality="n", name="asked").render_derived()
@@ -94,7 +90,7 @@ def complete_statement() -> Select[Any]:
         .cte("done")
     )
     answer = select(*(done.c[each.name] for each in shown), done.c.n)
-    return answer.add_cte(_attempts(done).cte("tried"), _history(done).cte("noted"))
+    return compiled(answer.add_cte(_attempts(done).cte("tried"), _history(done).cte("noted")), [*shown, done.c.n])
 
 
 def _attempts(done: FromClause) -> Insert:

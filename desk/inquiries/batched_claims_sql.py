@@ -8,13 +8,11 @@ all in the one statement, so all of it happens or nothing does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ARRAY, JSON, Integer, String, any_, bindparam, column, func, insert, literal, select, update
-from sqlalchemy.sql import Select
+from sqlalchemy import String, TextualSelect, any_, column, func, insert, literal, literal_column, select, update
 
 from desk.access.actor import Actor
-from desk.database.instant import Instant
+from desk.database.compiled import compiled, parameter
 from desk.database.notify import HISTORY_WRITTEN
 from desk.database.unit_of_work import Unit
 from desk.inquiries import claims_repository as claims_sql
@@ -31,25 +29,22 @@ class Claim:
     limit: int
 
 
-def claim_statement(kind: Kind) -> Select[Any]:
-    """The statement that claims for several agents: one place for each name in `agents`, in that order.
-
-    No parameter has the name of a column: an insert or update would take it as that column's value.
-    """
-    now, department = bindparam("now", type_=Instant), bindparam("claimed_in", type_=String)
-    agents = func.unnest(bindparam("agents", type_=ARRAY(String)))
+def claim_statement(kind: Kind) -> TextualSelect:
+    """The statement that claims for several agents: one place for each name in `agents`, in that order."""
+    now, department = parameter("now", "timestamptz"), parameter("department", "text")
+    agents = func.unnest(parameter("agents", "text[]"))
     asked = agents.table_valued(column("agent", String), with_ordinality="n", name="asked").render_derived()
     late = inquiries.alias("late")
     must_end_first = select(late.c.id).where(late.c.department == department, *claims_sql.lapsed(late.c, now)).exists()
     conditions = [c.department == department, *claims_sql.in_line(kind, now), ~must_end_first]
-    first = claims_sql.first_in_line(conditions, bindparam("most", type_=Integer)).cte("next_in_line")
+    first = claims_sql.first_in_line(conditions, parameter("most", "integer")).cte("next_in_line")
     place = func.row_number().over(order_by=[first.c[each.name] for each in claims_sql.ORDER])
     numbered = select(first.c.id, place.label("n")).cte("numbered")
     taken = (
         update(inquiries)
         .where(c.id == any_(func.array(select(first.c.id).scalar_subquery())), c.id == numbered.c.id)
         .where(numbered.c.n == asked.c.n, claims_sql.still_waits())
-        .values(claims_sql.claimed(asked.c.agent, bindparam("until", type_=Instant)))
+        .values(claims_sql.claimed(asked.c.agent, parameter("lease_until", "timestamptz")))
         .returning(*shown, asked.c.n)
         .cte("taken")
     )
@@ -59,11 +54,11 @@ def claim_statement(kind: Kind) -> Select[Any]:
         insert(history)
         .from_select(
             ["inquiry_id", "department", "at", "event", "actor", "from_status", "to_status", "details", "version"],
-            select(*event, literal({}, JSON), taken.c.version).order_by(taken.c.n),
+            select(*event, literal_column("cast('{}' as json)"), taken.c.version).order_by(taken.c.n),
         )
         .cte("noted")
     )
-    return select(taken).order_by(taken.c.n).add_cte(noted)
+    return compiled(select(taken).order_by(taken.c.n).add_cte(noted), [*shown, taken.c.n])
 
 
 CLAIM = {kind: claim_statement(kind) for kind in Kind}
@@ -78,7 +73,13 @@ async def claim(
     """
     limits = [each.limit if each.actor.scope.covers(department) else 0 for each in claims]
     agents = [each.actor.name for each, limit in zip(claims, limits, strict=True) for _ in range(limit)]
-    values = {"claimed_in": department, "agents": agents, "most": len(agents), "until": lease_until, "now": unit.now}
+    values = {
+        "department": department,
+        "agents": agents,
+        "most": len(agents),
+        "lease_until": lease_until,
+        "now": unit.now,
+    }
     rows = (await unit.connection.execute(CLAIM[kind], values)).all()
     if rows:
         unit.connection.info[HISTORY_WRITTEN] = True

@@ -101,7 +101,9 @@ async def left(database: Database) -> int:
 
 async def outcome(database: Database) -> list[Stored]:
     """Each callback with its state, and what its history says."""
-    claimed, closed = (func.count().filter(history.c.event == event) for event in ("claimed", "closed"))
+    on_time = history.c.details["late"].as_string().is_(None)  # a claim that was taken up again late is no new one
+    claimed = func.count().filter(history.c.event == "claimed", on_time)
+    closed = func.count().filter(history.c.event == "closed")
     query = (
         select(c.id, c.status, c.fence, claimed, closed)
         .select_from(inquiries.outerjoin(history))
