@@ -96,7 +96,7 @@ def _language(value: object) -> object:
 PromptText: TypeAlias = Annotated[str, BeforeValidator(_text)]
 
 
-class DepartmentTable(BaseModel):
+class DepartmentPrompts(BaseModel):
     """[nb.departments.kirurgi]: what only the callers of one department hear."""
 
     model_config = ConfigDict(extra="forbid")
@@ -111,7 +111,7 @@ class PromptTexts(BaseModel):
     __pydantic_extra__: dict[str, PromptText] = Field(init=False)
 
     fragments: dict[str, PromptText] = {}
-    departments: dict[str, DepartmentTable] = {}
+    departments: dict[str, DepartmentPrompts] = {}
 
     @property
     def sentences(self) -> dict[str, str]:
