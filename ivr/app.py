@@ -51,6 +51,7 @@ from ivr.dialogue.caller import request_callback
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
 from ivr.prompts.sets import in_use, lengths
+from ivr.signs_of_life import serve_signs_of_life
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +93,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(door.intake.serve()),
             asyncio.create_task(_drain(door.start, door.drainer)),
             asyncio.create_task(door.lease.serve()),
+            asyncio.create_task(serve_signs_of_life()),
         ]
         try:
             await _serve_all(door, stopping)

@@ -34,6 +34,7 @@ from ops.machine.demo_parts import demo_parts
 from ops.machine.engine import EngineError
 from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import address, doors_are_open, lacking
+from ops.machine.signs_of_life import SignsOfLife
 
 DOORS = ("ivr", "api")
 READY_LIMIT = 60.0
@@ -48,18 +49,24 @@ class RunError(Exception):
 
 
 class Door:
-    """`innringing ivr` or `innringing api` as a child process. It is restarted when it ends, with growing pauses."""
+    """`innringing ivr` or `innringing api` as a child process. It is restarted when it ends, with growing pauses.
+
+    One that gave signs of life and has stopped hangs: it is killed first.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._pause, self._next = 0.0, 0.0
+        self._signs = SignsOfLife()
         self._start()
 
     def _start(self) -> None:
         self.started = time.monotonic()
+        self._signs.begin()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "innringing", self.name],
             cwd=ROOT,
+            env={**os.environ, "NOTIFY_SOCKET": self._signs.address},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches only us, and we stop everything in order
             preexec_fn=ending_with_parent(),
@@ -69,9 +76,13 @@ class Door:
         return self.process.poll() is None
 
     def look_after(self) -> None:
-        """Restart it if it has ended and its pause is over."""
+        """Kill it if it hangs. Restart it if it has ended and its pause is over."""
         now = time.monotonic()
         if self.alive():
+            if self._signs.silent():
+                print(f"innringing {self.name} hangs: killing it", file=sys.stderr)
+                self.process.kill()
+                self.process.wait()
             return
         if not self._next:
             self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.5) if now - self.started < 60 else 0.5
@@ -82,6 +93,10 @@ class Door:
             self._start()
 
     def stop(self) -> None:
+        self._stop()
+        self._signs.close()
+
+    def _stop(self) -> None:
         if not self.alive():
             return
         self.process.send_signal(signal.SIGTERM)
@@ -159,12 +174,20 @@ def _serve(settings: Settings, stopping: threading.Event, dialplan: Path | None)
             for door in doors:
                 door.look_after()
             if not server.alive():
-                print("Asterisk ended: restarting it", file=sys.stderr)
-                server.restart()
+                _restart(server)
     finally:
         for door in reversed(doors):
             door.stop()
         server.stop()
+
+
+def _restart(server: asterisk.AsteriskServer) -> None:
+    """Restart Asterisk. A failure is reported, and tried again: the doors go on, and agents with them."""
+    print("Asterisk ended: restarting it", file=sys.stderr)
+    try:
+        server.restart()
+    except asterisk.AsteriskError as error:
+        print(f"Asterisk did not start: {error}", file=sys.stderr)
 
 
 def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threading.Event) -> bool:

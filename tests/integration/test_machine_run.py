@@ -201,3 +201,14 @@ def assert_refused(settings: Settings, named: str, **more: str) -> None:
     assert lines[0].startswith("innringing run: ")
     assert named in lines[0]
     assert "secret-word" not in done.stderr
+
+
+def test_hanging_phone_door_is_killed_and_restarted(tmp_path: Path) -> None:
+    settings = machine_settings(tmp_path)
+    with running(settings) as service:
+        [door] = [child for child in service.children() if child.cmdline()[-1:] == ["ivr"]]
+        wait_until(lambda: "Connected to Asterisk" in said(settings))
+        os.kill(door.pid, signal.SIGSTOP)
+        wait_until(lambda: "innringing ivr hangs: killing it" in said(settings))
+        wait_until(lambda: said(settings).count("Connected to Asterisk") == 2)
+        assert not psutil.pid_exists(door.pid) or psutil.Process(door.pid) != door

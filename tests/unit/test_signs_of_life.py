@@ -1,0 +1,63 @@
+"""A phone door that hangs is ended: by itself, and by its supervisor."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from ivr import signs_of_life
+from ops.machine import signs_of_life as supervisor
+from ops.machine.signs_of_life import SignsOfLife
+
+HANG = """
+import asyncio, time
+from ivr import signs_of_life
+signs_of_life.HUNG_AFTER = 0.5
+async def main():
+    task = asyncio.create_task(signs_of_life.serve_signs_of_life())
+    await asyncio.sleep(0.1)
+    time.sleep(60)
+asyncio.run(main())
+"""
+UNWANTED = ("fastapi", "starlette", "uvicorn", "httpx", "scipy", "pyloudnorm", "numpy", "typer")
+
+
+def test_process_whose_event_loop_hangs_ends_and_says_where() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANG], capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr and "in main" in ended.stderr
+
+
+async def test_signs_of_life_reach_the_supervisor_until_they_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signs_of_life, "EVERY", 0.01)
+    monkeypatch.setattr(supervisor, "SILENT_AFTER", 0.2)
+    watched = SignsOfLife()
+    try:
+        monkeypatch.setenv("NOTIFY_SOCKET", watched.address)
+        await asyncio.sleep(0.3)
+        assert not watched.silent(), "a child that never gave a sign is not watched"
+        living = asyncio.create_task(signs_of_life.serve_signs_of_life())
+        await asyncio.sleep(0.3)
+        assert not watched.silent()
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+        watched.silent()
+        await asyncio.sleep(0.3)
+        assert watched.silent()
+        watched.begin()
+        assert not watched.silent()
+    finally:
+        watched.close()
+
+
+async def test_without_a_supervisor_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("", "@innringing-no-one-listens", "/nowhere/at/all"):
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        signs_of_life._notify(b"WATCHDOG=1")
+
+
+def test_phone_door_imports_only_what_it_needs() -> None:
+    code = f"import sys, ivr.app; print([each for each in {UNWANTED} if each in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout.strip() == "[]"
