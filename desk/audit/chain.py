@@ -19,7 +19,6 @@ from desk.audit.repository import AuditRow
 from desk.vault.vault import Vault
 
 PURPOSE: Final = "innringing audit chain"
-HASH_BYTES: Final = 32
 _NIBBLES: Final = "abcdefghijklmnop"
 _ANCHOR: Final = re.compile(r"([0-9]{1,19}):([a-p]{64})", re.ASCII)
 

@@ -10,7 +10,6 @@ from ivr.rehearsal import people
 from ivr.rehearsal.stage import CallerAnswer, CallerScript, Question, Stage, Story
 
 NOTHING = CallerAnswer()
-GONE = CallerAnswer(hangs_up=True)
 PHONE_DIGITS = 8
 SPEECH = 0
 SPEAKS = CallerAnswer(speaks=6.0)

@@ -12,7 +12,6 @@ from ops.commands.dialplan.words import nearest, words
 KEYWORDS = ("exten", "same", "include", "ignorepat", "switch", "lswitch", "eswitch", "autohints")
 NOT_CONTEXTS = ("general", "globals")
 FORM = "write exten => number,1,Application(arguments)"
-LOADED_MODULES = ("builtin",)
 _STEP = re.compile(r"(?P<priority>n|\d+|hint)(?P<label>\([^)]*\))?(?:\+\d+)?\s*,(?P<call>.*)", re.S)
 _CALL = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*(?P<arguments>\(.*\))?\s*", re.S)
 _FUNCTION = re.compile(r"\$\{\s*([A-Za-z_]\w*)\(")

@@ -11,7 +11,6 @@ from ops.commands.dialplan.config_file import ConfigFile, parse
 from ops.commands.dialplan.parser import Dialplan
 from ops.commands.dialplan.sip_file import SipFiles
 
-NOT_READ = ("demo.conf",)
 LOCAL = "local"
 """Included files of this folder are written when Asterisk starts, except extensions.conf."""
 
