@@ -23,9 +23,10 @@ class DepartmentOut(BaseModel):
     capacity: int | None = Field(description="How many callbacks fit in a round or, with a deadline, in a day.")
     languages: list[str]
     hospital_number: str
+    closed: "ClosureOut | None" = Field(description="The closure that the queue is under now.")
 
     @classmethod
-    def of(cls, department: Department) -> Self:
+    def of(cls, department: Department, closed: Closure | None) -> Self:
         return cls(
             slug=department.slug,
             name=department.name,
@@ -39,6 +40,7 @@ class DepartmentOut(BaseModel):
             capacity=department.capacity,
             languages=list(department.languages),
             hospital_number=department.hospital_number.e164,
+            closed=ClosureOut.of(closed) if closed else None,
         )
 
 
@@ -64,6 +66,10 @@ class ClosureOut(BaseModel):
 
 class DepartmentList(BaseModel):
     items: list[DepartmentOut]
+
+
+class ClosureList(BaseModel):
+    items: list[ClosureOut]
 
 
 class ClosureIn(Body):

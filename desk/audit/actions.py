@@ -44,6 +44,8 @@ class AuditAction(StrEnum):
     LIST_CALLS = "list_calls", "Så listen over samtaler"
     LIST_DEPARTMENTS = "list_departments", "Så listen over avdelinger"
     CLOSE_QUEUE = "close_queue", "Stengte køen"
+    LIST_CLOSURES = "list_closures", "Så når køen er stengt"
+    END_CLOSURE = "end_closure", "Åpnet køen igjen"
     DEPARTMENT_PROMISES = "department_promises", "Så avdelingens løfter"
     DEPARTMENT_WARNINGS = "department_warnings", "Så avdelingens varsler"
     DEPARTMENT_INTAKE = "department_intake", "Så hvem som venter i avdelingen"

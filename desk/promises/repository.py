@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from desk.database.unit_of_work import Unit
 from desk.promises.model import Closure, DelayReason
@@ -20,6 +20,35 @@ async def ahead(unit: Unit, department: str) -> Sequence[Any]:
         c.department == department, c.until_at > unit.now, c.replaced_at.is_(None)
     )
     return (await unit.connection.execute(query.order_by(c.from_at))).all()
+
+
+async def standing(unit: Unit, department: str) -> list[Closure]:
+    """Return the department's closures that are not over, in order."""
+    where = (is_department(unit, c.department, department), c.until_at > unit.now, c.replaced_at.is_(None))
+    return await _read(unit, *where)
+
+
+async def in_force(unit: Unit) -> list[Closure]:
+    """Return the closures of all departments that queues are closed by now. They are about no person."""
+    return await _read(unit, c.from_at <= unit.now, c.until_at > unit.now, c.replaced_at.is_(None))
+
+
+async def end(unit: Unit, department: str, id: int) -> bool:
+    """End a closure that is not over. False if there is none."""
+    where = (
+        c.id == id,
+        is_department(unit, c.department, department),
+        c.until_at > unit.now,
+        c.replaced_at.is_(None),
+    )
+    ended = await unit.connection.execute(update(closures).where(*where).values(replaced_at=unit.now))
+    return ended.rowcount > 0
+
+
+async def _read(unit: Unit, *where: ColumnElement[bool]) -> list[Closure]:
+    query = select(c.id, c.department, c.from_at, c.until_at, c.text).where(*where).order_by(c.from_at)
+    rows = (await unit.connection.execute(query)).all()
+    return [Closure(row.id, row.department, row.from_at, row.until_at, DelayReason(row.text)) for row in rows]
 
 
 async def add(unit: Unit, department: str, *, from_: datetime, until: datetime, text: DelayReason) -> Closure:

@@ -251,7 +251,7 @@ class CallbackLife(RuleBasedStateMachine):
         if self.do(self.edits.promise_again(as_agent(agent), id, by=None, fence=None, sms=True), *refusals):
             self.end_lease(life)
 
-    @rule(department=SLUGS, hours=st.tuples(st.integers(-3, 30), st.integers(1, 60)))
+    @rule(department=SLUGS, hours=st.tuples(st.integers(-3, 30), st.integers(4, 60)))
     def closes_the_queue(self, department: str, hours: tuple[int, int]) -> None:
         from_ = self.clock.now() + timedelta(hours=hours[0])
         until = from_ + timedelta(hours=hours[1])

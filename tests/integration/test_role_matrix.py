@@ -94,6 +94,8 @@ LINES: dict[str, Line] = {
     "GET /calls": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "GET /departments": Line(SIGNED_IN),
     "POST /departments/{slug}/closures": Line(CLOSERS, "201", NO_DEPARTMENT, HOUR),
+    "GET /departments/{slug}/closures": Line(READERS, "200", NO_DEPARTMENT),
+    "DELETE /departments/{slug}/closures/{number}": Line(CLOSERS, "404 closure-not-found", NO_DEPARTMENT),
     "GET /departments/{slug}/promises": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/warnings": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/intake": Line(READERS, "200", NO_DEPARTMENT),

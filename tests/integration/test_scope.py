@@ -106,6 +106,10 @@ OF_A_DEPARTMENT: dict[str, Ask] = {
     "Closures.close_queue": lambda on, it, scope: on.desk.closures.close_queue(
         as_agent("per", scope), it.department, **NOW_AND_LATER
     ),
+    "Closures.list_closures": lambda on, it, scope: on.desk.closures.list_closures(
+        as_agent("per", scope), it.department
+    ),
+    "Closures.end": lambda on, it, scope: on.desk.closures.end(as_agent("per", scope), it.department, 1),
     "CallbackEdits.book": lambda on, it, scope: on.edits.book(
         as_agent("per", scope), it.department, person(1), phone(9)
     ),
@@ -136,8 +140,9 @@ NOT_FOR_AGENTS = {
     ),
     **dict.fromkeys((f"Dials.{name}" for name in ("advance", "end", "extend")), "the controller has the dial"),
     "Recordings.keep": "the phone door stores what the caller said",
+    "Closures.closed_now": "a callback can be transferred to any department, so all see which are closed",
 }
-"""Methods that no route calls, and who does."""
+"""Methods that reach every department, and why."""
 
 TRIED_ELSEWHERE = {"IdentityReveal.reveal_of_call": "test_desk_register.py: it takes a call, not a callback"}
 

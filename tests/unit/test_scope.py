@@ -49,6 +49,7 @@ WITHOUT = {
         "messages/repository._rows",
         "messages/repository._show",
         "privacy/personal_columns._forget_calls",
+        "promises/repository._read",
     ),
     "takes locks and reads no table": ("inquiries/repository._one_at_a_time",),
     "goes on from rows that a look within a scope gave": (
