@@ -19,7 +19,13 @@ ALLOWED_TYPES = frozenset(
 )
 COSTLY_TYPES = frozenset({Type.PREMIUM_RATE, Type.SHARED_COST})
 WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "withheld"})
-WRITTEN = re.compile(r"(?:\+|00)?[0-9](?:[ \u00a0.\-()/]*[0-9])*")
+WRITTEN = re.compile(r"(?:\+|00)?[0-9](?:[ .\-()/]*[0-9])*")
+DECORATION = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Invisible characters, such as direction marks, that come along when a number is copied."""
+SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")
+TRUNK_ZERO = re.compile(r"(?<=\+47)\(0\)|(?<=\+47 )\(0\)")
+"""The zero of «+47 (0) …», which is not dialled."""
+COUNTRY_IN_BRACKETS = re.compile(r"^\((\+\d{1,3})\)")
 SHORTEST_ORDINARY = 8
 """Norwegian subscriber numbers have eight digits (five for 0xxxx UAN). A number with fewer is a short number."""
 
@@ -69,19 +75,27 @@ class PhoneNumber:
         return f"PhoneNumber({self.masked!r}, mobile={self.mobile})"
 
 
-def parse_phone(raw: str | None, *, allow_foreign: bool = False) -> PhoneNumber:
-    """Read a caller id or keyed digits: `68050001`, `+4768050001`, `004768050001`, spaces allowed.
+def parse_phone(raw: str | None, *, allow_foreign: bool = False, asserted: bool = False) -> PhoneNumber:
+    """Read a caller id or keyed digits: `68050001`, `+4768050001`, `004768050001`, `(+47) 680 50 001`.
 
-    Raises InvalidPhone with a problem and no digits, and nothing else, whatever a SIP caller sends.
+    `asserted`: the trunk says that this number is calling, so a Norwegian one is accepted also where the numbering plan
+    of the library does not know it. Raises InvalidPhone with a problem and no digits, and nothing else, whatever a SIP
+    caller sends.
     """
-    text = "" if raw is None else raw.strip()
+    text = "" if raw is None else _plain(raw)
     if not text:
         raise InvalidPhone(PhoneProblem.EMPTY)
     if text.strip('"<> ').lower() in WITHHELD:
         raise InvalidPhone(PhoneProblem.WITHHELD)
-    if len(text) > MAX_LENGTH or not WRITTEN.fullmatch(text):
+    if raw is None or len(raw.strip()) > MAX_LENGTH or not WRITTEN.fullmatch(text):
         raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
-    return _checked(_read(text), allow_foreign=allow_foreign)
+    return _checked(_read(text), allow_foreign=allow_foreign, asserted=asserted)
+
+
+def _plain(raw: str) -> str:
+    """Remove what decorates a copied number."""
+    text = SPACES.sub(" ", DECORATION.sub("", raw[: 2 * MAX_LENGTH])).strip()
+    return TRUNK_ZERO.sub("", COUNTRY_IN_BRACKETS.sub(r"\1", text))
 
 
 def _read(text: str) -> phonenumbers.PhoneNumber:
@@ -103,7 +117,7 @@ def _is_short(digits: str) -> bool:
     return len(digits) < SHORTEST_ORDINARY
 
 
-def _checked(number: phonenumbers.PhoneNumber, *, allow_foreign: bool) -> PhoneNumber:
+def _checked(number: phonenumbers.PhoneNumber, *, allow_foreign: bool, asserted: bool) -> PhoneNumber:
     norwegian = number.country_code == COUNTRY_CODE
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if norwegian and _is_short(e164[3:]):
@@ -113,7 +127,8 @@ def _checked(number: phonenumbers.PhoneNumber, *, allow_foreign: bool) -> PhoneN
         raise InvalidPhone(PhoneProblem.PREMIUM)
     if not norwegian and not allow_foreign:
         raise InvalidPhone(PhoneProblem.FOREIGN)
-    if kind not in ALLOWED_TYPES:
+    known = kind in ALLOWED_TYPES or (asserted and norwegian and kind == Type.UNKNOWN and len(e164) - 3 in (5, 8))
+    if not known:
         raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
     return PhoneNumber(e164, mobile=kind in (Type.MOBILE, Type.FIXED_LINE_OR_MOBILE))
 

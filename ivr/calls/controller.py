@@ -304,7 +304,7 @@ class Controller:
 
     def _phone(self, call: Call) -> PhoneNumber | None:
         try:
-            return parse_phone(call.caller.number, allow_foreign=True)
+            return parse_phone(call.caller.number, allow_foreign=True, asserted=True)
         except InvalidPhone:
             return None
 

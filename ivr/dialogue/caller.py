@@ -45,6 +45,8 @@ SYSTEM_CLOCK: Final = SystemClock()
 MOST_LANGUAGES: Final = 4
 """After this many changes the language keys are ignored, so that no call loops forever."""
 
+MOST_ASKED: Final = 3
+"""How often a caller without a usable number is asked for one: without it there is no callback."""
 FIRST_OFFER: Final = Patience(first=2, between=2)
 """How long the welcome waits for a key where no number is asked for."""
 
@@ -235,7 +237,7 @@ async def _number_to_call(context: CallContext, lone: LoneKeys) -> PhoneNumber |
     except InvalidPhone as refused:
         reason = PHONE_PROBLEMS[refused.problem]
     with context.call.at(IncompleteStep.PHONE):
-        return await ask_phone(context.call, reason, lone=lone)
+        return await ask_phone(context.call, reason, lone=lone, tries=MOST_ASKED)
 
 
 async def _store(context: CallContext, patient: IdentityNumber | None, phone: PhoneNumber) -> RegistrationResult:

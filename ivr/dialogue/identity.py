@@ -25,6 +25,10 @@ EMERGENCY_NUMBERS: Final = frozenset({"110", "112", "113"})
 STILL_KEYING: Final = 1.4
 """Seconds in which a caller who keyed a wrong number may still press a surplus key."""
 REST: Final = Patience(first=10, between=6)
+REST_SETTLE: Final = 3.5
+"""Seconds after the rest of a number: someone who starts over instead may be slow, and one key can complete it."""
+MOST_KEPT: Final = 8
+"""Digits whose rest is awaited. With more, a key was left out somewhere, and one key could make it another number."""
 MOST_PARTS: Final = 3
 """Parts of one number, with a pause in between."""
 
@@ -93,7 +97,7 @@ async def _keyed(
         elif key := lone.of(keyed):
             keyed = key
             keys = await confirmed(call, key, lone, digits=LENGTH - 1)
-        elif may_become_identity(keyed):
+        elif may_become_identity(keyed) and len(keyed) <= MOST_KEPT:
             keys = await _rest(call, len(keyed))
         else:
             return keyed
@@ -115,7 +119,7 @@ async def _skip_confirmed(call: Call, rules: IdentityRules) -> Keys:
 async def _rest(call: Call, count: int) -> Keys:
     """Say how many digits there are, and wait for the others."""
     question = count_prompts(count, Prompt.KEY_REST)
-    return await call.ask(*question, digits=LENGTH - count, first=REST.first, between=REST.between, settle=SETTLE)
+    return await call.ask(*question, digits=LENGTH - count, first=REST.first, between=REST.between, settle=REST_SETTLE)
 
 
 async def _read(call: Call, keyed: str, rules: IdentityRules) -> IdentityNumber:

@@ -31,7 +31,7 @@ def read_identity(keyed: str, *, allow_test: bool, allow_h: bool) -> IdentityNum
     if len(keyed) <= LENGTH:
         return parse_identity(keyed, allow_test=allow_test, allow_h=allow_h)
     found = set[IdentityNumber]()
-    for digits in {keyed[:LENGTH], keyed[-LENGTH:], *_without_doubled(keyed)}:
+    for digits in {keyed[:LENGTH], keyed[-LENGTH:], *_without_doubled(keyed, LENGTH)}:
         try:
             found.add(parse_identity(digits, allow_test=allow_test, allow_h=allow_h))
         except InvalidIdentity:
@@ -56,14 +56,16 @@ def may_become_identity(keyed: str) -> bool:
 def read_phone(keyed: str) -> KeyedPhone:
     """Read a telephone number from keys. Raises InvalidPhone.
 
-    47 and eight digits is a country code. Eight digits and the last one again is a doubled key.
+    47 and eight digits is a country code. Where leaving out doubled keys gives only one number of eight digits, that
+    is meant.
     """
     if len(keyed) == len(COUNTRY) + NORWEGIAN_DIGITS and keyed.startswith(COUNTRY):
         return KeyedPhone(parse_phone(f"+{keyed}"), changed=True)
-    if len(keyed) == NORWEGIAN_DIGITS + 1 and keyed[-1] == keyed[-2]:
-        return KeyedPhone(parse_phone(keyed[:-1]), changed=True)
     if len(keyed) > NORWEGIAN_DIGITS and not keyed.startswith("00"):
-        raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
+        meant = set(_without_doubled(keyed, NORWEGIAN_DIGITS))
+        if len(meant) != 1:
+            raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
+        return KeyedPhone(parse_phone(meant.pop()), changed=True)
     return KeyedPhone(parse_phone(keyed, allow_foreign=True))
 
 
@@ -72,9 +74,9 @@ def is_one_key(keyed: str, key: str) -> bool:
     return bool(keyed) and set(keyed) == {key}
 
 
-def _without_doubled(keyed: str) -> Iterator[str]:
+def _without_doubled(keyed: str, length: int) -> Iterator[str]:
     """Yield what is left when as many doubled keys as there are surplus keys count once."""
-    surplus = len(keyed) - LENGTH
+    surplus = len(keyed) - length
     if surplus > MOST_DOUBLED:
         return
     left = {keyed}

@@ -1,6 +1,7 @@
 """Ask for a telephone number: two tries. A number that a rule has changed is read back."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from desk.numbers.errors import InvalidPhone
@@ -13,9 +14,13 @@ from ivr.prompts.keys import Prompt
 
 LONGEST_ABROAD: Final = 17  # 00, and the 15 digits of E.164
 COUNTRY_SETTLE: Final = 3.0
-"""Seconds to wait for two more digits after eight that begin like a country code."""
+"""Seconds to wait for more digits after eight that begin like a country code, or that may have a doubled key."""
+REST_SETTLE: Final = 3.5
+"""Seconds after the rest of a number: someone who starts over instead may be slow, and one key can complete it."""
 REST: Final = Patience(first=8, between=5)
 READ_BACK: Final = Patience(first=3, between=3)
+MOST_KEPT: Final = 5
+"""Digits whose rest is awaited. With more, a key was left out somewhere, and one key could make it another number."""
 MOST_COUNTED: Final = 10
 MOST_PARTS: Final = 3
 
@@ -32,17 +37,17 @@ def own_number(call: Call) -> PhoneNumber:
     """Return the number the caller calls from. Raises InvalidPhone when there is none, or none that we call back."""
     if call.caller.withheld:
         raise InvalidPhone(PhoneProblem.WITHHELD)
-    return parse_phone(call.caller.number, allow_foreign=True)
+    return parse_phone(call.caller.number, allow_foreign=True, asserted=True)
 
 
-async def ask_phone(call: Call, *reason: str, lone: LoneKeys) -> PhoneNumber | None:
-    """Say the reason and ask for a number, at most twice. None if neither can be called.
+async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) -> PhoneNumber | None:
+    """Say the reason and ask for a number, at most `tries` times. None if none can be called.
 
     Raises the requests of lone keys.
     """
     question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE, *lone.offer)
     deaf = len(reason)
-    for patience in ONCE_AND_AGAIN:
+    for patience in (*ONCE_AND_AGAIN, ONCE_AND_AGAIN[-1])[:tries]:
         keyed = await _keyed(call, question, patience, lone, deaf=deaf)
         try:
             phone = read_phone(keyed)
@@ -70,6 +75,16 @@ async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: 
     keyed = ""
     for _ in range(MOST_PARTS):
         keyed = keys.digits if keys.restarted else keyed + keys.digits
+        if keys.ended == "hash" and not keyed:  # a late '#' that ends the number before
+            keys = await call.ask(
+                *question[deaf:],
+                digits=NORWEGIAN_DIGITS,
+                first=patience.first,
+                between=patience.between,
+                alone=lone.keys,
+                settle=SETTLE,
+            )
+            continue
         if keys.ended in ("silence", "hash"):
             return keyed
         if len(keyed) >= NORWEGIAN_DIGITS:
@@ -78,7 +93,7 @@ async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: 
         if key and not keyed.startswith("00"):
             keyed = key
             keys = await confirmed(call, key, lone, digits=NORWEGIAN_DIGITS - 1)
-        elif len(keyed) < NORWEGIAN_DIGITS and not _is_whole(keyed):
+        elif len(keyed) <= MOST_KEPT and not _is_whole(keyed):
             keys = await _rest(call, len(keyed))
         else:
             return keyed
@@ -86,14 +101,16 @@ async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: 
 
 
 async def _surplus(call: Call, keyed: str, patience: Patience) -> str:
-    """Collect the rest of a number from abroad, which starts with 00, or of one with a country code."""
+    """Collect what may follow: the rest of a number from abroad or with a country code, or a surplus key."""
     if keyed.startswith("00"):
         length = 2 + len(COUNTRY) + NORWEGIAN_DIGITS if keyed.startswith(f"00{COUNTRY}") else LONGEST_ABROAD
         if len(keyed) >= length:
             return ""
         more = await call.collect(digits=length - len(keyed), first=patience.between, between=patience.between)
         return more.digits
-    if keyed.startswith(COUNTRY) and len(keyed) < len(COUNTRY) + NORWEGIAN_DIGITS:
+    may_be_doubled = len(keyed) == NORWEGIAN_DIGITS and any(one == other for one, other in pairwise(keyed))
+    may_be_country = keyed.startswith(COUNTRY) and len(keyed) < len(COUNTRY) + NORWEGIAN_DIGITS
+    if may_be_country or may_be_doubled:
         return (await call.collect(digits=2, first=COUNTRY_SETTLE, between=COUNTRY_SETTLE, settle=SETTLE)).digits
     return ""
 
@@ -102,7 +119,7 @@ async def _rest(call: Call, count: int) -> Keys:
     """Say how many digits there are, and wait for the others."""
     question = count_prompts(count, Prompt.KEY_REST)
     left = NORWEGIAN_DIGITS - count
-    return await call.ask(*question, digits=left, first=REST.first, between=REST.between, settle=SETTLE)
+    return await call.ask(*question, digits=left, first=REST.first, between=REST.between, settle=REST_SETTLE)
 
 
 def _is_whole(keyed: str) -> bool:

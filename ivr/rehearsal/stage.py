@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
 from inspect import iscoroutinefunction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -47,13 +48,15 @@ OUTCOMES: Final = {"switchboard": "switchboard", "urgent-line": "urgent"}
 class Question:
     """A question to the caller: the prompts since the last answer, and the number of digits expected; 0 for speech.
 
-    `number` counts the questions of the call from 0.
+    `number` counts the questions of the call from 0. `pending`: keys of an earlier answer that the caller has still to
+    press.
     """
 
     prompts: tuple[str, ...]
     digits: int
     language: str
     number: int
+    pending: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ class CallerAnswer:
     gap: float = 0.4
     hangs_up: bool = False
     speaks: float = 0.0
+    pauses: tuple[float, ...] = ()
+
+    @property
+    def presses(self) -> list[tuple[float, str]]:
+        """Each key and its second. `pauses` are the waits before each key; without them `gap` is."""
+        pauses = self.pauses or (self.after, *([self.gap] * (len(self.keys) - 1)))
+        return list(zip(accumulate(pauses), self.keys, strict=False))
 
 
 class OpenQuestion(Exception):
@@ -95,6 +105,8 @@ class Story:
     events: list[StoryEvent] = field(default_factory=list)
     outcome: str = ""
     failure: str | None = None
+    registered: tuple[str | None, str] | None = None
+    """The identity number and the telephone number that the call registered."""
 
     def said(self) -> list[str]:
         """Return the keys of the prompts played."""
@@ -110,6 +122,7 @@ class StageLine(FakeChannel):
         self._story = story
         self._language = ""
         self.pressed = 0
+        self.pending = 0
 
     def seconds(self, prompt: str, language: str) -> float:
         """The seconds of a prompt in that language."""
@@ -128,6 +141,10 @@ class StageLine(FakeChannel):
         language = self._language if kind == "says" else ""
         self._story.events.append(StoryEvent(asyncio.get_running_loop().time(), kind, what, language))
 
+    def registered(self, identity: str | None, phone: str) -> None:
+        """Record what the call registered."""
+        self._story.registered = identity, phone
+
     def _begin_prompt(self, prompt: str) -> None:
         self.note("says", prompt)
         super()._begin_prompt(prompt)
@@ -135,6 +152,7 @@ class StageLine(FakeChannel):
     def _press(self, key: str) -> None:
         self.note("keys", key)
         self.pressed += 1
+        self.pending = max(0, self.pending - 1)
         super()._press(key)
 
 
@@ -172,7 +190,7 @@ class StageCall(Call):
         return tuple(self._story.said()[self._answered :])
 
     def _answer(self, asked: tuple[str, ...], digits: int) -> CallerAnswer:
-        question = Question(asked, digits, self.language, self._questions)
+        question = Question(asked, digits, self.language, self._questions, self._line.pending)
         self._questions += 1
         return self._script(question)
 
@@ -184,7 +202,9 @@ class StageCall(Call):
             self._line.hangs_up(at=answer.after)
         elif not answer.keys and not answer.speaks:
             self._line.note("waits", "")
-        self._line.keys(answer.keys, at=answer.after, gap=answer.gap)
+        self._line.pending += len(answer.presses)
+        for second, key in answer.presses:
+            self._line.keys(key, at=second)
 
 
 class StageClock:
@@ -319,6 +339,9 @@ class _DeskProxy:
         async def still(*args: Any, **kwargs: Any) -> Any:
             with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
                 result = await method(*args, **kwargs)
+            if name == "register":
+                patient, phone = args[3:5]
+                self._line.registered(patient.value if patient else None, phone.e164)
             self._line.note("desk", _description(name, result, kwargs.get("why")))
             return result
 

@@ -19,6 +19,7 @@ from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
 from ivr.rehearsal.cast import CALLERS, Scene, SimulatedCaller, hanging_up, rehearse
 from ivr.rehearsal.explore import explore, mermaid
+from ivr.rehearsal.fingers import converse_many
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.transcript import faults, lines
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
@@ -32,6 +33,10 @@ def rehearse_command(
     caller: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(each.name for each in CALLERS)}")] = None,
     at: Annotated[str | None, typer.Option(help="when they call, as 2026-12-24T09:00; default: now")] = None,
     diagram: Annotated[Path | None, typer.Option(help="draw all paths of the conversation in this file")] = None,
+    fingers: Annotated[
+        int | None, typer.Option(min=1, help="conversations with doubled, dropped and late keys; prints a report")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="the first seed of --fingers; one conversation is printed")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="print only what is wrong")] = False,
 ) -> None:
     """Let simulated callers call every department, in seconds and without Asterisk, and print what they hear.
@@ -44,6 +49,10 @@ def rehearse_command(
         callers = _callers(caller or [])
         when = _moment(at)
         settings = load_settings()
+        if fingers:
+            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+                is_fine = runner.run(_fingers(settings, departments or [], when, fingers, seed))
+            raise typer.Exit(0 if is_fine else 1)
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             wrong, pictures = runner.run(
                 _rehearse(settings, departments or [], callers, when, quiet=quiet, draw=diagram is not None)
@@ -86,6 +95,18 @@ async def _rehearse(
     seconds = time.monotonic() - began
     print(f"{calls} calls to {len(chosen)} departments in {seconds:.1f} s: {wrong or 'none'} went wrong.")
     return wrong, pictures
+
+
+async def _fingers(settings: Settings, slugs: Sequence[str], at: datetime, count: int, seed: int) -> bool:
+    """Print the report of these seeds; a single conversation as well. False when a goal is missed."""
+    files = {"departments_file": settings.files.departments, "prompts_dir": settings.files.prompts}
+    async with open_stage(**files, at=at) as stage:
+        departments = [stage.departments().get(slug) for slug in slugs] or stage.departments().all()
+        report = await converse_many(stage, departments[0], count, first=seed)
+        if count == 1:
+            print("\n".join(lines(report.stories[0].story, stage.catalogue)))
+    print("\n".join(report.lines()))
+    return report.meets_goals
 
 
 def _show(department: Department, scene: Scene, stage: Stage, *, quiet: bool) -> int:

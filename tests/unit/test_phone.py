@@ -161,3 +161,31 @@ def problem(written: str | None, *, allow_foreign: bool = False) -> PhoneProblem
     with pytest.raises(InvalidPhone) as refusal:
         parse_phone(written, allow_foreign=allow_foreign)
     return PhoneProblem(refusal.value.problem)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "(+47) 680 50 001",
+        "+47 (0) 68050001",
+        "680\u202f50\u2009001",
+        "\u202a+4768050001\u202c",
+        "\u200e68050001",
+        "+47\u00a068\u00a005\u00a000\u00a001",
+    ],
+)
+def test_copied_number_is_cleaned(raw: str) -> None:
+    assert parse_phone(raw).e164 == "+4768050001"
+
+
+@pytest.mark.parametrize("number", ["42000001", "+4743000001", "44000001", "49000001", "04123"])
+def test_number_that_the_library_does_not_know_is_taken_when_the_trunk_asserts_it(number: str) -> None:
+    assert parse_phone(number, asserted=True).e164.endswith(number.removeprefix("+47").lstrip("+"))
+    with pytest.raises(InvalidPhone):
+        parse_phone(number)
+
+
+@pytest.mark.parametrize("number", ["82900000", "113", "116117", "+999123"])
+def test_premium_short_and_impossible_numbers_are_refused_also_when_asserted(number: str) -> None:
+    with pytest.raises(InvalidPhone):
+        parse_phone(number, allow_foreign=True, asserted=True)

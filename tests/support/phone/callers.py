@@ -10,6 +10,7 @@ from typing import Any
 
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import load_catalogue
+from ivr.prompts.keys import OWN_WELCOME
 from ops.softphone.listening import OPENING, HeardPrompt, PromptRecogniser
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
@@ -20,6 +21,8 @@ LOOK_EVERY = 0.25
 OVERLAP = 2 * OPENING  # samples searched again, because a prompt may have started just before the last search
 
 
+WELCOME = "welcome"
+"""What the welcome is called here, whichever department's it is."""
 ALIKE = frozenset({"we_ring", "ring_number"})
 """Fragments that some sentences start with. A listener without them would mistake them for those sentences."""
 
@@ -77,7 +80,8 @@ class Caller:
             samples = self.call.heard.samples()
             listener = await asyncio.to_thread(listener_of, self.prompts, sentences() | ALIKE)
             found = await asyncio.to_thread(listener.recognise, samples)
-        return [heard for heard in found if heard.key not in ALIKE]
+        named = (replace(each, key=WELCOME) if each.key.startswith(OWN_WELCOME) else each for each in found)
+        return [heard for heard in named if heard.key not in ALIKE]
 
     def instant(self, heard: HeardPrompt) -> float:
         """Unix time at which the first packet of this prompt arrived."""
