@@ -197,7 +197,7 @@ def test_received_and_expected_digits_are_spoken() -> None:
     nine = count_prompts(9, Prompt.SHOULD_BE_ELEVEN)
     assert words(nine) == "Jeg fikk ni siffer det skal være elleve."
     assert words(nine, "nn") == "Eg fekk ni siffer det skal vere elleve."
-    assert words(nine, "en") == "I got nine digits it should be eleven."
+    assert words(nine, "en") == "I received nine digits it should be eleven."
     assert words(count_prompts(1, Prompt.SHOULD_BE_EIGHT)) == "Jeg fikk ett siffer det skal være åtte."
 
 
