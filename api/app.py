@@ -7,14 +7,14 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api.auth.cookies import Cookies
 from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.messaging.gateways import open_gateway
-from api.openapi import describe
+from api.openapi import API, describe
 from api.openapi import router as docs
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
@@ -52,6 +52,7 @@ from api.web.middleware.limits import RequestLimits
 from api.web.middleware.requests import RequestMiddleware
 from api.web.middleware.security_headers import SecurityHeadersMiddleware
 from api.web.problems import Statuses, register, registered, use_problem_documents
+from api.web.query import refuse_unknown_query
 from desk.access.actor import SYSTEM
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
@@ -160,7 +161,9 @@ def add_routes(app: FastAPI) -> None:
     register(app, WEB_STATUSES)
     register(app, SINGLE_SIGN_ON_STATUSES)
     for room in ROUTES:
-        app.include_router(room.router)
+        ours = room.router.prefix.startswith(API) and room.router.include_in_schema  # not what a provider calls
+        refusing = [Depends(refuse_unknown_query)] if ours else []
+        app.include_router(room.router, dependencies=refusing)
         register(app, getattr(room, "STATUSES", {}))
     app.include_router(docs)
 

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from api.web.errors import ApiError
 from api.web.middleware.trace import trace_of
+from api.web.query import UNKNOWN
 from desk.errors import DeskError
 
 Statuses: TypeAlias = Mapping[type[ApiError] | type[DeskError], int]
@@ -48,6 +49,7 @@ SAFE_MESSAGES = frozenset(
     {
         *("missing", "extra_forbidden", "enum", "literal_error", "string_type", "int_type", "bool_type", "list_type"),
         *("model_attributes_type", "greater_than_equal", "less_than_equal", "string_too_long", "string_too_short"),
+        UNKNOWN,
     }
 )
 """Types of validation error whose message does not quote the value; other messages are replaced."""

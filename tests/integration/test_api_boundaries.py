@@ -99,7 +99,9 @@ async def test_repeated_parameter_is_read_once_and_checked(world: World) -> None
     for query in ("department=hjerte&department=kirurgi", "department=kirurgi&department=hjerte"):
         answer = await world.as_("per", "GET", f"/callbacks?{query}")
         assert answer.status_code == 403
-    claimed = await world.as_("kari", "POST", "/callbacks/claim?department=hjerte", json={"department": "kirurgi"})
+    both = await world.as_("kari", "POST", "/callbacks/claim?department=hjerte", json={"department": "kirurgi"})
+    assert both.status_code == 422
+    claimed = await world.as_("kari", "POST", "/callbacks/claim", json={"department": "kirurgi"})
     assert {item["department"] for item in claimed.json()["items"]} == {"kirurgi"}
 
 
