@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from desk.access.actor import SYSTEM
 from desk.callbacks import batched_completions_sql as sql
-from desk.callbacks import repository as rows
 from desk.callbacks.batched_completions_sql import Completion
 from desk.callbacks.model import Callback
 from desk.clock import Clock
@@ -37,6 +36,4 @@ class BatchedCompletions(Service):
 
     @one_statement
     async def _complete_all(self, unit: Unit, completions: Sequence[Completion]) -> list[Callback | None]:
-        done = await sql.complete(unit, completions)
-        shown = iter(await rows.show(unit, [each for each in done if each]))
-        return [next(shown) if each else None for each in done]
+        return await sql.complete(unit, completions)

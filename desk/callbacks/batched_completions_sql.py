@@ -6,7 +6,7 @@ attempts are all in the one statement, so all of it happens or nothing does.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -32,14 +32,16 @@ from sqlalchemy import (
 from sqlalchemy.sql import FromClause, Insert
 
 from desk.access.actor import Actor
-from desk.callbacks.model import AttemptOutcome
+from desk.callbacks.model import Attempt, AttemptOutcome, Callback
+from desk.callbacks.repository import CHANNEL
 from desk.database.compiled import compiled, parameter
 from desk.database.notify import HISTORY_WRITTEN
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId
 from desk.inquiries import claims_repository as claims
-from desk.inquiries.model import ClosedReason, Inquiry, Kind, Status
-from desk.inquiries.repository import read, shown
+from desk.inquiries.batched_claims_sql import read_with_own, with_own
+from desk.inquiries.model import ClosedReason, Kind, Status
+from desk.inquiries.repository import shown
 from desk.schema.tables import attempts, history, inquiries
 
 NOW, IDS = parameter("now", "timestamptz"), parameter("ids", "uuid[]")
@@ -89,8 +91,10 @@ def complete_statement() -> TextualSelect:
         .returning(*shown, asked.c.n, asked.c.agent, asked.c.outcome, asked.c.attempt_note)
         .cte("done")
     )
-    answer = select(*(done.c[each.name] for each in shown), done.c.n)
-    return compiled(answer.add_cte(_attempts(done).cte("tried"), _history(done).cte("noted")), [*shown, done.c.n])
+    answer = with_own(CHANNEL, done)
+    return compiled(
+        answer.add_cte(_attempts(done).cte("tried"), _history(done).cte("noted")), list(answer.selected_columns)
+    )
 
 
 def _attempts(done: FromClause) -> Insert:
@@ -127,7 +131,7 @@ def _history(done: FromClause) -> Insert:
 COMPLETE = complete_statement()
 
 
-async def complete(unit: Unit, completions: Sequence[Completion]) -> list[Inquiry | None]:
+async def complete(unit: Unit, completions: Sequence[Completion]) -> list[Callback | None]:
     """Return each closed inquiry; None where the claim is over or the callback is not in the agent's scope."""
     values = {
         "now": unit.now,
@@ -143,9 +147,17 @@ async def complete(unit: Unit, completions: Sequence[Completion]) -> list[Inquir
     rows = (await unit.connection.execute(COMPLETE, values)).all()
     if rows:
         unit.connection.info[HISTORY_WRITTEN] = True
-    found = {row.n: read(unit, row) for row in rows}
-    return [found.get(n) for n in range(1, len(completions) + 1)]
+    found = await read_with_own(unit, CHANNEL, rows)
+    return [_with_attempt(unit, found.get(n), each) for n, each in enumerate(completions, 1)]
 
 
 def _scope(actor: Actor) -> str | None:
     return None if actor.scope.departments is None else ",".join(actor.scope.departments)
+
+
+def _with_attempt(unit: Unit, callback: Callback | None, completion: Completion) -> Callback | None:
+    """Add the attempt that the statement has made, unless the attempts were read after it."""
+    if callback is None or completion.outcome is None:
+        return callback
+    made = Attempt(unit.now, completion.actor.name, completion.outcome, True, completion.attempt_note)
+    return callback if made in callback.attempts else replace(callback, attempts=(*callback.attempts, made))

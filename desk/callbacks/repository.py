@@ -5,9 +5,12 @@ A callback's row is changed only while its inquiry is locked, so a row read afte
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import JSON, cast, func, insert, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.sql import FromClause, Select
 
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback, subject_key
@@ -43,6 +46,24 @@ async def show(unit: Unit, found: Sequence[Inquiry]) -> list[Callback]:
         if row.outcome:
             tried[row.id].append(Attempt(row.at, row.agent, AttemptOutcome(row.outcome), row.counted, row.note))
     return [_read(each, own[each.id], tried[each.id]) for each in found]
+
+
+def join(rows: FromClause) -> Select[Any]:
+    """Select what only callbacks have, with their attempts, along with rows of inquiries. PostgreSQL only."""
+    a = attempts.c
+    made = func.json_build_array(a.at, a.agent, a.outcome, a.counted, a.note)
+    tried = select(func.json_agg(aggregate_order_by(made, a.id))).where(a.callback_id == rows.c.id).scalar_subquery()
+    own = [column for column in c if column is not c.id]
+    return select(*own, cast(tried, JSON).label("tried")).join_from(rows, callbacks, c.id == rows.c.id)
+
+
+def read_joined(inquiry: Inquiry, row: Any) -> Callback:
+    """Read a row of `join`."""
+    tried = [
+        Attempt(datetime.fromisoformat(at).astimezone(UTC), agent, AttemptOutcome(outcome), counted, note)
+        for at, agent, outcome, counted, note in row.tried or ()
+    ]
+    return _read(inquiry, row, tried)
 
 
 async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, another: bool = False) -> None:
@@ -166,4 +187,4 @@ def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
     return Callback(**(vars(inquiry) | own))
 
 
-CHANNEL = InquiryChannel(Kind.CALLBACK, show, locked)
+CHANNEL = InquiryChannel(Kind.CALLBACK, show, join, read_joined, locked)

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, TextualSelect, column, literal_column, text
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.sql import Select
+from sqlalchemy.sql import FromClause as FromClause
+from sqlalchemy.sql import Select as Select
 
 
 def parameter(name: str, type: str) -> ColumnElement[Any]:

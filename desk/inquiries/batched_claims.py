@@ -27,6 +27,7 @@ class BatchedClaims(Service, Generic[T]):
         super().__init__(database=database, clock=clock)
         self._channel = channel
         self._lease = lease
+        self._statement = sql.claim_statement(channel)
         self._claims: dict[str, Batcher[Claim, list[T]]] = {}
 
     async def claim(self, department: str, claim: Claim) -> list[T]:
@@ -45,7 +46,4 @@ class BatchedClaims(Service, Generic[T]):
 
     @one_statement
     async def _claim_all(self, unit: Unit, department: str, claims: Sequence[Claim]) -> list[list[T]]:
-        kind = self._channel.kind
-        taken = await sql.claim(unit, kind, department, claims, lease_until=unit.now + self._lease)
-        shown = iter(await self._channel.show(unit, [each for one in taken for each in one]))
-        return [[next(shown) for _ in one] for one in taken]
+        return await sql.claim(unit, self._channel, self._statement, department, claims, self._lease)

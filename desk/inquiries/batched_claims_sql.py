@@ -7,18 +7,23 @@ all in the one statement, so all of it happens or nothing does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy import String, TextualSelect, any_, column, func, insert, literal, literal_column, select, update
+from sqlalchemy.sql import FromClause, Select
 
 from desk.access.actor import Actor
 from desk.database.compiled import compiled, parameter
 from desk.database.notify import HISTORY_WRITTEN
 from desk.database.unit_of_work import Unit
 from desk.inquiries import claims_repository as claims_sql
-from desk.inquiries.model import Inquiry, Kind, Status
+from desk.inquiries.channel import InquiryChannel
+from desk.inquiries.model import Inquiry, Status
 from desk.inquiries.repository import c, read, shown
 from desk.schema.tables import history, inquiries
+
+T = TypeVar("T", bound=Inquiry)
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,14 @@ class Claim:
     limit: int
 
 
-def claim_statement(kind: Kind) -> TextualSelect:
+def claim_statement(channel: InquiryChannel[T]) -> TextualSelect:
     """The statement that claims for several agents: one place for each name in `agents`, in that order."""
     now, department = parameter("now", "timestamptz"), parameter("department", "text")
     agents = func.unnest(parameter("agents", "text[]"))
     asked = agents.table_valued(column("agent", String), with_ordinality="n", name="asked").render_derived()
     late = inquiries.alias("late")
     must_end_first = select(late.c.id).where(late.c.department == department, *claims_sql.lapsed(late.c, now)).exists()
-    conditions = [c.department == department, *claims_sql.in_line(kind, now), ~must_end_first]
+    conditions = [c.department == department, *claims_sql.in_line(channel.kind, now), ~must_end_first]
     first = claims_sql.first_in_line(conditions, parameter("most", "integer")).cte("next_in_line")
     place = func.row_number().over(order_by=[first.c[each.name] for each in claims_sql.ORDER])
     numbered = select(first.c.id, place.label("n")).cte("numbered")
@@ -58,31 +63,50 @@ def claim_statement(kind: Kind) -> TextualSelect:
         )
         .cte("noted")
     )
-    return compiled(select(taken).order_by(taken.c.n).add_cte(noted), [*shown, taken.c.n])
+    answer = with_own(channel, taken).order_by(taken.c.n).add_cte(noted)
+    return compiled(answer, list(answer.selected_columns))
 
 
-CLAIM = {kind: claim_statement(kind) for kind in Kind}
+def with_own(channel: InquiryChannel[T], changed: FromClause) -> Select[Any]:
+    """Select inquiries that the same statement has changed, with the channel's own values.
+
+    `before` is the version when the statement began. The channel's values are of that moment too.
+    """
+    began = inquiries.alias("began")
+    before = select(began.c.version).where(began.c.id == changed.c.id).scalar_subquery().label("before")
+    own: Select[Any] = channel.join(changed)
+    return own.add_columns(*(changed.c[each.name] for each in shown), changed.c.n, before)
+
+
+async def read_with_own(unit: Unit, channel: InquiryChannel[T], rows: Sequence[Any]) -> dict[int, T]:
+    """Read rows of `with_own` by their `n`; the channel's values again if others changed the inquiry meanwhile."""
+    found = {row.n: channel.read(read(unit, row), row) for row in rows}
+    outdated = {row.n: found[row.n] for row in rows if row.version != row.before + 1}
+    if outdated:
+        found |= zip(outdated, await channel.show(unit, list(outdated.values())), strict=True)
+    return found
 
 
 async def claim(
-    unit: Unit, kind: Kind, department: str, claims: Sequence[Claim], *, lease_until: datetime
-) -> list[list[Inquiry]]:
+    unit: Unit,
+    channel: InquiryChannel[T],
+    statement: TextualSelect,
+    department: str,
+    claims: Sequence[Claim],
+    lease: timedelta,
+) -> list[list[T]]:
     """Return what each agent gets, in claim order; nothing for anyone while a lease that ran out must be ended first.
 
     Rows that another unit of work holds are passed over. An agent whose scope is elsewhere gets nothing.
     """
     limits = [each.limit if each.actor.scope.covers(department) else 0 for each in claims]
     agents = [each.actor.name for each, limit in zip(claims, limits, strict=True) for _ in range(limit)]
-    values = {
-        "department": department,
-        "agents": agents,
-        "most": len(agents),
-        "lease_until": lease_until,
-        "now": unit.now,
-    }
-    rows = (await unit.connection.execute(CLAIM[kind], values)).all()
+    values = {"department": department, "agents": agents, "most": len(agents)}
+    rows = (
+        await unit.connection.execute(statement, {**values, "now": unit.now, "lease_until": unit.now + lease})
+    ).all()
     if rows:
         unit.connection.info[HISTORY_WRITTEN] = True
-    found = {row.n: read(unit, row) for row in rows}
+    found = await read_with_own(unit, channel, rows)
     places = iter(range(1, len(agents) + 1))
     return [[found[n] for n in [next(places) for _ in range(limit)] if n in found] for limit in limits]

@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from desk.database.compiled import FromClause, Select
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
 from desk.inquiries.model import Inquiry, Kind
@@ -15,9 +16,12 @@ T = TypeVar("T", bound=Inquiry)
 class InquiryChannel(Generic[T]):
     """One channel. `show` reads the channel's own values of inquiries, in the same order.
 
+    `join` joins the channel's own values to rows of inquiries in a larger statement; `read` makes one of such a row.
     `locked` locks one inquiry of the channel; it raises the channel's error if there is none in the actor's scope.
     """
 
     kind: Kind
     show: Callable[[Unit, Sequence[Inquiry]], Awaitable[list[T]]]
+    join: Callable[[FromClause], Select[Any]]
+    read: Callable[[Inquiry, Any], T]
     locked: Callable[[Unit, InquiryId], Awaitable[T]]

@@ -20,7 +20,7 @@ from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.model import AttemptOutcome, Callback
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Database
-from desk.database.unit_of_work import Service, Unit
+from desk.database.unit_of_work import Service, Unit, unit_of_work
 from desk.errors import DeskError
 from desk.inquiries.model import ClosedReason
 from desk.schema.migrate import migrate
@@ -62,9 +62,17 @@ async def as_actor(_service: Service, actor: Actor, work: Callable[[Actor | Unit
     return await work(actor)
 
 
+class Larger(Service):
+    """A larger unit of work."""
+
+    @unit_of_work
+    async def do(self, unit: Unit, work: Callable[[Actor | Unit], Awaitable[Any]]) -> Any:
+        return await work(unit)
+
+
 async def in_a_unit(service: Service, actor: Actor, work: Callable[[Actor | Unit], Awaitable[Any]]) -> Any:
     """Do it inside a larger unit of work, where nothing is batched."""
-    return await service.together(actor, work)
+    return await Larger(database=service._database, clock=service._clock).do(actor, work)
 
 
 class Run:

@@ -41,7 +41,9 @@ WITHOUT = {
     "each agent's scope is a condition of the whole statement": (
         "callbacks/batched_completions_sql._attempts",
         "callbacks/batched_completions_sql._history",
+        "callbacks/repository.join",
         "inquiries/batched_claims_sql.claim_statement",
+        "inquiries/batched_claims_sql.with_own",
     ),
     "its conditions or its query come from a function that asks for a scope": (
         "accounts/emergency_repository._rows",

@@ -20,11 +20,10 @@ from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.errors import DeskError
-from desk.inquiries import batched_claims_sql as claims_sql
 from desk.inquiries import claims_repository as claims
 from desk.inquiries import transitions
 from desk.inquiries.claiming import Claiming
-from desk.inquiries.model import ClosedReason, Kind
+from desk.inquiries.model import ClosedReason
 from desk.schema.tables import inquiries
 from tests.support.claims.history import LOST, OK, Journal
 from tests.support.desk.desk import as_agent, make_desk
@@ -65,7 +64,6 @@ def no_condition() -> None:
     first_in_line = claims.first_in_line
     claims.first_in_line = lambda *given: first_in_line(*given).with_for_update(read=True, key_share=True)
     claims.still_waits = true
-    claims_sql.CLAIM = {kind: claims_sql.claim_statement(kind) for kind in Kind}
 
 
 def no_fencing() -> None:
