@@ -27,6 +27,8 @@ GIVES_UP: Final = 0.03
 OLD: Final = 0.3
 GOAL: Final = 0.995
 NOTHING: Final = CallerAnswer()
+PEOPLE_ENOUGH: Final = 1_000
+"""Conversations on one stage: with more, people and fictional telephone numbers would come again."""
 PEOPLE_APART: Final = 3
 """Conversations use every third person, so that no one has a callback from an earlier one."""
 

@@ -19,7 +19,7 @@ from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
 from ivr.rehearsal.cast import CALLERS, Scene, SimulatedCaller, hanging_up, rehearse
 from ivr.rehearsal.explore import explore, mermaid
-from ivr.rehearsal.fingers import converse_many
+from ivr.rehearsal.fingers import PEOPLE_ENOUGH, HandReport, converse_many
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.transcript import faults, lines
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
@@ -100,11 +100,14 @@ async def _rehearse(
 async def _fingers(settings: Settings, slugs: Sequence[str], at: datetime, count: int, seed: int) -> bool:
     """Print the report of these seeds; a single conversation as well. False when a goal is missed."""
     files = {"departments_file": settings.files.departments, "prompts_dir": settings.files.prompts}
-    async with open_stage(**files, at=at) as stage:
-        departments = [stage.departments().get(slug) for slug in slugs] or stage.departments().all()
-        report = await converse_many(stage, departments[0], count, first=seed)
-        if count == 1:
-            print("\n".join(lines(report.stories[0].story, stage.catalogue)))
+    report = HandReport(())
+    for first in range(seed, seed + count, PEOPLE_ENOUGH):
+        async with open_stage(**files, at=at) as stage:  # a new one, so that no one has called before
+            departments = [stage.departments().get(slug) for slug in slugs] or stage.departments().all()
+            part = await converse_many(stage, departments[0], min(PEOPLE_ENOUGH, seed + count - first), first=first)
+            report = HandReport((*report.stories, *part.stories))
+            if count == 1:
+                print("\n".join(lines(part.stories[0].story, stage.catalogue)))
     print("\n".join(report.lines()))
     return report.meets_goals
 

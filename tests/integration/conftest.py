@@ -66,7 +66,7 @@ def build_drafts(folder: Path, tools: Path) -> None:
     steps: list[tuple[int, int]] = []
     report = build(folder, tools=tools, on_step=lambda done, of: steps.append((done, of)))
     assert (report.built, report.kept, report.removed) == (2 * KEYS, 0, 0)
-    assert report.drafts == 2 * KEYS - 4  # pauses and tones are not spoken
+    assert report.drafts == 2 * KEYS - 6  # pauses and tones are not spoken
     assert steps == [(done, 4 * KEYS) for done in range(1, 4 * KEYS + 1)]
 
 

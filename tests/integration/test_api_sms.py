@@ -207,7 +207,9 @@ async def test_readiness_says_that_sms_is_off_and_the_queue_empty(migrated_url: 
 
 
 async def test_readiness_reports_a_mistake_in_the_texts(migrated_url: str, tmp_path: Path) -> None:
-    (tmp_path / "sms.toml").write_text('[nb]\nreceipt = "Hei"\nnew_promise = "Vi ringer deg {when}."\n', "utf-8")
+    (tmp_path / "sms.toml").write_text(
+        '[nb]\nreceipt = "Hei"\nnew_promise = "Vi ringer deg {when}."\nnumber_added = "Hei"\n', "utf-8"
+    )
     async with open_world(migrated_url, tmp_path, prompts_dir=tmp_path) as world:
         ok, detail = await component(world)
     assert not ok

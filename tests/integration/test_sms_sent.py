@@ -47,7 +47,7 @@ async def test_gateway_gets_the_text_in_its_own_format(office: Office, gateway: 
     callback = await office.rings()
     assert [await send_one(office, gateway), await send_one(office, gateway)] == [True, False]
     (taken,) = gateway.taken
-    assert taken.pop("userData").startswith("Vi har mottatt innringingen din")
+    assert taken.pop("userData").startswith("Vi har fått innringingen din")
     key = await office.key()
     assert taken == {
         "source": "Sykehuset",

@@ -50,8 +50,8 @@ async def test_receipt_states_the_promise_with_its_date_and_no_names(office: Off
     ((to, told),) = await sent(office)
     assert to == MOBILE.e164
     assert told == (
-        "Vi har mottatt innringingen din og ringer deg tirsdag 24. november innen klokken 15, fra 68 05 00 00. "
-        "Vil du avbestille, ring oss på nytt. Denne meldingen kan ikke besvares."
+        "Vi har fått innringingen din og ringer deg tirsdag 24. november innen klokken 15, fra 68 05 00 00. "
+        "Trenger du ikke at vi ringer? Ring oss."
     )
     assert not any(word in told.lower() for word in ("kirurg", "poliklinikk", "sykehus", "fødselsnummer"))
 
@@ -170,11 +170,13 @@ async def test_no_text_goes_to_a_landline_or_the_old_number(office: Office) -> N
     assert await office.events(callback.id) == [("sms_withdrawn", {"kind": "receipt"})]
 
 
-async def test_repeat_call_from_another_mobile_gets_the_text_there(office: Office) -> None:
+async def test_repeat_call_from_another_mobile_is_reported_to_the_old_one(office: Office) -> None:
     await office.rings()
     registration = await office.desk.registration.register(CALLER, another_call(1), "kirurgi", person(1), OTHER_MOBILE)
     assert (registration.created, registration.callback.sms) == (False, "queued")
-    assert [to for to, _ in await sent(office)] == [OTHER_MOBILE.e164]
+    (receipt, added) = await sent(office)
+    assert (receipt[0], added[0]) == (MOBILE.e164, MOBILE.e164)
+    assert "nytt nummer" in added[1]
 
 
 async def test_cancelled_callback_gets_no_text(office: Office) -> None:
