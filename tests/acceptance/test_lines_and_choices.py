@@ -90,6 +90,8 @@ async def asks_where_and_is_content(system: System) -> Outcome:
     async with ringing(system.settings, "2000", "+4768050401") as caller:
         await caller.hears("press_five")
         await caller.keys("5")
+        await caller.hears("confirm_choice")
+        await caller.keys("5")
         await caller.hears("still_ring")
         await caller.keys("2")
         await caller.ends()
@@ -100,6 +102,8 @@ async def asks_where_and_hangs_up(system: System) -> Outcome:
     async with ringing(system.settings, "2000", "+4768050402") as caller:
         await caller.hears("press_five")
         await caller.keys("5")
+        await caller.hears("confirm_choice")
+        await caller.keys("5")
         await caller.hears("answer_hours")
         return Outcome(await caller.heard())
 
@@ -108,8 +112,9 @@ async def asks_where_and_still_wants_a_callback(system: System) -> Outcome:
     async with ringing(system.settings, "2000", "+4768050403") as caller:
         await caller.hears("welcome")
         await caller.keys("5")  # keyed from memory, while the welcome plays
-        last = await caller.hears("answer_hours")
-        await caller.keys("1")  # the following question too
+        await caller.hears("confirm_choice")
+        await caller.keys("5")
+        last = await caller.hears("still_ring")  # silence goes on
         await caller.hears("ask_identity", after=last.start)
         await caller.keys(synthetic_identity(403))
         await caller.hears("received")
@@ -173,6 +178,8 @@ async def rings_the_urgent_line(system: System, office: Office) -> Outcome:
 async def keys_for_the_urgent_line(system: System, office: Office) -> Outcome:
     async with ringing(system.settings, "1000", "+4768050408") as caller:
         await caller.hears("offer_urgent")
+        await caller.keys("5")
+        await caller.hears("confirm_choice")
         await caller.keys("5")
         return await talking(caller, office, "+4768050408")
 
@@ -251,7 +258,7 @@ def rung(prompts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 def test_simple_question_is_answered_without_a_callback(rung: Rung) -> None:
     one = rung(asks_where_and_is_content)
-    assert one.heard == ["welcome", "emergency", "ask_identity", *ANSWERS, "goodbye"]
+    assert one.heard == ["welcome", "emergency", "ask_identity", "skip_identity", "confirm_choice", *ANSWERS, "goodbye"]
     assert one.callbacks == []
     (call,) = one.calls
     assert (call["incomplete"], call["step"], call["why"]) == (True, "questions", "answered")
@@ -308,7 +315,16 @@ def test_open_callback_does_not_delay_the_urgent_line(rung: Rung) -> None:
 
 def test_open_callback_does_not_delay_the_urgent_line_reached_by_its_key(rung: Rung) -> None:
     one = rung(keys_for_the_urgent_line)
-    assert one.heard == ["welcome", "emergency", "ask_identity", "offer_urgent", "to_urgent_line", "recovered"]
+    assert one.heard == [
+        "welcome",
+        "emergency",
+        "ask_identity",
+        "skip_identity",
+        "offer_urgent",
+        "confirm_choice",
+        "to_urgent_line",
+        "recovered",
+    ]
     (callback,) = one.callbacks
     assert (callback["status"], callback["call_count"]) == ("waiting", 1)
     assert [call["why"] for call in one.calls] == [None, "urgent"]

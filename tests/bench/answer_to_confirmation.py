@@ -82,7 +82,7 @@ async def ring(system: System, person: Person, n: int) -> Call:
             keys += 1
         await caller.ends()
         sentences = {heard.key: heard for heard in await caller.sentences()}
-    last = sentences["may_hang_up"]
+    last = sentences["change_number"]
     assert last.whole, "the confirmation was not heard to its end"
     return Call(person, sentences["received"].start, last.start + last.length, keys)
 
