@@ -170,7 +170,7 @@ class HandReport:
 
 async def converse(stage: Stage, department: Department, seed: int) -> HandStory:
     """Run the conversation of one seed."""
-    hand = Hand(seed, person=stage.new_person() * PEOPLE_APART)
+    hand = Hand(seed, person=(1 + seed % PEOPLE_ENOUGH) * PEOPLE_APART)
     story = await stage.ring(department, hand, person=hand.person, withheld=hand.withheld)
     return HandStory(hand, story)
 
