@@ -7,7 +7,8 @@ from typing import Literal
 from desk.departments.departments import Department
 from desk.numbers.identity_number import LENGTH
 from ivr.rehearsal import people
-from ivr.rehearsal.stage import CallerAnswer, CallerScript, Question, Stage, Story
+from ivr.rehearsal.stage import Stage
+from ivr.rehearsal.story import CallerAnswer, CallerScript, Question, Story
 
 NOTHING = CallerAnswer()
 PHONE_DIGITS = 8

@@ -18,7 +18,8 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal import people
 from ivr.rehearsal.cast import PHONE_DIGITS, SPEAKS, SPEECH
-from ivr.rehearsal.stage import CallerAnswer, OpenQuestion, Question, Stage, Story
+from ivr.rehearsal.stage import Stage
+from ivr.rehearsal.story import CallerAnswer, OpenQuestion, Question, Story
 from ivr.rehearsal.transcript import faults, words
 
 OFFERS: Final = frozenset({Prompt.PRESS_FIVE, Prompt.OFFER_URGENT})

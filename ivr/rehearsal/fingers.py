@@ -13,7 +13,8 @@ from desk.numbers.identity_number import LENGTH
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal import people
 from ivr.rehearsal.cast import PHONE_DIGITS
-from ivr.rehearsal.stage import CallerAnswer, Question, Stage, Story
+from ivr.rehearsal.stage import Stage
+from ivr.rehearsal.story import CallerAnswer, Question, Story
 
 BIRTH_DATE: Final = 6
 DOUBLES: Final = 0.012

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ivr.prompts.catalogue import Catalogue
-from ivr.rehearsal.stage import OUTCOMES, Story, StoryEvent
+from ivr.rehearsal.story import OUTCOMES, Story, StoryEvent
 
 ENDINGS = {
     "done": "the call ends normally",

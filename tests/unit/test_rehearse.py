@@ -15,7 +15,8 @@ from innringing import app
 from ivr.rehearsal import people, transcript
 from ivr.rehearsal.cast import CALLERS, Scene, hanging_up, rehearse
 from ivr.rehearsal.explore import ConversationMap, explore, mermaid
-from ivr.rehearsal.stage import Stage, Story, StoryEvent, open_stage
+from ivr.rehearsal.stage import Stage, open_stage
+from ivr.rehearsal.story import Story, StoryEvent
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")

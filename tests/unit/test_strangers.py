@@ -12,7 +12,8 @@ import pytest
 from desk.clock import OSLO
 from desk.paths import ROOT
 from ivr.rehearsal import people
-from ivr.rehearsal.stage import CallerAnswer, Question, open_stage
+from ivr.rehearsal.stage import open_stage
+from ivr.rehearsal.story import CallerAnswer, Question
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 
 PERSON, STRANGER, ELSEWHERE = 1, 2, 3
