@@ -178,7 +178,7 @@ def _logged(patch: pytest.MonkeyPatch) -> None:
 
 def _leak_in_a_problem(patch: pytest.MonkeyPatch) -> None:
     def fault(item: Any) -> problems.FieldFault:
-        return problems.FieldFault(place="query", pointer="#", detail=str(item["input"]))
+        return problems.FieldFault(place="query", pointer="#", detail=str(item.get("input")))
 
     patch.setattr(problems, "_fault", fault)
 

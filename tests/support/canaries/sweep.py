@@ -29,8 +29,6 @@ HEADERS = (
 A_BODY = 8
 THE_CLIENTS_OWN = ("httpx", "httpcore")
 """Loggers of the client in this process, which logs the addresses it sends: the canaries."""
-SHORT = {"seconds": "0"}
-"""Makes streams of changes end at once; other routes ignore it."""
 ROLES = {"kari": Role.AGENT, "lise": Role.LEADER, "per": Role.OPERATOR, "rita": Role.AUDITOR, "ada": Role.ADMIN}
 
 
@@ -87,22 +85,31 @@ def fields(world: World, route: Route) -> dict[str, Any]:
     return dict(schema.get("properties", {}))
 
 
+def queries(route: Route) -> list[str]:
+    """The names of the route's query parameters."""
+    return [each["name"] for each in route.operation.get("parameters", []) if each["in"] == "query"]
+
+
+def short(route: Route) -> dict[str, str]:
+    """Query parameters that make a stream end at once; none for other routes, which would refuse them."""
+    return {"seconds": "0"} if "seconds" in queries(route) else {}
+
+
 def requests_of(world: World, route: Route, numbers: Numbers, id: str) -> Iterator[dict[str, Any]]:
     """A request for each place of the route that a client can write to."""
     plain = route.path.replace("{id}", id).replace("{slug}", "kirurgi")
     if "{" in route.path:
-        yield {"url": re.sub(r"{[^}]*}", quote(numbers.next(), safe=""), route.path), "params": SHORT}
-    named = [each["name"] for each in route.operation.get("parameters", []) if each["in"] == "query"]
-    for name in (*named, "unknown", None):
-        yield {"url": plain, "params": {**SHORT, name or numbers.next(): numbers.next()}}
+        yield {"url": re.sub(r"{[^}]*}", quote(numbers.next(), safe=""), route.path), "params": short(route)}
+    for name in (*queries(route), "unknown", None):
+        yield {"url": plain, "params": {**short(route), name or numbers.next(): numbers.next()}}
     for name in HEADERS:
         text = numbers.next().encode("ascii", "replace").decode()
         yield {
             "url": plain,
-            "params": SHORT,
+            "params": short(route),
             "headers": {name: f"Bearer {text}" if name == "Authorization" else f"a={text}"},
         }
-    yield {"url": plain, "params": SHORT, "headers": {"X-Request-ID": f"trace-{next(numbers.people)}-of-mine"}}
+    yield {"url": plain, "params": short(route), "headers": {"X-Request-ID": f"trace-{next(numbers.people)}-of-mine"}}
     if route.method in ("GET", "DELETE"):
         return
     known = fields(world, route)
@@ -156,7 +163,7 @@ async def who_may(world: World, route: Route, id: str) -> str:
     for name, role in ROLES.items():
         token = await world.token(name, role)
         answer = await world.client.request(
-            route.method, url, params=SHORT, headers={"Authorization": f"Bearer {token}"}
+            route.method, url, params=short(route), headers={"Authorization": f"Bearer {token}"}
         )
         if answer.status_code != 403:
             return name

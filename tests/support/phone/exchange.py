@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 
 from desk.callbacks.model import CallKey
 from desk.clock import OSLO
-from ivr.asterisk.ari import Reconcile, Route
+from ivr.asterisk.ari import Admit, Reconcile, Route
 from ivr.asterisk.errors import ChannelGone
 from ivr.asterisk.events import ChannelDestroyed, ChannelDtmfReceived, Event, PlaybackFinished, StasisEnd, StasisStart
 from ivr.rehearsal.line import FakeChannel
@@ -163,11 +163,15 @@ class Exchange:
     def asterisk_id(self) -> str:
         return NODE
 
-    async def run(self, route: Route, reconcile: Reconcile) -> NoReturn:
+    async def run(self, route: Route, reconcile: Reconcile, admit: Admit) -> NoReturn:
+        await admit(NODE)
         self._route = route
         await reconcile()
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
+
+    async def leave(self) -> None:
+        """Do nothing: nobody calls after a controller has left."""
 
     def channel(self, channel_id: str) -> Line:
         return self.lines[channel_id]
