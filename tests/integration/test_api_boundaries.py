@@ -16,7 +16,7 @@ from desk.access.permissions import Role
 from desk.schema.access_tables import agents
 from desk.schema.tables import attempts, callbacks, calls, closures, dials, inquiries, outbox, promises, recordings
 from tests.support.desk.audit import everything
-from tests.support.web.api import World, open_world, refused
+from tests.support.web.api import World, end_at_once, open_world, refused
 from tests.support.web.api_process import environment, running_api
 
 SQLITE = "sqlite+aiosqlite:///api.db"
@@ -154,7 +154,7 @@ async def test_safe_methods_change_nothing(world: World) -> None:
         for name in ("kari", "lise"):
             headers = {"Authorization": f"Bearer {await world.token(name)}"}
             for method in ("GET", "HEAD", "OPTIONS"):
-                await world.client.request(method, path, params={"seconds": 0}, headers=headers)
+                await world.client.request(method, path, params=end_at_once(path), headers=headers)
     assert len(addresses) > 20
     assert await the_queue(world) == before
 

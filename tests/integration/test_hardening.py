@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from api.web.middleware.requests import MAX_BODY_BYTES
 from api.web.middleware.security_headers import nonce_of
 from api.web.security_headers import DEFAULT_POLICY, page_policy
 from desk.access.permissions import Role
-from tests.support.web.api import World, open_world, refused
+from tests.support.web.api import World, end_at_once, open_world, refused
 
 ALWAYS = {
     "x-content-type-options": "nosniff",
@@ -75,7 +74,7 @@ async def test_every_route_has_the_headers_with_and_without_a_token(world: World
     for method, path in routes_of(world.app.routes):
         for headers in ({}, {"Authorization": f"Bearer {token}"}):
             answer = await world.client.request(
-                method, path, params={"seconds": "0"}, headers={**ELSEWHERE, **headers}, follow_redirects=False
+                method, path, params=end_at_once(path), headers={**ELSEWHERE, **headers}, follow_redirects=False
             )
             check(answer)
             seen.add(answer.status_code)
@@ -88,7 +87,6 @@ async def test_refusals_and_crashes_have_the_headers(world: World, monkeypatch: 
 
     await world.token("kari")
     large = b"x" * (MAX_BODY_BYTES + 1)
-    world.app.state.services = replace(world.services, ping=crash)
     monkeypatch.setattr(world.services.callbacks.lists, "page", crash)
     answers = [
         await world.client.get("/nowhere", headers=ELSEWHERE),

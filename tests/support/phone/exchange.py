@@ -171,7 +171,7 @@ class Exchange:
         raise AssertionError("nobody sets it")
 
     async def leave(self) -> None:
-        """Do nothing: nobody calls after a controller has left."""
+        """Do nothing: no call comes after a controller has left."""
 
     def channel(self, channel_id: str) -> Line:
         return self.lines[channel_id]

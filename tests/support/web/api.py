@@ -151,6 +151,11 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         await database.close()
 
 
+def end_at_once(path: str) -> dict[str, int]:
+    """Query parameters that make the stream of changes end at once. Other routes do not have them."""
+    return {"seconds": 0} if path.endswith("/events") else {}
+
+
 def refused(answer: Any, status: int, id: str) -> None:
     """Check that the answer is a refusal with this problem id."""
     assert (answer.status_code, answer.json()["type"]) == (status, f"urn:innringing:problem:{id}"), answer.text
