@@ -48,7 +48,7 @@ class DatabaseStart:
                 await self._check()
             except StorageUnavailable as error:
                 if not waiting:
-                    log.warning("Waiting for the database", advice=error.advice or None)
+                    log.warning("Waiting for the database", advice=error.advice or "see INNRINGING_DATABASE_URL")
                 waiting = True
                 await asyncio.sleep(AGAIN_AFTER)
             else:

@@ -21,6 +21,8 @@ from desk.departments.errors import DepartmentsFileError
 from desk.errors import DeskError, SettingsError
 from desk.files.errors import OperatorsFileError
 from desk.idempotency.errors import AnswerNotVisible
+from desk.spool.drainer import UnknownKind
+from desk.spool.errors import DamagedEntry, SpoolUnavailable
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World, open_world
 
@@ -131,7 +133,7 @@ async def test_every_desk_error_has_a_status_or_is_an_internal_error(world: Worl
         if module.name.endswith(".errors"):
             importlib.import_module(module.name)
     statuses = registered(world.app)
-    ours = {SettingsError, OperatorsFileError, AnswerNotVisible}
+    ours = {SettingsError, OperatorsFileError, AnswerNotVisible, SpoolUnavailable, DamagedEntry, UnknownKind}
     assert {error for error in DeskError.__subclasses__() if error not in statuses} == ours
     assert statuses[StorageUnavailable] == 503
 

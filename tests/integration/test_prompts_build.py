@@ -135,8 +135,8 @@ def test_missing_program_is_named_with_what_to_do(folder: Path, monkeypatch: pyt
 
 
 def test_language_without_a_draft_voice_must_be_recorded(both: Path, tools: Path) -> None:
-    edit(both, "[en]", "[de]")
-    edit(both, "[en.fragments]", "[de.fragments]")
+    for section in ("", ".fragments", ".departments.kirurgi", ".departments.hjerte"):
+        edit(both, f"[en{section}]", f"[de{section}]")
     with pytest.raises(PromptsError, match="there is no draft voice for 'de'"):
         build(both, tools=tools)
 
@@ -149,7 +149,7 @@ def test_prompt_commands_check_and_build(folder: Path, tools: Path, tmp_path: Pa
     assert "welcome" in checked.stdout and "DRAFT" in checked.stdout and "0 with a problem" in checked.stdout
     production = run.invoke(cli.app, ["check", "--production", *where])
     assert production.exit_code == 1
-    assert f"{KEYS - 2} with a problem" in production.stdout
+    assert f"{KEYS - 3} with a problem" in production.stdout
     assert "0 built" in run.invoke(cli.app, ["build", "--tools", str(tools), *where]).stdout
     missing = run.invoke(cli.app, ["build", "--prompts-dir", str(tmp_path / "nowhere")])
     assert missing.exit_code == 1

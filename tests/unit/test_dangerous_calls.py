@@ -97,7 +97,7 @@ RULES: dict[str, tuple[Callable[[ast.AST], bool], set[str]]] = {
     "objects read from bytes": (imports(READS_OBJECTS), set()),
     "XML": (imports(READS_XML), set()),
     "a weak hash": (weak_hash, {SIP_DIGEST, LEAKED}),
-    "weak chance": (imports({"random"}), JITTER),
+    "weak chance": (imports({"random"}), JITTER | {"ivr/rehearsal/fingers.py"}),  # its people are the same by seed
     "SQL put together": (built_sql, {"desk/database/compiled.py"}),  # statements of ours, compiled by SQLAlchemy
     "TLS without its check": (unverified_tls, set()),
     "redirects followed": (follows_redirects, set()),
