@@ -12,9 +12,9 @@ PERSON_KEY: Final = "0"
 CHOICE_KEY: Final = "5"
 """The middle key, which has a tactile dot on most telephones."""
 ANOTHER_KEY: Final = "1"
-"""At every question: another number, or another person."""
+"""Wherever it is offered: another number, or another person."""
 NO_NEED_KEY: Final = "2"
-"""At every question: the caller does not need us to call."""
+"""Wherever it is offered: the caller does not need us to call."""
 
 
 @dataclass(frozen=True)
