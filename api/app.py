@@ -70,7 +70,6 @@ from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import DepartmentsFile
-from desk.dials.dials import Dials
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.inquiries.claiming import LEASE
@@ -84,6 +83,7 @@ from desk.vault.vault import Vault
 from desk.wire import (
     check_keys,
     make_audit_retention,
+    make_dials,
     make_notices,
     make_passwords,
     make_retention,
@@ -279,7 +279,7 @@ def build_services(
         settings=settings,
         callbacks=callbacks,
         controllers=Controllers(database=database, clock=clock),
-        dials=_dials(settings, database=database, callbacks=callbacks, departments=departments, clock=clock),
+        dials=make_dials(database, callbacks, settings.dials, departments=departments, clock=clock),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
         ledger=Ledger(database=database, departments=departments, clock=clock, lease=LEASE),
@@ -307,24 +307,6 @@ def build_services(
         oidc_identities=OidcIdentities(database=database, vault=vault, clock=clock),
         audit=audit,
         audit_retention=make_audit_retention(database, audit, settings.audit, clock),
-    )
-
-
-def _dials(
-    settings: Settings,
-    *,
-    database: Database,
-    callbacks: CallbackServices,
-    departments: Callable[[], Departments],
-    clock: Clock,
-) -> Dials:
-    return Dials(
-        database=database,
-        claiming=callbacks.claiming,
-        outcomes=callbacks.outcomes,
-        departments=departments,
-        clock=clock,
-        caps=settings.dials.caps,
     )
 
 

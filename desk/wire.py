@@ -12,13 +12,16 @@ from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.calendar import public_holidays
+from desk.departments.departments import Departments
 from desk.departments.file import DepartmentsFile
+from desk.dials.dials import Dials
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
 from desk.messages.texts import SmsTextsFile
 from desk.privacy.retention import Retention, RetentionRules
 from desk.recordings.recordings import Recordings
 from desk.settings.database import DatabaseSettings
+from desk.settings.dials import DialSettings
 from desk.settings.login import LoginSettings
 from desk.settings.retention import AuditSettings, RetentionSettings
 from desk.settings.settings import Settings
@@ -132,6 +135,25 @@ def make_reception(
 def make_drainer(spool: Spool, callbacks: CallbackServices) -> Drainer:
     """Build what moves calls from the spool into the database."""
     return Drainer(spool, callbacks.spooled_calls.stores())
+
+
+def make_dials(
+    database: Database,
+    callbacks: CallbackServices,
+    settings: DialSettings,
+    *,
+    departments: Callable[[], Departments],
+    clock: Clock,
+) -> Dials:
+    """Build the dials, with the caps of the settings."""
+    return Dials(
+        database=database,
+        claiming=callbacks.claiming,
+        outcomes=callbacks.outcomes,
+        departments=departments,
+        clock=clock,
+        caps=settings.caps,
+    )
 
 
 def make_recordings(database: Database, settings: Settings, clock: Clock) -> Recordings:

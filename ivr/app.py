@@ -22,7 +22,6 @@ from desk.controllers.model import Load
 from desk.database.engine import Database
 from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
-from desk.dials.dials import Dials
 from desk.errors import DeskError
 from desk.logging.service import log_service
 from desk.settings.settings import Settings
@@ -31,6 +30,7 @@ from desk.spool.errors import SpoolUnavailable
 from desk.spool.spool import SpoolState
 from desk.wire import (
     make_callbacks,
+    make_dials,
     make_drainer,
     make_reception,
     make_recordings,
@@ -127,14 +127,7 @@ def _build(
     )
     dialler = Dialler(
         channels=ari,
-        dials=Dials(
-            database=database,
-            claiming=callbacks.claiming,
-            outcomes=callbacks.outcomes,
-            departments=departments,
-            clock=clock,
-            caps=settings.dials.caps,
-        ),
+        dials=make_dials(database, callbacks, settings.dials, departments=departments, clock=clock),
         agent_rings=settings.dials.agent_rings,
         patient_rings=settings.dials.patient_rings,
     )

@@ -11,6 +11,7 @@ from api.access import Reader, Worker
 from api.idempotency import Idempotent, answered, respond
 from api.openapi import API, problems
 from api.routes.parameters import CONFLICT, NO_DEPARTMENT, NOT_FOUND, Cursor, Limit
+from api.routes.revealing import LIMITED, revealed
 from api.schemas.callbacks import (
     AttemptedCallback,
     AttemptIn,
@@ -172,23 +173,13 @@ async def get_callback(id: CallbackPath, access: Reader) -> Response:
     operation_id="get_patient",
     responses=problems(
         (404, "There is no such callback, or it has no identity number."),
-        (
-            429,
-            "The hourly limit of identity numbers is reached, or too many requests were sent. Wait for Retry-After.",
-        ),
+        LIMITED,
     ),
 )
 @audited(AuditAction.GET_PATIENT)
 async def get_patient(id: CallbackPath, access: Worker) -> FullPatientOut:
     """Return the whole national identity number. Each read is recorded in the history, with your name."""
-    try:
-        patient = await access.services.callbacks.identity_reveal.reveal(access.actor, id)
-    except TooManyNumbers:
-        access.services.metrics.count_limited("numbers")
-        raise
-    if patient is None:
-        raise NoPatient
-    return FullPatientOut.of(patient)
+    return await revealed(access, access.services.callbacks.identity_reveal.reveal(access.actor, id))
 
 
 @router.get("/{id:uuid}/history", operation_id="get_history", responses=problems(NOT_FOUND))

@@ -7,14 +7,13 @@ from fastapi import APIRouter, Path, Query
 from api.access import Reader, Worker
 from api.openapi import API, problems
 from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
+from api.routes.revealing import LIMITED, revealed
 from api.schemas.callbacks import FullPatientOut
 from api.schemas.calls import CallOut, CallPage
 from api.web.audit_rules import audited
-from api.web.errors import NoPatient
 from api.web.problems import Statuses
 from desk.audit.actions import AuditAction
 from desk.callbacks.errors import CallNotFound
-from desk.limits.errors import TooManyNumbers
 
 router = APIRouter(prefix=f"{API}/calls", tags=["calls"])
 
@@ -45,10 +44,7 @@ async def list_calls(
     operation_id="get_call_patient",
     responses=problems(
         (404, "There is no such call, or no identity number was keyed in it."),
-        (
-            429,
-            "The hourly limit of identity numbers is reached, or too many requests were sent. Wait for Retry-After.",
-        ),
+        LIMITED,
     ),
 )
 @audited(AuditAction.GET_CALL_PATIENT)
@@ -57,11 +53,4 @@ async def get_call_patient(number: Annotated[int, Path(ge=1, le=MOST)], access: 
 
     Use it to find the telephone number of someone who hung up before giving one.
     """
-    try:
-        patient = await access.services.callbacks.identity_reveal.reveal_of_call(access.actor, number)
-    except TooManyNumbers:
-        access.services.metrics.count_limited("numbers")
-        raise
-    if patient is None:
-        raise NoPatient
-    return FullPatientOut.of(patient)
+    return await revealed(access, access.services.callbacks.identity_reveal.reveal_of_call(access.actor, number))

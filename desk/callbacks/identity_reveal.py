@@ -29,7 +29,7 @@ from desk.inquiries.repository import PATIENT_NUMBER
 from desk.limits import identity_limit
 from desk.limits.errors import TooManyNumbers
 from desk.limits.rate import Rate
-from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.identity_number import IdentityKind, IdentityNumber
 from desk.vault.vault import Vault
 
 CALL_VIEWED: Final = "call_patient_viewed"
@@ -73,31 +73,28 @@ class IdentityReveal(Service):
         call = await calls.get(unit, id)
         if call is None:
             raise CallNotFound
-        found = await calls.sealed_patient(unit, id)
-        if found is None:
-            return None
-        if wait := await identity_limit.count_reveal(unit, self._rate):
-            await self._notify(unit, call.department)
-            return wait
-        await history.add(unit, [HistoryEntry(None, call.department, CALL_VIEWED, details={"call": id})])
-        sealed, kind = found
-        number = IdentityNumber(self._vault.open(sealed, calls.PATIENT_NUMBER, id), kind)
-        unit.trail.revealed(number.value)
-        return number
+        event = HistoryEntry(None, call.department, CALL_VIEWED, details={"call": id})
+        return await self._open(unit, await calls.sealed_patient(unit, id), calls.PATIENT_NUMBER, id, event)
 
     @unit_of_work
     async def _reveal(self, unit: Unit, id: CallbackId) -> IdentityNumber | int | None:
         """As `reveal`; a whole number is the seconds until the agent may see one more."""
         callback = await callbacks.get(unit, id)
-        found = await callbacks.sealed_patient(unit, id)
+        event = HistoryEntry(callback.id, callback.department, "patient_viewed")
+        return await self._open(unit, await callbacks.sealed_patient(unit, id), PATIENT_NUMBER, callback.id, event)
+
+    async def _open(
+        self, unit: Unit, found: tuple[bytes, IdentityKind] | None, column: str, row: str | int, event: HistoryEntry
+    ) -> IdentityNumber | int | None:
+        """Open what is sealed in that column and row, within the limit, and add `event` to the history."""
         if found is None:
             return None
         if wait := await identity_limit.count_reveal(unit, self._rate):
-            await self._notify(unit, callback.department)
+            await self._notify(unit, event.department)
             return wait
-        await history.add(unit, [HistoryEntry(callback.id, callback.department, "patient_viewed")])
+        await history.add(unit, [event])
         sealed, kind = found
-        number = IdentityNumber(self._vault.open(sealed, PATIENT_NUMBER, callback.id), kind)
+        number = IdentityNumber(self._vault.open(sealed, column, row), kind)
         unit.trail.revealed(number.value)
         return number
 

@@ -1,6 +1,7 @@
 """Ask for a telephone number: two tries. A number that a rule has changed is read back."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -63,27 +64,20 @@ async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) ->
 
 async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: LoneKeys, *, deaf: int) -> str:
     """Ask once, and return the digits. A lone key is confirmed, and the rest of a started number is awaited."""
-    keys = await call.ask(
-        *question,
+    ask = partial(
+        call.ask,
         digits=NORWEGIAN_DIGITS,
         first=patience.first,
         between=patience.between,
         alone=lone.keys,
         settle=SETTLE,
-        deaf=deaf,
     )
+    keys = await ask(*question, deaf=deaf)
     keyed = ""
     for _ in range(MOST_PARTS):
         keyed = keys.digits if keys.restarted else keyed + keys.digits
         if keys.ended == "hash" and not keyed:  # a late '#' that ends the number before
-            keys = await call.ask(
-                *question[deaf:],
-                digits=NORWEGIAN_DIGITS,
-                first=patience.first,
-                between=patience.between,
-                alone=lone.keys,
-                settle=SETTLE,
-            )
+            keys = await ask(*question[deaf:])
             continue
         if keys.ended in ("silence", "hash"):
             return keyed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from desk.settings.settings import Settings
 from ops.machine import engine, tree
+from ops.machine.in_use import locked
 from ops.machine.instance import configuration_of
 
 CONSOLE_LIMIT = 30  # seconds
@@ -58,15 +58,10 @@ def find(settings: Settings) -> RunningAsterisk:
 @contextlib.contextmanager
 def alone_with(running: RunningAsterisk) -> Iterator[None]:
     """Keep other reloads of this Asterisk out of the block. Raises NotRunning if one is under way."""
-    lock = os.open(running.folder / "reload.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotRunning("another reload is under way; nothing was touched") from None
+    with locked(running.folder / "reload.lock") as lock:
+        if lock is None:
+            raise NotRunning("another reload is under way; nothing was touched")
         yield
-    finally:
-        os.close(lock)
 
 
 def _ways(folder: Path) -> Iterator[tuple[tuple[str, ...], bool]]:

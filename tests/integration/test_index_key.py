@@ -147,8 +147,8 @@ async def test_request_sent_to_several_processes_at_once_is_executed_once(migrat
             database = Database(migrated_url, pool_size=2)
             stack.push_async_callback(database.close)
             kept.append(Answers(database=database, vault=index_vault(*versions), clock=clock))
-        told = await asyncio.gather(*(each.once(as_agent("kari"), "key", "request", work) for each in kept))
-    assert sorted(before for _, before in told) == [False] + [True] * 7
+        replies = await asyncio.gather(*(each.once(as_agent("kari"), "key", "request", work) for each in kept))
+    assert sorted(before for _, before in replies) == [False] + [True] * 7
     assert len(done) == 1
 
 

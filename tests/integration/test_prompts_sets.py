@@ -89,15 +89,15 @@ def test_prompts_are_listed_played_and_exported_as_a_script(folder: Path, tools:
         done = CliRunner().invoke(cli.app, [*arguments, *where])
         return done.exit_code, done.output
 
-    code, told = run("list")
+    code, printed = run("list")
     assert code == 0
-    assert any(line.split()[:3] == ["nb", "welcome", "recording"] for line in told.splitlines())
-    assert told.splitlines()[-1].startswith(f"{KEYS} prompts, {KEYS - 4} of them drafts")
-    code, told = run("list", "--drafts", "--language", "nb")
-    assert "nb  welcome " not in told
+    assert any(line.split()[:3] == ["nb", "welcome", "recording"] for line in printed.splitlines())
+    assert printed.splitlines()[-1].startswith(f"{KEYS} prompts, {KEYS - 4} of them drafts")
+    code, printed = run("list", "--drafts", "--language", "nb")
+    assert "nb  welcome " not in printed
     out = tmp_path / "promise.wav"
-    code, told = run("say", "we_ring", "today_by", "oclock_15", "--out", str(out))
-    assert (code, told.splitlines()[0]) == (0, "Vi ringer deg i dag innen klokken femten")
+    code, printed = run("say", "we_ring", "today_by", "oclock_15", "--out", str(out))
+    assert (code, printed.splitlines()[0]) == (0, "Vi ringer deg i dag innen klokken femten")
     with wave.open(str(out)) as file:
         assert (file.getframerate(), file.getnchannels()) == (16_000, 1)
         assert file.getnframes() == sum(len(wide(folder, f"nb/{key}")) for key in ("we_ring", "today_by", "oclock_15"))
@@ -114,5 +114,5 @@ def test_prompts_are_listed_played_and_exported_as_a_script(folder: Path, tools:
         (("list", "--language", "sv"), "there is no language sv"),
         (("say", "welcome", "--out", str(tmp_path / "no" / "such.wav")), "it can't be written"),
     ):
-        code, told = run(*arguments)
-        assert (code, reason in " ".join(told.split())) == (1, True), told
+        code, printed = run(*arguments)
+        assert (code, reason in " ".join(printed.split())) == (1, True), printed

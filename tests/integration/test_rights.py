@@ -39,8 +39,8 @@ async def test_export_contains_everything_stored(
     mine, other = await lived(desk, database, 1), await lived(desk, database, 2)
     alaw = bytes(range(256)) * 40
     await Recordings(database=database, vault=old_vault(), clock=desk.lists._clock).keep(CALLER, mine, alaw)
-    told = await rights.export(as_agent("kari"), person(1))
-    (callback,) = told["callbacks"]
+    whole_export = await rights.export(as_agent("kari"), person(1))
+    (callback,) = whole_export["callbacks"]
     assert callback["id"] == mine
     assert callback["patient_number"] == person(1).value
     assert callback["phone"] == phone(1).e164
@@ -52,7 +52,7 @@ async def test_export_contains_everything_stored(
     assert belonging - set(callback) <= {"warnings", "recordings", "audit_callbacks"}, (
         "a table of callbacks that the export leaves out"
     )
-    text = json.dumps(told)
+    text = json.dumps(whole_export)
     assert [trace for trace in traces(2) if trace in text] == []
     assert other not in text
     assert [(row.event, row.actor) for row in await desk.lists.history(SYSTEM, mine)][-1] == (
@@ -67,8 +67,8 @@ async def test_export_reports_values_that_do_not_open(
 ) -> None:
     await lived(desk, database, 1)
     wrong = sealed_database.Vault(identity_key=b"w" * 32, index_key=sealed_database.INDEX)
-    told = await SubjectAccess(database=database, vault=wrong, clock=clock).export(as_agent("kari"), person(1))
-    assert "can't be opened" in told["callbacks"][0]["patient_number"]
+    whole_export = await SubjectAccess(database=database, vault=wrong, clock=clock).export(as_agent("kari"), person(1))
+    assert "can't be opened" in whole_export["callbacks"][0]["patient_number"]
 
 
 async def test_erased_data_cannot_be_recovered(
@@ -114,9 +114,9 @@ async def test_phone_stands_for_callers_without_identity_number(
     await desk.outcomes.close(as_agent("kari"), nameless, ClosedReason.OTHER, fence=None)
     named = (await desk.registration.register(CALLER, call(2), "kirurgi", person(2), phone(1))).callback.id
     await desk.registration.record_call(CALLER, call(3), "kirurgi", phone=phone(1), step=IncompleteStep.WELCOME)
-    told = await rights.export(as_agent("kari"), phone(1))
-    assert [row["id"] for row in told["callbacks"]] == [nameless]
-    assert [row["phone"] for row in told["calls"]] == [phone(1).e164]
+    whole_export = await rights.export(as_agent("kari"), phone(1))
+    assert [row["id"] for row in whole_export["callbacks"]] == [nameless]
+    assert [row["phone"] for row in whole_export["calls"]] == [phone(1).e164]
     done = await rights.erase(as_agent("kari"), phone(1))
     assert (list(done.deleted), done.calls) == ([nameless], 1)
     assert (await desk.lists.get(SYSTEM, named)).phone == phone(1)

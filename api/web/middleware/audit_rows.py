@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope
 from api.web.audit_rules import AuditRule, rule_of
 from api.web.middleware.trace import KEY, Trace
 from desk.access.trail import Trail
+from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 
 SLUG: Final = re.compile(r"[a-z0-9-]{1,64}")
@@ -64,22 +65,12 @@ class AuditRows:
     async def write(self, rule: AuditRule, status: int) -> None:
         """Write the row of the request, with everything on its trail so far. Raises StorageUnavailable."""
         assert rule.action is not None
-        named = self._callback_in_address()
         callbacks, numbers = self.trail.take()
-        entry = AuditEntry(
-            who=self._trace.who,
-            role=self._trace.role,
-            session=self._trace.session,
-            action=rule.action,
+        entry = replace(
+            self._entry(rule.action, callbacks | self._callback_in_address(), status),
             department=self._trace.department or self._department(),
-            callbacks=callbacks | named,
             why=self._trace.why,
-            outcome=_outcome(status),
-            status=status,
             problem=self._trace.problem,
-            source=_source(self.scope),
-            request_id=self.scope.get("request_id"),
-            emergency=bool(self.trail.borrowed),
             listed=rule.listed,
         )
         await self._audit.record_shown(entry, numbers)
@@ -88,19 +79,22 @@ class AuditRows:
         """Write a row about what a stream or websocket sends. Raises StorageUnavailable."""
         action = rule.sends or rule.action
         assert action is not None
-        entry = AuditEntry(
+        await self._audit.record_shown(self._entry(action, callbacks, 200), numbers)
+
+    def _entry(self, action: AuditAction, callbacks: Collection[str], status: int) -> AuditEntry:
+        """What every row of the request says."""
+        return AuditEntry(
             who=self._trace.who,
             role=self._trace.role,
             session=self._trace.session,
             action=action,
             callbacks=frozenset(callbacks),
-            outcome=AuditOutcome.DONE,
-            status=200,
+            outcome=_outcome(status),
+            status=status,
             source=_source(self.scope),
             request_id=self.scope.get("request_id"),
             emergency=bool(self.trail.borrowed),
         )
-        await self._audit.record_shown(entry, numbers)
 
     @property
     def trail(self) -> Trail:

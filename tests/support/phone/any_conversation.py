@@ -138,7 +138,7 @@ def _spoken_promises_are_stored(line: Line, done: Sequence[Done]) -> None:
         promise = last.result.callback.promise
         is_by, when = spoken_time(words, last.at)
         assert is_by == (promise.policy is Policy.DEADLINE)
-        assert when == promise.by.astimezone(OSLO), f"told {when}, stored {promise.by.astimezone(OSLO)}"
+        assert when == promise.by.astimezone(OSLO), f"spoken_words {when}, stored {promise.by.astimezone(OSLO)}"
         created = isinstance(last.result, RegistrationResult) and last.result.created
         if created and language == last.result.callback.language:
             assert _written(words, language) == last.result.callback.promise_spoken
@@ -171,11 +171,11 @@ def _spoken_number_is_stored(line: Line, done: Sequence[Done]) -> None:
     after = line.prompts[line.prompts.index("received") :]
     if "ring_number" not in after:
         return  # they hung up
-    told = list(
+    spoken_words = list(
         takewhile(lambda said: said == "pause" or said.startswith("digit_"), after[after.index("ring_number") + 1 :])
     )
-    digits = "".join(prompt.removeprefix("digit_") for prompt in told if prompt.startswith("digit_"))
-    assert f"00{stored.callback.phone.e164[1:]}".endswith(digits) or line.prompts[-1] in told
+    digits = "".join(prompt.removeprefix("digit_") for prompt in spoken_words if prompt.startswith("digit_"))
+    assert f"00{stored.callback.phone.e164[1:]}".endswith(digits) or line.prompts[-1] in spoken_words
 
 
 async def kept_promises_hold(database: Database, kept: Kept, now: datetime) -> None:
@@ -219,8 +219,8 @@ def _is_open(department: Department, row: Any, kept: Kept) -> None:
 
 def nothing_personal(logs: Sequence[Any]) -> None:
     """Check that the log has no digits of a person or a phone, and only expected failures."""
-    told = [str(entry) for entry in logs]
+    spoken_words = [str(entry) for entry in logs]
     secrets = [synthetic_identity(n) for n in range(1, 4)] + ["6805000", "6805100", "701740605", "82900000"]
-    assert not [entry for entry in told for secret in secrets if secret in entry], "a log holds what was keyed"
+    assert not [entry for entry in spoken_words for secret in secrets if secret in entry], "a log holds what was keyed"
     allowed = {"Could not store a callback"}  # a change by the caller, after an agent has closed it
     assert not [each for each in logs if each["log_level"] in ("error", "critical") and each["event"] not in allowed]

@@ -151,11 +151,11 @@ async def promise_heard_is_stored(caller: Caller, callback: dict[str, Any], *, a
     words = [heard.key for heard in found]
     assert "from_number" in words, words
     before = words[: words.index("from_number")]
-    told = list(dropwhile(lambda word: not word.startswith(("today_", "tomorrow_", "weekday_")), before))
-    told = told if after == "received" else before[before.index("we_ring") + 1 :]
-    by, when = spoken_time(told, datetime.fromisoformat(callback["created_at"]))
+    words_after = list(dropwhile(lambda word: not word.startswith(("today_", "tomorrow_", "weekday_")), before))
+    words_after = words_after if after == "received" else before[before.index("we_ring") + 1 :]
+    by, when = spoken_time(words_after, datetime.fromisoformat(callback["created_at"]))
     stored = datetime.fromisoformat(callback["promise"]["by"])
-    assert when == stored.astimezone(OSLO), (told, callback["promise"])
+    assert when == stored.astimezone(OSLO), (words_after, callback["promise"])
     assert by == (callback["promise"]["from"] != callback["promise"]["by"])
 
 

@@ -15,8 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditEntry
 from desk.database.engine import Database
-from desk.numbers.errors import InvalidIdentity
-from desk.numbers.identity_number import parse_identity
+from desk.numbers.identity_number import holds_identity
 from desk.schema.tables import inquiries
 
 UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -67,7 +66,7 @@ class Witness:
             where = f"{scope.get('method', 'WEBSOCKET')} {getattr(scope.get('route'), 'path', 'unmatched')}"
             ids, numbers = (
                 frozenset(UUID.findall(text)) - {*request_id},
-                frozenset(filter(_is_identity, ELEVEN_DIGITS.findall(text))),
+                frozenset(filter(holds_identity, ELEVEN_DIGITS.findall(text))),
             )
             self._shown.append(_Shown(where, ids, numbers, mine))
 
@@ -99,14 +98,6 @@ class Witness:
         async with self.database.read() as connection:
             found = await connection.execute(select(inquiries.c.id).where(inquiries.c.id.in_(sorted(ids))))
             return set(found.scalars())
-
-
-def _is_identity(digits: str) -> bool:
-    try:
-        parse_identity(digits, allow_test=True, allow_h=True)
-    except InvalidIdentity:
-        return False
-    return True
 
 
 class HeardAudit(Audit):
