@@ -3,12 +3,13 @@
 A prompt is found by its opening. Then its heard length is measured in blocks, since a key press may cut it short. A
 score of 1.0 is an exact copy, as on an A-law line without transcoding. Another prompt by a human voice scores below
 0.2. The draft voice is synthetic: its short words are similar (0.8 to 0.95), and so are some openings (0.99).
-Therefore an exact match wins over a near one, and then the longest match wins.
+Therefore an exact match wins over a near one, and then the longest match wins. Some prompts share whole words with
+another from the start («Takk. Vi har …»): while a recording has only those words, both are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,8 @@ class HeardPrompt:
     length: float  # of the heard part
     whole: bool  # heard to its end
     score: float  # correlation of the heard part, 0 to 1
+    rivals: frozenset[str] = frozenset()  # other prompts that the heard part could be as well
+    decided: bool = True  # False if more sound could show that it is one of the rivals
 
     @property
     def first_sample(self) -> int:
@@ -59,24 +62,68 @@ class PromptRecogniser:
     def __len__(self) -> int:
         return len(self._prompts)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._prompts
+
+    def starting_like(self, key: str) -> frozenset[str]:
+        """Find the prompts that could be mistaken for `key`, because they start with the same sound."""
+        return frozenset(other for other in self._prompts if other != key and self._starts_like(key, other))
+
+    def _starts_like(self, key: str, other: str) -> bool:
+        shorter, longer = sorted((self._prompts[key][:OPENING], self._prompts[other][:OPENING]), key=len)
+        around = np.zeros(SAME_START)
+        return bool(_Spectrum(np.concatenate((around, longer, around))).peaks(shorter))
+
     def recognise(self, samples: Samples) -> list[HeardPrompt]:
         """Find the prompts in a recording, in order and without overlaps."""
         if len(samples) < BLOCK:
             return []
         sound = samples.astype(np.float64)
         spectrum = _Spectrum(sound)
-        found = [heard for key, prompt in self._prompts.items() for heard in self._find(key, prompt, sound, spectrum)]
-        return _without_overlaps(found)
+        matches = [match for key, prompt in self._prompts.items() for match in self._find(key, prompt, sound, spectrum)]
+        return [best.named(matches) for best in _without_overlaps(matches)]
 
-    def _find(self, key: str, prompt: Floats, sound: Floats, spectrum: _Spectrum) -> list[HeardPrompt]:
+    def _find(self, key: str, prompt: Floats, sound: Floats, spectrum: _Spectrum) -> Iterator[_Match]:
         opening = prompt[: min(OPENING, len(prompt))]
-        found = []
         for place in spectrum.peaks(opening):
-            heard = _how_far(prompt, sound[place : place + len(prompt)])
+            heard, differs = _how_far(prompt, sound[place : place + len(prompt)])
             score = _correlation(prompt[:heard], sound[place : place + heard])
+            runs_on = not differs and place + len(prompt) > len(sound)
             start = max(place - self._lead[key], 0)
-            found.append(HeardPrompt(key, start / RATE, heard / RATE, heard >= len(prompt) - BLOCK, round(score, 3)))
-        return found
+            yield _Match(key, start, heard, heard >= len(prompt) - BLOCK, runs_on, round(score, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A prompt that fits a stretch of the recording, in samples."""
+
+    key: str
+    start: int
+    length: int
+    whole: bool
+    runs_on: bool  # the recording ended before the prompt did, or differed
+    score: float
+
+    def named(self, others: Iterable[_Match]) -> HeardPrompt:
+        rivals = [other for other in others if self._could_be(other)]
+        decided = not rivals or not (self.runs_on or any(rival.runs_on for rival in rivals))
+        keys = frozenset(rival.key for rival in rivals)
+        return HeardPrompt(
+            self.key, self.start / RATE, self.length / RATE, self.whole, self.score, rivals=keys, decided=decided
+        )
+
+    def _could_be(self, other: _Match) -> bool:
+        """Whether the other prompt fits as well. One that runs on may still turn out to be the longer match."""
+        if other.key == self.key or abs(other.start - self.start) >= SAME_START:
+            return False
+        as_exact = other.score >= EXACT or self.score < EXACT
+        as_long = other.length > self.length - SAME_START and other.whole == self.whole
+        return as_exact and (other.runs_on or as_long)
+
+    def overlaps(self, other: _Match) -> bool:
+        return (
+            self.start < other.start + other.length - SAME_START and self.start + self.length > other.start + SAME_START
+        )
 
 
 class _Spectrum:
@@ -116,8 +163,8 @@ class _Spectrum:
         return self._inverse[n]
 
 
-def _how_far(prompt: Floats, sound: Floats) -> int:
-    """Count the samples of the prompt that are in the sound, block by block until one differs."""
+def _how_far(prompt: Floats, sound: Floats) -> tuple[int, bool]:
+    """Count the samples of the prompt that are in the sound, block by block until one differs. Whether one did."""
     length = min(len(prompt), len(sound))
     heard = min(OPENING, length)
     for start in range(heard, length, BLOCK):
@@ -126,21 +173,17 @@ def _how_far(prompt: Floats, sound: Floats) -> int:
         if _loudness(wanted) < QUIET and _loudness(had) < 2 * QUIET:
             continue  # a pause in both: the next block decides
         if _correlation(wanted, had) < LIMIT:
-            break
+            return heard, True
         heard = start + len(had)
-    return heard
+    return heard, False
 
 
-def _without_overlaps(found: list[HeardPrompt]) -> list[HeardPrompt]:
+def _without_overlaps(found: list[_Match]) -> list[_Match]:
     """Drop overlapping matches. Exact matches win over near ones, then long ones over short ones."""
-    kept: list[HeardPrompt] = []
-    for heard in sorted(found, key=lambda one: (one.score < EXACT, -one.length, not one.whole)):
-        if all(
-            heard.start >= other.start + other.length - SAME_START / RATE
-            or heard.start + heard.length <= other.start + SAME_START / RATE
-            for other in kept
-        ):
-            kept.append(heard)
+    kept: list[_Match] = []
+    for match in sorted(found, key=lambda one: (one.score < EXACT, -one.length, not one.whole)):
+        if not any(match.overlaps(other) for other in kept):
+            kept.append(match)
     return sorted(kept, key=lambda one: one.start)
 
 

@@ -43,6 +43,34 @@ def test_longest_match_is_chosen_of_prompts_that_start_alike() -> None:
     assert [(one.key, one.whole) for one in heard] == [("short", True)]
 
 
+def test_prompts_with_a_common_opening_are_undecided_until_they_differ() -> None:
+    thanks = voice(20, 1.0)
+    alike = {"received": np.concatenate([thanks, voice(21, 1)]), "added": np.concatenate([thanks, voice(22, 2)])}
+    listener = PromptRecogniser(PROMPTS | alike)
+    (opening,) = listener.recognise(np.concatenate([SILENCE, alike["added"][: int(0.9 * RATE)]]))
+    assert {opening.key, *opening.rivals} == {"received", "added"}
+    assert not opening.decided
+    (more,) = listener.recognise(np.concatenate([SILENCE, alike["added"][: int(1.2 * RATE)]]))
+    assert (more.key, more.rivals, more.decided) == ("added", frozenset(), True)
+    assert listener.starting_like("added") == {"received"}
+    assert listener.starting_like("ask") == frozenset()
+
+
+def test_prompt_that_another_one_begins_with_is_undecided_until_something_follows() -> None:
+    listener = PromptRecogniser({"short": PROMPTS["ask"], "long": np.concatenate([PROMPTS["ask"], voice(9, 1)])})
+    (alone,) = listener.recognise(PROMPTS["ask"])
+    assert ({alone.key, *alone.rivals}, alone.decided) == ({"short", "long"}, False)
+    (followed,) = listener.recognise(np.concatenate([PROMPTS["ask"], SILENCE]))
+    assert (followed.key, followed.decided) == ("short", True)
+
+
+def test_prompt_cut_within_a_common_opening_names_both() -> None:
+    thanks = voice(20, 1.0)
+    alike = {"received": np.concatenate([thanks, voice(21, 1)]), "added": np.concatenate([thanks, voice(22, 2)])}
+    (cut,) = PromptRecogniser(alike).recognise(np.concatenate([thanks[: int(0.8 * RATE)], SILENCE]))
+    assert ({cut.key, *cut.rivals}, cut.decided) == ({"received", "added"}, True)
+
+
 def test_noise_and_silence_match_no_prompt() -> None:
     listener = PromptRecogniser(PROMPTS)
     assert listener.recognise(voice(77, 5)) == []

@@ -10,7 +10,7 @@ from typing import Any
 
 from desk.clock import OSLO
 from tests.support.machine.system import System
-from tests.support.phone.callers import Caller, listener_of, ringing
+from tests.support.phone.callers import Caller, listener_of, ringing, sounds_of
 from tests.support.phone.exchange import spoken_time
 from tests.support.synthetic import synthetic_identity
 
@@ -57,7 +57,7 @@ class Floor:
                 await caller.keys(key)
                 await asyncio.sleep(0.4)
                 samples = caller.call.heard.samples(begun.first_sample)
-                listener = listener_of(caller.prompts, frozenset({prompt}))
+                listener = listener_of(caller.prompts, sounds_of(prompt))
                 heard = await asyncio.to_thread(listener.recognise, samples)
                 if heard and not heard[0].whole:
                     yield caller
