@@ -14,14 +14,14 @@ class Controllers(Service):
     async def take(self, unit: Unit, asterisk_id: str, controller: str, load: Load) -> bool:
         """Take or keep the lease of an Asterisk. False while another controller has it and shows signs of life.
 
-        `controller` is its seat, a slash and its own name. One in the same seat is dead, or is this one.
+        `controller` is its seat, a slash and its own name.
         """
         lease = await rows.locked(unit, asterisk_id)
         if lease is None:
             await rows.add(unit, asterisk_id, controller, load)
         elif lease.controller == controller:
             await rows.renew(unit, asterisk_id, controller, load)
-        elif lease.lease_until > unit.now and not _same_seat(lease.controller, controller):
+        elif lease.lease_until > unit.now and not _replaces(controller, lease.controller):
             return False
         else:
             await rows.take_over(unit, lease, controller, load)
@@ -48,5 +48,6 @@ class Controllers(Service):
         await rows.write_probe(unit)
 
 
-def _same_seat(one: str, other: str) -> bool:
-    return one.partition("/")[0] == other.partition("/")[0]
+def _replaces(controller: str, earlier: str) -> bool:
+    """Whether the earlier controller is dead, because this one has its seat, or is this one, in another seat."""
+    return any(one == other for one, other in zip(controller.split("/"), earlier.split("/"), strict=False))

@@ -48,18 +48,24 @@ class Lease:
         self._leases = leases
         self._load = load
         self._is_ready = is_ready
-        self._name = f"{seat.name}/{uuid4().hex}"
+        self._own = uuid4().hex
         self._asterisk_id = ""
         self._replaced = False
+
+    @property
+    def _name(self) -> str:
+        return f"{self._seat.name}/{self._own}"
 
     async def admit(self, asterisk_id: str) -> None:
         """Return when this process may connect to that Asterisk; until then, stand by."""
         waiting = False
+        self._seat.take()
         while not await self._may_connect(asterisk_id):
             if not waiting:
                 log.warning("Standing by: another controller serves this Asterisk")
             waiting = True
             await asyncio.sleep(AGAIN_AFTER)
+            self._seat.take()  # free when the one that serves from this folder has died
         self._asterisk_id, self._replaced = asterisk_id, False
 
     def replaced(self) -> None:

@@ -22,9 +22,9 @@ def controllers(database: Database, clock: FakeClock) -> Controllers:
 
 
 async def test_one_of_many_controllers_gets_the_lease(controllers: Controllers) -> None:
-    taken = await asyncio.gather(*(controllers.take(SYSTEM, "asterisk-1", f"seat-{n}/x", IDLE) for n in range(5)))
+    taken = await asyncio.gather(*(controllers.take(SYSTEM, "asterisk-1", f"seat-{n}/{n}", IDLE) for n in range(5)))
     assert sum(taken) == 1
-    assert await controllers.take(SYSTEM, "asterisk-2", "seat-9/x", IDLE), "another Asterisk has its own"
+    assert await controllers.take(SYSTEM, "asterisk-2", "seat-9/9", IDLE), "another Asterisk has its own"
 
 
 async def test_lease_of_a_living_controller_stays_and_a_silent_one_loses_it(
@@ -34,12 +34,12 @@ async def test_lease_of_a_living_controller_stays_and_a_silent_one_loses_it(
     for _ in range(5):
         clock.advance(LEASE - timedelta(seconds=1))
         assert await controllers.renew(SYSTEM, "asterisk-1", "one/x", Load(calls=7, spooled=2, damaged=1))
-        assert not await controllers.take(SYSTEM, "asterisk-1", "two/x", IDLE)
+        assert not await controllers.take(SYSTEM, "asterisk-1", "two/y", IDLE)
     clock.advance(LEASE)
-    assert await controllers.take(SYSTEM, "asterisk-1", "two/x", IDLE)
+    assert await controllers.take(SYSTEM, "asterisk-1", "two/y", IDLE)
     assert not await controllers.renew(SYSTEM, "asterisk-1", "one/x", IDLE)
     [lease] = await controllers.all(SYSTEM)
-    assert (lease.controller, lease.fence, lease.load) == ("two/x", 2, IDLE)
+    assert (lease.controller, lease.fence, lease.load) == ("two/y", 2, IDLE)
 
 
 async def test_heartbeat_reports_calls_and_spool(controllers: Controllers, clock: FakeClock) -> None:
@@ -52,16 +52,22 @@ async def test_heartbeat_reports_calls_and_spool(controllers: Controllers, clock
 
 async def test_ended_lease_is_free_at_once(controllers: Controllers) -> None:
     await controllers.take(SYSTEM, "asterisk-1", "one/x", IDLE)
-    await controllers.end(SYSTEM, "asterisk-1", "two/x")
-    assert not await controllers.take(SYSTEM, "asterisk-1", "two/x", IDLE), "no one ends another's lease"
+    await controllers.end(SYSTEM, "asterisk-1", "two/y")
+    assert not await controllers.take(SYSTEM, "asterisk-1", "two/y", IDLE), "no one ends another's lease"
     await controllers.end(SYSTEM, "asterisk-1", "one/x")
-    assert await controllers.take(SYSTEM, "asterisk-1", "two/x", IDLE)
+    assert await controllers.take(SYSTEM, "asterisk-1", "two/y", IDLE)
 
 
 async def test_successor_in_the_same_seat_does_not_wait(controllers: Controllers) -> None:
     await controllers.take(SYSTEM, "asterisk-1", "one/x", IDLE)
     assert await controllers.take(SYSTEM, "asterisk-1", "one/y", IDLE)
     assert not await controllers.renew(SYSTEM, "asterisk-1", "one/x", IDLE)
+
+
+async def test_controller_that_has_moved_to_another_seat_does_not_wait(controllers: Controllers) -> None:
+    await controllers.take(SYSTEM, "asterisk-1", "one/x", IDLE)
+    assert await controllers.take(SYSTEM, "asterisk-1", "two/x", IDLE)
+    assert not await controllers.take(SYSTEM, "asterisk-1", "one/y", IDLE)
 
 
 async def test_write_probe_writes_again_and_again(controllers: Controllers) -> None:
@@ -73,8 +79,10 @@ def test_seat_is_held_by_one_and_inherited_by_the_next(tmp_path: Path) -> None:
     first = Seat(tmp_path)
     second = Seat(tmp_path)
     assert first.name != second.name
+    assert not second.take()
     first.leave()
-    assert Seat(tmp_path).name == first.name
+    assert second.take() and second.name == first.name
+    assert Seat(tmp_path).name != first.name
 
 
 def test_seat_without_a_folder_has_a_name_of_its_own(tmp_path: Path) -> None:
