@@ -20,6 +20,7 @@ from desk.database.deadline import within
 from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
+from desk.dials.dials import Dials
 from desk.settings.ari import AriSettings
 
 ASTERISK_SECONDS = 2.0
@@ -94,6 +95,20 @@ async def check_phone_door(controllers: Controllers, now: datetime) -> Component
         return Component(False, f"{damaged} files were set aside in the spool (docs/operations.md)")
     waiting = sum(lease.load.spooled for lease in leases)
     return Component(True, f"answers; {waiting} files wait in the spool" if waiting else "answers")
+
+
+async def check_trunk(dials: Dials) -> Component:
+    """Check that click to call may use the trunk: not where its budget of one hour is spent. Never raises."""
+    try:
+        use = await within(DATABASE_SECONDS, dials.trunk_use(SYSTEM))
+    except StorageUnavailable:
+        return Component(False, "unknown while the database can't be reached")
+    used = (
+        f"{use.calls} of {use.caps.trunk_calls} calls and {use.minutes:.0f} of {use.caps.trunk_minutes} minutes an hour"
+    )
+    return (
+        Component(False, f"{used}: no more calls to patients go out for now") if use.is_spent else Component(True, used)
+    )
 
 
 class OperatorsFiles:

@@ -20,7 +20,7 @@ from desk.dials.errors import (
     NoAgentPhone,
     OutsideRingingHours,
 )
-from desk.limits.errors import DialCapReached
+from desk.limits.errors import DialCapReached, TrunkBudgetSpent
 from desk.numbers.errors import InvalidPhoneName
 
 router = APIRouter(prefix=f"{API}/callbacks", tags=["dials"])
@@ -34,6 +34,7 @@ STATUSES: Final[Statuses] = {
     NoAgentPhone: 409,
     InvalidPhoneName: 422,
     DialCapReached: 429,
+    TrunkBudgetSpent: 429,
 }
 
 NO_DIAL = (404, "There is no such callback, or no dial was requested for it.")
@@ -46,7 +47,7 @@ NO_DIAL = (404, "There is no such callback, or no dial was requested for it.")
     responses=problems(
         (404, "There is no such callback."),
         (409, "The claim is not yours, a call is in progress, you have no phone, or it is outside calling hours."),
-        (429, "The daily limit of calls for this number or for you is reached."),
+        (429, "The daily limit of calls for this number or for you is reached, or the trunk's for one hour."),
     ),
 )
 @audited(AuditAction.DIAL)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from api import telephony
-from api.readiness import check_database, check_phone_door
+from api.readiness import check_database, check_phone_door, check_trunk
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
@@ -40,6 +40,7 @@ async def _components(services: Services) -> dict[str, Component]:
         "asterisk": asterisk,
         "phone_door": await check_phone_door(services.controllers, services.clock.now()),
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
+        "trunk_budget": await check_trunk(services.dials),
         "departments": services.files.departments(),
         "prompts": await asyncio.to_thread(services.files.prompts),
         "sms": await services.sender.check(),
@@ -87,6 +88,7 @@ async def metrics(services: Inside) -> Response:
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))
         services.metrics.set_controllers(await services.controllers.all(SYSTEM), services.clock.now())
+        services.metrics.set_trunk_use(await services.dials.trunk_use(SYSTEM))
     except StorageUnavailable:
         services.metrics.set_callbacks({})
         services.metrics.set_controllers([], services.clock.now())

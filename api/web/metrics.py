@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics import MetricWrapperBase
 
 from desk.controllers.model import ControllerLease
+from desk.limits.dial_caps import TrunkUse
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -76,6 +77,17 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._trunk_calls = Gauge(
+            "innringing_trunk_calls_last_hour",
+            "Calls to patients in the last hour. Alarm at 80 percent of INNRINGING_TRUNK_CALLS_AN_HOUR.",
+            registry=self._registry,
+        )
+        self._trunk_minutes = Gauge(
+            "innringing_trunk_minutes_last_hour",
+            "Minutes of talk with patients in the last hour. Alarm at 80 percent of INNRINGING_TRUNK_MINUTES_AN_HOUR.",
+            registry=self._registry,
+        )
+
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a template, never an address; `status` 0 means no response was sent."""
         self._requests.labels(method, route, str(status)).inc()
@@ -108,6 +120,11 @@ class Metrics:
             self._calls.labels(lease.asterisk_id).set(lease.load.calls)
             self._spooled.labels(lease.asterisk_id).set(lease.load.spooled)
             self._damaged.labels(lease.asterisk_id).set(lease.load.damaged)
+
+    def set_trunk_use(self, use: TrunkUse) -> None:
+        """Set how much click to call has used the trunk."""
+        self._trunk_calls.set(use.calls)
+        self._trunk_minutes.set(use.minutes)
 
     def descriptions(self) -> Iterator[MetricDescription]:
         """Every metric, in the order of their definition."""

@@ -41,8 +41,8 @@ from desk.ids import CallbackId
 from desk.inquiries import transitions
 from desk.inquiries.claiming import Claiming
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost
-from desk.limits.dial_caps import DialCaps
-from desk.limits.dial_limit import check_caps
+from desk.limits.dial_caps import DialCaps, TrunkUse
+from desk.limits.dial_limit import check_caps, check_trunk, trunk_use
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
 
 UNTAKEN: Final = timedelta(seconds=30)
@@ -85,7 +85,8 @@ class Dials(Service):
         """Request a call: the agent is called at `phone`, and then the patient. The same request gives the same dial.
 
         Raises CallbackNotFound, ClaimLost unless the agent has the live claim that gave `fence`, NoAgentPhone,
-        OutsideRingingHours, DialInProgress, DialCapReached, and InvalidPhone for a number that may not be called.
+        OutsideRingingHours, DialInProgress, DialCapReached, TrunkBudgetSpent, and InvalidPhone for a number that may
+        not be called.
         """
         callback = await callbacks.locked(unit, callback_id)
         transitions.require_claim(unit, callback, fence)
@@ -180,9 +181,19 @@ class Dials(Service):
         rules = self._departments().get(dial.department)
         return patient_endpoint(dial.phone, prefixes=rules.ring_prefixes), rules.hospital_number.e164
 
+    @reading
+    async def trunk_use(self, unit: Unit) -> TrunkUse:
+        """How much of the trunk's hourly budget is used, by all processes."""
+        return await trunk_use(unit, self._caps)
+
     @unit_of_work
     async def advance(self, unit: Unit, dial: Dial, by: str, state: DialState) -> Dial:
-        """Record that the dial has reached `state`. Raises DialLost if it is over or `by` no longer has it."""
+        """Record that the dial has reached `state`. Raises DialLost if it is over or `by` no longer has it.
+
+        A dial that is about to call the patient raises TrunkBudgetSpent if no more calls may go out.
+        """
+        if state is DialState.PATIENT_RINGING:
+            await check_trunk(unit, self._caps)
         moment = {DialState.PATIENT_RINGING: {"rung_at": unit.now}, DialState.BRIDGED: {"bridged_at": unit.now}}
         changed = await rows.change(unit, dial.id, by=by, state=state.value, **moment.get(state, {}))
         if changed is None:
@@ -236,7 +247,7 @@ class Dials(Service):
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     async def _check(self, unit: Unit, callback: Callback, phone: str) -> None:
-        """Check numbers, hours and caps. Raises InvalidPhone, OutsideRingingHours, DialCapReached."""
+        """Check numbers, hours and caps. Raises InvalidPhone, OutsideRingingHours, DialCapReached, TrunkBudgetSpent."""
         rules = self._departments().get(callback.department)
         agent_endpoint(phone)
         patient_endpoint(callback.phone, prefixes=rules.ring_prefixes)
@@ -244,6 +255,7 @@ class Dials(Service):
             first, last = rules.ringing_hours
             raise OutsideRingingHours(f"{first:%H:%M}-{last:%H:%M}, {rules.ringing_days}")
         await check_caps(unit, self._caps, callback.phone, since=day_start(unit.now))
+        await check_trunk(unit, self._caps)
 
     @unit_of_work
     async def _end_with_attempt(self, unit: Unit, dial: Dial, by: str, reason: DialReason) -> None:

@@ -43,6 +43,7 @@ class DialReason(StrEnum):
     DROPPED = "dropped"  # answered, and then cut off
     CANCELLED = "cancelled"
     OUTSIDE_HOURS = "outside_hours"  # the hours ended before the patient was called
+    TRUNK_BUDGET = "trunk_budget"  # the trunk's limit for one hour was reached before the patient was called
     REFUSED = "refused"  # the number may not be called
     EXPIRED = "expired"  # no controller took it in time
     LOST = "lost"  # the exchange or its controller was lost

@@ -29,3 +29,9 @@ class DialCapReached(DeskError):
     """No more calls today: the limit for this number or this agent is reached."""
 
     id = "dial-cap-reached"
+
+
+class TrunkBudgetSpent(DeskError):
+    """No more calls for now: the telephone line's limit for one hour is reached. Operators have been alarmed."""
+
+    id = "trunk-budget-spent"

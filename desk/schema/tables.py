@@ -205,6 +205,8 @@ dials = Table(
     CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended_at"),
     Index(None, "callback_id", "requested_at"),
     Index(None, "phone", "rung_at"),
+    Index(None, "rung_at"),
+    Index(None, "ended_at"),
 )
 
 _active = text("state <> 'ended'")

@@ -24,7 +24,23 @@ class DialSettings(Group):
         300, validation_alias=f"{PREFIX}DIALS_AN_AGENT_A_DAY", description="How often one agent may dial in a day."
     )
 
+    trunk_calls_an_hour: Annotated[int, Field(ge=1)] = Field(
+        1000,
+        validation_alias=f"{PREFIX}TRUNK_CALLS_AN_HOUR",
+        description="Calls to patients in one hour, of all departments. Beyond it no more go out, and /readyz alarms.",
+    )
+    trunk_minutes_an_hour: Annotated[int, Field(ge=1)] = Field(
+        3000,
+        validation_alias=f"{PREFIX}TRUNK_MINUTES_AN_HOUR",
+        description="Minutes of conversation with patients in one hour, of all departments. The same.",
+    )
+
     @property
     def caps(self) -> DialCaps:
-        """How many dials are allowed in a day."""
-        return DialCaps(number=self.per_number_a_day, agent=self.per_agent_a_day)
+        """How many dials are allowed in a day, and how much use of the trunk in an hour."""
+        return DialCaps(
+            number=self.per_number_a_day,
+            agent=self.per_agent_a_day,
+            trunk_calls=self.trunk_calls_an_hour,
+            trunk_minutes=self.trunk_minutes_an_hour,
+        )

@@ -23,6 +23,7 @@ from desk.dials.dials import Dials
 from desk.dials.errors import DialLost
 from desk.dials.model import Dial, DialReason, DialState
 from desk.errors import DeskError
+from desk.limits.errors import TrunkBudgetSpent
 from desk.numbers.endpoints import agent_endpoint
 from desk.numbers.errors import InvalidPhone, InvalidPhoneName
 from ivr.asterisk.errors import AriError, NotReachable
@@ -204,7 +205,10 @@ class OutboundDial:
             endpoint, shown = self._dials.destination(self.dial)
         except (InvalidPhone, DepartmentNotFound):
             raise _DialEnd(DialReason.REFUSED) from None
-        await self._advance(DialState.PATIENT_RINGING)  # store it first, so that every call is counted
+        try:
+            await self._advance(DialState.PATIENT_RINGING)  # store it first, so that every call is counted
+        except TrunkBudgetSpent:
+            raise _DialEnd(DialReason.TRUNK_BUDGET) from None
         try:
             await self._channels.ring(self._agent)
             event = await self._ring(Leg.PATIENT, endpoint, shown, self._patient_rings)

@@ -110,6 +110,8 @@ def make_dials() -> None:
     op.create_index("ix_dials_agent_requested_at", "dials", ["agent", "requested_at"], unique=False)
     op.create_index(op.f("ix_dials_callback_id_requested_at"), "dials", ["callback_id", "requested_at"], unique=False)
     op.create_index(op.f("ix_dials_phone_rung_at"), "dials", ["phone", "rung_at"], unique=False)
+    op.create_index(op.f("ix_dials_rung_at"), "dials", ["rung_at"], unique=False)
+    op.create_index(op.f("ix_dials_ended_at"), "dials", ["ended_at"], unique=False)
     op.create_index(
         "ix_dials_requested",
         "dials",

@@ -112,6 +112,13 @@ async def no_trunk(room: DialRoom) -> None:
     await to_the_patient(room)
 
 
+async def trunk_budget_spent(room: DialRoom) -> None:
+    await room.asks()
+    room.dials.budget_spent = True
+    await room.answers("agent")
+    assert RUNG_PATIENT not in room.lines.said
+
+
 async def the_hour_strikes(room: DialRoom) -> None:
     await room.asks()
     room.dials.open = False
@@ -173,6 +180,7 @@ async def asterisk_fails_at_a_request(room: DialRoom) -> None:
         (patient_silent, "no_answer"),
         (no_trunk, "failed"),
         (the_hour_strikes, "outside_hours"),
+        (trunk_budget_spent, "trunk_budget"),
         (no_longer_allowed, "refused"),
         (patient_goes_soon, "dropped"),
         (patient_cut_off, "dropped"),

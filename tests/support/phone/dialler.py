@@ -11,6 +11,7 @@ from desk.access.actor import Actor
 from desk.database.errors import StorageUnavailable
 from desk.dials.errors import DialLost
 from desk.dials.model import Dial, DialReason, DialState
+from desk.limits.errors import TrunkBudgetSpent
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem
 from ivr.asterisk.errors import ChannelGone
@@ -122,6 +123,7 @@ class FakeDials:
     open: bool = True
     refused: bool = False
     taken_away: bool = False
+    budget_spent: bool = False
     unavailable: int = 0
     cancelled: list[str] = field(default_factory=list)
     extended: int = 0
@@ -167,6 +169,8 @@ class FakeDials:
     async def advance(self, actor: Actor, dial: Dial, by: str, state: DialState) -> Dial:
         if self.taken_away:
             raise DialLost
+        if self.budget_spent and state is DialState.PATIENT_RINGING:
+            raise TrunkBudgetSpent
         self.steps.append(state.value)
         return replace(dial, state=state, bridged_at=MORNING if state is DialState.BRIDGED else None)
 
