@@ -7,14 +7,14 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from api.auth.cookies import Cookies
 from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.messaging.gateways import open_gateway
-from api.openapi import API, describe
+from api.openapi import describe
 from api.openapi import router as docs
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
@@ -47,12 +47,12 @@ from api.web.events.live import Live
 from api.web.metrics import Metrics
 from api.web.middleware.audit import AuditMiddleware
 from api.web.middleware.forwarding import ForwardedMiddleware
+from api.web.middleware.head import HeadMiddleware
 from api.web.middleware.hosts import AllowedHostsMiddleware
 from api.web.middleware.limits import RequestLimits
 from api.web.middleware.requests import RequestMiddleware
 from api.web.middleware.security_headers import SecurityHeadersMiddleware
 from api.web.problems import Statuses, register, registered, use_problem_documents
-from api.web.query import refuse_unknown_query
 from desk.access.actor import SYSTEM
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
@@ -141,6 +141,7 @@ def create_app(
     app.add_middleware(AllowedHostsMiddleware, hosts=settings.api.hosts)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)
     use_problem_documents(app)
     add_routes(app)
@@ -161,10 +162,8 @@ def add_routes(app: FastAPI) -> None:
     register(app, WEB_STATUSES)
     register(app, SINGLE_SIGN_ON_STATUSES)
     for room in ROUTES:
-        ours = room.router.prefix.startswith(API) and room.router.include_in_schema  # not what a provider calls
-        refusing = [Depends(refuse_unknown_query)] if ours else []
-        app.include_router(room.router, dependencies=refusing)
-        register(app, getattr(room, "STATUSES", {}))
+        app.include_router(room.router)
+        register(app, getattr(room, "STATUSES", {}), getattr(room, "FIELDS", {}))
     app.include_router(docs)
 
 

@@ -17,6 +17,7 @@ from api.auth.credentials import Credential, credential_of
 from api.auth.services import AuthServices, auth_services_of
 from api.web.errors import NotSignedIn, PasswordMustBeChanged, RoleNotAllowed, SecondFactorMustBeAdded
 from api.web.middleware.trace import trace_of
+from api.web.request_checks import check_request
 from desk.access.actor import Actor
 from desk.access.agent import Agent
 from desk.access.permissions import Permission, Scope
@@ -141,6 +142,7 @@ def signed_in(
         accepting.check(credential.session)
         if not agent.may(permission):
             raise RoleNotAllowed
+        await check_request(request)
         return Access(agent, services, scope, credential, trace_of(request).trail)
 
     return dependency
@@ -164,6 +166,7 @@ def logged_in(accepting: Unfinished = FINISHED_ONLY) -> Callable[..., Awaitable[
             raise NotSignedIn
         _trace(request, credential)
         accepting.check(credential.session)
+        await check_request(request)
         return PersonalAccess(
             credential.agent, services, credential.session, credential.secret, trace_of(request).trail
         )

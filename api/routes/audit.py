@@ -14,7 +14,7 @@ from api.routes.parameters import NO_DEPARTMENT, Cursor, DepartmentQuery, Limit
 from api.schemas.audit import AuditPage, AuditRowOut, ExtractIn, ExtractLineOut, ExtractOut, Form
 from api.schemas.fields import Moment
 from api.web.audit_rules import audited
-from api.web.text import PLAIN_TEXT
+from api.web.text import PLAIN_TEXT, reason
 from desk.audit.actions import AuditAction
 from desk.audit.audit import AuditOutcome
 from desk.audit.extract import as_csv, lines
@@ -31,7 +31,7 @@ NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){7}")
 def _no_number(text: str) -> str:
     """Refuse phone and identity numbers: addresses end up in logs."""
     if NUMBER.search(text):
-        raise ValueError("a number")
+        raise reason("Phone and identity numbers do not belong in an address.")
     return text
 
 

@@ -30,8 +30,8 @@ from api.schemas.history import HistoryOut, HistoryRowOut
 from api.services import SharedPage
 from api.web.audit_rules import audited
 from api.web.errors import NoPatient
-from api.web.problems import Statuses
-from api.web.text import PLAIN_TEXT
+from api.web.problems import Fields, Statuses
+from api.web.text import PLAIN_TEXT, reason
 from api.web.wording import what_happens_next
 from desk.access.actor import SYSTEM, Actor
 from desk.audit.actions import AuditAction
@@ -57,6 +57,7 @@ STATUSES: Final[Statuses] = {
     BadCursor: 422,
     TooManyNumbers: 429,
 }
+FIELDS: Final[Fields] = {BadCursor: ("query", "#/cursor")}
 
 MOST_DEPARTMENTS = 50
 MOST_DIGITS = 4
@@ -67,7 +68,7 @@ Slug = Annotated[str, Query(max_length=64, pattern=SLUG)]
 def _no_number(text: str | None) -> str | None:
     """Refuse phone and identity numbers: addresses end up in logs."""
     if text is not None and sum(character.isdigit() for character in text) > MOST_DIGITS:
-        raise ValueError("a number")
+        raise reason("More than four digits do not belong in an address.")
     return text
 
 

@@ -10,7 +10,7 @@ from api.routes.parameters import NO_DEPARTMENT
 from api.schemas.departments import ClosureIn, ClosureList, ClosureOut, DepartmentList, DepartmentOut
 from api.schemas.fields import SLUG
 from api.web.audit_rules import audited
-from api.web.problems import Statuses
+from api.web.problems import Fields, Statuses
 from desk.access.errors import DepartmentNotAllowed
 from desk.audit.actions import AuditAction
 from desk.departments.errors import DepartmentNotFound
@@ -25,6 +25,7 @@ STATUSES: Final[Statuses] = {
     ClosureNotFound: 404,
     ClosureOver: 422,
 }
+FIELDS: Final[Fields] = {ClosureOver: ("body", "#/until")}
 
 MOST: Final = 2**63 - 1
 Slug = Annotated[str, Path(max_length=64, pattern=SLUG)]

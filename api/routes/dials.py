@@ -18,6 +18,7 @@ from desk.dials.errors import (
     DialNotFound,
     DialOver,
     NoAgentPhone,
+    NumberNotCallable,
     OutsideRingingHours,
 )
 from desk.limits.errors import DialCapReached, TrunkBudgetSpent
@@ -32,7 +33,8 @@ STATUSES: Final[Statuses] = {
     DialLost: 409,
     OutsideRingingHours: 409,
     NoAgentPhone: 409,
-    InvalidPhoneName: 422,
+    NumberNotCallable: 409,
+    InvalidPhoneName: 409,
     DialCapReached: 429,
     TrunkBudgetSpent: 429,
 }
@@ -46,7 +48,11 @@ NO_DIAL = (404, "There is no such callback, or no dial was requested for it.")
     status_code=202,
     responses=problems(
         (404, "There is no such callback."),
-        (409, "The claim is not yours, a call is in progress, you have no phone, or it is outside calling hours."),
+        (
+            409,
+            "The claim is not yours, a call is in progress, you have no phone, it is outside calling hours, or the "
+            "number may not be called.",
+        ),
         (429, "The daily limit of calls for this number or for you is reached, or the trunk's for one hour."),
     ),
 )

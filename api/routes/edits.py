@@ -23,7 +23,7 @@ from api.schemas.edits import (
 from api.schemas.fields import CallbackPath
 from api.web.audit_rules import audited
 from api.web.errors import VersionNeeded
-from api.web.problems import Statuses
+from api.web.problems import Fields, Statuses
 from desk.access.actor import Actor
 from desk.audit.actions import AuditAction
 from desk.callbacks.errors import IdentityNotTaken
@@ -45,6 +45,12 @@ STATUSES: Final[Statuses] = {
     InvalidIdentity: 422,
     InvalidPhone: 422,
     VersionNeeded: 428,
+}
+FIELDS: Final[Fields] = {
+    IdentityNotTaken: ("body", "#/identity"),
+    PromiseNotPossible: ("body", "#/by"),
+    InvalidIdentity: ("body", "#/identity"),
+    InvalidPhone: ("body", "#/phone"),
 }
 
 ETAG = re.compile(r'"(\d{1,9})"', re.ASCII)

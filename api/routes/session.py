@@ -13,7 +13,8 @@ from api.schemas.sessions import LogInIn, PasswordIn, SessionItemOut, SessionLis
 from api.services import Services, services_of
 from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
-from api.web.problems import Statuses
+from api.web.problems import Fields, Statuses
+from api.web.request_checks import check_request
 from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
 from desk.accounts.errors import (
@@ -51,12 +52,19 @@ STATUSES: Final[Statuses] = {
     LoginsBusy: 503,
     LeakedPasswordsFault: 503,
 }
+FIELDS: Final[Fields] = {WeakPassword: ("body", "#/new")}
 
 UNKNOWN_ADDRESS = "unknown"
 TOO_MANY = (429, "Too many failed attempts. Wait for the seconds in Retry-After.")
 
 
-@router.post("/session", operation_id="log_in", status_code=201, responses=problems(TOO_MANY))
+@router.post(
+    "/session",
+    operation_id="log_in",
+    status_code=201,
+    responses=problems(TOO_MANY),
+    dependencies=[Depends(check_request)],
+)
 @audited(AuditAction.LOG_IN)
 async def log_in(
     body: LogInIn, request: Request, response: Response, services: Annotated[Services, Depends(services_of)]

@@ -15,6 +15,7 @@ from api.services import Services, services_of
 from api.web.audit_rules import audited
 from api.web.errors import NotSignedIn
 from api.web.middleware.trace import trace_of
+from api.web.request_checks import require_json
 from desk.access.actor import SYSTEM
 from desk.audit.actions import AuditAction
 
@@ -30,7 +31,7 @@ secret_header = APIKeyHeader(
 )
 
 
-def from_gateway(
+async def from_gateway(
     request: Request,
     services: Annotated[Services, Depends(services_of)],
     authorization: Annotated[str | None, Security(secret_header)],
@@ -45,6 +46,7 @@ def from_gateway(
         services.limits.opened_nothing(request)
         raise NotSignedIn
     trace_of(request).who = "sms-gateway"
+    await require_json(request)
     return services
 
 

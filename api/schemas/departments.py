@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.fields import Body, Moment
+from api.web.text import reason
 from desk.departments.departments import Department, Policy
 from desk.promises.model import LONGEST_CLOSURE, Closure
 
@@ -86,5 +87,5 @@ class ClosureIn(Body):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not timedelta() < self.until - self.from_ <= LONGEST_CLOSURE:
-            raise ValueError("until must come after from, by 31 days at most")
+            raise reason("`until` must come after `from`, by 31 days at most.")
         return self

@@ -15,7 +15,7 @@ from api.schemas.fields import (
     Slug,
     _without_default,
 )
-from api.web.text import PLAIN_TEXT
+from api.web.text import PLAIN_TEXT, reason
 from desk.inquiries.model import Priority
 
 
@@ -56,7 +56,7 @@ class AmendIn(Body):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("nothing to change")
+            raise reason("There is nothing to change: send `priority`, `note` or both.")
         return self
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from api.schemas.fields import Body, Slug
 from api.web.text import PLAIN_TEXT
+from api.web.text import reason as refusal
 from desk.accounts.emergency_access import EmergencyRow
 
 NUMBER = re.compile(r"(?:[0-9] ?){8}")
@@ -17,7 +18,7 @@ SHORTEST = 10
 
 def _a_reason(text: str) -> str:
     if NUMBER.search(text) or len("".join(text.split())) < SHORTEST:
-        raise ValueError("no reason, or a number")
+        raise refusal("The reason needs at least ten letters, and no phone or identity number.")
     return text
 
 

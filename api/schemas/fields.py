@@ -2,11 +2,20 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
-from api.web.text import PLAIN_TEXT
+from api.web.text import PLAIN_TEXT, reason
 from desk.ids import CallbackId
 from desk.numbers.identity_number import holds_identity
 
@@ -34,35 +43,36 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    @model_validator(mode="after")
-    def _holds_no_identity(self) -> Self:
-        for name, value in self.__dict__.items():
-            if name != "identity" and isinstance(value, str) and holds_identity(value):
-                raise ValueError("an identity number doesn't belong in a text")
-        return self
+    @field_validator("*", mode="after")
+    @classmethod
+    def _holds_no_identity(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name != "identity" and isinstance(value, str) and holds_identity(value):
+            raise reason("An identity number doesn't belong in a text.")
+        return value
 
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 LANGUAGE = "^(nb|nn|en)$"
+NOT_A_TIME: Final = "Not an RFC 3339 time with its offset, such as 2000-12-24T14:00:00Z."
 
 
 def _moment(value: Any) -> datetime:
     """Parse an RFC 3339 time, limited to two centuries so that arithmetic with it never overflows."""
     if not isinstance(value, str) or not RFC_3339.fullmatch(value):
-        raise ValueError("not a time")
+        raise reason(NOT_A_TIME)
     text = value.upper().replace("Z", "+00:00").replace(":60", ":59")  # a leap second counts as the second before it
     try:
         moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
         return min(max(moment, FIRST), LAST).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("not a time") from None
+        raise reason(NOT_A_TIME) from None
 
 
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T14:00:00Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """An RFC 3339 time with its offset."""
 

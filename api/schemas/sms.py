@@ -4,11 +4,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from api.web.text import reason
+
 
 def _number(value: object) -> object:
     """Refuse `true` and "1001", which pydantic would accept as numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a number, please")
+        raise reason("Not a number.")
     return value
 
 

@@ -22,10 +22,13 @@ from starlette.exceptions import HTTPException
 
 from api.web.errors import ApiError
 from api.web.middleware.trace import trace_of
-from api.web.query import UNKNOWN
+from api.web.request_checks import UNKNOWN
+from api.web.text import OWN_REASON
 from desk.errors import DeskError
 
 Statuses: TypeAlias = Mapping[type[ApiError] | type[DeskError], int]
+Fields: TypeAlias = Mapping[type[DeskError], tuple[str, str]]
+"""Place and JSON pointer of what an error refuses: `("body", "#/phone")`."""
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:innringing:problem:"
@@ -36,6 +39,7 @@ PLAIN_TITLES: Mapping[int, tuple[str, str]] = {
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not support that method."),
     413: ("body-too-large", "The request body is too large."),
+    415: ("not-json", "The body must be JSON: send Content-Type: application/json."),
 }
 
 OWN_PROBLEMS: Mapping[str, tuple[int, str]] = {
@@ -49,10 +53,17 @@ SAFE_MESSAGES = frozenset(
     {
         *("missing", "extra_forbidden", "enum", "literal_error", "string_type", "int_type", "bool_type", "list_type"),
         *("model_attributes_type", "greater_than_equal", "less_than_equal", "string_too_long", "string_too_short"),
-        UNKNOWN,
+        *("int_parsing", "int_from_float", "int_parsing_size", "bool_parsing", "too_long", "too_short"),
+        *("string_pattern_mismatch", "string_unicode", "dict_type"),
+        *(OWN_REASON, UNKNOWN),
     }
 )
 """Types of validation error whose message does not quote the value; other messages are replaced."""
+
+
+REPLACED: Mapping[str, str] = {"uuid_parsing": "Not a UUID.", "uuid_type": "Not a UUID."}
+"""Our words for types of validation error whose message quotes the value."""
+NO_REASON = "The value is not valid."
 
 
 class FieldFault(BaseModel):
@@ -111,14 +122,21 @@ def internal_error(request: Request) -> Response:
 def use_problem_documents(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
     app.state.problem_statuses = {}
+    app.state.problem_fields = {}
     app.add_exception_handler(ApiError, _of_our_own)
     app.add_exception_handler(DeskError, _of_our_own)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
 
 
-def register(app: FastAPI, statuses: Statuses) -> None:
-    """Set the status codes of these errors. Raises ValueError when one already has a code."""
+def register(app: FastAPI, statuses: Statuses, fields: Fields | None = None) -> None:
+    """Set the status codes of these errors, and the field that each refuses.
+
+    Raises ValueError when one already has a code, or when 422 is without a field.
+    """
+    if vague := {error for error, status in statuses.items() if status == 422} - (fields or {}).keys():
+        raise ValueError(f"422 without a field: {', '.join(sorted(error.__name__ for error in vague))}")
+    app.state.problem_fields.update(fields or {})
     known = app.state.problem_statuses
     if taken := known.keys() & statuses.keys():
         raise ValueError(f"registered twice: {', '.join(sorted(error.__name__ for error in taken))}")
@@ -138,12 +156,15 @@ async def _of_our_own(request: Request, error: Exception) -> Response:
     if status is None:
         structlog.get_logger(__name__).error("error without a status code", error_id=error.id)
         return internal_error(request)
+    title = (type(error).__doc__ or "").strip()
+    field = request.app.state.problem_fields.get(type(error))
     return problem_response(
         request,
         status=status,
         id=error.id,
-        title=(type(error).__doc__ or "").strip(),
+        title=title,
         detail=error.detail,
+        errors=[FieldFault(place=field[0], pointer=field[1], detail=title)] if field else None,
         headers=_headers_for(status, error, with_token="authorization" in request.headers),
     )
 
@@ -180,7 +201,7 @@ def _fault(item: Mapping[str, Any]) -> FieldFault:
         path = path[:-1]
     if kind == "json_invalid":
         return FieldFault(place=place, pointer="#", detail="This is not JSON.")
-    detail = str(item["msg"]) if kind in SAFE_MESSAGES else "The value is not valid."
+    detail = str(item["msg"]) if kind in SAFE_MESSAGES else REPLACED.get(kind, NO_REASON)
     return FieldFault(place=place, pointer="#" + "".join(f"/{part}" for part in path), detail=detail)
 
 
@@ -191,7 +212,9 @@ async def _of_http(request: Request, error: Exception) -> Response:
     id_, title = PLAIN_TITLES.get(status, (f"http-{status}", HTTPStatus(status).phrase))
     headers = dict(error.headers or {})
     if status == 405 and (methods := _documented_methods(request)):
-        headers["Allow"] = ", ".join(sorted(methods))  # FastAPI names those of the first route only
+        headers["Allow"] = ", ".join(
+            sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+        )  # FastAPI names those of the first route only
     return problem_response(request, status=status, id=id_, title=title, headers=headers)
 
 

@@ -31,6 +31,7 @@ from desk.dials.errors import (
     DialNotFound,
     DialOver,
     NoAgentPhone,
+    NumberNotCallable,
     OutsideRingingHours,
 )
 from desk.dials.model import OUTCOME_OF, Dial, DialReason, DialState, day_start, may_ring
@@ -44,6 +45,7 @@ from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.limits.dial_caps import DialCaps, TrunkUse
 from desk.limits.dial_limit import check_caps, check_trunk, trunk_use
 from desk.numbers.endpoints import agent_endpoint, patient_endpoint
+from desk.numbers.errors import InvalidPhone
 
 UNTAKEN: Final = timedelta(seconds=30)
 """A request that no controller takes within this is dropped: a phone that rings later would only confuse the agent."""
@@ -85,8 +87,7 @@ class Dials(Service):
         """Request a call: the agent is called at `phone`, and then the patient. The same request gives the same dial.
 
         Raises CallbackNotFound, ClaimLost unless the agent has the live claim that gave `fence`, NoAgentPhone,
-        OutsideRingingHours, DialInProgress, DialCapReached, TrunkBudgetSpent, and InvalidPhone for a number that may
-        not be called.
+        OutsideRingingHours, DialInProgress, DialCapReached, TrunkBudgetSpent, NumberNotCallable, InvalidPhoneName.
         """
         callback = await callbacks.locked(unit, callback_id)
         transitions.require_claim(unit, callback, fence)
@@ -247,10 +248,16 @@ class Dials(Service):
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     async def _check(self, unit: Unit, callback: Callback, phone: str) -> None:
-        """Check numbers, hours and caps. Raises InvalidPhone, OutsideRingingHours, DialCapReached, TrunkBudgetSpent."""
+        """Check numbers, hours and caps.
+
+        Raises NumberNotCallable, InvalidPhoneName, OutsideRingingHours, DialCapReached, TrunkBudgetSpent.
+        """
         rules = self._departments().get(callback.department)
         agent_endpoint(phone)
-        patient_endpoint(callback.phone, prefixes=rules.ring_prefixes)
+        try:
+            patient_endpoint(callback.phone, prefixes=rules.ring_prefixes)
+        except InvalidPhone as error:
+            raise NumberNotCallable(error.problem) from None
         if not may_ring(rules, unit.now):
             first, last = rules.ringing_hours
             raise OutsideRingingHours(f"{first:%H:%M}-{last:%H:%M}, {rules.ringing_days}")

@@ -33,6 +33,12 @@ class OutsideRingingHours(DeskError):
     id = "outside-ringing-hours"
 
 
+class NumberNotCallable(DeskError):
+    """The callback's phone number may not be called from this department."""
+
+    id = "number-not-callable"
+
+
 class NoAgentPhone(DeskError):
     """You have no phone that can be called. An operator adds one with innringing agents add --phone."""
 

@@ -117,4 +117,4 @@ async def test_refused_method_on_a_dial_lists_the_allowed_ones(migrated_url: str
         path, _ = await claimed(world)
         answer = await world.as_("kari", "PUT", path)
         assert answer.status_code == 405
-        assert answer.headers["allow"] == "DELETE, GET, POST"
+        assert answer.headers["allow"] == "DELETE, GET, HEAD, POST"

@@ -15,6 +15,7 @@ from desk.dials.errors import (
     DialNotFound,
     DialOver,
     NoAgentPhone,
+    NumberNotCallable,
     OutsideRingingHours,
 )
 from desk.dials.model import DialReason, DialState
@@ -22,7 +23,6 @@ from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.inquiries.model import Status
 from desk.limits.dial_caps import DialCaps
 from desk.limits.errors import DialCapReached
-from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import parse_phone
 from tests.support.desk.desk import as_agent, call
 from tests.support.desk.dials import DialWorld, make_dials
@@ -184,7 +184,7 @@ async def test_number_outside_the_allowed_prefixes_is_not_dialled(world: DialWor
     swedish = parse_phone("+46701740605", allow_foreign=True)
     registered = await world.desk.registration.register(CALLER, call(1), "kirurgi", None, swedish)
     claim = await world.desk.claiming.claim_named(as_agent("kari"), registered.callback.id)
-    with pytest.raises(InvalidPhone):
+    with pytest.raises(NumberNotCallable):
         await world.dials.request(as_agent("kari"), claim.id, claim.fence, "kari-phone")
 
 

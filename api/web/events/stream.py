@@ -61,7 +61,11 @@ class EventStream(Response):
         self._heartbeat_seconds = heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Write until the client leaves, the reader is ended or the time is up."""
+        """Write until the client leaves, the reader is ended or the time is up; for HEAD nothing but the headers."""
+        if scope.get("head_only"):
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         with self._live.reading(self._reader):
             await self._respond(receive, send)
         if self._reader.ending:
