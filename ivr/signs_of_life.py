@@ -1,8 +1,9 @@
 """Signs of life: a phone door that hangs ends itself, and reports to its supervisor each second that it lives.
 
-The supervisor is systemd (`WatchdogSec=`) or `innringing run`: both pass the address of a socket in NOTIFY_SOCKET. A
-thread of the interpreter, which needs neither the event loop nor the global lock, ends the process when the loop has
-not run for ten seconds. Its callers are found by the next process.
+The supervisor is systemd (`WatchdogSec=`) or `innringing run`: both pass the address of a socket in NOTIFY_SOCKET. In a
+container it is the health check, which reads when the file named in ALIVE_FILE was last written. A thread of the
+interpreter, which needs neither the event loop nor the global lock, ends the process when the loop has not run for ten
+seconds. Its callers are found by the next process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import faulthandler
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
 EVERY: Final = 1.0  # seconds
@@ -25,6 +27,7 @@ async def serve_signs_of_life() -> NoReturn:
         while True:
             faulthandler.dump_traceback_later(HUNG_AFTER, exit=True)
             _notify(b"WATCHDOG=1")
+            _touch()
             await asyncio.sleep(EVERY)
     finally:
         faulthandler.cancel_dump_traceback_later()
@@ -37,3 +40,10 @@ def _notify(state: bytes) -> None:
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out:
         out.sendto(state, "\0" + address[1:] if address.startswith("@") else address)
+
+
+def _touch() -> None:
+    """Write the file that a health check reads. Does nothing without one, and a full disk does not end the calls."""
+    if path := os.environ.get("ALIVE_FILE", ""):
+        with suppress(OSError):
+            Path(path).touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -22,13 +23,18 @@ from desk.settings.settings import Settings, names, secret_names
 from ivr.prompts.catalogue import PromptsError
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
+from ops.commands.reload import expected_of, still_lacking
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError
+from ops.machine.asterisk_edition import start_edition
 from ops.machine.demo_parts import demo_parts
 from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import doors_are_open, lacking
+from ops.machine.running import find_in
 
 READY_LIMIT = 120.0
+VARIABLES = "variables.json"
+"""The file with the variables of compose.yaml, as of the last `up`."""
 OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"
 """The database roles that own the tables and run the service. docker/postgres-start creates them."""
 APP_SERVICES = ("api", "ivr", "migrate", "prune")
@@ -74,16 +80,15 @@ def up(settings: Settings) -> None:
     build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
     settings = _with_reader(settings, folder)
     dialplan = files_for_start(settings, folder / "asterisk", say=lambda line: print(f"innringing: {line}"))
-    made = instance.prepare(settings, folder / "asterisk", Path("/"), dialplan=dialplan)
-    engine.give(made.folder, made.run, made.recordings)
+    made = instance.prepare(settings, folder / "asterisk", Path("/"), dialplan=dialplan, memory=None)
+    engine.give(made.folder, made.run)
     variables = _variables(settings, folder, made)
     _write_secrets(settings, folder, variables)
+    _write_private(folder / VARIABLES, json.dumps(variables))
+    _read_again(folder)
     _run(compose, ["up", "-d"], folder, variables)
-    end = time.monotonic() + READY_LIMIT
-    while not doors_are_open(settings):
-        if time.monotonic() > end:
-            raise ComposeError("the services are not ready; see: docker ps, docker logs")
-        time.sleep(0.5)
+    _wait_until_open(settings)
+    _check_in_force(settings, folder, dialplan)
     for reason in lacking(settings):
         print(f"innringing: not ready: {reason}")
     print(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
@@ -93,19 +98,44 @@ def up(settings: Settings) -> None:
 def down(settings: Settings) -> None:
     """Stop and remove the containers. The database stays in its volume."""
     folder = _folder(settings)
-    if not any((folder / name).exists() for name in ("api.env", "service.env")):
-        raise ComposeError("nothing was started from here")
-    made = instance.existing(folder / "asterisk")
-    _run(_compose(), ["down"], folder, _variables(settings, folder, made))
+    _run(_compose(), ["down"], folder, _variables_in_force(folder))
 
 
 def prune(settings: Settings) -> None:
     """Delete expired rows of the audit as the owner of the tables, since the service's role may not."""
     folder = _folder(settings)
-    if not (folder / "prune.env").exists():
-        raise ComposeError("nothing was started from here")
-    made = instance.existing(folder / "asterisk")
-    _run(_compose(), ["run", "--rm", "prune"], folder, _variables(settings, folder, made))
+    _run(_compose(), ["run", "--rm", "prune"], folder, _variables_in_force(folder))
+
+
+def _read_again(folder: Path) -> None:
+    """Have the running Asterisk read its files, which ends no call, or write that its container must start again."""
+    noted, edition = folder / "asterisk.env", f"CONFIGURATION_EDITION={start_edition(folder / 'asterisk')}\n"
+    known = noted.read_text("ascii") if noted.exists() else ""
+    _write_private(noted, edition)
+    running = find_in(folder / "asterisk")
+    if running is None:
+        return
+    if known == edition:
+        running.console("core reload")
+    else:
+        print("Asterisk has to start again to have its new settings: calls in progress end.", flush=True)
+
+
+def _wait_until_open(settings: Settings) -> None:
+    end = time.monotonic() + READY_LIMIT
+    while not doors_are_open(settings):
+        if time.monotonic() > end:
+            raise ComposeError("the services are not ready; see: docker ps, docker logs")
+        time.sleep(0.5)
+
+
+def _check_in_force(settings: Settings, folder: Path, dialplan: Path | None) -> None:
+    """Raise ComposeError if Asterisk does not have what the files in `dialplan` say. None: it has older ones."""
+    running = find_in(folder / "asterisk")
+    if running is None:
+        raise ComposeError("Asterisk does not respond; see: docker ps, docker logs")
+    if dialplan is not None and (missing := still_lacking(running, expected_of(settings, running, dialplan))):
+        raise ComposeError("; ".join(missing))
 
 
 def _folder(settings: Settings) -> Path:
@@ -141,11 +171,21 @@ def _variables(settings: Settings, folder: Path, made: instance.Instance) -> dic
         "INNRINGING_COMPOSE": str(folder),
         "INNRINGING_RUN": str(made.run),
         "INNRINGING_RECORDINGS": str(made.recordings),
+        "INNRINGING_MEMORY_OPTIONS": f"mode=0700,uid={user},gid={group}",
         "INNRINGING_PROMPTS": str(settings.files.prompts),
         "INNRINGING_USER": f"{user}:{group}",
         "INNRINGING_API_PORT": str(settings.api.port),
         "INNRINGING_POSTGRES_PORT": os.environ.get("INNRINGING_POSTGRES_PORT", "5432"),
     }
+
+
+def _variables_in_force(folder: Path) -> dict[str, str]:
+    """Return what the services were started with, whatever the settings are now."""
+    try:
+        variables: dict[str, str] = json.loads((folder / VARIABLES).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ComposeError("nothing was started from here") from None
+    return variables
 
 
 def _with_reader(settings: Settings, folder: Path) -> Settings:
@@ -172,7 +212,6 @@ def _write_secrets(settings: Settings, folder: Path, variables: Mapping[str, str
     for service, edition in container_secrets.write(folder / "secrets", secret).items():
         own = container_secrets.variables_of(service, given, secret) if service in APP_SERVICES else {}
         _write_private(folder / f"{service}.env", f"SECRETS_EDITION={edition}\n{_lines(own)}")
-    (folder / "service.env").unlink(missing_ok=True)  # of earlier versions: every secret there was
     (folder / "service").mkdir(mode=0o700, exist_ok=True)
     engine.give(folder / "service")
 
@@ -208,9 +247,13 @@ def _write_private(path: Path, text: str) -> None:
         out.write(text)
 
 
+def project_of(folder: Path) -> str:
+    """Return Compose's name for the services whose files are in `folder`."""
+    return f"innringing-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
+
+
 def _run(compose: list[str], action: list[str], folder: Path, variables: Mapping[str, str]) -> None:
-    project = f"innringing-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
-    command = [*compose, "-p", project, "-f", str(ROOT / "docker" / "compose.yaml"), *action]
+    command = [*compose, "-p", project_of(folder), "-f", str(ROOT / "docker" / "compose.yaml"), *action]
     if subprocess.run(command, env={**os.environ, **variables}, check=False).returncode:
         raise ComposeError(f"{' '.join(compose)} {action[0]} failed; its reason is above")
 

@@ -82,7 +82,7 @@ def check_and_take_in(settings: Settings, *, dialplan: Path = instance.DIALPLAN,
         local = running.folder / "etc" / "local" / instance.OWN
         if found := mistakes(settings, local, dialplan=dialplan, root=root):
             raise Refused(found)
-        return take_in(running, dialplan, _expected(settings, running, dialplan))
+        return take_in(running, dialplan, expected_of(settings, running, dialplan))
 
 
 def take_in(
@@ -98,7 +98,7 @@ def take_in(
     try:
         instance.take_in(dialplan, running.folder)
         _reload(running)
-        reasons = _lacking(running, expected, sleep)
+        reasons = still_lacking(running, expected, sleep)
     except BaseException:
         _undo(running, before)
         raise
@@ -109,7 +109,8 @@ def take_in(
     return TakenIn(expected, [name for name in NEEDS_RESTART if previous.get(name) != now.get(name)])
 
 
-def _expected(settings: Settings, running: RunningAsterisk, dialplan: Path) -> Expected:
+def expected_of(settings: Settings, running: RunningAsterisk, dialplan: Path) -> Expected:
+    """Return what an Asterisk with the files in `dialplan` must have."""
     departments = load_departments(settings.files.departments).all()
     files = TelephonyFiles(dialplan, dialplan)
     return Expected(
@@ -119,8 +120,10 @@ def _expected(settings: Settings, running: RunningAsterisk, dialplan: Path) -> E
     )
 
 
-def _lacking(running: RunningAsterisk, expected: Expected, sleep: Callable[[float], None]) -> list[str]:
-    """Ask until everything is there, since Asterisk loads a part of it in the background."""
+def still_lacking(
+    running: RunningAsterisk, expected: Expected, sleep: Callable[[float], None] = time.sleep
+) -> list[str]:
+    """Return what Asterisk does not have after some seconds, since it loads a part of its files in the background."""
     reasons = lacking(running.console, expected)
     for _ in range(int(PATIENCE / 0.25)):
         if not reasons:

@@ -18,7 +18,8 @@ APP = "innringing-app"
 PYTHON = "innringing-python"
 DOCKERFILE = ROOT / "docker" / "app.Dockerfile"
 REQUIREMENTS = ROOT / "requirements.txt"
-SOURCE = ("api", "desk", "dialplan", "docker", "ivr", "migrations", "ops", "prompts", "innringing.py")
+SOURCE = ("api", "desk", "docker", "ivr", "migrations", "ops", "innringing.py")
+"""What the image contains. The operators' dialplan/ and prompts/ are mounted, so that an edit restarts nothing."""
 LEFT_OUT = ("__pycache__", "build", "softphone")
 """Folders that the image does not need: the SIP test phone is a tool for developers."""
 PIP_SETTINGS = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "DEFAULT_TIMEOUT")

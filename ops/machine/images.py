@@ -19,8 +19,8 @@ POSTGRES = "innringing-postgres"
 BOOTSTRAP = "innringing-mmdebstrap"
 BASES = {ASTERISK: "sid", POSTGRES: "trixie"}
 FILES = {
-    ASTERISK: ("asterisk.Dockerfile", "asterisk.packages"),
-    POSTGRES: ("postgres.Dockerfile", "postgres.packages", "postgres-start"),
+    ASTERISK: ("asterisk.Dockerfile", "asterisk.packages", "healthy"),
+    POSTGRES: ("postgres.Dockerfile", "postgres.packages", "postgres-start", "healthy"),
 }
 PULL_LIMIT = 120  # seconds
 

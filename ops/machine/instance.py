@@ -74,18 +74,19 @@ def prepare(
     *,
     dialplan: Path | None = DIALPLAN,
     extra: Mapping[str, str] | None = None,
+    memory: Path | None = MEMORY,
 ) -> Instance:
     """Write the folder of an instance, with copies of the operators' files in `dialplan`, or with those it has (None).
 
     `installed` is where the packages are: the tree, or `/` in a container. `extra` has text to append to files in
-    local/ (`{"extensions.conf": "[bench]…"}`).
+    local/ (`{"extensions.conf": "[bench]…"}`). `memory` is where recordings go; None if the container mounts its own.
     """
     folder = folder.absolute()
     for name in ("etc/local", "data/sounds", "spool", "log", "db", "keys"):
         make_private(folder / name, within=folder)
     passwords = _passwords_for(folder, dialplan, demo=settings.demo) if dialplan else _passwords_of(folder)
     instance = Instance(folder, _socket_folder(folder), passwords)
-    make_recordings(folder)
+    make_recordings(folder, memory=memory)
     sip_security.copy_certificates(settings, folder)
     for name in UNUSED:
         write_private(folder / "etc" / f"{name}.conf", f"; The defaults of {name} are fine.\n")
@@ -272,18 +273,21 @@ def _socket_folder(folder: Path) -> Path:
     return Path(kept.read_text(encoding="utf-8"))
 
 
-def make_recordings(folder: Path) -> Path:
+def make_recordings(folder: Path, *, memory: Path | None = MEMORY) -> Path:
     """Make the folder behind an Asterisk's `spool/recording`, in memory where possible, and return it.
 
-    Unencrypted recordings must not reach a disk or its backups.
+    Unencrypted recordings must not reach a disk or its backups. With `memory` None it is an empty folder, on which a
+    container mounts memory of its own.
     """
     link = folder / "spool" / "recording"
+    if memory is None and link.is_symlink():
+        link.unlink()
     if link.is_dir() and os.access(link, os.W_OK):
         return link.resolve()
-    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK):
+    if memory is None or not memory.is_dir() or not os.access(memory, os.W_OK):
         make_private(link, within=folder)
         return link
-    _link(link, Path(tempfile.mkdtemp(prefix="innringing-", dir=MEMORY)))
+    _link(link, Path(tempfile.mkdtemp(prefix="innringing-", dir=memory)))
     return link.resolve()
 
 

@@ -47,12 +47,19 @@ class RunningAsterisk:
 def find(settings: Settings) -> RunningAsterisk:
     """Find the Asterisk of this var folder. Raises NotRunning."""
     for folder in (settings.files.var / "asterisk", settings.files.var / "compose" / "asterisk"):
-        folder = folder.absolute()
-        for command, in_container in _ways(folder):
-            running = RunningAsterisk(folder, command, in_container)
-            if "fully booted" in running.console("core waitfullybooted"):
-                return running
+        if running := find_in(folder):
+            return running
     raise NotRunning(f"no Asterisk responds in {settings.files.var}: start it with innringing run or make up")
+
+
+def find_in(folder: Path) -> RunningAsterisk | None:
+    """Find the Asterisk that was prepared in `folder`. None if it does not respond."""
+    folder = folder.absolute()
+    for command, in_container in _ways(folder):
+        running = RunningAsterisk(folder, command, in_container)
+        if "fully booted" in running.console("core waitfullybooted"):
+            return running
+    return None
 
 
 @contextlib.contextmanager

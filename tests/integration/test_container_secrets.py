@@ -5,6 +5,7 @@ import base64
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -51,7 +52,6 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.delenv(name)
     (tmp_path / "postgres-password").write_text("hush-owner")
     (tmp_path / "postgres-app-password").write_text("hush-app")
-    (tmp_path / "service.env").write_text("INNRINGING_ARI_PASSWORD=hush-ari\n")  # from an earlier version
     gateway = LinkGateway(url="https://sms.example").settings(
         sms_password=WORDS["SMS_PASSWORD"], sms_report_secret=WORDS["SMS_REPORT_SECRET"]
     )
@@ -108,7 +108,6 @@ def test_no_secret_is_an_environment_variable(folder: Path) -> None:
         text = (folder / f"{service}.env").read_text()
         assert not SECRET.search(text) and IDENTITY not in text and INDEX not in text, service
     assert "PASSWORD" not in str([each.get("environment", {}) for each in services().values()])
-    assert not (folder / "service.env").exists()
 
 
 def test_each_container_sees_only_its_own_secrets(folder: Path) -> None:
@@ -118,10 +117,7 @@ def test_each_container_sees_only_its_own_secrets(folder: Path) -> None:
         assert mounted == ([] if name == "asterisk" else [own])
         sources = {volume.split(":")[0] for volume in service["volumes"]}
         assert not sources & {"${INNRINGING_COMPOSE}", "${INNRINGING_COMPOSE}/secrets"}
-        if name == "asterisk":
-            assert "env_file" not in service
-        else:
-            assert service["env_file"] == f"${{INNRINGING_COMPOSE}}/{name}.env"
+        assert service["env_file"] == f"${{INNRINGING_COMPOSE}}/{name}.env"
     assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700
 
 
@@ -170,7 +166,7 @@ def test_each_service_starts_with_its_secrets(
 
 
 def test_database_has_an_owner_and_a_role_for_the_service() -> None:
-    """docker/postgres-start itself, on a new cluster and on an older one with one role."""
+    """docker/postgres-start itself, on a new cluster and with changed passwords. Neither role is a superuser."""
     programs = postgres.local_programs() or tree.ensure(tree.POSTGRES) / "usr/lib/postgresql/17/bin"
     folder = Path(tempfile.mkdtemp(prefix="innringing-start-"))
     secrets, owner = folder / "secrets", postgres._unprivileged()
@@ -189,8 +185,10 @@ def test_database_has_an_owner_and_a_role_for_the_service() -> None:
             host="127.0.0.1", port=port, user=user, password=password, database="innringing", ssl="disable"
         )
         found = await connection.fetch("select rolname, rolsuper from pg_roles where rolname like 'innringing%'")
-        if user == "innringing":
-            await connection.execute("drop role innringing_app")  # as before that role existed
+        owner = await connection.fetchval(
+            "select pg_get_userbyid(datdba) from pg_database where datname = 'innringing'"
+        )
+        assert owner == "innringing"
         await connection.close()
         return sorted(map(tuple, found))
 
@@ -210,13 +208,15 @@ def test_database_has_an_owner_and_a_role_for_the_service() -> None:
             server = subprocess.Popen(
                 [ROOT / "docker" / "postgres-start"], env=variables, user=owner, cwd=folder, stderr=subprocess.DEVNULL
             )
-            both = [("innringing", True), ("innringing_app", False)]
+            both = [("innringing", False), ("innringing_app", False)]
             assert asyncio.run(answering(app)) == both
             with pytest.raises(asyncpg.InvalidPasswordError):
                 asyncio.run(roles("wrong"))
+            with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+                asyncio.run(roles("owner", "postgres"))
             assert asyncio.run(answering("owner", "innringing")) == both
-            server.terminate()
-            server.wait(60)
+            server.send_signal(signal.SIGINT)  # STOPSIGNAL of postgres.Dockerfile
+            assert server.wait(60) == 0
     finally:
         if server.poll() is None:
             server.kill()

@@ -29,7 +29,7 @@ def test_every_container_is_hardened(services: dict[str, Any], name: str) -> Non
     assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["pids_limit"] > 0
-    assert service["tmpfs"] == ["/tmp"]
+    assert service["tmpfs"][0] == "/tmp" and len(service["tmpfs"]) == (2 if name == "asterisk" else 1)
     assert not service.get("privileged") and "pid" not in service and "devices" not in service
     assert "docker.sock" not in str(service)
 
@@ -44,6 +44,15 @@ def test_images_do_not_run_as_root_by_default() -> None:
     for name in ("app.Dockerfile", "postgres.Dockerfile"):
         users = re.findall(r"(?m)^USER (\S+)", (ROOT / "docker" / name).read_text("utf-8"))
         assert users and users[-1] not in ("root", "0")
+
+
+def test_every_service_that_stays_is_watched_and_bounded(services: dict[str, Any]) -> None:
+    for name in ("asterisk", "postgres", "ivr", "api"):
+        service = services[name]
+        assert service["init"] is True and service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][1].endswith("healthy"), name
+        assert service["mem_limit"] and service["cpu_shares"]
+        assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}
 
 
 def test_services_that_others_wait_for_have_healthchecks(services: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,24 @@ async def test_without_a_supervisor_nothing_is_sent(monkeypatch: pytest.MonkeyPa
     for address in ("", "@innringing-no-one-listens", "/nowhere/at/all"):
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         signs_of_life._notify(b"WATCHDOG=1")
+
+
+async def test_file_of_a_health_check_is_written_while_the_loop_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(signs_of_life, "EVERY", 0.01)
+    alive = tmp_path / "alive"
+    monkeypatch.setenv("ALIVE_FILE", str(alive))
+    living = asyncio.create_task(signs_of_life.serve_signs_of_life())
+    await asyncio.sleep(0.1)
+    first = alive.stat().st_mtime_ns
+    await asyncio.sleep(0.1)
+    assert alive.stat().st_mtime_ns > first
+    monkeypatch.setenv("ALIVE_FILE", "/nowhere/at/all")
+    await asyncio.sleep(0.1)
+    assert not living.done()
+    living.cancel()
+    await asyncio.gather(living, return_exceptions=True)
 
 
 def test_phone_door_imports_only_what_it_needs() -> None:
