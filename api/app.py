@@ -64,6 +64,7 @@ from desk.accounts.tokens.management import TokenManagement
 from desk.audit.audit import Audit
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock, SystemClock
+from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.controllers.controllers import Controllers
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
@@ -197,11 +198,13 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
     database = Database(settings.database.url)
     texts = sms_texts(settings.sms)
     notices = make_notices(settings.sms, vault, texts)
+    shared = SharedClock(clock)
     callbacks = callback_services(
         database=database,
         departments=departments,
         vault=vault,
         clock=clock,
+        lease_clock=shared,
         notices=notices,
         numbers=settings.limits.number_rate,
     )
@@ -215,11 +218,13 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         fault=lambda: departments.fault,
         metrics=metrics,
         clock=clock,
+        shared=shared,
         texts=texts,
     )
     try:
         await database.ping()
         await check_keys(database, vault, clock)
+        await services.clock_check.check()
         if settings.demo:
             await ensure_demo_agent(services.agents, settings.files.var)
             await ensure_demo_password(services.logins, settings.files.var)
@@ -238,7 +243,9 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     deleted = repeating(services.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
     pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
     anchored = repeating(services.audit.log_anchor, not_done="audit anchor not logged", every=HOUR)
-    async with expired, watched, sending(services.sender), deleted, pruned, anchored, _forgotten_absentees(services):
+    compared = repeating(services.clock_check.check, not_done="clock not compared with the database's")
+    forgotten, sent = _forgotten_absentees(services), sending(services.sender)
+    async with compared, expired, watched, sent, deleted, pruned, anchored, forgotten:
         yield
     with suppress(StorageUnavailable):
         await services.audit.log_anchor()
@@ -246,7 +253,11 @@ async def background_work(services: Services) -> AsyncIterator[None]:
 
 def _forgotten_absentees(services: Services) -> AbstractAsyncContextManager[None]:
     """Delete refresh tokens of agents who are logged out, also while no provider is set up."""
-    forget = partial(services.oidc_identities.forget_absent, SYSTEM, services.settings.login.session_limits)
+
+    async def forget() -> None:
+        await services.clock_check.require()
+        await services.oidc_identities.forget_absent(SYSTEM, services.settings.login.session_limits)
+
     return repeating(forget, not_done="refresh tokens of ended sessions not deleted", every=HOUR)
 
 
@@ -260,24 +271,25 @@ def build_services(
     departments: Callable[[], Departments],
     metrics: Metrics,
     clock: Clock,
+    shared: SharedClock | None = None,
+    check: ClockCheck | None = None,
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Services:
-    """Build the services on an open database. Close them before it."""
+    """Build the services on an open database. Close them before it.
+
+    `shared`: the clock of the leases; `check` compares the clock. Without them both go by `clock` alone.
+    """
+    check = check or ClockCheck(database=database, clock=clock, shared=shared)
     outbox = Outbox(database=database, vault=vault, clock=clock)
-    fold = timedelta(minutes=settings.audit.fold_minutes)
-    audit = Audit(database=database, vault=vault, clock=clock, fold=fold)
-    sessions = Sessions(
-        database=database, clock=clock, limits=settings.login.session_limits, policy=settings.login.second_factor_policy
-    )
-    passwords = make_passwords(settings.login)
-    limits = RequestLimits(
-        clock=clock, metrics=metrics, requests=settings.limits.request_rate, refusals=settings.limits.refusal_rate
-    )
+    audit = Audit(database=database, vault=vault, clock=clock, fold=timedelta(minutes=settings.audit.fold_minutes))
+    policy, session_limits = settings.login.second_factor_policy, settings.login.session_limits
+    sessions = Sessions(database=database, clock=clock, limits=session_limits, policy=policy)
+    oidc = single_sign_on(settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock)
     return Services(
         settings=settings,
         callbacks=callbacks,
-        controllers=Controllers(database=database, clock=clock),
+        controllers=Controllers(database=database, clock=shared or clock),
         dials=make_dials(database, callbacks, settings.dials, departments=departments, clock=clock),
         recordings=Recordings(database=database, vault=vault, clock=clock),
         answers=Answers(database=database, vault=vault, clock=clock),
@@ -287,25 +299,33 @@ def build_services(
         cookies=Cookies(demo=settings.demo),
         token_management=TokenManagement(database=database, tokens=agents.tokens, clock=clock),
         sessions=sessions,
-        logins=Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=passwords),
+        logins=Logins(
+            database=database, vault=vault, clock=clock, sessions=sessions, passwords=make_passwords(settings.login)
+        ),
         second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.files.prompts),
         clock=clock,
+        lease_clock=shared or clock,
+        clock_check=check,
         metrics=metrics,
         queue=QueueGauge(callbacks=callbacks.lists, clock=clock),
-        limits=limits,
+        limits=_request_limits(settings, clock, metrics),
         live=Live(changes=Changes(database=database, clock=clock)),
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
         sender=_sender(settings, outbox=outbox, texts=texts or sms_texts(settings.sms), clock=clock),
-        retention=make_retention(database, settings.retention, clock),
-        single_sign_on=single_sign_on(
-            settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock
-        ),
+        retention=make_retention(database, settings.retention, clock, check),
+        single_sign_on=oidc,
         oidc_identities=OidcIdentities(database=database, vault=vault, clock=clock),
         audit=audit,
-        audit_retention=make_audit_retention(database, audit, settings.audit, clock),
+        audit_retention=make_audit_retention(database, audit, settings.audit, clock, check),
+    )
+
+
+def _request_limits(settings: Settings, clock: Clock, metrics: Metrics) -> RequestLimits:
+    return RequestLimits(
+        clock=clock, metrics=metrics, requests=settings.limits.request_rate, refusals=settings.limits.refusal_rate
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from desk.access.actor import SYSTEM
+from desk.clock_check.clock_check import ClockCheck
 from desk.connections.health import Component
 from desk.connections.tls import client_context
 from desk.controllers.controllers import Controllers
@@ -78,6 +79,19 @@ async def check_database(controllers: Controllers) -> Component:
     except StorageUnavailable as error:
         return Component(False, error.fault.value if error.fault else "the database can't be reached")
     return Component(True, "takes writes")
+
+
+async def check_clock(clock: ClockCheck) -> Component:
+    """Compare the machine's clock with the database's and with what was stored before. Never raises."""
+    try:
+        state = await within(DATABASE_SECONDS, clock.check())
+    except StorageUnavailable:
+        return Component(False, "unknown while the database can't be reached")
+    if state.doubt:
+        return Component(False, f"nothing is deleted: {state.doubt}")
+    if state.fault:
+        return Component(False, state.fault)
+    return Component(True, "agrees with what is stored" if state.skew is None else "agrees with the database's")
 
 
 async def check_phone_door(controllers: Controllers, now: datetime) -> Component:

@@ -23,6 +23,7 @@ from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callbacks.services import CallbackServices
 from desk.clock import Clock
+from desk.clock_check.clock_check import ClockCheck
 from desk.controllers.controllers import Controllers
 from desk.database.batching import SingleFlight
 from desk.departments.departments import Departments
@@ -66,6 +67,8 @@ class Services:
     departments: Callable[[], Departments]
     files: OperatorsFiles
     clock: Clock
+    lease_clock: Clock
+    clock_check: ClockCheck
     metrics: Metrics
     queue: QueueGauge
     live: Live

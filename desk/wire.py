@@ -10,6 +10,7 @@ from desk.audit.retention import AuditRetention
 from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
+from desk.clock_check.clock_check import ClockCheck
 from desk.database.engine import Database
 from desk.departments.calendar import public_holidays
 from desk.departments.departments import Departments
@@ -83,19 +84,26 @@ def make_passwords(settings: LoginSettings) -> Passwords:
     return Passwords(leaked=leaked)
 
 
-def make_retention(database: Database, settings: RetentionSettings, clock: Clock) -> Retention:
+def make_retention(database: Database, settings: RetentionSettings, clock: Clock, check: ClockCheck) -> Retention:
     """Build the nightly deletion."""
     rules = RetentionRules(days=settings.days, at=settings.at)
-    return Retention(database=database, clock=clock, rules=rules)
+    return Retention(database=database, clock=clock, check=check, rules=rules)
 
 
-def make_audit_retention(database: Database, audit: Audit, settings: AuditSettings, clock: Clock) -> AuditRetention:
+def make_audit_retention(
+    database: Database, audit: Audit, settings: AuditSettings, clock: Clock, check: ClockCheck
+) -> AuditRetention:
     """Build the deletion of old audit rows."""
-    return AuditRetention(database=database, audit=audit, clock=clock, days=settings.retention_days)
+    return AuditRetention(database=database, audit=audit, check=check, clock=clock, days=settings.retention_days)
 
 
 def make_callbacks(
-    database: Database, settings: Settings, clock: Clock, departments: DepartmentsFile | None = None
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    departments: DepartmentsFile | None = None,
+    *,
+    lease_clock: Clock | None = None,
 ) -> CallbackServices:
     """Build the services of callbacks. Share `departments` with other users of the file.
 
@@ -105,7 +113,14 @@ def make_callbacks(
     public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
     vault = make_vault(settings.vault)
     notices = make_notices(settings.sms, vault)
-    return callback_services(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+    return callback_services(
+        database=database,
+        departments=departments,
+        vault=vault,
+        clock=clock,
+        lease_clock=lease_clock,
+        notices=notices,
+    )
 
 
 def make_spool(settings: Settings) -> Spool:

@@ -16,6 +16,7 @@ import structlog
 import uvloop
 
 from desk.clock import SystemClock
+from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.connections.tls import client_context
 from desk.controllers.controllers import Controllers
 from desk.controllers.model import Load
@@ -93,6 +94,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(door.intake.serve()),
             asyncio.create_task(_drain(door.start, door.drainer)),
             asyncio.create_task(door.lease.serve()),
+            asyncio.create_task(door.start.watch_clock()),
             asyncio.create_task(serve_signs_of_life()),
         ]
         try:
@@ -119,8 +121,12 @@ def _build(
     settings: Settings, database: Database, departments: DepartmentsFile, ari: Ari, clock: SystemClock
 ) -> PhoneDoor:
     embedded_url = settings.database.url if settings.database.embedded else None
-    start = DatabaseStart(database, vault=make_vault(settings.vault), clock=clock, embedded_url=embedded_url)
-    callbacks = make_callbacks(database, settings, clock, departments)
+    shared = SharedClock(clock)
+    check = ClockCheck(database=database, clock=clock, shared=shared)
+    start = DatabaseStart(
+        database, vault=make_vault(settings.vault), clock=clock, check=check, embedded_url=embedded_url
+    )
+    callbacks = make_callbacks(database, settings, clock, departments, lease_clock=shared)
     spool = make_spool(settings)
     reception = make_reception(
         callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
@@ -140,7 +146,7 @@ def _build(
         return Load(controller.calls, state.waiting, state.damaged)
 
     lease = Lease(
-        Controllers(database=database, clock=clock),
+        Controllers(database=database, clock=shared),
         seat=Seat(settings.files.var),
         load=load,
         is_ready=lambda: start.is_ready,

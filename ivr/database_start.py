@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from contextlib import suppress
+from typing import Final, NoReturn
 
 import structlog
 
 from desk.clock import Clock
+from desk.clock_check.clock_check import ClockCheck
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.schema.migrate import is_current, migrate
@@ -18,6 +20,7 @@ from ivr.asterisk.errors import IvrError
 log = structlog.get_logger(__name__)
 
 AGAIN_AFTER: Final = 1.0  # seconds
+COMPARED_EVERY: Final = 60.0  # seconds
 
 
 class TablesOutdated(IvrError):
@@ -27,11 +30,14 @@ class TablesOutdated(IvrError):
 class DatabaseStart:
     """Checks tables and keys before the database is used."""
 
-    def __init__(self, database: Database, *, vault: Vault, clock: Clock, embedded_url: str | None) -> None:
+    def __init__(
+        self, database: Database, *, vault: Vault, clock: Clock, check: ClockCheck, embedded_url: str | None
+    ) -> None:
         """`embedded_url`: the address of an embedded database, which is migrated. The operator migrates a server."""
         self._database = database
         self._vault = vault
         self._clock = clock
+        self._clock_check = check
         self._embedded_url = embedded_url
         self._ready = asyncio.Event()
 
@@ -56,6 +62,14 @@ class DatabaseStart:
                 if waiting:
                     log.info("The database answers")
 
+    async def watch_clock(self) -> NoReturn:
+        """Compare the clock with the database's again and again."""
+        await self.wait()
+        while True:
+            await asyncio.sleep(COMPARED_EVERY)
+            with suppress(StorageUnavailable):
+                await self._clock_check.check()
+
     async def wait(self) -> None:
         """Wait until the database may be used."""
         await self._ready.wait()
@@ -66,3 +80,4 @@ class DatabaseStart:
         elif not await is_current(self._database):
             raise TablesOutdated
         await check_keys(self._database, self._vault, self._clock)
+        await self._clock_check.check()  # before the first lease, which is counted by the database's clock

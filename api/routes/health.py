@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from api import telephony
-from api.readiness import check_database, check_phone_door, check_trunk
+from api.readiness import check_clock, check_database, check_phone_door, check_trunk
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
@@ -33,13 +33,16 @@ NEEDED: Final = ("database", "asterisk", *telephony.NAMES)
 
 async def _components(services: Services) -> dict[str, Component]:
     """Check everything that the service depends on."""
-    database, asterisk = await asyncio.gather(check_database(services.controllers), services.asterisk.check())
+    database, asterisk, clock = await asyncio.gather(
+        check_database(services.controllers), services.asterisk.check(), check_clock(services.clock_check)
+    )
     asked = telephony.Telephony(services.asterisk.read)
     found = {
         "database": database,
         "asterisk": asterisk,
-        "phone_door": await check_phone_door(services.controllers, services.clock.now()),
+        "phone_door": await check_phone_door(services.controllers, services.lease_clock.now()),
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
+        "clock": clock,
         "trunk_budget": await check_trunk(services.dials),
         "departments": services.files.departments(),
         "prompts": await asyncio.to_thread(services.files.prompts),
@@ -66,7 +69,8 @@ async def alive() -> LivenessOut:
 async def ready(services: Inside, response: Response) -> ReadinessOut:
     """Report whether a caller is served: 503 when the database, Asterisk, or what a call needs of it is missing.
 
-    Mistakes in operators' files and trouble with SMS are reported too, but do not make the service unready.
+    A clock in doubt, mistakes in operators' files and trouble with SMS are reported too, but do not make the service
+    unready.
     """
     components = await _components(services)
     answer = ReadinessOut(
@@ -85,11 +89,12 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
 async def metrics(services: Inside) -> Response:
     """Return metrics for Prometheus. The queue and the phone doors are omitted while the database is away."""
     services.metrics.set_components({name: each.ok for name, each in (await _components(services)).items()})
+    services.metrics.set_clock_skew(services.clock_check.skew)
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))
-        services.metrics.set_controllers(await services.controllers.all(SYSTEM), services.clock.now())
+        services.metrics.set_controllers(await services.controllers.all(SYSTEM), services.lease_clock.now())
         services.metrics.set_trunk_use(await services.dials.trunk_use(SYSTEM))
     except StorageUnavailable:
         services.metrics.set_callbacks({})
-        services.metrics.set_controllers([], services.clock.now())
+        services.metrics.set_controllers([], services.lease_clock.now())
     return Response(services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})

@@ -1,7 +1,7 @@
 """Metrics for Prometheus. Each application has its own registry; no label names a person."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -48,44 +48,37 @@ class Metrics:
         self._limited = Counter(
             "innringing_limited_requests", "Requests refused by a limit.", ["limit"], registry=self._registry
         )
-        self._callbacks = Gauge(
-            "innringing_callbacks", "Callbacks by status.", ["department", "status"], registry=self._registry
-        )
+        self._callbacks = self._gauge("innringing_callbacks", "Callbacks by status.", ["department", "status"])
 
-        self._components = Gauge(
-            "innringing_component_ok", "1 if /readyz finds it in order, else 0.", ["component"], registry=self._registry
+        self._components = self._gauge(
+            "innringing_component_ok", "1 if /readyz finds it in order, else 0.", ["component"]
         )
-        self._heartbeat_age = Gauge(
+        self._heartbeat_age = self._gauge(
             "innringing_phone_door_silent_seconds",
             "Seconds since a phone door's last sign of life. Alarm above 10.",
             ["asterisk"],
-            registry=self._registry,
         )
-        self._calls = Gauge(
-            "innringing_phone_door_calls", "Callers on the line.", ["asterisk"], registry=self._registry
-        )
-        self._spooled = Gauge(
+        self._calls = self._gauge("innringing_phone_door_calls", "Callers on the line.", ["asterisk"])
+        self._spooled = self._gauge(
             "innringing_spool_files",
             "Files in the spool that are not in the database yet. Alarm where it does not fall.",
             ["asterisk"],
-            registry=self._registry,
         )
-        self._damaged = Gauge(
-            "innringing_spool_damaged_files",
-            "Files in the spool that were set aside. Alarm above 0.",
-            ["asterisk"],
-            registry=self._registry,
+        self._damaged = self._gauge(
+            "innringing_spool_damaged_files", "Files in the spool that were set aside. Alarm above 0.", ["asterisk"]
+        )
+        self._clock_skew = self._gauge(
+            "innringing_clock_skew_seconds",
+            "How far this machine's clock is ahead of the database's; 0 with SQLite. Alarm above 5 and below -5.",
         )
 
-        self._trunk_calls = Gauge(
+        self._trunk_calls = self._gauge(
             "innringing_trunk_calls_last_hour",
             "Calls to patients in the last hour. Alarm at 80 percent of INNRINGING_TRUNK_CALLS_AN_HOUR.",
-            registry=self._registry,
         )
-        self._trunk_minutes = Gauge(
+        self._trunk_minutes = self._gauge(
             "innringing_trunk_minutes_last_hour",
             "Minutes of talk with patients in the last hour. Alarm at 80 percent of INNRINGING_TRUNK_MINUTES_AN_HOUR.",
-            registry=self._registry,
         )
 
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
@@ -111,6 +104,10 @@ class Metrics:
         for component, ok in found.items():
             self._components.labels(component).set(ok)
 
+    def set_clock_skew(self, skew: timedelta | None) -> None:
+        """Set how far the clock was ahead at the last check."""
+        self._clock_skew.set(skew.total_seconds() if skew is not None else 0)
+
     def set_controllers(self, leases: Sequence[ControllerLease], now: datetime) -> None:
         """Set what the phone doors last reported."""
         for gauge in (self._heartbeat_age, self._calls, self._spooled, self._damaged):
@@ -125,6 +122,9 @@ class Metrics:
         """Set how much click to call has used the trunk."""
         self._trunk_calls.set(use.calls)
         self._trunk_minutes.set(use.minutes)
+
+    def _gauge(self, name: str, help: str, labels: Sequence[str] = ()) -> Gauge:
+        return Gauge(name, help, labels, registry=self._registry)
 
     def descriptions(self) -> Iterator[MetricDescription]:
         """Every metric, in the order of their definition."""

@@ -16,6 +16,7 @@ from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit, AuditEntry, AuditOutcome
 from desk.audit.chain import Anchor
 from desk.clock import OSLO, Clock
+from desk.clock_check.clock_check import ClockCheck
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 
@@ -49,6 +50,7 @@ class AuditRetention(Service):
         *,
         database: Database,
         audit: Audit,
+        check: ClockCheck,
         clock: Clock,
         days: int,
         rows_a_step: int = ROWS_A_STEP,
@@ -56,15 +58,20 @@ class AuditRetention(Service):
     ) -> None:
         super().__init__(database=database, clock=clock)
         self._audit = audit
+        self._check = check
         self._days = days
         self._rows_a_step = rows_a_step
         self._rest = rest
 
     async def run(self, *, who: str = "innringing", source: str = "service") -> PruneResult | None:
-        """Delete the rows that have expired. None if there are none, or this process may not delete."""
+        """Delete the rows that have expired. None if there are none, or this process may not delete.
+
+        Raises ClockDoubted when there are some and the clock may be wrong.
+        """
         due = await self._due(SYSTEM)
         if due is None:
             return None
+        await self._check.require()
         if not await self._may_remove(SYSTEM):
             log.warning("old rows of the audit are deleted by the tables' owner only: innringing audit prune")
             return None

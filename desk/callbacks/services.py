@@ -45,11 +45,16 @@ def callback_services(
     departments: Callable[[], Departments],
     vault: Vault,
     clock: Clock,
+    lease_clock: Clock | None = None,
     notices: Notices | None = None,
     lease: timedelta = LEASE,
     numbers: Rate = HOURLY,
 ) -> CallbackServices:
-    """Build the services. `numbers`: how many identity numbers one agent may be shown."""
+    """Build the services. `numbers`: how many identity numbers one agent may be shown.
+
+    `lease_clock`: the clock that claims are counted by, if it is another: all machines share it.
+    """
+    leases = lease_clock or clock
     registration = Registration(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
     return CallbackServices(
         registration=registration,
@@ -64,9 +69,9 @@ def callback_services(
         repeat_callers=RepeatCallers(
             database=database, departments=departments, vault=vault, clock=clock, notices=notices
         ),
-        claiming=Claiming(database=database, departments=departments, clock=clock, channel=CHANNEL, lease=lease),
-        outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=clock),
-        edits=CallbackEdits(database=database, departments=departments, vault=vault, clock=clock, notices=notices),
+        claiming=Claiming(database=database, departments=departments, clock=leases, channel=CHANNEL, lease=lease),
+        outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=leases),
+        edits=CallbackEdits(database=database, departments=departments, vault=vault, clock=leases, notices=notices),
         lists=CallbackLists(database=database, clock=clock),
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
         closures=Closures(database=database, departments=departments, clock=clock),

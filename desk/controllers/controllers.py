@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from desk.controllers import repository as rows
-from desk.controllers.model import ControllerLease, Load
+from desk.controllers.model import LONGEST_LEASE, ControllerLease, Load
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 
 
@@ -21,7 +21,7 @@ class Controllers(Service):
             await rows.add(unit, asterisk_id, controller, load)
         elif lease.controller == controller:
             await rows.renew(unit, asterisk_id, controller, load)
-        elif lease.lease_until > unit.now and not _replaces(controller, lease.controller):
+        elif unit.now < lease.lease_until <= unit.now + LONGEST_LEASE and not _replaces(controller, lease.controller):
             return False
         else:
             await rows.take_over(unit, lease, controller, load)

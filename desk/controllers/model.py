@@ -6,6 +6,8 @@ from typing import Final
 
 LEASE: Final = timedelta(seconds=10)
 """How long a controller that gives no sign of life keeps its Asterisk."""
+LONGEST_LEASE: Final = timedelta(hours=1)
+"""A lease that lasts longer than this from now was taken by a clock that was ahead, and holds nothing."""
 
 
 @dataclass(frozen=True)

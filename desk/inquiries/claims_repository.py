@@ -8,11 +8,11 @@ of many agents in one statement, are both built from them.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_, update
 from sqlalchemy.sql import ColumnCollection, Select
 
 from desk.database.unit_of_work import Unit
-from desk.inquiries.model import Inquiry, Kind, Status
+from desk.inquiries.model import LONGEST_LEASE, Inquiry, Kind, Status
 from desk.inquiries.repository import RANK, c, read, shown
 from desk.schema.scope import in_scope, is_department
 from desk.schema.tables import inquiries
@@ -93,8 +93,12 @@ async def ahead_of(unit: Unit, inquiry: Inquiry) -> int:
 
 
 async def expired(unit: Unit, department: str | None = None) -> list[Inquiry]:
-    """Lock the claimed inquiries whose lease has run out: those of a department, or all in the scope."""
-    query = select(*shown).where(*lapsed(c, unit.now), *in_scope(unit, c.department))
+    """Lock the claimed inquiries whose lease has run out: those of a department, or all in the scope.
+
+    A lease longer than any is from a clock that was ahead, and has run out too.
+    """
+    too_long = and_(c.status == Status.CLAIMED.value, c.lease_until > unit.now + LONGEST_LEASE)
+    query = select(*shown).where(or_(and_(*lapsed(c, unit.now)), too_long), *in_scope(unit, c.department))
     if department is not None:
         query = query.where(c.department == department)
     found = await unit.connection.execute(query.order_by(c.id).with_for_update(skip_locked=True, key_share=True))

@@ -5,7 +5,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +13,9 @@ from desk.ids import InquiryId
 from desk.inquiries.errors import IllegalMove
 from desk.numbers.identity_number import IdentityKind
 from desk.promises.model import Promise
+
+LONGEST_LEASE: Final = timedelta(hours=6)
+"""A claim that lasts longer than this from now was made by a clock that was ahead, and holds nothing."""
 
 
 class Kind(StrEnum):

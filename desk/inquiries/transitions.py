@@ -13,7 +13,7 @@ from desk.history.model import Details, HistoryEntry
 from desk.inquiries import repository as rows
 from desk.inquiries.availability import next_promise, taken_over
 from desk.inquiries.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove
-from desk.inquiries.model import ClosedReason, Inquiry, Priority, Status, next_status
+from desk.inquiries.model import LONGEST_LEASE, ClosedReason, Inquiry, Priority, Status, next_status
 from desk.inquiries.repository import RANK
 from desk.promises.model import PromiseOffer, PromiseReason
 from desk.promises.rules import due, spoken_text
@@ -133,7 +133,7 @@ async def expire(unit: Unit, inquiry: T) -> T:
 
 def is_live(unit: Unit, inquiry: Inquiry) -> bool:
     """Whether a lease holds the inquiry now."""
-    return inquiry.lease_until is not None and inquiry.lease_until > unit.now
+    return inquiry.lease_until is not None and unit.now < inquiry.lease_until <= unit.now + LONGEST_LEASE
 
 
 def require_claim(unit: Unit, inquiry: Inquiry, fence: int) -> None:

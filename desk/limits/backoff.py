@@ -76,6 +76,9 @@ def after_try(count: LaneCount | None, lane: Lane, now: datetime, *, busy: bool)
 
 
 def seconds_to_wait(counts: Sequence[LaneCount | None], now: datetime) -> int:
-    """Return the whole seconds until the try is free in every lane."""
-    until = max((count.next_at for count in counts if count), default=now)
+    """Return the whole seconds until the try is free in every lane.
+
+    No delay is longer than the longest. One that seems so was stored before the clock was set back.
+    """
+    until = max((count.next_at for count in counts if count and count.next_at <= now + LONGEST_CODES), default=now)
     return max(0, math.ceil((until - now).total_seconds()))

@@ -16,6 +16,8 @@ import structlog
 
 from desk.access.actor import SYSTEM
 from desk.clock import OSLO, Clock
+from desk.clock_check.clock_check import ClockCheck
+from desk.clock_check.errors import ClockDoubted
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.idempotency.answers import KEPT_FOR as ANSWERS_KEPT_FOR
@@ -53,38 +55,59 @@ class Retention(Service):
         *,
         database: Database,
         clock: Clock,
+        check: ClockCheck,
         rules: RetentionRules,
         rows_a_step: int = ROWS_A_STEP,
         rest: float = REST_SECONDS,
     ) -> None:
         super().__init__(database=database, clock=clock)
+        self._check = check
         self._rules = rules
+        self._doubted: date | None = None
         self._rows_a_step = rows_a_step
         self._rest = rest
         self._runner = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
 
     async def run_if_due(self) -> RetentionRun | None:
-        """Do this night's deletion. Returns None if it is done already, or another process does it."""
+        """Do this night's deletion.
+
+        Returns None if it is done already, another process does it, or the clock may be wrong.
+        """
         night = self._rules.night(self._clock.now())
         if await self._is_done(SYSTEM, night):
             return None
+        try:
+            await self._check.require()
+        except ClockDoubted as doubted:
+            if self._doubted != night:
+                log.error("Nothing deleted, because the clock may be wrong", reason=doubted.detail)
+            self._doubted = night
+            return None
+        return await self._run(night)
+
+    async def run_now(self, *, gap_is_right: bool = False) -> RetentionRun | None:
+        """Do it even if this night's is done. Returns None while another process does it. Raises ClockDoubted.
+
+        `gap_is_right`: an operator says that the clock is right, however long ago the last run was.
+        """
+        await self._check.require(gap_is_right=gap_is_right)
+        night = self._rules.night(self._clock.now())
+        await self._reopen(SYSTEM, night)
+        return await self._run(night)
+
+    async def _run(self, night: date) -> RetentionRun | None:
         run = await self._take(SYSTEM, night)
         if run is None:
             return None
         while run.finished_at is None:
             step = await self._step(SYSTEM, run)
             if step is None:
-                log.warning("Another process has taken over this night's deletion")
+                log.warning("Another process has taken over this night's deletion, or the clock has jumped")
                 return None
             run = step
             await asyncio.sleep(self._rest)
         log.info("Personal data deleted", night=str(run.night), **run.deleted)
         return run
-
-    async def run_now(self) -> RetentionRun | None:
-        """Do it even if this night's is done. Returns None while another process does it."""
-        await self._reopen(SYSTEM, self._rules.night(self._clock.now()))
-        return await self.run_if_due()
 
     @reading
     async def nights(self, unit: Unit, limit: int = 14) -> tuple[list[RetentionRun], int]:
@@ -93,8 +116,8 @@ class Retention(Service):
 
     @reading
     async def _is_done(self, unit: Unit, night: date) -> bool:
-        newest = await rows.latest(unit, 1)
-        return bool(newest and newest[0].night >= night and newest[0].finished_at)
+        known = await rows.find(unit, night)
+        return known is not None and known.finished_at is not None
 
     @unit_of_work
     async def _take(self, unit: Unit, night: date) -> RetentionRun | None:
@@ -113,9 +136,12 @@ class Retention(Service):
 
     @unit_of_work
     async def _step(self, unit: Unit, run: RetentionRun) -> RetentionRun | None:
-        """Delete a few rows of each kind. The run is finished when there were none. None if another process has it."""
+        """Delete a few rows of each kind. The run is finished when there were none.
+
+        None if another process has it, or the clock has jumped since the last step.
+        """
         known = await rows.locked(unit, run.night)
-        if known is None or known.fence != run.fence:
+        if known is None or known.fence != run.fence or abs(unit.now - known.seen_at) > SILENT:
             return None
         limit = self._rows_a_step
         ids = await personal.due(unit, unit.now - timedelta(days=self._rules.days), limit)

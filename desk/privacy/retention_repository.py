@@ -26,6 +26,12 @@ class RetentionRun:
     deleted: Mapping[str, int]
 
 
+async def find(unit: Unit, night: date) -> RetentionRun | None:
+    """Read that night's run. Returns None if it has not been started."""
+    row = (await unit.connection.execute(select(retention_runs).where(c.night == night))).one_or_none()
+    return _run(row) if row else None
+
+
 async def locked(unit: Unit, night: date) -> RetentionRun | None:
     """Lock that night's run until this unit of work ends. Returns None if it has not been started."""
     query = select(retention_runs).where(c.night == night).with_for_update()

@@ -14,15 +14,17 @@ from desk.audit.actions import AuditAction
 from desk.audit.audit import Audit
 from desk.audit.chain import Anchor
 from desk.audit.extract import ExtractLine, as_csv, as_json, lines
-from desk.audit.retention import AuditRetention, PruneResult
+from desk.audit.retention import PruneResult
 from desk.audit.verify import AuditVerifier, Verification
 from desk.clock import SystemClock
+from desk.clock_check.clock_check import ClockCheck
 from desk.departments.departments import Departments
 from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.settings.settings import Settings
+from desk.wire import make_audit_retention
 from ops.commands.audited import audited, operating_user
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
@@ -109,7 +111,8 @@ async def _prune(settings: Settings) -> PruneResult | None:
     owner = settings.changed(database_url=settings.database.owner_url)
     async with unlocked_database(owner) as (database, vault):
         audit, clock, user = Audit(database=database, vault=vault, clock=SystemClock()), SystemClock(), operating_user()
-        keeping = AuditRetention(database=database, audit=audit, clock=clock, days=settings.audit.retention_days)
+        check = ClockCheck(database=database, clock=clock)
+        keeping = make_audit_retention(database, audit, settings.audit, clock, check)
         return await keeping.run(who=user, source=f"cli:{user}")
 
 

@@ -15,7 +15,9 @@ from rich.table import Table
 from desk.access.actor import SYSTEM
 from desk.audit.actions import AuditAction
 from desk.callbacks.model import callback_id
-from desk.clock import SystemClock
+from desk.clock import Clock, SystemClock
+from desk.clock_check.clock_check import ClockCheck
+from desk.database.engine import Database
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.numbers.phone_number import parse_phone
@@ -79,10 +81,14 @@ def status() -> None:
 
 
 @retention.command("run")
-def run_now() -> None:
+def run_now(
+    clock_is_right: Annotated[
+        bool, typer.Option("--clock-is-right", help="The service was really stopped for so long: delete by this clock.")
+    ] = False,
+) -> None:
     """Delete expired data now, without waiting for the night."""
     settings = load_settings()
-    done = run(_run_now(settings))
+    done = run(_run_now(settings, clock_is_right))
     if done is None:
         fail("Another process is deleting now. See: innringing retention status")
     say(", ".join(f"{kind.replace('_', ' ')}: {count}" for kind, count in done.deleted.items()) + " this night.")
@@ -140,9 +146,14 @@ async def _lift(settings: Settings, id: str, by: str) -> None:
         await _subject_access(command).lift(command.actor, callback_id(id))
 
 
-async def _run_now(settings: Settings) -> RetentionRun | None:
+async def _run_now(settings: Settings, clock_is_right: bool) -> RetentionRun | None:
     async with audited(settings, AuditAction.RETENTION_RUN) as command:
-        return await make_retention(command.database, settings.retention, command.clock).run_now()
+        nightly = _retention(settings, command.database, command.clock)
+        return await nightly.run_now(gap_is_right=clock_is_right)
+
+
+def _retention(settings: Settings, database: Database, clock: Clock) -> Retention:
+    return make_retention(database, settings.retention, clock, ClockCheck(database=database, clock=clock))
 
 
 def _subject_access(command: AuditedCommand) -> SubjectAccess:
@@ -156,4 +167,4 @@ def _number(subject: Person) -> str | None:
 
 async def _with_retention(settings: Settings, work: Callable[[Retention], Awaitable[T]]) -> T:
     async with current_database(settings) as database:
-        return await work(make_retention(database, settings.retention, SystemClock()))
+        return await work(_retention(settings, database, SystemClock()))

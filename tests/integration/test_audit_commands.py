@@ -20,6 +20,7 @@ from innringing import app
 from tests.support.desk.audit import entry, everything, faults, make_audit, unguarded
 from tests.support.desk.desk import call, make_desk, person, phone
 from tests.support.desk.sealed_database import variables
+from tests.support.desk.trusted_clock import TrustedClock
 from tests.support.fakes import FakeClock
 
 DAYS = 1827
@@ -27,7 +28,15 @@ DAYS = 1827
 
 def retention(database: Database, clock: FakeClock) -> AuditRetention:
     audit = make_audit(database, clock)
-    return AuditRetention(database=database, audit=audit, clock=clock, days=DAYS, rest=0, rows_a_step=3)
+    return AuditRetention(
+        database=database,
+        audit=audit,
+        check=TrustedClock(database=database, clock=clock),
+        clock=clock,
+        days=DAYS,
+        rest=0,
+        rows_a_step=3,
+    )
 
 
 async def a_row_a_day(database: Database, clock: FakeClock, days: int) -> None:

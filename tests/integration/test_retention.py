@@ -39,6 +39,7 @@ from innringing import app
 from tests.support.desk import sealed_database
 from tests.support.desk.desk import as_agent, call, person, phone
 from tests.support.desk.sealed_database import old_vault
+from tests.support.desk.trusted_clock import TrustedClock
 from tests.support.fakes import FakeClock
 
 DAYS = timedelta(days=30)
@@ -46,7 +47,8 @@ NOTE = "ringer om kneet"
 
 
 def retention(database: Database, clock: FakeClock, **more: Any) -> Retention:
-    return Retention(database=database, clock=clock, rules=RetentionRules(), rest=0, **more)
+    check = TrustedClock(database=database, clock=clock)
+    return Retention(database=database, clock=clock, check=check, rules=RetentionRules(), rest=0, **more)
 
 
 async def everything(database: Database) -> str:
@@ -300,8 +302,10 @@ async def test_another_process_continues_where_a_dead_one_stopped(
     for n in range(5):
         await lived(desk, database, n)
     clock.advance(DAYS + timedelta(days=1))
+    check = TrustedClock(database=database, clock=clock)
+    dying = Dying(database=database, clock=clock, check=check, rules=RetentionRules(), rows_a_step=2, rest=0)
     with pytest.raises(Killed):
-        await Dying(database=database, clock=clock, rules=RetentionRules(), rows_a_step=2, rest=0).run_if_due()
+        await dying.run_if_due()
     other = retention(database, clock, rows_a_step=2)
     assert await other.run_if_due() is None, "the runner may still live"
     clock.advance(SILENT)
@@ -363,7 +367,8 @@ async def test_retention_commands_hold_run_and_lift(
 
     assert (await run("hold", held, "--by", "jurist", "--case", "NPE 17"))["code"] == 0
     await long_ago(database)
-    first, second = await run("run"), await run("run")
+    doubted, first, second = await run("run"), await run("run", "--clock-is-right"), await run("run")
+    assert (doubted["code"], "may be wrong" in doubted["said"]) == (1, True), "the desk's own clock is another"
     assert "callbacks: 1," in first["said"], first
     assert second["code"] == 0
     status = await run("status")

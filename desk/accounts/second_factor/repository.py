@@ -13,6 +13,9 @@ from desk.schema.tables import agents, recovery_codes, second_factors
 SECRET: Final = "second_factors.secret"
 """What a sealed secret is bound to, with its row."""
 
+AHEAD_STEPS: Final = 10
+"""A used step that is further ahead than this, five minutes, is from a clock that was ahead."""
+
 c = second_factors.c
 r = recovery_codes.c
 
@@ -58,8 +61,11 @@ async def activate(unit: Unit, agent_id: int, id: str, step: int) -> None:
 
 
 async def use_step(unit: Unit, id: str, step: int) -> bool:
-    """Use up the code of that step; False if it, or a later one, has been used."""
-    newer = or_(c.last_step.is_(None), c.last_step < step)
+    """Use up the code of that step; False if it, or a later one, has been used.
+
+    A step far ahead was used while the clock was ahead. It does not count, so that no one is locked out.
+    """
+    newer = or_(c.last_step.is_(None), c.last_step < step, c.last_step > step + AHEAD_STEPS)
     return bool(
         (await unit.connection.execute(update(second_factors).where(c.id == id, newer).values(last_step=step))).rowcount
     )

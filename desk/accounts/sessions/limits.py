@@ -2,14 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
+
+AHEAD: Final = timedelta(minutes=5)
+"""How far apart the clocks of several machines may be."""
 
 
 @dataclass(frozen=True)
 class SessionCutoff:
-    """Sessions last used before `seen` or opened before `created` have ended."""
+    """Sessions last used before `seen` or opened before `created` have ended.
+
+    So have those opened after `opened_by`: a clock was ahead then, and they would last too long.
+    """
 
     seen: datetime
     created: datetime
+    opened_by: datetime
 
 
 @dataclass(frozen=True)
@@ -21,4 +29,4 @@ class SessionLimits:
 
     def cutoff(self, now: datetime) -> SessionCutoff:
         """The sessions that have ended by now."""
-        return SessionCutoff(seen=now - self.idle, created=now - self.absolute)
+        return SessionCutoff(seen=now - self.idle, created=now - self.absolute, opened_by=now + AHEAD)

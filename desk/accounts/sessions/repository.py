@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, not_, or_, select, update
 
 from desk.access.permissions import Scope
 from desk.accounts import emergency_repository as emergency
@@ -70,7 +70,7 @@ async def by_hashes(unit: Unit, hashes: Collection[bytes], cutoff: SessionCutoff
         .select_from(
             sessions.join(agents, agents.c.id == s.agent_id).outerjoin(grants, grants.c.agent_id == agents.c.id)
         )
-        .where(s.seen_at > cutoff.seen, s.created_at > cutoff.created)
+        .where(*_active(cutoff))
         .where(agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
         .where(one_of(unit, s.hash, list(hashes)))
     )
@@ -91,14 +91,14 @@ async def of_agent(unit: Unit, name: str, cutoff: SessionCutoff, limit: int) -> 
         select(s.id, agents.c.name, s.source, s.created_at, s.seen_at)
         .join_from(sessions, agents, agents.c.id == s.agent_id)
         .where(agents.c.name == name, agents.c.revoked_at.is_(None), agents.c.disabled_at.is_(None))
-        .where(s.seen_at > cutoff.seen, s.created_at > cutoff.created)
+        .where(*_active(cutoff))
     )
     return [SessionListRow(*row) for row in await unit.connection.execute(query.order_by(s.id.desc()).limit(limit))]
 
 
 async def provider_logins(unit: Unit, cutoff: SessionCutoff) -> set[tuple[str, str]]:
     """(issuer, subject) of everyone with an active session from an identity provider."""
-    query = select(s.issuer, s.subject).distinct().where(s.seen_at > cutoff.seen, s.created_at > cutoff.created)
+    query = select(s.issuer, s.subject).distinct().where(*_active(cutoff))
     found = await unit.connection.execute(query.where(s.issuer.is_not(None)))
     return {(row.issuer, row.subject) for row in found}
 
@@ -157,8 +157,11 @@ async def end_of_provider(unit: Unit, issuer: str, *, subject: str | None, sid: 
 
 async def clear(unit: Unit, cutoff: SessionCutoff) -> None:
     """Delete the sessions that have ended by age or idleness."""
-    ended = or_(s.seen_at <= cutoff.seen, s.created_at <= cutoff.created)
-    await unit.connection.execute(delete(sessions).where(ended))
+    await unit.connection.execute(delete(sessions).where(not_(and_(*_active(cutoff)))))
+
+
+def _active(cutoff: SessionCutoff) -> list[ColumnElement[bool]]:
+    return [s.seen_at > cutoff.seen, s.created_at > cutoff.created, s.created_at <= cutoff.opened_by]
 
 
 def _read(row: Any) -> SessionRow:

@@ -27,6 +27,7 @@ from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import make_notices
+from tests.support.desk.trusted_clock import TrustedClock
 from tests.support.environment import UNLIMITED
 from tests.support.fakes import FakeClock
 from tests.support.synthetic import synthetic_identity
@@ -134,6 +135,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         departments=lambda: DEPARTMENTS,
         metrics=Metrics(),
         clock=clock,
+        check=TrustedClock(database=database, clock=clock),
     )
     heard: list[AuditEntry] = []
     fold = timedelta(minutes=given.audit.fold_minutes)
