@@ -11,7 +11,7 @@ from desk.audit.actions import AuditAction
 router = APIRouter(prefix=API, tags=["agents"])
 
 
-@router.get("/me", operation_id="get_me", responses=problems())
+@router.get("/me", operation_id="getMe", responses=problems())
 @audited(AuditAction.ME)
 async def me(access: SignedInAnyhow) -> MeOut:
     """Return the signed-in agent, and the departments it may use."""

@@ -35,7 +35,7 @@ def _no_number(text: str) -> str:
     return text
 
 
-@router.get("", operation_id="list_audit", responses=problems(NO_DEPARTMENT))
+@router.get("", operation_id="listAudit", responses=problems(NO_DEPARTMENT))
 @audited(AuditAction.LIST_AUDIT)
 async def list_audit(
     access: Auditor,
@@ -77,7 +77,7 @@ async def list_audit(
 
 @router.post(
     "/extract",
-    operation_id="extract_audit",
+    operation_id="extractAudit",
     response_model=ExtractOut,
     responses={
         200: {

@@ -72,7 +72,7 @@ def _no_number(text: str | None) -> str | None:
     return text
 
 
-@router.get("", operation_id="list_callbacks", response_model=CallbackPage, responses=problems(NO_DEPARTMENT))
+@router.get("", operation_id="listCallbacks", response_model=CallbackPage, responses=problems(NO_DEPARTMENT))
 @audited(AuditAction.LIST_CALLBACKS, listed=True)
 async def list_callbacks(
     access: Reader,
@@ -141,7 +141,7 @@ def _statuses(status: list[Status] | None, unreachable: bool | None) -> frozense
 
 @router.post(
     "/claim",
-    operation_id="claim_next_callbacks",
+    operation_id="claimNextCallbacks",
     response_model=ClaimedCallbacks,
     responses=problems(NO_DEPARTMENT, CONFLICT),
 )
@@ -162,7 +162,7 @@ async def claim_next(body: ClaimIn, access: Worker, once: Idempotent) -> Respons
     return await once(work)
 
 
-@router.get("/{id:uuid}", operation_id="get_callback", response_model=CallbackOut, responses=problems(NOT_FOUND))
+@router.get("/{id:uuid}", operation_id="getCallback", response_model=CallbackOut, responses=problems(NOT_FOUND))
 @audited(AuditAction.GET_CALLBACK)
 async def get_callback(id: CallbackPath, access: Reader) -> Response:
     """Return a callback. Send its ETag as If-Match to change it."""
@@ -171,7 +171,7 @@ async def get_callback(id: CallbackPath, access: Reader) -> Response:
 
 @router.get(
     "/{id:uuid}/patient",
-    operation_id="get_patient",
+    operation_id="getPatient",
     responses=problems(
         (404, "There is no such callback, or it has no identity number."),
         LIMITED,
@@ -183,7 +183,7 @@ async def get_patient(id: CallbackPath, access: Worker) -> FullPatientOut:
     return await revealed(access, access.services.callbacks.identity_reveal.reveal(access.actor, id))
 
 
-@router.get("/{id:uuid}/history", operation_id="get_history", responses=problems(NOT_FOUND))
+@router.get("/{id:uuid}/history", operation_id="getHistory", responses=problems(NOT_FOUND))
 @audited(AuditAction.GET_HISTORY)
 async def get_history(id: CallbackPath, access: Reader) -> HistoryOut:
     """List everything that has happened to the callback, oldest first."""
@@ -193,7 +193,7 @@ async def get_history(id: CallbackPath, access: Reader) -> HistoryOut:
 
 @router.post(
     "/{id:uuid}/claim",
-    operation_id="claim_callback",
+    operation_id="claimCallback",
     response_model=ClaimedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
@@ -211,7 +211,7 @@ async def claim_named(id: CallbackPath, access: Worker, once: Idempotent) -> Res
 
 @router.post(
     "/{id:uuid}/release",
-    operation_id="release_callback",
+    operation_id="releaseCallback",
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
@@ -227,7 +227,7 @@ async def release(id: CallbackPath, body: ReleaseIn, access: Worker, once: Idemp
 
 @router.post(
     "/{id:uuid}/attempts",
-    operation_id="record_attempt",
+    operation_id="recordAttempt",
     response_model=AttemptedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
@@ -247,7 +247,7 @@ async def record_attempt(id: CallbackPath, body: AttemptIn, access: Worker, once
 
 @router.post(
     "/{id:uuid}/close",
-    operation_id="close_callback",
+    operation_id="closeCallback",
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )
@@ -265,7 +265,7 @@ async def close(id: CallbackPath, body: CloseIn, access: Worker, once: Idempoten
 
 @router.post(
     "/{id:uuid}/reopen",
-    operation_id="reopen_callback",
+    operation_id="reopenCallback",
     response_model=CallbackOut,
     responses=problems(NOT_FOUND, CONFLICT),
 )

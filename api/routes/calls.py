@@ -21,7 +21,7 @@ STATUSES: Final[Statuses] = {CallNotFound: 404}
 MOST: Final = 2**63 - 1
 
 
-@router.get("", operation_id="list_calls", responses=problems(NO_DEPARTMENT))
+@router.get("", operation_id="listCalls", responses=problems(NO_DEPARTMENT))
 @audited(AuditAction.LIST_CALLS, listed=True)
 async def list_calls(
     access: Reader,
@@ -41,7 +41,7 @@ async def list_calls(
 
 @router.get(
     "/{number}/patient",
-    operation_id="get_call_patient",
+    operation_id="getCallPatient",
     responses=problems(
         (404, "There is no such call, or no identity number was keyed in it."),
         LIMITED,

@@ -31,7 +31,7 @@ MOST: Final = 2**63 - 1
 Slug = Annotated[str, Path(max_length=64, pattern=SLUG)]
 
 
-@router.get("", operation_id="list_departments", responses=problems())
+@router.get("", operation_id="listDepartments", responses=problems())
 @audited(AuditAction.LIST_DEPARTMENTS)
 async def list_departments(
     access: SignedIn,
@@ -46,7 +46,7 @@ async def list_departments(
     return DepartmentList(items=[DepartmentOut.of(departments.get(slug), closed.get(slug)) for slug in slugs])
 
 
-@router.get("/{slug}/closures", operation_id="list_closures", responses=problems(NO_DEPARTMENT))
+@router.get("/{slug}/closures", operation_id="listClosures", responses=problems(NO_DEPARTMENT))
 @audited(AuditAction.LIST_CLOSURES)
 async def list_closures(access: Reader, slug: Slug) -> ClosureList:
     """List the department's closures that are not over, in order."""
@@ -56,7 +56,7 @@ async def list_closures(access: Reader, slug: Slug) -> ClosureList:
 
 @router.delete(
     "/{slug}/closures/{number}",
-    operation_id="end_closure",
+    operation_id="endClosure",
     status_code=204,
     responses=problems((404, "There is no such department or closure.")),
 )
@@ -68,7 +68,7 @@ async def end_closure(access: Closer, slug: Slug, number: Annotated[int, Path(ge
 
 @router.post(
     "/{slug}/closures",
-    operation_id="close_queue",
+    operation_id="closeQueue",
     status_code=201,
     responses=problems(NO_DEPARTMENT),
 )

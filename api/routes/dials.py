@@ -66,14 +66,14 @@ async def dial(id: CallbackPath, body: DialIn, access: Worker) -> DialOut:
     return DialOut.of(await access.services.dials.request(access.actor, id, body.fence, access.agent.phone))
 
 
-@router.get("/{id:uuid}/dial", operation_id="get_dial", responses=problems(NO_DIAL))
+@router.get("/{id:uuid}/dial", operation_id="getDial", responses=problems(NO_DIAL))
 @audited(AuditAction.GET_DIAL)
 async def get_dial(id: CallbackPath, access: Reader) -> DialOut:
     """Return the newest dial of the callback."""
     return DialOut.of(await access.services.dials.latest(access.actor, id))
 
 
-@router.delete("/{id:uuid}/dial", operation_id="cancel_dial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
+@router.delete("/{id:uuid}/dial", operation_id="cancelDial", status_code=202, responses=problems(NO_DIAL, CONFLICT))
 @audited(AuditAction.CANCEL_DIAL)
 async def cancel_dial(id: CallbackPath, access: Worker) -> DialOut:
     """End your dial and hang up both phones. `state` becomes `ended` once that is done."""

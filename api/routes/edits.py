@@ -67,7 +67,7 @@ IfMatch = Annotated[
 
 @router.post(
     "",
-    operation_id="book_callback",
+    operation_id="bookCallback",
     response_model=BookedCallback,
     status_code=201,
     responses={
@@ -110,7 +110,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
 
 @router.patch(
     "/{id:uuid}",
-    operation_id="change_callback",
+    operation_id="changeCallback",
     response_model=CallbackOut,
     responses=problems(
         NOT_FOUND,
@@ -134,7 +134,7 @@ async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMat
 
 @router.post(
     "/{id:uuid}/transfer",
-    operation_id="transfer_callback",
+    operation_id="transferCallback",
     response_model=TransferredCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
@@ -162,7 +162,7 @@ async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Ide
 
 @router.post(
     "/{id:uuid}/extend",
-    operation_id="extend_claim",
+    operation_id="extendClaim",
     response_model=ClaimedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )
@@ -175,7 +175,7 @@ async def extend(id: CallbackPath, body: ExtendIn, access: Worker) -> Response:
 
 @router.post(
     "/{id:uuid}/promise",
-    operation_id="change_promise",
+    operation_id="changePromise",
     response_model=PromisedCallback,
     responses=problems(NOT_FOUND, CONFLICT),
 )

@@ -27,7 +27,7 @@ STATUSES: Final[Statuses] = {
 
 @router.post(
     "",
-    operation_id="open_emergency_access",
+    operation_id="openEmergencyAccess",
     status_code=201,
     responses=problems(NO_DEPARTMENT, (409, "You already have access to the department.")),
 )
@@ -47,7 +47,7 @@ async def open_emergency(body: EmergencyIn, access: Reader, request: Request) ->
     return EmergencyOut.of(opened)
 
 
-@router.get("", operation_id="list_emergency_access", responses=problems(NO_DEPARTMENT))
+@router.get("", operation_id="listEmergencyAccess", responses=problems(NO_DEPARTMENT))
 @audited(AuditAction.LIST_EMERGENCIES)
 async def list_emergencies(
     access: Reader, department: DepartmentQuery = None, cursor: Cursor = None, limit: Limit = 50
@@ -62,7 +62,7 @@ async def list_emergencies(
 
 @router.delete(
     "/{number:int}",
-    operation_id="end_emergency_access",
+    operation_id="endEmergencyAccess",
     responses=problems((404, "There is no such emergency access of yours to end.")),
 )
 @audited(AuditAction.END_EMERGENCY)

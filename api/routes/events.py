@@ -59,7 +59,7 @@ Seconds = Annotated[
 
 @router.get(
     "",
-    operation_id="stream_events",
+    operation_id="streamEvents",
     response_class=EventStream,
     status_code=200,
     responses={**problems(NO_DEPARTMENT), **STREAM},

@@ -53,7 +53,7 @@ async def _components(services: Services) -> dict[str, Component]:
     return found
 
 
-@router.get("/healthz", operation_id="get_health")
+@router.get("/healthz", operation_id="getHealth")
 @unaudited("says only that the process lives; machines ask every few seconds")
 async def alive() -> LivenessOut:
     """Answer. This says nothing about the database or Asterisk, which a restart would not fix."""
@@ -62,7 +62,7 @@ async def alive() -> LivenessOut:
 
 @router.get(
     "/readyz",
-    operation_id="get_readiness",
+    operation_id="getReadiness",
     responses={503: {"model": ReadinessOut, "description": "A dependency does not answer."}},
 )
 @unaudited("says whether dependencies answer; machines ask every few seconds")
@@ -83,7 +83,7 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
 
 
 @router.get(
-    "/metrics", operation_id="get_metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+    "/metrics", operation_id="getMetrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
 @unaudited("counts, no one's data; machines ask every few seconds")
 async def metrics(services: Inside) -> Response:

@@ -29,7 +29,7 @@ Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
 
 @router.get(
     "/departments/{slug}/promises",
-    operation_id="list_promises",
+    operation_id="listPromises",
     response_model=DepartmentPromisesOut,
     responses=problems(NO_DEPARTMENT),
 )
@@ -55,7 +55,7 @@ async def department_promises(
 
 @router.get(
     "/departments/{slug}/warnings",
-    operation_id="list_warnings",
+    operation_id="listWarnings",
     response_model=WarningPage,
     responses=problems(NO_DEPARTMENT),
 )
@@ -68,7 +68,7 @@ async def department_warnings(slug: Department, access: Reader, cursor: Cursor =
 
 
 @router.get(
-    "/departments/{slug}/intake", operation_id="get_intake", response_model=IntakeOut, responses=problems(NO_DEPARTMENT)
+    "/departments/{slug}/intake", operation_id="getIntake", response_model=IntakeOut, responses=problems(NO_DEPARTMENT)
 )
 @audited(AuditAction.DEPARTMENT_INTAKE)
 async def department_intake(
@@ -84,7 +84,7 @@ async def department_intake(
 
 @router.get(
     "/callbacks/{id:uuid}/promises",
-    operation_id="list_callback_promises",
+    operation_id="listCallbackPromises",
     response_model=CallbackPromises,
     responses=problems(NOT_FOUND),
 )

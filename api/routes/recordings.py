@@ -26,7 +26,7 @@ NAMED = 'inline; filename="recording.wav"'
 
 @router.get(
     "/{id:uuid}/recording",
-    operation_id="get_recording",
+    operation_id="getRecording",
     response_class=Response,
     responses={
         200: {

@@ -34,7 +34,7 @@ STATUSES: Final[Statuses] = {
 NO_AGENT = (404, "There is no such agent within your departments.")
 
 
-@router.get("", operation_id="get_second_factor", responses=problems(NO_AGENT))
+@router.get("", operation_id="getSecondFactor", responses=problems(NO_AGENT))
 @audited(AuditAction.SECOND_FACTOR)
 async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondFactorOut:
     """Return whether your log-in has a second factor, and how many recovery codes are left."""
@@ -42,7 +42,7 @@ async def second_factor(access: InOneToAdd, agent: AgentQuery = None) -> SecondF
     return SecondFactorOut.of(await access.services.second_factors.status(access.acting(Permission.MANAGE), agent))
 
 
-@router.post("", operation_id="start_second_factor", status_code=201, responses=problems())
+@router.post("", operation_id="startSecondFactor", status_code=201, responses=problems())
 @audited(AuditAction.START_SECOND_FACTOR)
 async def start_second_factor(access: InOneToAdd) -> EnrolmentOut:
     """Start adding a second factor, and return the secret for your authenticator. Confirm it within fifteen minutes.
@@ -55,7 +55,7 @@ async def start_second_factor(access: InOneToAdd) -> EnrolmentOut:
 
 @router.post(
     "/confirm",
-    operation_id="confirm_second_factor",
+    operation_id="confirmSecondFactor",
     responses=problems((409, "No second factor is being added, or it took too long.")),
 )
 @audited(AuditAction.CONFIRM_SECOND_FACTOR)
@@ -74,7 +74,7 @@ async def confirm_second_factor(
 
 @router.delete(
     "",
-    operation_id="remove_second_factor",
+    operation_id="removeSecondFactor",
     status_code=204,
     responses=problems((404, "There is no such agent, or no second factor.")),
 )

@@ -60,7 +60,7 @@ TOO_MANY = (429, "Too many failed attempts. Wait for the seconds in Retry-After.
 
 @router.post(
     "/session",
-    operation_id="log_in",
+    operation_id="logIn",
     status_code=201,
     responses=problems(TOO_MANY),
     dependencies=[Depends(check_request)],
@@ -94,14 +94,14 @@ async def log_in(
     return _with_cookies(response, request, services, logged_in)
 
 
-@router.get("/session", operation_id="get_session", responses=problems())
+@router.get("/session", operation_id="getSession", responses=problems())
 @audited(AuditAction.GET_SESSION)
 async def current(access: InAnySession) -> SessionOut:
     """Return who is logged in, until when, and the CSRF token of this session."""
     return _out(access.services, access.session, csrf_of(access.secret))
 
 
-@router.delete("/session", operation_id="log_out", status_code=204, responses=problems())
+@router.delete("/session", operation_id="logOut", status_code=204, responses=problems())
 @audited(AuditAction.LOG_OUT)
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out of this session."""
@@ -109,7 +109,7 @@ async def log_out(access: InAnySession, request: Request, response: Response) ->
     access.services.cookies.log_out(response, request)
 
 
-@router.delete("/sessions", operation_id="log_out_everywhere", status_code=204, responses=problems())
+@router.delete("/sessions", operation_id="logOutEverywhere", status_code=204, responses=problems())
 @audited(AuditAction.LOG_OUT_EVERYWHERE)
 async def log_out_everywhere(access: InSession, request: Request, response: Response) -> None:
     """Log out of all your sessions. This requires a log-in within the last ten minutes."""
@@ -120,7 +120,7 @@ async def log_out_everywhere(access: InSession, request: Request, response: Resp
 
 @router.get(
     "/sessions",
-    operation_id="list_sessions",
+    operation_id="listSessions",
     responses=problems((404, "There is no such agent within your departments.")),
 )
 @audited(AuditAction.LIST_SESSIONS)
@@ -133,7 +133,7 @@ async def list_sessions(access: InSession, agent: AgentQuery = None) -> SessionL
 
 @router.delete(
     "/sessions/{number:int}",
-    operation_id="end_session",
+    operation_id="endSession",
     status_code=204,
     responses=problems((404, "There is no such session of yours to end.")),
 )
@@ -152,7 +152,7 @@ async def end_session(number: Number, access: InSession, request: Request, respo
         access.services.cookies.log_out(response, request)
 
 
-@router.post("/session/password", operation_id="change_password", responses=problems(TOO_MANY))
+@router.post("/session/password", operation_id="changePassword", responses=problems(TOO_MANY))
 @audited(AuditAction.CHANGE_PASSWORD)
 async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
     """Change your password. All your sessions end, and the response starts a new one."""

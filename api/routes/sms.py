@@ -50,7 +50,7 @@ async def from_gateway(
     return services
 
 
-@router.post("/reports", operation_id="report_delivery", responses=problems())
+@router.post("/reports", operation_id="reportDelivery", responses=problems())
 @audited(AuditAction.REPORT_DELIVERY)
 async def report(body: ReportIn, services: Annotated[Services, Depends(from_gateway)]) -> ReceiptOut:
     """Receive a delivery report. The response is the same for unknown messages, and repeating it changes nothing."""

@@ -34,9 +34,7 @@ STATUSES: Final[Statuses] = {
 }
 
 
-@router.get(
-    "", operation_id="list_tokens", responses=problems((404, "There is no such agent within your departments."))
-)
+@router.get("", operation_id="listTokens", responses=problems((404, "There is no such agent within your departments.")))
 @audited(AuditAction.LIST_TOKENS)
 async def list_tokens(
     access: SignedIn, agent: AgentQuery = None, cursor: Cursor = None, limit: Limit = 50
@@ -53,7 +51,7 @@ async def list_tokens(
 
 @router.post(
     "",
-    operation_id="add_token",
+    operation_id="addToken",
     status_code=201,
     responses=problems(NO_DEPARTMENT, (409, "You have reached the limit of tokens.")),
 )
@@ -77,7 +75,7 @@ async def add_token(body: TokenIn, access: SignedIn, request: Request) -> NewTok
 
 @router.delete(
     "/{number:int}",
-    operation_id="revoke_token",
+    operation_id="revokeToken",
     status_code=204,
     responses=problems((404, "There is no such token of yours to end.")),
 )
