@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
+from desk.access.actor import SYSTEM
 from desk.clock import SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.connections.tls import client_context
@@ -131,8 +132,10 @@ def _build(
     reception = make_reception(
         callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
     )
+    controllers = Controllers(database=database, clock=shared)
     dialler = Dialler(
         channels=ari,
+        controllers=partial(controllers.serving, SYSTEM),
         dials=make_dials(database, callbacks, settings.dials, departments=departments, clock=clock),
         agent_rings=settings.dials.agent_rings,
         patient_rings=settings.dials.patient_rings,
@@ -146,7 +149,7 @@ def _build(
         return Load(controller.calls, state.waiting, state.damaged)
 
     lease = Lease(
-        Controllers(database=database, clock=shared),
+        controllers,
         seat=Seat(settings.files.var),
         load=load,
         is_ready=lambda: start.is_ready,

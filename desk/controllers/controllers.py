@@ -42,6 +42,11 @@ class Controllers(Service):
         """Return the newest heartbeat of each Asterisk's controller."""
         return await rows.all_leases(unit)
 
+    @reading
+    async def serving(self, unit: Unit) -> int:
+        """Return how many controllers serve an Asterisk now."""
+        return await rows.serving(unit)
+
     @unit_of_work
     async def probe(self, unit: Unit) -> None:
         """Write to the database. Raises StorageUnavailable with the fault when that fails."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from desk.controllers.model import LEASE, ControllerLease, Load
 from desk.database.unit_of_work import Unit
@@ -49,6 +49,12 @@ async def end(unit: Unit, asterisk_id: str, controller: str) -> None:
 async def all_leases(unit: Unit) -> Sequence[ControllerLease]:
     """Read every lease, by Asterisk."""
     return [_read(row) for row in await unit.connection.execute(select(controllers).order_by(c.asterisk_id))]
+
+
+async def serving(unit: Unit) -> int:
+    """Count the controllers whose lease has not run out."""
+    query = select(func.count()).select_from(controllers).where(c.lease_until > unit.now)
+    return int((await unit.connection.execute(query)).scalar_one())
 
 
 async def write_probe(unit: Unit) -> None:

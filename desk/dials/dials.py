@@ -34,7 +34,7 @@ from desk.dials.errors import (
     NumberNotCallable,
     OutsideRingingHours,
 )
-from desk.dials.model import OUTCOME_OF, Dial, DialReason, DialState, day_start, may_ring
+from desk.dials.model import OUTCOME_OF, Dial, DialReason, DialState, WaitingDial, day_start, may_ring
 from desk.history import feed_repository as feed
 from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry
@@ -49,8 +49,12 @@ from desk.numbers.errors import InvalidPhone
 
 UNTAKEN: Final = timedelta(seconds=30)
 """A request that no controller takes within this is dropped: a phone that rings later would only confuse the agent."""
-UNSEEN: Final = timedelta(seconds=60)
-"""A controller that is silent for this long has lost its dials."""
+UNSEEN: Final = timedelta(seconds=20)
+"""A controller that is silent for this long has lost its dials, and the agent may request another."""
+UNSEEN_TALK: Final = timedelta(seconds=60)
+"""The same for connected calls: they go on without their controller, and the next one at that Asterisk has them."""
+AT_MOST: Final = 200
+"""How many waiting dials a controller reads at once."""
 LISTEN_AGAIN_SECONDS: Final = 5.0
 EVENT_OF: Final = {
     DialState.AGENT_RINGING: "dial_agent_ringing",
@@ -143,15 +147,18 @@ class Dials(Service):
     # --- for the controller
 
     @reading
-    async def waiting(self, unit: Unit) -> bool:
-        """Whether a dial waits for a controller."""
-        return bool(await rows.requested(unit))
+    async def waiting(self, unit: Unit) -> list[WaitingDial]:
+        """Return the dials that wait for a controller, oldest first."""
+        return await rows.waiting(unit, limit=AT_MOST)
 
     @unit_of_work
-    async def take(self, unit: Unit, by: str, *, limit: int) -> list[Dial]:
-        """Give up to `limit` dials to the controller `by`; no other gets them. Dials that waited too long are ended."""
+    async def take(self, unit: Unit, by: str, *, limit: int, only: Collection[str] | None = None) -> list[Dial]:
+        """Give up to `limit` dials to the controller `by`; no other gets them. Dials that waited too long are ended.
+
+        `only`: the ids of those it may get; None for any.
+        """
         await self._end_forgotten(unit)
-        return await rows.take(unit, by, limit=limit)
+        return await rows.take(unit, by, limit=limit, only=only)
 
     @unit_of_work
     async def inherit(self, unit: Unit, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
@@ -287,7 +294,12 @@ class Dials(Service):
         return dial
 
     async def _end_forgotten(self, unit: Unit) -> None:
-        forgotten = await rows.forgotten(unit, unseen_since=unit.now - UNSEEN, untaken_since=unit.now - UNTAKEN)
+        forgotten = await rows.forgotten(
+            unit,
+            unseen_since=unit.now - UNSEEN,
+            unseen_talk_since=unit.now - UNSEEN_TALK,
+            untaken_since=unit.now - UNTAKEN,
+        )
         for dial in forgotten:
             reason = DialReason.LOST if dial.taken_by else DialReason.EXPIRED
             await self._end(unit, dial, by=dial.taken_by, reason=reason)

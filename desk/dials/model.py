@@ -79,6 +79,14 @@ class Dial:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True)
+class WaitingDial:
+    """A dial that no controller has taken, and the endpoint the agent answers at."""
+
+    id: str
+    agent_phone: str
+
+
 def may_ring(department: Department, now: datetime) -> bool:
     """Whether the department may call a patient at `now`. An end at midnight is the end of that day."""
     local = now.astimezone(OSLO)

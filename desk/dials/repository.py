@@ -1,13 +1,13 @@
 """Dials in the database: what agents have asked for, which controller makes the calls, and how it ended."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, or_, select, update
 
 from desk.database.unit_of_work import Unit
-from desk.dials.model import Dial, DialReason, DialState
+from desk.dials.model import Dial, DialReason, DialState, WaitingDial
 from desk.ids import CallbackId
 from desk.numbers.phone_number import PhoneNumber
 from desk.schema.scope import about, in_scope
@@ -16,6 +16,7 @@ from desk.schema.tables import dials
 c = dials.c
 
 _active = c.state != DialState.ENDED.value
+_waiting = (c.state == DialState.REQUESTED.value) & c.taken_by.is_(None)
 
 
 def read(unit: Unit, row: Any) -> Dial:
@@ -58,11 +59,15 @@ async def latest(unit: Unit, callback_id: CallbackId) -> Dial | None:
     return read(unit, row) if row else None
 
 
-async def take(unit: Unit, by: str, *, limit: int) -> list[Dial]:
-    """Give up to `limit` requested dials to the controller `by`, oldest first. No two controllers get the same one."""
+async def take(unit: Unit, by: str, *, limit: int, only: Collection[str] | None) -> list[Dial]:
+    """Give up to `limit` requested dials to the controller `by`, oldest first. No two controllers get the same one.
+
+    `only`: the ids of those it may get; None for any.
+    """
+    wanted = () if only is None else (c.id.in_(only),)
     waiting = (
         select(c.id)
-        .where(c.state == DialState.REQUESTED.value, c.taken_by.is_(None))
+        .where(_waiting, *wanted)
         .order_by(c.requested_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -70,7 +75,7 @@ async def take(unit: Unit, by: str, *, limit: int) -> list[Dial]:
     )
     statement = (
         update(dials)
-        .where(c.id.in_(select(waiting.c.id)), c.state == DialState.REQUESTED.value, c.taken_by.is_(None))
+        .where(c.id.in_(select(waiting.c.id)), _waiting)
         .values(taken_by=by, seen_at=unit.now)
         .returning(*c)
     )
@@ -88,9 +93,15 @@ async def inherit(unit: Unit, by: str, *, of: str, excluding: Collection[str]) -
     return [read(unit, row) for row in await unit.connection.execute(statement)]
 
 
-async def forgotten(unit: Unit, *, unseen_since: datetime, untaken_since: datetime) -> list[Dial]:
-    """Lock the dials in progress whose controller has been silent, or that no controller has taken, since then."""
-    unseen = c.seen_at.is_not(None) & (c.seen_at < unseen_since)
+async def forgotten(
+    unit: Unit, *, unseen_since: datetime, unseen_talk_since: datetime, untaken_since: datetime
+) -> list[Dial]:
+    """Lock the dials in progress whose controller has been silent, or that no controller has taken, since then.
+
+    `unseen_talk_since` is for connected calls, which go on without their controller.
+    """
+    talk = c.state == DialState.BRIDGED.value
+    unseen = or_(~talk & (c.seen_at < unseen_since), talk & (c.seen_at < unseen_talk_since))
     untaken = c.taken_by.is_(None) & (c.requested_at < untaken_since)
     query = select(dials).where(_active, or_(unseen, untaken)).with_for_update(skip_locked=True)
     return [read(unit, row) for row in await unit.connection.execute(query)]
@@ -123,7 +134,7 @@ async def change(unit: Unit, id: str, *, by: str | None, **values: Any) -> Dial 
     return read(unit, row) if row else None
 
 
-async def requested(unit: Unit) -> Sequence[str]:
-    """Return the id of a dial that waits for a controller, if any. Writes nothing."""
-    query = select(c.id).where(c.state == DialState.REQUESTED.value, c.taken_by.is_(None)).limit(1)
-    return list((await unit.connection.execute(query)).scalars())
+async def waiting(unit: Unit, *, limit: int) -> list[WaitingDial]:
+    """Return the dials that wait for a controller, oldest first. Writes nothing."""
+    query = select(c.id, c.agent_phone).where(_waiting).order_by(c.requested_at).limit(limit)
+    return [WaitingDial(row.id, row.agent_phone) for row in await unit.connection.execute(query)]

@@ -147,6 +147,14 @@ class Ari:
         except ChannelGone:
             return None
 
+    async def is_registered(self, phone: str) -> bool:
+        """Whether this phone is registered at this Asterisk, or has a fixed address there."""
+        try:
+            endpoint = await self.request("endpoints", "get", tech="PJSIP", resource=phone)
+        except ChannelGone:
+            return False
+        return isinstance(endpoint, dict) and endpoint.get("state") == "online"
+
     async def channels(self) -> frozenset[str]:
         """Return the ids of all channels, also those outside the application."""
         return _ids(await self.request("channels", "list"))
@@ -228,7 +236,7 @@ class Ari:
         """Like `request`, but return the raw body."""
         return (await self._send(resource, operation, **parameters)).body
 
-    async def request(self, resource: str, operation: str, **parameters: Any) -> Any:
+    async def request(self, resource: str, operation: str, /, **parameters: Any) -> Any:
         """Send a request named as in ARI's API description, and return the JSON of the response, or None."""
         return (await self._send(resource, operation, **parameters)).json()
 
@@ -241,7 +249,7 @@ class Ari:
             raise AriUnavailable
         await self._http.set_variable(channel_id, variable, value)
 
-    async def _send(self, resource: str, operation: str, **parameters: Any) -> Reply:
+    async def _send(self, resource: str, operation: str, /, **parameters: Any) -> Reply:
         if self._client is None:
             raise AriUnavailable
         send = self._client.swagger.get_resource(resource).get_operation(operation)

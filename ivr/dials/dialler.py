@@ -7,7 +7,7 @@ routes events, cancels, and cleans up after an earlier controller or a restart o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ import structlog
 
 from desk.access.actor import SYSTEM
 from desk.dials.dials import Dials
-from desk.dials.model import Dial, DialReason, DialState
+from desk.dials.model import Dial, DialReason, DialState, WaitingDial
 from desk.errors import DeskError
 from ivr.asterisk.errors import AriError
 from ivr.asterisk.events import ChannelAnswered, ChannelDestroyed, Event, StasisStart
@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 
 POLL: Final = 0.5  # seconds; polling is the guarantee, notifications only make it faster
 AT_MOST: Final = 200  # concurrent dials
-HEARTBEAT_EVERY: Final = 10.0
+HEARTBEAT_EVERY: Final = 5.0
+LEFT_TO_OTHERS: Final = 3.0  # seconds for the controller at whose Asterisk the agent's phone is registered
 EXTEND_LEASES_EVERY: Final = 120.0
 LEAST_PAUSE: Final = 0.05  # seconds between two polls, however many notifications arrive
 LAST_HANG_UPS: Final = 2.0
@@ -44,15 +45,28 @@ LAST_HANG_UPS: Final = 2.0
 class Dialler:
     """Runs every dial it can get while Asterisk is connected."""
 
-    def __init__(self, *, channels: OutboundChannels, dials: Dials, agent_rings: float, patient_rings: float) -> None:
-        """`agent_rings` and `patient_rings`: seconds until a call counts as unanswered."""
+    def __init__(
+        self,
+        *,
+        channels: OutboundChannels,
+        dials: Dials,
+        controllers: Callable[[], Awaitable[int]],
+        agent_rings: float,
+        patient_rings: float,
+    ) -> None:
+        """`agent_rings` and `patient_rings`: seconds until a call counts as unanswered.
+
+        `controllers` returns how many serve an Asterisk now, this one included.
+        """
         self._channels = channels
         self._dials = dials
+        self._controllers = controllers
         self._agent_rings = agent_rings
         self._patient_rings = patient_rings
         self._own = uuid4().hex
         self._outbound: dict[str, OutboundDial] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waiting_since: dict[str, float] = {}
         self._reconciled = False
         self._woken = asyncio.Event()
         self._heartbeat_at = self._leases_at = 0.0
@@ -117,16 +131,32 @@ class Dialler:
             if self._outbound:
                 await self._cancel_wanted()
             await self._send_heartbeat()
-            if await self._dials.waiting(SYSTEM):
-                await self._take()
+            await self._take()
         except DeskError as error:
             log.error("Could not poll for dials", error=error.id)
         except AriError as error:
             log.warning("Lost Asterisk while polling for dials", error=str(error))
 
     async def _take(self) -> None:
-        for dial in await self._dials.take(SYSTEM, self.name, limit=AT_MOST - len(self._tasks)):
-            self._begin(dial)
+        """Take the dials that wait for this Asterisk."""
+        waiting = await self._dials.waiting(SYSTEM)
+        now = asyncio.get_running_loop().time()
+        self._waiting_since = {dial.id: self._waiting_since.get(dial.id, now) for dial in waiting}
+        ours = [dial.id for dial in waiting if await self._is_ours(dial, now)]
+        if ours:
+            for dial in await self._dials.take(SYSTEM, self.name, limit=AT_MOST - len(self._tasks), only=ours):
+                self._begin(dial)
+
+    async def _is_ours(self, dial: WaitingDial, now: float) -> bool:
+        """Whether the agent's phone is registered at this Asterisk, or apparently at no one's.
+
+        Asterisk is asked at that moment, so no copy of its registrations can be out of date.
+        """
+        return (
+            await self._channels.is_registered(dial.agent_phone)
+            or now - self._waiting_since[dial.id] >= LEFT_TO_OTHERS
+            or await self._controllers() <= 1
+        )
 
     def _begin(self, dial: Dial, *, talking: bool = False) -> None:
         outbound = self._outbound[dial.id] = OutboundDial(

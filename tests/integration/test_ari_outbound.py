@@ -104,11 +104,21 @@ def test_hangup_cause_of_a_channel_is_read() -> None:
     assert parse({**destroyed, "cause": "busy"}) == ChannelDestroyed("1.1", 0)
 
 
+async def test_phone_is_registered_when_its_endpoint_is_online() -> None:
+    async with serving(phones={"kari-phone": "online", "ola-phone": "offline"}) as fake, connected(fake) as ari:
+        found = [await ari.is_registered(name) for name in ("kari-phone", "ola-phone", "unknown")]
+    assert found == [True, False, False]
+
+
+async def one() -> int:
+    return 1
+
+
 async def test_controller_ignores_dials_and_dialler_ignores_calls() -> None:
     async with serving() as fake:
         dials = FakeDials()
         ari = Ari(base_url=fake.url, user=USER, password=PASSWORD)
-        dialler = Dialler(channels=ari, dials=dials, agent_rings=5, patient_rings=5)  # type: ignore[arg-type]
+        dialler = Dialler(channels=ari, dials=dials, controllers=one, agent_rings=5, patient_rings=5)  # type: ignore[arg-type]
         inbound = EventRouter(ari=ari, dialler=dialler)
         seen: list[object] = []
         connections = 0

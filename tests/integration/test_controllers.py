@@ -70,6 +70,17 @@ async def test_controller_that_has_moved_to_another_seat_does_not_wait(controlle
     assert not await controllers.take(SYSTEM, "asterisk-1", "one/y", IDLE)
 
 
+async def test_serving_controllers_are_counted_until_their_lease_runs_out(
+    controllers: Controllers, clock: FakeClock
+) -> None:
+    await controllers.take(SYSTEM, "asterisk-1", "one/x", IDLE)
+    clock.advance(LEASE / 2)
+    await controllers.take(SYSTEM, "asterisk-2", "two/y", IDLE)
+    assert await controllers.serving(SYSTEM) == 2
+    clock.advance(LEASE / 2)
+    assert await controllers.serving(SYSTEM) == 1
+
+
 async def test_write_probe_writes_again_and_again(controllers: Controllers) -> None:
     for _ in range(3):
         await controllers.probe(SYSTEM)

@@ -18,7 +18,7 @@ from desk.dials.errors import (
     NumberNotCallable,
     OutsideRingingHours,
 )
-from desk.dials.model import DialReason, DialState
+from desk.dials.model import DialReason, DialState, WaitingDial
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.inquiries.model import Status
 from desk.limits.dial_caps import DialCaps
@@ -41,7 +41,8 @@ async def test_dial_is_requested_once_taken_once_and_recorded_step_by_step(world
     assert (dial.state, dial.agent_phone, dial.phone.e164) == (DialState.REQUESTED, "kari-phone", "+4768050001")
     assert "68050001" not in repr(dial)
     assert await world.dials.request(as_agent("kari"), dial.callback_id, dial.fence, "kari-phone") == dial
-    assert await world.dials.waiting(SYSTEM)
+    assert await world.dials.waiting(SYSTEM) == [WaitingDial(dial.id, "kari-phone")]
+    assert await world.dials.take(SYSTEM, COLLEAGUE, limit=5, only=["0" * 32]) == []
     (mine,) = await world.dials.take(SYSTEM, ME, limit=5)
     assert await world.dials.take(SYSTEM, COLLEAGUE, limit=5) == []
     assert not await world.dials.waiting(SYSTEM)
@@ -231,14 +232,26 @@ async def test_abandoned_dials_are_ended(world: DialWorld) -> None:
     assert (await world.dials.latest(SYSTEM, untaken.callback_id)).reason is DialReason.EXPIRED
     taken = await world.requested(2)
     await world.dials.take(SYSTEM, ME, limit=1)
-    world.clock.advance(timedelta(seconds=50))
+    world.clock.advance(timedelta(seconds=19))
     await world.dials.live(SYSTEM, ME)
-    world.clock.advance(timedelta(seconds=50))
-    await world.dials.take(SYSTEM, COLLEAGUE, limit=1)
+    world.clock.advance(timedelta(seconds=19))
+    await world.dials.end_forgotten(SYSTEM)
     assert (await world.dials.latest(SYSTEM, taken.callback_id)).state is DialState.REQUESTED
-    world.clock.advance(timedelta(seconds=11))
-    await world.dials.take(SYSTEM, COLLEAGUE, limit=1)
+    world.clock.advance(timedelta(seconds=2))
+    await world.dials.end_forgotten(SYSTEM)
     assert (await world.dials.latest(SYSTEM, taken.callback_id)).reason is DialReason.LOST
+
+
+async def test_talk_whose_controller_is_gone_is_ended_after_a_minute(world: DialWorld) -> None:
+    dial = await world.requested(1)
+    await world.dials.take(SYSTEM, ME, limit=1)
+    await world.dials.advance(SYSTEM, dial, ME, DialState.BRIDGED)
+    world.clock.advance(timedelta(seconds=59))
+    await world.dials.end_forgotten(SYSTEM)
+    assert (await world.dials.latest(SYSTEM, dial.callback_id)).state is DialState.BRIDGED
+    world.clock.advance(timedelta(seconds=2))
+    await world.dials.end_forgotten(SYSTEM)
+    assert (await world.dials.latest(SYSTEM, dial.callback_id)).reason is DialReason.LOST
 
 
 async def test_waiting_controller_is_woken(world: DialWorld) -> None:

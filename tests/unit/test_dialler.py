@@ -268,6 +268,25 @@ async def test_no_dial_is_taken_while_asterisk_is_unavailable() -> None:
 
 
 @on_virtual_time
+async def test_dial_for_a_phone_registered_elsewhere_is_left_to_that_controller() -> None:
+    async with dial_room(controllers=2, registered=set()) as room:
+        await room.asks()
+        assert (room.lines.said, len(room.dials.asked)) == ([], 1)
+        await room.asks(a_dial(2))
+        assert [dial.id for dial in room.dials.asked] == [ID.format(2)], "the first one found no other controller"
+        room.lines.registered = {"kari-phone"}
+        await asyncio.sleep(1)
+        assert room.dials.asked == []
+
+
+@on_virtual_time
+async def test_only_controller_takes_a_dial_for_an_unregistered_phone_at_once() -> None:
+    async with dial_room(registered=set()) as room:
+        await room.asks()
+        assert room.dials.asked == []
+
+
+@on_virtual_time
 async def test_lost_asterisk_is_not_recorded_as_no_answer() -> None:
     async with dial_room() as room:
         await to_the_patient(room)

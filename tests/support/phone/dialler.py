@@ -10,7 +10,7 @@ from typing import Any
 from desk.access.actor import Actor
 from desk.database.errors import StorageUnavailable
 from desk.dials.errors import DialLost
-from desk.dials.model import Dial, DialReason, DialState
+from desk.dials.model import Dial, DialReason, DialState, WaitingDial
 from desk.limits.errors import TrunkBudgetSpent
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem
@@ -58,6 +58,7 @@ class FakeLines:
     failing: dict[str, Exception] = field(default_factory=dict)
     started: datetime = MORNING
     starts: bool = True
+    registered: set[str] = field(default_factory=lambda: {"kari-phone"})
     route: Callable[[Event], object] = lambda _: None
 
     async def create(
@@ -98,6 +99,9 @@ class FakeLines:
             raise ChannelGone
         self.spans.discard(bridge_id)
 
+    async def is_registered(self, phone: str) -> bool:
+        return phone in self.registered
+
     async def channels(self) -> frozenset[str]:
         return frozenset(self.there)
 
@@ -133,12 +137,13 @@ class FakeDials:
     async def changes(self) -> AsyncIterator[asyncio.Event]:
         yield self.woken
 
-    async def waiting(self, actor: Actor) -> bool:
+    async def waiting(self, actor: Actor) -> list[WaitingDial]:
         self._fails()
-        return bool(self.asked)
+        return [WaitingDial(dial.id, dial.agent_phone) for dial in self.asked]
 
-    async def take(self, actor: Actor, by: str, *, limit: int) -> list[Dial]:
-        taken, self.asked = self.asked[:limit], self.asked[limit:]
+    async def take(self, actor: Actor, by: str, *, limit: int, only: Collection[str]) -> list[Dial]:
+        taken = [dial for dial in self.asked if dial.id in only][:limit]
+        self.asked = [dial for dial in self.asked if dial not in taken]
         return taken
 
     async def inherit(self, actor: Actor, by: str, *, of: str, excluding: Collection[str]) -> list[Dial]:
@@ -210,13 +215,18 @@ class DialRoom:
 
 
 @asynccontextmanager
-async def dial_room(**given: Any) -> AsyncIterator[DialRoom]:
-    """A running dialler. `given` are fields of the fakes."""
+async def dial_room(controllers: int = 1, **given: Any) -> AsyncIterator[DialRoom]:
+    """A running dialler, one of as many `controllers`. `given` are fields of the fakes."""
+
+    async def serving() -> int:
+        return controllers
+
     lines = FakeLines(**{key: value for key, value in given.items() if hasattr(FakeLines(), key)})
     dials = FakeDials(**{key: value for key, value in given.items() if hasattr(FakeDials(), key)})
     dialler = Dialler(
         channels=lines,
         dials=dials,  # type: ignore[arg-type]
+        controllers=serving,
         agent_rings=AGENT_RINGS,
         patient_rings=PATIENT_RINGS,
     )

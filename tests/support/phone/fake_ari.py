@@ -44,7 +44,7 @@ OPERATIONS = {
         ("addChannel", "POST", "/bridges/{bridgeId}/addChannel", "channel"),
         ("destroy", "DELETE", "/bridges/{bridgeId}", ""),
     ],
-    "endpoints": [],
+    "endpoints": [("get", "GET", "/endpoints/{tech}/{resource}", "")],
     "recordings": [],
     "sounds": [],
     "mailboxes": [],
@@ -82,6 +82,7 @@ class FakeAri:
     pings: int = 0
     answers_pings: bool = True
     playing_time: float = 0.01  # seconds
+    phones: dict[str, str] = field(default_factory=dict)  # states of endpoints by name
     playback_state: str = "done"
     ends_playback_before_answering: bool = False
     hanging: str | None = None  # requests whose path matches are never answered
@@ -242,6 +243,8 @@ class FakeAri:
                 self.bridges[bridge] += query["channel"].split(",")
             case ["DELETE", "bridges", bridge] if bridge in self.bridges:
                 del self.bridges[bridge]
+            case ["GET", "endpoints", "PJSIP", phone] if phone in self.phones:
+                return web.json_response({"resource": phone, "state": self.phones[phone]})
             case ["GET", "asterisk", "info"]:
                 return web.json_response({"status": {"startup_time": "2026-11-24T08:00:00.000+0000"}})
             case ["GET", "channels", channel] if channel in self.channels:
