@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from desk.controllers.model import LEASE, ControllerLease, Load
 from desk.database.unit_of_work import Unit
@@ -58,9 +58,10 @@ async def serving(unit: Unit) -> int:
 
 
 async def write_probe(unit: Unit) -> None:
-    """Write one small row, as a callback would be written."""
-    await unit.connection.execute(delete(write_probes).where(write_probes.c.id == PROBE))
-    await unit.connection.execute(insert(write_probes).values(id=PROBE, at=unit.now))
+    """Write the time to the one row of the table."""
+    written = await unit.connection.execute(update(write_probes).where(write_probes.c.id == PROBE).values(at=unit.now))
+    if not written.rowcount:
+        await unit.connection.execute(insert(write_probes).values(id=PROBE, at=unit.now))
 
 
 def _heartbeat(unit: Unit, load: Load) -> dict[str, Any]:

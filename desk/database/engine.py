@@ -12,19 +12,17 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext, suppres
 from typing import Any, TypeAlias
 
 import asyncpg  # type: ignore[import-untyped]
-import structlog
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from desk.database.errors import StorageUnavailable
+from desk.database.failure_log import FailureLog
 from desk.database.faults import fault_of
 from desk.database.notify import HISTORY_WRITTEN, Notifier
 from desk.database.tls import advice, tls_of
 
 Connection: TypeAlias = AsyncConnection
-
-log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 10
 """How long a writer waits for SQLite's only lock, and a unit of work for a connection from the pool."""
@@ -35,6 +33,7 @@ IDLE_SECONDS = 30
 TRUSTED_SECONDS = 1.0
 """How long after its last use a pooled connection is assumed to work. After that it is pinged first."""
 
+WRITING, READING, LISTENING = "writing", "reading", "listening"
 FAILURES = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
@@ -59,6 +58,7 @@ class Database:
         )
         self._notifier = Notifier(self._autocommit()) if self.dialect == "postgresql" else None
         self._watchers: list[Callable[[], None]] = []
+        self._failures = FailureLog()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
@@ -67,7 +67,7 @@ class Database:
         Raises Conflict (run it again) or StorageUnavailable. On SQLite it holds the write lock from the start.
         """
         written = False
-        async with self._one_writer, self._named_failures(), self.engine.begin() as connection:
+        async with self._one_writer, self._named_failures(WRITING), self.engine.begin() as connection:
             connection.info.pop(HISTORY_WRITTEN, None)
             yield connection
             written = connection.info.pop(HISTORY_WRITTEN, False)
@@ -79,7 +79,7 @@ class Database:
 
         Raises as `begin` does.
         """
-        async with self._named_failures(), self._readers.connect() as connection:
+        async with self._named_failures(WRITING), self._readers.connect() as connection:
             connection.info.pop(HISTORY_WRITTEN, None)
             yield connection
             written = connection.info.pop(HISTORY_WRITTEN, False)
@@ -88,7 +88,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """Open a connection for reading, which never waits for a writer."""
-        async with self._named_failures(), self._readers.begin() as connection:
+        async with self._named_failures(READING), self._readers.begin() as connection:
             yield connection
 
     @contextmanager
@@ -106,7 +106,7 @@ class Database:
 
         Raises StorageUnavailable.
         """
-        async with self._named_failures():
+        async with self._named_failures(LISTENING):
             connection = await self.engine.connect()
             raw = (await connection.get_raw_connection()).driver_connection
             await connection.run_sync(lambda sync: sync.detach())
@@ -138,31 +138,31 @@ class Database:
             self._notifier.notify()
 
     @asynccontextmanager
-    async def _named_failures(self) -> AsyncIterator[None]:
+    async def _named_failures(self, use: str) -> AsyncIterator[None]:
         try:
             yield
         except FAILURES as error:
-            renamed = _renamed(error)
+            renamed = self._renamed(use, error)
         else:
+            self._failures.worked(use)
             return
         # Raised here, unchained: a driver's message quotes the row («Key (phone)=(…) already exists»).
         raise renamed from None
 
+    def _renamed(self, use: str, error: BaseException) -> Conflict | StorageUnavailable:
+        driver_error = error.orig if isinstance(error, DBAPIError) else error
+        state = getattr(driver_error, "sqlstate", None)
+        if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
+            return Conflict()
 
-def _renamed(error: BaseException) -> Conflict | StorageUnavailable:
-    driver_error = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(driver_error, "sqlstate", None)
-    if isinstance(error, IntegrityError) or state in RETRYABLE_STATES:
-        return Conflict()
-
-    hint = advice(error)
-    fields = {"advice": hint} if hint else {}
-    cause = type(driver_error).__name__
-    fault = fault_of(driver_error)
-    if fault:
-        fields["fault"] = fault.value
-    log.error("The database failed", error=type(error).__name__, cause=cause, sqlstate=state, **fields)
-    return StorageUnavailable(hint, fault)
+        hint = advice(error)
+        fields = {"advice": hint} if hint else {}
+        cause = type(driver_error).__name__
+        fault = fault_of(driver_error)
+        if fault:
+            fields["fault"] = fault.value
+        self._failures.failed(use, error=type(error).__name__, cause=cause, sqlstate=state, **fields)
+        return StorageUnavailable(hint, fault)
 
 
 def _engine(url: str, pool_size: int) -> AsyncEngine:
