@@ -49,7 +49,7 @@ from api.web.middleware.audit import AuditMiddleware
 from api.web.middleware.forwarding import ForwardedMiddleware
 from api.web.middleware.head import HeadMiddleware
 from api.web.middleware.hosts import AllowedHostsMiddleware
-from api.web.middleware.limits import RequestLimits
+from api.web.middleware.limits import SHARE_EVERY, RequestLimits
 from api.web.middleware.requests import RequestMiddleware
 from api.web.middleware.security_headers import SecurityHeadersMiddleware
 from api.web.problems import Statuses, register, registered, use_problem_documents
@@ -75,6 +75,7 @@ from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.inquiries.claiming import LEASE
 from desk.ledger.ledger import Ledger
+from desk.limits.request_buckets import RequestBuckets
 from desk.messages.outbox import Outbox
 from desk.messages.sender import Sender, sending
 from desk.messages.texts import SmsTextsFile
@@ -244,8 +245,9 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
     anchored = repeating(services.audit.log_anchor, not_done="audit anchor not logged", every=HOUR)
     compared = repeating(services.clock_check.check, not_done="clock not compared with the database's")
+    shared = repeating(services.limits.share, not_done="counts of requests not shared", every=SHARE_EVERY)
     forgotten, sent = _forgotten_absentees(services), sending(services.sender)
-    async with compared, expired, watched, sent, deleted, pruned, anchored, forgotten:
+    async with compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared:
         yield
     with suppress(StorageUnavailable):
         await services.audit.log_anchor()
@@ -310,7 +312,7 @@ def build_services(
         clock_check=check,
         metrics=metrics,
         queue=QueueGauge(callbacks=callbacks.lists, clock=clock),
-        limits=_request_limits(settings, clock, metrics),
+        limits=_request_limits(settings, database, clock, metrics),
         live=Live(changes=Changes(database=database, clock=clock)),
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
@@ -323,9 +325,13 @@ def build_services(
     )
 
 
-def _request_limits(settings: Settings, clock: Clock, metrics: Metrics) -> RequestLimits:
+def _request_limits(settings: Settings, database: Database, clock: Clock, metrics: Metrics) -> RequestLimits:
     return RequestLimits(
-        clock=clock, metrics=metrics, requests=settings.limits.request_rate, refusals=settings.limits.refusal_rate
+        clock=clock,
+        metrics=metrics,
+        buckets=RequestBuckets(database=database, clock=clock),
+        requests=settings.limits.request_rate,
+        refusals=settings.limits.refusal_rate,
     )
 
 

@@ -15,10 +15,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from desk.database.engine import Conflict
 from desk.database.unit_of_work import Unit
 from desk.limits.backoff import LaneCount
-from desk.schema.tables import identity_reveals, login_tries
+from desk.schema.tables import identity_reveals, login_tries, request_buckets
 
 t = login_tries.c
 r = identity_reveals.c
+b = request_buckets.c
 
 
 async def lane_counts(unit: Unit, keys: Sequence[str]) -> dict[str, LaneCount]:
@@ -76,6 +77,30 @@ async def locked_reveals(unit: Unit) -> Reveals:
 async def set_reveals(unit: Unit, **values: datetime) -> None:
     """Store `full_at` or `notified_at` of the acting agent's locked bucket."""
     await unit.connection.execute(update(identity_reveals).where(r.agent == unit.actor.name).values(**values))
+
+
+async def locked_buckets(unit: Unit, keys: Sequence[str]) -> dict[str, datetime]:
+    """Lock the buckets of requests until this unit of work ends, and return when each is full. New ones are full.
+
+    Raises Conflict if one was deleted between the two statements.
+    """
+    await _add_missing(unit, request_buckets, [{"key": key, "full_at": unit.now} for key in sorted(keys)])
+    query = select(request_buckets).where(b.key.in_(keys)).order_by(b.key).with_for_update()
+    found = {row.key: row.full_at for row in await unit.connection.execute(query)}
+    if len(found) < len(keys):
+        raise Conflict
+    return found
+
+
+async def set_buckets(unit: Unit, full_at: Mapping[str, datetime]) -> None:
+    """Store when each locked bucket is full again."""
+    for key, moment in full_at.items():
+        await unit.connection.execute(update(request_buckets).where(b.key == key).values(full_at=moment))
+
+
+async def delete_full_buckets(unit: Unit) -> None:
+    """Delete the buckets that are full: an unknown one is."""
+    await unit.connection.execute(delete(request_buckets).where(b.full_at < unit.now))
 
 
 async def _add_missing(unit: Unit, table: Table, values: Sequence[Mapping[str, Any]]) -> None:

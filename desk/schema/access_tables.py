@@ -145,6 +145,13 @@ login_tries = Table(
     Index(None, "last_at"),
 )
 
+request_buckets = Table(  # what all processes together have spent of a log-in's or token's requests
+    "request_buckets",
+    metadata,
+    Column("key", String(64), primary_key=True),  # a hash of the hash of its secret
+    Column("full_at", Instant, nullable=False),
+)
+
 identity_reveals = Table(  # the share of identity numbers each agent may still be shown
     "identity_reveals",
     metadata,

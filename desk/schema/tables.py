@@ -38,6 +38,7 @@ from desk.schema.access_tables import grants as grants
 from desk.schema.access_tables import identity_reveals as identity_reveals
 from desk.schema.access_tables import login_tries as login_tries
 from desk.schema.access_tables import recovery_codes as recovery_codes
+from desk.schema.access_tables import request_buckets as request_buckets
 from desk.schema.access_tables import second_factors as second_factors
 from desk.schema.access_tables import sessions as sessions
 from desk.schema.access_tables import tokens as tokens

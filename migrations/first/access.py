@@ -10,6 +10,7 @@ TABLES = (
     "agents",
     "external_identities",
     "login_tries",
+    "request_buckets",
     "identity_reveals",
     "used_nonces",
     "devices",
@@ -26,6 +27,7 @@ def upgrade() -> None:
     make_agents()
     make_external_identities()
     make_login_tries()
+    make_request_buckets()
     make_identity_reveals()
     make_used_nonces()
     make_devices()
@@ -86,7 +88,6 @@ def make_external_identities() -> None:
 def make_login_tries() -> None:
     op.create_table(
         "login_tries",
-        "identity_reveals",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("next_at", INSTANT, nullable=False),
@@ -94,6 +95,15 @@ def make_login_tries() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_login_tries")),
     )
     op.create_index(op.f("ix_login_tries_last_at"), "login_tries", ["last_at"], unique=False)
+
+
+def make_request_buckets() -> None:
+    op.create_table(
+        "request_buckets",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("full_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_request_buckets")),
+    )
 
 
 def make_identity_reveals() -> None:

@@ -16,7 +16,15 @@ from desk.schema.tables import metadata
 TABLES = {
     *("audit", "audit_callbacks", "audit_patients"),
     *("second_factors", "recovery_codes"),
-    *("devices", "identity_reveals", "login_tries", "external_identities", "sessions", "used_nonces"),
+    *(
+        "devices",
+        "identity_reveals",
+        "login_tries",
+        "request_buckets",
+        "external_identities",
+        "sessions",
+        "used_nonces",
+    ),
     *("agents", "answers", "attempts", "callbacks", "calls", "closures", "controllers"),
     *("dials", "grants", "history", "inquiries", "outbox"),
     *("promises", "recordings", "retention_runs", "tokens", "vault_keys", "warnings", "write_probes"),

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from desk.access.actor import SYSTEM
 from desk.audit.repository import AuditRow
 from desk.inquiries.model import Status
+from desk.schema.tables import request_buckets
 from tests.support.desk.audit import everything
 from tests.support.web.api import World, open_world, refused
 
@@ -54,6 +56,29 @@ async def test_token_over_its_limit_is_refused_and_others_are_not(world: World) 
     world.clock.advance(SECOND)
     assert (await world.as_("kari", "GET", "/me")).status_code == 200
     refused(await world.as_("kari", "GET", "/me"), 429, "too-many-requests")
+
+
+async def test_limit_holds_for_all_processes_together(world: World, migrated_url: str, tmp_path: Path) -> None:
+    async with open_world(migrated_url, tmp_path, requests_a_minute=60) as other:
+        other.tokens = world.tokens
+        await uses_up(world, "kari")
+        for _ in range(4):
+            assert (await other.as_("kari", "GET", "/me")).status_code == 200, "not shared yet"
+        for each in (world, other, world):
+            await each.services.limits.share()
+        for each in (world, other):
+            refused(await each.as_("kari", "GET", "/me"), 429, "too-many-requests")
+            each.clock.advance(5 * SECOND)
+        for each in (world, other):
+            assert (await each.as_("kari", "GET", "/me")).status_code == 200
+
+
+async def test_agents_screen_shares_no_count(world: World) -> None:
+    for _ in range(3):
+        await world.as_("kari", "GET", "/me")
+    await world.services.limits.share()
+    async with world.database.read() as connection:
+        assert (await connection.execute(select(request_buckets))).all() == []
 
 
 async def test_session_over_its_limit_is_refused_and_a_new_one_starts_over(world: World) -> None:
