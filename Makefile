@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs bench chaos up down clean venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs bench chaos fire up down clean venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -37,8 +37,10 @@ bench: bench-venv tree images ## calls compared with a plain dialplan, the queue
 	$(BIN)/python -m tests.bench.live
 	$(BIN)/python -m tests.bench.answer_to_confirmation
 
-chaos: venv tree images ## things die in the middle of calls
-	$(BIN)/pytest tests/chaos
+chaos: venv tree ## calls while things die, freeze and fill up; ARGUMENTS="--seed 17 --kinds ARI" replays a part
+	$(BIN)/python -m tests.chaos $(ARGUMENTS)
+
+fire: venv ## a hundred thousand claims while the claiming processes are killed
 	$(BIN)/python -m tests.chaos.claims_under_fire --callbacks 100000
 
 up: venv ## the production shape in containers

@@ -138,6 +138,7 @@ async def _receipt_again(context: CallContext, rules: _Rules) -> bool:
     if stored is None:
         await call.stop_orphans()
         await call.play(Prompt.RECOVERED)
+        call.forget_keys()  # the rest of a number whose first keys are lost: it would answer the question unheard
         return False
     if rules.recorder:
         await call.stop_recording(rules.recorder.name_of(stored.callback.id))

@@ -93,6 +93,19 @@ class Postgres:
     def stop(self) -> None:
         self.server.stop()
 
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End the server like a crash, or with another signal. Its data stay. Not for a container."""
+        if not isinstance(self.server, _ProcessServer):
+            raise PostgresError("a server in a container can't be restarted")
+        self.server.kill(number)
+
+    def restart(self) -> None:
+        """Start it again after `kill`, on the same data and port, and wait until it answers. Raises PostgresError."""
+        if not isinstance(self.server, _ProcessServer):
+            raise PostgresError("a server in a container can't be restarted")
+        self.server.launch()
+        _wait_until_ready(self.server, self.kind, self.port)
+
     def log(self) -> bytes:
         """Return the log so far."""
         return self.server.log()
@@ -128,6 +141,11 @@ def start(kind: Kind | None = None, *, durable: bool = False, tls: ServerTls | N
         if programs is None:
             raise PostgresError("no PostgreSQL server programs (initdb, postgres) on this machine")
         server = _ProcessServer(programs, options, files)
+    _wait_until_ready(server, kind, port)
+    return Postgres(kind, port, server)
+
+
+def _wait_until_ready(server: _PostgresServer, kind: Kind, port: int) -> None:
     end = time.monotonic() + START_LIMIT
     while not (_listens(port) and server.ready()):
         if not server.alive() or time.monotonic() > end:
@@ -135,7 +153,6 @@ def start(kind: Kind | None = None, *, durable: bool = False, tls: ServerTls | N
             server.stop()
             raise PostgresError(f"PostgreSQL ({kind}) did not start: {words}")
         time.sleep(0.05)
-    return Postgres(kind, port, server)
 
 
 def choose(environment: Mapping[str, str] = os.environ) -> Kind:
@@ -173,7 +190,6 @@ class _ProcessServer:
         self._log = self._folder / "log"
         data = self._folder / "data"
         initdb = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        variables = child_environment(LC_ALL="C")
         made = subprocess.run(
             [*initdb, "--locale=C", "--no-sync"],
             capture_output=True,
@@ -181,24 +197,35 @@ class _ProcessServer:
             check=False,
             user=owner,
             cwd=self._folder,
-            env=variables,
+            env=child_environment(LC_ALL="C"),
         )
         if made.returncode:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise PostgresError(f"initdb failed: {(made.stderr.strip() or 'no reason given').splitlines()[-1]}")
         for name, content in files.items():
             _write_private(data / name, content, owner)
+        self._command: list[str | Path] = [programs / "postgres", "-D", data, *options]
+        self._owner = owner
+        self.launch()
+
+    def launch(self) -> None:
+        """Start the server on its data."""
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
-                [programs / "postgres", "-D", data, *options],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=owner,
+                user=self._owner,
                 cwd=self._folder,
-                env=variables,
+                env=child_environment(LC_ALL="C"),
                 start_new_session=True,
             )
+
+    def kill(self, number: signal.Signals) -> None:
+        """Send the server a signal, and wait until it has ended."""
+        self._child.send_signal(number)
+        self._child.wait()
 
     def alive(self) -> bool:
         return self._child.poll() is None

@@ -28,6 +28,17 @@ async def test_recovered_caller_hears_one_sentence_and_then_the_question() -> No
 
 
 @on_virtual_time
+async def test_keys_of_a_number_that_was_lost_do_not_answer_the_question() -> None:
+    world = recovered()
+    world.caller.durations["recovered"] = 1.5
+    world.caller.keys(IDENTITY[-3:], at=0.2, gap=0.4)
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.prompts == ["recovered", "ask_identity", *RECEIPT]
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+
+
+@on_virtual_time
 async def test_what_an_earlier_controller_left_playing_is_stopped_first() -> None:
     world = recovered()
     for playback_id in (playback_ids(world.caller.id)[2], held_ids(world.caller.id)[1]):

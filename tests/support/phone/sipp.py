@@ -84,10 +84,12 @@ async def ring(
     rate: float,
     before_keys: float = 0.5,
     named: bool = False,
+    seconds: int = 300,
 ) -> Outcome:
     """Let each (number, digits) of `callers` call `extension` once, with `rate` new calls a second.
 
-    `named`: the digits are the caller's shown name too, for a dialplan to compare (the bench).
+    `named`: the digits are the caller's shown name too, for a dialplan to compare (the bench). sipp gives up after
+    `seconds`.
     """
     scenario, data, statistics = _write(folder, callers, before_keys, named=named)
     command = [
@@ -96,7 +98,7 @@ async def ring(
         *("-sf", str(scenario), "-inf", str(data), "-s", extension),
         *("-i", "127.0.0.1", "-p", str(free_port(socket.SOCK_DGRAM)), "-mi", "127.0.0.1"),
         *("-mp", str(30000 + free_port(socket.SOCK_DGRAM) % 100 * 20), "-m", str(len(callers)), "-l", "2000"),
-        *("-r", f"{rate:g}", "-trace_stat", "-stf", str(statistics), "-fd", "1", "-nostdin", "-timeout", "300s"),
+        *("-r", f"{rate:g}", "-trace_stat", "-stf", str(statistics), "-fd", "1", "-nostdin", "-timeout", f"{seconds}s"),
     ]
     child = await asyncio.create_subprocess_exec(
         *command,

@@ -1,0 +1,165 @@
+"""`python -m tests.chaos.many_at_once`: 330 real conversations at once, for minutes, on one machine.
+
+sipp holds the line full: each caller listens to the whole opening, keys an identity number, and waits until the system
+hangs up. Between them test callers measure, on the wire, the time from the last key to the first packet of the receipt;
+the same callers call an idle system first. At the end every caller must have exactly one callback with the right
+number. PostgreSQL syncs every commit.
+
+Exit code 1 if a call was lost, doubled or wrong, or if the receipt's p99 is more than 300 ms above its normal time.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ops.machine import postgres, tree
+from tests.chaos.stored import read_stored
+from tests.support.machine.servers import machine_settings
+from tests.support.machine.system import System, run, running_system
+from tests.support.machine.systems import create_database
+from tests.support.phone import sipp
+from tests.support.phone.callers import ringing
+from tests.support.synthetic import synthetic_identity
+
+LISTENS = 14.0
+"""Seconds until the first key: the opening, to its end."""
+SLACK = 0.3
+"""Seconds that the receipt's p99 may be above its normal time."""
+NORMAL_CALLS = 20
+PROBE_EVERY = 2.0
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One test caller's call, in seconds: from the last key to the receipt, and from the answer to the end.
+
+    Without a receipt the first is infinite.
+    """
+
+    receipt: float
+    length: float
+
+
+async def probe(system: System, ears: asyncio.Semaphore, caller: tuple[str, str], after: float) -> Probe:
+    """Call once, `after` seconds from now."""
+    await asyncio.sleep(after)
+    phone, identity = caller
+    async with ringing(system.settings, "1000", phone) as called:
+        called.ears = ears
+        begun = time.monotonic()
+        await asyncio.sleep(LISTENS)
+        await called.keys(identity)
+        last = called.call.stream.last_key_at or 0.0
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(called.call.ended.wait(), PATIENCE)
+        length = time.monotonic() - begun
+        received = next((heard for heard in await called.sentences() if heard.key == "received"), None)
+        return Probe(called.instant(received) - last if received else math.inf, length)
+
+
+async def probes(system: System, callers: Sequence[tuple[str, str]], every: float) -> list[Probe]:
+    """Let these call, one every `every` seconds."""
+    ears = asyncio.Semaphore(1)
+    return list(await asyncio.gather(*(probe(system, ears, each, n * every) for n, each in enumerate(callers))))
+
+
+def people(first: int, count: int) -> list[tuple[str, str]]:
+    """Numbers to call from, with an identity number each."""
+    return [(f"+47{68_050_000 + n}", synthetic_identity(3_000_000 + n)) for n in range(first, first + count)]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run showed."""
+
+    rung: sipp.Outcome
+    normal: list[Probe]
+    loaded: list[Probe]
+    wrong: list[str]
+    load: tuple[float, float, float]
+    busy: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every call was stored once and right, and the receipt came in time."""
+        late = percentile(self.loaded, 99) - percentile(self.normal, 50)
+        return not self.wrong and not self.rung.failed and late <= SLACK
+
+    def lines(self) -> list[str]:
+        normal, loaded = self.normal, self.loaded
+        return [
+            f"calls {self.rung.successful + self.rung.failed + len(normal) + len(loaded)}, most at once "
+            f"{self.rung.most_at_once} and {len(loaded)} test callers among them; failed {self.rung.failed}",
+            f"lost, doubled or wrong: {len(self.wrong)} {self.wrong[:10] or ''}",
+            f"last key to receipt, idle: p50 {percentile(normal, 50):.3f} s, longest {percentile(normal, 100):.3f} s",
+            f"last key to receipt, full line: p50 {percentile(loaded, 50):.3f} s, p99 {percentile(loaded, 99):.3f} s, "
+            f"longest {percentile(loaded, 100):.3f} s ({len(loaded)} measured)",
+            f"processors busy {self.busy:.0f} % of {os.cpu_count()}, load {self.load[0]:.1f}",
+        ]
+
+
+def percentile(found: Sequence[Probe], percent: int) -> float:
+    times = sorted(each.receipt for each in found)
+    if percent == 100:
+        return times[-1]
+    return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
+
+
+async def full_line(system: System, url: str, folder: Path, *, at_once: int, minutes: float) -> Report:
+    """Measure the idle system, then fill the line and measure again."""
+    idle = people(9_000, NORMAL_CALLS)
+    normal = await probes(system, idle, every=1.5)
+    length = statistics.mean(each.length for each in normal)
+    rate = at_once / length
+    callers = people(0, round(rate * (minutes * 60 + length)))
+    tested = people(9_100, round(minutes * 60 / PROBE_EVERY))
+    seconds = round(len(callers) / rate + 120)
+    psutil.cpu_percent()
+    rings = asyncio.create_task(
+        sipp.ring(folder, system.settings.sip.port, "1000", callers, rate=rate, before_keys=LISTENS, seconds=seconds)
+    )
+    await asyncio.sleep(length)  # until the line is full
+    loaded = await probes(system, tested, PROBE_EVERY)
+    load, busy = os.getloadavg(), psutil.cpu_percent()
+    rung = await rings
+    await asyncio.sleep(2)
+    stored = await read_stored(system.settings, url)
+    wrong = [
+        phone
+        for phone, identity in (*idle, *callers, *tested)
+        if [(each.identity, each.call_count) for each in stored.callbacks.get(phone, [])] != [(identity, 1)]
+    ]
+    return Report(rung, normal, loaded, wrong, load, busy)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="many_at_once", description=__doc__)
+    asked.add_argument("--calls", type=int, default=330, help="conversations at once")
+    asked.add_argument("--minutes", type=float, default=5.0, help="how long the line stays full")
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
+        folder = Path(name)
+        url = asyncio.run(create_database(server))
+        settings = {"database_url": url, "rtp_ports": "10000-12999"}
+        run(machine_settings(folder, **settings), "migrate")
+        run(machine_settings(folder), "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"))
+        with running_system(folder, **settings) as system:
+            report = asyncio.run(full_line(system, url, folder, at_once=given.calls, minutes=given.minutes))
+    print("\n".join(report.lines()))
+    sys.exit(0 if report.passed else 1)
+
+
+if __name__ == "__main__":
+    main()

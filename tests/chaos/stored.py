@@ -1,0 +1,65 @@
+"""What a system has stored, read past its doors: rows of callbacks and calls, and files in the spool."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from desk.database.engine import Database
+from desk.schema.tables import callbacks, calls, inquiries
+from desk.settings.settings import Settings
+from desk.wire import make_vault
+
+
+@dataclass(frozen=True)
+class StoredCallback:
+    """A row of callbacks. `identity` is the number in clear: all are synthetic."""
+
+    phone: str
+    identity: str | None
+    call_count: int
+
+
+@dataclass(frozen=True)
+class StoredCall:
+    """A row of calls. `why` is None while the call is on the line, or after it was confirmed."""
+
+    phone: str | None
+    incomplete: bool
+    why: str | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Everything that was stored, by the number called from. Calls without a number are under None."""
+
+    callbacks: dict[str, list[StoredCallback]]
+    calls: dict[str | None, list[StoredCall]]
+
+
+async def read_stored(settings: Settings, url: str, *, open_only: bool = False) -> Stored:
+    """Read the database at `url`, which may be another way to the same one. Raises StorageUnavailable."""
+    vault = make_vault(settings.vault)
+    database = Database(url)
+    found, rung = defaultdict[str, list[StoredCallback]](list), defaultdict[str | None, list[StoredCall]](list)
+    try:
+        async with database.read() as connection:
+            columns = (inquiries.c.id, inquiries.c.patient_number, callbacks.c.phone, callbacks.c.call_count)
+            query = select(*columns).join_from(callbacks, inquiries, callbacks.c.id == inquiries.c.id)
+            query = query.where(inquiries.c.status != "closed") if open_only else query
+            for id, number, phone, count in await connection.execute(query):
+                identity = vault.open(bytes(number), "inquiries.patient_number", id) if number else None
+                found[phone].append(StoredCallback(phone, identity, count))
+            for phone, incomplete, why in await connection.execute(
+                select(calls.c.phone, calls.c.incomplete, calls.c.why)
+            ):
+                rung[phone].append(StoredCall(phone, incomplete, why))
+    finally:
+        await database.close()
+    return Stored(dict(found), dict(rung))
+
+
+def spooled(folder: Path) -> int:
+    """Count the files that wait in a spool."""
+    return len(list(folder.glob("*.entry")))
