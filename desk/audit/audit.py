@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import structlog
 
-from desk.access.actor import SYSTEM
+from desk.access.actor import SYSTEM, Actor
 from desk.audit import repository as rows
 from desk.audit.actions import AuditAction
 from desk.audit.chain import Anchor, chain_keys, chained
@@ -100,9 +100,9 @@ class Audit(Service):
         for number in further:
             await self.record(replace(entry, patient=number, callbacks=()))
 
-    async def anchor(self) -> Anchor:
+    async def anchor(self, by: Actor | Unit = SYSTEM) -> Anchor:
         """Return how far the chain has come."""
-        return Anchor(*await self._newest(SYSTEM))
+        return Anchor(*await self._newest(by))
 
     async def log_anchor(self) -> None:
         """Log how far the chain has come. A log that is stored elsewhere shows when the end has been cut off."""

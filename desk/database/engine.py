@@ -67,7 +67,7 @@ class Database:
         Raises Conflict (run it again) or StorageUnavailable. On SQLite it holds the write lock from the start.
         """
         written = False
-        async with self._one_writer, self._named_failures(WRITING), self.engine.begin() as connection:
+        async with self._one_writer, self.named_failures(WRITING), self.engine.begin() as connection:
             connection.info.pop(HISTORY_WRITTEN, None)
             yield connection
             written = connection.info.pop(HISTORY_WRITTEN, False)
@@ -79,7 +79,7 @@ class Database:
 
         Raises as `begin` does.
         """
-        async with self._named_failures(WRITING), self._readers.connect() as connection:
+        async with self.named_failures(WRITING), self._readers.connect() as connection:
             connection.info.pop(HISTORY_WRITTEN, None)
             yield connection
             written = connection.info.pop(HISTORY_WRITTEN, False)
@@ -88,7 +88,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
         """Open a connection for reading, which never waits for a writer."""
-        async with self._named_failures(READING), self._readers.begin() as connection:
+        async with self.named_failures(READING), self._readers.begin() as connection:
             yield connection
 
     @contextmanager
@@ -106,7 +106,7 @@ class Database:
 
         Raises StorageUnavailable.
         """
-        async with self._named_failures(LISTENING):
+        async with self.named_failures(LISTENING):
             connection = await self.engine.connect()
             raw = (await connection.get_raw_connection()).driver_connection
             await connection.run_sync(lambda sync: sync.detach())
@@ -138,7 +138,8 @@ class Database:
             self._notifier.notify()
 
     @asynccontextmanager
-    async def _named_failures(self, use: str) -> AsyncIterator[None]:
+    async def named_failures(self, use: str) -> AsyncIterator[None]:
+        """Rename every failure inside the block. `use` is for the log. Raises Conflict, StorageUnavailable."""
         try:
             yield
         except FAILURES as error:

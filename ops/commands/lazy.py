@@ -16,6 +16,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "migrate": "ops.commands.migrate:migrate",
     "agents": "ops.commands.agents:app",
     "tokens": "ops.commands.tokens:app",
+    "backup": "ops.commands.backup:backup",
+    "restore": "ops.commands.backup:restore",
     "audit": "ops.commands.audit:app",
     "keys": "ops.commands.keys:app",
     "person": "ops.commands.person:person",

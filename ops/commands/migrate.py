@@ -9,11 +9,11 @@ from ops.commands.terminal import load_settings, run, say
 def migrate() -> None:
     """Migrate the database to the current schema."""
     settings = load_settings()
-    run(_migrate(settings))
+    run(migrated(settings))
     say("The database is current.")
 
 
-async def _migrate(settings: Settings) -> None:
+async def migrated(settings: Settings) -> None:
     """Migrate as the owner of the tables. If the service has another role, grant that role its rights."""
     await migrations.migrate(settings.database.owner_url)
     if settings.database.migration_url:

@@ -77,6 +77,8 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
         "audit verify": [Use()],
         "audit extract": [Use(BY, person), Use((*BY, "--format", "csv"), person), Use(BY, f"{person}x", ends=1)],
         "audit prune": [Use()],
+        "backup": [Use((str(folder / "copy"),)), Use((str(folder / "copy"),), ends=1)],
+        "restore": [Use(("--check", str(folder / "copy"))), Use((str(folder / "copy"),), ends=1)],
         "keys status": [Use()],
         "keys rotate": [Use()],
         "retention status": [Use()],
@@ -89,7 +91,7 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
             Use((*BY, "--phone"), person, ends=1),
         ],
         "person erase": [Use(BY, person, ends=1), Use(BY, f"{person} {person}", ends=1)],
-        "retention run": [Use()],  # after the exports: the world's clock is behind this machine's
+        "retention run": [Use(("--clock-is-right",))],  # after the exports: the world's clock is behind this machine's
         "check": [Use(ends=1)],
         "reload": [Use(ends=1)],
         "prompts build": [Use(("--prompts-dir", str(folder / "none")), ends=1)],
