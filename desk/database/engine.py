@@ -181,7 +181,6 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
             else {
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS,
-                "server_settings": {"idle_in_transaction_session_timeout": str(IDLE_SECONDS * 1000)},
             }
         ),
     )
@@ -192,9 +191,16 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     else:
         if put_on_tls:
             event.listen(engine.sync_engine, "do_connect", put_on_tls)
+        event.listen(engine.sync_engine, "connect", _limit_idleness)
         event.listen(engine.sync_engine, "checkin", _remember)
         event.listen(engine.sync_engine, "checkout", _try_connection)
     return engine
+
+
+def _limit_idleness(connection: Any, _record: Any) -> None:
+    """Not a start-up parameter, because PgBouncer refuses those it does not know."""
+    limit = f"set idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}"
+    connection.run_async(lambda raw: raw.execute(limit))
 
 
 def _remember(connection: Any, record: Any) -> None:

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
 from cryptography.x509 import load_pem_x509_certificate
@@ -16,6 +16,10 @@ from sqlalchemy import URL, make_url
 from desk.connections.tls import DATABASE_FILES, PREFIX, client_context, distrust, is_verified
 from desk.errors import SettingsError
 
+POOLED: Final = (
+    "A pooler in front of it gives each transaction another session (PgBouncer's pool_mode transaction or statement). "
+    f"Set pool_mode = session for this database, or write PostgreSQL's own address in {PREFIX}DATABASE_URL."
+)
 PutOn = Callable[[Any, Any, list[Any], dict[str, Any]], Any]
 
 
@@ -94,6 +98,8 @@ def _advice(error: BaseException) -> str:
                 "Its pg_hba.conf refuses the role, or how it comes: without TLS (?ssl=verify-full), or without the "
                 f"role's own certificate ({PREFIX}DATABASE_CERTIFICATE)."
             )
+        case asyncpg.DuplicatePreparedStatementError() | asyncpg.InvalidSQLStatementNameError():
+            return POOLED
         case ConnectionError() if "rejected SSL" in str(error):
             return "It speaks no TLS: turn ssl on in its postgresql.conf."
         case _:

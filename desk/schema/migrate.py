@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection as SyncConnection
 
 from desk.database.engine import Conflict, Database
 from desk.database.errors import StorageUnavailable
+from desk.database.pooling import require_own_session
 from desk.paths import ROOT
 
 ONE_AT_A_TIME = 0x1AA121D6  # PostgreSQL advisory lock: two services starting together don't migrate side by side
@@ -24,6 +25,7 @@ async def migrate(url: str, revision: str = "head") -> None:
     database = Database(url, pool_size=1)
     try:
         _make_folder(database)
+        await require_own_session(database)
         for _ in range(3):  # two services that both make the very first table: one gets a conflict
             try:
                 async with database.begin() as connection:
@@ -43,6 +45,7 @@ async def is_current(database: Database) -> bool:
 
     Migrations only add, so that an earlier version goes on while a later one is being installed, and can be put back.
     """
+    await require_own_session(database)
     async with database.read() as connection:
         heads = await connection.run_sync(_heads)
     return heads == newest() or _is_later(heads)

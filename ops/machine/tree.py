@@ -67,7 +67,8 @@ POSTGRES = Recipe(
     ("postgres.packages",),
     in_place=("usr/lib/postgresql/17/bin/postgres", "usr/lib/postgresql/17/bin/initdb"),
 )
-RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES)}
+PGBOUNCER = Recipe("pgbouncer", "trixie", ("pgbouncer.packages",), programs={"pgbouncer": "usr/sbin/pgbouncer"})
+RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES, PGBOUNCER)}
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
