@@ -80,6 +80,10 @@ class CallbackOut(BaseModel):
         description="A number given on another phone than this one: judge it, it may be a stranger's."
     )
     patient: PatientOut | None
+    identity_doubtful: bool = Field(
+        description="The caller's keys could have meant another person than `patient`: ask who it is before you look "
+        "in a record. A second call with the same number and no slip removes the doubt."
+    )
     promise: PromiseOut
     attempts: list[AttemptOut]
     call_count: int = Field(description="How many times the patient has called while this was open.")
@@ -108,6 +112,7 @@ class CallbackOut(BaseModel):
             phone=callback.phone.e164,
             added_phone=callback.added_phone,
             patient=patient,
+            identity_doubtful=callback.identity_doubtful,
             promise=PromiseOut(from_=callback.promise.from_, by=callback.promise.by, spoken=callback.promise_spoken),
             attempts=[AttemptOut.of(attempt) for attempt in callback.attempts],
             call_count=callback.call_count,

@@ -87,7 +87,8 @@ class Callback(Inquiry):
     """An inquiry that is answered by calling back.
 
     Attempts before `attempts_from` no longer count. `sms` is the state of the newest text to the patient; a change of
-    it does not change the `version`.
+    it does not change the `version`. `identity_doubtful`: an agent asks who it is, because the keys could have meant
+    another person.
     """
 
     id: CallbackId
@@ -99,6 +100,7 @@ class Callback(Inquiry):
     sms: SmsState | None = None
     has_recording: bool = False
     added_phone: str | None = field(default=None, repr=False)
+    identity_doubtful: bool = False
 
     @property
     def counted(self) -> list[datetime]:
@@ -134,6 +136,7 @@ def new_callback(
         phone=phone,
         patient_kind=patient.kind if patient else None,
         patient_masked=patient.masked if patient else None,
+        identity_doubtful=patient is not None and patient.doubtful,
         promise=promise,
         promise_spoken=promise_spoken,
         attempts=(),

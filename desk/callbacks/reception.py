@@ -7,14 +7,17 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from desk.access.actor import Actor
+from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import Callback, CallKey, IncompleteStep, RegistrationResult, WhyEnded, new_callback
 from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers, Standing
 from desk.callbacks.spooled_calls import (
     ARRIVAL,
+    DOUBT,
     ENDING,
     REGISTRATION,
     arrival_data,
+    doubt_data,
     ending_data,
     registration_data,
     spooled_registration,
@@ -123,6 +126,14 @@ class Reception:
     async def add_phone(self, by: Actor, /, call: CallKey, phone: PhoneNumber) -> Callback:
         """Add a number given from another phone. Raises StorageUnavailable, and as RepeatCallers does."""
         return await self._in_database(self._repeat_callers.add_phone(by, call, phone))
+
+    async def doubt_identity(self, by: Actor, /, call: CallKey) -> None:
+        """Mark the identity number that this call has keyed as doubtful. Raises SpoolUnavailable."""
+        at = self._clock.now()
+        try:
+            await self._in_database(self._repeat_callers.doubt_identity(by, call))
+        except (StorageUnavailable, CallbackNotFound):  # not found: the callback is in the spool itself
+            await self._spool.add(DOUBT, at, doubt_data(call))
 
     async def find_registration(self, by: Actor, /, call: CallKey) -> RegistrationResult | None:
         """Return what this call has stored, in the database or in the spool. Raises SpoolUnavailable."""

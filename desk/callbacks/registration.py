@@ -47,7 +47,9 @@ class Registration(CallbackService):
         offer = None
         if found:
             more = {"other_phone": phone != found.phone}
-            callback = await transitions.rang_again(unit, rules, found, found.phone, language, more=more)
+            callback = await transitions.rang_again(
+                unit, rules, found, found.phone, language, more=more, patient=patient
+            )
         else:
             offer = await next_promise(unit, rules)
             callback = await transitions.add_callback(

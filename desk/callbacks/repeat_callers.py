@@ -69,7 +69,9 @@ class RepeatCallers(CallbackService):
         if patient and before.patient_index is None:
             named = transitions.patient_columns(self._vault, patient, before)
         more = {"other_phone": phone != before.phone}
-        callback = await transitions.rang_again(unit, rules, before, before.phone, language, changed=named, more=more)
+        callback = await transitions.rang_again(
+            unit, rules, before, before.phone, language, changed=named, more=more, patient=patient
+        )
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         return await self._standing(unit, callback, before, indexes, phone, is_new_call=True)
 
@@ -114,6 +116,16 @@ class RepeatCallers(CallbackService):
         changed = await transitions.add_phone(unit, callback, phone)
         await self._notices.number_added(unit, self._departments().get(changed.department), changed.recipient)
         return changed
+
+    @unit_of_work
+    async def doubt_identity(self, unit: Unit, call: CallKey) -> None:
+        """Mark the identity number that this call has keyed as doubtful: an agent asks who it is.
+
+        Raises CallbackNotFound if the call was joined to no callback.
+        """
+        callback = await self._joined(unit, call)
+        if callback.patient_kind and not callback.identity_doubtful:
+            await transitions.doubt_identity(unit, callback)
 
     async def _joined(self, unit: Unit, call: CallKey) -> Callback:
         known = await calls.find(unit, call)

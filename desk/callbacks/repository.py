@@ -80,6 +80,7 @@ async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, a
         "id": callback.id,
         "phone": callback.phone.e164,
         "phone_mobile": callback.phone.mobile,
+        "identity_doubtful": callback.identity_doubtful,
         "call_count": callback.call_count,
         "attempts_from": callback.attempts_from,
     }
@@ -178,6 +179,7 @@ def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
     own = {
         "phone": PhoneNumber(row.phone, row.phone_mobile),
         "added_phone": row.added_phone,
+        "identity_doubtful": row.identity_doubtful,
         "attempts": tuple(tried),
         "attempts_from": row.attempts_from,
         "call_count": row.call_count,

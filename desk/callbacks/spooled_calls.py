@@ -24,6 +24,7 @@ from desk.spool.spool import SpoolEntry
 REGISTRATION: Final = "registration"
 ARRIVAL: Final = "arrival"
 ENDING: Final = "ending"
+DOUBT: Final = "doubt"
 
 Data = Mapping[str, Any]
 
@@ -48,6 +49,11 @@ def registration_data(arrival: Data, patient: IdentityNumber | None, language: s
     }
 
 
+def doubt_data(call: CallKey) -> Data:
+    """Describe a call whose identity number turned out to be doubtful after it was stored."""
+    return {"call": [call.asterisk_id, call.channel_id]}
+
+
 def spooled_registration(data: Data) -> tuple[str, IdentityNumber | None, PhoneNumber, str, Promise]:
     """Read a spooled registration: department, patient, phone, language, and the promise that was heard."""
     _, department, phone = _call(data)
@@ -66,7 +72,7 @@ class SpooledCalls(CallbackService):
 
     def stores(self) -> dict[str, Store]:
         """The function that stores each kind of entry."""
-        return {REGISTRATION: self._register, ARRIVAL: self._arrive, ENDING: self._end}
+        return {REGISTRATION: self._register, ARRIVAL: self._arrive, ENDING: self._end, DOUBT: self._doubt}
 
     async def _register(self, entry: SpoolEntry) -> None:
         await self.register(CALLER, entry.at, entry.data)
@@ -76,6 +82,18 @@ class SpooledCalls(CallbackService):
 
     async def _end(self, entry: SpoolEntry) -> None:
         await self.end(CALLER, entry.at, entry.data)
+
+    async def _doubt(self, entry: SpoolEntry) -> None:
+        await self.doubt(CALLER, entry.at, entry.data)
+
+    @unit_of_work
+    async def doubt(self, unit: Unit, at: datetime, data: Data) -> None:
+        """Mark the identity number of a call as doubtful. Its callback is stored already, if there is one."""
+        known = await calls.find(unit, _key(data))
+        if known and known.callback_id:
+            callback = await rows.locked(unit, known.callback_id)
+            if callback.patient_kind and not callback.identity_doubtful:
+                await transitions.doubt_identity(unit.at(at), callback)
 
     @unit_of_work
     async def arrive(self, unit: Unit, at: datetime, data: Data) -> None:
@@ -116,7 +134,7 @@ class SpooledCalls(CallbackService):
                 named = transitions.patient_columns(self._vault, patient, before)
             more = {"other_phone": phone != before.phone}
             callback = await transitions.rang_again(
-                unit, rules, before, before.phone, language, changed=named, more=more
+                unit, rules, before, before.phone, language, changed=named, more=more, patient=patient
             )
             callback = await self._keep_promise(unit, rules, callback, heard)
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
@@ -144,26 +162,30 @@ class SpooledCalls(CallbackService):
         return await inquiries.transition(unit, callback, "promised_anew", details={"sms": False}, **changes)
 
 
-def _patient_data(patient: IdentityNumber | None) -> list[str] | None:
-    return [patient.value, patient.kind.value] if patient else None
+def _patient_data(patient: IdentityNumber | None) -> list[Any] | None:
+    return [patient.value, patient.kind.value, patient.doubtful] if patient else None
 
 
 def _phone_data(phone: PhoneNumber | None) -> list[Any] | None:
     return [phone.e164, phone.mobile] if phone else None
 
 
-def _call(data: Data) -> tuple[CallKey, str, PhoneNumber | None]:
+def _key(data: Data) -> CallKey:
     asterisk_id, channel_id = data["call"]
+    return CallKey(str(asterisk_id), str(channel_id))
+
+
+def _call(data: Data) -> tuple[CallKey, str, PhoneNumber | None]:
     phone = data["phone"]
     return (
-        CallKey(str(asterisk_id), str(channel_id)),
+        _key(data),
         str(data["department"]),
         PhoneNumber(str(phone[0]), bool(phone[1])) if phone else None,
     )
 
 
 def _patient(data: Any) -> IdentityNumber | None:
-    return IdentityNumber(str(data[0]), IdentityKind(data[1])) if data else None
+    return IdentityNumber(str(data[0]), IdentityKind(data[1]), doubtful=bool(data[2])) if data else None
 
 
 def _promise(data: Any) -> Promise:

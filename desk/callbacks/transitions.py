@@ -95,6 +95,12 @@ async def add_phone(unit: Unit, callback: Callback, phone: PhoneNumber) -> Callb
     return await transition(unit, callback, "phone_added", details={"other_phone": True})
 
 
+async def doubt_identity(unit: Unit, callback: Callback) -> Callback:
+    """Record that the identity number may be someone else's: more digits followed it."""
+    callback = await rows.change_own(unit, callback, identity_doubtful=True)
+    return await transition(unit, callback, "identity_doubted")
+
+
 async def transfer(
     unit: Unit, rules: Department, callback: Callback, vault: Vault, *, keep_promise: bool, note: str | None
 ) -> tuple[Callback, bool]:
@@ -116,14 +122,17 @@ async def rang_again(
     *,
     changed: Mapping[str, Any] | None = None,
     more: Details | None = None,
+    patient: IdentityNumber | None = None,
 ) -> Callback:
     """Record that the same person rang while the callback was open, or that an agent booked it again.
 
     A promise still ahead stands. If it has passed, it was broken: the callback gets a new one and goes first in line.
     It also goes first in line after an unanswered attempt. An unreachable callback waits again, with its attempts
-    counted from the start.
+    counted from the start. A `patient` whose identity number was keyed decides whether that number is in doubt.
     """
     own: dict[str, Any] = {"call_count": callback.call_count + 1, "phone": phone.e164, "phone_mobile": phone.mobile}
+    if patient:
+        own["identity_doubtful"] = patient.doubtful
     changes: dict[str, Any] = {
         "subject_key": subject_key(callback.patient_index, phone),
         "language": language,

@@ -54,10 +54,14 @@ class IdentityProblem(StrEnum):
 
 @dataclass(frozen=True)
 class IdentityNumber:
-    """A valid number. `str` and `repr` are masked; the digits are in `value`, to be sealed, never shown."""
+    """A valid number. `str` and `repr` are masked; the digits are in `value`, to be sealed, never shown.
+
+    `doubtful`: the keys could have meant another person's number.
+    """
 
     value: str = field(repr=False)
     kind: IdentityKind
+    doubtful: bool = field(default=False, compare=False)
 
     @property
     def masked(self) -> str:

@@ -66,6 +66,7 @@ callbacks = Table(
     Column("phone", String(20), nullable=False),
     Column("phone_mobile", Boolean, nullable=False),
     Column("added_phone", String(20)),  # given from another phone; an agent decides whether to use it
+    Column("identity_doubtful", Boolean, nullable=False, server_default=false()),  # its keys could mean someone else
     Column("call_count", Integer, nullable=False),
     Column("attempts_from", Instant, nullable=False),  # earlier attempts belong to a round of tries that is over
     Column("sms", String(16)),  # the state of the newest text to the patient

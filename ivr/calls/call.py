@@ -235,6 +235,15 @@ class Call:
         self.forget_keys()
         self._check()
 
+    @property
+    def identity_in_doubt(self) -> bool:
+        """Whether digits followed the identity number that was accepted. See `identity_accepted`."""
+        return self._keys.any_late
+
+    def identity_accepted(self) -> None:
+        """Watch for more digits from now on: then a slip may have made the number someone else's."""
+        self._keys.expect_no_more()
+
     def forget_keys(self, *, stray: float = 0.0) -> None:
         """Drop buffered keys, so that they do not cut off the next prompt.
 

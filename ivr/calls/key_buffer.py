@@ -7,6 +7,8 @@ from collections import deque
 from typing import Final
 
 KEYS: Final = frozenset("0123456789*#")
+LATE_DIGITS: Final = 3.0
+"""Seconds after an identity number was accepted, and after each such digit, in which digits cast doubt on it."""
 LATE_HASH: Final = 2.0  # seconds after the last digit in which a '#' still belongs to that number
 
 
@@ -20,6 +22,9 @@ class KeyBuffer:
         self._number_ended_at = float("-inf")
         self._stray_until = float("-inf")
         self._stray_seconds = 0.0
+        self._late_until = float("-inf")
+        self.any_late = False
+        """Whether digits followed a number that was taken as complete. See `expect_no_more`."""
         self.any_pressed = False
         """Whether the caller has pressed a key during this call."""
 
@@ -31,6 +36,9 @@ class KeyBuffer:
         if key not in KEYS:  # DTMF has A to D, telephones do not
             return False
         self.any_pressed = True
+        if key.isdigit() and self._clock() < self._late_until:
+            self.any_late = True
+            self._late_until = self._clock() + LATE_DIGITS
         if key == "#" and self._clock() - self._number_ended_at < LATE_HASH:
             self._number_ended_at = float("-inf")
             return False
@@ -63,6 +71,11 @@ class KeyBuffer:
         self._keys.clear()
         self._stray_seconds = stray
         self._stray_until = self._clock() + stray
+
+    def expect_no_more(self) -> None:
+        """Watch for digits that follow a complete number. They are keys like any other, and set `any_late`."""
+        self.any_late = any(key.isdigit() for key in self._keys)
+        self._late_until = self._clock() + LATE_DIGITS
 
     def number_ended(self) -> None:
         """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""

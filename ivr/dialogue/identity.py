@@ -125,13 +125,15 @@ async def _rest(call: Call, count: int) -> Keys:
 async def _read(call: Call, keyed: str, rules: IdentityRules) -> IdentityNumber:
     """Read the number. If it is wrong, wait for a surplus key. Raises InvalidIdentity."""
     try:
-        return read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
+        number = read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
     except InvalidIdentity:
         if len(keyed) < LENGTH:
             raise
-    more = await call.collect(digits=LENGTH, first=STILL_KEYING, between=STILL_KEYING)
-    keyed = more.digits if more.restarted else keyed + more.digits
-    return read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
+        more = await call.collect(digits=LENGTH, first=STILL_KEYING, between=STILL_KEYING)
+        keyed = more.digits if more.restarted else keyed + more.digits
+        number = read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
+    call.identity_accepted()
+    return number
 
 
 def _problem(keyed: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What a caller meant with the digits keyed: surplus keys, doubled keys, a number that was started over. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
@@ -26,7 +27,8 @@ def read_identity(keyed: str, *, allow_test: bool, allow_h: bool) -> IdentityNum
     """Read an identity number from at least eleven keys. Raises InvalidIdentity.
 
     With surplus keys it is the only valid number among the first eleven, the last eleven, and what is left without
-    doubled keys. Where there are several valid ones, it could be anyone's and is refused.
+    doubled keys. Where there are several valid ones, it could be anyone's and is refused. It is doubtful where the
+    surplus keys do not explain it: then another slip may have made it valid by chance.
     """
     if len(keyed) <= LENGTH:
         return parse_identity(keyed, allow_test=allow_test, allow_h=allow_h)
@@ -38,7 +40,21 @@ def read_identity(keyed: str, *, allow_test: bool, allow_h: bool) -> IdentityNum
             continue
     if len(found) != 1:
         raise InvalidIdentity(IdentityProblem.CONTROL_DIGITS)
-    return found.pop()
+    number = found.pop()
+    return replace(number, doubtful=not _explained(keyed, number.value))
+
+
+def _explained(keyed: str, digits: str) -> bool:
+    """Whether single keys that were doubled or held, or a number that was started over, explain the surplus keys.
+
+    A key that is left doubled although it was pressed three times is none of these.
+    """
+    if keyed.endswith(digits) and digits.startswith(keyed[:-LENGTH]):
+        return True
+    runs, left = ([(key, len(list(same))) for key, same in groupby(each)] for each in (keyed, digits))
+    if [key for key, _ in runs] != [key for key, _ in left]:
+        return False
+    return all(count in (1, pressed) for (_, pressed), (_, count) in zip(runs, left, strict=True))
 
 
 def may_become_identity(keyed: str) -> bool:

@@ -2,14 +2,19 @@
 
 from typing import Final
 
+import structlog
+
 from desk.access.actor import CALLER
 from desk.callbacks.model import RegistrationResult
+from desk.errors import DeskError
 from desk.numbers.phone_number import PhoneNumber
 from ivr.dialogue.context import OFFER, CallContext
 from ivr.dialogue.phone import ask_phone
 from ivr.dialogue.speech import callback_number_prompts, receipt, sms_prompts
 from ivr.dialogue.steps import ANOTHER_KEY, LanguageRequest, LoneKeys, choose
 from ivr.prompts.keys import Prompt
+
+log = structlog.get_logger(__name__)
 
 MOST_ASKED: Final = 3
 MOST_LANGUAGES: Final = 4
@@ -25,12 +30,26 @@ async def give_receipt(context: CallContext, stored: RegistrationResult, lone: L
     now = stored.callback.created_at if stored.created else context.clock.now()
     for _ in range(MOST_LANGUAGES):
         try:
-            await call.play(*receipt(stored, context.department, now=now), required=True)
+            try:
+                await call.play(*receipt(stored, context.department, now=now), required=True)
+            finally:
+                await _doubt_identity(context, stored)
             call.forget_keys()
             await offer_another_number(context, lone)
             return
         except LanguageRequest as request:
             call.language = request.language
+
+
+async def _doubt_identity(context: CallContext, stored: RegistrationResult) -> None:
+    """Mark the identity number for an agent where digits followed it: a key was doubled, and the rest came too late."""
+    callback = stored.callback
+    if not (stored.created and callback.patient_kind and context.call.identity_in_doubt):
+        return
+    try:
+        await context.callers.doubt_identity(CALLER, context.call.key)
+    except DeskError as error:
+        log.error("Could not mark an identity number as doubtful", error=error.id)
 
 
 async def offer_another_number(context: CallContext, lone: LoneKeys) -> None:

@@ -5,6 +5,7 @@ Every conversation is the real one, on virtual time. The same seed gives the sam
 
 import random
 from dataclasses import dataclass, field
+from itertools import takewhile
 from statistics import mean
 from typing import Final
 
@@ -26,8 +27,12 @@ HESITATES_AT_FIRST: Final = 0.1
 WITHHELD: Final = 0.08
 GIVES_UP: Final = 0.03
 OLD: Final = 0.3
+HEARS_WRONG_NUMBER: Final = 0.9
+"""How often a caller notices that the receipt names another telephone number than theirs, and corrects it."""
 GOAL: Final = 0.995
 NOTHING: Final = CallerAnswer()
+WRONG_NUMBER: Final = CallerAnswer("1")
+DIGIT: Final = "digit_"
 PEOPLE_ENOUGH: Final = 1_000
 """Conversations on one stage: with more, people and fictional telephone numbers would come again."""
 PEOPLE_APART: Final = 3
@@ -50,6 +55,7 @@ class Hand:
         self._pace = self._random.uniform(0.8, 2.2) if old else self._random.uniform(0.2, 0.6)
         self.withheld = self._random.random() < WITHHELD
         self._gives_up = self._random.random() < GIVES_UP
+        self._notices = self._random.random() < HEARS_WRONG_NUMBER
 
     def __call__(self, question: Question) -> CallerAnswer:
         """Answer a question of the conversation, unless the hand is still keying an earlier answer."""
@@ -59,11 +65,27 @@ class Hand:
             self.gave_up = True
             return CallerAnswer(hangs_up=True)
         last = question.prompts[-1]
+        if last in (Prompt.CHANGE_NUMBER, Prompt.CHECK_NUMBER):
+            return WRONG_NUMBER if self._notices and self._hears_wrong_number(question) else NOTHING
         if question.digits == LENGTH or (last == Prompt.KEY_REST and not self._asks_phone(question)):
             return self._keyed(people.identity(self.person), pause_after=BIRTH_DATE)
         if question.digits == PHONE_DIGITS or last == Prompt.KEY_REST:
             return self._keyed(people.number(self.person + 5_000).removeprefix("+47"), pause_after=0)
         return NOTHING
+
+    def _hears_wrong_number(self, question: Question) -> bool:
+        """Whether the number that we call, which is read after «Vi ringer deg på», is not the caller's."""
+        said = iter(question.prompts)
+        if Prompt.RING_NUMBER not in said:
+            return False
+        digits = takewhile(lambda each: each == Prompt.PAUSE or each.startswith(DIGIT), said)
+        return "".join(each.removeprefix(DIGIT) for each in digits if each != Prompt.PAUSE) not in self.numbers
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The telephone numbers that the caller may be called on: the one that is keyed, and their own phone."""
+        own = () if self.withheld else (people.number(self.person),)
+        return tuple(each.removeprefix("+47") for each in (people.number(self.person + 5_000), *own))
 
     def _asks_phone(self, question: Question) -> bool:
         return self.withheld and Prompt.ASK_IDENTITY not in question.prompts and question.number > 1
@@ -104,13 +126,21 @@ class HandStory:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether someone else, or someone else's number, was registered."""
+        """Whether someone else was registered without a mark of doubt, or someone else's number, at the call's end."""
         if self.story.registered is None:
             return False
-        identity, phone = self.story.registered
-        person = self.hand.person
-        numbers = (people.number(person), people.number(person + 5_000))
-        return identity not in (None, people.identity(person)) or phone not in numbers
+        return (self.is_someone_else and not self.story.is_doubtful) or self.is_wrong_number
+
+    @property
+    def is_someone_else(self) -> bool:
+        """Whether another person's identity number was registered, marked as doubtful or not."""
+        registered = self.story.registered
+        return registered is not None and registered[0] not in (None, people.identity(self.hand.person))
+
+    @property
+    def is_wrong_number(self) -> bool:
+        registered = self.story.registered
+        return registered is not None and registered[1].removeprefix("+47") not in self.hand.numbers
 
     @property
     def is_sent_elsewhere(self) -> bool:
@@ -163,6 +193,8 @@ class HandReport:
             f"registered with their identity number {self.with_person:.2%}",
             f"sent elsewhere {sum(each.is_sent_elsewhere for each in self.stories)}",
             f"wrong person or number {sum(each.is_wrong for each in self.stories)}",
+            f"marked as doubtful {sum(each.story.is_doubtful for each in self.stories)},"
+            f" of them someone else {sum(each.is_someone_else for each in self.stories)}",
             f"receipt after the last key: mean {mean(waits or [0]):.2f} s, longest {max(waits or [0]):.2f} s",
             f"mean length {mean(seconds or [0]):.1f} s, mean keys {mean(keys or [0]):.1f}",
             f"seeds without a true receipt: {', '.join(map(str, failed[:20])) or 'none'}",

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import wraps
@@ -69,9 +69,16 @@ class StageLine(FakeChannel):
         language = self._language if kind == "says" else ""
         self._story.events.append(StoryEvent(asyncio.get_running_loop().time(), kind, what, language))
 
-    def registered(self, identity: str | None, phone: str) -> None:
-        """Record what the call registered."""
-        self._story.registered = identity, phone
+    def stored(self, method: str, args: Sequence[Any]) -> None:
+        """Record what the call registered, and what was changed of it."""
+        match method, args:
+            case "register", (_, _, _, patient, phone):
+                self._story.registered = patient.value if patient else None, phone.e164
+                self._story.is_doubtful = patient is not None and patient.doubtful
+            case "change_phone", (_, _, phone):
+                self._story.registered = (self._story.registered or (None, ""))[0], phone.e164
+            case "doubt_identity", _:
+                self._story.is_doubtful = True
 
     def _begin_prompt(self, prompt: str) -> None:
         self.note("says", prompt)
@@ -267,9 +274,7 @@ class _DeskProxy:
         async def still(*args: Any, **kwargs: Any) -> Any:
             with cast(VirtualTimeLoop, asyncio.get_running_loop()).standing_still():
                 result = await method(*args, **kwargs)
-            if name == "register":
-                patient, phone = args[3:5]
-                self._line.registered(patient.value if patient else None, phone.e164)
+            self._line.stored(name, args)
             self._line.note("desk", _description(name, result, kwargs.get("why")))
             return result
 
@@ -285,6 +290,7 @@ def _description(method: str, result: object, why: WhyEnded | None) -> str:
         "rang_again": "on the list already" if result else "",
         "cancel": "declined",
         "change_phone": "number changed",
+        "doubt_identity": "identity number marked as doubtful",
         "record_call": "recorded as an answered call" if why is WhyEnded.ANSWERED else "recorded as an incomplete call",
     }
     return words.get(method, method)

@@ -71,7 +71,9 @@ class Story:
     outcome: str = ""
     failure: str | None = None
     registered: tuple[str | None, str] | None = None
-    """The identity number and the telephone number that the call registered."""
+    """The identity number and the telephone number that the call registered, after any change of the number."""
+    is_doubtful: bool = False
+    """Whether the identity number is marked as doubtful for the agent."""
 
     def said(self) -> list[str]:
         """Return the keys of the prompts played."""

@@ -126,6 +126,7 @@ def make_callbacks() -> None:
         sa.Column("phone", sa.String(length=20), nullable=False),
         sa.Column("phone_mobile", sa.Boolean(), nullable=False),
         sa.Column("added_phone", sa.String(length=20), nullable=True),
+        sa.Column("identity_doubtful", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("call_count", sa.Integer(), nullable=False),
         sa.Column("attempts_from", INSTANT, nullable=False),
         sa.Column("sms", sa.String(length=16), nullable=True),

@@ -17,7 +17,7 @@ from tests.support.web.api import World, open_world
 FIELDS = {
     *("id", "department", "status", "priority", "phone", "patient", "promise", "attempts", "call_count", "language"),
     *("created_at", "claimed_by", "lease_until", "version", "closed_reason", "note", "sms"),
-    *("has_recording", "added_phone"),
+    *("has_recording", "added_phone", "identity_doubtful"),
 }
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TEN_O_CLOCK = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)  # in Oslo
@@ -46,6 +46,7 @@ async def test_callback_has_the_fields_of_the_contract(world: World) -> None:
     for empty in ("added_phone", "claimed_by", "lease_until", "closed_reason", "note", "sms"):
         assert callback[empty] is None
     assert callback["has_recording"] is False
+    assert callback["identity_doubtful"] is False
 
 
 async def test_identity_number_is_only_in_patient_and_reading_it_is_recorded(world: World) -> None:

@@ -1,6 +1,7 @@
 """Repeat calls: found by person or phone, counted, cancelled, with a changed number; on both engines."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -266,3 +267,35 @@ async def test_someone_else_on_the_same_phone_gets_a_callback_of_their_own(desk:
         assert other.callback.id != first.callback.id
     third = await desk.repeat_callers.rang_again(CALLER, call(3), "kirurgi", None, phone(1))
     assert third and third.callback.id == first.callback.id
+
+
+async def test_identity_number_is_doubted_once_and_certain_again_after_a_second_call(
+    callers: RepeatCallers, desk: CallbackServices
+) -> None:
+    first = await registered(desk)
+    assert not first.identity_doubtful
+    for _ in range(2):
+        await callers.doubt_identity(CALLER, call(1))
+    [doubtful] = await rows_of(desk)
+    assert doubtful.identity_doubtful
+    events = [each.event for each in await desk.lists.history(as_agent("kari"), first.id)]
+    assert events.count("identity_doubted") == 1
+    again = await callers.rang_again(CALLER, call(2), "kirurgi", person(1), phone(1))
+    assert again and not again.callback.identity_doubtful
+
+
+async def test_number_that_was_keyed_with_a_slip_is_doubtful_from_the_start(desk: CallbackServices) -> None:
+    slip = replace(person(1), doubtful=True)
+    stored = await desk.registration.register(CALLER, call(1), "kirurgi", slip, phone(1))
+    assert stored.callback.identity_doubtful
+    assert [each.identity_doubtful for each in await rows_of(desk)] == [True]
+
+
+async def test_callback_without_an_identity_number_cannot_be_doubted(
+    callers: RepeatCallers, desk: CallbackServices
+) -> None:
+    await registered(desk, nameless=True)
+    await callers.doubt_identity(CALLER, call(1))
+    assert [each.identity_doubtful for each in await rows_of(desk)] == [False]
+    with pytest.raises(CallbackNotFound):
+        await callers.doubt_identity(CALLER, call(9))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -88,6 +89,20 @@ async def test_caller_is_spooled_within_the_deadline_and_stored_later_as_heard(
     assert await spool.names() == []
     [recorded] = (await desk.lists.calls(as_agent("reader"), incomplete=False)).items
     assert (recorded.callback_id, recorded.at) == (callback.id, at)
+
+
+async def test_doubt_about_a_spooled_caller_follows_into_the_database(
+    reception: Reception, desk: CallbackServices, drainer: Drainer, migrated_url: str
+) -> None:
+    slip = replace(person(2), doubtful=True)
+    async with locked(migrated_url):
+        await reception.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+        await reception.doubt_identity(CALLER, call(1))
+        await reception.register(CALLER, call(2), "kirurgi", slip, phone(2))
+        await reception.register(CALLER, call(3), "kirurgi", person(3), phone(3))
+    assert await drainer.drain() == 4
+    found = {each.phone: each.identity_doubtful for each in (await desk.lists.page(SYSTEM)).items}
+    assert found == {phone(1): True, phone(2): True, phone(3): False}
 
 
 async def test_many_callers_wait_for_one_deadline_and_not_for_each_other(

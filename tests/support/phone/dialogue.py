@@ -159,6 +159,7 @@ class FakeCallers:
     standing: Standing | None = None
     asked: list[tuple[str | None, str | None, str]] = field(default_factory=list)
     cancelled: int = 0
+    doubted: int = 0
     changed_to: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     failing: DeskError | None = None
@@ -191,6 +192,11 @@ class FakeCallers:
         assert self.standing
         self.added.append(phone.e164)
         return replace(self.standing.callback, added_phone=phone.e164)
+
+    async def doubt_identity(self, by: Actor, call: CallKey) -> None:
+        if self.failing:
+            raise self.failing
+        self.doubted += 1
 
     async def change_phone(self, by: Actor, call: CallKey, phone: PhoneNumber) -> Callback:
         if self.failing:

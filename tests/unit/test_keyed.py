@@ -1,0 +1,54 @@
+"""What surplus keys mean, and when the identity number that they leave is in doubt."""
+
+import pytest
+
+from desk.numbers.errors import InvalidIdentity
+from desk.numbers.identity_number import IdentityNumber
+from ivr.dialogue.keyed import read_identity
+from tests.support.synthetic import synthetic_identity
+
+IDENTITY = synthetic_identity(12)  # no key stands next to one like it
+OTHER = synthetic_identity(2)
+
+
+def read(keyed: str) -> IdentityNumber:
+    return read_identity(keyed, allow_test=True, allow_h=False)
+
+
+@pytest.mark.parametrize("place", range(11))
+@pytest.mark.parametrize("times", [2, 3])
+def test_one_doubled_or_held_key_leaves_the_number_certain(place: int, times: int) -> None:
+    number = read(IDENTITY[:place] + IDENTITY[place] * times + IDENTITY[place + 1 :])
+    assert (number.value, number.doubtful) == (IDENTITY, False)
+
+
+def test_number_that_was_started_over_is_certain() -> None:
+    number = read(IDENTITY[:6] + IDENTITY)
+    assert (number.value, number.doubtful) == (IDENTITY, False)
+
+
+@pytest.mark.parametrize("surplus", ["7", "91", "9099"])
+def test_number_that_surplus_keys_do_not_explain_is_doubtful(surplus: str) -> None:
+    assert not surplus.startswith(IDENTITY[-1])
+    number = read(IDENTITY + surplus)
+    assert (number.value, number.doubtful) == (IDENTITY, True)
+
+
+def test_last_eleven_of_a_number_with_three_slips_are_doubtful() -> None:
+    """«03910679812» with one key doubled and the last one held: the last eleven keys are valid by chance."""
+    assert read("03910067981222").doubtful
+
+
+def test_key_left_doubled_of_three_is_doubtful() -> None:
+    """«08920268715» with its fifth key left out and the 7 held: what is left is a valid number of someone else."""
+    assert read("089226877715") == IdentityNumber("08922687715", read("08922687715").kind)
+    assert read("089226877715").doubtful
+
+
+def test_doubt_is_no_part_of_who_it_is() -> None:
+    assert read(IDENTITY + "7") == read(IDENTITY)
+
+
+def test_keys_that_could_be_either_of_two_people_are_refused() -> None:
+    with pytest.raises(InvalidIdentity):
+        read(IDENTITY + OTHER)
