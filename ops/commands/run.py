@@ -40,6 +40,9 @@ DOORS = ("ivr", "api")
 READY_LIMIT = 60.0
 STOP_LIMIT = 15.0
 LONGEST_PAUSE = 10.0
+STEADY = 10.0
+"""Seconds after which a door that ends has served, and is started again at once: callers wait on the line."""
+LOOKS_EVERY = 0.1
 SYNTHETIC_IDENTITY = "02845853668"
 """An identity number for trying the demo: it can belong to no one, since its month has 80 added."""
 
@@ -85,7 +88,7 @@ class Door:
                 self.process.wait()
             return
         if not self._next:
-            self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.5) if now - self.started < 60 else 0.5
+            self._pause = pause_before_restart(self._pause, now - self.started)
             self._next = now + self._pause
             print(f"innringing {self.name} ended ({self.process.returncode}): restarting it", file=sys.stderr)
         if now >= self._next:
@@ -105,6 +108,14 @@ class Door:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def pause_before_restart(last: float, lived: float) -> float:
+    """Return the seconds before a door is started again, after the `last` pause and `lived` seconds.
+
+    None for one that served; growing for one that ends again and again.
+    """
+    return 0.0 if lived >= STEADY else min(LONGEST_PAUSE, last * 2 or 0.5)
 
 
 def run() -> None:
@@ -170,7 +181,7 @@ def _serve(settings: Settings, stopping: threading.Event, dialplan: Path | None)
             for reason in lacking(settings):
                 _warn(f"not ready: {reason}")
             _say_where(settings, server)
-        while not stopping.wait(0.5):
+        while not stopping.wait(LOOKS_EVERY):
             for door in doors:
                 door.look_after()
             if not server.alive():

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import math
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -149,6 +150,7 @@ def main() -> None:
     asked.add_argument("--calls", type=int, default=330, help="conversations at once")
     asked.add_argument("--minutes", type=float, default=5.0, help="how long the line stays full")
     given = asked.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started here is stopped
     with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
         folder = Path(name)
         url = asyncio.run(create_database(server))

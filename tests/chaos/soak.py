@@ -10,6 +10,7 @@ Exit code 1 if a call was lost, doubled or wrong, or if memory or descriptors of
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -109,6 +110,7 @@ def main() -> None:
     asked.add_argument("--calls", type=int, default=20_000)
     asked.add_argument("--rate", type=float, default=8.0, help="new calls a second")
     given = asked.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started here is stopped
     with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
         folder = Path(name)
         url = asyncio.run(create_database(server))
