@@ -1,6 +1,7 @@
 """Where the operators' files and our own are."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -53,6 +54,12 @@ class FileSettings(VarGroup, PromptsGroup):
         Path("dialplan/access.toml"),
         validation_alias=f"{PREFIX}ACCESS_FILE",
         description="Which of the provider's groups give which role in which department.",
+    )
+
+    draft_voices: Literal["refused", "accepted"] = Field(
+        "refused",
+        validation_alias=f"{PREFIX}DRAFT_VOICES",
+        description="`accepted`: `innringing check --production` lets prompts pass that a person has not recorded yet.",
     )
 
     spool: Path | None = Field(

@@ -1,8 +1,9 @@
 """SIP and media of the Asterisk that `make run` starts: addresses, ports, trunk, encryption."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -10,6 +11,8 @@ from desk.errors import SettingsError
 from desk.settings.group import PREFIX, Group, Port, check_both, prefix
 
 Encryption: TypeAlias = Literal["off", "phones", "all"]
+SWITCHBOARD_NUMBER: Final = re.compile(r"\+?[0-9]{3,15}", re.ASCII)
+PRIVATE_NETWORKS: Final = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 
 
 class SipSettings(Group):
@@ -34,6 +37,25 @@ class SipSettings(Group):
             "`host` or `host:port` of the telephone company's SIP trunk, used by click to call "
             "(docs/api.md#click-to-call). Empty: patients can't be called from here."
         ),
+    )
+    switchboard: str = Field(
+        "",
+        validation_alias=f"{PREFIX}SWITCHBOARD",
+        description=(
+            "The switchboard, which answers when the service can't: a number called through the trunk, such as "
+            "`+4722000000`, or a phone in `dialplan/pjsip.conf`, such as `switchboard`. Empty: SWITCHBOARD in "
+            "`dialplan/extensions.conf`."
+        ),
+    )
+    public_address: str = Field(
+        "",
+        description=(
+            "This machine's public address, where a router translates it (NAT). Empty: the trunk reaches the machine's "
+            "own address."
+        ),
+    )
+    local_networks: str = Field(
+        PRIVATE_NETWORKS, description="Networks that need no SIP_PUBLIC_ADDRESS, with commas between."
     )
     encryption: Encryption = Field(
         "off",
@@ -73,6 +95,31 @@ class SipSettings(Group):
         if trunk and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", trunk, re.ASCII):
             raise ValueError("write the host, or host:port, of your telephone company's SIP trunk")
         return trunk
+
+    @field_validator("switchboard")
+    @classmethod
+    def _number_or_phone(cls, switchboard: str) -> str:
+        phone = re.fullmatch(r"[A-Za-z][\w.-]*", switchboard, re.ASCII)
+        if switchboard and not phone and not SWITCHBOARD_NUMBER.fullmatch(switchboard):
+            raise ValueError("write a number, such as +4722000000, or the name of a phone in dialplan/pjsip.conf")
+        return switchboard
+
+    @field_validator("public_address")
+    @classmethod
+    def _host(cls, address: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9.:-]{0,253}", address, re.ASCII):
+            raise ValueError("write this machine's public address, without a port")
+        return address
+
+    @field_validator("local_networks")
+    @classmethod
+    def _networks(cls, networks: str) -> str:
+        for each in networks.split(","):
+            try:
+                ip_network(each.strip())
+            except ValueError:
+                raise ValueError(f"write networks with commas between, such as {PRIVATE_NETWORKS}") from None
+        return networks
 
     @field_validator("rtp_ports")
     @classmethod

@@ -22,6 +22,8 @@ from ivr.prompts.levels import (
 )
 
 TOLERANCE_LU = 1.0
+DRAFT = "a draft voice, not for patients: record it"
+"""The problem of a prompt that no person has recorded, in production."""
 LONGEST_END_SECONDS = 0.4
 """With more silence at an end, the caller waits or thinks that the line is dead."""
 
@@ -58,7 +60,7 @@ def check(folder: Path, *, production: bool = False) -> list[PromptCheck]:
         if built is None or built.fingerprint != source.fingerprint:
             problems.append("changed since it was built: run innringing prompts build")
         if production and source.kind == "draft":
-            problems.append("a draft voice, not for patients: record it")
+            problems.append(DRAFT)
         lines.append(PromptCheck(source, levels, tuple(problems)))
     return lines
 

@@ -35,7 +35,7 @@ from ivr.prompts.catalogue import (
     catalogue_lines,
     load_catalogue,
 )
-from ivr.prompts.check import PromptCheck
+from ivr.prompts.check import DRAFT, PromptCheck
 from ivr.prompts.check import check as measured
 from ivr.prompts.files import read_manifest
 from ops.commands.dialplan.asked import asked
@@ -43,6 +43,7 @@ from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
 from ops.commands.terminal import load_settings
 from ops.machine.demo_parts import demo_parts
+from ops.machine.going_live import switchboard_faults, trial_settings
 from ops.machine.instance import OWN
 
 DIALPLAN = ROOT / "dialplan"
@@ -51,7 +52,9 @@ DIALPLAN = ROOT / "dialplan"
 def check(
     production: Annotated[
         bool,
-        typer.Option("--production", help="refuse draft voices, and prompts that are not built or have a wrong level"),
+        typer.Option(
+            "--production", help="refuse what suits only a trial: no trunk, draft voices, prompts that are not built …"
+        ),
     ] = False,
 ) -> None:
     """Check departments.toml, the prompts and the dialplan. Print a table of faults with file, line and reason."""
@@ -63,6 +66,11 @@ def check(
     found += asked_of_asterisk(settings, DIALPLAN, found, root=ROOT, local=local)
     if production or not settings.demo:
         found += demo_parts(settings.files.departments, DIALPLAN, root=ROOT)
+        found += switchboard_faults(settings, DIALPLAN, own=local, root=ROOT)
+    if production:
+        found += trial_settings(settings)
+        if settings.files.draft_voices == "accepted":
+            found = [fault for fault in found if fault.reason != DRAFT]
     found += sms_off(settings)
     found += leaked_passwords(settings)
     found += [FileFault("environment", None, each) for each in unread(os.environ)]
@@ -113,8 +121,9 @@ def faults(
 
 
 def own_extensions(settings: Settings) -> Path:
-    """Return the path of this machine's own extensions.conf."""
-    return settings.files.var / "asterisk" / "etc" / "local" / OWN
+    """Return the path of this machine's own extensions.conf: that of `make up` if it was used, else of the service."""
+    folders = [settings.files.var / name / "etc" / "local" for name in ("compose/asterisk", "asterisk")]
+    return next((folder / OWN for folder in folders if (folder / OWN).exists()), folders[-1] / OWN)
 
 
 def asked_of_asterisk(

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from desk.departments.file import load_departments
 from desk.errors import DeskError
+from desk.files.faults import FileFault
 from desk.paths import ROOT
 from desk.settings.settings import Settings, names, secret_names
 from ivr.prompts.catalogue import PromptsError
@@ -28,6 +29,7 @@ from ops.machine import app_image, asterisk, container_secrets, engine, images, 
 from ops.machine.apt import AptError
 from ops.machine.asterisk_edition import start_edition
 from ops.machine.demo_parts import demo_parts
+from ops.machine.going_live import switchboard_faults, trial_settings
 from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import doors_are_open, lacking
 from ops.machine.running import find_in
@@ -43,8 +45,10 @@ APP_SERVICES = ("api", "ivr", "migrate", "prune")
 NOT_FOR_CONTAINERS = frozenset(
     {
         *("runner", "var_dir", "sip_host", "rtp_ports", "trunk"),  # for Asterisk, which is prepared here
+        *("switchboard", "sip_public_address", "sip_local_networks"),
+        *("trunk_user", "trunk_password", "trunk_register", "trunk_from_domain", "trunk_qualify"),
         *("sip_encryption", "sip_tls_port", "sip_tls_cert_file", "sip_tls_key_file", "sip_tls_ca_file"),
-        *("prompts_dir", "ari_url"),  # mounted, so the default is right
+        *("prompts_dir", "ari_url", "draft_voices"),  # mounted, so the default is right
         *("ari_reader", "ari_reader_password"),  # only for the api
     }
 )
@@ -91,8 +95,15 @@ def up(settings: Settings) -> None:
     _check_in_force(settings, folder, dialplan)
     for reason in lacking(settings):
         print(f"innringing: not ready: {reason}")
+    for fault in [] if settings.demo else _for_patients(settings, made):
+        print(f"innringing: not for patients yet: {fault}")
     print(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
     print(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it and keeps the database.")
+
+
+def _for_patients(settings: Settings, made: instance.Instance) -> list[FileFault]:
+    own = made.folder / "etc" / "local" / instance.OWN
+    return [*switchboard_faults(settings, instance.DIALPLAN, own=own, root=ROOT), *trial_settings(settings)]
 
 
 def down(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from desk.errors import SettingsError
 from desk.paths import ROOT
 from desk.settings.settings import Settings
-from ops.machine import sip_security
+from ops.machine import sip_security, trunk
 
 DIALPLAN = ROOT / "dialplan"
 UNUSED = ("acl", "ccss", "features", "pjproject", "stasis", "udptl", "websocket_client")
@@ -26,6 +26,8 @@ DEMO = "demo.conf"
 """The file that pjsip.conf includes in the demo: dialplan/demo/pjsip.conf."""
 PHONES = "phones.conf"
 """The file in local/ with the passwords of the phones."""
+SWITCHBOARD = "switchboard.conf"
+"""The file in local/ with INNRINGING_SWITCHBOARD."""
 OWN = "extensions.conf"
 """The file in local/ that is this machine's own. It is written once; the others are written at each start."""
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un
@@ -208,8 +210,14 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         "rtp.conf": f"rtpstart={first}\nrtpend={last}\n",
         "pjsip.conf": sip_security.transports(settings, instance.folder) + f'\n#include "local/{PHONES}"\n',
         PHONES: _auths(instance.passwords),
+        SWITCHBOARD: _switchboard(settings),
         "extensions.conf": "; Your own settings: see [globals] in extensions.conf.\n",
     }
+
+
+def _switchboard(settings: Settings) -> str:
+    called = trunk.switchboard(settings)
+    return f"[globals](+)\nSWITCHBOARD={called}\n" if called else "; INNRINGING_SWITCHBOARD is not set.\n"
 
 
 def _auths(passwords: Mapping[str, str]) -> str:

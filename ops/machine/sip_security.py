@@ -9,6 +9,7 @@ from pathlib import Path
 from api.web.server.tls import CertificateFault, server_context
 from desk.errors import SettingsError
 from desk.settings.settings import Settings
+from ops.machine import trunk
 from ops.machine.ready import address
 
 CERTIFICATE, KEY, AUTHORITIES = "sip-certificate.pem", "sip-key.pem", "sip-authorities.pem"
@@ -23,19 +24,19 @@ PLAIN = "media_encryption=no\n"
 
 
 def transports(settings: Settings, folder: Path) -> str:
-    """Return the transports, the templates for phones and trunk, and the trunk's address."""
-    phones, trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
+    """Return the transports, the templates for phones and trunk, and the trunk itself."""
+    phones, encrypted_trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
-    if not trunk:  # with full encryption there is no UDP
+    if not encrypted_trunk:  # with full encryption there is no UDP
         parts.append(
             f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={address(settings.sip.host, settings.sip.port)}\n"
+            + trunk.public_address(settings)
         )
     if phones:
         parts.append(_tls(settings, folder / "keys"))
     parts.append(f"[phone-security](!)\n{ENCRYPTED if phones else PLAIN}")
-    parts.append(f"[trunk-security](!)\n{ENCRYPTED if trunk else PLAIN}")
-    contact = f"contact=sip:{settings.sip.trunk}{';transport=tls' if trunk else ''}\n" if settings.sip.trunk else ""
-    parts.append(f"[trunk]\ntype=aor\n{contact}")
+    parts.append(f"[trunk-security](!)\n{ENCRYPTED if encrypted_trunk else PLAIN}{trunk.endpoint_options(settings)}")
+    parts += trunk.sections(settings)
     return "\n".join(parts)
 
 
@@ -46,7 +47,7 @@ def _tls(settings: Settings, keys: Path) -> str:
         # This setting is one exact version, not a minimum. All phones support 1.2.
         f"method=tlsv1_2\ncipher={CIPHERS}\n"
         # The trunk's certificate is verified. Phones have passwords and no certificates.
-        "verify_server=yes\nverify_client=no\nrequire_client_cert=no\n"
+        "verify_server=yes\nverify_client=no\nrequire_client_cert=no\n" + trunk.public_address(settings)
     )
 
 

@@ -69,7 +69,7 @@ def test_encryption_adds_tls_and_full_encryption_removes_udp(
     assert listens_on(running) == wanted
     assert running.instance.complaints() == []
     written = (running.instance.folder / "etc" / "local" / "pjsip.conf").read_text("utf-8")
-    assert ("contact=sip:127.0.0.1:5099;transport=tls" in written) == (encryption == "all")
+    assert (r"contact=sip:127.0.0.1:5099\;transport=tls" in written) == (encryption == "all")
     for endpoint in ("demo-phone", "switchboard"):
         assert sealed(running, endpoint)
     assert sealed(running, "trunk") == (encryption == "all")

@@ -12,7 +12,12 @@ from ops.commands.dialplan.words import SipKind, nearest, words
 
 GENERATED_TEMPLATES = ("phone-security", "trunk-security")
 """Templates that Asterisk's start writes to local/pjsip.conf."""
-GENERATED = (("transport-udp", "transport"), ("transport-tls", "transport"), ("trunk", "aor"))
+GENERATED = (
+    ("transport-udp", "transport"),
+    ("transport-tls", "transport"),
+    ("trunk", "aor"),
+    ("trunk-account", "auth"),
+)
 """Sections that Asterisk's start writes there too, by name and type. Each phone's password is another."""
 YES_OR_NO = ("yes", "true", "y", "t", "1", "on", "no", "false", "n", "f", "0", "off")
 CHECKED_VALUES: Mapping[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from ops.commands.dialplan import dialled, extensions_file, other_files
 from ops.commands.dialplan.config_file import ConfigFile, parse
 from ops.commands.dialplan.parser import Dialplan
 from ops.commands.dialplan.sip_file import SipFiles
+from ops.machine.instance import SWITCHBOARD
 
 LOCAL = "local"
 """Included files of this folder are written when Asterisk starts, except extensions.conf."""
@@ -59,7 +60,7 @@ class TelephonyFiles:
 
     def _includes(self, path: Path, file: ConfigFile) -> Iterator[FileFault]:
         for each in file.includes:
-            generated = Path(each.file).parts[:1] == (LOCAL,) and each.file == f"{LOCAL}/{path.name}"
+            generated = each.file in (f"{LOCAL}/{path.name}", f"{LOCAL}/{SWITCHBOARD}")
             if not each.optional and not generated and not (self._folder / each.file).exists():
                 reason = f"#include of «{each.file}», which does not exist: Asterisk then reads nothing of {path.name}"
                 yield self._fault(path, each.line, reason)

@@ -112,7 +112,13 @@ def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
     file.write_text(DEPARTMENTS, encoding="utf-8")
     patient_port = free_port(socket.SOCK_DGRAM)
     with running_system(
-        folder, departments_file=file, trunk=f"127.0.0.1:{patient_port}", agent_rings=7, patient_rings=7, **given
+        folder,
+        departments_file=file,
+        trunk=f"127.0.0.1:{patient_port}",
+        trunk_qualify=0,  # no phone answers there until a patient does
+        agent_rings=7,
+        patient_rings=7,
+        **given,
     ) as system:
         yield Exchange(system, patient_port)
 
