@@ -78,6 +78,12 @@ class TooManyReaders(ApiError):
     id = "too-many-readers"
 
 
+class TooManyStreams(ApiError):
+    """This log-in or token has as many live streams open as it may have. Close one first."""
+
+    id = "too-many-streams"
+
+
 STATUSES: Final[Mapping[type[ApiError] | type[DeskError], int]] = {
     NotSignedIn: 401,
     RoleNotAllowed: 403,
@@ -86,4 +92,5 @@ STATUSES: Final[Mapping[type[ApiError] | type[DeskError], int]] = {
     SecondFactorMustBeAdded: 403,
     TooManyRequests: 429,
     TooManyReaders: 503,
+    TooManyStreams: 429,
 }

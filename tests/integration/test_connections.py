@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -117,15 +117,46 @@ async def test_slow_client_is_disconnected(data: bytes, monkeypatch: pytest.Monk
     assert answer == b"" or status(answer) == 408
 
 
-async def test_connections_above_the_limit_are_refused_and_others_served() -> None:
+async def known(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has sent credentials, and stays open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"Authorization: Bearer x\r\n\r\n")
+    await answered(reader)
+    return reader, writer
+
+
+async def answered(reader: asyncio.StreamReader) -> int:
+    async with asyncio.timeout(ENOUGH):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"}")
+    return status(head)
+
+
+async def test_half_open_connections_make_room_oldest_first() -> None:
+    async with served(most=6) as port:
+        ours = [await known(port) for _ in range(3)]
+        half_open = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _ in range(20):  # far more than there is room for
+            assert status(await sent(port, HEAD + b"Connection: close\r\n\r\n")) == 200
+            half_open.append(await asyncio.open_connection("127.0.0.1", port))
+        async with asyncio.timeout(ENOUGH):
+            for reader, _ in half_open[:20]:
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b"", "the oldest are closed"
+        for reader, writer in (*ours, half_open[-1]):
+            writer.write(HEAD + b"\r\n")
+            assert await answered(reader) == 200
+        for _, writer in (*ours, *half_open):
+            writer.close()
+
+
+async def test_connections_with_credentials_above_the_limit_are_refused() -> None:
     async with served(most=3) as port:
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        held = [await known(port) for _ in range(3)]
         assert status(await sent(port, HEAD + b"\r\n")) == 503
-        held.pop()[1].close()
         for reader, writer in held:
-            writer.write(HEAD + b"Connection: close\r\n\r\n")
-            async with asyncio.timeout(ENOUGH):
-                assert status(await reader.read()) == 200
+            writer.write(HEAD + b"\r\n")
+            assert await answered(reader) == 200
             writer.close()
 
 

@@ -279,6 +279,21 @@ async def test_process_limits_its_readers(api: Served) -> None:
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:innringing:problem:too-many-readers")
 
 
+async def test_one_token_leaves_room_for_others(api: Served) -> None:
+    token, other = await api.token(), await api.token("ola")
+    async with AsyncExitStack() as opened, httpx.AsyncClient(trust_env=False) as client:
+        api.live.most_of_one = 3
+        streams = [await opened.enter_async_context(listening_to(api.url, token)) for _ in range(3)]
+        await asyncio.gather(*(stream.opened() for stream in streams))
+        answer = await client.get(f"{api.url}/api/v1/events", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["type"]) == (429, "urn:innringing:problem:too-many-streams")
+        await (await opened.enter_async_context(listening_to(api.url, other))).opened()
+        [credential] = {reader.credential for reader in api.live.readers if reader.actor.name == "kari"}
+        late = EventReader(Actor("kari", Scope.of([])), credential=credential)
+        with api.live.reading(late):
+            assert late.ending is Ending.TOO_MANY, "one that was opened at the same moment"
+
+
 async def test_disconnected_client_is_removed(api: Served) -> None:
     async with listening_to(api.url, await api.token()) as stream:
         await stream.opened()

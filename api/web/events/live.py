@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import structlog
 
-from api.web.errors import TooManyReaders
+from api.web.errors import TooManyReaders, TooManyStreams
 from desk.access.actor import Actor
 from desk.database.errors import StorageUnavailable
 from desk.history.feed import POLL_SECONDS, Changes, Tail
@@ -22,6 +22,8 @@ from desk.history.model import Change
 BUFFER = 1000
 """Changes buffered for a reader that does not read."""
 MOST_READERS = 1000
+MOST_OF_ONE = 50
+"""Streams that one log-in or token may have open in this process: one of them must not take the room of all."""
 RECHECK_SECONDS = 10.0
 """How often each reader's access is checked again. A reader that lost access gets nothing after the next check."""
 PAUSE_SECONDS = 0.01
@@ -38,17 +40,19 @@ class Ending(StrEnum):
     ACCESS_ENDED = "access_ended"
     STOPPING = "stopping"
     FAILED = "failed"
+    TOO_MANY = "too_many"
 
 
 @dataclass(eq=False)
 class EventReader:
     """One stream. The actor's scope limits what it sees; its trail records what it was sent.
 
-    `still` checks its access again; None disables the check.
+    `still` checks its access again; None disables the check. `credential`: the name of the log-in or token behind it.
     """
 
     actor: Actor
     still: Callable[[], Awaitable[bool]] | None = None
+    credential: str = ""
     follows: bool = False
     """Whether it has caught up and receives new changes."""
     changes: asyncio.Queue[Change] = field(default_factory=lambda: asyncio.Queue(BUFFER))
@@ -91,16 +95,23 @@ class Live:
         self._poll_seconds = poll_seconds
         self._recheck_seconds = recheck_seconds
         self.readers: set[EventReader] = set()
+        self.most_of_one = MOST_OF_ONE
         self._tasks: list[asyncio.Task[None]] = []
         self._opened: asyncio.Future[None] | None = None
         self._stopping = False
         self.position = 0
         """The id of the last change offered to the readers. Valid once opened."""
 
-    async def open(self) -> None:
-        """Prepare for another reader. Raises TooManyReaders, also while stopping, and StorageUnavailable."""
+    async def open(self, credential: str = "") -> None:
+        """Prepare for another reader.
+
+        Raises TooManyStreams when the credential has all it may have, TooManyReaders, also while stopping, and
+        StorageUnavailable.
+        """
         if self._stopping or len(self.readers) >= MOST_READERS:
             raise TooManyReaders
+        if credential and self._of_one(credential) >= self.most_of_one:
+            raise TooManyStreams
         if self._opened is None:
             opened = self._opened = asyncio.get_running_loop().create_future()
             opened.add_done_callback(_retrieve_exception)
@@ -115,6 +126,8 @@ class Live:
     def reading(self, reader: EventReader) -> Iterator[None]:
         """Inside the block `reader` is offered every change after `position`, once it follows, and can be ended."""
         self.readers.add(reader)
+        if reader.credential and self._of_one(reader.credential) > self.most_of_one:
+            reader.end(Ending.TOO_MANY)  # many were opened at the same moment
         if self._stopping:
             reader.end(Ending.STOPPING)
         try:
@@ -134,6 +147,9 @@ class Live:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+    def _of_one(self, credential: str) -> int:
+        return sum(reader.credential == credential for reader in self.readers)
 
     def _end_all(self, ending: Ending) -> None:
         for reader in self.readers:

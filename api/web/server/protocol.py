@@ -1,12 +1,14 @@
 """Limits of the server itself: the number of connections, the size of a request head, and how long one may take.
 
-uvicorn limits none of these with httptools. Bodies are limited by api/web/middleware/requests.py, responses by the
-socket's own timeout.
+uvicorn limits none of these with httptools. Where there is no room for another connection, the oldest of a stranger is
+closed: one that has not sent credentials, and is not being answered. Bodies are limited by
+api/web/middleware/requests.py, responses by the socket's own timeout.
 """
 
 import asyncio
+from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,6 +22,9 @@ REQUEST_SECONDS = 20.0
 MAX_WAITING = 8
 """Requests a client may pipeline on one connection before the first gets its response."""
 
+CREDENTIALS = frozenset({b"authorization", b"cookie"})
+"""Headers of clients who have logged in. Whether they are valid is not known here."""
+
 log = structlog.get_logger("api.connections")
 
 
@@ -30,6 +35,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     max_connections = 2000
+    strangers: ClassVar[dict["BoundedProtocol", None]] = {}
+    """Connections without credentials so far, the oldest first."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,13 +47,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
+        if len(self.connections) > self.max_connections and not self._make_room():
             self._refuse(503, "Too many connections.")
             return
+        self.strangers[self] = None
         self._within(REQUEST_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._no_limit()
+        self.strangers.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,6 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)
+        if name.lower() in CREDENTIALS:
+            self.strangers.pop(self, None)
         if len(self.headers) < MAX_HEADERS:
             super().on_header(name, value)
         else:
@@ -96,6 +107,29 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
+
+    def _make_room(self) -> bool:
+        """Close the oldest connection of a stranger. False if there is none."""
+        victim = next(self._idle_strangers(), None)
+        if victim is not None:
+            victim.drop()
+        return victim is not None
+
+    def _idle_strangers(self) -> Iterator["BoundedProtocol"]:
+        return (each for each in self.strangers if not each.is_answered)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a whole request of the client is being answered."""
+        return self._limit is None and self.cycle is not None and not self.cycle.response_complete
+
+    def drop(self) -> None:
+        """Close the connection to make room for another."""
+        self.strangers.pop(self, None)
+        self._no_limit()
+        self._refused = True
+        log.info("connection dropped to make room")
+        self.transport.abort()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -128,7 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded(max_connections: int) -> type[BoundedProtocol]:
     """Return the protocol of a server that holds at most `max_connections` at once."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"max_connections": max_connections})
+    return type("BoundedProtocol", (BoundedProtocol,), {"max_connections": max_connections, "strangers": {}})
 
 
 def _bare_response(status: int, reason: str) -> bytes:
