@@ -6,18 +6,18 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs bench chaos fire up down clean venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs bench chaos fire up down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
 
-test: venv tree images identity-provider ## every test
+test: dev-venv tree images identity-provider ## every test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-unit: venv ## the tests of single parts: under 90 s on two cores, with no server and no container
+unit: dev-venv ## the tests of single parts: under 90 s on two cores, with no server and no container
 	$(BIN)/pytest -n $(PROCESSES) tests/unit
 
-check: venv ## style, types, layers, plain English, lengths and class names, the operators' files, and known weaknesses of what we depend on
+check: dev-venv ## style, types, layers, plain English, lengths and class names, the operators' files, and known weaknesses of what we depend on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,10 +37,10 @@ bench: bench-venv tree images ## calls compared with a plain dialplan, the queue
 	$(BIN)/python -m tests.bench.live
 	$(BIN)/python -m tests.bench.answer_to_confirmation
 
-chaos: venv tree ## calls while things die, freeze and fill up; ARGUMENTS="--seed 17 --kinds ARI" replays a part
+chaos: dev-venv tree ## calls while things die, freeze and fill up; ARGUMENTS="--seed 17 --kinds ARI" replays a part
 	$(BIN)/python -m tests.chaos $(ARGUMENTS)
 
-fire: venv ## a hundred thousand claims while the claiming processes are killed
+fire: dev-venv ## a hundred thousand claims while the claiming processes are killed
 	$(BIN)/python -m tests.chaos.claims_under_fire --callbacks 100000
 
 up: venv ## the production shape in containers
@@ -49,10 +49,13 @@ up: venv ## the production shape in containers
 down: venv
 	$(BIN)/python -m ops.commands.compose down
 
-venv:
+venv: ## .venv with what the service needs, and no test tools
 	@$(PYTHON) -m ops.machine.venv
 
-bench-venv: venv
+dev-venv: ## .venv with the tools for tests and checks too
+	@$(PYTHON) -m ops.machine.venv dev
+
+bench-venv: dev-venv
 	@$(PYTHON) -m ops.machine.venv bench
 
 images: venv

@@ -21,10 +21,26 @@ CIPHERS = ",".join(
 ENCRYPTED = "media_encryption=sdes\nmedia_encryption_optimistic=no\n"
 """Sound over SRTP, with keys sent inside TLS. Calls with plain RTP are refused (488)."""
 PLAIN = "media_encryption=no\n"
+REFUSED = "plain-sip-refused-use-tls"
+"""The endpoint of what arrives unencrypted from others than the trunk. Its name is the reason in Asterisk's log."""
+IN_CLEAR = f"""\
+[{REFUSED}]
+type=endpoint
+context=nowhere
+allow_subscribe=no
+[{REFUSED}]
+type=identify
+endpoint={REFUSED}
+match_header=Via: /SIP\\/2\\.0\\/UDP/
+"""
 
 
 def transports(settings: Settings, folder: Path) -> str:
-    """Return the transports, the templates for phones and trunk, and the trunk itself."""
+    """Return the transports, the templates for phones and trunk, how callers are identified, and the trunk itself.
+
+    With encrypted phones and an unencrypted trunk, the trunk is identified by its address and everything else in clear
+    is refused, also a registration with the right password. In the demo the trunk's address is that of the phones.
+    """
     phones, encrypted_trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
     if not encrypted_trunk:  # with full encryption there is no UDP
@@ -37,6 +53,11 @@ def transports(settings: Settings, folder: Path) -> str:
     parts.append(f"[phone-security](!)\n{ENCRYPTED if phones else PLAIN}")
     parts.append(f"[trunk-security](!)\n{ENCRYPTED if encrypted_trunk else PLAIN}{trunk.endpoint_options(settings)}")
     parts += trunk.sections(settings)
+    refuses = phones and not encrypted_trunk and not settings.demo
+    parts.append(
+        f"[identification](!)\nendpoint_identifier_order={'ip,header,username' if refuses else 'username,ip'}\n"
+    )
+    parts += [IN_CLEAR] if refuses else []
     return "\n".join(parts)
 
 

@@ -1,7 +1,8 @@
 """Create the virtual environment with Python 3.11 or newer, even where pip and ensurepip are missing.
 
-It uses only the standard library. `python3 -m ops.machine.venv` creates or updates `.venv`; with `bench` it adds the
-requirements of the benchmarks. pip uses the user's own settings, such as a hospital's package index.
+It uses only the standard library. `python3 -m ops.machine.venv` creates or updates `.venv` with what the service needs;
+with `dev` it adds the tools of developers and tests, and with `bench` also the requirements of the benchmarks. pip uses
+the user's own settings, such as a hospital's package index.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from ops.machine.tree import cache_folder
 
 VENV = ROOT / ".venv"
 RECIPE = b"2"  # increase it when .venv changes in other ways than by its requirements
-REQUIREMENTS = ROOT / "requirements-dev.txt"
+REQUIREMENTS = ROOT / "requirements.txt"
+DEV_REQUIREMENTS = ROOT / "requirements-dev.txt"
+"""Everything in requirements.txt, in the same versions, and more."""
 BENCH_REQUIREMENTS = ROOT / "requirements-bench.txt"
 COMMAND = """\
 #!{python}
@@ -36,25 +39,25 @@ sys.exit(app())
 """
 
 
-def ensure() -> None:
-    """Bring .venv up to date with requirements-dev.txt."""
+def ensure(requirements: Path = REQUIREMENTS) -> None:
+    """Bring .venv up to date with these requirements. One that has the developers' has the service's too."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the machine's own Python runs this
         sys.exit(f"innringing: Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     python = VENV / "bin" / "python"
     stamp = VENV / "innringing-requirements"
-    if python.exists() and _has(stamp, REQUIREMENTS):
+    if python.exists() and any(_has(stamp, each) for each in {requirements, DEV_REQUIREMENTS}):
         return
-    print(f"Creating {VENV.name} from {REQUIREMENTS.name} (a minute or two) …", flush=True)
+    print(f"Creating {VENV.name} from {requirements.name} (a minute or two) …", flush=True)
     if not python.exists():
         _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
-    _install(python, REQUIREMENTS)
+    _install(python, requirements)
     _install_checkout(python)
-    stamp.write_text(_recipe(REQUIREMENTS), encoding="ascii")
+    stamp.write_text(_recipe(requirements), encoding="ascii")
 
 
 def ensure_bench() -> None:
     """Add the requirements of requirements-bench.txt to .venv."""
-    ensure()
+    ensure(DEV_REQUIREMENTS)
     stamp = VENV / "innringing-requirements-bench"
     if _has(stamp, BENCH_REQUIREMENTS):
         return
@@ -133,6 +136,12 @@ def _run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        ensure_bench() if sys.argv[1:] == ["bench"] else ensure()
+        match sys.argv[1:]:
+            case ["bench"]:
+                ensure_bench()
+            case ["dev"]:
+                ensure(DEV_REQUIREMENTS)
+            case _:
+                ensure()
     except AptError as error:
         sys.exit(f"innringing: {error}")

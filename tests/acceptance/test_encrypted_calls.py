@@ -1,6 +1,7 @@
 """Calls over TLS and SRTP, through the trunk and from a phone; unencrypted calls are refused."""
 
 import asyncio
+import base64
 import socket
 import ssl
 from collections.abc import Iterator
@@ -8,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from ops.machine import asterisk
+from ops.machine.sip_security import REFUSED
 from ops.softphone.errors import NoSipResponse, SipRefusal
 from ops.softphone.phone import Phone
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import System, run, running_system
 from tests.support.phone.callers import Caller
 from tests.support.ports import free_port
 from tests.support.synthetic import synthetic_identity
 
 CALLER = "+4768050777"
+KEY, OTHER_KEY = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 ENOUGH = 30.0
 
 
@@ -109,6 +114,24 @@ async def test_plain_rtp_is_refused_and_plain_sip_gets_no_answer(encrypted: Syst
     async with Phone("127.0.0.1", encrypted.settings.sip.port) as phone:
         with pytest.raises(NoSipResponse):
             await phone.ring("1000", caller=CALLER, patience=ENOUGH)
+
+
+async def test_plain_phone_is_refused_at_registration_and_the_log_says_why(
+    prompts: None, certificate: Certificate, tmp_path: Path
+) -> None:
+    """With encrypted phones and an unencrypted trunk, the UDP port is the trunk's alone."""
+    given = {"environment": "production", "identity_key": KEY, "index_key": OTHER_KEY, "ari_password": "not-the-demos"}
+    with asterisk.start(machine_settings(tmp_path, **settings("phones", certificate), **given)) as running:
+        phone: dict[str, object] = {"user": "switchboard", "password": running.instance.passwords["switchboard"]}
+        sip = running.settings.sip
+        async with Phone("127.0.0.1", sip.port, **phone) as plain:  # type: ignore[arg-type]
+            for attempt in (plain.register(), plain.ring("1000", patience=ENOUGH)):
+                with pytest.raises(SipRefusal):
+                    await attempt
+        async with Phone("127.0.0.1", sip.tls_port, tls=trusting(certificate), **phone) as encrypted:  # type: ignore[arg-type]
+            await encrypted.register()
+        complaints = "\n".join(running.instance.complaints())
+    assert f"Endpoint '{REFUSED}' (127.0.0.1" in complaints
 
 
 async def test_untrusted_server_is_refused(encrypted: System, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ EXT, SIP, MODULES, HTTP = "extensions.conf", "pjsip.conf", "modules.conf", "http
 FIRST = "exten => 1000,1,Set(DEPARTMENT=kirurgi)"
 DIAL = "Dial(PJSIP/demo-phone,30,ri)"
 MATCH = ";[trunk]\n;type=identify\n;endpoint=trunk\n;match=192.0.2.10"
+AGENT, ORDER = "user_agent=Innringing", "\nendpoint_identifier_order="
 IDENTIFY = "[trunk]\ntype=identify\nendpoint=trunk\nmatch="
 
 IN_EXTENSIONS = [
@@ -132,10 +133,8 @@ IN_SIP = [
     Mistake(SIP, "direct_media=no", "direct_media=nei", "nei", "direct_media=nei: write yes or no"),
     Mistake(SIP, "identify_by=ip", "identify_by=adress", "adress", "identify_by=adress is unknown"),
     Mistake(SIP, "identify_by=ip", "identify_by=", "identify_by=\n", "identify_by= has no value"),
-    Mistake(
-        SIP, "order=username,ip", "order=username", "order=username", "«ip» is missing: no call from the telephone"
-    ),
-    Mistake(SIP, "order=username,ip", "order=username,ip,anonymous", ",anonymous", "«anonymous» is unknown"),
+    Mistake(SIP, AGENT, AGENT + ORDER + "username", "order=username", "«ip» is missing: no call from the telephone"),
+    Mistake(SIP, AGENT, AGENT + ORDER + "username,ip,anonymous", ",anonymous", "«anonymous» is unknown"),
     Mistake(SIP, MATCH, IDENTIFY + "0.0.0.0/0", "0.0.0.0/0", "may call as the telephone company"),
     Mistake(SIP, MATCH, IDENTIFY + "10.0.0.0/8", "10.0.0.0/8", "16,777,216 addresses may call"),
     Mistake(SIP, MATCH, IDENTIFY + "192.0.2.300", "192.0.2.300", "this is no address"),

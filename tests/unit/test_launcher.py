@@ -1,12 +1,14 @@
 """The command `.venv/bin/innringing`, as ops/machine/venv.py writes it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from ops.machine.venv import COMMAND
+from desk.paths import ROOT
+from ops.machine.venv import COMMAND, REQUIREMENTS
 
 LOADING = """\
 import os, sys, time
@@ -51,3 +53,16 @@ def test_interrupt_after_loading_reaches_the_program(tmp_path: Path) -> None:
     with launched(tmp_path, LOADED) as child:
         _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (7, "")
+
+
+def test_server_gets_no_test_tools() -> None:
+    prerequisites = dict(re.findall(r"(?m)^([a-z-]+):([^#\n]*)", (ROOT / "Makefile").read_text("utf-8")))
+    assert {name: prerequisites[name].split() for name in ("run", "up", "down")} == {
+        "run": ["venv"],
+        "up": ["venv"],
+        "down": ["venv"],
+    }
+    for name in ("test", "unit", "check", "chaos", "fire"):
+        assert prerequisites[name].split()[0] == "dev-venv", name
+    named = set(re.findall(r"(?m)^([a-z0-9-]+)==", REQUIREMENTS.read_text("utf-8")))
+    assert len(named) > 30 and not named & {"pytest", "mypy", "ruff", "hypothesis", "schemathesis", "pre-commit"}

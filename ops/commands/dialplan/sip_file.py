@@ -10,7 +10,7 @@ from ops.commands.dialplan import sip_objects
 from ops.commands.dialplan.config_file import ConfigFile, Section, Setting, effective
 from ops.commands.dialplan.words import SipKind, nearest, words
 
-GENERATED_TEMPLATES = ("phone-security", "trunk-security")
+GENERATED_TEMPLATES = ("identification", "phone-security", "trunk-security")
 """Templates that Asterisk's start writes to local/pjsip.conf."""
 GENERATED = (
     ("transport-udp", "transport"),
