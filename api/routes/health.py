@@ -44,12 +44,12 @@ async def _components(services: Services) -> dict[str, Component]:
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "clock": clock,
         "trunk_budget": await check_trunk(services.dials),
-        "departments": services.files.departments(),
+        "departments": await asyncio.to_thread(services.files.departments),
         "prompts": await asyncio.to_thread(services.files.prompts),
         "sms": await services.sender.check(),
     }
     if services.single_sign_on is not None:
-        found["groups"] = services.single_sign_on.groups()
+        found["groups"] = await services.single_sign_on.groups()
     return found
 
 

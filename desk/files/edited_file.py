@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,10 @@ class EditedFile(Generic[T, E]):
     """The content of a file as it is now. The file is checked at most each second, and read when it has changed.
 
     A file with a mistake is refused as a whole: the mistake is logged and kept in `fault`, and the last valid content
-    is still used. Without any, there is none.
+    is still used. Without any, there is none. So it is with anything else that prevents reading it.
+
+    Where an event loop runs, the file is read in a thread: a slow disk or a large file delays no call. The content is
+    then the one from before until the thread has read it.
     """
 
     refused: ClassVar[str]
@@ -53,10 +57,12 @@ class EditedFile(Generic[T, E]):
         self._wall = wall
         self._content: T | None = None
         self._checked_at = seconds()
+        self._lock = threading.Lock()
+        self._reading: asyncio.Future[None] | None = None
         self.fault: E | None = None
         self._stamp = _stamp(file)
         try:
-            self._content = load(file)
+            self._content = self._loaded()
         except faults as fault:
             if self.required:
                 raise
@@ -72,15 +78,45 @@ class EditedFile(Generic[T, E]):
     def _current(self) -> T | None:
         if self._seconds() - self._checked_at >= EVERY_SECONDS:
             self._checked_at = self._seconds()
-            self._check()
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                self._check()
+            else:
+                self._reading = loop.run_in_executor(None, self._check)
         return self._content
 
+    async def settled(self) -> None:
+        """Check the file if it is time, and wait until it is read."""
+        self._current()
+        if self._reading is not None and not self._reading.done():
+            await asyncio.wait([self._reading])
+
+    def fault_on_disk(self) -> E | None:
+        """Return the fault of the file as it was checked last; wait for a check under way. Not for an event loop."""
+        with self._lock:
+            return self.fault
+
     def _check(self) -> None:
+        with self._lock:
+            self._check_alone()
+
+    def _loaded(self) -> T:
+        """Load the file. Raises only the fault of this kind of file, whatever prevents that."""
+        try:
+            return self._load(self._file)
+        except self._faults:
+            raise
+        except Exception as error:
+            log.error("An operators' file can't be read", file=str(self._file), error=type(error).__name__)
+            raise self._faults(self._file, None, f"it can't be read ({type(error).__name__})") from None
+
+    def _check_alone(self) -> None:
         stamp = _stamp(self._file)
         if stamp == self._stamp or (stamp and 0 <= self._wall() - stamp[0] / 1e9 < SETTLING):
             return
         try:
-            content = self._load(self._file)
+            content = self._loaded()
         except self._faults as fault:
             self._stamp, self.fault = stamp, fault
             log.error(self.refused, **_place(fault))

@@ -2,9 +2,11 @@
 
 import tomllib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 Path = tuple[str, ...]
+LONGEST: Final = 500
+"""Lines of one statement. After a longer one, lines are not known."""
 
 
 def key_lines(text: str) -> dict[Path, int]:
@@ -30,6 +32,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Yield each statement with its first line. A line that can't be parsed alone continues on the next."""
     statement, start = "", 1
     for number, line in enumerate(text.split("\n"), start=1):
+        if number - start > LONGEST and statement:
+            return  # parsing it again with each line would take minutes
         if not statement:
             start = number
         statement += line + "\n"

@@ -88,7 +88,7 @@ class Sender:
         """Return whether texts are sent. Never raises."""
         if self._texts is None:
             return Component(True, "off: INNRINGING_SMS_GATEWAY is not set")
-        self._texts()  # reads the file if it has changed
+        await self._texts.settled()
         if fault := self._texts.fault:
             place = "sms.toml" + (f":{fault.line}" if fault.line is not None else "")
             return Component(False, f"{place}: {fault.reason}; {self._meanwhile()}")

@@ -18,7 +18,9 @@ from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import load_departments
+from desk.files.errors import OperatorsFileError
 from desk.files.faults import FileFault, of_file, shown
+from desk.files.toml_files import read_text
 from desk.files.toml_lines import key_lines
 from desk.messages.errors import SmsTextsError
 from desk.messages.texts import load_sms_texts, naming_departments
@@ -194,7 +196,7 @@ def _sms(prompts_dir: Path, departments: Departments, root: Path) -> list[FileFa
 
 
 def _read(file: Path) -> str:
-    return file.read_text("utf-8-sig").replace("\r\n", "\n")
+    return read_text(file, OperatorsFileError)
 
 
 def _texts(

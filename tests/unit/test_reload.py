@@ -133,6 +133,7 @@ async def test_call_keeps_the_rules_it_started_with(file: Path, departments: Dep
     await asyncio.sleep(0)
     edit(file, "14:00", "13:00")
     time.now += 1
+    await departments.settled()
     assert departments().get("kirurgi").cutoff.hour == 13  # type: ignore[union-attr]  # for new callers
     edited.set()
     await running

@@ -123,9 +123,9 @@ class SingleSignOn(Service):
             await self._identities.forget(unit, self._issuer, subject)
         return await self._sessions.end_of_provider(unit, self._issuer, subject=subject, sid=sid)
 
-    def groups(self) -> Component:
+    async def groups(self) -> Component:
         """Whether the file of groups and roles on disk is the one in use."""
-        self._groups()  # reads the file if it has changed
+        await self._groups.settled()
         fault = self._groups.fault
         if fault is None:
             return Component(True, "in use as on disk")
