@@ -208,6 +208,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         lease_clock=shared,
         notices=notices,
         numbers=settings.limits.number_rate,
+        transfers=settings.limits.transfer_rate,
     )
     services = build_services(
         settings,
@@ -216,7 +217,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         callbacks=callbacks,
         agents=Agents(database=database, clock=clock),
         departments=departments,
-        fault=lambda: departments.fault,
+        fault=departments.fault_on_disk,
         metrics=metrics,
         clock=clock,
         shared=shared,

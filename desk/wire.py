@@ -59,7 +59,7 @@ def make_vault(settings: VaultSettings) -> Vault:
 def make_notices(settings: SmsSettings, vault: Vault, texts: SmsTextsFile | None = None) -> Notices:
     """Build what writes to patients. Share `texts` with other users of the file."""
     texts = texts or sms_texts(settings)
-    return Notices(vault=vault, texts=texts or (lambda: None))
+    return Notices(vault=vault, texts=texts or (lambda: None), rate=settings.text_rate)
 
 
 def sms_texts(settings: SmsSettings) -> SmsTextsFile | None:

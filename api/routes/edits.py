@@ -25,11 +25,13 @@ from api.web.audit_rules import audited
 from api.web.errors import VersionNeeded
 from api.web.problems import Fields, Statuses
 from desk.access.actor import Actor
+from desk.access.errors import NotByEmergencyAccess
 from desk.audit.actions import AuditAction
 from desk.callbacks.errors import IdentityNotTaken
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
-from desk.inquiries.errors import AlreadyOpenThere, VersionConflict
+from desk.inquiries.errors import VersionConflict
+from desk.limits.errors import TooManyTransfers
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
@@ -38,8 +40,9 @@ from desk.promises.errors import PromiseNotPossible
 router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 
 STATUSES: Final[Statuses] = {
-    AlreadyOpenThere: 409,
+    NotByEmergencyAccess: 403,
     VersionConflict: 412,
+    TooManyTransfers: 429,
     IdentityNotTaken: 422,
     PromiseNotPossible: 422,
     InvalidIdentity: 422,
@@ -136,14 +139,25 @@ async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMat
     "/{id:uuid}/transfer",
     operation_id="transferCallback",
     response_model=TransferredCallback,
-    responses=problems(NOT_FOUND, CONFLICT),
+    responses=problems(
+        NOT_FOUND,
+        CONFLICT,
+        (403, "Only an emergency access opens the callback's department to you. Its own people transfer."),
+        (429, "The daily limit of transfers is reached, or too many requests were sent. Wait for Retry-After."),
+    ),
 )
 @audited(AuditAction.TRANSFER)
 async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Idempotent) -> Response:
     """Transfer an open callback to another department, yours or not. Both departments' histories show it.
 
-    `promise_kept` says whether the promise that the caller heard still stands; a promise in the past never does.
+    `promise_kept` says whether the promise that the caller heard still stands; a promise in the past never does. If the
+    same person waits there already, the two become one, and the earlier promise holds.
     """
+    try:
+        await access.services.callbacks.edits.count_transfer(access.actor, id)
+    except TooManyTransfers:
+        access.services.metrics.count_limited("transfers")
+        raise
 
     async def work(by: Actor | Unit) -> Answer:
         sent = await access.services.callbacks.edits.transfer(
@@ -154,7 +168,7 @@ async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Ide
             fence=body.fence,
             note=body.note,
         )
-        out = TransferredCallback.of(sent.callback, promise_kept=sent.promise_kept)
+        out = TransferredCallback.of(sent.callback, promise_kept=sent.promise_kept, merged=sent.merged)
         return answered(out, version=sent.callback.version, of=sent.sent_from)
 
     return await once(work)

@@ -47,7 +47,7 @@ class AuditRowOut(BaseModel):
             role=row.role,
             action=row.action,
             department=row.department,
-            callbacks=[each.callback_id for each in row.seen],
+            callbacks=list(dict.fromkeys(each.callback_id for each in row.seen)),
             again=row.again or 0,
             named_until=row.named_until,
             patient_named=row.patient_index is not None,

@@ -86,6 +86,10 @@ class CallbackOut(BaseModel):
     )
     promise: PromiseOut
     attempts: list[AttemptOut]
+    others_on_phone: int = Field(
+        description="How many other callbacks to this number were open in the department when this one came. A family "
+        "may share a phone; from 2 on, check who it is before you call."
+    )
     call_count: int = Field(description="How many times the patient has called while this was open.")
     language: str
     created_at: datetime
@@ -115,6 +119,7 @@ class CallbackOut(BaseModel):
             identity_doubtful=callback.identity_doubtful,
             promise=PromiseOut(from_=callback.promise.from_, by=callback.promise.by, spoken=callback.promise_spoken),
             attempts=[AttemptOut.of(attempt) for attempt in callback.attempts],
+            others_on_phone=callback.others_on_phone,
             call_count=callback.call_count,
             language=callback.language,
             created_at=callback.created_at,

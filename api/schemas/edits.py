@@ -25,6 +25,10 @@ class BookedCallback(CallbackOut):
 
 class TransferredCallback(CallbackOut):
     promise_kept: bool = Field(description="False when `promise` is new; the patient has not been notified of it.")
+    merged: bool = Field(
+        description="The same person waited in your other department already: this callback was closed as a duplicate. "
+        "Always false for a department that is not yours."
+    )
 
 
 class PromisedCallback(CallbackOut):

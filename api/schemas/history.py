@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from desk.history.model import HistoryRow
 from desk.inquiries.model import Status
@@ -17,6 +17,7 @@ class HistoryRowOut(BaseModel):
     from_status: Status | None
     to_status: Status | None
     details: dict[str, str | int | bool | None]
+    note: str | None = Field(description="Older lines of the callback's note, which had become too long.")
 
     @classmethod
     def of(cls, row: HistoryRow) -> Self:
@@ -28,6 +29,7 @@ class HistoryRowOut(BaseModel):
             from_status=Status(row.from_status) if row.from_status else None,
             to_status=Status(row.to_status) if row.to_status else None,
             details=dict(row.details),
+            note=row.note,
         )
 
 

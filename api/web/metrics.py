@@ -90,7 +90,7 @@ class Metrics:
         self._claims.labels(department).inc(claimed)
 
     def count_limited(self, limit: str) -> None:
-        """Count a refused request. `limit` is credential, address or numbers."""
+        """Count a refused request. `limit` is credential, address, numbers or transfers."""
         self._limited.labels(limit).inc()
 
     def set_callbacks(self, counts: Mapping[tuple[str, str], int]) -> None:

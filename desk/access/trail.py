@@ -17,6 +17,8 @@ class Trail:
         """Whole identity numbers, in clear; the audit seals them."""
         self.borrowed: set[str] = set()
         """Departments that only an emergency access opened, and that were read or changed."""
+        self.moved: dict[str, str] = {}
+        """Callbacks that were moved to another department, each with the department it left."""
 
     def saw(self, *callback_ids: str) -> None:
         """Record that these callbacks were shown or changed, or that someone asked for them."""
@@ -30,11 +32,16 @@ class Trail:
         """Record that these departments were read or changed by emergency access."""
         self.borrowed.update(departments)
 
+    def moved_from(self, department: str, callback_id: str) -> None:
+        """Record that this callback has left that department, which is to see that too."""
+        self.moved[callback_id] = department
+
     def add(self, other: "Trail") -> None:
         """Record everything that `other` holds: a unit of work has been committed."""
         self.callbacks |= other.callbacks
         self.numbers |= other.numbers
         self.borrowed |= other.borrowed
+        self.moved |= other.moved
 
     def take(self) -> tuple[set[str], set[str]]:
         """Return the callbacks and numbers recorded since the last call, and start again without them."""
@@ -53,6 +60,9 @@ class _NoTrail(Trail):
         pass
 
     def used_emergency_access(self, departments: Collection[str]) -> None:
+        pass
+
+    def moved_from(self, department: str, callback_id: str) -> None:
         pass
 
     def add(self, other: Trail) -> None:

@@ -9,7 +9,7 @@ but a callback that a row of the same person, session and list named shortly bef
 
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -53,7 +53,8 @@ class AuditEntry:
     `why`: a code or reference, never text about a patient. `source`: the client's address, or `cli:` and the operating
     system's user. `status` and `problem`: of the answer. `session`: the id of the session or token, no secret.
     `through`: the last of the expired rows, which may be deleted from now on. `listed`: `callbacks` are what a list
-    showed, so those named shortly before need only be counted.
+    showed, so those named shortly before need only be counted. `moved`: callbacks that have left a department, which
+    is named as well as the one they are in now.
     """
 
     who: str | None
@@ -72,6 +73,7 @@ class AuditEntry:
     session: str | None = None
     through: Anchor | None = None
     listed: bool = False
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 class Audit(Service):
@@ -153,6 +155,7 @@ class Audit(Service):
         made = list[AuditRow]()
         for entry in entries:
             seen = {about[id] for id in entry.callbacks if id in about}
+            seen |= {replace(each, department=left) for each in seen if (left := entry.moved.get(each.callback_id))}
             view = self._view(entry)
             lately = named.setdefault(view, set()) if view is not None else None
             made.append(self._row(entry, seq + 1, unit.now, seen, lately, before))
@@ -208,7 +211,7 @@ class Audit(Service):
             hash=b"",
             again=len(seen) - len(new) or None,
             named_until=now + self._fold if named is not None and new else None,
-            seen=tuple(sorted(new, key=lambda each: each.callback_id)),
+            seen=tuple(sorted(new, key=lambda each: (each.callback_id, each.department))),
         )
         return chained(row, before, self._keys[self._key_version])
 

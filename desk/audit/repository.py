@@ -267,8 +267,9 @@ async def _with_seen(
     query = select(audit_callbacks).where(*shown, audit_callbacks.c.seq.between(min(numbers), max(numbers)))
     if len(numbers) < max(numbers) - min(numbers) + 1:
         query = query.where(one_of(unit, audit_callbacks.c.seq, numbers))
+    ordered = (audit_callbacks.c.seq, audit_callbacks.c.callback_id, audit_callbacks.c.department)
     seen: dict[int, list[AuditSubject]] = {}
-    for each in await unit.connection.execute(query.order_by(audit_callbacks.c.seq, audit_callbacks.c.callback_id)):
+    for each in await unit.connection.execute(query.order_by(*ordered)):
         seen.setdefault(each.seq, []).append(
             AuditSubject(each.callback_id, each.department, _bytes(each.patient_index))
         )

@@ -1,35 +1,58 @@
 """What agents do to callbacks besides calling: book one, change it, transfer it, promise a new time."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
+
+from desk.access.actor import Actor
+from desk.access.errors import NotByEmergencyAccess
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
 from desk.callbacks.errors import IdentityNotTaken
 from desk.callbacks.model import Callback, RegistrationResult
 from desk.callbacks.service import CallbackService
+from desk.clock import Clock
+from desk.database.engine import Database
 from desk.database.unit_of_work import Unit, unit_of_work
+from desk.departments.departments import Departments
+from desk.history import repository as history
+from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
 from desk.inquiries import transitions as inquiries
 from desk.inquiries.availability import next_promise, promise_at
 from desk.inquiries.errors import IllegalMove, VersionConflict
 from desk.inquiries.model import Priority, Status
 from desk.inquiries.repository import RANK
+from desk.limits import agent_limit
+from desk.limits.agent_limit import Limited
+from desk.limits.errors import TooManyTransfers
+from desk.limits.rate import Rate
+from desk.messages.notices import Notices
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.promises.model import PromiseReason
+from desk.vault.vault import Vault
 
 SWITCHBOARD = "switchboard"
+TRANSFERS_REACHED = "transfer_limit_reached"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A callback in its new department. `promise_kept` is false if the caller was promised another time before."""
+    """A callback in its new department. `promise_kept` is false if the caller was promised another time before.
+
+    `merged`: the same person waited there already, so this callback was closed as a duplicate. It is false, and the
+    callback shown as waiting, where the sender has no access: who waits there is not theirs to know.
+    """
 
     callback: Callback
     promise_kept: bool
+    merged: bool
     sent_from: str
 
 
@@ -42,7 +65,20 @@ class NewPromise:
 
 
 class CallbackEdits(CallbackService):
-    """Changes to callbacks by agents."""
+    """Changes to callbacks by agents. `transfers`: how many callbacks one agent may transfer."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        departments: Callable[[], Departments],
+        vault: Vault,
+        clock: Clock,
+        notices: Notices | None = None,
+        transfers: Rate = agent_limit.TRANSFERS,
+    ) -> None:
+        super().__init__(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+        self._transfers = transfers
 
     @unit_of_work
     async def book(
@@ -134,15 +170,36 @@ class CallbackEdits(CallbackService):
         The scope bounds where the callback is now: an agent there may transfer it anywhere, even out of their own
         sight. The promise is kept if `keep_promise` is set, the promise is still ahead, and the new department calls
         back then; else the new department's rules make a new one. A claimed callback needs its `fence`.
-        Raises CallbackNotFound, DepartmentNotFound, AlreadyOpenThere, IllegalMove (closed, or there already),
+        Raises CallbackNotFound, DepartmentNotFound, NotByEmergencyAccess, IllegalMove (closed, or there already),
         ClaimLost, AlreadyClaimed.
         """
         rules = self._departments().get(department)
         callback = await self._open(unit, id, fence)
+        if callback.department in unit.scope.borrowed:
+            raise NotByEmergencyAccess
         transferred, kept = await transitions.transfer(
             unit, rules, callback, self._vault, keep_promise=keep_promise, note=note
         )
-        return Transfer(transferred, kept, sent_from=callback.department)
+        merged = transferred.status is Status.CLOSED
+        if merged and not unit.scope.covers(department):
+            transferred, merged = replace(transferred, status=Status.WAITING, closed_reason=None), False
+        return Transfer(transferred, kept, merged, sent_from=callback.department)
+
+    async def count_transfer(self, by: Actor, id: CallbackId) -> None:
+        """Count a transfer before it is tried. Raises CallbackNotFound, TooManyTransfers."""
+        if wait := await self._count_transfer(by, id):  # committed all the same: the department is notified
+            raise TooManyTransfers(wait)
+
+    @unit_of_work
+    async def _count_transfer(self, unit: Unit, id: CallbackId) -> int:
+        """As `count_transfer`; returns the seconds until one more is allowed, 0 if it is now."""
+        callback = await rows.get(unit, id)
+        wait = await agent_limit.count(unit, Limited.TRANSFERS, self._transfers)
+        if wait and await agent_limit.must_notify(unit, Limited.TRANSFERS, self._transfers):
+            await history.add(unit, [HistoryEntry(None, callback.department, TRANSFERS_REACHED)])
+            name = unit.actor.name
+            log.warning("An agent has reached the limit of transfers", agent=name, department=callback.department)
+        return wait
 
     @unit_of_work
     async def promise_again(

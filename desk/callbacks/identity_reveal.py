@@ -26,7 +26,8 @@ from desk.history import repository as history
 from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
 from desk.inquiries.repository import PATIENT_NUMBER
-from desk.limits import identity_limit
+from desk.limits import agent_limit
+from desk.limits.agent_limit import Limited
 from desk.limits.errors import TooManyNumbers
 from desk.limits.rate import Rate
 from desk.numbers.identity_number import IdentityKind, IdentityNumber
@@ -41,7 +42,7 @@ log = structlog.get_logger(__name__)
 class IdentityReveal(Service):
     """Shows whole identity numbers to agents."""
 
-    def __init__(self, *, database: Database, vault: Vault, clock: Clock, rate: Rate = identity_limit.HOURLY) -> None:
+    def __init__(self, *, database: Database, vault: Vault, clock: Clock, rate: Rate = agent_limit.NUMBERS) -> None:
         """`rate`: how many identity numbers one agent may be shown."""
         super().__init__(database=database, clock=clock)
         self._vault = vault
@@ -89,7 +90,7 @@ class IdentityReveal(Service):
         """Open what is sealed in that column and row, within the limit, and add `event` to the history."""
         if found is None:
             return None
-        if wait := await identity_limit.count_reveal(unit, self._rate):
+        if wait := await agent_limit.count(unit, Limited.NUMBERS, self._rate):
             await self._notify(unit, event.department)
             return wait
         await history.add(unit, [event])
@@ -100,7 +101,7 @@ class IdentityReveal(Service):
 
     async def _notify(self, unit: Unit, department: str) -> None:
         """Notify the department, unless one was notified of this agent within the hour."""
-        if not await identity_limit.must_notify(unit, self._rate):
+        if not await agent_limit.must_notify(unit, Limited.NUMBERS, self._rate):
             return
         await history.add(unit, [HistoryEntry(None, department, REACHED)])
         log.warning("An agent has reached the limit of identity numbers", agent=unit.actor.name, department=department)

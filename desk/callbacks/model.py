@@ -88,7 +88,8 @@ class Callback(Inquiry):
 
     Attempts before `attempts_from` no longer count. `sms` is the state of the newest text to the patient; a change of
     it does not change the `version`. `identity_doubtful`: an agent asks who it is, because the keys could have meant
-    another person.
+    another person. `others_on_phone`: how many other callbacks to the same number were open in the department
+    when this one was added.
     """
 
     id: CallbackId
@@ -99,6 +100,7 @@ class Callback(Inquiry):
     call_count: int
     sms: SmsState | None = None
     has_recording: bool = False
+    others_on_phone: int = 0
     added_phone: str | None = field(default=None, repr=False)
     identity_doubtful: bool = False
 

@@ -83,8 +83,20 @@ async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, a
         "identity_doubtful": callback.identity_doubtful,
         "call_count": callback.call_count,
         "attempts_from": callback.attempts_from,
+        "others_on_phone": callback.others_on_phone,
     }
     await unit.connection.execute(insert(callbacks).values(**own))
+
+
+async def open_on_phone(unit: Unit, department: str, phone: PhoneNumber) -> int:
+    """Count the open callbacks to that number in the department."""
+    query = (
+        select(func.count())
+        .select_from(inquiries_table.join(callbacks, c.id == inquiries.c.id))
+        .where(is_department(unit, inquiries.c.department, department), inquiries.c.status != Status.CLOSED.value)
+        .where(c.phone == phone.e164, c.phone != "")
+    )
+    return int((await unit.connection.execute(query)).scalar_one())
 
 
 async def find_open(
@@ -185,6 +197,7 @@ def _read(inquiry: Inquiry, row: Any, tried: Sequence[Attempt]) -> Callback:
         "call_count": row.call_count,
         "sms": SmsState(row.sms) if row.sms else None,
         "has_recording": row.has_recording,
+        "others_on_phone": row.others_on_phone,
     }
     return Callback(**(vars(inquiry) | own))
 

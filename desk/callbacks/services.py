@@ -17,7 +17,7 @@ from desk.clock import Clock
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.inquiries.claiming import LEASE, Claiming
-from desk.limits.identity_limit import HOURLY
+from desk.limits.agent_limit import NUMBERS, TRANSFERS
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices
 from desk.promises.closures import Closures
@@ -48,9 +48,11 @@ def callback_services(
     lease_clock: Clock | None = None,
     notices: Notices | None = None,
     lease: timedelta = LEASE,
-    numbers: Rate = HOURLY,
+    numbers: Rate = NUMBERS,
+    transfers: Rate = TRANSFERS,
 ) -> CallbackServices:
-    """Build the services. `numbers`: how many identity numbers one agent may be shown.
+    """Build the services. `numbers`: how many identity numbers one agent may be shown; `transfers`: how many callbacks
+    one agent may transfer.
 
     `lease_clock`: the clock that claims are counted by, if it is another: all machines share it.
     """
@@ -71,7 +73,14 @@ def callback_services(
         ),
         claiming=Claiming(database=database, departments=departments, clock=leases, channel=CHANNEL, lease=lease),
         outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=leases),
-        edits=CallbackEdits(database=database, departments=departments, vault=vault, clock=leases, notices=notices),
+        edits=CallbackEdits(
+            database=database,
+            departments=departments,
+            vault=vault,
+            clock=leases,
+            notices=notices,
+            transfers=transfers,
+        ),
         lists=CallbackLists(database=database, clock=clock),
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
         closures=Closures(database=database, departments=departments, clock=clock),

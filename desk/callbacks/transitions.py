@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from desk.access.actor import Actor
+from desk.access.permissions import EVERYTHING
+from desk.access.trail import NO_TRAIL
 from desk.callbacks import repository as rows
 from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, Callback, new_callback, subject_key
 from desk.database.unit_of_work import Unit
@@ -48,6 +51,7 @@ async def add_callback(
         patient_index=vault.index(patient.value) if patient else None,
         priority=priority,
         note=note,
+        others_on_phone=await rows.open_on_phone(unit, rules.slug, phone),
     )
     sealed = vault.seal(patient.value, PATIENT_NUMBER, callback.id) if patient else None
     await rows.add(unit, callback, patient_number=sealed, another=another)
@@ -106,11 +110,42 @@ async def transfer(
 ) -> tuple[Callback, bool]:
     """Transfer an open callback to another department, with its attempts counted from the start.
 
-    Returns it, and whether its promise was kept. Raises AlreadyOpenThere, IllegalMove (it is there already).
+    If the same person waits there, that callback takes over what this one says, and this one arrives closed as a
+    duplicate. Returns it, and whether its promise was kept. Raises IllegalMove (it is there already).
     """
-    keys = await indexes(unit, vault, callback) or [subject_key(None, callback.phone)]
-    transferred, kept = await inquiries.transfer(unit, rules, callback, keys=keys, keep_promise=keep_promise, note=note)
-    return await rows.change_own(unit, transferred, attempts_from=unit.now), kept
+    receiver = unit.acting_as(Actor(unit.actor.name, EVERYTHING, NO_TRAIL))  # the sender is shown nothing of it
+    there = None
+    if callback.department != rules.slug:
+        there = await rows.find_open(receiver, rules.slug, await indexes(unit, vault, callback), callback.phone)
+    offer, kept = await inquiries.transfer_offer(unit, rules, callback, keep_promise=keep_promise)
+    sent = await inquiries.transfer(unit, rules, callback, offer, kept=kept, note=note, merged=there is not None)
+    if there is not None:
+        await merge(receiver, rules, there, sent, offer, sent_from=callback.department)
+    return await rows.change_own(unit, sent, attempts_from=unit.now), kept
+
+
+async def merge(
+    unit: Unit, rules: Department, callback: Callback, duplicate: Callback, offer: PromiseOffer, *, sent_from: str
+) -> Callback:
+    """Add to a waiting callback what was transferred about the same person. The earlier of the two promises holds.
+
+    Its phone number stays; another one is added as a number that was given from another phone.
+    """
+    own: dict[str, Any] = {"call_count": callback.call_count + duplicate.call_count}
+    if duplicate.phone != callback.phone:
+        own["added_phone"] = duplicate.phone.e164
+    changes: dict[str, Any] = {"note": joined(callback.note, duplicate.note), "not_before": None}
+    to = None
+    if callback.status is Status.UNREACHABLE:
+        to = Status.WAITING
+        own["attempts_from"] = unit.now
+    if to is not None or offer.promise.by < callback.promise.by:
+        changes |= await renew_promise(unit, rules, callback, PromiseReason.TRANSFERRED, offer)
+    if duplicate.priority is Priority.URGENT:
+        changes["priority"] = RANK[Priority.URGENT]
+    callback = await rows.change_own(unit, callback, **own)
+    details: Details = {"from": sent_from, "other_phone": "added_phone" in own}
+    return await transition(unit, callback, "merged", to=to, details=details, **changes)
 
 
 async def rang_again(

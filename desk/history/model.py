@@ -12,7 +12,10 @@ Details = Mapping[str, str | int | bool | None]
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """An event to add to the history. Without an `inquiry_id` it concerns the whole department."""
+    """An event to add to the history. Without an `inquiry_id` it concerns the whole department.
+
+    `note`: what an agent wrote earlier, and no longer fits where notes are shown. It is deleted with the person's data.
+    """
 
     inquiry_id: InquiryId | None
     department: str
@@ -20,6 +23,7 @@ class HistoryEntry:
     from_status: str | None = None
     to_status: str | None = None
     details: Details = field(default_factory=dict)
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class HistoryRow:
     from_status: str | None
     to_status: str | None
     details: Details
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
             "from_status": entry.from_status,
             "to_status": entry.to_status,
             "details": dict(entry.details),
+            "note": entry.note,
         }
         for entry in entries
     ]
@@ -60,4 +61,5 @@ def _row(row: Any) -> HistoryRow:
         from_status=row.from_status,
         to_status=row.to_status,
         details=row.details,
+        note=row.note,
     )

@@ -21,12 +21,6 @@ class AlreadyClaimed(DeskError):
     id = "already-claimed"
 
 
-class AlreadyOpenThere(DeskError):
-    """The same person already has an open callback in that department. Close one of the two."""
-
-    id = "already-open-there"
-
-
 class VersionConflict(DeskError):
     """The callback has changed since you read it."""
 

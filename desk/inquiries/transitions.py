@@ -4,7 +4,8 @@ Each transition writes one history row. A channel's own values are carried along
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
@@ -12,13 +13,17 @@ from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry
 from desk.inquiries import repository as rows
 from desk.inquiries.availability import next_promise, taken_over
-from desk.inquiries.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import LONGEST_LEASE, ClosedReason, Inquiry, Priority, Status, next_status
 from desk.inquiries.repository import RANK
 from desk.promises.model import PromiseOffer, PromiseReason
 from desk.promises.rules import due, spoken_text
 
 T = TypeVar("T", bound=Inquiry)
+
+LONGEST_NOTE: Final = 4000
+"""Characters of an inquiry's note. Lists show it whole, so it must not grow with each booking."""
+OLDER_NOTES: Final = "(Eldre notater står i historikken.)"
 
 
 async def transition(
@@ -30,8 +35,14 @@ async def transition(
     details: Details | None = None,
     **changes: Any,
 ) -> T:
-    """Change a locked inquiry, and its status if `to` is set, and write one history row. Raises IllegalMove."""
+    """Change a locked inquiry, and its status if `to` is set, and write one history row. Raises IllegalMove.
+
+    Of a note that has become too long, the oldest lines move to that row.
+    """
     was = inquiry.status
+    older = None
+    if changes.get("note"):
+        changes["note"], older = shortened(changes["note"])
     if to is not None:
         changes["status"] = next_status(was, to).value
         if was is Status.CLAIMED:
@@ -40,7 +51,7 @@ async def transition(
             changes |= {"closed_reason": None, "closed_at": None}
     changed = await rows.change(unit, inquiry, **changes)
     from_status = was if to else None
-    await record_event(unit, changed, event, from_status=from_status, to_status=to, details=details)
+    await record_event(unit, changed, event, from_status=from_status, to_status=to, details=details, note=older)
     return changed
 
 
@@ -52,9 +63,10 @@ async def record_event(
     from_status: Status | None = None,
     to_status: Status | None = None,
     details: Details | None = None,
+    note: str | None = None,
 ) -> None:
-    """Write one history row."""
-    entry = HistoryEntry(inquiry.id, inquiry.department, event, from_status, to_status, details or {})
+    """Write one history row. `note`: lines that have left the inquiry's note."""
+    entry = HistoryEntry(inquiry.id, inquiry.department, event, from_status, to_status, details or {}, note)
     await history.add(unit, [entry])
 
 
@@ -94,35 +106,46 @@ async def reopen(unit: Unit, rules: Department, inquiry: T, *, cut_off: bool = F
 
 
 async def transfer(
-    unit: Unit, rules: Department, inquiry: T, *, keys: Sequence[bytes], keep_promise: bool, note: str | None
-) -> tuple[T, bool]:
-    """Transfer an open inquiry to another department, where it waits. `keys`: its subject keys.
+    unit: Unit,
+    rules: Department,
+    inquiry: T,
+    offer: PromiseOffer,
+    *,
+    kept: bool,
+    note: str | None,
+    merged: bool = False,
+) -> T:
+    """Transfer an open inquiry to another department, where it waits. `kept`: the offer is the promise it has.
 
-    Returns it, and whether its promise was kept. Raises AlreadyOpenThere, IllegalMove (it is there already).
+    `merged`: the same person waits there already, so it is closed there as a duplicate.
+    Raises IllegalMove (it is there already).
     """
     if inquiry.department == rules.slug:
         raise IllegalMove("it is in that department already")
-    if await rows.find_open(unit.as_system(), inquiry.kind, rules.slug, keys):
-        raise AlreadyOpenThere
-    if keep_promise:
-        offer, kept = await taken_over(unit, rules, inquiry.promise, excluding=inquiry.id)
-    else:
-        offer, kept = await next_promise(unit, rules), False
     promise = "kept" if kept else "recomputed"
+    unit.trail.moved_from(inquiry.department, inquiry.id)
     await record_event(unit, inquiry, "transferred_out", details={"to": rules.slug, "promise": promise})
     changes = await renew_promise(unit, rules, inquiry, PromiseReason.TRANSFERRED, offer)
     changes |= {"department": rules.slug, "note": joined(inquiry.note, note)}
     if not kept:
         changes["not_before"] = None
-    transferred = await transition(
-        unit,
-        inquiry,
-        "transferred_in",
-        to=Status.WAITING if inquiry.status is not Status.WAITING else None,
-        details={"from": inquiry.department, "promise": promise},
-        **changes,
-    )
-    return transferred, kept
+    details: Details = {"from": inquiry.department, "promise": promise}
+    if merged:  # it may not wait there for a moment: one person has one open inquiry in a department
+        await record_event(unit, replace(inquiry, department=rules.slug), "transferred_in", details=details)
+        changes |= {"closed_reason": ClosedReason.DUPLICATE.value, "closed_at": unit.now}
+        reason: Details = {"reason": ClosedReason.DUPLICATE.value}
+        return await transition(unit, inquiry, "closed", to=Status.CLOSED, details=reason, **changes)
+    to = Status.WAITING if inquiry.status is not Status.WAITING else None
+    return await transition(unit, inquiry, "transferred_in", to=to, details=details, **changes)
+
+
+async def transfer_offer(
+    unit: Unit, rules: Department, inquiry: Inquiry, *, keep_promise: bool
+) -> tuple[PromiseOffer, bool]:
+    """Offer the promise that the inquiry gets in another department. Returns it, and whether it is the one it has."""
+    if keep_promise:
+        return await taken_over(unit, rules, inquiry.promise, excluding=inquiry.id)
+    return await next_promise(unit, rules), False
 
 
 async def expire(unit: Unit, inquiry: T) -> T:
@@ -188,6 +211,16 @@ async def changeable(unit: Unit, inquiry: T, fence: int | None) -> T:
 def joined(note: str | None, more: str | None) -> str | None:
     """Join two notes, one below the other: what someone wrote is never overwritten."""
     return "\n".join(part for part in (note, more) if part) or None
+
+
+def shortened(note: str) -> tuple[str, str | None]:
+    """Return the newest lines of a note, and the older ones that no longer fit; None if all do."""
+    if len(note) <= LONGEST_NOTE:
+        return note, None
+    note = note.removeprefix(f"{OLDER_NOTES}\n")
+    cut = len(note) - (LONGEST_NOTE - len(OLDER_NOTES) - 1)
+    line = note.find("\n", cut - 1) + 1 or cut
+    return f"{OLDER_NOTES}\n{note[line:]}", note[:line].rstrip("\n")
 
 
 async def renewed(unit: Unit, rules: Department, inquiry: Inquiry, reason: PromiseReason) -> dict[str, Any]:

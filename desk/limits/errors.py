@@ -25,6 +25,17 @@ class TooManyNumbers(DeskError):
         self.retry_after = retry_after
 
 
+class TooManyTransfers(DeskError):
+    """You have reached the limit of transfers by one person in a day. The department has been notified."""
+
+    id = "too-many-transfers"
+
+    def __init__(self, retry_after: int) -> None:
+        """`retry_after`: seconds until one more is allowed."""
+        super().__init__()
+        self.retry_after = retry_after
+
+
 class DialCapReached(DeskError):
     """No more calls today: the limit for this number or this agent is reached."""
 

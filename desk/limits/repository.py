@@ -1,7 +1,7 @@
 """The counts behind the limits, in the database.
 
 Failed log-ins are counted by lane, under HMACs that reveal neither names nor addresses. Identity numbers shown are
-counted by agent.
+counted by agent, and so are transfers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from desk.database.engine import Conflict
 from desk.database.unit_of_work import Unit
 from desk.limits.backoff import LaneCount
-from desk.schema.tables import identity_reveals, login_tries, request_buckets
+from desk.schema.tables import login_tries, request_buckets, shares
 
 t = login_tries.c
-r = identity_reveals.c
+s = shares.c
 b = request_buckets.c
 
 
@@ -60,23 +60,32 @@ async def delete_old(unit: Unit, *, before: datetime) -> None:
 
 
 @dataclass(frozen=True)
-class Reveals:
-    """An agent's bucket of identity numbers, and when a department was notified that it was empty."""
+class Share:
+    """A bucket of something limited, and when a department was notified that it was empty."""
 
     full_at: datetime
     notified_at: datetime | None
 
 
-async def locked_reveals(unit: Unit) -> Reveals:
-    """Lock the acting agent's bucket until this unit of work ends. A new one is full."""
-    await _add_missing(unit, identity_reveals, [{"agent": unit.actor.name, "full_at": unit.now}])
-    query = select(r.full_at, r.notified_at).where(r.agent == unit.actor.name).with_for_update()
-    return Reveals(*(await unit.connection.execute(query)).one())
+async def locked_share(unit: Unit, what: str, who: str) -> Share:
+    """Lock the bucket of an agent or phone until this unit of work ends. A new one is full."""
+    await _add_missing(unit, shares, [{"who": who, "what": what, "full_at": unit.now}])
+    query = select(s.full_at, s.notified_at).where(s.who == who, s.what == what).with_for_update()
+    row = (await unit.connection.execute(query)).one_or_none()
+    if row is None:  # deleted between the two statements
+        raise Conflict
+    return Share(*row)
 
 
-async def set_reveals(unit: Unit, **values: datetime) -> None:
-    """Store `full_at` or `notified_at` of the acting agent's locked bucket."""
-    await unit.connection.execute(update(identity_reveals).where(r.agent == unit.actor.name).values(**values))
+async def set_share(unit: Unit, what: str, who: str, **values: datetime) -> None:
+    """Store `full_at` or `notified_at` of a locked bucket."""
+    await unit.connection.execute(update(shares).where(s.who == who, s.what == what).values(**values))
+
+
+async def delete_full_shares(unit: Unit, whats: Sequence[str]) -> None:
+    """Delete the buckets of these kinds that are full again: they say nothing more."""
+    full = (s.what.in_(whats), s.full_at < unit.now)
+    await unit.connection.execute(delete(shares).where(*full))
 
 
 async def locked_buckets(unit: Unit, keys: Sequence[str]) -> dict[str, datetime]:

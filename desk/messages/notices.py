@@ -10,6 +10,8 @@ from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
 from desk.history import repository as history
 from desk.history.model import HistoryEntry
+from desk.limits import phone_limit
+from desk.limits.rate import Rate
 from desk.messages import repository as outbox
 from desk.messages.model import Recipient, SmsKind, SmsState
 from desk.messages.repository import SmsRow
@@ -24,9 +26,11 @@ class Notices:
     Each method returns the state of the patient's newest text, or None if it wrote and changed none.
     """
 
-    def __init__(self, *, vault: Vault, texts: Callable[[], SmsTexts | None]) -> None:
+    def __init__(self, *, vault: Vault, texts: Callable[[], SmsTexts | None], rate: Rate = phone_limit.TEXTS) -> None:
+        """`rate`: how many texts of one kind that callers cause go to one number."""
         self._vault = vault
         self._texts = texts
+        self._rate = rate
 
     def reaches(self, rules: Department, phone: PhoneNumber) -> bool:
         """Whether a text can be sent to that number."""
@@ -67,11 +71,23 @@ class Notices:
         texts = self._texts()
         if texts is None or not self.reaches(rules, to.phone):
             return None
+        if not await self._may_write(unit, to.phone, kind):
+            details = {"kind": kind.value}
+            await history.add(
+                unit.as_system(), [HistoryEntry(to.inquiry_id, rules.slug, "sms_withheld", details=details)]
+            )
+            return None
         text = texts.text(kind, rules, to.promise, to.language)
         id = await outbox.add(unit, to.inquiry_id, kind)
         await outbox.fill(unit, id, text=self._vault.seal(text, outbox.TEXT, id))
         await self._address(unit, id, to.phone)
         return SmsState.QUEUED
+
+    async def _may_write(self, unit: Unit, phone: PhoneNumber, kind: SmsKind) -> bool:
+        """Whether the number may get one more: anyone can key another person's number, or ring from it."""
+        if kind is SmsKind.NEW_PROMISE:  # an agent's doing
+            return True
+        return await phone_limit.count_text(unit, self._vault, phone, kind.value, self._rate)
 
     async def _address(self, unit: Unit, id: int, phone: PhoneNumber) -> None:
         await outbox.fill(unit, id, phone=self._vault.seal(phone.e164, outbox.PHONE, id))

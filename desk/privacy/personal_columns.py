@@ -17,7 +17,7 @@ from desk.inquiries.model import Status
 from desk.inquiries.repository import kept
 from desk.numbers.phone_number import PhoneNumber
 from desk.recordings import repository as recordings
-from desk.schema.tables import answers, attempts, callbacks, calls, dials, inquiries, outbox
+from desk.schema.tables import answers, attempts, callbacks, calls, dials, history, inquiries, outbox
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,7 @@ PERSONAL: Final[tuple[PersonalColumns, ...]] = (
     ),
     PersonalColumns(callbacks.c.id, {"phone": "", "phone_mobile": False, "added_phone": None}),
     PersonalColumns(attempts.c.callback_id, {"note": None}),
+    PersonalColumns(history.c.inquiry_id, {"note": None}),
     PersonalColumns(
         calls.c.callback_id,
         {
@@ -112,7 +113,10 @@ async def forget(unit: Unit, ids: Sequence[CallbackId]) -> None:
             values |= {"forgotten_at": unit.now, "version": c.version + 1}
         elif personal.of is calls.c.callback_id:
             values["forgotten_at"] = unit.now
-        await unit.connection.execute(update(personal.of.table).where(personal.of.in_(ids)).values(**values))
+        those = update(personal.of.table).where(personal.of.in_(ids))
+        if personal.of is history.c.inquiry_id:
+            those = those.where(history.c.note.is_not(None))  # hardly any of many rows
+        await unit.connection.execute(those.values(**values))
 
 
 async def forget_incomplete_calls(unit: Unit, before: datetime, limit: int) -> int:

@@ -152,10 +152,12 @@ request_buckets = Table(  # what all processes together have spent of a log-in's
     Column("full_at", Instant, nullable=False),
 )
 
-identity_reveals = Table(  # the share of identity numbers each agent may still be shown
-    "identity_reveals",
+shares = Table(  # how much is left of what is limited by agent or by phone
+    "shares",
     metadata,
-    Column("agent", String(128), primary_key=True),
+    Column("who", String(128), primary_key=True),  # an agent's name, or an HMAC of a phone number
+    Column("what", String(16), primary_key=True),
     Column("full_at", Instant, nullable=False),
     Column("notified_at", Instant),  # when a department was notified that the share was used up
+    Index(None, "full_at"),
 )

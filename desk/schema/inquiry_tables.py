@@ -143,6 +143,7 @@ history = Table(
     Column("to_status", String(16)),
     Column("details", JSON, nullable=False),
     Column("version", Integer),  # the inquiry's, at that moment
+    Column("note", Text),  # older lines of the inquiry's note, which no longer fit there
     Index(None, "inquiry_id", "id"),
     Index(None, "department", "id"),
     sqlite_autoincrement=True,

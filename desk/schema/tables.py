@@ -35,12 +35,12 @@ from desk.schema.access_tables import agents as agents
 from desk.schema.access_tables import devices as devices
 from desk.schema.access_tables import emergency_access as emergency_access
 from desk.schema.access_tables import grants as grants
-from desk.schema.access_tables import identity_reveals as identity_reveals
 from desk.schema.access_tables import login_tries as login_tries
 from desk.schema.access_tables import recovery_codes as recovery_codes
 from desk.schema.access_tables import request_buckets as request_buckets
 from desk.schema.access_tables import second_factors as second_factors
 from desk.schema.access_tables import sessions as sessions
+from desk.schema.access_tables import shares as shares
 from desk.schema.access_tables import tokens as tokens
 from desk.schema.audit_tables import audit as audit
 from desk.schema.audit_tables import audit_callbacks as audit_callbacks
@@ -70,6 +70,7 @@ callbacks = Table(
     Column("call_count", Integer, nullable=False),
     Column("attempts_from", Instant, nullable=False),  # earlier attempts belong to a round of tries that is over
     Column("sms", String(16)),  # the state of the newest text to the patient
+    Column("others_on_phone", Integer, nullable=False, server_default=text("0")),  # open when this one was added
     Column("has_recording", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_callbacks_phone", callbacks.c.phone, **where(text("phone <> ''")))  # empty: the person is forgotten

@@ -10,6 +10,7 @@ from desk.settings.group import Group
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class LimitSettings(Group):
@@ -28,6 +29,9 @@ class LimitSettings(Group):
     numbers_an_hour: Annotated[int, Field(ge=10)] = Field(
         300, description="Whole identity numbers an hour shown to one person."
     )
+    transfers_a_day: Annotated[int, Field(ge=1)] = Field(
+        300, description="Callbacks a day that one person may transfer to other departments."
+    )
 
     @property
     def request_rate(self) -> Rate:
@@ -43,3 +47,8 @@ class LimitSettings(Group):
     def number_rate(self) -> Rate:
         """The limit of one person."""
         return Rate(self.numbers_an_hour, HOUR)
+
+    @property
+    def transfer_rate(self) -> Rate:
+        """The limit of one person's transfers."""
+        return Rate(self.transfers_a_day, DAY)

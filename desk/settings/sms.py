@@ -1,14 +1,16 @@
 """SMS: which gateway sends the messages, and how it recognises us."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from desk.connections.tls import check_authority
 from desk.errors import SettingsError
+from desk.limits.rate import Rate
 from desk.settings.files import PromptsGroup, VarGroup
 from desk.settings.group import EnvironmentGroup, Secret, absolute, prefix
 
@@ -60,6 +62,13 @@ class SmsSettings(EnvironmentGroup, VarGroup, PromptsGroup):
     report_secret: Secret = Field(
         None, description="The secret the gateway sends with its reports: 16 characters or more."
     )
+    a_number_a_day: Annotated[int, Field(ge=1)] = Field(
+        3,
+        description=(
+            "Receipts that one number gets at once, and as many again spread over a day. As many texts "
+            "about an added number."
+        ),
+    )
     ca: Path | None = Field(
         None,
         description="The authority that issues the SMS gateway's certificate (PEM).",
@@ -69,6 +78,11 @@ class SmsSettings(EnvironmentGroup, VarGroup, PromptsGroup):
     def active_gateway(self) -> GatewayName:
         """The gateway in use."""
         return self.gateway or ("demo" if self.demo else "off")
+
+    @property
+    def text_rate(self) -> Rate:
+        """How many texts of one kind callers may cause to one number."""
+        return Rate(self.a_number_a_day, timedelta(days=1))
 
     @property
     def texts(self) -> Path:

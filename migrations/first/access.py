@@ -11,7 +11,7 @@ TABLES = (
     "external_identities",
     "login_tries",
     "request_buckets",
-    "identity_reveals",
+    "shares",
     "used_nonces",
     "devices",
     "emergency_access",
@@ -28,7 +28,7 @@ def upgrade() -> None:
     make_external_identities()
     make_login_tries()
     make_request_buckets()
-    make_identity_reveals()
+    make_shares()
     make_used_nonces()
     make_devices()
     make_emergency_access()
@@ -106,14 +106,16 @@ def make_request_buckets() -> None:
     )
 
 
-def make_identity_reveals() -> None:
+def make_shares() -> None:
     op.create_table(
-        "identity_reveals",
-        sa.Column("agent", sa.String(length=128), nullable=False),
+        "shares",
+        sa.Column("who", sa.String(length=128), nullable=False),
+        sa.Column("what", sa.String(length=16), nullable=False),
         sa.Column("full_at", INSTANT, nullable=False),
         sa.Column("notified_at", INSTANT, nullable=True),
-        sa.PrimaryKeyConstraint("agent", name=op.f("pk_identity_reveals")),
+        sa.PrimaryKeyConstraint("who", "what", name=op.f("pk_shares")),
     )
+    op.create_index(op.f("ix_shares_full_at"), "shares", ["full_at"], unique=False)
 
 
 def make_used_nonces() -> None:

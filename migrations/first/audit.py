@@ -77,7 +77,7 @@ def make_audit_callbacks() -> None:
         sa.Column("callback_id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("department", sa.String(length=64), nullable=False),
         sa.Column("patient_index", sa.LargeBinary(), nullable=True),
-        sa.PrimaryKeyConstraint("seq", "callback_id", name=op.f("pk_audit_callbacks")),
+        sa.PrimaryKeyConstraint("seq", "callback_id", "department", name=op.f("pk_audit_callbacks")),
     )
     op.create_index(op.f("ix_audit_callbacks_callback_id_seq"), "audit_callbacks", ["callback_id", "seq"], unique=False)
     op.create_index(

@@ -33,7 +33,10 @@ SQLITE_GUARDS = (
     "when exists (select 1 from {table} where {same}) begin {refuse} end",
 )
 REFUSE = "select raise(abort, 'the audit is only ever added to');"
-SAME = {"audit": "seq = new.seq", "audit_callbacks": "seq = new.seq and callback_id = new.callback_id"}
+SAME = {
+    "audit": "seq = new.seq",
+    "audit_callbacks": "seq = new.seq and callback_id = new.callback_id and department = new.department",
+}
 
 POSTGRESQL_HISTORY = f"""
 create function history_is_written() returns trigger language plpgsql as $$

@@ -29,7 +29,7 @@ from desk.callbacks.services import callback_services
 from desk.database.engine import Database
 from desk.departments.departments import Departments
 from desk.errors import DeskError
-from desk.inquiries.errors import AlreadyClaimed, AlreadyOpenThere, ClaimLost, IllegalMove
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.schema.tables import metadata, promises
 from desk.vault.vault import Vault
@@ -231,15 +231,18 @@ class CallbackLife(RuleBasedStateMachine):
         refusals = self.to_touch(life, agent)
         if not refusals and (life.status is Status.CLOSED or life.department == to):
             refusals = (IllegalMove,)
-        elif not refusals and self.open_of(life.person, to):
-            refusals = (AlreadyOpenThere,)
         before = self.loop.run(self.desk.lists.get(SYSTEM, id)).promise
         sent = self.do(self.edits.transfer(as_agent(agent), id, to, keep_promise=keep, fence=None), *refusals)
         if sent:
             can = before.by > self.clock.now() and not self.closed(to, max(before.from_, self.clock.now()))
             assert sent.promise_kept is (keep and can)
             assert (sent.callback.promise == before) or not sent.promise_kept
-            life.department, life.status, life.holder = to, Status.WAITING, None
+            there = self.open_of(life.person, to)
+            assert sent.merged is (there is not None)
+            life.department, life.holder = to, None
+            life.status = Status.CLOSED if there else Status.WAITING
+            if there and self.lives[there].status is Status.UNREACHABLE:
+                self.lives[there].status = Status.WAITING
 
     @precondition(lambda self: self.lives)
     @rule(which=st.integers(0), agent=AGENTS)

@@ -18,7 +18,7 @@ TABLES = {
     *("second_factors", "recovery_codes"),
     *(
         "devices",
-        "identity_reveals",
+        "shares",
         "login_tries",
         "request_buckets",
         "external_identities",

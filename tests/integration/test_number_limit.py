@@ -97,7 +97,7 @@ async def test_limit_holds_for_simultaneous_requests_and_other_processes(
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 10
     assert all(isinstance(answer, TooManyNumbers) for answer in answers if isinstance(answer, BaseException))
     async with world.database.read() as connection:
-        (found,) = (await connection.execute(select(tables.identity_reveals))).all()
+        (found,) = (await connection.execute(select(tables.shares))).all()
     assert (found.agent, found.full_at) == ("kari", world.clock.now() + timedelta(hours=1))
 
 

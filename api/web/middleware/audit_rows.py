@@ -68,10 +68,11 @@ class AuditRows:
         callbacks, numbers = self.trail.take()
         entry = replace(
             self._entry(rule.action, callbacks | self._callback_in_address(), status),
-            department=self._trace.department or self._department(),
+            department=self._trace.department or self._department(rule.action),
             why=self._trace.why,
             problem=self._trace.problem,
             listed=rule.listed,
+            moved=dict(self.trail.moved),
         )
         await self._audit.record_shown(entry, numbers)
 
@@ -118,17 +119,16 @@ class AuditRows:
         named = self.scope.get("path_params", {}).get("id")
         return set() if named is None else {str(named)}
 
-    def _department(self) -> str | None:
+    def _department(self, action: AuditAction) -> str | None:
         """The one department that the request names: in the path, the query or the body.
 
-        The body of a request about one callback names the department that it is sent to. The row of the callback
-        itself says where it is.
+        The row of a callback says where that callback is. Only a transfer names another department, in its body.
         """
         params = self.scope.get("path_params", {})
         if slug := params.get("slug"):
             return _slug(slug)
         named = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("department", [])
-        if named or "id" in params:
+        if named or ("id" in params and action is not AuditAction.TRANSFER):
             return _slug(named[0]) if len(named) == 1 else None
         return self.body.department
 

@@ -4,7 +4,7 @@ The counts are in this process' memory, where a request costs nothing. Those of 
 database: once a second a process adds what it has counted of each busy one, and reads what others have. So several
 processes together let through at most what they count within that second beyond the limit. Counts of addresses are not
 shared: they save each process the cost of refusals, and no secret can be guessed however many there are. The limit on
-identity numbers holds exactly (desk/limits/identity_limit.py).
+identity numbers holds exactly (desk/limits/agent_limit.py).
 
 A credential that has reached its limit is refused before the database is queried. A request without a valid one is
 refused anyway; there the limit saves the cost and an audit row for each. So agents are never locked out by others at

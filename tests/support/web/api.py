@@ -124,6 +124,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         clock=clock,
         lease=timedelta(minutes=15),
         numbers=given.limits.number_rate,
+        transfers=given.limits.transfer_rate,
         notices=make_notices(given.sms, vault),
     )
     services = build_services(
