@@ -49,7 +49,7 @@ from ivr.calls.lease import Lease
 from ivr.calls.recording_intake import RecordingIntake
 from ivr.calls.seat import Seat
 from ivr.database_start import DatabaseStart
-from ivr.dialogue.caller import request_callback
+from ivr.dialogue.caller import request_callback, too_many_callers
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
 from ivr.prompts.sets import in_use, lengths
@@ -163,6 +163,8 @@ def _build(
         sounds=partial(sounds_now, settings),
         lengths=partial(lengths_now, settings),
         lease=lease,
+        most_calls=settings.limits.calls_at_once,
+        crowded=partial(too_many_callers, callers=reception, clock=clock),
         conversation=partial(
             request_callback, callers=reception, numbers=settings.numbers, clock=clock, recorder=intake
         ),

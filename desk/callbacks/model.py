@@ -40,7 +40,7 @@ class WhyEnded(StrEnum):
 
     `NO_NUMBER`: there was no number we can call. `ANSWERED`: a recorded answer was enough. `URGENT`: the call was put
     through at once. `TROUBLE`: we failed, and the switchboard took the call. `LOST`: the phone door or Asterisk stopped
-    during the call, so no one knows how it ended.
+    during the call, so no one knows how it ended. `CROWDED`: more callers than the phone door serves at once.
     """
 
     HUNG_UP = "hung_up"
@@ -50,6 +50,7 @@ class WhyEnded(StrEnum):
     URGENT = "urgent"
     TROUBLE = "trouble"
     LOST = "lost"
+    CROWDED = "crowded"
 
 
 UNANSWERED = frozenset({AttemptOutcome.NO_ANSWER, AttemptOutcome.BUSY, AttemptOutcome.VOICEMAIL})

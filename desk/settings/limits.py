@@ -14,8 +14,15 @@ DAY = timedelta(days=1)
 
 
 class LimitSettings(Group):
-    """Limits of requests: they stop machines, and anyone with a stolen log-in, from asking without end."""
+    """Limits of calls and requests: they stop machines, and anyone with a stolen log-in, from asking without end."""
 
+    calls_at_once: Annotated[int, Field(ge=1, le=5000)] = Field(
+        300,
+        description=(
+            "Callers that one phone door serves at once. Above it a caller hears that many are calling, and goes to "
+            "the switchboard. 330 were served without loss on 2 cores (docs/benchmarks.md)."
+        ),
+    )
     requests_a_minute: Annotated[int, Field(ge=60)] = Field(
         1200,
         description=(

@@ -97,6 +97,7 @@ NO_LEASE: Final = _NoLease()
 @dataclass(slots=True, eq=False)
 class _ActiveCall:
     call: Call
+    crowded: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -115,11 +116,13 @@ class Controller:
         sounds: Callable[[], str] = lambda: SOUNDS,
         lengths: Callable[[], Mapping[str, float]] = dict,
         lease: ConnectionLease = NO_LEASE,
+        most_calls: int | None = None,
+        crowded: Conversation | None = None,
     ) -> None:
         """`held` freezes the departments for the task that enters it. `sounds` returns the prompt folder of a new call.
 
         `lengths` returns the seconds of its prompts, by language and key. Rules and prompts do not change during a
-        call.
+        call. A caller above `most_calls` has the `crowded` conversation.
         """
         self._ari = ari
         self._registration = registration
@@ -130,6 +133,8 @@ class Controller:
         self._sounds = sounds
         self._lengths = lengths
         self._lease = lease
+        self._most_calls = most_calls
+        self._crowded = crowded or conversation
         self._active: dict[str, _ActiveCall] = {}
         self._leaving: dict[str, float] = {}  # until when Asterisk may carry out a request that timed out
         self._tasks: asyncio.TaskGroup | None = None
@@ -226,7 +231,8 @@ class Controller:
             recovered=recovered,
             unanswered=unanswered,
         )
-        active = _ActiveCall(call)
+        full = self._most_calls is not None and len(self._active) >= self._most_calls
+        active = _ActiveCall(call, crowded=full and not (recovered or unanswered))
         self._active[start.channel_id] = active
         self._tasks.create_task(self._record_arrival(call))
         active.task = self._tasks.create_task(self._serve(active))
@@ -236,7 +242,7 @@ class Controller:
         call = active.call
         with bound_contextvars(channel_id=call.key.channel_id, department=call.department), self._held():
             try:
-                await self._converse(call)
+                await self._converse(call, self._crowded if active.crowded else self._conversation)
             except CallReleased:
                 log.info("Let go of a caller")
             except CallerHungUp:
@@ -256,9 +262,9 @@ class Controller:
                 if self._active.get(call.key.channel_id) is active:
                     del self._active[call.key.channel_id]
 
-    async def _converse(self, call: Call) -> None:
+    async def _converse(self, call: Call, conversation: Conversation) -> None:
         department = self._departments().get(call.department)
-        await self._conversation(call, self._registration, department)
+        await conversation(call, self._registration, department)
         await call.hangup()
 
     async def _to_switchboard(self, call: Call) -> None:

@@ -124,6 +124,20 @@ async def request_callback(
         await _urgent(context, emergency=request.emergency)
 
 
+async def too_many_callers(
+    call: Call,
+    registration: CallDesk,
+    department: Department,
+    *,
+    callers: RepeatCallerDesk,
+    clock: Clock = SYSTEM_CLOCK,
+) -> None:
+    """Say that too many call at the same time, and transfer the caller to the switchboard."""
+    call.interrupted_at = IncompleteStep.WELCOME
+    context = CallContext(call, department, registration, callers, clock)
+    await _switchboard(context, WhyEnded.CROWDED, Prompt.MANY_CALLERS)
+
+
 async def _receipt_again(context: CallContext, rules: _Rules) -> bool:
     """Resume a recovered call. A caller who is registered hears the receipt, after anything that still plays.
 

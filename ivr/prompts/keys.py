@@ -68,6 +68,7 @@ class Prompt(StrEnum):
     TO_URGENT_LINE = "to_urgent_line"
     STORAGE_DOWN = "storage_down"
     TO_SWITCHBOARD = "to_switchboard"
+    MANY_CALLERS = "many_callers"
     # after errors, played by the dialplan or the controller
     LINE_UNANSWERED = "line_unanswered"
     SWITCHBOARD_UNANSWERED = "switchboard_unanswered"

@@ -1,12 +1,13 @@
 """One task for each call: its outcome, whatever the caller, the conversation or Asterisk does."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from desk.callbacks.model import CallKey, IncompleteStep
+from desk.callbacks.model import CallKey, IncompleteStep, WhyEnded
 from desk.database.errors import StorageUnavailable
 from ivr.asterisk.errors import AriUnavailable, ChannelGone
 from ivr.asterisk.events import (
@@ -17,8 +18,11 @@ from ivr.asterisk.events import (
     StasisStart,
 )
 from ivr.calls.call import Call
+from ivr.dialogue.caller import too_many_callers
 from ivr.rehearsal.virtual_time import on_virtual_time
+from tests.support.fakes import FakeClock
 from tests.support.phone.controller import NUMBER, FakeAsterisk, running, start, wait_for_keys
+from tests.support.phone.dialogue import FakeDesk
 from tests.support.phone.phone_door import NotingDesk
 
 
@@ -234,3 +238,29 @@ async def test_call_is_recorded_when_it_arrives_and_not_only_when_it_ends() -> N
         ]
         assert [department for _, department, *_ in desk.incomplete] == ["finnes_ikke"]
         controller.route(ChannelDestroyed("1.1"))
+
+
+@on_virtual_time
+async def test_caller_above_the_limit_hears_so_goes_to_the_switchboard_and_leaves_a_trace() -> None:
+    asterisk = FakeAsterisk()
+    for id in ("1.5", "1.6"):
+        asterisk.present[id] = start(id)
+    crowded = partial(too_many_callers, callers=FakeDesk(FakeClock()))
+    async with running(wait_for_keys, asterisk, most_calls=2, crowded=crowded) as (controller, _, desk):
+        assert controller.calls == 2, "recovered callers are served"
+        controller.route(start("1.7"))
+        controller.route(start("1.8", "kirurgi", "nb", "allowed", "unanswered"))
+        await asyncio.sleep(10)
+        line = asterisk.lines["1.7"]
+        assert line.prompts == ["many_callers", "to_switchboard"]
+        assert line.left_to == ("switchboard", "s")
+        assert desk.incomplete == [(CallKey("asterisk-1", "1.7"), "kirurgi", NUMBER, IncompleteStep.WELCOME)]
+        assert desk.why == [WhyEnded.CROWDED]
+        assert controller.calls == 3, "a caller whom the switchboard did not answer is served"
+        for id in ("1.5", "1.6", "1.8"):
+            controller.route(ChannelDestroyed(id))
+        await asyncio.sleep(1)
+        controller.route(start("1.9"))
+        await asyncio.sleep(1)
+        assert asterisk.lines["1.9"].prompts == [], "there is room again"
+        controller.route(ChannelDestroyed("1.9"))

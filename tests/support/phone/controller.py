@@ -74,9 +74,10 @@ async def running(
     desk: Any = None,
     grace: float = 60.0,
     lengths: Mapping[str, float] | None = None,
+    **more: Any,
 ) -> AsyncIterator[tuple[Controller, FakeAsterisk, NotingDesk]]:
     asterisk, desk = asterisk or FakeAsterisk(), desk or NotingDesk()
-    controller = controller_of(asterisk, desk, conversation, grace, lengths)
+    controller = controller_of(asterisk, desk, conversation, grace, lengths, **more)
     stopping = asyncio.Event()
     serving = asyncio.create_task(controller.serve(stopping))
     await asyncio.sleep(1)

@@ -29,6 +29,7 @@ class NotingDesk:
     """Records incomplete calls, as `desk.callbacks.registration.Registration` would store them."""
 
     incomplete: list[tuple[CallKey, str, str | None, IncompleteStep]] = field(default_factory=list)
+    why: list[WhyEnded] = field(default_factory=list)
     failing: Exception | None = None
     arrived: list[tuple[CallKey, str, str | None]] = field(default_factory=list)
     not_lost: list[set[str]] = field(default_factory=list)
@@ -57,6 +58,7 @@ class NotingDesk:
         if self.failing:
             raise self.failing
         self.incomplete.append((call, department, phone.e164 if phone else None, step))
+        self.why.append(why)
 
 
 class FakeLease:
@@ -95,6 +97,7 @@ def controller_of(
     grace: float = 0.2,
     lengths: Mapping[str, float] | None = None,
     lease: FakeLease | None = None,
+    **more: Any,
 ) -> Controller:
     return Controller(
         ari=ari,
@@ -104,6 +107,7 @@ def controller_of(
         grace=grace,
         lengths=lambda: lengths or {},
         lease=lease or FakeLease(),
+        **more,
     )
 
 
