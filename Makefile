@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs bench chaos fire up down clean venv dev-venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs bench chaos fire up patch down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -45,6 +45,9 @@ fire: dev-venv ## a hundred thousand claims while the claiming processes are kil
 
 up: venv ## the production shape in containers
 	$(BIN)/python -m ops.commands.compose up
+
+patch: venv ## all images again, from today's packages; then make up
+	@$(BIN)/python -m ops.machine.patches
 
 down: venv
 	$(BIN)/python -m ops.commands.compose down

@@ -27,14 +27,17 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
 AUTHORITIES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
-def build() -> None:
-    """Build the image from this checkout. Wheels stay in the cache folder until requirements.txt changes."""
+def build(*options: str) -> None:
+    """Build the image from this checkout. Wheels stay in the cache folder until requirements.txt changes.
+
+    `options` are Docker's, for the stage with Python and the programs for sound.
+    """
     ensure_base("trixie")
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         shutil.copy(DOCKERFILE, context / "app.Dockerfile")
         shutil.copy(REQUIREMENTS, context)
-        _image(context, PYTHON, "--target=python")
+        _image(context, PYTHON, "--target=python", *options)
         shutil.copytree(_wheels(), context / "wheels")
         ignore = shutil.ignore_patterns(*LEFT_OUT)
         for name in SOURCE:

@@ -33,18 +33,22 @@ def ensure(name: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if built(name):
             return
-        recipe = _recipe(name)
         ensure_base(BASES[name])
-        print(f"Building the image {name} …", flush=True)
-        with tempfile.TemporaryDirectory() as context:
-            for file in FILES[name]:
-                source = HERE / file
-                (Path(context) / file).write_bytes(source.read_bytes())
-                (Path(context) / file).chmod(source.stat().st_mode)
-            engine.docker(
-                "build", "-q", "--network=host", "-t", name, f"--label=innringing.recipe={recipe}",
-                "-f", str(Path(context) / FILES[name][0]), context,
-            )  # fmt: skip
+        build(name)
+
+
+def build(name: str, *options: str) -> None:
+    """Build the image on the base that is there. `options` are Docker's."""
+    print(f"Building the image {name} …", flush=True)
+    with tempfile.TemporaryDirectory() as context:
+        for file in FILES[name]:
+            source = HERE / file
+            (Path(context) / file).write_bytes(source.read_bytes())
+            (Path(context) / file).chmod(source.stat().st_mode)
+        engine.docker(
+            "build", "-q", "--network=host", "-t", name, f"--label=innringing.recipe={_recipe(name)}", *options,
+            "-f", str(Path(context) / FILES[name][0]), context,
+        )  # fmt: skip
 
 
 def built(name: str) -> bool:
@@ -58,9 +62,13 @@ def _recipe(name: str) -> str:
 
 def ensure_base(suite: str) -> None:
     """Make sure that `debian:SUITE-slim` exists: pull it, or build it with mmdebstrap."""
+    if not engine.docker("images", "-q", f"debian:{suite}-slim"):
+        renew_base(suite)
+
+
+def renew_base(suite: str) -> None:
+    """Pull the newest `debian:SUITE-slim`, or build it from today's packages."""
     name = f"debian:{suite}-slim"
-    if engine.docker("images", "-q", name):
-        return
     try:
         pulled = subprocess.run(["docker", "pull", "-q", name], capture_output=True, check=False, timeout=PULL_LIMIT)
         if pulled.returncode == 0:
