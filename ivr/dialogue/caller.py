@@ -45,6 +45,8 @@ SYSTEM_CLOCK: Final = SystemClock()
 MOST_LANGUAGES: Final = 4
 """After this many changes the language keys are ignored, so that no call loops forever."""
 
+LOST_NUMBER: Final = 0.5
+"""Seconds in which a recovered caller's keys belong to the number that was lost. They would skip the question."""
 MOST_ASKED: Final = 3
 """How often a caller without a usable number is asked for one: without it there is no callback."""
 FIRST_OFFER: Final = Patience(first=2, between=2)
@@ -152,7 +154,7 @@ async def _receipt_again(context: CallContext, rules: _Rules) -> bool:
     if stored is None:
         await call.stop_orphans()
         await call.play(Prompt.RECOVERED)
-        call.forget_keys()  # the rest of a number whose first keys are lost: it would answer the question unheard
+        call.forget_keys(stray=LOST_NUMBER)
         return False
     if rules.recorder:
         await call.stop_recording(rules.recorder.name_of(stored.callback.id))

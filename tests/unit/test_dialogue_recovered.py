@@ -21,7 +21,8 @@ def recovered() -> World:
 @on_virtual_time
 async def test_recovered_caller_hears_one_sentence_and_then_the_question() -> None:
     world = recovered()
-    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.durations["ask_identity"] = 3.0
+    world.caller.answers("ask_identity", IDENTITY, after=1.0)
     await world.ring()
     assert world.prompts == ["recovered", "ask_identity", *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
@@ -30,9 +31,9 @@ async def test_recovered_caller_hears_one_sentence_and_then_the_question() -> No
 @on_virtual_time
 async def test_keys_of_a_number_that_was_lost_do_not_answer_the_question() -> None:
     world = recovered()
-    world.caller.durations["recovered"] = 1.5
-    world.caller.keys(IDENTITY[-3:], at=0.2, gap=0.4)
-    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.durations.update(recovered=1.5, ask_identity=3.0)
+    world.caller.keys(IDENTITY[-5:], at=0.2, gap=0.4)  # until 0.3 s after the sentence
+    world.caller.answers("ask_identity", IDENTITY, after=1.2)
     await world.ring()
     assert world.prompts == ["recovered", "ask_identity", *RECEIPT]
     assert world.stored == (IDENTITY, OWN_NUMBER)
