@@ -14,6 +14,7 @@ import httpx
 from desk.access.actor import SYSTEM
 from desk.clock_check.clock_check import ClockCheck
 from desk.connections.health import Component
+from desk.connections.standby import standby_answers
 from desk.connections.tls import client_context
 from desk.controllers.controllers import Controllers
 from desk.controllers.model import LEASE
@@ -23,6 +24,7 @@ from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.dials.dials import Dials
 from desk.settings.ari import AriSettings
+from desk.settings.standby import StandbySettings
 
 ASTERISK_SECONDS = 2.0
 DATABASE_SECONDS = 2.0
@@ -123,6 +125,13 @@ async def check_trunk(dials: Dials) -> Component:
     return (
         Component(False, f"{used}: no more calls to patients go out for now") if use.is_spent else Component(True, used)
     )
+
+
+async def check_standby(settings: StandbySettings) -> Component:
+    """Check that the standby answers, which talks with callers while the phone door cannot. Never raises."""
+    if await standby_answers(settings.host, settings.port):
+        return Component(True, "answers")
+    return Component(False, "does not answer: callers whom the phone door drops reach the switchboard")
 
 
 class OperatorsFiles:

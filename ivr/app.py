@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
-import uvloop
 
 from desk.access.actor import SYSTEM
 from desk.clock import SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
+from desk.connections.standby import standby_answers
 from desk.connections.tls import client_context
 from desk.controllers.controllers import Controllers
 from desk.controllers.model import Load
 from desk.database.engine import Database
-from desk.departments.demo import refuse_demo_departments
 from desk.departments.file import DepartmentsFile
-from desk.errors import DeskError
-from desk.logging.service import log_service
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
 from desk.spool.errors import SpoolUnavailable
@@ -41,9 +34,7 @@ from desk.wire import (
     open_database,
 )
 from ivr.asterisk.ari import Ari
-from ivr.asterisk.errors import IvrError
 from ivr.asterisk.recordings import AsteriskRecordings
-from ivr.calls.call import SOUNDS
 from ivr.calls.controller import Controller
 from ivr.calls.lease import Lease
 from ivr.calls.recording_intake import RecordingIntake
@@ -52,8 +43,8 @@ from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import request_callback, too_many_callers
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
-from ivr.prompts.sets import in_use, lengths
 from ivr.signs_of_life import serve_signs_of_life
+from ivr.start import drain_when_ready, lengths_now, run_door, sounds_now
 
 log = structlog.get_logger(__name__)
 
@@ -62,12 +53,7 @@ CHECK_FIRST: Final = 3.0  # seconds that the start waits for the database
 
 def main() -> None:
     """Serve calls until SIGTERM or SIGINT. Print a fatal error as one line and exit with code 1."""
-    try:
-        settings = Settings.load()
-        log_service(settings.secrets(), readable=settings.demo)
-        uvloop.run(serve(settings))
-    except* (DeskError, IvrError) as errors:
-        _fail(_first_line(errors))
+    run_door("ivr", serve)
 
 
 async def serve(settings: Settings) -> None:
@@ -76,8 +62,6 @@ async def serve(settings: Settings) -> None:
     Raises DeskError, AriRefused, TablesOutdated.
     """
     departments = DepartmentsFile(settings.files.departments)
-    if not settings.demo:
-        refuse_demo_departments(settings.files.departments)
     ari = Ari(
         base_url=settings.ari.url,
         user=settings.ari.user,
@@ -93,7 +77,7 @@ async def serve(settings: Settings) -> None:
         background = [
             asyncio.create_task(departments.watch()),
             asyncio.create_task(door.intake.serve()),
-            asyncio.create_task(_drain(door.start, door.drainer)),
+            asyncio.create_task(drain_when_ready(door.start, door.drainer)),
             asyncio.create_task(door.lease.serve()),
             asyncio.create_task(door.start.watch_clock()),
             asyncio.create_task(serve_signs_of_life()),
@@ -165,33 +149,13 @@ def _build(
         lease=lease,
         most_calls=settings.limits.calls_at_once,
         crowded=partial(too_many_callers, callers=reception, clock=clock),
+        has_other_door=partial(standby_answers, settings.standby.host, settings.standby.port),
         conversation=partial(
             request_callback, callers=reception, numbers=settings.numbers, clock=clock, recorder=intake
         ),
     )
     drainer = make_drainer(spool, callbacks)
     return PhoneDoor(start=start, controller=controller, dialler=dialler, intake=intake, drainer=drainer, lease=lease)
-
-
-def sounds_now(settings: Settings) -> str:
-    """Return the prompt folder for a new call: the set of the last build, which later builds do not change.
-
-    An Asterisk on another machine has its own copy of the prompts. We cannot see if it has this set, so we do not use
-    it there.
-    """
-    here = urlsplit(settings.ari.url).hostname in ("127.0.0.1", "::1", "localhost")
-    newest = in_use(settings.files.prompts) if here else None
-    return f"{SOUNDS}/{newest}" if newest else SOUNDS
-
-
-def lengths_now(settings: Settings) -> Mapping[str, float]:
-    """Return the seconds of each prompt that a new call hears."""
-    return _lengths_of(settings.files.prompts, in_use(settings.files.prompts))
-
-
-@lru_cache(maxsize=2)
-def _lengths_of(folder: Path, _set: str | None) -> Mapping[str, float]:
-    return lengths(folder)
 
 
 async def _serve_all(door: PhoneDoor, stopping: asyncio.Event) -> None:
@@ -205,24 +169,3 @@ async def _serve_all(door: PhoneDoor, stopping: asyncio.Event) -> None:
         dialling.add_done_callback(lambda _: no_more_dials.set())
         await stopping.wait()
         checking.cancel()
-
-
-async def _drain(start: DatabaseStart, drainer: Drainer) -> None:
-    await start.wait()
-    await drainer.serve()
-
-
-def _first_line(errors: BaseExceptionGroup[Exception]) -> str:
-    return " ".join(str(_first(errors)).split())
-
-
-def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _fail(reason: str) -> None:
-    print(f"innringing ivr: {reason}", file=sys.stderr)
-    raise SystemExit(1)

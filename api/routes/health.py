@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from api import telephony
-from api.readiness import check_clock, check_database, check_phone_door, check_trunk
+from api.readiness import check_clock, check_database, check_phone_door, check_standby, check_trunk
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
@@ -33,14 +33,18 @@ NEEDED: Final = ("database", "asterisk", *telephony.NAMES)
 
 async def _components(services: Services) -> dict[str, Component]:
     """Check everything that the service depends on."""
-    database, asterisk, clock = await asyncio.gather(
-        check_database(services.controllers), services.asterisk.check(), check_clock(services.clock_check)
+    database, asterisk, clock, standby = await asyncio.gather(
+        check_database(services.controllers),
+        services.asterisk.check(),
+        check_clock(services.clock_check),
+        check_standby(services.settings.standby),
     )
     asked = telephony.Telephony(services.asterisk.read)
     found = {
         "database": database,
         "asterisk": asterisk,
         "phone_door": await check_phone_door(services.controllers, services.lease_clock.now()),
+        "standby": standby,
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "clock": clock,
         "trunk_budget": await check_trunk(services.dials),
@@ -69,8 +73,8 @@ async def alive() -> LivenessOut:
 async def ready(services: Inside, response: Response) -> ReadinessOut:
     """Report whether a caller is served: 503 when the database, Asterisk, or what a call needs of it is missing.
 
-    A clock in doubt, mistakes in operators' files and trouble with SMS are reported too, but do not make the service
-    unready.
+    A missing standby, a clock in doubt, mistakes in operators' files and trouble with SMS are reported too, but do not
+    make the service unready.
     """
     components = await _components(services)
     answer = ReadinessOut(

@@ -22,6 +22,7 @@ from desk.settings.retention import AuditSettings, RetentionSettings
 from desk.settings.secret_files import DEMO_SECRETS, demo_secrets, secrets_in_files
 from desk.settings.sip import SipSettings
 from desk.settings.sms import SmsSettings
+from desk.settings.standby import StandbySettings
 from desk.settings.trunk import TrunkSettings
 from desk.settings.vault import VaultSettings
 
@@ -45,6 +46,7 @@ class Settings(BaseModel):
     retention: RetentionSettings
     audit: AuditSettings
     ari: AriSettings
+    standby: StandbySettings
     sip: SipSettings
     trunk: TrunkSettings
     dials: DialSettings

@@ -240,14 +240,14 @@ class Ari:
         """Send a request named as in ARI's API description, and return the JSON of the response, or None."""
         return (await self._send(resource, operation, **parameters)).json()
 
-    async def set_variable(self, channel_id: str, variable: str, value: str) -> None:
+    async def set_variable(self, channel_id: str, variable: str, value: str, *, waits: bool = False) -> None:
         """Set a channel variable or function. The request may wait for the channel, so it has connections of its own.
 
-        `value` travels in the URL: never a caller's number or digits.
+        `waits`: for up to a minute, behind a recording. `value` travels in the URL: never a caller's number or digits.
         """
         if self._http is None:
             raise AriUnavailable
-        await self._http.set_variable(channel_id, variable, value)
+        await self._http.set_variable(channel_id, variable, value, waits=waits)
 
     async def _send(self, resource: str, operation: str, /, **parameters: Any) -> Reply:
         if self._client is None:
@@ -297,8 +297,8 @@ class Ari:
 
     async def _greet(self, client: aioari.Client, http: Http, reconcile: Reconcile) -> None:
         await http.opened.wait()
+        self._client, self._http = client, http  # the first call may be here already
         await http.set_filter(WANTED)
-        self._client, self._http = client, http
         self.connected = True
         log.info("Connected to Asterisk", address=self._base_url)
         await reconcile()
@@ -343,6 +343,9 @@ class AriChannel:
             return False
         return True
 
+    def expect_keys(self, seconds: float) -> None:
+        """Do nothing: Asterisk reports keys at all times."""
+
     async def record(self, name: str, *, longest: int, silence: int) -> None:
         await self._ari.request(
             "channels",
@@ -370,8 +373,8 @@ class AriChannel:
     async def finish(self) -> None:
         await self._ari.request("channels", "continueInDialplan", channelId=self.id)
 
-    async def set_rescue(self, seconds: int) -> None:
-        await self._ari.set_variable(self.id, "TIMEOUT(absolute)", str(seconds))
+    async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
+        await self._ari.set_variable(self.id, "TIMEOUT(absolute)", str(seconds), waits=waits)
 
 
 async def _forever() -> NoReturn:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+HOLD: Final = "hold"
+"""The prompt that is silence: it keeps a playback going while keys are awaited."""
+HOLD_SECONDS: Final = 5.0
 
 
 class Channel(Protocol):
@@ -22,6 +26,9 @@ class Channel(Protocol):
         """Ask Asterisk whether the playback is still queued or playing."""
         ...
 
+    def expect_keys(self, seconds: float) -> None:
+        """Say that only keys are awaited for `seconds`, from the end of the prompts that play or are sent next."""
+
     async def record(self, name: str, *, longest: int, silence: int) -> None:
         """Start recording the caller. Ends after `longest` seconds, `silence` silent seconds, a key or a hang-up."""
 
@@ -36,8 +43,11 @@ class Channel(Protocol):
     async def finish(self) -> None:
         """Continue in the dialplan after the application, where it hangs up, once all that was sent has played."""
 
-    async def set_rescue(self, seconds: int) -> None:
-        """Let the dialplan take over the caller in `seconds`, unless this is called again before that."""
+    async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
+        """Let the dialplan take over the caller in `seconds`, unless this is called again before that.
+
+        Asterisk does it when nothing plays or records. `waits`: that may be a minute from now.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 POOL: Final = 32  # connections; Asterisk's `sessionlimit` is 100
 WAITING_POOL: Final = 24  # connections for requests that Asterisk answers only when the channel's thread is free
 WAITING_TIMEOUT: Final = 30.0  # seconds, longer than most playbacks
+RECORDING_POOL: Final = 16  # connections for requests behind a recording; 72 of Asterisk's 100 in all
+RECORDING_TIMEOUT: Final = 90.0  # seconds, longer than a recording
 KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
 BIGGEST_MESSAGE: Final = 64 << 20  # bytes; a bigger message closes the websocket, and we reconnect
 BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
@@ -80,6 +82,11 @@ class Http:
             headers={"Authorization": authorization},
             timeout=aiohttp.ClientTimeout(total=WAITING_TIMEOUT),
         )
+        self._recording = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=RECORDING_POOL, keepalive_timeout=KEEP_ALIVE, ssl=tls or True),
+            headers={"Authorization": authorization},
+            timeout=aiohttp.ClientTimeout(total=RECORDING_TIMEOUT),
+        )
         self.opened = asyncio.Event()
         self._events: Events | None = None
 
@@ -95,10 +102,11 @@ class Http:
             self._session.request(method, self._address(url), params=params, data=data, headers=headers)
         )
 
-    async def set_variable(self, channel_id: str, variable: str, value: str) -> None:
+    async def set_variable(self, channel_id: str, variable: str, value: str, *, waits: bool) -> None:
         """Set a variable of a channel; see `Ari.set_variable`."""
         address = f"{self._base_url}ari/channels/{quote(channel_id, safe='')}/variable"
-        await _reply(self._waiting.post(address, params={"variable": variable, "value": value}))
+        session = self._recording if waits else self._waiting
+        await _reply(session.post(address, params={"variable": variable, "value": value}))
 
     async def ws_connect(self, url: str, params: Mapping[str, str] | None = None) -> Events:
         try:
@@ -145,6 +153,7 @@ class Http:
     async def close(self) -> None:
         await self._session.close()
         await self._waiting.close()
+        await self._recording.close()
 
     def _address(self, url: str) -> str:
         """Replace the host in a URL from Asterisk's API description by the configured one, which is reachable."""

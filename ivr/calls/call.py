@@ -19,7 +19,8 @@ from ivr.asterisk.errors import AriError, AriTimeout, ChannelGone, NotInStasis
 from ivr.calls.errors import CallerHungUp as CallerHungUp
 from ivr.calls.errors import CallReleased, PromptFailed
 from ivr.calls.key_buffer import KeyBuffer
-from ivr.calls.playback import resolve, stop_recording
+from ivr.calls.live_recording import LiveRecording
+from ivr.calls.playback import stop_recording
 from ivr.calls.player import MOST_AT_ONCE, Player
 from ivr.calls.player import SOUNDS as SOUNDS
 from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
@@ -33,7 +34,6 @@ LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as
 LONGEST_SETTLE: Final = 1.6
 PACES: Final = 1.5  # how many of a caller's usual gaps between keys we wait for a surplus key
 MOST_KEYED: Final = 36  # keys in one answer, surplus keys included
-RECORDING_GRACE: Final = 5.0  # seconds to wait for the event that ends a recording, before we stop it ourselves
 
 
 class Call:
@@ -81,7 +81,7 @@ class Call:
         self._lengths = {} if lengths is None else lengths
         self._player = Player(channel, sounds=sounds, lengths=self._lengths, rescue=self._rescue)
         self._keys = KeyBuffer()
-        self._recording: tuple[str, asyncio.Future[str]] | None = None  # name, and how it ended: done, lost, gone
+        self._recording = LiveRecording(channel, rescue=self._rescue)
         self._gone = False
         self._released = False
         self._confirming = 0
@@ -218,20 +218,12 @@ class Call:
         """
         self._check()
         self.forget_keys()
-        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._recording = name, outcome
         try:
-            await self._command(self._rescue.cover(longest + RECORDING_GRACE))
-            await self._command(self._channel.record(name, longest=longest, silence=silence))
             with self._occupied():
-                done, _ = await asyncio.wait((outcome,), timeout=longest + RECORDING_GRACE)
-            if not done or outcome.result() == "lost":
-                await self.stop_recording(name)
+                await self._command(self._recording.make(name, longest=longest, silence=silence))
         except AriError as error:
             log.error("Could not record a caller", error=str(error))
             await self.stop_recording(name)  # it may have started anyway
-        finally:
-            self._recording = None
         self.forget_keys()
         self._check()
 
@@ -273,10 +265,22 @@ class Call:
         """Transfer the caller to the department's urgent line. This ends the conversation."""
         await self._leave("urgent-line", self.department)
 
+    async def pass_on(self) -> None:
+        """Send a caller whom this process has released to the next door, through the dialplan."""
+        if self._gone:
+            return
+        await self._player.stop_orphans()  # Asterisk releases no channel that it plays to or records
+        if self._recording.name:
+            await self.stop_recording(self._recording.name)
+        try:
+            await self._channel.leave("again", self.language)
+        except AriError as error:  # the dialplan's time limit sends them instead
+            log.warning("Could not pass a caller on", error=str(error))
+
     async def _leave(self, context: str, extension: str) -> None:
         self._check()
-        if self._recording:
-            await self.stop_recording(self._recording[0])  # Asterisk does not release a channel that it records
+        if self._recording.is_on:
+            await self.stop_recording(self._recording.name)  # Asterisk does not release a channel that it records
         try:
             await self._channel.leave(context, extension)
         except (ChannelGone, NotInStasis):
@@ -290,7 +294,7 @@ class Call:
     def keep_from_rescue(self) -> None:
         """Postpone the dialplan's rescue of this caller, unless a prompt or a recording has done so. Never blocks."""
         ours = self.attended and not (self._gone or self._released)
-        if ours and not self._player.is_playing and self._recording is None:
+        if ours and not self._player.is_playing and not self._recording.is_on:
             self._rescue.renew()
 
     def key_pressed(self, key: str) -> None:
@@ -305,13 +309,11 @@ class Call:
 
     def recording_ended(self, name: str) -> None:
         """Handle the end of a recording. Its file is complete."""
-        if self._recording and self._recording[0] == name:
-            resolve(self._recording[1], "done")
+        self._recording.ended(name)
 
     def events_lost(self) -> None:
         """Handle a lost connection to Asterisk: the awaited event may have been missed."""
-        if self._recording:
-            resolve(self._recording[1], "lost")
+        self._recording.give_up("lost")
         self._player.give_up("lost")
 
     def release(self) -> None:
@@ -334,8 +336,7 @@ class Call:
 
     def _resolve_all(self, outcome: str) -> None:
         self._player.give_up(outcome)
-        if self._recording:
-            resolve(self._recording[1], outcome)
+        self._recording.give_up(outcome)
         self._keys.close()
 
     async def _play(
@@ -357,6 +358,7 @@ class Call:
         """Return the next key, None after `seconds`; with `or_hang_up` also when the caller is gone."""
         if self.attended and not (or_hang_up and self._gone):
             self._check()
+            self._channel.expect_keys(seconds)
             with self._occupied():
                 await self._keys.wait(seconds)
         if not or_hang_up:

@@ -45,6 +45,7 @@ STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which 
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 LATE_COMMANDS: Final = 20.0  # seconds in which Asterisk may still carry out a request that timed out
 UNANSWERED: Final = "unanswered"  # the dialplan's word for a caller whom the switchboard did not answer
+AGAIN: Final = "again"  # its word for a caller whose conversation was broken off, here or at the other door
 GRACE: Final = 5.0  # seconds for running confirmations when we stop: a callback is stored, its receipt sent
 LAST_WRITES: Final = 4.0
 
@@ -94,6 +95,10 @@ class _NoLease:
 NO_LEASE: Final = _NoLease()
 
 
+async def _no_other_door() -> bool:
+    return False
+
+
 @dataclass(slots=True, eq=False)
 class _ActiveCall:
     call: Call
@@ -118,11 +123,13 @@ class Controller:
         lease: ConnectionLease = NO_LEASE,
         most_calls: int | None = None,
         crowded: Conversation | None = None,
+        has_other_door: Callable[[], Awaitable[bool]] = _no_other_door,
     ) -> None:
         """`held` freezes the departments for the task that enters it. `sounds` returns the prompt folder of a new call.
 
         `lengths` returns the seconds of its prompts, by language and key. Rules and prompts do not change during a
         call. A caller above `most_calls` has the `crowded` conversation.
+        `has_other_door`: whether the dialplan has another door for the callers that we let go when we stop.
         """
         self._ari = ari
         self._registration = registration
@@ -135,6 +142,7 @@ class Controller:
         self._lease = lease
         self._most_calls = most_calls
         self._crowded = crowded or conversation
+        self._has_other_door = has_other_door
         self._active: dict[str, _ActiveCall] = {}
         self._leaving: dict[str, float] = {}  # until when Asterisk may carry out a request that timed out
         self._tasks: asyncio.TaskGroup | None = None
@@ -211,7 +219,7 @@ class Controller:
     def _begin(self, start: StasisStart, *, recovered: bool) -> None:
         if self._tasks is None or self._closing or self._is_served(start.channel_id):
             return
-        unanswered = start.args[3:4] == (UNANSWERED,)
+        unanswered, again = start.args[3:4] == (UNANSWERED,), start.args[3:4] == (AGAIN,)
         match start.args:
             case (department, language, presentation, *_):
                 withheld = presentation.startswith("prohib") or presentation == "unavailable"
@@ -227,12 +235,12 @@ class Controller:
             caller=CallerId(None if withheld else start.caller_number, withheld),
             sounds=self._sounds(),
             lengths=self._lengths(),
-            rescued_in=0.0 if recovered else RESCUE_AFTER,
-            recovered=recovered,
+            rescued_in=0.0 if recovered or again else RESCUE_AFTER,
+            recovered=recovered or again,
             unanswered=unanswered,
         )
         full = self._most_calls is not None and len(self._active) >= self._most_calls
-        active = _ActiveCall(call, crowded=full and not (recovered or unanswered))
+        active = _ActiveCall(call, crowded=full and not (recovered or again or unanswered))
         self._active[start.channel_id] = active
         self._tasks.create_task(self._record_arrival(call))
         active.task = self._tasks.create_task(self._serve(active))
@@ -245,6 +253,8 @@ class Controller:
                 await self._converse(call, self._crowded if active.crowded else self._conversation)
             except CallReleased:
                 log.info("Let go of a caller")
+                if self._closing and await self._has_other_door():
+                    await call.pass_on()
             except CallerHungUp:
                 await self._record(call, WhyEnded.HUNG_UP)
             except AriUnavailable as error:

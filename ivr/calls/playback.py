@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from ivr.asterisk.channel import Channel
+from ivr.asterisk.channel import HOLD, HOLD_SECONDS, Channel
 from ivr.asterisk.errors import AriError, ChannelGone
 from ivr.calls.rescue import RescueTimer
 
@@ -18,8 +18,6 @@ log = structlog.get_logger(__name__)
 IDS_IN_TURN: Final = 4
 """How many ids a channel's playbacks have. Each playback has ended before its id's turn comes again."""
 KEY_TONE: Final = "key_tone"
-HOLD: Final = "hold"  # silence that keeps a playback going while keys are awaited
-HOLD_SECONDS: Final = 5.0
 HELD: Final = 2  # silences after a key tone, longer than any wait for the next key
 
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import structlog
 
-from ivr.asterisk.channel import Channel
+from ivr.asterisk.channel import HOLD, HOLD_SECONDS, Channel
 from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStasis
-from ivr.calls.playback import HOLD, HOLD_SECONDS, HeldLine, Playback, held_ids, playback_ids, resolve, stop_playback
-from ivr.calls.rescue import RescueTimer
+from ivr.calls.playback import HeldLine, Playback, held_ids, playback_ids, resolve, stop_playback
+from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,7 @@ LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONGEST_PLAYBACK: Final = 90.0
 CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before we ask Asterisk if it still plays
 CHECK_EVERY: Final = 5.0
+AFTER_SILENCE: Final = 5.0  # seconds that we have after a silence for keys, before the dialplan takes the caller
 _MOMENT: Final = 1e-6
 
 
@@ -64,13 +65,15 @@ class Player:
         silence = () if then is None else (HOLD,) * math.ceil(then / HOLD_SECONDS + 1)
         words = self._length(prompts, language)
         if self.attended:
-            await self._rescue.cover(words + len(silence) * HOLD_SECONDS)
+            await self._cover(words, then)
         else:
             silence = ()
             self._rescue.renew(words)  # waiting for it would be waiting for what plays
         loop = asyncio.get_running_loop()
         deaf_until = loop.time() + self._length(deaf_words, language)
         playback = Playback(next(self._ids), barge_in, deaf_until, loop.create_future())
+        if then is not None:
+            self._channel.expect_keys(then)
         self._playback = playback  # set before the request: the end event may arrive before the response
         try:
             await self._channel.play(playback.id, self._media(*prompts, *silence), language)
@@ -119,6 +122,13 @@ class Player:
         """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
         ids = (*playback_ids(self._channel.id), *held_ids(self._channel.id))
         await asyncio.gather(*(stop_playback(self._channel, each) for each in ids))
+
+    async def _cover(self, words: float, then: float | None) -> None:
+        """Set the caller's time limit. In a silence for keys it is shorter: a caller who has keyed waits for us."""
+        if then is None or then + AFTER_SILENCE <= RESCUE_AFTER:
+            await self._rescue.cover(words)
+        else:
+            await self._rescue.cover(words + then + AFTER_SILENCE - RESCUE_AFTER, at_least=RESCUE_AFTER - 1)
 
     async def _end(self, playback: Playback, longest: float) -> str:
         """Wait for the end of a playback. Without an event, ask Asterisk; after `longest` seconds, stop it."""

@@ -20,9 +20,9 @@ from ivr.asterisk.errors import AriError, AriUnavailable, ChannelGone, NotInStas
 
 log = structlog.get_logger(__name__)
 
-RESCUE_AFTER: Final = 12  # seconds without us until the dialplan takes the caller; extensions.conf sets the same limit
+RESCUE_AFTER: Final = 10  # seconds without us until the dialplan takes the caller; extensions.conf sets the same limit
 COVER_WITHIN: Final = 2.0  # seconds that a caller may wait for it
-AT_LEAST: Final = 8.0  # seconds that must be left of the limit when nothing plays
+AT_LEAST: Final = 7.0  # seconds that must be left of the limit when nothing plays
 
 
 class RescueTimer:
@@ -35,18 +35,20 @@ class RescueTimer:
         self._clock = asyncio.get_running_loop().time
         self._until = self._clock() + left
         self._request: asyncio.Task[None] | None = None
+        self._behind: asyncio.Task[None] | None = None  # the request behind a recording
 
     @property
     def left(self) -> float:
         """Seconds until the limit runs out."""
         return self._until - self._clock()
 
-    async def cover(self, seconds: float) -> None:
+    async def cover(self, seconds: float, *, at_least: float = AT_LEAST) -> None:
         """Set the limit for a playback or recording of `seconds` that starts next. Nothing may be playing now.
 
-        Raises ChannelGone, NotInStasis and AriUnavailable. Any other failure is logged: the caller must not wait.
+        `at_least`: seconds that must be left after it. Raises ChannelGone, NotInStasis and AriUnavailable. Any other
+        failure is logged: the caller must not wait.
         """
-        if seconds + AT_LEAST <= self.left <= seconds + RESCUE_AFTER + 1:
+        if seconds + at_least <= self.left <= seconds + RESCUE_AFTER + 1:
             return
         try:
             async with asyncio.timeout(COVER_WITHIN):
@@ -61,17 +63,22 @@ class RescueTimer:
         if self._request is None and not seconds + AT_LEAST <= self.left <= seconds + RESCUE_AFTER + 1:
             self._request = asyncio.get_running_loop().create_task(self._renew(seconds + RESCUE_AFTER))
 
-    async def _renew(self, seconds: float) -> None:
+    def follow(self) -> None:
+        """Set the usual limit at the end of the recording that has just started, in the background."""
+        self._behind = asyncio.get_running_loop().create_task(self._renew(RESCUE_AFTER, waits=True))
+
+    async def _renew(self, seconds: float, *, waits: bool = False) -> None:
         try:
-            await self._set(seconds)
+            await self._set(seconds, waits=waits)
         except (ChannelGone, NotInStasis):
             self._gone()
         except AriError as error:
             log.info("Could not extend a caller's time limit", error=str(error))
         finally:
-            self._request = None
+            if not waits:
+                self._request = None
 
-    async def _set(self, seconds: float) -> None:
+    async def _set(self, seconds: float, *, waits: bool = False) -> None:
         asked_at = self._clock()
-        await self._channel.set_rescue(math.ceil(seconds))
+        await self._channel.set_rescue(math.ceil(seconds), waits=waits)
         self._until = asked_at + seconds  # a request that waited counts from later: the limit is longer, never shorter

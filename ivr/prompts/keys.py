@@ -75,6 +75,7 @@ class Prompt(StrEnum):
     SWITCHBOARD_UNAVAILABLE = "switchboard_unavailable"
     RESCUE = "rescue"
     RECOVERED = "recovered"
+    ONE_MOMENT = "one_moment"
     # fragments
     RING_NUMBER = "ring_number"
     WE_RING = "we_ring"

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from desk.callbacks.model import CallKey
+from ivr.asterisk.channel import HOLD, HOLD_SECONDS
 from ivr.asterisk.errors import AriError, ChannelGone
 from ivr.calls.call import Call, CallerId
-from ivr.calls.playback import HOLD, HOLD_SECONDS, KEY_TONE
+from ivr.calls.playback import KEY_TONE
 from ivr.prompts.keys import OWN_WELCOME
 
 PREFIX = "sound:innringing/"
@@ -149,6 +150,9 @@ class FakeChannel:
         self._request("playing")
         return playback_id in self._playing
 
+    def expect_keys(self, seconds: float) -> None:
+        pass  # keys are reported at all times
+
     async def record(self, name: str, *, longest: int, silence: int) -> None:
         self._request("record")
         timer = self._loop.call_later(min(self.speaks + silence, longest), self._end_recording)
@@ -172,9 +176,9 @@ class FakeChannel:
     async def finish(self) -> None:
         self._request("finish")
 
-    async def set_rescue(self, seconds: int) -> None:
+    async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
         self._request("set_rescue")
-        while self._playing:  # noqa: ASYNC110  # as in Asterisk, where the channel's own thread sets it
+        while self._playing or self._recording:  # noqa: ASYNC110  # as in Asterisk, where the channel's own thread sets it
             await asyncio.sleep(0.05)
         self.rescue_at = self._loop.time() + seconds
 

@@ -39,7 +39,7 @@ VARIABLES = "variables.json"
 """The file with the variables of compose.yaml, as of the last `up`."""
 OWNER_ROLE, APP_ROLE = "innringing", "innringing_app"
 """The database roles that own the tables and run the service. docker/postgres-start creates them."""
-APP_SERVICES = ("api", "ivr", "migrate", "prune")
+APP_SERVICES = ("api", "ivr", "standby", "migrate", "prune")
 """The services that read our settings."""
 
 NOT_FOR_CONTAINERS = frozenset(

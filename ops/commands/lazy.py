@@ -12,6 +12,7 @@ from ops.commands.guarded import GuardedCommands
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "ops.commands.run:run",
     "ivr": "ops.commands.ivr:ivr",
+    "standby": "ops.commands.standby:standby",
     "api": "ops.commands.api:api",
     "migrate": "ops.commands.migrate:migrate",
     "agents": "ops.commands.agents:app",

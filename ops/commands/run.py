@@ -36,7 +36,7 @@ from ops.machine.in_use import AlreadyRunning, only_one_in
 from ops.machine.ready import address, doors_are_open, lacking
 from ops.machine.signs_of_life import SignsOfLife
 
-DOORS = ("ivr", "api")
+DOORS = ("standby", "ivr", "api")
 READY_LIMIT = 60.0
 STOP_LIMIT = 15.0
 LONGEST_PAUSE = 10.0
@@ -52,7 +52,7 @@ class RunError(Exception):
 
 
 class Door:
-    """`innringing ivr` or `innringing api` as a child process. It is restarted when it ends, with growing pauses.
+    """`innringing ivr`, `standby` or `api` as a child process. It is restarted when it ends, with growing pauses.
 
     One that gave signs of life and has stopped hangs: it is killed first.
     """

@@ -268,6 +268,7 @@ def check_ports(settings: Settings) -> None:
 
 def _taken_port(settings: Settings) -> str | None:
     wanted = [(socket.SOCK_STREAM, "127.0.0.1", settings.ari.port, "INNRINGING_ARI_PORT")]
+    wanted.append((socket.SOCK_STREAM, settings.standby.host, settings.standby.port, "INNRINGING_STANDBY_PORT"))
     if settings.sip.encryption != "all":
         wanted.append((socket.SOCK_DGRAM, settings.sip.host, settings.sip.port, "INNRINGING_SIP_PORT"))
     if settings.sip.encryption != "off":

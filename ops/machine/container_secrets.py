@@ -17,13 +17,19 @@ SECRETS_OF: Mapping[str, frozenset[str]] = {
         }
     ),
     "ivr": frozenset({"DATABASE_URL", *KEYS, "ARI_PASSWORD"}),
+    "standby": frozenset({"DATABASE_URL", *KEYS, "ARI_PASSWORD"}),
     "migrate": frozenset({"MIGRATION_URL"}),
     "prune": frozenset({"MIGRATION_URL", *KEYS}),  # it writes to the audit chain, which needs the keys
     "postgres": frozenset({OWNER_PASSWORD, APP_PASSWORD}),
 }
 """By service, as setting names without INNRINGING_, except for PostgreSQL. Asterisk's secrets are in its own folder."""
 INSIDE = "/run/secrets"
-NOT_FOR = {"ivr": ("SMS_", "OIDC_"), "migrate": ("SMS_", "OIDC_"), "prune": ("SMS_", "OIDC_")}
+NOT_FOR = {
+    "ivr": ("SMS_", "OIDC_"),
+    "standby": ("SMS_", "OIDC_"),
+    "migrate": ("SMS_", "OIDC_"),
+    "prune": ("SMS_", "OIDC_"),
+}
 """Prefixes of settings that are useless without their secret."""
 
 
@@ -65,7 +71,7 @@ def variables_of(service: str, variables: Mapping[str, str], secrets: Mapping[st
     }
     if "DATABASE_URL" not in SECRETS_OF[service]:  # it needs the service's role, but not the password
         plain["DATABASE_URL"] = re.sub(r"(://[^:@/]+):[^@/]*@", r"\1@", variables["DATABASE_URL"])
-    if service == "ivr" and variables.get("SMS_GATEWAY") not in (None, "", "off"):
+    if service in ("ivr", "standby") and variables.get("SMS_GATEWAY") not in (None, "", "off"):
         plain["SMS_GATEWAY"] = "elsewhere"  # it only queues messages; the api has the password and sends them
     files = {f"{name}_FILE": f"{INSIDE}/{name.lower()}" for name in SECRETS_OF[service] if secrets.get(name)}
     return plain | files

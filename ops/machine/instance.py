@@ -211,6 +211,7 @@ def _local(settings: Settings, instance: Instance) -> dict[str, str]:
         "pjsip.conf": sip_security.transports(settings, instance.folder) + f'\n#include "local/{PHONES}"\n',
         PHONES: _auths(instance.passwords),
         SWITCHBOARD: _switchboard(settings),
+        "standby.conf": f"[globals](+)\nSTANDBY=agi://{settings.standby.address}\n",
         "extensions.conf": "; Your own settings: see [globals] in extensions.conf.\n",
     }
 

@@ -29,8 +29,8 @@ from desk.inquiries.model import ClosedReason, Status
 from desk.promises.model import DelayReason
 from desk.settings.numbers import NumberSettings
 from desk.vault.vault import Vault
+from ivr.asterisk.channel import HOLD, HOLD_SECONDS
 from ivr.calls.controller import Controller
-from ivr.calls.playback import HOLD, HOLD_SECONDS
 from ivr.dialogue.caller import request_callback
 from ivr.prompts.keys import all_keys
 from ivr.rehearsal.virtual_time import VirtualTimeLoop

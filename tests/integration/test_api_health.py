@@ -96,8 +96,10 @@ async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def ready(migrated_url: str, var_dir: Path, port: int) -> tuple[int, dict[str, str], str]:
     """Status, what each component says, and the whole text."""
-    async with open_world(migrated_url, var_dir, ari_port=port) as world:
-        answer = await world.client.get("/readyz")
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as standby:
+        standby_port = standby.sockets[0].getsockname()[1]
+        async with open_world(migrated_url, var_dir, ari_port=port, standby_port=standby_port) as world:
+            answer = await world.client.get("/readyz")
     said = {name: part["detail"] for name, part in answer.json()["components"].items()}
     assert answer.json()["ready"] is (answer.status_code == 200)
     return answer.status_code, said, answer.text
@@ -117,6 +119,7 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
             "database": "takes writes",
             "asterisk": "answers",
             "phone_door": "no phone door has connected to an Asterisk yet",
+            "standby": "answers",
             "numbers": "each department's number leads into the conversation",
             "sip": "listens",
             "conversation": "the phone door is connected",

@@ -122,7 +122,7 @@ def test_each_container_sees_only_its_own_secrets(folder: Path) -> None:
 
 
 def test_changed_secret_restarts_only_the_services_that_use_it(folder: Path) -> None:
-    names = ("api", "ivr", "migrate", "postgres", "prune")
+    names = ("api", "ivr", "migrate", "postgres", "prune", "standby")
     held = {name: (folder / "secrets" / name).stat().st_ino for name in names}
 
     def editions() -> dict[str, str]:
@@ -138,12 +138,12 @@ def test_changed_secret_restarts_only_the_services_that_use_it(folder: Path) -> 
     first = written()
     assert written() == first
     password = "two"
-    assert {name for name, edition in written().items() if edition != first[name]} == {"ivr"}
+    assert {name for name, edition in written().items() if edition != first[name]} == {"ivr", "standby"}
     assert (folder / "secrets" / "ivr" / "ari_password").read_text() == "two"
     assert {name: (folder / "secrets" / name).stat().st_ino for name in names} == held  # still mounted
 
 
-@pytest.mark.parametrize("service", ["api", "ivr", "migrate", "prune"])
+@pytest.mark.parametrize("service", ["api", "ivr", "standby", "migrate", "prune"])
 def test_each_service_starts_with_its_secrets(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, service: str
 ) -> None:
@@ -159,7 +159,11 @@ def test_each_service_starts_with_its_secrets(
             settings.vault.keys()
         return
     assert settings.vault.keys()[0].key == b"\x01" * 32
-    expected = {"api": ("link", None, "hush-reader"), "ivr": ("elsewhere", "hush-ari", None)}
+    expected = {
+        "api": ("link", None, "hush-reader"),
+        "ivr": ("elsewhere", "hush-ari", None),
+        "standby": ("elsewhere", "hush-ari", None),
+    }
     ari = [each and each.get_secret_value() for each in (settings.ari.password, settings.ari.reader_password)]
     assert (settings.sms.active_gateway, *ari) == expected.get(service, ("off", None, None))
     assert settings.oidc.enabled == (service == "api")

@@ -11,8 +11,8 @@ from ops.machine import engine
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
 EXAMPLES = ROOT / "docs" / "examples"
-SERVICES = ("asterisk", "postgres", "migrate", "prune", "ivr", "api")
-OURS = ("migrate", "prune", "ivr", "api")
+SERVICES = ("asterisk", "postgres", "migrate", "prune", "ivr", "standby", "api")
+OURS = ("migrate", "prune", "ivr", "standby", "api")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_images_do_not_run_as_root_by_default() -> None:
 
 
 def test_every_service_that_stays_is_watched_and_bounded(services: dict[str, Any]) -> None:
-    for name in ("asterisk", "postgres", "ivr", "api"):
+    for name in ("asterisk", "postgres", "ivr", "standby", "api"):
         service = services[name]
         assert service["init"] is True and service["restart"] == "unless-stopped"
         assert service["healthcheck"]["test"][1].endswith("healthy"), name

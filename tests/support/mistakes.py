@@ -40,7 +40,7 @@ IDENTIFY = "[trunk]\ntype=identify\nendpoint=trunk\nmatch="
 IN_EXTENSIONS = [
     Mistake(EXT, "Answer()", "Answr()", "Answr()", "Answr() is not an application of Asterisk: did you mean «Answer»?"),
     Mistake(EXT, "n,Goto(innringing", "n,Gotto(innringing", "Gotto", "did you mean «Goto»?"),
-    Mistake(EXT, "TIMEOUT(absolute)=12", "TIMEOT(absolute)=12", "TIMEOT", "did you mean «TIMEOUT»?"),
+    Mistake(EXT, "TIMEOUT(absolute)=10", "TIMEOT(absolute)=10", "TIMEOT", "did you mean «TIMEOUT»?"),
     Mistake(EXT, "${CHANNEL(language)}", "${CHANEL(language)}", "CHANEL", "did you mean «CHANNEL»?"),
     Mistake(EXT, "CHANNEL(language)=nb", "channel(language)=nb", "channel(", "did you mean «CHANNEL»?"),
     Mistake(EXT, "exten => 1000,1", "exten => 1000,2", "1000,2", "1000 has no priority 1, so calls to it fail"),
@@ -79,6 +79,8 @@ IN_EXTENSIONS = [
         EXT, "SWITCHBOARD=PJSIP/switchboard", "SWITCHBOARD=PJSIP/swichboard", "swichboard", "SWITCHBOARD: there is no"
     ),
     Mistake(EXT, "SWITCHBOARD=PJSIP/switchboard", "SWITCHBOARD=", "SWITCHBOARD=\n", "no phone is named"),
+    Mistake(EXT, "STANDBY=agi://127.0.0.1:4573", "STANDBY=127.0.0.1:4573", "STANDBY=", "write agi://127.0.0.1:4573"),
+    Mistake(EXT, "n,AGI(${STANDBY},", "n,AGI(standby.sh,", "n,AGI(", "AGI() may call the standby only"),
     Mistake(EXT, "Dial(${SWITCHBOARD}", "Dial(${SWICHBOARD}", "SWICHBOARD", "did you mean «SWITCHBOARD»?"),
     Mistake(EXT, "Playback(innringing/rescue)", "Playback(innringing/resque)", "resque", "did you mean «rescue»?"),
     Mistake(EXT, "Playback(innringing/rescue)", "Playback(rescue)", "Playback(rescue)", "write innringing/rescue"),

@@ -38,13 +38,21 @@ def test_shipped_dialplan_has_no_faults() -> None:
         ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=kirugi", "there is no [kirugi] in departments.toml"),
         ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=hjerte", "1000 must set DEPARTMENT=kirurgi"),
         ("extensions.conf", "[from-trunk]\ninclude => departments", "[from-trunk]", "[from-trunk] has no extension"),
-        ("extensions.conf", " same => n,Set(TIMEOUT(absolute)=12)\n", "", "without Set(TIMEOUT(absolute)=30)"),
-        ("extensions.conf", "TIMEOUT(absolute)=12", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
-        ("extensions.conf", "TIMEOUT(absolute)=12", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
+        ("extensions.conf", " same => n,Set(TIMEOUT(absolute)=10)\n", "", "without Set(TIMEOUT(absolute)=30)"),
+        ("extensions.conf", "TIMEOUT(absolute)=10", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
+        ("extensions.conf", "TIMEOUT(absolute)=10", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
         ("extensions.conf", 'GotoIf($["${STASISSTATUS}" = "FAILED"]', 'GotoIf($["${X}" = "Y"]', "STASISSTATUS=FAILED"),
-        ("extensions.conf", "?rescue,s,1)", "?resque,s,1)", "GotoIf to «resque,s,1», which does not exist"),
-        ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "", "[innringing] has no extension T"),
-        ("extensions.conf", "exten => T,1,Goto(rescue,s,1)", "exten => T,1,Hangup()", "extension T does not lead"),
+        ("extensions.conf", "?standby,s,1)", "?stanby,s,1)", "GotoIf to «stanby,s,1», which does not exist"),
+        (
+            "extensions.conf",
+            "exten => T,1,Set(HOW=again)\n same => n,Goto(again",
+            "exten => U,1,Goto(again",
+            "no extension T",
+        ),
+        ("extensions.conf", "exten => T,1,Set(HOW=again)", "exten => T,1,Hangup()", "extension T does not lead"),
+        ("extensions.conf", "n,AGI(${STANDBY}", "n,NoOp(", "extension T does not lead to the standby"),
+        ("extensions.conf", "?again,s,1)", "?rescue,s,1)", "FAILED does not lead to the standby"),
+        ("extensions.conf", "s,1,Set(AGIEXITONHANGUP=yes)", "s,1,NoOp()", "Set(AGIEXITONHANGUP=yes) is missing"),
         ("extensions.conf", "Stasis(innringing,", "Stasis(innringning,", "the application is innringing"),
         ("extensions.conf", " same => n,Dial(${SWITCHBOARD},30,ri)\n", "", "does not lead to the switchboard"),
         (
@@ -130,7 +138,7 @@ def test_step_that_drops_a_caller_is_reported_at_its_line(
 
 def test_missing_time_limit_is_reported_at_the_line_of_stasis(folder: Path) -> None:
     path = folder / "extensions.conf"
-    path.write_text(path.read_text("utf-8").replace(" same => n,Set(TIMEOUT(absolute)=12)\n", ""), "utf-8")
+    path.write_text(path.read_text("utf-8").replace(" same => n,Set(TIMEOUT(absolute)=10)\n", ""), "utf-8")
     stasis = 1 + path.read_text("utf-8").split("Stasis(")[0].count("\n")
     # both the number of kirurgi and that of hjerte come there
     assert {fault.line for fault in faults(folder) if "without Set(TIMEOUT" in fault.reason} == {stasis}

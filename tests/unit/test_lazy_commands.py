@@ -23,7 +23,11 @@ print(*{name.partition(".")[0] for name in sys.modules})
 
 @pytest.mark.parametrize(
     ("command", "foreign"),
-    [("ivr", SOUND | {"fastapi", "starlette", "uvicorn", "api"}), ("api", SOUND | {"aioari", "ivr"})],
+    [
+        ("ivr", SOUND | {"fastapi", "starlette", "uvicorn", "api"}),
+        ("standby", SOUND | {"fastapi", "starlette", "uvicorn", "api"}),
+        ("api", SOUND | {"aioari", "ivr"}),
+    ],
 )
 def test_door_does_not_load_the_libraries_of_others(command: str, foreign: set[str]) -> None:
     done = subprocess.run([sys.executable, "-c", LOADED, command], cwd=ROOT, capture_output=True, text=True, check=True)

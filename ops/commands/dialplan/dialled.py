@@ -27,9 +27,12 @@ def in_dials(plan: Dialplan, phones: Collection[str], variables: Mapping[str, st
 
 
 def in_variables(variables: Mapping[str, tuple[int, str]], phones: Collection[str]) -> Iterator[Finding]:
-    """What is wrong with the phones that [globals] names."""
+    """What is wrong with the phones, and the standby, that [globals] names."""
     for name, (line, value) in variables.items():
-        if name == "SWITCHBOARD" or "/" in value:
+        if name == "STANDBY":
+            if not re.fullmatch(r"agi://[^/:]+:\d+|agi://\[[0-9a-fA-F:]+\]:\d+", value):
+                yield line, f"STANDBY: «{value}» is no address of a standby: write agi://127.0.0.1:4573"
+        elif name == "SWITCHBOARD" or "/" in value:
             for target in value.split("&"):
                 for reason in _reasons(target.strip(), phones):
                     yield line, f"{name}: {reason}"

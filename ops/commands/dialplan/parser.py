@@ -130,8 +130,11 @@ class Dialplan:
             return []
         return [text.strip() for text in found if text.strip() and "${" not in text]
 
-    def path(self, start: Place) -> Iterator[tuple[Place, Step]]:
-        """Follow a call from `start` through every Goto until a Hangup. A GotoIf counts as not taken."""
+    def path(self, start: Place, *, doors_fail: bool = False) -> Iterator[tuple[Place, Step]]:
+        """Follow a call from `start` through every Goto until a Hangup. A GotoIf counts as not taken.
+
+        With `doors_fail` one that asks if Stasis() failed is taken.
+        """
         place: Place | None = start
         for _ in range(_LONGEST_PATH):
             if place is None or (step := self.step(place)) is None:
@@ -141,8 +144,15 @@ class Dialplan:
                 return
             if step.is_application("Goto"):
                 place = self.target(place, step.arguments)
+            elif doors_fail and handles_failure(step) and (targets := self.targets(step)):
+                place = self.target(place, targets[0])
             else:
                 place = Place(place.context, place.extension, place.index + 1)
+
+
+def handles_failure(step: Step) -> bool:
+    """Whether a step leads a call on for which Stasis() failed."""
+    return step.is_application("GotoIf") and "STASISSTATUS" in step.arguments and "FAILED" in step.arguments
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:

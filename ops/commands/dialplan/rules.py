@@ -10,7 +10,7 @@ from desk.departments.departments import Department, Departments
 from desk.files.faults import FileFault, shown
 from ops.commands.dialplan import modules_file, spoken, ways_out
 from ops.commands.dialplan.config_file import ConfigFile
-from ops.commands.dialplan.parser import Dialplan, Place, Step
+from ops.commands.dialplan.parser import Dialplan, Place, Step, handles_failure
 from ops.commands.dialplan.spoken import Prompts
 from ops.commands.dialplan.telephony_files import TelephonyFiles
 
@@ -161,19 +161,36 @@ class DialplanCheck:
                 stasis, f"[{place.context}] has no extension T: a caller whose time limit expires is hung up on"
             )
         else:
+            yield from self._to_standby(expired, stasis, "extension T")
             yield from self._rescued(expired, stasis, "extension T")
         after = Place(place.context, place.extension, place.index + 1)
         for here, step in self._plan.path(after):
-            if step.is_application("GotoIf") and "STASISSTATUS" in step.arguments and "FAILED" in step.arguments:
+            if handles_failure(step):
                 targets = self._plan.targets(step)
-                yield from self._rescued(self._plan.target(here, targets[0]) if targets else None, step, "FAILED")
+                target = self._plan.target(here, targets[0]) if targets else None
+                yield from self._to_standby(target, step, "FAILED")
+                yield from self._rescued(target, step, "FAILED")
                 return
         yield self._fault(stasis, "no step after Stasis handles STASISSTATUS=FAILED: a caller is hung up on")
+
+    def _to_standby(self, start: Place | None, stasis: Step, name: str) -> Iterator[FileFault]:
+        """Check that a call from here is offered to the standby, which must not be able to hold it for ever."""
+        ends_with_limit = False
+        for _, step in self._plan.path(start, doors_fail=True) if start else ():
+            if step.is_application("Set") and step.arguments.replace(" ", "") == "AGIEXITONHANGUP=yes":
+                ends_with_limit = True
+            if step.is_application("AGI"):
+                if not ends_with_limit:
+                    yield self._fault(step, "Set(AGIEXITONHANGUP=yes) is missing before it: no time limit ends AGI()")
+                return
+            if step.is_application("Dial") or step.is_application("Queue"):
+                break
+        yield self._fault(stasis, f"{name} does not lead to the standby: there is no AGI(${{STANDBY}},…) on that path")
 
     def _rescued(self, start: Place | None, stasis: Step | None, name: str) -> Iterator[FileFault]:
         """Check that a call from here reaches people, without a time limit."""
         limit_off = False
-        for _, step in self._plan.path(start) if start else ():
+        for _, step in self._plan.path(start, doors_fail=True) if start else ():
             if step.is_application("Set") and step.arguments.replace(" ", "") == "TIMEOUT(absolute)=0":
                 limit_off = True
             if step.is_application("Dial") or step.is_application("Queue"):

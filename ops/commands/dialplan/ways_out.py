@@ -50,6 +50,8 @@ def in_dialplan(plan: Dialplan) -> Iterator[Finding]:
             yield from _options(step, OPTIONS_AT[name])
         elif name in FORBIDDEN:
             yield step.line, f"{step.application}() is not allowed: it can lead a call to any number"
+        elif name == "agi" and split(step.arguments)[:1] != ["${STANDBY}"]:
+            yield step.line, "AGI() may call the standby only, since it can run programs: write AGI(${STANDBY},…)"
         elif name in ("exec", "tryexec", "execif") and (hidden := _HIDDEN.search(step.arguments)):
             yield step.line, f"{step.application}() hides {hidden[1]}(): call it on a line of its own"
         elif name == "set" and (found := [each for each in FORBIDDEN_VARIABLES if each in step.arguments.upper()]):

@@ -94,6 +94,7 @@ def machine_settings(folder: Path, **given: object) -> Settings:
         "environment": "demo",
         "var_dir": folder,
         "ari_port": free_port(socket.SOCK_STREAM),
+        "standby_port": free_port(socket.SOCK_STREAM),
         "api_port": free_port(socket.SOCK_STREAM),
         "sip_port": free_port(socket.SOCK_DGRAM),
         "rtp_ports": f"{first}-{first + 99}",

@@ -1,6 +1,7 @@
 """The whole system for tests: Asterisk, `innringing ivr` and `innringing api` as real processes, on free ports."""
 
 import contextlib
+import socket
 import subprocess
 import sys
 import time
@@ -90,6 +91,12 @@ class System:
         said = self.folder / f"{command}.said"
         return Program(command, variables(self.settings), said, interpreter=interpreter)
 
+    def start_standby(self) -> Program:
+        """Start a standby beside the phone door, and wait until it listens. The caller stops it."""
+        standby = self.start("standby")
+        until(self._standby_listens, standby)
+        return standby
+
     def restart_ivr(self, interpreter: Sequence[str] = COMMAND) -> None:
         """`interpreter`: another command that starts `innringing`."""
         self.ivr = self.start("ivr", interpreter)
@@ -119,6 +126,14 @@ class System:
             timeout=30,
         )
 
+    def _standby_listens(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.settings.standby.port), timeout=2) as there:
+                there.sendall(b"\n")
+                return there.recv(1) == b""
+        except OSError:
+            return False
+
     def _api_answers(self) -> bool:
         address = f"http://127.0.0.1:{self.settings.api.port}/healthz"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -144,6 +159,7 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "DATABASE_URL": settings.database.url,
         "DEPARTMENTS_FILE": str(settings.files.departments),
         "ARI_PORT": str(settings.ari.port),
+        "STANDBY_PORT": str(settings.standby.port),
         "API_PORT": str(settings.api.port),
         "SIP_PORT": str(settings.sip.port),
         "RTP_PORTS": settings.sip.rtp_ports,

@@ -1,0 +1,84 @@
+"""The standby as a process: the phone door's conversation over FastAGI, for callers it cannot serve itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from functools import partial
+from typing import Final
+
+import structlog
+
+from desk.clock import SystemClock
+from desk.clock_check.clock_check import ClockCheck, SharedClock
+from desk.departments.file import DepartmentsFile
+from desk.settings.settings import Settings
+from desk.wire import make_callbacks, make_drainer, make_reception, make_spool, make_vault, open_database
+from ivr.agi.door import AgiDoor
+from ivr.calls.controller import Controller
+from ivr.database_start import DatabaseStart
+from ivr.dialogue.caller import request_callback, too_many_callers
+from ivr.signs_of_life import serve_signs_of_life
+from ivr.start import drain_when_ready, lengths_now, run_door, sounds_now
+
+log = structlog.get_logger(__name__)
+
+GRACE: Final = 10.0  # seconds for running confirmations when we stop: over AGI Asterisk cannot finish them alone
+
+
+def main() -> None:
+    """Serve callers until SIGTERM or SIGINT. Print a fatal error as one line and exit with code 1."""
+    run_door("standby", serve)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve the callers whom the dialplan sends here. Raises DeskError, StandbyPortTaken, TablesOutdated.
+
+    It is the phone door's conversation, without recordings, which are fetched over ARI. An embedded database is
+    migrated by the phone door.
+    """
+    departments = DepartmentsFile(settings.files.departments)
+    clock = SystemClock()
+    async with open_database(settings.database) as database:
+        shared = SharedClock(clock)
+        check = ClockCheck(database=database, clock=clock, shared=shared)
+        vault = make_vault(settings.vault)
+        start = DatabaseStart(database, vault=vault, clock=clock, check=check, embedded_url=None)
+        callbacks = make_callbacks(database, settings, clock, departments, lease_clock=shared)
+        spool = make_spool(settings)
+        reception = make_reception(
+            callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
+        )
+        controller = Controller(
+            ari=AgiDoor(host=settings.standby.host, port=settings.standby.port),
+            registration=reception,
+            departments=departments,
+            held=departments.held,
+            grace=GRACE,
+            sounds=partial(sounds_now, settings),
+            lengths=partial(lengths_now, settings),
+            has_other_door=_phone_door_may_serve,
+            most_calls=settings.limits.calls_at_once,
+            crowded=partial(too_many_callers, callers=reception, clock=clock),
+            conversation=partial(request_callback, callers=reception, numbers=settings.numbers, clock=clock),
+        )
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        async with asyncio.TaskGroup() as beside:
+            tasks = [
+                beside.create_task(start.serve()),
+                beside.create_task(start.watch_clock()),
+                beside.create_task(departments.watch()),
+                beside.create_task(drain_when_ready(start, make_drainer(spool, callbacks))),
+                beside.create_task(serve_signs_of_life()),
+            ]
+            await controller.serve(stopping)
+            for task in tasks:
+                task.cancel()
+    log.info("Stopped")
+
+
+async def _phone_door_may_serve() -> bool:
+    """Whether callers go back to the dialplan, which tries the phone door first. They must: this process ends."""
+    return True

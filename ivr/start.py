@@ -1,0 +1,73 @@
+"""How the doors to the phone start: errors as one line, and the prompts that a new call hears."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import uvloop
+
+from desk.departments.demo import refuse_demo_departments
+from desk.errors import DeskError
+from desk.logging.service import log_service
+from desk.settings.settings import Settings
+from desk.spool.drainer import Drainer
+from ivr.asterisk.errors import IvrError
+from ivr.calls.player import SOUNDS
+from ivr.database_start import DatabaseStart
+from ivr.prompts.sets import in_use, lengths
+
+
+def run_door(name: str, serve: Callable[[Settings], Awaitable[None]]) -> None:
+    """Run `serve` until it ends. Print a fatal error as one line and exit with code 1."""
+    try:
+        settings = Settings.load()
+        log_service(settings.secrets(), readable=settings.demo)
+        if not settings.demo:
+            refuse_demo_departments(settings.files.departments)
+        uvloop.run(_awaited(serve(settings)))
+    except* (DeskError, IvrError) as errors:
+        print(f"innringing {name}: {_first_line(errors)}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def sounds_now(settings: Settings) -> str:
+    """Return the prompt folder for a new call: the set of the last build, which later builds do not change.
+
+    An Asterisk on another machine has its own copy of the prompts. We cannot see if it has this set, so we do not use
+    it there.
+    """
+    here = urlsplit(settings.ari.url).hostname in ("127.0.0.1", "::1", "localhost")
+    newest = in_use(settings.files.prompts) if here else None
+    return f"{SOUNDS}/{newest}" if newest else SOUNDS
+
+
+def lengths_now(settings: Settings) -> Mapping[str, float]:
+    """Return the seconds of each prompt that a new call hears."""
+    return _lengths_of(settings.files.prompts, in_use(settings.files.prompts))
+
+
+@lru_cache(maxsize=2)
+def _lengths_of(folder: Path, _set: str | None) -> Mapping[str, float]:
+    return lengths(folder)
+
+
+async def drain_when_ready(start: DatabaseStart, drainer: Drainer) -> NoReturn:
+    """Move calls from the spool into the database, from when it may be used."""
+    await start.wait()
+    await drainer.serve()
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+def _first_line(errors: BaseExceptionGroup[Exception]) -> str:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return " ".join(str(error).split())
