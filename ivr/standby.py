@@ -11,10 +11,13 @@ import structlog
 
 from desk.clock import SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
+from desk.connections.tls import client_context
 from desk.departments.file import DepartmentsFile
 from desk.settings.settings import Settings
 from desk.wire import make_callbacks, make_drainer, make_reception, make_spool, make_vault, open_database
+from ivr.abandoned import Abandoned
 from ivr.agi.door import AgiDoor
+from ivr.asterisk.bare import BareAri
 from ivr.calls.controller import Controller
 from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import request_callback, too_many_callers
@@ -72,11 +75,29 @@ async def serve(settings: Settings) -> None:
                 beside.create_task(departments.watch()),
                 beside.create_task(drain_when_ready(start, make_drainer(spool, callbacks))),
                 beside.create_task(serve_signs_of_life()),
+                beside.create_task(_watch_the_phone_door(settings)),
             ]
             await controller.serve(stopping)
             for task in tasks:
                 task.cancel()
     log.info("Stopped")
+
+
+async def _watch_the_phone_door(settings: Settings) -> None:
+    """Send on the callers of a phone door that died. Without ARI's password they wait for their time limit."""
+    if settings.ari.password is None:
+        log.warning("Without INNRINGING_ARI_PASSWORD callers of a dead phone door wait for ten seconds")
+        return
+    ari = BareAri(
+        base_url=settings.ari.url,
+        user=settings.ari.user,
+        password=settings.ari.require_password(),
+        tls=client_context("ARI", settings.ari.ca) if settings.ari.ca else None,
+    )
+    try:
+        await Abandoned(ari, folder=settings.files.var).serve()
+    finally:
+        await ari.close()
 
 
 async def _phone_door_may_serve() -> bool:

@@ -89,6 +89,7 @@ class Lease:
 
     async def end(self) -> None:
         """End the lease, so that a successor connects at once."""
+        self._seat.end()
         if not self._asterisk_id or self._replaced or not self._is_ready():
             return
         try:

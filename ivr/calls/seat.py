@@ -10,12 +10,39 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
 NAME_BYTES: Final = 8
 FILE: Final = "controller.seat"
+ENDED: Final = b" ended"
+
+
+class Occupancy(Enum):
+    """The holder of a folder's seat: a living process, one that died, or no one."""
+
+    HELD = "held"
+    DIED = "died"
+    NO_ONE = "no one"
+
+
+def occupancy(folder: Path) -> Occupancy:
+    """Ask who has the seat of this folder, without taking it."""
+    try:
+        descriptor = os.open(folder / FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return Occupancy.NO_ONE
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        content = os.read(descriptor, 64)
+    except BlockingIOError:
+        return Occupancy.HELD
+    finally:
+        os.close(descriptor)
+    return Occupancy.NO_ONE if not content or content.endswith(ENDED) else Occupancy.DIED
 
 
 class Seat:
@@ -36,6 +63,7 @@ class Seat:
             self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             known = os.read(self._descriptor, 2 * NAME_BYTES).decode("ascii", "replace")
+            os.ftruncate(self._descriptor, 2 * NAME_BYTES if known else 0)
             if re.fullmatch(r"[0-9a-f]{16}", known, re.ASCII):
                 self.name = known
             else:
@@ -44,6 +72,12 @@ class Seat:
             self.leave()
             return False
         return True
+
+    def end(self) -> None:
+        """Note that this process ends in order: it sees to its callers itself."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                os.pwrite(self._descriptor, ENDED, 2 * NAME_BYTES)
 
     def leave(self) -> None:
         """Leave the seat to another process."""

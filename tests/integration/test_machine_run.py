@@ -33,6 +33,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "INNRINGING_ENVIRONMENT": "demo",
         "INNRINGING_VAR_DIR": str(settings.files.var),
         "INNRINGING_ARI_PORT": str(settings.ari.port),
+        "INNRINGING_STANDBY_PORT": str(settings.standby.port),
         "INNRINGING_API_PORT": str(settings.api.port),
         "INNRINGING_SIP_PORT": str(settings.sip.port),
         "INNRINGING_RTP_PORTS": settings.sip.rtp_ports,

@@ -119,3 +119,42 @@ async def test_lost_calls_are_ended_after_calls_still_on_the_line_are_recovered(
     async with running(wait_for_keys, asterisk) as (controller, _, desk):
         assert desk.not_lost == [{"1.1"}]
         controller.route(ChannelDestroyed("1.1"))
+
+
+@on_virtual_time
+async def test_stop_sends_callers_to_the_standby_and_finishes_confirmations() -> None:
+    asterisk = FakeAsterisk()
+
+    async def conversation(call: Call, *_: Any) -> None:
+        if call.key.channel_id == "1.1":
+            with call.at(IncompleteStep.CONFIRMATION):
+                await call.play("received", "change_number")
+            return
+        call.language = "en"
+        await call.ask("ask_identity", digits=1, first=300, between=1)
+
+    async def standby_answers() -> bool:
+        return True
+
+    async with running(conversation, asterisk, has_other_door=standby_answers) as (controller, _, _desk):
+        controller.route(start("1.1"))
+        controller.route(start("1.2"))
+        await asyncio.sleep(0.5)
+    assert asterisk.lines["1.2"].left_to == ("again", "en")
+    assert asterisk.lines["1.2"].stopped, "Asterisk sends no one on who still listens to something"
+    assert asterisk.lines["1.1"].left_to is None
+    assert asterisk.lines["1.1"].requests[-1] == "finish"
+
+
+@on_virtual_time
+async def test_caller_who_was_broken_off_at_the_other_door_is_a_recovered_caller() -> None:
+    recovered: list[bool] = []
+
+    async def conversation(call: Call, *_: Any) -> None:
+        recovered.append(call.recovered)
+
+    async with running(conversation) as (controller, _, _desk):
+        controller.route(start("1.1", "kirurgi", "nb", "allowed", "again"))
+        controller.route(start("1.2", "kirurgi", "nb", "allowed", ""))
+        await asyncio.sleep(1)
+    assert recovered == [True, False]

@@ -1,0 +1,51 @@
+"""A few requests to Asterisk without a connection for events, for a process that serves no calls over ARI."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from contextlib import suppress
+from typing import Final
+from urllib.parse import quote
+
+from ivr.asterisk.errors import ChannelGone
+from ivr.asterisk.events import APP_NAME
+from ivr.asterisk.transport import Http
+
+SECONDS: Final = 2.0  # for each request
+
+
+class BareAri:
+    """Our application in Asterisk, seen from outside. Every method may raise an AriError."""
+
+    def __init__(self, *, base_url: str, user: str, password: str, tls: ssl.SSLContext | None = None) -> None:
+        """`base_url` is Asterisk's HTTP server. Call `close` at the end."""
+        self._ari = f"{base_url.rstrip('/')}/ari/"
+        authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._http = Http(f"{base_url.rstrip('/')}/", authorization, SECONDS, SECONDS, tls)
+
+    async def channel_ids(self) -> frozenset[str]:
+        """Return the ids of the channels that are in the application, whether or not anyone serves them."""
+        try:
+            found = (await self._http.request("GET", f"{self._ari}applications/{APP_NAME}")).json()
+        except ChannelGone:  # no such application: no one is in it
+            return frozenset()
+        match found:
+            case {"channel_ids": [*ids]}:
+                return frozenset(each for each in ids if isinstance(each, str))
+            case _:
+                return frozenset()
+
+    async def stop(self, playback_id: str) -> None:
+        """Stop a playback, if there is one of this id."""
+        with suppress(ChannelGone):
+            await self._http.request("DELETE", f"{self._ari}playbacks/{quote(playback_id, safe='')}")
+
+    async def leave(self, channel_id: str, context: str, extension: str) -> None:
+        """Send a channel into the dialplan, if it is still there."""
+        where = {"context": context, "extension": extension, "priority": "1"}
+        with suppress(ChannelGone):
+            await self._http.request("POST", f"{self._ari}channels/{quote(channel_id, safe='')}/continue", params=where)
+
+    async def close(self) -> None:
+        await self._http.close()
