@@ -175,6 +175,8 @@ class Controller:
         if isinstance(event, StasisStart):
             self._begin(event, recovered=False)
             return
+        if isinstance(event, RecordingEnded) and event.failed:  # an alarm: docs/operations.md
+            log.error("Asterisk could not write a recording", recording=event.name)
         active = self._active.get(getattr(event, "channel_id", ""))
         if active is None:
             return

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import typer
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -285,3 +286,5 @@ if __name__ == "__main__":
         AptError,
     ) as error:
         sys.exit(f"innringing: {error}")
+    except typer.Exit as ended:  # the reason was printed
+        sys.exit(ended.exit_code)

@@ -14,6 +14,7 @@ from ivr.asterisk.events import (
     ChannelDestroyed,
     ChannelDtmfReceived,
     ChannelHangupRequest,
+    RecordingEnded,
     StasisEnd,
     StasisStart,
 )
@@ -82,6 +83,16 @@ def test_withheld_number_is_not_stored(presentation: str, number: str | None, ke
             assert [phone for _, _, phone, _ in desk.incomplete] == [kept]
 
     scenario()
+
+
+@on_virtual_time
+async def test_recording_that_asterisk_could_not_write_is_an_error_in_the_log() -> None:
+    async with running(wait_for_keys) as (controller, _, _desk):
+        with capture_logs() as logs:
+            controller.route(RecordingEnded("1.1", "innringing-7", failed=False))
+            controller.route(RecordingEnded("1.1", "innringing-7", failed=True))
+        found = [(log["log_level"], log["event"], log["recording"]) for log in logs if "recording" in log]
+        assert found == [("error", "Asterisk could not write a recording", "innringing-7")]
 
 
 @on_virtual_time
