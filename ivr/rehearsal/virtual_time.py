@@ -21,6 +21,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    async def shutdown_default_executor(self, *limit: Any) -> None:
+        """Wait for threads in real time: they are no timer."""
+        with self.standing_still():
+            await super().shutdown_default_executor(*limit)
+
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Stop the clock inside the block: work in another thread, such as the database's, takes no virtual time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -27,6 +28,9 @@ from ops.machine.instance import (
 from ops.machine.ready import ari_finds
 
 START_LIMIT = 30.0  # seconds until ARI must respond
+LARGEST_FILE = 32 << 20
+"""Bytes. A log that reaches it is rotated (SIGXFSZ), and logger.conf keeps two old ones: the disk can't fill up."""
+LIMITS = f"umask 077; ulimit -f {LARGEST_FILE // 512}"
 STOP_LIMIT = 10.0
 
 Runner = Literal["docker", "tree"]
@@ -48,6 +52,17 @@ class AsteriskProcess(Protocol):
     def console(self, command: str) -> str: ...
 
 
+def _before_asterisk(ends_with_parent: bool) -> Callable[[], None]:
+    ending = ending_with_parent() if ends_with_parent else None
+
+    def prepare() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        if ending:
+            ending()
+
+    return prepare
+
+
 class TreeProcess:
     """Asterisk from the tree, as a child in its own session, so that Ctrl-C reaches only us."""
 
@@ -65,7 +80,7 @@ class TreeProcess:
                 env=child_environment(),
                 umask=0o077,
                 start_new_session=True,
-                preexec_fn=ending_with_parent() if ends_with_parent else None,
+                preexec_fn=_before_asterisk(ends_with_parent),
             )
 
     @property
@@ -102,7 +117,7 @@ class ContainerProcess:
         engine.give(instance.folder, instance.run, instance.recordings)
         self._container.start(
             images.ASTERISK,
-            ["sh", "-c", 'umask 077; exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
+            ["sh", "-c", f'{LIMITS}; exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
             folders={
                 instance.folder: "rw",
                 instance.run: "rw",

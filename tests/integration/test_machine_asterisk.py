@@ -1,7 +1,9 @@
 """Asterisk starts with the operators' dialplan, logs no warnings, and leaves nothing behind."""
 
 import os
+import resource
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,3 +108,39 @@ def test_asterisk_folder_is_private_whatever_the_umask(start_asterisk: StartAste
     found = [path for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
     assert len(found) > 20
     assert [(path, oct(path.stat().st_mode)) for path in found if path.stat().st_mode & 0o077] == []
+
+
+def test_refused_packets_do_not_fill_the_disk(start_asterisk: StartAsterisk) -> None:
+    running = start_asterisk()
+    limit, hard = resource.prlimit(running.pid, resource.RLIMIT_FSIZE)
+    assert limit == asterisk.LARGEST_FILE
+    small = 100_000
+    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (small, hard))
+    log = running.instance.folder / "log"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.2", 0))
+        for n in range(20_000):
+            stranger.sendto(invite(n, stranger.getsockname()[1]), ("127.0.0.1", running.settings.sip.port))
+            if n % 20 == 0:
+                time.sleep(0.01)
+            if n % 500 == 0 and len(list(log.glob("messages.log.*"))) == 2 and n > 4_000:
+                break
+    assert sorted(path.name for path in log.glob("messages.log.*")) == ["messages.log.0", "messages.log.1"]
+    assert sum(path.stat().st_size for path in log.glob("messages.log*")) <= 3 * small
+    assert running.alive()
+    assert "Asterisk 22" in running.console("core show version")
+
+
+def invite(n: int, port: int) -> bytes:
+    """A call from an address that no endpoint has."""
+    lines = [
+        "INVITE sip:99@127.0.0.1 SIP/2.0",
+        f"Via: SIP/2.0/UDP 127.0.0.2:{port};branch=z9hG4bK{n}",
+        f"From: <sip:stranger@127.0.0.2>;tag={n}",
+        "To: <sip:99@127.0.0.1>",
+        f"Call-ID: stranger-{n}",
+        "CSeq: 1 INVITE",
+        f"Contact: <sip:stranger@127.0.0.2:{port}>",
+        "Content-Length: 0",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -62,7 +62,7 @@ FILES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
     },
     "logger.conf": {
         "general": {
-            **dict.fromkeys(("dateformat", "queue_log_name", "rotatestrategy"), TEXT),
+            **dict.fromkeys(("dateformat", "queue_log_name", "rotatestrategy", "exec_after_rotate"), TEXT),
             **dict.fromkeys(("use_callids", "appendhostname", "queue_log", "queue_log_to_file"), BOOLEAN),
             "logger_queue_limit": NUMBER,
         },
