@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from desk.errors import SettingsError
 from desk.settings.group import PREFIX, Group, Port, check_both, prefix
@@ -57,6 +57,13 @@ class SipSettings(Group):
     local_networks: str = Field(
         PRIVATE_NETWORKS, description="Networks that need no SIP_PUBLIC_ADDRESS, with commas between."
     )
+    proxy: str = Field(
+        "",
+        description=(
+            "`host` or `host:port` of a Kamailio before this Asterisk (docs/operations.md#more-than-one-machine): it "
+            "marks the telephone company's calls, and phones and, without TRUNK, patients are called through it."
+        ),
+    )
     encryption: Encryption = Field(
         "off",
         description=(
@@ -88,13 +95,16 @@ class SipSettings(Group):
                 f"{PREFIX}SIP_TLS_CERT_FILE and {PREFIX}SIP_TLS_KEY_FILE are not set: "
                 f"{PREFIX}SIP_ENCRYPTION={self.encryption} needs Asterisk's certificate and its key."
             )
+        if self.encryption != "off" and self.proxy:
+            raise SettingsError(f"{PREFIX}SIP_PROXY needs {PREFIX}SIP_ENCRYPTION=off: the proxy carries SIP over UDP.")
 
-    @field_validator("trunk")
+    @field_validator("trunk", "proxy")
     @classmethod
-    def _host_and_port(cls, trunk: str) -> str:
-        if trunk and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", trunk, re.ASCII):
-            raise ValueError("write the host, or host:port, of your telephone company's SIP trunk")
-        return trunk
+    def _host_and_port(cls, address: str, info: ValidationInfo) -> str:
+        if address and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", address, re.ASCII):
+            whose = "your telephone company's SIP trunk" if info.field_name == "trunk" else "the SIP proxy"
+            raise ValueError(f"write the host, or host:port, of {whose}")
+        return address
 
     @field_validator("switchboard")
     @classmethod

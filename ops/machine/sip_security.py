@@ -33,6 +33,10 @@ type=identify
 endpoint={REFUSED}
 match_header=Via: /SIP\\/2\\.0\\/UDP/
 """
+BY_PROXY = "rewrite_contact=no\n"
+"""The proxy gives each request the way back (Path, Record-Route), so the phone's own address stays."""
+CALLS_OF_THE_TRUNK = "[trunk-by-proxy]\ntype=identify\nendpoint=trunk\nmatch_header=X-Innringing-Trunk: yes\n"
+"""The proxy marks the telephone company's calls, and removes the mark from any other."""
 
 
 def transports(settings: Settings, folder: Path) -> str:
@@ -50,14 +54,16 @@ def transports(settings: Settings, folder: Path) -> str:
         )
     if phones:
         parts.append(_tls(settings, folder / "keys"))
-    parts.append(f"[phone-security](!)\n{ENCRYPTED if phones else PLAIN}")
-    parts.append(f"[trunk-security](!)\n{ENCRYPTED if encrypted_trunk else PLAIN}{trunk.endpoint_options(settings)}")
+    by_proxy = BY_PROXY if settings.sip.proxy else ""
+    parts.append(f"[phone-security](!)\n{ENCRYPTED if phones else PLAIN}{by_proxy}")
+    options = by_proxy + trunk.endpoint_options(settings)
+    parts.append(f"[trunk-security](!)\n{ENCRYPTED if encrypted_trunk else PLAIN}{options}")
     parts += trunk.sections(settings)
     refuses = phones and not encrypted_trunk and not settings.demo
-    parts.append(
-        f"[identification](!)\nendpoint_identifier_order={'ip,header,username' if refuses else 'username,ip'}\n"
-    )
+    order = "ip,header,username" if refuses else "username,header,ip"
+    parts.append(f"[identification](!)\nendpoint_identifier_order={order}\n")
     parts += [IN_CLEAR] if refuses else []
+    parts += [CALLS_OF_THE_TRUNK] if settings.sip.proxy else []
     return "\n".join(parts)
 
 

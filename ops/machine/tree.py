@@ -68,7 +68,13 @@ POSTGRES = Recipe(
     in_place=("usr/lib/postgresql/17/bin/postgres", "usr/lib/postgresql/17/bin/initdb"),
 )
 PGBOUNCER = Recipe("pgbouncer", "trixie", ("pgbouncer.packages",), programs={"pgbouncer": "usr/sbin/pgbouncer"})
-RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES, PGBOUNCER)}
+KAMAILIO = Recipe(
+    "kamailio",
+    "trixie",
+    ("kamailio.packages",),
+    programs={"kamailio": "usr/sbin/kamailio", "kamcmd": "usr/sbin/kamcmd"},
+)
+RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES, PGBOUNCER, KAMAILIO)}
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:

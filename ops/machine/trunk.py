@@ -19,7 +19,7 @@ def endpoint_options(settings: Settings) -> str:
 
 def sections(settings: Settings) -> list[str]:
     """Return the trunk's address, and its account and registration where they are set."""
-    trunk, host = settings.trunk, settings.sip.trunk
+    trunk, host = settings.trunk, settings.sip.trunk or settings.sip.proxy
     encrypted = settings.sip.encryption == "all"
     uri = f"sip:{host}" + (r"\;transport=tls" if encrypted else "")  # a bare semicolon starts a comment
     contact = f"contact={uri}\nqualify_frequency={trunk.qualify}\n" if host else ""
@@ -27,7 +27,7 @@ def sections(settings: Settings) -> list[str]:
     if trunk.user and trunk.password:
         password = trunk.password.get_secret_value().replace(";", "\\;")
         parts.append(f"[{ACCOUNT}]\ntype=auth\nauth_type=userpass\nusername={trunk.user}\npassword={password}\n")
-    if trunk.registers and host:
+    if trunk.registers and settings.sip.trunk:
         domain = trunk.from_domain or host
         parts.append(
             f"[trunk]\ntype=registration\ntransport={'transport-tls' if encrypted else 'transport-udp'}\n"

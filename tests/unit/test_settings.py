@@ -12,6 +12,7 @@ from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from desk.vault.keys import VersionedKeys
+from ops.machine.sip_security import transports
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.b64encode(bytes(range(32, 64))).decode()
@@ -244,6 +245,26 @@ def test_trunk_is_a_host_with_an_optional_port() -> None:
     for wrong in ("sip:example.org", "example.org;transport=tcp", "a b", "example.org:x", "example.org\n[evil]"):
         with pytest.raises(SettingsError, match="INNRINGING_TRUNK"):
             Settings.load(trunk=wrong)
+
+
+@pytest.mark.usefixtures("keys")
+def test_proxy_is_a_host_with_an_optional_port_and_carries_no_tls(tmp_path: Path) -> None:
+    assert Settings.load(sip_proxy="192.0.2.7:5070").sip.proxy == "192.0.2.7:5070"
+    with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY"):
+        Settings.load(sip_proxy="sip:example.org")
+    encrypted = {"sip_encryption": "phones", "sip_tls_cert_file": tmp_path / "c", "sip_tls_key_file": tmp_path / "k"}
+    with pytest.raises(SettingsError, match="INNRINGING_SIP_PROXY needs INNRINGING_SIP_ENCRYPTION=off"):
+        Settings.load(sip_proxy="192.0.2.7", **encrypted)
+
+
+@pytest.mark.usefixtures("keys")
+def test_transports_behind_a_proxy_trust_its_mark_and_call_through_it() -> None:
+    alone = transports(Settings.load(trunk="192.0.2.9"), Path())
+    behind = transports(Settings.load(sip_proxy="192.0.2.7:5070"), Path())
+    assert "contact=sip:192.0.2.9\n" in alone and "match_header" not in alone and "rewrite_contact" not in alone
+    assert "contact=sip:192.0.2.7:5070\n" in behind
+    assert "endpoint=trunk\nmatch_header=X-Innringing-Trunk: yes\n" in behind
+    assert behind.count("rewrite_contact=no\n") == 2
 
 
 @pytest.mark.usefixtures("keys")

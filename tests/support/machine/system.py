@@ -164,6 +164,7 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "SIP_PORT": str(settings.sip.port),
         "RTP_PORTS": settings.sip.rtp_ports,
         "TRUNK": settings.sip.trunk,
+        "SIP_PROXY": settings.sip.proxy,
         "AGENT_RINGS": str(settings.dials.agent_rings),
         "PATIENT_RINGS": str(settings.dials.patient_rings),
         "DIALS_A_NUMBER_A_DAY": str(settings.dials.per_number_a_day),

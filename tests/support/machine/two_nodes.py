@@ -1,37 +1,74 @@
-"""Two complete machines that share one PostgreSQL: each has its own Asterisk, phone door and api."""
+"""Two complete machines, each with an Asterisk, a phone door and an api; one PostgreSQL, and Kamailio before them."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.machine.servers import machine_settings
+from ops.machine.kamailio import Kamailio
+from ops.softphone.phone import Phone
+from tests.support.machine.servers import free_port, machine_settings
 from tests.support.machine.system import run, running_system
 from tests.support.phone.dial_system import Exchange, running_exchange
 
+PROXY, TELEPHONE_COMPANY = "127.0.0.5", "127.0.0.6"
+"""Loopback addresses of their own: Asterisk takes calls from 127.0.0.1 as the telephone company's in the demo."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The two machines, the proxy's port and that of the telephone company."""
+
+    one: Exchange
+    two: Exchange
+    proxy: Kamailio
+    port: int
+    trunk_port: int
+
+    @asynccontextmanager
+    async def telephone_company(self) -> AsyncIterator[Phone]:
+        """The telephone company, which calls the proxy for patients, and is called for them."""
+        phone = Phone(PROXY, self.port, user="patient", own_port=self.trunk_port)
+        phone.host = TELEPHONE_COMPANY
+        async with phone:
+            yield phone
+
+    def agents_phone(self) -> Phone:
+        """The agent's phone, which registers through the proxy."""
+        password = self.one.system.asterisk.instance.passwords["demo-phone"]
+        return Phone(PROXY, self.port, user="demo-phone", password=password)
+
 
 @contextmanager
-def two_nodes(folder: Path, database_url: str, **given: object) -> Iterator[tuple[Exchange, Exchange]]:
-    """Two machines with their files in `folder`. They have the same keys, phones and departments; `given` are settings.
-
-    The patient's phone is the telephone company of both.
-    """
+def two_nodes(folder: Path, database_url: str) -> Iterator[Nodes]:
+    """Two machines with their files in `folder`. They have the same keys, phones and departments."""
     first, second = folder / "first", folder / "second"
     for each in (first, second / "asterisk"):
         each.mkdir(parents=True)
     done = run(machine_settings(first, database_url=database_url), "migrate")
     assert done.returncode == 0, done.stderr
-    with running_exchange(first, database_url=database_url, **given) as one:
+    port, trunk_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    proxy_address = f"{PROXY}:{port}"
+    with running_exchange(first, database_url=database_url, sip_proxy=proxy_address) as one:
         shutil.copy(first / "keys.env", second)
         shutil.copy(first / "asterisk" / "phones.json", second / "asterisk")
         settings = one.system.settings
-        with running_system(
-            second,
-            database_url=database_url,
-            departments_file=settings.files.departments,
-            trunk=settings.sip.trunk,
-            agent_rings=settings.dials.agent_rings,
-            patient_rings=settings.dials.patient_rings,
-            **given,
-        ) as two:
-            yield one, Exchange(two, one.patient_port, one.tokens)
+        with (
+            running_system(
+                second,
+                database_url=database_url,
+                departments_file=settings.files.departments,
+                sip_proxy=proxy_address,
+                agent_rings=settings.dials.agent_rings,
+                patient_rings=settings.dials.patient_rings,
+            ) as two,
+            Kamailio(
+                folder / "kamailio",
+                listen=proxy_address,
+                nodes=[f"127.0.0.1:{each.settings.sip.port}" for each in (one.system, two)],
+                trunk=[f"{TELEPHONE_COMPANY}:{trunk_port}"],
+            ) as proxy,
+        ):
+            yield Nodes(one, Exchange(two, trunk_port, one.tokens), proxy, port, trunk_port)

@@ -111,15 +111,10 @@ def running_exchange(folder: Path, **given: object) -> Iterator[Exchange]:
     file = folder / "departments.toml"
     file.write_text(DEPARTMENTS, encoding="utf-8")
     patient_port = free_port(socket.SOCK_DGRAM)
-    with running_system(
-        folder,
-        departments_file=file,
-        trunk=f"127.0.0.1:{patient_port}",
-        trunk_qualify=0,  # no phone answers there until a patient does
-        agent_rings=7,
-        patient_rings=7,
-        **given,
-    ) as system:
+    # no phone answers at the trunk until a patient does
+    limits = {"agent_rings": 7, "patient_rings": 7, "trunk_qualify": 0}
+    trunk = {} if "sip_proxy" in given else {"trunk": f"127.0.0.1:{patient_port}"}
+    with running_system(folder, departments_file=file, **limits, **trunk, **given) as system:
         yield Exchange(system, patient_port)
 
 
