@@ -24,7 +24,7 @@ class SipSettings(Group):
         "127.0.0.1",
         description="The address Asterisk takes SIP on. `0.0.0.0` lets a trunk or phones on other machines in.",
     )
-    port: Port = Field(5060, description="The UDP port Asterisk takes SIP on.")
+    port: Port = Field(5060, description="The port Asterisk takes SIP on, UDP and TCP.")
     rtp_ports: str = Field(
         "10000-10999",
         validation_alias=f"{PREFIX}RTP_PORTS",

@@ -31,7 +31,7 @@ allow_subscribe=no
 [{REFUSED}]
 type=identify
 endpoint={REFUSED}
-match_header=Via: /SIP\\/2\\.0\\/UDP/
+match_header=Via: /SIP\\/2\\.0\\/(UDP|TCP)/
 """
 BY_PROXY = "rewrite_contact=no\n"
 """The proxy gives each request the way back (Path, Record-Route), so the phone's own address stays."""
@@ -47,11 +47,12 @@ def transports(settings: Settings, folder: Path) -> str:
     """
     phones, encrypted_trunk = settings.sip.encryption != "off", settings.sip.encryption == "all"
     parts = []
-    if not encrypted_trunk:  # with full encryption there is no UDP
-        parts.append(
-            f"[transport-udp]\ntype=transport\nprotocol=udp\nbind={address(settings.sip.host, settings.sip.port)}\n"
-            + trunk.public_address(settings)
-        )
+    if not encrypted_trunk:  # with full encryption nothing comes in clear
+        bind = address(settings.sip.host, settings.sip.port)
+        parts += [
+            f"[transport-{each}]\ntype=transport\nprotocol={each}\nbind={bind}\n{trunk.public_address(settings)}"
+            for each in ("udp", "tcp")
+        ]
     if phones:
         parts.append(_tls(settings, folder / "keys"))
     by_proxy = BY_PROXY if settings.sip.proxy else ""

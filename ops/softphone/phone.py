@@ -98,20 +98,21 @@ class Phone(asyncio.DatagramProtocol):
         caller: str = "",
         name: str = "",
         withheld: bool = False,
+        private: bool = True,
         patience: float = 10.0,
     ) -> PhoneCall:
         """Call this extension and wait for the answer. Raises NoSipResponse, SipRefusal.
 
         `caller` is the number shown (the user part of From), `name` the display name. With `withheld` the caller is
         anonymous, and the number is only in P-Asserted-Identity with `Privacy: id`, as a trunk passes on a hidden
-        number.
+        number. Without `private` that header is missing, as some exchanges do.
         """
         number = f"sip:{caller or self.user}@{self.server}"
         extra: list[tuple[str, str]] = []
         us = f'"{name}" <{number}>' if name else f"<{number}>"
         if withheld:
             us = '"Anonymous" <sip:anonymous@anonymous.invalid>'
-            extra = [("Privacy", "id"), ("P-Asserted-Identity", f"<{number}>")]
+            extra = [("P-Asserted-Identity", f"<{number}>"), *([("Privacy", "id")] if private else [])]
         call = self._new_call(f"sip:{extension}@{self.server}", us=us, them=f"<sip:{extension}@{self.server}>")
         try:
             async with asyncio.timeout(patience):

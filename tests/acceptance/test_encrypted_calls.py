@@ -17,6 +17,7 @@ from tests.support.certificates import Certificate, make_certificate
 from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import System, run, running_system
 from tests.support.phone.callers import Caller
+from tests.support.phone.over_tcp import over_tcp
 from tests.support.ports import free_port
 from tests.support.synthetic import synthetic_identity
 
@@ -119,7 +120,7 @@ async def test_plain_rtp_is_refused_and_plain_sip_gets_no_answer(encrypted: Syst
 async def test_plain_phone_is_refused_at_registration_and_the_log_says_why(
     prompts: None, certificate: Certificate, tmp_path: Path
 ) -> None:
-    """With encrypted phones and an unencrypted trunk, the UDP port is the trunk's alone."""
+    """With encrypted phones and an unencrypted trunk, the port without TLS is the trunk's alone."""
     given = {"environment": "production", "identity_key": KEY, "index_key": OTHER_KEY, "ari_password": "not-the-demos"}
     with asterisk.start(machine_settings(tmp_path, **settings("phones", certificate), **given)) as running:
         phone: dict[str, object] = {"user": "switchboard", "password": running.instance.passwords["switchboard"]}
@@ -128,6 +129,7 @@ async def test_plain_phone_is_refused_at_registration_and_the_log_says_why(
             for attempt in (plain.register(), plain.ring("1000", patience=ENOUGH)):
                 with pytest.raises(SipRefusal):
                     await attempt
+        assert (await over_tcp(sip, "REGISTER", "", caller="switchboard")).status == 403
         async with Phone("127.0.0.1", sip.tls_port, tls=trusting(certificate), **phone) as encrypted:  # type: ignore[arg-type]
             await encrypted.register()
         complaints = "\n".join(running.instance.complaints())

@@ -155,6 +155,14 @@ async def is_a_referrer_and_no_one_answers(system: System) -> Outcome:
         return Outcome(await caller.heard())
 
 
+async def is_anonymous_by_name_alone(system: System) -> Outcome:
+    async with ringing(system.settings, "1000", "+4768050411", withheld=True, private=False) as caller:
+        await caller.hears("ask_identity")
+        await caller.keys(synthetic_identity(411))
+        await caller.hears("phone_withheld")
+        return Outcome(await caller.heard())
+
+
 async def leaves_a_number(system: System, number: str, person: int) -> None:
     async with ringing(system.settings, "1000", number) as caller:
         await caller.hears("welcome")
@@ -211,6 +219,7 @@ ALONE: dict[Callable[..., Awaitable[Outcome]], str] = {
     keys_with_a_fast_hand_and_hears_tones: "+4768050404",
     keys_slowly_and_hears_eleven_tones: "+4768050405",
     is_a_referrer_and_no_one_answers: "+4768050406",
+    is_anonymous_by_name_alone: "+4768050411",
     will_ring_again: "",
 }
 WITH_OFFICE: dict[Callable[..., Awaitable[Outcome]], str] = {
@@ -304,6 +313,12 @@ def test_referrer_reaches_a_person_without_prompts(rung: Rung) -> None:
 
 def test_unanswered_referrer_hears_so_and_reaches_the_switchboard(rung: Rung) -> None:
     assert rung(is_a_referrer_and_no_one_answers).heard[:3] == ["line_unanswered", "switchboard_unanswered", "received"]
+
+
+def test_caller_who_is_anonymous_without_a_privacy_header_is_withheld(rung: Rung) -> None:
+    one = rung(is_anonymous_by_name_alone)
+    assert one.heard[-1] == "phone_withheld"
+    assert (one.callbacks, one.calls) == ([], []), "nothing is stored under the number that the exchange asserts"
 
 
 def test_open_callback_does_not_delay_the_urgent_line(rung: Rung) -> None:

@@ -1,6 +1,7 @@
-"""What other telephone exchanges send beside the sound: a fax offer, and an INFO that only asks for a response."""
+"""What other exchanges send: a fax offer, an INFO or OPTIONS that only asks for a response, SIP over TCP and IPv6."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from ops.machine.asterisk import AsteriskServer
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
 from tests.support.phone.dial_system import soon
+from tests.support.phone.over_tcp import over_tcp
 
 IMAGE = "m=image 40000 udptl t38\r\na=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
 CALLER = "+4768050701"
@@ -52,3 +54,24 @@ async def test_empty_info_in_a_call_is_answered(start_asterisk: Callable[..., As
         async with asyncio.timeout(5):
             assert (await caller.dialog.ask("INFO", [])).status == 200
         await caller.hang_up()
+
+
+NAMES = ("1000", "4768059000", "+4768059000", "ping", "a.b-c", "")
+
+
+async def test_exchange_that_asks_whether_we_are_there_is_answered_under_any_name(
+    start_asterisk: Callable[..., AsteriskServer],
+) -> None:
+    asterisk = await asyncio.to_thread(start_asterisk)
+    found = {name: (await over_tcp(asterisk.settings.sip, "OPTIONS", name)).status for name in NAMES}
+    assert found == dict.fromkeys(NAMES, 200)
+    sip, elsewhere = asterisk.settings.sip, ("4768059999", "ping", "00441632960000")
+    calls = {name: (await over_tcp(sip, "INVITE", name)).status for name in elsewhere}
+    assert set(calls.values()) == {404}, "a number that is no department's leads nowhere"
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+async def test_exchange_reaches_us_over_ipv6(start_asterisk: Callable[..., AsteriskServer]) -> None:
+    asterisk = await asyncio.to_thread(start_asterisk, sip_host="::1")
+    assert (await over_tcp(asterisk.settings.sip, "OPTIONS", "1000")).status == 200
+    assert (await over_tcp(asterisk.settings.sip, "INVITE", "4768059999")).status == 404

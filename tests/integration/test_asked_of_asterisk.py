@@ -61,7 +61,7 @@ def test_throw_away_asterisk_is_alone_and_leaves_nothing(settings: Settings, fol
         with trial(settings, folder) as throw_away:
             assert throw_away.complaints() == []
             shown = throw_away.console("pjsip show transports")
-            assert shown.count("  127.0.0.1:") == 2 and ":5060" not in shown
+            assert shown.count("  127.0.0.1:") == 3 and ":5060" not in shown
             assert "qualify_frequency    : 0" in throw_away.console("pjsip show aor far")
             made = throw_away.folder
     assert not made.exists()

@@ -103,13 +103,20 @@ class DialplanCheck:
         for entry in ENTRIES:
             if entry not in self._plan.contexts and entry != ENTRIES[0]:
                 continue
-            start = self._plan.find(entry, department.extension)
+            start = self._taken(entry, department.extension)
             if start is None:
                 yield self._fault(
                     None, f"[{entry}] has no extension {department.extension}, the number of [{department.slug}]"
                 )
             else:
                 yield from self._path_in(department, start)
+
+    def _taken(self, entry: str, number: str) -> Place | None:
+        """Find where calls to this number go. None if nothing takes them, or only the extension that refuses any."""
+        start = self._plan.find(entry, number)
+        step = self._plan.step(start) if start else None
+        refused = start and start.extension != number and step and step.is_application("Hangup")
+        return None if refused else start
 
     def _path_in(self, department: Department, start: Place) -> Iterator[FileFault]:
         """Check a call's path from its number into Stasis, and out again when no controller is there."""
@@ -207,7 +214,7 @@ class DialplanCheck:
             for entry in ENTRIES:
                 if entry not in self._plan.contexts and entry != ENTRIES[0]:
                     continue
-                start = self._plan.find(entry, number)
+                start = self._taken(entry, number)
                 if start is None:
                     reason = f"[{entry}] has no extension {number}, [{department.slug}]'s «{key}»"
                     yield self._fault(None, reason)

@@ -150,10 +150,16 @@ def sentences() -> frozenset[str]:
 
 @asynccontextmanager
 async def ringing(
-    settings: Settings, extension: str, caller: str = "", *, withheld: bool = False, name: str = ""
+    settings: Settings,
+    extension: str,
+    caller: str = "",
+    *,
+    withheld: bool = False,
+    private: bool = True,
+    name: str = "",
 ) -> AsyncIterator[Caller]:
     """A caller who has just been answered. Hangs up at the end of the block, unless the call is over."""
     async with Phone("127.0.0.1", settings.sip.port) as phone:
-        call = await phone.ring(extension, caller=caller, withheld=withheld, name=name, patience=30)
+        call = await phone.ring(extension, caller=caller, withheld=withheld, private=private, name=name, patience=30)
         yield Caller(call, settings.files.prompts / "build" / "nb")
         await call.hang_up()
