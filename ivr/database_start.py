@@ -74,9 +74,16 @@ class DatabaseStart:
         """Wait until the database may be used."""
         await self._ready.wait()
 
+    async def _migrate(self, url: str) -> None:
+        """Migrate an embedded database, unless it has the newest tables: that takes memory for as long as we run."""
+        with suppress(StorageUnavailable):  # such as a file, or its folder, that does not exist yet
+            if await is_current(self._database):
+                return
+        await migrate(url)
+
     async def _check(self) -> None:
         if self._embedded_url:
-            await migrate(self._embedded_url)
+            await self._migrate(self._embedded_url)
         elif not await is_current(self._database):
             raise TablesOutdated
         await check_keys(self._database, self._vault, self._clock)

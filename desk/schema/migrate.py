@@ -1,21 +1,27 @@
-"""Migrations: bring a database to the newest tables. Alembic, configured here; the steps are in migrations/versions."""
+"""Migrations: bring a database to the newest tables. Alembic, configured here; the steps are in migrations/versions.
+
+Alembic is imported where a database is migrated. A service that finds its tables as they should be does without it.
+"""
+
+from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection as SyncConnection
 
 from desk.database.engine import Conflict, Database
 from desk.database.errors import StorageUnavailable
 from desk.database.pooling import require_own_session
 from desk.paths import ROOT
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 ONE_AT_A_TIME = 0x1AA121D6  # PostgreSQL advisory lock: two services starting together don't migrate side by side
 
@@ -63,6 +69,8 @@ def _make_folder(database: Database) -> None:
 
 def config() -> Config:
     """Return Alembic's configuration."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", str(ROOT / "migrations").replace("%", "%%"))
     return made
@@ -71,22 +79,33 @@ def config() -> Config:
 @cache
 def newest() -> frozenset[str]:
     """Return the revisions of a current database."""
-    return frozenset(ScriptDirectory.from_config(config()).get_heads())
+    return frozenset(steps()) - frozenset(steps().values())
+
+
+@cache
+def steps() -> Mapping[str, str]:
+    """Return each revision in migrations/versions, and the one before it; empty before the first."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "migrations" / "versions").glob("*.py")]
+    found = [dict(re.findall(r'(?m)^(revision|down_revision) = (?:"([^"]+)"|None)$', text)) for text in texts]
+    return {each["revision"]: each["down_revision"] for each in found}
 
 
 def _is_later(heads: frozenset[str]) -> bool:
     """Whether these revisions were made by a version that this one does not know."""
-    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
-    return not heads <= known
+    return not heads <= frozenset(steps())
 
 
 def _heads(connection: SyncConnection) -> frozenset[str]:
-    return frozenset(MigrationContext.configure(connection).get_current_heads())
+    if not inspect(connection).has_table("alembic_version"):
+        return frozenset()
+    return frozenset(connection.execute(text("SELECT version_num FROM alembic_version")).scalars())
 
 
 def _move(connection: SyncConnection, revision: str) -> None:
     if revision == "head" and _is_later(_heads(connection)):
         return
+    from alembic import command
+
     made = config()
     attributes: dict[Any, Any] = made.attributes
     attributes["connection"] = connection

@@ -1,13 +1,15 @@
 """The phone door dies, hangs or is stopped in the middle of conversations, and the standby goes on with them."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from tests.support.machine.system import Program, System, running_system
+from tests.support.machine.system import Program, System, running_system, until
 from tests.support.phone.callers import RATE, Caller, ringing
 from tests.support.synthetic import synthetic_identity
 
@@ -138,3 +140,26 @@ async def test_callers_of_a_stopped_phone_door_hear_a_true_receipt(
 
     await callers.meet(stop)
     await callers.have_one_callback_each()
+
+
+async def test_caller_is_kept_in_the_spool_while_phone_door_and_database_are_away(
+    system: System, phone_door: Program, standby: Program
+) -> None:
+    phone_door.kill()
+    with contextlib.closing(sqlite3.connect(system.folder / "innringing.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        async with ringing(system.settings, "1000", "+4768059440") as caller:
+            await caller.hears("ask_identity")
+            await caller.keys(synthetic_identity(440))
+            await caller.hears("received")
+            await caller.hangs_up()
+        assert list(system.settings.files.spool_folder.glob("*.entry"))
+        database.execute("ROLLBACK")
+
+    def drained() -> bool:
+        return not list(system.settings.files.spool_folder.glob("*.entry"))
+
+    await asyncio.to_thread(until, drained, standby)
+    async with system.client() as agent:
+        page = (await agent.get("/callbacks", params={"department": "kirurgi"})).raise_for_status().json()
+    assert [each["call_count"] for each in page["items"] if each["phone"] == "+4768059440"] == [1]

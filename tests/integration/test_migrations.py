@@ -5,12 +5,13 @@ import asyncio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
-from desk.schema.migrate import is_current, migrate
+from desk.schema.migrate import config, is_current, migrate, newest, steps
 from desk.schema.tables import metadata
 
 TABLES = {
@@ -114,3 +115,10 @@ async def test_tables_of_a_later_version_are_accepted_and_left_alone(database: D
     await migrate(migrated_url)
     async with database.read() as connection:
         assert (await connection.execute(text("select version_num from alembic_version"))).scalar_one() == "9999"
+
+
+def test_revisions_are_those_that_alembic_finds() -> None:
+    """The services read them without Alembic."""
+    scripts = ScriptDirectory.from_config(config())
+    assert newest() == frozenset(scripts.get_heads())
+    assert set(steps()) == {script.revision for script in scripts.walk_revisions()}

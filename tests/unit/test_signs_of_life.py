@@ -21,7 +21,7 @@ async def main():
     time.sleep(60)
 asyncio.run(main())
 """
-UNWANTED = ("fastapi", "starlette", "uvicorn", "httpx", "scipy", "pyloudnorm", "numpy", "typer")
+UNWANTED = ("fastapi", "starlette", "uvicorn", "httpx", "scipy", "pyloudnorm", "numpy", "typer", "alembic")
 
 
 def test_process_whose_event_loop_hangs_ends_and_says_where() -> None:
@@ -76,7 +76,8 @@ async def test_file_of_a_health_check_is_written_while_the_loop_runs(
     await asyncio.gather(living, return_exceptions=True)
 
 
-def test_phone_door_imports_only_what_it_needs() -> None:
-    code = f"import sys, ivr.app; print([each for each in {UNWANTED} if each in sys.modules])"
+@pytest.mark.parametrize("module", ["ivr.app", "ivr.standby"])
+def test_phone_door_and_standby_import_only_what_they_need(module: str) -> None:
+    code = f"import sys, {module}; print([each for each in {UNWANTED} if each in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
     assert done.stdout.strip() == "[]"
