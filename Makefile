@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 3
 export INNRINGING_ENVIRONMENT ?= demo
 
-.PHONY: run test unit check docs bench chaos fire up patch down clean venv dev-venv bench-venv tree images identity-provider
+.PHONY: run test unit check docs vendor bench chaos fire up patch down clean venv dev-venv bench-venv tree images identity-provider
 
 run: venv ## Asterisk, the phone door and the web door on this machine; Ctrl-C stops them
 	@exec $(BIN)/innringing run
@@ -24,12 +24,16 @@ check: dev-venv ## style, types, layers, plain English, lengths and class names,
 	$(BIN)/lint-imports
 	$(BIN)/python -m ops.machine.prose
 	$(BIN)/python -m ops.machine.shape
+	$(BIN)/python -m ops.machine.vendor
 	$(BIN)/innringing check
 	@$(BIN)/python -m ops.machine.dependency_audit
 
 docs: venv ## the pages of docs/ that are written from the code
 	@$(BIN)/python -m ops.machine.reference
 	@$(BIN)/innringing rehearse kirurgi --at 2026-11-24T09:00 --quiet --diagram docs/call-flow.md
+
+vendor: venv ## fetch the files of others that the console sends to browsers
+	$(BIN)/python -m ops.machine.vendor fetch
 
 bench: bench-venv tree images ## calls compared with a plain dialplan, the queue compared with other queues, live events
 	$(BIN)/python -m tests.bench

@@ -12,6 +12,10 @@ from fastapi import FastAPI
 from api.auth.cookies import Cookies
 from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
+from api.console.answers import error_page
+from api.console.assets import router as assets
+from api.console.pages import callback, log_in, queue
+from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.messaging.gateways import open_gateway
 from api.openapi import describe
@@ -95,6 +99,7 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
+PAGES: Final = (log_in, queue, callback, settings_page)
 ROUTES: Final = (
     callbacks,
     edits,
@@ -146,6 +151,7 @@ def create_app(
     app.add_middleware(HeadMiddleware)
     app.add_middleware(ForwardedMiddleware, proxies=settings.api.proxies, header=settings.api.forwarded_header)
     use_problem_documents(app)
+    app.state.error_page = error_page
     add_routes(app)
     require_audit_rules(app)
     document: dict[str, Any] = {}
@@ -167,6 +173,9 @@ def add_routes(app: FastAPI) -> None:
         app.include_router(room.router)
         register(app, getattr(room, "STATUSES", {}), getattr(room, "FIELDS", {}))
     app.include_router(docs)
+    for page in PAGES:
+        app.include_router(page.router)
+    app.include_router(assets)
 
 
 def problem_statuses() -> Statuses:

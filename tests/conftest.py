@@ -11,7 +11,7 @@ pytest.register_assert_rewrite("tests.support")
 pytest_plugins = ["tests.support.machine.reaping", "tests.support.machine.servers", "tests.support.machine.systems"]
 
 
-LONGEST_FIRST = ("acceptance", "chaos", "integration", "unit")
+LONGEST_FIRST = ("acceptance", "chaos", "console", "integration", "unit")
 """Calls take a fixed time. If they start last, the whole run waits for them."""
 
 

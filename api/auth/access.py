@@ -122,9 +122,16 @@ ANY_LOG_IN: Final = Unfinished(first_password=True, no_second_factor=True)
 
 
 def signed_in(
-    permission: Permission, *, accepting: Unfinished = FINISHED_ONLY
+    permission: Permission,
+    *,
+    accepting: Unfinished = FINISHED_ONLY,
+    browser_only: bool = False,
+    in_use: Callable[[Request], bool] = lambda _: True,
 ) -> Callable[..., Awaitable[Access[Any]]]:
     """A dependency: an agent with a valid token or session, whose role has `permission`.
+
+    `browser_only`: a token is refused, as for a page. `in_use`: whether the request prolongs the session, as a
+    person's does; a page that repaints itself does not.
 
     Raises NotSignedIn, CrossSite, RoleNotAllowed, PasswordMustBeChanged, SecondFactorMustBeAdded.
     """
@@ -135,7 +142,9 @@ def signed_in(
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
         _cookie: Annotated[str | None, Security(cookie)],  # for the OpenAPI document
     ) -> Access[Any]:
-        credential = await credential_of(request, services, credentials)
+        credential = await credential_of(request, services, credentials, in_use=in_use(request))
+        if browser_only and credential.session is None:
+            raise NotSignedIn
         agent = credential.agent
         scope = agent.scope(permission)
         _trace(request, credential)

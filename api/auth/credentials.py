@@ -20,6 +20,8 @@ from desk.accounts.sessions.model import Session, is_csrf_of
 from desk.accounts.tokens.model import hashed
 
 MAX_TOKEN: Final = 200
+CSRF_FIELD: Final = "csrf"
+FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 PORTS: Final = {"http": 80, "https": 443}
 
@@ -40,9 +42,9 @@ class Credential:
 
 
 async def credential_of(
-    request: Request, services: AuthServices, credentials: HTTPAuthorizationCredentials | None
+    request: Request, services: AuthServices, credentials: HTTPAuthorizationCredentials | None, *, in_use: bool = True
 ) -> Credential:
-    """Authenticate a request.
+    """Authenticate a request. `in_use` False: a page repaints itself, which does not prolong the session.
 
     Raises NotSignedIn; CrossSite for a change that another site may have sent; TooManyRequests, before the database is
     read, for a credential that has used up its limit.
@@ -52,7 +54,7 @@ async def credential_of(
     secret = bearer if by_token else services.cookies.read(request, SESSION) or ""
     known = services.limits.take(request, secret)
     try:
-        found = await (_by_token(services, secret) if by_token else _by_cookie(services, secret))
+        found = await (_by_token(services, secret) if by_token else _by_cookie(services, secret, in_use=in_use))
     except NotSignedIn:
         services.limits.opened_nothing(request)
         raise
@@ -60,9 +62,17 @@ async def credential_of(
         services.limits.opened(secret, who=found.agent.name, name=found.name)
     if found.session is not None and request.method not in SAFE_METHODS:
         check_same_site(request)
-        if not is_csrf_of(secret, request.headers.get(CSRF_HEADER, "")):
+        if not is_csrf_of(secret, request.headers.get(CSRF_HEADER) or await _csrf_in_form(request)):
             raise CrossSite
     return found
+
+
+async def _csrf_in_form(request: Request) -> str:
+    """The CSRF token in a form that a page of ours sent without a script; empty if there is none."""
+    if not request.headers.get("content-type", "").startswith(FORM_TYPES):
+        return ""
+    given = (await request.form()).get(CSRF_FIELD)
+    return given if isinstance(given, str) else ""
 
 
 def check_same_site(request: Request) -> None:
@@ -75,8 +85,8 @@ def check_same_site(request: Request) -> None:
         raise CrossSite
 
 
-async def _by_cookie(services: AuthServices, secret: str) -> Credential:
-    found = await _by_session(services, secret) if secret else None
+async def _by_cookie(services: AuthServices, secret: str, *, in_use: bool) -> Credential:
+    found = await _by_session(services, secret, in_use=in_use) if secret else None
     if found is None:
         raise NotSignedIn
     session, agent = found

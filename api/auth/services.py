@@ -9,6 +9,7 @@ from api.auth.cookies import Cookies
 from api.auth.oidc.single_sign_on import SingleSignOn
 from api.web.middleware.limits import RequestLimits
 from desk.accounts.agents import Agents
+from desk.accounts.login import Logins
 from desk.accounts.sessions.service import Sessions
 from desk.departments.departments import Departments
 
@@ -21,6 +22,9 @@ class AuthServices(Protocol):
 
     @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def logins(self) -> Logins: ...
 
     @property
     def single_sign_on(self) -> SingleSignOn | None: ...

@@ -5,8 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import AgentQuery, InAnySession, InSession, check_manages
-from api.auth.cookies import DEVICE, SESSION
-from api.auth.credentials import check_same_site
+from api.auth.password_login import log_in_by_password, set_cookies
 from api.openapi import API, problems
 from api.routes.parameters import Number
 from api.schemas.sessions import LogInIn, PasswordIn, SessionItemOut, SessionList, SessionOut
@@ -15,7 +14,6 @@ from api.web.audit_rules import audited
 from api.web.middleware.trace import trace_of
 from api.web.problems import Fields, Statuses
 from api.web.request_checks import check_request
-from desk.access.actor import SYSTEM
 from desk.access.permissions import Permission
 from desk.accounts.errors import (
     AgentDisabled,
@@ -25,7 +23,6 @@ from desk.accounts.errors import (
     LeakedPasswordsFault,
     LogInAgain,
     LoginsBusy,
-    SecondFactorNeeded,
     SessionNotFound,
     WeakPassword,
     WrongLogin,
@@ -54,7 +51,6 @@ STATUSES: Final[Statuses] = {
 }
 FIELDS: Final[Fields] = {WeakPassword: ("body", "#/new")}
 
-UNKNOWN_ADDRESS = "unknown"
 TOO_MANY = (429, "Too many failed attempts. Wait for the seconds in Retry-After.")
 
 
@@ -73,24 +69,7 @@ async def log_in(
 
     The browser's previous session ends.
     """
-    check_same_site(request)
-    before = services.cookies.read(request, SESSION)
-    try:
-        logged_in = await services.logins.by_password(
-            body.name,
-            body.password,
-            address=request.client.host if request.client else UNKNOWN_ADDRESS,
-            device=services.cookies.read(request, DEVICE),
-            code=body.code,
-        )
-    except SecondFactorNeeded:
-        trace_of(request).why = f"password of {body.name}"  # the account's own name: its password was right
-        raise
-    trace_of(request).who = logged_in.session.session.agent.name
-    if logged_in.by_recovery_code:
-        trace_of(request).why = "recovery-code"
-    if before is not None:
-        await services.sessions.end(SYSTEM, before)
+    logged_in = await log_in_by_password(request, services, body.name, body.password, code=body.code)
     return _with_cookies(response, request, services, logged_in)
 
 
@@ -164,8 +143,7 @@ async def change_password(access: InAnySession, body: PasswordIn, request: Reque
 
 def _with_cookies(response: Response, request: Request, services: Services, logged_in: LoginResult) -> SessionOut:
     new = logged_in.session
-    services.cookies.set_session(response, request, new.token)
-    services.cookies.set_device(response, request, logged_in.device)
+    set_cookies(response, request, services, logged_in)
     return _out(services, new.session, new.csrf)
 
 

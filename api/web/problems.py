@@ -9,7 +9,7 @@ our side: 500, without its detail, which may name files.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -26,6 +26,8 @@ from api.web.request_checks import UNKNOWN
 from api.web.text import OWN_REASON
 from desk.errors import DeskError
 
+ErrorPage: TypeAlias = Callable[[Request, int, str, int | None], Response | None]
+"""Makes the page of an error from its status, its id and the seconds to wait; None for a program's request."""
 Statuses: TypeAlias = Mapping[type[ApiError] | type[DeskError], int]
 Fields: TypeAlias = Mapping[type[DeskError], tuple[str, str]]
 """Place and JSON pointer of what an error refuses: `("body", "#/phone")`."""
@@ -129,6 +131,12 @@ def use_problem_documents(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
 
 
+def _as_page(request: Request, status: int, id: str, retry_after: int | None = None) -> Response | None:
+    """The error as a page, where there are pages and a browser asked for one; else None."""
+    make: ErrorPage | None = getattr(request.app.state, "error_page", None)
+    return make(request, status, id, retry_after) if make else None
+
+
 def register(app: FastAPI, statuses: Statuses, fields: Fields | None = None) -> None:
     """Set the status codes of these errors, and the field that each refuses.
 
@@ -156,6 +164,8 @@ async def _of_our_own(request: Request, error: Exception) -> Response:
     if status is None:
         structlog.get_logger(__name__).error("error without a status code", error_id=error.id)
         return internal_error(request)
+    if page := _as_page(request, status, error.id, error.retry_after):
+        return page
     title = (type(error).__doc__ or "").strip()
     field = request.app.state.problem_fields.get(type(error))
     return problem_response(
@@ -184,6 +194,8 @@ async def _of_validation(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     status, title = OWN_PROBLEMS["invalid-input"]
+    if page := _as_page(request, status, "invalid-input"):
+        return page
     return problem_response(
         request,
         status=status,
@@ -210,6 +222,8 @@ async def _of_http(request: Request, error: Exception) -> Response:
         raise error
     status = error.status_code
     id_, title = PLAIN_TITLES.get(status, (f"http-{status}", HTTPStatus(status).phrase))
+    if page := _as_page(request, status, id_):
+        return page
     headers = dict(error.headers or {})
     if status == 405 and (methods := _documented_methods(request)):
         headers["Allow"] = ", ".join(

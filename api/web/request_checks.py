@@ -10,6 +10,7 @@ from email.message import Message
 from fastapi import HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 
 UNKNOWN = "unknown_parameter"
@@ -36,9 +37,11 @@ async def check_request(request: Request) -> None:
 
 
 async def require_json(request: Request) -> None:
-    """Raises HTTPException 415 when the route reads a body and the one sent is not declared as JSON."""
+    """Raises HTTPException 415 when the route reads a body, not a form, and the one sent is not declared as JSON."""
     route = request.scope.get("route")
-    if isinstance(route, APIRoute) and route.body_field is not None and not is_json(request) and await request.body():
+    if not isinstance(route, APIRoute) or route.body_field is None or isinstance(route.body_field.field_info, Form):
+        return
+    if not is_json(request) and await request.body():
         raise HTTPException(415, headers={"Accept": "application/json"})
 
 

@@ -38,6 +38,14 @@ class CallbackLists(Service):
         return Page(await rows.show(unit, page.items), page.next_cursor)
 
     @reading
+    async def queue(
+        self, unit: Unit, filters: InquiryFilter, *, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[Callback]:
+        """List callbacks in the order in which they are claimed, 200 at most. Raises BadCursor."""
+        page = await lists.in_claim_order(unit, Kind.CALLBACK, filters, cursor=cursor, limit=_limit(limit))
+        return Page(await rows.show(unit, page.items), page.next_cursor)
+
+    @reading
     async def counts(self, unit: Unit) -> dict[tuple[str, Status], int]:
         """Count the open callbacks by department and status, in one query."""
         return await lists.open_counts(unit, Kind.CALLBACK)

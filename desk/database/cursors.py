@@ -73,6 +73,7 @@ def _unpacked(cursor: str) -> object:
 
 
 CALLBACKS: Final[Cursor[datetime, str]] = Cursor("callbacks", _instant, _uuid)
+CLAIM_ORDER: Final[Cursor[int, datetime, datetime, str]] = Cursor("claim-order", _row_id, _instant, _instant, _uuid)
 CALLS: Final[Cursor[int]] = Cursor("calls", _row_id)
 PROMISES: Final[Cursor[datetime, int]] = Cursor("promises", _instant, _row_id)
 WARNINGS: Final[Cursor[int]] = Cursor("warnings", _row_id)

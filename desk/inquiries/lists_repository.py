@@ -9,6 +9,7 @@ from desk.database import cursors
 from desk.database.instant import Instant
 from desk.database.pages import Page
 from desk.database.unit_of_work import Unit
+from desk.inquiries.claims_repository import ORDER
 from desk.inquiries.model import Inquiry, InquiryFilter, Kind, Status
 from desk.inquiries.repository import RANK, c, kept, read, shown
 from desk.schema.scope import in_scope
@@ -25,6 +26,29 @@ async def page(unit: Unit, kind: Kind, filters: InquiryFilter, *, cursor: str | 
     query = _oldest(unit, filters.status, conditions, limit + 1)
     found = (await unit.connection.execute(query)).all()
     page = Page.cut(found, limit, lambda last: cursors.CALLBACKS.after(last.created_at, last.id))
+    return Page([read(unit, row) for row in page.items], page.next_cursor)
+
+
+async def in_claim_order(
+    unit: Unit, kind: Kind, filters: InquiryFilter, *, cursor: str | None, limit: int
+) -> Page[Inquiry]:
+    """List inquiries in the order in which they are claimed. Raises BadCursor.
+
+    One that is given another priority or promise between two pages may be on both, or on neither.
+    """
+    conditions = [c.kind == kind.value, *in_scope(unit, c.department), *_conditions(filters)]
+    if filters.status is not None:
+        conditions.append(c.status.in_([each.value for each in filters.status]))
+    if cursor is not None:
+        values = zip(cursors.CLAIM_ORDER.key(cursor), ORDER, strict=True)
+        conditions.append(tuple_(*ORDER) > tuple_(*(literal(value, column.type) for value, column in values)))
+    query = select(*shown).where(*conditions).order_by(*ORDER).limit(limit + 1)
+    found = (await unit.connection.execute(query)).all()
+    page = Page.cut(
+        found,
+        limit,
+        lambda last: cursors.CLAIM_ORDER.after(last.priority, last.promise_by, last.created_at, last.id),
+    )
     return Page([read(unit, row) for row in page.items], page.next_cursor)
 
 

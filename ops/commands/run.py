@@ -221,12 +221,13 @@ def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
     phones = address(host, settings.sip.port)
     token = settings.files.var / "demo-token"
     phone = server.instance.folder / "phones.json"
+    scheme, web = "https" if settings.api.tls else "http", address(settings.api.host, settings.api.port)
     print("\nInnringing is up.")
+    print(f"  Console    {scheme}://{web}/{'   (log in with one click)' if settings.demo else ''}")
     for department in departments:
         print(f"  Ring       sip:{department.extension}@{phones}   {department.name}")
     if settings.demo:
         print(f"  Or try     {this_command()} call {departments[0].extension} --id {SYNTHETIC_IDENTITY}")
-    scheme, web = "https" if settings.api.tls else "http", address(settings.api.host, settings.api.port)
     print(f"  Look       {scheme}://{web}/api/docs")
     if settings.demo:
         print(f"  Token      {_shown(token)}")

@@ -84,7 +84,7 @@ def _install(found: Node, target: Path) -> None:
         done = subprocess.run(
             [*command, "--cache", str(target.parent / "npm")],
             cwd=folder,
-            env=_environment(found),
+            env=npm_environment(found),
             timeout=SECONDS,
             check=False,
         )
@@ -94,7 +94,7 @@ def _install(found: Node, target: Path) -> None:
         folder.rename(target)
 
 
-def _environment(found: Node) -> dict[str, str]:
+def npm_environment(found: Node) -> dict[str, str]:
     """Return npm's environment: the system's certificate authorities and the machine's npm settings.
 
     A hospital's network often has its own certificate authority, which only the system trusts. An npm from a Python

@@ -29,7 +29,11 @@ CACHE_VARIABLE = "INNRINGING_CACHE"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Package lists of one Debian suite, and the programs to wrap. `in_place` programs keep their own path."""
+    """Package lists of one Debian suite, and the programs to wrap. `in_place` programs keep their own path.
+
+    `starts_itself`: of the programs, browsers that find their files next to what /proc/self/exe names, and start
+    processes of their own. They get a loader next to them, and start their processes by the script.
+    """
 
     name: str
     suite: str
@@ -37,6 +41,7 @@ class Recipe:
     programs: Mapping[str, str] = field(default_factory=dict)
     in_place: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    starts_itself: tuple[str, ...] = ()
 
     def packages(self) -> list[str]:
         return [name for path in self.lists for name in (HERE / path).read_text(encoding="utf-8").split()]
@@ -44,6 +49,7 @@ class Recipe:
     def folder_name(self, architecture: str, snapshot: str = "") -> str:
         parts = [RECIPE, self.suite, architecture, snapshot, *sorted(self.packages())]
         parts += [*self.programs, *self.programs.values(), *self.in_place, *self.variables.values()]
+        parts += self.starts_itself
         return f"{self.name}-{self.suite}-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]}"
 
 
@@ -74,7 +80,15 @@ KAMAILIO = Recipe(
     ("kamailio.packages",),
     programs={"kamailio": "usr/sbin/kamailio", "kamcmd": "usr/sbin/kamcmd"},
 )
-RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES, PGBOUNCER, KAMAILIO)}
+CHROMIUM = Recipe(
+    "chromium",
+    "trixie",
+    ("chromium.packages",),
+    programs={"chromium": "usr/lib/chromium/chromium"},
+    variables={"FONTCONFIG_SYSROOT": "{tree}"},
+    starts_itself=("chromium",),
+)
+RECIPES = {recipe.name: recipe for recipe in (ASTERISK, POSTGRES, PGBOUNCER, KAMAILIO, CHROMIUM)}
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -134,10 +148,9 @@ def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
     loader = next(path for path in sorted(libraries.glob("ld-linux*.so*")) if path.exists())
     path = ":".join(str(target / folder.relative_to(tree)) for folder in library_path(libraries))
     lines = [
-        f"export {name}='{value.format(libraries=target / libraries.relative_to(tree))}'\n"
+        f"export {name}='{value.format(libraries=target / libraries.relative_to(tree), tree=target)}'\n"
         for name, value in recipe.variables.items()
     ]
-    start = f"exec '{target / loader.relative_to(tree)}' --library-path '{path}'"
     (tree / "bin-wrapped").mkdir()
     commands = {tree / "bin-wrapped" / name: (target / real, name) for name, real in recipe.programs.items()}
     for name in recipe.in_place:
@@ -145,10 +158,13 @@ def write_wrappers(recipe: Recipe, tree: Path, target: Path) -> None:
         real = script.rename(script.with_name(f"{script.name}.real"))
         commands[script] = (target / real.relative_to(tree), str(target / name))
     for script, (real, shown_as) in commands.items():
+        used, own = target / loader.relative_to(tree), ""
+        if shown_as in recipe.starts_itself:
+            used, own = real.with_name("loader"), f" --browser-subprocess-path='{target / 'bin' / shown_as}'"
+            shutil.copy(loader, tree / used.relative_to(target))
         # --argv0 gives the program the script's name: some find other programs, or change behaviour, by their name
-        script.write_text(
-            f"#!/bin/sh\n{''.join(lines)}{start} --argv0 '{shown_as}' '{real}' \"$@\"\n", encoding="utf-8"
-        )
+        start = f"exec '{used}' --library-path '{path}' --argv0 '{shown_as}' '{real}'{own} \"$@\"\n"
+        script.write_text(f"#!/bin/sh\n{''.join(lines)}{start}", encoding="utf-8")
         script.chmod(0o755)
     if (tree / "bin").is_symlink():  # Debian's merged /usr
         (tree / "bin").unlink()

@@ -53,7 +53,7 @@ def in_words(row: AuditRow) -> tuple[Any, ...]:
 async def test_every_route_has_an_audit_action_or_a_reason_for_none(world: World) -> None:
     routes = list(routes_of(world.app))
     assert len(routes) > 30
-    actions = [rule.action for _, _, rule in routes if rule.action is not None]
+    actions = [rule.action for _, path, rule in routes if rule.action is not None and path.startswith("/api/v1")]
     assert len(actions) == len(set(actions))
     assert all(rule.reason for _, _, rule in routes if rule.action is None)
     assert {path for _, path, rule in routes if rule.action is None and path.startswith("/api/v1")} == set()

@@ -20,51 +20,30 @@ from desk.access.permissions import Role
 from desk.accounts.sessions.model import LoginSource
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World, open_world
+from tests.support.web.page_roles import page_lines
+from tests.support.web.roles import (
+    AUDITORS,
+    CLOSERS,
+    IN_DEPARTMENT,
+    NO_DEPARTMENT,
+    NO_ROLE,
+    NO_SUCH,
+    NOT_SIGNED_IN,
+    OTHER,
+    OWN,
+    READERS,
+    ROLES,
+    SIGNED_IN,
+    WORKERS,
+    Line,
+    of_callback,
+)
 
 API = "/api/v1"
-OWN, OTHER = "kirurgi", "hjerte"
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 """Differences between the engines belong to the desk, and are tested in test_scope.py."""
 
-SIGNED_IN = ("agent", "leader", "operator", "auditor", "admin")
-READERS = ("agent", "leader", "auditor", "admin")
-WORKERS = ("agent",)
-CLOSERS = ("leader", "admin")
-AUDITORS = ("auditor",)
-ROLES = (*SIGNED_IN, "none")
-"""`none` is an account without any role; requests without an account are tested with the credentials."""
-
-NO_SUCH = "999999"
-NO_CALLBACK = "404 callback-not-found"
-NO_DEPARTMENT = "403 department-not-allowed"
-NO_ROLE = "403 role-not-allowed"
-NOT_SIGNED_IN = "401 not-signed-in"
-
-
-@dataclass(frozen=True)
-class Line:
-    """The answer of a route: `own` to the roles with permission, `other` where it is about another department.
-
-    A status, followed by the problem's id. `{department}` stands for the requested department, in query and body.
-    `roles` None: the route needs no account, and answers `own` to all.
-    """
-
-    roles: tuple[str, ...] | None
-    own: str = "200"
-    other: str | None = None
-    body: Any = None
-    query: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    browser: bool = False
-    """Only for logged-in people: a token is refused."""
-
-
-def of_callback(roles: tuple[str, ...], own: str = "200", body: Any = None, **more: Any) -> Line:
-    return Line(roles, own, NO_CALLBACK, body, **more)
-
-
-IN_DEPARTMENT: dict[str, Any] = {"query": {"department": "{department}"}}
 HOUR = {"from": "2026-11-25T10:00:00Z", "until": "2026-11-25T11:00:00Z"}
 
 LINES: dict[str, Line] = {
@@ -148,6 +127,9 @@ OUTSIDE: dict[str, Line] = {
 }
 """Routes that do not depend on an agent's credentials. The one for the SMS gateway needs the gateway's own secret."""
 
+PAGES: dict[str, Line] = page_lines()
+"""Pages of the console: only for people who are logged in at a browser."""
+
 CREDENTIALS = ("token", "cookie")
 DEAD = ("nothing", "expired token", "revoked token", "expired cookie", "cookie logged out")
 COOKIE = "innringing"
@@ -155,7 +137,7 @@ COOKIE = "innringing"
 
 
 def table() -> dict[str, Line]:
-    return {_under_api(name): line for name, line in LINES.items()} | OUTSIDE
+    return {_under_api(name): line for name, line in LINES.items()} | OUTSIDE | PAGES
 
 
 def _under_api(name: str) -> str:
@@ -228,6 +210,7 @@ class Asker:
             headers={**line.headers, **headers},
             params=self._about(line.query, department),
             json=self._about(line.body, department),
+            data=self._about(line.form, department),
         )
         return outcome(answer)
 
@@ -237,7 +220,7 @@ class Asker:
             return {key: self._about(each, department) for key, each in value.items()}
         if isinstance(value, list):
             return [self._about(each, department) for each in value]
-        filled = {"{department}": department, "{phone}": f"+4768059{self.asked:03}"}
+        filled = {"{department}": department, "{phone}": f"+4768059{self.asked:03}", "{once}": f"{self.asked:020}"}
         return filled.get(value, value) if isinstance(value, str) else value
 
 

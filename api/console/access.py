@@ -1,0 +1,26 @@
+"""The dependencies of pages by permission. A page needs a log-in at a browser: a token opens none."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from api.access import Access, InAnySession, InOneToAdd, InSession
+from api.auth.access import signed_in
+from desk.access.permissions import Permission
+
+REPAINT: Final = "x-repaint"
+"""The header of requests by which a page repaints itself."""
+
+
+def _is_used(request: Request) -> bool:
+    """Whether a person acts: a page that repaints itself does not prolong the session."""
+    return REPAINT not in request.headers
+
+
+PageVisitor = Annotated[Access, Depends(signed_in(Permission.SIGN_IN, browser_only=True))]
+PageReader = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=True, in_use=_is_used))]
+PageWatcher = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=True, in_use=lambda _: False))]
+"""For a stream that is only open. It does not prolong the session, or no one would ever be logged out."""
+PageWorker = Annotated[Access, Depends(signed_in(Permission.WORK, browser_only=True))]
+
+__all__ = ["InAnySession", "InOneToAdd", "InSession", "PageReader", "PageVisitor", "PageWatcher", "PageWorker"]

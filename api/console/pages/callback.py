@@ -1,0 +1,317 @@
+"""The card of one callback: who, when, what has happened, and everything an agent does with it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from api.console import moments
+from api.console.access import PageReader, PageWorker
+from api.console.answers import in_words, on_to
+from api.console.rendering import render, words_for
+from api.console.rows import readable, row_of
+from api.schemas.fields import SLUG, CallbackPath
+from api.web.audit_rules import audited
+from api.web.wording import what_happens_next
+from desk.access.actor import SYSTEM
+from desk.access.permissions import Permission
+from desk.audit.actions import AuditAction
+from desk.callbacks.model import AttemptOutcome, Callback
+from desk.dials.errors import DialNotFound
+from desk.dials.model import Dial, DialState
+from desk.errors import DeskError
+from desk.ids import CallbackId
+from desk.inquiries.errors import VersionConflict
+from desk.inquiries.model import ClosedReason, Priority, Status
+from desk.ledger.forecast import PromiseState
+from desk.numbers.phone_number import PhoneNumber
+
+router = APIRouter(prefix="/callbacks/{id:uuid}", include_in_schema=False)
+
+MOST_NOTE: Final = 1000
+OUTCOMES: Final = (
+    AttemptOutcome.REACHED,
+    AttemptOutcome.NO_ANSWER,
+    AttemptOutcome.BUSY,
+    AttemptOutcome.VOICEMAIL,
+    AttemptOutcome.WRONG_NUMBER,
+    AttemptOutcome.DROPPED,
+)
+"""In the order of the keys Alt+1 to Alt+6."""
+REASONS: Final = (ClosedReason.REACHED, ClosedReason.UNREACHABLE, ClosedReason.DUPLICATE, ClosedReason.OTHER)
+
+Fence = Annotated[int, Form(ge=0, lt=2**31)]
+Note = Annotated[str, Form(max_length=MOST_NOTE)]
+Department = Annotated[str, Form(max_length=64, pattern=SLUG)]
+
+
+@router.get("")
+@audited(AuditAction.GET_CALLBACK)
+async def card(request: Request, access: PageReader, id: CallbackPath) -> Response:
+    """Show the card."""
+    return await _card(request, access, await access.services.callbacks.lists.get(access.actor, id))
+
+
+@router.get("/version")
+@audited(AuditAction.GET_CALLBACK)
+async def version(access: PageReader, id: CallbackPath) -> dict[str, int]:
+    """Return the present version, for a card that was without a connection."""
+    return {"version": (await access.services.callbacks.lists.get(access.actor, id)).version}
+
+
+@router.get("/dial")
+@audited(AuditAction.GET_DIAL)
+async def dial_state(request: Request, access: PageReader, id: CallbackPath) -> Response:
+    """Return the state of the newest dial, in words."""
+    callback = await access.services.callbacks.lists.get(access.actor, id)
+    return render(request, "dial.html", access, callback=callback, **await _dial(access, callback))
+
+
+@router.post("/claim")
+@audited(AuditAction.CLAIM_NAMED)
+async def claim(request: Request, access: PageWorker, id: CallbackPath) -> Response:
+    """Claim this callback. One that the person has already gets a longer lease."""
+    claimed = await access.services.callbacks.claiming.claim_named(access.actor, id)
+    access.services.metrics.count_claims(claimed.department, 1)
+    return on_to(f"/callbacks/{id}")
+
+
+@router.post("/release")
+@audited(AuditAction.RELEASE)
+async def release(request: Request, access: PageWorker, id: CallbackPath, fence: Fence) -> Response:
+    """Return it to its place in the queue."""
+    await access.services.callbacks.claiming.release(access.actor, id, fence)
+    return on_to("/queue")
+
+
+@router.post("/attempt")
+@audited(AuditAction.RECORD_ATTEMPT)
+async def attempt(
+    request: Request,
+    access: PageWorker,
+    id: CallbackPath,
+    fence: Fence,
+    outcome: Annotated[AttemptOutcome, Form()],
+    note: Note = "",
+) -> Response:
+    """Record how the attempt went, and say what happens now."""
+
+    async def work() -> Callback:
+        outcomes = access.services.callbacks.outcomes
+        return await outcomes.record_attempt(access.actor, id, fence, outcome, note=note.strip() or None)
+
+    return await _done(request, access, id, work)
+
+
+@router.post("/close")
+@audited(AuditAction.CLOSE)
+async def close(
+    request: Request,
+    access: PageWorker,
+    id: CallbackPath,
+    reason: Annotated[ClosedReason, Form()],
+    fence: Annotated[int | None, Form()] = None,
+    note: Note = "",
+) -> Response:
+    """Close it without an attempt."""
+
+    async def work() -> Callback:
+        outcomes = access.services.callbacks.outcomes
+        return await outcomes.close(access.actor, id, reason, fence=fence, note=note.strip() or None)
+
+    return await _done(request, access, id, work)
+
+
+@router.post("/reopen")
+@audited(AuditAction.REOPEN)
+async def reopen(request: Request, access: PageWorker, id: CallbackPath) -> Response:
+    """Put a closed or unreachable callback back in the queue."""
+    return await _done(
+        request, access, id, lambda: access.services.callbacks.outcomes.reopen(access.actor, id, cut_off=False)
+    )
+
+
+@router.post("/transfer")
+@audited(AuditAction.TRANSFER)
+async def transfer(
+    request: Request,
+    access: PageWorker,
+    id: CallbackPath,
+    department: Department,
+    fence: Annotated[int | None, Form()] = None,
+    note: Note = "",
+    keep_promise: Annotated[bool, Form()] = False,
+) -> Response:
+    """Transfer it to another department, and return to the queue: it may be out of the person's sight now."""
+    edits = access.services.callbacks.edits
+    try:
+        await edits.transfer(
+            access.actor, id, department, keep_promise=keep_promise, fence=fence, note=note.strip() or None
+        )
+    except DeskError as error:
+        return await _refused(request, access, id, error)
+    return on_to("/queue?sent=1")
+
+
+@router.post("/priority")
+@audited(AuditAction.AMEND)
+async def set_priority(
+    request: Request, access: PageWorker, id: CallbackPath, priority: Annotated[Priority, Form()]
+) -> Response:
+    """Mark it as urgent, or not."""
+    edits = access.services.callbacks.edits
+    return await _done(request, access, id, lambda: edits.amend(access.actor, id, versions=None, priority=priority))
+
+
+@router.post("/note")
+@audited(AuditAction.AMEND)
+async def write_note(
+    request: Request, access: PageWorker, id: CallbackPath, version: Annotated[int, Form(ge=0)], note: Note = ""
+) -> Response:
+    """Save the note of the version that the person read. A colleague's newer one is shown next to what was typed."""
+    edits = access.services.callbacks.edits
+    try:
+        changed = await edits.amend(access.actor, id, versions={version}, note=note.strip())
+    except VersionConflict as error:
+        newer = await access.services.callbacks.lists.get(access.actor, id)
+        if (newer.note or "") == note.strip():
+            return on_to(f"/callbacks/{id}")
+        return await _card(request, access, newer, error=error, status=412, draft=note)
+    return await _card(request, access, changed, notice=words_for(request)("card.note_saved"))
+
+
+@router.post("/promise")
+@audited(AuditAction.CHANGE_PROMISE)
+async def promise_again(
+    request: Request,
+    access: PageWorker,
+    id: CallbackPath,
+    fence: Annotated[int | None, Form()] = None,
+    sms: Annotated[bool, Form()] = False,
+) -> Response:
+    """Make a new promise by the department's rules."""
+
+    async def work() -> Callback:
+        edits = access.services.callbacks.edits
+        return (await edits.promise_again(access.actor, id, by=None, fence=fence, sms=sms)).callback
+
+    return await _done(request, access, id, work)
+
+
+@router.post("/dial")
+@audited(AuditAction.DIAL)
+async def dial(request: Request, access: PageWorker, id: CallbackPath, fence: Fence) -> Response:
+    """Ring the person's phone, and then the patient."""
+    try:
+        await access.services.dials.request(access.actor, id, fence, access.agent.phone)
+    except DeskError as error:
+        return await _refused(request, access, id, error)
+    return on_to(f"/callbacks/{id}")
+
+
+@router.post("/hang-up")
+@audited(AuditAction.CANCEL_DIAL)
+async def hang_up(request: Request, access: PageWorker, id: CallbackPath) -> Response:
+    """End the person's dial."""
+    try:
+        await access.services.dials.cancel(access.actor, id)
+    except DeskError as error:
+        return await _refused(request, access, id, error)
+    return on_to(f"/callbacks/{id}")
+
+
+@router.post("/patient")
+@audited(AuditAction.GET_PATIENT)
+async def reveal(request: Request, access: PageWorker, id: CallbackPath) -> Response:
+    """Show the whole identity number on the card, for as long as the page is open."""
+    try:
+        number = await access.services.callbacks.identity_reveal.reveal(access.actor, id)
+    except DeskError as error:
+        return await _refused(request, access, id, error)
+    callback = await access.services.callbacks.lists.get(access.actor, id)
+    return await _card(request, access, callback, identity=number.value if number else None)
+
+
+async def _done(
+    request: Request, access: PageWorker, id: CallbackId, work: Callable[[], Awaitable[Callback]]
+) -> Response:
+    """Do the work and show the card with what happens now; a refusal is shown on it too."""
+    try:
+        changed = await work()
+    except DeskError as error:
+        return await _refused(request, access, id, error)
+    now = access.services.clock.now()
+    words = what_happens_next(changed, access.services.departments().get(changed.department), now)
+    return await _card(request, access, changed, notice=words)
+
+
+async def _refused(request: Request, access: PageWorker, id: CallbackId, error: DeskError) -> Response:
+    callback = await access.services.callbacks.lists.get(access.actor, id)
+    return await _card(request, access, callback, error=error, status=429 if error.retry_after else 409)
+
+
+async def _card(
+    request: Request,
+    access: PageReader,
+    callback: Callback,
+    *,
+    status: int = 200,
+    error: DeskError | None = None,
+    notice: str | None = None,
+    identity: str | None = None,
+    draft: str | None = None,
+) -> Response:
+    services, words, now = access.services, words_for(request), access.services.clock.now()
+    departments = services.departments()
+    history = await services.callbacks.lists.history(access.actor, callback.id)
+    promises = await services.ledger.of_callback(access.actor, callback.id)
+    broken = sum(each.state is PromiseState.BROKEN for each in promises)
+    return render(
+        request,
+        "card.html",
+        access,
+        status=status,
+        row=row_of(words, callback, departments, agent=access.agent.name, now=now),
+        callback=callback,
+        history=history,
+        broken=broken,
+        attempts=callback.attempts,
+        outcomes=OUTCOMES,
+        reasons=REASONS,
+        others=[each for each in departments.all() if each.slug != callback.department],
+        added_phone=_readable_text(callback.added_phone),
+        ready_note=_ready_note(access, callback),
+        may_work=access.agent.scope(Permission.WORK).covers(callback.department),
+        alert=in_words(words, error) if error else None,
+        notice=notice,
+        identity=identity,
+        draft=draft,
+        leased=moments.clock_time(callback.lease_until) if callback.lease_until else None,
+        **await _dial(access, callback),
+    )
+
+
+async def _dial(access: PageReader, callback: Callback) -> dict[str, Any]:
+    """The newest dial of a callback that is being worked on."""
+    found: Dial | None = None
+    if callback.status is Status.CLAIMED:
+        try:
+            found = await access.services.dials.latest(SYSTEM.within(access.actor.scope), callback.id)
+        except DialNotFound:
+            found = None
+    current = found if found and found.fence == callback.fence else None
+    return {"dial": current, "dialling": current is not None and current.state is not DialState.ENDED}
+
+
+def _ready_note(access: PageReader, callback: Callback) -> str | None:
+    """The note to paste into the medical record, once the patient was not reached."""
+    if callback.status is not Status.UNREACHABLE:
+        return None
+    department = access.services.departments().get(callback.department)
+    return what_happens_next(callback, department, access.services.clock.now())
+
+
+def _readable_text(e164: str | None) -> str | None:
+    """A stored number in readable groups."""
+    return readable(PhoneNumber(e164, mobile=False)) if e164 else None

@@ -1,0 +1,211 @@
+"""The console in a real Chromium: live, by keyboard only, and what happens when something fails."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from desk.access.permissions import Role
+from desk.callbacks.model import Callback
+from tests.support.web.browser import Console, chromium
+from tests.support.web.live import served
+
+pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+
+AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture
+async def console(migrated_url: str, tmp_path: Path) -> AsyncIterator[Console]:
+    async with served(migrated_url, tmp_path) as serving, chromium() as browser:
+        opened = Console(serving.world, browser, serving.url, [])
+        yield opened
+        assert opened.faults == []
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe-core finds on the page, as `rule: where`. It runs outside the page's content security policy."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Page.enable")
+    tree = await session.send("Page.getFrameTree")
+    world = await session.send("Page.createIsolatedWorld", {"frameId": tree["frameTree"]["frame"]["id"]})
+    context = world["executionContextId"]
+    await session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8"), "contextId": context})
+    options = f"{{runOnly: {RULES}, resultTypes: ['violations']}}"
+    run = f"axe.run(document, {options}).then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html)))"
+    found = await session.send(
+        "Runtime.evaluate", {"expression": run, "contextId": context, "awaitPromise": True, "returnByValue": True}
+    )
+    await session.detach()
+    return list(found["result"]["value"])
+
+
+async def urgent(console: Console, callback: Callback, **changes: Any) -> None:
+    answer = await console.world.as_(
+        "ola", "PATCH", f"/callbacks/{callback.id}", json=changes, headers={"If-Match": "*"}
+    )
+    assert answer.status_code == 200
+
+
+async def test_whole_callback_is_worked_on_by_keyboard_alone(console: Console) -> None:
+    first, _ = await console.world.rings(1), await console.world.rings(2)
+    page = await console.open("kari")
+    await page.keyboard.press("Alt+n")
+    await expect(page).to_have_url(re.compile(first.id))
+    await page.locator("#attempt-note").focus()
+    await page.keyboard.type("la igjen beskjed")
+    await page.keyboard.press("Alt+4")
+    await expect(page.locator("#next-step")).to_contain_text("ringes igjen")
+    await page.keyboard.press("Alt+l")
+    await expect(page).to_have_url(re.compile("/queue$"))
+    await page.keyboard.press("Alt+n")
+    await expect(page.locator("#card")).to_be_visible()
+    await page.keyboard.press("Alt+e")
+    await expect(page.locator("#queue-table")).to_be_visible()
+    shown = await console.world.get(f"/callbacks/{first.id}")
+    assert [each["note"] for each in shown["attempts"]] == ["la igjen beskjed"]
+
+
+async def test_alt_gr_writes_letters_and_fires_no_shortcut(console: Console) -> None:
+    callback = await console.world.rings()
+    page = await console.open("kari", f"/callbacks/{callback.id}")
+    await page.locator("#note").focus()
+    for key in ("Control+Alt+e", "Control+Alt+n"):
+        await page.keyboard.press(key)
+    await expect(page.locator("#card")).to_be_visible()
+    assert (await console.world.get(f"/callbacks/{callback.id}"))["status"] == "waiting"
+
+
+async def test_shortcut_is_changed_and_switched_off(console: Console) -> None:
+    await console.world.rings()
+    page = await console.open("kari")
+    await page.keyboard.press("Alt+Shift+K")
+    field = page.locator('[data-key-action="next"]')
+    await field.focus()
+    await page.keyboard.press("Alt+j")
+    await expect(field).to_have_value("Alt+J")
+    await page.locator("#keys-on").uncheck()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Alt+j")
+    await expect(page.locator("#queue-table")).to_be_visible()
+    await page.keyboard.press("Alt+Shift+K")
+    await page.locator("#keys-on").check()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Alt+j")
+    await expect(page.locator("#card")).to_be_visible()
+
+
+async def test_new_callback_and_a_colleagues_claim_show_by_themselves(console: Console) -> None:
+    first = await console.world.rings(1)
+    page, ola = await console.open("kari"), await console.open("ola")
+    second = await console.world.rings(2)
+    await expect(page.locator(f"#row-{second.id}")).to_be_visible()
+    await ola.locator(f"#row-{first.id} button").click()
+    await expect(page.locator(f"#row-{first.id}")).to_contain_text("Tatt av ola")
+    await expect(page.locator("#counts")).to_contain_text("1 er tatt")
+
+
+async def test_row_never_moves_under_the_pointer(console: Console) -> None:
+    first = await console.world.rings(1)
+    page = await console.open("kari")
+    await page.locator(f"#row-{first.id} a").hover()
+    second = await console.world.rings(2)
+    await expect(page.locator("#show-new")).to_have_text("Oppdater (1 ny)")
+    await expect(page.locator(f"#row-{second.id}")).to_have_count(0)
+    await page.locator("#show-new").click()
+    await expect(page.locator(f"#row-{second.id}")).to_be_visible()
+
+
+async def test_paused_list_stays_as_it_is(console: Console) -> None:
+    page = await console.open("kari")
+    await page.locator("#pause").check()
+    second = await console.world.rings(2)
+    await asyncio.sleep(1.5)  # longer than any change takes to show
+    await expect(page.locator(f"#row-{second.id}")).to_have_count(0)
+
+
+async def test_second_tab_of_a_browser_shares_the_stream(console: Console) -> None:
+    page = await console.open("kari")
+    other = await console.page(page.context, "/queue")
+    arrived = await console.world.rings(3)
+    for each in (page, other):
+        await expect(each.locator(f"#row-{arrived.id}")).to_be_visible()
+    await page.close()
+    later = await console.world.rings(4)
+    await expect(other.locator(f"#row-{later.id}")).to_be_visible()
+
+
+async def test_note_being_written_survives_an_outcome_and_a_colleagues_change(console: Console) -> None:
+    callback = await console.world.rings()
+    page = await console.open("kari", f"/callbacks/{callback.id}")
+    await page.get_by_role("button", name="Ta denne").click()
+    await page.locator("#note").fill("halvferdig notat")
+    await urgent(console, callback, priority="urgent")
+    await expect(page.locator("#newer")).to_be_visible()
+    await page.get_by_role("button", name="Svarte ikke").click()
+    await expect(page.locator("#next-step")).to_be_visible()
+    await expect(page.locator("#note")).to_have_value("halvferdig notat")
+
+
+async def test_session_that_ends_in_the_middle_of_a_note_loses_nothing(console: Console) -> None:
+    await console.world.token("kari")
+    await console.world.services.logins.set_password("kari", "fire ord som ingen gjetter")
+    callback = await console.world.rings()
+    page = await console.open("kari", f"/callbacks/{callback.id}")
+    await page.locator("#note").fill("dette må ikke bli borte")
+    console.world.clock.advance(console.world.services.settings.login.session_limits.absolute)
+    await page.get_by_role("button", name="Lagre notatet").click()
+    dialog = page.locator("#log-in-dialog")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_label("Passord").fill("feil")
+    await dialog.get_by_role("button", name="Logg inn").click()
+    await expect(dialog.get_by_role("alert")).to_be_visible()
+    await dialog.get_by_label("Passord").fill("fire ord som ingen gjetter")
+    await dialog.get_by_role("button", name="Logg inn").click()
+    await expect(dialog).not_to_be_visible()
+    await expect(page.locator("#note")).to_have_value("dette må ikke bli borte")
+    await page.get_by_role("button", name="Lagre notatet").click()
+    await expect(page.locator("#next-step")).to_be_visible()
+    assert (await console.world.get(f"/callbacks/{callback.id}"))["note"] == "dette må ikke bli borte"
+    console.faults[:] = [fault for fault in console.faults if "401" not in fault]
+
+
+@pytest.mark.parametrize(
+    ("language", "looks"), [("nb", "light"), ("nb", "dark"), ("nb", "forced"), ("nn", "light"), ("en", "light")]
+)
+async def test_axe_finds_nothing_on_any_page(console: Console, language: str, looks: str) -> None:
+    callback = await console.world.rings(1)
+    await console.world.rings(2)
+    await urgent(console, callback, priority="urgent", note="Gjelder kontroll")
+    how: dict[str, Any] = {"locale": language, "color_scheme": "dark" if looks == "dark" else "light"}
+    if looks == "forced":
+        how["forced_colors"] = "active"
+    await console.add("lise", Role.LEADER)
+    page = await console.open("kari", **how)
+    assert await violations(page) == []
+    await page.keyboard.press("Alt+n")
+    await expect(page.locator("#card")).to_be_visible()
+    await page.locator("details.more summary").first.click()
+    assert await violations(page) == []
+    await page.keyboard.press("Alt+2")
+    await expect(page.locator("#next-step")).to_be_visible()
+    assert await violations(page) == []
+    for path in ("/settings", "/log-in/second-factor", "/nothing"):
+        await page.goto(path)
+        assert await violations(page) == [], path
+    stranger = await console.page(await console.browser.new_context(base_url=console.address, **how), "/log-in")
+    assert await violations(stranger) == []
+    console.faults[:] = [fault for fault in console.faults if "404" not in fault]
+
+
+async def test_page_fits_a_narrow_screen_and_zoomed_text(console: Console) -> None:
+    callback = await console.world.rings()
+    page = await console.open("kari", viewport={"width": 320, "height": 640})
+    for path in ("/queue", f"/callbacks/{callback.id}", "/settings"):
+        await page.goto(path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= 320"), path

@@ -1,0 +1,74 @@
+"""The console's lines of the table of roles. They are asked as programs would, so refusals are problem documents."""
+
+from dataclasses import replace
+
+from tests.support.web.roles import (
+    IN_DEPARTMENT,
+    NO_DEPARTMENT,
+    OTHER,
+    READERS,
+    ROLES,
+    SIGNED_IN,
+    WORKERS,
+    Line,
+    of_callback,
+)
+
+A_CALLBACK = "00000000-0000-4000-8000-000000000000"
+
+
+def page_lines() -> dict[str, Line]:
+    """Every page, and what sends its forms."""
+    at_browser = {name: replace(line, browser=True) for name, line in {**ENTRY, **SETTINGS, **QUEUE, **CARD}.items()}
+    return OPEN | at_browser
+
+
+OPEN: dict[str, Line] = {
+    "GET /": Line(None, "303"),
+    "GET /log-in": Line(None),
+    "POST /log-in": Line(None, "422 invalid-input"),
+    "POST /log-in/demo": Line(None, "404 agent-not-found"),
+    "GET /static/{edition}/{name:path}": Line(None, "404 not-found"),
+}
+ENTRY: dict[str, Line] = {
+    "POST /log-out": Line(ROLES, "303"),
+    "POST /session/stay": Line(SIGNED_IN, "204"),
+    "GET /log-in/password": Line(ROLES),
+    "POST /log-in/password": Line(ROLES, "422", form={"old": "ingen har dette", "new": "en ny og lang setning"}),
+    "GET /log-in/second-factor": Line(ROLES),
+    "POST /log-in/second-factor": Line(ROLES),
+    "POST /log-in/second-factor/confirm": Line(ROLES, "422", form={"code": "000000", "secret": "x", "address": "x"}),
+}
+SETTINGS: dict[str, Line] = {
+    "GET /settings": Line(ROLES),
+    "POST /settings/language": Line(ROLES, "303", form={"language": "nn"}),
+    "POST /settings/password": Line(ROLES, "403", form={"old": "ingen har dette", "new": "en ny og lang setning"}),
+    "POST /settings/second-factor/remove": Line(ROLES, "403"),
+    "POST /settings/sessions/end": Line(ROLES, "303"),
+    "POST /settings/sessions/{number}/end": Line(ROLES, "403"),
+    "POST /settings/tokens": Line(ROLES, form={"label": "veggskjerm"}),
+    "POST /settings/tokens/{number}/revoke": Line(ROLES, "404 token-not-found"),
+}
+QUEUE: dict[str, Line] = {
+    "GET /queue": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "GET /queue/rows": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "id": A_CALLBACK}),
+    "GET /queue/events": Line(READERS, query={"seconds": 0}),
+    "POST /queue/next": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}", "once": "{once}"}),
+}
+CARD: dict[str, Line] = {
+    "GET /callbacks/{id}": of_callback(READERS),
+    "GET /callbacks/{id}/version": of_callback(READERS),
+    "GET /callbacks/{id}/dial": of_callback(READERS),
+    "POST /callbacks/{id}/claim": of_callback(WORKERS, "303"),
+    "POST /callbacks/{id}/release": of_callback(WORKERS, "409 claim-lost", form={"fence": "0"}),
+    "POST /callbacks/{id}/attempt": of_callback(WORKERS, "409", form={"fence": "0", "outcome": "reached"}),
+    "POST /callbacks/{id}/close": of_callback(WORKERS, form={"reason": "other"}),
+    "POST /callbacks/{id}/reopen": of_callback(WORKERS, "409"),
+    "POST /callbacks/{id}/transfer": of_callback(WORKERS, "303", form={"department": OTHER}),
+    "POST /callbacks/{id}/priority": of_callback(WORKERS, form={"priority": "urgent"}),
+    "POST /callbacks/{id}/note": of_callback(WORKERS, form={"version": "1", "note": "ny"}),
+    "POST /callbacks/{id}/promise": of_callback(WORKERS),
+    "POST /callbacks/{id}/dial": of_callback(WORKERS, "409", form={"fence": "0"}),
+    "POST /callbacks/{id}/hang-up": of_callback(WORKERS, "409"),
+    "POST /callbacks/{id}/patient": of_callback(WORKERS),
+}
