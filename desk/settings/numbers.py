@@ -8,7 +8,9 @@ from desk.settings.group import EnvironmentGroup
 class NumberSettings(EnvironmentGroup):
     """Phone numbers and identity numbers."""
 
-    allow_foreign: bool = Field(False, description="Whether foreign phone numbers are accepted.")
+    allow_foreign: bool = Field(
+        False, description="Whether agents may book foreign phone numbers, in every department."
+    )
     enable_h_numbers: bool = Field(
         False, description="Whether identity numbers that a hospital has issued itself (H-numbers) are accepted."
     )
