@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
@@ -65,7 +64,6 @@ from desk.accounts.oidc.identities import OidcIdentities
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
-from desk.audit.audit import Audit
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock, SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
@@ -88,6 +86,7 @@ from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import (
     check_keys,
+    make_audit,
     make_audit_retention,
     make_dials,
     make_notices,
@@ -253,14 +252,14 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     watched = repeating(services.ledger.warn, not_done="promises not watched")
     deleted = repeating(services.retention.run_if_due, not_done="nothing deleted")  # one process does it for all
     pruned = repeating(services.audit_retention.run, not_done="old rows of the audit not deleted", every=HOUR)
-    anchored = repeating(services.audit.log_anchor, not_done="audit anchor not logged", every=HOUR)
+    anchored = repeating(services.audit.keep_anchor, not_done="audit anchor not stored", every=HOUR)
     compared = repeating(services.clock_check.check, not_done="clock not compared with the database's")
     shared = repeating(services.limits.share, not_done="counts of requests not shared", every=SHARE_EVERY)
     forgotten, sent = _forgotten_absentees(services), sending(services.sender)
     async with compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared:
         yield
     with suppress(StorageUnavailable):
-        await services.audit.log_anchor()
+        await services.audit.keep_anchor()
 
 
 def _forgotten_absentees(services: Services) -> AbstractAsyncContextManager[None]:
@@ -294,7 +293,7 @@ def build_services(
     """
     check = check or ClockCheck(database=database, clock=clock, shared=shared)
     outbox = Outbox(database=database, vault=vault, clock=clock)
-    audit = Audit(database=database, vault=vault, clock=clock, fold=timedelta(minutes=settings.audit.fold_minutes))
+    audit = make_audit(settings.audit, database=database, vault=vault, clock=clock)
     policy, session_limits = settings.login.second_factor_policy, settings.login.session_limits
     sessions = Sessions(database=database, clock=clock, limits=session_limits, policy=policy)
     oidc = single_sign_on(settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock)

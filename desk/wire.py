@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from desk.accounts.passwords.hashing import Passwords
 from desk.accounts.passwords.leaked_passwords import LeakedPasswords
+from desk.audit.anchors import AnchorFile
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
 from desk.callbacks.reception import Reception
@@ -88,6 +90,12 @@ def make_retention(database: Database, settings: RetentionSettings, clock: Clock
     """Build the nightly deletion."""
     rules = RetentionRules(days=settings.days, at=settings.at)
     return Retention(database=database, clock=clock, check=check, rules=rules)
+
+
+def make_audit(settings: AuditSettings, *, database: Database, vault: Vault, clock: Clock) -> Audit:
+    """Build the audit, which also stores its anchors in a file."""
+    fold, anchors = timedelta(minutes=settings.fold_minutes), AnchorFile(settings.anchors_file, vault)
+    return Audit(database=database, vault=vault, clock=clock, fold=fold, anchors=anchors)
 
 
 def make_audit_retention(

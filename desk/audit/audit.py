@@ -7,6 +7,7 @@ A list is read again and again, and would fill the audit with the same callbacks
 but a callback that a row of the same person, session and list named shortly before is only counted (`again`).
 """
 
+import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -18,8 +19,10 @@ import structlog
 from desk.access.actor import SYSTEM, Actor
 from desk.audit import repository as rows
 from desk.audit.actions import AuditAction
+from desk.audit.anchors import AnchorFile, AnchorsChanged
 from desk.audit.chain import Anchor, chain_keys, chained
-from desk.audit.repository import AuditFilter, AuditRow, AuditSubject, ListView
+from desk.audit.others_repository import count_others
+from desk.audit.repository import AuditFilter, AuditRow, AuditSubject, ListView, OtherRows
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.batching import Batcher
@@ -79,9 +82,18 @@ class AuditEntry:
 class Audit(Service):
     """The audit of one database."""
 
-    def __init__(self, *, database: Database, vault: Vault, clock: Clock, fold: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        fold: timedelta = timedelta(0),
+        anchors: AnchorFile | None = None,
+    ) -> None:
         """`fold`: how long a callback in a list is not named again when the same person reads the list. Zero: never."""
         super().__init__(database=database, clock=clock)
+        self._anchors = anchors
         self._vault = vault
         self._fold = fold
         self._keys = chain_keys(vault)
@@ -106,9 +118,19 @@ class Audit(Service):
         """Return how far the chain has come."""
         return Anchor(*await self._newest(by))
 
-    async def log_anchor(self) -> None:
-        """Log how far the chain has come. A log that is stored elsewhere shows when the end has been cut off."""
-        log.info("audit anchor", anchor=str(await self.anchor()))
+    async def keep_anchor(self) -> None:
+        """Log how far the chain has come, and store it in the file of anchors. Both show when the end is cut off."""
+        anchor, there = await self.anchor(), await self._others(SYSTEM)
+        log.info("audit anchor", anchor=str(anchor))
+        if self._anchors is None:
+            return
+        try:
+            grows = await asyncio.to_thread(self._anchors.add, anchor, there, self._clock.now())
+        except (OSError, AnchorsChanged) as error:
+            log.error("The audit's anchor could not be stored", reason=type(error).__name__)
+            return
+        if not grows:
+            log.error("The audit ends before its last anchor: rows were removed", anchor=str(anchor))
 
     @reading
     async def page(
@@ -134,6 +156,10 @@ class Audit(Service):
         """By row, how many later reads of its list may have shown its callbacks again. Rows without any are omitted."""
         listed = [row.seq for row in found if row.named_until is not None]
         return await rows.repeats(unit, listed) if listed else {}
+
+    @reading
+    async def _others(self, unit: Unit) -> OtherRows:
+        return await count_others(unit)
 
     @reading
     async def _newest(self, unit: Unit) -> tuple[int, bytes]:

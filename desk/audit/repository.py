@@ -62,6 +62,39 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
+class OtherRows:
+    """The emergency accesses and events of the history at some moment: the last number, and how many up to it."""
+
+    history_last: int
+    history_rows: int
+    emergencies_last: int
+    emergencies_rows: int
+    emergencies: str
+
+    def __str__(self) -> str:
+        counts = (self.history_last, self.history_rows, self.emergencies_last, self.emergencies_rows)
+        return ":".join([*map(str, counts), self.emergencies])
+
+    @classmethod
+    def parse(cls, text: str) -> "OtherRows":
+        """Parse what `str` writes. Raises ValueError."""
+        *counts, digest = text.split(":")
+        history_last, history_rows, last, rows = map(int, counts)
+        return cls(history_last, history_rows, last, rows, digest)
+
+    def missing(self, now: "OtherRows") -> list[str]:
+        """Say what is gone or changed, of what there was, in `now`, which is counted up to the same numbers."""
+        found = []
+        if now.history_rows < self.history_rows:
+            found.append(f"{self.history_rows - now.history_rows} rows of the history: removed")
+        if now.emergencies_rows < self.emergencies_rows:
+            found.append(f"{self.emergencies_rows - now.emergencies_rows} emergency accesses: removed")
+        elif now.emergencies_rows == self.emergencies_rows and now.emergencies != self.emergencies:
+            found.append("an emergency access: changed")
+        return found
+
+
+@dataclass(frozen=True)
 class ListView:
     """A kind of list, and its reader: a person, by one session or token."""
 

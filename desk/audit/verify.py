@@ -12,8 +12,10 @@ from enum import StrEnum
 
 from desk.access.actor import SYSTEM
 from desk.audit import repository as rows
+from desk.audit.anchors import StoredAnchor
 from desk.audit.chain import Anchor, chain_keys, digest, digests
-from desk.audit.repository import GENESIS, NUMBER, AuditRow
+from desk.audit.others_repository import count_others
+from desk.audit.repository import GENESIS, NUMBER, AuditRow, OtherRows
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, reading
@@ -99,6 +101,13 @@ class AuditVerifier(Service):
         self._vault = vault
         self._rows_a_step = rows_a_step
 
+    async def missing_others(self, stored: Iterable[StoredAnchor]) -> list[str]:
+        """Say what is gone of the emergency accesses and the history, by the first of these anchors that shows it."""
+        for each in stored:
+            if found := each.others.missing(await self._others(SYSTEM, each.others)):
+                return found
+        return []
+
     async def verify(self, anchors: Iterable[Anchor] = ()) -> Verification:
         """Return what is wrong, if anything. The anchors are from the log or an earlier run."""
         found, known = Verification(), {anchor.seq: anchor for anchor in anchors}
@@ -126,6 +135,10 @@ class AuditVerifier(Service):
     async def _strays(self, above: int, up_to: int | None, limit: int) -> list[int]:
         """Read one step: a query over all rows would take longer than a statement may."""
         return await self._strays_of(SYSTEM, above, up_to, limit) if limit > 0 else []
+
+    @reading
+    async def _others(self, unit: Unit, up_to: OtherRows) -> OtherRows:
+        return await count_others(unit, up_to)
 
     @reading
     async def _after(self, unit: Unit, seq: int) -> list[AuditRow]:

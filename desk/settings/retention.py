@@ -2,10 +2,12 @@
 
 import re
 from datetime import time
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from desk.settings.files import VarGroup, under_root
 from desk.settings.group import Group, prefix
 
 
@@ -28,7 +30,7 @@ class RetentionSettings(Group):
         return at
 
 
-class AuditSettings(Group):
+class AuditSettings(VarGroup):
     """Audit: who read and did what."""
 
     model_config = prefix("AUDIT_")
@@ -43,3 +45,15 @@ class AuditSettings(Group):
             "audit; 0: every view adds all of them."
         ),
     )
+    anchors: Path | None = Field(
+        None,
+        description=(
+            "The signed file of anchors, outside the database (docs/security.md#audit). Unset: `audit-anchors` in "
+            "VAR_DIR. Best on a disk that the database's administrators can't write to."
+        ),
+    )
+
+    @property
+    def anchors_file(self) -> Path:
+        """The file of anchors."""
+        return under_root(self.anchors) if self.anchors else self.var / "audit-anchors"

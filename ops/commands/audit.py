@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from desk.audit.actions import AuditAction
+from desk.audit.anchors import AnchorFile, AnchorsChanged
 from desk.audit.audit import Audit
 from desk.audit.chain import Anchor
 from desk.audit.extract import ExtractLine, as_csv, as_json, lines
@@ -47,21 +48,29 @@ def verify(
         typer.Option(help="SEQ:HASH from the log or an earlier run, to detect a truncated end. May be repeated."),
     ] = None,
 ) -> None:
-    """Verify the whole audit. List rows that were changed, removed, inserted or moved, and exit with 1 if any were."""
+    """Verify the whole audit. List rows that were changed, removed, inserted or moved, and exit with 1 if any were.
+
+    The anchors of AUDIT_ANCHORS are used too.
+    """
     settings = load_settings(need_keys=True)
     try:
         anchors = [Anchor.parse(each) for each in anchor or ()]
     except ValueError as error:
         fail(f"--anchor: {error}")
-    found = run(_verify(settings, anchors))
-    for fault in found.faults:
+    found, missing, stored = run(_verify(settings, anchors))
+    for fault in (*found.faults, *missing):
         typer.echo(str(fault))
     if found.more:
         typer.echo(f"and {found.more} more")
     say(f"{found.rows} rows. Anchor: {found.anchor}")
-    if found.faults:
+    if found.faults or missing:
         fail("The audit was changed.")
-    say("The audit is intact." + ("" if anchors else " Use --anchor with an earlier anchor to detect a truncated end."))
+    if not found.rows:
+        fail("The audit is empty. If this installation has ever been used, its audit was removed.")
+    say("The audit is intact.")
+    if not (anchors or stored):
+        file = settings.audit.anchors_file
+        say(f"There are no anchors in {file}: use --anchor with one from the log to detect a truncated end.")
 
 
 @app.command()
@@ -88,9 +97,16 @@ def prune() -> None:
     say("No rows have expired." if done is None else f"{done.rows} rows deleted, up to row {done.through}.")
 
 
-async def _verify(settings: Settings, anchors: list[Anchor]) -> Verification:
+async def _verify(settings: Settings, anchors: list[Anchor]) -> tuple[Verification, list[str], int]:
+    """Verify, and return also what is missing in other tables, and how many anchors are stored."""
     async with unlocked_database(settings) as (database, vault):
-        return await AuditVerifier(database=database, vault=vault, clock=SystemClock()).verify(anchors)
+        try:
+            stored = AnchorFile(settings.audit.anchors_file, vault).read()
+        except (OSError, AnchorsChanged) as error:
+            fail(str(error))
+        verifier = AuditVerifier(database=database, vault=vault, clock=SystemClock())
+        found = await verifier.verify([*anchors, *(each.anchor for each in stored)])
+        return found, await verifier.missing_others(stored[-1:]), len(stored)
 
 
 async def _extract(settings: Settings, patient: IdentityNumber, by: str) -> list[ExtractLine]:
