@@ -9,6 +9,7 @@ from desk.access.permissions import Grant, Role
 from desk.accounts import devices_repository as devices
 from desk.accounts import repository as rows
 from desk.accounts.errors import AgentDisabled, AgentNameTaken, GrantNotFound
+from desk.accounts.look_alikes import look
 from desk.accounts.repository import AgentRow, agent_of
 from desk.accounts.sessions import repository as sessions
 from desk.accounts.tokens.service import Tokens
@@ -84,15 +85,16 @@ class Agents(Service):
         """The agent of a provider's subject, with exactly these grants; it is added at the first log-in.
 
         The agent keeps the name of its first log-in, because history and claims refer to it. Raises AgentDisabled, and
-        AgentNameTaken when a local account has the name: a provider can't take over an account.
+        AgentNameTaken when another account has the name or one that looks the same: a provider can't take over an
+        account, nor can its people pass for a colleague in the history.
         """
         held = [(grant.role.value, grant.department) for grant in grants]
-        named = await rows.find(unit, name)  # first, so that a row added meanwhile by the same person is found below
+        others = await rows.all_working(unit)  # first, so that a row added by the same person is found below
         row = await rows.find_subject(unit, issuer, subject)
         if row is not None and row.disabled:
             raise AgentDisabled
         if row is None:
-            if named is not None:
+            if look(name) in {look(each.name) for each in others}:
                 raise AgentNameTaken
             id = await rows.insert_agent(unit, name=name, phone=None, issuer=issuer, subject=subject)
             row = AgentRow(id, name, None, frozenset())

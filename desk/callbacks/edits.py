@@ -31,8 +31,9 @@ from desk.limits.agent_limit import Limited
 from desk.limits.errors import TooManyTransfers
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices
+from desk.numbers.errors import InvalidPhone
 from desk.numbers.identity_number import IdentityNumber
-from desk.numbers.phone_number import PhoneNumber
+from desk.numbers.phone_number import PhoneNumber, PhoneProblem
 from desk.promises.model import PromiseReason
 from desk.vault.vault import Vault
 
@@ -95,11 +96,14 @@ class CallbackEdits(CallbackService):
         """Register a callback on somebody's behalf, as if they had called now.
 
         A person with an open callback there gets no second one: its count goes up, the note is added below, and it is
-        urgent if either was. Raises DepartmentNotAllowed, DepartmentNotFound, IdentityNotTaken.
+        urgent if either was. Raises DepartmentNotAllowed, DepartmentNotFound, IdentityNotTaken,
+        InvalidPhone (the department's own number).
         """
         rules = self._rules(unit, department)
         if patient and rules.identity == "off":
             raise IdentityNotTaken
+        if phone == rules.hospital_number:
+            raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
         indexes = self._vault.indexes(patient.value) if patient else None
         found = await rows.find_open(unit, department, indexes, phone)
         if found is None:

@@ -34,6 +34,7 @@ ANSWER = re.compile(r"answer_[a-z0-9_]{1,60}")
 PREFIX = re.compile(r"\+(?:[1-9][0-9]{0,6})?", re.ASCII)
 TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 MOST_ATTEMPTS = 20
+LONGEST_NAME = 80
 MOST_SPACING_MINUTES = 7 * 24 * 60
 LONGEST_ROUND_MINUTES = 12 * 60
 MOST_CAPACITY = 10_000
@@ -44,6 +45,12 @@ def _slug(slug: str) -> str:
     if not SLUG.fullmatch(slug):
         raise refusal(f"«{slug}» can't name a department: use a-z, 0-9 and -, a letter first, at most 32")
     return slug
+
+
+def _name(name: str) -> str:
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise wrong(f"must be one line of at most {LONGEST_NAME} visible characters")
+    return name
 
 
 def _extension(number: str) -> str:
@@ -162,7 +169,7 @@ class ChoiceTable(TomlTable):
 class DepartmentTable(HoursTable):
     """A department's table. Its keys are those of `Department`, or their aliases."""
 
-    name: Text
+    name: Annotated[Text, AfterValidator(_name)]
     extension: Extension
     hospital_number: Annotated[Text, AfterValidator(_phone)]
     policy: Annotated[Policy, Field(strict=False)]

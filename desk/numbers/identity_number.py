@@ -27,6 +27,13 @@ SECOND_WEIGHTS = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 FIRST_REMAINDERS = frozenset({0, 1, 2, 3})
 """Allowed remainders of the first weighted sum modulo 11: 0 today, 0 to 3 in numbers issued from 2032."""
 
+HIDDEN = ("Cf", "Cc", "Mn", "Me")
+"""Categories of characters that a reader does not see; line breaks and tabs are kept apart as white space."""
+ZEROS = "oOоОοΟ"
+"""Letters O: Latin, Cyrillic, Greek."""
+LETTER = re.compile(r"[0-9oOоОοΟlI|]{6,}")
+SEPARATOR = re.compile(r"(?<=[0-9oOоОοΟlI|])[\s._/+-]{1,2}(?=[0-9oOоОοΟlI|])")
+
 D_DAY, H_MONTH, NHN_MONTH, TENOR_MONTH = 40, 40, 65, 80
 
 
@@ -98,9 +105,24 @@ def parse_identity(digits: str, *, allow_test: bool, allow_h: bool) -> IdentityN
 
 
 def holds_identity(text: str) -> bool:
-    """Whether a text contains an identity number of any kind, also with spaces, dots or dashes in it."""
-    runs = re.findall(r"\d{11,}", re.sub(r"(?<=\d)[\s._/+-]{1,2}(?=\d)", "", unicodedata.normalize("NFKC", text)))
+    """Whether a text contains an identity number of any kind, also with spaces, dots or dashes in it.
+
+    Digits of other scripts, a letter O or l in place of a digit, and invisible characters don't hide one.
+    """
+    runs = re.findall(r"\d{11,}", _with_plain_digits(text))
     return any(_is_identity(run[start : start + LENGTH]) for run in runs for start in range(len(run) - LENGTH + 1))
+
+
+def _with_plain_digits(text: str) -> str:
+    """Write every digit, and every letter that stands for one next to a digit, as 0 to 9."""
+    visible = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) not in HIDDEN)
+    plain = "".join(str(unicodedata.decimal(sign, sign)) for sign in visible)
+    plain = SEPARATOR.sub("", plain)
+    return LETTER.sub(lambda found: re.sub(r"\D", _digit, found[0]), plain)
+
+
+def _digit(letter: re.Match[str]) -> str:
+    return "0" if letter[0] in ZEROS else "1"
 
 
 def _is_identity(digits: str) -> bool:

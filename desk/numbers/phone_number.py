@@ -14,9 +14,9 @@ COUNTRY_CODE = 47
 MAX_LENGTH = 32
 """Longer than any number that people write. A longer text from a SIP header is refused before it is parsed."""
 
-ALLOWED_TYPES = frozenset(
-    {Type.FIXED_LINE, Type.MOBILE, Type.FIXED_LINE_OR_MOBILE, Type.VOIP, Type.PERSONAL_NUMBER, Type.UAN}
-)
+ALLOWED_TYPES = frozenset({Type.FIXED_LINE, Type.MOBILE, Type.FIXED_LINE_OR_MOBILE, Type.VOIP, Type.UAN})
+NOT_CALLABLE = ("+47811", "+47812", "+47813", "+47814", "+47815", "+47816", "+47817", "+47818", "+47819", "+4788")
+"""Norwegian series for services and messages: no patient has a telephone there."""
 COSTLY_TYPES = frozenset({Type.PREMIUM_RATE, Type.SHARED_COST})
 WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "withheld"})
 WRITTEN = re.compile(r"(?:\+|00)?[0-9](?:[ .\-()/]*[0-9])*")
@@ -123,6 +123,8 @@ def _checked(number: phonenumbers.PhoneNumber, *, allow_foreign: bool, asserted:
     if norwegian and _is_short(e164[3:]):
         raise InvalidPhone(PhoneProblem.SHORT_NUMBER)
     kind = phonenumbers.number_type(number)
+    if e164.startswith(NOT_CALLABLE):
+        raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
     if kind in COSTLY_TYPES:
         raise InvalidPhone(PhoneProblem.PREMIUM)
     if not norwegian and not allow_foreign:

@@ -37,7 +37,6 @@ def test_every_number_reserved_for_fiction_is_accepted() -> None:
         phonenumbers.PhoneNumberType.FIXED_LINE,
         phonenumbers.PhoneNumberType.MOBILE,
         phonenumbers.PhoneNumberType.VOIP,
-        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
         phonenumbers.PhoneNumberType.UAN,
     ],
 )
