@@ -16,6 +16,7 @@ from ops.softphone.dialog import SipDialog
 from ops.softphone.errors import PhoneError, SipRefusal
 from ops.softphone.phone import Phone
 from ops.softphone.phone_call import PhoneCall
+from ops.softphone.sip import tag_of
 from tests.support.phone import sipp_server
 from tests.support.phone.dial_system import Case, Exchange, running_exchange, soon
 from tests.support.phone.sipp_server import Sipp
@@ -224,6 +225,30 @@ async def test_invite_in_a_call_changes_nothing(exchange: Exchange, trunk: Sipp)
             assert answer.status == 200
             assert not side.ended.is_set()
         await caller.hang_up()
+    await exchange.nothing_is_left()
+    assert trunk.invited == []
+
+
+@pytest.mark.parametrize("called", ["1000", PREMIUM])
+@pytest.mark.parametrize("required", [False, True])
+async def test_invite_with_replaces(exchange: Exchange, trunk: Sipp, called: str, required: bool) -> None:
+    """An attended transfer without REFER: someone else's phone names a call, to take its place in it."""
+    port = exchange.system.settings.sip.port
+    async with talking(exchange) as sides, Phone(port=port, user="+4768050802") as stranger:
+        for side in sides:
+            named = f"{side.dialog.id};to-tag={tag_of(side.dialog.them)};from-tag={tag_of(side.dialog.us)}"
+            headers = [("Replaces", named), *([("Require", "replaces")] if required else [])]
+            us, them = f"<sip:{stranger.user}@{stranger.server}>;tag=1", f"<sip:{called}@{stranger.server}>"
+            dialog = SipDialog(stranger, f"sip:{called}@{stranger.server}", us=us, them=them)
+            answer = await dialog.ask("INVITE", headers, side.description)
+            dialog.them = answer.header("to")
+            dialog.acknowledge(answer)
+            if answer.status < 300:  # a call of its own, as without the header
+                await dialog.ask("BYE", [])
+            assert (answer.status < 300) is (called == "1000" and not required), answer.status
+            await asyncio.sleep(0.5)
+            assert not any(each.ended.is_set() for each in sides)
+        await sides[0].hang_up()
     await exchange.nothing_is_left()
     assert trunk.invited == []
 
