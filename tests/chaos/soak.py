@@ -24,13 +24,14 @@ import psutil
 
 from ops.machine import postgres, tree
 from tests.chaos.many_at_once import people
-from tests.chaos.stored import read_stored
+from tests.chaos.stored import Stored, read_stored
 from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import System, run, running_system
 from tests.support.machine.systems import create_database
 from tests.support.phone import sipp
 
 BATCH: Final = 500
+"""Calls of a batch, by default."""
 WARM: Final = 2
 """Batches that are not compared: caches and pools fill up."""
 MORE_MEMORY: Final = 1.15
@@ -52,14 +53,21 @@ def sample(pid: int) -> Sample:
     return Sample(process.memory_info().rss / 1e6, process.num_fds())
 
 
-async def batch(system: System, url: str, folder: Path, first: int, *, rate: float) -> list[str]:
-    """Let 500 people call. Returns the numbers whose callback is not exactly one and right, and closes all."""
-    callers = people(first % 5_000, BATCH)
+def fault_of(stored: Stored, phone: str, identity: str) -> str:
+    """What is wrong with the callbacks of this caller. Empty if there is one, with the right number."""
+    rows = stored.callbacks.get(phone, [])
+    if len(rows) != 1 or rows[0].call_count != 1:
+        return "doubled" if rows else "lost"
+    return {identity: "", None: "without the number"}.get(rows[0].identity, "another number")
+
+
+async def batch(system: System, url: str, folder: Path, first: int, *, size: int, rate: float) -> list[str]:
+    """Let people call. Returns the numbers whose callback is not exactly one and right, and closes all."""
+    callers = people(first % 5_000, size)
     rung = await sipp.ring(folder, system.settings.sip.port, "1000", callers, rate=rate, seconds=1200)
     await asyncio.sleep(1)
     stored = await read_stored(system.settings, url, open_only=True)
-    found = {phone: [(row.identity, row.call_count) for row in rows] for phone, rows in stored.callbacks.items()}
-    wrong = [phone for phone, identity in callers if found.get(phone) != [(identity, 1)]]
+    wrong = [f"{phone}: {fault}" for phone, identity in callers if (fault := fault_of(stored, phone, identity))]
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
         changes = "status = 'closed', closed_reason = 'reached', closed_at = now()"
@@ -72,18 +80,20 @@ async def batch(system: System, url: str, folder: Path, first: int, *, rate: flo
 Samples = dict[str, list[Sample]]
 
 
-async def soak(system: System, url: str, folder: Path, *, calls: int, rate: float) -> tuple[Samples, list[str]]:
+async def soak(
+    system: System, url: str, folder: Path, *, calls: int, size: int, rate: float
+) -> tuple[Samples, list[str]]:
     """Run batches, and sample the programs after each."""
     programs = {"phone door": system.ivr.pid, "web door": system.api.pid, "Asterisk": asterisk_pid(system)}
     samples: Samples = {name: [] for name in programs}
     wrong: list[str] = []
     begun = time.monotonic()
-    for first in range(0, calls, BATCH):
-        wrong += await batch(system, url, folder, first, rate=rate)
+    for first in range(0, calls, size):
+        wrong += await batch(system, url, folder, first, size=size, rate=rate)
         for name, pid in programs.items():
             samples[name].append(sample(pid))
         now = ", ".join(f"{name} {got[-1].megabytes:.1f} MB {got[-1].descriptors} fds" for name, got in samples.items())
-        print(f"{first + BATCH} calls, {time.monotonic() - begun:.0f} s: {now}; wrong {len(wrong)}", flush=True)
+        print(f"{first + size} calls, {time.monotonic() - begun:.0f} s: {now}; wrong {len(wrong)}", flush=True)
     return samples, wrong
 
 
@@ -109,6 +119,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="soak", description=__doc__)
     asked.add_argument("--calls", type=int, default=20_000)
     asked.add_argument("--rate", type=float, default=8.0, help="new calls a second")
+    asked.add_argument("--batch", type=int, default=BATCH, help="calls between two samples")
     given = asked.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started here is stopped
     with tempfile.TemporaryDirectory(prefix="innringing-chaos-") as name, postgres.start(durable=True) as server:
@@ -118,7 +129,9 @@ def main() -> None:
         run(machine_settings(folder, **settings), "migrate")
         run(machine_settings(folder), "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"))
         with running_system(folder, **settings) as system:
-            samples, wrong = asyncio.run(soak(system, url, folder, calls=given.calls, rate=given.rate))
+            samples, wrong = asyncio.run(
+                soak(system, url, folder, calls=given.calls, size=given.batch, rate=given.rate)
+            )
     grew = {name: found for name, got in samples.items() if name != "Asterisk" and (found := growing(got))}
     print(f"lost, doubled or wrong: {len(wrong)} {wrong[:10] or ''}; grew: {grew or 'nothing'}")
     print(f"load {os.getloadavg()[0]:.1f}")

@@ -31,6 +31,7 @@ from tests.support.ports import free_port
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 ENGINES: Final = (SQLITE, POSTGRESQL)
+START_LIMIT: Final = 180.0
 HEALED_WITHIN: Final = 45.0
 """Seconds after a fault in which a system must be in order again."""
 DISK: Final = 48
@@ -148,7 +149,7 @@ class World:
         """Start the supervisor, and wait until both doors are open."""
         self.supervisor = Program("run", self.environment(), self.folder / "run.said")
         try:
-            until(lambda: doors_are_open(self.settings), self.supervisor)
+            until(lambda: doors_are_open(self.settings), self.supervisor, seconds=START_LIMIT)
         except BaseException:
             self.supervisor.stop()
             raise

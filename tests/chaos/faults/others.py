@@ -29,7 +29,7 @@ async def departments_damaged_and_killed(world: World) -> None:
     file.write_text(right, "utf-8")
 
 
-async def missing(world: World, *names: str) -> None:
+async def missing(world: World, *names: str, seconds: float) -> None:
     """Take prompts away for a while, from every set."""
     hidden = [
         file
@@ -42,17 +42,17 @@ async def missing(world: World, *names: str) -> None:
         aside = world.folder / f"aside-{n}"
         file.rename(aside)
         moved.append((aside, file))
-    await asyncio.sleep(2 * LASTS)
+    await asyncio.sleep(seconds)
     for aside, file in moved:
         aside.rename(file)
 
 
 async def receipt_missing(world: World) -> None:
-    await missing(world, "received")
+    await missing(world, "received", seconds=5 * LASTS)
 
 
 async def question_missing(world: World) -> None:
-    await missing(world, "ask_identity")
+    await missing(world, "ask_identity", seconds=2 * LASTS)
 
 
 async def clock_ahead(world: World) -> None:
