@@ -29,7 +29,7 @@ WAITS: Final = 10.0
 """Seconds after a question in which it is the caller's turn, if no key comes."""
 
 RECEIPTS: Final = frozenset({Prompt.RECEIVED, Prompt.ALREADY_ON_LIST})
-ASKS_IDENTITY: Final = frozenset({Prompt.ASK_IDENTITY, Prompt.ASK_IDENTITY_SLOW, Prompt.NO_KEYS})
+ASKS_IDENTITY: Final = frozenset({Prompt.ASK_IDENTITY, Prompt.ASK_IDENTITY_SLOW})
 ASKS_PHONE: Final = frozenset({Prompt.ASK_PHONE, Prompt.ASK_PHONE_SLOW})
 QUESTIONS: Final = (
     ASKS_IDENTITY | ASKS_PHONE | {Prompt.KEY_REST, Prompt.SKIP_IDENTITY, Prompt.CHANGE_NUMBER, Prompt.CHECK_NUMBER}
@@ -40,7 +40,14 @@ LISTENED_FOR: Final = frozenset(
     | RECEIPTS
     | {Prompt.EMERGENCY, Prompt.RECOVERED, Prompt.RESCUE, Prompt.STORAGE_DOWN, Prompt.TO_SWITCHBOARD}
     | {Prompt.SWITCHBOARD_UNANSWERED, Prompt.SWITCHBOARD_UNAVAILABLE, Prompt.NO_NUMBER, Prompt.IDENTITY_WRONG}
-    | {Prompt.MAY_HANG_UP, Prompt.PHONE_WITHHELD, Prompt.RING_NUMBER, Prompt.WE_RING, Prompt.WE_RING_AS_TOLD}
+    | {
+        Prompt.NO_KEYS,
+        Prompt.MAY_HANG_UP,
+        Prompt.PHONE_WITHHELD,
+        Prompt.RING_NUMBER,
+        Prompt.WE_RING,
+        Prompt.WE_RING_AS_TOLD,
+    }
 )
 """The sentences and beginnings of sentences that are recognised afterwards."""
 

@@ -32,7 +32,7 @@ SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 ENGINES: Final = (SQLITE, POSTGRESQL)
 START_LIMIT: Final = 180.0
-HEALED_WITHIN: Final = 45.0
+HEALED_WITHIN: Final = 90.0
 """Seconds after a fault in which a system must be in order again."""
 DISK: Final = 48
 """Megabytes of the disks for the database and the spool, which faults fill."""

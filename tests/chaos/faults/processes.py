@@ -56,7 +56,7 @@ async def everything_restarted(world: World) -> None:
 async def upgraded(world: World) -> None:
     """Start the new version beside the old one, then stop the old one; at last the new one goes too."""
     second = await asyncio.to_thread(world.second_ivr)
-    await asyncio.sleep(5)
+    await while_true(lambda: "Standing by" not in second.said.read_text("utf-8"), 30)
     world.send("ivr", signal.SIGTERM)
     await asyncio.sleep(LASTS)
     await asyncio.to_thread(second.stop)

@@ -118,7 +118,8 @@ class FaultProxy:
         """Bind the port without listening on it: connections are refused, and no other program gets it."""
         self._kept = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._kept.bind(("127.0.0.1", self.port))
+        with contextlib.suppress(OSError):  # a connection may still end: then the port is only closed
+            self._kept.bind(("127.0.0.1", self.port))
 
     async def _abort(self, *, websockets_only: bool = False) -> None:
         for connection in list(self._connections):
