@@ -39,7 +39,7 @@ def test_shipped_dialplan_has_no_faults() -> None:
         ("extensions.conf", "DEPARTMENT=kirurgi", "DEPARTMENT=hjerte", "1000 must set DEPARTMENT=kirurgi"),
         ("extensions.conf", "[from-trunk]\ninclude => departments", "[from-trunk]", "[from-trunk] has no extension"),
         ("extensions.conf", " same => n,Set(TIMEOUT(absolute)=10)\n", "", "without Set(TIMEOUT(absolute)=30)"),
-        ("extensions.conf", "TIMEOUT(absolute)=10", "TIMEOUT(absolute)=3000", "1 to 60 seconds"),
+        ("extensions.conf", "TIMEOUT(absolute)=10", "TIMEOUT(absolute)=3000", "5 to 60 seconds"),
         ("extensions.conf", "TIMEOUT(absolute)=10", "TIMEOUT(absolut)=30", "without Set(TIMEOUT(absolute)=30)"),
         ("extensions.conf", 'GotoIf($["${STASISSTATUS}" = "FAILED"]', 'GotoIf($["${X}" = "Y"]', "STASISSTATUS=FAILED"),
         ("extensions.conf", "?standby,s,1)", "?stanby,s,1)", "GotoIf to «stanby,s,1», which does not exist"),

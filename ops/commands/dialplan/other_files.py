@@ -22,6 +22,7 @@ class Rule:
     why: str = ""
     number: bool = False
     boolean: bool = False
+    least: int = 0
 
 
 TEXT, NUMBER, BOOLEAN = Rule(), Rule(number=True), Rule(boolean=True)
@@ -33,9 +34,12 @@ FILES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
             "enabled": Rule(must="yes", why="the conversation reaches Asterisk through it"),
             "enable_static": Rule(must="no", why="it opens pages that no one needs"),
             "enable_status": Rule(must="no", why="it opens pages that no one needs"),
-            **dict.fromkeys(("sessionlimit", "session_keep_alive", "session_inactivity", "bindport"), NUMBER),
+            **dict.fromkeys(("session_keep_alive", "session_inactivity"), Rule(number=True, least=10_000)),
+            "sessionlimit": Rule(number=True, least=50),
+            "bindport": Rule(why="INNRINGING_ARI_PORT is the port: remove the line"),
+            "prefix": Rule(why="the conversation reaches Asterisk without one: remove the line"),
             "bindaddr": Rule(must="127.0.0.1", why="ARI is only for this machine"),
-            **dict.fromkeys(("prefix", "servername", "tlsenable", "tlsbindaddr", "tlscertfile", "tlsprivatekey"), TEXT),
+            **dict.fromkeys(("servername", "tlsenable", "tlsbindaddr", "tlscertfile", "tlsprivatekey"), TEXT),
             **dict.fromkeys(
                 ("tlscipher", "tlsdisablev1", "tlsdisablev11", "tlsdisablev12", "tlsservercipherorder"), TEXT
             ),
@@ -55,7 +59,8 @@ FILES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
         "general": {
             "strictrtp": Rule(must="yes", why="anyone could send sound into a call"),
             "icesupport": BOOLEAN,
-            **dict.fromkeys(("rtpstart", "rtpend", "probation", "dtmftimeout", "rtcpinterval", "dtls_mtu"), NUMBER),
+            **dict.fromkeys(("rtpstart", "rtpend"), Rule(why="INNRINGING_RTP_PORTS has the ports: remove the line")),
+            **dict.fromkeys(("probation", "dtmftimeout", "rtcpinterval", "dtls_mtu"), NUMBER),
             **dict.fromkeys(("rtpchecksums", "srtpreplayprotection"), BOOLEAN),
             **dict.fromkeys(("stunaddr", "turnaddr", "turnusername", "turnpassword"), TEXT),
         }
@@ -136,7 +141,9 @@ def _section(name: str, section: Section, rules: Mapping[str, Rule]) -> Iterator
 def _wrong(setting: Setting, rule: Rule) -> str | None:
     value, what = setting.value.lower(), f"{setting.key}={setting.value}"
     if rule.number:
-        return None if value.isdigit() else f"{what}: write a number"
+        if not value.isdigit():
+            return f"{what}: write a number"
+        return None if int(value) >= rule.least else f"{what} is too small: write {rule.least} or more"
     if rule.boolean:
         return None if value in YES + NO else f"{what}: write yes or no"
     if rule.why and not rule.must:

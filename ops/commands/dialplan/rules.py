@@ -8,14 +8,14 @@ from pathlib import Path
 
 from desk.departments.departments import Department, Departments
 from desk.files.faults import FileFault, shown
-from ops.commands.dialplan import modules_file, spoken, ways_out
+from ops.commands.dialplan import harmful, modules_file, spoken, ways_out
 from ops.commands.dialplan.config_file import ConfigFile
 from ops.commands.dialplan.parser import Dialplan, Place, Step, handles_failure
 from ops.commands.dialplan.spoken import Prompts
 from ops.commands.dialplan.telephony_files import TelephonyFiles
 
-LONGEST_RESCUE = 60
-"""The most seconds a caller may wait when the controller has died."""
+SHORTEST_RESCUE, LONGEST_RESCUE = 5, 60
+"""Seconds until a caller is rescued: the controller needs some to take over, and the caller may not wait longer."""
 
 STASIS_ARGUMENTS = "${DEPARTMENT},${CHANNEL(language)},${CALLERID(num-pres)}"
 ENTRIES = ("from-trunk", "phones")
@@ -129,6 +129,8 @@ class DialplanCheck:
                 slug = value if name == "DEPARTMENT" else slug
                 limit = value if name == "TIMEOUT(absolute)" else limit
             answered = answered or step.is_application("Answer")
+            for line, reason in harmful.on_the_way_in(step):
+                yield FileFault(self._file, line, reason)
             if step.is_application("Stasis"):
                 if not answered:
                     yield self._fault(
@@ -153,10 +155,11 @@ class DialplanCheck:
         if "${CALLERID(num-pres)}" not in arguments[1:]:
             reason = "Stasis() without ${CALLERID(num-pres)}: withheld numbers would be shown"
             yield self._fault(step, f"{reason}; write Stasis(innringing,{STASIS_ARGUMENTS})")
-        if limit is None or not limit.isdigit() or not 0 < int(limit) <= LONGEST_RESCUE:
+        if limit is None or not limit.isdigit() or not SHORTEST_RESCUE <= int(limit) <= LONGEST_RESCUE:
             yield self._fault(
                 step,
-                f"{number} enters Stasis without Set(TIMEOUT(absolute)=30) before it (1 to {LONGEST_RESCUE} seconds): "
+                f"{number} enters Stasis without Set(TIMEOUT(absolute)=30) before it "
+                f"({SHORTEST_RESCUE} to {LONGEST_RESCUE} seconds): "
                 "a caller is left in silence when the controller dies",
             )
         yield from self._path_out(place, step)

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops.commands.dialplan import harmful
 from ops.commands.dialplan.words import nearest
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _endpoint(each: SipObject, contexts: Collection[str], known: Collection[tupl
                     reason = f"{name}={word}: there is no [{word}] with type={kind}{nearest(word, others)}"
                     yield found[0], found[1].line, reason
     yield from _codecs(each)
+    yield from harmful.in_endpoint(each)
 
 
 def _lost_auth(each: SipObject, known: Collection[tuple[str, str]]) -> Iterator[Finding]:
