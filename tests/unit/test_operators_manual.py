@@ -1,0 +1,70 @@
+"""What docs/operator.md says to write, written so, is accepted; and the mistake it warns of is reported as it says."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from desk.departments.file import load_departments
+from desk.paths import ROOT
+from ops.commands.check import faults
+
+MANUAL = (ROOT / "docs" / "operator.md").read_text("utf-8")
+YEAR = "2035"
+
+
+def section(title: str) -> str:
+    return MANUAL.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def blocks(title: str, kind: str = "toml") -> list[str]:
+    """The fenced blocks of that kind in a section, without the list's indentation."""
+    found = re.findall(r"(?m)^ *```(\w*)\n(.*?)^ *```$", section(title), re.S)
+    return [re.sub(r"(?m)^   ", "", text).replace("ÅÅÅÅ", YEAR) for its_kind, text in found if its_kind == kind]
+
+
+def set_in(text: str, name: str, block: str) -> str:
+    """`text` with the values of a block in its table `name`, as an operator changes lines that are there."""
+    before, head, after = text.partition(f"\n[{name}]\n")
+    table, following, rest = after.partition("\n[")
+    for line in block.splitlines():
+        key = line.partition("=")[0].strip()
+        if key and not line.startswith("["):
+            table, count = re.subn(rf"(?m)^{key} *=.*$", lambda _, line=line: line, table, count=1)  # type: ignore[misc]
+            table = table if count else f"{line}\n{table}"
+    return before + head + table + following + rest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "dialplan", tmp_path / "dialplan"))
+
+
+def mistakes(folder: Path) -> list[str]:
+    found = faults(folder / "departments.toml", ROOT / "prompts", folder, root=folder)
+    return [str(fault) for fault in found if not fault.note]
+
+
+def test_new_department_as_the_manual_says(folder: Path) -> None:
+    departments, extensions = folder / "departments.toml", folder / "extensions.conf"
+    departments.write_text(departments.read_text("utf-8") + "\n" + blocks("Ny avdeling")[0], "utf-8")
+    assert any("[from-trunk] has no extension 3000" in each for each in mistakes(folder))  # «Glemmer du punkt 2 …»
+    (lines,) = [each for each in blocks("Ny avdeling", "") if "exten" in each]
+    text = extensions.read_text("utf-8")
+    assert "[departments]\n" in text
+    extensions.write_text(text.replace("[departments]\n", f"[departments]\n{lines}", 1), "utf-8")
+    assert mistakes(folder) == []
+    assert load_departments(departments).get("ortopedi").extension == "3000"
+
+
+def test_other_deadline_and_closed_days_as_the_manual_says(folder: Path) -> None:
+    departments = folder / "departments.toml"
+    block, _, half_days = blocks("Frister og runder")[0].partition("\n[kirurgi.half_days]\n")
+    text = set_in(departments.read_text("utf-8"), "kirurgi", block)
+    departments.write_text(set_in(text, "kirurgi.half_days", half_days), "utf-8")
+    assert mistakes(folder) == []
+    kirurgi = load_departments(departments).get("kirurgi")
+    assert (f"{kirurgi.cutoff:%H:%M}", f"{kirurgi.answer_by:%H:%M}") == ("13:00", "14:00")
+    assert f"{YEAR}-12-31" in {day.isoformat() for day in kirurgi.closed_days}
+    assert f"{YEAR}-12-24" in {day.isoformat() for day in kirurgi.half_days}
