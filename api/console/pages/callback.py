@@ -146,6 +146,7 @@ async def transfer(
     """Transfer it to another department, and return to the queue: it may be out of the person's sight now."""
     edits = access.services.callbacks.edits
     try:
+        await edits.count_transfer(access.actor, id)
         await edits.transfer(
             access.actor, id, department, keep_promise=keep_promise, fence=fence, note=note.strip() or None
         )
