@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ivr.prompts import sets, voices
-from ivr.prompts.catalogue import Catalogue, ProgramMissing, PromptsError, load_catalogue
+from desk.departments.departments import Departments
+from ivr.prompts import rules, sets, voices
+from ivr.prompts.catalogue import Catalogue, ProgramMissing, PromptsError, catalogue_lines, load_catalogue
 from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, Kind, ManifestEntry, read_manifest, recording_files, write_whole
 from ivr.prompts.levels import (
     TARGET_LUFS,
@@ -54,6 +55,7 @@ class Source:
     recording: Path | None
     seconds: float
     fingerprint: str
+    recording_digest: str = ""
 
     @property
     def name(self) -> str:
@@ -76,14 +78,17 @@ def build(
     tools: Path | None = None,
     on_step: Callable[[int, int], None] | None = None,
     production: bool = False,
+    departments: Departments | None = None,
 ) -> BuildReport:
     """Build the prompts of `folder`, which has catalogue.toml. `on_step` gets the number of finished and of all steps.
 
     `tools` is a folder with espeak-ng, ffmpeg and ffprobe where they are not on PATH. They are needed only to build
-    changed prompts. In production drafts are refused. Raises PromptsError, and then the last build stays in use.
+    changed prompts. In production drafts are refused. Texts that contradict `departments`, or that can't be read aloud,
+    are refused. Raises PromptsError, and then the last build stays in use.
     """
     note = folder / "build" / REFUSED
     try:
+        refuse_texts(folder, departments or Departments([]))
         report = _build_set(folder, tools, on_step or (lambda done, of: None), production)
     except ProgramMissing:
         raise
@@ -106,13 +111,24 @@ def _build_set(folder: Path, tools: Path | None, on_step: Callable[[int, int], N
     if pending:
         _write_manifest(output, kept)  # an aborted build must not leave a new sound with an old fingerprint
         with voices.programs_from(tools):
-            kept |= _build(output, pending, on_step)
+            kept |= _build(output, pending, on_step, manifest)
     removed = _remove_stale(output, {source.name for source in sources})
     if pending or kept.keys() != manifest.keys():
         _write_manifest(output, kept)
     sets.keep(folder)
     drafts = sum(source.kind == "draft" for source in sources)
     return BuildReport(built=len(pending), kept=len(sources) - len(pending), removed=removed, drafts=drafts)
+
+
+def refuse_texts(folder: Path, departments: Departments) -> None:
+    """Raise PromptsError for the first text that `innringing check` refuses."""
+    file = rules.texts_file(folder)
+    catalogue, lines = load_catalogue(file), catalogue_lines(file)
+    found = rules.unspeakable(str(file), catalogue, lines)
+    found += rules.contradictions(str(file), catalogue, lines, departments)
+    if found:
+        more = f" (and {len(found) - 1} more: innringing check shows all)" if len(found) > 1 else ""
+        raise PromptsError(f"{found[0]}{more}")
 
 
 def _refuse_drafts(sources: Iterable[Source]) -> None:
@@ -158,8 +174,10 @@ def _source(catalogue: Catalogue, language: str, key: str, recording: Path | Non
     if seconds:
         kind = "tone" if key in catalogue.tones else "silence"
     parts: list[object] = [RECIPE, kind, seconds]
+    recording_digest = ""
     if kind == "recording" and recording:
-        parts.append(hashlib.sha256(recording.read_bytes()).hexdigest())
+        recording_digest = hashlib.sha256(recording.read_bytes()).hexdigest()
+        parts.append(recording_digest)
     elif kind == "draft":
         parts += [text, voices.DRAFT_VOICES.get(language), voices.draft_pace(key)]
     return Source(
@@ -171,6 +189,7 @@ def _source(catalogue: Catalogue, language: str, key: str, recording: Path | Non
         recording=recording,
         seconds=seconds,
         fingerprint=_digest(parts),
+        recording_digest=recording_digest,
     )
 
 
@@ -205,7 +224,9 @@ def _is_current(output: Path, source: Source, built: ManifestEntry | None) -> bo
         return False
 
 
-def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], None]) -> dict[str, ManifestEntry]:
+def _build(
+    output: Path, pending: list[Source], on_step: Callable[[int, int], None], before: Mapping[str, ManifestEntry]
+) -> dict[str, ManifestEntry]:
     """Build in two rounds, since the shared gain of a voice needs all its sounds."""
     steps = 2 * len(pending)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -221,12 +242,26 @@ def _build(output: Path, pending: list[Source], on_step: Callable[[int, int], No
                 return _write(output, source, raw[source.name], gains[source.name])
 
             for source, count in zip(pending, pool.map(finish, pending), strict=True):
-                built[source.name] = ManifestEntry(fingerprint=source.fingerprint, kind=source.kind, samples=count)
+                built[source.name] = _entry(source, count, before.get(source.name))
                 on_step(len(pending) + len(built), steps)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     return built
+
+
+def _entry(source: Source, samples: int, before: ManifestEntry | None) -> ManifestEntry:
+    recording, text = source.recording_digest, _digest(source.text) if source.recording else ""
+    if before and recording and before.recording == recording:
+        text = before.text  # the same file still says what it said then
+    return ManifestEntry(source.fingerprint, source.kind, samples, recording, text)
+
+
+def is_outdated(source: Source, built: ManifestEntry | None) -> bool:
+    """Whether the text was changed after its recording was made, so that callers hear something else."""
+    if built is None or not source.recording or built.recording != source.recording_digest:
+        return False
+    return built.text != _digest(source.text)
 
 
 def _sound(source: Source) -> Samples:

@@ -19,11 +19,16 @@ WORDLESS = ("silence", "tone")
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """A prompt in the manifest. `samples` is the length of the .sln16 file."""
+    """A prompt in the manifest. `samples` is the length of the .sln16 file.
+
+    Of a recording also a digest of its file, and of the text that the catalogue had when the file was new.
+    """
 
     fingerprint: str
     kind: Kind
     samples: int
+    recording: str = ""
+    text: str = ""
 
 
 def read_manifest(output: Path) -> dict[str, ManifestEntry]:

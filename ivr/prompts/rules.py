@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
+from typing import Final
 
 from desk.departments.departments import Department, Departments, Policy
 from desk.files.faults import FileFault
@@ -23,6 +24,10 @@ _AFTER = {"en": r"o'clock|a\.?m\.?|p\.?m\.?"}
 _EN_HOURS = 12
 _LEAST_ALONE = 7
 """Smaller numbers may be something else: «innen femten» is an hour, «etter to pip» is not."""
+LONGEST_TEXT: Final = 280
+READ_A_SECOND: Final = 14
+"""Characters, at the pace of a calm voice."""
+_FIGURES: Final = re.compile(r"\d[\d.:]*")
 _SURE = r"\bkl|\bat\b|o'clock"
 
 
@@ -41,6 +46,21 @@ def contradictions(
                     if language in department.languages and not _keeps(department, hour, language):
                         reason = f"[{language}] {key} says «{said}», but [{department.slug}] {_rule(department)}"
                         faults.append(FileFault(file, lines.get((language, key)), reason))
+    return faults
+
+
+def unspeakable(file: str, catalogue: Catalogue, lines: Mapping[tuple[str, str], int]) -> list[FileFault]:
+    """Find texts with figures, which each voice reads in its own way, and texts longer than callers listen."""
+    faults = []
+    for language in catalogue.languages:
+        for key in sorted(catalogue.keys(language)):
+            text = catalogue.text(language, key)
+            reasons = [f"says «{each}»: write it in words, as it is to be read" for each in _FIGURES.findall(text)]
+            if len(text) > LONGEST_TEXT:
+                reasons.append(
+                    f"has {len(text)} characters, about {len(text) / READ_A_SECOND:.0f} s: {LONGEST_TEXT} at most"
+                )
+            faults += [FileFault(file, lines.get((language, key)), f"[{language}] {key} {each}") for each in reasons]
     return faults
 
 

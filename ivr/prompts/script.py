@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from ivr.prompts.build import find_sources
+from ivr.prompts.build import find_sources, is_outdated
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
 from ivr.prompts.files import RATE, Kind, read_manifest, write_whole
 
@@ -30,10 +30,12 @@ class ScriptRow:
     fragment: bool
     seconds: float | None
     text: str
+    outdated: bool = False
+    """The text was changed after it was recorded."""
 
 
 def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> list[ScriptRow]:
-    """List the prompts of one or all languages; with `drafts` only those without a recording. Raises PromptsError."""
+    """List the prompts of one or all languages; with `drafts` only those to be recorded. Raises PromptsError."""
     catalogue = load_catalogue(folder / "catalogue.toml")
     if language is not None:
         _known_language(catalogue, language)
@@ -46,9 +48,11 @@ def rows(folder: Path, *, language: str | None = None, drafts: bool = False) -> 
             source.fragment,
             manifest[source.name].samples / RATE if source.name in manifest else None,
             source.text,
+            is_outdated(source, manifest.get(source.name)),
         )
         for source in find_sources(folder, catalogue)
-        if language in (None, source.language) and (source.kind == "draft" or not drafts)
+        if language in (None, source.language)
+        if not drafts or source.kind == "draft" or is_outdated(source, manifest.get(source.name))
     ]
 
 

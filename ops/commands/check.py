@@ -214,6 +214,7 @@ def _texts(
         *rules.missing_answers(shown(departments_file, root), catalogue, departments, places),
         *rules.missing_welcomes(shown(departments_file, root), catalogue, departments, places, production=production),
         *rules.contradictions(shown(file, root), catalogue, catalogue_lines(file), departments),
+        *rules.unspeakable(shown(file, root), catalogue, catalogue_lines(file)),
     ]
 
 

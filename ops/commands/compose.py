@@ -82,7 +82,12 @@ def up(settings: Settings) -> None:
     images.ensure(images.ASTERISK)
     images.ensure(images.POSTGRES)
     app_image.build()
-    build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    build_with_progress(
+        settings.files.prompts,
+        tools=tree.ensure(tree.ASTERISK) / "bin",
+        console=Console(),
+        departments_file=settings.files.departments,
+    )
     settings = _with_reader(settings, folder)
     dialplan = files_for_start(settings, folder / "asterisk", say=lambda line: print(f"innringing: {line}"))
     made = instance.prepare(settings, folder / "asterisk", Path("/"), dialplan=dialplan, memory=None)

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from desk.departments.departments import Departments
+from desk.departments.errors import DepartmentsFileError
+from desk.departments.file import load_departments
 from desk.paths import ROOT
 from ivr.prompts import script, sets
 from ivr.prompts.build import BuildReport, build
@@ -30,9 +33,12 @@ def build_command(
     folder: Folder = PROMPTS_DIR,
     tools: Annotated[Path | None, typer.Option(help="a folder with espeak-ng, ffmpeg and ffprobe")] = None,
     production: Annotated[bool, typer.Option("--production", help="refuse draft voices")] = False,
+    departments: Annotated[
+        Path, typer.Option("--departments-file", envvar="INNRINGING_DEPARTMENTS_FILE", help="what texts may promise")
+    ] = ROOT / "dialplan" / "departments.toml",
 ) -> None:
     """Build changed prompts, from recordings or else with a draft voice. New calls use them at once."""
-    build_with_progress(folder, tools=tools, console=Console(), production=production)
+    build_with_progress(folder, tools=tools, console=Console(), production=production, departments_file=departments)
 
 
 @app.command("check")
@@ -61,7 +67,7 @@ def check_command(
 def list_command(
     folder: Folder = PROMPTS_DIR,
     language: Annotated[str | None, typer.Option(help="nb, nn or en; all when left out")] = None,
-    drafts: Annotated[bool, typer.Option("--drafts", help="only those without a recording")] = False,
+    drafts: Annotated[bool, typer.Option("--drafts", help="only those to be recorded")] = False,
 ) -> None:
     """List the prompts: key, source, length and text."""
     try:
@@ -70,8 +76,11 @@ def list_command(
         raise _exit(error) from None
     for row in rows:
         seconds = "     –" if row.seconds is None else f"{row.seconds:5.2f}s"
-        print(f"{row.language}  {row.key:<24} {row.kind:<9} {seconds}  {row.text}")
+        changed = "  (changed after it was recorded)" if row.outdated else ""
+        print(f"{row.language}  {row.key:<24} {row.kind:<9} {seconds}  {row.text}{changed}")
     print(f"{len(rows)} prompts, {sum(row.kind == 'draft' for row in rows)} of them drafts (synthetic voice)")
+    if outdated := sum(row.outdated for row in rows):
+        print(f"{outdated} changed after they were recorded: callers hear the earlier text")
 
 
 @app.command("say")
@@ -100,7 +109,7 @@ def script_command(
     out: Annotated[Path | None, typer.Option(help="a CSV file; default: standard output")] = None,
     everything: Annotated[bool, typer.Option("--all", help="include prompts that have a recording")] = False,
 ) -> None:
-    """Write the script for the voice talent: a CSV of the prompts without a recording, with their file names."""
+    """Write the script for the voice talent: a CSV of the prompts to be recorded, with their file names."""
     try:
         rows = script.rows(folder, language=language, drafts=not everything)
         script.write_csv([row for row in rows if row.kind not in WORDLESS], out)
@@ -136,25 +145,31 @@ def build_with_progress(
     console: Console,
     fetch: Callable[[], Path] = fetched_tools,
     production: bool = False,
+    departments_file: Path | None = None,
 ) -> None:
     """Build with a progress bar and print a summary. An error is one line on stderr, with exit code 1.
 
     If a program is missing and `tools` is not set, fetch the programs, once per machine.
     """
     try:
+        departments = load_departments(departments_file) if departments_file else Departments([])
         try:
-            report = _build(folder, tools, console, production)
+            report = _build(folder, tools, console, production, departments)
         except ProgramMissing:
             if tools is not None:
                 raise
-            report = _build(folder, fetch(), console, production)
+            report = _build(folder, fetch(), console, production, departments)
+    except DepartmentsFileError as error:
+        raise _exit(PromptsError(str(error))) from None
     except PromptsError as error:
         raise _exit(error) from None
     drafts = f"; {report.drafts} have a draft voice, not for patients" if report.drafts else ""
     console.print(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
 
 
-def _build(folder: Path, tools: Path | None, console: Console, production: bool) -> BuildReport:
+def _build(
+    folder: Path, tools: Path | None, console: Console, production: bool, departments: Departments
+) -> BuildReport:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("prompts", total=None)
@@ -163,6 +178,7 @@ def _build(folder: Path, tools: Path | None, console: Console, production: bool)
             tools=tools,
             on_step=lambda done, of: progress.update(task, completed=done, total=of),
             production=production,
+            departments=departments,
         )
 
 

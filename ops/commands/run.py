@@ -161,7 +161,12 @@ def _prepare(settings: Settings) -> Path | None:
     asterisk.make_way(settings, settings.files.var / "asterisk")
     if not asterisk.port_is_free(socket.SOCK_STREAM, settings.api.host, settings.api.port):
         raise RunError(f"TCP port {settings.api.port} on {settings.api.host} is taken: set INNRINGING_API_PORT")
-    build_with_progress(settings.files.prompts, tools=tree.ensure(tree.ASTERISK) / "bin", console=Console())
+    build_with_progress(
+        settings.files.prompts,
+        tools=tree.ensure(tree.ASTERISK) / "bin",
+        console=Console(),
+        departments_file=settings.files.departments,
+    )
     dialplan = files_for_start(settings, settings.files.var / "asterisk", say=_warn)
     os.umask(0o077)  # only this user may read what Asterisk, the doors and we write under var/
     instance.make_private(settings.files.var, within=settings.files.var)
