@@ -184,9 +184,9 @@ def line(migrated_url: str, tmp_path: Path, checker: Checker, monkeypatch: pytes
     (prompts := tmp_path / "prompts").mkdir()
     shutil.copy(ROOT / "prompts" / "catalogue.toml", prompts)
     given = {"environment": "demo", "database_url": migrated_url, "var_dir": str(tmp_path), "prompts_dir": str(prompts)}
-    given |= KEYS
     monkeypatch.setattr("os.environ", without_ours())
-    return Line(checker, {f"INNRINGING_{name.upper()}": value for name, value in given.items()})
+    monkeypatch.chdir(tmp_path)  # an argument may become a file
+    return Line(checker, {f"INNRINGING_{name.upper()}": value for name, value in (given | KEYS).items()})
 
 
 def test_every_command_has_an_entry(tmp_path: Path) -> None:
