@@ -62,6 +62,7 @@ class HospitalServer:
             "SIP_PORT": str(free_port(socket.SOCK_DGRAM)),
             "ARI_PORT": str(free_port(socket.SOCK_STREAM)),
             "API_PORT": str(free_port(socket.SOCK_STREAM)),
+            "STANDBY_PORT": str(free_port(socket.SOCK_STREAM)),
             "RTP_PORTS": f"{first}-{first + 99}",
             "IDENTITY_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "INDEX_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -136,7 +137,7 @@ class HospitalServer:
 
     def machine_restarts(self) -> None:
         """All containers end without a warning, their memory is gone, and they are started in another order."""
-        names = ("asterisk", "postgres", "ivr", "api")
+        names = ("asterisk", "postgres", "ivr", "standby", "api")
         for name in names:
             self.inside(name, "sh", "-c", "kill -KILL $(cat /proc/1/task/1/children)")
         containers = [self.container(name) for name in names]
