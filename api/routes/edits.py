@@ -1,6 +1,7 @@
 """Callbacks: book, change, transfer, extend the claim, and change the promise."""
 
 import re
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header
@@ -27,7 +28,7 @@ from api.web.problems import Fields, Statuses
 from desk.access.actor import Actor
 from desk.access.errors import NotByEmergencyAccess
 from desk.audit.actions import AuditAction
-from desk.callbacks.errors import IdentityNotTaken
+from desk.callbacks.errors import CallbackNotFound, IdentityNotTaken
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.inquiries.errors import VersionConflict
@@ -154,7 +155,8 @@ async def transfer(id: CallbackPath, body: TransferIn, access: Worker, once: Ide
     same person waits there already, the two become one, and the earlier promise holds.
     """
     try:
-        await access.services.callbacks.edits.count_transfer(access.actor, id)
+        with suppress(CallbackNotFound):  # out of sight: it was sent before, and the answer is the first one
+            await access.services.callbacks.edits.count_transfer(access.actor, id)
     except TooManyTransfers:
         access.services.metrics.count_limited("transfers")
         raise

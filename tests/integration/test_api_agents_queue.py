@@ -179,6 +179,9 @@ async def test_metrics_count_the_queue_from_the_database(world: World) -> None:
 
 
 async def test_refused_method_lists_the_allowed_ones(world: World) -> None:
-    for path, methods in (("/callbacks", "GET, POST"), (f"/callbacks/{(await world.rings(1)).id}", "GET, PATCH")):
+    for path, methods in (
+        ("/callbacks", "GET, HEAD, POST"),
+        (f"/callbacks/{(await world.rings(1)).id}", "GET, HEAD, PATCH"),
+    ):
         answer = await world.as_("kari", "PUT", path)
         assert (answer.status_code, answer.headers["allow"]) == (405, methods)

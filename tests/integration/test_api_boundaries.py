@@ -70,7 +70,6 @@ async def test_unneeded_methods_are_refused(world: World) -> None:
 async def test_no_files_are_served_but_the_pages(world: World) -> None:
     for path in (
         *(
-            "/",
             "/api",
             "/api/",
             "/api/docs/",

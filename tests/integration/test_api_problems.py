@@ -15,6 +15,7 @@ import desk
 from api.web.middleware.requests import MAX_BODY_BYTES
 from api.web.problems import register, registered
 from desk.callbacks.model import Callback
+from desk.clock_check.errors import ClockDoubted
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.departments.errors import DepartmentsFileError
@@ -133,7 +134,15 @@ async def test_every_desk_error_has_a_status_or_is_an_internal_error(world: Worl
         if module.name.endswith(".errors"):
             importlib.import_module(module.name)
     statuses = registered(world.app)
-    ours = {SettingsError, OperatorsFileError, AnswerNotVisible, SpoolUnavailable, DamagedEntry, UnknownKind}
+    ours = {
+        SettingsError,
+        OperatorsFileError,
+        AnswerNotVisible,
+        SpoolUnavailable,
+        DamagedEntry,
+        UnknownKind,
+        ClockDoubted,
+    }
     assert {error for error in DeskError.__subclasses__() if error not in statuses} == ours
     assert statuses[StorageUnavailable] == 503
 
