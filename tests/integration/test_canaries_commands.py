@@ -106,7 +106,7 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
             Use(("1000", "--id", "-", "--port", closed, "--from", f"+47{phone}"), person, ends=1),
             Use(("1000", "--id", "-", "--port", port), f"{person[:6]}-{person[6:]}", ends=1),
         ],
-        **{serving: [] for serving in ("run", "ivr", "api")},
+        **{serving: [] for serving in ("run", "ivr", "api", "standby")},
     }
 
 
