@@ -13,8 +13,11 @@ from desk.schema.audit_tables import audit, audit_callbacks, audit_patients
 from desk.schema.scope import one_of
 from desk.schema.tables import inquiries
 
-CHAIN: Final = 0x1AA121D7
-"""PostgreSQL advisory lock: only its holder adds to the chain. SQLite has one writer anyway."""
+CHAIN: Final = 0x1AA121D9
+"""PostgreSQL advisory lock: only its holder adds to the chain. SQLite has one writer anyway.
+
+Not the number that writers of history share (desk/history/feed_repository.py), or each would wait for the other.
+"""
 NUMBER: Final = "audit_patients.number"
 GENESIS: Final = bytes(32)
 """The hash before the first row."""

@@ -23,13 +23,15 @@ LONGEST_RECORDING = 20.0
 DRAFT_VOICES = {"nb": "nb", "nn": "nb", "en": "en-gb"}
 WORDS_A_MINUTE = 150
 SLOW_WORDS_A_MINUTE = 120
+CONVERTED_RATE = 48_000
+"""Hertz: the rate to which ffmpeg converts, above that of any line."""
 _TIME_LIMIT = 60.0
 _NO_TRUE_SIZE = 0x7FFFFF00
 
 
 @contextmanager
 def programs_from(tools: Path | None) -> Iterator[None]:
-    """Look for espeak-ng, ffmpeg and ffprobe in `tools` first. pydub finds its programs through PATH only."""
+    """Look for espeak-ng and ffmpeg in `tools` first."""
     before = os.environ.get("PATH", "")
     if tools is not None:
         os.environ["PATH"] = f"{tools}{os.pathsep}{before}"
@@ -75,27 +77,48 @@ def draft(text: str, *, language: str, pace: int) -> Samples:
 def recorded(path: Path) -> Samples:
     """Read a recording. Formats other than WAV need ffmpeg. Raises PromptsError with the file name."""
     is_wav = path.suffix.lower() == ".wav"
-    ffmpeg = shutil.which("ffmpeg") if shutil.which("ffprobe") else None  # pydub needs both
+    ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None and not is_wav:
         raise ProgramMissing(f"{path}: ffmpeg is missing; this recording needs it: apt install ffmpeg")
     if _is_truncated(path):
         raise PromptsError(f"{path}: the recording is cut off: the file is shorter than its header says")
-    pydub = _pydub()
     try:
-        with path.open("rb") as file:  # pydub does not close files that it opens
-            if ffmpeg is None:
-                sound = pydub.AudioSegment(file)
-            else:
-                pydub.AudioSegment.converter = ffmpeg
-                sound = pydub.AudioSegment.from_file(file, path.suffix.lower().lstrip("."))
-    except (pydub.exceptions.PydubException, OSError, ValueError, KeyError, IndexError, EOFError, struct.error):
-        raise PromptsError(f"{path}: the recording could not be read as sound") from None
+        sound = (_of_wav(path) if is_wav else None) or (_converted(ffmpeg, path) if ffmpeg else None)
+    except (OSError, subprocess.TimeoutExpired):
+        sound = None
+    if sound is None:
+        raise PromptsError(f"{path}: the recording could not be read as sound")
     if sound.duration_seconds > LONGEST_RECORDING:
         raise PromptsError(f"{path}: the recording is longer than {LONGEST_RECORDING:g} s")
     samples = _samples(sound)
     if sounding(samples, RATE) == (0, 0):
         raise PromptsError(f"{path}: the recording is empty or silent")
     return samples
+
+
+def _of_wav(path: Path) -> Any | None:
+    """Read a WAV with pydub; None for a kind that it does not know, such as A-law."""
+    pydub = _pydub()
+    try:
+        with path.open("rb") as file:  # pydub does not close files that it opens
+            return pydub.AudioSegment(file)
+    except (pydub.exceptions.PydubException, ValueError, KeyError, IndexError, EOFError, struct.error):
+        return None
+
+
+def _converted(ffmpeg: str, path: Path) -> Any | None:
+    """Let ffmpeg read a recording, in a bare environment: pydub would pass on the service's keys. None if it can't."""
+    wanted = ["-f", "s16le", "-ac", "1", "-ar", str(CONVERTED_RATE)]
+    done = subprocess.run(
+        [ffmpeg, "-nostdin", "-v", "error", "-i", str(path), *wanted, "-"],
+        capture_output=True,
+        timeout=_TIME_LIMIT,
+        check=False,
+        env=child_environment(),
+    )
+    if done.returncode or not done.stdout:
+        return None
+    return _pydub().AudioSegment(data=_even(done.stdout), sample_width=2, frame_rate=CONVERTED_RATE, channels=1)
 
 
 def _is_truncated(path: Path) -> bool:

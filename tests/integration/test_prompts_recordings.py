@@ -28,6 +28,23 @@ def test_recording_replaces_the_draft(folder: Path, tools: Path, suffix: str) ->
     assert len(wide(folder, "nb/welcome")) / 16_000 == pytest.approx(1.5 + 0.27, abs=0.1)  # the leading silence is gone
 
 
+def test_ffmpeg_gets_none_of_the_services_variables(
+    folder: Path, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INNRINGING_IDENTITY_KEY", "not-for-ffmpeg")
+    recording = record(folder / "nb" / "welcome.wav", (440, 1.5, 0.02))
+    subprocess.run([tools / "ffmpeg", "-v", "error", "-i", recording, recording.with_suffix(".mp3")], check=True)
+    recording.unlink()
+    spying, seen = tmp_path / "tools", tmp_path / "seen"
+    spying.mkdir()
+    (spying / "espeak-ng").symlink_to(tools / "espeak-ng")
+    (spying / "ffmpeg").write_text(f"#!/bin/sh\nenv > '{seen}'\nexec '{tools}/ffmpeg' \"$@\"\n")
+    (spying / "ffmpeg").chmod(0o755)
+    assert build(folder, tools=spying).built == 1
+    assert "PATH=" in seen.read_text()
+    assert "INNRINGING" not in seen.read_text()
+
+
 def test_recorded_digits_keep_their_differences(folder: Path, tools: Path) -> None:
     """One gain for the voice: a digit spoken 6 dB softer stays 6 dB softer, and short ones are not amplified."""
     for digit in range(10):
