@@ -14,6 +14,7 @@ from api.auth.oidc.single_sign_on import single_sign_on
 from api.console.answers import error_page
 from api.console.assets import router as assets
 from api.console.pages import callback, log_in, queue
+from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
 from api.messaging.gateways import open_gateway
@@ -34,6 +35,7 @@ from api.routes import (
     ledger,
     login,
     recordings,
+    search,
     second_factor,
     session,
     sms,
@@ -98,7 +100,7 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
-PAGES: Final = (log_in, queue, callback, settings_page)
+PAGES: Final = (log_in, queue, callback, search_page, settings_page)
 ROUTES: Final = (
     callbacks,
     edits,
@@ -108,6 +110,7 @@ ROUTES: Final = (
     agents,
     ledger,
     recordings,
+    search,
     events,
     emergency,
     audit_routes,

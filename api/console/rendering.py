@@ -56,6 +56,7 @@ class NavigationItem:
 
 NAVIGATION: Final[Sequence[NavigationItem]] = (
     NavigationItem("/queue", "shell.queue", Permission.READ),
+    NavigationItem("/search", "shell.search", Permission.WORK),
     NavigationItem("/settings", "shell.settings", Permission.SIGN_IN),
 )
 

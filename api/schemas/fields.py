@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     BaseModel,
@@ -38,15 +38,17 @@ Fence = Annotated[int, Field(ge=0, le=BIGGEST_FENCE, description="The `fence` re
 class Body(BaseModel):
     """A request body. Unknown fields are refused, so that a misspelt one is not lost silently.
 
-    Texts are stored as they are, so an identity number is refused in every field but `identity`.
+    Texts are stored as they are, so an identity number is refused in every field but `NAMES_PATIENT`.
     """
+
+    NAMES_PATIENT: ClassVar[frozenset[str]] = frozenset({"identity"})
 
     model_config = ConfigDict(extra="forbid")
 
     @field_validator("*", mode="after")
     @classmethod
     def _holds_no_identity(cls, value: Any, info: ValidationInfo) -> Any:
-        if info.field_name != "identity" and isinstance(value, str) and holds_identity(value):
+        if info.field_name not in cls.NAMES_PATIENT and isinstance(value, str) and holds_identity(value):
             raise reason("An identity number doesn't belong in a text.")
         return value
 

@@ -21,6 +21,7 @@ class AuditAction(StrEnum):
         return action
 
     LIST_CALLBACKS = "list_callbacks", "Så listen over tilbakeringinger"
+    SEARCH = "search", "Søkte etter en tilbakeringing"
     GET_CALLBACK = "get_callback", "Så tilbakeringingen"
     GET_PATIENT = "get_patient", "Så hele fødselsnummeret"
     GET_CALL_PATIENT = "get_call_patient", "Så fødselsnummeret fra en ufullstendig innringing"

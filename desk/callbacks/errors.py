@@ -19,3 +19,9 @@ class IdentityNotTaken(DeskError):
     """This department does not accept identity numbers."""
 
     id = "identity-not-taken"
+
+
+class NothingToSearchFor(DeskError):
+    """Search for a telephone number, an identity number, or at least two letters of a note."""
+
+    id = "nothing-to-search-for"

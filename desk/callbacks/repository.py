@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, cast, func, insert, select, update
+from sqlalchemy import JSON, ColumnElement, cast, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import FromClause, Select
 
@@ -22,7 +22,7 @@ from desk.inquiries.model import Inquiry, Kind, Status
 from desk.messages.model import SmsState
 from desk.numbers.identity_number import IdentityKind
 from desk.numbers.phone_number import PhoneNumber
-from desk.schema.scope import is_department, one_of
+from desk.schema.scope import in_scope, is_department, one_of
 from desk.schema.tables import attempts, callbacks
 from desk.schema.tables import inquiries as inquiries_table
 
@@ -137,6 +137,27 @@ async def find_open_of_caller(
     found = await show(unit, [inquiries.read(unit, row) for row in await unit.connection.execute(query)])
     same_phone = [each for each in found if each.phone == phone]
     return same_phone[0] if len(same_phone) == 1 else None
+
+
+async def of_phone(unit: Unit, phone: PhoneNumber, limit: int) -> list[Callback]:
+    """Find callbacks to this number, or for which it was added: the open ones first, then the newest."""
+    return await _newest(unit, or_(c.phone == phone.e164, c.added_phone == phone.e164), limit)
+
+
+async def of_person(unit: Unit, indexes: Sequence[bytes], limit: int) -> list[Callback]:
+    """Find the callbacks of the person with any of these indexes: the open ones first, then the newest."""
+    return await _newest(unit, inquiries.c.patient_index.in_(indexes), limit)
+
+
+async def _newest(unit: Unit, condition: ColumnElement[bool], limit: int) -> list[Callback]:
+    query = (
+        select(*inquiries.shown)
+        .join_from(inquiries_table, callbacks, c.id == inquiries.c.id)
+        .where(condition, inquiries.kept, *in_scope(unit, inquiries.c.department))
+        .order_by(inquiries.c.status == Status.CLOSED.value, inquiries.c.created_at.desc(), inquiries.c.id)
+        .limit(limit)
+    )
+    return await show(unit, [inquiries.read(unit, row) for row in await unit.connection.execute(query)])
 
 
 async def locked(unit: Unit, id: InquiryId) -> Callback:

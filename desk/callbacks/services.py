@@ -12,6 +12,7 @@ from desk.callbacks.outcomes import Outcomes
 from desk.callbacks.registration import Registration
 from desk.callbacks.repeat_callers import RepeatCallers
 from desk.callbacks.repository import CHANNEL
+from desk.callbacks.search import CallbackSearch
 from desk.callbacks.spooled_calls import SpooledCalls
 from desk.clock import Clock
 from desk.database.engine import Database
@@ -36,6 +37,7 @@ class CallbackServices:
     edits: CallbackEdits
     lists: CallbackLists
     identity_reveal: IdentityReveal
+    search: CallbackSearch
     closures: Closures
 
 
@@ -83,5 +85,6 @@ def callback_services(
         ),
         lists=CallbackLists(database=database, clock=clock),
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
+        search=CallbackSearch(database=database, vault=vault, clock=clock, rate=numbers),
         closures=Closures(database=database, departments=departments, clock=clock),
     )

@@ -92,6 +92,7 @@ Index("ix_inquiries_kept_created_at", _c.department, _c.created_at, _c.id, **_ke
 Index("ix_inquiries_kept_status_created_at", _c.department, _c.status, _c.created_at, _c.id, **_kept)
 Index("ix_inquiries_to_forget", _c.closed_at, **where(text("closed_at is not null and forgotten_at is null")))
 Index("ix_inquiries_claimed_by", _c.claimed_by, **where(text("claimed_by is not null")))
+Index("ix_inquiries_patient_index", _c.patient_index, **where(text("patient_index is not null")))
 Index("ix_inquiries_lease_until", _c.lease_until, **where(text("lease_until is not null")))
 Index(None, _c.department, _c.promise_by)
 

@@ -76,6 +76,14 @@ def make_inquiries() -> None:
         postgresql_where=sa.text("claimed_by is not null"),
         sqlite_where=sa.text("claimed_by is not null"),
     )
+    op.create_index(
+        "ix_inquiries_patient_index",
+        "inquiries",
+        ["patient_index"],
+        unique=False,
+        postgresql_where=sa.text("patient_index is not null"),
+        sqlite_where=sa.text("patient_index is not null"),
+    )
     op.create_index(op.f("ix_inquiries_department_promise_by"), "inquiries", ["department", "promise_by"], unique=False)
     op.create_index(
         "ix_inquiries_kept_created_at",

@@ -70,6 +70,7 @@ LINES: dict[str, Line] = {
     "POST /callbacks/{id}/dial": of_callback(WORKERS, "409 claim-lost", {"fence": 0}),
     "GET /callbacks/{id}/dial": of_callback(READERS, "404 dial-not-found"),
     "DELETE /callbacks/{id}/dial": of_callback(WORKERS, "404 dial-not-found"),
+    "POST /search": Line(WORKERS, body={"text": "{phone}"}),
     "GET /calls": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "GET /departments": Line(SIGNED_IN),
     "POST /departments/{slug}/closures": Line(CLOSERS, "201", NO_DEPARTMENT, HOUR),

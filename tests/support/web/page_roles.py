@@ -19,7 +19,9 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    at_browser = {name: replace(line, browser=True) for name, line in {**ENTRY, **SETTINGS, **QUEUE, **CARD}.items()}
+    at_browser = {
+        name: replace(line, browser=True) for name, line in {**ENTRY, **SETTINGS, **QUEUE, **SEARCH, **CARD}.items()
+    }
     return OPEN | at_browser
 
 
@@ -54,6 +56,10 @@ QUEUE: dict[str, Line] = {
     "GET /queue/rows": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "id": A_CALLBACK}),
     "GET /queue/events": Line(READERS, query={"seconds": 0}),
     "POST /queue/next": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}", "once": "{once}"}),
+}
+SEARCH: dict[str, Line] = {
+    "GET /search": Line(WORKERS),
+    "POST /search": Line(WORKERS, form={"text": "{phone}"}),
 }
 CARD: dict[str, Line] = {
     "GET /callbacks/{id}": of_callback(READERS),
