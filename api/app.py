@@ -14,6 +14,7 @@ from api.auth.oidc.single_sign_on import single_sign_on
 from api.console.answers import error_page
 from api.console.assets import router as assets
 from api.console.pages import callback, log_in, queue
+from api.console.pages import desk as desk_page
 from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
@@ -100,7 +101,7 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
-PAGES: Final = (log_in, queue, callback, search_page, settings_page)
+PAGES: Final = (log_in, queue, callback, search_page, desk_page, settings_page)
 ROUTES: Final = (
     callbacks,
     edits,

@@ -22,5 +22,15 @@ PageReader = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=T
 PageWatcher = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=True, in_use=lambda _: False))]
 """For a stream that is only open. It does not prolong the session, or no one would ever be logged out."""
 PageWorker = Annotated[Access, Depends(signed_in(Permission.WORK, browser_only=True))]
+PageCloser = Annotated[Access, Depends(signed_in(Permission.CLOSE, browser_only=True))]
 
-__all__ = ["InAnySession", "InOneToAdd", "InSession", "PageReader", "PageVisitor", "PageWatcher", "PageWorker"]
+__all__ = [
+    "InAnySession",
+    "InOneToAdd",
+    "InSession",
+    "PageCloser",
+    "PageReader",
+    "PageVisitor",
+    "PageWatcher",
+    "PageWorker",
+]

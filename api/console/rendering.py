@@ -57,6 +57,7 @@ class NavigationItem:
 NAVIGATION: Final[Sequence[NavigationItem]] = (
     NavigationItem("/queue", "shell.queue", Permission.READ),
     NavigationItem("/search", "shell.search", Permission.WORK),
+    NavigationItem("/desk", "shell.desk", Permission.CLOSE),
     NavigationItem("/settings", "shell.settings", Permission.SIGN_IN),
 )
 

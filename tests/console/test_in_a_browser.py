@@ -195,9 +195,12 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
     await page.keyboard.press("Alt+2")
     await expect(page.locator("#next-step")).to_be_visible()
     assert await violations(page) == []
-    for path in ("/settings", "/log-in/second-factor", "/nothing"):
+    for path in ("/settings", "/search", "/log-in/second-factor", "/nothing"):
         await page.goto(path)
         assert await violations(page) == [], path
+    lise = await console.open("lise", "/desk", **how)
+    await lise.locator("details.more summary").first.click()
+    assert await violations(lise) == []
     stranger = await console.page(await console.browser.new_context(base_url=console.address, **how), "/log-in")
     assert await violations(stranger) == []
     console.faults[:] = [fault for fault in console.faults if "404" not in fault]
@@ -206,6 +209,6 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
 async def test_page_fits_a_narrow_screen_and_zoomed_text(console: Console) -> None:
     callback = await console.world.rings()
     page = await console.open("kari", viewport={"width": 320, "height": 640})
-    for path in ("/queue", f"/callbacks/{callback.id}", "/settings"):
+    for path in ("/queue", f"/callbacks/{callback.id}", "/search", "/desk", "/settings"):
         await page.goto(path)
         assert await page.evaluate("document.documentElement.scrollWidth <= 320"), path

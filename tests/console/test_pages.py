@@ -178,6 +178,26 @@ async def test_leader_sees_a_card_without_the_agents_actions(world: World) -> No
     assert someone.forms(f"/callbacks/{callback.id}/.*") == []
 
 
+async def test_leader_closes_the_queue_and_opens_it_again(world: World) -> None:
+    await world.rings()
+    await world.token("lise", Role.LEADER, ["kirurgi"])
+    someone = await (await logged_in(world, "lise")).goes_to("/desk")
+    assert "Hjertepoliklinikken" not in someone.text
+    await someone.sends("/desk/kirurgi/closures", until="2026-11-24T08:00")
+    assert "må slutte etter at den begynner" in someone.text
+    await someone.sends("/desk/kirurgi/closures", reason="closed_illness")
+    assert "Sykdom" in someone.text
+    assert len(await world.services.callbacks.closures.list_closures(SYSTEM, "kirurgi")) == 1
+    await someone.sends("/desk/kirurgi/closures/[0-9]+/end")
+    assert "Køen er ikke stengt." in someone.text
+
+
+async def test_agent_sees_no_form_to_close_a_queue(world: World) -> None:
+    someone = await (await logged_in(world)).goes_to("/desk")
+    assert someone.page.status_code == 200
+    assert someone.forms("/desk/.*") == []
+
+
 @pytest.mark.parametrize("path", ["/queue/next", "/settings/language", "/log-out", "/session/stay"])
 async def test_form_without_its_token_is_refused(world: World, path: str) -> None:
     someone = await logged_in(world)

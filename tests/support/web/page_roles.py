@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.support.web.roles import (
+    CLOSERS,
     IN_DEPARTMENT,
     NO_DEPARTMENT,
     OTHER,
@@ -14,15 +15,14 @@ from tests.support.web.roles import (
     of_callback,
 )
 
+HOUR = {"from": "2026-11-25T11:00", "until": "2026-11-25T12:00"}
 A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    at_browser = {
-        name: replace(line, browser=True) for name, line in {**ENTRY, **SETTINGS, **QUEUE, **SEARCH, **CARD}.items()
-    }
-    return OPEN | at_browser
+    personal = ENTRY | SETTINGS | QUEUE | LEADER | SEARCH | CARD
+    return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
 OPEN: dict[str, Line] = {
@@ -56,6 +56,11 @@ QUEUE: dict[str, Line] = {
     "GET /queue/rows": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "id": A_CALLBACK}),
     "GET /queue/events": Line(READERS, query={"seconds": 0}),
     "POST /queue/next": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}", "once": "{once}"}),
+}
+LEADER: dict[str, Line] = {
+    "GET /desk": Line(READERS),
+    "POST /desk/{slug}/closures": Line(CLOSERS, "303", "422", form=HOUR | {"reason": "closed_today"}),
+    "POST /desk/{slug}/closures/{number}/end": Line(CLOSERS, "404"),
 }
 SEARCH: dict[str, Line] = {
     "GET /search": Line(WORKERS),
