@@ -43,6 +43,8 @@ class AuditAction(StrEnum):
     GET_DIAL = "get_dial", "Så om sentralen ringer"
     CANCEL_DIAL = "cancel_dial", "Avbrøt ringingen"
     LIST_CALLS = "list_calls", "Så listen over samtaler"
+    DISMISS_CALL = "dismiss_call", "Avsluttet en ufullstendig innringing"
+    BOOK_CALL = "book_call", "Laget en tilbakeringing av en ufullstendig innringing"
     LIST_DEPARTMENTS = "list_departments", "Så listen over avdelinger"
     CLOSE_QUEUE = "close_queue", "Stengte køen"
     LIST_CLOSURES = "list_closures", "Så når køen er stengt"

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 
-from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, WhyEnded
+from desk.callbacks.model import CallFollowUp, CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
 from desk.database.pages import Page
 from desk.database.unit_of_work import Unit
@@ -92,16 +92,20 @@ async def end_lost(unit: Unit, asterisk_id: str, *, excluding: Collection[str]) 
     return (await unit.connection.execute(lost.values(why=WhyEnded.LOST))).rowcount
 
 
-async def page(unit: Unit, *, incomplete: bool | None, cursor: str | None, limit: int) -> Page[RecordedCall]:
+async def page(
+    unit: Unit, *, incomplete: bool | None, cursor: str | None, limit: int, undealt: bool = False
+) -> Page[RecordedCall]:
     """List calls to the actor's departments, oldest first. Raises BadCursor.
 
-    Calls still on the line are not among the incomplete ones.
+    Calls still on the line are not among the incomplete ones. `undealt`: only those that no one has dealt with.
     """
     query = select(calls).where(*in_scope(unit, c.department), c.forgotten_at.is_(None))
     if incomplete is not None:
         query = query.where(c.incomplete.is_(incomplete))
     if incomplete:
         query = query.where(or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL))
+    if undealt:
+        query = query.where(c.follow_up.is_(None))
     if cursor is not None:
         query = query.where(c.id > cursors.CALLS.key(cursor)[0])
     found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()
@@ -109,10 +113,32 @@ async def page(unit: Unit, *, incomplete: bool | None, cursor: str | None, limit
     return Page([_read(unit, row) for row in page.items], page.next_cursor)
 
 
+async def count_undealt(unit: Unit, most: int) -> int:
+    """Count the incomplete calls that no one has dealt with, up to `most`."""
+    over = or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL)
+    query = select(c.id).where(*in_scope(unit, c.department), c.forgotten_at.is_(None), c.incomplete, over)
+    few = query.where(c.follow_up.is_(None)).limit(most).subquery()
+    return int((await unit.connection.execute(select(func.count()).select_from(few))).scalar_one())
+
+
+async def locked(unit: Unit, id: int) -> RecordedCall | None:
+    """Lock a call in the actor's scope whose person's data are still there; None if there is none."""
+    query = select(calls).where(c.id == id, c.forgotten_at.is_(None), *in_scope(unit, c.department))
+    row = (await unit.connection.execute(query.with_for_update())).one_or_none()
+    return _read(unit, row) if row else None
+
+
+async def deal_with(unit: Unit, call: RecordedCall, how: CallFollowUp, *, led_to: CallbackId | None) -> None:
+    """Record how a locked call was dealt with, and the callback made of it."""
+    values = {"follow_up": how.value, "led_to": led_to}
+    await unit.connection.execute(update(calls).where(c.id == call.id).values(**values))
+
+
 def _read(unit: Unit, row: Any) -> RecordedCall:
-    """Make a call of a row, and record that the unit's actor is shown the callback it led to."""
-    if row.callback_id:
-        unit.saw(row.callback_id, row.department)
+    """Make a call of a row, and record that the unit's actor is shown the callback it became or led to."""
+    for id in (row.callback_id, row.led_to):
+        if id:
+            unit.saw(id, row.department)
     return RecordedCall(
         id=row.id,
         key=CallKey(row.asterisk_id, row.channel_id),
@@ -125,4 +151,6 @@ def _read(unit: Unit, row: Any) -> RecordedCall:
         why=WhyEnded(row.why) if row.why else None,
         patient_kind=IdentityKind(row.patient_kind) if row.patient_kind else None,
         patient_masked=row.patient_masked,
+        follow_up=CallFollowUp(row.follow_up) if row.follow_up else None,
+        led_to=row.led_to,
     )

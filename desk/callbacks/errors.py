@@ -25,3 +25,15 @@ class NothingToSearchFor(DeskError):
     """Search for a telephone number, an identity number, or at least two letters of a note."""
 
     id = "nothing-to-search-for"
+
+
+class CallDealtWith(DeskError):
+    """Someone has dealt with this call already."""
+
+    id = "call-dealt-with"
+
+
+class NoNumber(DeskError):
+    """There is no number to call: find it in the patient's record, and book the callback with it."""
+
+    id = "no-number"

@@ -53,6 +53,16 @@ class WhyEnded(StrEnum):
     CROWDED = "crowded"
 
 
+class CallFollowUp(StrEnum):
+    """How someone dealt with an incomplete call. `BOOKED`: a callback was made of it."""
+
+    BOOKED = "booked"
+    REACHED = "reached"
+    NOT_NEEDED = "not_needed"
+    DUPLICATE = "duplicate"
+    OTHER = "other"
+
+
 UNANSWERED = frozenset({AttemptOutcome.NO_ANSWER, AttemptOutcome.BUSY, AttemptOutcome.VOICEMAIL})
 
 
@@ -177,11 +187,11 @@ class RegistrationResult:
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """A call that came in. `incomplete`: no callback was registered in it. It ended at `step`, for the reason `why`.
+    """A call that came in. `incomplete`: no callback was registered in it. It ended at `step`, for the reason `why`;
+    both are None while the caller is on the line.
 
     The patient is the person whose identity number was keyed in an incomplete call; the whole number is not in here.
-
-    Both are None while the caller is on the line.
+    `follow_up`: how someone dealt with an incomplete call; None: no one has. `led_to`: the callback made of it.
     """
 
     id: int
@@ -195,3 +205,5 @@ class RecordedCall:
     why: WhyEnded | None = None
     patient_kind: IdentityKind | None = None
     patient_masked: str | None = None
+    follow_up: CallFollowUp | None = None
+    led_to: CallbackId | None = None

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.identity_reveal import IdentityReveal
+from desk.callbacks.incomplete import IncompleteCalls
 from desk.callbacks.lists import CallbackLists
 from desk.callbacks.model import Callback
 from desk.callbacks.outcomes import Outcomes
@@ -35,6 +36,7 @@ class CallbackServices:
     claiming: Claiming[Callback]
     outcomes: Outcomes
     edits: CallbackEdits
+    incomplete: IncompleteCalls
     lists: CallbackLists
     identity_reveal: IdentityReveal
     search: CallbackSearch
@@ -59,6 +61,9 @@ def callback_services(
     `lease_clock`: the clock that claims are counted by, if it is another: all machines share it.
     """
     leases = lease_clock or clock
+    edits = CallbackEdits(
+        database=database, departments=departments, vault=vault, clock=leases, notices=notices, transfers=transfers
+    )
     registration = Registration(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
     return CallbackServices(
         registration=registration,
@@ -75,14 +80,8 @@ def callback_services(
         ),
         claiming=Claiming(database=database, departments=departments, clock=leases, channel=CHANNEL, lease=lease),
         outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=leases),
-        edits=CallbackEdits(
-            database=database,
-            departments=departments,
-            vault=vault,
-            clock=leases,
-            notices=notices,
-            transfers=transfers,
-        ),
+        edits=edits,
+        incomplete=IncompleteCalls(database=database, vault=vault, clock=clock, edits=edits),
         lists=CallbackLists(database=database, clock=clock),
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
         search=CallbackSearch(database=database, vault=vault, clock=clock, rate=numbers),

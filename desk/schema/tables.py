@@ -172,6 +172,8 @@ calls = Table(
     Column("why", String(16)),
     Column("incomplete", Boolean, nullable=False),
     Column("callback_id", Uuid(as_uuid=False), ForeignKey("callbacks.id")),
+    Column("follow_up", String(16)),  # how an agent dealt with an incomplete call
+    Column("led_to", Uuid(as_uuid=False), ForeignKey("callbacks.id")),  # the callback made of an incomplete call
     Column("forgotten_at", Instant),
     UniqueConstraint("asterisk_id", "channel_id"),
     CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),

@@ -56,6 +56,8 @@ LINES: dict[str, Line] = {
     "PATCH /callbacks/{id}": of_callback(WORKERS, "200", {"note": "ny"}, headers={"If-Match": "*"}),
     "GET /callbacks/{id}/patient": of_callback(WORKERS),
     "GET /calls/{number}/patient": Line(WORKERS, "404 call-not-found"),
+    "POST /calls/{number}/dismiss": Line(WORKERS, "404 call-not-found", body={"reason": "other"}),
+    "POST /calls/{number}/callback": Line(WORKERS, "404 call-not-found"),
     "GET /callbacks/{id}/history": of_callback(READERS),
     "GET /callbacks/{id}/promises": of_callback(READERS),
     "GET /callbacks/{id}/recording": of_callback(WORKERS, "404 recording-not-found"),

@@ -59,6 +59,7 @@ WITHOUT = {
         "callbacks/repository.show",
         "inquiries/repository.change",
         "inquiries/repository.lengthen",
+        "callbacks/calls_repository.deal_with",
         "accounts/emergency_repository.end",
         "history/repository.last_transition",
         "ledger/repository.closings",

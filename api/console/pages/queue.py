@@ -185,6 +185,7 @@ async def _around(access: PageReader) -> dict[str, Any]:
         "claimed": by_status[Status.CLAIMED],
         "unreachable": by_status[Status.UNREACHABLE],
         "may_work": access.agent.may(Permission.WORK),
+        "incomplete": await access.services.callbacks.incomplete.count(access.acting(Permission.WORK)),
     }
 
 
