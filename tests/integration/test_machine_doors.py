@@ -45,11 +45,12 @@ def chosen_by_system() -> int:
 def test_asterisk_listens_only_for_sip_and_ari_on_this_machine(start_asterisk: StartAsterisk) -> None:
     running = start_asterisk()
     settings = running.settings
-    assert listens_on(running) == {("udp", "127.0.0.1", settings.sip.port), ("tcp", "127.0.0.1", settings.ari.port)}
+    sip = {(over, "127.0.0.1", settings.sip.port) for over in ("udp", "tcp")}
+    assert listens_on(running) == sip | {("tcp", "127.0.0.1", settings.ari.port)}
 
 
 @pytest.mark.parametrize("encryption", ["phones", "all"])
-def test_encryption_adds_tls_and_full_encryption_removes_udp(
+def test_encryption_adds_tls_and_full_encryption_removes_plain_sip(
     start_asterisk: StartAsterisk, tmp_path: Path, encryption: str
 ) -> None:
     made = make_certificate(tmp_path)
@@ -65,7 +66,7 @@ def test_encryption_adds_tls_and_full_encryption_removes_udp(
     settings = running.settings
     wanted = {("tcp", "127.0.0.1", settings.ari.port), ("tcp", "0.0.0.0", settings.sip.tls_port)}
     if encryption == "phones":
-        wanted.add(("udp", "0.0.0.0", settings.sip.port))
+        wanted |= {(over, "0.0.0.0", settings.sip.port) for over in ("udp", "tcp")}
     assert listens_on(running) == wanted
     assert running.instance.complaints() == []
     written = (running.instance.folder / "etc" / "local" / "pjsip.conf").read_text("utf-8")
