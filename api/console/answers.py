@@ -60,9 +60,8 @@ def words_of_error(words: Wording, id: str) -> str:
 
 
 def wants_page(request: Request) -> bool:
-    """Whether a browser that shows pages sent the request, and not a program or a script of ours that reads JSON."""
-    accepts = "text/html" in request.headers.get("accept", "")
-    return accepts and (request.method == "GET" or not request.url.path.startswith(f"{API}/"))
+    """Whether a browser asked for one of our pages. What is below /api answers as it does to programs."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(f"{API}/")
 
 
 def error_page(request: Request, status: int, id: str, retry_after: int | None = None) -> Response | None:

@@ -98,7 +98,7 @@ async def test_limit_holds_for_simultaneous_requests_and_other_processes(
     assert all(isinstance(answer, TooManyNumbers) for answer in answers if isinstance(answer, BaseException))
     async with world.database.read() as connection:
         (found,) = (await connection.execute(select(tables.shares))).all()
-    assert (found.agent, found.full_at) == ("kari", world.clock.now() + timedelta(hours=1))
+    assert (found.who, found.full_at) == ("kari", world.clock.now() + timedelta(hours=1))
 
 
 async def test_new_log_in_does_not_reset_the_limit(world: World) -> None:
