@@ -18,6 +18,9 @@ BY_COMMAND = PEOPLE[24]
 LINES = 3
 """Simultaneous calls: two cores can recognise the sound of all of them, even while two other tests run."""
 
+HAND_TO_HANG_UP = 0.4
+"""Seconds from a last key to a hang-up. Asterisk spaces out keys that come fast, and a hang-up overtakes the last."""
+
 
 @dataclass
 class Calls:
@@ -75,6 +78,7 @@ class Calls:
             await caller.hears(*OPENING)
             for each in keys:
                 await caller.keys(each, info=info)
+            await asyncio.sleep(HAND_TO_HANG_UP)
 
 
 STORED_BY_A_FEW = {"+4768050701": PEOPLE[0], "+4768050702": PEOPLE[1], "+4768050703": PEOPLE[2]}
