@@ -9,7 +9,8 @@ from desk.connections.health import Component
 from desk.departments.departments import Department
 
 APPLICATION: Final = "innringing"
-ENTRY: Final = "from-trunk"
+ENTRY: Final = "departments"
+"""The numbers that lead somewhere. [from-trunk] includes it and, to answer OPTIONS, every other number too."""
 CONVERSATION: Final = "Local/s@innringing"
 """The start of the conversation in the dialplan."""
 TRANSPORTS: Final = ("transport-udp", "transport-tls")

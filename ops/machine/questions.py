@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+_CONTEXT = re.compile(r"\[ (?:Included c|C)ontext '([^']+)'")
 _TRANSPORT = re.compile(r"^Transport:  +([\w-]+) ", re.M)
 CONVERSATION = "Stasis(innringing,"
 
@@ -29,7 +30,7 @@ def lacking(console: Callable[[str], str], expected: Expected) -> list[str]:
     found = [
         f"Asterisk has no number {number} for calls from the telephone company"
         for number in expected.numbers
-        if "=>" not in console(f"dialplan show {number}@from-trunk")
+        if not _leads_somewhere(console(f"dialplan show {number}@from-trunk"))
     ]
     if CONVERSATION not in console("dialplan show s@innringing"):
         found.append("Asterisk has no way into the conversation: [innringing] does not reach Stasis(innringing,…)")
@@ -38,6 +39,12 @@ def lacking(console: Callable[[str], str], expected: Expected) -> list[str]:
             if f" {name}" not in _first_object(console(f"pjsip show {kind} {name}")):
                 found.append(f"Asterisk has no {kind} {name}")
     return found
+
+
+def _leads_somewhere(shown: str) -> bool:
+    """Whether a number is in another context than [no-number], which takes every number and refuses it."""
+    _, *parts = _CONTEXT.split(shown)  # name, content, name, content …
+    return any("=>" in content and name != "no-number" for name, content in zip(parts[::2], parts[1::2], strict=True))
 
 
 def _first_object(shown: str) -> str:

@@ -14,6 +14,7 @@ from ops.machine import asterisk, instance
 from ops.machine.running import NotRunning, alone_with, find
 from tests.support.machine.servers import machine_settings
 
+DTMF_LINE = 1 + (ROOT / "dialplan" / "pjsip.conf").read_text("utf-8").splitlines().index("dtmf_mode=auto")
 ORTHOPAEDICS = """
 [ortopedi]
 name = "Ortopedisk poliklinikk"
@@ -124,7 +125,7 @@ def test_without_a_running_asterisk_the_command_says_so(tmp_path: Path) -> None:
 def test_first_start_with_a_mistake_is_refused(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(ROOT / "dialplan", tmp_path / "dialplan"))
     change(folder / "pjsip.conf", "dtmf_mode=auto", "dtmf_mod=auto")
-    with pytest.raises(FilesRefused, match=r"^pjsip.conf:21: type=endpoint has no option «dtmf_mod»"):
+    with pytest.raises(FilesRefused, match=rf"^pjsip.conf:{DTMF_LINE}: type=endpoint has no option «dtmf_mod»"):
         files_for_start(
             machine_settings(tmp_path), tmp_path / "asterisk", dialplan=folder, root=folder, say=lambda line: None
         )
@@ -139,6 +140,6 @@ def test_later_start_with_a_mistake_uses_the_previous_files(tmp_path: Path) -> N
     said: list[str] = []
     given = files_for_start(settings, made.folder, dialplan=folder, root=folder, say=said.append)
     again = instance.prepare(settings, made.folder, Path("/"), dialplan=given)
-    assert given is None and "pjsip.conf:21" in said[0] and "files it had last time" in said[-1]
+    assert given is None and f"pjsip.conf:{DTMF_LINE}" in said[0] and "files it had last time" in said[-1]
     assert "dtmf_mode=auto" in (made.folder / "etc" / "pjsip.conf").read_text("utf-8")
     assert again.passwords == made.passwords

@@ -15,16 +15,18 @@ from desk.access.permissions import EVERYTHING, Scope
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.identity_reveal import IdentityReveal
+from desk.callbacks.incomplete import IncompleteCalls
 from desk.callbacks.lists import CallbackLists
 from desk.callbacks.model import AttemptOutcome, Callback, IncompleteStep
 from desk.callbacks.outcomes import Outcomes
+from desk.callbacks.search import CallbackSearch
 from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
 from desk.database.engine import Database
 from desk.dials.dials import Dials
 from desk.history.feed import Changes
 from desk.inquiries.claiming import Claiming
-from desk.inquiries.model import ClosedReason, Status
+from desk.inquiries.model import ClosedReason, InquiryFilter, Status
 from desk.ledger.ledger import Ledger
 from desk.promises.closures import Closures
 from desk.recordings.recordings import Recordings
@@ -95,6 +97,7 @@ OF_A_CALLBACK: dict[str, Ask] = {
     "CallbackEdits.promise_again": lambda on, it, scope: on.edits.promise_again(
         as_agent("kari", scope), it.id, by=None, fence=1, sms=False
     ),
+    "CallbackEdits.count_transfer": lambda on, it, scope: on.edits.count_transfer(as_agent("kari", scope), it.id),
     "Dials.request": lambda on, it, scope: on.dials.request(as_agent("kari", scope), it.id, 1, "kari"),
     "Dials.latest": lambda on, it, scope: on.dials.latest(as_agent("reader", scope), it.id),
     "Dials.cancel": lambda on, it, scope: on.dials.cancel(as_agent("kari", scope), it.id),
@@ -123,6 +126,9 @@ OF_A_DEPARTMENT: dict[str, Ask] = {
 }
 LISTS: dict[str, Ask] = {
     "CallbackLists.page": lambda on, it, scope: on.desk.lists.page(as_agent("reader", scope), limit=9),
+    "CallbackLists.queue": lambda on, it, scope: on.desk.lists.queue(
+        as_agent("reader", scope), InquiryFilter(), limit=9
+    ),
     "CallbackLists.calls": lambda on, it, scope: on.desk.lists.calls(
         as_agent("reader", scope), incomplete=None, cursor=None, limit=9
     ),
@@ -139,17 +145,24 @@ NOT_FOR_AGENTS = {
         "the controller makes the calls of every department",
     ),
     **dict.fromkeys((f"Dials.{name}" for name in ("advance", "end", "extend")), "the controller has the dial"),
+    "Dials.trunk_use": "the trunk's hourly budget is the whole hospital's",
     "Recordings.keep": "the phone door stores what the caller said",
     "Closures.closed_now": "a callback can be transferred to any department, so all see which are closed",
 }
 """Methods that reach every department, and why."""
 
-TRIED_ELSEWHERE = {"IdentityReveal.reveal_of_call": "test_desk_register.py: it takes a call, not a callback"}
+TRIED_ELSEWHERE = {
+    "IdentityReveal.reveal_of_call": "test_desk_register.py: it takes a call, not a callback",
+    "CallbackSearch.find": "test_search.py",
+    **dict.fromkeys(
+        (f"IncompleteCalls.{name}" for name in ("waiting", "count", "dismiss", "book")), "test_incomplete_calls.py"
+    ),
+}
 
 
 def test_every_method_that_takes_a_scope_is_tried_here() -> None:
     classes = (
-        *(Claiming, Outcomes, CallbackEdits, CallbackLists, IdentityReveal, Closures),
+        *(Claiming, Outcomes, CallbackEdits, CallbackLists, IdentityReveal, Closures, CallbackSearch, IncompleteCalls),
         *(Dials, Ledger, Recordings, Changes),
     )
     taking = {
