@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.callbacks.model import Callback
 from tests.support.web.browser import Console, chromium
@@ -69,6 +70,23 @@ async def test_whole_callback_is_worked_on_by_keyboard_alone(console: Console) -
     await expect(page.locator("#queue-table")).to_be_visible()
     shown = await console.world.get(f"/callbacks/{first.id}")
     assert [each["note"] for each in shown["attempts"]] == ["la igjen beskjed"]
+
+
+async def test_forms_that_load_a_whole_page_work_in_a_browser(console: Console) -> None:
+    await console.world.services.agents.add(SYSTEM, "demo", Role.AGENT, ["*"])
+    await console.world.token("kari")
+    await console.world.services.logins.set_password("kari", "fire ord som ingen gjetter")
+    page = await console.page(await console.browser.new_context(base_url=console.address, locale="nb-NO"), "/")
+    await page.get_by_role("button", name="Logg inn i demoen").click()
+    await expect(page.locator("#queue-table")).to_be_visible()
+    await page.get_by_role("button", name="Logg ut").click()
+    await page.get_by_label("Brukernavn").fill("kari")
+    await page.get_by_label("Passord").fill("fire ord som ingen gjetter")
+    await page.get_by_role("button", name="Logg inn", exact=True).click()
+    await page.get_by_role("link", name="Innstillinger").click()
+    await page.locator("#language").select_option("en")
+    await page.get_by_role("button", name="Lagre").click()
+    await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
 
 
 async def test_alt_gr_writes_letters_and_fires_no_shortcut(console: Console) -> None:
