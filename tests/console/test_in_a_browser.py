@@ -162,6 +162,7 @@ async def test_note_being_written_survives_an_outcome_and_a_colleagues_change(co
     callback = await console.world.rings()
     page = await console.open("kari", f"/callbacks/{callback.id}")
     await page.get_by_role("button", name="Ta denne").click()
+    await expect(page.get_by_role("button", name="Svarte ikke")).to_be_visible()
     await page.locator("#note").fill("halvferdig notat")
     await urgent(console, callback, priority="urgent")
     await expect(page.locator("#newer")).to_be_visible()

@@ -45,11 +45,15 @@ parameters = { "path.number" = 9999999 }
 checks.positive_data_acceptance.expected-statuses = [404]
 
 [[operations]]
+include-name = "POST /api/v1/search"
+checks.positive_data_acceptance.expected-statuses = [200, 422, 429]
+
+[[operations]]
 include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
-"""The document allows numbers that cannot be called, reasons with numbers, and closed days. Versions and departments
-are invented, and the token used for all requests must not be revoked."""
+"""The document allows numbers that cannot be called, texts that nothing can be found by, reasons with numbers, and
+closed days. Versions and departments are invented, and the token used for all requests must not be revoked."""
 SESSIONS = """
 [[operations]]
 include-path-regex = "^/api/v1/sessions?(/password|/.number.)?$"

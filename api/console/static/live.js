@@ -7,6 +7,7 @@ let timer = null;
 let arrived = new Set();
 let stream = null;
 let lost = null;
+let asked = "";
 
 tabs.onmessage = ({ data }) => receive(data);
 
@@ -149,8 +150,16 @@ document.addEventListener("click", (event) => {
   if (event.target.id === "show-new") refresh();
 });
 
+// A list that arrives after the person has gone on to another page must not replace that page.
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx } = event.detail;
+  const late = ctx.request?.headers["X-Repaint"] && (ctx.target?.id ?? ctx.target) === "main" && asked !== location.href;
+  if (late) event.preventDefault();
+});
+
 function refresh() {
   arrived = new Set();
+  asked = location.href;
   const kind = document.querySelector("[data-live]")?.dataset.live;
   if (kind === "queue") htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: { "X-Repaint": "1", Accept: "text/html" } } });
   if (kind === "card") checkCard();
