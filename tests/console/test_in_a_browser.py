@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,20 @@ async def test_note_being_written_survives_an_outcome_and_a_colleagues_change(co
     await page.get_by_role("button", name="Svarte ikke").click()
     await expect(page.locator("#next-step")).to_be_visible()
     await expect(page.locator("#note")).to_have_value("halvferdig notat")
+
+
+async def test_dial_that_has_ended_offers_to_ring_again(console: Console) -> None:
+    world = console.world
+    world.tokens["per"] = await world.services.agents.add(SYSTEM, "per", Role.AGENT, ["*"], phone="per-phone")
+    callback = await world.rings()
+    page = await console.open("per", f"/callbacks/{callback.id}")
+    await page.get_by_role("button", name="Ta denne").click()
+    await page.get_by_role("button", name="Ring", exact=True).click()
+    await expect(page.get_by_role("button", name="Legg på")).to_be_visible()
+    world.clock.advance(timedelta(seconds=40))  # no exchange takes it
+    await world.services.dials.end_forgotten(SYSTEM)
+    await expect(page.get_by_role("button", name="Ring", exact=True)).to_be_visible()
+    await expect(page.locator("#dial")).to_contain_text("sentralen svarte ikke")
 
 
 async def test_session_that_ends_in_the_middle_of_a_note_loses_nothing(console: Console) -> None:

@@ -170,6 +170,12 @@ async def test_transfer_returns_to_the_queue(world: World) -> None:
     assert (await world.get(f"/callbacks/{callback.id}"))["department"] == "hjerte"
 
 
+async def test_state_of_a_colleagues_dial_has_no_forms(world: World) -> None:
+    callback = await claimed(world, await logged_in(world))
+    other = await (await logged_in(world, "ola")).goes_to(f"/callbacks/{callback.id}/dial")
+    assert (other.page.status_code, other.forms(".*")) == (200, [])
+
+
 async def test_leader_sees_a_card_without_the_agents_actions(world: World) -> None:
     callback = await world.rings()
     await world.token("lise", Role.LEADER)

@@ -61,7 +61,7 @@ function poll(element) {
   repaint(element.dataset.polls, "#dial", "outerHTML").then(() => {
     const still = document.querySelector("[data-polls]");
     if (still) setTimeout(() => poll(still), 1000);
-    else if (document.getElementById("card")) refresh();
+    else if (document.getElementById("card")) checkCard();
   });
 }
 
