@@ -83,7 +83,9 @@ def recorded(path: Path) -> Samples:
     if _is_truncated(path):
         raise PromptsError(f"{path}: the recording is cut off: the file is shorter than its header says")
     try:
-        sound = (_of_wav(path) if is_wav else None) or (_converted(ffmpeg, path) if ffmpeg else None)
+        sound = _of_wav(path) if is_wav else None  # a sound without samples counts as false
+        if sound is None and ffmpeg:
+            sound = _converted(ffmpeg, path)
     except (OSError, subprocess.TimeoutExpired):
         sound = None
     if sound is None:
