@@ -50,8 +50,8 @@ async def fake_asterisk(serve: Serve) -> AsyncIterator[int]:
 
 SERVED: Mapping[str, object] = {
     "asterisk/ping": {"ping": "pong"},
-    "deviceStates/Local%2F1000%40from-trunk": {"state": "NOT_INUSE"},
-    "deviceStates/Local%2F2000%40from-trunk": {"state": "NOT_INUSE"},
+    "deviceStates/Local%2F1000%40departments": {"state": "NOT_INUSE"},
+    "deviceStates/Local%2F2000%40departments": {"state": "NOT_INUSE"},
     "deviceStates/Local%2Fs%40innringing": {"state": "NOT_INUSE"},
     "asterisk/config/dynamic/res_pjsip/transport/transport-tls": [{"attribute": "protocol", "value": "tls"}],
     "applications/innringing": {"name": "innringing"},
@@ -136,7 +136,7 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
 @pytest.mark.parametrize(
     ("resource", "instead", "component", "reason"),
     [
-        ("deviceStates/Local%2F2000%40from-trunk", {"state": "INVALID"}, "numbers", "for 2000: innringing check"),
+        ("deviceStates/Local%2F2000%40departments", {"state": "INVALID"}, "numbers", "for 2000: innringing check"),
         ("deviceStates/Local%2Fs%40innringing", {"state": "INVALID"}, "conversation", "has no [innringing]"),
         ("asterisk/config/dynamic/res_pjsip/transport/transport-tls", None, "sip", "no SIP transport"),
         ("applications/innringing", None, "conversation", "the phone door is not connected"),
