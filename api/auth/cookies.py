@@ -61,9 +61,12 @@ class Cookies:
 
     def _is_plain(self, request: Request) -> bool:
         """Whether this is the demo, over HTTP, with a client on this machine."""
-        if not self._demo or request.url.scheme != "http" or request.client is None:
-            return False
-        try:
-            return ip_address(request.client.host).is_loopback
-        except ValueError:
-            return False
+        return self._demo and request.url.scheme == "http" and is_from_here(request)
+
+
+def is_from_here(request: Request) -> bool:
+    """Whether the client is on this machine."""
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

@@ -76,17 +76,11 @@ async def _csrf_in_form(request: Request) -> str:
 
 
 def check_same_site(request: Request) -> None:
-    """Raises CrossSite if the browser says that a page of another site sent the request.
-
-    Our pages send no referrer, so a browser gives a form's origin as `null`. Then Sec-Fetch-Site, which no page can
-    set, must say that it is ours.
-    """
+    """Raises CrossSite if the browser says that a page of another site sent the request."""
     fetched = request.headers.get("sec-fetch-site")
     if fetched is not None and fetched not in ("same-origin", "none"):
         raise CrossSite
     origin = request.headers.get("origin")
-    if origin == "null" and fetched == "same-origin":
-        return
     if origin is not None and not _is_own_origin(origin, request):
         raise CrossSite
 

@@ -1,9 +1,10 @@
 """Log in with a password at a browser: by REST or on the console's page."""
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request, Response
 
+from api.auth.access import PersonalAccess
 from api.auth.cookies import DEVICE, SESSION
 from api.auth.credentials import check_same_site
 from api.auth.services import AuthServices
@@ -41,6 +42,17 @@ async def log_in_by_password(
     if before is not None:
         await services.sessions.end(SYSTEM, before)
     return result
+
+
+async def change_own_password(access: PersonalAccess[Any], old: str, new: str) -> LoginResult:
+    """Change the person's password. All their sessions end, and a new one begins. Departments' names are no passwords.
+
+    Raises WrongPassword, WeakPassword, TooManyTries, LoginsBusy, LeakedPasswordsFault.
+    """
+    departments = access.services.departments()
+    words = [word for slug in departments for word in (slug, departments.get(slug).name)]
+    services: AuthServices = access.services
+    return await services.logins.change(access.session, old, new, words=words)
 
 
 def set_cookies(response: Response, request: Request, services: AuthServices, result: LoginResult) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import AgentQuery, InAnySession, InSession, check_manages
-from api.auth.password_login import log_in_by_password, set_cookies
+from api.auth.password_login import change_own_password, log_in_by_password, set_cookies
 from api.openapi import API, problems
 from api.routes.parameters import Number
 from api.schemas.sessions import LogInIn, PasswordIn, SessionItemOut, SessionList, SessionOut
@@ -135,9 +135,7 @@ async def end_session(number: Number, access: InSession, request: Request, respo
 @audited(AuditAction.CHANGE_PASSWORD)
 async def change_password(access: InAnySession, body: PasswordIn, request: Request, response: Response) -> SessionOut:
     """Change your password. All your sessions end, and the response starts a new one."""
-    departments = access.services.departments()
-    words = [word for slug in departments for word in (slug, departments.get(slug).name)]
-    changed = await access.services.logins.change(access.session, body.old, body.new, words=words)
+    changed = await change_own_password(access, body.old, body.new)
     return _with_cookies(response, request, access.services, changed)
 
 

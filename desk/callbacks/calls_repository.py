@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
 from desk.callbacks.model import CallFollowUp, CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
@@ -71,10 +71,10 @@ async def add_patient(unit: Unit, id: int, patient: IdentityNumber, sealed: byte
     await unit.connection.execute(update(calls).where(c.id == id, c.incomplete).values(**values))
 
 
-async def get(unit: Unit, id: int) -> RecordedCall | None:
-    """Read a call in the actor's scope whose person's data are still there."""
+async def get(unit: Unit, id: int, *, locked: bool = False) -> RecordedCall | None:
+    """Read a call in the actor's scope whose person's data are still there; `locked` for this unit of work."""
     query = select(calls).where(c.id == id, c.forgotten_at.is_(None), *in_scope(unit, c.department))
-    row = (await unit.connection.execute(query)).one_or_none()
+    row = (await unit.connection.execute(query.with_for_update() if locked else query)).one_or_none()
     return _read(unit, row) if row else None
 
 
@@ -103,7 +103,7 @@ async def page(
     if incomplete is not None:
         query = query.where(c.incomplete.is_(incomplete))
     if incomplete:
-        query = query.where(or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL))
+        query = query.where(_is_over(unit))
     if undealt:
         query = query.where(c.follow_up.is_(None))
     if cursor is not None:
@@ -115,23 +115,20 @@ async def page(
 
 async def count_undealt(unit: Unit, most: int) -> int:
     """Count the incomplete calls that no one has dealt with, up to `most`."""
-    over = or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL)
-    query = select(c.id).where(*in_scope(unit, c.department), c.forgotten_at.is_(None), c.incomplete, over)
+    query = select(c.id).where(*in_scope(unit, c.department), c.forgotten_at.is_(None), c.incomplete, _is_over(unit))
     few = query.where(c.follow_up.is_(None)).limit(most).subquery()
     return int((await unit.connection.execute(select(func.count()).select_from(few))).scalar_one())
-
-
-async def locked(unit: Unit, id: int) -> RecordedCall | None:
-    """Lock a call in the actor's scope whose person's data are still there; None if there is none."""
-    query = select(calls).where(c.id == id, c.forgotten_at.is_(None), *in_scope(unit, c.department))
-    row = (await unit.connection.execute(query.with_for_update())).one_or_none()
-    return _read(unit, row) if row else None
 
 
 async def deal_with(unit: Unit, call: RecordedCall, how: CallFollowUp, *, led_to: CallbackId | None) -> None:
     """Record how a locked call was dealt with, and the callback made of it."""
     values = {"follow_up": how.value, "led_to": led_to}
     await unit.connection.execute(update(calls).where(c.id == call.id).values(**values))
+
+
+def _is_over(unit: Unit) -> ColumnElement[bool]:
+    """The condition for a call to be on the line no more."""
+    return or_(c.why.is_not(None), c.at < unit.now - LONGEST_CALL)
 
 
 def _read(unit: Unit, row: Any) -> RecordedCall:

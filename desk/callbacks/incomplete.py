@@ -62,7 +62,7 @@ class IncompleteCalls(Service):
         return booked
 
     async def _undealt(self, unit: Unit, id: int) -> RecordedCall:
-        call = await calls.locked(unit, id)
+        call = await calls.get(unit, id, locked=True)
         if call is None or not call.incomplete:
             raise CallNotFound
         if call.follow_up is not None:

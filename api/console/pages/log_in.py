@@ -1,13 +1,13 @@
 """The pages before work can begin: log in, choose a password of one's own, add a required second factor."""
 
-from ipaddress import ip_address
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
+from api.auth.cookies import is_from_here
 from api.auth.credentials import check_same_site
-from api.auth.password_login import log_in_by_password, set_cookies
+from api.auth.password_login import change_own_password, log_in_by_password, set_cookies
 from api.console.access import InAnySession, InOneToAdd, PageVisitor
 from api.console.answers import in_words, load, on_to
 from api.console.enrolment import qr_code
@@ -129,10 +129,8 @@ async def choose_password(
     request: Request, access: InAnySession, old: Secret, new: Secret, after: AfterField = ""
 ) -> Response:
     """Change the password. All other sessions of the person end."""
-    departments = access.services.departments()
-    words = [word for slug in departments for word in (slug, departments.get(slug).name)]
     try:
-        result = await access.services.logins.change(access.session, old, new, words=words)
+        result = await change_own_password(access, old, new)
     except (WrongPassword, WeakPassword, TooManyTries, LoginsBusy, LeakedPasswordsFault) as error:
         message = in_words(words_for(request), error)
         return render(request, "first_password.html", access, status=422, after=after, alert=message)
@@ -219,12 +217,7 @@ def _status(error: DeskError | None) -> int:
 
 def is_demo_here(services: Services, request: Request) -> bool:
     """Whether this is the demo, with its agent and a browser on this machine."""
-    if not services.settings.demo or request.client is None:
-        return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    return services.settings.demo and is_from_here(request)
 
 
 def _next_page(session: Session, after: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response
 
-from api.auth.password_login import set_cookies
+from api.auth.password_login import change_own_password, set_cookies
 from api.console.access import InAnySession, InSession
 from api.console.answers import in_words, load, on_to
 from api.console.rendering import render, words_for
@@ -59,10 +59,8 @@ async def choose_language(
 @audited(AuditAction.CHANGE_PASSWORD)
 async def change_password(request: Request, access: InSession, old: Secret, new: Secret) -> Response:
     """Change the password. All other sessions of the person end."""
-    departments = access.services.departments()
-    words = [word for slug in departments for word in (slug, departments.get(slug).name)]
     try:
-        result = await access.services.logins.change(access.session, old, new, words=words)
+        result = await change_own_password(access, old, new)
     except (WrongPassword, WeakPassword, TooManyTries, LoginsBusy, LeakedPasswordsFault) as error:
         return await _page(request, access, error=error)
     answer = load(request, "/settings")
