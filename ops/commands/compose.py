@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -10,13 +11,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 
+from desk.connections.standby import standby_answers
 from desk.departments.file import load_departments
 from desk.errors import DeskError
 from desk.files.faults import FileFault
@@ -95,7 +97,8 @@ def up(settings: Settings) -> None:
     variables = _variables(settings, folder, made)
     _write_secrets(settings, folder, variables)
     _write_private(folder / VARIABLES, json.dumps(variables))
-    _read_again(folder)
+    if _read_again(folder):
+        _renew_standby(settings, compose, folder, variables)
     _run(compose, ["up", "-d"], folder, variables)
     _wait_until_open(settings)
     _check_in_force(settings, folder, dialplan)
@@ -124,26 +127,51 @@ def prune(settings: Settings) -> None:
     _run(_compose(), ["run", "--rm", "prune"], folder, _variables_in_force(folder))
 
 
-def _read_again(folder: Path) -> None:
-    """Have the running Asterisk read its files, which ends no call, or write that its container must start again."""
+def _renew_standby(settings: Settings, compose: list[str], folder: Path, variables: Mapping[str, str]) -> None:
+    """Start the standby again if it changed, and wait for it: it takes the callers while the phone door starts again.
+
+    Raises ComposeError if it does not answer. The phone door is then untouched.
+    """
+    _run(compose, ["up", "-d", "standby"], folder, variables)
+    if not _within(READY_LIMIT, lambda: _has_standby(settings)):
+        raise ComposeError("the standby is not ready, so the phone door was left as it is; see: docker ps, docker logs")
+
+
+def _read_again(folder: Path) -> bool:
+    """Have the running Asterisk read its files, which ends no call, or write that its container must start again.
+
+    Returns whether it is running and goes on.
+    """
     noted, edition = folder / "asterisk.env", f"CONFIGURATION_EDITION={start_edition(folder / 'asterisk')}\n"
     known = noted.read_text("ascii") if noted.exists() else ""
     _write_private(noted, edition)
     running = find_in(folder / "asterisk")
     if running is None:
-        return
+        return False
     if known == edition:
         running.console("core reload")
-    else:
-        print("Asterisk has to start again to have its new settings: calls in progress end.", flush=True)
+        return True
+    print("Asterisk has to start again to have its new settings: calls in progress end.", flush=True)
+    return False
 
 
 def _wait_until_open(settings: Settings) -> None:
-    end = time.monotonic() + READY_LIMIT
-    while not doors_are_open(settings):
+    if not _within(READY_LIMIT, lambda: doors_are_open(settings) and _has_standby(settings)):
+        raise ComposeError("the services are not ready; see: docker ps, docker logs")
+
+
+def _has_standby(settings: Settings) -> bool:
+    return asyncio.run(standby_answers(settings.standby.host, settings.standby.port))
+
+
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Wait until something holds. False if it does not in time."""
+    end = time.monotonic() + seconds
+    while not holds():
         if time.monotonic() > end:
-            raise ComposeError("the services are not ready; see: docker ps, docker logs")
+            return False
         time.sleep(0.5)
+    return True
 
 
 def _check_in_force(settings: Settings, folder: Path, dialplan: Path | None) -> None:

@@ -148,6 +148,7 @@ async def upgraded(server: HospitalServer) -> None:
     await asyncio.to_thread(set_up, server)
     after = started(server)
     assert after["ivr"] != before["ivr"] and after["asterisk"] == before["asterisk"]
+    assert after["standby"] < after["ivr"], "the standby takes the phone door's callers, so it is renewed first"
 
 
 async def test_no_caller_is_lost_while_the_phone_door_is_killed_and_upgraded(server: HospitalServer) -> None:
