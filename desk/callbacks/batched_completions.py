@@ -3,7 +3,7 @@
 PostgreSQL only. See desk/database/batching.py for how requests are gathered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from desk.access.actor import SYSTEM
 from desk.callbacks import batched_completions_sql as sql
@@ -13,13 +13,16 @@ from desk.clock import Clock
 from desk.database.batching import Batcher
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, one_statement
+from desk.departments.calendar import may_ring
+from desk.departments.departments import Departments
 
 
 class BatchedCompletions(Service):
     """The batched completions of one database, for requests that are no part of a larger unit of work."""
 
-    def __init__(self, *, database: Database, clock: Clock) -> None:
+    def __init__(self, *, database: Database, departments: Callable[[], Departments], clock: Clock) -> None:
         super().__init__(database=database, clock=clock)
+        self._departments = departments
         self._completions: Batcher[Completion, Callback | None] = Batcher(self._complete)
 
     async def complete(self, completion: Completion) -> Callback | None:
@@ -36,4 +39,5 @@ class BatchedCompletions(Service):
 
     @one_statement
     async def _complete_all(self, unit: Unit, completions: Sequence[Completion]) -> list[Callback | None]:
-        return await sql.complete(unit, completions)
+        ringing = [slug for slug, rules in self._departments().items() if may_ring(rules, unit.now)]
+        return await sql.complete(unit, completions, ringing)

@@ -45,6 +45,7 @@ from desk.inquiries.repository import shown
 from desk.schema.tables import attempts, history, inquiries
 
 NOW, IDS = parameter("now", "timestamptz"), parameter("ids", "uuid[]")
+RINGING = parameter("ringing", "text[]")
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,11 @@ def _attempts(done: FromClause) -> Insert:
 def _history(done: FromClause) -> Insert:
     """First the attempt, if there was one, then that the callback was closed."""
     d = done.c
+    details = ("outcome", d.outcome, "counted", true(), "in_hours", d.department == any_(RINGING))
     tried = select(
         *(d.n, literal(1).label("place"), d.id, d.department, literal("attempt").label("event"), d.agent),
         *(cast(null(), String).label("from_status"), cast(null(), String).label("to_status")),
-        cast(func.json_build_object("outcome", d.outcome, "counted", true()), JSON).label("details"),
+        cast(func.json_build_object(*details), JSON).label("details"),
         (d.version - 1).label("version"),
     ).where(d.outcome.is_not(None))
     closed = select(
@@ -131,10 +133,14 @@ def _history(done: FromClause) -> Insert:
 COMPLETE = complete_statement()
 
 
-async def complete(unit: Unit, completions: Sequence[Completion]) -> list[Callback | None]:
-    """Return each closed inquiry; None where the claim is over or the callback is not in the agent's scope."""
+async def complete(unit: Unit, completions: Sequence[Completion], ringing: Sequence[str]) -> list[Callback | None]:
+    """Return each closed inquiry; None where the claim is over or the callback is not in the agent's scope.
+
+    `ringing`: the departments that may call patients now.
+    """
     values = {
         "now": unit.now,
+        "ringing": list(ringing),
         "ids": [each.id for each in completions],
         "agents": [each.actor.name for each in completions],
         "fences": [each.fence for each in completions],

@@ -32,7 +32,7 @@ class Outcomes(CallbackService):
         clock: Clock,
     ) -> None:
         super().__init__(database=database, departments=departments, vault=vault, clock=clock)
-        self._batched = BatchedCompletions(database=database, clock=clock)
+        self._batched = BatchedCompletions(database=database, departments=departments, clock=clock)
 
     async def record_attempt(
         self, by: Actor | Unit, id: CallbackId, fence: int, outcome: AttemptOutcome, note: str | None = None

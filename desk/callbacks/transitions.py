@@ -13,6 +13,7 @@ from desk.access.trail import NO_TRAIL
 from desk.callbacks import repository as rows
 from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, Callback, new_callback, subject_key
 from desk.database.unit_of_work import Unit
+from desk.departments.calendar import may_ring
 from desk.departments.departments import Department
 from desk.history.model import Details
 from desk.inquiries import transitions as inquiries
@@ -213,7 +214,8 @@ async def attempt(
     counted = step.counted if step else outcome in CLOSING
     made = Attempt(unit.now, unit.actor.name, outcome, counted, note)
     callback = await rows.add_attempt(unit, callback, made)
-    details: Details = {"outcome": outcome.value, "counted": counted}
+    in_hours = may_ring(rules, unit.now)
+    details: Details = {"outcome": outcome.value, "counted": counted, "in_hours": in_hours}
     if outcome in CLOSING:
         await record_event(unit, callback, "attempt", details=details)
         return await inquiries.close(unit, callback, CLOSING[outcome], None)

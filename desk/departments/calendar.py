@@ -1,18 +1,30 @@
-"""Workdays: Monday to Friday, less Norwegian public holidays and the days a department is closed."""
+"""Workdays: Monday to Friday, less Norwegian public holidays and the days a department is closed. And ringing hours."""
 
-from datetime import date
+from datetime import date, datetime, time
 from functools import lru_cache
+from typing import Final
 
 import holidays
 
+from desk.clock import OSLO
 from desk.departments.departments import Department
 
 SATURDAY = 5
+MIDNIGHT: Final = time(0)
 
 
 def is_workday(department: Department, day: date) -> bool:
     """Whether the department calls patients that day, half days included."""
     return day.weekday() < SATURDAY and day not in department.closed_days and day not in public_holidays(day.year)
+
+
+def may_ring(department: Department, now: datetime) -> bool:
+    """Whether the department may call a patient at `now`. An end at midnight is the end of that day."""
+    local = now.astimezone(OSLO)
+    if department.ringing_days == "workdays" and not is_workday(department, local.date()):
+        return False
+    first, last = department.ringing_hours
+    return first <= local.time() and (last == MIDNIGHT or local.time() < last)
 
 
 @lru_cache(maxsize=64)

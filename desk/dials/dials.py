@@ -23,6 +23,7 @@ from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
+from desk.departments.calendar import may_ring
 from desk.departments.departments import Departments
 from desk.dials import repository as rows
 from desk.dials.errors import (
@@ -34,7 +35,7 @@ from desk.dials.errors import (
     NumberNotCallable,
     OutsideRingingHours,
 )
-from desk.dials.model import OUTCOME_OF, Dial, DialReason, DialState, WaitingDial, day_start, may_ring
+from desk.dials.model import OUTCOME_OF, Dial, DialReason, DialState, WaitingDial, day_start
 from desk.history import feed_repository as feed
 from desk.history import repository as history
 from desk.history.model import Details, HistoryEntry

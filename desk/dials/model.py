@@ -11,8 +11,6 @@ from typing import Final
 
 from desk.callbacks.model import AttemptOutcome
 from desk.clock import OSLO
-from desk.departments.calendar import is_workday
-from desk.departments.departments import Department
 from desk.ids import CallbackId
 from desk.numbers.phone_number import PhoneNumber
 
@@ -85,15 +83,6 @@ class WaitingDial:
 
     id: str
     agent_phone: str
-
-
-def may_ring(department: Department, now: datetime) -> bool:
-    """Whether the department may call a patient at `now`. An end at midnight is the end of that day."""
-    local = now.astimezone(OSLO)
-    if department.ringing_days == "workdays" and not is_workday(department, local.date()):
-        return False
-    first, last = department.ringing_hours
-    return first <= local.time() and (last == MIDNIGHT or local.time() < last)
 
 
 def day_start(now: datetime) -> datetime:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from statistics import median
 
-from desk.callbacks.model import Attempt, AttemptOutcome
+from desk.promises.keeping import PromiseWindow, TimedAttempt, kept_at
 
 ON_DUTY_FOR = timedelta(minutes=15)
 """An agent is on duty this long after a claim, a heartbeat or another action on a callback."""
@@ -25,11 +25,12 @@ LONGEST_HANDLING = timedelta(minutes=30)
 FEWEST_SAMPLES = 3
 MOST_SAMPLES = 50
 
-ANSWERED = frozenset({AttemptOutcome.REACHED, AttemptOutcome.WRONG_NUMBER, AttemptOutcome.DROPPED})
-
 
 class PromiseState(StrEnum):
-    """The outcome of a promise. `WITHDRAWN`: closed without a call before it was due (by the caller, for example)."""
+    """The outcome of a promise.
+
+    `WITHDRAWN`: closed before it was due, without an attempt that keeps it: the caller cancelled, or was reached early.
+    """
 
     OPEN = "open"
     AT_RISK = "at_risk"
@@ -38,30 +39,16 @@ class PromiseState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True)
-class PromiseWindow:
-    """When a promise was made, and until when a call keeps it."""
-
-    made: datetime
-    due: datetime
-
-
-def kept_at(window: PromiseWindow, tries: Iterable[Attempt]) -> datetime | None:
-    """Return when the promise was kept: the first attempt in time that counted or was answered. None if it was not."""
-    good = (each.at for each in tries if each.counted or each.outcome in ANSWERED)
-    return min((at for at in good if window.made <= at <= window.due), default=None)
-
-
 def judge(
     window: PromiseWindow,
-    tries: Iterable[Attempt],
+    attempts: Iterable[TimedAttempt],
     closed: Iterable[datetime],
     now: datetime,
     *,
     at_risk: bool = False,
 ) -> PromiseState:
     """Return the state of a promise. `closed`: when its callback was closed."""
-    if kept_at(window, tries) is not None:
+    if kept_at(window, attempts) is not None:
         return PromiseState.KEPT
     if any(window.made <= at <= window.due for at in closed):
         return PromiseState.WITHDRAWN

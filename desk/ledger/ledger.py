@@ -37,6 +37,7 @@ from desk.ledger.model import (
     QueuedCallback,
 )
 from desk.messages import repository as outbox
+from desk.promises.keeping import kept_at
 from desk.promises.rules import due
 
 OLDEST = timedelta(days=31)
@@ -199,7 +200,7 @@ class Ledger(Service):
             state = forecast.judge(record.window, made, closed, unit.now, at_risk=risk)
             pending = state in (PromiseState.OPEN, PromiseState.AT_RISK)
             predicted = outlook.predicted.get(record.callback_id) if pending and outlook.agents else None
-            kept = forecast.kept_at(record.window, made)
+            kept = kept_at(record.window, made)
             judged.append(JudgedPromise(record, state, kept, predicted, texts.get(record.id)))
         return judged
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from desk.database.pages import Page
 from desk.ids import CallbackId
 from desk.inquiries.model import Priority, Status
-from desk.ledger.forecast import PromiseState, PromiseWindow, is_at_risk
+from desk.ledger.forecast import PromiseState, is_at_risk
 from desk.messages.model import NOT_DELIVERED, SmsState
+from desk.promises.keeping import PromiseWindow
 from desk.promises.model import Promise, PromiseReason
 
 

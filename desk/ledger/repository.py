@@ -8,18 +8,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, insert, select
 
 from desk.access.actor import CALLER, SYSTEM
-from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Policy
 from desk.ids import CallbackId
 from desk.inquiries.claims_repository import ORDER
 from desk.inquiries.model import Status
 from desk.inquiries.repository import PRIORITY
-from desk.ledger.forecast import PromiseWindow
 from desk.ledger.model import PromiseRecord, PromiseWarning, QueuedCallback
+from desk.promises.keeping import PromiseWindow, TimedAttempt
 from desk.promises.model import Promise, PromiseReason
+from desk.promises.rules import INSTANT
 from desk.schema.scope import about, is_department
-from desk.schema.tables import attempts, history, inquiries, promises, warnings
+from desk.schema.tables import history, inquiries, promises, warnings
 
 c = inquiries.c
 
@@ -41,11 +41,12 @@ async def of_callback(unit: Unit, id: CallbackId) -> list[PromiseRecord]:
     return [_promise(row) for row in await unit.connection.execute(query.order_by(promises.c.id))]
 
 
-async def tries(unit: Unit, found: Sequence[PromiseRecord]) -> Mapping[CallbackId, list[Attempt]]:
+async def tries(unit: Unit, found: Sequence[PromiseRecord]) -> Mapping[CallbackId, list[TimedAttempt]]:
     """Return the attempts of those promises' callbacks, by callback."""
-    made: dict[CallbackId, list[Attempt]] = defaultdict(list)
-    for row in await unit.connection.execute(select(attempts).where(_of(attempts.c.callback_id, found))):
-        made[row.callback_id].append(Attempt(row.at, row.agent, AttemptOutcome(row.outcome), row.counted, row.note))
+    made: dict[CallbackId, list[TimedAttempt]] = defaultdict(list)
+    query = select(history.c.inquiry_id, history.c.at, history.c.details).where(_of(history.c.inquiry_id, found))
+    for row in await unit.connection.execute(query.where(history.c.event == "attempt")):
+        made[row.inquiry_id].append(TimedAttempt(row.at, row.details["in_hours"]))
     return made
 
 
@@ -122,6 +123,12 @@ def _of(column: ColumnElement[str], found: Sequence[PromiseRecord]) -> ColumnEle
     return column.in_(list(ids))
 
 
+def window(row: Any) -> PromiseWindow:
+    """Read a promise's window. An attempt that led to a promise is made at the same moment, and does not keep it."""
+    made = row.at + INSTANT if row.reason == PromiseReason.ATTEMPT.value else row.at
+    return PromiseWindow(made, row.promise_from, row.due)
+
+
 def _promise(row: Any) -> PromiseRecord:
     return PromiseRecord(
         id=row.id,
@@ -130,7 +137,7 @@ def _promise(row: Any) -> PromiseRecord:
         promise=Promise(Policy(row.promise_policy), row.promise_from, row.promise_by),
         spoken=row.promise_spoken,
         reason=PromiseReason(row.reason),
-        window=PromiseWindow(row.at, row.due),
+        window=window(row),
     )
 
 

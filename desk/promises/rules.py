@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from desk.clock import OSLO
-from desk.departments.calendar import is_workday
+from desk.departments.calendar import is_workday, may_ring
 from desk.departments.departments import Department, Policy
 from desk.promises.errors import PromiseNotPossible
 from desk.promises.model import UNLIMITED, Availability, NextStep, Promise
@@ -106,11 +106,13 @@ def after_unanswered(
 ) -> NextStep:
     """Decide what an unanswered attempt at `now` leads to.
 
-    `previous_counted`: when this callback's earlier counted attempts were made. A try before the promised time, or too
-    soon after a counted one, does not count: the patient is called again as promised. A promise stands even if the
-    queue was closed after it was made. A new promise is not while the queue is closed, and where there is room.
+    `previous_counted`: when this callback's earlier counted attempts were made. A try before the promised time, outside
+    the ringing hours, or too soon after a counted one, does not count: the patient is called again as promised. A
+    promise stands even if the queue was closed after it was made. A new promise is not while the queue is closed, and
+    where there is room.
     """
-    if now < callback_promise.from_ or _too_soon(department, previous_counted, now):
+    early = now < callback_promise.from_ or not may_ring(department, now)
+    if early or _too_soon(department, previous_counted, now):
         kept = callback_promise if callback_promise.by > now else promise_for(department, now, availability)
         return NextStep(counted=False, is_last=False, next_promise=kept)
     if len(previous_counted) + 1 >= department.max_attempts:

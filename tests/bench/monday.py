@@ -21,7 +21,8 @@ from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.callbacks.model import Callback
 from desk.clock import OSLO
-from desk.dials.model import DialReason, DialState, may_ring
+from desk.departments.calendar import may_ring
+from desk.dials.model import DialReason, DialState
 from desk.inquiries.model import Status
 from desk.schema.migrate import migrate
 from tests.support.web.api import DEPARTMENTS, World, open_world

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, time
 import pytest
 
 from desk.clock import OSLO
+from desk.departments.calendar import may_ring
 from desk.departments.departments import Department, Policy
-from desk.dials.model import may_ring
 from desk.numbers.endpoints import agent_endpoint, check_phone_name, patient_endpoint
 from desk.numbers.errors import InvalidPhone, InvalidPhoneName
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone

@@ -6,28 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.callbacks.model import Attempt, AttemptOutcome
 from desk.ledger.forecast import (
     USUAL_HANDLING,
     AgentAction,
     PromiseState,
-    PromiseWindow,
     QueuePlace,
     handling_time,
     is_at_risk,
     judge,
-    kept_at,
     on_duty,
     predict,
 )
+from desk.promises.keeping import PromiseWindow, TimedAttempt, kept_at
 
 NINE = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-WINDOW = PromiseWindow(made=NINE, due=NINE + 60 * MINUTE)
+WINDOW = PromiseWindow(made=NINE, opens=NINE, due=NINE + 60 * MINUTE)
 
 
-def tried(minutes: float, outcome: AttemptOutcome = AttemptOutcome.NO_ANSWER, *, counted: bool = True) -> Attempt:
-    return Attempt(NINE + minutes * MINUTE, "kari", outcome, counted, None)
+def tried(minutes: float, *, in_hours: bool = True) -> TimedAttempt:
+    return TimedAttempt(NINE + minutes * MINUTE, in_hours)
 
 
 @pytest.mark.parametrize(
@@ -37,19 +35,19 @@ def tried(minutes: float, outcome: AttemptOutcome = AttemptOutcome.NO_ANSWER, *,
         ([], [], 60.01, PromiseState.BROKEN),
         ([tried(60)], [], 90, PromiseState.KEPT),
         ([tried(60.01)], [], 90, PromiseState.BROKEN),
-        ([tried(0, AttemptOutcome.REACHED, counted=True)], [0], 0, PromiseState.KEPT),
+        ([tried(0)], [0], 0, PromiseState.KEPT),
         ([tried(-1)], [], 10, PromiseState.OPEN),  # belongs to the previous promise
-        ([tried(10, counted=False)], [], 90, PromiseState.BROKEN),  # too early to count
-        ([tried(10, AttemptOutcome.DROPPED, counted=False)], [], 90, PromiseState.KEPT),  # someone answered
+        ([tried(10, in_hours=False)], [], 90, PromiseState.BROKEN),
+        ([tried(10, in_hours=False)], [10], 90, PromiseState.WITHDRAWN),
         ([tried(70), tried(30)], [], 90, PromiseState.KEPT),
         ([], [30], 90, PromiseState.WITHDRAWN),
         ([], [61], 90, PromiseState.BROKEN),  # closing it afterwards changes nothing
-        ([tried(61, AttemptOutcome.REACHED)], [61], 90, PromiseState.BROKEN),
+        ([tried(61)], [61], 90, PromiseState.BROKEN),
         ([tried(20)], [30], 90, PromiseState.KEPT),
     ],
 )
 def test_promise_is_kept_by_an_attempt_within_its_time(
-    tries: list[Attempt], closed: list[float], after: float, state: PromiseState
+    tries: list[TimedAttempt], closed: list[float], after: float, state: PromiseState
 ) -> None:
     assert judge(WINDOW, tries, [NINE + each * MINUTE for each in closed], NINE + after * MINUTE) is state
 

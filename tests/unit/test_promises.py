@@ -142,7 +142,7 @@ def test_a_half_day_that_ends_before_eight_is_still_a_window() -> None:
 
 
 def test_a_department_that_answers_before_eight_has_a_next_promise_after_an_attempt() -> None:
-    early = replace(DEADLINE, cutoff=time(6), answer_by=time(7))
+    early = replace(DEADLINE, cutoff=time(6), answer_by=time(7), ringing_hours=(time(5), time(16)))
     step = after_unanswered(early, promise_for(early, oslo("2026-11-24T05:00")), [], oslo("2026-11-24T05:30"))
     assert step.next_promise == Promise(Policy.DEADLINE, oslo("2026-11-25T07:00"), oslo("2026-11-25T07:00"))
 
