@@ -35,7 +35,7 @@ from desk.access.actor import Actor
 from desk.callbacks.model import Attempt, AttemptOutcome, Callback
 from desk.callbacks.repository import CHANNEL
 from desk.database.compiled import compiled, parameter
-from desk.database.notify import HISTORY_WRITTEN
+from desk.database.notify import HISTORY, announce
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId
 from desk.inquiries import claims_repository as claims
@@ -152,7 +152,7 @@ async def complete(unit: Unit, completions: Sequence[Completion], ringing: Seque
     }
     rows = (await unit.connection.execute(COMPLETE, values)).all()
     if rows:
-        unit.connection.info[HISTORY_WRITTEN] = True
+        announce(unit.connection.info, HISTORY)
     found = await read_with_own(unit, CHANNEL, rows)
     return [_with_attempt(unit, found.get(n), each) for n, each in enumerate(completions, 1)]
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from desk.database.errors import StorageUnavailable
 from desk.database.failure_log import FailureLog
 from desk.database.faults import fault_of
-from desk.database.notify import HISTORY_WRITTEN, Notifier
+from desk.database.notify import Notifier, take_announced
 from desk.database.tls import advice, tls_of
 
 Connection: TypeAlias = AsyncConnection
@@ -57,7 +57,7 @@ class Database:
             self.engine.execution_options(sqlite_begin="BEGIN") if self.dialect == "sqlite" else self._autocommit()
         )
         self._notifier = Notifier(self._autocommit()) if self.dialect == "postgresql" else None
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[tuple[str, Callable[[], None]]] = []
         self._failures = FailureLog()
 
     @asynccontextmanager
@@ -66,11 +66,10 @@ class Database:
 
         Raises Conflict (run it again) or StorageUnavailable. On SQLite it holds the write lock from the start.
         """
-        written = False
         async with self._one_writer, self.named_failures(WRITING), self.engine.begin() as connection:
-            connection.info.pop(HISTORY_WRITTEN, None)
+            take_announced(connection.info)
             yield connection
-            written = connection.info.pop(HISTORY_WRITTEN, False)
+            written = take_announced(connection.info)
         self._wake(written)
 
     @asynccontextmanager
@@ -80,9 +79,9 @@ class Database:
         Raises as `begin` does.
         """
         async with self.named_failures(WRITING), self._readers.connect() as connection:
-            connection.info.pop(HISTORY_WRITTEN, None)
+            take_announced(connection.info)
             yield connection
-            written = connection.info.pop(HISTORY_WRITTEN, False)
+            written = take_announced(connection.info)
         self._wake(written)
 
     @asynccontextmanager
@@ -92,13 +91,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def watched(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Inside the block, call `wake` after each transaction committed through this object, not through others."""
-        self._watchers.append(wake)
+    def watched(self, channel: str, wake: Callable[[], None]) -> Iterator[None]:
+        """Inside the block, call `wake` after each commit for `channel` through this object, not through others."""
+        watcher = (channel, wake)
+        self._watchers.append(watcher)
         try:
             yield
         finally:
-            self._watchers.remove(wake)
+            self._watchers.remove(watcher)
 
     @asynccontextmanager
     async def listener(self) -> AsyncIterator[Any]:
@@ -131,11 +131,12 @@ class Database:
     def _autocommit(self) -> AsyncEngine:
         return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    def _wake(self, written: bool) -> None:
-        for wake in self._watchers:
-            wake()
+    def _wake(self, written: frozenset[str]) -> None:
+        for channel, wake in self._watchers:
+            if channel in written:
+                wake()
         if written and self._notifier:
-            self._notifier.notify()
+            self._notifier.notify(written)
 
     @asynccontextmanager
     async def named_failures(self, use: str) -> AsyncIterator[None]:

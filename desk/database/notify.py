@@ -6,20 +6,38 @@ process dies between the commit and the NOTIFY, readers find the rows when they 
 """
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 from contextvars import Context
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-CHANNEL = "innringing_history"
-HISTORY_WRITTEN = "history was written"
-"""A key of the connection's `info`, set until the commit."""
+HISTORY = "innringing_history"
+"""The channel for every row of the history."""
+DIALS = "innringing_dials"
+"""The channel for the steps of dials, which are rows of the history too. Only the dialler listens."""
 PAUSE_SECONDS = 0.005
 """The pause between two notifications. The second covers everything written meanwhile."""
 
-_NOTIFY = text("select pg_notify(:channel, '')")
+_WRITTEN = "written"
+"""A key of the connection's `info`, set until the commit: the channels to notify."""
+_NOTIFY = text("select pg_notify(channel, '') from unnest(:channels) as channel").bindparams(
+    bindparam("channels", type_=ARRAY(Text))
+)
+
+
+def announce(info: dict[Any, Any], *channels: str) -> None:
+    """Have the channels notified when the connection with this `info` commits."""
+    info[_WRITTEN] = info.get(_WRITTEN, frozenset()) | frozenset(channels)
+
+
+def take_announced(info: dict[Any, Any]) -> frozenset[str]:
+    """Return the channels that were announced on a connection, and forget them."""
+    announced: frozenset[str] = info.pop(_WRITTEN, frozenset())
+    return announced
 
 
 class Notifier:
@@ -28,12 +46,12 @@ class Notifier:
     def __init__(self, engine: AsyncEngine) -> None:
         """`engine` commits each statement by itself."""
         self._engine = engine
-        self._again = False
+        self._channels: frozenset[str] = frozenset()
         self._sending: asyncio.Task[None] | None = None
 
-    def notify(self) -> None:
+    def notify(self, channels: Collection[str]) -> None:
         """Notify soon, without waiting for it."""
-        self._again = True
+        self._channels |= frozenset(channels)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.get_running_loop().create_task(self._send(), context=Context())
 
@@ -43,9 +61,9 @@ class Notifier:
             await asyncio.gather(self._sending, return_exceptions=True)
 
     async def _send(self) -> None:
-        while self._again:
-            self._again = False
+        while channels := self._channels:
+            self._channels = frozenset()
             with suppress(SQLAlchemyError, OSError, TimeoutError):
                 async with self._engine.connect() as connection:
-                    await connection.execute(_NOTIFY, {"channel": CHANNEL})
+                    await connection.execute(_NOTIFY, {"channels": sorted(channels)})
             await asyncio.sleep(PAUSE_SECONDS)

@@ -22,6 +22,7 @@ from desk.callbacks.outcomes import Outcomes
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
+from desk.database.notify import DIALS
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
 from desk.departments.calendar import may_ring
 from desk.departments.departments import Departments
@@ -233,7 +234,7 @@ class Dials(Service):
         """An event that is set when something may have changed. A controller must also poll now and then."""
         changed = asyncio.Event()
         with ExitStack() as stack:
-            stack.enter_context(self._database.watched(changed.set))
+            stack.enter_context(self._database.watched(DIALS, changed.set))
             listener = None
             if self._database.dialect == "postgresql":
                 listener = asyncio.create_task(self._listen(changed))
@@ -245,11 +246,11 @@ class Dials(Service):
                     await asyncio.gather(listener, return_exceptions=True)
 
     async def _listen(self, changed: asyncio.Event) -> None:
-        """Set `changed` on each NOTIFY: every step of a dial is a row of the history."""
+        """Set `changed` when a step of a dial was written."""
         while True:
             lost = asyncio.Event()
             try:
-                async with feed.listening(self._database, changed.set, lost.set):
+                async with feed.listening(self._database, DIALS, changed.set, lost.set):
                     await lost.wait()
             except StorageUnavailable:
                 pass

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert, or_, select, update
 
+from desk.database.notify import DIALS, announce
 from desk.database.unit_of_work import Unit
 from desk.dials.model import Dial, DialReason, DialState, WaitingDial
 from desk.ids import CallbackId
@@ -121,6 +122,7 @@ async def to_cancel(unit: Unit, by: str) -> list[str]:
 
 async def cancel(unit: Unit, id: str) -> Dial | None:
     """Ask the controller that has this dial to end it. Returns None if it is over."""
+    announce(unit.connection.info, DIALS)  # nothing happened yet, so the history has no row
     row = (
         await unit.connection.execute(update(dials).where(c.id == id, _active).values(cancel_at=unit.now).returning(*c))
     ).first()

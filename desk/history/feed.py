@@ -14,6 +14,7 @@ from desk.access.actor import SYSTEM
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
+from desk.database.notify import HISTORY
 from desk.database.unit_of_work import Service, Unit, reading
 from desk.history import feed_repository as rows
 from desk.history.model import Change
@@ -71,7 +72,7 @@ class Tail(Service):
     async def opened(self) -> AsyncIterator[None]:
         """Start at the end, once every row before it is settled, and wake on what is written from now on."""
         async with AsyncExitStack() as stack:
-            stack.enter_context(self._database.watched(self._changed.set))
+            stack.enter_context(self._database.watched(HISTORY, self._changed.set))
             listener = asyncio.create_task(self._keep_listening()) if self._listens else None
             try:
                 self.position = await self._settled_end()
@@ -139,7 +140,7 @@ class Tail(Service):
         while True:
             try:
                 self._lost.clear()
-                async with rows.listening(self._database, self._changed.set, self._lost.set):
+                async with rows.listening(self._database, HISTORY, self._changed.set, self._lost.set):
                     self._changed.set()  # for what was written before we listened
                     await self._lost.wait()
             except StorageUnavailable:

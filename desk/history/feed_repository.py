@@ -15,7 +15,6 @@ from sqlalchemy import func, select, text
 
 from desk.database.engine import FAILURES, Database
 from desk.database.errors import StorageUnavailable
-from desk.database.notify import CHANNEL
 from desk.database.unit_of_work import Unit
 from desk.history.model import Change
 from desk.schema.scope import in_scope
@@ -56,15 +55,17 @@ async def unfinished(unit: Unit) -> frozenset[str]:
 
 
 @asynccontextmanager
-async def listening(database: Database, wake: Callable[[], None], lost: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `wake` when another connection announces new history rows, and `lost` when the connection is gone.
+async def listening(
+    database: Database, channel: str, wake: Callable[[], None], lost: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Call `wake` when another connection notifies `channel`, and `lost` when this connection is gone.
 
     PostgreSQL only. Raises StorageUnavailable.
     """
     async with database.listener() as raw:
         raw.add_termination_listener(lambda _connection: lost())
         try:
-            await raw.add_listener(CHANNEL, lambda *_: wake())
+            await raw.add_listener(channel, lambda *_: wake())
         except FAILURES:
             raise StorageUnavailable from None
         yield

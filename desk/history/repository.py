@@ -5,12 +5,15 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 
-from desk.database.notify import HISTORY_WRITTEN
+from desk.database.notify import DIALS, HISTORY, announce
 from desk.database.unit_of_work import Unit
 from desk.history.model import HistoryEntry, HistoryRow
 from desk.ids import InquiryId
 from desk.schema.scope import about
 from desk.schema.tables import history, inquiries
+
+DIAL_EVENTS = "dial_"
+"""How the events of dials begin."""
 
 _ID = bindparam("of", type_=inquiries.c.id.type)
 _VERSION = select(inquiries.c.version).where(inquiries.c.id == _ID).scalar_subquery()
@@ -20,7 +23,8 @@ async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
     """Add the events in this order, as done by the actor of the unit of work."""
     if not entries:
         return
-    unit.connection.info[HISTORY_WRITTEN] = True
+    dials = any(entry.event.startswith(DIAL_EVENTS) for entry in entries)
+    announce(unit.connection.info, HISTORY, *[DIALS] * dials)
     rows = [
         {
             "of": entry.inquiry_id,

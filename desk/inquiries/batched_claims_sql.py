@@ -15,7 +15,7 @@ from sqlalchemy.sql import FromClause, Select
 
 from desk.access.actor import Actor
 from desk.database.compiled import compiled, parameter
-from desk.database.notify import HISTORY_WRITTEN
+from desk.database.notify import HISTORY, announce
 from desk.database.unit_of_work import Unit
 from desk.inquiries import claims_repository as claims_sql
 from desk.inquiries.channel import InquiryChannel
@@ -106,7 +106,7 @@ async def claim(
         await unit.connection.execute(statement, {**values, "now": unit.now, "lease_until": unit.now + lease})
     ).all()
     if rows:
-        unit.connection.info[HISTORY_WRITTEN] = True
+        announce(unit.connection.info, HISTORY)
     found = await read_with_own(unit, channel, rows)
     places = iter(range(1, len(agents) + 1))
     return [[found[n] for n in [next(places) for _ in range(limit)] if n in found] for limit in limits]

@@ -9,6 +9,7 @@ from desk.access.actor import CALLER, SYSTEM
 from desk.callbacks.errors import CallbackNotFound
 from desk.callbacks.model import AttemptOutcome
 from desk.database.engine import Database
+from desk.database.notify import DIALS, HISTORY
 from desk.dials.errors import (
     DialInProgress,
     DialLost,
@@ -19,6 +20,7 @@ from desk.dials.errors import (
     OutsideRingingHours,
 )
 from desk.dials.model import DialReason, DialState, WaitingDial
+from desk.history import feed_repository as feed
 from desk.inquiries.errors import AlreadyClaimed, ClaimLost
 from desk.inquiries.model import Status
 from desk.limits.dial_caps import DialCaps
@@ -254,9 +256,33 @@ async def test_talk_whose_controller_is_gone_is_ended_after_a_minute(world: Dial
     assert (await world.dials.latest(SYSTEM, dial.callback_id)).reason is DialReason.LOST
 
 
-async def test_waiting_controller_is_woken(world: DialWorld) -> None:
+async def test_waiting_controller_is_woken_for_dials_only(world: DialWorld) -> None:
     async with world.dials.changes() as woken:
         await asyncio.sleep(0)
         woken.clear()
-        await world.requested(1)
+        callback = await world.claimed(1)
+        assert not woken.is_set()
+        await world.dials.request(as_agent("kari"), callback.id, callback.fence, "kari-phone")
         await asyncio.wait_for(woken.wait(), 10)
+        woken.clear()
+        await world.dials.take(SYSTEM, ME, limit=1)
+        await world.dials.cancel(as_agent("kari"), callback.id)
+        await asyncio.wait_for(woken.wait(), 10)
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_controller_is_woken_by_another_process(world: DialWorld, migrated_url: str) -> None:
+    controller = Database(migrated_url)
+    woken, announced = asyncio.Event(), asyncio.Event()
+    try:
+        async with (
+            feed.listening(controller, DIALS, woken.set, lambda: None),
+            feed.listening(controller, HISTORY, announced.set, lambda: None),
+        ):
+            callback = await world.claimed(1)
+            await asyncio.wait_for(announced.wait(), 10)
+            assert not woken.is_set()
+            await world.dials.request(as_agent("kari"), callback.id, callback.fence, "kari-phone")
+            await asyncio.wait_for(woken.wait(), 10)
+    finally:
+        await controller.close()
