@@ -12,7 +12,7 @@ RUN if [ -n "$SNAPSHOT" ]; then \
  && apt-get update \
  && xargs apt-get install -y --no-install-recommends < /tmp/asterisk.packages \
  && rm -rf /var/lib/apt/lists/* /tmp/asterisk.packages
-COPY healthy /usr/local/bin/
+COPY healthy with-clean-log /usr/local/bin/
 # Calls in progress are hung up at once.
 STOPSIGNAL SIGTERM
 CMD ["asterisk", "-f"]

@@ -105,9 +105,13 @@ class StageCall(Call):
     async def ask(self, *prompts: str, digits: int, **limits: Any) -> Keys:
         """Ask, and let the script answer once the words are over, unless the caller has pressed a key by then."""
         if not self._keys:
-            answer = self._answer((*self._asked(), *prompts), digits)
+            asked = (*self._asked(), *prompts)
             words = sum(self._line.seconds(prompt, self.language) for prompt in prompts)
-            asyncio.get_running_loop().call_later(words, self._react, answer, self._line.pressed)
+            later = asyncio.get_running_loop().call_later
+            if self._line.pending:  # the caller finishes an earlier answer before this question
+                later(words, self._answer_late, asked, digits, self._questions)
+            else:
+                later(words, self._react, self._answer(asked, digits), self._line.pressed)
         keys = await super().ask(*prompts, digits=digits, **limits)
         self._answered = len(self._story.said())
         return keys
@@ -128,6 +132,11 @@ class StageCall(Call):
         question = Question(asked, digits, self.language, self._questions, self._line.pending)
         self._questions += 1
         return self._script(question)
+
+    def _answer_late(self, asked: tuple[str, ...], digits: int, questions: int) -> None:
+        """Answer at the end of the words, unless another question or an answer has come since."""
+        if self.live and self._questions == questions and not self._keys:
+            self._react(self._answer(asked, digits), self._line.pressed)
 
     def _react(self, answer: CallerAnswer, pressed: int) -> None:
         """Schedule the keys and the hang-up, if no more than `pressed` keys have been pressed in the call."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
+from desk.paths import ROOT
 from desk.settings.child_environment import child_environment
 from desk.settings.settings import Settings
 from ops.machine import engine, images, tree
@@ -29,7 +30,9 @@ from ops.machine.ready import ari_finds
 
 START_LIMIT = 30.0  # seconds until ARI must respond
 LARGEST_FILE = 32 << 20
-"""Bytes. A log that reaches it is rotated (SIGXFSZ), and logger.conf keeps two old ones: the disk can't fill up."""
+"""Bytes. A log that reaches it is rotated, and two old ones are kept, so that the disk can't fill up."""
+CLEAN_LOG = "with-clean-log"
+"""Starts Asterisk, with its log without callers' numbers: docker/with-clean-log."""
 LIMITS = f"umask 077; ulimit -f {LARGEST_FILE // 512}"
 STOP_LIMIT = 10.0
 
@@ -72,7 +75,14 @@ class TreeProcess:
         console.touch(0o600)
         with console.open("ab") as log:
             self._child = subprocess.Popen(
-                [programs / "asterisk", "-f", "-C", instance.configuration],
+                [
+                    ROOT / "docker" / CLEAN_LOG,
+                    *_log_of(instance),
+                    programs / "asterisk",
+                    "-f",
+                    "-C",
+                    instance.configuration,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # with debugging on, Asterisk prints digits there, past its logger
                 stderr=log,
@@ -113,11 +123,13 @@ class ContainerProcess:
 
     def __init__(self, instance: Instance, settings: Settings) -> None:
         self._configuration = str(instance.configuration)
+        self._program = ("asterisk", "-f", "-C", self._configuration)
         self._container = engine.Container(engine.container_name("asterisk", instance.folder))
         engine.give(instance.folder, instance.run, instance.recordings)
         self._container.start(
             images.ASTERISK,
-            ["sh", "-c", f'{LIMITS}; exec asterisk -f -C "$0" > /dev/null', self._configuration],  # as in TreeProcess
+            # as in TreeProcess
+            ["sh", "-c", f'{LIMITS}; exec "$@" > /dev/null', "sh", CLEAN_LOG, *_log_of(instance), *self._program],
             folders={
                 instance.folder: "rw",
                 instance.run: "rw",
@@ -336,6 +348,10 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def _log_of(instance: Instance) -> tuple[str, str]:
+    return str(instance.folder / "log"), str(LARGEST_FILE)
 
 
 def _console(command: list[str]) -> str:

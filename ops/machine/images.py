@@ -19,7 +19,7 @@ POSTGRES = "innringing-postgres"
 BOOTSTRAP = "innringing-mmdebstrap"
 BASES = {ASTERISK: "sid", POSTGRES: "trixie"}
 FILES = {
-    ASTERISK: ("asterisk.Dockerfile", "asterisk.packages", "healthy"),
+    ASTERISK: ("asterisk.Dockerfile", "asterisk.packages", "healthy", "with-clean-log"),
     POSTGRES: ("postgres.Dockerfile", "postgres.packages", "postgres-start", "healthy"),
 }
 PULL_LIMIT = 120  # seconds

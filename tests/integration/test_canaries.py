@@ -4,7 +4,7 @@ Places come from the app's own routes and OpenAPI document, so a new route is in
 level. The test searches answers and their headers, problem documents, the log, metrics and the tables; and a backup and
 the server's own log, which is set to log every statement with its parameters, or the database's files. For commands
 see test_canaries_commands.py, for the log of a service test_service_log.py, for Asterisk's files and those of
-the phone door tests/chaos/test_sentinel.py.
+the phone door tests/chaos/test_sentinel.py, for names that exchanges send test_asterisk_log.py.
 """
 
 import base64

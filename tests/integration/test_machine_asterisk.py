@@ -1,7 +1,6 @@
 """Asterisk starts with the operators' dialplan, logs no warnings, and leaves nothing behind."""
 
 import os
-import resource
 import socket
 import time
 from collections.abc import Callable
@@ -115,10 +114,10 @@ def test_asterisk_writes_no_file_beyond_a_limit(start_asterisk: StartAsterisk) -
     assert limits.split("Max file size")[1].split()[0] == str(asterisk.LARGEST_FILE)
 
 
-def test_refused_packets_do_not_fill_the_disk(start_asterisk: StartAsterisk) -> None:
-    running = start_asterisk(runner="tree")  # the limit of a container's process can't be made smaller from here
-    small, hard = 100_000, resource.prlimit(running.pid, resource.RLIMIT_FSIZE)[1]
-    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (small, hard))
+def test_refused_packets_do_not_fill_the_disk(start_asterisk: StartAsterisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = 100_000
+    monkeypatch.setattr(asterisk, "LARGEST_FILE", small)
+    running = start_asterisk(runner="tree")
     log = running.instance.folder / "log"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.2", 0))

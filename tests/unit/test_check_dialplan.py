@@ -122,6 +122,7 @@ def test_shipped_dialplan_has_no_faults() -> None:
         ("pjsip.conf", "allow_subscribe=no", "allow_subscribe=yes", "[trunk] can watch other phones"),
         ("pjsip.conf", "redirect_method=user", "redirect_method=uri_pjsip", "redirects calls past the dialplan"),
         ("logger.conf", "notice", "dtmf,notice", "lists dtmf, which writes callers' digits"),
+        ("logger.conf", "messages.pipe", "messages.log", "messages.log would have callers' numbers in clear"),
     ],
 )
 def test_step_that_drops_a_caller_is_reported_at_its_line(

@@ -11,6 +11,8 @@ from ops.commands.dialplan.parser import Dialplan
 from ops.commands.dialplan.words import words
 
 DIGIT_LEVELS = {"dtmf", "verbose", "debug", "*"}
+CLEAN_LOGS = {"console", "messages.pipe"}
+"""The pipe is filtered (docker/with-clean-log), and the console is printed nowhere."""
 MODULES = (
     *("pbx_config", "app_stasis", "res_stasis", "res_stasis_answer", "res_stasis_playback", "res_stasis_recording"),
     *("res_http_websocket", "res_ari", "res_ari_applications", "res_ari_asterisk", "res_ari_channels"),
@@ -54,12 +56,14 @@ def _needed(plan: Dialplan) -> dict[str, str]:
 
 
 def loud_logs(file: ConfigFile) -> Iterator[tuple[int, str]]:
-    """Find logs that list a level which writes what callers key."""
+    """Find logs that list a level which writes what callers key, and files that are not filtered."""
     for section in file.sections:
         for setting in section.settings:
             loud = DIGIT_LEVELS & {level.strip() for level in setting.value.split(",")}
             if loud and section.name != "general":
                 yield setting.line, f"{setting.key} lists {', '.join(sorted(loud))}, which writes callers' digits"
+            elif section.name == "logfiles" and setting.key not in CLEAN_LOGS:
+                yield setting.line, f"{setting.key} would have callers' numbers in clear: write to messages.pipe"
 
 
 def _bare(module: str) -> str:
