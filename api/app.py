@@ -15,6 +15,7 @@ from api.console.answers import error_page
 from api.console.assets import router as assets
 from api.console.pages import callback, incomplete, log_in, queue
 from api.console.pages import desk as desk_page
+from api.console.pages import floods as flood_pages
 from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
@@ -32,6 +33,7 @@ from api.routes import (
     edits,
     emergency,
     events,
+    floods,
     health,
     ledger,
     login,
@@ -101,13 +103,14 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
-PAGES: Final = (log_in, queue, callback, incomplete, search_page, desk_page, settings_page)
+PAGES: Final = (log_in, queue, flood_pages, callback, incomplete, search_page, desk_page, settings_page)
 ROUTES: Final = (
     callbacks,
     edits,
     calls,
     dials,
     departments,
+    floods,
     agents,
     ledger,
     recordings,

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from desk.access.actor import SYSTEM
+from desk.callbacks.floods import Floods
 from desk.clock_check.clock_check import ClockCheck
 from desk.connections.health import Component
 from desk.connections.standby import standby_answers
@@ -125,6 +126,17 @@ async def check_trunk(dials: Dials) -> Component:
     return (
         Component(False, f"{used}: no more calls to patients go out for now") if use.is_spent else Component(True, used)
     )
+
+
+async def check_flood(floods: Floods) -> Component:
+    """Check that no callbacks wait that are marked as part of a flood of callers. Never raises."""
+    try:
+        waiting = await within(DATABASE_SECONDS, floods.waiting(SYSTEM))
+    except StorageUnavailable:
+        return Component(False, "unknown while the database can't be reached")
+    if waiting:
+        return Component(False, f"{sum(waiting.values())} marked callbacks wait in {', '.join(sorted(waiting))}")
+    return Component(True, "no flood is suspected")
 
 
 async def check_standby(settings: StandbySettings) -> Component:

@@ -88,6 +88,9 @@ async def list_callbacks(
         bool | None, Query(description="True for unreachable callbacks only, false for all others.")
     ] = None,
     mine: Annotated[bool, Query(description="Only callbacks that you have claimed.")] = False,
+    suspected: Annotated[
+        bool | None, Query(description="True for callbacks of a suspected flood only, false for all others.")
+    ] = None,
     text: Annotated[
         str | None,
         AfterValidator(_no_number),
@@ -113,6 +116,7 @@ async def list_callbacks(
         language=language,
         claimed_by=access.agent.name if mine else None,
         text=text,
+        suspected=suspected,
     )
 
     async def read() -> SharedPage:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Response
 
 from api import telephony
-from api.readiness import check_clock, check_database, check_phone_door, check_standby, check_trunk
+from api.readiness import check_clock, check_database, check_flood, check_phone_door, check_standby, check_trunk
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
@@ -48,6 +48,7 @@ async def _components(services: Services) -> dict[str, Component]:
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "clock": clock,
         "trunk_budget": await check_trunk(services.dials),
+        "flood": await check_flood(services.callbacks.floods),
         "departments": await asyncio.to_thread(services.files.departments),
         "prompts": await asyncio.to_thread(services.files.prompts),
         "sms": await services.sender.check(),
@@ -97,8 +98,10 @@ async def metrics(services: Inside) -> Response:
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))
         services.metrics.set_controllers(await services.controllers.all(SYSTEM), services.lease_clock.now())
+        services.metrics.set_suspected(await services.callbacks.floods.waiting(SYSTEM), services.departments())
         services.metrics.set_trunk_use(await services.dials.trunk_use(SYSTEM))
     except StorageUnavailable:
         services.metrics.set_callbacks({})
+        services.metrics.set_suspected({}, ())
         services.metrics.set_controllers([], services.lease_clock.now())
     return Response(services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})

@@ -90,6 +90,10 @@ class CallbackOut(BaseModel):
         description="How many other callbacks to this number were open in the department when this one came. A family "
         "may share a phone; from 2 on, check who it is before you call."
     )
+    suspected: bool = Field(
+        description="Part of a flood of first-time callers. It takes no place of others: see `POST "
+        "/departments/{slug}/flood/close`."
+    )
     call_count: int = Field(description="How many times the patient has called while this was open.")
     language: str
     created_at: datetime
@@ -120,6 +124,7 @@ class CallbackOut(BaseModel):
             promise=PromiseOut(from_=callback.promise.from_, by=callback.promise.by, spoken=callback.promise_spoken),
             attempts=[AttemptOut.of(attempt) for attempt in callback.attempts],
             others_on_phone=callback.others_on_phone,
+            suspected=callback.suspected,
             call_count=callback.call_count,
             language=callback.language,
             created_at=callback.created_at,

@@ -1,6 +1,6 @@
 """Metrics for Prometheus. Each application has its own registry; no label names a person."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -49,6 +49,11 @@ class Metrics:
             "innringing_limited_requests", "Requests refused by a limit.", ["limit"], registry=self._registry
         )
         self._callbacks = self._gauge("innringing_callbacks", "Callbacks by status.", ["department", "status"])
+        self._suspected = self._gauge(
+            "innringing_suspected_callbacks",
+            "Waiting callbacks that are marked as part of a flood. Alarm above 0.",
+            ["department"],
+        )
 
         self._components = self._gauge(
             "innringing_component_ok", "1 if /readyz finds it in order, else 0.", ["component"]
@@ -98,6 +103,12 @@ class Metrics:
         self._callbacks.clear()
         for (department, status), count in counts.items():
             self._callbacks.labels(department, status).set(count)
+
+    def set_suspected(self, waiting: Mapping[str, int], departments: Iterable[str]) -> None:
+        """Set how many callbacks of a suspected flood wait, zeroes included."""
+        self._suspected.clear()
+        for department in departments:
+            self._suspected.labels(department).set(waiting.get(department, 0))
 
     def set_components(self, found: Mapping[str, bool]) -> None:
         """Set what /readyz finds, by component."""

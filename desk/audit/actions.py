@@ -49,6 +49,8 @@ class AuditAction(StrEnum):
     CLOSE_QUEUE = "close_queue", "Stengte køen"
     LIST_CLOSURES = "list_closures", "Så når køen er stengt"
     END_CLOSURE = "end_closure", "Åpnet køen igjen"
+    CLOSE_FLOOD = "close_flood", "Avsluttet tilbakeringinger fra en mulig flom"
+    KEEP_FLOOD = "keep_flood", "Beholdt tilbakeringinger fra en mulig flom"
     DEPARTMENT_PROMISES = "department_promises", "Så avdelingens løfter"
     DEPARTMENT_WARNINGS = "department_warnings", "Så avdelingens varsler"
     DEPARTMENT_INTAKE = "department_intake", "Så hvem som venter i avdelingen"

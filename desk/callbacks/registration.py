@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from desk.callbacks import calls_repository as calls
+from desk.callbacks import floods, transitions
 from desk.callbacks import repository as rows
-from desk.callbacks import transitions
 from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, RegistrationResult, WhyEnded
 from desk.callbacks.service import CallbackService
 from desk.database.unit_of_work import Unit, unit_of_work
@@ -51,9 +51,20 @@ class Registration(CallbackService):
                 unit, rules, found, found.phone, language, more=more, patient=patient
             )
         else:
-            offer = await next_promise(unit, rules)
+            first_time = await floods.is_first_time(unit, rules, indexes, phone)
+            suspected = first_time and await floods.in_flood(unit, rules)
+            offer = await next_promise(unit, rules, suspected=suspected)
             callback = await transitions.add_callback(
-                unit, rules, self._vault, patient, phone, language, offer, another=another
+                unit,
+                rules,
+                self._vault,
+                patient,
+                phone,
+                language,
+                offer,
+                another=another,
+                first_time=first_time,
+                suspected=suspected,
             )
         await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         if found is None:

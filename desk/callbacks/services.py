@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from desk.callbacks.edits import CallbackEdits
+from desk.callbacks.floods import Floods
 from desk.callbacks.identity_reveal import IdentityReveal
 from desk.callbacks.incomplete import IncompleteCalls
 from desk.callbacks.lists import CallbackLists
@@ -41,6 +42,7 @@ class CallbackServices:
     identity_reveal: IdentityReveal
     search: CallbackSearch
     closures: Closures
+    floods: Floods
 
 
 def callback_services(
@@ -86,4 +88,5 @@ def callback_services(
         identity_reveal=IdentityReveal(database=database, vault=vault, clock=clock, rate=numbers),
         search=CallbackSearch(database=database, vault=vault, clock=clock, rate=numbers),
         closures=Closures(database=database, departments=departments, clock=clock),
+        floods=Floods(database=database, departments=departments, vault=vault, clock=clock),
     )

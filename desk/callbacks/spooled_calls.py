@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from desk.access.actor import CALLER
 from desk.callbacks import calls_repository as calls
+from desk.callbacks import floods, transitions
 from desk.callbacks import repository as rows
-from desk.callbacks import transitions
 from desk.callbacks.model import Callback, CallKey, IncompleteStep, WhyEnded
 from desk.callbacks.registration import Registration
 from desk.callbacks.service import CallbackService
@@ -127,7 +127,20 @@ class SpooledCalls(CallbackService):
         before = await self._open_before(unit, department, patient, phone, own)
         if before is None:
             offer = heard_promise(heard)
-            callback = await transitions.add_callback(unit, rules, self._vault, patient, phone, language, offer)
+            indexes = self._vault.indexes(patient.value) if patient else None
+            first_time = await floods.is_first_time(unit, rules, indexes, phone)
+            suspected = first_time and await floods.in_flood(unit, rules)
+            callback = await transitions.add_callback(
+                unit,
+                rules,
+                self._vault,
+                patient,
+                phone,
+                language,
+                offer,
+                first_time=first_time,
+                suspected=suspected,
+            )
         else:
             named = {}
             if patient and before.patient_index is None:

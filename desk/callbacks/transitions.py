@@ -44,14 +44,21 @@ async def add_callback(
     note: str | None = None,
     details: Details | None = None,
     another: bool = False,
+    first_time: bool = False,
+    suspected: bool = False,
 ) -> Callback:
-    """Add a callback with its first promise. `another`: for someone else on a phone that has an open callback."""
+    """Add a callback with its first promise. `another`: for someone else on a phone that has an open callback.
+
+    `first_time`: neither person nor phone was known before. `suspected`: it is part of a flood of such callers.
+    """
     spoken = spoken_text(offer.promise, rules, unit.now, language)
     callback = replace(
         new_callback(rules.slug, patient, phone, offer.promise, spoken, language=language, at=unit.now),
         patient_index=vault.index(patient.value) if patient else None,
         priority=priority,
         note=note,
+        first_time=first_time,
+        suspected=suspected,
         others_on_phone=await rows.open_on_phone(unit, rules.slug, phone),
     )
     sealed = vault.seal(patient.value, PATIENT_NUMBER, callback.id) if patient else None

@@ -37,6 +37,7 @@ class Department:
     """One department's rules. Times are local time in Oslo; rounds ascend; cutoff is not after answer_by.
 
     `capacity`: the callbacks a round holds, or a day under the deadline policy; None is any number.
+    `flood_from`: how many first-time callers within an hour may be a flood; None: by the capacity.
     `ringing_hours`: when patients may be called; an end at 00:00 is midnight.
     `ring_prefixes`: the beginnings of the numbers the exchange may call.
     `recording`: callers may say what it is about once the callback is stored.
@@ -64,6 +65,7 @@ class Department:
     ringing_days: Literal["workdays", "every-day"] = "workdays"
     ring_prefixes: tuple[str, ...] = ("+47",)
     capacity: int | None = None
+    flood_from: int | None = None
     sms_receipt: bool = False
     choice: Choice | None = None
     key_tone: bool = False

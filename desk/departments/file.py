@@ -185,6 +185,7 @@ class DepartmentTable(HoursTable):
     ringing_days: Literal["workdays", "every-day"] = "workdays"
     ring_prefixes: Annotated[tuple[str, ...], texts("texts in quotes")] = ()
     capacity: Annotated[int, whole_number(1, MOST_CAPACITY)] | None = None
+    flood_from: Annotated[int, whole_number(1, MOST_CAPACITY)] | None = None
     sms_receipt: bool = False
     choice: ChoiceTable | None = None
     key_tone: bool = False

@@ -4,7 +4,7 @@ Only this module makes a `PromiseOffer`, and only a `PromiseOffer` can be stored
 asking for closures and capacity, except one that was made while the database was away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,15 @@ from desk.promises.model import Availability, DelayReason, NextStep, Promise, Pr
 from desk.promises.rules import after_unanswered, can_keep, promise_by_hand, promise_for
 
 
-async def next_promise(unit: Unit, rules: Department, *, excluding: InquiryId | None = None) -> PromiseOffer:
-    """Offer the first promise that is open and has room. `excluding`: the inquiry it is for, if it has one already."""
-    ahead, availability = await _availability(unit, rules, excluding)
+async def next_promise(
+    unit: Unit, rules: Department, *, excluding: InquiryId | None = None, suspected: bool = False
+) -> PromiseOffer:
+    """Offer the first promise that is open and has room. `excluding`: the inquiry it is for, if it has one already.
+
+    `suspected`: it is for an inquiry of a suspected flood. Those take their places after everyone's, others only after
+    those that are not suspected.
+    """
+    ahead, availability = await _availability(unit, rules, excluding, suspected=suspected)
     promise = promise_for(rules, unit.now, availability)
     later = next((DelayReason(row.text) for row in ahead if row.from_at <= unit.now), None)
     if later is None and promise != promise_for(rules, unit.now, Availability(availability.closed)):
@@ -62,7 +68,7 @@ async def unanswered(
 
 
 async def _availability(
-    unit: Unit, rules: Department, excluding: InquiryId | None
+    unit: Unit, rules: Department, excluding: InquiryId | None, *, suspected: bool = False
 ) -> tuple[Sequence[Any], Availability]:
     """Read the department's closures that are not over, and its availability.
 
@@ -70,5 +76,7 @@ async def _availability(
     can't both promise the last place.
     """
     ahead = await closures.ahead(unit, rules.slug)
-    taken = {} if rules.capacity is None else await rows.promised(unit, rules.slug, excluding=excluding)
+    taken: Mapping[datetime, int] = {}
+    if rules.capacity is not None:
+        taken = await rows.promised(unit, rules.slug, excluding=excluding, suspected=suspected)
     return ahead, Availability([(row.from_at, row.until_at) for row in ahead], taken)

@@ -73,6 +73,8 @@ def _conditions(filters: InquiryFilter) -> list[ColumnElement[bool]]:
         conditions.append(c.claimed_by == filters.claimed_by)
     if filters.text is not None:
         conditions.append(c.note.icontains(filters.text, autoescape=True))
+    if filters.suspected is not None:
+        conditions.append(c.suspected.is_(filters.suspected))
     if filters.ids is not None:
         conditions.append(c.id.in_(list(filters.ids)))
     if filters.other_than is not None:

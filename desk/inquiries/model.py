@@ -71,6 +71,7 @@ class Inquiry:
     """What every channel shares. Times are aware UTC. The whole identity number is never in here.
 
     `fence` grows with each claim; an agent who acts on a claim shows the value the claim gave.
+    `suspected`: part of a flood of first-time callers, so its promise takes no place of others.
     `version` grows with each change, except a longer lease. `patient_index` finds other inquiries of the same person.
     """
 
@@ -92,6 +93,8 @@ class Inquiry:
     version: int
     closed_reason: ClosedReason | None
     note: str | None
+    first_time: bool = field(default=False, repr=False)
+    suspected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,5 +110,6 @@ class InquiryFilter:
     due_before: datetime | None = None
     claimed_by: str | None = None
     text: str | None = None
+    suspected: bool | None = None
     ids: Collection[str] | None = None
     other_than: Collection[str] | None = None

@@ -79,6 +79,8 @@ def adding(inquiry: Inquiry, *, subject_key: bytes, patient_number: bytes | None
         fence=inquiry.fence,
         version=inquiry.version,
         note=inquiry.note,
+        first_time=inquiry.first_time,
+        suspected=inquiry.suspected,
     )
 
 
@@ -141,8 +143,12 @@ async def add_promise(
     await unit.connection.execute(insert(promises).values(**values, **promise_columns(promise, spoken)))
 
 
-async def promised(unit: Unit, department: str, *, excluding: InquiryId | None = None) -> Mapping[datetime, int]:
+async def promised(
+    unit: Unit, department: str, *, excluding: InquiryId | None = None, suspected: bool = False
+) -> Mapping[datetime, int]:
     """Count the promises for each moment ahead, without those given back and without the inquiry `excluding`.
+
+    Those of a suspected flood count only for one that is part of it (`suspected`), and only while they are open.
 
     On PostgreSQL other units of work that count for this department wait until this one ends, so that two of them
     can't both promise the last place. SQLite has one writer at a time.
@@ -154,6 +160,7 @@ async def promised(unit: Unit, department: str, *, excluding: InquiryId | None =
         select(c.promise_by, func.count())
         .where(c.department == department, c.promise_by > unit.now)
         .where(or_(c.closed_reason.is_(None), not_(given_back)))
+        .where(or_(~c.suspected, c.status != Status.CLOSED.value) if suspected else ~c.suspected)
         .group_by(c.promise_by)
     )
     if excluding is not None:
@@ -181,6 +188,8 @@ def _values(row: Any) -> dict[str, Any]:
         "version": row.version,
         "closed_reason": ClosedReason(row.closed_reason) if row.closed_reason else None,
         "note": row.note,
+        "first_time": row.first_time,
+        "suspected": row.suspected,
     }
 
 

@@ -225,7 +225,7 @@ def shortened(note: str) -> tuple[str, str | None]:
 
 async def renewed(unit: Unit, rules: Department, inquiry: Inquiry, reason: PromiseReason) -> dict[str, Any]:
     """Make and store a new promise by the department's rules. Returns it as the inquiry's columns."""
-    offer = await next_promise(unit, rules, excluding=inquiry.id)
+    offer = await next_promise(unit, rules, excluding=inquiry.id, suspected=inquiry.suspected)
     return await renew_promise(unit, rules, inquiry, reason, offer)
 
 

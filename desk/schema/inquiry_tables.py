@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
     text,
 )
 
@@ -65,6 +67,8 @@ inquiries = Table(
     Column("closed_reason", String(32)),
     Column("closed_at", Instant),
     Column("note", Text),
+    Column("first_time", Boolean, nullable=False, server_default=false()),  # neither person nor phone was known before
+    Column("suspected", Boolean, nullable=False, server_default=false()),  # part of a flood: takes no place of others
     Column("forgotten_at", Instant),  # when the person's data were deleted: what is left are counts
     Column("legal_hold", String(64)),  # the case that keeps them from being deleted
     CheckConstraint("kind in ('callback')", name="kind"),
@@ -93,6 +97,7 @@ Index("ix_inquiries_kept_status_created_at", _c.department, _c.status, _c.create
 Index("ix_inquiries_to_forget", _c.closed_at, **where(text("closed_at is not null and forgotten_at is null")))
 Index("ix_inquiries_claimed_by", _c.claimed_by, **where(text("claimed_by is not null")))
 Index("ix_inquiries_patient_index", _c.patient_index, **where(text("patient_index is not null")))
+Index("ix_inquiries_suspected", _c.department, **where(text("suspected and status = 'waiting'")))
 Index("ix_inquiries_lease_until", _c.lease_until, **where(text("lease_until is not null")))
 Index(None, _c.department, _c.promise_by)
 

@@ -47,6 +47,8 @@ def make_inquiries() -> None:
         sa.Column("closed_reason", sa.String(length=32), nullable=True),
         sa.Column("closed_at", INSTANT, nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("first_time", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("suspected", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("forgotten_at", INSTANT, nullable=True),
         sa.Column("legal_hold", sa.String(length=64), nullable=True),
         sa.CheckConstraint("(status = 'claimed') = (claimed_by is not null)", name=op.f("ck_inquiries_claimed_by")),
@@ -100,6 +102,14 @@ def make_inquiries() -> None:
         unique=False,
         postgresql_where=sa.text("forgotten_at is null"),
         sqlite_where=sa.text("forgotten_at is null"),
+    )
+    op.create_index(
+        "ix_inquiries_suspected",
+        "inquiries",
+        ["department"],
+        unique=False,
+        postgresql_where=sa.text("suspected and status = 'waiting'"),
+        sqlite_where=sa.text("suspected and status = 'waiting'"),
     )
     op.create_index(
         "ix_inquiries_lease_until",

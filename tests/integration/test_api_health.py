@@ -126,6 +126,7 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
             "sounds": "Asterisk has the prompts of each language",
             "clock": "agrees with the database's",
             "trunk_budget": "0 of 1000 calls and 0 of 3000 minutes an hour",
+            "flood": "no flood is suspected",
             "departments": "in use as on disk",
             "prompts": "the last build is in use",
             "sms": "demo: written to var/sms.jsonl",

@@ -78,6 +78,8 @@ LINES: dict[str, Line] = {
     "POST /departments/{slug}/closures": Line(CLOSERS, "201", NO_DEPARTMENT, HOUR),
     "GET /departments/{slug}/closures": Line(READERS, "200", NO_DEPARTMENT),
     "DELETE /departments/{slug}/closures/{number}": Line(CLOSERS, "404 closure-not-found", NO_DEPARTMENT),
+    "POST /departments/{slug}/flood/close": Line(WORKERS, "200", NO_DEPARTMENT),
+    "POST /departments/{slug}/flood/keep": Line(WORKERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/promises": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/warnings": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/intake": Line(READERS, "200", NO_DEPARTMENT),

@@ -33,7 +33,7 @@ MOST: Final = 2**63 - 1
 MOST_CHANGED: Final = 200
 OPEN: Final = frozenset({Status.WAITING, Status.CLAIMED, Status.UNREACHABLE})
 Slug = Annotated[str, Query(max_length=64, pattern=f"^$|{SLUG}")]
-Which = Annotated[Literal["", "waiting", "claimed", "unreachable", "mine", "risk", "closed"], Query()]
+Which = Annotated[Literal["", "waiting", "claimed", "unreachable", "mine", "risk", "suspected", "closed"], Query()]
 Text = Annotated[str, Query(max_length=100, pattern=f"^$|{PLAIN_TEXT}")]
 Cursor = Annotated[str | None, Query(max_length=500)]
 
@@ -53,9 +53,12 @@ class Filter:
 
     async def of_desk(self, services: Services, actor: Actor) -> InquiryFilter:
         """The filter of the desk."""
-        status = {"": OPEN, "risk": OPEN, "mine": OPEN}.get(self.show) or frozenset({Status(self.show)})
+        status = OPEN if self.show in ("", "risk", "mine", "suspected") else frozenset({Status(self.show)})
         found = InquiryFilter(
-            status=status, claimed_by=actor.name if self.show == "mine" else None, text=self.text or None
+            status=status,
+            claimed_by=actor.name if self.show == "mine" else None,
+            text=self.text or None,
+            suspected=True if self.show == "suspected" else None,
         )
         if self.show == "risk":
             return replace(found, ids=await services.ledger.at_risk(SYSTEM.within(actor.scope)))
@@ -179,7 +182,9 @@ async def _around(access: PageReader) -> dict[str, Any]:
     departments = access.services.departments()
     counts = await access.services.callbacks.lists.counts(access.reading())
     by_status = {status: sum(n for (_, each), n in counts.items() if each is status) for status in Status}
+    floods = await access.services.callbacks.floods.waiting(access.acting(Permission.WORK))
     return {
+        "floods": [(departments.get(slug), n) for slug, n in sorted(floods.items()) if slug in departments],
         "departments": [departments.get(slug) for slug in access.departments()],
         "waiting": by_status[Status.WAITING],
         "claimed": by_status[Status.CLAIMED],

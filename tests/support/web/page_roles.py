@@ -21,7 +21,7 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    personal = ENTRY | SETTINGS | QUEUE | LEADER | INCOMPLETE | SEARCH | CARD
+    personal = ENTRY | SETTINGS | QUEUE | FLOOD | LEADER | INCOMPLETE | SEARCH | CARD
     return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
@@ -61,6 +61,10 @@ LEADER: dict[str, Line] = {
     "GET /desk": Line(READERS),
     "POST /desk/{slug}/closures": Line(CLOSERS, "303", "422", form=HOUR | {"reason": "closed_today"}),
     "POST /desk/{slug}/closures/{number}/end": Line(CLOSERS, "404"),
+}
+FLOOD: dict[str, Line] = {
+    "POST /queue/flood/close": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}"}),
+    "POST /queue/flood/keep": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}"}),
 }
 INCOMPLETE: dict[str, Line] = {
     "GET /incomplete": Line(WORKERS),
