@@ -13,7 +13,7 @@ from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.console.answers import error_page
 from api.console.assets import router as assets
-from api.console.pages import callback, incomplete, log_in, queue
+from api.console.pages import callback, incomplete, log_in, monday, queue
 from api.console.pages import desk as desk_page
 from api.console.pages import floods as flood_pages
 from api.console.pages import search as search_page
@@ -103,7 +103,7 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
-PAGES: Final = (log_in, queue, flood_pages, callback, incomplete, search_page, desk_page, settings_page)
+PAGES: Final = (log_in, queue, flood_pages, monday, callback, incomplete, search_page, desk_page, settings_page)
 ROUTES: Final = (
     callbacks,
     edits,

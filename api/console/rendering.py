@@ -56,6 +56,7 @@ class NavigationItem:
 
 NAVIGATION: Final[Sequence[NavigationItem]] = (
     NavigationItem("/queue", "shell.queue", Permission.READ),
+    NavigationItem("/monday", "shell.monday", Permission.READ),
     NavigationItem("/incomplete", "shell.incomplete", Permission.WORK),
     NavigationItem("/search", "shell.search", Permission.WORK),
     NavigationItem("/desk", "shell.desk", Permission.CLOSE),

@@ -23,6 +23,7 @@ class Row:
     urgency: str | None
     mine: bool
     waited: str
+    topic: str | None
 
     @property
     def id(self) -> str:
@@ -54,7 +55,16 @@ def row_of(
         moments.urgency(callback.promise, now) if is_open else None,
         callback.claimed_by == agent,
         moments.ago(words, callback.created_at, now),
+        topic_words(callback, departments),
     )
+
+
+def topic_words(callback: Callback, departments: Mapping[str, Department]) -> str | None:
+    """The words of its topic. One that the department no longer has is shown by its key."""
+    if callback.topic is None:
+        return None
+    topics = departments[callback.department].topics if callback.department in departments else {}
+    return topics.get(callback.topic, callback.topic)
 
 
 def readable(phone: PhoneNumber) -> str:

@@ -25,7 +25,7 @@ from api.schemas.callbacks import (
     ReleaseIn,
     ReopenIn,
 )
-from api.schemas.fields import LANGUAGE, SLUG, CallbackPath, Moment
+from api.schemas.fields import LANGUAGE, SLUG, TOPIC, CallbackPath, Moment
 from api.schemas.history import HistoryOut, HistoryRowOut
 from api.services import SharedPage
 from api.web.audit_rules import audited
@@ -63,6 +63,12 @@ MOST_DEPARTMENTS = 50
 MOST_DIGITS = 4
 
 Slug = Annotated[str, Query(max_length=64, pattern=SLUG)]
+SuspectedQuery = Annotated[
+    bool | None, Query(description="True for callbacks of a suspected flood only, false for all others.")
+]
+TopicQuery = Annotated[
+    str | None, Query(max_length=32, pattern=TOPIC, description="Key of a topic; empty: callbacks without one.")
+]
 
 
 def _no_number(text: str | None) -> str | None:
@@ -88,9 +94,8 @@ async def list_callbacks(
         bool | None, Query(description="True for unreachable callbacks only, false for all others.")
     ] = None,
     mine: Annotated[bool, Query(description="Only callbacks that you have claimed.")] = False,
-    suspected: Annotated[
-        bool | None, Query(description="True for callbacks of a suspected flood only, false for all others.")
-    ] = None,
+    suspected: SuspectedQuery = None,
+    topic: TopicQuery = None,
     text: Annotated[
         str | None,
         AfterValidator(_no_number),
@@ -115,6 +120,7 @@ async def list_callbacks(
         priority=priority,
         language=language,
         claimed_by=access.agent.name if mine else None,
+        topic=topic,
         text=text,
         suspected=suspected,
     )

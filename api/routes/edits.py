@@ -18,6 +18,8 @@ from api.schemas.edits import (
     BookIn,
     PromisedCallback,
     PromiseIn,
+    SortedCallbacks,
+    SortIn,
     TransferIn,
     TransferredCallback,
 )
@@ -31,7 +33,8 @@ from desk.audit.actions import AuditAction
 from desk.callbacks.errors import CallbackNotFound, IdentityNotTaken
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
-from desk.inquiries.errors import VersionConflict
+from desk.ids import CallbackId, InquiryId
+from desk.inquiries.errors import UnknownTopic, VersionConflict
 from desk.limits.errors import TooManyTransfers
 from desk.numbers.errors import InvalidIdentity, InvalidPhone
 from desk.numbers.identity_number import parse_identity
@@ -43,6 +46,7 @@ router = APIRouter(prefix=f"{API}/callbacks", tags=["callbacks"])
 STATUSES: Final[Statuses] = {
     NotByEmergencyAccess: 403,
     VersionConflict: 412,
+    UnknownTopic: 422,
     TooManyTransfers: 429,
     IdentityNotTaken: 422,
     PromiseNotPossible: 422,
@@ -51,6 +55,7 @@ STATUSES: Final[Statuses] = {
     VersionNeeded: 428,
 }
 FIELDS: Final[Fields] = {
+    UnknownTopic: ("body", "#/topic"),
     IdentityNotTaken: ("body", "#/identity"),
     PromiseNotPossible: ("body", "#/by"),
     InvalidIdentity: ("body", "#/identity"),
@@ -124,7 +129,7 @@ async def book(body: BookIn, access: Worker, once: Idempotent) -> Response:
 )
 @audited(AuditAction.AMEND)
 async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMatch = None) -> Response:
-    """Change the priority or the note of the version you read. This works on claimed callbacks too."""
+    """Change the priority, the note or the topic of the version you read. This works on claimed callbacks too."""
     given = body.model_fields_set
     amended = await access.services.callbacks.edits.amend(
         access.actor,
@@ -132,8 +137,22 @@ async def amend(id: CallbackPath, body: AmendIn, access: Worker, if_match: IfMat
         versions=_versions(if_match),
         priority=body.priority if "priority" in given else None,
         note=(body.note or "") if "note" in given else None,
+        topic=(body.topic or "") if "topic" in given else None,
     )
     return respond(answered(CallbackOut.of(amended), version=amended.version))
+
+
+@router.post("/sort", operation_id="sortCallbacks", responses=problems())
+@audited(AuditAction.SORT)
+async def sort(body: SortIn, access: Worker) -> SortedCallbacks:
+    """Set the priority or the topic of several callbacks at once. Repeating it is harmless.
+
+    Callbacks that are closed, or no longer yours to see, are left out of the answer: a colleague was there first.
+    """
+    ids = [CallbackId(InquiryId(str(each))) for each in body.ids]
+    edits = access.services.callbacks.edits
+    changed = await edits.sort(access.actor, ids, priority=body.priority, topic=body.topic)
+    return SortedCallbacks(items=[CallbackOut.of(each) for each in changed])
 
 
 @router.post(

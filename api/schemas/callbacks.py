@@ -102,6 +102,7 @@ class CallbackOut(BaseModel):
     version: int
     closed_reason: ClosedReason | None
     note: str | None
+    topic: str | None = Field(description="Key of a topic of the department, chosen by an agent.")
     sms: SmsState | None = Field(
         description="State of the newest text message to the patient. After `failed` or `expired` the patient was not "
         "notified. It changes without a new `version`; each change is an event `sms_…`."
@@ -133,6 +134,7 @@ class CallbackOut(BaseModel):
             version=callback.version,
             closed_reason=callback.closed_reason,
             note=callback.note,
+            topic=callback.topic,
             sms=callback.sms,
             has_recording=callback.has_recording,
             **more,

@@ -23,6 +23,10 @@ class DepartmentOut(BaseModel):
     sms_receipt: bool = Field(description="Whether callers get a text message, where SMS is on.")
     capacity: int | None = Field(description="How many callbacks fit in a round or, with a deadline, in a day.")
     languages: list[str]
+    topics: dict[str, str] = Field(
+        description="What callbacks can be about, as agents sort them: the words by key.",
+        examples=[{"resept": "Resept"}],
+    )
     hospital_number: str
     closed: "ClosureOut | None" = Field(description="The closure that the queue is under now.")
 
@@ -40,6 +44,7 @@ class DepartmentOut(BaseModel):
             sms_receipt=department.sms_receipt,
             capacity=department.capacity,
             languages=list(department.languages),
+            topics=dict(department.topics),
             hospital_number=department.hospital_number.e164,
             closed=ClosureOut.of(closed) if closed else None,
         )

@@ -1,12 +1,15 @@
 """Requests that book, change, transfer and promise callbacks, and their responses."""
 
 from typing import Annotated, Self
+from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.callbacks import CallbackOut
 from api.schemas.fields import (
+    MAX_LIMIT,
     MAX_NOTE,
+    TOPIC,
     Body,
     Language,
     Moment,
@@ -17,6 +20,8 @@ from api.schemas.fields import (
 )
 from api.web.text import PLAIN_TEXT, reason
 from desk.inquiries.model import Priority
+
+Topic = Annotated[str, Field(max_length=32, pattern=TOPIC)]
 
 
 class BookedCallback(CallbackOut):
@@ -56,12 +61,31 @@ class AmendIn(Body):
     note: Annotated[str, Field(max_length=MAX_NOTE, pattern=PLAIN_TEXT)] | None = Field(
         default=None, description="Replaces the note; null or an empty text removes it."
     )
+    topic: Topic | None = Field(default=None, description="Key of a topic; null or an empty text removes it.")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise reason("There is nothing to change: send `priority`, `note` or both.")
+            raise reason("There is nothing to change: send `priority`, `note` or `topic`.")
         return self
+
+
+class SortIn(Body):
+    """Callbacks to sort at once. Fields left out keep their values."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_LIMIT)]
+    priority: Priority | None = None
+    topic: Topic | None = Field(default=None, description="Key of a topic; an empty text removes it.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.priority is None and self.topic is None:
+            raise reason("There is nothing to change: send `priority` or `topic`.")
+        return self
+
+
+class SortedCallbacks(BaseModel):
+    items: list[CallbackOut]
 
 
 class TransferIn(Body):

@@ -23,6 +23,7 @@ MAX_LIMIT = 200
 MAX_NOTE = 1000
 BIGGEST_FENCE = 2**31 - 1
 SLUG = "^[a-z0-9-]+$"
+TOPIC = "^(?:[a-z][a-z0-9_-]*)?$"
 CallbackPath = Annotated[CallbackId, BeforeValidator(str), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A callback's id in a path, which names it as `{id:uuid}`."""
 Note = Annotated[

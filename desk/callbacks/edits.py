@@ -1,6 +1,7 @@
 """What agents do to callbacks besides calling: book one, change it, transfer it, promise a new time."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from desk.access.actor import Actor
 from desk.access.errors import NotByEmergencyAccess
 from desk.callbacks import repository as rows
 from desk.callbacks import transitions
-from desk.callbacks.errors import IdentityNotTaken
+from desk.callbacks.errors import CallbackNotFound, IdentityNotTaken
 from desk.callbacks.model import Callback, RegistrationResult
 from desk.callbacks.service import CallbackService
 from desk.clock import Clock
@@ -23,7 +24,7 @@ from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
 from desk.inquiries import transitions as inquiries
 from desk.inquiries.availability import next_promise, promise_at
-from desk.inquiries.errors import IllegalMove, VersionConflict
+from desk.inquiries.errors import IllegalMove, UnknownTopic, VersionConflict
 from desk.inquiries.model import Priority, Status
 from desk.inquiries.repository import RANK
 from desk.limits import agent_limit
@@ -139,23 +140,56 @@ class CallbackEdits(CallbackService):
         versions: Collection[int] | None,
         priority: Priority | None = None,
         note: str | None = None,
+        topic: str | None = None,
     ) -> Callback:
-        """Set priority or note. An empty note removes it; None leaves it as it is.
+        """Set priority, note or topic. An empty note or topic removes it; None leaves it as it is.
 
-        Raises CallbackNotFound, and VersionConflict unless the callback has one of those `versions` now (None: any).
+        Raises CallbackNotFound, UnknownTopic (not one of the department's), and VersionConflict unless the callback
+        has one of those `versions` now (None: any).
         """
         callback = await rows.locked(unit, id)
         if versions is not None and callback.version not in versions:
             raise VersionConflict
+        return await self._amended(unit, callback, priority, note, topic)
+
+    @unit_of_work
+    async def sort(
+        self, unit: Unit, ids: Sequence[CallbackId], *, priority: Priority | None = None, topic: str | None = None
+    ) -> list[Callback]:
+        """Set the priority or the topic of several callbacks, in the order of `ids`; an empty topic removes it.
+
+        Those that are closed, or gone from the actor's sight, are left out: a colleague was there first. Raises
+        UnknownTopic, and changes none then.
+        """
+        sorted_ = []
+        for id in sorted(set(ids)):  # in one order, so that two who sort the same ones never wait for each other
+            with suppress(CallbackNotFound):
+                callback = await rows.locked(unit, id)
+                if callback.status is not Status.CLOSED:
+                    sorted_.append(await self._amended(unit, callback, priority, None, topic))
+        return sorted(sorted_, key=lambda each: ids.index(each.id))
+
+    async def _amended(
+        self, unit: Unit, callback: Callback, priority: Priority | None, note: str | None, topic: str | None
+    ) -> Callback:
+        if topic and topic not in self._departments().get(callback.department).topics:
+            raise UnknownTopic
         changes: dict[str, Any] = {}
         new_priority = priority if priority is not callback.priority else None
         if new_priority is not None:
             changes["priority"] = RANK[new_priority]
         if note is not None and (note or None) != callback.note:
             changes["note"] = note or None
+        if topic is not None and (topic or None) != callback.topic:
+            changes["topic"] = topic or None
         if not changes:
             return callback
-        details = {"note": "note" in changes, "priority": new_priority.value if new_priority else None}
+        details: dict[str, Any] = {
+            "note": "note" in changes,
+            "priority": new_priority.value if new_priority else None,
+        }
+        if "topic" in changes:
+            details["topic"] = changes["topic"]
         return await inquiries.transition(unit, callback, "amended", details=details, **changes)
 
     @unit_of_work

@@ -41,6 +41,7 @@ class Department:
     `ringing_hours`: when patients may be called; an end at 00:00 is midnight.
     `ring_prefixes`: the beginnings of the numbers the exchange may call.
     `recording`: callers may say what it is about once the callback is stored.
+    `topics`: what callbacks can be about, as agents sort them: words by key, in the order of the file.
     `referrer_extension` and `urgent_extension`: numbers that ring the agents' and the urgent line, past the
     conversation.
     """
@@ -70,6 +71,7 @@ class Department:
     choice: Choice | None = None
     key_tone: bool = False
     recording: bool = False
+    topics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     referrer_extension: str | None = None
     urgent_extension: str | None = None
 

@@ -30,11 +30,14 @@ from desk.numbers.phone_number import PhoneNumber, parse_phone
 
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,31}")
 EXTENSION = re.compile(r"[0-9]{1,15}")
+TOPIC = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 ANSWER = re.compile(r"answer_[a-z0-9_]{1,60}")
 PREFIX = re.compile(r"\+(?:[1-9][0-9]{0,6})?", re.ASCII)
 TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 MOST_ATTEMPTS = 20
 LONGEST_NAME = 80
+LONGEST_TOPIC = 40
+MOST_TOPICS = 30
 MOST_SPACING_MINUTES = 7 * 24 * 60
 LONGEST_ROUND_MINUTES = 12 * 60
 MOST_CAPACITY = 10_000
@@ -51,6 +54,26 @@ def _name(name: str) -> str:
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise wrong(f"must be one line of at most {LONGEST_NAME} visible characters")
     return name
+
+
+def _topic(key: str) -> str:
+    if not TOPIC.fullmatch(key):
+        raise refusal(f"«{key}» can't name a topic: use a-z, 0-9, - and _, a letter first, at most 32")
+    return key
+
+
+def _topic_words(words: str) -> str:
+    if len(words) > LONGEST_TOPIC or not words.isprintable():
+        raise wrong(f"must be one line of at most {LONGEST_TOPIC} visible characters")
+    return words
+
+
+def _topics(table: dict[str, str]) -> dict[str, str]:
+    if len(table) > MOST_TOPICS:
+        raise wrong(f"must be at most {MOST_TOPICS} topics: agents choose among them")
+    if len(set(table.values())) < len(table):
+        raise wrong("must have different words for each topic")
+    return table
 
 
 def _extension(number: str) -> str:
@@ -190,6 +213,10 @@ class DepartmentTable(HoursTable):
     choice: ChoiceTable | None = None
     key_tone: bool = False
     recording: bool = False
+    topics: Annotated[
+        dict[Annotated[str, AfterValidator(_topic)], Annotated[Text, AfterValidator(_topic_words)]],
+        AfterValidator(_topics),
+    ] = Field({})
     referrer_extension: Extension | None = None
     urgent_extension: Extension | None = None
 
@@ -236,6 +263,7 @@ class DepartmentTable(HoursTable):
         fields["half_days"] = MappingProxyType(
             {day: HalfDay(hours.cutoff, hours.answer_by, hours.rounds) for day, hours in self.half_days.items()}
         )
+        fields["topics"] = MappingProxyType(dict(self.topics))
         fields["choice"] = self.choice.choice if self.choice else None
         fields["ring_prefixes"] = self.ring_prefixes or (("+",) if self.allow_foreign else ("+47",))
         return Department(slug=slug, **fields)

@@ -21,6 +21,12 @@ class AlreadyClaimed(DeskError):
     id = "already-claimed"
 
 
+class UnknownTopic(DeskError):
+    """This is not one of the department's topics."""
+
+    id = "unknown-topic"
+
+
 class VersionConflict(DeskError):
     """The callback has changed since you read it."""
 

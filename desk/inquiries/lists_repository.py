@@ -71,6 +71,8 @@ def _conditions(filters: InquiryFilter) -> list[ColumnElement[bool]]:
         conditions.append(c.promise_by <= filters.due_before)
     if filters.claimed_by is not None:
         conditions.append(c.claimed_by == filters.claimed_by)
+    if filters.topic is not None:
+        conditions.append(c.topic == filters.topic if filters.topic else c.topic.is_(None))
     if filters.text is not None:
         conditions.append(c.note.icontains(filters.text, autoescape=True))
     if filters.suspected is not None:

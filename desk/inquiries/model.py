@@ -72,7 +72,8 @@ class Inquiry:
 
     `fence` grows with each claim; an agent who acts on a claim shows the value the claim gave.
     `suspected`: part of a flood of first-time callers, so its promise takes no place of others.
-    `version` grows with each change, except a longer lease. `patient_index` finds other inquiries of the same person.
+    `version` grows with each change, except a longer lease. `topic` is a key of the department's topics: an agent
+    chooses it. `patient_index` finds other inquiries of the same person.
     """
 
     id: InquiryId
@@ -95,11 +96,13 @@ class Inquiry:
     note: str | None
     first_time: bool = field(default=False, repr=False)
     suspected: bool = False
+    topic: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class InquiryFilter:
     """Which inquiries a list shows; None filters nothing. `due_before`: promised by that moment or earlier.
+    An empty `topic` is that of inquiries without one.
 
     `text` is searched for in the note, ignoring case. Only `ids` are shown, and none of `other_than`.
     """
@@ -109,6 +112,7 @@ class InquiryFilter:
     language: str | None = None
     due_before: datetime | None = None
     claimed_by: str | None = None
+    topic: str | None = None
     text: str | None = None
     suspected: bool | None = None
     ids: Collection[str] | None = None

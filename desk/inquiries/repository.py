@@ -28,7 +28,7 @@ PATIENT_NUMBER = "inquiries.patient_number"
 GIVEN_BACK = (ClosedReason.CANCELLED_BY_CALLER.value, ClosedReason.DUPLICATE.value)
 """Reasons that free the promised time for somebody else."""
 
-_unread = {"topic", "subject_key", "patient_number", "not_before", "closed_at", "forgotten_at", "legal_hold"}
+_unread = {"subject_key", "patient_number", "not_before", "closed_at", "forgotten_at", "legal_hold"}
 shown = [column for column in c if column.name not in _unread]
 """The columns an `Inquiry` is read from: the sealed number stays in the table."""
 kept = c.forgotten_at.is_(None)
@@ -190,6 +190,7 @@ def _values(row: Any) -> dict[str, Any]:
         "note": row.note,
         "first_time": row.first_time,
         "suspected": row.suspected,
+        "topic": row.topic,
     }
 
 

@@ -129,6 +129,8 @@ async def transfer(
     changes |= {"department": rules.slug, "note": joined(inquiry.note, note)}
     if not kept:
         changes["not_before"] = None
+    if inquiry.topic not in rules.topics:
+        changes["topic"] = None
     details: Details = {"from": inquiry.department, "promise": promise}
     if merged:  # it may not wait there for a moment: one person has one open inquiry in a department
         await record_event(unit, replace(inquiry, department=rules.slug), "transferred_in", details=details)

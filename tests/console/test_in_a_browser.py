@@ -129,6 +129,25 @@ async def test_new_callback_and_a_colleagues_claim_show_by_themselves(console: C
     await expect(page.locator("#counts")).to_contain_text("1 er tatt")
 
 
+async def test_backlog_is_sorted_by_keyboard_alone_while_a_colleague_works(console: Console) -> None:
+    arrived = [await console.world.rings(n) for n in (1, 2, 3, 4)]
+    page, ola = await console.open("kari", "/monday"), await console.open("ola", "/monday")
+    await page.locator(f"#item-{arrived[0].id} input").focus()
+    for key in ("Space", "ArrowDown", "Space", "Alt+2"):
+        await page.keyboard.press(key)
+    await expect(page.locator("#board [role=status]").filter(has_text="2 er sortert.")).to_be_visible()
+    await expect(page.locator(f"#item-{arrived[2].id} input")).to_be_focused()
+    await expect(ola.locator("section", has_text="Resept").locator("li")).to_have_count(2)
+    await page.keyboard.press("Space")
+    await ola.get_by_role("button", name="Velg alle: Uten tema").click()
+    await ola.get_by_role("button", name="Ta de valgte").click()
+    await expect(ola.locator("#queue-table")).to_be_visible()
+    await expect(page.locator(f"#item-{arrived[3].id}")).to_have_attribute("data-gone", "")
+    await expect(page.locator("#board > .bar #counts")).to_contain_text("2 venter")
+    sorted_ = [(await console.world.get(f"/callbacks/{each.id}"))["topic"] for each in arrived]
+    assert sorted_ == ["resept", "resept", None, None]
+
+
 async def test_row_never_moves_under_the_pointer(console: Console) -> None:
     first = await console.world.rings(1)
     page = await console.open("kari")
@@ -229,7 +248,7 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
     await page.keyboard.press("Alt+2")
     await expect(page.locator("#next-step")).to_be_visible()
     assert await violations(page) == []
-    for path in ("/settings", "/search", "/log-in/second-factor", "/nothing"):
+    for path in ("/monday", "/settings", "/search", "/log-in/second-factor", "/nothing"):
         await page.goto(path)
         assert await violations(page) == [], path
     lise = await console.open("lise", "/desk", **how)
@@ -243,6 +262,6 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
 async def test_page_fits_a_narrow_screen_and_zoomed_text(console: Console) -> None:
     callback = await console.world.rings()
     page = await console.open("kari", viewport={"width": 320, "height": 640})
-    for path in ("/queue", f"/callbacks/{callback.id}", "/search", "/desk", "/settings"):
+    for path in ("/queue", "/monday", f"/callbacks/{callback.id}", "/search", "/desk", "/settings"):
         await page.goto(path)
         assert await page.evaluate("document.documentElement.scrollWidth <= 320"), path

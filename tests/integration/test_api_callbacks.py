@@ -17,7 +17,7 @@ from tests.support.web.api import World, open_world
 FIELDS = {
     *("id", "department", "status", "priority", "phone", "patient", "promise", "attempts", "call_count", "language"),
     *("created_at", "claimed_by", "lease_until", "version", "closed_reason", "note", "sms"),
-    *("has_recording", "added_phone", "identity_doubtful", "others_on_phone", "suspected"),
+    *("has_recording", "added_phone", "identity_doubtful", "others_on_phone", "topic", "suspected"),
 }
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TEN_O_CLOCK = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)  # in Oslo

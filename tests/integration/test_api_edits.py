@@ -74,6 +74,18 @@ async def test_edit_of_another_field_is_refused(world: World, body: Any) -> None
     )
 
 
+async def test_callbacks_are_sorted_and_listed_by_topic(world: World) -> None:
+    ids = [(await world.rings(n)).id for n in (1, 2)]
+    answer = await world.as_("kari", "POST", "/callbacks/sort", json={"ids": ids, "topic": "resept"})
+    assert [each["topic"] for each in answer.json()["items"]] == ["resept", "resept"]
+    answer = await world.as_("kari", "PATCH", f"/callbacks/{ids[0]}", json={"topic": None}, headers={"If-Match": "*"})
+    assert answer.json()["topic"] is None
+    assert [each["id"] for each in (await world.get("/callbacks?topic=resept"))["items"]] == [ids[1]]
+    assert [each["id"] for each in (await world.get("/callbacks?topic="))["items"]] == [ids[0]]
+    unknown = await world.as_("kari", "POST", "/callbacks/sort", json={"ids": ids, "topic": "parkering"})
+    refused(unknown, 422, "unknown-topic")
+
+
 # --- repeated requests
 
 

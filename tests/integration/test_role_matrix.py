@@ -20,7 +20,7 @@ from desk.access.permissions import Role
 from desk.accounts.sessions.model import LoginSource
 from tests.support.synthetic import synthetic_identity
 from tests.support.web.api import World, open_world
-from tests.support.web.page_roles import page_lines
+from tests.support.web.page_roles import A_CALLBACK, page_lines
 from tests.support.web.roles import (
     AUDITORS,
     CLOSERS,
@@ -54,6 +54,7 @@ LINES: dict[str, Line] = {
     "POST /callbacks/claim": Line(WORKERS, "200", NO_DEPARTMENT, {"department": "{department}"}),
     "GET /callbacks/{id}": of_callback(READERS),
     "PATCH /callbacks/{id}": of_callback(WORKERS, "200", {"note": "ny"}, headers={"If-Match": "*"}),
+    "POST /callbacks/sort": Line(WORKERS, "200", body={"ids": [A_CALLBACK], "priority": "normal"}),
     "GET /callbacks/{id}/patient": of_callback(WORKERS),
     "GET /calls/{number}/patient": Line(WORKERS, "404 call-not-found"),
     "POST /calls/{number}/dismiss": Line(WORKERS, "404 call-not-found", body={"reason": "other"}),

@@ -181,6 +181,11 @@ def test_a_file_saved_on_windows_is_read(file: Path) -> None:
         ),
         ('cutoff = "14:00"', 'cutoff = "14:00"\nclosed_days = [\n  2026-02-30,\n]', 8, "this is not TOML"),
         ('cutoff = "14:00"', 'cutoff = "14:00"\nhalf_days = 3', 7, "«half_days» must be a table"),
+        # topics, in a table of their own after the department's keys
+        ("\n[hjerte]", '\n[kirurgi.topics]\n"Ny time" = "Time"\n[hjerte]', 10, "«Ny time» can't name a topic"),
+        ("\n[hjerte]", '\n[kirurgi.topics]\ntime = ""\n[hjerte]', 10, "«time» is empty"),
+        ("\n[hjerte]", f'\n[kirurgi.topics]\ntime = "{"x" * 41}"\n[hjerte]', 10, "one line of at most 40"),
+        ("\n[hjerte]", '\n[kirurgi.topics]\na = "Time"\nb = "Time"\n[hjerte]', 9, "different words for each topic"),
         # half days, in a table of their own after the department's keys
         ("\n[hjerte]", "\n[kirurgi.half_days]\n2026-13-24 = {}\n[hjerte]", 10, "«2026-13-24» is not a date"),
         ("\n[hjerte]", "\n[kirurgi.half_days]\n\n20261224 = {}\n[hjerte]", 11, "«20261224» is not a date"),

@@ -11,7 +11,7 @@ from api.console.access import PageReader, PageWorker
 from api.console.answers import in_words, on_to
 from api.console.rendering import render, words_for
 from api.console.rows import readable, row_of
-from api.schemas.fields import SLUG, CallbackPath
+from api.schemas.fields import SLUG, TOPIC, CallbackPath
 from api.web.audit_rules import audited
 from api.web.wording import what_happens_next
 from desk.access.actor import SYSTEM
@@ -165,6 +165,22 @@ async def set_priority(
     return await _done(request, access, id, lambda: edits.amend(access.actor, id, versions=None, priority=priority))
 
 
+@router.post("/topic")
+@audited(AuditAction.AMEND)
+async def set_topic(
+    request: Request,
+    access: PageWorker,
+    id: CallbackPath,
+    topic: Annotated[str, Form(max_length=32, pattern=TOPIC)] = "",
+) -> Response:
+    """Say what it is about."""
+    try:
+        changed = await access.services.callbacks.edits.amend(access.actor, id, versions=None, topic=topic)
+    except DeskError as error:
+        return await _refused(request, access, id, error)
+    return await _card(request, access, changed, notice=words_for(request)("card.topic_saved"))
+
+
 @router.post("/note")
 @audited(AuditAction.AMEND)
 async def write_note(
@@ -280,6 +296,7 @@ async def _card(
         attempts=callback.attempts,
         outcomes=OUTCOMES,
         reasons=REASONS,
+        topics=departments[callback.department].topics if callback.department in departments else {},
         others=[each for each in departments.all() if each.slug != callback.department],
         added_phone=_readable_text(callback.added_phone),
         ready_note=_ready_note(access, callback),

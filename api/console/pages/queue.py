@@ -34,6 +34,10 @@ MOST_CHANGED: Final = 200
 OPEN: Final = frozenset({Status.WAITING, Status.CLAIMED, Status.UNREACHABLE})
 Slug = Annotated[str, Query(max_length=64, pattern=f"^$|{SLUG}")]
 Which = Annotated[Literal["", "waiting", "claimed", "unreachable", "mine", "risk", "suspected", "closed"], Query()]
+ANY_TOPIC: Final = "any"
+NO_TOPIC: Final = "none"
+Topic = Annotated[str, Query(max_length=34, pattern="^(any|none|-[a-z][a-z0-9_-]*)?$")]
+"""A topic's key after a dash, so that no key is mistaken for one of the two words."""
 Text = Annotated[str, Query(max_length=100, pattern=f"^$|{PLAIN_TEXT}")]
 Cursor = Annotated[str | None, Query(max_length=500)]
 
@@ -45,11 +49,12 @@ class Filter:
     department: str = ""
     show: str = ""
     text: str = ""
+    topic: str | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is filtered."""
-        return not (self.department or self.show or self.text)
+        return not (self.department or self.show or self.text) and self.topic is None
 
     async def of_desk(self, services: Services, actor: Actor) -> InquiryFilter:
         """The filter of the desk."""
@@ -57,6 +62,7 @@ class Filter:
         found = InquiryFilter(
             status=status,
             claimed_by=actor.name if self.show == "mine" else None,
+            topic=self.topic,
             text=self.text or None,
             suspected=True if self.show == "suspected" else None,
         )
@@ -72,13 +78,14 @@ async def queue(
     access: PageReader,
     department: Slug = "",
     show: Which = "",
+    topic: Topic = ANY_TOPIC,
     text: Text = "",
     cursor: Cursor = None,
     empty: bool = False,
     sent: bool = False,
 ) -> Response:
     """Show the queue. `empty`: no one waited; `sent`: a callback was transferred."""
-    chosen = Filter(department, show, _without_number(text))
+    chosen = Filter(department, show, _without_number(text), _topic(topic))
     actor = access.reading(department or None)
     filters = await chosen.of_desk(access.services, actor)
     page = await access.services.callbacks.lists.queue(actor, filters, cursor=cursor, limit=PAGE_ROWS)
@@ -105,10 +112,11 @@ async def changed_rows(
     id: Annotated[list[UUID], Query(max_length=MOST_CHANGED)],
     department: Slug = "",
     show: Which = "",
+    topic: Topic = ANY_TOPIC,
     text: Text = "",
 ) -> Response:
     """Return the lines of those callbacks that are on the list now, and the counts."""
-    chosen = Filter(department, show, _without_number(text))
+    chosen = Filter(department, show, _without_number(text), _topic(topic))
     actor = access.reading(department or None)
     filters = await chosen.of_desk(access.services, actor)
     asked = {str(each) for each in id}
@@ -180,18 +188,27 @@ def _rows(request: Request, access: PageReader, items: Sequence[Any]) -> list[Ro
 async def _around(access: PageReader) -> dict[str, Any]:
     """What stands around the list: departments to choose from, counts, and whether the person may claim."""
     departments = access.services.departments()
+    mine = [departments.get(slug) for slug in access.departments()]
     counts = await access.services.callbacks.lists.counts(access.reading())
     by_status = {status: sum(n for (_, each), n in counts.items() if each is status) for status in Status}
     floods = await access.services.callbacks.floods.waiting(access.acting(Permission.WORK))
     return {
         "floods": [(departments.get(slug), n) for slug, n in sorted(floods.items()) if slug in departments],
-        "departments": [departments.get(slug) for slug in access.departments()],
+        "departments": mine,
+        "topics": {key: words for each in mine for key, words in each.topics.items()},
         "waiting": by_status[Status.WAITING],
         "claimed": by_status[Status.CLAIMED],
         "unreachable": by_status[Status.UNREACHABLE],
         "may_work": access.agent.may(Permission.WORK),
         "incomplete": await access.services.callbacks.incomplete.count(access.acting(Permission.WORK)),
     }
+
+
+def _topic(chosen: str) -> str | None:
+    """The topic of the desk's filter: None for any, empty for callbacks without one."""
+    if chosen in (ANY_TOPIC, ""):
+        return None
+    return "" if chosen == NO_TOPIC else chosen.removeprefix("-")
 
 
 def _without_number(text: str) -> str:

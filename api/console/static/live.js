@@ -76,12 +76,14 @@ async function show() {
   changed = new Map();
   const card = document.querySelector('[data-live="card"]');
   if (card) cardChanged(card, changes.get(card.dataset.id));
-  if (!document.querySelector('[data-live="queue"]') || document.getElementById("pause")?.checked) return;
-  const query = new URLSearchParams(location.search);
+  const list = document.querySelector("[data-rows]");
+  if (!list || document.getElementById("pause")?.checked) return;
+  const [path, own] = list.dataset.rows.split("?");
+  const query = new URLSearchParams(own ?? location.search);
   for (const name of ["cursor", "empty", "sent"]) query.delete(name);
   for (const id of ids.slice(0, 200)) query.append("id", id);
-  await repaint(`/queue/rows?${query}`, "#changed", "innerHTML");
-  if (document.querySelector('[data-live="queue"]')) merge(ids); // the person may have gone on to another page
+  await repaint(`${path}?${query}`, "#changed", "innerHTML");
+  if (document.querySelector("[data-rows]")?.dataset.rows === list.dataset.rows) merge(ids); // the person may have gone on to another page
 }
 
 function cardChanged(card, change) {
@@ -90,15 +92,17 @@ function cardChanged(card, change) {
 
 // A row is changed where it stands. A new one, or one that has gone, moves the others: only when no one is pointing there.
 function merge(ids) {
-  const found = new Map([...document.querySelectorAll("#changed tr")].map((row) => [row.dataset.id, row]));
+  const found = new Map([...document.querySelectorAll("#changed [data-id]")].map((row) => [row.dataset.id, row]));
   const counts = document.querySelector("#changed #counts");
-  if (counts) document.querySelector("#queue > .bar #counts").replaceWith(counts);
+  if (counts) document.querySelector("[data-rows] > .bar #counts").replaceWith(counts);
   const busy = isBusy();
   for (const id of ids) {
-    const old = document.querySelector(`#rows > [data-id="${id}"]`);
+    const old = document.querySelector(`#rows [data-id="${id}"]`);
     const row = found.get(id);
     if (old && row) {
-      if (Number(row.dataset.version) >= Number(old.dataset.version)) replace(old, row);
+      if (Number(row.dataset.version) < Number(old.dataset.version)) continue;
+      if (row.dataset.group !== old.dataset.group) arrived.add(id); // its place on the board is another one
+      replace(old, row);
     } else if (old) {
       if (busy) old.dataset.gone = "";
       else old.remove();
@@ -113,14 +117,16 @@ function merge(ids) {
 
 function replace(old, row) {
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && [...old.querySelectorAll("a, button")].indexOf(focused);
+  const place = focused && [...old.querySelectorAll("a, button, input")].indexOf(focused);
+  const box = row.querySelector('input[type="checkbox"]');
+  if (box) box.checked = old.querySelector('input[type="checkbox"]')?.checked ?? false;
   old.replaceWith(row);
-  if (focused) (row.querySelectorAll("a, button")[place] ?? row.querySelector("a"))?.focus();
+  if (focused) (row.querySelectorAll("a, button, input")[place] ?? row.querySelector("a"))?.focus();
 }
 
 function isBusy() {
-  const table = document.getElementById("queue-table");
-  return table !== null && (table.matches(":hover") || table.contains(document.activeElement));
+  const rows = document.getElementById("rows")?.closest("table, form");
+  return Boolean(rows) && (rows.matches(":hover") || rows.contains(document.activeElement) || rows.querySelector("#rows input:checked") !== null);
 }
 
 function offer(busy) {
@@ -143,7 +149,7 @@ function catchUp() {
 }
 
 function announce(row) {
-  document.getElementById("announce").textContent = row.querySelector("th").innerText;
+  document.getElementById("announce").textContent = row.querySelector("th, label").innerText;
 }
 
 document.addEventListener("click", (event) => {
@@ -161,7 +167,7 @@ function refresh() {
   arrived = new Set();
   asked = location.href;
   const kind = document.querySelector("[data-live]")?.dataset.live;
-  if (kind === "queue") htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: { "X-Repaint": "1", Accept: "text/html" } } });
+  if (kind && kind !== "card") htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", request: { headers: { "X-Repaint": "1", Accept: "text/html" } } });
   if (kind === "card") checkCard();
 }
 

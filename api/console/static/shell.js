@@ -1,6 +1,7 @@
 // The shell: it stays while `<main>` is swapped. Sessions that end, errors, drafts, copying.
 import "./keys.js";
 import { used, watchIdleness } from "./idle.js";
+import { prepareBoard } from "./board.js";
 import { follow } from "./live.js";
 
 const body = document.body;
@@ -122,4 +123,5 @@ function renew(token) {
 if (body.dataset.idleSeconds) {
   watchIdleness({ idle: Number(body.dataset.idleSeconds), left: Number(body.dataset.secondsLeft), csrf, ended: askToLogIn });
 }
+prepareBoard();
 follow();

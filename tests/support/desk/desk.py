@@ -42,6 +42,7 @@ DEPARTMENTS = Departments(
             hospital_number=phone(0),
             cutoff=time(14),
             answer_by=time(15),
+            topics={"time": "Time", "resept": "Resept"},
         ),
         Department(
             slug="hjerte",

@@ -48,6 +48,7 @@ DEPARTMENTS = Departments(
             policy=Policy.DEADLINE,
             cutoff=time(14),
             answer_by=time(15),
+            topics={"time": "Time", "resept": "Resept"},
             hospital_number=HOSPITAL,
         ),
         Department(

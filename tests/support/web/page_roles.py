@@ -21,7 +21,7 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    personal = ENTRY | SETTINGS | QUEUE | FLOOD | LEADER | INCOMPLETE | SEARCH | CARD
+    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | INCOMPLETE | SEARCH | CARD
     return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
@@ -57,6 +57,15 @@ QUEUE: dict[str, Line] = {
     "GET /queue/events": Line(READERS, query={"seconds": 0}),
     "POST /queue/next": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}", "once": "{once}"}),
 }
+MONDAY: dict[str, Line] = {
+    "GET /monday": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "GET /monday/rows": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "id": A_CALLBACK}),
+    "POST /monday/topic": Line(WORKERS, "303", form={"department": "{department}", "id": A_CALLBACK, "topic": "annet"}),
+    "POST /monday/priority": Line(
+        WORKERS, "303", form={"department": "{department}", "id": A_CALLBACK, "priority": "normal"}
+    ),
+    "POST /monday/claim": Line(WORKERS, "303", form={"department": "{department}", "id": A_CALLBACK}),
+}
 LEADER: dict[str, Line] = {
     "GET /desk": Line(READERS),
     "POST /desk/{slug}/closures": Line(CLOSERS, "303", "422", form=HOUR | {"reason": "closed_today"}),
@@ -86,6 +95,7 @@ CARD: dict[str, Line] = {
     "POST /callbacks/{id}/reopen": of_callback(WORKERS, "409"),
     "POST /callbacks/{id}/transfer": of_callback(WORKERS, "303", form={"department": OTHER}),
     "POST /callbacks/{id}/priority": of_callback(WORKERS, form={"priority": "urgent"}),
+    "POST /callbacks/{id}/topic": of_callback(WORKERS),
     "POST /callbacks/{id}/note": of_callback(WORKERS, form={"version": "1", "note": "ny"}),
     "POST /callbacks/{id}/promise": of_callback(WORKERS),
     "POST /callbacks/{id}/dial": of_callback(WORKERS, "409", form={"fence": "0"}),
