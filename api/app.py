@@ -224,6 +224,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         notices=notices,
         numbers=settings.limits.number_rate,
         transfers=settings.limits.transfer_rate,
+        most_claimed=settings.limits.claims_at_once,
     )
     services = build_services(
         settings,

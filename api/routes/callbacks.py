@@ -41,7 +41,7 @@ from desk.database.errors import BadCursor
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.idempotency.errors import KeyUsedBefore
-from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove
+from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove, TooManyClaimed
 from desk.inquiries.model import InquiryFilter, Priority, Status
 from desk.limits.errors import TooManyNumbers
 
@@ -53,6 +53,7 @@ STATUSES: Final[Statuses] = {
     IllegalMove: 409,
     ClaimLost: 409,
     AlreadyClaimed: 409,
+    TooManyClaimed: 409,
     KeyUsedBefore: 409,
     BadCursor: 422,
     TooManyNumbers: 429,

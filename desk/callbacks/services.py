@@ -56,9 +56,10 @@ def callback_services(
     lease: timedelta = LEASE,
     numbers: Rate = NUMBERS,
     transfers: Rate = TRANSFERS,
+    most_claimed: int | None = None,
 ) -> CallbackServices:
     """Build the services. `numbers`: how many identity numbers one agent may be shown; `transfers`: how many callbacks
-    one agent may transfer.
+    one agent may transfer; `most_claimed`: how many one agent may have at once, None is any number.
 
     `lease_clock`: the clock that claims are counted by, if it is another: all machines share it.
     """
@@ -80,7 +81,14 @@ def callback_services(
         repeat_callers=RepeatCallers(
             database=database, departments=departments, vault=vault, clock=clock, notices=notices
         ),
-        claiming=Claiming(database=database, departments=departments, clock=leases, channel=CHANNEL, lease=lease),
+        claiming=Claiming(
+            database=database,
+            departments=departments,
+            clock=leases,
+            channel=CHANNEL,
+            lease=lease,
+            most_held=most_claimed,
+        ),
         outcomes=Outcomes(database=database, departments=departments, vault=vault, clock=leases),
         edits=edits,
         incomplete=IncompleteCalls(database=database, vault=vault, clock=clock, edits=edits),

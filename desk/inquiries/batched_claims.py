@@ -23,11 +23,19 @@ T = TypeVar("T", bound=Inquiry)
 class BatchedClaims(Service, Generic[T]):
     """The batched claims of one channel, for requests that are no part of a larger unit of work."""
 
-    def __init__(self, *, database: Database, channel: InquiryChannel[T], clock: Clock, lease: timedelta) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        channel: InquiryChannel[T],
+        clock: Clock,
+        lease: timedelta,
+        most_held: int | None = None,
+    ) -> None:
         super().__init__(database=database, clock=clock)
         self._channel = channel
         self._lease = lease
-        self._statement = sql.claim_statement(channel)
+        self._statement = sql.claim_statement(channel, most_held)
         self._claims: dict[str, Batcher[Claim, list[T]]] = {}
 
     async def claim(self, department: str, claim: Claim) -> list[T]:

@@ -34,11 +34,16 @@ class Claim:
     limit: int
 
 
-def claim_statement(channel: InquiryChannel[T]) -> TextualSelect:
-    """The statement that claims for several agents: one place for each name in `agents`, in that order."""
+def claim_statement(channel: InquiryChannel[T], most_held: int | None) -> TextualSelect:
+    """The statement that claims for several agents: one place for each name in `agents`, in that order.
+
+    An agent who would have more than `most_held` gets fewer, and the next agent those places.
+    """
     now, department = parameter("now", "timestamptz"), parameter("department", "text")
     agents = func.unnest(parameter("agents", "text[]"))
-    asked = agents.table_valued(column("agent", String), with_ordinality="n", name="asked").render_derived()
+    asked = _allowed(
+        agents.table_valued(column("agent", String), with_ordinality="n", name="asked").render_derived(), now, most_held
+    )
     late = inquiries.alias("late")
     must_end_first = select(late.c.id).where(late.c.department == department, *claims_sql.lapsed(late.c, now)).exists()
     conditions = [c.department == department, *claims_sql.in_line(channel.kind, now), ~must_end_first]
@@ -48,7 +53,7 @@ def claim_statement(channel: InquiryChannel[T]) -> TextualSelect:
     taken = (
         update(inquiries)
         .where(c.id == any_(func.array(select(first.c.id).scalar_subquery())), c.id == numbered.c.id)
-        .where(numbered.c.n == asked.c.n, claims_sql.still_waits())
+        .where(numbered.c.n == asked.c.place, claims_sql.still_waits())
         .values(claims_sql.claimed(asked.c.agent, parameter("lease_until", "timestamptz")))
         .returning(*shown, asked.c.n)
         .cte("taken")
@@ -65,6 +70,16 @@ def claim_statement(channel: InquiryChannel[T]) -> TextualSelect:
     )
     answer = with_own(channel, taken).order_by(taken.c.n).add_cte(noted)
     return compiled(answer, list(answer.selected_columns))
+
+
+def _allowed(asked: FromClause, now: Any, most_held: int | None) -> FromClause:
+    """The agents' requests that may be fulfilled, each with its place in line."""
+    nth = func.row_number().over(partition_by=asked.c.agent, order_by=asked.c.n)
+    each = select(asked.c.agent, asked.c.n, nth.label("nth")).subquery("each_asked")
+    allowed = select(each.c.agent, each.c.n, func.row_number().over(order_by=each.c.n).label("place"))
+    if most_held is not None:
+        allowed = allowed.where(each.c.nth + claims_sql.live_claims(each.c.agent, now).scalar_subquery() <= most_held)
+    return allowed.subquery("allowed")
 
 
 def with_own(channel: InquiryChannel[T], changed: FromClause) -> Select[Any]:

@@ -80,6 +80,29 @@ async def take_next(
     return sorted(taken, key=_place)
 
 
+def live_claims(agent: Any, now: Any) -> Select[Any]:
+    """Count the inquiries that the agent has, in every department, without those whose lease ran out."""
+    held = inquiries.alias("held_now").c
+    live = (held.claimed_by == agent, held.status == Status.CLAIMED.value, held.lease_until > now)
+    return select(func.count(held.id)).where(*live)
+
+
+async def count_live(unit: Unit) -> int:
+    """Count what the actor has. Their other claims of a single agent wait until this unit of work ends."""
+    name = unit.actor.name
+    if unit.connection.dialect.name == "postgresql":
+        await unit.connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"claims of {name}"))))
+    return int((await unit.connection.execute(live_claims(name, unit.now))).scalar_one())
+
+
+async def held_by(unit: Unit) -> dict[tuple[str, str], int]:
+    """Count live claims by (department, agent), in the actor's scope."""
+    query = select(c.department, c.claimed_by, func.count()).where(*in_scope(unit, c.department))
+    query = query.where(c.status == Status.CLAIMED.value, c.lease_until > unit.now)
+    found = await unit.connection.execute(query.group_by(c.department, c.claimed_by))
+    return {(department, agent): count for department, agent, count in found}
+
+
 async def ahead_of(unit: Unit, inquiry: Inquiry) -> int:
     """Count the inquiries of the same kind that are claimed before this waiting one."""
     place = tuple_(*(literal(value, column.type) for value, column in zip(_place(inquiry), ORDER, strict=True)))

@@ -15,6 +15,12 @@ class ClaimLost(DeskError):
     id = "claim-lost"
 
 
+class TooManyClaimed(DeskError):
+    """You hold as many callbacks as one person may at once. Finish or release some of them first."""
+
+    id = "too-many-claimed"
+
+
 class AlreadyClaimed(DeskError):
     """Another agent has claimed this callback."""
 

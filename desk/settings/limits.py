@@ -40,6 +40,10 @@ class LimitSettings(Group):
         300, description="Callbacks a day that one person may transfer to other departments."
     )
 
+    claims_at_once: Annotated[int, Field(ge=1)] = Field(
+        200, description="Callbacks that one person may have claimed at once, in all departments."
+    )
+
     @property
     def request_rate(self) -> Rate:
         """The limit of one log-in or token."""

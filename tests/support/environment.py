@@ -2,7 +2,13 @@
 
 import os
 
-UNLIMITED = {"requests_a_minute": 10**6, "refusals_a_minute": 10**6, "numbers_an_hour": 10**6, "transfers_a_day": 10**6}
+UNLIMITED = {
+    "requests_a_minute": 10**6,
+    "refusals_a_minute": 10**6,
+    "numbers_an_hour": 10**6,
+    "transfers_a_day": 10**6,
+    "claims_at_once": 10**6,
+}
 """Settings for tests, which send requests faster than people work, some of them with a fixed clock."""
 
 

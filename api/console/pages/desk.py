@@ -41,7 +41,10 @@ Slug = Annotated[str, Path(max_length=64, pattern=SLUG)]
 
 @dataclass(frozen=True)
 class DepartmentNow:
-    """A department as its leader sees it. `kept_percent` is None while no promise was due."""
+    """A department as its leader sees it. `kept_percent` is None while no promise was due.
+
+    `holders`: agents with callbacks of the department, how many, and whether they may claim no more.
+    """
 
     department: Department
     kept: int
@@ -53,6 +56,7 @@ class DepartmentNow:
     untold: int
     closures: Sequence[Closure]
     may_close: bool
+    holders: Sequence[tuple[str, int, bool]]
 
     @property
     def kept_percent(self) -> int | None:
@@ -107,12 +111,21 @@ async def _page(request: Request, access: PageReader, *, alert: str | None = Non
     reader = access.acting(Permission.READ)
     closing = access.agent.scope(Permission.CLOSE)
     shown = []
+    claiming = services.callbacks.claiming
+    held = await claiming.held(reader)
     for slug in [each for each in services.departments() if reader.scope.covers(each)]:
         found = await services.ledger.promises(reader, slug, since=None, state=(), cursor=None, limit=1)
         closures = await services.callbacks.closures.list_closures(reader, slug)
         clear = found.outlook.clear_at
         clear_words = moments.day_and_time(words, clear, now) if clear else None
-        shown.append(_now(services.departments().get(slug), found, closures, clear_words, closing.covers(slug)))
+        holders = [
+            (agent, count, claiming.most_held is not None and count >= claiming.most_held)
+            for (where, agent), count in sorted(held.items())
+            if where == slug
+        ]
+        shown.append(
+            _now(services.departments().get(slug), found, closures, clear_words, closing.covers(slug), holders)
+        )
     local = now.astimezone(OSLO)
     start = f"{local:%Y-%m-%dT%H:%M}"
     end = f"{local:%Y-%m-%dT}23:59"
@@ -121,7 +134,12 @@ async def _page(request: Request, access: PageReader, *, alert: str | None = Non
 
 
 def _now(
-    department: Department, found: DepartmentPromises, closures: Sequence[Closure], clear: str | None, may_close: bool
+    department: Department,
+    found: DepartmentPromises,
+    closures: Sequence[Closure],
+    clear: str | None,
+    may_close: bool,
+    holders: Sequence[tuple[str, int, bool]],
 ) -> DepartmentNow:
     counts = found.counts
     return DepartmentNow(
@@ -135,4 +153,5 @@ def _now(
         untold=found.texts_missed,
         closures=closures,
         may_close=may_close,
+        holders=holders,
     )

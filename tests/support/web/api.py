@@ -126,6 +126,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         lease=timedelta(minutes=15),
         numbers=given.limits.number_rate,
         transfers=given.limits.transfer_rate,
+        most_claimed=given.limits.claims_at_once,
         notices=make_notices(given.sms, vault),
     )
     services = build_services(
