@@ -95,7 +95,7 @@ class Call:
 
     @property
     def live(self) -> bool:
-        """Whether the caller is still on the line, in this application."""
+        """Whether the caller is still on the line, here."""
         return not (self._gone or self._released)
 
     @property
@@ -236,12 +236,12 @@ class Call:
         """Watch for more digits from now on: then a slip may have made the number someone else's."""
         self._keys.expect_no_more()
 
-    def forget_keys(self, *, stray: float = 0.0) -> None:
-        """Drop buffered keys, so that they do not cut off the next prompt.
+    def is_hasty(self, count: int) -> bool:
+        """Whether a key among the last `count` digits came twice too fast. Another one may be missing."""
+        return self._keys.is_hasty(count)
 
-        Keys within `stray` seconds from now, or from the last such key, are dropped too: a surplus digit belongs to
-        the previous number and does not answer the next question.
-        """
+    def forget_keys(self, *, stray: float = 0.0) -> None:
+        """Drop buffered keys, so that they do not cut off the next prompt. `stray`: see `KeyBuffer.forget`."""
         self._keys.forget(stray=stray)
 
     async def hangup(self) -> None:

@@ -47,7 +47,7 @@ MOST_LANGUAGES: Final = 4
 
 LOST_NUMBER: Final = 0.5
 """Seconds in which a recovered caller's keys belong to the number that was lost. They would skip the question."""
-MOST_ASKED: Final = 3
+MOST_ASKED: Final = 4
 """How often a caller without a usable number is asked for one: without it there is no callback."""
 FIRST_OFFER: Final = Patience(first=2, between=2)
 """How long the welcome waits for a key where no number is asked for."""
@@ -216,7 +216,7 @@ async def _requested(context: CallContext, rules: _Rules) -> None:
             await _switchboard(context, WhyEnded.NO_NUMBER, Prompt.NO_NUMBER)
             return
         with call.at(IncompleteStep.CONFIRMATION):
-            stored = await _store(context, patient, phone)
+            stored = await _store(context, call.identity, phone)  # doubtful, perhaps, since the number was keyed
             await give_receipt(context, stored, lone)
         if rules.recorder and stored.created and not stored.spooled and call.attended:  # a recording belongs to a row
             await say_what_it_is_about(call, rules.recorder, stored.callback.id)

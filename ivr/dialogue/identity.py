@@ -1,7 +1,7 @@
 """Ask for the identity number: two tries, with the digits kept while they can still become a number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from desk.callbacks.model import IncompleteStep
@@ -133,7 +133,9 @@ async def _read(call: Call, keyed: str, rules: IdentityRules) -> IdentityNumber:
         keyed = more.digits if more.restarted else keyed + more.digits
         number = read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
     call.identity_accepted()
-    return number
+    # Of eleven digits one may be doubled and another one missing. With more, the surplus keys have been judged.
+    is_hasty = len(keyed) == LENGTH and call.is_hasty(LENGTH)
+    return replace(number, doubtful=True) if is_hasty else number
 
 
 def _problem(keyed: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Ask for a telephone number: two tries. A number that a rule has changed is read back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -24,6 +25,7 @@ MOST_KEPT: Final = 5
 """Digits whose rest is awaited. With more, a key was left out somewhere, and one key could make it another number."""
 MOST_COUNTED: Final = 10
 MOST_PARTS: Final = 3
+SILENT_TRIES: Final = 3
 
 PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
     PhoneProblem.EMPTY: Prompt.PHONE_UNKNOWN,
@@ -44,22 +46,33 @@ def own_number(call: Call) -> PhoneNumber:
 async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) -> PhoneNumber | None:
     """Say the reason and ask for a number, at most `tries` times. None if none can be called.
 
-    Raises the requests of lone keys.
+    A caller who presses nothing at the third time is not asked again. Raises the requests of lone keys.
     """
     question: tuple[str, ...] = (*reason, Prompt.ASK_PHONE, *lone.offer)
     deaf = len(reason)
-    for patience in (*ONCE_AND_AGAIN, ONCE_AND_AGAIN[-1])[:tries]:
+    for number in range(tries):
+        patience = ONCE_AND_AGAIN[min(number, 1)]
         keyed = await _keyed(call, question, patience, lone, deaf=deaf)
         try:
             phone = read_phone(keyed)
         except InvalidPhone as refused:
             problem = _problem(refused, keyed)
+            if not keyed and number >= SILENT_TRIES - 1:
+                break
         else:
+            if not phone.changed:
+                _doubt_hasty(call, keyed)
             if not phone.changed or await _accepted(call, phone, lone):
                 return phone.number
             problem = ()
         question, deaf = (*problem, Prompt.ASK_PHONE_SLOW, *lone.offer), len(problem)
     return None
+
+
+def _doubt_hasty(call: Call, keyed: str) -> None:
+    """Mark the caller's identity number where the telephone number may be a stranger's: the agent asks who it is."""
+    if call.identity and len(keyed) == NORWEGIAN_DIGITS and call.is_hasty(NORWEGIAN_DIGITS):
+        call.identity = replace(call.identity, doubtful=True)
 
 
 async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: LoneKeys, *, deaf: int) -> str:

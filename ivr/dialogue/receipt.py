@@ -46,6 +46,10 @@ async def _doubt_identity(context: CallContext, stored: RegistrationResult) -> N
     callback = stored.callback
     if not (stored.created and callback.patient_kind and context.call.identity_in_doubt):
         return
+    await _doubt(context)
+
+
+async def _doubt(context: CallContext) -> None:
     try:
         await context.callers.doubt_identity(CALLER, context.call.key)
     except DeskError as error:
@@ -72,4 +76,6 @@ async def change_number(context: CallContext, lone: LoneKeys) -> None:
         await call.play(Prompt.WE_RING_AS_TOLD, Prompt.MAY_HANG_UP)
         return
     changed = await context.callers.change_phone(CALLER, call.key, phone)
+    if call.identity and call.identity.doubtful:
+        await _doubt(context)
     await call.play(*callback_number_prompts(phone), Prompt.PAUSE, *sms_prompts(changed), Prompt.MAY_HANG_UP)

@@ -122,14 +122,14 @@ class HandStory:
         """Whether the caller heard the receipt, and their own callback is stored on a number they may be called on."""
         if self.story.registered is None or Prompt.RECEIVED not in self.story.said():
             return False
-        return not self.is_wrong and not self.is_sent_elsewhere
+        return not self.is_wrong and not self.is_wrong_number and not self.is_sent_elsewhere
 
     @property
     def is_wrong(self) -> bool:
-        """Whether someone else was registered without a mark of doubt, or someone else's number, at the call's end."""
-        if self.story.registered is None:
+        """Whether someone else, or someone else's number, was registered without a mark: the agent does not ask."""
+        if self.story.registered is None or self.story.is_doubtful:
             return False
-        return (self.is_someone_else and not self.story.is_doubtful) or self.is_wrong_number
+        return self.is_someone_else or (self.is_wrong_number and self.story.registered[0] is not None)
 
     @property
     def is_someone_else(self) -> bool:
@@ -145,6 +145,11 @@ class HandStory:
     @property
     def is_sent_elsewhere(self) -> bool:
         return self.story.outcome in ("switchboard", "urgent")
+
+    @property
+    def seconds(self) -> float:
+        """The length of the call. Keys that were still to be pressed when it ended do not count."""
+        return max((each.second for each in self.story.events if each.kind != "keys"), default=0.0)
 
     @property
     def receipt_after(self) -> float | None:
@@ -184,7 +189,7 @@ class HandReport:
     def lines(self) -> list[str]:
         """The report, one figure a line."""
         waits = [each.receipt_after for each in self.stories if each.receipt_after is not None]
-        seconds = [each.story.events[-1].second for each in self.stayed if each.story.events]
+        seconds = [each.seconds for each in self.stayed]
         keys = [each.hand.keys for each in self.stories]
         failed = [each.hand.seed for each in self.stayed if not each.is_receipt_true]
         return [
@@ -192,9 +197,10 @@ class HandReport:
             f"stayed and got a true receipt {self.true_receipts:.2%}",
             f"registered with their identity number {self.with_person:.2%}",
             f"sent elsewhere {sum(each.is_sent_elsewhere for each in self.stories)}",
-            f"wrong person or number {sum(each.is_wrong for each in self.stories)}",
+            f"wrong person or number, not marked {sum(each.is_wrong for each in self.stories)}",
             f"marked as doubtful {sum(each.story.is_doubtful for each in self.stories)},"
-            f" of them someone else {sum(each.is_someone_else for each in self.stories)}",
+            f" of them someone else {sum(each.is_someone_else for each in self.stories)},"
+            f" on someone else's number {sum(each.is_wrong_number for each in self.stories)}",
             f"receipt after the last key: mean {mean(waits or [0]):.2f} s, longest {max(waits or [0]):.2f} s",
             f"mean length {mean(seconds or [0]):.1f} s, mean keys {mean(keys or [0]):.1f}",
             f"seeds without a true receipt: {', '.join(map(str, failed[:20])) or 'none'}",
