@@ -81,6 +81,7 @@ async def serve(settings: Settings) -> None:
             asyncio.create_task(door.lease.serve()),
             asyncio.create_task(door.start.watch_clock()),
             asyncio.create_task(serve_signs_of_life()),
+            asyncio.create_task(door.lease.seat.serve()),
         ]
         try:
             await _serve_all(door, stopping)

@@ -84,9 +84,9 @@ async def serve(settings: Settings) -> None:
 
 
 async def _watch_the_phone_door(settings: Settings) -> None:
-    """Send on the callers of a phone door that died. Without ARI's password they wait for their time limit."""
+    """Send on the callers of a phone door that died or hangs. Without ARI's password they wait for their time limit."""
     if settings.ari.password is None:
-        log.warning("Without INNRINGING_ARI_PASSWORD callers of a dead phone door wait for ten seconds")
+        log.warning("Without INNRINGING_ARI_PASSWORD callers of a dead phone door wait for some seconds")
         return
     ari = BareAri(
         base_url=settings.ari.url,

@@ -19,7 +19,8 @@ from ivr.asterisk.events import ChannelDtmfReceived, Event, PlaybackFinished, St
 
 ALL_KEYS: Final = "0123456789*#"
 SLICE: Final = 0.1  # seconds of a wait for a key when the call may ask for something at any moment
-LONGEST_WAIT: Final = 5.0  # seconds of a wait for a key, so that the time limit can be set between two
+LONGEST_WAIT: Final = 1.5  # seconds of a wait for a key while nothing plays: the time limit can be set between two
+LONGEST_SILENCE: Final = 5.0  # seconds of one wait in a silence, which the limit covers
 TURNS: Final = 20  # of the event loop, in which a call decides if a key ends what plays; it needs about five
 
 
@@ -142,7 +143,7 @@ class AgiChannel:
             self._playbacks.popleft()
             self._route(PlaybackFinished(self.id, playback.id, "cancelled" if playback.stopped else playback.state))
         elif playback.silence:
-            seconds = min(playback.silence, LONGEST_WAIT)
+            seconds = min(playback.silence, LONGEST_SILENCE)
             playback.silence -= seconds
             await self._listen(seconds)
         elif _is_silence(playback.media[0]):

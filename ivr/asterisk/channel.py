@@ -62,12 +62,15 @@ class CallerId:
 class Keys:
     """The digits a caller keyed, and what ended the input. The repr shows only how many digits.
 
-    `restarted`: the caller pressed '*' to start over, so earlier digits no longer count.
+    `restarted`: the caller pressed '*' to start over, so earlier digits no longer count. `pace`: the usual seconds
+    between two keys. `settled`: the seconds that we have waited for a surplus key.
     """
 
     digits: str
     ended: Literal["complete", "hash", "timeout", "silence"]
     restarted: bool = False
+    pace: float = field(default=0.0, compare=False)
+    settled: float = field(default=0.0, compare=False)
 
     def __repr__(self) -> str:
         return f"Keys({len(self.digits)} digits, {self.ended})"

@@ -23,7 +23,7 @@ from ivr.calls.live_recording import LiveRecording
 from ivr.calls.playback import stop_recording
 from ivr.calls.player import MOST_AT_ONCE, Player
 from ivr.calls.player import SOUNDS as SOUNDS
-from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
+from ivr.calls.rescue import SERVED_WITHIN, RescueTimer
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Call:
         caller: CallerId,
         sounds: str = SOUNDS,
         lengths: Mapping[str, float] | None = None,
-        rescued_in: float = RESCUE_AFTER,
+        rescued_in: float = SERVED_WITHIN,
         recovered: bool = False,
         unanswered: bool = False,
     ) -> None:
@@ -84,7 +84,6 @@ class Call:
         self._recording = LiveRecording(channel, rescue=self._rescue)
         self._gone = False
         self._released = False
-        self._confirming = 0
         self._waits = 0
         self._idle_since = asyncio.get_running_loop().time()
 
@@ -113,7 +112,7 @@ class Call:
 
         `before_keys` is the step of a caller who has pressed no key in this call.
         """
-        self._confirming += step is IncompleteStep.CONFIRMATION
+        self._rescue.confirming += step is IncompleteStep.CONFIRMATION
         try:
             yield
         except Exception:
@@ -121,7 +120,7 @@ class Call:
             self.interrupted_at = self.interrupted_at or reached  # the innermost step wins
             raise
         finally:
-            self._confirming -= step is IncompleteStep.CONFIRMATION
+            self._rescue.confirming -= step is IncompleteStep.CONFIRMATION
 
     async def stop_orphans(self) -> None:
         """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
@@ -184,14 +183,14 @@ class Call:
         includes surplus keys: those that follow within that time, or longer for a caller who keys slowly. A
         caller who hangs up during that wait has answered.
         """
-        keyed, is_restarted, gaps = "", False, list[float]()
+        keyed, is_restarted, gaps, waited = "", False, list[float](), 0.0
         while len(keyed) < MOST_KEYED:
             full = len(keyed) >= digits
             if full and not settle:
                 break
             wait = first if not keyed else min(between, lone) if keyed in alone else between
             if full:
-                wait = max(settle, min(LONGEST_SETTLE, PACES * median(gaps or [0.0])))
+                wait = waited = max(settle, min(LONGEST_SETTLE, PACES * median(gaps or [0.0])))
             began = asyncio.get_running_loop().time()
             match await self._next_key(wait, or_hang_up=full):
                 case None if full:
@@ -208,7 +207,7 @@ class Call:
                     keyed += key
             await self._sound_key(last=len(keyed) >= digits)
         self._keys.number_ended()
-        return Keys(keyed, "complete", is_restarted)
+        return Keys(keyed, "complete", is_restarted, pace=median(gaps or [0.0]), settled=waited)
 
     async def record(self, name: str, *, longest: int, silence: int) -> None:
         """Record the caller. Ends after `longest` seconds, `silence` silent seconds, or any key.
@@ -265,10 +264,12 @@ class Call:
         """Transfer the caller to the department's urgent line. This ends the conversation."""
         await self._leave("urgent-line", self.department)
 
-    async def pass_on(self) -> None:
-        """Send a caller whom this process has released to the next door, through the dialplan."""
+    async def pass_on(self, *, has_other_door: bool) -> None:
+        """Send a caller whom this process has released to the other door, or leave them to the next process at this."""
         if self._gone:
             return
+        if not has_other_door:
+            return await self._rescue.await_successor()
         await self._player.stop_orphans()  # Asterisk releases no channel that it plays to or records
         if self._recording.name:
             await self.stop_recording(self._recording.name)
@@ -322,7 +323,7 @@ class Call:
         Where a callback is being confirmed, the rest of the receipt is sent to Asterisk, which plays it and hangs up by
         itself. Any other caller stays in the application, for the next controller or for the dialplan's rescue.
         """
-        if self._confirming and not self._gone:
+        if self._rescue.confirming and not self._gone:
             self._player.leave_alone()
             self._keys.close()
             return

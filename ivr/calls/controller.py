@@ -36,12 +36,12 @@ from ivr.asterisk.events import (
 from ivr.calls.call import SOUNDS, Call, CallerId
 from ivr.calls.desk import CallDesk
 from ivr.calls.errors import CallerHungUp, CallReleased
-from ivr.calls.rescue import RESCUE_AFTER
+from ivr.calls.rescue import SERVED_WITHIN
 
 log = structlog.get_logger(__name__)
 
-RENEW_EVERY: Final = 2.0  # seconds
-STUCK_AFTER: Final = 20.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
+RENEW_EVERY: Final = 1.0  # seconds
+STUCK_AFTER: Final = 8.0  # seconds without a prompt or a question after which we let the dialplan rescue the caller
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 LATE_COMMANDS: Final = 20.0  # seconds in which Asterisk may still carry out a request that timed out
 UNANSWERED: Final = "unanswered"  # the dialplan's word for a caller whom the switchboard did not answer
@@ -237,7 +237,7 @@ class Controller:
             caller=CallerId(None if withheld else start.caller_number, withheld),
             sounds=self._sounds(),
             lengths=self._lengths(),
-            rescued_in=0.0 if recovered or again else RESCUE_AFTER,
+            rescued_in=0.0 if recovered or again else SERVED_WITHIN,
             recovered=recovered or again,
             unanswered=unanswered,
         )
@@ -255,8 +255,8 @@ class Controller:
                 await self._converse(call, self._crowded if active.crowded else self._conversation)
             except CallReleased:
                 log.info("Let go of a caller")
-                if self._closing and await self._has_other_door():
-                    await call.pass_on()
+                if self._closing:
+                    await call.pass_on(has_other_door=await self._has_other_door())
             except CallerHungUp:
                 await self._record(call, WhyEnded.HUNG_UP)
             except AriUnavailable as error:

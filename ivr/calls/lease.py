@@ -44,7 +44,7 @@ class Lease:
         self, leases: LeaseDesk, *, seat: Seat, load: Callable[[], Awaitable[Load]], is_ready: Callable[[], bool]
     ) -> None:
         """`load` is reported with each heartbeat. `is_ready`: whether the database may be used."""
-        self._seat = seat  # held as long as this process lives
+        self.seat = seat  # held as long as this process lives
         self._leases = leases
         self._load = load
         self._is_ready = is_ready
@@ -54,18 +54,18 @@ class Lease:
 
     @property
     def _name(self) -> str:
-        return f"{self._seat.name}/{self._own}"
+        return f"{self.seat.name}/{self._own}"
 
     async def admit(self, asterisk_id: str) -> None:
         """Return when this process may connect to that Asterisk; until then, stand by."""
         waiting = False
-        self._seat.take()
+        self.seat.take()
         while not await self._may_connect(asterisk_id):
             if not waiting:
                 log.warning("Standing by: another controller serves this Asterisk")
             waiting = True
             await asyncio.sleep(AGAIN_AFTER)
-            self._seat.take()  # free when the one that serves from this folder has died
+            self.seat.take()  # free when the one that serves from this folder has died
         self._asterisk_id, self._replaced = asterisk_id, False
 
     def replaced(self) -> None:
@@ -89,7 +89,7 @@ class Lease:
 
     async def end(self) -> None:
         """End the lease, so that a successor connects at once."""
-        self._seat.end()
+        self.seat.end()
         if not self._asterisk_id or self._replaced or not self._is_ready():
             return
         try:

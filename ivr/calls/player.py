@@ -23,7 +23,7 @@ LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONGEST_PLAYBACK: Final = 90.0
 CHECK_AFTER: Final = 15.0  # seconds of a playback without an event before we ask Asterisk if it still plays
 CHECK_EVERY: Final = 5.0
-AFTER_SILENCE: Final = 5.0  # seconds that we have after a silence for keys, before the dialplan takes the caller
+AFTER_SILENCE: Final = 4.0  # seconds that we have after a silence for keys, before the dialplan takes the caller
 _MOMENT: Final = 1e-6
 
 
@@ -68,7 +68,7 @@ class Player:
             await self._cover(words, then)
         else:
             silence = ()
-            self._rescue.renew(words)  # waiting for it would be waiting for what plays
+            self._rescue.follow(words)  # waiting for it would be waiting for what plays
         loop = asyncio.get_running_loop()
         deaf_until = loop.time() + self._length(deaf_words, language)
         playback = Playback(next(self._ids), barge_in, deaf_until, loop.create_future())

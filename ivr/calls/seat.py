@@ -7,17 +7,20 @@ again and again, so that it knows at once when the one that serves has died.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import re
+import time
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Final, NoReturn
 
 NAME_BYTES: Final = 8
 FILE: Final = "controller.seat"
+BEATS_EVERY: Final = 0.5  # seconds
 ENDED: Final = b" ended"
 
 
@@ -43,6 +46,16 @@ def occupancy(folder: Path) -> Occupancy:
     finally:
         os.close(descriptor)
     return Occupancy.NO_ONE if not content or content.endswith(ENDED) else Occupancy.DIED
+
+
+def last_beat(folder: Path) -> int | None:
+    """Return the moment of the last sign of life in this folder's seat, to compare. None after an orderly end."""
+    try:
+        with open(folder / FILE, "rb") as file:
+            content, status = file.read(64), os.fstat(file.fileno())
+    except OSError:
+        return None
+    return None if not content or content.endswith(ENDED) else status.st_mtime_ns
 
 
 class Seat:
@@ -72,6 +85,19 @@ class Seat:
             self.leave()
             return False
         return True
+
+    def beat(self) -> None:
+        """Give a sign of life, for the standby. Does nothing without the seat."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                moment = time.time_ns()
+                os.utime(self._descriptor, ns=(moment, moment))
+
+    async def serve(self) -> NoReturn:
+        """Give a sign of life twice a second, from the event loop: a loop that hangs gives none."""
+        while True:
+            self.beat()
+            await asyncio.sleep(BEATS_EVERY)
 
     def end(self) -> None:
         """Note that this process ends in order: it sees to its callers itself."""

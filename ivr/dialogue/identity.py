@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from desk.callbacks.model import IncompleteStep
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import LENGTH, IdentityNumber
 from ivr.calls.call import Call, Keys
-from ivr.dialogue.keyed import may_become_identity, read_identity
+from ivr.dialogue.keyed import may_become_identity, read_identity, starts_over
 from ivr.dialogue.speech import count_prompts, language_offers
 from ivr.dialogue.steps import (
     CONFIRM,
@@ -23,10 +24,10 @@ from ivr.prompts.keys import Prompt
 
 EMERGENCY_NUMBERS: Final = frozenset({"110", "112", "113"})
 STILL_KEYING: Final = 1.4
-"""Seconds in which a caller who keyed a wrong number may still press a surplus key."""
+"""Seconds in which a caller who keyed a wrong number, or may have started over, may still press a key."""
+SLOW_KEY: Final = 3.0
+"""Seconds between the keys of a number that was started over."""
 REST: Final = Patience(first=10, between=6)
-REST_SETTLE: Final = 3.5
-"""Seconds after the rest of a number: someone who starts over instead may be slow, and one key can complete it."""
 MOST_KEPT: Final = 8
 """Digits whose rest is awaited. With more, a key was left out somewhere, and one key could make it another number."""
 MOST_PARTS: Final = 3
@@ -40,6 +41,14 @@ class IdentityRules:
     required: bool
     allow_test: bool
     allow_h: bool
+
+
+@dataclass(frozen=True)
+class _Keyed:
+    """Digits of one answer. `starts_over`: its last part starts as the first did, and may be a whole number."""
+
+    digits: str
+    starts_over: bool = False
 
 
 class _Skipped(Exception):
@@ -61,7 +70,7 @@ async def ask_identity(call: Call, *opening: str, rules: IdentityRules, lone: Lo
                 try:
                     return await _read(call, keyed, rules)
                 except InvalidIdentity:
-                    problem = _problem(keyed)
+                    problem = _problem(keyed.digits)
             skip = () if rules.required else (Prompt.SKIP_IDENTITY,)
             question = (*problem, Prompt.ASK_IDENTITY_SLOW, *skip, *language_offers(lone.languages), *lone.offer)
             deaf = len(problem)
@@ -72,8 +81,8 @@ async def ask_identity(call: Call, *opening: str, rules: IdentityRules, lone: Lo
 
 async def _keyed(
     call: Call, question: Sequence[str], patience: Patience, rules: IdentityRules, lone: LoneKeys, *, deaf: int
-) -> str:
-    """Ask once, and return the digits. A lone key is confirmed, and the rest of a started number is awaited."""
+) -> _Keyed:
+    """Ask once. A lone key is confirmed, and the rest of a started number is awaited."""
     keys = await call.ask(
         *question,
         digits=LENGTH,
@@ -85,13 +94,14 @@ async def _keyed(
     )
     keyed = ""
     for _ in range(MOST_PARTS):
+        over = not keys.restarted and starts_over(keyed, keys.digits)
         keyed = keys.digits if keys.restarted else keyed + keys.digits
         if len(keyed) >= LENGTH:
-            return keyed
+            return _Keyed(keyed, starts_over=over)
         if keyed in EMERGENCY_NUMBERS:
             raise UrgentRequest(emergency=True)
         if keys.ended == "silence" or (keys.ended == "hash" and keyed):
-            return keyed
+            return _Keyed(keyed)
         if keys.ended == "hash":
             keys = await _skip_confirmed(call, rules)
         elif key := lone.of(keyed):
@@ -100,8 +110,8 @@ async def _keyed(
         elif may_become_identity(keyed) and len(keyed) <= MOST_KEPT:
             keys = await _rest(call, len(keyed))
         else:
-            return keyed
-    return keyed if keys.restarted else keyed + keys.digits
+            return _Keyed(keyed)
+    return _Keyed(keyed if keys.restarted else keyed + keys.digits)
 
 
 async def _skip_confirmed(call: Call, rules: IdentityRules) -> Keys:
@@ -119,22 +129,26 @@ async def _skip_confirmed(call: Call, rules: IdentityRules) -> Keys:
 async def _rest(call: Call, count: int) -> Keys:
     """Say how many digits there are, and wait for the others."""
     question = count_prompts(count, Prompt.KEY_REST)
-    return await call.ask(*question, digits=LENGTH - count, first=REST.first, between=REST.between, settle=REST_SETTLE)
+    return await call.ask(*question, digits=LENGTH - count, first=REST.first, between=REST.between, settle=SETTLE)
 
 
-async def _read(call: Call, keyed: str, rules: IdentityRules) -> IdentityNumber:
-    """Read the number. If it is wrong, wait for a surplus key. Raises InvalidIdentity."""
+async def _read(call: Call, keyed: _Keyed, rules: IdentityRules) -> IdentityNumber:
+    """Read the number. If it is wrong, or may be a chance, wait for a surplus key. Raises InvalidIdentity."""
+    read = partial(read_identity, allow_test=rules.allow_test, allow_h=rules.allow_h)
+    number, digits = None, keyed.digits
     try:
-        number = read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
+        number = read(digits)
     except InvalidIdentity:
-        if len(keyed) < LENGTH:
+        if len(digits) < LENGTH:
             raise
-        more = await call.collect(digits=LENGTH, first=STILL_KEYING, between=STILL_KEYING)
-        keyed = more.digits if more.restarted else keyed + more.digits
-        number = read_identity(keyed, allow_test=rules.allow_test, allow_h=rules.allow_h)
+    if number is None or keyed.starts_over:
+        between = SLOW_KEY if keyed.starts_over else STILL_KEYING
+        more = await call.collect(digits=LENGTH, first=STILL_KEYING, between=between)
+        digits = more.digits if more.restarted else digits + more.digits
+        number = read(digits) if more.digits or number is None else number
     call.identity_accepted()
     # Of eleven digits one may be doubled and another one missing. With more, the surplus keys have been judged.
-    is_hasty = len(keyed) == LENGTH and call.is_hasty(LENGTH)
+    is_hasty = len(digits) == LENGTH and call.is_hasty(LENGTH)
     return replace(number, doubtful=True) if is_hasty else number
 
 

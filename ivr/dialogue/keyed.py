@@ -69,6 +69,11 @@ def may_become_identity(keyed: str) -> bool:
     return 1 <= day <= 31 or 41 <= day <= 71
 
 
+def starts_over(kept: str, rest: str) -> bool:
+    """Whether the caller may be keying the whole number again, instead of the rest of what was `kept`."""
+    return bool(kept) and rest[:1] == kept[:1]
+
+
 def read_phone(keyed: str) -> KeyedPhone:
     """Read a telephone number from keys. Raises InvalidPhone.
 

@@ -9,16 +9,16 @@ from typing import Final
 from desk.numbers.errors import InvalidPhone
 from desk.numbers.phone_number import PhoneNumber, PhoneProblem, parse_phone
 from ivr.calls.call import Call, Keys
-from ivr.dialogue.keyed import COUNTRY, NORWEGIAN_DIGITS, KeyedPhone, read_phone
+from ivr.dialogue.keyed import COUNTRY, NORWEGIAN_DIGITS, KeyedPhone, read_phone, starts_over
 from ivr.dialogue.speech import callback_number_prompts, count_prompts
 from ivr.dialogue.steps import ANOTHER_KEY, ONCE_AND_AGAIN, SETTLE, LoneKeys, Patience, choose, confirmed
 from ivr.prompts.keys import Prompt
 
 LONGEST_ABROAD: Final = 17  # 00, and the 15 digits of E.164
-COUNTRY_SETTLE: Final = 3.0
-"""Seconds to wait for more digits after eight that begin like a country code, or that may have a doubled key."""
-REST_SETTLE: Final = 3.5
-"""Seconds after the rest of a number: someone who starts over instead may be slow, and one key can complete it."""
+MORE_SETTLE: Final = 3.0
+"""Seconds to wait for more digits after eight that begin like a country code, or of someone who may start over."""
+PACES: Final = 1.5
+"""How many of a caller's usual gaps between keys we wait, at most MORE_SETTLE, where a key may have been doubled."""
 REST: Final = Patience(first=8, between=5)
 READ_BACK: Final = Patience(first=3, between=3)
 MOST_KEPT: Final = 5
@@ -88,6 +88,7 @@ async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: 
     keys = await ask(*question, deaf=deaf)
     keyed = ""
     for _ in range(MOST_PARTS):
+        over = not keys.restarted and starts_over(keyed, keys.digits)
         keyed = keys.digits if keys.restarted else keyed + keys.digits
         if keys.ended == "hash" and not keyed:  # a late '#' that ends the number before
             keys = await ask(*question[deaf:])
@@ -95,7 +96,7 @@ async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: 
         if keys.ended in ("silence", "hash"):
             return keyed
         if len(keyed) >= NORWEGIAN_DIGITS:
-            return keyed + await _surplus(call, keyed, patience)
+            return keyed + await _surplus(call, keyed, keys, patience, over=over)
         key = lone.of(keyed)
         if key and not keyed.startswith("00"):
             keyed = key
@@ -107,8 +108,11 @@ async def _keyed(call: Call, question: Sequence[str], patience: Patience, lone: 
     return keyed if keys.restarted else keyed + keys.digits
 
 
-async def _surplus(call: Call, keyed: str, patience: Patience) -> str:
-    """Collect what may follow: the rest of a number from abroad or with a country code, or a surplus key."""
+async def _surplus(call: Call, keyed: str, last: Keys, patience: Patience, *, over: bool) -> str:
+    """Collect what may follow: the rest of a number from abroad or with a country code, or a surplus key.
+
+    `last`: the last keys of `keyed`. `over`: they may begin the whole number again.
+    """
     if keyed.startswith("00"):
         length = 2 + len(COUNTRY) + NORWEGIAN_DIGITS if keyed.startswith(f"00{COUNTRY}") else LONGEST_ABROAD
         if len(keyed) >= length:
@@ -117,16 +121,18 @@ async def _surplus(call: Call, keyed: str, patience: Patience) -> str:
         return more.digits
     may_be_doubled = len(keyed) == NORWEGIAN_DIGITS and any(one == other for one, other in pairwise(keyed))
     may_be_country = keyed.startswith(COUNTRY) and len(keyed) < len(COUNTRY) + NORWEGIAN_DIGITS
-    if may_be_country or may_be_doubled:
-        return (await call.collect(digits=2, first=COUNTRY_SETTLE, between=COUNTRY_SETTLE, settle=SETTLE)).digits
-    return ""
+    longest = MORE_SETTLE if may_be_country or over else min(MORE_SETTLE, PACES * last.pace) if may_be_doubled else 0.0
+    wait = longest - last.settled
+    if wait <= 0:
+        return ""
+    return (await call.collect(digits=2, first=wait, between=MORE_SETTLE, settle=SETTLE)).digits
 
 
 async def _rest(call: Call, count: int) -> Keys:
     """Say how many digits there are, and wait for the others."""
     question = count_prompts(count, Prompt.KEY_REST)
     left = NORWEGIAN_DIGITS - count
-    return await call.ask(*question, digits=left, first=REST.first, between=REST.between, settle=REST_SETTLE)
+    return await call.ask(*question, digits=left, first=REST.first, between=REST.between, settle=SETTLE)
 
 
 def _is_whole(keyed: str) -> bool:

@@ -77,6 +77,7 @@ class FakeChannel:
         self.silent_failures: set[str] = set()  # prompts whose playback ends without an event
         self.failed_prompts: set[str] = set()  # prompts that Asterisk cannot play
         self.rescue_at: float | None = None
+        self.rescue_takes: list[float] = []  # seconds until Asterisk has set a time limit, by request
         self._answers: dict[str, list[tuple[str, float, float]]] = {}
         self._playing: dict[str, list[asyncio.TimerHandle]] = {}
         self._recording: tuple[str, float, asyncio.TimerHandle] | None = None
@@ -178,6 +179,7 @@ class FakeChannel:
 
     async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
         self._request("set_rescue")
+        await asyncio.sleep(self.rescue_takes.pop(0) if self.rescue_takes else 0)
         while self._playing or self._recording:  # noqa: ASYNC110  # as in Asterisk, where the channel's own thread sets it
             await asyncio.sleep(0.05)
         self.rescue_at = self._loop.time() + seconds

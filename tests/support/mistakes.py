@@ -40,7 +40,7 @@ IDENTIFY = "[trunk]\ntype=identify\nendpoint=trunk\nmatch="
 IN_EXTENSIONS = [
     Mistake(EXT, "Answer()", "Answr()", "Answr()", "Answr() is not an application of Asterisk: did you mean «Answer»?"),
     Mistake(EXT, "n,Goto(innringing", "n,Gotto(innringing", "Gotto", "did you mean «Goto»?"),
-    Mistake(EXT, "TIMEOUT(absolute)=10", "TIMEOT(absolute)=10", "TIMEOT", "did you mean «TIMEOUT»?"),
+    Mistake(EXT, "TIMEOUT(absolute)=2", "TIMEOT(absolute)=2", "TIMEOT", "did you mean «TIMEOUT»?"),
     Mistake(EXT, "${CHANNEL(language)}", "${CHANEL(language)}", "CHANEL", "did you mean «CHANNEL»?"),
     Mistake(EXT, "CHANNEL(language)=nb", "channel(language)=nb", "channel(", "did you mean «CHANNEL»?"),
     Mistake(EXT, "exten => 1000,1", "exten => 1000,2", "1000,2", "1000 has no priority 1, so calls to it fail"),

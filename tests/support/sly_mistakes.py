@@ -30,11 +30,13 @@ SLY_IN_EXTENSIONS = [
     Mistake(EXT, STASIS, STASIS.replace("${DEPARTMENT}", "${DEPARMENT}"), "", "DEPARTMENT"),
     Mistake(EXT, STASIS, STASIS.replace("${DEPARTMENT},", ""), "", "DEPARTMENT"),
     Mistake(EXT, STASIS, "same => n,Hangup()\n " + STASIS, "", "Stasis"),
-    Mistake(EXT, "Set(TIMEOUT(absolute)=10)", "Set(TIMEOUT(absolute)=1)", "", "TIMEOUT"),
-    Mistake(EXT, "Set(TIMEOUT(absolute)=10)", "Set(TIMEOUT(absolute)=tolv)", "", "TIMEOUT"),
+    Mistake(EXT, "Set(TIMEOUT(absolute)=2)", "Set(TIMEOUT(absolute)=1)", "", "TIMEOUT"),
+    Mistake(EXT, "Set(TIMEOUT(absolute)=2)", "Set(TIMEOUT(absolute)=tolv)", "", "TIMEOUT"),
     Mistake(EXT, '" = "FAILED"]?again', '" = "SUCCESS"]?again', "", "FAILED"),
     Mistake(EXT, "[from-trunk]\ninclude => departments", "[from-trunk]", "", "from-trunk"),
-    Mistake(EXT, "exten => T,1,Set(HOW=again)\n same => n,Goto(again,s,1)\n", "", "", "T"),
+    Mistake(
+        EXT, "exten => T,1,Set(HOW=${IF($[${EPOCH} - ${BEGAN} > 4]?again)})\n same => n,Goto(again,s,1)\n", "", "", "T"
+    ),
 ]
 SLY_IN_SIP = [
     _line("dtmf_mode=inband", "inband"),

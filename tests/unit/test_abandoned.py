@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from ivr.abandoned import Abandoned
+from ivr.abandoned import HUNG_AFTER, Abandoned
 from ivr.asterisk.errors import AriUnavailable
 from ivr.calls.playback import held_ids, playback_ids
 from ivr.calls.seat import Occupancy, Seat, occupancy
@@ -35,18 +35,29 @@ class Channels:
         self.ids -= {channel_id}
 
 
+async def beats(seat: Seat) -> None:
+    """Give signs of life often enough for a watcher that asks each millisecond."""
+    while True:
+        seat.beat()
+        await asyncio.sleep(0)
+
+
 async def watched(channels: Channels, folder: Path, *, lives: bool, ends: str) -> None:
     """Watch a phone door that does, or does not, live at first."""
     seat = Seat(folder)
+    beating = asyncio.create_task(beats(seat))
     if not lives:
         seat.leave()
     watching = asyncio.create_task(Abandoned(channels, folder=folder, asked_every=0.001).serve())
     await asyncio.sleep(0.05)
     if ends == "in order":
         seat.end()
-    if ends:
+    if ends == "hangs":
+        beating.cancel()
+    elif ends:
         seat.leave()
     await asyncio.sleep(0.05)
+    beating.cancel()
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching
@@ -59,6 +70,13 @@ async def test_caller_of_a_dead_phone_door_goes_on_at_once_and_a_dial_does_not(t
     await watched(channels, tmp_path, lives=True, ends="killed")
     assert channels.left == [(CALLER, "again", "nb")]
     assert channels.stopped == [*playback_ids(CALLER), *held_ids(CALLER)], "or it leaves only after what plays"
+
+
+async def test_caller_of_a_phone_door_that_hangs_goes_on_once(tmp_path: Path) -> None:
+    channels = Channels(CALLER, "1790000000.2")
+    channels.failures = 2
+    await watched(channels, tmp_path, lives=True, ends="hangs")
+    assert channels.left == [(CALLER, "again", "nb"), ("1790000000.2", "again", "nb")]
 
 
 async def test_caller_of_a_living_phone_door_stays(tmp_path: Path) -> None:
@@ -94,3 +112,21 @@ def test_seat_says_who_has_it(tmp_path: Path) -> None:
     assert (third.name, occupancy(tmp_path)) == (seat.name, Occupancy.HELD)
     third.leave()
     assert occupancy(tmp_path) is Occupancy.DIED
+
+
+async def test_phone_door_that_hangs_again_loses_its_callers_again_and_one_that_hangs_on_does_not(
+    tmp_path: Path,
+) -> None:
+    seat, channels = Seat(tmp_path), Channels(CALLER)
+    watch = Abandoned(channels, folder=tmp_path)
+    for caller in (CALLER, "1790000000.2"):
+        channels.ids = frozenset({caller})
+        seat.beat()
+        for _ in range(HUNG_AFTER):
+            await watch.ask()
+            assert (caller, "again", "nb") not in channels.left
+        await watch.ask()
+        channels.ids = frozenset({"1790000000.3"})
+        await watch.ask()
+    assert [channel for channel, _, _ in channels.left] == [CALLER, "1790000000.2"]
+    seat.leave()

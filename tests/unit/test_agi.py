@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from desk.callbacks.model import CallKey
+from desk.callbacks.model import CallKey, IncompleteStep
 from desk.connections.standby import standby_answers
 from ivr.agi.channel import AgiChannel
 from ivr.agi.door import AgiDoor, StandbyPortTaken
@@ -239,9 +239,9 @@ async def test_hang_up_by_the_caller_ends_the_conversation() -> None:
 async def test_receipt_is_finished_after_the_call_is_let_go() -> None:
     asterisk = Asterisk()
     async with a_call(asterisk) as line:
-        line.call._confirming = 1
-        line.call.release()
-        await line.call.play("received", "ask")
+        with line.call.at(IncompleteStep.CONFIRMATION):
+            line.call.release()
+            await line.call.play("received", "ask")
         await line.call.hangup()
         while not isinstance(line.events[-1], StasisEnd):  # noqa: ASYNC110  # the same
             await asyncio.sleep(0.001)

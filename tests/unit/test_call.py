@@ -21,7 +21,7 @@ async def test_play_sends_all_prompts_in_one_request_and_returns_when_they_end()
     await caller.call().play("vi_ringer_deg", "i_dag")
     assert caller.heard == [(0.0, "vi_ringer_deg"), (2.0, "i_dag")]
     assert now() == pytest.approx(2.5)
-    assert caller.requests == ["play"]
+    assert caller.requests == ["set_rescue", "play"], "a new caller has two seconds, less than the prompts"
 
 
 @on_virtual_time
@@ -247,7 +247,7 @@ async def test_prompt_without_an_end_event_does_not_hold_the_caller() -> None:
     caller.silent_failures.add("welcome")
     await caller.call().play("welcome")
     assert now() == pytest.approx(15)
-    assert caller.requests == ["play", "playing"]
+    assert caller.requests == ["set_rescue", "play", "playing"]
 
 
 @on_virtual_time

@@ -107,6 +107,24 @@ async def test_rest_of_the_number_is_accepted_after_a_pause() -> None:
     assert world.stored == (IDENTITY, OWN_NUMBER)
 
 
+@pytest.mark.parametrize(("kept", "waits"), [(6, 0.7), (5, 0.75 + 1.4)])
+@on_virtual_time
+async def test_receipt_after_a_pause_waits_longer_only_for_what_may_be_started_over(kept: int, waits: float) -> None:
+    """The sixth digit is the first of the number again: five kept digits, and a rest that starts as they did."""
+    identity = synthetic_identity(17)
+    assert identity[5] == identity[0] != identity[6]
+    world = World()
+    gap = 0.4 if kept == 6 else 0.5
+    world.caller.answers("ask_identity", identity[:kept])
+    world.caller.answers("key_rest", identity[kept:], after=0.5, gap=gap)
+    began = asyncio.get_running_loop().time()
+    await world.ring()
+    seconds = {prompt: second for second, prompt in world.caller.heard}
+    last = seconds["key_rest"] - began + 0.5 + gap * (10 - kept)
+    assert seconds["received"] - began == pytest.approx(last + waits + COMMIT_SECONDS)
+    assert world.stored == (identity, OWN_NUMBER)
+
+
 @on_virtual_time
 async def test_caller_who_starts_over_after_a_pause_is_understood() -> None:
     world = World()

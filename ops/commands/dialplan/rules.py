@@ -14,7 +14,7 @@ from ops.commands.dialplan.parser import Dialplan, Place, Step, handles_failure
 from ops.commands.dialplan.spoken import Prompts
 from ops.commands.dialplan.telephony_files import TelephonyFiles
 
-SHORTEST_RESCUE, LONGEST_RESCUE = 5, 60
+SHORTEST_RESCUE, LONGEST_RESCUE = 2, 30
 """Seconds until a caller is rescued: the controller needs some to take over, and the caller may not wait longer."""
 
 STASIS_ARGUMENTS = "${DEPARTMENT},${CHANNEL(language)},${CALLERID(num-pres)}"
@@ -158,7 +158,7 @@ class DialplanCheck:
         if limit is None or not limit.isdigit() or not SHORTEST_RESCUE <= int(limit) <= LONGEST_RESCUE:
             yield self._fault(
                 step,
-                f"{number} enters Stasis without Set(TIMEOUT(absolute)=30) before it "
+                f"{number} enters Stasis without Set(TIMEOUT(absolute)=2) before it "
                 f"({SHORTEST_RESCUE} to {LONGEST_RESCUE} seconds): "
                 "a caller is left in silence when the controller dies",
             )
