@@ -13,6 +13,7 @@ from api.auth.oidc.errors import STATUSES as SINGLE_SIGN_ON_STATUSES
 from api.auth.oidc.single_sign_on import single_sign_on
 from api.console.answers import error_page
 from api.console.assets import router as assets
+from api.console.pages import audit as audit_page
 from api.console.pages import callback, incomplete, log_in, monday, queue
 from api.console.pages import desk as desk_page
 from api.console.pages import floods as flood_pages
@@ -69,6 +70,8 @@ from desk.accounts.oidc.identities import OidcIdentities
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
+from desk.audit.anchors import AnchorFile
+from desk.audit.verify import AuditVerifier
 from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock, SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
@@ -103,7 +106,18 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
-PAGES: Final = (log_in, queue, flood_pages, monday, callback, incomplete, search_page, desk_page, settings_page)
+PAGES: Final = (
+    log_in,
+    queue,
+    flood_pages,
+    monday,
+    callback,
+    incomplete,
+    search_page,
+    desk_page,
+    audit_page,
+    settings_page,
+)
 ROUTES: Final = (
     callbacks,
     edits,
@@ -318,9 +332,7 @@ def build_services(
         cookies=Cookies(demo=settings.demo),
         token_management=TokenManagement(database=database, tokens=agents.tokens, clock=clock),
         sessions=sessions,
-        logins=Logins(
-            database=database, vault=vault, clock=clock, sessions=sessions, passwords=make_passwords(settings.login)
-        ),
+        logins=_logins(settings, database, vault, clock, sessions),
         second_factors=SecondFactors(database=database, vault=vault, clock=clock, sessions=sessions),
         departments=departments,
         files=OperatorsFiles(departments, fault, settings.files.prompts),
@@ -338,8 +350,15 @@ def build_services(
         single_sign_on=oidc,
         oidc_identities=OidcIdentities(database=database, vault=vault, clock=clock),
         audit=audit,
+        audit_anchors=AnchorFile(settings.audit.anchors_file, vault),
+        audit_verifier=AuditVerifier(database=database, vault=vault, clock=clock),
         audit_retention=make_audit_retention(database, audit, settings.audit, clock, check),
     )
+
+
+def _logins(settings: Settings, database: Database, vault: Vault, clock: Clock, sessions: Sessions) -> Logins:
+    passwords = make_passwords(settings.login)
+    return Logins(database=database, vault=vault, clock=clock, sessions=sessions, passwords=passwords)
 
 
 def _request_limits(settings: Settings, database: Database, clock: Clock, metrics: Metrics) -> RequestLimits:

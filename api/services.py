@@ -19,8 +19,10 @@ from desk.accounts.oidc.identities import OidcIdentities
 from desk.accounts.second_factor.service import SecondFactors
 from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
+from desk.audit.anchors import AnchorFile
 from desk.audit.audit import Audit
 from desk.audit.retention import AuditRetention
+from desk.audit.verify import AuditVerifier
 from desk.callbacks.services import CallbackServices
 from desk.clock import Clock
 from desk.clock_check.clock_check import ClockCheck
@@ -80,6 +82,8 @@ class Services:
     single_sign_on: SingleSignOn | None
     oidc_identities: OidcIdentities
     audit: Audit
+    audit_anchors: AnchorFile
+    audit_verifier: AuditVerifier
     audit_retention: AuditRetention
     pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)
 

@@ -23,11 +23,13 @@ PageWatcher = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=
 """For a stream that is only open. It does not prolong the session, or no one would ever be logged out."""
 PageWorker = Annotated[Access, Depends(signed_in(Permission.WORK, browser_only=True))]
 PageCloser = Annotated[Access, Depends(signed_in(Permission.CLOSE, browser_only=True))]
+PageAuditor = Annotated[Access, Depends(signed_in(Permission.AUDIT, browser_only=True))]
 
 __all__ = [
     "InAnySession",
     "InOneToAdd",
     "InSession",
+    "PageAuditor",
     "PageCloser",
     "PageReader",
     "PageVisitor",

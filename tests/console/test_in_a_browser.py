@@ -251,6 +251,12 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
     for path in ("/monday", "/settings", "/search", "/log-in/second-factor", "/nothing"):
         await page.goto(path)
         assert await violations(page) == [], path
+    await console.add("alf", Role.AUDITOR)
+    alf = await console.open("alf", "/audit", **how)
+    assert await violations(alf) == []
+    await alf.get_by_role("button", name=re.compile("loggen|log$")).click()
+    await expect(alf.locator("dl.facts")).to_be_visible()
+    assert await violations(alf) == []
     lise = await console.open("lise", "/desk", **how)
     await lise.locator("details.more summary").first.click()
     assert await violations(lise) == []

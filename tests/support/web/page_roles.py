@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from tests.support.synthetic import synthetic_identity
 from tests.support.web.roles import (
+    AUDITORS,
     CLOSERS,
     IN_DEPARTMENT,
     NO_DEPARTMENT,
@@ -21,7 +23,7 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | INCOMPLETE | SEARCH | CARD
+    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | AUDIT | INCOMPLETE | SEARCH | CARD
     return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
@@ -74,6 +76,11 @@ LEADER: dict[str, Line] = {
 FLOOD: dict[str, Line] = {
     "POST /queue/flood/close": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}"}),
     "POST /queue/flood/keep": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}"}),
+}
+AUDIT: dict[str, Line] = {
+    "GET /audit": Line(AUDITORS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
+    "POST /audit/extract": Line(AUDITORS, form={"identity": synthetic_identity(1)}),
+    "POST /audit/verify": Line(AUDITORS, "403"),
 }
 INCOMPLETE: dict[str, Line] = {
     "GET /incomplete": Line(WORKERS),
