@@ -98,6 +98,7 @@ from desk.wire import (
     make_audit_retention,
     make_dials,
     make_notices,
+    make_own_numbers,
     make_passwords,
     make_retention,
     make_vault,
@@ -239,6 +240,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         numbers=settings.limits.number_rate,
         transfers=settings.limits.transfer_rate,
         most_claimed=settings.limits.claims_at_once,
+        own_numbers=make_own_numbers(settings, departments),
     )
     services = build_services(
         settings,

@@ -1,7 +1,7 @@
 """Build the desk's services from the settings."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from desk.accounts.passwords.hashing import Passwords
@@ -17,10 +17,13 @@ from desk.database.engine import Database
 from desk.departments.calendar import public_holidays
 from desk.departments.departments import Departments
 from desk.departments.file import DepartmentsFile
+from desk.departments.own_numbers import OwnNumbers
 from desk.dials.dials import Dials
 from desk.key_rotation.keyring import Keyring
 from desk.messages.notices import Notices
 from desk.messages.texts import SmsTextsFile
+from desk.numbers.errors import InvalidPhone
+from desk.numbers.phone_number import parse_phone
 from desk.privacy.retention import Retention, RetentionRules
 from desk.recordings.recordings import Recordings
 from desk.settings.database import DatabaseSettings
@@ -129,6 +132,14 @@ def make_callbacks(
         lease_clock=lease_clock,
         notices=notices,
     )
+
+
+def make_own_numbers(settings: Settings, departments: Callable[[], Departments]) -> OwnNumbers:
+    """Build what knows the hospital's own numbers: departments', the switchboard's, and those that are set."""
+    others = list(settings.numbers.own)
+    with suppress(InvalidPhone):  # a phone's name, or no number that can be called from outside
+        others.append(parse_phone(settings.sip.switchboard, asserted=True))
+    return OwnNumbers(departments, others)
 
 
 def make_spool(settings: Settings) -> Spool:

@@ -27,6 +27,7 @@ from desk.wire import (
     make_callbacks,
     make_dials,
     make_drainer,
+    make_own_numbers,
     make_reception,
     make_recordings,
     make_spool,
@@ -152,7 +153,12 @@ def _build(
         crowded=partial(too_many_callers, callers=reception, clock=clock),
         has_other_door=partial(standby_answers, settings.standby.host, settings.standby.port),
         conversation=partial(
-            request_callback, callers=reception, numbers=settings.numbers, clock=clock, recorder=intake
+            request_callback,
+            callers=reception,
+            numbers=settings.numbers,
+            own_numbers=make_own_numbers(settings, departments),
+            clock=clock,
+            recorder=intake,
         ),
     )
     drainer = make_drainer(spool, callbacks)

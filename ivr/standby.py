@@ -14,7 +14,15 @@ from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.connections.tls import client_context
 from desk.departments.file import DepartmentsFile
 from desk.settings.settings import Settings
-from desk.wire import make_callbacks, make_drainer, make_reception, make_spool, make_vault, open_database
+from desk.wire import (
+    make_callbacks,
+    make_drainer,
+    make_own_numbers,
+    make_reception,
+    make_spool,
+    make_vault,
+    open_database,
+)
 from ivr.abandoned import Abandoned
 from ivr.agi.door import AgiDoor
 from ivr.asterisk.bare import BareAri
@@ -63,7 +71,13 @@ async def serve(settings: Settings) -> None:
             has_other_door=_phone_door_may_serve,
             most_calls=settings.limits.calls_at_once,
             crowded=partial(too_many_callers, callers=reception, clock=clock),
-            conversation=partial(request_callback, callers=reception, numbers=settings.numbers, clock=clock),
+            conversation=partial(
+                request_callback,
+                callers=reception,
+                numbers=settings.numbers,
+                own_numbers=make_own_numbers(settings, departments),
+                clock=clock,
+            ),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

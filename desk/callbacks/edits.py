@@ -1,6 +1,6 @@
 """What agents do to callbacks besides calling: book one, change it, transfer it, promise a new time."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -67,7 +67,10 @@ class NewPromise:
 
 
 class CallbackEdits(CallbackService):
-    """Changes to callbacks by agents. `transfers`: how many callbacks one agent may transfer."""
+    """Changes to callbacks by agents. `transfers`: how many callbacks one agent may transfer.
+
+    `own_numbers`: the hospital's, which can't be booked.
+    """
 
     def __init__(
         self,
@@ -78,9 +81,15 @@ class CallbackEdits(CallbackService):
         clock: Clock,
         notices: Notices | None = None,
         transfers: Rate = agent_limit.TRANSFERS,
+        own_numbers: Container[PhoneNumber] = (),
     ) -> None:
         super().__init__(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
         self._transfers = transfers
+        self._own_numbers = own_numbers
+
+    def is_own(self, phone: PhoneNumber) -> bool:
+        """Whether it is the hospital's own number."""
+        return phone in self._own_numbers
 
     @unit_of_work
     async def book(
@@ -98,13 +107,13 @@ class CallbackEdits(CallbackService):
 
         A person with an open callback there gets no second one: its count goes up, the note is added below, and it is
         urgent if either was. Raises DepartmentNotAllowed, DepartmentNotFound, IdentityNotTaken,
-        InvalidPhone (the department's own number).
+        InvalidPhone (the hospital's own number).
         """
         rules = self._rules(unit, department)
         if patient and rules.identity == "off":
             raise IdentityNotTaken
-        if phone == rules.hospital_number:
-            raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
+        if self.is_own(phone) or phone.e164 == rules.hospital_number.e164:
+            raise InvalidPhone(PhoneProblem.HOSPITAL)
         indexes = self._vault.indexes(patient.value) if patient else None
         found = await rows.find_open(unit, department, indexes, phone)
         if found is None:

@@ -49,10 +49,11 @@ class IncompleteCalls(Service):
     async def book(self, unit: Unit, id: int) -> RegistrationResult:
         """Register a callback for the caller, with what is known: the number, and the person if one was keyed.
 
-        Raises CallNotFound, CallDealtWith, NoNumber without a number to call, and what `CallbackEdits.book` raises.
+        Raises CallNotFound, CallDealtWith, NoNumber without a number to call (the hospital's own is none), and what
+        `CallbackEdits.book` raises.
         """
         call = await self._undealt(unit, id)
-        if call.phone is None:
+        if call.phone is None or self._edits.is_own(call.phone):
             raise NoNumber
         sealed = await calls.sealed_patient(unit, id)
         patient = IdentityNumber(self._vault.open(sealed[0], calls.PATIENT_NUMBER, id), sealed[1]) if sealed else None

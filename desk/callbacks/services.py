@@ -1,8 +1,9 @@
 """The services of callbacks, built together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from desk.callbacks.edits import CallbackEdits
 from desk.callbacks.floods import Floods
@@ -23,6 +24,7 @@ from desk.inquiries.claiming import LEASE, Claiming
 from desk.limits.agent_limit import NUMBERS, TRANSFERS
 from desk.limits.rate import Rate
 from desk.messages.notices import Notices
+from desk.numbers.phone_number import PhoneNumber
 from desk.promises.closures import Closures
 from desk.vault.vault import Vault
 
@@ -57,30 +59,31 @@ def callback_services(
     numbers: Rate = NUMBERS,
     transfers: Rate = TRANSFERS,
     most_claimed: int | None = None,
+    own_numbers: Container[PhoneNumber] = (),
 ) -> CallbackServices:
-    """Build the services. `numbers`: how many identity numbers one agent may be shown; `transfers`: how many callbacks
-    one agent may transfer; `most_claimed`: how many one agent may have at once, None is any number.
+    """Build the services.
 
-    `lease_clock`: the clock that claims are counted by, if it is another: all machines share it.
+    `numbers`: how many identity numbers one agent may be shown; `transfers`: how many callbacks one agent may transfer;
+    `most_claimed`: how many one agent may have at once, None is any number; `own_numbers`: the hospital's, which can't
+    be booked. `lease_clock`: the clock that claims are counted by, if it is another: all machines share it.
     """
     leases = lease_clock or clock
     edits = CallbackEdits(
-        database=database, departments=departments, vault=vault, clock=leases, notices=notices, transfers=transfers
+        database=database,
+        departments=departments,
+        vault=vault,
+        clock=leases,
+        notices=notices,
+        transfers=transfers,
+        own_numbers=own_numbers,
     )
-    registration = Registration(database=database, departments=departments, vault=vault, clock=clock, notices=notices)
+    common: dict[str, Any] = {"database": database, "departments": departments, "vault": vault, "clock": clock}
+    common["notices"] = notices
+    registration = Registration(**common)
     return CallbackServices(
         registration=registration,
-        spooled_calls=SpooledCalls(
-            registration=registration,
-            database=database,
-            departments=departments,
-            vault=vault,
-            clock=clock,
-            notices=notices,
-        ),
-        repeat_callers=RepeatCallers(
-            database=database, departments=departments, vault=vault, clock=clock, notices=notices
-        ),
+        spooled_calls=SpooledCalls(registration=registration, **common),
+        repeat_callers=RepeatCallers(**common),
         claiming=Claiming(
             database=database,
             departments=departments,

@@ -39,6 +39,7 @@ class PhoneProblem(StrEnum):
     SHORT_NUMBER = "short_number"
     PREMIUM = "premium"
     FOREIGN = "foreign"
+    HOSPITAL = "hospital"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Final, TypeVar
@@ -12,6 +12,7 @@ import structlog
 
 from desk.callbacks.model import CallKey, IncompleteStep
 from desk.numbers.identity_number import IdentityNumber
+from desk.numbers.phone_number import PhoneNumber
 from ivr.asterisk.channel import CallerId as CallerId
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.channel import Keys as Keys
@@ -72,10 +73,9 @@ class Call:
         self.may_leave = False
         """Whether Asterisk may still carry out our request to send the caller into the dialplan."""
         self.interrupted_at: IncompleteStep | None = None
-        self.identity: IdentityNumber | None = None
-        """The identity number keyed in this call. It is kept with an incomplete call."""
-        self.key_tone = False
-        """Whether to play a soft tone for each accepted key."""
+        self.identity: IdentityNumber | None = None  # keyed in this call, and kept with an incomplete one
+        self.own_numbers: Container[PhoneNumber] = ()  # the hospital's: they are not called back
+        self.key_tone = False  # whether to play a soft tone for each accepted key
         self._channel = channel
         self._rescue = RescueTimer(channel, gone=self.ended, left=rescued_in)
         self._lengths = {} if lengths is None else lengths

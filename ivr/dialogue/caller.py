@@ -1,6 +1,6 @@
 """The caller's conversation, from the welcome to the receipt."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -89,17 +89,20 @@ async def request_callback(
     *,
     callers: RepeatCallerDesk,
     numbers: NumberSettings,
+    own_numbers: Container[PhoneNumber] = (),
     clock: Clock = SYSTEM_CLOCK,
     recorder: Recorder | None = None,
 ) -> None:
     """Register a callback and say when we call back. Returns at the end of the conversation, before the hang-up.
 
     Transfers the caller to the switchboard if the callback could not be stored, if there is no number to call back, or
-    if the caller asks for a person. Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
+    if the caller asks for a person. `own_numbers` are the hospital's: a caller who calls from one is asked for another.
+    Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
     """
     if not call.unanswered:
         call.language = department.languages[0]
     call.key_tone = department.key_tone
+    call.own_numbers = own_numbers
     context = CallContext(call, department, registration, callers, clock)
     rules = _Rules(
         department,

@@ -33,6 +33,7 @@ PHONE_PROBLEMS: Final[Mapping[str, Prompt]] = {
     PhoneProblem.NOT_A_NUMBER: Prompt.PHONE_NOT_A_NUMBER,
     PhoneProblem.SHORT_NUMBER: Prompt.PHONE_SHORT,
     PhoneProblem.PREMIUM: Prompt.PHONE_PREMIUM,
+    PhoneProblem.HOSPITAL: Prompt.PHONE_HOSPITAL,
 }
 
 
@@ -40,7 +41,14 @@ def own_number(call: Call) -> PhoneNumber:
     """Return the number the caller calls from. Raises InvalidPhone when there is none, or none that we call back."""
     if call.caller.withheld:
         raise InvalidPhone(PhoneProblem.WITHHELD)
-    return parse_phone(call.caller.number, allow_foreign=True, asserted=True)
+    return _checked(call, parse_phone(call.caller.number, allow_foreign=True, asserted=True))
+
+
+def _checked(call: Call, phone: PhoneNumber) -> PhoneNumber:
+    """Return the number. Raises InvalidPhone if it is the hospital's own: we would ring ourselves."""
+    if phone in call.own_numbers:
+        raise InvalidPhone(PhoneProblem.HOSPITAL)
+    return phone
 
 
 async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) -> PhoneNumber | None:
@@ -55,6 +63,7 @@ async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) ->
         keyed = await _keyed(call, question, patience, lone, deaf=deaf)
         try:
             phone = read_phone(keyed)
+            _checked(call, phone.number)
         except InvalidPhone as refused:
             problem = _problem(refused, keyed)
             if not keyed and number >= SILENT_TRIES - 1:

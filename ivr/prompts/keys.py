@@ -34,6 +34,7 @@ class Prompt(StrEnum):
     PHONE_NOT_A_NUMBER = "phone_not_a_number"
     PHONE_SHORT = "phone_short"
     PHONE_PREMIUM = "phone_premium"
+    PHONE_HOSPITAL = "phone_hospital"
     ASK_PHONE = "ask_phone"
     ASK_PHONE_SLOW = "ask_phone_slow"
     CHANGE_NUMBER = "change_number"

@@ -3,6 +3,7 @@
 import pytest
 
 from desk.callbacks.model import IncompleteStep
+from desk.numbers.phone_number import parse_phone
 from ivr.rehearsal.virtual_time import on_virtual_time
 from tests.support.phone.dialogue import (
     CHANGED,
@@ -40,6 +41,20 @@ async def test_unusable_number_is_asked_for_with_the_reason(number: str | None, 
     world.caller.answers("ask_phone", OTHER_NUMBER)
     await world.ring()
     assert world.prompts == [*OPENING, reason, "ask_phone", *RECEIPT_OTHER]
+    assert world.stored == (IDENTITY, OTHER_E164)
+
+
+@on_virtual_time
+async def test_caller_from_the_hospitals_own_number_is_asked_for_another() -> None:
+    """A call that the switchboard has transferred shows the switchboard's number, not the patient's."""
+    world = World(number="+4768059990")
+    world.own_numbers = frozenset({parse_phone("+4768059990"), parse_phone("+4768059991")})
+    world.caller.answers("ask_identity", IDENTITY)
+    world.caller.answers("ask_phone", "68059991")
+    world.caller.answers("ask_phone_slow", OTHER_NUMBER)
+    await world.ring()
+    asked = ["phone_hospital", "ask_phone", "phone_hospital", "ask_phone_slow"]
+    assert world.prompts == [*OPENING, *asked, *RECEIPT_OTHER]
     assert world.stored == (IDENTITY, OTHER_E164)
 
 

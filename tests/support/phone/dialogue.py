@@ -257,6 +257,7 @@ class World:
         self.department = department
         self.settings = Settings.read(environment=environment, **settings)
         self.call: Call = self.caller.call(department=department.slug, number=number, withheld=withheld)
+        self.own_numbers: frozenset[PhoneNumber] = frozenset()
         self.hung_up = False
 
     async def ring(self) -> None:
@@ -268,6 +269,7 @@ class World:
                 self.department,
                 callers=self.callers,  # type: ignore[arg-type]
                 numbers=self.settings.numbers,
+                own_numbers=self.own_numbers,
                 clock=self.clock,  # type: ignore[arg-type]
                 recorder=self.recorder,
             )

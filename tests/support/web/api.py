@@ -26,7 +26,7 @@ from desk.numbers.identity_number import parse_identity
 from desk.numbers.phone_number import parse_phone
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
-from desk.wire import make_notices
+from desk.wire import make_notices, make_own_numbers
 from tests.support.desk.trusted_clock import TrustedClock
 from tests.support.environment import UNLIMITED
 from tests.support.fakes import FakeClock
@@ -127,6 +127,7 @@ async def open_world(database_url: str, var_dir: Path, **settings: Any) -> Async
         numbers=given.limits.number_rate,
         transfers=given.limits.transfer_rate,
         most_claimed=given.limits.claims_at_once,
+        own_numbers=make_own_numbers(given, lambda: DEPARTMENTS),
         notices=make_notices(given.sms, vault),
     )
     services = build_services(
