@@ -43,6 +43,7 @@ from api.routes import (
     second_factor,
     session,
     sms,
+    statistics,
     tokens,
 )
 from api.routes import (
@@ -91,6 +92,7 @@ from desk.messages.sender import Sender, sending
 from desk.messages.texts import SmsTextsFile
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
+from desk.statistics.figures import StatisticsReader
 from desk.vault.vault import Vault
 from desk.wire import (
     check_keys,
@@ -107,6 +109,7 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
+COUNT_SECONDS = 5.0
 PAGES: Final = (
     log_in,
     queue,
@@ -128,6 +131,7 @@ ROUTES: Final = (
     floods,
     agents,
     ledger,
+    statistics,
     recordings,
     search,
     events,
@@ -280,7 +284,8 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     compared = repeating(services.clock_check.check, not_done="clock not compared with the database's")
     shared = repeating(services.limits.share, not_done="counts of requests not shared", every=SHARE_EVERY)
     forgotten, sent = _forgotten_absentees(services), sending(services.sender)
-    async with compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared:
+    counted = repeating(services.statistics.tallies.follow, not_done="figures not counted", every=COUNT_SECONDS)
+    async with counted, compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared:
         yield
     with suppress(StorageUnavailable):
         await services.audit.keep_anchor()
@@ -318,8 +323,7 @@ def build_services(
     check = check or ClockCheck(database=database, clock=clock, shared=shared)
     outbox = Outbox(database=database, vault=vault, clock=clock)
     audit = make_audit(settings.audit, database=database, vault=vault, clock=clock)
-    policy, session_limits = settings.login.second_factor_policy, settings.login.session_limits
-    sessions = Sessions(database=database, clock=clock, limits=session_limits, policy=policy)
+    sessions = _sessions(settings, database, clock)
     oidc = single_sign_on(settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock)
     return Services(
         settings=settings,
@@ -348,6 +352,7 @@ def build_services(
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
         sender=_sender(settings, outbox=outbox, texts=texts or sms_texts(settings.sms), clock=clock),
+        statistics=StatisticsReader(database=database, departments=departments, clock=clock),
         retention=make_retention(database, settings.retention, clock, check),
         single_sign_on=oidc,
         oidc_identities=OidcIdentities(database=database, vault=vault, clock=clock),
@@ -356,6 +361,11 @@ def build_services(
         audit_verifier=AuditVerifier(database=database, vault=vault, clock=clock),
         audit_retention=make_audit_retention(database, audit, settings.audit, clock, check),
     )
+
+
+def _sessions(settings: Settings, database: Database, clock: Clock) -> Sessions:
+    login = settings.login
+    return Sessions(database=database, clock=clock, limits=login.session_limits, policy=login.second_factor_policy)
 
 
 def _logins(settings: Settings, database: Database, vault: Vault, clock: Clock, sessions: Sessions) -> Logins:

@@ -38,6 +38,7 @@ from desk.messages.sender import Sender
 from desk.privacy.retention import Retention
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
+from desk.statistics.figures import StatisticsReader
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Services:
     outbox: Outbox
     sender: Sender
     retention: Retention
+    statistics: StatisticsReader
     single_sign_on: SingleSignOn | None
     oidc_identities: OidcIdentities
     audit: Audit

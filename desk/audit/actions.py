@@ -55,6 +55,7 @@ class AuditAction(StrEnum):
     DEPARTMENT_PROMISES = "department_promises", "Så avdelingens løfter"
     DEPARTMENT_WARNINGS = "department_warnings", "Så avdelingens varsler"
     DEPARTMENT_INTAKE = "department_intake", "Så hvem som venter i avdelingen"
+    STATISTICS = "statistics", "Så tall for avdelingene"
     EVENTS = "events", "Åpnet løpende varsling"
     EVENTS_SENT = "events_sent", "Ble varslet om at noe skjedde med tilbakeringingen"
     ME = "me", "Så sin egen tilgang"

@@ -54,6 +54,7 @@ async def store(
         "why": why,
         "incomplete": callback_id is None,
         "callback_id": callback_id,
+        "to_tally": True,
     }
     if callback_id is not None:
         values |= {"patient_kind": None, "patient_masked": None, "patient_number": None}
@@ -89,7 +90,7 @@ async def end_lost(unit: Unit, asterisk_id: str, *, excluding: Collection[str]) 
     """Mark calls of this Asterisk that have no recorded end as lost, and return how many."""
     on_line = (c.asterisk_id == asterisk_id, c.incomplete, c.why.is_(None), c.forgotten_at.is_(None))
     lost = update(calls).where(*in_scope(unit, c.department), *on_line, c.channel_id.not_in(list(excluding)))
-    return (await unit.connection.execute(lost.values(why=WhyEnded.LOST))).rowcount
+    return (await unit.connection.execute(lost.values(why=WhyEnded.LOST, to_tally=True))).rowcount
 
 
 async def page(

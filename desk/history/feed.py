@@ -40,6 +40,25 @@ class Changes(Service):
         """
         return await rows.after(unit, after, upto=upto, limit=MAX_CHANGES)
 
+    async def settled_end(self) -> int:
+        """Return the newest id, once every unit of work that may hold a lower one has ended. Raises
+        StorageUnavailable.
+        """
+        end = await self._newest(SYSTEM)
+        waiting_for = await self._unfinished(SYSTEM)
+        while waiting_for:
+            await asyncio.sleep(HELD_SECONDS)
+            waiting_for &= await self._unfinished(SYSTEM)
+        return end
+
+    @reading
+    async def _newest(self, unit: Unit) -> int:
+        return await rows.newest(unit)
+
+    @reading
+    async def _unfinished(self, unit: Unit) -> frozenset[str]:
+        return await rows.unfinished(unit)
+
     @asynccontextmanager
     async def tail(self, *, poll_seconds: float = POLL_SECONDS, listen: bool = True) -> AsyncIterator["Tail"]:
         """Open a tail positioned at the end. Raises StorageUnavailable."""
@@ -56,7 +75,7 @@ class _MissingIds:
     waiting_for: frozenset[str]
 
 
-class Tail(Service):
+class Tail(Changes):
     """Follows the history. `position`: every row up to and including it has been returned or will never exist."""
 
     def __init__(self, database: Database, clock: Clock, *, poll_seconds: float, listen: bool) -> None:
@@ -75,7 +94,7 @@ class Tail(Service):
             stack.enter_context(self._database.watched(HISTORY, self._changed.set))
             listener = asyncio.create_task(self._keep_listening()) if self._listens else None
             try:
-                self.position = await self._settled_end()
+                self.position = await self.settled_end()
                 yield
             finally:
                 if listener:
@@ -126,15 +145,6 @@ class Tail(Service):
             reached = change.id
         return ready
 
-    async def _settled_end(self) -> int:
-        """Return the newest id, once every unit of work that may hold a lower one has ended."""
-        end = await self._newest(SYSTEM)
-        waiting_for = await self._unfinished(SYSTEM)
-        while waiting_for:
-            await asyncio.sleep(HELD_SECONDS)
-            waiting_for &= await self._unfinished(SYSTEM)
-        return end
-
     async def _keep_listening(self) -> None:
         """Wake on each NOTIFY. While listening fails, polling does the work."""
         while True:
@@ -151,11 +161,3 @@ class Tail(Service):
     @reading
     async def _after(self, unit: Unit, position: int) -> list[Change]:
         return await rows.after(unit, position, limit=MAX_CHANGES)
-
-    @reading
-    async def _newest(self, unit: Unit) -> int:
-        return await rows.newest(unit)
-
-    @reading
-    async def _unfinished(self, unit: Unit) -> frozenset[str]:
-        return await rows.unfinished(unit)

@@ -113,6 +113,7 @@ promises = Table(
     Column("reason", String(16), nullable=False),
     Index(None, "inquiry_id", "id"),
     Index(None, "department", "due"),
+    Index(None, "due"),
     sqlite_autoincrement=True,
 )
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Uuid,
     false,
     text,
+    true,
 )
 
 from desk.database.instant import Instant
@@ -53,6 +54,9 @@ from desk.schema.inquiry_tables import promises as promises
 from desk.schema.inquiry_tables import warnings as warnings
 from desk.schema.provider_tables import external_identities as external_identities
 from desk.schema.provider_tables import used_nonces as used_nonces
+from desk.schema.tally_tables import tallied as tallied
+from desk.schema.tally_tables import tallies as tallies
+from desk.schema.tally_tables import tally_progress as tally_progress
 
 
 def _callback() -> Column[Any]:
@@ -175,6 +179,10 @@ calls = Table(
     Column("follow_up", String(16)),  # how an agent dealt with an incomplete call
     Column("led_to", Uuid(as_uuid=False), ForeignKey("callbacks.id")),  # the callback made of an incomplete call
     Column("forgotten_at", Instant),
+    Column("prompts", String(16)),  # the version of the prompts that the caller heard
+    Column("followed", Boolean, nullable=False, server_default=false()),  # by a call from the number soon after
+    Column("to_tally", Boolean, nullable=False, server_default=true()),  # changed since it was counted
+    Column("tallied", JSON(none_as_null=True)),  # what the tallies have of it
     UniqueConstraint("asterisk_id", "channel_id"),
     CheckConstraint("incomplete = (callback_id is null)", name="incomplete"),
     sqlite_autoincrement=True,
@@ -184,6 +192,8 @@ Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "in
 Index("ix_calls_kept", calls.c.department, calls.c.id, **where(_kept))
 Index("ix_calls_on_line", calls.c.asterisk_id, **where(text("incomplete and why is null")))
 Index("ix_calls_to_forget", calls.c.at, **where(text("incomplete and forgotten_at is null")))
+Index("ix_calls_to_tally", calls.c.id, **where(text("to_tally")))
+Index("ix_calls_phone", calls.c.phone, calls.c.at, **where(text("phone is not null")))
 Index("ix_calls_callback_id", calls.c.callback_id, **where(text("callback_id is not null and forgotten_at is null")))
 
 dials = Table(

@@ -36,6 +36,10 @@ def make_calls() -> None:
         sa.Column("follow_up", sa.String(length=16), nullable=True),
         sa.Column("led_to", sa.Uuid(as_uuid=False), nullable=True),
         sa.Column("forgotten_at", INSTANT, nullable=True),
+        sa.Column("prompts", sa.String(length=16), nullable=True),
+        sa.Column("followed", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("to_tally", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("tallied", sa.JSON(), nullable=True),
         sa.CheckConstraint("incomplete = (callback_id is null)", name=op.f("ck_calls_incomplete")),
         sa.ForeignKeyConstraint(["callback_id"], ["callbacks.id"], name=op.f("fk_calls_callback_id_callbacks")),
         sa.ForeignKeyConstraint(["led_to"], ["callbacks.id"], name=op.f("fk_calls_led_to_callbacks")),
@@ -74,6 +78,22 @@ def make_calls() -> None:
         unique=False,
         postgresql_where=sa.text("incomplete and why is null"),
         sqlite_where=sa.text("incomplete and why is null"),
+    )
+    op.create_index(
+        "ix_calls_to_tally",
+        "calls",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("to_tally"),
+        sqlite_where=sa.text("to_tally"),
+    )
+    op.create_index(
+        "ix_calls_phone",
+        "calls",
+        ["phone", "at"],
+        unique=False,
+        postgresql_where=sa.text("phone is not null"),
+        sqlite_where=sa.text("phone is not null"),
     )
     op.create_index(
         "ix_calls_to_forget",

@@ -237,6 +237,7 @@ def make_promises() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promises")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_promises_due"), "promises", ["due"], unique=False)
     op.create_index(op.f("ix_promises_department_due"), "promises", ["department", "due"], unique=False)
     op.create_index(op.f("ix_promises_inquiry_id_id"), "promises", ["inquiry_id", "id"], unique=False)
 

@@ -2,14 +2,14 @@
 
 from alembic import op
 
-from migrations.first import access, audit, channels, controllers, queue, triggers, upkeep
+from migrations.first import access, audit, channels, controllers, queue, tallies, triggers, upkeep
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-PARTS = (access, queue, channels, controllers, upkeep, audit)
+PARTS = (access, queue, channels, controllers, upkeep, audit, tallies)
 """In this order: a table comes after those that it refers to."""
 
 

@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "keys": "ops.commands.keys:app",
     "person": "ops.commands.person:person",
     "retention": "ops.commands.person:retention",
+    "stats": "ops.commands.stats:app",
     "check": "ops.commands.check:check",
     "reload": "ops.commands.reload:reload",
     "prompts": "ops.commands.prompts:app",

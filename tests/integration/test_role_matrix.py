@@ -84,6 +84,7 @@ LINES: dict[str, Line] = {
     "GET /departments/{slug}/promises": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/warnings": Line(READERS, "200", NO_DEPARTMENT),
     "GET /departments/{slug}/intake": Line(READERS, "200", NO_DEPARTMENT),
+    "GET /statistics": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
     "GET /me": Line(SIGNED_IN),
     "POST /emergency-access": Line(
         READERS,

@@ -1,0 +1,35 @@
+"""The tables of the figures. No person is in them, so they outlive the callbacks' data."""
+
+from sqlalchemy import JSON, BigInteger, Column, Date, ForeignKey, Integer, SmallInteger, String, Table, Uuid
+
+from desk.database.instant import Instant
+from desk.database.metadata import metadata
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("grain", String(8), primary_key=True),
+    Column("hour", SmallInteger, primary_key=True, autoincrement=False),  # -1: all hours
+    Column("period", Date, primary_key=True),  # the day, or the first of the month
+    Column("department", String(64), primary_key=True),
+    Column("measure", String(16), primary_key=True),
+    Column("detail", String(64), primary_key=True),
+    Column("language", String(8), primary_key=True),
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+tallied = Table(
+    "tallied",
+    metadata,
+    Column("inquiry_id", Uuid(as_uuid=False), ForeignKey("inquiries.id"), primary_key=True),
+    Column("counts", JSON, nullable=False),  # what the tallies have of it
+)
+
+tally_progress = Table(
+    "tally_progress",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("history_id", BigInteger, nullable=False),  # the history is counted up to and including this row
+    Column("due_upto", Instant, nullable=False),  # and promises that were due by then
+)

@@ -1,0 +1,130 @@
+"""What is counted: measures, the cells they are added to, and durations as buckets. Pure; no person is in any of it."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from desk.clock import OSLO
+
+NO_HOUR: Final = -1
+"""The hour of a cell that is not divided by hours."""
+
+
+class Measure(StrEnum):
+    """What a number counts. In parentheses: the detail it is divided by."""
+
+    CALLS = "calls"  # calls that came in (prompt version)
+    INCOMPLETE = "incomplete"  # ended before anything was registered (step and why)
+    CONFIRMED = "confirmed"  # led to a callback
+    KEYED = "keyed"  # went on after the welcome, where numbers are keyed (prompt version)
+    AGAIN = "again"  # of these: another call from the same number within ten minutes (prompt version)
+    REGISTERED = "registered"  # callbacks (topic)
+    PRIORITY = "priority"  # callbacks (priority)
+    RANG_AGAIN = "rang_again"  # calls about a callback that was open
+    PROMISED = "promised"  # promises by when they were made (reason)
+    KEPT = "kept"  # promises by when they were due
+    BROKEN = "broken"
+    WITHDRAWN = "withdrawn"  # (early: reached before the promised time)
+    ATTEMPTS = "attempts"  # (outcome)
+    REACHED = "reached"  # callbacks by when the patient was reached (number of attempts)
+    UNREACHABLE = "unreachable"
+    CLOSED = "closed"  # (reason)
+    SAME_DAY = "same_day"  # callbacks with an attempt on the day they were registered
+    FIRST_ATTEMPT = "first_attempt"  # callbacks by the time until the first attempt (bucket)
+    UNTIL_REACHED = "until_reached"  # callbacks by the time until reached (bucket)
+    SMS = "sms"  # texts (state they came to)
+    MORNING = "morning"  # in the line at 08:00 (quarter when they left it that day, or later)
+
+
+BY_HOUR: Final = frozenset(
+    {Measure.CALLS, Measure.INCOMPLETE, Measure.CONFIRMED, Measure.REGISTERED, Measure.RANG_AGAIN, Measure.ATTEMPTS}
+)
+"""Measures that are also counted by hour of the week."""
+
+
+class Grain(StrEnum):
+    """The time that a cell covers."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+class Count(NamedTuple):
+    """One thing that is counted `n` times: what, where, and in which hour (local time)."""
+
+    department: str
+    day: str
+    hour: int
+    language: str
+    measure: str
+    detail: str
+    n: int
+
+
+class Cell(NamedTuple):
+    """A place in the tallies. `hour`: of the day, or of the week in months (0 is Monday 00:00); -1 is all hours."""
+
+    grain: str
+    department: str
+    period: date
+    hour: int
+    language: str
+    measure: str
+    detail: str
+
+
+def count(department: str, at: datetime, language: str, measure: Measure, detail: str = "") -> Count:
+    """Count one thing that happened at `at`."""
+    local = at.astimezone(OSLO)
+    return Count(department, local.date().isoformat(), local.hour, language, measure.value, detail, 1)
+
+
+def cells(counts: Iterable[Count]) -> Counter[Cell]:
+    """Return what these counts add to the tallies."""
+    added: Counter[Cell] = Counter()
+    for each in counts:
+        day = date.fromisoformat(each.day)
+        month = day.replace(day=1)
+        rest = (each.language, each.measure, each.detail)
+        added[Cell(Grain.DAY.value, each.department, day, NO_HOUR, *rest)] += each.n
+        added[Cell(Grain.MONTH.value, each.department, month, NO_HOUR, *rest)] += each.n
+        if each.measure in BY_HOUR:
+            added[Cell(Grain.DAY.value, each.department, day, each.hour, *rest)] += each.n
+            added[Cell(Grain.MONTH.value, each.department, month, day.weekday() * 24 + each.hour, *rest)] += each.n
+    return added
+
+
+MINUTES: Final = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 360, 480, 600, 720, 960, 1200, 1440)
+DAYS: Final = (1.5, 2, 2.5, 3, 4, 5, 6, 7, 10, 14, 21, 30, 60, 90, 180, 365)
+BOUNDS: Final = (*(each * 60 for each in MINUTES), *(int(each * 86400) for each in DAYS))
+"""Upper bounds of the duration buckets, in seconds. The last bucket has none."""
+
+
+def bucket(duration: timedelta) -> str:
+    """Return the bucket of a duration: its place among the bounds."""
+    return f"{bisect_left(BOUNDS, duration.total_seconds()):02d}"
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Durations as counts by bucket."""
+
+    counts: Sequence[tuple[str, int]]
+
+    def percentile(self, percent: int) -> int | None:
+        """Return the upper bound, in seconds, of the bucket in which that percentile is. None if there are none."""
+        total = sum(n for _, n in self.counts)
+        if total <= 0:
+            return None
+        rank, seen = max(1, -(-total * percent // 100)), 0
+        places = []
+        for place, n in sorted(self.counts):
+            places.append(int(place))
+            seen += n
+            if seen >= rank:
+                break
+        return BOUNDS[min(places[-1], len(BOUNDS) - 1)]
