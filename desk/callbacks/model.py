@@ -41,6 +41,7 @@ class WhyEnded(StrEnum):
     `NO_NUMBER`: there was no number we can call. `ANSWERED`: a recorded answer was enough. `URGENT`: the call was put
     through at once. `TROUBLE`: we failed, and the switchboard took the call. `LOST`: the phone door or Asterisk stopped
     during the call, so no one knows how it ended. `CROWDED`: more callers than the phone door serves at once.
+    `FAX`: a fax machine's tone was heard, and no key pressed.
     """
 
     HUNG_UP = "hung_up"
@@ -51,6 +52,7 @@ class WhyEnded(StrEnum):
     TROUBLE = "trouble"
     LOST = "lost"
     CROWDED = "crowded"
+    FAX = "fax"
 
 
 class CallFollowUp(StrEnum):

@@ -70,6 +70,7 @@ class Call:
         self.caller = caller
         self.recovered = recovered
         self.unanswered = unanswered
+        self.fax_tone = False
         self.may_leave = False
         """Whether Asterisk may still carry out our request to send the caller into the dialplan."""
         self.interrupted_at: IncompleteStep | None = None
@@ -102,16 +103,18 @@ class Call:
         """Whether we stay until the end of the call. False while Asterisk finishes a confirmation by itself."""
         return self._player.attended
 
+    @property
+    def is_fax(self) -> bool:
+        """Whether a fax machine's tone was heard, and no key pressed since."""
+        return self.fax_tone and not self._keys.any_pressed
+
     def has_prompt(self, prompt: str) -> bool:
         """Whether a prompt is built, in the language of the call."""
         return f"{self.language}/{prompt}" in self._lengths
 
     @contextmanager
     def at(self, step: IncompleteStep, *, before_keys: IncompleteStep | None = None) -> Iterator[None]:
-        """Mark a part of the conversation, so that a hang-up inside it is recorded with this step.
-
-        `before_keys` is the step of a caller who has pressed no key in this call.
-        """
+        """Record a hang-up inside this part of the conversation with this step; with `before_keys` before any key."""
         self._rescue.confirming += step is IncompleteStep.CONFIRMATION
         try:
             yield
@@ -254,10 +257,8 @@ class Call:
         self.ended()
 
     async def to_switchboard(self) -> None:
-        """Transfer the caller to the switchboard. This ends the conversation.
-
-        The extension is the language, in which the caller is spoken to if no one answers there.
-        """
+        """Transfer the caller to the switchboard. This ends the conversation."""
+        # The extension is the language, in which the caller is spoken to if no one answers there.
         await self._leave("switchboard", "s" if self.language == DIALPLAN_LANGUAGE else self.language)
 
     async def to_urgent_line(self) -> None:
@@ -313,7 +314,7 @@ class Call:
         self._recording.ended(name)
 
     def events_lost(self) -> None:
-        """Handle a lost connection to Asterisk: the awaited event may have been missed."""
+        """Handle a lost connection: the awaited event may have been missed."""
         self._recording.give_up("lost")
         self._player.give_up("lost")
 

@@ -45,6 +45,7 @@ STUCK_AFTER: Final = 8.0  # seconds without a prompt or a question after which w
 SETTLING: Final = 0.3  # seconds for events in flight when the connection opened
 LATE_COMMANDS: Final = 20.0  # seconds in which Asterisk may still carry out a request that timed out
 UNANSWERED: Final = "unanswered"  # the dialplan's word for a caller whom the switchboard did not answer
+FAX: Final = "fax"  # its word for a caller in whose sound it heard a fax machine's tone
 AGAIN: Final = "again"  # its word for a caller whose conversation was broken off, here or at the other door
 GRACE: Final = 5.0  # seconds for running confirmations when we stop: a callback is stored, its receipt sent
 LAST_WRITES: Final = 4.0
@@ -221,7 +222,8 @@ class Controller:
     def _begin(self, start: StasisStart, *, recovered: bool) -> None:
         if self._tasks is None or self._closing or self._is_served(start.channel_id):
             return
-        unanswered, again = start.args[3:4] == (UNANSWERED,), start.args[3:4] == (AGAIN,)
+        how = "".join(start.args[3:4])
+        unanswered, again = how == UNANSWERED, how in (AGAIN, FAX)
         match start.args:
             case (department, language, presentation, *_):
                 withheld = presentation.startswith("prohib") or presentation == "unavailable"
@@ -241,6 +243,7 @@ class Controller:
             recovered=recovered or again,
             unanswered=unanswered,
         )
+        call.fax_tone = how == FAX
         full = self._most_calls is not None and len(self._active) >= self._most_calls
         active = _ActiveCall(call, crowded=full and not (recovered or again or unanswered))
         self._active[start.channel_id] = active

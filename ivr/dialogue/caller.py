@@ -205,6 +205,9 @@ async def _requested(context: CallContext, rules: _Rules) -> None:
     """Ask who is calling, store the callback with the number they call from, and give the receipt."""
     call = context.call
     call.identity = patient = await _opening(call, rules)
+    if call.is_fax:
+        await _fax(context)
+        return
     lone = rules.lone(call.language, asking_identity=False)
     try:
         standing = await context.callers.rang_again(
@@ -264,6 +267,15 @@ async def _store(context: CallContext, patient: IdentityNumber | None, phone: Ph
     call = context.call
     register = context.registration.register
     return await register(CALLER, call.key, context.department.slug, patient, phone, language=call.language)
+
+
+async def _fax(context: CallContext) -> None:
+    """Promise a fax machine nothing, and record the call. A person on a whistling line hears what to do."""
+    context.call.interrupted_at = IncompleteStep.WELCOME
+    try:
+        await context.call.play(Prompt.FAX)
+    finally:
+        await _keep(context, WhyEnded.FAX)
 
 
 async def _urgent(context: CallContext, *, emergency: bool) -> None:

@@ -70,6 +70,7 @@ class Prompt(StrEnum):
     STORAGE_DOWN = "storage_down"
     TO_SWITCHBOARD = "to_switchboard"
     MANY_CALLERS = "many_callers"
+    FAX = "fax"
     # after errors, played by the dialplan or the controller
     LINE_UNANSWERED = "line_unanswered"
     SWITCHBOARD_UNANSWERED = "switchboard_unanswered"

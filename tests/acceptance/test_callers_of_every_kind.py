@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.machine.system import System
 from tests.support.phone.floor import Floor, Story
-from tests.support.stories import barging_in, calling_again, keying, leaving, numbers
+from tests.support.stories import barging_in, calling_again, fax, keying, leaving, numbers
 
 STORIES: tuple[Story, ...] = (
     *keying.STORIES,
@@ -17,6 +17,7 @@ STORIES: tuple[Story, ...] = (
     *calling_again.STORIES,
     *leaving.STORIES,
     *barging_in.STORIES,
+    *fax.STORIES,
 )
 LINES = 20
 """Simultaneous calls: more would measure the machine."""

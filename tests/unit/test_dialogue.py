@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from desk.callbacks.model import IncompleteStep
+from desk.callbacks.model import IncompleteStep, WhyEnded
 from desk.database.errors import StorageUnavailable
 from desk.departments.errors import DepartmentNotFound
 from desk.numbers.phone_number import parse_phone
@@ -360,3 +360,24 @@ def test_every_prompt_is_played_somewhere() -> None:
         and f'"{prompt.value}"' not in elsewhere
     ]
     assert unsaid == []
+
+
+@on_virtual_time
+async def test_fax_machine_gets_no_promise_and_is_recorded() -> None:
+    world = World()
+    world.call.recovered = world.call.fax_tone = True
+    await world.ring()
+    assert world.prompts[0] == "recovered"
+    assert world.prompts[-1] == "fax"
+    assert world.stored is None
+    assert world.desk.ended == [(IncompleteStep.WELCOME, WhyEnded.FAX, OWN_NUMBER)]
+
+
+@on_virtual_time
+async def test_person_on_a_whistling_line_is_served_as_anyone() -> None:
+    world = World()
+    world.call.recovered = world.call.fax_tone = True
+    world.caller.answers("ask_identity", IDENTITY, after=1)
+    await world.ring()
+    assert world.stored == (IDENTITY, OWN_NUMBER)
+    assert "received" in world.prompts and "fax" not in world.prompts
