@@ -59,7 +59,6 @@ class Call:
         unanswered: bool = False,
     ) -> None:
         """`sounds` is the prompt folder, under Asterisk's sounds folder, for the whole call.
-
         `lengths`: seconds of each prompt, by language and key («nb/welcome»). `rescued_in`: seconds left until the
         dialplan takes over the caller. `recovered`: another controller, or this one before a lost connection, started
         the conversation. `unanswered`: the switchboard did not answer, and the dialplan has sent the caller back.

@@ -17,10 +17,14 @@ MOST_DOUBLED: Final = 2
 
 @dataclass(frozen=True)
 class KeyedPhone:
-    """A telephone number from keys. `changed`: a rule made it of other keys, so it must be read back."""
+    """A telephone number from keys. `changed`: a rule made it of other keys, so it must be read back.
+
+    `doubtful`: the surplus keys do not explain it, so another one may be missing.
+    """
 
     number: PhoneNumber
     changed: bool = False
+    doubtful: bool = False
 
 
 def read_identity(keyed: str, *, allow_test: bool, allow_h: bool) -> IdentityNumber:
@@ -49,7 +53,7 @@ def _explained(keyed: str, digits: str) -> bool:
 
     A key that is left doubled although it was pressed three times is none of these.
     """
-    if keyed.endswith(digits) and digits.startswith(keyed[:-LENGTH]):
+    if keyed.endswith(digits) and digits.startswith(keyed[: -len(digits)]):
         return True
     runs, left = ([(key, len(list(same))) for key, same in groupby(each)] for each in (keyed, digits))
     if [key for key, _ in runs] != [key for key, _ in left]:
@@ -86,7 +90,8 @@ def read_phone(keyed: str) -> KeyedPhone:
         meant = set(_without_doubled(keyed, NORWEGIAN_DIGITS))
         if len(meant) != 1:
             raise InvalidPhone(PhoneProblem.NOT_A_NUMBER)
-        return KeyedPhone(parse_phone(meant.pop()), changed=True)
+        (digits,) = meant
+        return KeyedPhone(parse_phone(digits), changed=True, doubtful=not _explained(keyed, digits))
     return KeyedPhone(parse_phone(keyed, allow_foreign=True))
 
 

@@ -69,8 +69,7 @@ async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) ->
             if not keyed and number >= SILENT_TRIES - 1:
                 break
         else:
-            if not phone.changed:
-                _doubt_hasty(call, keyed)
+            _doubt(call, phone, keyed)
             if not phone.changed or await _accepted(call, phone, lone):
                 return phone.number
             problem = ()
@@ -78,9 +77,10 @@ async def ask_phone(call: Call, *reason: str, lone: LoneKeys, tries: int = 2) ->
     return None
 
 
-def _doubt_hasty(call: Call, keyed: str) -> None:
-    """Mark the caller's identity number where the telephone number may be a stranger's: the agent asks who it is."""
-    if call.identity and len(keyed) == NORWEGIAN_DIGITS and call.is_hasty(NORWEGIAN_DIGITS):
+def _doubt(call: Call, phone: KeyedPhone, keyed: str) -> None:
+    """Mark the identity number where the telephone number may be a stranger's: the agent asks who it is."""
+    is_hasty = len(keyed) == NORWEGIAN_DIGITS and call.is_hasty(NORWEGIAN_DIGITS)
+    if call.identity and (phone.doubtful or is_hasty):
         call.identity = replace(call.identity, doubtful=True)
 
 

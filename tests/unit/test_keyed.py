@@ -4,7 +4,7 @@ import pytest
 
 from desk.numbers.errors import InvalidIdentity
 from desk.numbers.identity_number import IdentityNumber
-from ivr.dialogue.keyed import read_identity
+from ivr.dialogue.keyed import read_identity, read_phone
 from tests.support.synthetic import synthetic_identity
 
 IDENTITY = synthetic_identity(12)  # no key stands next to one like it
@@ -52,3 +52,14 @@ def test_doubt_is_no_part_of_who_it_is() -> None:
 def test_keys_that_could_be_either_of_two_people_are_refused() -> None:
     with pytest.raises(InvalidIdentity):
         read(IDENTITY + OTHER)
+
+
+@pytest.mark.parametrize(
+    ("keyed", "number", "doubtful"),
+    [("688059321", "+4768059321", False), ("685777790", "+4768577790", True), ("4768059321", "+4768059321", False)],
+)
+def test_surplus_keys_that_do_not_explain_a_phone_number_make_it_doubtful(
+    keyed: str, number: str, doubtful: bool
+) -> None:
+    phone = read_phone(keyed)
+    assert (phone.number.e164, phone.changed, phone.doubtful) == (number, True, doubtful)
