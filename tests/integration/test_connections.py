@@ -160,10 +160,15 @@ async def test_connections_with_credentials_above_the_limit_are_refused() -> Non
             writer.close()
 
 
-async def test_too_many_pipelined_requests_close_the_connection() -> None:
+async def test_pipelined_requests_are_answered_up_to_the_limit_and_then_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with served() as port:
-        answer = await sent(port, (HEAD + b"\r\n") * (MAX_WAITING + 3))
-    assert answer.count(b"HTTP/1.1 200") <= MAX_WAITING + 1
+        answer = await sent(port, (HEAD + b"\r\n") * (MAX_WAITING + 30))
+    lines = [line for line in answer.split(b"\r\n") if b"HTTP/1.1 " in line]
+    assert [line.split()[1] for line in lines[:-1]] == [b"200"] * (MAX_WAITING + 1)
+    assert answer.count(b"HTTP/1.1 429 Too Many Requests") == 1 and answer.endswith(b"one connection.")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_only_a_trusted_proxy_is_believed_on_a_real_connection() -> None:

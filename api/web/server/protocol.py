@@ -44,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._unfinished = 0  # bytes the parser holds since it last reported a complete head or a piece of body
         self._refused = False
+        self._answers_first = False  # requests before the refused one get their responses, then it gets its own
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -67,6 +68,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(431, "The head of the request is too large.")
 
     def on_message_begin(self) -> None:
+        if self._refused:
+            return
         super().on_message_begin()
         self._head_bytes = 0
         self._within(REQUEST_SECONDS)
@@ -89,7 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         if len(self.pipeline) >= MAX_WAITING:
-            self._refuse(429, "Too many requests on one connection.")
+            self._refused = self._answers_first = True
+            self._no_limit()
+            log.info("connection refused", status=HTTPStatus.TOO_MANY_REQUESTS)
             return
         self._within(REQUEST_SECONDS)  # for the body
         super().on_headers_complete()
@@ -104,6 +109,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._no_limit()
         if not self._refused:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        waits = self.pipeline or (self.cycle is not None and not self.cycle.response_complete)
+        if self._answers_first and not waits and not self.transport.is_closing():
+            self.transport.write(_bare_response(429, "Too many requests on one connection."))
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
