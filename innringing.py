@@ -1,19 +1,28 @@
 """The command `innringing`."""
 
+import os
 import sys
 import traceback
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from desk.logging.scrubber import Scrubber
 from ops.commands.lazy import LazyCommands
 
+READ_BY_ASTERISK: Final = frozenset({"prompts", "reload"})
+"""Commands whose files another user may have to read: Asterisk in a container. They hold no personal data."""
+
 
 class _Commands(typer.Typer):
-    """Prints the traceback of an unexpected error, scrubbed: its message may contain an identity number."""
+    """Prints the traceback of an unexpected error, scrubbed: its message may contain an identity number.
+
+    What a command writes is its user's alone, whatever the umask: databases, copies, recordings of test calls.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not READ_BY_ASTERISK.intersection(sys.argv[1:2]):
+            os.umask(0o077)
         try:
             return super().__call__(*args, **kwargs)
         except Exception:
