@@ -17,6 +17,7 @@ from api.console.pages import audit as audit_page
 from api.console.pages import callback, incomplete, log_in, monday, queue
 from api.console.pages import desk as desk_page
 from api.console.pages import floods as flood_pages
+from api.console.pages import operate as operate_page
 from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
@@ -120,6 +121,7 @@ PAGES: Final = (
     search_page,
     desk_page,
     audit_page,
+    operate_page,
     settings_page,
 )
 ROUTES: Final = (
@@ -200,6 +202,7 @@ def add_routes(app: FastAPI) -> None:
     app.include_router(docs)
     for page in PAGES:
         app.include_router(page.router)
+        register(app, getattr(page, "STATUSES", {}))
     app.include_router(assets)
 
 

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.auth.cookies import Cookies
 from api.auth.oidc.single_sign_on import SingleSignOn
+from api.own_commands import OwnCommands
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
 from api.web.events.live import Live
@@ -87,6 +88,7 @@ class Services:
     audit_anchors: AnchorFile
     audit_verifier: AuditVerifier
     audit_retention: AuditRetention
+    commands: OwnCommands = field(default_factory=OwnCommands)
     pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:

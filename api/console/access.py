@@ -24,6 +24,7 @@ PageWatcher = Annotated[Access, Depends(signed_in(Permission.READ, browser_only=
 PageWorker = Annotated[Access, Depends(signed_in(Permission.WORK, browser_only=True))]
 PageCloser = Annotated[Access, Depends(signed_in(Permission.CLOSE, browser_only=True))]
 PageAuditor = Annotated[Access, Depends(signed_in(Permission.AUDIT, browser_only=True))]
+PageOperator = Annotated[Access, Depends(signed_in(Permission.OPERATE, browser_only=True))]
 
 __all__ = [
     "InAnySession",
@@ -31,6 +32,7 @@ __all__ = [
     "InSession",
     "PageAuditor",
     "PageCloser",
+    "PageOperator",
     "PageReader",
     "PageVisitor",
     "PageWatcher",

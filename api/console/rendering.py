@@ -61,6 +61,7 @@ NAVIGATION: Final[Sequence[NavigationItem]] = (
     NavigationItem("/search", "shell.search", Permission.WORK),
     NavigationItem("/desk", "shell.desk", Permission.CLOSE),
     NavigationItem("/audit", "shell.audit", Permission.AUDIT),
+    NavigationItem("/operate", "shell.operate", Permission.OPERATE),
     NavigationItem("/settings", "shell.settings", Permission.SIGN_IN),
 )
 

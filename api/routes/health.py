@@ -1,19 +1,17 @@
 """Health, readiness and metrics, without a token and outside /api/v1: keep them inside your network."""
 
-import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 
 from api import telephony
-from api.readiness import check_clock, check_database, check_flood, check_phone_door, check_standby, check_trunk
+from api.components import components
 from api.schemas.health import ComponentOut, LivenessOut, ReadinessOut
 from api.services import Services, services_of
 from api.web.audit_rules import unaudited
 from api.web.metrics import CONTENT_TYPE
 from api.web.problems import Statuses
 from desk.access.actor import SYSTEM
-from desk.connections.health import Component
 from desk.database.errors import StorageUnavailable
 from desk.vault.errors import CannotOpen
 
@@ -29,33 +27,6 @@ Inside = Annotated[Services, Depends(services_of)]
 
 NEEDED: Final = ("database", "asterisk", *telephony.NAMES)
 """The components without which no caller is served."""
-
-
-async def _components(services: Services) -> dict[str, Component]:
-    """Check everything that the service depends on."""
-    database, asterisk, clock, standby = await asyncio.gather(
-        check_database(services.controllers),
-        services.asterisk.check(),
-        check_clock(services.clock_check),
-        check_standby(services.settings.standby),
-    )
-    asked = telephony.Telephony(services.asterisk.read)
-    found = {
-        "database": database,
-        "asterisk": asterisk,
-        "phone_door": await check_phone_door(services.controllers, services.lease_clock.now()),
-        "standby": standby,
-        **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
-        "clock": clock,
-        "trunk_budget": await check_trunk(services.dials),
-        "flood": await check_flood(services.callbacks.floods),
-        "departments": await asyncio.to_thread(services.files.departments),
-        "prompts": await asyncio.to_thread(services.files.prompts),
-        "sms": await services.sender.check(),
-    }
-    if services.single_sign_on is not None:
-        found["groups"] = await services.single_sign_on.groups()
-    return found
 
 
 @router.get("/healthz", operation_id="getHealth")
@@ -77,10 +48,10 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
     A missing standby, a clock in doubt, mistakes in operators' files and trouble with SMS are reported too, but do not
     make the service unready.
     """
-    components = await _components(services)
+    parts = await components(services)
     answer = ReadinessOut(
-        ready=all(components[name].ok for name in NEEDED),
-        components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in components.items()},
+        ready=all(parts[name].ok for name in NEEDED),
+        components={name: ComponentOut(ok=found.ok, detail=found.detail) for name, found in parts.items()},
     )
     if not answer.ready:
         response.status_code = 503
@@ -93,7 +64,7 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
 @unaudited("counts, no one's data; machines ask every few seconds")
 async def metrics(services: Inside) -> Response:
     """Return metrics for Prometheus. The queue and the phone doors are omitted while the database is away."""
-    services.metrics.set_components({name: each.ok for name, each in (await _components(services)).items()})
+    services.metrics.set_components({name: each.ok for name, each in (await components(services)).items()})
     services.metrics.set_clock_skew(services.clock_check.skew)
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))

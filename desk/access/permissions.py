@@ -29,6 +29,7 @@ class Permission(StrEnum):
     OVERSEE = "oversee"
     AUDIT = "audit"
     MANAGE = "manage"
+    OPERATE = "operate"
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
@@ -38,10 +39,11 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {Permission.SIGN_IN, Permission.READ, Permission.CLOSE, Permission.OVERSEE, Permission.MANAGE}
     ),
     Role.AUDITOR: frozenset({Permission.SIGN_IN, Permission.READ, Permission.OVERSEE, Permission.AUDIT}),
-    Role.OPERATOR: frozenset({Permission.SIGN_IN}),
+    Role.OPERATOR: frozenset({Permission.SIGN_IN, Permission.OPERATE}),
 }
 """WORK includes the whole identity number: only agents who call the patient need it. OVERSEE shows who had
-emergency access to the department. MANAGE changes other people's access."""
+emergency access to the department. MANAGE changes other people's access. OPERATE shows the state of
+the parts and of the operators' files, and no patient."""
 
 WIDENED = (Permission.READ, Permission.WORK)
 """Which of the permissions that an agent has elsewhere an emergency access gives in a department."""

@@ -88,6 +88,7 @@ class AuditAction(StrEnum):
     LEGAL_HOLD_LIFT = "legal_hold_lift", "Tillot sletting av tilbakeringingen igjen"
     RETENTION_RUN = "retention_run", "Slettet det som var gammelt nok"
     AUDIT_EXTRACT = "audit_extract", "Tok ut tilgangsloggen for en pasient"
+    OPERATE = "operate", "Så tilstanden til systemet"
     AUDIT_VERIFY = "audit_verify", "Kontrollerte tilgangsloggen"
     AUDIT_PRUNED = "audit_pruned", "Slettet de eldste dagene av tilgangsloggen"
     KEYS_ROTATE = "keys_rotate", "Byttet nøkkel for det som er lagret"

@@ -89,6 +89,11 @@ class Outbox(Service):
         """Return what waits to be sent."""
         return Backlog(*await rows.backlog(unit))
 
+    @reading
+    async def undelivered(self, unit: Unit, since: datetime) -> list[tuple[str, SmsState, str | None, int]]:
+        """Count the texts written since then that did not arrive, by department, state and reason."""
+        return await rows.undelivered(unit, since)
+
     async def _send_next(self, gateway: SmsGateway) -> bool:
         due, now = await self._take(SYSTEM)
         if due is None:

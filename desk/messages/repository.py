@@ -10,7 +10,8 @@ from sqlalchemy import func, insert, select, update
 
 from desk.database.unit_of_work import Unit
 from desk.ids import InquiryId
-from desk.messages.model import SmsKind, SmsState
+from desk.messages.model import NOT_DELIVERED, SmsKind, SmsState
+from desk.schema.scope import in_scope
 from desk.schema.tables import callbacks, inquiries, outbox, promises
 
 PHONE: Final = "outbox.phone"
@@ -143,6 +144,21 @@ async def backlog(unit: Unit) -> tuple[int, datetime | None]:
     query = select(func.count(), func.min(c.at)).where(c.state == SmsState.QUEUED.value)
     count, oldest = (await unit.connection.execute(query)).one()
     return count, oldest
+
+
+async def undelivered(unit: Unit, since: datetime) -> list[tuple[str, SmsState, str | None, int]]:
+    """Count the texts written since then that did not arrive, by department, state and reason."""
+    states = [each.value for each in NOT_DELIVERED]
+    columns = (inquiries.c.department, c.state, c.reason)
+    query = (
+        select(*columns, func.count())
+        .join_from(outbox, inquiries, c.callback_id == inquiries.c.id)
+        .where(c.state.in_(states), c.at >= since, *in_scope(unit, inquiries.c.department))
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    found = await unit.connection.execute(query)
+    return [(department, SmsState(state), reason, count) for department, state, reason, count in found]
 
 
 async def _show(unit: Unit, id: InquiryId, row_id: int, state: SmsState) -> None:

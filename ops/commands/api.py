@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ import uvicorn
 import uvloop
 
 from api.app import background_work, create_app, open_services
+from api.own_commands import OwnCommands
 from api.web.metrics import Metrics
 from api.web.server.protocol import bounded
 from api.web.server.tls import CertificateFault, server_context
@@ -99,7 +101,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         refuse_demo_departments(settings.files.departments)
     await make_database_current(settings)
     metrics, clock = Metrics(), SystemClock()
-    async with open_services(settings, metrics=metrics, clock=clock) as services:
+    async with open_services(settings, metrics=metrics, clock=clock) as opened:
+        services = replace(opened, commands=OwnCommands([sys.executable, "-m", "innringing"]))
         log_service(settings.secrets(), readable=settings.demo)
         app = create_app(settings, services=services)
         server = _ServerWithStreams(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +60,7 @@ def check(
             "--production", help="refuse what suits only a trial: no trunk, draft voices, prompts that are not built …"
         ),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the faults as JSON, for programs")] = False,
 ) -> None:
     """Check departments.toml, the prompts and the dialplan. Print a table of faults with file, line and reason."""
     settings = load_settings()
@@ -78,13 +81,18 @@ def check(
     found += [FileFault("environment", None, each) for each in unread(os.environ)]
     found += groups(settings.files.access, settings.files.departments, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
-    if found:
+    if as_json:
+        print(json.dumps([asdict(fault) for fault in found]))
+    elif found:
         console.print(table(found))
     wrong = sum(not fault.note for fault in found)
+    if wrong and as_json:
+        raise typer.Exit(1)
     if wrong:
         console.print(f"{wrong} {'mistake' if wrong == 1 else 'mistakes'} to fix.")
         raise typer.Exit(1)
-    console.print("Departments, prompts and dialplan are in order.")
+    if not as_json:
+        console.print("Departments, prompts and dialplan are in order.")
 
 
 def faults(

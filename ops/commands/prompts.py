@@ -1,7 +1,9 @@
 """innringing prompts build | check | list | say | script | rollback"""
 
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -68,12 +70,16 @@ def list_command(
     folder: Folder = PROMPTS_DIR,
     language: Annotated[str | None, typer.Option(help="nb, nn or en; all when left out")] = None,
     drafts: Annotated[bool, typer.Option("--drafts", help="only those to be recorded")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print them as JSON, for programs")] = False,
 ) -> None:
     """List the prompts: key, source, length and text."""
     try:
         rows = script.rows(folder, language=language, drafts=drafts)
     except PromptsError as error:
         raise _exit(error) from None
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
     for row in rows:
         seconds = "     –" if row.seconds is None else f"{row.seconds:5.2f}s"
         changed = "  (changed after it was recorded)" if row.outdated else ""

@@ -1,13 +1,15 @@
 """`innringing rehearse`: run each department's conversation with simulated callers, using the files on disk."""
 
 import asyncio
+import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -25,6 +27,7 @@ from ivr.rehearsal.transcript import faults, lines
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
 from ops.commands.terminal import load_settings
 
+IDENTITY = re.compile(r"\b([0-9]{6})[0-9]{5}\b")
 TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), ("Skjult nummer", False, True))
 
 
@@ -38,6 +41,7 @@ def rehearse_command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="the first seed of --fingers; one conversation is printed")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="print only what is wrong")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the calls as JSON, for programs")] = False,
 ) -> None:
     """Let simulated callers call every department, in seconds and without Asterisk, and print what they hear.
 
@@ -49,6 +53,10 @@ def rehearse_command(
         callers = _callers(caller or [])
         when = _moment(at)
         settings = load_settings()
+        if as_json:
+            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+                print(json.dumps(runner.run(_scenes(settings, departments or [], callers, when))))
+            return
         if fingers:
             with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
                 is_fine = runner.run(_fingers(settings, departments or [], when, fingers, seed))
@@ -65,6 +73,35 @@ def rehearse_command(
         raise typer.Exit(1) from None
     if wrong:
         raise typer.Exit(1)
+
+
+async def _scenes(
+    settings: Settings, slugs: Sequence[str], callers: tuple[SimulatedCaller, ...], at: datetime
+) -> list[dict[str, Any]]:
+    """Return the calls: what is said and keyed, the prompts that are played in the call's main language, and faults."""
+    files = {"departments_file": settings.files.departments, "prompts_dir": settings.files.prompts}
+    found = []
+    async with open_stage(**files, at=at) as stage:
+        for department in [stage.departments().get(slug) for slug in slugs] or stage.departments().all():
+            async for scene in rehearse(stage, department, callers):
+                said = [event for event in scene.story.events if event.kind == "says"]
+                language = said[-1].language if said else ""
+                found.append(
+                    {
+                        "department": department.slug,
+                        "title": scene.title,
+                        "lines": [_masked(line.strip()) for line in lines(scene.story, stage.catalogue)],
+                        "faults": faults(scene.story, stage.catalogue),
+                        "language": language,
+                        "prompts": [event.what for event in said if event.language == language],
+                    }
+                )
+    return found
+
+
+def _masked(line: str) -> str:
+    """The simulated caller's identity number as the service would show it."""
+    return IDENTITY.sub(r"\1*****", line)
 
 
 async def _rehearse(

@@ -257,6 +257,8 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
     await alf.get_by_role("button", name=re.compile("loggen|log$")).click()
     await expect(alf.locator("dl.facts")).to_be_visible()
     assert await violations(alf) == []
+    await console.add("olga", Role.OPERATOR)
+    assert await violations(await console.open("olga", "/operate", **how)) == []
     lise = await console.open("lise", "/desk", **how)
     await lise.locator("details.more summary").first.click()
     assert await violations(lise) == []

@@ -14,7 +14,7 @@ tabs.onmessage = ({ data }) => receive(data);
 navigator.locks?.request("innringing-live", () => new Promise(() => open())) ?? open();
 
 function open() {
-  if (!document.querySelector('meta[name="csrf"]')) return;
+  if (document.body.dataset.follows === undefined) return;
   stream = new EventSource("/queue/events");
   stream.onopen = () => pass({ kind: "open" });
   stream.onerror = () => {

@@ -8,7 +8,9 @@ from tests.support.web.roles import (
     CLOSERS,
     IN_DEPARTMENT,
     NO_DEPARTMENT,
+    OPERATORS,
     OTHER,
+    OWN,
     READERS,
     ROLES,
     SIGNED_IN,
@@ -23,7 +25,7 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | AUDIT | INCOMPLETE | SEARCH | CARD
+    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | AUDIT | OPERATE | INCOMPLETE | SEARCH | CARD
     return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
@@ -82,6 +84,13 @@ AUDIT: dict[str, Line] = {
     "POST /audit/extract": Line(AUDITORS, form={"identity": synthetic_identity(1)}),
     "POST /audit/verify": Line(AUDITORS, "403"),
 }
+OPERATE: dict[str, Line] = {
+    "GET /operate": Line(OPERATORS),
+    "POST /operate/check": Line(OPERATORS, "503"),
+    "POST /operate/rehearse": Line(OPERATORS, "503", form={"department": OWN, "caller": "quick"}),
+    "GET /operate/sound": Line(OPERATORS, "503 command-failed", query={"language": "nb", "prompt": "welcome"}),
+}
+"""Commands can't be run in tests of roles."""
 INCOMPLETE: dict[str, Line] = {
     "GET /incomplete": Line(WORKERS),
     "POST /incomplete/{number}/dismiss": Line(WORKERS, "409", form={"reason": "other"}),

@@ -10,6 +10,7 @@ READERS = ("agent", "leader", "auditor", "admin")
 WORKERS = ("agent",)
 CLOSERS = ("leader", "admin")
 AUDITORS = ("auditor",)
+OPERATORS = ("operator",)
 ROLES = (*SIGNED_IN, "none")
 """`none` is an account without any role; requests without an account are tested with the credentials."""
 

@@ -1,0 +1,66 @@
+"""The operator's page: how the parts are, the files, rehearsals in text and sound, texts that did not arrive."""
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from api.console.pages.operate import CALLERS
+from api.own_commands import OwnCommands
+from desk.access.permissions import Role
+from ivr.rehearsal import cast
+from tests.support.web.api import World, open_world
+from tests.support.web.pages import Visitor, logged_in
+
+pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(migrated_url, tmp_path) as opened:
+        yield opened
+
+
+async def operator(world: World, *program: str) -> Visitor:
+    world.app.state.services = replace(world.services, commands=OwnCommands(program))
+    await world.token("olga", Role.OPERATOR)
+    return await (await logged_in(world, "olga")).goes_to("/operate")
+
+
+def printing(text: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", f"print({text!r})")
+
+
+async def test_parts_are_shown_and_commands_only_where_they_can_run(world: World) -> None:
+    someone = await operator(world)
+    assert "Database I orden" in someone.text
+    assert "Asterisk can't be reached" in someone.text
+    assert "Kommandoer kan ikke kjøres fra denne siden her." in someone.text
+
+
+async def test_mistakes_in_files_are_listed_with_their_place(world: World) -> None:
+    fault = '[{"file": "departments.toml", "line": 7, "reason": "«cutoff» is missing", "note": false}]'
+    someone = await operator(world, *printing(fault))
+    await someone.sends("/operate/check")
+    assert "departments.toml:7 «cutoff» is missing" in someone.text
+
+
+async def test_command_that_fails_is_said_in_words(world: World) -> None:
+    someone = await operator(world, sys.executable, "-c", "")
+    await someone.sends("/operate/check")
+    assert someone.page.status_code == 503
+    assert "Kommandoen svarte ikke." in someone.text
+
+
+async def test_rehearsed_call_is_shown_and_its_prompts_are_heard(world: World) -> None:
+    someone = await operator(world, sys.executable, "-m", "innringing")
+    await someone.sends("/operate/rehearse", department="kirurgi", caller="withheld")
+    assert "Du har ringt kirurgisk poliklinikk." in someone.text
+    assert "caller keys" in someone.text
+    assert "/operate/sound?language=nb&amp;prompt=" in someone.page.text
+
+
+async def test_callers_are_those_that_can_be_rehearsed(migrated_url: str) -> None:
+    assert tuple(each.name for each in cast.CALLERS) == CALLERS
