@@ -7,7 +7,7 @@ PgBouncer in transaction mode these fail at random; in session mode they work (d
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import URL, make_url
 

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import socket
 import statistics
 import subprocess
@@ -35,11 +36,12 @@ from rich.table import Table
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from ops.machine import asterisk, postgres, tree
-from tests.support.machine.servers import free_port, machine_settings
+from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import run, until, variables
 from tests.support.machine.systems import create_database
 from tests.support.phone import sipp
 from tests.support.phone.callers import ringing
+from tests.support.ports import free_port
 from tests.support.synthetic import synthetic_identity
 
 DIALPLAN = """
@@ -126,16 +128,26 @@ class Bench:
         callers = [self._caller() for _ in range(calls)]
         before = self._cpu(extension)
         rung, waits, probed = asyncio.run(self._ring(extension, callers, rate))
-        spent = [
-            (after - start) * 1000 / (calls + PROBES) for start, after in zip(before, self._cpu(extension), strict=True)
-        ]
+        after = self._cpu(extension)
+        asterisk, controller, database = (1000 * (after[n] - before[n]) / (calls + PROBES) for n in range(3))
         expected = dict(callers + probed)
         lines = self._reported_so_far()[len(told) :]
         right = [line for line in lines if expected.get(line["phone"]) == line["identity"]]
         lost = rung.failed if extension != OURS else len(expected) - len(right)
-        lost += self._wrong() - wrong
-        waited = [line["ms"] for line in right]
-        return Run(NAMES[extension], rate, calls, rung.most_at_once, *spent, lost, waited, waits)
+        lost += self._wrong() - wrong + sum(math.isinf(wait) for wait in waits) * (extension != OURS)
+        waited = [float(line["ms"]) for line in right]
+        return Run(
+            contender=NAMES[extension],
+            rate=rate,
+            calls=calls,
+            at_once=rung.most_at_once,
+            asterisk=asterisk,
+            controller=controller,
+            database=database,
+            wrong=lost,
+            to_commit=waited,
+            to_confirmation=waits,
+        )
 
     def _caller(self) -> tuple[str, str]:
         n = next(self._numbers)
@@ -154,7 +166,7 @@ class Bench:
         return await load, waits, probes
 
     async def _probe(self, extension: str, caller: tuple[str, str], after: float) -> float:
-        """Milliseconds from the end of the last key's press to the first packet of the confirmation."""
+        """Milliseconds from the end of the last key to the first packet of the confirmation; infinite if none came."""
         await asyncio.sleep(after)
         phone, identity = caller
         async with ringing(self.settings, extension, phone, name=identity) as probe:
@@ -163,8 +175,8 @@ class Bench:
             last = probe.call.stream.last_key_at or 0.0
             await probe.ends()
             sentences = await probe.sentences()
-            received = next(heard for heard in sentences if heard.key == "received")
-            return (probe.instant(received) - last) * 1000
+            received = next((heard for heard in sentences if heard.key == "received"), None)
+            return (probe.instant(received) - last) * 1000 if received else math.inf
 
     def _cpu(self, extension: str) -> tuple[float, float, float]:
         """Seconds of processor time so far: Asterisk, the controller, the database."""
@@ -191,7 +203,8 @@ def _seconds(process: psutil.Process) -> float:
 
 def _listening_at(port: int) -> psutil.Process:
     connections = psutil.net_connections(kind="tcp")
-    return psutil.Process(next(one.pid for one in connections if one.status == "LISTEN" and one.laddr.port == port))
+    listening = (one for one in connections if one.status == "LISTEN" and one.laddr and one.laddr.port == port)
+    return psutil.Process(next(listening).pid)
 
 
 def shown(runs: list[Run]) -> Table:

@@ -15,7 +15,6 @@ from typing import TextIO
 import uvloop
 
 from desk.access.actor import CALLER
-from desk.callbacks.registration import Registration
 from desk.clock import SystemClock
 from desk.departments.departments import Department
 from desk.departments.file import load_departments
@@ -27,6 +26,7 @@ from desk.wire import make_callbacks, open_database
 from ivr.asterisk.ari import Ari
 from ivr.calls.call import Call
 from ivr.calls.controller import Controller
+from ivr.calls.desk import CallDesk
 
 
 class Conversation:
@@ -35,12 +35,12 @@ class Conversation:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    async def __call__(self, call: Call, registration: Registration, department: Department) -> None:
+    async def __call__(self, call: Call, desk: CallDesk, department: Department) -> None:
         keys = await call.ask("ask_identity", digits=11, first=8, between=4)
         keyed = time.perf_counter()
         patient = parse_identity(keys.digits, allow_test=True, allow_h=False)
         phone = parse_phone(call.caller.number)
-        await registration.register(CALLER, call.key, department.slug, patient, phone, language=call.language)
+        await desk.register(CALLER, call.key, department.slug, patient, phone, language=call.language)
         committed = time.perf_counter()
         self._out.write(
             json.dumps({"phone": phone.e164, "identity": keys.digits, "ms": 1000 * (committed - keyed)}) + "\n"
@@ -56,7 +56,7 @@ async def serve(out: TextIO) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with open_database(settings) as database:
+    async with open_database(settings.database) as database:
         registration = make_callbacks(database, settings, SystemClock()).registration
         conversation = Conversation(out)
         controller = Controller(

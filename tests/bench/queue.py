@@ -25,25 +25,31 @@ from desk.departments.calendar import public_holidays
 from ops.machine import postgres
 from tests.bench import claiming, listing, sizes, throughput
 
+AGENTS, RATE = 50, 100.0
+"""How many claim side by side, and how many callbacks a second in all."""
 PARTS = ("throughput", "listing", "claiming", "sizes")
 
 
 async def run(console: Console, given: argparse.Namespace) -> None:
     with postgres.start(durable=True) as server:
-        if "throughput" in given.services:
-            work = {"jobs": given.jobs, "processes": given.processes, "at_once": given.at_once}
-            runs = await throughput.measure(server, repeats=given.repeats, **work)
-            console.print(throughput.shown(runs, **work))
+        if "throughput" in given.parts:
+            jobs, processes, at_once = given.jobs, given.processes, given.at_once
+            runs = await throughput.measure(
+                server, jobs=jobs, processes=processes, at_once=at_once, repeats=given.repeats
+            )
+            console.print(throughput.shown(runs, jobs=jobs, processes=processes, at_once=at_once))
             console.print(throughput.verdict(runs))
-        if "listing" in given.services:
+        if "listing" in given.parts:
             lists = await listing.measure(server, seconds=given.seconds / 4, repeats=given.repeats)
             console.print(listing.shown(lists))
             console.print(listing.verdict(lists))
-        if "claiming" in given.services:
-            load = {"agents": 50, "rate": 100.0}
-            claims = [await claiming.measure(server, seconds=given.seconds, **load) for _ in range(given.repeats)]
-            console.print(claiming.shown(claims, **load))
-        if "sizes" in given.services:
+        if "claiming" in given.parts:
+            claims = [
+                await claiming.measure(server, agents=AGENTS, rate=RATE, seconds=given.seconds)
+                for _ in range(given.repeats)
+            ]
+            console.print(claiming.shown(claims, agents=AGENTS, rate=RATE))
+        if "sizes" in given.parts:
             console.print(sizes.shown(await sizes.measure(server)))
 
 
@@ -56,7 +62,7 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=12.0)
     asked.add_argument("--repeats", type=int, default=3)
     given = asked.parse_args()
-    if unknown := set(given.services) - set(PARTS):
+    if unknown := set(given.parts) - set(PARTS):
         asked.error(f"no such part: {', '.join(sorted(unknown))}")
     console = Console(width=None if sys.stdout.isatty() else 130)
     public_holidays(datetime.now().year)  # the calendar takes a second to load: not inside a unit of work

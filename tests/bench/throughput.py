@@ -33,7 +33,7 @@ from tests.support.machine.systems import create_database
 
 LEFT = {
     "ours": "select count(*) from inquiries c where status <> 'closed' or "
-    "(select count(*) from history h where h.callback_id = c.id) <> 2",
+    "(select count(*) from history h where h.inquiry_id = c.id) <> 2",
     PROCRASTINATE: "select count(*) from procrastinate_jobs j where status <> 'succeeded' or "
     "(select count(*) from procrastinate_events e where e.job_id = j.id) <> 3",
     "pgqueuer": "select (select count(*) from pgqueuer) + :count - "
@@ -121,8 +121,8 @@ async def one_run(server: Postgres, contender: str, *, jobs: int, processes: int
 def processor(server: Postgres) -> float:
     """Seconds of CPU of the database, including running and ended children."""
     connections = psutil.net_connections(kind="tcp")
-    pid = next(one.pid for one in connections if one.status == "LISTEN" and one.laddr.port == server.port)
-    head = psutil.Process(pid)
+    listening = (one for one in connections if one.status == "LISTEN" and one.laddr and one.laddr.port == server.port)
+    head = psutil.Process(next(listening).pid)
     spent = sum(head.cpu_times()[:4])
     for child in head.children(recursive=True):
         try:

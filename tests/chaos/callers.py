@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ivr.prompts.keys import Prompt
 from ivr.rehearsal import people
@@ -95,8 +95,8 @@ class LossyPhone(Phone):
         if not self.silent and self._dice.random() >= self._manner.loses_sip:
             super().send(data)
 
-    def _new_call(self, *args: object, **kwargs: object) -> PhoneCall:  # type: ignore[override]
-        call = super()._new_call(*args, **kwargs)  # type: ignore[arg-type]
+    def _new_call(self, *args: Any, **kwargs: Any) -> PhoneCall:
+        call = super()._new_call(*args, **kwargs)
         stream, manner, dice = call.stream, self._manner, self._dice
         packet, hear = stream._packet, stream._hear
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ from tests.support.machine.system import System, run
 FAULTY = '[kirurgi]\nname = "Kirurgi"\nextension = "1000"\nhospital_number = "+4768050001"\npolicy = "sometimes"\n'
 
 
-async def refused(settings: Settings, *command: str, **variables: str) -> str:
+async def refused(settings: Settings, *command: str, **variables: Any) -> str:
     """The single line of output, after an exit code other than 0."""
-    done = await asyncio.to_thread(run, settings, *command, **variables)
+    done = await asyncio.to_thread(lambda: run(settings, *command, **variables))
     lines = done.stderr.strip().splitlines()
     assert done.returncode not in (0, None), done.stderr
     assert len(lines) == 1, done.stderr

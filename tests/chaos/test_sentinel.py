@@ -44,8 +44,9 @@ async def test_identity_number_is_nowhere_in_clear(system: System, tmp_path: Pat
     embedded = system.settings.database.url.startswith("sqlite")
     calls = Calls(system, asyncio.Semaphore(LINES))
     async with at_their_most_talkative(system) as seen:
-        by_command = asyncio.to_thread(rung_by_command, system, BY_COMMAND, tmp_path)
-        *_, with_call = await asyncio.gather(*(many(calls) if embedded else a_few(calls)), by_command)
+        by_command = asyncio.create_task(asyncio.to_thread(rung_by_command, system, BY_COMMAND, tmp_path))
+        await asyncio.gather(*(many(calls) if embedded else a_few(calls)), by_command)
+        with_call = by_command.result()
         await asyncio.to_thread(read_everything, system, seen)
         assert "No such command" in system.asterisk.console("pjsip set logger on"), "SIP can be traced"
         stored = (STORED_BY_MANY if embedded else STORED_BY_A_FEW) | {BY_COMMAND_FROM: BY_COMMAND}

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from ops.softphone.rtp import RATE
 from tests.support.machine.system import Program, System, running_system, until
-from tests.support.phone.callers import RATE, Caller, ringing
+from tests.support.phone.callers import Caller, ringing
 from tests.support.synthetic import synthetic_identity
 
 

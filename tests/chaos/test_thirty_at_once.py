@@ -15,7 +15,7 @@ async def test_thirty_simultaneous_callers_are_all_stored_correctly(postgres_sys
     assert rung.most_at_once == 30
     stored: dict[str, str] = {}
     async with postgres_system.client() as agent:
-        params = {"department": "hjerte", "limit": 200}
+        params: dict[str, str | int] = {"department": "hjerte", "limit": 200}
         callbacks = (await agent.get("/callbacks", params=params)).raise_for_status().json()["items"]
         for callback in callbacks:
             if callback["phone"] in CALLERS:

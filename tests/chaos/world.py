@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import psutil
 from sqlalchemy import make_url
@@ -76,7 +76,8 @@ class World:
                 departments_file=self.folder / "departments.toml",
                 prompts_dir=self.folder / "prompts",
             )
-            done = run(self.settings, "migrate", **self._others())
+            others: dict[str, Any] = dict(self._others())
+            done = run(self.settings, "migrate", **others)
             assert done.returncode == 0, done.stderr
             self.start()
             self._running = starting.pop_all()

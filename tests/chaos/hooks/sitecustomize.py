@@ -30,7 +30,7 @@ def jump(file: Path) -> None:
             ahead = 0.0
         return true_time(clock) + timedelta(seconds=ahead)
 
-    desk.clock.SystemClock.now = now  # type: ignore[method-assign]
+    desk.clock.SystemClock.now = now  # type: ignore[method-assign, assignment]
 
 
 if "CHAOS_CLOCK" in os.environ:
