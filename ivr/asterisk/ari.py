@@ -28,7 +28,8 @@ from ivr.asterisk.errors import (
     NotReachable,
 )
 from ivr.asterisk.events import APP_NAME, WANTED, ApplicationReplaced, Event, StasisStart, parse, parse_channel
-from ivr.asterisk.transport import Http, Reply
+from ivr.asterisk.reply import Reply
+from ivr.asterisk.transport import Http
 
 with warnings.catch_warnings():  # invalid escape sequences in their source warn when first compiled
     warnings.simplefilter("ignore")
@@ -270,8 +271,7 @@ class Ari:
             self._replaced = False
             self._asterisk_id = await http.asterisk_id()
             await admit(self._asterisk_id)
-            client.exception_handler = _routing_failed
-            client.on_event("*", self._router(client, route))
+            http.handle = self._router(client, route)
             await self._listen(client, http, reconcile)
         finally:
             self._client = self._http = None
@@ -389,7 +389,3 @@ def _ids(found: Any) -> frozenset[str]:
             return frozenset(one["id"] for one in each if isinstance(one, dict) and isinstance(one.get("id"), str))
         case _:
             return frozenset()
-
-
-def _routing_failed(error: Exception) -> None:
-    log.error("Could not route an event", error=type(error).__name__)

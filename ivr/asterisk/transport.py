@@ -1,7 +1,7 @@
 """HTTP and websocket to Asterisk: the client that we hand to aioari in place of its own.
 
 It sends the password in a header instead of in the URL, sets timeouts on requests and the socket, raises our own
-errors, and drops messages that cannot be parsed.
+errors, and sends commands over the websocket where Asterisk takes them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,10 @@ import aiohttp
 import structlog
 
 from desk.connections.tls import distrust
-from ivr.asterisk.errors import (
-    AriError,
-    AriMistrusted,
-    AriRefused,
-    AriTimeout,
-    AriUnavailable,
-    ChannelGone,
-    NotInStasis,
-    WrongState,
-)
+from ivr.asterisk.errors import AriError, AriMistrusted, AriTimeout, AriUnavailable
 from ivr.asterisk.events import APP_NAME
+from ivr.asterisk.reply import Reply, error_of, require_success
+from ivr.asterisk.websocket import RESPONSE, Handle, Websocket
 
 log = structlog.get_logger(__name__)
 
@@ -39,29 +32,8 @@ RECORDING_POOL: Final = 16  # connections for requests behind a recording; 72 of
 RECORDING_TIMEOUT: Final = 90.0  # seconds, longer than a recording
 KEEP_ALIVE: Final = 8  # seconds; Asterisk closes idle connections after 15
 BIGGEST_MESSAGE: Final = 64 << 20  # bytes; a bigger message closes the websocket, and we reconnect
-BIGGEST_EVENT: Final = 256 << 10  # characters; a bigger event is skipped
 SENT: Final = (TimeoutError, aiohttp.ServerDisconnectedError, ConnectionResetError)
 """Failures after which the request may have arrived."""
-CLOSED: Final = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
-
-
-class Reply:
-    """A response, read to its end so that its connection is free again."""
-
-    __slots__ = ("body", "status")
-
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status = status
-        self.body = body
-
-    async def text(self) -> str:
-        return self.body.decode(errors="replace")
-
-    def json(self) -> Any:
-        try:
-            return json.loads(self.body) if self.body else None
-        except ValueError as error:
-            raise AriError("not JSON") from error
 
 
 class Http:
@@ -71,6 +43,7 @@ class Http:
         self, base_url: str, authorization: str, rest_timeout: float, heartbeat: float, tls: ssl.SSLContext | None
     ) -> None:
         self._base_url = base_url
+        self._rest_timeout = rest_timeout
         self._heartbeat = heartbeat
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEP_ALIVE, ssl=tls or True),
@@ -88,7 +61,9 @@ class Http:
             timeout=aiohttp.ClientTimeout(total=RECORDING_TIMEOUT),
         )
         self.opened = asyncio.Event()
-        self._events: Events | None = None
+        self._websocket: Websocket | None = None
+        self.handle: Handle = _ignore
+        """Takes each event."""
 
     async def request(
         self,
@@ -98,6 +73,9 @@ class Http:
         data: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
+        path = urlsplit(url).path.partition("/ari/")[2]
+        if data is None and self._websocket and self._websocket.takes(method, path):
+            return await self._websocket.request(method, path, params or {})
         return await _reply(
             self._session.request(method, self._address(url), params=params, data=data, headers=headers)
         )
@@ -108,7 +86,7 @@ class Http:
         session = self._recording if waits else self._waiting
         await _reply(session.post(address, params={"variable": variable, "value": value}))
 
-    async def ws_connect(self, url: str, params: Mapping[str, str] | None = None) -> Events:
+    async def ws_connect(self, url: str, params: Mapping[str, str] | None = None) -> Websocket:
         try:
             socket = await self._session.ws_connect(
                 self._address(url),
@@ -118,12 +96,12 @@ class Http:
                 timeout=aiohttp.ClientWSTimeout(ws_close=1),
             )
         except aiohttp.WSServerHandshakeError as error:
-            raise _error(error.status) from None
+            raise error_of(error.status) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failed(error) from None
-        self._events = Events(socket)
+        self._websocket = Websocket(socket, lambda event: self.handle(event), self._rest_timeout)
         self.opened.set()
-        return self._events
+        return self._websocket
 
     async def asterisk_id(self) -> str:
         """Ask Asterisk for its id, which survives its restarts."""
@@ -135,8 +113,8 @@ class Http:
 
     async def leave(self) -> None:
         """Close the websocket, which takes our application out of Asterisk. Requests are still sent."""
-        if self._events:
-            await self._events.close()
+        if self._websocket:
+            await self._websocket.close()
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
         """POST a JSON body to ARI's `path`. Use it for data that must not appear in a URL."""
@@ -145,10 +123,15 @@ class Http:
         )
 
     async def set_filter(self, types: Sequence[str]) -> None:
-        """Subscribe to these event types only. aioari's own call wraps the body in a way that Asterisk ignores."""
-        allowed = {"allowed": [{"type": type_} for type_ in types]}
+        """Subscribe to these event types only, and ask whether commands can be sent over the websocket.
+
+        aioari's own call wraps the body in a way that Asterisk ignores.
+        """
+        allowed = {"allowed": [{"type": type_} for type_ in (*types, RESPONSE)]}
         address = f"{self._base_url}ari/applications/{APP_NAME}/eventFilter"
         await self.request("PUT", address, data=json.dumps(allowed), headers={"Content-Type": "application/json"})
+        if self._websocket:
+            await self._websocket.probe()
 
     async def close(self) -> None:
         await self._session.close()
@@ -166,43 +149,7 @@ async def _reply(request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -
             body = await response.read()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise _failed(error) from None
-    if response.status >= 400:
-        raise _error(response.status)
-    return Reply(response.status, body)
-
-
-class Events:
-    """A websocket that passes only well-formed events on to aioari."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-
-    async def receive(self) -> aiohttp.WSMessage:
-        while True:
-            message = await self._socket.receive()
-            match message.type:
-                case aiohttp.WSMsgType.CLOSE | aiohttp.WSMsgType.CLOSING | aiohttp.WSMsgType.CLOSED:
-                    return CLOSED
-                case aiohttp.WSMsgType.ERROR:
-                    log.warning("The websocket failed", error=type(message.data).__name__)
-                    return CLOSED
-                case aiohttp.WSMsgType.TEXT if _is_event(message.data):
-                    return message
-                case _:
-                    log.warning("Skipped a malformed event")
-
-    async def close(self) -> None:
-        await self._socket.close()
-
-
-def _is_event(text: str) -> bool:
-    if len(text) > BIGGEST_EVENT:
-        return False
-    try:
-        event = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(event, dict) and isinstance(event.get("type"), str)
+    return require_success(Reply(response.status, body))
 
 
 def _failed(error: BaseException) -> AriError:
@@ -215,17 +162,5 @@ def _failed(error: BaseException) -> AriError:
     return AriUnavailable(type(error).__name__)
 
 
-def _error(status: int) -> AriError:
-    match status:
-        case 401 | 403:
-            return AriRefused()
-        case 404:
-            return ChannelGone()
-        case 409:
-            return NotInStasis()
-        case 412:
-            return WrongState()
-        case 500 | 502 | 503 | 504:
-            return AriUnavailable(f"HTTP {status}")
-        case _:
-            return AriError(f"HTTP {status}")
+def _ignore(_event: dict[str, Any]) -> None:
+    pass

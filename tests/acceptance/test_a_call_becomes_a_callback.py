@@ -83,6 +83,7 @@ async def test_receipt_is_heard_after_the_commit_and_an_agent_claims_the_callbac
             f"{system.settings.database.url.partition(':')[0]}: to be seen"
             f" {1000 * (caller.instant(receipt) - seen.first_seen):.1f} ms before the receipt was heard"
         )
+    assert "Asterisk takes commands on the websocket" in (system.folder / "ivr.said").read_text("utf-8")
     async with system.client() as agent:
         claimed = (await agent.post("/callbacks/claim", json={"department": "kirurgi"})).raise_for_status().json()
         (callback,) = claimed["items"]

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from ivr.asterisk import errors
 from ivr.asterisk.ari import Ari, aioari
 from ivr.asterisk.events import WANTED
+from ivr.asterisk.websocket import RESPONSE
 from ivr.calls.call import Call
 from tests.support.phone.fake_ari import USER, FakeAri, channel_json, serving
 from tests.support.phone.phone_door import open_door, until
@@ -214,7 +215,7 @@ async def test_trap_06_errors_are_our_own_classes(status: int, error: type[error
 
 async def test_trap_07_the_event_filter_reaches_asterisk() -> None:
     async with serving() as fake, open_door(fake, silence):
-        assert fake.allowed == frozenset(WANTED)
+        assert fake.allowed == {*WANTED, RESPONSE}
     async with serving() as fake, stock(fake) as client, stock_running(fake, client):
         wanted = {"allowed": [{"type": type_} for type_ in WANTED]}
         await client.applications.filter(applicationName="innringing", filter=wanted)

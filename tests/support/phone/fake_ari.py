@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlencode
 
 from aiohttp import WSMsgType, web
 
@@ -81,6 +82,8 @@ class FakeAri:
     connections: int = 0
     pings: int = 0
     answers_pings: bool = True
+    takes_requests: bool = True  # on the websocket
+    on_websocket: list[Request] = field(default_factory=list)  # those of `requests` that came that way
     playing_time: float = 0.01  # seconds
     phones: dict[str, str] = field(default_factory=dict)  # states of endpoints by name
     playback_state: str = "done"
@@ -176,16 +179,31 @@ class FakeAri:
                 return web.Response(status=401)
             if path == "/events":
                 return await self._events(request)
-            if self.delay and not path.startswith("/api-docs"):
-                await asyncio.sleep(self.delay)
-            if self.hanging and re.search(self.hanging, path):
-                await asyncio.Event().wait()
-            for pattern, status in self.statuses:
-                if re.search(pattern, f"{request.method} {path}"):
-                    return web.Response(status=status)
-            return await self._operate(request.method, path, dict(request.query), body)
+            return await self._respond(self.requests[-1])
         finally:
             self.open_requests -= 1
+
+    async def _answer_on(self, socket: web.WebSocketResponse, asked: dict[str, Any]) -> None:
+        query = {each["name"]: each["value"] for each in asked["query_strings"]}
+        path = "/" + unquote(asked["uri"])
+        request = Request(asked["method"], path, f"/ari/{asked['uri']}?{urlencode(query)}", query, "")
+        if path != "/asterisk/ping":
+            self.requests.append(request)
+            self.on_websocket.append(request)
+        response = await self._respond(request)
+        answer = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": response.status}
+        with suppress(ConnectionError):  # the other end may be gone
+            await socket.send_str(json.dumps({**answer, "message_body": response.text or ""}))
+
+    async def _respond(self, request: Request) -> web.Response:
+        if self.delay and not request.path.startswith("/api-docs"):
+            await asyncio.sleep(self.delay)
+        if self.hanging and re.search(self.hanging, request.path):
+            await asyncio.Event().wait()
+        for pattern, status in self.statuses:
+            if re.search(pattern, f"{request.method} {request.path}"):
+                return web.Response(status=status)
+        return await self._operate(request.method, request.path, request.query, request.body)
 
     def _lets_in(self, request: web.Request) -> bool:
         wanted = f"{USER}:{self.password}"
@@ -199,6 +217,10 @@ class FakeAri:
         self._sockets = [socket]
         self.connections += 1
         async for message in socket:
+            if message.type is WSMsgType.TEXT and self.takes_requests:
+                task = asyncio.create_task(self._answer_on(socket, json.loads(message.data)))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             if message.type is WSMsgType.PING:
                 self.pings += 1
                 if self.answers_pings:
