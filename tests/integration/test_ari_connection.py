@@ -125,7 +125,7 @@ async def test_reconnect_resumes_calls_it_finds_and_ends_lost_ones() -> None:
         assert _tasks(door)["1.1"] is kept
         await until(lambda: fake.made("POST /channels/1.3/play"))
         assert "innringing/recovered" in fake.made("POST /channels/1.3/play")[0].query["media"]
-        assert fake.made("POST /channels/1.3/variable")[0].query == {"variable": "TIMEOUT(absolute)", "value": "30"}
+        assert fake.made("POST /channels/1.3/variable")[0].query == {"variable": "TIMEOUT(absolute)", "value": "26"}
         assert [(call.channel_id, step) for call, _, _, step in door.desk.incomplete] == [
             ("1.2", IncompleteStep.IDENTITY)
         ]
