@@ -41,7 +41,14 @@ from desk.database.errors import BadCursor
 from desk.database.unit_of_work import Unit
 from desk.idempotency.answers import Answer
 from desk.idempotency.errors import KeyUsedBefore
-from desk.inquiries.errors import AlreadyClaimed, ClaimLost, IllegalMove, TooManyClaimed
+from desk.inquiries.errors import (
+    AlreadyClaimed,
+    ClaimLost,
+    IdentityInNote,
+    IllegalMove,
+    TooManyClaimed,
+    UnprintableNote,
+)
 from desk.inquiries.model import InquiryFilter, Priority, Status
 from desk.limits.errors import TooManyNumbers
 
@@ -54,11 +61,17 @@ STATUSES: Final[Statuses] = {
     ClaimLost: 409,
     AlreadyClaimed: 409,
     TooManyClaimed: 409,
+    IdentityInNote: 422,
+    UnprintableNote: 422,
     KeyUsedBefore: 409,
     BadCursor: 422,
     TooManyNumbers: 429,
 }
-FIELDS: Final[Fields] = {BadCursor: ("query", "#/cursor")}
+FIELDS: Final[Fields] = {
+    BadCursor: ("query", "#/cursor"),
+    IdentityInNote: ("body", "#/note"),
+    UnprintableNote: ("body", "#/note"),
+}
 
 MOST_DEPARTMENTS = 50
 MOST_DIGITS = 4

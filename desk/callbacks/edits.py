@@ -22,6 +22,7 @@ from desk.departments.departments import Departments
 from desk.history import repository as history
 from desk.history.model import HistoryEntry
 from desk.ids import CallbackId
+from desk.inquiries import notes
 from desk.inquiries import transitions as inquiries
 from desk.inquiries.availability import next_promise, promise_at
 from desk.inquiries.errors import IllegalMove, UnknownTopic, VersionConflict
@@ -107,8 +108,9 @@ class CallbackEdits(CallbackService):
 
         A person with an open callback there gets no second one: its count goes up, the note is added below, and it is
         urgent if either was. Raises DepartmentNotAllowed, DepartmentNotFound, IdentityNotTaken,
-        InvalidPhone (the hospital's own number).
+        InvalidPhone (the hospital's own number), and what `notes.checked` raises.
         """
+        notes.checked(note)
         rules = self._rules(unit, department)
         if patient and rules.identity == "off":
             raise IdentityNotTaken
@@ -154,8 +156,9 @@ class CallbackEdits(CallbackService):
         """Set priority, note or topic. An empty note or topic removes it; None leaves it as it is.
 
         Raises CallbackNotFound, UnknownTopic (not one of the department's), and VersionConflict unless the callback
-        has one of those `versions` now (None: any).
+        has one of those `versions` now (None: any); and what `notes.checked` does.
         """
+        notes.checked(note)
         callback = await rows.locked(unit, id)
         if versions is not None and callback.version not in versions:
             raise VersionConflict
@@ -218,8 +221,9 @@ class CallbackEdits(CallbackService):
         sight. The promise is kept if `keep_promise` is set, the promise is still ahead, and the new department calls
         back then; else the new department's rules make a new one. A claimed callback needs its `fence`.
         Raises CallbackNotFound, DepartmentNotFound, NotByEmergencyAccess, IllegalMove (closed, or there already),
-        ClaimLost, AlreadyClaimed.
+        ClaimLost, AlreadyClaimed, and what `notes.checked` does.
         """
+        notes.checked(note)
         rules = self._departments().get(department)
         callback = await self._open(unit, id, fence)
         if callback.department in unit.scope.borrowed:

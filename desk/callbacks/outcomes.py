@@ -14,6 +14,7 @@ from desk.database.engine import Database
 from desk.database.unit_of_work import Unit, unit_of_work
 from desk.departments.departments import Departments
 from desk.ids import CallbackId
+from desk.inquiries import notes
 from desk.inquiries import transitions as inquiries
 from desk.inquiries.errors import IllegalMove
 from desk.inquiries.model import ClosedReason, Status
@@ -40,8 +41,9 @@ class Outcomes(CallbackService):
         """Record how an attempt went. Raises CallbackNotFound, and ClaimLost if the claim that gave `fence` is over.
 
         Reached and wrong number close the callback. Unanswered, it waits for its next promise, or is unreachable after
-        the department's last attempt. A dropped line puts it first in line.
+        the department's last attempt. A dropped line puts it first in line. Raises what `notes.checked` does too.
         """
+        notes.checked(note)
         if isinstance(by, Actor) and outcome in transitions.CLOSING:
             reason = transitions.CLOSING[outcome]
             completion = Completion(by, id, fence, reason, outcome=outcome, attempt_note=note)
@@ -55,8 +57,9 @@ class Outcomes(CallbackService):
         """Close a callback: a claimed one with its claim's `fence`, any other with None.
 
         Raises CallbackNotFound, IllegalMove, AlreadyClaimed under another agent's claim, and ClaimLost if the claim is
-        over or the actor's own and no fence is given.
+        over or the actor's own and no fence is given; and what `notes.checked` does.
         """
+        notes.checked(note)
         if isinstance(by, Actor) and fence is not None:
             completion = Completion(by, id, fence, reason, note)
             if closed := await self._batched.complete(completion):

@@ -15,6 +15,18 @@ class ClaimLost(DeskError):
     id = "claim-lost"
 
 
+class IdentityInNote(DeskError):
+    """A note can't contain an identity number: it is stored in clear. The callback has the number already."""
+
+    id = "identity-in-note"
+
+
+class UnprintableNote(DeskError):
+    """A note can't contain control characters."""
+
+    id = "unprintable-note"
+
+
 class TooManyClaimed(DeskError):
     """You hold as many callbacks as one person may at once. Finish or release some of them first."""
 

@@ -138,6 +138,40 @@ async def test_note_that_a_colleague_changed_is_shown_next_to_mine(world: World)
     assert (await world.get(f"/callbacks/{callback.id}"))["note"] == "mitt notat"
 
 
+@pytest.mark.parametrize(
+    "note", [synthetic_identity(77), "\u200b".join(synthetic_identity(77)), "vondt\x00", "\x1b[31m"]
+)
+async def test_note_that_programs_may_not_write_is_refused_in_every_form(world: World, note: str) -> None:
+    who = await logged_in(world, "kari")
+    callback = await claimed(world, who)
+    path = f"/callbacks/{callback.id}"
+    fields = {
+        "note": {"version": "2"},
+        "attempt": {"outcome": "no_answer", "fence": "1"},
+        "close": {"reason": "other", "fence": "1"},
+        "transfer": {"department": "hjerte", "fence": "1"},
+    }
+    for form, more in fields.items():
+        await who.goes_to(path)
+        csrf = who.forms(f"{path}/note")[0].fields["csrf"]
+        answer = await who.client.post(f"{path}/{form}", data={**more, "note": note, "csrf": csrf}, headers=HTML)
+        assert answer.status_code == 422, (form, answer.text)
+    stored = await world.get(path)
+    assert (stored["note"], stored["attempts"], stored["status"]) == (None, [], "claimed")
+
+
+async def test_claims_count_by_departments_that_exist(world: World) -> None:
+    who = await logged_in(world, "kari")
+    callback = await world.rings()
+    csrf = (await who.goes_to("/queue")).forms("/queue/next")[0].fields["csrf"]
+    await who.client.post(
+        "/monday/claim", data={"department": "oppdiktet", "id": callback.id, "csrf": csrf}, headers=HTML
+    )
+    counted = (await world.client.get("/metrics")).text
+    assert 'innringing_claims_total{department="kirurgi"} 1.0' in counted
+    assert "oppdiktet" not in counted
+
+
 async def test_whole_number_is_shown_on_demand_only(world: World) -> None:
     callback = await world.rings()
     someone = await (await logged_in(world)).goes_to(f"/callbacks/{callback.id}")

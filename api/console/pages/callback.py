@@ -22,7 +22,7 @@ from desk.dials.errors import DialNotFound
 from desk.dials.model import Dial, DialState
 from desk.errors import DeskError
 from desk.ids import CallbackId
-from desk.inquiries.errors import VersionConflict
+from desk.inquiries.errors import IdentityInNote, UnprintableNote, VersionConflict
 from desk.inquiries.model import ClosedReason, Priority, Status
 from desk.ledger.forecast import PromiseState
 from desk.numbers.phone_number import PhoneNumber
@@ -195,6 +195,8 @@ async def write_note(
         if (newer.note or "") == note.strip():
             return on_to(f"/callbacks/{id}")
         return await _card(request, access, newer, error=error, status=412, draft=note)
+    except (IdentityInNote, UnprintableNote) as error:
+        return await _refused(request, access, id, error)
     return await _card(request, access, changed, notice=words_for(request)("card.note_saved"))
 
 
@@ -265,7 +267,13 @@ async def _done(
 
 async def _refused(request: Request, access: PageWorker, id: CallbackId, error: DeskError) -> Response:
     callback = await access.services.callbacks.lists.get(access.actor, id)
-    return await _card(request, access, callback, error=error, status=429 if error.retry_after else 409)
+    return await _card(request, access, callback, error=error, status=_status(error))
+
+
+def _status(error: DeskError) -> int:
+    if isinstance(error, IdentityInNote | UnprintableNote):
+        return 422
+    return 429 if error.retry_after else 409
 
 
 async def _card(

@@ -125,12 +125,10 @@ async def claim(
     """Claim the chosen callbacks. Those that a colleague claimed first are left out."""
     if not ids:
         return await _nothing_chosen(request, access, department)
-    claimed = 0
     for id in _ids(ids):
         with suppress(AlreadyClaimed, IllegalMove, CallbackNotFound):
-            await access.services.callbacks.claiming.claim_named(access.actor, id)
-            claimed += 1
-    access.services.metrics.count_claims(department, claimed)
+            claimed = await access.services.callbacks.claiming.claim_named(access.actor, id)
+            access.services.metrics.count_claims(claimed.department, 1)
     return on_to("/queue?show=mine")
 
 
