@@ -6,6 +6,7 @@ The shapes follow the events model of ARI 10 (`rest-api/api-docs/events.json` in
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 LONGEST_ID: Final = 160  # Asterisk's own limit for a channel id is 149
@@ -58,6 +59,18 @@ class ChannelDtmfReceived:
 
     channel_id: str
     digit: str = field(repr=False)
+    ended_at: float | None = None  # Unix time, by Asterisk's clock
+    seconds: float = 0.0  # how long it was held
+
+    def echoes(self, earlier: ChannelDtmfReceived | None) -> bool:
+        """Whether this is the press of `earlier`, reported twice: its start lies well before the end of that one.
+
+        With late packets (a busy machine, a bad network) Asterisk ends a press by itself, and again when the end
+        arrives, 20 to 50 ms later. No finger is that fast.
+        """
+        if earlier is None or earlier.ended_at is None or self.ended_at is None or self.digit != earlier.digit:
+            return False
+        return 0 <= self.ended_at - earlier.ended_at < self.seconds / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,10 @@ WANTED: Final = (
 def parse(message: Any) -> Event | None:
     """Parse a message. None for events that we do not use and for malformed ones."""
     match message:
-        case {"type": "ChannelDtmfReceived", "channel": {"id": str(channel)}, "digit": str(digit)}:
-            event: ChannelEvent | None = ChannelDtmfReceived(channel, digit)
+        case {"type": "ChannelDtmfReceived", "channel": {"id": str(channel)}, "digit": str(digit), **rest}:
+            held = rest.get("duration_ms")
+            seconds = held / 1000 if isinstance(held, int) else 0.0
+            event: ChannelEvent | None = ChannelDtmfReceived(channel, digit, _moment(rest.get("timestamp")), seconds)
         case {"type": "PlaybackFinished", "playback": {"id": str(playback), "target_uri": str(target), **rest}}:
             channel = target.removeprefix("channel:")
             event = PlaybackFinished(channel, playback, str(rest.get("state", "done")))
@@ -148,6 +163,13 @@ def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:
             return StasisStart(asterisk_id, channel, tuple(args), _caller_number(json)) if name == APP_NAME else None
         case _:
             return None
+
+
+def _moment(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 def _is_id(text: str) -> bool:

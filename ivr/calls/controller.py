@@ -104,6 +104,7 @@ async def _no_other_door() -> bool:
 class _ActiveCall:
     call: Call
     crowded: bool = False
+    last_key: ChannelDtmfReceived | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -182,8 +183,9 @@ class Controller:
         if active is None:
             return
         match event:
-            case ChannelDtmfReceived(digit=digit):
-                active.call.key_pressed(digit)
+            case ChannelDtmfReceived() if not event.echoes(active.last_key):
+                active.last_key = event
+                active.call.key_pressed(event.digit)
             case PlaybackFinished(playback_id=playback_id, state=state):
                 active.call.playback_finished(playback_id, state)
             case RecordingEnded(name=name):

@@ -122,6 +122,21 @@ async def test_crashed_conversation_goes_to_the_switchboard_and_affects_no_other
 
 
 @on_virtual_time
+async def test_press_that_asterisk_reports_twice_counts_once() -> None:
+    collected: list[str] = []
+
+    async def conversation(call: Call, *_: Any) -> None:
+        collected.append((await call.collect(digits=4, first=5, between=5)).digits)
+
+    async with running(conversation) as (controller, _, _):
+        controller.route(start("1.1"))
+        for digit, ended_at in (("8", 43.46), ("8", 43.49), ("8", 43.70), ("7", 43.94), ("7", 43.97), ("0", 44.18)):
+            controller.route(ChannelDtmfReceived("1.1", digit, ended_at, 0.12))
+        await asyncio.sleep(1)
+    assert collected == ["8870"]
+
+
+@on_virtual_time
 async def test_unknown_department_or_missing_arguments_go_to_the_switchboard() -> None:
     async with running(wait_for_keys) as (controller, asterisk, _):
         controller.route(start("1.1", "finnes_ikke", "nb"))

@@ -51,3 +51,25 @@ def test_listed_channel_equals_its_start_event() -> None:
     assert parse_channel({**json, "dialplan": {"app_name": "Stasis", "app_data": "another,kirurgi"}}, "a") is None
     assert parse_channel({"id": "1.1"}, "a") is None
     assert parse_channel(None, "a") is None
+
+
+def dtmf(digit: str, at: str, held: Any = 120) -> ChannelDtmfReceived:
+    channel = {"type": "ChannelDtmfReceived", "digit": digit, "channel": {"id": "1.1"}}
+    event = parse({**channel, "timestamp": f"2026-11-24T09:00:{at}+0000", "duration_ms": held})
+    assert isinstance(event, ChannelDtmfReceived)
+    return event
+
+
+def test_press_that_asterisk_reports_twice_is_one() -> None:
+    first = dtmf("8", "43.462")
+    assert dtmf("8", "43.491").echoes(first)
+    assert not dtmf("8", "43.702").echoes(first), "pressed again, without a pause"
+    assert not dtmf("8", "43.585").echoes(first), "seen late, but it may be another press"
+    assert not dtmf("7", "43.491").echoes(first)
+    assert not dtmf("8", "43.400").echoes(first), "Asterisk's clock was set back"
+    assert not first.echoes(None)
+
+
+@pytest.mark.parametrize(("at", "held"), [("x", 120), ("43.462", None), ("43.462", "120"), ("61.0", 120)])
+def test_press_without_a_moment_or_a_length_is_a_press(at: str, held: Any) -> None:
+    assert not dtmf("8", at, held).echoes(dtmf("8", at, held))
