@@ -3,12 +3,13 @@
 import os
 import sys
 import traceback
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from desk.logging.scrubber import Scrubber
-from ops.commands.lazy import LazyCommands
+from ops.commands.lazy import COMMANDS, LazyCommands
+from ops.commands.messages.translation import VARIABLE, choose
 
 READ_BY_ASTERISK: Final = frozenset({"prompts", "reload"})
 """Commands whose files another user may have to read: Asterisk in a container. They hold no personal data."""
@@ -21,7 +22,8 @@ class _Commands(typer.Typer):
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not READ_BY_ASTERISK.intersection(sys.argv[1:2]):
+        command = next((each for each in sys.argv[1:] if each in COMMANDS), "")
+        if command not in READ_BY_ASTERISK:
             os.umask(0o077)
         try:
             return super().__call__(*args, **kwargs)
@@ -39,8 +41,15 @@ app = _Commands(
 
 
 @app.callback()
-def innringing() -> None:
+def innringing(
+    language: Annotated[
+        str | None,
+        typer.Option(envvar=VARIABLE, help="The language of messages: nb (unless said otherwise) or en."),
+    ] = None,
+) -> None:
     """A callback service for hospitals."""
+    if language is not None:
+        choose(language)
 
 
 if __name__ == "__main__":

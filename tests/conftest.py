@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import structlog
 pytest.register_assert_rewrite("tests.support")
 pytest_plugins = ["tests.support.machine.reaping", "tests.support.machine.servers", "tests.support.machine.systems"]
 
+
+os.environ["INNRINGING_LANGUAGE"] = "en"
+"""Tests read the commands' messages as the code has them. tests/unit/test_messages.py reads them in Norwegian."""
 
 LONGEST_FIRST = ("acceptance", "chaos", "console", "integration", "unit")
 """Calls take a fixed time. If they start last, the whole run waits for them."""

@@ -18,6 +18,7 @@ TOOL_VARIABLES: Final[Mapping[str, str]] = {
     "POSTGRES_PORT": "The port of the PostgreSQL that `make up` starts. Unset: 5432.",
     "AUDIT": "`required`: `make check` fails where advisories can't be read (docs/network.md#containers).",
     "AUDIT_URL": "Where advisories are read. Unset: OSV.",
+    "LANGUAGE": "The language of the commands' messages, as with `--language`: `nb` or `en`. Unset: `nb`.",
     "API": "The address of the REST API, for docs/examples/round.py.",
     "TOKEN": "The agent's token, for docs/examples/round.py.",
 }

@@ -25,6 +25,7 @@ from desk.errors import DeskError
 from desk.settings.settings import Settings
 from desk.wire import make_passwords
 from ops.commands.audited import audited
+from ops.commands.messages.translation import translated
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ def add(
 def list_agents() -> None:
     """Show the agents with their roles and departments."""
     settings = load_settings()
-    table = Table("Name", "Role", "Departments", "Phone")
+    table = Table(*map(translated, ("Name", "Role", "Departments", "Phone")))
     for agent in run(with_agents(settings, lambda agents: agents.list(SYSTEM))):
         roles: list[Role | None] = [*sorted({grant.role for grant in agent.grants})] or [None]
         for role in roles:
@@ -100,16 +101,16 @@ def grant(
     """Give an agent another role, or a role in more departments."""
     settings = load_settings()
     grants = [Grant(role, each) for each in chosen_departments(settings, department, all_departments)]
-    words = f"{role.value} in {', '.join(each.department for each in grants)}"
+    where = ", ".join(each.department for each in grants)
     run(
         change(
             settings,
             AuditAction.AGENT_GRANT,
-            f"{name}: {words}",
+            f"{name}: {role.value} in {where}",
             lambda agents, actor: agents.grant(actor, name, grants),
         )
     )
-    say(f"{name} is now {words}.")
+    say(f"{name} is now {role.value} in {where}.")
 
 
 @app.command("withdraw")
@@ -122,16 +123,16 @@ def withdraw(
         fail("Say which departments: --department kirurgi (may be repeated), or --all-departments.")
     # departments.toml is not consulted, so a grant in a department that no longer exists can be withdrawn too
     grants = [Grant(role, each) for each in department or [ALL_DEPARTMENTS]]
-    words = f"{role.value} in {', '.join(each.department for each in grants)}"
+    where = ", ".join(each.department for each in grants)
     run(
         change(
             settings,
             AuditAction.AGENT_WITHDRAW,
-            f"{name}: {words}",
+            f"{name}: {role.value} in {where}",
             lambda agents, actor: agents.withdraw(actor, name, grants),
         )
     )
-    say(f"{name} is no longer {words}.")
+    say(f"{name} is no longer {role.value} in {where}.")
 
 
 @app.command("password")
@@ -189,8 +190,8 @@ def _ask_password() -> str:
     """Ask twice on a terminal. Otherwise read the first line of stdin."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    password = getpass("Password, at least 12 characters (not shown): ")
-    if getpass("Repeat: ") != password:
+    password = getpass(translated("Password, at least 12 characters (not shown): "))
+    if getpass(translated("Repeat: ")) != password:
         fail("The two passwords are different.")
     return password
 

@@ -32,6 +32,7 @@ from desk.logging.service import log_service
 from desk.schema.migrate import is_current, migrate
 from desk.settings.group import PREFIX
 from desk.settings.settings import Settings
+from ops.commands.terminal import say
 
 SECONDS_TO_FINISH = 10
 """How long unfinished requests may take after the process is asked to stop."""
@@ -182,5 +183,5 @@ def database_place(settings: Settings) -> str:
 
 
 def _fail(reason: str) -> None:
-    print(f"innringing api: {reason}", file=sys.stderr)
+    say(f"innringing api: {reason}")
     raise typer.Exit(1)

@@ -27,7 +27,8 @@ from desk.numbers.identity_number import IdentityNumber, parse_identity
 from desk.settings.settings import Settings
 from desk.wire import make_audit_retention
 from ops.commands.audited import audited, operating_user
-from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
+from ops.commands.messages.translation import translated
+from ops.commands.terminal import fail, load_settings, run, say, show, unlocked_database
 
 PAGE_SIZE = 1000
 
@@ -59,9 +60,9 @@ def verify(
         fail(f"--anchor: {error}")
     found, missing, stored = run(_verify(settings, anchors))
     for fault in (*found.faults, *missing):
-        typer.echo(str(fault))
+        show(fault)
     if found.more:
-        typer.echo(f"and {found.more} more")
+        show(f"and {found.more} more")
     say(f"{found.rows} rows. Anchor: {found.anchor}")
     if found.faults or missing:
         fail("The audit was changed.")
@@ -142,7 +143,11 @@ def _departments(settings: Settings) -> Departments | None:
 
 def _ask_patient(settings: Settings) -> IdentityNumber:
     """Ask for the number without echo, or read it from stdin. If it is invalid, exit without repeating it."""
-    number = (getpass("Identity number: ") if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
+    number = (
+        (getpass(translated("Identity number: ")) if sys.stdin.isatty() else sys.stdin.readline())
+        .strip()
+        .replace(" ", "")
+    )
     try:
         return parse_identity(number, allow_test=settings.demo, allow_h=settings.numbers.enable_h_numbers)
     except InvalidIdentity as error:

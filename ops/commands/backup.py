@@ -10,7 +10,7 @@ from ops.backup import backup as copies
 from ops.backup import restore as restores
 from ops.backup.manifest import NAME, Manifest, describe
 from ops.commands.migrate import migrated
-from ops.commands.terminal import fail, load_settings, run, say
+from ops.commands.terminal import fail, load_settings, run, say, show
 
 NAMED = ("callbacks", "calls", "history", "audit", "recordings")
 """The tables that a person wants to see counted."""
@@ -69,7 +69,7 @@ def restore(
 def _check(settings: Settings, folder: Path, scratch: str | None) -> None:
     found = run(restores.check(settings, folder, scratch))
     for fault in found.faults:
-        typer.echo(fault)
+        show(fault)
     if found.faults:
         fail("The copy can't be trusted.")
     say(f"Made {found.manifest.made_at} by {found.manifest.version}: {_counts(found.manifest)}.")

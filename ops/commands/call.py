@@ -18,7 +18,8 @@ from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
-from ops.commands.terminal import load_settings
+from ops.commands.messages.translation import translated
+from ops.commands.terminal import load_settings, say
 from ops.softphone.errors import PhoneError
 from ops.softphone.listening import HeardPrompt, PromptRecogniser
 from ops.softphone.phone import Phone
@@ -77,25 +78,25 @@ def call(
         tls = _tls(settings)
         port = port or (settings.sip.tls_port if tls else settings.sip.port)
         shown_extension = escape(Scrubber()(extension))
-        console.print(f"Calling {shown_extension} at {host}:{port}{' over TLS and SRTP' if tls else ''} …")
+        console.print(translated(f"Calling {shown_extension} at {host}:{port}{' over TLS and SRTP' if tls else ''} …"))
         result = asyncio.run(_ring(plan, host, port, tls))
         path = out or settings.files.var / "call.wav"
         result.call.heard.save(path)
     except (PhoneError, MalformedMessage, SettingsError, OSError) as error:
-        typer.echo(f"innringing call: {error}", err=True)
+        say(f"innringing call: {error}")
         raise typer.Exit(1) from None
     received = _print_call(console, settings, result, plan)
     shown = path.relative_to(ROOT) if path.is_absolute() and path.is_relative_to(ROOT) else path
-    console.print(f"What the caller heard: {escape(str(shown))} ({result.call.heard.seconds:.1f} s)")
+    console.print(translated(f"What the caller heard: {escape(str(shown))} ({result.call.heard.seconds:.1f} s)"))
     if not received:
-        typer.echo("innringing call: the call ended without a receipt", err=True)
+        say("innringing call: the call ended without a receipt")
         raise typer.Exit(1)
 
 
 def _ask_identity() -> str:
     """Read the number from the terminal without echo, or from a pipe. So it stays out of the shell's history."""
     if sys.stdin.isatty():
-        return str(typer.prompt("Identity number", hide_input=True)).strip()
+        return str(typer.prompt(translated("Identity number"), hide_input=True)).strip()
     return sys.stdin.readline().strip()
 
 
@@ -134,15 +135,21 @@ def _print_call(console: Console, settings: Settings, result: CallResult, plan: 
     folder = settings.files.prompts / "build" / LANGUAGE
     recogniser = PromptRecogniser.of_folder(folder)
     if not len(recogniser):
-        console.print("The prompts are not built here, so the call is not shown. Build them: innringing prompts build")
+        console.print(
+            translated("The prompts are not built here, so the call is not shown. Build them: innringing prompts build")
+        )
         return True
     heard = recogniser.recognise(result.call.heard.samples())
     texts = _texts(settings.files.prompts / "catalogue.toml")
-    lines = [(0.0, "[green]answered[/]")]
+    lines = [(0.0, translated("[green]answered[/]"))]
     if result.keyed is not None:
-        lines.append((result.keyed, f"[cyan]keyed {len(plan.keys)} digits[/] {'by SIP INFO' if plan.info else ''}"))
+        lines.append(
+            (result.keyed, translated(f"[cyan]keyed {len(plan.keys)} digits[/]{' by SIP INFO' if plan.info else ''}"))
+        )
     lines += [(one.start, _sentence(one, texts)) for one in heard]
-    lines.append((result.end, "we hung up: too long" if result.timed_out else "[green]the other side hung up[/]"))
+    lines.append(
+        (result.end, translated("we hung up: too long" if result.timed_out else "[green]the other side hung up[/]"))
+    )
     for at, line in sorted(lines, key=lambda pair: pair[0]):
         console.print(f"  {at:6.1f} s  {line}")
     return any(one.key in RECEIPTS and one.whole for one in heard)
@@ -150,7 +157,7 @@ def _print_call(console: Console, settings: Settings, result: CallResult, plan: 
 
 def _sentence(heard: HeardPrompt, texts: Catalogue | None) -> str:
     text = texts.text(LANGUAGE, heard.key) if texts else heard.key
-    return f"«{escape(text)}»" + ("" if heard.whole else " [dim](cut short)[/]")
+    return f"«{escape(text)}»" + ("" if heard.whole else translated(" [dim](cut short)[/]"))
 
 
 def _texts(path: Path) -> Catalogue | None:

@@ -45,6 +45,7 @@ from ivr.prompts.files import read_manifest
 from ops.commands.dialplan.asked import asked
 from ops.commands.dialplan.candidate import prompts_of
 from ops.commands.dialplan.rules import DialplanCheck
+from ops.commands.messages.translation import translated
 from ops.commands.terminal import load_settings
 from ops.machine.demo_parts import demo_parts
 from ops.machine.going_live import switchboard_faults, trial_settings
@@ -82,17 +83,17 @@ def check(
     found += groups(settings.files.access, settings.files.departments, root=ROOT)
     console = Console(width=None if sys.stdout.isatty() else 160)
     if as_json:
-        print(json.dumps([asdict(fault) for fault in found]))
+        print(json.dumps([asdict(fault) | {"reason": translated(fault.reason)} for fault in found]))
     elif found:
         console.print(table(found))
     wrong = sum(not fault.note for fault in found)
     if wrong and as_json:
         raise typer.Exit(1)
     if wrong:
-        console.print(f"{wrong} {'mistake' if wrong == 1 else 'mistakes'} to fix.")
+        console.print(translated(f"{wrong} mistake to fix." if wrong == 1 else f"{wrong} mistakes to fix."))
         raise typer.Exit(1)
     if not as_json:
-        console.print("Departments, prompts and dialplan are in order.")
+        console.print(translated("Departments, prompts and dialplan are in order."))
 
 
 def faults(
@@ -285,13 +286,14 @@ def _each(folder: str, line: PromptCheck) -> list[FileFault]:
 def table(found: list[FileFault]) -> Table:
     """Make a table with one row per fault."""
     shown_table = Table(title="innringing check")
-    shown_table.add_column("file", overflow="fold")
-    shown_table.add_column("line", justify="right")
-    shown_table.add_column("fault", overflow="fold")
+    shown_table.add_column(translated("file"), overflow="fold")
+    shown_table.add_column(translated("line"), justify="right")
+    shown_table.add_column(translated("fault"), overflow="fold")
     for fault in found:
         line = "" if fault.line is None else str(fault.line)
         # As plain text: a department's [name] is not markup.
         shown_table.add_row(
-            *(Text(cell) for cell in (fault.file, line)), Text(fault.reason, "yellow" if fault.note else "red")
+            *(Text(cell) for cell in (fault.file, line)),
+            Text(translated(fault.reason), "yellow" if fault.note else "red"),
         )
     return shown_table

@@ -26,8 +26,10 @@ from desk.paths import ROOT
 from desk.settings.settings import Settings, names, secret_names
 from ivr.prompts.catalogue import PromptsError
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
+from ops.commands.messages.translation import translated
 from ops.commands.prompts import build_with_progress
 from ops.commands.reload import expected_of, still_lacking
+from ops.commands.terminal import show
 from ops.machine import app_image, asterisk, container_secrets, engine, images, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.asterisk_edition import start_edition
@@ -91,7 +93,7 @@ def up(settings: Settings) -> None:
         departments_file=settings.files.departments,
     )
     settings = _with_reader(settings, folder)
-    dialplan = files_for_start(settings, folder / "asterisk", say=lambda line: print(f"innringing: {line}"))
+    dialplan = files_for_start(settings, folder / "asterisk", say=lambda line: show(f"innringing: {line}"))
     made = instance.prepare(settings, folder / "asterisk", Path("/"), dialplan=dialplan, memory=None)
     engine.give(made.folder, made.run)
     variables = _variables(settings, folder, made)
@@ -103,11 +105,11 @@ def up(settings: Settings) -> None:
     _wait_until_open(settings)
     _check_in_force(settings, folder, dialplan)
     for reason in lacking(settings):
-        print(f"innringing: not ready: {reason}")
+        show(f"innringing: not ready: {reason}")
     for fault in [] if settings.demo else _for_patients(settings, made):
-        print(f"innringing: not for patients yet: {fault}")
-    print(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
-    print(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it and keeps the database.")
+        show(f"innringing: not for patients yet: {fault}")
+    show(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
+    show(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it and keeps the database.")
 
 
 def _for_patients(settings: Settings, made: instance.Instance) -> list[FileFault]:
@@ -151,7 +153,7 @@ def _read_again(folder: Path) -> bool:
     if known == edition:
         running.console("core reload")
         return True
-    print("Asterisk has to start again to have its new settings: calls in progress end.", flush=True)
+    show("Asterisk has to start again to have its new settings: calls in progress end.")
     return False
 
 
@@ -318,6 +320,6 @@ if __name__ == "__main__":
         engine.EngineError,
         AptError,
     ) as error:
-        sys.exit(f"innringing: {error}")
+        sys.exit(translated(f"innringing: {error}"))
     except typer.Exit as ended:  # the reason was printed
         sys.exit(ended.exit_code)

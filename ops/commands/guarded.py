@@ -14,9 +14,12 @@ from typer.core import TyperGroup
 
 from desk.logging.scrubber import Scrubber
 from desk.numbers.identity_number import holds_identity
+from ops.commands.messages.translation import translated
 
 TAKES_SYNTHETIC_NUMBERS: Final = ("call", "--id")
 """The only command and option that accept an identity number: it must be synthetic, so it is no secret."""
+
+REFUSED: Final = "The command line contains an identity number: other users can read it there. The command asks for it."
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -30,9 +33,7 @@ class GuardedCommands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if any(map(contains_identity, _without_synthetic(args))):
-            ctx.fail(
-                "The command line contains an identity number: other users can read it there. The command asks for it."
-            )
+            ctx.fail(translated(REFUSED))
         with _scrubbed_message():
             return super().parse_args(ctx, args)
 

@@ -13,6 +13,7 @@ from desk.key_rotation.repository import KeyKind
 from desk.key_rotation.rotation import OlderKeyInUse, Progress, Report, Rotation
 from desk.settings.settings import Settings
 from ops.commands.audited import audited
+from ops.commands.messages.translation import translated
 from ops.commands.terminal import fail, load_settings, run, say, unlocked_database
 
 EVERY_SECONDS = 2.0
@@ -25,10 +26,14 @@ def status() -> None:
     """Show how many values each key has sealed or indexed, by column."""
     settings = load_settings(need_keys=True)
     current, counts = run(_count(settings))
-    table = Table(Column("Column", no_wrap=True), Column("Key", no_wrap=True), "Values", "")
+    table = Table(
+        Column(translated("Column"), no_wrap=True), Column(translated("Key"), no_wrap=True), translated("Values"), ""
+    )
     for each in counts:
-        version = "none" if each.version is None else str(each.version)
-        table.add_row(each.column, f"{each.kind.value} {version}", f"{each.rows}", _remark(each, current[each.kind]))
+        version = translated("none") if each.version is None else str(each.version)
+        table.add_row(
+            each.column, f"{each.kind.value} {version}", f"{each.rows}", translated(_remark(each, current[each.kind]))
+        )
     Console().print(table)
     say(f"New values are sealed with version {current[KeyKind.IDENTITY]}.")
     say(f"New indexes are made with version {current[KeyKind.INDEX]}.")

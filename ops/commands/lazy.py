@@ -8,6 +8,7 @@ from typing import Any, Final
 import typer
 
 from ops.commands.guarded import GuardedCommands
+from ops.commands.messages.translation import translated
 
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "ops.commands.run:run",
@@ -33,8 +34,14 @@ COMMANDS: Final[Mapping[str, str]] = {
 """The module and the function or Typer app of each command."""
 
 
+OPTION: Final = "--language"
+
+
 class LazyCommands(GuardedCommands):
     """The commands in COMMANDS. `--help` loads all of them, a command only itself."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _language_first(args))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for name in COMMANDS if name != "call" or _has_test_phone()]
@@ -43,7 +50,7 @@ class LazyCommands(GuardedCommands):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name == "call" and not _has_test_phone():
-            ctx.fail("The SIP test phone is not part of this installation.")
+            ctx.fail(translated("The SIP test phone is not part of this installation."))
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         found = getattr(import_module(module), attribute)
         if not isinstance(found, typer.Typer):
@@ -52,6 +59,15 @@ class LazyCommands(GuardedCommands):
         command = typer.main.get_command(found)
         command.name = cmd_name
         return command
+
+
+def _language_first(args: list[str]) -> list[str]:
+    """Let `--language` be written after the command too, as people do. For `prompts` it chooses texts."""
+    if OPTION not in [arg.partition("=")[0] for arg in args] or args[0] not in COMMANDS or args[0] == "prompts":
+        return args
+    at = next(at for at, arg in enumerate(args) if arg.partition("=")[0] == OPTION)
+    end = at + (1 if "=" in args[at] else 2)
+    return [*args[at:end], *args[:at], *args[end:]]
 
 
 def _has_test_phone() -> bool:

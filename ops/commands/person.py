@@ -27,6 +27,7 @@ from desk.privacy.subject_access import ErasureResult, Person, SubjectAccess, as
 from desk.settings.settings import Settings
 from desk.wire import make_retention
 from ops.commands.audited import AuditedCommand, audited
+from ops.commands.messages.translation import translated
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 T = TypeVar("T")
@@ -57,7 +58,10 @@ def erase(by: By, phone: ByPhone = False) -> None:
     settings = load_settings(need_keys=True)
     subject = _ask_person(settings, phone)
     done = run(_erase(settings, subject, by))
-    say(f"Deleted: {len(done.deleted)} callbacks" + (f", {done.calls} calls without one." if phone else "."))
+    if phone:
+        say(f"Deleted: {len(done.deleted)} callbacks, {done.calls} calls without one.")
+    else:
+        say(f"Deleted: {len(done.deleted)} callbacks.")
     for id in done.open:
         say(f"{id} is open: close it, then erase again.")
     for id in done.held:
@@ -71,10 +75,10 @@ def status() -> None:
     """Show what was deleted in the nights of the last two weeks, and by which process."""
     settings = load_settings()
     nights, held = run(_with_retention(settings, lambda nightly: nightly.nights(SYSTEM)))
-    table = Table("Night", "Finished", "Callbacks", "Incomplete calls", "Answers", "By")
+    table = Table(*map(translated, ("Night", "Finished", "Callbacks", "Incomplete calls", "Answers", "By")))
     for night in nights:
         counts = [str(night.deleted.get(kind, 0)) for kind in ("callbacks", "incomplete_calls", "answers")]
-        finished = f"{night.finished_at:%Y-%m-%d %H:%M} UTC" if night.finished_at else "not yet"
+        finished = f"{night.finished_at:%Y-%m-%d %H:%M} UTC" if night.finished_at else translated("not yet")
         table.add_row(str(night.night), finished, *counts, night.runner)
     Console().print(table)
     say(f"{held} callbacks are under legal hold. Kept after closing: {settings.retention.days} days.")
@@ -91,7 +95,8 @@ def run_now(
     done = run(_run_now(settings, clock_is_right))
     if done is None:
         fail("Another process is deleting now. See: innringing retention status")
-    say(", ".join(f"{kind.replace('_', ' ')}: {count}" for kind, count in done.deleted.items()) + " this night.")
+    counts = ", ".join(f"{kind}: {count}" for kind, count in done.deleted.items())
+    say(f"{counts} this night.")
 
 
 @retention.command("hold")
@@ -117,7 +122,7 @@ def lift(id: Id, by: By) -> None:
 def _ask_person(settings: Settings, phone: bool) -> Person:
     """Ask for the number without echo, or read it from stdin. If it is invalid, exit without repeating it."""
     question = "Phone number: " if phone else "Identity number: "
-    number = (getpass(question) if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
+    number = (getpass(translated(question)) if sys.stdin.isatty() else sys.stdin.readline()).strip().replace(" ", "")
     try:
         if phone:
             return parse_phone(number, allow_foreign=True)

@@ -21,6 +21,8 @@ from ivr.prompts.build import BuildReport, build
 from ivr.prompts.catalogue import ProgramMissing, PromptsError
 from ivr.prompts.check import PromptCheck, check
 from ivr.prompts.files import WORDLESS
+from ops.commands.messages.translation import translated
+from ops.commands.terminal import show
 from ops.machine import tree
 from ops.machine.apt import AptError
 
@@ -60,7 +62,7 @@ def check_command(
         console.print(table(shown))
     wrong = sum(bool(line.problems) for line in lines)
     drafts = sum(line.source.kind == "draft" for line in lines)
-    console.print(f"{len(lines)} prompts, {drafts} of them drafts (synthetic voice), {wrong} with a problem")
+    show(f"{len(lines)} prompts, {drafts} of them drafts (synthetic voice), {wrong} with a problem")
     if wrong:
         raise typer.Exit(1)
 
@@ -82,11 +84,11 @@ def list_command(
         return
     for row in rows:
         seconds = "     –" if row.seconds is None else f"{row.seconds:5.2f}s"
-        changed = "  (changed after it was recorded)" if row.outdated else ""
+        changed = translated("  (changed after it was recorded)") if row.outdated else ""
         print(f"{row.language}  {row.key:<24} {row.kind:<9} {seconds}  {row.text}{changed}")
-    print(f"{len(rows)} prompts, {sum(row.kind == 'draft' for row in rows)} of them drafts (synthetic voice)")
+    show(f"{len(rows)} prompts, {sum(row.kind == 'draft' for row in rows)} of them drafts (synthetic voice)")
     if outdated := sum(row.outdated for row in rows):
-        print(f"{outdated} changed after they were recorded: callers hear the earlier text")
+        show(f"{outdated} changed after they were recorded: callers hear the earlier text")
 
 
 @app.command("say")
@@ -130,10 +132,10 @@ def rollback_command(folder: Folder = PROMPTS_DIR) -> None:
         used, left, aside = sets.rollback(folder)
     except PromptsError as error:
         raise _exit(error) from None
-    print(f"In use: the build of {used.built} ({used.id}: {used.prompts} prompts, {used.drafts} drafts).")
-    print(f"No longer in use: the build of {left.built} ({left.id}). Run the command again to return to it.")
+    show(f"In use: the build of {used.built} ({used.id}: {used.prompts} prompts, {used.drafts} drafts).")
+    show(f"No longer in use: the build of {left.built} ({left.id}). Run the command again to return to it.")
     if aside:
-        print(f"Texts and recordings changed since that build are in {aside}.")
+        show(f"Texts and recordings changed since that build are in {aside}.")
 
 
 def fetched_tools() -> Path:
@@ -170,7 +172,9 @@ def build_with_progress(
     except PromptsError as error:
         raise _exit(error) from None
     drafts = f"; {report.drafts} have a draft voice, not for patients" if report.drafts else ""
-    console.print(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
+    console.print(
+        translated(f"Prompts: {report.built} built, {report.kept} unchanged, {report.removed} removed{drafts}.")
+    )
 
 
 def _build(
@@ -190,12 +194,12 @@ def _build(
 
 def table(lines: list[PromptCheck]) -> Table:
     """Make a table of the measurements, one row per prompt."""
-    shown = Table(title="Prompts")
+    shown = Table(title="innringing prompts check")
     for heading in ("language", "key", "source"):
-        shown.add_column(heading)
+        shown.add_column(translated(heading))
     for heading in ("s", "LUFS", "dBTP", "silence before", "after"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("problem", style="red")
+        shown.add_column(translated(heading), justify="right")
+    shown.add_column(translated("problem"), style="red")
     for line in lines:
         figures = ["–"] * 5
         if line.levels:
@@ -208,10 +212,12 @@ def table(lines: list[PromptCheck]) -> Table:
                 f"{each.tail:.2f}",
             ]
         source = "[yellow]DRAFT[/yellow]" if line.source.kind == "draft" else line.source.kind
-        shown.add_row(line.source.language, line.source.key, source, *figures, "; ".join(line.problems))
+        shown.add_row(
+            line.source.language, line.source.key, source, *figures, "; ".join(map(translated, line.problems))
+        )
     return shown
 
 
 def _exit(error: PromptsError) -> typer.Exit:
-    Console(stderr=True).print(f"[red]prompts:[/red] {error}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print("[red]prompts:[/red]", translated(error), highlight=False, soft_wrap=True)
     return typer.Exit(1)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import re
-import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +24,8 @@ from ivr.rehearsal.fingers import PEOPLE_ENOUGH, HandReport, converse_many
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.transcript import faults, lines
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
-from ops.commands.terminal import load_settings
+from ops.commands.messages.translation import translated
+from ops.commands.terminal import load_settings, say, show
 
 IDENTITY = re.compile(r"\b([0-9]{6})[0-9]{5}\b")
 TITLES = (("Første gang", False, False), ("Allerede på listen", True, False), ("Skjult nummer", False, True))
@@ -67,9 +67,9 @@ def rehearse_command(
             )
         if diagram:
             diagram.write_text("\n\n".join(pictures) + "\n", "utf-8")
-            print(f"All paths of the conversation are drawn in {diagram}.")
+            show(f"All paths of the conversation are drawn in {diagram}.")
     except (DeskError, PromptsError, ValueError, OSError) as error:
-        print(f"innringing rehearse: {error}", file=sys.stderr)
+        say(f"innringing rehearse: {error}")
         raise typer.Exit(1) from None
     if wrong:
         raise typer.Exit(1)
@@ -89,9 +89,9 @@ async def _scenes(
                 found.append(
                     {
                         "department": department.slug,
-                        "title": scene.title,
-                        "lines": [_masked(line.strip()) for line in lines(scene.story, stage.catalogue)],
-                        "faults": faults(scene.story, stage.catalogue),
+                        "title": translated(scene.title),
+                        "lines": [_masked(translated(line).strip()) for line in lines(scene.story, stage.catalogue)],
+                        "faults": [translated(fault) for fault in faults(scene.story, stage.catalogue)],
                         "language": language,
                         "prompts": [event.what for event in said if event.language == language],
                     }
@@ -130,7 +130,10 @@ async def _rehearse(
             pictures.append(picture)
             wrong += found
     seconds = time.monotonic() - began
-    print(f"{calls} calls to {len(chosen)} departments in {seconds:.1f} s: {wrong or 'none'} went wrong.")
+    if wrong:
+        show(f"{calls} calls to {len(chosen)} departments in {seconds:.1f} s: {wrong} went wrong.")
+    else:
+        show(f"{calls} calls to {len(chosen)} departments in {seconds:.1f} s: all went well.")
     return wrong, pictures
 
 
@@ -144,8 +147,8 @@ async def _fingers(settings: Settings, slugs: Sequence[str], at: datetime, count
             part = await converse_many(stage, departments[0], min(PEOPLE_ENOUGH, seed + count - first), first=first)
             report = HandReport((*report.stories, *part.stories))
             if count == 1:
-                print("\n".join(lines(part.stories[0].story, stage.catalogue)))
-    print("\n".join(report.lines()))
+                show("\n".join(lines(part.stories[0].story, stage.catalogue)))
+    show("\n".join(report.lines()))
     return report.meets_goals
 
 
@@ -153,10 +156,10 @@ def _show(department: Department, scene: Scene, stage: Stage, *, quiet: bool) ->
     """Print the call unless it is fine and `quiet`. Return 1 if it went wrong, else 0."""
     found = faults(scene.story, stage.catalogue)
     if found or not quiet:
-        print(f"\n[{department.slug}] {scene.title}")
-        print("\n".join(lines(scene.story, stage.catalogue)))
+        show(f"\n[{department.slug}] {scene.title}")
+        show("\n".join(lines(scene.story, stage.catalogue)))
     for fault in found:
-        print(f"  WRONG: {fault}")
+        show(f"  WRONG: {fault}")
     return min(1, len(found))
 
 
@@ -169,7 +172,7 @@ async def _picture(stage: Stage, department: Department) -> tuple[str, int]:
         found = await explore(stage, department, on_list=on_list, withheld=withheld)
         parts += [f"### {title}", mermaid(found, stage.catalogue)]
         for fault in found.faults:
-            print(f"[{department.slug}] WRONG: {fault}")
+            show(f"[{department.slug}] WRONG: {fault}")
         wrong += len(found.faults)
     return "\n\n".join(parts), wrong
 

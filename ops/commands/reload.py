@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-import typer
 from rich.console import Console
 
 from desk.departments.file import load_departments
@@ -20,7 +20,8 @@ from ivr.prompts.catalogue import PromptsError
 from ops.commands.check import table
 from ops.commands.dialplan.candidate import mistakes
 from ops.commands.dialplan.telephony_files import TelephonyFiles
-from ops.commands.terminal import load_settings
+from ops.commands.messages.translation import translated
+from ops.commands.terminal import fail, load_settings, show
 from ops.machine import instance
 from ops.machine.engine import EngineError
 from ops.machine.questions import Expected, lacking, names_of_transports
@@ -67,7 +68,7 @@ def reload() -> None:
         Console(width=None if sys.stdout.isatty() else 160).print(table(refused.faults))
         _fail("nothing was changed: Asterisk goes on with the files it has")
     except NotTakenIn as error:
-        _fail("Asterisk has the previous files again. " + ". ".join(error.reasons))
+        _fail(f"Asterisk has the previous files again. {'. '.join(map(translated, error.reasons))}")
     except (NotRunning, DeskError, PromptsError, EngineError) as error:
         _fail(str(error))
     else:
@@ -145,14 +146,13 @@ def _undo(running: RunningAsterisk, before: Mapping[Path, bytes]) -> None:
 
 def _report(taken: TakenIn) -> None:
     expected = taken.expected
-    print(
+    show(
         f"Asterisk has the new files: {len({*expected.numbers})} numbers, {len(expected.endpoints)} phones and trunks, "
         f"{len(expected.transports)} transports. Calls in progress went on."
     )
     for name in taken.waiting:
-        print(f"{name} has changed too: that counts from the next start of Asterisk.")
+        show(f"{name} has changed too: that counts from the next start of Asterisk.")
 
 
-def _fail(reason: str) -> None:
-    print(f"innringing reload: {reason}", file=sys.stderr)
-    raise typer.Exit(1)
+def _fail(reason: str) -> NoReturn:
+    fail(f"innringing reload: {reason}")

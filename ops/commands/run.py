@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
-import typer
 from rich.console import Console
 
 from desk.database.errors import StorageUnavailable
@@ -26,7 +26,7 @@ from desk.settings.settings import Settings
 from ivr.prompts.catalogue import PromptsError
 from ops.commands.dialplan.candidate import FilesRefused, files_for_start
 from ops.commands.prompts import build_with_progress
-from ops.commands.terminal import this_command
+from ops.commands.terminal import fail, say, show, this_command
 from ops.machine import asterisk, instance, tree
 from ops.machine.apt import AptError
 from ops.machine.children import ending_with_parent
@@ -83,14 +83,14 @@ class Door:
         now = time.monotonic()
         if self.alive():
             if self._signs.silent():
-                print(f"innringing {self.name} hangs: killing it", file=sys.stderr)
+                say(f"innringing {self.name} hangs: killing it")
                 self.process.kill()
                 self.process.wait()
             return
         if not self._next:
             self._pause = pause_before_restart(self._pause, now - self.started)
             self._next = now + self._pause
-            print(f"innringing {self.name} ended ({self.process.returncode}): restarting it", file=sys.stderr)
+            say(f"innringing {self.name} ended ({self.process.returncode}): restarting it")
         if now >= self._next:
             self._next = 0.0
             self._start()
@@ -199,11 +199,11 @@ def _serve(settings: Settings, stopping: threading.Event, dialplan: Path | None)
 
 def _restart(server: asterisk.AsteriskServer) -> None:
     """Restart Asterisk. A failure is reported, and tried again: the doors go on, and agents with them."""
-    print("Asterisk ended: restarting it", file=sys.stderr)
+    say("Asterisk ended: restarting it")
     try:
         server.restart()
     except asterisk.AsteriskError as error:
-        print(f"Asterisk did not start: {error}", file=sys.stderr)
+        say(f"Asterisk did not start: {error}")
 
 
 def _wait_until_ready(settings: Settings, doors: Sequence[Door], stopping: threading.Event) -> bool:
@@ -227,17 +227,17 @@ def _say_where(settings: Settings, server: asterisk.AsteriskServer) -> None:
     token = settings.files.var / "demo-token"
     phone = server.instance.folder / "phones.json"
     scheme, web = "https" if settings.api.tls else "http", address(settings.api.host, settings.api.port)
-    print("\nInnringing is up.")
-    print(f"  Console    {scheme}://{web}/{'   (log in with one click)' if settings.demo else ''}")
+    show("\nInnringing is up.")
+    show(f"  Console    {scheme}://{web}/{'   (log in with one click)' if settings.demo else ''}")
     for department in departments:
-        print(f"  Ring       sip:{department.extension}@{phones}   {department.name}")
+        show(f"  Ring       sip:{department.extension}@{phones}   {department.name}")
     if settings.demo:
-        print(f"  Or try     {this_command()} call {departments[0].extension} --id {SYNTHETIC_IDENTITY}")
-    print(f"  Look       {scheme}://{web}/api/docs")
+        show(f"  Or try     {this_command()} call {departments[0].extension} --id {SYNTHETIC_IDENTITY}")
+    show(f"  Look       {scheme}://{web}/api/docs")
     if settings.demo:
-        print(f"  Token      {_shown(token)}")
-        print(f"  Softphone  user demo-phone at {phones}, its password in {_shown(phone)}")
-    print("  Ctrl-C stops everything.\n", flush=True)
+        show(f"  Token      {_shown(token)}")
+        show(f"  Softphone  user demo-phone at {phones}, its password in {_shown(phone)}")
+    show("  Ctrl-C stops everything.\n")
 
 
 def _shown(path: Path) -> str:
@@ -246,9 +246,8 @@ def _shown(path: Path) -> str:
 
 
 def _warn(line: str) -> None:
-    print(f"innringing run: {line}", file=sys.stderr)
+    say(f"innringing run: {line}")
 
 
-def _fail(reason: str) -> None:
-    print(f"innringing run: {reason}", file=sys.stderr)
-    raise typer.Exit(1)
+def _fail(reason: str) -> NoReturn:
+    fail(f"innringing run: {reason}")

@@ -17,6 +17,7 @@ from desk.statistics.figures import Figures, StatisticsReader
 from desk.statistics.tables import TABLES, FigureTable, tables_of
 from desk.statistics.tallies import Recount, Tallies
 from desk.statistics.words import FigureWords
+from ops.commands.messages.translation import translated
 from ops.commands.terminal import current_database, fail, load_settings, run, say
 
 MOST_SHOWN = 20
@@ -59,7 +60,7 @@ def recount(
     found = run(_recount(load_settings(), repair))
     for cell, stored, counted in found.differences[:MOST_SHOWN]:
         where = f"{cell.grain} {cell.period} {cell.department} {cell.measure} {cell.detail}".rstrip()
-        typer.echo(f"{where}: {stored} stored, {counted} counted")
+        typer.echo(translated(f"{where}: {stored} stored, {counted} counted"))
     if not found.differences:
         say(f"All {found.cells} figures are equal to a count of everything.")
     elif repair:

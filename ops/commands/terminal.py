@@ -23,6 +23,7 @@ from desk.settings.secret_files import KEYS_FILE
 from desk.settings.settings import Settings
 from desk.vault.vault import Vault
 from desk.wire import check_keys, make_vault, open_database
+from ops.commands.messages.translation import translated
 
 T = TypeVar("T")
 
@@ -95,12 +96,17 @@ def this_command() -> str:
     return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
-def say(line: str) -> None:
-    """Print a line for people, on stderr. Output for programs goes to stdout."""
-    typer.echo(line, err=True)
+def say(line: object) -> None:
+    """Print a message in the operator's language on stderr. Output for programs goes to stdout."""
+    typer.echo(translated(line), err=True)
 
 
-def fail(line: str) -> NoReturn:
+def show(line: object) -> None:
+    """Print a message in the operator's language on stdout: what the command was asked for."""
+    print(translated(line), flush=True)
+
+
+def fail(line: object) -> NoReturn:
     """Print a line and exit with code 1."""
     say(line)
     raise typer.Exit(1)

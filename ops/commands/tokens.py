@@ -13,6 +13,7 @@ from desk.accounts.tokens.model import Token, TokenScope
 from desk.audit.actions import AuditAction
 from desk.clock import SystemClock
 from ops.commands.agents import Name, change, chosen_departments, with_agents
+from ops.commands.messages.translation import translated
 from ops.commands.terminal import fail, load_settings, run, say
 
 app = typer.Typer(no_args_is_help=True, help="Manage access tokens for programs.")
@@ -54,7 +55,7 @@ def add(
 @app.command("list")
 def list_tokens(agent: Annotated[str | None, typer.Option(help="Only this agent's tokens.")] = None) -> None:
     """Show the valid tokens, and when each was last used (to the minute)."""
-    table = Table("Number", "Agent", "Label", "Rights", "Until", "Last used")
+    table = Table(*map(translated, ("Number", "Agent", "Label", "Rights", "Until", "Last used")))
     for token in run(with_agents(load_settings(), lambda agents: agents.tokens.list(SYSTEM, agent))):
         table.add_row(*_cells(token))
     Console().print(table)
@@ -78,8 +79,8 @@ def _cells(token: Token) -> list[str]:
 
 
 def _day(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d}" if at else "revoked"
+    return f"{at:%Y-%m-%d}" if at else translated("revoked")
 
 
 def _minute(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M}Z" if at else "never"
+    return f"{at:%Y-%m-%d %H:%M}Z" if at else translated("never")

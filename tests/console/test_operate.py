@@ -58,7 +58,7 @@ async def test_rehearsed_call_is_shown_and_its_prompts_are_heard(world: World) -
     someone = await operator(world, sys.executable, "-m", "innringing")
     await someone.sends("/operate/rehearse", department="kirurgi", caller="withheld")
     assert "Du har ringt kirurgisk poliklinikk." in someone.text
-    assert "caller keys" in someone.text
+    assert "innringeren taster" in someone.text
     assert "/operate/sound?language=nb&amp;prompt=" in someone.page.text
 
 

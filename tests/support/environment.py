@@ -1,4 +1,4 @@
-"""The environment of a program under test: this process's variables without INNRINGING_ ones, and without limits."""
+"""The environment of a program under test: this process's variables, messages in English, and no limits."""
 
 import os
 
@@ -13,5 +13,6 @@ UNLIMITED = {
 
 
 def without_ours() -> dict[str, str]:
-    """This process's variables, except those that start with INNRINGING_."""
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith("INNRINGING_")}
+    """This process's variables, except those that start with INNRINGING_, and messages in English."""
+    others = {name: value for name, value in os.environ.items() if not name.upper().startswith("INNRINGING_")}
+    return {**others, "INNRINGING_LANGUAGE": "en"}

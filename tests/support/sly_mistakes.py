@@ -67,11 +67,11 @@ SLY_ELSEWHERE = [
 DEPARTMENTS = "departments.toml"
 """Read while the service runs; after a mistake the last good version counts."""
 LIVE = [
-    Mistake(DEPARTMENTS, 'policy = "deadline"', 'policy = "dedline"', "dedline", "policy"),
-    Mistake(DEPARTMENTS, 'cutoff = "14:00"', 'cutoff = "25:00"', "25:00", "25:00"),
-    Mistake(DEPARTMENTS, 'cutoff = "14:00"', "cutoff = 14:00", "14:00", ""),
-    Mistake(DEPARTMENTS, 'cutoff = "14:00"', 'cutof = "14:00"', "cutof", "cutoff"),
-    Mistake(DEPARTMENTS, 'extension = "2000"', 'extension = "1000"', "", "1000"),
+    Mistake(DEPARTMENTS, '\npolicy = "deadline"', '\npolicy = "dedline"', "dedline", "policy"),
+    Mistake(DEPARTMENTS, 'cutoff = "14:00"', 'cutoff = "25:00"', "25:00", "cutoff"),
+    Mistake(DEPARTMENTS, 'cutoff = "14:00"', "cutoff = 14:00", "cutoff = 14:00", ""),
+    Mistake(DEPARTMENTS, 'cutoff = "14:00"', 'cutof = "14:00"', "cutof =", "cutoff"),
+    Mistake(DEPARTMENTS, 'extension = "2000"', 'extension = "1000"', "", "extension"),
     Mistake(DEPARTMENTS, 'hospital_number = "+4768050002"', 'hospital_number = "113"', "113", "hospital_number"),
     Mistake(DEPARTMENTS, 'rounds = ["10:00", "13:00"]', "rounds = []", "rounds = []", "rounds"),
     Mistake(DEPARTMENTS, 'rounds = ["10:00", "13:00"]', 'rounds = ["10:00", "13:00"', "", ""),

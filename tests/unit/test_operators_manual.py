@@ -9,6 +9,7 @@ import pytest
 from desk.departments.file import load_departments
 from desk.paths import ROOT
 from ops.commands.check import faults
+from ops.commands.messages.translation import norwegian
 
 MANUAL = (ROOT / "docs" / "operator.md").read_text("utf-8")
 YEAR = "2035"
@@ -56,6 +57,24 @@ def test_new_department_as_the_manual_says(folder: Path) -> None:
     extensions.write_text(text.replace("[departments]\n", f"[departments]\n{lines}", 1), "utf-8")
     assert mistakes(folder) == []
     assert load_departments(departments).get("ortopedi").extension == "3000"
+
+
+def test_messages_that_the_manual_explains_are_printed_so() -> None:
+    rows = [line for line in section("Når noe er galt").splitlines() if line.startswith("| `")]
+    quoted = [code for line in rows for code in re.findall(r"`([^`]+)`", line.split(" | ")[0])]
+    known = [re.sub(r"\{[^{}]*\}", "…", written) for written in norwegian().texts.values()]
+    assert len(quoted) > 25
+    assert [each for each in quoted if not any(_agree(each, text) for text in known)] == []
+
+
+def _agree(quoted: str, text: str) -> bool:
+    """Whether a message of the manual, «…» for what it leaves out, is this text with values."""
+    if quoted.endswith(": …"):  # only the beginning
+        text, quoted = text.partition(": ")[0], quoted.removesuffix(": …")
+        return _agree(quoted, text) or (": " in quoted and _agree(quoted.partition(": ")[2], text))
+    if re.fullmatch(re.escape(text).replace("…", ".+"), quoted):
+        return True
+    return ": " in quoted and _agree(quoted.partition(": ")[2], text)
 
 
 def test_other_deadline_and_closed_days_as_the_manual_says(folder: Path) -> None:

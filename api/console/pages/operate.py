@@ -58,7 +58,7 @@ async def operate(request: Request, access: PageOperator) -> Response:
 async def check(request: Request, access: PageOperator) -> Response:
     """Check the operators' files as `innringing check` does."""
     try:
-        faults = await access.services.commands.read("check", "--json")
+        faults = await access.services.commands.read("check", "--json", *_language(request))
     except CommandFailed as error:
         return await _failed(request, access, error)
     return await _page(request, access, faults=faults)
@@ -77,7 +77,9 @@ async def rehearse(
     if caller not in CALLERS:
         caller = CALLERS[0]
     try:
-        found = await access.services.commands.read("rehearse", department, "--caller", caller, "--json")
+        found = await access.services.commands.read(
+            "rehearse", department, "--caller", caller, "--json", *_language(request)
+        )
     except CommandFailed as error:
         return await _failed(request, access, error)
     calls = [RehearsedCall(each["title"], each["lines"], each["faults"], _sound(each)) for each in found]
@@ -136,6 +138,11 @@ async def _page(
 
 async def _failed(request: Request, access: PageOperator, error: CommandFailed) -> Response:
     return await _page(request, access, alert=in_words(words_for(request), error), status=503)
+
+
+def _language(request: Request) -> tuple[str, str]:
+    """The option that has a command print its messages in the reader's language; there are none in nynorsk."""
+    return "--language", "en" if words_for(request).language == "en" else "nb"
 
 
 def _sound(call: dict[str, Any]) -> str | None:
