@@ -115,8 +115,31 @@ async def test_running_provider_sends_its_logout(opens: Opens) -> None:
             async with served(house.world.app, port):
                 logout = {"client": CLIENT_ID, "account": "kari", "sid": mine.login.sid}
                 await asyncio.to_thread(running.control, logout=logout)
-            assert await house.found(browser) is None
-            assert await house.found(other) is not None, "begun in another browser there too"
+                assert await house.found(browser) is None
+                before = running.asked("/token")
+                assert await still(house, other) == {KIRURGI}, "begun in another browser there too"
+                assert running.asked("/token") == before + 1, "asked at once"
+
+
+async def test_logout_everywhere_that_names_one_session_ends_all_in_every_process(opens: Opens) -> None:
+    """As Keycloak's «Logout all sessions»: refresh tokens are void, and one logout token names one of the sessions."""
+    port = free_port(socket.SOCK_STREAM)
+    with provided(backchannel=f"http://127.0.0.1:{port}{LOGIN}/backchannel-logout") as running:
+        async with opens(running) as house, opens(running) as second:
+            browsers = [each.browser() for each in (house, house, second, second)]
+            first, *_ = [await house.logs_in(browser) for browser in browsers[:2]]
+            _ = [await second.logs_in(browser) for browser in browsers[2:]]
+            assert first.login is not None
+            async with served(second.world.app, port):
+                running.control(removed=["kari"])
+                logout = {"client": CLIENT_ID, "account": "kari", "sid": first.login.sid}
+                await asyncio.to_thread(running.control, logout=logout)
+            house.world.clock.set(second.world.clock.now())
+            for browser in browsers:
+                answer = await browser.get("/api/v1/me", headers={"Accept": "application/json"})
+                refused(answer, 401, "not-signed-in")
+                await browser.aclose()
+            assert await house.open_sessions() == 0
 
 
 async def test_logout_that_could_not_be_stored_is_accepted_when_repeated(

@@ -119,9 +119,14 @@ class SingleSignOn(Service):
         """In one unit of work: if ending the sessions fails, the token must be valid when it is sent again."""
         if not await self._identities.use_once(unit, f"log-out {self._issuer} {jti}", REMEMBERED):
             raise LogoutTokenNotValid("used-before")
-        if subject and not sid:
+        ended = await self._sessions.end_of_provider(unit, self._issuer, subject=subject, sid=sid)
+        if subject and sid:
+            # Keycloak names one session also when it has ended all of the person's: ask it about the others at once.
+            await self._identities.check_now(unit, self._issuer, subject)
+            await self._sessions.check_of_provider(unit, self._issuer, subject)
+        elif subject:
             await self._identities.forget(unit, self._issuer, subject)
-        return await self._sessions.end_of_provider(unit, self._issuer, subject=subject, sid=sid)
+        return ended
 
     async def groups(self) -> Component:
         """Whether the file of groups and roles on disk is the one in use."""

@@ -61,6 +61,11 @@ class OidcIdentities(Service):
         await rows.postpone(unit, _id(issuer, subject), unit.now + BETWEEN_TRIES)
 
     @unit_of_work
+    async def check_now(self, unit: Unit, issuer: str, subject: str) -> None:
+        """Make the person due for a check."""
+        await rows.check_now(unit, _id(issuer, subject))
+
+    @unit_of_work
     async def forget(self, unit: Unit, issuer: str, subject: str) -> None:
         """Delete what the provider sent about the person."""
         await rows.remove(unit, _id(issuer, subject))

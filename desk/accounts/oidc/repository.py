@@ -56,6 +56,12 @@ async def postpone(unit: Unit, id: str, until: datetime) -> None:
     await unit.connection.execute(update(external_identities).where(c.id == id).values(values))
 
 
+async def check_now(unit: Unit, id: str) -> None:
+    """Make the person due."""
+    values = {"check_by": unit.now, "retry_at": None}
+    await unit.connection.execute(update(external_identities).where(c.id == id, c.check_by > unit.now).values(values))
+
+
 async def remove(unit: Unit, id: str) -> None:
     """Delete the person."""
     await unit.connection.execute(delete(external_identities).where(c.id == id))

@@ -129,6 +129,12 @@ async def set_check_by(unit: Unit, id: int, check_by: datetime) -> None:
     await unit.connection.execute(update(sessions).where(*of_provider).values(check_by=check_by))
 
 
+async def check_of_provider(unit: Unit, issuer: str, subject: str) -> None:
+    """Have the identity provider asked about that person's sessions now."""
+    theirs = (s.issuer == issuer, s.subject == subject, s.check_by > unit.now)
+    await unit.connection.execute(update(sessions).where(*theirs).values(check_by=unit.now))
+
+
 async def end(unit: Unit, hash: bytes) -> bool:
     """End the session; False if there is none."""
     return bool((await unit.connection.execute(delete(sessions).where(s.hash == hash))).rowcount)

@@ -141,6 +141,11 @@ class Sessions(Service):
         """End the sessions an identity provider names by person, by its own session, or by both. Returns how many."""
         return await rows.end_of_provider(unit, issuer, subject=subject, sid=sid)
 
+    @unit_of_work
+    async def check_of_provider(self, unit: Unit, issuer: str, subject: str) -> None:
+        """Have the identity provider asked about the person before the next request of each of their sessions."""
+        await rows.check_of_provider(unit, issuer, subject)
+
     async def _verify(self, asked: Sequence[tuple[bytes, bool]]) -> Sequence[Session | None]:
         found = await self._find(SYSTEM, {hash for hash, _ in asked})
         used = [found[hash] for hash, in_use in asked if in_use and hash in found]
