@@ -19,6 +19,7 @@ from desk.controllers.controllers import Controllers
 from desk.controllers.model import Load
 from desk.database.engine import Database
 from desk.departments.file import DepartmentsFile
+from desk.garbage import settle
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
 from desk.spool.errors import SpoolUnavailable
@@ -171,6 +172,7 @@ async def _serve_all(door: PhoneDoor, stopping: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as all_:
         checking = all_.create_task(door.start.serve())
         await asyncio.wait((checking,), timeout=CHECK_FIRST)  # a database in order is checked before the first call
+        settle()
         all_.create_task(door.controller.serve(stopping, others_done=no_more_dials))
         dialling = all_.create_task(door.dialler.serve(stopping))
         dialling.add_done_callback(lambda _: no_more_dials.set())

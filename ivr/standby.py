@@ -13,6 +13,7 @@ from desk.clock import SystemClock
 from desk.clock_check.clock_check import ClockCheck, SharedClock
 from desk.connections.tls import client_context
 from desk.departments.file import DepartmentsFile
+from desk.garbage import settle
 from desk.settings.settings import Settings
 from desk.wire import (
     make_callbacks,
@@ -91,6 +92,7 @@ async def serve(settings: Settings) -> None:
                 beside.create_task(serve_signs_of_life()),
                 beside.create_task(_watch_the_phone_door(settings)),
             ]
+            settle()
             await controller.serve(stopping)
             for task in tasks:
                 task.cancel()

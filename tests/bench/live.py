@@ -117,7 +117,7 @@ def main() -> None:
     asked.add_argument("--changes", type=int, default=100)
     asked.add_argument("--rate", type=float, default=10.0, help="changes a second")
     given = asked.parse_args()
-    public_holidays(datetime.now().year)  # the calendar takes half a second to load: not inside the first change
+    public_holidays(datetime.now().year)  # it is loaded first: not inside the first change
     Console().print(asyncio.run(measure(given.readers, given.changes, given.rate)))
 
 

@@ -65,7 +65,7 @@ def main() -> None:
     if unknown := set(given.parts) - set(PARTS):
         asked.error(f"no such part: {', '.join(sorted(unknown))}")
     console = Console(width=None if sys.stdout.isatty() else 130)
-    public_holidays(datetime.now().year)  # the calendar takes a second to load: not inside a unit of work
+    public_holidays(datetime.now().year)  # it is loaded first: not inside a unit of work
     console.print(f"Load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     uvloop.run(run(console, given))
     console.print(f"Load after: {os.getloadavg()[0]:.1f}")

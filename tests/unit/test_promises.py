@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from types import MappingProxyType
 
+import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -388,3 +389,8 @@ def test_today_is_the_date_in_oslo() -> None:
     """At 23:30 UTC on Monday it is Tuesday in Oslo."""
     now = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
     assert spoken_text(promise_for(ROUNDS, now), ROUNDS, now) == "i dag klokken 10"
+
+
+def test_calendar_that_is_loaded_alone_is_the_one_of_its_package() -> None:
+    for year in range(2020, 2041):
+        assert public_holidays(year) == dict(holidays.country_holidays("NO", years=year, language="no"))
