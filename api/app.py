@@ -21,7 +21,7 @@ from api.console.pages import operate as operate_page
 from api.console.pages import search as search_page
 from api.console.pages import settings as settings_page
 from api.demo import ensure_demo_agent, ensure_demo_password
-from api.messaging.gateways import open_gateway
+from api.messaging.gateways import make_sender
 from api.openapi import describe
 from api.openapi import router as docs
 from api.queue_gauge import QueueGauge
@@ -83,13 +83,14 @@ from desk.database.errors import StorageUnavailable
 from desk.departments.departments import Departments
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import DepartmentsFile
+from desk.garbage import settle
 from desk.history.feed import Changes
 from desk.idempotency.answers import Answers
 from desk.inquiries.claiming import LEASE
 from desk.ledger.ledger import Ledger
 from desk.limits.request_buckets import RequestBuckets
 from desk.messages.outbox import Outbox
-from desk.messages.sender import Sender, sending
+from desk.messages.sender import sending
 from desk.messages.texts import SmsTextsFile
 from desk.recordings.recordings import Recordings
 from desk.settings.settings import Settings
@@ -98,6 +99,7 @@ from desk.vault.vault import Vault
 from desk.wire import (
     check_keys,
     make_audit,
+    make_audit_drainer,
     make_audit_retention,
     make_dials,
     make_notices,
@@ -110,6 +112,7 @@ from desk.wire import (
 
 HOUR = 3600.0
 LEASE_CHECK_SECONDS = 10.0
+DRAIN_EVERY_SECONDS = 5.0
 COUNT_SECONDS = 5.0
 PAGES: Final = (
     log_in,
@@ -220,6 +223,7 @@ def _own_services(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], A
         async with open_services(settings, metrics=metrics, clock=SystemClock()) as services:
             app.state.services = services
             async with background_work(services):
+                settle()
                 yield
 
     return lifespan
@@ -259,6 +263,7 @@ async def open_services(settings: Settings, *, metrics: Metrics, clock: Clock) -
         fault=departments.fault_on_disk,
         metrics=metrics,
         clock=clock,
+        check=ClockCheck(database=database, clock=clock, shared=shared),
         shared=shared,
         texts=texts,
     )
@@ -286,9 +291,11 @@ async def background_work(services: Services) -> AsyncIterator[None]:
     anchored = repeating(services.audit.keep_anchor, not_done="audit anchor not stored", every=HOUR)
     compared = repeating(services.clock_check.check, not_done="clock not compared with the database's")
     shared = repeating(services.limits.share, not_done="counts of requests not shared", every=SHARE_EVERY)
+    drain = make_audit_drainer(services.audit, services.audit_fallback).drain
+    drained = repeating(drain, not_done="rows of the audit on disk not stored", every=DRAIN_EVERY_SECONDS)
     forgotten, sent = _forgotten_absentees(services), sending(services.sender)
     counted = repeating(services.statistics.tallies.follow, not_done="figures not counted", every=COUNT_SECONDS)
-    async with counted, compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared:
+    async with counted, compared, expired, watched, sent, deleted, pruned, anchored, forgotten, shared, drained:
         yield
     with suppress(StorageUnavailable):
         await services.audit.keep_anchor()
@@ -314,18 +321,17 @@ def build_services(
     departments: Callable[[], Departments],
     metrics: Metrics,
     clock: Clock,
+    check: ClockCheck,
     shared: SharedClock | None = None,
-    check: ClockCheck | None = None,
     fault: Callable[[], DepartmentsFileError | None] = lambda: None,
     texts: SmsTextsFile | None = None,
 ) -> Services:
     """Build the services on an open database. Close them before it.
 
-    `shared`: the clock of the leases; `check` compares the clock. Without them both go by `clock` alone.
+    `shared`: the clock of the leases, `clock` itself without it; `check` compares the clock.
     """
-    check = check or ClockCheck(database=database, clock=clock, shared=shared)
     outbox = Outbox(database=database, vault=vault, clock=clock)
-    audit = make_audit(settings.audit, database=database, vault=vault, clock=clock)
+    audit, fallback = make_audit(settings.audit, database=database, vault=vault, clock=clock)
     sessions = _sessions(settings, database, clock)
     oidc = single_sign_on(settings, database=database, vault=vault, sessions=sessions, agents=agents, clock=clock)
     return Services(
@@ -354,7 +360,7 @@ def build_services(
         live=Live(changes=Changes(database=database, clock=clock)),
         asterisk=Asterisk(settings.ari),
         outbox=outbox,
-        sender=_sender(settings, outbox=outbox, texts=texts or sms_texts(settings.sms), clock=clock),
+        sender=make_sender(settings.sms, outbox=outbox, texts=texts or sms_texts(settings.sms), clock=clock),
         statistics=StatisticsReader(database=database, departments=departments, clock=clock),
         retention=make_retention(database, settings.retention, clock, check),
         single_sign_on=oidc,
@@ -362,6 +368,7 @@ def build_services(
         audit=audit,
         audit_anchors=AnchorFile(settings.audit.anchors_file, vault),
         audit_verifier=AuditVerifier(database=database, vault=vault, clock=clock),
+        audit_fallback=fallback,
         audit_retention=make_audit_retention(database, audit, settings.audit, clock, check),
     )
 
@@ -383,14 +390,4 @@ def _request_limits(settings: Settings, database: Database, clock: Clock, metric
         buckets=RequestBuckets(database=database, clock=clock),
         requests=settings.limits.request_rate,
         refusals=settings.limits.refusal_rate,
-    )
-
-
-def _sender(settings: Settings, *, outbox: Outbox, texts: SmsTextsFile | None, clock: Clock) -> Sender:
-    return Sender(
-        outbox=outbox,
-        gateway=open_gateway(settings.sms, clock),
-        texts=texts,
-        clock=clock,
-        is_demo=settings.sms.active_gateway == "demo",
     )

@@ -3,7 +3,15 @@
 import asyncio
 
 from api import telephony
-from api.readiness import check_clock, check_database, check_flood, check_phone_door, check_standby, check_trunk
+from api.readiness import (
+    check_audit,
+    check_clock,
+    check_database,
+    check_flood,
+    check_phone_door,
+    check_standby,
+    check_trunk,
+)
 from api.services import Services
 from desk.connections.health import Component
 
@@ -24,6 +32,7 @@ async def components(services: Services) -> dict[str, Component]:
         "standby": standby,
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "clock": clock,
+        "audit": await check_audit(services.audit_fallback),
         "trunk_budget": await check_trunk(services.dials),
         "flood": await check_flood(services.callbacks.floods),
         "departments": await asyncio.to_thread(services.files.departments),

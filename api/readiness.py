@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from desk.access.actor import SYSTEM
+from desk.audit.fallback import AuditFallback
 from desk.callbacks.floods import Floods
 from desk.clock_check.clock_check import ClockCheck
 from desk.connections.health import Component
@@ -26,6 +27,7 @@ from desk.departments.errors import DepartmentsFileError
 from desk.dials.dials import Dials
 from desk.settings.ari import AriSettings
 from desk.settings.standby import StandbySettings
+from desk.spool.errors import SpoolUnavailable
 
 ASTERISK_SECONDS = 2.0
 DATABASE_SECONDS = 2.0
@@ -112,6 +114,19 @@ async def check_phone_door(controllers: Controllers, now: datetime) -> Component
         return Component(False, f"{damaged} files were set aside in the spool (docs/operations.md)")
     waiting = sum(lease.load.spooled for lease in leases)
     return Component(True, f"answers; {waiting} files wait in the spool" if waiting else "answers")
+
+
+async def check_audit(fallback: AuditFallback) -> Component:
+    """Check that the audit can be written, and that no row waits on this machine's disk for long. Never raises."""
+    try:
+        state = await fallback.spool.state()
+    except SpoolUnavailable:
+        return Component(False, "rows that wait on this machine's disk can't be read")
+    if state.damaged:
+        return Component(False, f"{state.damaged} files of the audit were set aside (docs/operations.md)")
+    if await fallback.is_full():
+        return Component(False, "reads are refused: too many rows wait on this machine's disk, or too long")
+    return Component(True, f"{state.waiting} rows wait on this machine's disk" if state.waiting else "is written")
 
 
 async def check_trunk(dials: Dials) -> Component:

@@ -22,6 +22,7 @@ from desk.accounts.sessions.service import Sessions
 from desk.accounts.tokens.management import TokenManagement
 from desk.audit.anchors import AnchorFile
 from desk.audit.audit import Audit
+from desk.audit.fallback import AuditFallback
 from desk.audit.retention import AuditRetention
 from desk.audit.verify import AuditVerifier
 from desk.callbacks.services import CallbackServices
@@ -87,6 +88,7 @@ class Services:
     audit: Audit
     audit_anchors: AnchorFile
     audit_verifier: AuditVerifier
+    audit_fallback: AuditFallback
     audit_retention: AuditRetention
     commands: OwnCommands = field(default_factory=OwnCommands)
     pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)

@@ -8,6 +8,7 @@ from desk.accounts.passwords.hashing import Passwords
 from desk.accounts.passwords.leaked_passwords import LeakedPasswords
 from desk.audit.anchors import AnchorFile
 from desk.audit.audit import Audit
+from desk.audit.fallback import KIND, AuditFallback
 from desk.audit.retention import AuditRetention
 from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices, callback_services
@@ -95,10 +96,19 @@ def make_retention(database: Database, settings: RetentionSettings, clock: Clock
     return Retention(database=database, clock=clock, check=check, rules=rules)
 
 
-def make_audit(settings: AuditSettings, *, database: Database, vault: Vault, clock: Clock) -> Audit:
-    """Build the audit, which also stores its anchors in a file."""
+def make_audit(
+    settings: AuditSettings, *, database: Database, vault: Vault, clock: Clock
+) -> tuple[Audit, AuditFallback]:
+    """Build the audit, which stores its anchors in a file, and the folder for rows that the database refuses."""
     fold, anchors = timedelta(minutes=settings.fold_minutes), AnchorFile(settings.anchors_file, vault)
-    return Audit(database=database, vault=vault, clock=clock, fold=fold, anchors=anchors)
+    fallback = AuditFallback(Spool(settings.spool_folder, vault=vault))
+    audit = Audit(database=database, vault=vault, clock=clock, fold=fold, anchors=anchors, fallback=fallback)
+    return audit, fallback
+
+
+def make_audit_drainer(audit: Audit, fallback: AuditFallback) -> Drainer:
+    """Build what moves rows of the audit from this machine's disk into the database."""
+    return Drainer(fallback.spool, {KIND: audit.record_late})
 
 
 def make_audit_retention(

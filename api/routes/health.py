@@ -1,5 +1,6 @@
 """Health, readiness and metrics, without a token and outside /api/v1: keep them inside your network."""
 
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
@@ -13,6 +14,7 @@ from api.web.metrics import CONTENT_TYPE
 from api.web.problems import Statuses
 from desk.access.actor import SYSTEM
 from desk.database.errors import StorageUnavailable
+from desk.spool.errors import SpoolUnavailable
 from desk.vault.errors import CannotOpen
 
 router = APIRouter(tags=["health"])
@@ -65,6 +67,8 @@ async def ready(services: Inside, response: Response) -> ReadinessOut:
 async def metrics(services: Inside) -> Response:
     """Return metrics for Prometheus. The queue and the phone doors are omitted while the database is away."""
     services.metrics.set_components({name: each.ok for name, each in (await components(services)).items()})
+    with suppress(SpoolUnavailable):
+        services.metrics.set_audit_spool(await services.audit_fallback.spool.state())
     services.metrics.set_clock_skew(services.clock_check.skew)
     try:
         services.metrics.set_callbacks(await services.queue.counts(services.departments()))

@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from desk.controllers.model import ControllerLease
 from desk.limits.dial_caps import TrunkUse
+from desk.spool.spool import SpoolState
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -64,14 +65,7 @@ class Metrics:
             ["asterisk"],
         )
         self._calls = self._gauge("innringing_phone_door_calls", "Callers on the line.", ["asterisk"])
-        self._spooled = self._gauge(
-            "innringing_spool_files",
-            "Files in the spool that are not in the database yet. Alarm where it does not fall.",
-            ["asterisk"],
-        )
-        self._damaged = self._gauge(
-            "innringing_spool_damaged_files", "Files in the spool that were set aside. Alarm above 0.", ["asterisk"]
-        )
+        self._add_spools()
         self._clock_skew = self._gauge(
             "innringing_clock_skew_seconds",
             "How far this machine's clock is ahead of the database's; 0 with SQLite. Alarm above 5 and below -5.",
@@ -84,6 +78,23 @@ class Metrics:
         self._trunk_minutes = self._gauge(
             "innringing_trunk_minutes_last_hour",
             "Minutes of talk with patients in the last hour. Alarm at 80 percent of INNRINGING_TRUNK_MINUTES_AN_HOUR.",
+        )
+
+    def _add_spools(self) -> None:
+        self._spooled = self._gauge(
+            "innringing_spool_files",
+            "Files in the spool that are not in the database yet. Alarm where it does not fall.",
+            ["asterisk"],
+        )
+        self._damaged = self._gauge(
+            "innringing_spool_damaged_files", "Files in the spool that were set aside. Alarm above 0.", ["asterisk"]
+        )
+        self._audit_spooled = self._gauge(
+            "innringing_audit_spool_files",
+            "Rows of the audit on this machine's disk, not in the database yet. Alarm where it does not fall.",
+        )
+        self._audit_damaged = self._gauge(
+            "innringing_audit_spool_damaged_files", "Files of the audit that were set aside. Alarm above 0."
         )
 
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
@@ -128,6 +139,11 @@ class Metrics:
             self._calls.labels(lease.asterisk_id).set(lease.load.calls)
             self._spooled.labels(lease.asterisk_id).set(lease.load.spooled)
             self._damaged.labels(lease.asterisk_id).set(lease.load.damaged)
+
+    def set_audit_spool(self, state: SpoolState) -> None:
+        """Set how many rows of the audit wait on this machine's disk, and how many were set aside."""
+        self._audit_spooled.set(state.waiting)
+        self._audit_damaged.set(state.damaged)
 
     def set_trunk_use(self, use: TrunkUse) -> None:
         """Set how much click to call has used the trunk."""

@@ -10,25 +10,29 @@ but a callback that a row of the same person, session and list named shortly bef
 import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import structlog
 
 from desk.access.actor import SYSTEM, Actor
 from desk.audit import repository as rows
-from desk.audit.actions import AuditAction
 from desk.audit.anchors import AnchorFile, AnchorsChanged
 from desk.audit.chain import Anchor, chain_keys, chained
+from desk.audit.entry import AuditEntry as AuditEntry
+from desk.audit.entry import AuditOutcome as AuditOutcome
+from desk.audit.fallback import AuditFallback
 from desk.audit.others_repository import count_others
 from desk.audit.repository import AuditFilter, AuditRow, AuditSubject, ListView, OtherRows
 from desk.clock import Clock
 from desk.database import cursors
 from desk.database.batching import Batcher
+from desk.database.deadline import within
 from desk.database.engine import Database
+from desk.database.errors import StorageUnavailable
 from desk.database.pages import Page
-from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
+from desk.database.unit_of_work import Service, Unit, reading, shielded, unit_of_work
+from desk.spool.spool import SpoolEntry
 from desk.vault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -39,44 +43,13 @@ LONG_NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class AuditOutcome(StrEnum):
-    """How it ended."""
+@dataclass(slots=True)
+class _Pending:
+    """An entry on its way into the database. `given_up`: it goes to disk instead, and must not be written as well."""
 
-    DONE = "done"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditEntry:
-    """What a row is to say about one read or change.
-
-    `who` and `role`: None if no one was signed in. `callbacks`: ids of callbacks that were seen or changed; ids of
-    anything else are left out. `patient`: an identity number, in clear, if the number itself was shown or asked for.
-    `why`: a code or reference, never text about a patient. `source`: the client's address, or `cli:` and the operating
-    system's user. `status` and `problem`: of the answer. `session`: the id of the session or token, no secret.
-    `through`: the last of the expired rows, which may be deleted from now on. `listed`: `callbacks` are what a list
-    showed, so those named shortly before need only be counted. `moved`: callbacks that have left a department, which
-    is named as well as the one they are in now.
-    """
-
-    who: str | None
-    action: AuditAction
-    outcome: AuditOutcome
-    source: str
-    role: str | None = None
-    department: str | None = None
-    why: str | None = None
-    callbacks: Collection[str] = ()
-    patient: str | None = None
-    request_id: str | None = None
-    emergency: bool = False
-    status: int | None = None
-    problem: str | None = None
-    session: str | None = None
-    through: Anchor | None = None
-    listed: bool = False
-    moved: Mapping[str, str] = field(default_factory=dict)
+    entry: AuditEntry
+    at: datetime
+    given_up: bool = False
 
 
 class Audit(Service):
@@ -90,22 +63,48 @@ class Audit(Service):
         clock: Clock,
         fold: timedelta = timedelta(0),
         anchors: AnchorFile | None = None,
+        fallback: AuditFallback | None = None,
     ) -> None:
-        """`fold`: how long a callback in a list is not named again when the same person reads the list. Zero: never."""
+        """`fold`: how long a callback in a list is not named again when the same person reads the list. Zero: never.
+
+        `fallback`: where rows wait that the database does not take now.
+        """
         super().__init__(database=database, clock=clock)
         self._anchors = anchors
+        self._fallback = fallback
         self._vault = vault
         self._fold = fold
         self._keys = chain_keys(vault)
         self._key_version = vault.index_version
-        self._entries: Batcher[AuditEntry, None] = Batcher(self._append)
+        self._entries: Batcher[_Pending, None] = Batcher(self._append)
 
     async def record(self, entry: AuditEntry) -> None:
-        """Write a row; it is committed when this returns.
+        """Write a row; it is committed, or sealed on this machine's disk, when this returns.
 
         Raises StorageUnavailable: then nothing may be shown, or reported as done.
         """
-        await self._entries.ask(entry)
+        at = self._clock.now()
+        if self._fallback is None or not self._fallback.takes(entry):
+            await self._entries.ask(_Pending(entry, at))
+        else:
+            await shielded(self._write(self._fallback, entry, at))
+
+    async def _write(self, fallback: AuditFallback, entry: AuditEntry, at: datetime) -> None:
+        pending = _Pending(entry, at)
+        if not fallback.is_tried_first:
+            try:
+                await within(fallback.after, self._entries.ask(pending))
+                return
+            except StorageUnavailable:
+                pending.given_up = True
+        await fallback.add(entry, at)
+
+    async def record_late(self, spooled: SpoolEntry) -> None:
+        """Write the row of an entry that waited on disk, once. Raises StorageUnavailable, KeyError, ValueError."""
+        entry = AuditEntry.from_data(spooled.data)
+        await self._append_late(SYSTEM, entry, spooled.at)
+        if self._fallback is not None:
+            self._fallback.database_took_one()
 
     async def record_shown(self, entry: AuditEntry, numbers: Collection[str]) -> None:
         """Write a row with the first of these identity numbers, and a row for each further one. Raises as `record`."""
@@ -165,30 +164,44 @@ class Audit(Service):
     async def _newest(self, unit: Unit) -> tuple[int, bytes]:
         return await rows.newest(unit)
 
-    async def _append(self, entries: Sequence[AuditEntry]) -> Sequence[None]:
+    async def _append(self, entries: Sequence[_Pending]) -> Sequence[None]:
         await self._append_all(SYSTEM, entries)
         return [None] * len(entries)
 
     @unit_of_work
-    async def _append_all(self, unit: Unit, entries: Sequence[AuditEntry]) -> None:
-        """Write a row for each entry."""
-        ids = {id for entry in entries for id in entry.callbacks if UUID.fullmatch(id)}
+    async def _append_late(self, unit: Unit, entry: AuditEntry, at: datetime) -> None:
+        """Write a row, unless it was written before: by a database that was only late, or before a crash."""
+        await rows.lock(unit)
+        index = self._vault.index(entry.patient) if entry.patient is not None else None
+        if not await rows.is_written(unit, at, entry.action.value, entry.request_id, index):
+            await self._chain(unit, [_Pending(replace(entry, listed=False), at)])
+
+    @unit_of_work
+    async def _append_all(self, unit: Unit, entries: Sequence[_Pending]) -> None:
+        await self._chain(unit, entries)
+
+    async def _chain(self, unit: Unit, pending: Sequence[_Pending]) -> None:
+        """Write a row for each entry, as of its moment."""
+        ids = {id for each in pending for id in each.entry.callbacks if UUID.fullmatch(id)}
         about = await rows.subjects(unit, ids)
         await rows.lock(unit)
+        timed = [(each.entry, each.at) for each in pending if not each.given_up]
+        entries = [entry for entry, _ in timed]
         await self._store_numbers(unit, {entry.patient for entry in entries if entry.patient is not None})
         seq, before = await rows.newest(unit)
         named = await self._named_lately(unit, entries)
         made = list[AuditRow]()
-        for entry in entries:
+        for entry, at in timed:
             seen = {about[id] for id in entry.callbacks if id in about}
             seen |= {replace(each, department=left) for each in seen if (left := entry.moved.get(each.callback_id))}
             view = self._view(entry)
             lately = named.setdefault(view, set()) if view is not None else None
-            made.append(self._row(entry, seq + 1, unit.now, seen, lately, before))
+            made.append(self._row(entry, seq + 1, at, unit.now, seen, lately, before))
             if lately is not None:
                 lately.update(made[-1].seen)
             seq, before = made[-1].seq, made[-1].hash
-        await rows.append(unit, made)
+        if made:
+            await rows.append(unit, made)
 
     def _view(self, entry: AuditEntry) -> ListView | None:
         """Which reads of a list count as the same one; None for an entry that always names all its callbacks."""
@@ -206,6 +219,7 @@ class Audit(Service):
         self,
         entry: AuditEntry,
         seq: int,
+        at: datetime,
         now: datetime,
         seen: Set[AuditSubject],
         named: Set[AuditSubject] | None,
@@ -217,7 +231,7 @@ class Audit(Service):
         only = departments.pop() if len(departments) == 1 else None
         row = AuditRow(
             seq=seq,
-            at=now,
+            at=at,
             who=entry.who[:128] if entry.who is not None else None,
             role=entry.role[:128] if entry.role is not None else None,
             action=entry.action.value,

@@ -166,6 +166,16 @@ async def named_lately(unit: Unit, views: Collection[ListView], since: datetime)
     return named
 
 
+async def is_written(
+    unit: Unit, at: datetime, action: str, request_id: str | None, patient_index: bytes | None
+) -> bool:
+    """Whether there is a row of this moment, action, request and patient."""
+    c = audit.c
+    same = [c.at == at, c.action == action, c.request_id.is_not_distinct_from(request_id)]
+    query = select(c.seq).where(*same, c.patient_index.is_not_distinct_from(patient_index)).limit(1)
+    return (await unit.connection.execute(query)).first() is not None
+
+
 async def append(unit: Unit, rows: Sequence[AuditRow]) -> None:
     """Add these rows. The chain must be locked."""
     await unit.connection.execute(insert(audit), [{name: getattr(row, name) for name in _COLUMNS} for row in rows])

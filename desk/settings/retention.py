@@ -54,6 +54,11 @@ class AuditSettings(VarGroup):
     )
 
     @property
+    def spool_folder(self) -> Path:
+        """The folder for rows that the database does not take now: beside the anchors, on a disk that is kept."""
+        return self.anchors_file.parent / "audit-spool"
+
+    @property
     def anchors_file(self) -> Path:
         """The file of anchors."""
         return under_root(self.anchors) if self.anchors else self.var / "audit-anchors"

@@ -118,6 +118,11 @@ class Spool:
         except OSError:
             raise SpoolUnavailable from None
 
+    async def waiting(self) -> tuple[int, float | None]:
+        """Return how many entries wait, and for how many seconds the oldest has. Raises SpoolUnavailable."""
+        names = await self.names()
+        return len(names), max(time.time() - int(names[0][:20]) / 1e6, 0.0) if names else None
+
     def _new_name(self) -> str:
         """Make a name that sorts after every name made before, by this process or by earlier ones."""
         self._last = max(self._last + 1, time.time_ns() // 1000)

@@ -125,6 +125,7 @@ async def test_ready_when_database_and_asterisk_answer(migrated_url: str, tmp_pa
             "conversation": "the phone door is connected",
             "sounds": "Asterisk has the prompts of each language",
             "clock": "agrees with the database's",
+            "audit": "is written",
             "trunk_budget": "0 of 1000 calls and 0 of 3000 minutes an hour",
             "flood": "no flood is suspected",
             "departments": "in use as on disk",

@@ -33,7 +33,8 @@ def witnessed(settings: Settings, *, services: Services) -> ASGIApp:
     heard: list[AuditEntry] = []
     database, clock = services.audit._database, services.clock
     fold = timedelta(minutes=settings.audit.fold_minutes)
-    audit = HeardAudit(heard, database=database, vault=services.audit._vault, clock=clock, fold=fold)
+    vault, fallback = services.audit._vault, services.audit_fallback
+    audit = HeardAudit(heard, database=database, vault=vault, clock=clock, fold=fold, fallback=fallback)
     return Checking(create_app(settings, services=replace(services, audit=audit)), database, heard)
 
 
