@@ -85,6 +85,7 @@ async def current(access: InAnySession) -> SessionOut:
 async def log_out(access: InAnySession, request: Request, response: Response) -> None:
     """Log out of this session."""
     await access.services.sessions.end(access.acting(Permission.SIGN_IN), access.secret)
+    access.services.live.check_access()
     access.services.cookies.log_out(response, request)
 
 
@@ -94,6 +95,7 @@ async def log_out_everywhere(access: InSession, request: Request, response: Resp
     """Log out of all your sessions. This requires a log-in within the last ten minutes."""
     access.require_recent()
     await access.services.sessions.end_all(access.acting(Permission.SIGN_IN), access.agent.name)
+    access.services.live.check_access()
     access.services.cookies.log_out(response, request)
 
 
@@ -127,6 +129,7 @@ async def end_session(number: Number, access: InSession, request: Request, respo
     if not here:
         access.require_recent()
     await access.services.sessions.end_one(access.acting(Permission.MANAGE), number)
+    access.services.live.check_access()
     if here:
         access.services.cookies.log_out(response, request)
 

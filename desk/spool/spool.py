@@ -6,10 +6,12 @@ into the database.
 """
 
 import asyncio
+import errno
 import json
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -162,7 +164,21 @@ def _names(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
+    """Read an entry's file. Raises DamagedEntry for anything else by that name: it must not stop those behind it."""
+    try:
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        )  # opening a FIFO would wait for a writer
+    except PermissionError:
+        raise DamagedEntry from None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise DamagedEntry from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedEntry
+    with open(descriptor, "rb") as file:
         return file.read(LARGEST_ENTRY)
 
 

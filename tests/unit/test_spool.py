@@ -105,7 +105,13 @@ async def test_drain_stops_at_the_first_entry_while_the_database_is_away(tmp_pat
     assert stored.numbers == [1, 2]
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "renamed", "other key", "other form", "refused", "unknown kind"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("cut", "changed", "renamed", "other key", "other form", "refused", "unknown kind"),
+        *("pipe", "folder", "link", "link to nothing"),
+    ],
+)
 async def test_entry_that_cannot_be_stored_is_set_aside_and_reported(tmp_path: Path, damage: str) -> None:
     one, stored = await filled(tmp_path, [1]), Stored(*([DeskError()] if damage == "refused" else []))
     [file] = files(tmp_path)
@@ -126,6 +132,15 @@ async def test_entry_that_cannot_be_stored_is_set_aside_and_reported(tmp_path: P
         case "unknown kind":
             file.unlink()
             await one.add("letter", AT, {"n": 1})
+        case "pipe":
+            file.unlink()
+            os.mkfifo(file)
+        case "folder":
+            file.unlink()
+            file.mkdir()
+        case "link" | "link to nothing":
+            file.rename(tmp_path / "elsewhere")
+            file.symlink_to(tmp_path / ("elsewhere" if damage == "link" else "nothing"))
     await one.add("call", AT, {"n": 2})
     with capture_logs() as logs:
         assert await Drainer(one, {"call": stored}).drain() == 1

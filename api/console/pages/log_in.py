@@ -105,6 +105,7 @@ async def log_in_demo(request: Request, services: Inside) -> Response:
 async def log_out(request: Request, access: InAnySession) -> Response:
     """Log out of this session."""
     await access.services.sessions.end(access.acting(Permission.SIGN_IN), access.secret)
+    access.services.live.check_access()
     answer = load(request, "/log-in")
     access.services.cookies.log_out(answer, request)
     return answer

@@ -146,8 +146,8 @@ async def events(
         agent = await access.credential.recheck()
         return agent is not None and all(map(agent.scope(Permission.READ).covers, actor.scope.departments or ()))
 
-    reader, live = EventReader(actor, still), access.services.live
-    await live.open()
+    reader, live = EventReader(actor, still, access.credential.name), access.services.live
+    await live.open(reader.credential)
     return EventStream(live, reader, after=last_event_id, seconds=seconds, heartbeat_seconds=HEARTBEAT_SECONDS)
 
 

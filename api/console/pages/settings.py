@@ -92,6 +92,7 @@ async def end_all(request: Request, access: InSession) -> Response:
     except LogInAgain as error:
         return await _page(request, access, error=error)
     await access.services.sessions.end_all(access.acting(Permission.SIGN_IN), access.agent.name)
+    access.services.live.check_access()
     answer = load(request, "/log-in")
     access.services.cookies.log_out(answer, request)
     return answer
@@ -105,6 +106,7 @@ async def end_session(request: Request, access: InSession, number: Number) -> Re
     try:
         access.require_recent()
         await access.services.sessions.end_one(access.acting(Permission.SIGN_IN), number)
+        access.services.live.check_access()
     except DeskError as error:
         return await _page(request, access, error=error)
     return on_to("/settings")

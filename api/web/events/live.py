@@ -6,7 +6,7 @@ ids, so a reader that was cut off, or whose process died, resumes after its last
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -99,6 +99,7 @@ class Live:
         self._tasks: list[asyncio.Task[None]] = []
         self._opened: asyncio.Future[None] | None = None
         self._stopping = False
+        self._check_now = asyncio.Event()
         self.position = 0
         """The id of the last change offered to the readers. Valid once opened."""
 
@@ -134,6 +135,10 @@ class Live:
             yield
         finally:
             self.readers.discard(reader)
+
+    def check_access(self) -> None:
+        """Check every reader's access now: someone has logged out. Other processes follow at their next check."""
+        self._check_now.set()
 
     def stop(self) -> None:
         """End every stream now, and refuse new ones."""
@@ -193,7 +198,10 @@ class Live:
     async def _recheck(self) -> None:
         """End the readers that lost access. All are checked at once, so that their queries share statements."""
         while True:
-            await asyncio.sleep(self._recheck_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._recheck_seconds):
+                    await self._check_now.wait()
+            self._check_now.clear()
             checked = [(reader, reader.still) for reader in self.readers if reader.still is not None]
             results = await asyncio.gather(*(still() for _, still in checked), return_exceptions=True)
             for (reader, _), result in zip(checked, results, strict=True):

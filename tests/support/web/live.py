@@ -101,14 +101,20 @@ class Stream:
 
 @asynccontextmanager
 async def listening_to(
-    url: str, token: str = "", after: int | None = None, *, query: str = "", cookie: str | None = None
+    url: str,
+    token: str = "",
+    after: int | None = None,
+    *,
+    query: str = "",
+    cookie: str | None = None,
+    path: str = "/api/v1/events",
 ) -> AsyncIterator[Stream]:
     """A stream answered with 200, for a token or the `cookie` of a session."""
     headers = {"Authorization": f"Bearer {token}"} if cookie is None else {"Cookie": f"{SESSION}={cookie}"}
     headers |= {} if after is None else {"Last-Event-ID": str(after)}
     async with (
         httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client,
-        client.stream("GET", f"{url}/api/v1/events{query}", headers=headers) as answer,
+        client.stream("GET", f"{url}{path}{query}", headers=headers) as answer,
     ):
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
