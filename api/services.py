@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.auth.cookies import Cookies
 from api.auth.oidc.single_sign_on import SingleSignOn
+from api.demo_patient import DemoPatient
 from api.own_commands import OwnCommands
 from api.queue_gauge import QueueGauge
 from api.readiness import Asterisk, OperatorsFiles
@@ -91,10 +92,12 @@ class Services:
     audit_fallback: AuditFallback
     audit_retention: AuditRetention
     commands: OwnCommands = field(default_factory=OwnCommands)
+    demo_patient: DemoPatient = field(default_factory=DemoPatient)
     pages: SingleFlight[Hashable, SharedPage] = field(default_factory=SingleFlight)
 
     async def close(self) -> None:
         """Stop background work and close connections. Close the database afterwards."""
+        await self.demo_patient.close()
         await self.live.close()
         await self.asterisk.close()
         await self.sender.close()

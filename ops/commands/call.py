@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from desk.logging.scrubber import Scrubber
 from desk.paths import ROOT
 from desk.settings.settings import Settings
 from ivr.prompts.catalogue import Catalogue, PromptsError, load_catalogue
+from ivr.rehearsal import people
 from ops.commands.messages.translation import translated
 from ops.commands.terminal import load_settings, say
 from ops.softphone.errors import PhoneError
@@ -66,12 +68,19 @@ def call(
     out: Annotated[Path | None, typer.Option(help="Where to save the recording. [default: var/call.wav]")] = None,
     host: Annotated[str, typer.Option(help="The SIP address of the system.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="Its SIP port. [default: INNRINGING_SIP_PORT, 5060]")] = None,
+    someone: Annotated[
+        int | None,
+        typer.Option(min=1, help="Call as that synthetic person, with an identity and a phone of their own."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the call as JSON, for programs.")] = False,
 ) -> None:
     """Call the running system like a patient, key the digits, and save what the caller heard as a WAV file."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, quiet=as_json)
     try:
         settings = load_settings()
         keys = _ask_identity() if identity == "-" else identity
+        if someone is not None:
+            keys, caller = people.identity(someone), people.number(someone)
         if keys.strip("0123456789*#"):
             raise PhoneError("--id may only contain digits, * and #.")
         plan = CallPlan(extension, caller, withheld, keys, info)
@@ -85,7 +94,7 @@ def call(
     except (PhoneError, MalformedMessage, SettingsError, OSError) as error:
         say(f"innringing call: {error}")
         raise typer.Exit(1) from None
-    received = _print_call(console, settings, result, plan)
+    received = _print_call(console, settings, result, plan, as_json=as_json)
     shown = path.relative_to(ROOT) if path.is_absolute() and path.is_relative_to(ROOT) else path
     console.print(translated(f"What the caller heard: {escape(str(shown))} ({result.call.heard.seconds:.1f} s)"))
     if not received:
@@ -130,7 +139,9 @@ async def _ring(plan: CallPlan, host: str, port: int, tls: ssl.SSLContext | None
         return CallResult(call, keyed, (call.ended_at or started) - started, timed_out)
 
 
-def _print_call(console: Console, settings: Settings, result: CallResult, plan: CallPlan) -> bool:
+def _print_call(
+    console: Console, settings: Settings, result: CallResult, plan: CallPlan, *, as_json: bool = False
+) -> bool:
     """Print the call, one line per event. Return whether a receipt was heard. True if that is not known."""
     folder = settings.files.prompts / "build" / LANGUAGE
     recogniser = PromptRecogniser.of_folder(folder)
@@ -152,7 +163,12 @@ def _print_call(console: Console, settings: Settings, result: CallResult, plan: 
     )
     for at, line in sorted(lines, key=lambda pair: pair[0]):
         console.print(f"  {at:6.1f} s  {line}")
-    return any(one.key in RECEIPTS and one.whole for one in heard)
+    received = any(one.key in RECEIPTS and one.whole for one in heard)
+    if as_json:
+        said = [{"at": one.start, "text": texts.text(LANGUAGE, one.key) if texts else one.key} for one in heard]
+        spoken = {"heard": said, "keyed": result.keyed, "ended": result.end, "received": received}
+        print(json.dumps(spoken))
+    return received
 
 
 def _sentence(heard: HeardPrompt, texts: Catalogue | None) -> str:

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from api.console.access import PageReader, PageWatcher, PageWorker
 from api.console.answers import on_to
+from api.console.pages.demo_patient import demo_values
 from api.console.rendering import render, words_for
 from api.console.rows import Row, row_of
 from api.schemas.fields import SLUG
@@ -101,6 +102,7 @@ async def queue(
         chosen=chosen,
         searched_number=bool(text) and not chosen.text,
         **await _around(access),
+        **demo_values(access, request),
     )
 
 
@@ -129,6 +131,7 @@ async def changed_rows(
         rows=_rows(request, access, page.items),
         chosen=chosen,
         **await _around(access),
+        **demo_values(access, request),
     )
 
 

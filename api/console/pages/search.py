@@ -41,7 +41,7 @@ async def search(
     now, departments = services.clock.now(), services.departments()
     rows = [row_of(words, each, departments, agent=access.agent.name, now=now) for each in found]
     shown = text if term.words else ""
-    return render(request, "search.html", access, rows=rows, text=shown, may_work=True, alert=None)
+    return render(request, "search.html", access, rows=rows, text=shown, may_work=True, alert=None, demo_phone=None)
 
 
 def _refused(request: Request, access: PageWorker, text: str, error: DeskError) -> Response:

@@ -58,7 +58,7 @@ export function follow(again = false) {
 
 function poll(element) {
   if (!element.isConnected) return;
-  repaint(element.dataset.polls, "#dial", "outerHTML").then(() => {
+  repaint(element.dataset.polls, `#${element.id}`, "outerHTML").then(() => {
     const still = document.querySelector("[data-polls]");
     if (still) setTimeout(() => poll(still), 1000);
     else if (document.getElementById("card")) checkCard();

@@ -25,7 +25,7 @@ A_CALLBACK = "00000000-0000-4000-8000-000000000000"
 
 def page_lines() -> dict[str, Line]:
     """Every page, and what sends its forms."""
-    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | AUDIT | OPERATE | INCOMPLETE | SEARCH | CARD
+    personal = ENTRY | SETTINGS | QUEUE | FLOOD | MONDAY | LEADER | AUDIT | DEMO | OPERATE | INCOMPLETE | SEARCH | CARD
     return OPEN | {name: replace(line, browser=True) for name, line in personal.items()}
 
 
@@ -60,6 +60,10 @@ QUEUE: dict[str, Line] = {
     "GET /queue/rows": Line(READERS, "200", NO_DEPARTMENT, query={"department": "{department}", "id": A_CALLBACK}),
     "GET /queue/events": Line(READERS, query={"seconds": 0}),
     "POST /queue/next": Line(WORKERS, "303", NO_DEPARTMENT, form={"department": "{department}", "once": "{once}"}),
+}
+DEMO: dict[str, Line] = {
+    "GET /demo/patient": Line(READERS, "404 only-in-demo"),
+    "POST /demo/patient": Line(WORKERS, "404 only-in-demo", form={"department": OWN}),
 }
 MONDAY: dict[str, Line] = {
     "GET /monday": Line(READERS, "200", NO_DEPARTMENT, **IN_DEPARTMENT),
