@@ -17,6 +17,7 @@ from api.console.pages import audit as audit_page
 from api.console.pages import callback, incomplete, log_in, monday, queue
 from api.console.pages import demo_patient as demo_page
 from api.console.pages import desk as desk_page
+from api.console.pages import figures as figures_page
 from api.console.pages import floods as flood_pages
 from api.console.pages import operate as operate_page
 from api.console.pages import search as search_page
@@ -124,6 +125,7 @@ PAGES: Final = (
     incomplete,
     search_page,
     desk_page,
+    figures_page,
     audit_page,
     demo_page,
     operate_page,

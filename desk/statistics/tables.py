@@ -126,7 +126,7 @@ def _details(name: str, column: str, sums: Sums, measure: Measure) -> FigureTabl
 
 def _incomplete(sums: Sums) -> FigureTable:
     rows: list[Sequence[Value]] = []
-    for detail, n in sums.by_detail(Measure.INCOMPLETE):
+    for detail, n in sorted(sums.by_detail(Measure.INCOMPLETE), key=lambda found: -found[1]):
         step, _, why = detail.partition(".")
         rows.append((step, why, n))
     return FigureTable("incomplete", ("step", "why", "count"), rows)

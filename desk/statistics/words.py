@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 LANGUAGES: Final = ("nb", "nn", "en")
 AS_THEY_ARE: Final = ("topic", "prompts")
 """Columns of names, which no code is among."""
+DAYS: Final = ("day", "from")
 
 
 @cache
@@ -34,5 +36,7 @@ class FigureWords:
         """A text of that column."""
         if value and column in AS_THEY_ARE:
             return value
+        if column in DAYS:
+            return f"{date.fromisoformat(value):%d.%m.%Y}"
         found = _words()["weekdays" if column == "weekday" else "codes"].get(value or "none")
         return found[self._place] if found else value

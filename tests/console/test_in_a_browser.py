@@ -262,6 +262,9 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
     lise = await console.open("lise", "/desk", **how)
     await lise.locator("details.more summary").first.click()
     assert await violations(lise) == []
+    await console.world.services.statistics.tallies.follow()
+    await lise.goto("/figures")
+    assert await violations(lise) == []
     stranger = await console.page(await console.browser.new_context(base_url=console.address, **how), "/log-in")
     assert await violations(stranger) == []
     console.faults[:] = [fault for fault in console.faults if "404" not in fault]
@@ -270,6 +273,6 @@ async def test_axe_finds_nothing_on_any_page(console: Console, language: str, lo
 async def test_page_fits_a_narrow_screen_and_zoomed_text(console: Console) -> None:
     callback = await console.world.rings()
     page = await console.open("kari", viewport={"width": 320, "height": 640})
-    for path in ("/queue", "/monday", f"/callbacks/{callback.id}", "/search", "/desk", "/settings"):
+    for path in ("/queue", "/monday", f"/callbacks/{callback.id}", "/search", "/desk", "/figures", "/settings"):
         await page.goto(path)
         assert await page.evaluate("document.documentElement.scrollWidth <= 320"), path

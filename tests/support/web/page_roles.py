@@ -76,6 +76,7 @@ MONDAY: dict[str, Line] = {
 }
 LEADER: dict[str, Line] = {
     "GET /desk": Line(READERS),
+    "GET /figures": Line(READERS),
     "POST /desk/{slug}/closures": Line(CLOSERS, "303", "422", form=HOUR | {"reason": "closed_today"}),
     "POST /desk/{slug}/closures/{number}/end": Line(CLOSERS, "404"),
 }
