@@ -13,7 +13,6 @@ from typing import Final, NoReturn, Protocol
 import structlog
 
 from ivr.asterisk.errors import AriError
-from ivr.calls.call import DIALPLAN_LANGUAGE
 from ivr.calls.playback import held_ids, playback_ids
 from ivr.calls.seat import Occupancy, last_beat, occupancy
 from ivr.dials.outbound import leg_of
@@ -88,5 +87,5 @@ class Abandoned:
         async with self._few:
             for playback_id in (*playback_ids(channel_id), *held_ids(channel_id)):
                 await self._channels.stop(playback_id)
-            await self._channels.leave(channel_id, "again", DIALPLAN_LANGUAGE)
+            await self._channels.leave(channel_id, "again", "kept")
         log.warning("Sent on a caller of a phone door that does not serve", channel_id=channel_id)

@@ -106,6 +106,9 @@ class AgiChannel:
         self._check()
         self._last = (("HANGUP",),)
 
+    async def remember_language(self, language: str) -> None:
+        """Do nothing: the channel gets the language of each sound."""
+
     async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
         self._check()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

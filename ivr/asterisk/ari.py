@@ -373,6 +373,9 @@ class AriChannel:
     async def finish(self) -> None:
         await self._ari.request("channels", "continueInDialplan", channelId=self.id)
 
+    async def remember_language(self, language: str) -> None:
+        await self._ari.set_variable(self.id, "CHANNEL(language)", language)
+
     async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
         await self._ari.set_variable(self.id, "TIMEOUT(absolute)", str(seconds), waits=waits)
 

@@ -43,6 +43,9 @@ class Channel(Protocol):
     async def finish(self) -> None:
         """Continue in the dialplan after the application, where it hangs up, once all that was sent has played."""
 
+    async def remember_language(self, language: str) -> None:
+        """Let the dialplan, and the process that goes on with the caller, know the language they are spoken to in."""
+
     async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
         """Let the dialplan take over the caller in `seconds`, unless this is called again before that.
 

@@ -156,10 +156,15 @@ def parse(message: Any) -> Event | None:
 
 
 def parse_channel(json: Any, asterisk_id: str) -> StasisStart | None:
-    """Rebuild the StasisStart of a channel from its JSON. None if the channel is not in the application."""
+    """Rebuild the StasisStart of a channel from its JSON. None if the channel is not in the application.
+
+    The language, its second argument, is the one the channel has now.
+    """
     match json:
         case {"id": str(channel), "dialplan": {"app_name": "Stasis", "app_data": str(data)}}:
             name, *args = data.split(",")
+            if len(args) > 1 and isinstance(language := json.get("language"), str):
+                args[1] = language
             return StasisStart(asterisk_id, channel, tuple(args), _caller_number(json)) if name == APP_NAME else None
         case _:
             return None

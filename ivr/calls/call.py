@@ -22,6 +22,7 @@ from ivr.calls.errors import CallReleased, PromptFailed
 from ivr.calls.key_buffer import KeyBuffer
 from ivr.calls.live_recording import LiveRecording
 from ivr.calls.playback import stop_recording
+from ivr.calls.player import DIALPLAN_LANGUAGE as DIALPLAN_LANGUAGE
 from ivr.calls.player import MOST_AT_ONCE, Player
 from ivr.calls.player import SOUNDS as SOUNDS
 from ivr.calls.rescue import SERVED_WITHIN, RescueTimer
@@ -30,7 +31,6 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-DIALPLAN_LANGUAGE: Final = "nb"
 LONE_KEY: Final = 4.0  # seconds without another key after which a key counts as a lone key
 LONGEST_SETTLE: Final = 1.6
 PACES: Final = 1.5  # how many of a caller's usual gaps between keys we wait for a surplus key

@@ -18,6 +18,7 @@ from ivr.calls.rescue import RESCUE_AFTER, RescueTimer
 log = structlog.get_logger(__name__)
 
 SOUNDS: Final = "innringing"
+DIALPLAN_LANGUAGE: Final = "nb"  # that a new call has
 MOST_AT_ONCE: Final = 10  # prompts in one playback, besides silence
 LONGEST_PROMPT: Final = 20.0  # seconds, of a prompt whose length we do not know
 LONGEST_PLAYBACK: Final = 90.0
@@ -39,6 +40,7 @@ class Player:
         self._ids = cycle(playback_ids(channel.id))
         self._playback: Playback | None = None
         self._held = HeldLine(channel, sounds=sounds, rescue=rescue)
+        self._language = DIALPLAN_LANGUAGE
         self.attended = True
         """Whether we wait for the end of what plays."""
 
@@ -65,6 +67,7 @@ class Player:
         silence = () if then is None else (HOLD,) * math.ceil(then / HOLD_SECONDS + 1)
         words = self._length(prompts, language)
         if self.attended:
+            await self._remember(language)
             await self._cover(words, then)
         else:
             silence = ()
@@ -122,6 +125,17 @@ class Player:
         """Stop what an earlier controller left playing, so that the caller does not wait for its end."""
         ids = (*playback_ids(self._channel.id), *held_ids(self._channel.id))
         await asyncio.gather(*(stop_playback(self._channel, each) for each in ids))
+
+    async def _remember(self, language: str) -> None:
+        """Tell Asterisk of another language, once: a process that goes on with the caller knows it from there."""
+        if language != self._language:
+            self._language = language
+            try:
+                await self._channel.remember_language(language)
+            except (AriUnavailable, ChannelGone, NotInStasis):
+                raise
+            except AriError as error:
+                log.info("Could not set a channel's language", error=str(error))
 
     async def _cover(self, words: float, then: float | None) -> None:
         """Set the caller's time limit. In a silence for keys it is shorter: a caller who has keyed waits for us."""

@@ -16,7 +16,7 @@ from desk.numbers.errors import InvalidPhone
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
 from desk.settings.numbers import NumberSettings
-from ivr.calls.call import Call
+from ivr.calls.call import DIALPLAN_LANGUAGE, Call
 from ivr.calls.desk import CallDesk, RepeatCallerDesk
 from ivr.calls.recording import Recorder
 from ivr.dialogue.context import CallContext
@@ -100,7 +100,7 @@ async def request_callback(
     Raises CallerHungUp, and AriUnavailable when Asterisk is lost.
     """
     if not call.unanswered:
-        call.language = department.languages[0]
+        call.language = _first_language(call, department)
     call.key_tone = department.key_tone
     call.own_numbers = own_numbers
     context = CallContext(call, department, registration, callers, clock)
@@ -127,6 +127,12 @@ async def request_callback(
         await _switchboard(context, WhyEnded.ASKED_FOR_PERSON)
     except UrgentRequest as request:
         await _urgent(context, emergency=request.emergency)
+
+
+def _first_language(call: Call, department: Department) -> str:
+    """Return the language the caller had chosen before the conversation was broken off, else the department's first."""
+    chosen = call.recovered and call.language != DIALPLAN_LANGUAGE and call.language in department.languages
+    return call.language if chosen else department.languages[0]
 
 
 async def too_many_callers(

@@ -70,6 +70,7 @@ class FakeChannel:
         self.holding: list[str] = []
         self.requests: list[str] = []
         self.left_to: tuple[str, str] | None = None
+        self.language = "nb"
         self.hung_up = False
         self.speaks = 0.0
         self.recorded: list[tuple[str, float]] = []
@@ -176,6 +177,10 @@ class FakeChannel:
 
     async def finish(self) -> None:
         self._request("finish")
+
+    async def remember_language(self, language: str) -> None:
+        self._request("remember_language")
+        self.language = language
 
     async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
         self._request("set_rescue")

@@ -1,6 +1,9 @@
 """A call that a new controller takes over in the middle: what is known is used, and no one starts from the welcome."""
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from desk.callbacks.model import IncompleteStep, RegistrationResult, WhyEnded
 from desk.database.errors import StorageUnavailable
@@ -9,7 +12,7 @@ from ivr.asterisk.errors import AriError
 from ivr.calls.errors import PromptFailed
 from ivr.calls.playback import held_ids, playback_ids
 from ivr.rehearsal.virtual_time import on_virtual_time
-from tests.support.phone.dialogue import IDENTITY, OWN_NUMBER, RECEIPT, World
+from tests.support.phone.dialogue import IDENTITY, KIRURGI, OWN_NUMBER, RECEIPT, World
 
 
 def recovered() -> World:
@@ -111,3 +114,16 @@ async def test_refused_caller_is_recorded_with_number_and_reason() -> None:
     assert world.prompts[-2:] == ["storage_down", "to_switchboard"]
     assert world.caller.left_to == ("switchboard", "s")
     assert world.desk.ended == [(IncompleteStep.CONFIRMATION, WhyEnded.TROUBLE, OWN_NUMBER)]
+
+
+@pytest.mark.parametrize(("had", "goes_on"), [("en", "en"), ("nb", "nn"), ("sv", "nn")])
+@on_virtual_time
+async def test_recovered_caller_keeps_the_language_that_was_chosen(had: str, goes_on: str) -> None:
+    world = recovered()
+    world.department = replace(KIRURGI, languages=("nn", "nb", "en"))
+    world.call.language = had
+    world.caller.answers("ask_identity", IDENTITY)
+    await world.ring()
+    assert world.call.language == goes_on
+    assert world.desk.registered[0][-1] == goes_on
+    assert world.caller.language == goes_on, "for a process that goes on after this one"

@@ -49,6 +49,8 @@ def test_listed_channel_equals_its_start_event() -> None:
     json = channel_json("1.1", ("kirurgi", "nb", "allowed"), NUMBER)
     assert parse_channel(json, "asterisk-1") == StasisStart("asterisk-1", "1.1", ("kirurgi", "nb", "allowed"), NUMBER)
     assert parse_channel({**json, "dialplan": {"app_name": "Stasis", "app_data": "another,kirurgi"}}, "a") is None
+    chosen = parse_channel({**json, "language": "en"}, "asterisk-1")
+    assert chosen and chosen.args == ("kirurgi", "en", "allowed"), "the caller changed it"
     assert parse_channel({"id": "1.1"}, "a") is None
     assert parse_channel(None, "a") is None
 
