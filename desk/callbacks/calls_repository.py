@@ -42,6 +42,7 @@ async def store(
     step: IncompleteStep | None = None,
     why: WhyEnded | None = None,
     callback_id: CallbackId | None = None,
+    prompts: str | None = None,
 ) -> int:
     """Add the call, or change the `known` one. Returns its id. An identity number stays only in an incomplete call.
 
@@ -63,6 +64,7 @@ async def store(
         await unit.connection.execute((changed if callback_id else changed.where(c.incomplete)).values(**values))
         return known.id
     values |= {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": unit.now}
+    values["prompts"] = prompts
     return int((await unit.connection.execute(insert(calls).values(**values).returning(c.id))).scalar_one())
 
 

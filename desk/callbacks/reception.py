@@ -64,13 +64,17 @@ class Reception:
         self._is_ready = is_ready
         self._seconds = seconds
 
-    async def record_arrival(self, by: Actor, /, call: CallKey, department: str, *, phone: PhoneNumber | None) -> None:
-        """Record that a call came in. Raises SpoolUnavailable."""
+    async def record_arrival(
+        self, by: Actor, /, call: CallKey, department: str, *, phone: PhoneNumber | None, prompts: str | None = None
+    ) -> None:
+        """Record that a call came in, and which version of the prompts it hears. Raises SpoolUnavailable."""
         at = self._clock.now()
         try:
-            await self._in_database(self._registration.record_arrival(by, call, department, phone=phone))
+            await self._in_database(
+                self._registration.record_arrival(by, call, department, phone=phone, prompts=prompts)
+            )
         except StorageUnavailable:
-            await self._spool.add(ARRIVAL, at, arrival_data(call, department, phone))
+            await self._spool.add(ARRIVAL, at, arrival_data(call, department, phone, prompts))
 
     async def end_lost_calls(self, by: Actor, /, asterisk_id: str, *, excluding: Collection[str]) -> int:
         """Record the end of lost calls. Raises StorageUnavailable."""

@@ -83,10 +83,15 @@ class Registration(CallbackService):
         return RegistrationResult(await rows.get(unit, known.callback_id), created=False)
 
     @unit_of_work
-    async def record_arrival(self, unit: Unit, call: CallKey, department: str, *, phone: PhoneNumber | None) -> None:
-        """Record that a call came in, so that it leaves a trace however it ends. A known call is left alone."""
+    async def record_arrival(
+        self, unit: Unit, call: CallKey, department: str, *, phone: PhoneNumber | None, prompts: str | None = None
+    ) -> None:
+        """Record that a call came in, so that it leaves a trace however it ends. A known call is left alone.
+
+        `prompts`: the version of the prompts that the caller hears.
+        """
         if await calls.find(unit, call) is None:
-            await calls.store(unit, None, key=call, department=department, phone=phone)
+            await calls.store(unit, None, key=call, department=department, phone=phone, prompts=prompts)
 
     @unit_of_work
     async def end_lost_calls(self, unit: Unit, asterisk_id: str, *, excluding: Collection[str]) -> int:

@@ -29,9 +29,10 @@ DOUBT: Final = "doubt"
 Data = Mapping[str, Any]
 
 
-def arrival_data(call: CallKey, department: str, phone: PhoneNumber | None) -> Data:
+def arrival_data(call: CallKey, department: str, phone: PhoneNumber | None, prompts: str | None = None) -> Data:
     """Describe a call that came in."""
-    return {"call": [call.asterisk_id, call.channel_id], "department": department, "phone": _phone_data(phone)}
+    key = [call.asterisk_id, call.channel_id]
+    return {"call": key, "department": department, "phone": _phone_data(phone), "prompts": prompts}
 
 
 def ending_data(arrival: Data, step: IncompleteStep, why: WhyEnded, patient: IdentityNumber | None) -> Data:
@@ -99,7 +100,8 @@ class SpooledCalls(CallbackService):
     async def arrive(self, unit: Unit, at: datetime, data: Data) -> None:
         """Record a call that came in at `at`."""
         call, department, phone = _call(data)
-        await self._registration.record_arrival(unit.at(at), call, department, phone=phone)
+        prompts = data["prompts"]
+        await self._registration.record_arrival(unit.at(at), call, department, phone=phone, prompts=prompts)
 
     @unit_of_work
     async def end(self, unit: Unit, at: datetime, data: Data) -> None:

@@ -36,6 +36,7 @@ from ivr.asterisk.events import (
 from ivr.calls.call import SOUNDS, Call, CallerId
 from ivr.calls.desk import CallDesk
 from ivr.calls.errors import CallerHungUp, CallReleased
+from ivr.calls.player import prompt_version
 from ivr.calls.rescue import SERVED_WITHIN
 
 log = structlog.get_logger(__name__)
@@ -233,13 +234,14 @@ class Controller:
                 language, withheld = (rest[0] if rest else "nb"), False
             case _:
                 department, language, withheld = "", "nb", False
+        sounds = self._sounds()
         call = Call(
             self._ari.channel(start.channel_id),
             key=CallKey(start.asterisk_id, start.channel_id),
             department=department,
             language=language,
             caller=CallerId(None if withheld else start.caller_number, withheld),
-            sounds=self._sounds(),
+            sounds=sounds,
             lengths=self._lengths(),
             rescued_in=0.0 if recovered or again else SERVED_WITHIN,
             recovered=recovered or again,
@@ -249,7 +251,7 @@ class Controller:
         full = self._most_calls is not None and len(self._active) >= self._most_calls
         active = _ActiveCall(call, crowded=full and not (recovered or again or unanswered))
         self._active[start.channel_id] = active
-        self._tasks.create_task(self._record_arrival(call))
+        self._tasks.create_task(self._record_arrival(call, prompt_version(sounds)))
         active.task = self._tasks.create_task(self._serve(active))
 
     async def _serve(self, active: _ActiveCall) -> None:
@@ -292,10 +294,12 @@ class Controller:
         except Exception as error:  # the dialplan's time limit transfers the caller instead
             log.error("Could not transfer a caller to the switchboard", **_described(error))
 
-    async def _record_arrival(self, call: Call) -> None:
+    async def _record_arrival(self, call: Call, prompts: str | None) -> None:
         """Record the call beside its conversation, so that it leaves a trace whatever happens to us."""
         try:
-            await self._registration.record_arrival(CALLER, call.key, call.department, phone=self._phone(call))
+            await self._registration.record_arrival(
+                CALLER, call.key, call.department, phone=self._phone(call), prompts=prompts
+            )
         except DeskError as error:
             log.warning("Could not record an arriving call", error=error.id)
         except Exception as error:

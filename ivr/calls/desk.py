@@ -14,7 +14,7 @@ class CallDesk(Protocol):
     """The part of `desk.callbacks.reception.Reception` that every call uses. Every method may raise a DeskError."""
 
     async def record_arrival(
-        self, by: Actor, /, call: CallKey, department: str, *, phone: PhoneNumber | None
+        self, by: Actor, /, call: CallKey, department: str, *, phone: PhoneNumber | None, prompts: str | None = None
     ) -> None: ...
 
     async def end_lost_calls(self, by: Actor, /, asterisk_id: str, *, excluding: Collection[str]) -> int: ...

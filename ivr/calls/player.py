@@ -28,6 +28,11 @@ AFTER_SILENCE: Final = 4.0  # seconds that we have after a silence for keys, bef
 _MOMENT: Final = 1e-6
 
 
+def prompt_version(sounds: str) -> str | None:
+    """Return the version of the prompts in that folder: the id of their set. None for prompts that are in no set."""
+    return sounds.removeprefix(f"{SOUNDS}/") if sounds.startswith(f"{SOUNDS}/") else None
+
+
 class Player:
     """One caller's loudspeaker. One playback at a time; `key_pressed`, `finished` and `give_up` never block."""
 

@@ -234,6 +234,20 @@ async def test_call_again_within_ten_minutes_counts_where_the_caller_keyed(hospi
     assert (totals[Measure.KEYED, ""], totals[Measure.AGAIN, ""]) == (2, 1)
 
 
+async def test_uncertainty_is_counted_by_version_of_the_prompts(hospital: Hospital) -> None:
+    for n, version in enumerate(["aaa", "aaa", "bbb"], 1):
+        hospital.calls += 1
+        arrival = hospital.desk.registration.record_arrival
+        await arrival(CALLER, call(hospital.calls), "kirurgi", phone=phone(n), prompts=version)
+        hospital.calls -= 1
+        await hospital.leaves(n, IncompleteStep.IDENTITY)
+    await hospital.leaves(1, IncompleteStep.WELCOME)
+    await hospital.tallies.follow()
+    totals = await hospital.totals()
+    assert [totals[Measure.KEYED, version] for version in ("aaa", "bbb", "")] == [2, 1, 0]
+    assert [totals[Measure.AGAIN, version] for version in ("aaa", "bbb")] == [1, 0]
+
+
 async def test_mornings_count_who_waited_at_eight_and_when_they_were_called(hospital: Hospital) -> None:
     hospital.clock.set(datetime(2026, 11, 28, 12, tzinfo=UTC))  # a Saturday
     for n in (1, 2):

@@ -288,6 +288,18 @@ async def test_call_is_recorded_when_it_arrives_and_not_only_when_it_ends() -> N
 
 
 @on_virtual_time
+async def test_arrival_names_the_version_of_the_prompts() -> None:
+    folders = iter(["innringing/3f9a1c2b77de", "innringing"])
+    async with running(wait_for_keys, sounds=lambda: next(folders)) as (controller, _, desk):
+        controller.route(start())
+        controller.route(start("1.2"))
+        await asyncio.sleep(0.1)
+        assert desk.prompts == ["3f9a1c2b77de", None]
+        controller.route(ChannelDestroyed("1.1"))
+        controller.route(ChannelDestroyed("1.2"))
+
+
+@on_virtual_time
 async def test_caller_above_the_limit_hears_so_goes_to_the_switchboard_and_leaves_a_trace() -> None:
     asterisk = FakeAsterisk()
     for id in ("1.5", "1.6"):

@@ -32,11 +32,15 @@ class NotingDesk:
     why: list[WhyEnded] = field(default_factory=list)
     failing: Exception | None = None
     arrived: list[tuple[CallKey, str, str | None]] = field(default_factory=list)
+    prompts: list[str | None] = field(default_factory=list)
     not_lost: list[set[str]] = field(default_factory=list)
 
-    async def record_arrival(self, by: Actor, call: CallKey, department: str, *, phone: PhoneNumber | None) -> None:
+    async def record_arrival(
+        self, by: Actor, call: CallKey, department: str, *, phone: PhoneNumber | None, prompts: str | None = None
+    ) -> None:
         if self.failing:
             raise self.failing
+        self.prompts.append(prompts)
         self.arrived.append((call, department, phone.e164 if phone else None))
 
     async def end_lost_calls(self, by: Actor, asterisk_id: str, *, excluding: Collection[str]) -> int:
