@@ -18,10 +18,13 @@ NOT_OPERATORS: Final = frozenset({"build", "__pycache__"})
 
 
 def spooled(settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Every finished entry of the spool, with its name in the copy; also those that were set aside."""
+    """Every finished entry of the spool, with its name in the copy; also those that were set aside.
+
+    A pipe, a folder or a link by such a name is no entry, and must not stop the copy.
+    """
     folder = settings.files.spool_folder
     for path in (*folder.glob("*.entry"), *(folder / DAMAGED).glob("*.entry")):
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") and path.is_file() and not path.is_symlink():
             yield path, f"{SPOOL}/{path.relative_to(folder)}"
 
 

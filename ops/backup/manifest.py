@@ -57,7 +57,7 @@ def read(folder: Path) -> Manifest:
         manifest = Manifest(files=files, **found)
     except FileNotFoundError:
         raise CopyDamaged(f"{folder / NAME} is missing: the backup was not finished, or this is no copy.") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise CopyDamaged(f"{folder / NAME} can't be read.") from None
     present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {NAME}
     if missing := sorted(files.keys() - present):

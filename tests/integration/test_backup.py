@@ -1,6 +1,7 @@
 """Backup while callers ring, restore, and what is in the spool; on both engines."""
 
 import asyncio
+import os
 import shlex
 import stat
 from collections import Counter
@@ -139,12 +140,22 @@ async def test_copy_made_while_callers_ring_holds_each_confirmed_callback_once(
             await restore.restore(fresh, copy)
 
 
+def put_no_entries(spool: Path) -> None:
+    """A pipe, a folder and a link with names of entries: what is no file must neither stop nor enter a copy."""
+    names = [spool / f"{n:020d}-{n:016x}.entry" for n in (1, 2, 3)]
+    os.mkfifo(names[0])
+    names[1].mkdir()
+    names[2].symlink_to("/etc/passwd")
+
+
 async def test_spool_that_is_here_stays_and_comes_in_once(settings: Settings, tmp_path: Path) -> None:
     async with house(settings) as live:
         live.is_up = False
         await live.rings(1)
+    put_no_entries(settings.files.spool_folder)
     copy = tmp_path / "copy"
     await backup.make(settings, copy)
+    assert len(list((copy / "spool").iterdir())) == 1
     fresh = settings_for(f"sqlite+aiosqlite:///{tmp_path / 'other' / 'innringing.db'}", settings.files.var)
     async with empty(settings, tmp_path / "other") as other:
         url = other.database.url
