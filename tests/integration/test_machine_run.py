@@ -133,6 +133,7 @@ def test_second_start_in_one_folder_touches_nothing_of_the_first(tmp_path: Path)
         second = machine_settings(tmp_path)
         for start in (settings, second):  # with the same ports, and with others
             assert_refused(start, f"already running in {tmp_path} (pid {process.pid}); nothing was touched")
+            assert_refused(start, f"already running in {tmp_path}", command=("ops.commands.compose", "up"))  # make up
         assert calls.result() == sipp.Outcome(20, 0, calls.result().most_at_once)
         assert len(callbacks(settings)) == 20
         assert {child.pid for child in process.children(recursive=True)} == before
@@ -186,9 +187,11 @@ def test_unreachable_database_is_one_line(tmp_path: Path) -> None:
     assert_refused(settings, "database", INNRINGING_DATABASE_URL=nobody)
 
 
-def assert_refused(settings: Settings, named: str, **more: str) -> None:
+def assert_refused(
+    settings: Settings, named: str, *, command: tuple[str, str] = ("innringing", "run"), **more: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "innringing", "run"],
+        [sys.executable, "-m", *command],
         cwd=ROOT,
         env=environment(settings, **more),
         capture_output=True,
@@ -199,7 +202,7 @@ def assert_refused(settings: Settings, named: str, **more: str) -> None:
     assert done.returncode != 0
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("innringing run: ")
+    assert lines[0].startswith(("innringing run: ", "innringing: "))
     assert named in lines[0]
     assert "secret-word" not in done.stderr
 

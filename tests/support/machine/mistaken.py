@@ -8,12 +8,16 @@ from pathlib import Path
 from desk.departments.errors import DepartmentsFileError
 from desk.departments.file import load_departments
 from desk.paths import ROOT
+from ivr.prompts.build import build
+from ivr.prompts.catalogue import PromptsError
+from ops.commands.check import faults, groups
 from ops.commands.reload import NotTakenIn, Refused, check_and_take_in
 from tests.support.machine.system import System
 from tests.support.mistakes import Mistake
 from tests.support.phone.callers import ringing
 from tests.support.sly_mistakes import DEPARTMENTS
 from tests.support.synthetic import synthetic_identity
+from tests.support.text_mistakes import ACCESS, CATALOGUE, SMS
 
 READ_AGAIN = 2.5
 """Seconds until each process has read departments.toml again."""
@@ -32,7 +36,7 @@ class Row:
 
     @property
     def hurts(self) -> bool:
-        return self.call != "works"
+        return self.call not in ("works", "")
 
 
 class Trial:
@@ -42,12 +46,18 @@ class Trial:
         self._system, self._live, self._folder = system, live, folder
         self._calls = 0
 
-    async def of(self, mistake: Mistake) -> Row:
-        """Make the mistake, reload and call; the files are as before afterwards."""
+    async def of(self, mistake: Mistake, *, calls: bool = True) -> Row:
+        """Make the mistake, reload and call; the files are as before afterwards.
+
+        Without `calls`, there is a call only if Asterisk was touched: what is refused changes nothing.
+        """
         if mistake.file == DEPARTMENTS:
             return await self._in_departments(mistake)
+        if mistake.file in (SMS, ACCESS, CATALOGUE):
+            return await self._in_texts(mistake)
         row = await self.reload(mistake)
-        row = replace(row, call=await self.call())
+        if calls or row.check != "refused":
+            row = replace(row, call=await self.call())
         if row.check == "accepted":
             await asyncio.to_thread(self._take_in, ROOT / "dialplan")
         return row
@@ -93,6 +103,33 @@ class Trial:
         shutil.copy(ROOT / "dialplan" / DEPARTMENTS, self._live / DEPARTMENTS)
         await asyncio.sleep(READ_AGAIN)
         return row
+
+    async def _in_texts(self, mistake: Mistake) -> Row:
+        """Make the mistake in the texts or groups that the service reads while it runs, and build the prompts."""
+        prompts = self._system.settings.files.prompts
+        folder = self._live if mistake.file == ACCESS else prompts
+        mistake.make(folder)
+        try:
+            row = await asyncio.to_thread(self._checked, mistake)
+            await asyncio.sleep(READ_AGAIN)
+            return replace(row, call=await self.call())
+        finally:
+            source = ROOT / ("dialplan" if mistake.file == ACCESS else "prompts") / mistake.file
+            shutil.copy(source, folder / mistake.file)
+            await asyncio.sleep(READ_AGAIN)
+
+    def _checked(self, mistake: Mistake) -> Row:
+        files, root = self._system.settings.files, self._folder
+        found = faults(files.departments, files.prompts, ROOT / "dialplan", root=root)
+        found += groups(files.access, files.departments, root=root)
+        wrong = [fault for fault in found if not fault.note]
+        if mistake.file == CATALOGUE:
+            try:
+                build(files.prompts, departments=load_departments(files.departments))
+            except PromptsError as refused:
+                return Row(mistake, "refused" if wrong else "accepted", str(refused))
+            return Row(mistake, "accepted", "")
+        return Row(mistake, "refused", str(wrong[0])) if wrong else Row(mistake, "accepted", "")
 
     def _take_in(self, folder: Path) -> None:
         check_and_take_in(self._system.settings, dialplan=folder, root=folder)

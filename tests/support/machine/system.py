@@ -158,6 +158,8 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "VAR_DIR": str(settings.files.var),
         "DATABASE_URL": settings.database.url,
         "DEPARTMENTS_FILE": str(settings.files.departments),
+        "ACCESS_FILE": str(settings.files.access),
+        "PROMPTS_DIR": str(settings.files.prompts),
         "ARI_PORT": str(settings.ari.port),
         "STANDBY_PORT": str(settings.standby.port),
         "API_PORT": str(settings.api.port),
