@@ -73,6 +73,7 @@ POSTGRES = Recipe(
     ("postgres.packages",),
     in_place=("usr/lib/postgresql/17/bin/postgres", "usr/lib/postgresql/17/bin/initdb"),
 )
+PROMETHEUS = Recipe("prometheus", "trixie", ("prometheus.packages",), programs={"promtool": "usr/bin/promtool"})
 PGBOUNCER = Recipe("pgbouncer", "trixie", ("pgbouncer.packages",), programs={"pgbouncer": "usr/sbin/pgbouncer"})
 KAMAILIO = Recipe(
     "kamailio",
