@@ -1,4 +1,4 @@
-"""A callback as the queue and the card show it: words, urgency and a phone number that can be read. Pure."""
+"""A callback as the queue and the card show it, or an incomplete call: words, urgency and a phone number. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from api.console import moments
 from api.console.words import Wording
-from desk.callbacks.model import Callback
+from desk.callbacks.model import Callback, RecordedCall
 from desk.departments.departments import Department
 from desk.inquiries.model import Priority, Status
 from desk.numbers.phone_number import PhoneNumber
@@ -57,6 +57,23 @@ def row_of(
         moments.ago(words, callback.created_at, now),
         topic_words(callback, departments),
     )
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """An incomplete call as a page shows it."""
+
+    call: RecordedCall
+    department: str
+    phone: str | None
+    when: str
+
+
+def call_row(words: Wording, call: RecordedCall, departments: Mapping[str, Department], *, now: datetime) -> CallRow:
+    """Build the line of an incomplete call."""
+    department = departments[call.department].name if call.department in departments else call.department
+    phone = readable(call.phone) if call.phone else None
+    return CallRow(call, department, phone, moments.ago(words, call.at, now))
 
 
 def topic_words(callback: Callback, departments: Mapping[str, Department]) -> str | None:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, Field
 
 from api.schemas.callbacks import CallbackOut
+from api.schemas.calls import CallOut
 from api.schemas.fields import Body
 from api.web.text import PLAIN_TEXT
 
@@ -30,3 +31,6 @@ class SearchIn(Body):
 
 class SearchResult(BaseModel):
     items: list[CallbackOut] = Field(description="At most 50: the open ones first, then the newest.")
+    calls: list[CallOut] = Field(
+        description="At most 50 incomplete calls that no one has dealt with, the newest first. Words find none."
+    )

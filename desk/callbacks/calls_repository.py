@@ -58,7 +58,7 @@ async def store(
         "to_tally": True,
     }
     if callback_id is not None:
-        values |= {"patient_kind": None, "patient_masked": None, "patient_number": None}
+        values |= {"patient_kind": None, "patient_masked": None, "patient_number": None, "patient_index": None}
     if known:
         changed = update(calls).where(c.id == known.id, c.incomplete | (c.callback_id == known.callback_id))
         await unit.connection.execute((changed if callback_id else changed.where(c.incomplete)).values(**values))
@@ -68,9 +68,10 @@ async def store(
     return int((await unit.connection.execute(insert(calls).values(**values).returning(c.id))).scalar_one())
 
 
-async def add_patient(unit: Unit, id: int, patient: IdentityNumber, sealed: bytes) -> None:
-    """Add the identity number that was keyed in an incomplete call."""
-    values = {"patient_kind": patient.kind.value, "patient_masked": patient.masked, "patient_number": sealed}
+async def add_patient(unit: Unit, id: int, patient: IdentityNumber, sealed: bytes, index: bytes) -> None:
+    """Add the identity number that was keyed in an incomplete call, and the index that finds it."""
+    values: dict[str, Any] = {"patient_kind": patient.kind.value, "patient_masked": patient.masked}
+    values |= {"patient_number": sealed, "patient_index": index}
     await unit.connection.execute(update(calls).where(c.id == id, c.incomplete).values(**values))
 
 
@@ -114,6 +115,14 @@ async def page(
     found = (await unit.connection.execute(query.order_by(c.id).limit(limit + 1))).all()
     page = Page.cut(found, limit, lambda call: cursors.CALLS.after(call.id))
     return Page([_read(unit, row) for row in page.items], page.next_cursor)
+
+
+async def waiting_of(unit: Unit, condition: ColumnElement[bool], limit: int) -> list[RecordedCall]:
+    """Find the incomplete calls with this that no one has dealt with, the newest first."""
+    open_calls = (c.incomplete, c.forgotten_at.is_(None), c.follow_up.is_(None), _is_over(unit))
+    query = select(calls).where(condition, *open_calls, *in_scope(unit, c.department))
+    found = await unit.connection.execute(query.order_by(c.id.desc()).limit(limit))
+    return [_read(unit, row) for row in found]
 
 
 async def count_undealt(unit: Unit, most: int) -> int:

@@ -123,7 +123,8 @@ class Registration(CallbackService):
             return
         id = await calls.store(unit, known, key=call, department=department, phone=phone, step=step, why=why)
         if patient:
-            await calls.add_patient(unit, id, patient, self._vault.seal(patient.value, calls.PATIENT_NUMBER, id))
+            sealed = self._vault.seal(patient.value, calls.PATIENT_NUMBER, id)
+            await calls.add_patient(unit, id, patient, sealed, self._vault.index(patient.value))
 
     async def _patient_of(self, unit: Unit, known: RecordedCall | None) -> IdentityNumber | None:
         """Return the identity number that was keyed earlier in the same call."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from desk.access.actor import Actor
+from desk.callbacks import calls_repository as calls
 from desk.callbacks import repository as rows
 from desk.callbacks.errors import NothingToSearchFor
-from desk.callbacks.model import Callback
+from desk.callbacks.model import Callback, RecordedCall
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.unit_of_work import Service, Unit, reading, unit_of_work
@@ -38,6 +39,14 @@ class SearchTerm:
     identity: IdentityNumber | None = None
     phone: PhoneNumber | None = None
     words: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchHits:
+    """What was found. `calls` are incomplete calls that no one has dealt with."""
+
+    callbacks: list[Callback]
+    calls: list[RecordedCall]
 
 
 def read_term(text: str, *, allow_test: bool, allow_h: bool) -> SearchTerm:
@@ -71,8 +80,11 @@ class CallbackSearch(Service):
         self._vault = vault
         self._rate = rate
 
-    async def find(self, by: Actor, term: SearchTerm) -> list[Callback]:
-        """Find at most 50 callbacks: the open ones first, then the newest. Raises TooManyNumbers."""
+    async def find(self, by: Actor, term: SearchTerm) -> SearchHits:
+        """Find at most 50 callbacks, the open ones first, then the newest; and at most 50 incomplete calls.
+
+        Words find no calls. Raises TooManyNumbers.
+        """
         if term.identity is None:
             return await self._by_phone_or_words(by, term)
         found = await self._by_identity(by, term.identity)
@@ -81,16 +93,19 @@ class CallbackSearch(Service):
         return found
 
     @reading
-    async def _by_phone_or_words(self, unit: Unit, term: SearchTerm) -> list[Callback]:
+    async def _by_phone_or_words(self, unit: Unit, term: SearchTerm) -> SearchHits:
         if term.phone is not None:
-            return await rows.of_phone(unit, term.phone, MOST_FOUND)
+            waiting = await calls.waiting_of(unit, calls.c.phone == term.phone.e164, MOST_FOUND)
+            return SearchHits(await rows.of_phone(unit, term.phone, MOST_FOUND), waiting)
         page = await lists.page(unit, Kind.CALLBACK, InquiryFilter(text=term.words), cursor=None, limit=MOST_FOUND)
-        return await rows.show(unit, page.items)
+        return SearchHits(await rows.show(unit, page.items), [])
 
     @unit_of_work
-    async def _by_identity(self, unit: Unit, identity: IdentityNumber) -> list[Callback] | int:
+    async def _by_identity(self, unit: Unit, identity: IdentityNumber) -> SearchHits | int:
         """As `find`; a whole number is the seconds until the agent may search for one more."""
         if wait := await agent_limit.count(unit, Limited.NUMBERS, self._rate):
             return wait
         unit.trail.revealed(identity.value)
-        return await rows.of_person(unit, self._vault.indexes(identity.value), MOST_FOUND)
+        indexes = self._vault.indexes(identity.value)
+        waiting = await calls.waiting_of(unit, calls.c.patient_index.in_(indexes), MOST_FOUND)
+        return SearchHits(await rows.of_person(unit, indexes, MOST_FOUND), waiting)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, LargeBinary, bindparam, case, func, literal, select, update
 
 from desk.database.unit_of_work import Unit
-from desk.schema.tables import answers, audit, audit_callbacks, inquiries
+from desk.schema.tables import answers, audit, audit_callbacks, calls, inquiries
 from desk.vault.vault import VERSION_BYTES
 
 c = inquiries.c
@@ -20,6 +20,7 @@ c = inquiries.c
 PATIENT: Final = c.patient_index
 INDEXED: Final[tuple[Column[Any], ...]] = (
     PATIENT,
+    calls.c.patient_index,
     answers.c.fingerprint,
     audit.c.patient_index,
     audit_callbacks.c.patient_index,

@@ -65,6 +65,7 @@ NOT_SEALED: Final = frozenset(
     {
         *(
             "inquiries.patient_index",
+            "calls.patient_index",
             "inquiries.subject_key",
             "answers.fingerprint",
             "tokens.hash",

@@ -48,7 +48,7 @@ PERSONAL: Final[tuple[PersonalColumns, ...]] = (
         calls.c.callback_id,
         {
             **{"phone": None, "phone_mobile": None, "channel_id": _nameless(calls.c.channel_id)},
-            **{"patient_kind": None, "patient_masked": None, "patient_number": None},
+            **{"patient_kind": None, "patient_masked": None, "patient_number": None, "patient_index": None},
         },
     ),
     PersonalColumns(dials.c.callback_id, {"phone": "", "phone_mobile": False}),

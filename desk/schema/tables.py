@@ -172,6 +172,7 @@ calls = Table(
     Column("patient_kind", String(16)),  # of an incomplete call in which an identity number was keyed
     Column("patient_masked", String(11)),
     Column("patient_number", LargeBinary),  # sealed by the vault
+    Column("patient_index", LargeBinary),  # finds it without opening it
     Column("step", String(16)),
     Column("why", String(16)),
     Column("incomplete", Boolean, nullable=False),
@@ -191,6 +192,7 @@ _kept = text("forgotten_at is null")
 Index("ix_calls_kept_incomplete", *(calls.c[name] for name in ("department", "incomplete", "id")), **where(_kept))
 Index("ix_calls_kept", calls.c.department, calls.c.id, **where(_kept))
 Index("ix_calls_on_line", calls.c.asterisk_id, **where(text("incomplete and why is null")))
+Index("ix_calls_patient_index", calls.c.patient_index, **where(text("patient_index is not null")))
 Index("ix_calls_to_forget", calls.c.at, **where(text("incomplete and forgotten_at is null")))
 Index("ix_calls_to_tally", calls.c.id, **where(text("to_tally")))
 Index("ix_calls_phone", calls.c.phone, calls.c.at, **where(text("phone is not null")))

@@ -29,6 +29,7 @@ def make_calls() -> None:
         sa.Column("patient_kind", sa.String(length=16), nullable=True),
         sa.Column("patient_masked", sa.String(length=11), nullable=True),
         sa.Column("patient_number", sa.LargeBinary(), nullable=True),
+        sa.Column("patient_index", sa.LargeBinary(), nullable=True),
         sa.Column("step", sa.String(length=16), nullable=True),
         sa.Column("why", sa.String(length=16), nullable=True),
         sa.Column("incomplete", sa.Boolean(), nullable=False),
@@ -94,6 +95,14 @@ def make_calls() -> None:
         unique=False,
         postgresql_where=sa.text("phone is not null"),
         sqlite_where=sa.text("phone is not null"),
+    )
+    op.create_index(
+        "ix_calls_patient_index",
+        "calls",
+        ["patient_index"],
+        unique=False,
+        postgresql_where=sa.text("patient_index is not null"),
+        sqlite_where=sa.text("patient_index is not null"),
     )
     op.create_index(
         "ix_calls_to_forget",

@@ -84,3 +84,35 @@ async def test_page_lists_only_what_no_one_has_dealt_with(world: World) -> None:
     assert someone.page.url.path.startswith("/callbacks/")
     await someone.goes_to("/incomplete")
     assert "Ingen ufullstendige innringinger venter." in someone.text
+
+
+async def test_search_by_identity_number_or_phone_finds_calls_that_wait(world: World) -> None:
+    call = await hangs_up(world, person=True)
+    withheld = await hangs_up(world, 2, phone=False, person=True)
+    await hangs_up(world, 3, person=True, where="hjerte")
+    await world.token("kim", Role.AGENT, ["kirurgi"])
+    searched = {
+        synthetic_identity(1): [call["id"]],
+        synthetic_identity(2): [withheld["id"]],
+        synthetic_identity(3): [],  # another department's
+        "68050001": [call["id"]],
+    }
+    for text, found in searched.items():
+        answer = await world.as_("kim", "POST", "/search", json={"text": text})
+        assert [each["id"] for each in answer.json()["calls"]] == found, text
+    await world.as_("kari", "POST", f"/calls/{withheld['id']}/dismiss", json={"reason": "reached"})
+    answer = await world.as_("kim", "POST", "/search", json={"text": synthetic_identity(2)})
+    assert answer.json() == {"items": [], "calls": []}
+    someone = await (await logged_in(world)).goes_to("/search")
+    await someone.sends("/search", text=synthetic_identity(1))
+    assert f"/incomplete#call-{call['id']}" in someone.page.text
+
+
+async def test_identity_number_of_a_call_that_became_a_callback_leaves_no_index(world: World) -> None:
+    await hangs_up(world, person=True)
+    await world.services.callbacks.registration.register(
+        CALLER, CallKey("node-1", "left-1"), "kirurgi", None, parse_phone("+4768050001")
+    )
+    answer = await world.as_("kari", "POST", "/search", json={"text": synthetic_identity(1)})
+    assert answer.json()["calls"] == []
+    assert [each["call_count"] for each in answer.json()["items"]] == [1]

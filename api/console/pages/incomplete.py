@@ -1,19 +1,17 @@
 """Calls that ended half-way: a callback can be made of each, or it is dismissed with a reason."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import Response
 
-from api.console import moments
 from api.console.access import PageWorker
 from api.console.answers import in_words, on_to
 from api.console.rendering import render, words_for
-from api.console.rows import readable
+from api.console.rows import call_row
 from api.web.audit_rules import audited
 from desk.audit.actions import AuditAction
-from desk.callbacks.model import CallFollowUp, RecordedCall
+from desk.callbacks.model import CallFollowUp
 from desk.errors import DeskError
 
 router = APIRouter(prefix="/incomplete", include_in_schema=False)
@@ -21,16 +19,6 @@ router = APIRouter(prefix="/incomplete", include_in_schema=False)
 PAGE_ROWS: Final = 100
 REASONS: Final = (CallFollowUp.REACHED, CallFollowUp.NOT_NEEDED, CallFollowUp.DUPLICATE, CallFollowUp.OTHER)
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-
-
-@dataclass(frozen=True)
-class CallRow:
-    """A call as the page shows it."""
-
-    call: RecordedCall
-    department: str
-    phone: str | None
-    when: str
 
 
 @router.get("")
@@ -75,15 +63,7 @@ async def _page(
     services, words, now = access.services, words_for(request), access.services.clock.now()
     departments = services.departments()
     page = await services.callbacks.incomplete.waiting(access.reading(), cursor=cursor, limit=PAGE_ROWS)
-    rows = [
-        CallRow(
-            call,
-            departments[call.department].name if call.department in departments else call.department,
-            readable(call.phone) if call.phone else None,
-            moments.ago(words, call.at, now),
-        )
-        for call in page.items
-    ]
+    rows = [call_row(words, call, departments, now=now) for call in page.items]
     alert = in_words(words, error) if error else None
     values = {"rows": rows, "next_cursor": page.next_cursor, "reasons": REASONS, "alert": alert}
     return render(request, "incomplete.html", access, status=409 if error else 200, **values)

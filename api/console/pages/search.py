@@ -1,6 +1,6 @@
 """Search: find the callback of someone who is on the phone, in one field. What is typed never reaches an address."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from api.console.access import PageWorker
 from api.console.answers import in_words
 from api.console.rendering import render, words_for
-from api.console.rows import row_of
+from api.console.rows import call_row, row_of
 from api.web.audit_rules import audited, unaudited
 from desk.audit.actions import AuditAction
 from desk.callbacks.errors import NothingToSearchFor
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/search", include_in_schema=False)
 @unaudited("an empty form")
 async def search_page(request: Request, access: PageWorker) -> Response:
     """Show the form."""
-    return render(request, "search.html", access, rows=None, text="", may_work=True, alert=None)
+    return render(request, "search.html", access, rows=None, calls=[], text="", may_work=True, alert=None)
 
 
 @router.post("")
@@ -39,12 +39,15 @@ async def search(
     except (NothingToSearchFor, TooManyNumbers) as error:
         return _refused(request, access, text, error)
     now, departments = services.clock.now(), services.departments()
-    rows = [row_of(words, each, departments, agent=access.agent.name, now=now) for each in found]
+    rows = [row_of(words, each, departments, agent=access.agent.name, now=now) for each in found.callbacks]
+    calls = [call_row(words, each, departments, now=now) for each in found.calls]
     shown = text if term.words else ""
-    return render(request, "search.html", access, rows=rows, text=shown, may_work=True, alert=None, demo_phone=None)
+    values: dict[str, Any] = {"rows": rows, "calls": calls, "text": shown, "may_work": True, "demo_phone": None}
+    return render(request, "search.html", access, alert=None, **values)
 
 
 def _refused(request: Request, access: PageWorker, text: str, error: DeskError) -> Response:
     status = 422 if isinstance(error, NothingToSearchFor) else 429
     alert = in_words(words_for(request), error)
-    return render(request, "search.html", access, status=status, rows=None, text=text, may_work=True, alert=alert)
+    values: dict[str, Any] = {"rows": None, "calls": [], "text": text, "may_work": True, "alert": alert}
+    return render(request, "search.html", access, status=status, **values)

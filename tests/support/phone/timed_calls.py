@@ -115,8 +115,8 @@ async def repeat(system: System, plan: Plan, lines: asyncio.Semaphore) -> Repeat
         if plan.hangs_up:
             await asyncio.sleep(max(0.0, began + plan.seconds - loop.time()))
         else:
-            async with asyncio.timeout(max(0.0, began + plan.seconds - loop.time()) + PATIENCE):
-                await caller.call.ended.wait()
+            left = max(0.0, began + plan.seconds - loop.time()) + PATIENCE
+            await asyncio.wait({asyncio.create_task(caller.call.ended.wait())}, timeout=left)
         return await asyncio.to_thread(_heard, caller, plan, pressed, loop.time() - began)
 
 
