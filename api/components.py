@@ -32,7 +32,7 @@ async def components(services: Services) -> dict[str, Component]:
         "standby": standby,
         **(await asked.check(services.departments().all()) if asterisk.ok else telephony.unknown("not known")),
         "clock": clock,
-        "audit": await check_audit(services.audit_fallback),
+        "audit": await check_audit(services.audit_fallback, services.audit.anchor_fault),
         "trunk_budget": await check_trunk(services.dials),
         "flood": await check_flood(services.callbacks.floods),
         "departments": await asyncio.to_thread(services.files.departments),

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from desk.access.actor import SYSTEM
+from desk.audit.anchors import AnchorFault
 from desk.audit.fallback import AuditFallback
 from desk.callbacks.floods import Floods
 from desk.clock_check.clock_check import ClockCheck
@@ -116,8 +117,8 @@ async def check_phone_door(controllers: Controllers, now: datetime) -> Component
     return Component(True, f"answers; {waiting} files wait in the spool" if waiting else "answers")
 
 
-async def check_audit(fallback: AuditFallback) -> Component:
-    """Check that the audit can be written, and that no row waits on this machine's disk for long. Never raises."""
+async def check_audit(fallback: AuditFallback, anchor_fault: AnchorFault | None = None) -> Component:
+    """Check that the audit can be written and continues its anchors, and that no row waits long. Never raises."""
     try:
         state = await fallback.spool.state()
     except SpoolUnavailable:
@@ -126,6 +127,8 @@ async def check_audit(fallback: AuditFallback) -> Component:
         return Component(False, f"{state.damaged} files of the audit were set aside (docs/operations.md)")
     if await fallback.is_full():
         return Component(False, "reads are refused: too many rows wait on this machine's disk, or too long")
+    if anchor_fault is not None:
+        return Component(False, anchor_fault.value)
     return Component(True, f"{state.waiting} rows wait on this machine's disk" if state.waiting else "is written")
 
 

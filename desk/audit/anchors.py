@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,14 @@ from desk.vault.vault import Vault
 PURPOSE: Final = "innringing audit anchors"
 FIELDS: Final = 5
 """Words of a line: the anchor, what other tables held, the time, the version of the key, the signature."""
+
+
+class AnchorFault(StrEnum):
+    """Why an anchor could not be stored, for /readyz."""
+
+    UNWRITABLE = "the file of anchors can't be read or written"
+    CHANGED = "the file of anchors was changed: innringing audit verify"
+    CUT = "the audit ends before its last anchor: innringing audit verify"
 
 
 class AnchorsChanged(Exception):

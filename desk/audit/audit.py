@@ -17,7 +17,7 @@ import structlog
 
 from desk.access.actor import SYSTEM, Actor
 from desk.audit import repository as rows
-from desk.audit.anchors import AnchorFile, AnchorsChanged
+from desk.audit.anchors import AnchorFault, AnchorFile, AnchorsChanged
 from desk.audit.chain import Anchor, chain_keys, chained
 from desk.audit.entry import AuditEntry as AuditEntry
 from desk.audit.entry import AuditOutcome as AuditOutcome
@@ -71,6 +71,8 @@ class Audit(Service):
         """
         super().__init__(database=database, clock=clock)
         self._anchors = anchors
+        self.anchor_fault: AnchorFault | None = None
+        """What the last comparison with the file of anchors found."""
         self._fallback = fallback
         self._vault = vault
         self._fold = fold
@@ -127,7 +129,9 @@ class Audit(Service):
             grows = await asyncio.to_thread(self._anchors.add, anchor, there, self._clock.now())
         except (OSError, AnchorsChanged) as error:
             log.error("The audit's anchor could not be stored", reason=type(error).__name__)
+            self.anchor_fault = AnchorFault.UNWRITABLE if isinstance(error, OSError) else AnchorFault.CHANGED
             return
+        self.anchor_fault = None if grows else AnchorFault.CUT
         if not grows:
             log.error("The audit ends before its last anchor: rows were removed", anchor=str(anchor))
 

@@ -14,7 +14,7 @@ from desk.access.actor import SYSTEM
 from desk.access.permissions import Role
 from desk.accounts.agents import Agents
 from desk.accounts.emergency_access import Emergencies
-from desk.audit.anchors import AnchorFile, AnchorsChanged
+from desk.audit.anchors import AnchorFault, AnchorFile, AnchorsChanged
 from desk.audit.audit import Audit
 from desk.database.engine import Database
 from desk.database.unit_of_work import Unit
@@ -142,8 +142,11 @@ async def test_changed_file_of_anchors_is_found(audit: Audit, file: Path, verifi
         with pytest.raises(AnchorsChanged):
             AnchorFile(file, VAULT).read()
         assert (await verified())[0] == 1
+    await audit.keep_anchor()
+    assert audit.anchor_fault is AnchorFault.CHANGED, "as /readyz reports"
     write(file, [*lines, "4:abc torn"])
     assert len(AnchorFile(file, VAULT).read()) == 3
     await rows(audit, 1)
     await audit.keep_anchor()
     assert [each.anchor.seq for each in AnchorFile(file, VAULT).read()] == [1, 2, 3, 4]
+    assert audit.anchor_fault is None
