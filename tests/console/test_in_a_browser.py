@@ -167,6 +167,49 @@ async def test_paused_list_stays_as_it_is(console: Console) -> None:
     await expect(page.locator(f"#row-{second.id}")).to_have_count(0)
 
 
+async def test_lost_connection_is_shown_and_what_was_missed_is_caught_up(console: Console) -> None:
+    page = await console.open("kari")
+    notice = page.locator("#connection")
+    await page.context.set_offline(True)
+    await expect(notice).to_be_visible()
+    missed = await console.world.rings(2)
+    await page.context.set_offline(False)
+    await expect(page.locator(f"#row-{missed.id}")).to_be_visible(timeout=15_000)
+    await expect(notice).to_be_hidden()
+    console.faults[:] = [each for each in console.faults if "ERR_" not in each and "Failed to fetch" not in each]
+
+
+async def test_screen_reader_hears_each_row_by_its_promise_and_what_can_be_done(console: Console) -> None:
+    callback = await console.world.rings(1)
+    await urgent(console, callback, priority="urgent")
+    page = await console.open("kari")
+    await expect(page.locator("#queue-table")).to_match_aria_snapshot(
+        """
+        - table "Tilbakeringinger i den rekkefølgen de skal tas":
+          - rowgroup:
+            - row:
+              - columnheader "Lovet"
+              - columnheader "Telefon"
+              - columnheader "Pasient"
+              - columnheader "Avdeling"
+              - columnheader "Status"
+              - columnheader "Notat"
+              - columnheader "Handlinger"
+          - rowgroup:
+            - row:
+              - rowheader /i dag innen 15:00 Haster/:
+                - link "i dag innen 15:00"
+              - cell "68 05 00 01"
+              - cell /resten av nummeret er skjult/
+              - cell "Kirurgisk poliklinikk"
+              - cell /Venter Ringte/
+              - cell ""
+              - cell:
+                - button "Ta 68 05 00 01"
+        """
+    )
+
+
 async def test_second_tab_of_a_browser_shares_the_stream(console: Console) -> None:
     page = await console.open("kari")
     other = await console.page(page.context, "/queue")
