@@ -7,12 +7,14 @@ of this machine lives: it holds the lock of its seat, and gives a sign of life t
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
 import structlog
 
 from ivr.asterisk.errors import AriError
+from ivr.calls.call import DIALPLAN_LANGUAGE
 from ivr.calls.playback import held_ids, playback_ids
 from ivr.calls.seat import Occupancy, last_beat, occupancy
 from ivr.dials.outbound import leg_of
@@ -20,6 +22,7 @@ from ivr.dials.outbound import leg_of
 log = structlog.get_logger(__name__)
 
 ASKED_EVERY: Final = 0.5  # seconds
+LANGUAGE: Final = re.compile(r"[a-z]{2}", re.ASCII)
 AT_ONCE: Final = 8  # callers
 HUNG_AFTER: Final = 6
 """How often we ask in vain for a sign of life. Counted, not timed: a pause of the whole machine is no hang."""
@@ -29,6 +32,8 @@ class LeftChannels(Protocol):
     """The part of `ivr.asterisk.bare.BareAri` used here. Every method may raise an AriError."""
 
     async def channel_ids(self) -> frozenset[str]: ...
+
+    async def language(self, channel_id: str) -> str | None: ...
 
     async def stop(self, playback_id: str) -> None: ...
 
@@ -83,9 +88,14 @@ class Abandoned:
             if error:
                 raise error
 
+    async def _language(self, channel_id: str) -> str:
+        """Return the language the caller is spoken to in. The dialplan has an extension for any two letters."""
+        language = await self._channels.language(channel_id) or ""
+        return language if LANGUAGE.fullmatch(language) else DIALPLAN_LANGUAGE
+
     async def _send(self, channel_id: str) -> None:
         async with self._few:
             for playback_id in (*playback_ids(channel_id), *held_ids(channel_id)):
                 await self._channels.stop(playback_id)
-            await self._channels.leave(channel_id, "again", "kept")
+            await self._channels.leave(channel_id, "again", await self._language(channel_id))
         log.warning("Sent on a caller of a phone door that does not serve", channel_id=channel_id)

@@ -36,6 +36,18 @@ class BareAri:
             case _:
                 return frozenset()
 
+    async def language(self, channel_id: str) -> str | None:
+        """Return the language of a channel; None if it is gone."""
+        try:
+            found = (await self._http.request("GET", f"{self._ari}channels/{quote(channel_id, safe='')}")).json()
+        except ChannelGone:
+            return None
+        match found:
+            case {"language": str(language)}:
+                return language
+            case _:
+                return None
+
     async def stop(self, playback_id: str) -> None:
         """Stop a playback, if there is one of this id."""
         with suppress(ChannelGone):

@@ -17,6 +17,7 @@ class Channels:
 
     def __init__(self, *ids: str) -> None:
         self.ids = frozenset(ids)
+        self.languages: dict[str, str] = {}
         self.stopped: list[str] = []
         self.left: list[tuple[str, str, str]] = []
         self.failures = 0
@@ -26,6 +27,9 @@ class Channels:
             self.failures -= 1
             raise AriUnavailable
         return self.ids
+
+    async def language(self, channel_id: str) -> str | None:
+        return self.languages.get(channel_id)
 
     async def stop(self, playback_id: str) -> None:
         self.stopped.append(playback_id)
@@ -68,7 +72,7 @@ async def test_caller_of_a_dead_phone_door_goes_on_at_once_and_a_dial_does_not(t
     channels = Channels(CALLER, "dial-0b6cbd0e-1f2a-4a53-9b7e-2f6f2ad8a001-agent")
     channels.failures = 2
     await watched(channels, tmp_path, lives=True, ends="killed")
-    assert channels.left == [(CALLER, "again", "kept")]
+    assert channels.left == [(CALLER, "again", "nb")]
     assert channels.stopped == [*playback_ids(CALLER), *held_ids(CALLER)], "or it leaves only after what plays"
 
 
@@ -76,7 +80,14 @@ async def test_caller_of_a_phone_door_that_hangs_goes_on_once(tmp_path: Path) ->
     channels = Channels(CALLER, "1790000000.2")
     channels.failures = 2
     await watched(channels, tmp_path, lives=True, ends="hangs")
-    assert channels.left == [(CALLER, "again", "kept"), ("1790000000.2", "again", "kept")]
+    assert channels.left == [(CALLER, "again", "nb"), ("1790000000.2", "again", "nb")]
+
+
+async def test_caller_is_sent_on_in_the_language_of_the_channel_where_the_dialplan_has_it(tmp_path: Path) -> None:
+    channels = Channels(CALLER, "1790000000.2", "1790000000.3")
+    channels.languages = {CALLER: "en", "1790000000.2": "en_GB", "1790000000.3": "s,1"}
+    await watched(channels, tmp_path, lives=True, ends="killed")
+    assert [language for _, _, language in channels.left] == ["en", "nb", "nb"]
 
 
 async def test_caller_of_a_living_phone_door_stays(tmp_path: Path) -> None:
@@ -124,7 +135,7 @@ async def test_phone_door_that_hangs_again_loses_its_callers_again_and_one_that_
         seat.beat()
         for _ in range(HUNG_AFTER):
             await watch.ask()
-            assert (caller, "again", "kept") not in channels.left
+            assert (caller, "again", "nb") not in channels.left
         await watch.ask()
         channels.ids = frozenset({"1790000000.3"})
         await watch.ask()
