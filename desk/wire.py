@@ -15,7 +15,6 @@ from desk.callbacks.services import CallbackServices, callback_services
 from desk.clock import Clock
 from desk.clock_check.clock_check import ClockCheck
 from desk.database.engine import Database
-from desk.departments.calendar import public_holidays
 from desk.departments.departments import Departments
 from desk.departments.file import DepartmentsFile
 from desk.departments.own_numbers import OwnNumbers
@@ -131,7 +130,6 @@ def make_callbacks(
     Raises DepartmentsFileError.
     """
     departments = departments or DepartmentsFile(settings.files.departments)
-    public_holidays(clock.now().year)  # the calendar takes a second to load: not while the first caller waits
     vault = make_vault(settings.vault)
     notices = make_notices(settings.sms, vault)
     return callback_services(

@@ -1,19 +1,33 @@
 """Workdays: Monday to Friday, less Norwegian public holidays and the days a department is closed. And ringing hours."""
 
-from datetime import date, datetime, time
-from functools import cache, lru_cache
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from typing import Final, cast
-
-import holidays
-from holidays.holiday_base import HolidayBase
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
 
 from desk.clock import OSLO
 from desk.departments.departments import Department
 
 SATURDAY = 5
 MIDNIGHT: Final = time(0)
+FIXED: Final[Mapping[tuple[int, int], str]] = {
+    (1, 1): "Første nyttårsdag",
+    (5, 1): "Arbeidernes dag",
+    (5, 17): "Grunnlovsdag",
+    (12, 25): "Første juledag",
+    (12, 26): "Andre juledag",
+}
+"""Public holidays by month and day."""
+FROM_EASTER: Final[Mapping[int, str]] = {
+    -3: "Skjærtorsdag",
+    -2: "Langfredag",
+    0: "Første påskedag",
+    1: "Andre påskedag",
+    39: "Kristi himmelfartsdag",
+    49: "Første pinsedag",
+    50: "Andre pinsedag",
+}
+"""Public holidays by the days since Easter Sunday."""
 
 
 def is_workday(department: Department, day: date) -> bool:
@@ -32,20 +46,21 @@ def may_ring(department: Department, now: datetime) -> bool:
 
 @lru_cache(maxsize=64)
 def public_holidays(year: int) -> dict[date, str]:
-    """Norwegian public holidays of one year and their names in Bokmål."""
-    return dict(_norway()(years=year, language="no"))
+    """Norwegian public holidays of one year and their names in Bokmål.
 
-
-@cache
-def _norway() -> type[HolidayBase]:
-    """Load Norway's calendar alone.
-
-    To import it from its package would load those of 250 countries: 8 MB, and a pause in the middle of a call.
+    They are in «lov om helligdager og helligdagsfred» § 2 and «lov om 1 og 17 mai som høgtidsdager». Where two fall on
+    one day, the name is that of the fixed one.
     """
-    file = Path(holidays.__file__).with_name("countries") / "norway.py"
-    spec = spec_from_file_location("norwegian_holidays", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(str(file))
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return cast(type[HolidayBase], module.Norway)
+    sunday = easter_sunday(year)
+    moving = {sunday + timedelta(days): name for days, name in FROM_EASTER.items()}
+    return moving | {date(year, month, day): name for (month, day), name in FIXED.items()}
+
+
+def easter_sunday(year: int) -> date:
+    """Return Easter Sunday of a Gregorian year. Source: Meeus, Astronomical Algorithms, chapter 8."""
+    golden, century = year % 19, year // 100
+    new_moons = (19 * golden + century - century // 4 - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
+    weekday = (32 + 2 * (century % 4) + 2 * (year % 100 // 4) - new_moons - year % 4) % 7
+    correction = (golden + 11 * new_moons + 22 * weekday) // 451
+    month, day = divmod(new_moons + weekday - 7 * correction + 114, 31)
+    return date(year, month, day + 1)

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +22,6 @@ from rich.table import Table
 from desk.access.actor import CALLER
 from desk.callbacks.model import CallKey
 from desk.callbacks.services import CallbackServices
-from desk.departments.calendar import public_holidays
 from ops.machine import postgres
 from tests.support.desk.desk import person, phone
 from tests.support.machine.systems import create_database
@@ -117,7 +115,6 @@ def main() -> None:
     asked.add_argument("--changes", type=int, default=100)
     asked.add_argument("--rate", type=float, default=10.0, help="changes a second")
     given = asked.parse_args()
-    public_holidays(datetime.now().year)  # it is loaded first: not inside the first change
     Console().print(asyncio.run(measure(given.readers, given.changes, given.rate)))
 
 

@@ -16,12 +16,10 @@ The machine's load is printed first and last. On a busy machine only ratios with
 import argparse
 import os
 import sys
-from datetime import datetime
 
 import uvloop
 from rich.console import Console
 
-from desk.departments.calendar import public_holidays
 from ops.machine import postgres
 from tests.bench import claiming, listing, sizes, throughput
 
@@ -65,7 +63,6 @@ def main() -> None:
     if unknown := set(given.parts) - set(PARTS):
         asked.error(f"no such part: {', '.join(sorted(unknown))}")
     console = Console(width=None if sys.stdout.isatty() else 130)
-    public_holidays(datetime.now().year)  # it is loaded first: not inside a unit of work
     console.print(f"Load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     uvloop.run(run(console, given))
     console.print(f"Load after: {os.getloadavg()[0]:.1f}")
