@@ -19,7 +19,6 @@ from desk.statistics.model import NO_HOUR, Cell, Count, Grain, Measure
 AGAIN_WITHIN: Final = timedelta(minutes=10)
 ONLY: Final = 1
 """The id of the one row that says how far the tallies are."""
-ROWS_A_STATEMENT: Final = 500
 
 c = tallies.c
 p = tally_progress.c
@@ -120,22 +119,23 @@ async def store_counted(unit: Unit, counts: Mapping[str, Sequence[Count]]) -> No
     """Store what the tallies have of these callbacks."""
     if not counts:
         return
-    statement = _insert(unit)(tallied).values(
-        [{"inquiry_id": id, "counts": [list(each) for each in found]} for id, found in counts.items()]
+    statement = _insert(unit)(tallied)
+    statement = statement.on_conflict_do_update(
+        index_elements=["inquiry_id"], set_={"counts": statement.excluded.counts}
     )
-    excluded = {"counts": statement.excluded.counts}
-    await unit.connection.execute(statement.on_conflict_do_update(index_elements=["inquiry_id"], set_=excluded))
+    values = [{"inquiry_id": id, "counts": [list(each) for each in found]} for id, found in counts.items()]
+    await unit.connection.execute(statement, values)
 
 
 async def add(unit: Unit, added: Mapping[Cell, int]) -> None:
     """Add to the tallies."""
     changed = sorted((cell, n) for cell, n in added.items() if n)
-    for first in range(0, len(changed), ROWS_A_STATEMENT):
-        part = changed[first : first + ROWS_A_STATEMENT]
-        statement = _insert(unit)(tallies).values([{**cell._asdict(), "count": n} for cell, n in part])
-        total = {"count": c.count + statement.excluded.count}
-        key = list(tallies.primary_key.columns.keys())
-        await unit.connection.execute(statement.on_conflict_do_update(index_elements=key, set_=total))
+    if not changed:
+        return
+    statement = _insert(unit)(tallies)
+    key = list(tallies.primary_key.columns.keys())
+    statement = statement.on_conflict_do_update(index_elements=key, set_={"count": c.count + statement.excluded.count})
+    await unit.connection.execute(statement, [{**cell._asdict(), "count": n} for cell, n in changed])
 
 
 async def uncounted_calls(unit: Unit, limit: int) -> Sequence[Any]:
