@@ -96,7 +96,8 @@ class KeyBuffer:
             gaps[one == other].append(ended - began)
         if not all(gaps.values()):
             return False
-        return min(gaps[True]) < min(HASTY, HASTY_PACES * median(gaps[False]))
+        own_pace = max(HASTY_PACES * median(gaps[False]), min(gaps[False]))
+        return min(gaps[True]) < min(HASTY, own_pace)
 
     def number_ended(self) -> None:
         """Ignore a '#' after a complete number: many callers press it, and it must not answer the next question."""

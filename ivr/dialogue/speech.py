@@ -81,7 +81,7 @@ def callback_number_prompts(phone: PhoneNumber) -> list[str]:
 
 
 def count_prompts(keyed: int, ending: Prompt) -> list[str]:
-    """«Jeg fikk ni siffer, det skal være elleve.» «Jeg fikk seks siffer. Tast resten.»"""
+    """«Vi fikk ni siffer, det skal være elleve.» «Vi fikk seks siffer. Tast resten.»"""
     return [Prompt.I_GOT, digits_keyed(keyed), ending]
 
 

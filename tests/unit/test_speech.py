@@ -195,10 +195,10 @@ def test_time_on_the_list_is_spoken(since: str, nb: str, nn: str, en: str) -> No
 
 def test_received_and_expected_digits_are_spoken() -> None:
     nine = count_prompts(9, Prompt.SHOULD_BE_ELEVEN)
-    assert words(nine) == "Jeg fikk ni siffer det skal være elleve."
-    assert words(nine, "nn") == "Eg fekk ni siffer det skal vere elleve."
-    assert words(nine, "en") == "I received nine digits it should be eleven."
-    assert words(count_prompts(1, Prompt.SHOULD_BE_EIGHT)) == "Jeg fikk ett siffer det skal være åtte."
+    assert words(nine) == "Vi fikk ni siffer det skal være elleve."
+    assert words(nine, "nn") == "Vi fekk ni siffer det skal vere elleve."
+    assert words(nine, "en") == "We received nine digits it should be eleven."
+    assert words(count_prompts(1, Prompt.SHOULD_BE_EIGHT)) == "Vi fikk ett siffer det skal være åtte."
 
 
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2029, 12, 31)).map(lambda moment: moment.replace(tzinfo=OSLO))

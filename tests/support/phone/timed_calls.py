@@ -14,6 +14,7 @@ from ivr.rehearsal.people import number
 from ivr.rehearsal.stage import Stage, open_stage
 from ivr.rehearsal.story import Story
 from ivr.rehearsal.virtual_time import VirtualTimeLoop
+from ops.softphone.rtp import Samples
 from tests.support.machine.system import System
 from tests.support.phone.callers import Caller, listener_for, ringing, sounds_of
 
@@ -117,13 +118,14 @@ async def repeat(system: System, plan: Plan, lines: asyncio.Semaphore) -> Repeat
         else:
             left = max(0.0, began + plan.seconds - loop.time()) + PATIENCE
             await asyncio.wait({asyncio.create_task(caller.call.ended.wait())}, timeout=left)
-        return await asyncio.to_thread(_heard, caller, plan, pressed, loop.time() - began)
+        seconds, samples = loop.time() - began, caller.call.heard.samples()  # here, where no packet can come between
+        return await asyncio.to_thread(_heard, caller, samples, plan, pressed, seconds)
 
 
-def _heard(caller: Caller, plan: Plan, pressed: Sequence[float], seconds: float) -> Repeated:
+def _heard(caller: Caller, samples: Samples, plan: Plan, pressed: Sequence[float], seconds: float) -> Repeated:
     """Search the recording for the receipt's first sentence."""
     listener = listener_for(caller.prompts, sounds_of("received"))
-    found = [each for each in listener.recognise(caller.call.heard.samples()) if each.key == "received"]
+    found = [each for each in listener.recognise(samples) if each.key == "received"]
     if not found:
         return Repeated(plan, seconds, len(pressed))
     receipt = found[0]
