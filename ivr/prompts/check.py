@@ -1,14 +1,17 @@
 """Check that every built prompt exists, is complete and has the right level."""
 
+import hashlib
+import json
 import math
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ivr.prompts.build import Source, find_sources, is_outdated
 from ivr.prompts.catalogue import load_catalogue
-from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, read_manifest
+from ivr.prompts.files import RATE, SUFFIXES, WORDLESS, read_manifest, write_whole
 from ivr.prompts.levels import (
     PEAK_DBTP,
     TARGET_LUFS,
@@ -34,6 +37,42 @@ MOST_OFF = 2.5
 
 
 @dataclass(frozen=True)
+class BuiltSound:
+    """A prompt as built, at 16 and at 8 kHz. `content` identifies the two files."""
+
+    wide: Samples
+    narrow: Samples
+    content: str
+
+
+class LevelsMeasured:
+    """What was measured before, by the content of the sounds, in a file: measuring all again takes five seconds."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._before: dict[str, list[float]] = {}
+        with suppress(OSError, ValueError):
+            self._before = json.loads(file.read_text("utf-8"))
+        self._now: dict[str, list[float]] = {}
+
+    def of(self, sound: BuiltSound) -> tuple[Levels, float]:
+        """Return the levels at 16 kHz, and the true peak at 8 kHz."""
+        try:
+            *levels, narrow_peak = self._before[sound.content]
+            found = Levels(*levels), narrow_peak
+        except (KeyError, TypeError, ValueError):
+            found = measure(sound.wide, RATE), true_peak(sound.narrow)
+        self._now[sound.content] = [*astuple(found[0]), found[1]]
+        return found
+
+    def store(self) -> None:
+        """Write the file if it would change. Without the right to do so, the next check measures again."""
+        if self._now != self._before:
+            with suppress(OSError):
+                write_whole(self._file, json.dumps(self._now).encode())
+
+
+@dataclass(frozen=True)
 class PromptCheck:
     """The result for one prompt. `problems` is empty when the prompt may be played."""
 
@@ -52,36 +91,38 @@ def check(folder: Path, *, production: bool = False) -> list[PromptCheck]:
     manifest = read_manifest(output)
     sounds = {source.name: _read(output, source) for source in sources}
     uneven = _uneven_voices(sources, sounds)
+    measured = LevelsMeasured(output / "levels.json")
     lines = []
     for source in sources:
         found = sounds[source.name]
         if found is None:
             lines.append(PromptCheck(source, None, ("missing: run innringing prompts build",)))
             continue
-        wide, narrow = found
-        levels = measure(wide, RATE)
-        problems = [] if source.kind in WORDLESS else _problems(source, levels, true_peak(narrow), uneven)
+        levels, narrow_peak = measured.of(found)
+        problems = [] if source.kind in WORDLESS else _problems(source, levels, narrow_peak, uneven)
         built = manifest.get(source.name)
         if built is None or built.fingerprint != source.fingerprint:
             problems.append("changed since it was built: run innringing prompts build")
         if is_outdated(source, built):
             problems.append("the text was changed after it was recorded: record it again")
-        if source.kind == "recording" and (odd := _odd_length(source, len(wide) / RATE)):
+        if source.kind == "recording" and (odd := _odd_length(source, len(found.wide) / RATE)):
             problems.append(odd)
         if production and source.kind == "draft":
             problems.append(DRAFT)
         lines.append(PromptCheck(source, levels, tuple(problems)))
+    measured.store()
     return lines
 
 
-def _read(output: Path, source: Source) -> tuple[Samples, Samples] | None:
+def _read(output: Path, source: Source) -> BuiltSound | None:
     """Read the 16 kHz and the 8 kHz sound. None when a file is missing or empty."""
-    alaw, wide = (output / f"{source.name}{suffix}" for suffix in SUFFIXES)
     try:
-        sounds = from_pcm16(wide.read_bytes()), from_alaw(alaw.read_bytes())
+        alaw, wide = ((output / f"{source.name}{suffix}").read_bytes() for suffix in SUFFIXES)
     except OSError:
         return None
-    return sounds if all(len(sound) for sound in sounds) else None
+    content = hashlib.sha256(len(alaw).to_bytes(8, "big") + alaw + wide).hexdigest()
+    sound = BuiltSound(from_pcm16(wide), from_alaw(alaw), content)
+    return sound if len(sound.wide) and len(sound.narrow) else None
 
 
 def _problems(source: Source, levels: Levels, narrow_peak: float, uneven: frozenset[tuple[str, str]]) -> list[str]:
@@ -109,13 +150,11 @@ def _odd_length(source: Source, seconds: float) -> str:
     return f"{seconds:.1f} s for a text of about {expected:.0f} s: is it cut off, or of another text?"
 
 
-def _uneven_voices(
-    sources: list[Source], sounds: dict[str, tuple[Samples, Samples] | None]
-) -> frozenset[tuple[str, str]]:
+def _uneven_voices(sources: list[Source], sounds: dict[str, BuiltSound | None]) -> frozenset[tuple[str, str]]:
     """Return the voices whose fragments, measured together, are off the target."""
     heard: dict[tuple[str, str], list[Samples]] = {}
     for source in sources:
         if source.fragment and (sound := sounds[source.name]):
-            heard.setdefault((source.language, source.kind), []).append(sound[0])
+            heard.setdefault((source.language, source.kind), []).append(sound.wide)
     levels = {voice: loudness(np.concatenate(parts), RATE) for voice, parts in heard.items()}
     return frozenset(voice for voice, level in levels.items() if abs(level - TARGET_LUFS) > TOLERANCE_LU)

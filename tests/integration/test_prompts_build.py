@@ -167,3 +167,14 @@ def test_prompt_damaged_after_the_build_is_found(folder: Path) -> None:
     sound.write_bytes(bytes(32_000))
     assert one(check(folder), "nb/welcome").problems == ("silent",)
     assert math.isinf(loudness(wide(folder, "nb/welcome"), 16_000))
+
+
+def test_levels_measured_before_are_used_again_and_never_trusted_when_damaged(folder: Path) -> None:
+    measured = folder / "build" / "levels.json"
+    lines = check(folder)
+    kept = measured.read_text("utf-8")
+    assert check(folder) == lines and measured.read_text("utf-8") == kept
+    for damaged in ("{", "[]", kept.replace("[", "[1, ")):
+        measured.write_text(damaged, "utf-8")
+        assert check(folder) == lines
+    assert measured.read_text("utf-8") == kept
