@@ -125,7 +125,8 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_has_a_target(path: Path) -> None:
     lost = []
-    for target in LINK.findall(path.read_text("utf-8")):
+    prose = re.sub(r"(?ms)^ *```.*?^ *```$", "", path.read_text("utf-8"))  # a template of Asterisk looks like a link
+    for target in LINK.findall(prose):
         if re.match(r"[a-z]+:", target):
             continue
         file, _, anchor = target.partition("#")
