@@ -1,7 +1,7 @@
 """The demo's patient: a real SIP call to the running system, placed by a click, and what was heard in it."""
 
 import asyncio
-import random
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class DemoPatient:
         """Start a call to the department. Raises DemoCallRunning."""
         if self.latest is not None and not self.latest.is_over:
             raise DemoCallRunning
-        someone = random.randint(FIRST, LAST)
+        someone = FIRST + secrets.randbelow(LAST - FIRST + 1)
         self.latest = DemoCall(department.name, f"+{FICTIONAL + someone}")
         self._task = asyncio.create_task(self._call(commands, self.latest, department.extension, someone))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from desk.access.actor import SYSTEM
+from desk.access.actor import SYSTEM, Actor
 from desk.clock import Clock
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
@@ -40,15 +40,15 @@ class Changes(Service):
         """
         return await rows.after(unit, after, upto=upto, limit=MAX_CHANGES)
 
-    async def settled_end(self) -> int:
+    async def settled_end(self, by: Actor) -> int:
         """Return the newest id, once every unit of work that may hold a lower one has ended. Raises
         StorageUnavailable.
         """
-        end = await self._newest(SYSTEM)
-        waiting_for = await self._unfinished(SYSTEM)
+        end = await self._newest(by)
+        waiting_for = await self._unfinished(by)
         while waiting_for:
             await asyncio.sleep(HELD_SECONDS)
-            waiting_for &= await self._unfinished(SYSTEM)
+            waiting_for &= await self._unfinished(by)
         return end
 
     @reading
@@ -94,7 +94,7 @@ class Tail(Changes):
             stack.enter_context(self._database.watched(HISTORY, self._changed.set))
             listener = asyncio.create_task(self._keep_listening()) if self._listens else None
             try:
-                self.position = await self.settled_end()
+                self.position = await self.settled_end(SYSTEM)
                 yield
             finally:
                 if listener:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from desk.database.unit_of_work import Unit
 from desk.inquiries.repository import PRIORITY
 from desk.ledger.repository import window
+from desk.schema.scope import in_scope
 from desk.schema.tables import calls, history, inquiries, promises, tallied, tallies, tally_progress
 from desk.statistics.counting import CountedCall, CountedCallback, Event, GivenPromise
 from desk.statistics.model import NO_HOUR, Cell, Count, Grain, Measure
@@ -248,8 +249,9 @@ async def _sums(
     found: list[Any] = []
     for part in parts:
         within = (c.grain == part.grain.value, c.period >= part.first, c.period <= part.last)
-        query = select(*columns, func.sum(c.count).label("n")).where(*within, *where, c.department.in_(departments))
-        found += (await unit.connection.execute(query.group_by(*columns))).all()
+        query = select(*columns, func.sum(c.count).label("n")).where(*within, *where, *in_scope(unit, c.department))
+        query = query.where(c.department.in_(departments)).group_by(*columns)
+        found += (await unit.connection.execute(query)).all()
     return found
 
 

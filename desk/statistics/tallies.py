@@ -40,7 +40,7 @@ class Tallies(Service):
 
     async def follow(self) -> int:
         """Count everything that has happened since the last time. Returns how many units of work it took."""
-        upto = await self._changes.settled_end()
+        upto = await self._changes.settled_end(SYSTEM)
         units = 0
         while await self._is_behind(SYSTEM, upto):
             await self._step(SYSTEM, upto)
