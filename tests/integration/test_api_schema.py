@@ -49,6 +49,10 @@ include-name = "POST /api/v1/search"
 checks.positive_data_acceptance.expected-statuses = [200, 422, 429]
 
 [[operations]]
+include-name = "GET /api/v1/statistics" # the last day may be before the first
+checks.positive_data_acceptance.expected-statuses = [200, 403, 404, 422]
+
+[[operations]]
 include-name = "PATCH /api/v1/callbacks/{id}"
 checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
 """
