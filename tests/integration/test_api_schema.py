@@ -54,10 +54,15 @@ checks.positive_data_acceptance.expected-statuses = [200, 403, 404, 422]
 
 [[operations]]
 include-name = "PATCH /api/v1/callbacks/{id}"
-checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 428]
+checks.positive_data_acceptance.expected-statuses = [200, 404, 412, 422, 428]
+
+[[operations]]
+include-name = "POST /api/v1/callbacks/sort"
+checks.positive_data_acceptance.expected-statuses = [200, 422]
 """
-"""The document allows numbers that cannot be called, texts that nothing can be found by, reasons with numbers, and
-closed days. Versions and departments are invented, and the token used for all requests must not be revoked."""
+"""The document allows topics that a department lacks, numbers that cannot be called, texts that nothing can be found
+by, reasons with numbers, and closed days. Versions and departments are invented, and the token used for all requests
+must not be revoked."""
 SESSIONS = """
 [[operations]]
 include-path-regex = "^/api/v1/sessions?(/password|/.number.)?$"
