@@ -85,22 +85,22 @@ class Run:
 class Bench:
     """One Asterisk, one database, one controller, for all runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, running: contextlib.ExitStack) -> None:
+        """`running` ends what was started here, also when the rest does not start."""
         first = 12000 + free_port(socket.SOCK_DGRAM) % 50 * 100
         self._folder = folder
-        self._running = contextlib.ExitStack()
-        self._database = self._running.enter_context(postgres.start())
+        self._database = running.enter_context(postgres.start())
         url = asyncio.run(create_database(self._database))
         asyncio.run(migrate(url))
         self.settings = machine_settings(folder, database_url=url, rtp_ports=f"{first}-{first + 2999}")
         run(self.settings, "prompts", "build", "--tools", str(tree.ensure(tree.ASTERISK) / "bin"), seconds=300)
-        self._asterisk = self._running.enter_context(
+        self._asterisk = running.enter_context(
             asterisk.start(self.settings, folder / "asterisk", extra={"extensions.conf": DIALPLAN})
         )
         self._told = folder / "told.jsonl"
         self._controllers = {
-            OURS: self._running.enter_context(self._started("tests.bench.controller", str(self._told))),
-            PEER: self._running.enter_context(self._started("tests.bench.peer")),
+            OURS: running.enter_context(self._started("tests.bench.controller", str(self._told))),
+            PEER: running.enter_context(self._started("tests.bench.peer")),
         }
         until(lambda: {"innringing", "peer"} <= set(self._asterisk.console("ari show apps").split()))
         self._server = _listening_at(self._database.port)
@@ -119,9 +119,6 @@ class Bench:
         finally:
             child.terminate()
             child.wait()
-
-    def close(self) -> None:
-        self._running.close()
 
     def run(self, extension: str, rate: float, calls: int) -> Run:
         wrong, told = self._wrong(), self._reported_so_far()
@@ -259,17 +256,14 @@ def main() -> None:
     asked.add_argument("--repeats", type=int, default=3)
     given = asked.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 170)
-    with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder:
-        bench = Bench(Path(folder))
-        try:
-            for extension in NAMES:
-                bench.run(extension, 5.0, 10)  # a warm-up
-            runs = []
-            for rate, _, extension in itertools.product(given.rates, range(given.repeats), NAMES):
-                runs.append(bench.run(extension, rate, round(rate * given.seconds)))
-                console.print(f"{NAMES[extension]} at {rate:g} calls/s: {runs[-1].both:.1f} ms a call")
-        finally:
-            bench.close()
+    with tempfile.TemporaryDirectory(prefix="innringing-bench-") as folder, contextlib.ExitStack() as running:
+        bench = Bench(Path(folder), running)
+        for extension in NAMES:
+            bench.run(extension, 5.0, 10)  # a warm-up
+        runs = []
+        for rate, _, extension in itertools.product(given.rates, range(given.repeats), NAMES):
+            runs.append(bench.run(extension, rate, round(rate * given.seconds)))
+            console.print(f"{NAMES[extension]} at {rate:g} calls/s: {runs[-1].both:.1f} ms a call")
     console.print(shown(runs))
     console.print(verdict(runs))
 
