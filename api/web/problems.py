@@ -63,7 +63,10 @@ SAFE_MESSAGES = frozenset(
 """Types of validation error whose message does not quote the value; other messages are replaced."""
 
 
-REPLACED: Mapping[str, str] = {"uuid_parsing": "Not a UUID.", "uuid_type": "Not a UUID."}
+REPLACED: Mapping[str, str] = {
+    **dict.fromkeys(("uuid_parsing", "uuid_type"), "Not a UUID."),
+    **dict.fromkeys(("date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"), "Not a date."),
+}
 """Our words for types of validation error whose message quotes the value."""
 NO_REASON = "The value is not valid."
 

@@ -23,6 +23,9 @@ SURFACE = {
     ("DELETE", "/api/v1/departments/{slug}/closures/{number}"),
     ("PATCH", "/api/v1/callbacks/{id}"),
     ("POST", "/api/v1/callbacks/claim"),
+    ("POST", "/api/v1/callbacks/sort"),
+    *(("POST", f"/api/v1/departments/{{slug}}/flood/{verb}") for verb in ("close", "keep")),
+    ("GET", "/api/v1/statistics"),
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("claim", "release", "attempts", "close", "reopen")),
     *(("POST", f"/api/v1/callbacks/{{id}}/{verb}") for verb in ("transfer", "extend", "promise")),
     ("GET", "/api/v1/events"),
@@ -96,9 +99,11 @@ async def test_no_address_contains_a_phone_or_identity_number(world: World) -> N
     }
     own = {"id", "slug", "number", "cursor", "limit", "incomplete", "since", "state", "everywhere", "seconds"}
     filters = {"department", "status", "due_before", "priority", "language", "unreachable", "mine", "text", "at_risk"}
+    filters |= {"topic", "suspected"}
     of_audit = {"from", "to", "who", "action", "callback", "outcome", "emergency"}
     of_access = {"agent"}
-    assert names == own | filters | of_audit | of_access
+    of_figures = {"bucket", "format", "table"}
+    assert names == own | filters | of_audit | of_access | of_figures
 
 
 async def test_operations_and_schemas_have_names_of_their_own(world: World) -> None:

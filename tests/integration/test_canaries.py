@@ -226,7 +226,8 @@ def _kept_session(patch: pytest.MonkeyPatch) -> None:
 
 
 def _in_a_note(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("api.schemas.fields.holds_identity", lambda text: False)
+    for module in ("api.schemas.fields", "desk.inquiries.notes"):
+        patch.setattr(f"{module}.holds_identity", lambda text: False)
 
 
 LEAKS = (

@@ -93,6 +93,8 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
         ],
         "person erase": [Use(BY, person, ends=1), Use(BY, f"{person} {person}", ends=1)],
         "retention run": [Use(("--clock-is-right",))],  # after the exports: the world's clock is behind this machine's
+        "stats show": [Use(), Use(("calls",), ends=1), Use(("--csv", str(folder / "figures.csv")))],
+        "stats recount": [Use()],
         "check": [Use(ends=1)],
         "reload": [Use(ends=1)],
         "prompts build": [Use(("--prompts-dir", str(folder / "none")), ends=1)],

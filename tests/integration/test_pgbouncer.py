@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from desk.database.engine import Database
 from desk.database.errors import StorageUnavailable
-from desk.database.notify import CHANNEL
+from desk.database.notify import HISTORY
 from desk.database.pooling import require_own_session
 from desk.schema.migrate import migrate
 from tests.integration.test_api_start import one_line
@@ -36,10 +36,10 @@ async def test_session_mode_serves_units_of_work_and_live_changes(postgres_url: 
                 return int((await connection.execute(text("select 1"))).scalar_one())
 
         async with database.listener() as raw:
-            await raw.add_listener(CHANNEL, lambda *_: heard.set())
+            await raw.add_listener(HISTORY, lambda *_: heard.set())
             assert await asyncio.gather(*(work() for _ in range(60))) == [1] * 60
             async with database.alone() as connection:
-                await connection.execute(text(f"select pg_notify('{CHANNEL}', '')"))
+                await connection.execute(text(f"select pg_notify('{HISTORY}', '')"))
             await asyncio.wait_for(heard.wait(), 10)
             shown = await raw.fetchval("show idle_in_transaction_session_timeout")
         assert shown == "30s"

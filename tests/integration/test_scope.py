@@ -26,7 +26,7 @@ from desk.database.engine import Database
 from desk.dials.dials import Dials
 from desk.history.feed import Changes
 from desk.inquiries.claiming import Claiming
-from desk.inquiries.model import ClosedReason, InquiryFilter, Status
+from desk.inquiries.model import ClosedReason, InquiryFilter, Priority, Status
 from desk.ledger.ledger import Ledger
 from desk.promises.closures import Closures
 from desk.recordings.recordings import Recordings
@@ -135,6 +135,10 @@ LISTS: dict[str, Ask] = {
     "CallbackLists.counts": lambda on, it, scope: on.desk.lists.counts(as_agent("reader", scope)),
     "Ledger.at_risk": lambda on, it, scope: on.ledger.at_risk(as_agent("lise", scope)),
     "Changes.between": lambda on, it, scope: on.changes.between(as_agent("reader", scope), 0, 10**6),
+    "Claiming.held": lambda on, it, scope: on.desk.claiming.held(as_agent("reader", scope)),
+    "CallbackEdits.sort": lambda on, it, scope: on.edits.sort(
+        as_agent("kari", scope), [it.id], priority=Priority.URGENT
+    ),
 }
 
 
@@ -147,6 +151,7 @@ NOT_FOR_AGENTS = {
     **dict.fromkeys((f"Dials.{name}" for name in ("advance", "end", "extend")), "the controller has the dial"),
     "Dials.trunk_use": "the trunk's hourly budget is the whole hospital's",
     "Recordings.keep": "the phone door stores what the caller said",
+    "Changes.settled_end": "a position in the history, which says nothing of any callback",
     "Closures.closed_now": "a callback can be transferred to any department, so all see which are closed",
 }
 """Methods that reach every department, and why."""
@@ -251,6 +256,10 @@ async def test_lists_contain_only_what_is_in_the_scope(house: House) -> None:
         assert {department for department, _ in await LISTS["CallbackLists.counts"](house, here, scope)} == slugs
         assert {each.callback_id for each in await LISTS["Changes.between"](house, here, scope)} == seen
         assert await LISTS["Ledger.at_risk"](house, here, scope) == set()
+        assert {each.id for each in await LISTS["CallbackEdits.sort"](house, there, scope)} == {there.id} & seen
+    await house.desk.claiming.claim_named(as_agent("per", EVERYTHING), there.id)
+    for scope, counts in ((Scope.of(["hjerte"]), {}), (Scope.of(["kirurgi"]), {("kirurgi", "per"): 1})):
+        assert await LISTS["Claiming.held"](house, there, scope) == counts
     house.clock.advance(timedelta(days=7))
     assert await house.ledger.at_risk(as_agent("lise", Scope.of(["hjerte"]))) == {here.id}
     assert await house.ledger.at_risk(as_agent("lise", EVERYTHING)) == {here.id, there.id}

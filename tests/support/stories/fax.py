@@ -27,24 +27,24 @@ def send_tones(caller: Caller, times: int) -> None:
 
 
 async def fax_machine_gets_no_promise(floor: Floor) -> None:
-    async with floor.rings("+4768050271") as caller:
+    async with floor.rings("+4768050281") as caller:
         send_tones(caller, 30)
         await caller.hears("fax")
         await caller.ends()
         assert "received" not in await caller.heard()
-    call = await floor.call("+4768050271", "welcome")
+    call = await floor.call("+4768050281", "welcome")
     assert (call["why"], call["incomplete"]) == ("fax", True)
-    assert await floor.callbacks("+4768050271") == []
+    assert await floor.callbacks("+4768050281") == []
 
 
 async def person_on_a_line_that_whistles_like_a_fax_is_served(floor: Floor) -> None:
-    async with floor.rings("+4768050272") as caller:
+    async with floor.rings("+4768050282") as caller:
         send_tones(caller, 2)
         await caller.hears(*OPENING)
         await caller.hears("ask_identity")
-        await caller.keys(synthetic_identity(272))
+        await caller.keys(synthetic_identity(282))
         await caller.hears("change_number")
-    assert (await floor.callback("+4768050272"))["patient"] == masked(272)
+    assert (await floor.callback("+4768050282"))["patient"] == masked(282)
 
 
 STORIES: tuple[Story, ...] = (fax_machine_gets_no_promise, person_on_a_line_that_whistles_like_a_fax_is_served)
