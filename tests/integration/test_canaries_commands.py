@@ -80,9 +80,7 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
         "audit prune": [Use()],
         "backup": [Use((str(folder / "copy"),)), Use((str(folder / "copy"),), ends=1)],
         "restore": [Use(("--check", str(folder / "copy"))), Use((str(folder / "copy"),), ends=1)],
-        "keys status": [Use()],
-        "keys rotate": [Use()],
-        "retention status": [Use()],
+        **{plain: [Use()] for plain in ("keys status", "keys rotate", "retention status", "stats recount")},
         "retention hold": [Use((ids[1], *BY, "--case", "NPE 2026/17")), Use((NOBODY, *BY, "--case", "17"), ends=1)],
         "retention lift": [Use((ids[1], *BY))],
         "person export": [
@@ -94,7 +92,6 @@ def uses(ids: list[str], folder: Path) -> Mapping[str, list[Use]]:
         "person erase": [Use(BY, person, ends=1), Use(BY, f"{person} {person}", ends=1)],
         "retention run": [Use(("--clock-is-right",))],  # after the exports: the world's clock is behind this machine's
         "stats show": [Use(), Use(("calls",), ends=1), Use(("--csv", str(folder / "figures.csv")))],
-        "stats recount": [Use()],
         "check": [Use(ends=1)],
         "reload": [Use(ends=1)],
         "prompts build": [Use(("--prompts-dir", str(folder / "none")), ends=1)],
