@@ -78,7 +78,7 @@ def up(settings: Settings) -> None:
     """Build what is missing, start all services, and wait until they are ready."""
     _check_what_fits(settings)
     folder = _folder(settings)
-    load_departments(settings.files.departments)
+    departments = load_departments(settings.files.departments)
     for fault in [] if settings.demo else demo_parts(settings.files.departments, instance.DIALPLAN, root=ROOT):
         if not fault.note:
             raise ComposeError(str(fault))
@@ -108,7 +108,8 @@ def up(settings: Settings) -> None:
         show(f"innringing: not ready: {reason}")
     for fault in [] if settings.demo else _for_patients(settings, made):
         show(f"innringing: not for patients yet: {fault}")
-    show(f"Innringing is up. Call sip:1000@127.0.0.1:{settings.sip.port}, or open")
+    extension, port = departments.all()[0].extension, settings.sip.port
+    show(f"Innringing is up. Call sip:{extension}@127.0.0.1:{port}, or open")
     show(f"http://{settings.api.host}:{settings.api.port}/api/docs. `make down` stops it and keeps the database.")
 
 
