@@ -19,7 +19,7 @@ from desk.departments.departments import Department
 from desk.history import repository as history
 from desk.history.model import HistoryEntry
 from desk.inquiries import transitions as inquiries
-from desk.inquiries.model import ClosedReason
+from desk.inquiries.model import ClosedReason, Inquiry
 from desk.numbers.phone_number import PhoneNumber
 
 WINDOW: Final = timedelta(hours=1)
@@ -50,14 +50,19 @@ def least(rules: Department) -> int | None:
     return max(LEAST, rules.capacity // 4)
 
 
-async def is_first_time(unit: Unit, rules: Department, indexes: Sequence[bytes] | None, phone: PhoneNumber) -> bool:
-    """Whether neither the person nor the phone was known an hour ago. False where floods change nothing."""
-    if least(rules) is None:
-        return False
-    return not await rows.known_before(unit, indexes, phone, unit.now - WINDOW)
+async def signs(
+    unit: Unit, rules: Department, indexes: Sequence[bytes] | None, phone: PhoneNumber
+) -> tuple[bool, bool]:
+    """(whether a new callback is a first-time caller's, whether it is part of a flood of them).
+
+    First-time: neither the person nor the phone was known an hour ago. Both are false where floods change nothing.
+    """
+    if least(rules) is None or await rows.known_before(unit, indexes, phone, unit.now - WINDOW):
+        return False, False
+    return True, await _in_flood(unit, rules)
 
 
-async def in_flood(unit: Unit, rules: Department) -> bool:
+async def _in_flood(unit: Unit, rules: Department) -> bool:
     """Whether one more first-time caller now is part of a flood.
 
     When a flood begins, those of the last hour that no agent has taken are marked too, and the department is notified.
@@ -85,8 +90,7 @@ class Floods(CallbackService):
 
         Raises DepartmentNotAllowed, DepartmentNotFound, NotByEmergencyAccess.
         """
-        self._require(unit, department)
-        found = await rows.waiting_marked(unit, department, MOST_AT_ONCE)
+        found = await self._marked(unit, department)
         for each in found:
             await inquiries.close(unit, each, ClosedReason.OTHER, None)
         return FloodCleared(len(found), await rows.count_marked(unit, department))
@@ -97,8 +101,7 @@ class Floods(CallbackService):
 
         Raises DepartmentNotAllowed, DepartmentNotFound, NotByEmergencyAccess.
         """
-        self._require(unit, department)
-        found = await rows.waiting_marked(unit, department, MOST_AT_ONCE)
+        found = await self._marked(unit, department)
         for each in found:
             await inquiries.transition(unit, each, "suspicion_lifted", suspected=False, first_time=False)
         return FloodCleared(len(found), await rows.count_marked(unit, department))
@@ -108,7 +111,8 @@ class Floods(CallbackService):
         """Count the marked callbacks that wait, by department; departments without any are omitted."""
         return await rows.counts_of_marked(unit)
 
-    def _require(self, unit: Unit, department: str) -> None:
+    async def _marked(self, unit: Unit, department: str) -> list[Inquiry]:
         self._rules(unit, department)
         if department in unit.scope.borrowed:
             raise NotByEmergencyAccess
+        return await rows.waiting_marked(unit, department, MOST_AT_ONCE)

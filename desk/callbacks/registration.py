@@ -51,8 +51,7 @@ class Registration(CallbackService):
                 unit, rules, found, found.phone, language, more=more, patient=patient
             )
         else:
-            first_time = await floods.is_first_time(unit, rules, indexes, phone)
-            suspected = first_time and await floods.in_flood(unit, rules)
+            first_time, suspected = await floods.signs(unit, rules, indexes, phone)
             offer = await next_promise(unit, rules, suspected=suspected)
             callback = await transitions.add_callback(
                 unit,

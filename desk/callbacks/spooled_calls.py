@@ -130,8 +130,7 @@ class SpooledCalls(CallbackService):
         if before is None:
             offer = heard_promise(heard)
             indexes = self._vault.indexes(patient.value) if patient else None
-            first_time = await floods.is_first_time(unit, rules, indexes, phone)
-            suspected = first_time and await floods.in_flood(unit, rules)
+            first_time, suspected = await floods.signs(unit, rules, indexes, phone)
             callback = await transitions.add_callback(
                 unit,
                 rules,
