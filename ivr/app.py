@@ -28,7 +28,6 @@ from desk.wire import (
     make_callbacks,
     make_dials,
     make_drainer,
-    make_own_numbers,
     make_reception,
     make_recordings,
     make_spool,
@@ -42,11 +41,11 @@ from ivr.calls.lease import Lease
 from ivr.calls.recording_intake import RecordingIntake
 from ivr.calls.seat import Seat
 from ivr.database_start import DatabaseStart
-from ivr.dialogue.caller import request_callback, too_many_callers
+from ivr.dialogue.caller import too_many_callers
 from ivr.dials.dialler import Dialler
 from ivr.event_router import EventRouter
 from ivr.signs_of_life import serve_signs_of_life
-from ivr.start import drain_when_ready, lengths_now, run_door, sounds_now
+from ivr.start import conversation_of, drain_when_ready, lengths_now, run_door, sounds_now
 
 log = structlog.get_logger(__name__)
 
@@ -153,14 +152,7 @@ def _build(
         most_calls=settings.limits.calls_at_once,
         crowded=partial(too_many_callers, callers=reception, clock=clock),
         has_other_door=partial(standby_answers, settings.standby.host, settings.standby.port),
-        conversation=partial(
-            request_callback,
-            callers=reception,
-            numbers=settings.numbers,
-            own_numbers=make_own_numbers(settings, departments),
-            clock=clock,
-            recorder=intake,
-        ),
+        conversation=conversation_of(settings, departments, callers=reception, clock=clock, recorder=intake),
     )
     drainer = make_drainer(spool, callbacks)
     return PhoneDoor(start=start, controller=controller, dialler=dialler, intake=intake, drainer=drainer, lease=lease)

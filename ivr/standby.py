@@ -18,7 +18,6 @@ from desk.settings.settings import Settings
 from desk.wire import (
     make_callbacks,
     make_drainer,
-    make_own_numbers,
     make_reception,
     make_spool,
     make_vault,
@@ -29,9 +28,9 @@ from ivr.agi.door import AgiDoor
 from ivr.asterisk.bare import BareAri
 from ivr.calls.controller import Controller
 from ivr.database_start import DatabaseStart
-from ivr.dialogue.caller import request_callback, too_many_callers
+from ivr.dialogue.caller import too_many_callers
 from ivr.signs_of_life import serve_signs_of_life
-from ivr.start import drain_when_ready, lengths_now, run_door, sounds_now
+from ivr.start import conversation_of, drain_when_ready, lengths_now, run_door, sounds_now
 
 log = structlog.get_logger(__name__)
 
@@ -72,13 +71,7 @@ async def serve(settings: Settings) -> None:
             has_other_door=_phone_door_may_serve,
             most_calls=settings.limits.calls_at_once,
             crowded=partial(too_many_callers, callers=reception, clock=clock),
-            conversation=partial(
-                request_callback,
-                callers=reception,
-                numbers=settings.numbers,
-                own_numbers=make_own_numbers(settings, departments),
-                clock=clock,
-            ),
+            conversation=conversation_of(settings, departments, callers=reception, clock=clock),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 import uvloop
 
+from desk.clock import Clock
 from desk.departments.demo import refuse_demo_departments
+from desk.departments.file import DepartmentsFile
 from desk.errors import DeskError
 from desk.logging.service import log_service
 from desk.settings.settings import Settings
 from desk.spool.drainer import Drainer
+from desk.wire import make_own_numbers
 from ivr.asterisk.errors import IvrError
+from ivr.calls.controller import Conversation
+from ivr.calls.desk import RepeatCallerDesk
 from ivr.calls.player import SOUNDS
+from ivr.calls.recording import Recorder
 from ivr.database_start import DatabaseStart
+from ivr.dialogue.caller import request_callback
 from ivr.prompts.sets import in_use, lengths
 
 
@@ -54,6 +61,25 @@ def lengths_now(settings: Settings) -> Mapping[str, float]:
 @lru_cache(maxsize=2)
 def _lengths_of(folder: Path, _set: str | None) -> Mapping[str, float]:
     return lengths(folder)
+
+
+def conversation_of(
+    settings: Settings,
+    departments: DepartmentsFile,
+    *,
+    callers: RepeatCallerDesk,
+    clock: Clock,
+    recorder: Recorder | None = None,
+) -> Conversation:
+    """Return what a call hears with these settings. `recorder`: takes what callers say it is about, if anyone does."""
+    return partial(
+        request_callback,
+        callers=callers,
+        numbers=settings.numbers,
+        own_numbers=make_own_numbers(settings, departments),
+        clock=clock,
+        recorder=recorder,
+    )
 
 
 async def drain_when_ready(start: DatabaseStart, drainer: Drainer) -> NoReturn:

@@ -63,7 +63,7 @@ class Http:
         self.opened = asyncio.Event()
         self._websocket: Websocket | None = None
         self.handle: Handle = _ignore
-        """Takes each event."""
+        """Takes each event. Set it before the websocket opens."""
 
     async def request(
         self,
@@ -99,7 +99,7 @@ class Http:
             raise error_of(error.status) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failed(error) from None
-        self._websocket = Websocket(socket, lambda event: self.handle(event), self._rest_timeout)
+        self._websocket = Websocket(socket, self.handle, self._rest_timeout)
         self.opened.set()
         return self._websocket
 
