@@ -170,6 +170,7 @@ def variables(settings: Settings, **other: str) -> dict[str, str]:
         "AGENT_RINGS": str(settings.dials.agent_rings),
         "PATIENT_RINGS": str(settings.dials.patient_rings),
         "DIALS_A_NUMBER_A_DAY": str(settings.dials.per_number_a_day),
+        "CALLS_AT_ONCE": str(settings.limits.calls_at_once),
         **{name.upper(): str(limit) for name, limit in UNLIMITED.items()},
     }
     return without_ours() | {f"INNRINGING_{name}": value for name, value in (ours | other).items()}
