@@ -36,6 +36,7 @@ from rich.table import Table
 from desk.paths import ROOT
 from desk.schema.migrate import migrate
 from ops.machine import asterisk, postgres, tree
+from tests.bench.processes import listening_at
 from tests.support.machine.servers import machine_settings
 from tests.support.machine.system import run, until, variables
 from tests.support.machine.systems import create_database
@@ -103,7 +104,7 @@ class Bench:
             PEER: running.enter_context(self._started("tests.bench.peer")),
         }
         until(lambda: {"innringing", "peer"} <= set(self._asterisk.console("ari show apps").split()))
-        self._server = _listening_at(self._database.port)
+        self._server = listening_at(self._database.port)
         self._numbers = itertools.count()
 
     @contextlib.contextmanager
@@ -196,12 +197,6 @@ def _seconds(process: psutil.Process) -> float:
         times = process.cpu_times()
         return float(times.user + times.system)
     return 0.0
-
-
-def _listening_at(port: int) -> psutil.Process:
-    connections = psutil.net_connections(kind="tcp")
-    listening = (one for one in connections if one.status == "LISTEN" and one.laddr and one.laddr.port == port)
-    return psutil.Process(next(listening).pid)
 
 
 def shown(runs: list[Run]) -> Table:

@@ -28,6 +28,7 @@ from tests.bench.contenders import (
     plain,
     procrastinate_app,
 )
+from tests.bench.processes import listening_at
 from tests.support.desk.filled import waiting
 from tests.support.machine.systems import create_database
 
@@ -120,9 +121,7 @@ async def one_run(server: Postgres, contender: str, *, jobs: int, processes: int
 
 def processor(server: Postgres) -> float:
     """Seconds of CPU of the database, including running and ended children."""
-    connections = psutil.net_connections(kind="tcp")
-    listening = (one for one in connections if one.status == "LISTEN" and one.laddr and one.laddr.port == server.port)
-    head = psutil.Process(next(listening).pid)
+    head = listening_at(server.port)
     spent = sum(head.cpu_times()[:4])
     for child in head.children(recursive=True):
         try:

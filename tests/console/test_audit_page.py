@@ -1,23 +1,14 @@
 """The audit's pages: filters, one patient's extract, and whether the log is intact."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import text
 
 from desk.access.permissions import Role
 from tests.support.synthetic import synthetic_identity
-from tests.support.web.api import World, open_world
+from tests.support.web.api import World
 from tests.support.web.pages import HTML, Visitor, logged_in
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(migrated_url, tmp_path) as opened:
-        yield opened
 
 
 async def auditor(world: World, *departments: str) -> Visitor:

@@ -3,26 +3,18 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from api.demo_patient import sentences
 from api.own_commands import OwnCommands
-from tests.support.web.api import World, open_world
+from tests.support.web.api import World
 from tests.support.web.pages import Visitor, logged_in
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 
 HEARD = '{"heard": [{"at": 0.4, "text": "Takk. Vi har mottatt din innringing."}], "keyed": 1.0, "received": true}'
-
-
-@pytest.fixture
-async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(migrated_url, tmp_path) as opened:
-        yield opened
 
 
 async def newcomer(world: World, *program: str) -> Visitor:

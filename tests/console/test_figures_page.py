@@ -1,25 +1,17 @@
 """The figures for leaders, as a page: the numbers of the API, in words, with files of exactly what is shown."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 
 import pytest
 
 from api.console.charts import HEIGHT, level, stacked_bars
 from desk.access.permissions import Role
-from tests.support.web.api import World, open_world
+from tests.support.web.api import World
 from tests.support.web.pages import logged_in
 
 SQLITE = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(migrated_url, tmp_path) as opened:
-        yield opened
 
 
 async def counted(world: World) -> None:

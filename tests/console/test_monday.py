@@ -1,20 +1,11 @@
 """The Monday board without scripts: choose, sort, claim."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from tests.support.web.api import World, open_world
+from tests.support.web.api import World
 from tests.support.web.pages import HTML, logged_in
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(migrated_url, tmp_path) as opened:
-        yield opened
 
 
 async def test_chosen_callbacks_are_sorted_and_claimed(world: World) -> None:

@@ -1,9 +1,7 @@
 """The operator's page: how the parts are, the files, rehearsals in text and sound, texts that did not arrive."""
 
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,16 +9,10 @@ from api.console.pages.operate import CALLERS
 from api.own_commands import OwnCommands
 from desk.access.permissions import Role
 from ivr.rehearsal import cast
-from tests.support.web.api import World, open_world
+from tests.support.web.api import World
 from tests.support.web.pages import Visitor, logged_in
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(migrated_url, tmp_path) as opened:
-        yield opened
 
 
 async def operator(world: World, *program: str) -> Visitor:

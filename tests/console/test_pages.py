@@ -1,8 +1,6 @@
 """The console's pages without scripts: everything works by links and forms alone."""
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -11,19 +9,13 @@ from desk.access.permissions import Role
 from desk.callbacks.model import Callback
 from desk.inquiries.model import Status
 from tests.support.synthetic import synthetic_identity
-from tests.support.web.api import World, open_world
+from tests.support.web.api import World
 from tests.support.web.pages import HTML, Visitor, logged_in, visitor
 
 PASSWORD = "fire ord som ingen gjetter"
 
 pytestmark = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 """What is stored is tested on both engines by the desk's own tests."""
-
-
-@pytest.fixture
-async def world(migrated_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(migrated_url, tmp_path) as opened:
-        yield opened
 
 
 async def claimed(world: World, who: Visitor) -> Callback:
