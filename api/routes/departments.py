@@ -6,9 +6,8 @@ from fastapi import APIRouter, Path, Query
 
 from api.access import Closer, Reader, SignedIn
 from api.openapi import API, problems
-from api.routes.parameters import NO_DEPARTMENT
+from api.routes.parameters import NO_DEPARTMENT, SlugPath
 from api.schemas.departments import ClosureIn, ClosureList, ClosureOut, DepartmentList, DepartmentOut
-from api.schemas.fields import SLUG
 from api.web.audit_rules import audited
 from api.web.problems import Fields, Statuses
 from desk.access.errors import DepartmentNotAllowed
@@ -28,7 +27,6 @@ STATUSES: Final[Statuses] = {
 FIELDS: Final[Fields] = {ClosureOver: ("body", "#/until")}
 
 MOST: Final = 2**63 - 1
-Slug = Annotated[str, Path(max_length=64, pattern=SLUG)]
 
 
 @router.get("", operation_id="listDepartments", responses=problems())
@@ -48,7 +46,7 @@ async def list_departments(
 
 @router.get("/{slug}/closures", operation_id="listClosures", responses=problems(NO_DEPARTMENT))
 @audited(AuditAction.LIST_CLOSURES)
-async def list_closures(access: Reader, slug: Slug) -> ClosureList:
+async def list_closures(access: Reader, slug: SlugPath) -> ClosureList:
     """List the department's closures that are not over, in order."""
     closures = await access.services.callbacks.closures.list_closures(access.actor, slug)
     return ClosureList(items=[ClosureOut.of(each) for each in closures])
@@ -61,7 +59,7 @@ async def list_closures(access: Reader, slug: Slug) -> ClosureList:
     responses=problems((404, "There is no such department or closure.")),
 )
 @audited(AuditAction.END_CLOSURE)
-async def end_closure(access: Closer, slug: Slug, number: Annotated[int, Path(ge=1, le=MOST)]) -> None:
+async def end_closure(access: Closer, slug: SlugPath, number: Annotated[int, Path(ge=1, le=MOST)]) -> None:
     """End a closure now, or withdraw one that has not started. What was promised under it stays promised."""
     await access.services.callbacks.closures.end(access.actor, slug, number)
 
@@ -73,7 +71,7 @@ async def end_closure(access: Closer, slug: Slug, number: Annotated[int, Path(ge
     responses=problems(NO_DEPARTMENT),
 )
 @audited(AuditAction.CLOSE_QUEUE)
-async def close_queue(access: Closer, slug: Slug, closure: ClosureIn) -> ClosureOut:
+async def close_queue(access: Closer, slug: SlugPath, closure: ClosureIn) -> ClosureOut:
     """Close the queue for a time. The new closure replaces those it overlaps, so a shorter one ends a longer.
 
     One that is wholly in the past is refused (422 `closure-over`).

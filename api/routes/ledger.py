@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from api.access import Reader
 from api.idempotency import answered, respond
 from api.openapi import API, problems
-from api.routes.parameters import NO_DEPARTMENT, NOT_FOUND, Cursor, Limit
-from api.schemas.fields import SLUG, CallbackPath, Moment
+from api.routes.parameters import NO_DEPARTMENT, NOT_FOUND, Cursor, Limit, SlugPath
+from api.schemas.fields import CallbackPath, Moment
 from api.schemas.ledger import (
     CallbackPromises,
     DepartmentPromisesOut,
@@ -24,8 +24,6 @@ from desk.ledger.forecast import PromiseState
 
 router = APIRouter(prefix=API, tags=["promises"])
 
-Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
-
 
 @router.get(
     "/departments/{slug}/promises",
@@ -35,7 +33,7 @@ Department = Annotated[str, Path(max_length=64, pattern=SLUG)]
 )
 @audited(AuditAction.DEPARTMENT_PROMISES, listed=True)
 async def department_promises(
-    slug: Department,
+    slug: SlugPath,
     access: Reader,
     since: Annotated[
         Moment | None, Query(description="Promises due after this time. By default seven days ago, at most 31.")
@@ -60,7 +58,7 @@ async def department_promises(
     responses=problems(NO_DEPARTMENT),
 )
 @audited(AuditAction.DEPARTMENT_WARNINGS, listed=True)
-async def department_warnings(slug: Department, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
+async def department_warnings(slug: SlugPath, access: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """List warnings of promises at risk, oldest first. Each promise gets one warning, before it breaks."""
     page = await access.services.ledger.warnings(access.actor, slug, cursor=cursor, limit=limit)
     items = [WarningOut.of(row) for row in page.items]
@@ -72,7 +70,7 @@ async def department_warnings(slug: Department, access: Reader, cursor: Cursor =
 )
 @audited(AuditAction.DEPARTMENT_INTAKE)
 async def department_intake(
-    slug: Department,
+    slug: SlugPath,
     access: Reader,
     since: Annotated[
         Moment | None, Query(description="Callbacks registered since this time. By default all that wait.")

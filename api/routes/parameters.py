@@ -19,5 +19,7 @@ DepartmentQuery = Annotated[
     str | None,
     Query(max_length=64, pattern=SLUG, description="A department's slug. By default all of your departments."),
 ]
+SlugPath = Annotated[str, Path(max_length=64, pattern=SLUG)]
+"""A department's slug in a path."""
 Number = Annotated[int, Path(ge=0, le=9_999_999)]
 """The id of a session, a token or an emergency access. Too short for a personal number, which no address may hold."""

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
 from api.console.access import PageAuditor
 from api.console.answers import in_words
+from api.console.fields import EMPTY_IS_NONE, AnySlug
 from api.console.rendering import render, words_for
-from api.schemas.fields import SLUG
 from api.web.audit_rules import audited
 from api.web.text import PLAIN_TEXT, no_long_number
 from desk.access.permissions import Permission
@@ -38,14 +38,8 @@ LONGEST_CHECK: Final = timedelta(seconds=15)
 SHOWN_FAULTS: Final = 50
 
 
-def _or_none(text: object) -> object:
-    """A field of a form that is left empty filters nothing."""
-    return text or None
-
-
-Day = Annotated[date | None, BeforeValidator(_or_none)]
+Day = Annotated[date | None, EMPTY_IS_NONE]
 Who = Annotated[str, AfterValidator(no_long_number), Query(max_length=128, pattern=PLAIN_TEXT)]
-Slug = Annotated[str, Query(max_length=64, pattern=f"^$|{SLUG}")]
 
 
 @dataclass(frozen=True)
@@ -100,9 +94,9 @@ async def audit(
     since: Annotated[Day, Query(alias="from")] = None,
     until: Annotated[Day, Query(alias="to")] = None,
     who: Who = "",
-    action: Annotated[AuditAction | None, BeforeValidator(_or_none), Query()] = None,
-    department: Slug = "",
-    outcome: Annotated[AuditOutcome | None, BeforeValidator(_or_none), Query()] = None,
+    action: Annotated[AuditAction | None, EMPTY_IS_NONE, Query()] = None,
+    department: AnySlug = "",
+    outcome: Annotated[AuditOutcome | None, EMPTY_IS_NONE, Query()] = None,
     emergency: Annotated[bool, Query()] = False,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Response:

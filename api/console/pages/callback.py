@@ -9,9 +9,10 @@ from fastapi.responses import Response
 from api.console import moments
 from api.console.access import PageReader, PageWorker
 from api.console.answers import in_words, on_to
+from api.console.fields import FormSlug
 from api.console.rendering import render, words_for
 from api.console.rows import readable, row_of
-from api.schemas.fields import SLUG, TOPIC, CallbackPath
+from api.schemas.fields import TOPIC, CallbackPath
 from api.web.audit_rules import audited
 from api.web.wording import what_happens_next
 from desk.access.actor import SYSTEM
@@ -43,7 +44,6 @@ REASONS: Final = (ClosedReason.REACHED, ClosedReason.UNREACHABLE, ClosedReason.D
 
 Fence = Annotated[int, Form(ge=0, lt=2**31)]
 Note = Annotated[str, Form(max_length=MOST_NOTE)]
-Department = Annotated[str, Form(max_length=64, pattern=SLUG)]
 
 
 @router.get("")
@@ -138,7 +138,7 @@ async def transfer(
     request: Request,
     access: PageWorker,
     id: CallbackPath,
-    department: Department,
+    department: FormSlug,
     fence: Annotated[int | None, Form()] = None,
     note: Note = "",
     keep_promise: Annotated[bool, Form()] = False,

@@ -1,17 +1,17 @@
 """Let the demo's patient call: only in the demo, and only from a browser on this machine."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.auth.cookies import is_from_here
 from api.console.access import PageReader, PageWorker
 from api.console.answers import on_to
+from api.console.fields import FormSlug
 from api.console.rendering import render
 from api.console.rows import readable
 from api.demo_patient import DemoCall, DemoCallRunning
-from api.schemas.fields import SLUG
 from api.web.audit_rules import unaudited
 from api.web.problems import Statuses
 from desk.errors import DeskError
@@ -37,9 +37,7 @@ def has_demo_patient(access: PageReader, request: Request) -> bool:
 
 @router.post("")
 @unaudited("a made-up patient of the demo calls")
-async def let_ring(
-    request: Request, access: PageWorker, department: Annotated[str, Form(max_length=64, pattern=SLUG)]
-) -> Response:
+async def let_ring(request: Request, access: PageWorker, department: FormSlug) -> Response:
     """Place a real call to the department from the softphone."""
     if not has_demo_patient(access, request):
         raise OnlyInDemo

@@ -8,13 +8,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BeforeValidator
 
 from api.console.access import PageReader
 from api.console.answers import in_words
 from api.console.charts import StackedBars, level, stacked_bars
+from api.console.fields import EMPTY_IS_NONE, AnySlug
 from api.console.rendering import render, words_for
-from api.schemas.fields import SLUG
 from api.web.audit_rules import audited
 from desk.access.actor import Actor
 from desk.access.permissions import Permission
@@ -36,12 +35,7 @@ LAST_HOUR: Final = 17
 STATISTICS: Final = "/api/v1/statistics"
 
 
-def _or_none(text: object) -> object:
-    """A field of a form that is left empty chooses nothing."""
-    return text or None
-
-
-Day = Annotated[date | None, BeforeValidator(_or_none), Query()]
+Day = Annotated[date | None, EMPTY_IS_NONE, Query()]
 
 
 @dataclass(frozen=True)
@@ -87,10 +81,10 @@ class HeatMap:
 async def figures_page(
     request: Request,
     access: PageReader,
-    department: Annotated[str, Query(max_length=64, pattern=f"^$|{SLUG}")] = "",
-    from_: Annotated[date | None, BeforeValidator(_or_none), Query(alias="from")] = None,
+    department: AnySlug = "",
+    from_: Annotated[date | None, EMPTY_IS_NONE, Query(alias="from")] = None,
     to: Day = None,
-    bucket: Annotated[SeriesStep | None, BeforeValidator(_or_none), Query()] = None,
+    bucket: Annotated[SeriesStep | None, EMPTY_IS_NONE, Query()] = None,
 ) -> Response:
     """Show the figures of one's departments, by default of the last four weeks."""
     reader, services = access.acting(Permission.READ), access.services

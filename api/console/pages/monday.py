@@ -12,9 +12,10 @@ from fastapi.responses import Response
 from api.console import moments
 from api.console.access import PageReader, PageWorker
 from api.console.answers import in_words, on_to
+from api.console.fields import AnySlug, FormSlug
 from api.console.rendering import render, words_for
 from api.console.rows import Row, row_of
-from api.schemas.fields import SLUG, TOPIC
+from api.schemas.fields import TOPIC
 from api.web.audit_rules import audited
 from desk.access.errors import DepartmentNotAllowed
 from desk.access.permissions import Permission
@@ -34,8 +35,6 @@ MOST_CHOSEN: Final = 200
 URGENCIES: Final = ("urgent", "overdue", "soon", "due")
 """The columns of the board, the most urgent first."""
 
-Slug = Annotated[str, Query(max_length=64, pattern=f"^$|{SLUG}")]
-FormSlug = Annotated[str, Form(max_length=64, pattern=SLUG)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 Ids = Annotated[list[UUID], Form(max_length=MOST_CHOSEN, default_factory=list)]
 
@@ -63,7 +62,7 @@ def urgency_of(row: Row) -> str:
 async def board(
     request: Request,
     access: PageReader,
-    department: Slug = "",
+    department: AnySlug = "",
     cursor: Cursor = None,
     done: Annotated[int | None, Query(ge=0, le=MOST_CHOSEN)] = None,
     chosen: Annotated[int, Query(ge=0, le=MOST_CHOSEN)] = 0,
@@ -81,7 +80,10 @@ async def board(
 @router.get("/rows")
 @audited(AuditAction.LIST_CALLBACKS, listed=True)
 async def changed_items(
-    request: Request, access: PageReader, id: Annotated[list[UUID], Query(max_length=PAGE_ROWS)], department: Slug = ""
+    request: Request,
+    access: PageReader,
+    id: Annotated[list[UUID], Query(max_length=PAGE_ROWS)],
+    department: AnySlug = "",
 ) -> Response:
     """Return those callbacks that are on the board now, and the counts."""
     rules = _department(access, department)

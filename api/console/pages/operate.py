@@ -14,9 +14,9 @@ from fastapi.responses import Response
 from api.components import components
 from api.console.access import PageOperator
 from api.console.answers import in_words
+from api.console.fields import FormSlug
 from api.console.rendering import render, words_for
 from api.own_commands import CommandFailed
-from api.schemas.fields import SLUG
 from api.web.audit_rules import audited
 from api.web.problems import Statuses
 from desk.access.actor import SYSTEM
@@ -69,7 +69,7 @@ async def check(request: Request, access: PageOperator) -> Response:
 async def rehearse(
     request: Request,
     access: PageOperator,
-    department: Annotated[str, Form(max_length=64, pattern=SLUG)],
+    department: FormSlug,
     caller: Annotated[str, Form(max_length=32, pattern="^[a-z]+$")],
 ) -> Response:
     """Let a simulated caller call the department, and show what is said and keyed."""

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from api.console.access import PageReader, PageWatcher, PageWorker
 from api.console.answers import on_to
+from api.console.fields import AnySlug
 from api.console.pages.demo_patient import demo_values
 from api.console.rendering import render, words_for
 from api.console.rows import Row, row_of
@@ -33,7 +34,6 @@ PAGE_ROWS: Final = 200
 MOST: Final = 2**63 - 1
 MOST_CHANGED: Final = 200
 OPEN: Final = frozenset({Status.WAITING, Status.CLAIMED, Status.UNREACHABLE})
-Slug = Annotated[str, Query(max_length=64, pattern=f"^$|{SLUG}")]
 Which = Annotated[Literal["", "waiting", "claimed", "unreachable", "mine", "risk", "suspected", "closed"], Query()]
 ANY_TOPIC: Final = "any"
 NO_TOPIC: Final = "none"
@@ -77,7 +77,7 @@ class Filter:
 async def queue(
     request: Request,
     access: PageReader,
-    department: Slug = "",
+    department: AnySlug = "",
     show: Which = "",
     topic: Topic = ANY_TOPIC,
     text: Text = "",
@@ -112,7 +112,7 @@ async def changed_rows(
     request: Request,
     access: PageReader,
     id: Annotated[list[UUID], Query(max_length=MOST_CHANGED)],
-    department: Slug = "",
+    department: AnySlug = "",
     show: Which = "",
     topic: Topic = ANY_TOPIC,
     text: Text = "",
