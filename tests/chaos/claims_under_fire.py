@@ -32,6 +32,8 @@ AGENTS = 5
 LONG_LEASE = 3.0
 """In the long run the machine is too busy for a short lease: most would expire before the work is done."""
 LEASE = 0.5
+KILL_EVERY = 2.0
+"""Seconds."""
 
 c = inquiries.c
 
@@ -43,7 +45,6 @@ async def under_fire(
     count: int,
     agents: int = 1,
     lease: float = LEASE,
-    kill_every: float = 2.0,
     slow_one_in: int = 500,
     mutant: str = "none",
 ) -> tuple[list[Operation], list[str]]:
@@ -69,7 +70,7 @@ async def under_fire(
             return process, journals[-1]
 
         running += [start() for _ in range(PROCESSES)]
-        next_kill = time.monotonic() + kill_every
+        next_kill = time.monotonic() + KILL_EVERY
         look_every = 0.2 if count < 10_000 else 1.0
         while await left(database):
             await asyncio.sleep(look_every)
@@ -80,7 +81,10 @@ async def under_fire(
                 process.kill()
                 process.join()
                 running[victim] = start()
-                next_kill = time.monotonic() + kill_every
+                next_kill = time.monotonic() + KILL_EVERY
+            dead = [n for n, (process, _) in enumerate(running) if not process.is_alive()]
+            for n in dead:
+                running[n] = start()
     finally:
         for process, _ in running:
             process.kill()

@@ -5,6 +5,8 @@ they complete it. A mutant is a desk with one fault, which the checker must find
 """
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,7 +76,7 @@ def no_fencing() -> None:
 
 
 def not_atomic() -> None:
-    """A claim in two commits: first the status, then the agent and the lease."""
+    """A claim in two commits: first the status, then the lease. One in thirty dies between them, as if killed there."""
     claim = Claiming.claim
 
     async def in_two(self: Claiming[Callback], by: Actor, department: str, **more: Any) -> Any:
@@ -82,11 +84,12 @@ def not_atomic() -> None:
         self._lease = self._batched._lease = timedelta(days=1)
         taken = await claim(self, by, department, **more)
         self._lease = self._batched._lease = lease
-        await asyncio.sleep(0.2)  # a pause in which a kill is likely
-        async with self._database.begin() as connection:
-            for callback in taken:
-                lease_until = datetime.now(UTC) + lease
-                await connection.execute(update(inquiries).where(c.id == callback.id).values(lease_until=lease_until))
+        for callback in taken:
+            if int(callback.id[:8], 16) % 30 == 0:  # a kill from outside seldom meets so short a moment
+                os.kill(os.getpid(), signal.SIGKILL)
+            mine = (c.id == callback.id, c.status == "claimed", c.fence == callback.fence)
+            async with self._database.begin() as connection:
+                await connection.execute(update(inquiries).where(*mine).values(lease_until=datetime.now(UTC) + lease))
         return taken
 
     Claiming.claim = in_two  # type: ignore[method-assign, assignment]
