@@ -1,4 +1,4 @@
-"""Make a copy: spool, database, spool again, operators' files; renamed into place when all of it is on the disk."""
+"""Make a copy: spools, database, spools again, operators' files; renamed into place when all of it is on the disk."""
 
 import os
 import shutil
@@ -28,11 +28,11 @@ from ops.backup.manifest import DATABASES, NAME, Engine, Manifest, describe
 async def make(settings: Settings, folder: Path, *, with_keys: bool = False) -> Manifest:
     """Make a copy in a new folder. Raises BackupFailed, StorageUnavailable, SettingsError."""
     with _new_folder(folder) as draft:
-        _copy_spool(settings, draft)  # first: what is drained from here on is in the database's copy
+        _copy_spools(settings, draft)  # first: what is drained from here on is in the database's copy
         engine: Engine = "sqlite" if settings.database.embedded else "postgresql"
         database = draft / DATABASES[engine]
         counted = await (_sqlite if settings.database.embedded else _postgresql)(settings, database)
-        _copy_spool(settings, draft)
+        _copy_spools(settings, draft)
         for source, name in files.operators(settings):
             files.copy(source, draft / name)
         if with_keys:
@@ -78,7 +78,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _copy_spool(settings: Settings, draft: Path) -> None:
+def _copy_spools(settings: Settings, draft: Path) -> None:
     for source, name in files.spooled(settings):
         try:
             files.copy(source, draft / name)

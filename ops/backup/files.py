@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -11,21 +11,27 @@ from desk.settings.settings import Settings
 from desk.spool.spool import DAMAGED
 
 SPOOL: Final = "spool"
+AUDIT_SPOOL: Final = "audit-spool"
 OPERATORS: Final = "files"
 KEYS: Final = "keys.env"
 NOT_OPERATORS: Final = frozenset({"build", "__pycache__"})
 """Folders that are built from the operators' files."""
 
 
+def spools(settings: Settings) -> Mapping[str, Path]:
+    """Return the folder of each spool, by its name in a copy: callbacks, and rows of the audit."""
+    return {SPOOL: settings.files.spool_folder, AUDIT_SPOOL: settings.audit.spool_folder}
+
+
 def spooled(settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Every finished entry of the spool, with its name in the copy; also those that were set aside.
+    """Every finished entry of the spools, with its name in the copy; also those that were set aside.
 
     A pipe, a folder or a link by such a name is no entry, and must not stop the copy.
     """
-    folder = settings.files.spool_folder
-    for path in (*folder.glob("*.entry"), *(folder / DAMAGED).glob("*.entry")):
-        if not path.name.startswith(".") and path.is_file() and not path.is_symlink():
-            yield path, f"{SPOOL}/{path.relative_to(folder)}"
+    for name, folder in spools(settings).items():
+        for path in (*folder.glob("*.entry"), *(folder / DAMAGED).glob("*.entry")):
+            if not path.name.startswith(".") and path.is_file() and not path.is_symlink():
+                yield path, f"{name}/{path.relative_to(folder)}"
 
 
 def operators(settings: Settings) -> Iterator[tuple[Path, str]]:

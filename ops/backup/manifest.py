@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ops.backup.errors import CopyDamaged
+from ops.backup.files import AUDIT_SPOOL, SPOOL
 
 NAME: Final = "manifest.json"
 FORM: Final = 1
@@ -44,7 +45,15 @@ class Manifest:
     @property
     def spooled(self) -> int:
         """How many entries of the spool are in the copy, without those that were set aside."""
-        return sum(name.startswith("spool/") and name.count("/") == 1 for name in self.files)
+        return self._entries(SPOOL)
+
+    @property
+    def audit_spooled(self) -> int:
+        """How many rows of the audit that the database did not have yet."""
+        return self._entries(AUDIT_SPOOL)
+
+    def _entries(self, spool: str) -> int:
+        return sum(Path(name).parent == Path(spool) for name in self.files)
 
 
 def read(folder: Path) -> Manifest:

@@ -42,7 +42,6 @@ class RestoreResult:
     """What was put into place. `kept`: operators' files that are here with another content, which stay."""
 
     manifest: Manifest
-    spooled: int
     written: int
     kept: list[str] = field(default_factory=list)
 
@@ -79,10 +78,11 @@ async def check(settings: Settings, folder: Path, scratch: str | None = None) ->
 
 
 async def restore(settings: Settings, folder: Path) -> RestoreResult:
-    """Put the database, the spool and missing operators' files into place.
+    """Put the database, the spools and missing operators' files into place.
 
-    The spool's entries are stored when the phone door starts. Those that are in the database already stay single, and
-    so do those that are in this machine's spool. Raises CopyDamaged, RestoreRefused, StorageUnavailable.
+    The spool's entries are stored when the phone door starts, those of the audit when the web door does. Those that are
+    in the database already stay single, and so do those that are in this machine's spools. Raises CopyDamaged,
+    RestoreRefused, StorageUnavailable.
     """
     manifest = manifests.read(folder)
     _same_engine(settings, manifest)
@@ -92,14 +92,14 @@ async def restore(settings: Settings, folder: Path) -> RestoreResult:
         for path in (target, *(target.with_name(target.name + end) for end in ("-wal", "-shm"))):
             if path.exists():  # a forgotten -wal would be played into the copy
                 raise RestoreRefused(f"{path} is there. Move it away first.")
-        _put_spool(settings, folder, manifest)
+        _put_spools(settings, folder, manifest)
         files.copy(source, target)
     else:
         owner = settings.changed(database_url=settings.database.owner_url).database
         async with open_database(owner) as database, database.read() as connection:
             if await has_tables(connection):
                 raise RestoreRefused("the database has tables already. Make an empty one.")
-        _put_spool(settings, folder, manifest)
+        _put_spools(settings, folder, manifest)
         await postgresql.load(owner.url, source)
     written, kept = 0, []
     for name in sorted(manifest.files):
@@ -111,7 +111,7 @@ async def restore(settings: Settings, folder: Path) -> RestoreResult:
             written += 1
         elif manifests.describe(place) != manifest.files[name]:
             kept.append(name)
-    return RestoreResult(manifest, manifest.spooled, written, kept)
+    return RestoreResult(manifest, written, kept)
 
 
 def _same_engine(settings: Settings, manifest: Manifest) -> None:
@@ -158,20 +158,23 @@ async def _opened(url: str) -> AsyncIterator[Database]:
 
 
 async def _closed_entries(folder: Path, vault: Vault) -> list[str]:
-    """Return a fault for each entry of the spool's copy that can't be opened."""
-    spool, faults = Spool(folder / files.SPOOL, vault=vault), []
-    for name in await spool.names():
-        try:
-            await spool.read(name)
-        except DamagedEntry:
-            faults.append(f"spool: {name} can't be opened")
+    """Return a fault for each entry of the spools' copies that can't be opened."""
+    faults = []
+    for kind in (files.SPOOL, files.AUDIT_SPOOL):
+        spool = Spool(folder / kind, vault=vault)
+        for name in await spool.names():
+            try:
+                await spool.read(name)
+            except DamagedEntry:
+                faults.append(f"{kind}: {name} can't be opened")
     return faults
 
 
-def _put_spool(settings: Settings, folder: Path, manifest: Manifest) -> None:
-    """Copy the spool's entries that are not here. Do it before the database: they must not be forgotten."""
-    for name in manifest.files:
-        if name.startswith(f"{files.SPOOL}/"):
-            place = settings.files.spool_folder / Path(name).relative_to(files.SPOOL)
+def _put_spools(settings: Settings, folder: Path, manifest: Manifest) -> None:
+    """Copy the spools' entries that are not here. Do it before the database: they must not be forgotten."""
+    places = files.spools(settings)
+    for name in map(Path, manifest.files):
+        if here := places.get(name.parts[0]):
+            place = here.joinpath(*name.parts[1:])
             if not place.exists():
                 files.copy(folder / name, place)

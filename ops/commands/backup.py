@@ -24,11 +24,14 @@ def backup(
         bool, typer.Option("--with-keys", help="Copy the keys too. Anyone who has the copy can then read everything.")
     ] = False,
 ) -> None:
-    """Copy the database, the spool and the operators' files while the service runs (docs/backup.md)."""
+    """Copy the database, the spools and the operators' files while the service runs (docs/backup.md)."""
     settings = load_settings(need_keys=True)
     folder = folder.absolute()
     manifest = run(copies.make(settings, folder, with_keys=with_keys))
-    say(f"{folder}: {_counts(manifest)}; {manifest.spooled} in the spool; {len(manifest.files)} files.")
+    say(
+        f"{folder}: {_counts(manifest)}; {manifest.spooled} in the spool, {manifest.audit_spooled} in the audit's; "
+        f"{len(manifest.files)} files."
+    )
     if not with_keys:
         say(f"The keys are not in it. It needs {_keys(manifest)}: keep them elsewhere.")
     say(f"Try it: innringing restore --check {folder}")
@@ -58,7 +61,8 @@ def restore(
     run(migrated(settings))
     say(f"Restored from {done.manifest.made_at}: {_counts(done.manifest)}.")
     say(
-        f"{done.spooled} entries of the spool are stored when the phone door starts. "
+        f"{done.manifest.spooled} entries of the spool are stored when the phone door starts, "
+        f"{done.manifest.audit_spooled} of the audit's when the web door does. "
         f"{done.written} files were missing here."
     )
     for name in done.kept:
@@ -77,7 +81,10 @@ def _check(settings: Settings, folder: Path, scratch: str | None) -> None:
         f"{len(found.manifest.files)} files are unchanged. "
         f"The database opens, and the keys at hand open {found.opened} values."
     )
-    say(f"{found.manifest.spooled} entries of the spool open. The audit is intact: {found.audit_rows} rows.")
+    say(
+        f"{found.manifest.spooled} entries of the spool open, and {found.manifest.audit_spooled} of the audit's. "
+        f"The audit is intact: {found.audit_rows} rows."
+    )
 
 
 def _counts(manifest: Manifest) -> str:

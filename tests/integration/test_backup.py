@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from desk.access.actor import CALLER
+from desk.audit.actions import AuditAction
 from desk.callbacks.reception import Reception
 from desk.callbacks.services import CallbackServices
 from desk.clock import SystemClock
@@ -21,9 +22,20 @@ from desk.database.engine import Database
 from desk.departments.file import DepartmentsFile
 from desk.schema.tables import callbacks
 from desk.settings.settings import Settings
-from desk.wire import check_keys, make_callbacks, make_drainer, make_reception, make_spool, make_vault
+from desk.wire import (
+    check_keys,
+    make_audit,
+    make_audit_drainer,
+    make_callbacks,
+    make_drainer,
+    make_reception,
+    make_spool,
+    make_vault,
+)
 from ops.backup import backup, files, manifest, postgresql, restore
 from ops.backup.errors import BackupFailed, CopyDamaged, RestoreRefused
+from ops.backup.restore import _closed_entries
+from tests.support.desk.audit import entry, everything, faults
 from tests.support.desk.desk import call, person, phone
 from tests.support.web.api import KEYS
 
@@ -127,7 +139,7 @@ async def test_copy_made_while_callers_ring_holds_each_confirmed_callback_once(
     assert (found.faults, found.manifest) == ([], made)
     assert found.opened >= 15
     async with empty(settings, tmp_path / "new") as fresh:
-        assert (await restore.restore(fresh, copy)).spooled == made.spooled
+        assert (await restore.restore(fresh, copy)).manifest.spooled == made.spooled
         async with house(fresh) as restored:
             restored.is_up = False
             await restored.rings(99)  # someone rings before the restored database is in use
@@ -212,6 +224,34 @@ async def test_backup_needs_a_new_folder_and_leaves_nothing_half_done(
     with pytest.raises(BackupFailed, match="there is no database"):
         await backup.make(gone, tmp_path / "third")
     assert not [path for path in whole(tmp_path) if "third" in str(path)]
+
+
+async def test_audit_that_waits_on_disk_is_in_the_copy_and_joins_the_chain_once(
+    settings: Settings, tmp_path: Path
+) -> None:
+    clock, vault = SystemClock(), make_vault(settings.vault)
+    spool = settings.audit.spool_folder
+    async with house(settings) as live:
+        audit, fallback = make_audit(settings.audit, database=live.database, vault=vault, clock=clock)
+        await audit.record(entry(AuditAction.ME, request_id="stored"))
+        await fallback.add(entry(AuditAction.SEARCH, request_id="waits"), clock.now())
+        (spool / "damaged").mkdir()
+        (spool / "damaged" / f"{1:020d}-{1:016x}.entry").write_bytes(b"?")
+    copy = tmp_path / "copy"
+    made = await backup.make(settings, copy)
+    assert (made.spooled, made.audit_spooled) == (0, 1)
+    assert len(list((copy / files.AUDIT_SPOOL).rglob("*.entry"))) == 2, "also what was set aside"
+    assert (await restore.check(settings, copy)).faults == []
+    async with empty(settings, tmp_path / "new") as fresh:
+        await restore.restore(fresh, copy)
+        async with house(fresh) as restored:
+            audit, fallback = make_audit(fresh.audit, database=restored.database, vault=vault, clock=clock)
+            assert await make_audit_drainer(audit, fallback).drain() == 1
+            assert [row.request_id for row in await everything(restored.database)] == ["stored", "waits"]
+            assert await faults(restored.database, vault=vault) == []
+    [waiting] = (copy / files.AUDIT_SPOOL).glob("*.entry")
+    waiting.write_bytes(b"?")
+    assert await _closed_entries(copy, vault) == [f"audit-spool: {waiting.name} can't be opened"]
 
 
 def test_copy_without_manifest_is_no_copy(tmp_path: Path) -> None:
