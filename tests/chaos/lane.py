@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.chaos.callers import Call, Caller, arrivals
@@ -87,7 +88,9 @@ def run_lane(engine: str, kinds: Sequence[Kind], *, seed: int, calls: int, out: 
     while left:
         with ExitStack() as stack:
             place = stack.enter_context(world(engine, BareWorld if engine == CONTROL else World))
-            ears = stack.enter_context(ProcessPoolExecutor(1))
+            ears = stack.enter_context(
+                ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+            )  # no copy of our sockets
             while left:
                 kind = left.pop(0)
                 if kind.needs_disks and not place.disks:

@@ -107,6 +107,9 @@ class FaultProxy:
 
     async def _cut(self) -> None:
         if self._server is not None:
+            for listening in self._server.sockets:
+                with contextlib.suppress(OSError):
+                    listening.shutdown(socket.SHUT_RDWR)  # a process that was forked meanwhile has it open too
             self._server.close()
             self._server = None
             self._keep_port()
