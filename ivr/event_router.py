@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ivr.asterisk.ari import Admit, Ari, Reconcile, Route, admit_at_once
+from ivr.asterisk.ari import Admit, Reconcile, Route, admit_at_once
 from ivr.asterisk.channel import Channel
 from ivr.asterisk.events import Event, RecordingEnded, StasisStart
+from ivr.calls.controller import InboundChannels
 from ivr.calls.recording_intake import RecordingIntake
 from ivr.dials.dialler import Dialler
 from ivr.dials.outbound import leg_of
@@ -15,7 +16,9 @@ from ivr.dials.outbound import leg_of
 class EventRouter:
     """Asterisk as the controller sees it, without the channels of dials. Implements `InboundChannels`."""
 
-    def __init__(self, *, ari: Ari, dialler: Dialler, intake: RecordingIntake | None = None) -> None:
+    def __init__(
+        self, *, ari: InboundChannels, dialler: Dialler | None = None, intake: RecordingIntake | None = None
+    ) -> None:
         self._ari = ari
         self._dialler = dialler
         self._intake = intake
@@ -30,11 +33,12 @@ class EventRouter:
         def route_event(event: Event) -> None:
             if self._intake and isinstance(event, RecordingEnded):
                 self._intake.ended(event.name)
-            if not self._dialler.route(event):
+            if not (self._dialler and self._dialler.route(event)):
                 route(event)
 
         async def reconcile_all() -> None:
-            self._dialler.reconnected()
+            if self._dialler:
+                self._dialler.reconnected()
             await reconcile()
             if self._intake:
                 self._intake.reconnected()

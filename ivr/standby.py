@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -19,16 +21,21 @@ from desk.wire import (
     make_callbacks,
     make_drainer,
     make_reception,
+    make_recordings,
     make_spool,
     make_vault,
     open_database,
 )
 from ivr.abandoned import Abandoned
 from ivr.agi.door import AgiDoor
+from ivr.agi.recordings import StandbyRecordings
 from ivr.asterisk.bare import BareAri
 from ivr.calls.controller import Controller
+from ivr.calls.recording import LONGEST_SECONDS
+from ivr.calls.recording_intake import RecordingIntake
 from ivr.database_start import DatabaseStart
 from ivr.dialogue.caller import too_many_callers
+from ivr.event_router import EventRouter
 from ivr.signs_of_life import serve_signs_of_life
 from ivr.start import conversation_of, drain_when_ready, lengths_now, run_door, sounds_now
 
@@ -45,12 +52,11 @@ def main() -> None:
 async def serve(settings: Settings) -> None:
     """Serve the callers whom the dialplan sends here. Raises DeskError, StandbyPortTaken, TablesOutdated.
 
-    It is the phone door's conversation, without recordings, which are fetched over ARI. An embedded database is
-    migrated by the phone door.
+    It is the phone door's conversation. An embedded database is migrated by the phone door.
     """
     departments = DepartmentsFile(settings.files.departments)
     clock = SystemClock()
-    async with open_database(settings.database) as database:
+    async with open_database(settings.database) as database, _asterisk(settings) as ari:
         shared = SharedClock(clock)
         check = ClockCheck(database=database, clock=clock, shared=shared)
         vault = make_vault(settings.vault)
@@ -60,8 +66,13 @@ async def serve(settings: Settings) -> None:
         reception = make_reception(
             callbacks, spool=spool, departments=departments, clock=clock, is_ready=lambda: start.is_ready
         )
+        door = AgiDoor(host=settings.standby.host, port=settings.standby.port)
+        intake = None
+        if ari:
+            kept = StandbyRecordings(ari, door.recordings, longest=LONGEST_SECONDS)
+            intake = RecordingIntake(spool=kept, recordings=make_recordings(database, settings, clock))
         controller = Controller(
-            ari=AgiDoor(host=settings.standby.host, port=settings.standby.port),
+            ari=EventRouter(ari=door, intake=intake),
             registration=reception,
             departments=departments,
             held=departments.held,
@@ -71,7 +82,7 @@ async def serve(settings: Settings) -> None:
             has_other_door=_phone_door_may_serve,
             most_calls=settings.limits.calls_at_once,
             crowded=partial(too_many_callers, callers=reception, clock=clock),
-            conversation=conversation_of(settings, departments, callers=reception, clock=clock),
+            conversation=conversation_of(settings, departments, callers=reception, clock=clock, recorder=intake),
         )
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,7 +94,8 @@ async def serve(settings: Settings) -> None:
                 beside.create_task(departments.watch()),
                 beside.create_task(drain_when_ready(start, make_drainer(spool, callbacks))),
                 beside.create_task(serve_signs_of_life()),
-                beside.create_task(_watch_the_phone_door(settings)),
+                *([beside.create_task(Abandoned(ari, folder=settings.files.var).serve())] if ari else []),
+                *([beside.create_task(intake.serve())] if intake else []),
             ]
             settle()
             await controller.serve(stopping)
@@ -92,10 +104,12 @@ async def serve(settings: Settings) -> None:
     log.info("Stopped")
 
 
-async def _watch_the_phone_door(settings: Settings) -> None:
-    """Send on the callers of a phone door that died or hangs. Without ARI's password they wait for their time limit."""
+@asynccontextmanager
+async def _asterisk(settings: Settings) -> AsyncIterator[BareAri | None]:
+    """Open what is asked over ARI: a dead phone door's callers, and recordings. None without ARI's password."""
     if settings.ari.password is None:
-        log.warning("Without INNRINGING_ARI_PASSWORD callers of a dead phone door wait for some seconds")
+        log.warning("Without INNRINGING_ARI_PASSWORD no one records, and callers of a dead phone door wait for seconds")
+        yield None
         return
     ari = BareAri(
         base_url=settings.ari.url,
@@ -104,7 +118,7 @@ async def _watch_the_phone_door(settings: Settings) -> None:
         tls=client_context("ARI", settings.ari.ca) if settings.ari.ca else None,
     )
     try:
-        await Abandoned(ari, folder=settings.files.var).serve()
+        yield ari
     finally:
         await ari.close()
 

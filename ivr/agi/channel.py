@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ivr.agi.protocol import AgiConnection
-from ivr.asterisk.channel import HOLD, HOLD_SECONDS
+from ivr.agi.protocol import AgiAnswer, AgiConnection
+from ivr.asterisk.channel import HOLD, HOLD_SECONDS, RECORDING_FORMAT
 from ivr.asterisk.errors import AriError, ChannelGone
-from ivr.asterisk.events import ChannelDtmfReceived, Event, PlaybackFinished, StasisEnd
+from ivr.asterisk.events import ChannelDtmfReceived, Event, PlaybackFinished, RecordingEnded, StasisEnd
 
 ALL_KEYS: Final = "0123456789*#"
+SPOOL: Final = "ASTSPOOLDIR"  # Asterisk's variable with its folder, in which ARI's recordings are
 SLICE: Final = 0.1  # seconds of a wait for a key when the call may ask for something at any moment
 LONGEST_WAIT: Final = 1.5  # seconds of a wait for a key while nothing plays: the time limit can be set between two
 LONGEST_SILENCE: Final = 5.0  # seconds of one wait in a silence, which the limit covers
@@ -37,8 +38,23 @@ class _Playback:
     stopped: bool = False
 
 
+@dataclass(slots=True)
+class _Request:
+    """A command between two sounds, and its answer. `recording`: the name of what it records, if anything."""
+
+    words: tuple[str, ...]
+    done: asyncio.Future[AgiAnswer]
+    recording: str
+
+    def fail(self, error: AriError) -> None:
+        if self.recording:
+            self.done.cancel()  # no one waits for it: the end is an event
+        elif not self.done.done():
+            self.done.set_exception(error)
+
+
 class AgiChannel:
-    """A channel over AGI. Implements `ivr.asterisk.channel.Channel`, but cannot record. Run `serve` beside the call."""
+    """A channel over AGI. Implements `ivr.asterisk.channel.Channel`. Run `serve` beside the call."""
 
     def __init__(
         self, connection: AgiConnection, *, channel_id: str, language: str, route: Callable[[Event], None]
@@ -48,17 +64,19 @@ class AgiChannel:
         self._language = language
         self._route = route
         self._playbacks: deque[_Playback] = deque()
-        self._requests: deque[tuple[tuple[str, ...], asyncio.Future[None]]] = deque()
+        self._requests: deque[_Request] = deque()
         self._last: tuple[tuple[str, ...], ...] | None = None  # the commands before the channel is let go
         self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._expected = 0.0
+        self.recording = ""
+        """The name of the recording that is being made."""
 
     async def serve(self) -> None:
         """Carry out what the call asks for, until the channel goes on in the dialplan or the caller is gone."""
         try:
             while not (self._last and not self._playbacks):
                 if self._requests:
-                    await self._carry_out(*self._requests.popleft())
+                    await self._carry_out(self._requests.popleft())
                 elif self._playbacks:
                     await self._play_on(self._playbacks[0])
                 else:
@@ -88,7 +106,13 @@ class AgiChannel:
         self._expected = seconds
 
     async def record(self, name: str, *, longest: int, silence: int) -> None:
-        raise AriError("no recording over AGI")
+        """Let Asterisk record next. Nothing can end it but the caller and the limits: AGI interrupts no command."""
+        folder = (await self._request("GET", "VARIABLE", SPOOL)).text
+        if not folder:
+            raise AriError(f"no {SPOOL}")
+        self._check()
+        limits = (str(longest * 1000), f"s={silence}")
+        self._queue(("RECORD", "FILE", f"{folder}/recording/{name}", RECORDING_FORMAT, ALL_KEYS, *limits), name)
 
     async def stop_recording(self, name: str) -> None:
         raise ChannelGone
@@ -110,10 +134,7 @@ class AgiChannel:
         """Do nothing: the channel gets the language of each sound."""
 
     async def set_rescue(self, seconds: int, *, waits: bool = False) -> None:
-        self._check()
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._requests.append((("SET", "VARIABLE", "TIMEOUT(absolute)", str(seconds)), done))
-        await done
+        await self._request("SET", "VARIABLE", "TIMEOUT(absolute)", str(seconds))
 
     async def _leave(self, *commands: tuple[str, ...]) -> None:
         self._check()
@@ -128,17 +149,31 @@ class AgiChannel:
         for playback in self._playbacks:
             playback.stopped = True
 
-    async def _carry_out(self, words: tuple[str, ...], done: asyncio.Future[None]) -> None:
+    async def _request(self, *words: str) -> AgiAnswer:
+        self._check()
+        return await self._queue(words)
+
+    def _queue(self, words: tuple[str, ...], recording: str = "") -> asyncio.Future[AgiAnswer]:
+        request = _Request(words, asyncio.get_running_loop().create_future(), recording)
+        self._requests.append(request)
+        return request.done
+
+    async def _carry_out(self, request: _Request) -> None:
+        self.recording, failed = request.recording, False
         try:
-            await self._connection.command(*words)
+            answer = await self._connection.command(*request.words)
         except AriError as error:
-            if not done.done():
-                done.set_exception(error)
-            if isinstance(error, ChannelGone):
+            failed = not isinstance(error, ChannelGone)
+            request.fail(error)
+            if not failed:
                 raise
         else:
-            if not done.done():
-                done.set_result(None)
+            if not request.done.done():
+                request.done.set_result(answer)
+        finally:
+            self.recording = ""
+            if request.recording:
+                self._route(RecordingEnded(self.id, request.recording, failed))
 
     async def _play_on(self, playback: _Playback) -> None:
         """Play one sound of it, or wait in its silence, until its end or a key."""
@@ -204,9 +239,7 @@ class AgiChannel:
         if not self._left.done():
             self._left.set_result(None)
         while self._requests:
-            _, done = self._requests.popleft()
-            if not done.done():
-                done.set_exception(ChannelGone())
+            self._requests.popleft().fail(ChannelGone())
         self._route(StasisEnd(self.id))
 
 

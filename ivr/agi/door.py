@@ -66,6 +66,10 @@ class AgiDoor:
         """Return the channel of a connected call."""
         return self._channels[channel_id]
 
+    def recordings(self) -> frozenset[str]:
+        """Return the names of the recordings that callers make now."""
+        return frozenset(channel.recording for channel in self._channels.values() if channel.recording)
+
     async def channel_ids(self) -> frozenset[str]:
         return frozenset(self._channels)
 

@@ -12,7 +12,8 @@ from ivr.asterisk.errors import AriError, ChannelGone
 
 LONGEST_LINE: Final = 2048  # characters
 MOST_LINES: Final = 100  # of a call's description
-_ANSWER: Final = re.compile(r"200 result=(-?\d+)(?:.* endpos=(\d+))?")
+_ANSWER: Final = re.compile(r"200 result=(-?\d+)(?: \((.*)\))?(?:.* endpos=(\d+))?")
+_UNWRITTEN: Final = "writefile"  # Asterisk's word for a file that it could not write
 _PLAIN: Final = re.compile(r"[\w./:()-]+", re.ASCII)
 
 
@@ -22,6 +23,7 @@ class AgiAnswer:
 
     result: int
     end: int  # samples of a sound that were played
+    text: str = ""  # what stands in parentheses: the value of a variable
 
     def __repr__(self) -> str:
         return "AgiAnswer()"
@@ -65,8 +67,8 @@ class AgiConnection:
         if answer is None:
             raise AriError(f"AGI {line[:3]}")
         if answer[1] == "-1":
-            raise ChannelGone
-        return AgiAnswer(int(answer[1]), int(answer[2] or 0))
+            raise AriError(_UNWRITTEN) if answer[2] == _UNWRITTEN else ChannelGone
+        return AgiAnswer(int(answer[1]), int(answer[3] or 0), answer[2] or "")
 
     def close(self) -> None:
         """End the connection. Asterisk goes on in the dialplan."""

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 
 import structlog
 
+from ivr.asterisk.channel import RECORDING_FORMAT
 from ivr.asterisk.errors import (
     AriError,
     AriMistrusted,
@@ -41,7 +42,6 @@ REST_TIMEOUT: Final = 4.0  # seconds
 HEARTBEAT: Final = 10.0  # seconds between pings; the pong must arrive within half of it
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 2.0
-RECORDING_FORMAT: Final = "alaw"  # as on the line, and without a header that a crash could leave incomplete
 LOG_EVERY: Final = 20  # failed attempts between two log lines
 
 Route = Callable[[Event], None]

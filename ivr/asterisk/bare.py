@@ -59,5 +59,29 @@ class BareAri:
         with suppress(ChannelGone):
             await self._http.request("POST", f"{self._ari}channels/{quote(channel_id, safe='')}/continue", params=where)
 
+    async def recordings(self) -> list[str]:
+        """Return the names of all stored recordings, also unfinished ones."""
+        match (await self._http.request("GET", f"{self._ari}recordings/stored")).json():
+            case [*found]:
+                names = [each.get("name") for each in found if isinstance(each, dict)]
+                return [name for name in names if isinstance(name, str)]
+            case _:
+                return []
+
+    async def recording(self, name: str) -> bytes | None:
+        """Return the content of a stored recording. None if there is no such file."""
+        try:
+            return (await self._http.request("GET", f"{self._stored(name)}/file")).body
+        except ChannelGone:
+            return None
+
+    async def delete_recording(self, name: str) -> None:
+        """Delete a stored recording, if it exists."""
+        with suppress(ChannelGone):
+            await self._http.request("DELETE", self._stored(name))
+
+    def _stored(self, name: str) -> str:
+        return f"{self._ari}recordings/stored/{quote(name, safe='')}"
+
     async def close(self) -> None:
         await self._http.close()

@@ -9,6 +9,8 @@ from typing import Final, Literal, Protocol
 HOLD: Final = "hold"
 """The prompt that is silence: it keeps a playback going while keys are awaited."""
 HOLD_SECONDS: Final = 5.0
+RECORDING_FORMAT: Final = "alaw"
+"""As on the line, and without a header that a crash could leave incomplete."""
 
 
 class Channel(Protocol):

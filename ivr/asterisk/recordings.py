@@ -18,6 +18,14 @@ class AsteriskRecordings:
     def __init__(self, ari: Ari) -> None:
         self._ari = ari
 
+    def name_of(self, callback_id: str) -> str:
+        """Return the name of the callback's recording in Asterisk."""
+        return PREFIX + callback_id
+
+    def callback_of(self, name: str) -> str:
+        """Return the callback id in a recording's name."""
+        return name.removeprefix(PREFIX)
+
     async def names(self) -> list[str]:
         """Return the names of all stored recordings, also unfinished ones."""
         match await self._ari.request("recordings", "listStored"):
@@ -46,13 +54,3 @@ class AsteriskRecordings:
         """Delete the file, if it exists."""
         with suppress(ChannelGone):
             await self._ari.request("recordings", "deleteStored", recordingName=name)
-
-
-def name_of(callback_id: str) -> str:
-    """Return the name of the callback's recording in Asterisk."""
-    return PREFIX + callback_id
-
-
-def callback_of(name: str) -> str:
-    """Return the callback id in a recording's name."""
-    return name.removeprefix(PREFIX)

@@ -22,7 +22,6 @@ from desk.errors import DeskError
 from desk.ids import CallbackId
 from desk.recordings.sound import is_silent
 from ivr.asterisk.errors import AriError
-from ivr.asterisk.recordings import callback_of, name_of
 from ivr.calls.recording import LONGEST_SECONDS, RecordingOutcome
 
 log = structlog.get_logger(__name__)
@@ -40,6 +39,10 @@ class RecordingStore(Protocol):
 
 class RecordingSpool(Protocol):
     """The part of `ivr.asterisk.recordings.AsteriskRecordings` used here."""
+
+    def name_of(self, callback_id: str) -> str: ...
+
+    def callback_of(self, name: str) -> str: ...
 
     async def names(self) -> list[str]: ...
 
@@ -74,7 +77,7 @@ class RecordingIntake:
 
     def name_of(self, callback_id: str) -> str:
         """Return the name the recording must have in Asterisk."""
-        return name_of(callback_id)
+        return self._spool.name_of(callback_id)
 
     @contextmanager
     def expecting(self, callback_id: str) -> Iterator[Awaitable[RecordingOutcome]]:
@@ -117,7 +120,7 @@ class RecordingIntake:
             await self._try(name)
 
     async def _try(self, name: str) -> None:
-        callback_id = callback_of(name)
+        callback_id = self._spool.callback_of(name)
         outcome = RecordingOutcome.UNKNOWN
         try:
             outcome = await self._store(name, callback_id)

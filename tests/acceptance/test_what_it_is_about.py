@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,7 +28,7 @@ from desk.promises.model import Promise
 from ivr.dialogue.speech import promise_prompts
 from ops.softphone.listening import PromptRecogniser
 from ops.softphone.rtp import RATE, Samples, decode_alaw
-from tests.support.machine.system import System, running_system
+from tests.support.machine.system import Program, System, running_system
 from tests.support.phone.callers import PATIENCE, Caller, ringing
 from tests.support.synthetic import synthetic_identity
 
@@ -75,31 +76,31 @@ async def keys_and_speaks(caller: Caller, system: System, n: int, times: int = T
     caller.call.stream.say(sound(system, SAID) * times)
 
 
-async def speaks(system: System) -> list[str]:
+async def speaks(system: System, n: int = 701) -> list[str]:
     """Until silence ends the recording."""
-    async with ringing(system.settings, "1000", "+4768050701") as caller:
-        await keys_and_speaks(caller, system, 701)
+    async with ringing(system.settings, "1000", f"+4768050{n}") as caller:
+        await keys_and_speaks(caller, system, n)
         await caller.hears("recording_kept")
         await caller.ends()
         return await caller.heard()
 
 
-async def hangs_up(system: System) -> list[str]:
+async def hangs_up(system: System, n: int = 702, prefix: str = "innringing-") -> list[str]:
     """In the middle of a sentence."""
-    async with ringing(system.settings, "1000", "+4768050702") as caller:
-        await keys_and_speaks(caller, system, 702)
+    async with ringing(system.settings, "1000", f"+4768050{n}") as caller:
+        await keys_and_speaks(caller, system, n)
         async with system.client() as agent:
-            id = (await callback_of(agent, 702, patience=PATIENCE))["id"]
-        await eventually(lambda: f"innringing-{id}" in in_spool(system))
+            id = (await callback_of(agent, n, patience=PATIENCE))["id"]
+        await eventually(lambda: f"{prefix}{id}" in in_spool(system))
         await asyncio.sleep(12)  # twice the sentence, so that one is complete
         await caller.hangs_up()
         return await caller.heard()
 
 
-async def presses_a_key(system: System) -> list[str]:
+async def presses_a_key(system: System, n: int = 703) -> list[str]:
     """Press keys after speaking, and keep keying."""
-    async with ringing(system.settings, "1000", "+4768050703") as caller:
-        await keys_and_speaks(caller, system, 703)
+    async with ringing(system.settings, "1000", f"+4768050{n}") as caller:
+        await keys_and_speaks(caller, system, n)
         await caller.keys("#1234567890")
         await caller.hears("recording_kept")
         await caller.ends()
@@ -247,6 +248,11 @@ async def test_silent_caller_has_a_callback_without_a_recording(system: System, 
 async def test_no_recording_is_left_in_clear(system: System, outcome: Outcome) -> None:
     await fetched(system, 701)
     await eventually(lambda: not in_spool(system))
+    assert in_clear(system) == []
+
+
+def in_clear(system: System) -> list[Path]:
+    """The files on disk with a piece of what callers said."""
     piece = sound(system, SAID)[RATE : 2 * RATE]
     files = [path for path in system.folder.rglob("*") if path.is_file() and not path.is_symlink()]
     assert any(path.suffix == ".db" for path in files)
@@ -254,7 +260,7 @@ async def test_no_recording_is_left_in_clear(system: System, outcome: Outcome) -
     for path in files:
         with suppress(FileNotFoundError):
             held += [path] * (piece in path.read_bytes())
-    assert held == []
+    return held
 
 
 async def test_recordings_left_by_a_crash_are_stored_at_the_next_start(system: System, outcome: Outcome) -> None:
@@ -287,3 +293,27 @@ async def test_spoken_promise_is_the_stored_promise(
     receipt, heard = ([word.replace("hour_", "oclock_") for word in each] for each in (receipt, heard))  # one sound
     assert heard[: len(receipt)] == receipt
     assert callback["promise"]["by"] > max(before, default="")  # one place in each round: each caller gets a later one
+
+
+@pytest.fixture
+def standby_alone(system: System) -> Iterator[Program]:
+    """A standby while there is no phone door."""
+    system.ivr.kill()
+    program = system.start_standby()
+    yield program
+    program.stop()
+    system.restart_ivr()
+
+
+async def test_standby_records_and_seals_what_callers_say(system: System, standby_alone: Program) -> None:
+    spoke, _, keyed = await asyncio.gather(
+        speaks(system, 721), hangs_up(system, 722, "standby-"), presses_a_key(system, 723)
+    )
+    assert spoke[-4:] == ["change_number", "say_what_about", "recording_kept", "may_hang_up"]
+    assert "recording_kept" in keyed
+    for n in (721, 722, 723):
+        samples = await fetched(system, n)
+        assert holds_what_was_said(system, samples)
+        assert keys_in(samples) == 0
+    await eventually(lambda: not [name for name in in_spool(system) if name.startswith("standby-")])
+    assert in_clear(system) == []

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,10 @@ from desk.connections.standby import standby_answers
 from ivr.agi.channel import AgiChannel
 from ivr.agi.door import AgiDoor, StandbyPortTaken
 from ivr.agi.protocol import AgiAnswer
+from ivr.agi.recordings import GRACE, StandbyRecordings
 from ivr.asterisk.ari import admit_at_once
 from ivr.asterisk.errors import AriError, ChannelGone
-from ivr.asterisk.events import ChannelDtmfReceived, Event, PlaybackFinished, StasisEnd, StasisStart
+from ivr.asterisk.events import ChannelDtmfReceived, Event, PlaybackFinished, RecordingEnded, StasisEnd, StasisStart
 from ivr.calls.call import Call, CallerHungUp, CallerId, Keys
 from tests.support.ports import free_port
 
@@ -32,6 +34,7 @@ class Asterisk:
         self.commands: list[str] = []
         self.missing: set[str] = set()
         self.refusing = ""
+        self.recorded = "0 (timeout)"
         self.keys: list[tuple[str, str]] = []  # the start of a command, and the key that is pressed during it
         self._hung_up = False
 
@@ -64,6 +67,10 @@ class Asterisk:
             _, _, sound, _, offset = command.split(" ")
             played = 0 if sound in self.missing else 800 if pressed else 8000
             return f"200 result={ord(pressed) if pressed else 0} endpos={int(offset) + played}"
+        if command.startswith("GET VARIABLE ASTSPOOLDIR"):
+            return "200 result=1 (/var/spool/asterisk)"
+        if command.startswith("RECORD FILE"):
+            return f"200 result={self.recorded} endpos=8000"
         if command.startswith("WAIT FOR DIGIT"):
             await asyncio.sleep(0.001 if pressed else int(command.split(" ")[3]) / 1000)
             return f"200 result={ord(pressed) if pressed else 0}"
@@ -96,6 +103,8 @@ class Line:
                 self.call.key_pressed(digit)
             case PlaybackFinished(playback_id=playback_id, state=state):
                 self.call.playback_finished(playback_id, state)
+            case RecordingEnded(name=name):
+                self.call.recording_ended(name)
             case StasisEnd():
                 self.call.ended()
 
@@ -257,3 +266,55 @@ async def test_port_that_is_taken_is_one_clear_line() -> None:
 
 async def test_no_digit_is_in_the_repr_of_what_passes() -> None:
     assert "7" not in repr(AgiAnswer(ord("7"), 800)) + repr(ChannelDtmfReceived("1.1", "7"))
+
+
+@pytest.mark.parametrize("recorded", ["0 (timeout)", f"{ord('5')} (dtmf)"])
+async def test_recording_ends_with_silence_or_a_key_and_the_limit_follows_it(recorded: str) -> None:
+    asterisk = Asterisk()
+    asterisk.recorded = recorded
+    async with a_call(asterisk) as line:
+        await line.call.record("standby-1", longest=60, silence=4)
+        await line.call.play("received")
+    events = [each for each in line.events if isinstance(each, RecordingEnded | ChannelDtmfReceived)]
+    assert events == [RecordingEnded("1790000000.1", "standby-1", False)], "its key is no answer"
+    said = asterisk.said("SET VARIABLE TIMEOUT", "RECORD", "STREAM")
+    assert said[1] == 'RECORD FILE /var/spool/asterisk/recording/standby-1 alaw "0123456789*#" 60000 "s=4"'
+    limits = [int(each.split(" ")[-1]) for each in said if each.startswith("SET")]
+    assert limits[0] > 60 and limits[1] < 10 and said[2].startswith("SET"), "before and behind it"
+
+
+async def test_caller_who_hangs_up_during_a_recording_leaves_it() -> None:
+    asterisk = Asterisk()
+    asterisk.recorded = "-1 (hangup)"
+    async with a_call(asterisk) as line:
+        with pytest.raises(CallerHungUp):
+            await line.call.record("standby-1", longest=60, silence=4)
+    ends = [each for each in line.events if isinstance(each, RecordingEnded | StasisEnd)]
+    assert ends == [RecordingEnded("1790000000.1", "standby-1", False), StasisEnd("1790000000.1")]
+
+
+async def test_recording_that_asterisk_cannot_write_does_not_end_the_call() -> None:
+    asterisk = Asterisk()
+    asterisk.recorded = "-1 (writefile)"
+    async with a_call(asterisk) as line:
+        await line.call.record("standby-1", longest=60, silence=4)
+        await line.call.play("received")
+    assert [each.failed for each in line.events if isinstance(each, RecordingEnded)] == [True]
+    assert asterisk.said("STREAM")
+
+
+class _Stored:
+    """What Asterisk has in its folder of recordings."""
+
+    async def recordings(self) -> list[str]:
+        return ["innringing-1", "standby-2", "standby-3", "someone-elses"]
+
+
+async def test_standby_takes_only_its_own_recordings_when_they_have_ended() -> None:
+    ari: Any = _Stored()
+    ours = StandbyRecordings(ari, lambda: {"standby-2"}, longest=-GRACE)
+    assert await ours.names() == ["standby-2", "standby-3"], "the phone door takes its own"
+    assert [await ours.is_live(name) for name in await ours.names()] == [True, False]
+    assert ours.callback_of(ours.name_of("7")) == "7"
+    just_started = StandbyRecordings(ari, set, longest=60)
+    assert await just_started.is_live("standby-3"), "an earlier standby may have started it"

@@ -31,6 +31,12 @@ class FakeSpool:
     live: set[str] = field(default_factory=set)
     failing: dict[str, Exception] = field(default_factory=dict)
 
+    def name_of(self, callback_id: str) -> str:
+        return f"innringing-{callback_id}"
+
+    def callback_of(self, name: str) -> str:
+        return name.removeprefix("innringing-")
+
     def _request(self, name: str) -> None:
         if name in self.failing:
             raise self.failing[name]
