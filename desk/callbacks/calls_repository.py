@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from desk.callbacks.model import CallFollowUp, CallKey, IncompleteStep, RecordedCall, WhyEnded
 from desk.database import cursors
 from desk.database.pages import Page
+from desk.database.together import Write
 from desk.database.unit_of_work import Unit
 from desk.ids import CallbackId
 from desk.numbers.identity_number import IdentityKind, IdentityNumber
@@ -32,40 +34,69 @@ async def find(unit: Unit, key: CallKey) -> RecordedCall | None:
     return _read(unit, row) if row else None
 
 
-async def store(
+async def add(
+    unit: Unit, key: CallKey, *, department: str, phone: PhoneNumber | None, prompts: str | None = None
+) -> None:
+    """Add a call that has come in. A known one is left alone."""
+    made = postgresql.insert if unit.connection.dialect.name == "postgresql" else sqlite.insert
+    values = {**_new(unit, key, department), **_phone(phone), "incomplete": True, "prompts": prompts}
+    await unit.connection.execute(made(calls).values(values).on_conflict_do_nothing())
+
+
+async def end(
     unit: Unit,
     known: RecordedCall | None,
     *,
     key: CallKey,
     department: str,
     phone: PhoneNumber | None,
-    step: IncompleteStep | None = None,
-    why: WhyEnded | None = None,
-    callback_id: CallbackId | None = None,
-    prompts: str | None = None,
+    step: IncompleteStep,
+    why: WhyEnded,
 ) -> int:
-    """Add the call, or change the `known` one. Returns its id. An identity number stays only in an incomplete call.
+    """Record that the call, the `known` one or a new one, ended before a callback was stored. Returns its id.
 
     Raises Conflict if another unit of work has just added it.
     """
-    values: dict[str, Any] = {
+    values = {**_phone(phone), "step": step, "why": why, "incomplete": True, "callback_id": None}
+    if known:
+        await unit.connection.execute(update(calls).where(c.id == known.id, c.incomplete).values(values))
+        return known.id
+    added = insert(calls).values({**_new(unit, key, department), **values}).returning(c.id)
+    return int((await unit.connection.execute(added)).scalar_one())
+
+
+def leading_to(
+    unit: Unit,
+    callback_id: CallbackId,
+    known: RecordedCall | None,
+    *,
+    key: CallKey,
+    department: str,
+    phone: PhoneNumber | None,
+) -> Write:
+    """The statement that records which callback the call, the `known` one or a new one, has led to.
+
+    The callback has the identity number now. A call that another unit of work has just added raises Conflict.
+    """
+    values = {**_phone(phone), "step": None, "why": None, "incomplete": False, "callback_id": callback_id}
+    if known is None:
+        return insert(calls).values({**_new(unit, key, department), **values})
+    values |= {"patient_kind": None, "patient_masked": None, "patient_number": None, "patient_index": None}
+    changed = update(calls).where(c.id == known.id, c.incomplete | (c.callback_id == known.callback_id))
+    return changed.values(values)
+
+
+def _new(unit: Unit, key: CallKey, department: str) -> dict[str, Any]:
+    return {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": unit.now}
+
+
+def _phone(phone: PhoneNumber | None) -> dict[str, Any]:
+    """The phone as columns of a call that has changed, and is counted again."""
+    return {
         "phone": phone.e164 if phone else None,
         "phone_mobile": phone.mobile if phone else None,
-        "step": step,
-        "why": why,
-        "incomplete": callback_id is None,
-        "callback_id": callback_id,
         "to_tally": True,
     }
-    if callback_id is not None:
-        values |= {"patient_kind": None, "patient_masked": None, "patient_number": None, "patient_index": None}
-    if known:
-        changed = update(calls).where(c.id == known.id, c.incomplete | (c.callback_id == known.callback_id))
-        await unit.connection.execute((changed if callback_id else changed.where(c.incomplete)).values(**values))
-        return known.id
-    values |= {"asterisk_id": key.asterisk_id, "channel_id": key.channel_id, "department": department, "at": unit.now}
-    values["prompts"] = prompts
-    return int((await unit.connection.execute(insert(calls).values(**values).returning(c.id))).scalar_one())
 
 
 async def add_patient(unit: Unit, id: int, patient: IdentityNumber, sealed: bytes, index: bytes) -> None:

@@ -1,13 +1,14 @@
 """Registering callers: what is stored before a caller hears that the call was received."""
 
 from collections.abc import Collection
+from functools import partial
 
 from desk.callbacks import calls_repository as calls
 from desk.callbacks import floods, transitions
 from desk.callbacks import repository as rows
 from desk.callbacks.model import CallKey, IncompleteStep, RecordedCall, RegistrationResult, WhyEnded
 from desk.callbacks.service import CallbackService
-from desk.database.unit_of_work import Unit, unit_of_work
+from desk.database.unit_of_work import Unit, one_statement, unit_of_work
 from desk.inquiries.availability import next_promise
 from desk.numbers.identity_number import IdentityNumber
 from desk.numbers.phone_number import PhoneNumber
@@ -45,11 +46,13 @@ class Registration(CallbackService):
         indexes = self._vault.indexes(patient.value) if patient else None
         found = None if another else await rows.find_open(unit, department, indexes, phone)
         offer = None
+        leading = partial(calls.leading_to, unit, known=known, key=call, department=department, phone=phone)
         if found:
             more = {"other_phone": phone != found.phone}
             callback = await transitions.rang_again(
                 unit, rules, found, found.phone, language, more=more, patient=patient
             )
+            await unit.connection.execute(leading(callback.id))
         else:
             first_time, suspected = await floods.signs(unit, rules, indexes, phone)
             offer = await next_promise(unit, rules, suspected=suspected)
@@ -64,8 +67,8 @@ class Registration(CallbackService):
                 another=another,
                 first_time=first_time,
                 suspected=suspected,
+                beside=leading,
             )
-        await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
         if found is None:
             callback = callback.with_sms(await self._notices.receipt(unit, rules, callback.recipient))
         elif phone != found.phone:
@@ -81,7 +84,7 @@ class Registration(CallbackService):
             return None
         return RegistrationResult(await rows.get(unit, known.callback_id), created=False)
 
-    @unit_of_work
+    @one_statement
     async def record_arrival(
         self, unit: Unit, call: CallKey, department: str, *, phone: PhoneNumber | None, prompts: str | None = None
     ) -> None:
@@ -89,8 +92,7 @@ class Registration(CallbackService):
 
         `prompts`: the version of the prompts that the caller hears.
         """
-        if await calls.find(unit, call) is None:
-            await calls.store(unit, None, key=call, department=department, phone=phone, prompts=prompts)
+        await calls.add(unit, call, department=department, phone=phone, prompts=prompts)
 
     @unit_of_work
     async def end_lost_calls(self, unit: Unit, asterisk_id: str, *, excluding: Collection[str]) -> int:
@@ -120,14 +122,16 @@ class Registration(CallbackService):
         known = await calls.find(unit, call)
         if known and (known.callback_id or (why is WhyEnded.HUNG_UP and known.why not in (None, WhyEnded.LOST, why))):
             return
-        id = await calls.store(unit, known, key=call, department=department, phone=phone, step=step, why=why)
+        id = await calls.end(unit, known, key=call, department=department, phone=phone, step=step, why=why)
         if patient:
             sealed = self._vault.seal(patient.value, calls.PATIENT_NUMBER, id)
             await calls.add_patient(unit, id, patient, sealed, self._vault.index(patient.value))
 
     async def _patient_of(self, unit: Unit, known: RecordedCall | None) -> IdentityNumber | None:
         """Return the identity number that was keyed earlier in the same call."""
-        sealed = await calls.sealed_patient(unit, known.id) if known else None
-        if known is None or sealed is None:
+        if known is None or known.patient_kind is None:
+            return None
+        sealed = await calls.sealed_patient(unit, known.id)
+        if sealed is None:
             return None
         return IdentityNumber(self._vault.open(sealed[0], calls.PATIENT_NUMBER, known.id), sealed[1])

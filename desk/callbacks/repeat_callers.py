@@ -72,7 +72,8 @@ class RepeatCallers(CallbackService):
         callback = await transitions.rang_again(
             unit, rules, before, before.phone, language, changed=named, more=more, patient=patient
         )
-        await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
+        leading = calls.leading_to(unit, callback.id, known, key=call, department=department, phone=phone)
+        await unit.connection.execute(leading)
         return await self._standing(unit, callback, before, indexes, phone, is_new_call=True)
 
     @unit_of_work

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, cast, func, insert, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Insert, cast, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import FromClause, Select
 
@@ -66,8 +66,10 @@ def read_joined(inquiry: Inquiry, row: Any) -> Callback:
     return _read(inquiry, row, tried)
 
 
-async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, another: bool = False) -> None:
-    """Add a callback. Raises Conflict if the same person has an open one in the department.
+def adding(
+    unit: Unit, callback: Callback, *, patient_number: bytes | None, another: bool = False
+) -> tuple[Insert, Insert]:
+    """The statements that add a callback. They raise Conflict if the same person has an open one in the department.
 
     `another`: for another person, unknown to us, on a phone that has an open callback.
     """
@@ -75,7 +77,6 @@ async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, a
     key = subject_key(callback.patient_index, callback.phone)
     if another and callback.patient_index is None:
         key += callback.id.encode()
-    await unit.connection.execute(inquiries.adding(callback, subject_key=key, patient_number=patient_number))
     own = {
         "id": callback.id,
         "phone": callback.phone.e164,
@@ -85,7 +86,8 @@ async def add(unit: Unit, callback: Callback, *, patient_number: bytes | None, a
         "attempts_from": callback.attempts_from,
         "others_on_phone": callback.others_on_phone,
     }
-    await unit.connection.execute(insert(callbacks).values(**own))
+    inquiry = inquiries.adding(callback, subject_key=key, patient_number=patient_number)
+    return inquiry, insert(callbacks).values(**own)
 
 
 async def open_on_phone(unit: Unit, department: str, phone: PhoneNumber) -> int:

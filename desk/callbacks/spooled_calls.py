@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from desk.access.actor import CALLER
@@ -127,6 +128,7 @@ class SpooledCalls(CallbackService):
             return await self._keep_promise(unit, rules, await rows.locked(unit, known.callback_id), heard)
         own = phone if known and known.phone == phone else None
         before = await self._open_before(unit, department, patient, phone, own)
+        leading = partial(calls.leading_to, unit, known=known, key=call, department=department, phone=phone)
         if before is None:
             offer = heard_promise(heard)
             indexes = self._vault.indexes(patient.value) if patient else None
@@ -141,6 +143,7 @@ class SpooledCalls(CallbackService):
                 offer,
                 first_time=first_time,
                 suspected=suspected,
+                beside=leading,
             )
         else:
             named = {}
@@ -151,7 +154,7 @@ class SpooledCalls(CallbackService):
                 unit, rules, before, before.phone, language, changed=named, more=more, patient=patient
             )
             callback = await self._keep_promise(unit, rules, callback, heard)
-        await calls.store(unit, known, key=call, department=department, phone=phone, callback_id=callback.id)
+            await unit.connection.execute(leading(callback.id))
         if before is None:
             callback = callback.with_sms(await self._notices.receipt(unit, rules, callback.recipient))
         elif phone != before.phone:

@@ -3,7 +3,7 @@
 Each transition writes one history row. Those that all channels share: desk/inquiries/transitions.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,13 @@ from desk.access.permissions import EVERYTHING
 from desk.access.trail import NO_TRAIL
 from desk.callbacks import repository as rows
 from desk.callbacks.model import UNANSWERED, Attempt, AttemptOutcome, Callback, new_callback, subject_key
+from desk.database.together import Write, write_together
 from desk.database.unit_of_work import Unit
 from desk.departments.calendar import may_ring
 from desk.departments.departments import Department
-from desk.history.model import Details
+from desk.history import repository as history
+from desk.history.model import Details, HistoryEntry
+from desk.ids import CallbackId
 from desk.inquiries import transitions as inquiries
 from desk.inquiries.availability import unanswered
 from desk.inquiries.model import ClosedReason, Priority, Status
@@ -46,10 +49,12 @@ async def add_callback(
     another: bool = False,
     first_time: bool = False,
     suspected: bool = False,
+    beside: Callable[[CallbackId], Write] | None = None,
 ) -> Callback:
     """Add a callback with its first promise. `another`: for someone else on a phone that has an open callback.
 
     `first_time`: neither person nor phone was known before. `suspected`: it is part of a flood of such callers.
+    `beside`: a write about the callback that belongs in the same statement.
     """
     spoken = spoken_text(offer.promise, rules, unit.now, language)
     callback = replace(
@@ -62,9 +67,14 @@ async def add_callback(
         others_on_phone=await rows.open_on_phone(unit, rules.slug, phone),
     )
     sealed = vault.seal(patient.value, PATIENT_NUMBER, callback.id) if patient else None
-    await rows.add(unit, callback, patient_number=sealed, another=another)
-    await inquiries.store_promise(unit, callback, rules, offer, spoken, PromiseReason.REGISTERED)
-    await record_event(unit, callback, "registered", to_status=Status.WAITING, details=details)
+    entry = HistoryEntry(callback.id, callback.department, "registered", None, Status.WAITING, details or {})
+    await write_together(
+        unit.connection,
+        *rows.adding(unit, callback, patient_number=sealed, another=another),
+        inquiries.adding_promise(unit, callback, rules, offer, spoken, PromiseReason.REGISTERED),
+        history.adding_first(unit, entry, callback.version),
+        *([beside(callback.id)] if beside else []),
+    )
     return callback
 
 

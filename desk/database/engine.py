@@ -74,10 +74,11 @@ class Database:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Connection]:
-        """Open a connection for a single statement, which commits by itself. PostgreSQL only.
-
-        Raises as `begin` does.
-        """
+        """Open a connection for a single statement, which on PostgreSQL commits by itself. Raises as `begin` does."""
+        if self.dialect == "sqlite":
+            async with self.begin() as connection:
+                yield connection
+            return
         async with self.named_failures(WRITING), self._readers.connect() as connection:
             take_announced(connection.info)
             yield connection

@@ -95,7 +95,10 @@ def unit_of_work(step: Step[S, P, T]) -> Method[S, P, T]:
 
 
 def one_statement(step: Step[S, P, T]) -> Method[S, P, T]:
-    """As `unit_of_work`, for a step that runs one statement, which commits by itself: two round trips fewer."""
+    """As `unit_of_work`, for a step that runs one statement.
+
+    On PostgreSQL it commits by itself: two round trips fewer. As a part of another unit of work it is any step.
+    """
     return _method(step, lambda service: service._database.alone)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Insert, bindparam, insert, select
 
 from desk.database.notify import DIALS, HISTORY, announce
 from desk.database.unit_of_work import Unit
@@ -23,24 +23,35 @@ async def add(unit: Unit, entries: Sequence[HistoryEntry]) -> None:
     """Add the events in this order, as done by the actor of the unit of work."""
     if not entries:
         return
-    dials = any(entry.event.startswith(DIAL_EVENTS) for entry in entries)
-    announce(unit.connection.info, HISTORY, *[DIALS] * dials)
-    rows = [
-        {
-            "of": entry.inquiry_id,
-            "inquiry_id": entry.inquiry_id,
-            "department": entry.department,
-            "at": unit.now,
-            "event": entry.event,
-            "actor": unit.actor.name,
-            "from_status": entry.from_status,
-            "to_status": entry.to_status,
-            "details": dict(entry.details),
-            "note": entry.note,
-        }
-        for entry in entries
-    ]
+    rows = [{"of": entry.inquiry_id, **_values(unit, entry)} for entry in entries]
     await unit.connection.execute(insert(history).values(version=_VERSION), rows)
+
+
+def adding_first(unit: Unit, entry: HistoryEntry, version: int) -> Insert:
+    """The statement that adds the first event of an inquiry, which is added together with it in this `version`."""
+    return insert(history).values(version=version, **_values(unit, entry))
+
+
+def adding_next(unit: Unit, entry: HistoryEntry) -> Insert:
+    """The statement that adds the event of a change, before or together with the change: its version is the next."""
+    next_version = select(inquiries.c.version + 1).where(inquiries.c.id == entry.inquiry_id).scalar_subquery()
+    return insert(history).values(version=next_version, **_values(unit, entry))
+
+
+def _values(unit: Unit, entry: HistoryEntry) -> dict[str, Any]:
+    """An event as the columns of `history` but its version. It is announced when the unit of work commits."""
+    announce(unit.connection.info, HISTORY, *[DIALS] * entry.event.startswith(DIAL_EVENTS))
+    return {
+        "inquiry_id": entry.inquiry_id,
+        "department": entry.department,
+        "at": unit.now,
+        "event": entry.event,
+        "actor": unit.actor.name,
+        "from_status": entry.from_status,
+        "to_status": entry.to_status,
+        "details": dict(entry.details),
+        "note": entry.note,
+    }
 
 
 async def of_inquiry(unit: Unit, id: InquiryId) -> list[HistoryRow]:

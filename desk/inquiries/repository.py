@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Insert, func, insert, not_, or_, select, update
 
+from desk.database.together import write_together
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Policy
 from desk.ids import InquiryId
@@ -122,13 +123,13 @@ async def lengthen(unit: Unit, inquiry: T, lease_until: datetime) -> T:
     return read_into(unit, inquiry, (await unit.connection.execute(statement)).one())
 
 
-async def change(unit: Unit, inquiry: T, **values: Any) -> T:
-    """Change a locked inquiry; its version grows."""
+async def change(unit: Unit, inquiry: T, noted: Insert, **values: Any) -> T:
+    """Change a locked inquiry together with the history row `noted` about it; its version grows."""
     statement = update(inquiries).where(c.id == inquiry.id).values(**values, version=c.version + 1).returning(*shown)
-    return read_into(unit, inquiry, (await unit.connection.execute(statement)).one())
+    return read_into(unit, inquiry, (await write_together(unit.connection, noted, statement)).one())
 
 
-async def add_promise(
+def adding_promise(
     unit: Unit,
     inquiry: Inquiry,
     promise: Promise,
@@ -137,10 +138,10 @@ async def add_promise(
     department: str,
     due: datetime,
     reason: PromiseReason,
-) -> None:
-    """Add a promise to those that are kept; the inquiry's own columns hold only the newest."""
+) -> Insert:
+    """The statement that adds a promise to those that are kept; the inquiry's own columns hold only the newest."""
     values = {"inquiry_id": inquiry.id, "at": unit.now, "department": department, "due": due, "reason": reason.value}
-    await unit.connection.execute(insert(promises).values(**values, **promise_columns(promise, spoken)))
+    return insert(promises).values(**values, **promise_columns(promise, spoken))
 
 
 async def promised(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from desk.database.together import Write
 from desk.database.unit_of_work import Unit
 from desk.departments.departments import Department
 from desk.history import repository as history
@@ -49,10 +50,9 @@ async def transition(
             changes |= {"claimed_by": None, "lease_until": None}
         if was is Status.CLOSED:
             changes |= {"closed_reason": None, "closed_at": None}
-    changed = await rows.change(unit, inquiry, **changes)
-    from_status = was if to else None
-    await record_event(unit, changed, event, from_status=from_status, to_status=to, details=details, note=older)
-    return changed
+    department = changes.get("department", inquiry.department)
+    entry = HistoryEntry(inquiry.id, department, event, was if to else None, to, details or {}, older)
+    return await rows.change(unit, inquiry, history.adding_next(unit, entry), **changes)
 
 
 async def record_event(
@@ -236,13 +236,13 @@ async def renew_promise(
 ) -> dict[str, Any]:
     """Store a new promise. Returns it as the inquiry's columns."""
     spoken = spoken_text(offer.promise, rules, unit.now, inquiry.language)
-    await store_promise(unit, inquiry, rules, offer, spoken, reason)
+    await unit.connection.execute(adding_promise(unit, inquiry, rules, offer, spoken, reason))
     return rows.promise_columns(offer.promise, spoken)
 
 
-async def store_promise(
+def adding_promise(
     unit: Unit, inquiry: Inquiry, rules: Department, offer: PromiseOffer, spoken: str, reason: PromiseReason
-) -> None:
-    """Add a promise to those that the ledger follows."""
+) -> Write:
+    """The statement that adds a promise to those that the ledger follows."""
     due_at = due(rules, offer.promise)
-    await rows.add_promise(unit, inquiry, offer.promise, spoken, department=rules.slug, due=due_at, reason=reason)
+    return rows.adding_promise(unit, inquiry, offer.promise, spoken, department=rules.slug, due=due_at, reason=reason)

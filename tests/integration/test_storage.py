@@ -1,8 +1,11 @@
 """Lists and cursors, the unique indexes, failures and agents; on both engines."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select, text, update
@@ -16,14 +19,30 @@ from desk.callbacks.model import AttemptOutcome
 from desk.callbacks.services import CallbackServices
 from desk.database.engine import Conflict, Database
 from desk.database.errors import BadCursor, StorageUnavailable
-from desk.inquiries.model import InquiryFilter, Status
+from desk.inquiries.model import ClosedReason, InquiryFilter, Status
 from desk.schema import tables
 from desk.schema.migrate import migrate
-from desk.schema.tables import inquiries
+from desk.schema.tables import history, inquiries
 from tests.support.desk.desk import as_agent, call, make_desk, person, phone
 from tests.support.fakes import FakeClock
 
 SENTINEL = phone(4711)
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements that run inside the block, apart from notifications and the begin of transactions."""
+    statements: list[str] = []
+
+    def count(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "pg_notify" not in statement and not statement.startswith("BEGIN"):
+            statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", count)
 
 
 @pytest.fixture
@@ -100,15 +119,38 @@ async def test_list_of_any_length_needs_two_statements(desk: CallbackServices, d
         await desk.registration.register(CALLER, call(n), "kirurgi", None, phone(n))
         [taken] = await desk.claiming.claim(as_agent("kari"), "kirurgi")
         await desk.outcomes.record_attempt(as_agent("kari"), taken.id, 1, AttemptOutcome.NO_ANSWER)
-    statements: list[str] = []
-    event.listen(
-        database.engine.sync_engine,
-        "before_cursor_execute",
-        lambda _conn, _cursor, statement, *_: statements.append(statement),
-    )
-    page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=50)
+    with counted(database) as statements:
+        page = await desk.lists.page(as_agent("reader", Scope.of(["kirurgi"])), limit=50)
     assert [len(callback.attempts) for callback in page.items] == [1] * 6
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 2
+
+
+async def test_call_is_registered_in_few_statements(desk: CallbackServices, database: Database) -> None:
+    with counted(database) as statements:
+        await desk.registration.record_arrival(CALLER, call(1), "kirurgi", phone=phone(1))
+    assert len(statements) == 1
+    with counted(database) as statements:
+        await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    reads = [each for each in statements if each.startswith("SELECT")]
+    assert len(reads) == 4
+    assert len(statements) - len(reads) == (1 if database.dialect == "postgresql" else 5)
+
+
+async def test_each_event_has_the_version_it_led_to(desk: CallbackServices, database: Database) -> None:
+    await desk.registration.register(CALLER, call(1), "kirurgi", person(1), phone(1))
+    [claimed] = await desk.claiming.claim(as_agent("kari"), "kirurgi")
+    noted = await desk.edits.amend(as_agent("kari"), claimed.id, versions=None, note="Ring på dagtid.")
+    closed = await desk.outcomes.close(as_agent("kari"), claimed.id, ClosedReason.REACHED, fence=claimed.fence)
+    async with database.read() as connection:
+        found = await connection.execute(select(history.c.event, history.c.version).order_by(history.c.id))
+        events = [tuple(row) for row in found]
+    assert events == [
+        ("registered", 1),
+        ("claimed", claimed.version),
+        ("amended", noted.version),
+        ("closed", closed.version),
+    ]
+    assert closed.version == 4
 
 
 async def test_database_refuses_a_second_open_callback_without_showing_the_number(
